@@ -1,0 +1,1 @@
+"""Pure values and functions: no shell, network, disk, clock or widget."""
