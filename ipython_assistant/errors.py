@@ -13,6 +13,7 @@
     │  │  └─ ContainerExpired   the container went away between two turns
     │  ├─ TurnFailed            the service accepted the question and then gave up
     │  └─ StreamBroken          the stream ended before the answer did
+    ├─ Interrupted              Ctrl-C, or the stop button
     ├─ CodeFailed               the code that was asked for raised
     └─ FilesMissing             the answer is there, one or more of its files are not
 
@@ -120,6 +121,10 @@ class TurnFailed(ServiceError):
 
 class StreamBroken(ServiceError):
     """The stream ended before the answer did."""
+
+
+class Interrupted(AssistantError):
+    """The cell was interrupted; what had arrived is kept."""
 
 
 class CodeFailed(AssistantError):

@@ -7,9 +7,17 @@ as a `data:` URI in the code call's outputs). All four end in one list, each fil
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Sequence
+    from pathlib import Path
+
+    from ipython_assistant.core.turn import CodeCall, Json, Turn
 
 Found = Literal["cited", "listed", "figure"]
 
@@ -62,6 +70,11 @@ class Artifact:
         """Whether a notebook can show it as a picture."""
         return self.media_type in PICTURE_TYPES
 
+    @property
+    def is_table(self) -> bool:
+        """Whether its first rows can be shown."""
+        return self.media_type in TABLE_TYPES
+
 
 @dataclass(frozen=True, slots=True)
 class FailedArtifact:
@@ -92,3 +105,119 @@ class TableHead:
 
 PICTURE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"})
 TABLE_TYPES = frozenset({"text/csv", "text/tab-separated-values"})
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure the code displayed and that came in the code call's outputs: its bytes, and which call showed it."""
+
+    call: int
+    content: bytes
+    media_type: str
+
+
+def cited_files(turn: Turn) -> tuple[ContainerFile, ...]:
+    """The files the answer cites, each once, from any content part of any message; displayed figures are left out."""
+    files = [
+        ContainerFile(citation.container_id, citation.file_id, _bare(citation.filename), "cited")
+        for part in turn.parts
+        for citation in part.citations
+        if citation.file_id and not citation.anonymous
+    ]
+    return _each_once(files)
+
+
+def cited_figures(turn: Turn) -> tuple[ContainerFile, ...]:
+    """The displayed figures the answer cites (file name `<file id>.png`, span 0, 0)."""
+    files = [
+        ContainerFile(citation.container_id, citation.file_id, _bare(citation.filename), "figure")
+        for part in turn.parts
+        for citation in part.citations
+        if citation.file_id and citation.anonymous
+    ]
+    return _each_once(files)
+
+
+def shown_figures(turn: Turn) -> tuple[Figure, ...]:
+    """The figures that came whole in the outputs, in order. Only `data:` URIs count; no other address is followed."""
+    figures = []
+    for number, call in enumerate(turn.calls):
+        for image in call.figures:
+            head, comma, body = image.url.partition(",")
+            match = re.fullmatch(r"data:(image/[a-z+.-]+);base64", head)
+            if not comma or match is None:
+                continue
+            try:
+                content = base64.b64decode(body, validate=True)
+            except binascii.Error:
+                continue
+            figures.append(Figure(number, content, match[1]))
+    return tuple(figures)
+
+
+def listed_files(rows: Iterable[Json], known: Container[str]) -> tuple[ContainerFile, ...]:
+    """The files a container's listing shows that its code made in this turn.
+
+    Args:
+        rows: `container.file` objects, all pages.
+        known: Ids that were there before the turn began.
+
+    A row that names no single file (several joined paths, no size) is noise the service is known to list:
+    https://github.com/openai/openai-python/issues/2466
+    """
+    files = []
+    for row in rows:
+        file_id, path, size = str(row.get("id") or ""), str(row.get("path") or ""), row.get("bytes")
+        if not file_id or file_id in known or row.get("source") != "assistant":
+            continue
+        if path.count("/mnt/data/") > 1 or not _bare(path) or not isinstance(size, int):
+            continue
+        name = _bare(path)
+        created_at = row.get("created_at")
+        files.append(
+            ContainerFile(
+                str(row.get("container_id") or ""),
+                file_id,
+                name,
+                "figure" if name == f"{file_id}.png" else "listed",
+                size,
+                created_at if isinstance(created_at, int) else None,
+            )
+        )
+    return _each_once(files)
+
+
+def wanted_files(turn: Turn, listed: Iterable[ContainerFile]) -> tuple[ContainerFile, ...]:
+    """Every container file to fetch for this turn, each once: the cited ones first, in the answer's order.
+
+    A displayed figure is fetched only where the outputs did not bring it along.
+    """
+    shown = len(shown_figures(turn))
+    listed = tuple(listed)
+    figures = _each_once((*cited_figures(turn), *(file for file in listed if file.found == "figure")))
+    named = _each_once((*cited_files(turn), *(file for file in listed if file.found == "listed")))
+    return named + (figures if len(figures) > shown else ())
+
+
+def seen_twice(figure: Figure, figures: Iterable[Figure], pictures: Iterable[str], calls: Sequence[CodeCall]) -> bool:
+    """Whether this figure is a saved picture seen again: its call showed one figure and saved exactly one picture.
+
+    Args:
+        figure: The figure in question.
+        figures: All figures of the turn.
+        pictures: The own names of the pictures saved in the turn.
+        calls: The turn's code calls. Which call saved a picture is read off its code, which names it.
+    """
+    alone = sum(other.call == figure.call for other in figures) == 1
+    return alone and sum(name in calls[figure.call].code for name in pictures) == 1
+
+
+def _bare(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2].strip()
+
+
+def _each_once(files: Iterable[ContainerFile]) -> tuple[ContainerFile, ...]:
+    once: dict[tuple[str, str], ContainerFile] = {}
+    for file in files:
+        once.setdefault((file.container_id, file.file_id), file)
+    return tuple(once.values())

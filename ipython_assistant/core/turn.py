@@ -162,8 +162,8 @@ class TurnFold:
     """The one mutable thing in this room: feed it events, ask it for the turn.
 
     >>> fold = TurnFold()
-    >>> fold.feed({"type": "response.output_text.delta", "item_id": "m", "output_index": 0, "content_index": 0,
-    "delta": "Hi"}) True
+    >>> fold.feed({"type": "response.output_text.delta", "delta": "Hi"})
+    True
     >>> fold.turn.text
     'Hi'
     """

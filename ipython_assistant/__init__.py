@@ -1,0 +1,48 @@
+"""Ask for an analysis in a notebook cell; every file it makes is on disk beside the notebook before the cell ends.
+
+    %load_ext ipython_assistant
+
+    %%assistant -i coverage.csv
+    Plot coverage by year for District B
+
+Importing this module imports nothing else: everything behind these names is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from ipython_assistant.answer import Answer
+    from ipython_assistant.magics import show
+
+__all__ = ["Answer", "load_ipython_extension", "show", "unload_ipython_extension"]
+__version__ = "0.1.0"
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Called by `%load_ext ipython_assistant`."""
+    from ipython_assistant import magics
+
+    magics.load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Called by `%unload_ext ipython_assistant`, and by `%reload_ext` before it loads again."""
+    from ipython_assistant import magics
+
+    magics.unload(shell)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Answer":
+        from ipython_assistant.answer import Answer
+
+        return Answer
+    if name == "show":
+        from ipython_assistant.magics import show
+
+        return show
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,117 @@
+"""The tree of turns: what a new turn continues from.
+
+A cell has a place in the conversation. It continues from the present turn of the cell that ran last before it when it
+first ran; running it again replaces its own turn and leaves its place where it was. A cell that the front end gives
+no id has a new place at every run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ipython_assistant.core.request import PastMessage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ipython_assistant.core.artifacts import Artifact
+    from ipython_assistant.core.turn import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that a container needs: its own name, where it is on disk, its hash, and what the model is told of it."""
+
+    name: str
+    path: Path
+    sha256: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A turn in its place.
+
+    Attributes:
+        prompt: What the user asked.
+        turn: What came back.
+        service: Which service answered, down to the engine process: a turn never continues elsewhere by id.
+        container_id: The container it ran in; empty where no code ran.
+        uploads: The inputs this turn added.
+        artifacts: The files it left on disk.
+        before: The step it continued from.
+    """
+
+    prompt: str
+    turn: Turn
+    service: str
+    container_id: str = ""
+    uploads: tuple[Upload, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    before: Step | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    cell: str
+    follows: str | None
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The turns so far. Values only change by replacement: `conversation = conversation.with_step(...)`."""
+
+    places: tuple[_Place, ...] = ()
+    latest: str | None = None
+
+    def parent(self, cell: str) -> Step | None:
+        """The step that a turn asked in `cell` continues from; None at the start of the conversation."""
+        place = self._place(cell)
+        follows = place.follows if place else self.latest
+        before = self._place(follows) if follows is not None else None
+        return before.step if before else None
+
+    def present(self, cell: str) -> Step | None:
+        """The cell's own turn, if it has run."""
+        place = self._place(cell)
+        return place.step if place else None
+
+    def with_step(self, cell: str, step: Step) -> Conversation:
+        """The conversation after `cell` ran and `step` came of it."""
+        place = self._place(cell)
+        new = _Place(cell, place.follows if place else self.latest, step)
+        places = tuple(new if old.cell == cell else old for old in self.places)
+        return replace(self, places=places if place else (*places, new), latest=cell)
+
+    def names_of_others(self, cell: str) -> frozenset[str]:
+        """Saved names that the present turns of other cells show."""
+        others = (place.step for place in self.places if place.cell != cell)
+        return frozenset(artifact.name for step in others for artifact in step.artifacts)
+
+    def _place(self, cell: str) -> _Place | None:
+        return next((place for place in self.places if place.cell == cell), None)
+
+
+def line_of(step: Step | None) -> tuple[Step, ...]:
+    """The steps from the start of the conversation to this one."""
+    steps: list[Step] = []
+    while step is not None:
+        steps.append(step)
+        step = step.before
+    return tuple(reversed(steps))
+
+
+def as_messages(step: Step | None) -> tuple[PastMessage, ...]:
+    """The conversation as plain messages, for a service that does not hold it.
+
+    Without the `code_interpreter_call` items: they name a container, and a container that is gone makes the whole
+    conversation unanswerable (https://github.com/pydantic/pydantic-ai/issues/7461).
+    """
+    return tuple(
+        message
+        for past in line_of(step)
+        for message in (PastMessage("user", past.prompt), PastMessage("assistant", past.turn.text))
+        if message.text
+    )

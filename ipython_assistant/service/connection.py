@@ -1,0 +1,70 @@
+"""Who answers: a wire, its containers, and the engine process where it is ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipython_assistant.service import client
+from ipython_assistant.service.containers import Containers
+from ipython_assistant.service.local import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ipython_assistant.errors import AssistantError
+    from ipython_assistant.service.wire import Wire
+
+DIES_WITHIN_S = 1.0
+
+
+class Connection:
+    """A service that can be asked, as long as it is `usable`."""
+
+    def __init__(self, wire: Wire, engine: Engine | None = None) -> None:
+        self.wire = wire
+        self.containers = Containers(wire)
+        self._engine = engine
+
+    @property
+    def usable(self) -> bool:
+        """Whether asking makes sense: an engine that has died will not answer."""
+        return self._engine is None or self._engine.running
+
+    @property
+    def sandbox(self) -> str:
+        """How code is contained: the engine's own word, or `hosted`."""
+        return self._engine.ready().sandbox if self._engine is not None else "hosted"
+
+    @property
+    def engine_pid(self) -> int | None:
+        """The engine's process id, where it is ours."""
+        return self._engine.pid if self._engine is not None else None
+
+    def explain(self, error: AssistantError) -> AssistantError:
+        """The error behind an error: what the reader should know of a broken connection is that the engine died."""
+        if self._engine is None or not self._engine.ended_within(DIES_WITHIN_S):
+            return error
+        death = self._engine.death()
+        death.__cause__ = error
+        return death
+
+    def close(self) -> None:
+        """Let go of the connections, and end the engine."""
+        self.wire.close()
+        if self._engine is not None:
+            self._engine.stop()
+
+
+def connect(service: str, timeout_s: float, environment: Mapping[str, str]) -> Connection:
+    """Connect to the service a cell asks for; `local` starts an engine.
+
+    Raises:
+        ConfigError: No key.
+        EngineError: The engine did not start.
+    """
+    if service != "local":
+        return Connection(client.connect_hosted(environment, timeout_s))
+    engine = Engine.start(environment)
+    client.import_sdk()  # takes as long as the engine does to start
+    ready = engine.ready()
+    return Connection(client.connect_local(ready.url, ready.token, timeout_s), engine)

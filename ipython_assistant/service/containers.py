@@ -1,0 +1,154 @@
+"""Containers: create, upload, list. A container belongs to a branch of the conversation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ipython_assistant.core.conversation import Step, Upload, as_messages, line_of
+from ipython_assistant.core.request import InputNote, PastMessage
+from ipython_assistant.errors import Refused, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ipython_assistant.core.turn import Json
+    from ipython_assistant.service.wire import Wire
+
+EXPIRES_AFTER_MINUTES = 20
+"""The most the service allows: https://platform.openai.com/docs/guides/tools-code-interpreter."""
+MOST_PAGES = 100
+RENEWED = "The conversation's container had expired: a new one was made and its files were sent again."
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """Where a turn runs and what it continues from.
+
+    Attributes:
+        container_id: The container to run in; None lets the service make one, or reuse the conversation's.
+        previous_response_id: The response to continue from, where the service holds it.
+        history: The conversation as messages, where it does not.
+        inputs: The files in the container that the model is told about.
+        notes: What the reader should know, in plain sentences.
+    """
+
+    container_id: str | None = None
+    previous_response_id: str | None = None
+    history: tuple[PastMessage, ...] = ()
+    inputs: tuple[InputNote, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Life:
+    """What is known of one container."""
+
+    last_step: Step | None = None
+    paths: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(name, sha256) of an upload → its path in the container."""
+    seen: set[str] = field(default_factory=set)
+    """Ids of the files that earlier turns have already brought home."""
+
+
+class Containers:
+    """The containers of one service: what is in each, and which turn ran there last.
+
+    A turn may only go on in the container of its parent if nothing else has run there since; otherwise it would find
+    files that, for it, do not exist. It then gets a fresh one, with everything its branch had put there sent again
+    from disk.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._lives: dict[str, _Life] = {}
+
+    def footing(self, parent: Step | None, uploads: tuple[Upload, ...]) -> Footing:
+        """Make everything ready for a turn that continues from `parent` and needs `uploads`."""
+        if not self._may_continue(parent):
+            return self.fresh_footing(parent, uploads)
+        assert parent is not None  # noqa: S101 for the type checker: `_may_continue` has seen it
+        try:
+            container_id = self._with_uploads(parent.container_id or None, uploads)
+        except Refused:
+            return self.fresh_footing(parent, uploads, notes=(RENEWED,))
+        return Footing(container_id, parent.turn.response_id, inputs=self._notes(container_id, uploads))
+
+    def fresh_footing(self, parent: Step | None, uploads: tuple[Upload, ...], notes: tuple[str, ...] = ()) -> Footing:
+        """The same in a new container, telling the conversation as plain messages."""
+        everything = {upload.name: upload for upload in (*_left_behind(parent), *uploads)}
+        there = tuple(upload for upload in everything.values() if upload.path.is_file())
+        gone = [upload.name for upload in everything.values() if upload not in there]
+        if gone:
+            notes = (*notes, f"Gone from disk, so not sent again: {', '.join(gone)}.")
+        container_id = self._with_uploads(None, there)
+        return Footing(container_id, history=as_messages(parent), inputs=self._notes(container_id, there), notes=notes)
+
+    def file_rows(self, container_id: str) -> list[Json]:
+        """The container's listing, all pages.
+
+        Raises:
+            ServiceError: The listing cannot be had.
+        """
+        rows: list[Json] = []
+        after: str | None = None
+        for _ in range(MOST_PAGES):
+            page = self._wire.list_files(container_id, after).json()
+            batch = [row for row in page.get("data") or [] if isinstance(row, dict)]
+            rows += [{**row, "container_id": row.get("container_id") or container_id} for row in batch]
+            after = str(batch[-1].get("id") or "") if batch else ""
+            if not page.get("has_more") or not after:
+                return rows
+        raise ServiceError(f"The listing of container {container_id} does not end.")
+
+    def seen(self, container_id: str) -> frozenset[str]:
+        """Ids of the files that earlier turns have already brought home."""
+        return frozenset(self._lives[container_id].seen) if container_id in self._lives else frozenset()
+
+    def ran(self, container_ids: Iterable[str], file_ids: Iterable[str], step: Step | None) -> None:
+        """Note what a turn left behind: `step` is None where the turn did not come to its end."""
+        for container_id in container_ids:
+            life = self._lives.setdefault(container_id, _Life())
+            life.last_step = step
+            life.seen.update(file_ids)
+
+    def _may_continue(self, parent: Step | None) -> bool:
+        if parent is None or parent.service != self._wire.identity:
+            return False
+        if not parent.container_id:
+            return True
+        life = self._lives.get(parent.container_id)
+        return life is not None and life.last_step is parent
+
+    def _with_uploads(self, container_id: str | None, uploads: tuple[Upload, ...]) -> str | None:
+        """The container with the files in it; one is made only where there is something to put into it."""
+        if container_id is None and uploads:
+            expiry = {"anchor": "last_active_at", "minutes": EXPIRES_AFTER_MINUTES}
+            body: Json = {"name": "ipython_assistant", "expires_after": expiry}
+            container_id = str(self._wire.create_container(body).json()["id"])
+        if container_id is None:
+            return None
+        paths = self._lives.setdefault(container_id, _Life()).paths
+        for upload in uploads:
+            if (upload.name, upload.sha256) not in paths:
+                row = self._wire.upload(container_id, upload.name, upload.path).json()
+                paths[upload.name, upload.sha256] = str(row.get("path") or f"/mnt/data/{upload.name}")
+        return container_id
+
+    def _notes(self, container_id: str | None, uploads: tuple[Upload, ...]) -> tuple[InputNote, ...]:
+        if container_id is None:
+            return ()
+        paths = self._lives[container_id].paths
+        return tuple(InputNote(paths[upload.name, upload.sha256], upload.description) for upload in uploads)
+
+
+def _left_behind(parent: Step | None) -> list[Upload]:
+    """What the branch had in its container: the inputs of its turns, and the files they made."""
+    uploads: list[Upload] = []
+    for step in line_of(parent):
+        uploads += step.uploads
+        uploads += [
+            Upload(artifact.own_name, artifact.path, artifact.sha256, "made earlier in this conversation")
+            for artifact in step.artifacts
+        ]
+    return uploads

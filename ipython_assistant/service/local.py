@@ -1,0 +1,168 @@
+"""Starts, watches and stops the embedded engine: one child process for one shell.
+
+The engine is never imported, only started (`python -m ipython_assistant.engine`) and asked over HTTP. It ends when
+its standard input closes, so it cannot outlive this process, however that ends.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from ipython_assistant.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+READY_WITHIN_S = 30.0
+ENDS_WITHIN_S = 3.0
+LOG_LINES = 5
+
+# What the engine and the code it runs need of this process's environment. Keys are not on the list, nor anything else.
+_PASSED_ON = (
+    "PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "WINDIR", "USERPROFILE",
+    "LOCALAPPDATA", "APPDATA", "COMSPEC", "PATHEXT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME",
+    "VIRTUAL_ENV", "CONDA_PREFIX", "XDG_CACHE_HOME", "MPLCONFIGDIR", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE",
+    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The engine's first line: where it listens and the token it wants."""
+
+    url: str
+    token: str
+    sandbox: str
+
+
+class Engine:
+    """A running engine process. `start` it, `stop` it; it stops by itself with this process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: _LastLines) -> None:
+        self._process = process
+        self._log = log
+        self._ready: Ready | None = None
+
+    @classmethod
+    def start(cls, environment: Mapping[str, str]) -> Engine:
+        """Start an engine; it does not listen yet when this returns."""
+        passed_on = {name: environment[name] for name in _PASSED_ON if name in environment}
+        passed_on |= {name: value for name, value in environment.items() if name.startswith("LC_")}
+        process = subprocess.Popen(
+            # -P keeps the working directory out of the module path: a tornado.py beside the notebook is not ours.
+            [sys.executable, "-P", "-m", "ipython_assistant.engine"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=passed_on,
+            cwd=tempfile.gettempdir(),
+        )
+        assert process.stderr is not None  # noqa: S101 for the type checker: it was asked for two lines above
+        return cls(process, _LastLines(process.stderr))
+
+    def ready(self) -> Ready:
+        """Where it listens; waits until it does.
+
+        Raises:
+            EngineError: It ended, or did not say in time that it is ready; its last log lines are in the hint.
+        """
+        if self._ready is None:
+            self._ready = self._await_ready()
+        return self._ready
+
+    @property
+    def pid(self) -> int:
+        """The engine's process id."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process.poll() is None
+
+    def ended_within(self, seconds: float) -> bool:
+        """Whether the process is gone, waiting a little for it: a connection breaks just before a process ends."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return not self.running
+
+    def death(self) -> EngineError:
+        """The error that says how it ended."""
+        return _death(self._process, self._log)
+
+    def stop(self) -> None:
+        """End the process: it takes its kernels with it. Does nothing where it has ended."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def _await_ready(self) -> Ready:
+        assert self._process.stdout is not None  # noqa: S101 for the type checker
+        line = _first_line(self._process.stdout, READY_WITHIN_S)
+        try:
+            said = json.loads(line)
+            return Ready(str(said["url"]), str(said["token"]), str(said.get("sandbox", "none")))
+        except (ValueError, KeyError, TypeError):
+            self.ended_within(0.5)
+            error = self.death()
+            self.stop()
+            raise error from None
+
+
+class _LastLines:
+    """Reads a pipe to its end in a thread, keeping the last lines."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._lines: collections.deque[str] = collections.deque(maxlen=50)
+        self._reader = threading.Thread(target=self._read, args=(pipe,), name="ipython_assistant log", daemon=True)
+        self._reader.start()
+
+    def last(self, count: int) -> list[str]:
+        self._reader.join(0.2)
+        return list(self._lines)[-count:]
+
+    def _read(self, pipe: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError):  # the pipe is closed under the thread when the engine is stopped
+            for line in pipe:
+                self._lines.append(line.decode(errors="replace").rstrip())
+
+
+def _first_line(pipe: IO[bytes], within_s: float) -> bytes:
+    """The first line, or what there is of it when the time is over."""
+    if os.name == "nt":  # pipes cannot be waited for there
+        return pipe.readline()
+    deadline, line = time.monotonic() + within_s, b""
+    while not line.endswith(b"\n"):
+        readable, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+        byte = os.read(pipe.fileno(), 1) if readable else b""
+        if not byte:
+            return line
+        line += byte
+    return line
+
+
+def _death(process: subprocess.Popen[bytes], log: _LastLines) -> EngineError:
+    code = process.poll()
+    how = "is not answering" if code is None else f"ended (exit code {code})"
+    lines = log.last(LOG_LINES)
+    words = "\n".join(["Its last words:", *(f"  {line}" for line in lines)]) if lines else "It left no message."
+    return EngineError(f"The embedded engine {how}.", f"Run the cell again: a new one is started.\n{words}")

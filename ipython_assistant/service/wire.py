@@ -1,0 +1,72 @@
+"""The seam between this package and a service: seven calls, each answered by status, headers and an iterator of bytes.
+
+Everything above the bytes is the same code whoever answers. `client.LiveWire` asks a real service through the SDK.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from ipython_assistant.core.turn import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: bytes are read from the network as `chunks` is iterated. Close it, or use it in a `with`."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes]
+    close: Callable[[], None]
+
+    def json(self) -> Any:
+        """Read the whole body as JSON, and close."""
+        with self:
+            return json.loads(b"".join(self.chunks))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class Wire(Protocol):
+    """A service. Every call raises the package's own errors: `Refused`, `Unreachable`, `TimedOut`, ..."""
+
+    identity: str
+    """Names the service down to the process: response and container ids mean nothing to any other."""
+
+    def respond(self, request: Json) -> Reply:
+        """`POST /responses`, streamed: the chunks are server-sent events."""
+        ...
+
+    def create_container(self, body: Json) -> Reply:
+        """`POST /containers`."""
+        ...
+
+    def delete_container(self, container_id: str) -> Reply:
+        """`DELETE /containers/{id}`."""
+        ...
+
+    def upload(self, container_id: str, name: str, path: Path) -> Reply:
+        """`POST /containers/{id}/files` with the file's bytes, streamed from disk."""
+        ...
+
+    def list_files(self, container_id: str, after: str | None) -> Reply:
+        """`GET /containers/{id}/files`, one page of up to 100, oldest first."""
+        ...
+
+    def content(self, container_id: str, file_id: str) -> Reply:
+        """`GET /containers/{id}/files/{file}/content`: the bytes (the address without `/content` gives metadata)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...

@@ -1,0 +1,330 @@
+"""The conductor: one turn, from the cell's text to files on disk, room by room.
+
+There is one Session for each shell. It owns what outlives a cell: the conversation, the connection to the service and
+the folders files go to.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ipython_assistant.answer import Answer
+from ipython_assistant.collection import Collected, collect
+from ipython_assistant.config import AssistantTraits, Settings, freeze
+from ipython_assistant.core.conversation import Conversation, Step, Upload
+from ipython_assistant.core.links import relink
+from ipython_assistant.core.request import build_request
+from ipython_assistant.core.turn import Turn, TurnFold, read_response
+from ipython_assistant.display.buttons import show_download_row
+from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
+from ipython_assistant.errors import (
+    AssistantError,
+    CodeFailed,
+    ContainerExpired,
+    FilesMissing,
+    Interrupted,
+    TurnFailed,
+)
+from ipython_assistant.options import Options, option_help, parse_options
+from ipython_assistant.service.client import over_client
+from ipython_assistant.service.connection import Connection, connect
+from ipython_assistant.service.containers import RENEWED, Footing
+from ipython_assistant.service.stream import EventStream
+from ipython_assistant.workspace.folder import Folder
+from ipython_assistant.workspace.inputs import gather
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from ipython_assistant.core.turn import Json
+
+WHAT_TO_WRITE = """\
+Write your question below the first line:
+
+%%assistant -i coverage.csv
+Plot coverage by year for District B and save the mean per district as by_district.csv
+
+%%assistant --help lists the options."""
+
+_DOING = {
+    "response.created": "thinking",
+    "response.in_progress": "thinking",
+    "response.output_text.delta": "writing",
+    "response.refusal.delta": "writing",
+    "response.code_interpreter_call.in_progress": "writing code",
+    "response.code_interpreter_call_code.delta": "writing code",
+    "response.code_interpreter_call.interpreting": "running code",
+    "response.code_interpreter_call.completed": "thinking",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What a cell asks, and from where in the conversation."""
+
+    prompt: str
+    settings: Settings
+    cell: str
+    parent: Step | None
+    uploads: tuple[Upload, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Streamed:
+    """A turn, and what ended its stream if that was not its end."""
+
+    turn: Turn
+    cut: AssistantError | None = None
+
+
+class Session:
+    """Everything one shell shares between its cells.
+
+    Args:
+        shell: The shell, or None outside IPython.
+        traits: Where the settings are read from, at every cell.
+        notebook_dir: The notebook's directory.
+    """
+
+    def __init__(self, shell: InteractiveShell | None, traits: AssistantTraits, notebook_dir: Path) -> None:
+        self.last_answer: Answer | None = None
+        self.last_error: BaseException | None = None
+        self._shell = shell
+        self._traits = traits
+        self._notebook_dir = notebook_dir
+        self._conversation = Conversation()
+        self._connections: dict[tuple[str, float], Connection] = {}
+        self._folders: dict[Path, Folder] = {}
+        self._scratch = Path(tempfile.mkdtemp(prefix="ipython_assistant-"))
+        self._runs = 0
+
+    def ask_cell(self, line: str, body: str) -> Answer | None:
+        """What `%%assistant` does: ask, or show help, or say what to write."""
+        try:
+            options = parse_options(line, body)
+            if options.help or not body.strip():
+                print(option_help() if options.help else WHAT_TO_WRITE)  # noqa: T201 plain text is what was asked for
+                return None
+            return self.run(options, body.strip())
+        except AssistantError as error:
+            self.last_error = error
+            raise
+
+    def run(self, options: Options, prompt: str) -> Answer:
+        """One turn. Raises an `AssistantError` after everything that could be shown and saved was."""
+        front = front_end(self._shell)
+        question = self._question(options, prompt, front)
+        with LiveOutput(front) as live:
+            live.update("", "connecting")
+            connection = self._connect(question.settings)
+            footing = connection.containers.footing(question.parent, question.uploads)
+            streamed, footing = self._ask(connection, question, footing, live)
+            collected = self._collect(connection, streamed.turn, question.settings, question.cell, live)
+            answer = self._answer(streamed, collected, footing.notes)
+            live.finish(answer.text_output())
+        self._show(answer, question.settings, front)
+        self._remember(connection, question, streamed, collected)
+        return self._ended(answer, streamed.cut, question.settings)
+
+    def show(self, response: Any, client: Any = None) -> Answer:
+        """Show a response that somebody's own code got; see `ipython_assistant.show`."""
+        turn = read_response(response if isinstance(response, dict) else response.model_dump(mode="json"))
+        front, settings = front_end(self._shell), self._settings(Options())
+        collected = Collected()
+        if turn.container_ids:
+            connection = Connection(over_client(client)) if client is not None else self._connect(settings)
+            collected = self._collect(connection, turn, settings, f"response {turn.response_id}", None)
+        cure = "Asked by another client? Then: ipython_assistant.show(response, client=client)."
+        answer = self._answer(_Streamed(turn), collected, (cure,) if collected.failed and client is None else ())
+        publish(answer.text_output())
+        self._show(answer, settings, front)
+        return self._ended(answer, None, settings)
+
+    def status(self) -> dict[str, str]:
+        """Who answers, where files go and what runs, for a person to read."""
+        settings = self._settings(Options())
+        engines = [connection for connection in self._connections.values() if connection.engine_pid is not None]
+        running = [f"process {engine.engine_pid}, sandbox: {engine.sandbox}" for engine in engines if engine.usable]
+        return {
+            "service": settings.service,
+            "model": settings.model,
+            "mode": settings.mode,
+            "files": str(settings.save_dir),
+            "engine": "; ".join(running) or "not running",
+        }
+
+    def close(self) -> None:
+        """End what this session started. May be called twice."""
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _settings(self, options: Options) -> Settings:
+        return freeze(self._traits, options, self._notebook_dir, os.environ)
+
+    def _question(self, options: Options, prompt: str, front: FrontEnd) -> _Question:
+        self._runs += 1
+        cell = front.cell_id or f"run {self._runs}"
+        namespace = self._shell.user_ns if self._shell is not None else {}
+        scratch = Path(tempfile.mkdtemp(dir=self._scratch))
+        inputs = gather(options.inputs, namespace, Path.cwd(), scratch)
+        uploads = tuple(Upload(item.name, item.path, item.sha256, item.description) for item in inputs)
+        return _Question(prompt, self._settings(options), cell, self._conversation.parent(cell), uploads)
+
+    def _connect(self, settings: Settings) -> Connection:
+        key = (settings.service, settings.timeout_s)
+        connection = self._connections.get(key)
+        if connection is None or not connection.usable:
+            if connection is not None:
+                connection.close()
+            connection = self._connections[key] = connect(settings.service, settings.timeout_s, os.environ)
+        return connection
+
+    def _ask(
+        self, connection: Connection, question: _Question, footing: Footing, live: LiveOutput
+    ) -> tuple[_Streamed, Footing]:
+        """Ask; once more in a new container if the old one has expired."""
+        try:
+            return self._stream(connection, _request(question, footing), live), footing
+        except ContainerExpired:
+            footing = connection.containers.fresh_footing(question.parent, question.uploads, (RENEWED,))
+            return self._stream(connection, _request(question, footing), live), footing
+
+    def _stream(self, connection: Connection, request: Json, live: LiveOutput) -> _Streamed:
+        fold = TurnFold()
+        cut: AssistantError | None = None
+        try:
+            events = EventStream(connection.wire.respond(request))
+        except AssistantError as error:
+            raise connection.explain(error) from error
+        try:
+            for event in events:
+                if event is None:
+                    live.tick()
+                elif fold.feed(event):
+                    live.update(lambda: fold.turn.text, _DOING.get(event["type"]))
+        except KeyboardInterrupt:
+            cut = Interrupted("The cell was interrupted.", "What had arrived is above; its files are saved.")
+        except AssistantError as error:
+            cut = connection.explain(error)
+        finally:
+            events.close()
+        return _Streamed(fold.turn, cut)
+
+    def _collect(
+        self, connection: Connection, turn: Turn, settings: Settings, cell: str, live: LiveOutput | None
+    ) -> Collected:
+        if not connection.usable:
+            return Collected()
+        folder = self._folders.setdefault(settings.save_dir, Folder(settings.notebook_dir, settings.save_dir))
+        in_use = self._conversation.names_of_others(cell)
+
+        def progress(done: int, total: int) -> None:
+            if live is not None:
+                live.update(None, f"fetching files, {done} of {total}")
+
+        return collect(
+            connection,
+            turn,
+            folder,
+            cell=cell,
+            in_use=in_use,
+            at_once=settings.downloads,
+            on_progress=progress,
+        )
+
+    def _answer(self, streamed: _Streamed, collected: Collected, notes: Iterable[str]) -> Answer:
+        turn, missing = streamed.turn, {file.name: "it could not be saved" for file in collected.failed}
+        messages = (
+            "".join(relink(part, collected.artifacts, missing) for part in message.parts) for message in turn.messages
+        )
+        return Answer(
+            text="\n\n".join(message for message in messages if message),
+            turn=turn,
+            artifacts=collected.artifacts,
+            failed=collected.failed,
+            notes=(*notes, *collected.notes),
+            repeated=collected.repeated,
+            interrupted=isinstance(streamed.cut, Interrupted),
+            shown_in=self._shell.execution_count if self._shell is not None else None,
+        )
+
+    def _show(self, answer: Answer, settings: Settings, front: FrontEnd) -> None:
+        for bundle in answer.outputs():
+            publish(bundle)
+        if settings.buttons == "always" or (settings.buttons == "auto" and front.live):
+            show_download_row(answer.artifacts, settings.notebook_dir)
+        self.last_answer = answer
+
+    def _remember(self, connection: Connection, question: _Question, streamed: _Streamed, collected: Collected) -> None:
+        """Put the turn into the conversation. One that did not come to its end only leaves its container used."""
+        turn, step = streamed.turn, None
+        if streamed.cut is None:
+            inherited = question.parent.container_id if question.parent is not None else ""
+            step = Step(
+                prompt=question.prompt,
+                turn=turn,
+                service=connection.wire.identity,
+                container_id=turn.container_ids[-1] if turn.container_ids else inherited,
+                uploads=question.uploads,
+                artifacts=collected.artifacts,
+                before=question.parent,
+            )
+            self._conversation = self._conversation.with_step(question.cell, step)
+        connection.containers.ran(turn.container_ids, collected.file_ids, step)
+
+    def _ended(self, answer: Answer, cut: AssistantError | None, settings: Settings) -> Answer:
+        """The answer, or the error that the cell ends in; either way everything is shown and saved by now."""
+        error = cut or _fault(answer, settings)
+        if error is None:
+            return answer
+        error.answer = answer
+        self.last_error = error
+        raise error
+
+
+def _request(question: _Question, footing: Footing) -> Json:
+    return build_request(
+        model=question.settings.model,
+        prompt=question.prompt,
+        container=footing.container_id,
+        instructions=question.settings.instructions,
+        inputs=footing.inputs,
+        previous_response_id=footing.previous_response_id,
+        history=footing.history,
+    )
+
+
+def _fault(answer: Answer, settings: Settings) -> AssistantError | None:
+    """What is wrong with a turn that came to its end."""
+    turn = answer.turn
+    if turn.status == "failed" or turn.failure is not None:
+        failure = turn.failure
+        message = failure.message if failure is not None and failure.message else "no reason was given"
+        return TurnFailed(
+            f"The service gave up: {' '.join(message.split()).rstrip('.')}.",
+            "What arrived is above. Run the cell again, or change the question.",
+            code=failure.code if failure is not None else None,
+        )
+    if turn.status == "incomplete":
+        reason = turn.incomplete_reason or "no reason was given"
+        return TurnFailed(f"The answer is incomplete: {reason}.", "What arrived is above. Ask for less at once.")
+    if answer.calls and answer.calls[-1].status == "failed":
+        last_line = (answer.calls[-1].logs.strip().splitlines() or ["no message"])[-1]
+        return CodeFailed(f"The code raised {last_line}", "Its log is above. Change the code, then run the cell again.")
+    if answer.failed and settings.raise_on_missing:
+        count = len(answer.failed)
+        listed = "\n".join(f"  {file.name}: {file.reason}" for file in answer.failed)
+        return FilesMissing(
+            f"{count} file{'s' if count > 1 else ''} of the answer could not be saved.",
+            f'Run the cell again, or set `%config AssistantMagics.on_missing_file = "warn"`.\n{listed}',
+        )
+    return None
