@@ -5,6 +5,7 @@ This module is all that `%load_ext` imports; everything else waits until the fir
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,7 @@ def load(shell: InteractiveShell) -> None:
     if _registered(shell) is not None:
         return
     magics = AssistantMagics(shell)
+    atexit.register(magics.close)
     shell.register_magics(magics)
     shell.input_transformers_cleanup.append(keep_assistant_lines)
     shell.display_formatter.ipython_display_formatter.for_type_by_name(*RESPONSE_TYPE, _hook(magics))
@@ -82,13 +84,14 @@ def unload(shell: InteractiveShell) -> None:
     if magics is None:
         return
     magics.close()
+    atexit.unregister(magics.close)
     if keep_assistant_lines in shell.input_transformers_cleanup:
         shell.input_transformers_cleanup.remove(keep_assistant_lines)
     shell.display_formatter.ipython_display_formatter.pop(".".join(RESPONSE_TYPE), None)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("assistant", None)
     shell.magics_manager.registry.pop("AssistantMagics", None)
-    shell.configurables[:] = [configurable for configurable in shell.configurables if configurable is not magics]
+    shell.configurables[:] = [other for other in shell.configurables if other != magics]
 
 
 def show(response: Any, client: Any = None) -> Answer:

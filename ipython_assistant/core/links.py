@@ -86,7 +86,7 @@ def _spans_a_link(text: str, start: int, end: int) -> bool:
 def _by_name(text: str, match: re.Match[str], by_name: Mapping[str, Artifact]) -> _Place:
     """The longest saved name that stands here, as it is or percent-encoded; else what looks like a name."""
     for name in sorted(by_name, key=len, reverse=True):
-        for written in (name, quote(name), quote(name, safe="")):
+        for written in (name, quote(name), quote(name, safe=""), quote(name, safe="/()!*',;:@&=+$")):
             if text.startswith(written, match.end()):
                 return _Place(match.start(), match.end() + len(written), name, by_name[name])
     rest = _UNKNOWN.match(text, match.end())

@@ -1,0 +1,78 @@
+"""What every test has: a clean environment, no way off this machine, a notebook directory of its own."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from tests_support.scripted import ScriptedService
+
+_OURS = ("OPENAI_", "AZURE_", "IPYTHON_ASSISTANT_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "CI")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No key, no base URL, no proxy and no setting of the developer's reaches a test."""
+    for name in list(os.environ):
+        if name.upper().startswith(_OURS):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to any other machine is an error."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and not _is_loopback(str(address[0])):
+            raise AssertionError(f"a test tried to reach {address[0]}")
+        connect(self, address)  # type: ignore[arg-type] whatever the caller passed
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@pytest.fixture
+def notebook_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory a test's notebook is in, which is also the working directory."""
+    directory = tmp_path / "notebook"
+    directory.mkdir()
+    monkeypatch.chdir(directory)
+    return directory
+
+
+@pytest.fixture
+def shell(notebook_dir: Path) -> InteractiveShell:
+    """A shell with the extension loaded; unloaded (and its engine ended) afterwards."""
+    shell = InteractiveShell.instance()
+    shell.reset(new_session=False)
+    shell.run_line_magic("load_ext", "ipython_assistant")
+    yield shell
+    shell.run_line_magic("unload_ext", "ipython_assistant")
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def service() -> ScriptedService:
+    """A Responses API on loopback that says what the test told it to."""
+    with ScriptedService() as service:
+        yield service
+
+
+@pytest.fixture
+def hosted(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> ScriptedService:
+    """The same, set as the hosted service in the environment."""
+    monkeypatch.setenv("OPENAI_API_KEY", "test-key")
+    monkeypatch.setenv("OPENAI_BASE_URL", service.url)
+    return service

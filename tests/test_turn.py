@@ -1,0 +1,165 @@
+"""core.turn: events in, Turn out."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests_support import events as wire
+
+from ipython_assistant.core.turn import CodeCall, Image, Message, OtherItem, TurnFold, read_response
+
+TEXT = "Here is ’it’: [the table](sandbox:/mnt/data/by_district.csv)."
+CITATION = wire.cite(TEXT, "by_district.csv", "cfile_1")
+
+# One table of items serves the fold of a stream and the reading of a whole response.
+TURNS = {
+    "a message": [wire.Message("Hello there.")],
+    "a refusal": [wire.Message("I cannot do that.", refusal=True)],
+    "code, then a message with a citation": [
+        wire.Code("print(1)\r\n", (wire.logs("1\n"),)),
+        wire.Message(TEXT, (CITATION,)),
+    ],
+    "a citation in the middle message": [
+        wire.Code("a = 1"),
+        wire.Message(TEXT, (CITATION,)),
+        wire.Code("b = 2"),
+        wire.Message("Done."),
+    ],
+    "logs, figure, logs": [
+        wire.Code("plot()", (wire.logs("a"), wire.image("data:image/png;base64,AA=="), wire.logs("b"))),
+        wire.Message("See.", (wire.cite_figure("cfile_2"),)),
+    ],
+    "outputs that were not asked for": [wire.Code("x", None), wire.Message("ok")],
+    "reasoning around everything": [wire.Reasoning(), wire.Code("x"), wire.Reasoning(), wire.Message("ok")],
+    "code that failed": [
+        wire.Code("1/0", (wire.logs("ZeroDivisionError"),), status="failed"),
+        wire.Message("It failed."),
+    ],
+}
+
+
+def fold(events):
+    turn_fold = TurnFold()
+    for event in events:
+        turn_fold.feed(event)
+    return turn_fold.turn
+
+
+@pytest.mark.parametrize("items", TURNS.values(), ids=TURNS.keys())
+def test_a_folded_stream_equals_the_response_read_whole(items):
+    assert fold(wire.stream(items)) == read_response(wire.response(items))
+
+
+@pytest.mark.parametrize("items", TURNS.values(), ids=TURNS.keys())
+def test_a_stream_without_its_last_event_has_everything_but_the_status_and_usage(items):
+    cut, whole = fold(wire.stream(items)[:-1]), fold(wire.stream(items))
+
+    assert cut.items == whole.items
+    assert (cut.status, whole.status) == ("in_progress", "completed")
+
+
+def test_text_grows_with_each_delta():
+    turn_fold, seen = TurnFold(), []
+    for event in wire.stream([wire.Message("one two three four")]):
+        if turn_fold.feed(event):
+            seen.append(turn_fold.turn.text)
+
+    assert len(set(seen)) >= 3
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(seen))
+    assert seen[-1] == "one two three four"
+
+
+def test_code_arrives_piece_by_piece_before_its_outputs():
+    events = wire.stream([wire.Code("import math\nmath.pi", (wire.logs("3.14"),))])
+    cut = next(index for index, event in enumerate(events) if event["type"].endswith(".interpreting"))
+    call = fold(events[: cut + 1]).calls[0]
+
+    assert (call.code, call.status, call.logs) == ("import math\nmath.pi", "interpreting", "")
+
+
+def test_items_keep_their_kind_and_order():
+    turn = fold(wire.stream(TURNS["reasoning around everything"]))
+
+    assert [type(item) for item in turn.items] == [OtherItem, CodeCall, OtherItem, Message]
+
+
+def test_outputs_keep_the_order_of_logs_and_figures():
+    call = fold(wire.stream(TURNS["logs, figure, logs"])).calls[0]
+
+    assert call.outputs == ("a", Image("data:image/png;base64,AA=="), "b")
+    assert call.logs == "ab"
+
+
+def test_windows_line_ends_in_code_become_plain_ones():
+    assert fold(wire.stream([wire.Code("a\r\nb")])).calls[0].code == "a\nb"
+
+
+def test_a_nested_error_event_is_the_failure_and_what_arrived_is_kept():
+    events = [
+        *wire.stream([wire.Message("Half an ans")])[:-1],
+        {"type": "error", "sequence_number": 99, "error": {"code": "insufficient_quota", "message": "No money."}},
+    ]
+    turn = fold(events)
+
+    assert turn.failure is not None
+    assert (turn.failure.code, turn.failure.message) == ("insufficient_quota", "No money.")
+    assert turn.text == "Half an ans"
+
+
+def test_a_flat_error_event_is_read_too():
+    turn = fold([{"type": "error", "code": "server_error", "message": "Oops.", "param": None, "sequence_number": 0}])
+
+    assert turn.failure is not None
+    assert turn.failure.message == "Oops."
+
+
+def test_a_failed_response_without_its_items_keeps_those_that_streamed():
+    events = wire.stream([wire.Message("Half an ans")])[:-1]
+    failed = wire.response([], status="failed", error={"code": "server_error", "message": "Gone."})
+    turn = fold([*events, {"type": "response.failed", "sequence_number": 500, "response": failed}])
+
+    assert (turn.status, turn.text) == ("failed", "Half an ans")
+
+
+def test_outputs_that_only_the_item_carried_survive_a_last_event_without_them():
+    items = [wire.Code("plot()", (wire.logs("kept"),)), wire.Message("ok")]
+    events = wire.stream(items)
+    events[-1]["response"]["output"][0]["outputs"] = []
+
+    assert fold(events).calls[0].logs == "kept"
+
+
+def test_the_same_citation_sent_four_times_is_one():
+    turn = fold(wire.stream(TURNS["code, then a message with a citation"]))
+
+    assert [len(part.citations) for part in turn.parts] == [1]
+
+
+def test_a_refusal_is_known_as_one():
+    turn = fold(wire.stream(TURNS["a refusal"]))
+
+    assert turn.refused
+    assert turn.text == "I cannot do that."
+
+
+unknown_events = st.fixed_dictionaries(
+    {"type": st.sampled_from(["response.brand_new", "", "keepalive", "response.reasoning_summary_text.delta"])},
+    optional={"item": st.none() | st.integers(), "output_index": st.integers(), "delta": st.text()},
+)
+
+
+@given(
+    st.sampled_from(list(TURNS.values())),
+    st.lists(st.tuples(st.integers(0, 60), st.none() | unknown_events), max_size=8),
+)
+def test_unknown_and_duplicated_events_change_nothing(items, noise):
+    events = wire.stream(items)
+    noisy = list(events)
+    for position, unknown in sorted(noise, key=lambda pair: pair[0], reverse=True):
+        at = position % len(events)
+        noisy.insert(at + 1, events[at] if unknown is None else unknown)
+
+    assert fold(noisy) == fold(events)

@@ -1,0 +1,179 @@
+"""A real HTTP server on loopback that plays the Responses API from a script and remembers what it was asked."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from tests_support.events import CONTAINER, Item, Json, sse, stream
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Json:
+        return json.loads(self.body)
+
+
+@dataclass
+class Answer:
+    """An HTTP answer; `cut_after` bytes the connection is dropped."""
+
+    body: bytes
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
+    cut_after: int | None = None
+
+
+Script = Callable[[Request], Answer]
+
+
+class ScriptedService:
+    """Queue what it is to say with `will_say`; put files into its container with `put`."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.files: dict[str, dict[str, tuple[Json, bytes]]] = {}
+        self._turns: list[Answer] = []
+        self._overrides: list[tuple[re.Pattern[str], Script]] = []
+        service = self
+
+        class Door(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self._serve()
+
+            do_POST = do_DELETE = do_GET
+
+            def log_message(self, *_args: object) -> None:
+                pass
+
+            def _serve(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length) if length else self._chunked()
+                request = Request(self.command, self.path, dict(self.headers), body)
+                service.requests.append(request)
+                answer = service._answer(request)
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.body)))
+                self.end_headers()
+                self.wfile.write(answer.body[: answer.cut_after])
+                if answer.cut_after is not None:
+                    self.close_connection = True
+
+            def _chunked(self) -> bytes:
+                body = b""
+                if self.headers.get("Transfer-Encoding") == "chunked":
+                    while size := int(self.rfile.readline(), 16):
+                        body += self.rfile.read(size)
+                        self.rfile.readline()
+                    self.rfile.readline()
+                return body
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def will_say(self, items: list[Item], **more: Any) -> None:
+        """The next response, streamed."""
+        self._turns.append(_events(sse(stream(items, **more))))
+
+    def will_answer(self, answer: Answer) -> None:
+        """The next answer to a question, as it is."""
+        self._turns.append(answer)
+
+    def on(self, pattern: str, script: Script) -> None:
+        """Answer requests whose `METHOD /path` matches by a script of the test's own."""
+        self._overrides.insert(0, (re.compile(pattern), script))
+
+    def put(self, name: str, content: bytes, file_id: str, container_id: str = CONTAINER, **row: Any) -> None:
+        """A file that code made in a container."""
+        made = {
+            "id": file_id,
+            "object": "container.file",
+            "bytes": len(content),
+            "container_id": container_id,
+            "created_at": 1767225601,
+            "path": f"/mnt/data/{name}",
+            "source": "assistant",
+            **row,
+        }
+        self.files.setdefault(container_id, {})[file_id] = (made, content)
+
+    def asked(self, pattern: str) -> list[Request]:
+        """The requests whose `METHOD /path` matches, in order."""
+        return [request for request in self.requests if re.search(pattern, f"{request.method} {request.path}")]
+
+    def questions(self) -> list[Json]:
+        """The bodies of `POST /responses`, in order."""
+        return [request.json() for request in self.asked(r"^POST /v1/responses$")]
+
+    def _answer(self, request: Request) -> Answer:
+        line = f"{request.method} {request.path}"
+        for pattern, script in self._overrides:
+            if pattern.search(line):
+                return script(request)
+        path = request.path.partition("?")[0]
+        if line == "POST /v1/responses":
+            return self._turns.pop(0) if self._turns else refusal("The test has nothing more to say.")
+        if line == "POST /v1/containers":
+            container_id = f"{CONTAINER}_{len(self.asked('^POST /v1/containers$'))}"
+            return _json({"id": container_id, "object": "container", "status": "running", **request.json()})
+        if match := re.fullmatch(r"/v1/containers/([^/]+)/files", path):
+            return self._uploaded(match[1], request) if request.method == "POST" else self._listed(match[1])
+        if match := re.fullmatch(r"/v1/containers/([^/]+)/files/([^/]+)/content", path):
+            found = self.files.get(match[1], {}).get(match[2])
+            if found is not None:
+                return Answer(found[1], headers={"Content-Type": "application/octet-stream"})
+            return refusal(f"File {match[2]} not found on container {match[1]}.", 404)
+        return refusal(f"Unknown request URL: {line}", 404)
+
+    def _listed(self, container_id: str) -> Answer:
+        rows = [row for row, _ in self.files.get(container_id, {}).values()]
+        return _json({"object": "list", "data": rows, "first_id": None, "last_id": None, "has_more": False})
+
+    def _uploaded(self, container_id: str, request: Request) -> Answer:
+        name = re.search(rb'filename="([^"]*)"', request.body)
+        assert name is not None, "an upload without a file name"
+        file_id = f"cfile_up{len(self.asked('^POST /v1/containers/.*/files$'))}"
+        self.put(name[1].decode(), b"", file_id, container_id, source="user")
+        return _json(self.files[container_id][file_id][0])
+
+
+def refusal(message: str, status: int = 400, code: str | None = None, param: str | None = None) -> Answer:
+    """The service's error shape."""
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    return Answer(json.dumps({"error": error}).encode(), status)
+
+
+def _events(body: bytes) -> Answer:
+    return Answer(body, headers={"Content-Type": "text/event-stream"})
+
+
+def _json(body: Any) -> Answer:
+    return Answer(json.dumps(body).encode())
