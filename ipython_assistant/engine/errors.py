@@ -1,0 +1,175 @@
+"""What the engine refuses, in the error shape and the words of the hosted service.
+
+Each constructor is one refusal. Where the service's own text is public it is used word for word, since clients
+recognise some refusals by nothing else (an expired container has no code).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ApiError(Exception):
+    """A request that is answered with an HTTP error.
+
+    Args:
+        status: The HTTP status.
+        message: For a person.
+        param: The parameter at fault, as a path such as `tools[0].container`.
+        code: For a program.
+        kind: `type` in the body.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        kind: str = "invalid_request_error",
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.param = param
+        self.code = code
+        self.kind = kind
+
+    def body(self) -> dict[str, Any]:
+        """The JSON that goes over the wire."""
+        return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
+
+
+def unauthorized() -> ApiError:
+    """The token is missing or wrong."""
+    return ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
+
+
+def forbidden_origin() -> ApiError:
+    """The request came through a name or a page that is not this machine's own (DNS rebinding, cross-site)."""
+    return ApiError(403, "This engine answers only requests that are addressed to this machine.", code="forbidden")
+
+
+def unknown_url(method: str, path: str) -> ApiError:
+    """There is no such route."""
+    return ApiError(404, f"Invalid URL ({method} {path})", code="unknown_url")
+
+
+def method_not_allowed(method: str, path: str) -> ApiError:
+    """There is such a route, for another method."""
+    return ApiError(405, f"Not allowed to {method} on {path}.", code="method_not_allowed")
+
+
+def not_json() -> ApiError:
+    """The body is not a JSON object."""
+    return ApiError(400, "We could not parse the JSON body of your request: a JSON object is expected.")
+
+
+def missing(param: str) -> ApiError:
+    """A required parameter is not there, such as `container`: https://github.com/QuantumNous/new-api/issues/1305 ."""
+    return ApiError(400, f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+
+
+def unknown_parameter(param: str) -> ApiError:
+    """A parameter that does not exist, such as `files` for `file_ids`.
+
+    https://community.openai.com/t/responses-code-interpreter-file-input-error/1269708
+    """
+    return ApiError(400, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+
+
+def invalid_type(param: str, expected: str) -> ApiError:
+    """A value of the wrong type."""
+    return ApiError(400, f"Invalid type for '{param}': expected {expected}.", param=param, code="invalid_type")
+
+
+def invalid_value(param: str, found: object, supported: tuple[str, ...]) -> ApiError:
+    """A value outside a closed list."""
+    listed = ", ".join(f"'{value}'" for value in supported)
+    message = f"Invalid value: '{found}'. Supported values are: {listed}."
+    return ApiError(400, message, param=param, code="invalid_value")
+
+
+def above_maximum(param: str, found: int, maximum: int) -> ApiError:
+    """A number that is too large: https://github.com/unslothai/unsloth/pull/5466 (`expires_after.minutes`)."""
+    message = f"Invalid '{param}': integer above maximum value. Expected a value <= {maximum}, but got {found} instead."
+    return ApiError(400, message, param=param, code="integer_above_max_value")
+
+
+def below_minimum(param: str, found: int, minimum: int) -> ApiError:
+    """A number that is too small."""
+    message = f"Invalid '{param}': integer below minimum value. Expected a value >= {minimum}, but got {found} instead."
+    return ApiError(400, message, param=param, code="integer_below_min_value")
+
+
+def unsupported(param: str, message: str) -> ApiError:
+    """Something the hosted service can do and this engine cannot."""
+    return ApiError(400, message, param=param, code="unsupported_parameter")
+
+
+def mutually_exclusive() -> ApiError:
+    """`conversation` and `previous_response_id` in one request."""
+    message = (
+        "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. "
+        "Ensure you are only providing one of them."
+    )
+    return ApiError(400, message, param="previous_response_id", code="mutually_exclusive_parameters")
+
+
+def model_not_found(model: str, offered: tuple[str, ...], *, status: int = 400) -> ApiError:
+    """No such model; says which there are."""
+    message = f"The requested model '{model}' does not exist. This engine offers: {', '.join(offered)}."
+    return ApiError(status, message, param="model", code="model_not_found")
+
+
+def previous_response_not_found(response_id: str) -> ApiError:
+    """`previous_response_id` names no stored response."""
+    message = f"Previous response with id '{response_id}' not found."
+    return ApiError(400, message, param="previous_response_id", code="previous_response_not_found")
+
+
+def response_not_found(response_id: str) -> ApiError:
+    """No stored response of this id."""
+    return ApiError(404, f"Response with id '{response_id}' not found.")
+
+
+def not_background() -> ApiError:
+    """Only background responses can be cancelled; a streamed one is cancelled by closing the connection."""
+    message = (
+        "Only responses created with background=true can be cancelled; close the connection to stop a streamed one."
+    )
+    return ApiError(400, message)
+
+
+def container_not_found(container_id: str) -> ApiError:
+    """No such container, or it was deleted."""
+    return ApiError(404, f"Container with id '{container_id}' not found.")
+
+
+def container_expired() -> ApiError:
+    """The container idled out.
+
+    https://community.openai.com/t/container-is-expired-error-in-openai-responses-api-stream/1321773
+    """
+    return ApiError(400, "Container is expired.")
+
+
+def container_file_not_found(file_id: str, container_id: str) -> ApiError:
+    """No such file in this container: https://github.com/sbslee/streamlit-openai/issues/18 ."""
+    return ApiError(404, f"File {file_id} not found on container {container_id}.")
+
+
+def file_not_found(file_id: str) -> ApiError:
+    """No such file in the Files API."""
+    return ApiError(404, f"No such File object: {file_id}", param="id")
+
+
+def bad_upload(reason: str) -> ApiError:
+    """The multipart body or the name in it cannot be used."""
+    return ApiError(400, f"The upload could not be read: {reason}.", param="file", code="invalid_upload")
+
+
+def server_error(message: str) -> ApiError:
+    """The engine's own fault."""
+    return ApiError(500, message, code="server_error", kind="server_error")

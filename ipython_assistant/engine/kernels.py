@@ -1,0 +1,449 @@
+"""Runs Python in one Jupyter kernel: starts it, runs code, collects what it showed, interrupts and ends it.
+
+A `Kernel` is one process and is never started twice; whoever owns it makes another when it has died. Kernels are
+reached through jupyter_client only, so that a provisioner can put them into a sandbox or on another machine. Nothing
+here knows of containers, files or HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+import queue
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from jupyter_client.asynchronous.client import AsyncKernelClient
+
+START_TIMEOUT_S: Final = 60.0
+INTERRUPT_GRACE_S: Final = 1.0
+"""How long interrupted code may take to stop before its process is ended."""
+MAX_TEXT: Final = 1_000_000
+"""Characters of printed text kept per run; what comes after is counted and left out."""
+MAX_SOCKET_PATH: Final = 100
+"""Unix socket paths end at 104 (macOS) or 108 (Linux) bytes; the kernel appends `-1` to `-5`."""
+
+ALLOWED_VARIABLES: Final = frozenset(
+    {
+        "PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME",
+        "VIRTUAL_ENV", "CONDA_PREFIX",
+        "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS",
+    }
+)  # fmt: skip
+"""What a kernel inherits of the engine's environment, besides `LC_*`: never a key, a token or a home."""
+
+_PRELOAD: Final = """
+def _(shell=get_ipython()):
+    import io, sys
+    if sys.platform == "linux":  # ends with the engine even where running code never lets the parent poller look
+        import ctypes, signal
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    try:
+        import matplotlib.pyplot, pandas
+        shell.run_line_magic("matplotlib", "inline")
+        from matplotlib.figure import Figure
+        figure = Figure()
+        figure.subplots().plot([0, 1])
+        figure.savefig(io.BytesIO(), format="png")
+    except ImportError:
+        pass
+_()
+del _
+"""
+
+_ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_RULER: Final = re.compile(r"-+")
+_CHAINED: Final = ("The above exception was", "During handling of the above")
+_CELL_FILE: Final = re.compile(r"\(\d+\.py, (line \d+)\)$")
+_OVERWRITTEN: Final = re.compile(r"[^\n]*\r(?=[^\n])")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text the code printed or its last expression's value."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture the code displayed."""
+
+    png: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How code stopped early.
+
+    Args:
+        name: The exception's class name.
+        message: The exception's text.
+        died: True where the process itself ended; its variables are gone.
+    """
+
+    name: str
+    message: str
+    died: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message}" if self.message else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What one run showed, in order, and how it failed, if it did. A traceback is the last of `shown`."""
+
+    shown: tuple[Text | Figure, ...]
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a kernel lives on this machine.
+
+    Args:
+        work: Its working directory.
+        home: Its private home, with `tmp` below.
+        sockets: A short, private directory for its connection file and sockets.
+        environment: All it sees of the environment.
+    """
+
+    work: Path
+    home: Path
+    sockets: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class KernelError(RuntimeError):
+    """The kernel could not be started, or has ended; the message is for a person."""
+
+
+class Provisioner(Protocol):
+    """Makes the object through which jupyter_client starts and signals the process (a sandbox enters here)."""
+
+    def __call__(self, *, kernel_id: str, kernel_spec: KernelSpec, parent: AsyncKernelManager) -> LocalProvisioner:
+        """Called once per kernel, before it starts."""
+        ...
+
+
+def scrubbed(environment: Mapping[str, str], *, home: Path, matplotlib: Path) -> dict[str, str]:
+    """The short environment a kernel gets: nothing of the user's but what starts Python.
+
+    Args:
+        environment: The engine's own.
+        home: The kernel's private home.
+        matplotlib: Where the font list is kept; shared, since building it can take seconds.
+    """
+    kept = {key: value for key, value in environment.items() if key in ALLOWED_VARIABLES or key.startswith("LC_")}
+    return kept | {
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        "TMPDIR": str(home / "tmp"),
+        "TEMP": str(home / "tmp"),
+        "TMP": str(home / "tmp"),
+        "IPYTHONDIR": str(home / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(home / "jupyter"),
+        "JUPYTER_RUNTIME_DIR": str(home / "tmp"),
+        "MPLCONFIGDIR": str(matplotlib),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+class _OwnSpec(AsyncKernelManager):
+    """jupyter_client's starter, with this interpreter as the kernel whatever kernels are installed."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        # -P: a file named like a standard module in the working directory must not stop the kernel from starting
+        argv = [sys.executable, "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}", *_KERNEL_OPTIONS]
+        return KernelSpec(argv=argv, display_name="Python", language="python", interrupt_mode="signal")
+
+
+_KERNEL_OPTIONS: Final = ("--HistoryManager.enabled=False", "--InteractiveShell.colors=NoColor")
+
+
+class Kernel:
+    """One kernel process, started in the background at once.
+
+    Args:
+        place: Where it lives.
+        provisioner: What starts the process.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        provisioner: Provisioner = LocalProvisioner,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._place = place
+        self._provisioner = provisioner
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._jupyter: AsyncKernelManager | None = None
+        self._client: AsyncKernelClient | None = None
+        self._ended = False
+        self._started = asyncio.create_task(self._start())
+        self._started.add_done_callback(_retrieved)
+
+    @property
+    def ended(self) -> bool:
+        """True once the process is gone, or is going because the code asked for it (`exit()`)."""
+        return self._ended
+
+    async def alive(self) -> bool:
+        """False once the process has ended, or could not be started."""
+        if self._started.done() and (self._jupyter is None or not await self._jupyter.is_alive()):
+            await self._close()
+        return not self._ended
+
+    async def ready(self) -> None:
+        """Wait until it takes code.
+
+        Raises:
+            KernelError: It could not be started; the message holds the end of its own log.
+        """
+        await asyncio.shield(self._started)
+
+    async def run(self, code: str) -> Execution:
+        """Run code as a cell. Cancelling interrupts it, and ends the process if that does not help.
+
+        Raises:
+            KernelError: The kernel could not be started.
+        """
+        await self.ready()
+        async with self._turn:
+            return await self._execute(code, silent=False)
+
+    async def probe(self, code: str) -> str:
+        """Run code that sees the variables but leaves none behind, and return what it printed.
+
+        Raises:
+            KernelError: The code raised, or the kernel has ended.
+        """
+        await self.ready()
+        source = f"exec(compile({code!r}, '<probe>', 'exec'), {{**globals()}})"
+        async with self._turn:
+            execution = await self._execute(source, silent=True)
+        if execution.failure is not None:
+            raise KernelError(str(execution.failure))
+        return "".join(part.text for part in execution.shown if isinstance(part, Text))
+
+    async def stop(self) -> None:
+        """End the process and all its children of the same process group, at once."""
+        self._ended = True
+        if not self._started.done():
+            self._started.cancel()
+            with contextlib.suppress(asyncio.CancelledError, KernelError):
+                await self._started
+        await self._close()
+
+    async def _start(self) -> None:
+        jupyter = _OwnSpec(connection_file=str(self._place.sockets / "kernel.json"), **_transport(self._place.sockets))
+        jupyter.provisioner = self._provisioner(
+            kernel_id=self._place.sockets.name, kernel_spec=jupyter.kernel_spec, parent=jupyter
+        )
+        self._jupyter = jupyter
+        log_path = self._place.sockets / "kernel.log"
+        try:
+            with log_path.open("wb") as log:
+                await jupyter.start_kernel(
+                    cwd=str(self._place.work), env=dict(self._place.environment), stdout=subprocess.DEVNULL, stderr=log
+                )
+            self._client = jupyter.client(context=jupyter.context)
+            self._client.start_channels(stdin=False, hb=False, control=False)
+            await self._answers(self._client)
+            await self._execute(_PRELOAD, silent=True)
+        except KernelError:
+            await self._close()
+            log_tail = log_path.read_text(errors="replace")[-2000:].strip()
+            raise KernelError(f"The Python process could not be started.\n{log_tail}".strip()) from None
+        except BaseException:
+            await self._close()
+            raise
+
+    async def _answers(self, client: AsyncKernelClient) -> None:
+        """Return once both channels carry messages: what is published before the subscription is up would be lost."""
+        deadline = self._clock() + START_TIMEOUT_S
+        while self._clock() < deadline:
+            client.kernel_info()
+            with contextlib.suppress(queue.Empty):
+                await client.get_iopub_msg(timeout=0.05)
+                return
+            await self._check_alive()
+        raise KernelError(f"The Python process did not answer within {START_TIMEOUT_S:.0f} s.")
+
+    async def _check_alive(self) -> None:
+        if self._jupyter is None or not await self._jupyter.is_alive():
+            self._ended = True
+            raise KernelError("The Python process has ended.")
+
+    async def _execute(self, code: str, *, silent: bool) -> Execution:
+        client = self._client
+        if client is None or self._ended:
+            raise KernelError("The Python process has ended.")
+        request = client.execute(code, silent=silent, store_history=not silent, allow_stdin=False)
+        shown = _Shown()
+        try:
+            failure = await self._collect(client, request, shown)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._silence(client, request))
+            raise
+        except KernelError:
+            await self._close()
+            failure = Failure("KernelDied", "the Python process ended while it ran this code", died=True)
+        return Execution(shown.parts(), failure)
+
+    async def _collect(self, client: AsyncKernelClient, request: str, shown: _Shown) -> Failure | None:
+        failure = None
+        async for kind, content in self._published(client, request):
+            if kind == "stream":
+                shown.write(content["text"])
+            elif kind in {"execute_result", "display_data"}:
+                shown.display(content["data"])
+            elif kind == "error":
+                shown.line(readable(content["traceback"], own=str(self._place.work)) + "\n")
+                failure = Failure(content["ename"], _CELL_FILE.sub(r"(\1)", _plain(content["evalue"])))
+        # The reply is on its way when the kernel says idle. `exit()` is known from it alone.
+        with contextlib.suppress(queue.Empty):
+            while (reply := await client.get_shell_msg(timeout=1)) and reply["parent_header"].get("msg_id") != request:
+                continue
+            if any(payload.get("source") == "ask_exit" for payload in reply["content"].get("payload", ())):
+                await self._close()
+        return failure
+
+    async def _published(self, client: AsyncKernelClient, request: str) -> AsyncIterator[tuple[str, Any]]:
+        """Messages of one request, until the kernel is idle again. Raises `KernelError` when the process ends."""
+        while True:
+            try:
+                message = await client.get_iopub_msg(timeout=0.25)
+            except queue.Empty:
+                await self._check_alive()
+                continue
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            if kind == "status" and content["execution_state"] == "idle":
+                return
+            yield kind, content
+
+    async def _silence(self, client: AsyncKernelClient, request: str) -> None:
+        """Interrupt a run nobody waits for any more."""
+        with contextlib.suppress(KernelError, TimeoutError):
+            async with asyncio.timeout(INTERRUPT_GRACE_S):
+                if self._jupyter is not None:
+                    await self._jupyter.interrupt_kernel()
+                await self._collect(client, request, _Shown())
+                return
+        await self._close()
+
+    async def _close(self) -> None:
+        self._ended = True
+        client, self._client = self._client, None
+        jupyter, self._jupyter = self._jupyter, None
+        if client is not None:
+            client.stop_channels()
+        if jupyter is not None:
+            await jupyter.shutdown_kernel(now=True)
+
+
+class _Shown:
+    """What a run showed so far, as it comes."""
+
+    def __init__(self) -> None:
+        self._parts: list[Text | Figure] = []
+        self._text: list[str] = []
+        self._room = MAX_TEXT
+        self._left_out = 0
+
+    def write(self, text: str) -> None:
+        kept = text[: self._room]
+        self._room -= len(kept)
+        self._left_out += len(text) - len(kept)
+        self._text.append(kept)
+
+    def line(self, text: str) -> None:
+        """Text that begins on a line of its own."""
+        if any(self._text) and not next(filter(None, reversed(self._text))).endswith("\n"):
+            text = "\n" + text
+        self.write(text)
+
+    def display(self, bundle: Mapping[str, Any]) -> None:
+        """A MIME bundle: a picture if there is one, else its text."""
+        png = bundle.get("image/png")
+        if isinstance(png, str):
+            self._flush()
+            self._parts.append(Figure(base64.b64decode(png)))
+        elif text := bundle.get("text/plain"):
+            self.line(str(text))
+
+    def parts(self) -> tuple[Text | Figure, ...]:
+        if self._left_out:
+            self.line(f"[{self._left_out:,} more characters were printed and left out]")
+        self._flush()
+        return tuple(self._parts)
+
+    def _flush(self) -> None:
+        if text := _plain("".join(self._text)):
+            self._parts.append(Text(text))
+        self._text.clear()
+
+
+def readable(traceback: Sequence[str], *, own: str) -> str:
+    """A traceback for the person who wrote the code: no colours, no rulers, no frames of libraries.
+
+    Args:
+        traceback: The blocks IPython sends: a ruler, a heading, one block per frame, the exception; and so on again
+            for each exception in the chain.
+        own: The directory whose files are the person's own, besides the cell itself.
+    """
+    chain: list[list[str]] = [[]]
+    for block in map(_plain, traceback):
+        if block.strip().startswith(_CHAINED):
+            chain.append([block.strip("\n")])
+        elif not _RULER.fullmatch(block) and (not block.startswith("File ") or own in block.partition("\n")[0]):
+            chain[-1].append(block.strip("\n"))
+    last = chain[-1]
+    kept = [part for part in chain[:-1] if any(block.startswith(("Cell ", "File ")) for block in part)]
+    if not kept and last[0].startswith(_CHAINED):
+        last = last[1:]
+    return "\n\n".join("\n".join(part) for part in [*kept, last])
+
+
+def _plain(text: str) -> str:
+    """Text as it would be read: no escape sequences, progress bars at their last state, no half characters."""
+    text = _ANSI.sub("", text).replace("\r\n", "\n")
+    return _OVERWRITTEN.sub("", text).encode("utf-8", "replace").decode("utf-8")
+
+
+def _transport(sockets: Path) -> dict[str, str]:
+    """Unix sockets where they work: no other user of the machine can connect to them."""
+    address = str(sockets / "k")
+    if os.name == "posix" and len(os.fsencode(address)) <= MAX_SOCKET_PATH:
+        return {"transport": "ipc", "ip": address}
+    return {"transport": "tcp", "ip": "127.0.0.1"}
+
+
+def _retrieved(task: asyncio.Task[None]) -> None:
+    """Whoever waits for the start sees its exception; nobody may, so mark it as seen."""
+    if not task.cancelled():
+        task.exception()
