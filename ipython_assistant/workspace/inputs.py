@@ -69,7 +69,7 @@ def _of_variable(name: str, value: Any, scratch: Path) -> Input:
     # By name, so that pandas is not imported for a look at something else.
     if kind.__module__.partition(".")[0] != "pandas" or kind.__name__ != "DataFrame":
         raise InputError(
-            f"The variable {name} is a {kind.__name__}, not a DataFrame.",
+            f"The variable {name} is of type {kind.__name__}, not a DataFrame.",
             "Give a DataFrame, or save it to a file and name the file.",
         )
     path = scratch / f"{name}.csv"

@@ -1,0 +1,126 @@
+"""The main job, shown on a fresh machine: a notebook, a real table, no key.
+
+Works on a copy in a fresh temporary directory and forces the embedded engine, whatever the environment holds.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+NOTEBOOK = "01_first_cell.ipynb"
+EXPECTED_SUFFIXES = (".png", ".csv")
+CELL_TIMEOUT_S = 120
+
+
+class DemoError(Exception):
+    """The demonstration cannot be shown; the message says what to do."""
+
+
+def open_lab(*, browser: bool) -> int:
+    """Open JupyterLab on a copy of the first notebook; returns its exit code when it is stopped.
+
+    Raises:
+        DemoError: JupyterLab is not installed.
+    """
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise DemoError("JupyterLab is not installed here.\nRun: pip install 'ipython_assistant[lab]'")
+    directory = _copy()
+    print(f"The notebook is {directory / NOTEBOOK}\nIn JupyterLab: Run > Run All Cells. Here: Ctrl-C twice to stop.")
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={directory}", "--ServerApp.ip=127.0.0.1"]
+    if os.name == "posix" and os.getuid() == 0:
+        command.append("--allow-root")
+    if not browser:
+        command.append("--no-browser")
+    return subprocess.call([*command, str(directory / NOTEBOOK)], env=_environment(directory))
+
+
+def run_headless() -> int:
+    """Run the notebook without a browser, print what was saved and where; 1 if anything is missing, else 0.
+
+    Raises:
+        DemoError: nbclient is not installed.
+    """
+    if importlib.util.find_spec("nbclient") is None:
+        raise DemoError("nbclient is not installed here.\nRun: pip install 'ipython_assistant[lab]'")
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    directory = _copy()
+    notebook = nbformat.read(directory / NOTEBOOK, as_version=4)
+    client = NotebookClient(
+        notebook, timeout=CELL_TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": str(directory)}}
+    )
+    failure = None
+    try:
+        client.execute(env=_environment(directory))
+    except CellExecutionError as error:
+        failure = str(error).strip()
+    nbformat.write(notebook, directory / NOTEBOOK)
+    saved = sorted(path for path in (directory / "assistant_files").glob("*") if path.is_file())
+    print(f"Notebook: {directory / NOTEBOOK}")
+    for path in saved:
+        print(f"Saved:    {path}  ({path.stat().st_size:,} bytes)")
+    faults = list(_faults(notebook, saved))
+    if failure is not None:
+        faults.append(f"a cell ended in an error:\n{failure}")
+    for fault in faults:
+        print(f"Missing:  {fault}")
+    return 1 if faults else 0
+
+
+def _faults(notebook: Any, saved: list[Path]) -> Iterator[str]:
+    """What should have come of the notebook and did not."""
+    for suffix in EXPECTED_SUFFIXES:
+        if not any(path.suffix == suffix and path.stat().st_size for path in saved):
+            yield f"a {suffix} file in assistant_files/"
+    shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    if not any("image/png" in bundle for bundle in shown):
+        yield "the picture in the notebook"
+    cards = "".join(bundle.get("text/html", "") for bundle in shown)
+    for path in saved:
+        if f'download="{path.name}"' not in cards:
+            yield f"a download link to {path.name}"
+
+
+def _copy() -> Path:
+    """A fresh directory with the notebook, its outputs cleared, and its table."""
+    import nbformat
+
+    source = _source()
+    directory = Path(tempfile.mkdtemp(prefix="ipython_assistant-demo-"))
+    shutil.copytree(source / "data", directory / "data")
+    notebook = nbformat.read(source / NOTEBOOK, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, directory / NOTEBOOK)
+    return directory
+
+
+def _source() -> Path:
+    """Where the notebook lies: inside the installed package, or in the checkout of an editable install."""
+    installed = Path(__file__).parent / "demo_notebooks"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "notebooks"
+
+
+def _environment(directory: Path) -> Mapping[str, str]:
+    """This process's environment with the embedded engine forced and no configuration of IPython's in the way."""
+    return {
+        **os.environ,
+        "IPYTHON_ASSISTANT_SERVICE": "local",
+        "IPYTHON_ASSISTANT_MODE": "live",
+        "IPYTHON_ASSISTANT_DIR": str(directory),
+        "IPYTHON_ASSISTANT_MODEL": "",
+        "IPYTHONDIR": str(directory / ".ipython"),
+    }

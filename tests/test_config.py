@@ -1,0 +1,78 @@
+"""config: where each setting comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from traitlets import TraitError
+
+from ipython_assistant.config import AssistantTraits, freeze, notebook_directory
+from ipython_assistant.errors import ConfigError
+from ipython_assistant.options import Options
+
+HERE = Path("/notebooks")
+
+
+def settings(traits=None, environment=None, **options):
+    return freeze(traits or AssistantTraits(), Options(**options), HERE, environment or {})
+
+
+def test_without_a_key_the_embedded_engine_answers():
+    assert (settings().service, settings().model) == ("local", "analyst")
+
+
+def test_a_key_means_the_hosted_service():
+    assert settings(environment={"OPENAI_API_KEY": "x"}).service == "openai"
+
+
+def test_the_environment_can_force_the_embedded_engine_whatever_keys_there_are():
+    environment = {"OPENAI_API_KEY": "x", "IPYTHON_ASSISTANT_SERVICE": "local", "IPYTHON_ASSISTANT_MODE": "live"}
+
+    assert settings(environment=environment).service == "local"
+    assert settings(environment=environment).mode == "live"
+
+
+def test_a_trait_set_by_hand_beats_the_environment():
+    traits = AssistantTraits(service="local", model="mine")
+    environment = {"OPENAI_API_KEY": "x", "IPYTHON_ASSISTANT_SERVICE": "openai", "IPYTHON_ASSISTANT_MODEL": "theirs"}
+
+    assert settings(traits, environment).service == "local"
+    assert settings(traits, environment).model == "mine"
+
+
+def test_the_cells_own_option_beats_everything():
+    traits = AssistantTraits(model="mine", save_dir="there")
+    frozen = settings(traits, model="this", directory="here")
+
+    assert (frozen.model, frozen.save_dir) == ("this", HERE / "here")
+
+
+def test_files_go_beside_the_notebook_by_default():
+    assert settings().save_dir == HERE / "assistant_files"
+
+
+def test_a_wrong_value_in_the_environment_lists_the_right_ones():
+    with pytest.raises(ConfigError) as caught:
+        settings(environment={"IPYTHON_ASSISTANT_SERVICE": "opnai"})
+
+    assert caught.value.hint == "Set it to one of: openai, local."
+
+
+def test_a_wrong_value_of_a_trait_is_refused_when_it_is_set():
+    with pytest.raises(TraitError):
+        AssistantTraits(service="opnai")
+
+
+def test_the_notebook_directory_is_the_working_directory_or_what_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert notebook_directory({}) == tmp_path
+    assert notebook_directory({"IPYTHON_ASSISTANT_DIR": str(tmp_path / "other")}) == tmp_path / "other"
+
+
+def test_no_trait_can_hold_a_key_and_every_trait_has_help():
+    traits = AssistantTraits.class_traits(config=True)
+
+    assert not [name for name in traits if "key" in name or "token" in name]
+    assert all(trait.help for trait in traits.values())

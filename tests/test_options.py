@@ -1,0 +1,71 @@
+"""options: the line after %%assistant."""
+
+from __future__ import annotations
+
+import pytest
+
+from ipython_assistant.errors import OptionError
+from ipython_assistant.options import Options, option_help, parse_options
+
+
+def test_every_option_of_the_first_version_is_read():
+    options = parse_options('-i cases --input "data/my table.csv" -m gpt-5 --dir out')
+
+    assert options == Options(("cases", "data/my table.csv"), "gpt-5", "out")
+
+
+def test_an_empty_line_is_no_options():
+    assert parse_options("") == Options()
+
+
+def test_a_windows_path_keeps_its_backslashes():
+    assert parse_options(r"-i C:\data\new.csv").inputs == (r"C:\data\new.csv",)
+
+
+@pytest.mark.parametrize(("written", "meant"), [("--inputt", "--input"), ("--modle", "--model"), ("--dri", "--dir")])
+def test_a_mistyped_option_names_the_nearest(written, meant):
+    with pytest.raises(OptionError) as caught:
+        parse_options(f"{written} x")
+
+    assert f"There is no option {written}" in caught.value.message
+    assert f"Did you mean {meant}?" in caught.value.hint
+
+
+def test_an_option_without_its_value_says_so():
+    with pytest.raises(OptionError, match="Argument -i/--input: expected one argument"):
+        parse_options("-i")
+
+
+def test_words_on_the_first_line_are_refused_with_the_corrected_cell():
+    with pytest.raises(OptionError) as caught:
+        parse_options("plot coverage by year -i coverage.csv")
+
+    assert caught.value.hint.splitlines()[1:] == ["%%assistant -i coverage.csv", "plot coverage by year"]
+
+
+def test_the_corrected_cell_keeps_the_body():
+    with pytest.raises(OptionError) as caught:
+        parse_options("by year", "please\n")
+
+    assert caught.value.hint.splitlines()[1:] == ["%%assistant", "by year", "please"]
+
+
+def test_a_quotation_mark_without_its_partner_is_named():
+    with pytest.raises(OptionError, match="no partner"):
+        parse_options("-i 'a.csv")
+
+
+def test_help_lists_every_option():
+    text = option_help()
+
+    assert parse_options("--help").help
+    assert all(option in text for option in ("-i", "--input", "-m", "--model", "--dir", "--help"))
+    assert text.startswith("usage: %%assistant [options]")
+
+
+def test_an_option_error_shows_as_two_lines():
+    with pytest.raises(OptionError) as caught:
+        parse_options("--inputt x")
+
+    assert len(caught.value._render_traceback_()) == 2
+    assert caught.value._render_traceback_()[0].startswith("OptionError: ")
