@@ -1,0 +1,267 @@
+"""Values → MIME bundles: what a notebook keeps of an answer.
+
+Pure functions. Each bundle is a function of the turn and its files alone, so that two runs of one recording save the
+same notebook; what may differ between machines (the size of a PNG depends on the version of the library that drew it)
+goes to the output's metadata, under the key `ipython_assistant`. Every bundle has `text/plain`. The HTML takes its
+colours from the page, and has inline styles only: a `<style>` block is removed from a notebook that is not trusted.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ipython_assistant.core.links import encode_href
+from ipython_assistant.display.escaping import escaped, one_line, printed, visible
+from ipython_assistant.display.grid import aligned, grid, grid_html, grid_text
+from ipython_assistant.display.highlight import highlight
+from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH, render, without_unfinished_link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
+    from ipython_assistant.core.turn import CodeCall
+
+KEY = "ipython_assistant"
+"""Our own key in output metadata."""
+
+LONGEST_LOGS = 20_000
+"""In characters for each code call; what is beyond it is left out in the middle, and said."""
+_QUIET = "opacity:.7"
+_SIGNATURES = {
+    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+    "image/gif": re.compile(rb"GIF8[79]a"),
+    "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
+}
+_KINDS = {
+    "application/json": "JSON",
+    "application/pdf": "PDF",
+    "application/vnd.apache.parquet": "Parquet table",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "PowerPoint slides",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "Excel workbook",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "Word document",
+    "application/zip": "ZIP archive",
+    "image/bmp": "BMP picture",
+    "image/gif": "GIF picture",
+    "image/jpeg": "JPEG picture",
+    "image/png": "PNG picture",
+    "image/svg+xml": "SVG picture",
+    "image/webp": "WebP picture",
+    "text/csv": "CSV table",
+    "text/html": "HTML page",
+    "text/markdown": "Markdown",
+    "text/plain": "text",
+    "text/tab-separated-values": "TSV table",
+    "text/x-python": "Python code",
+}
+
+
+class Bundle(NamedTuple):
+    """What `_repr_mimebundle_` returns: representations by media type, and the output's metadata."""
+
+    data: dict[str, Any]
+    metadata: dict[str, Any]
+
+
+def answer(text: str, hrefs: Mapping[str, str]) -> Bundle:
+    """The answer's text.
+
+    Args:
+        text: Markdown; its links to files are already relative.
+        hrefs: The relative links that may be clicked: percent-encoded href → file name.
+    """
+    return _bundle("answer", render(text, hrefs=hrefs), visible(text))
+
+
+def live(text: str, activity: str) -> Bundle:
+    """The answer while it is being written, and one line that says what is going on."""
+    written = without_unfinished_link(text)
+    status = f"{activity[:1].upper()}{activity[1:]} …" if activity else ""
+    body = render(written, hrefs={}) if written else ""
+    if status:
+        body += f'<p style="margin:.5em 0 0;{_QUIET}">{escaped(status)}</p>'
+    return _bundle("live", body, "\n\n".join(part for part in (visible(text), status) if part))
+
+
+def work(calls: Sequence[CodeCall]) -> Bundle:
+    """The code that was run and what it printed: folded, but open where a call failed."""
+    steps = f"{len(calls)} step{'' if len(calls) == 1 else 's'}"
+    troubles = [f"{_ordinal(calls, index)}{trouble}" for index, call in enumerate(calls) if (trouble := _trouble(call))]
+    summary = f"Code, {steps}" + (f" ({'; '.join(troubles)})" if troubles else "")
+    body = "".join(_step_html(call, index, len(calls)) for index, call in enumerate(calls))
+    head = f'<summary style="cursor:pointer;{_QUIET}">{summary}</summary>'
+    return _bundle(
+        "work",
+        f'<details{" open" if troubles else ""} class="{NO_MATH}">{head}{body}</details>',
+        "\n\n".join([summary, *(_step_text(call, index, len(calls)) for index, call in enumerate(calls))]),
+    )
+
+
+def picture(artifact: Artifact, content: bytes) -> Bundle | None:
+    """The picture itself, in its own media type; None where a notebook cannot show it (then the card has it).
+
+    Args:
+        artifact: Its name and media type.
+        content: Its bytes. They have to be what the media type says, since a broken picture shows nothing.
+    """
+    shown: str | None = None
+    signature = _SIGNATURES.get(artifact.media_type)
+    if signature is not None and signature.match(content):
+        shown = base64.b64encode(content).decode("ascii")
+    elif artifact.media_type == "image/svg+xml":
+        shown = _svg(content)
+    if shown is None:
+        return None
+    name = one_line(artifact.name)
+    return Bundle(
+        {artifact.media_type: shown, "text/plain": name},
+        # IPython's own `Image` and nbconvert keep the description of a picture here.
+        {artifact.media_type: {"alt": name}, KEY: {"output": "picture", "name": name, "size": len(content)}},
+    )
+
+
+def table(artifact: Artifact, head: TableHead) -> Bundle:
+    """The first rows of a table, with the look of a pandas DataFrame, and its true size."""
+    rows, columns = head.row_count, head.column_count
+    size = f"{rows:,} row{_s(rows)} × {columns:,} column{_s(columns)}"
+    name, lines = one_line(artifact.name), grid(head)
+    html = grid_html(lines, f"<b>{escaped(name)}</b> — {size}")
+    return _bundle("table", html, f"{name} — {size}\n\n{grid_text(lines)}")
+
+
+def card(artifacts: Iterable[Artifact], failed: Iterable[FailedArtifact] = (), notes: Iterable[str] = ()) -> Bundle:
+    """The files, each a link that downloads it, with its kind, size and saved path; what is missing, and why.
+
+    The links are relative to the notebook and need neither kernel nor extension. A picture's size is not shown: see the
+    head of this module. It is in the metadata.
+    """
+    saved, lost, remarks = list(artifacts), list(failed), list(notes)
+    rows = [_saved_row(artifact) for artifact in saved] + [_lost_row(missing) for missing in lost]
+    body = f'<table style="margin:0"><tbody>{"".join(rows)}</tbody></table>' if rows else ""
+    body += "".join(f'<p style="margin:.4em 0 0;{_QUIET}">{escaped(remark)}</p>' for remark in remarks)
+    lines = aligned([_saved_cells(artifact) for artifact in saved])
+    lines += [f"{one_line(missing.name)}  not saved: {one_line(missing.reason, 1000)}" for missing in lost]
+    lines += [visible(remark) for remark in remarks]
+    sizes = {one_line(artifact.name): artifact.size for artifact in saved}
+    return _bundle("card", f'<div class="{NO_MATH}">{body}</div>', "\n".join(lines), sizes=sizes)
+
+
+def size_in_words(size: int) -> str:
+    """A file's size for people: exact below 10,000 bytes, then in decimal units.
+
+    >>> size_in_words(1), size_in_words(1234), size_in_words(12_345), size_in_words(2_120_588)
+    ('1 byte', '1,234 bytes', '12.3 kB', '2.1 MB')
+    """
+    if size < 10_000:  # noqa: PLR2004 the docstring says it
+        return f"{size:,} byte{_s(size)}"
+    amount = float(size)
+    for unit in ("kB", "MB", "GB"):
+        amount /= 1000
+        # 999.95 would be rounded to 1000.0.
+        if amount < 999.95:  # noqa: PLR2004
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1000:.1f} TB"
+
+
+def _bundle(output: str, html: str, plain: str, **more: Any) -> Bundle:
+    return Bundle({"text/html": html, "text/plain": plain}, {KEY: {"output": output, **more}})
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+# --- the work ---------------------------------------------------------------------------------------------------------
+
+
+def _trouble(call: CodeCall) -> str:
+    """What went wrong with a call, in words; nothing where nothing did."""
+    if call.status == "failed" or "Traceback (most recent call last)" in call.logs:
+        # The hosted service calls a call completed though its code raised; then the logs, if any, tell.
+        return "ended in an error"
+    return "" if call.status == "completed" else "did not finish"
+
+
+def _ordinal(calls: Sequence[CodeCall], index: int) -> str:
+    return "" if len(calls) == 1 else f"step {index + 1} "
+
+
+def _step_html(call: CodeCall, index: int, count: int) -> str:
+    title = f'<p style="margin:.8em 0 0;{_QUIET}">{_step_title(call, index)}</p>' if count > 1 else ""
+    source = highlight(call.code.strip("\n"), "python")
+    code = f'<pre style="{CODE_STYLE}"><code>{source}</code></pre>'
+    logs = _logs(call)
+    if not logs:
+        return title + code
+    return f'{title}{code}<pre style="{CODE_STYLE};border-left-color:transparent;{_QUIET}">{escaped(logs)}</pre>'
+
+
+def _step_text(call: CodeCall, index: int, count: int) -> str:
+    title = [_step_title(call, index)] if count > 1 else []
+    logs = _logs(call)
+    blocks = [*title, _indented(visible(call.code.strip("\n")))]
+    return "\n\n".join(blocks + ([f"Printed:\n\n{_indented(logs)}"] if logs else []))
+
+
+def _step_title(call: CodeCall, index: int) -> str:
+    trouble = _trouble(call)
+    return f"Step {index + 1}" + (f", {trouble}" if trouble else "")
+
+
+def _logs(call: CodeCall) -> str:
+    logs = printed(call.logs).strip("\n")
+    if len(logs) <= LONGEST_LOGS:
+        return logs
+    half = LONGEST_LOGS // 2
+    return f"{logs[:half]}\n… {len(logs) - 2 * half:,} characters left out …\n{logs[-half:]}"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}".rstrip() for line in text.split("\n"))
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def _svg(content: bytes) -> str | None:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    return text if "<svg" in text else None
+
+
+# --- the card ---------------------------------------------------------------------------------------------------------
+
+# JupyterLab stripes the rows of a table; a short list of files is calmer without.
+_TR = '<tr style="background:transparent">'
+_TD = '<td style="text-align:left;padding:.2em 1.5em .2em 0'
+
+
+def _saved_row(artifact: Artifact) -> str:
+    name, kind, size, path = _saved_cells(artifact)
+    label = escaped(name)
+    href = encode_href(artifact.href)
+    if not href.startswith("/"):
+        # A path that is not relative would leave the notebook's folder; it is told, but not linked.
+        label = f'<a href="{escaped(href)}" download="{escaped(artifact.name)}">{label}</a>'
+    return (
+        f'{_TR}{_TD};overflow-wrap:break-word">{label}</td>'
+        f'{_TD};white-space:nowrap;{_QUIET}">{escaped(kind)}</td>'
+        f'{_TD};white-space:nowrap;{_QUIET}">{size}</td>'
+        f'{_TD};overflow-wrap:break-word;{_QUIET}">{escaped(path)}</td></tr>'
+    )
+
+
+def _lost_row(missing: FailedArtifact) -> str:
+    reason = escaped(one_line(missing.reason, 1000))
+    name = escaped(one_line(missing.name))
+    return f'{_TR}{_TD}">{name}</td>{_TD}" colspan="3"><b>not saved:</b> {reason}</td></tr>'
+
+
+def _saved_cells(artifact: Artifact) -> tuple[str, str, str, str]:
+    size = "" if artifact.media_type.startswith("image/") else size_in_words(artifact.size)
+    return one_line(artifact.name), _KINDS.get(artifact.media_type, "file"), size, one_line(artifact.href, 160)

@@ -1,0 +1,186 @@
+// The row of download buttons in the page: one button for each file, one for all of them.
+//
+// A file is fetched from the Jupyter server where the server has it (also while the kernel is busy), else from the
+// kernel in chunks. File names are hostile: they only ever become text, attribute values or parts of a percent-encoded
+// path, never markup.
+
+const PATIENCE_MS = 5000;
+const PATIENCE_BETWEEN_CHUNKS_MS = 30000;
+
+function serverBase() {
+  const element = document.getElementById("jupyter-config-data");
+  try {
+    return element ? JSON.parse(element.textContent).baseUrl ?? null : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The URL under which the server has this very file, or null. */
+async function serverUrl(offer) {
+  const base = serverBase();
+  if (!base || !offer.server_path) return null;
+  const query = new URLSearchParams();
+  const xsrf = document.cookie.match(/(?:^|; )_xsrf=([^;]*)/)?.[1];
+  if (xsrf) query.set("_xsrf", xsrf);
+  // A file that was written again under its old name must not come from the browser's cache.
+  query.set("t", String(Date.now()));
+  const path = offer.server_path.split("/").map(encodeURIComponent).join("/");
+  const url = `${base}files/${path}?${query}`;
+  try {
+    const head = await fetch(url, { method: "HEAD", cache: "no-store" });
+    return head.ok && Number(head.headers.get("content-length")) === offer.size ? url : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Fetch a file from the kernel, chunk by chunk.
+ *
+ * `wanted` is {file, mediaType}: the file's place in the row, or "all". `told` is {progress(percent), late()}; `late` is
+ * called when no answer came for a while, and the answer is still waited for. The promise ends with {blob, leftOut} or
+ * with an Error in plain words.
+ */
+function fromKernel(model, wanted, told, signal) {
+  const request = `${Date.now()}-${Math.random()}`;
+  const parts = [];
+  let received = 0;
+  let leftOut = [];
+  let timer;
+  return new Promise((resolve, reject) => {
+    const end = (settle, value) => {
+      clearTimeout(timer);
+      model.off("msg:custom", take);
+      settle(value);
+    };
+    const ask = (patience) => {
+      clearTimeout(timer);
+      timer = setTimeout(told.late, patience);
+      try {
+        model.send({ type: "get", request, file: wanted.file, offset: received });
+      } catch {
+        end(reject, new Error("The kernel that made this is gone."));
+      }
+    };
+    const take = (message, buffers) => {
+      if (message.request !== request) return;
+      if (message.type === "error") return end(reject, new Error(`Not downloaded: ${message.message}.`));
+      if (message.offset !== received) return;
+      const chunk = buffers[0];
+      if (received === 0) leftOut = message.left_out;
+      parts.push(chunk);
+      received += chunk.byteLength;
+      if (received >= message.total) {
+        return end(resolve, { blob: new Blob(parts, { type: wanted.mediaType }), leftOut });
+      }
+      if (chunk.byteLength === 0) return end(reject, new Error("Not downloaded: the file became shorter meanwhile."));
+      told.progress(Math.floor((100 * received) / message.total));
+      ask(PATIENCE_BETWEEN_CHUNKS_MS);
+    };
+    signal.addEventListener("abort", () => end(reject, new Error("")));
+    model.on("msg:custom", take);
+    ask(PATIENCE_MS);
+  });
+}
+
+function save(url, name) {
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+function saveBlob(blob, name) {
+  const url = URL.createObjectURL(blob);
+  save(url, name);
+  // The browser reads it after the click has returned, and nothing says when it is done.
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+}
+
+function makeButton(label, description) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "jupyter-widgets jupyter-button widget-button";
+  button.style.cssText = "width:auto;max-width:100%";
+  button.title = description;
+  button.setAttribute("aria-label", description);
+  const icon = document.createElement("i");
+  icon.className = "fa fa-download";
+  icon.setAttribute("aria-hidden", "true");
+  icon.style.marginRight = "6px";
+  button.append(icon, label);
+  return button;
+}
+
+function render({ model, el }) {
+  const offers = model.get("offers");
+  const row = document.createElement("div");
+  row.setAttribute("role", "group");
+  row.setAttribute("aria-label", "Download files");
+  row.style.cssText = "display:flex;flex-wrap:wrap;align-items:center;gap:2px";
+  const status = document.createElement("span");
+  status.setAttribute("role", "status");
+  status.style.cssText = "margin-left:8px;opacity:.7";
+
+  /** A button whose click runs `fetchIt(told, signal)`; `where` says in words where the files are all the same. */
+  const add = (label, description, where, fetchIt) => {
+    const button = makeButton(label, description);
+    let running = new AbortController();
+    button.addEventListener("click", async () => {
+      // One that has waited in vain is given up for the new one.
+      running.abort();
+      const mine = (running = new AbortController());
+      const told = {
+        progress: (percent) => (status.textContent = `${label}: ${percent} %`),
+        late: () => {
+          status.textContent = `The kernel has not answered yet: it is busy, or it was restarted. ${where}`;
+          button.disabled = false;
+        },
+      };
+      status.textContent = "";
+      button.disabled = true;
+      let words;
+      try {
+        words = await fetchIt(told, mine.signal);
+      } catch (error) {
+        words = `${error.message} ${where}`;
+      }
+      if (mine.signal.aborted) return;
+      status.textContent = words;
+      button.disabled = false;
+    });
+    row.append(button);
+  };
+
+  offers.forEach((offer, place) => {
+    const description = `Download ${offer.label}, ${offer.size_in_words}`;
+    add(offer.label, description, `The file is saved as ${offer.saved_as}`, async (told, signal) => {
+      const url = await serverUrl(offer);
+      if (url) {
+        save(url, offer.name);
+      } else {
+        const wanted = { file: place, mediaType: offer.media_type };
+        saveBlob((await fromKernel(model, wanted, told, signal)).blob, offer.name);
+      }
+      return "";
+    });
+  });
+
+  if (offers.length > 1) {
+    const description = `Download all ${offers.length} files as a zip archive`;
+    const where = `The files are saved as ${offers.map((offer) => offer.saved_as).join(", ")}`;
+    add("Download all (.zip)", description, where, async (told, signal) => {
+      const { blob, leftOut } = await fromKernel(model, { file: "all", mediaType: "application/zip" }, told, signal);
+      saveBlob(blob, model.get("archive"));
+      return leftOut.length ? `Without ${leftOut.join(", ")}: no longer there.` : "";
+    });
+  }
+
+  row.append(status);
+  el.append(row);
+}
+
+export default { render };

@@ -1,0 +1,63 @@
+"""Hostile text → text that can be shown.
+
+Model text, file names and what code printed are written by others. Everything this package shows of them goes through
+one of these functions: markup is escaped, and characters that hide, reorder or drive a terminal become U+FFFD, so that
+what is read is what is there.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from itertools import chain
+
+# C0 and C1 controls but for tab and line feed, the line and paragraph separators, the embeddings, overrides and
+# isolates of the bidirectional algorithm (https://www.unicode.org/reports/tr9/), lone surrogates, zero-width space
+# and byte order mark.
+_UNSEEN = chain(
+    (code for code in range(0x20) if code not in {0x09, 0x0A}),
+    range(0x7F, 0xA0),
+    range(0x2028, 0x202F),
+    range(0x2066, 0x206A),
+    range(0xD800, 0xE000),
+    (0x200B, 0xFEFF),
+)
+_REPLACED = dict.fromkeys(_UNSEEN, "\ufffd")
+_ANSI = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|\[[0-?]*[ -/]*[@-~]|[@-_])")
+_OVERWRITTEN = re.compile(r"[^\n\r]*\r(?=[^\n\r])")
+
+
+def visible(text: str) -> str:
+    r"""The text with every character that hides or reorders others shown as U+FFFD; line ends become `\n`.
+
+    >>> visible("a\x1b[31m\r\nb")
+    'a\ufffd[31m\nb'
+    """
+    return text.replace("\r\n", "\n").translate(_REPLACED)
+
+
+def one_line(text: str, longest: int = 80) -> str:
+    """A name on one line; a very long one is cut in its middle, so that its ending can still be read.
+
+    >>> one_line("a b.csv"), one_line("x" * 50 + ".csv", longest=11)
+    ('a b.csv', 'xxxxx…x.csv')
+    """
+    line = visible(text.replace("\n", "\ufffd").replace("\t", " "))
+    if len(line) <= longest:
+        return line
+    tail = longest // 2
+    return f"{line[: longest - tail - 1]}…{line[-tail:]}"
+
+
+def escaped(text: str) -> str:
+    """Text as it may stand in HTML, between tags or in a quoted attribute."""
+    return html.escape(visible(text))
+
+
+def printed(logs: str) -> str:
+    r"""What code printed, as a terminal would leave it: without escape sequences, a line overwritten by `\r` once.
+
+    >>> printed("\x1b[31mred\x1b[0m\n 10 %\r100 %\n")
+    'red\n100 %\n'
+    """
+    return visible(_OVERWRITTEN.sub("", _ANSI.sub("", logs).replace("\r\n", "\n")).replace("\r", ""))

@@ -1,0 +1,138 @@
+"""Model text → HTML that runs nothing, fetches nothing and links only where a link may lead.
+
+Raw HTML is shown, not interpreted. A remote picture would tell its server what the model wrote into its address, as
+soon as the notebook is opened; so a picture becomes its description in words. A link is clickable if it leads to the
+web or to mail, or is one of the files of this answer.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from ipython_assistant.display.escaping import visible
+from ipython_assistant.display.highlight import highlight
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from markdown_it.renderer import RendererProtocol
+    from markdown_it.utils import EnvType, OptionsDict
+
+CODE_STYLE = (
+    "margin:.4em 0 .8em;padding:.1em 0 .1em .9em;border-left:2px solid rgba(128,128,128,0.35);"
+    "background:transparent;white-space:pre-wrap;overflow-wrap:break-word"
+)
+
+_ELSEWHERE = re.compile(r"https?://|mailto:", re.IGNORECASE)
+_UNFINISHED_LINK = re.compile(r"!?\[([^\[\]\n]*)(?:\]\([^()\n]*)?\Z")
+
+# MathJax would set everything between two dollar signs of an answer about money as a formula. JupyterLab's version
+# looks for the first class, the older one of exported pages for the second.
+NO_MATH = "mathjax_ignore tex2jax_ignore"
+
+
+def render(text: str, *, hrefs: Mapping[str, str]) -> str:
+    """Model text as safe HTML.
+
+    Args:
+        text: Markdown; its links to files are already relative.
+        hrefs: The only relative links that may be clicked: percent-encoded href → name the download gets.
+    """
+    parser = _parser()
+    files = {unquote(href): (href, name) for href, name in hrefs.items()}
+    tokens = parser.parse(visible(text))
+    for token in tokens:
+        if token.children is not None:
+            token.children = list(_safe(token.children, files))
+    body = parser.renderer.render(tokens, parser.options, {})
+    return f'<div class="{NO_MATH}">{body}</div>'
+
+
+def without_unfinished_link(text: str) -> str:
+    """Text that is still being written, without the address that is half there: its label alone.
+
+    >>> without_unfinished_link("See [the table](sandbox:/mnt/da")
+    'See the table'
+    """
+    return _UNFINISHED_LINK.sub(r"\1", text)
+
+
+class _Parser(MarkdownIt):
+    """CommonMark in which every link is parsed, so that what a forbidden one says is still read."""
+
+    def validateLink(self, url: str) -> bool:  # noqa: ARG002, N802 the name and signature are markdown-it's
+        return True
+
+
+@cache
+def _parser() -> MarkdownIt:
+    parser = _Parser("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    parser.add_render_rule("fence", _fence)
+    parser.add_render_rule("code_block", _fence)
+    return parser
+
+
+def _fence(
+    _renderer: RendererProtocol, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType
+) -> str:
+    token = tokens[index]
+    language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
+    return f'<pre style="{CODE_STYLE}"><code>{highlight(token.content, language)}</code></pre>\n'
+
+
+def _safe(tokens: Sequence[Token], files: Mapping[str, tuple[str, str]]) -> Iterator[Token]:
+    """The tokens of a line of prose, with the links and pictures that may stay."""
+    kept: list[bool] = []
+    for token in tokens:
+        if token.type == "link_open":
+            attributes = _link(str(token.attrGet("href") or ""), files)
+            kept.append(attributes is not None)
+            if attributes is not None:
+                token.attrs = attributes
+                yield token
+        elif token.type == "link_close":
+            if kept.pop():
+                yield token
+        elif token.type == "image":
+            yield from _picture(token, files, in_link=any(kept))
+        else:
+            yield token
+
+
+def _link(href: str, files: Mapping[str, tuple[str, str]]) -> dict[str, Any] | None:
+    """The attributes of a link that may be clicked, or None."""
+    if href.startswith("#"):
+        return {"href": href}
+    if _ELSEWHERE.match(href):
+        return {"href": href, "target": "_blank", "rel": "noopener noreferrer"}
+    file = files.get(unquote(href))
+    if file is None or file[0].startswith(("/", "\\")):
+        return None
+    return {"href": file[0], "download": visible(file[1])}
+
+
+def _picture(token: Token, files: Mapping[str, tuple[str, str]], *, in_link: bool) -> Iterator[Token]:
+    words = _words(token.children or [])
+    attributes = _link(str(token.attrGet("src") or ""), files)
+    if attributes is None or "download" not in attributes:
+        yield _text(f"[picture not fetched: {words}]" if words else "[picture not fetched]")
+    elif in_link:
+        yield _text(words or attributes["download"])
+    else:
+        yield Token("link_open", "a", 1, attrs=attributes)
+        yield _text(words or attributes["download"])
+        yield Token("link_close", "a", -1)
+
+
+def _words(tokens: Sequence[Token]) -> str:
+    return "".join(_words(token.children) if token.children else token.content for token in tokens)
+
+
+def _text(content: str) -> Token:
+    return Token("text", "", 0, content=content)

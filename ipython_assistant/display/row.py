@@ -1,0 +1,119 @@
+"""The row of download buttons, as a widget.
+
+What runs in the browser is `buttons.js`. It asks the server first, since the server answers while the kernel is busy;
+this side answers only if that did not work, in chunks, so that no file is ever held in memory here. What it is sent
+names a file by its place in the row, never by a path.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CHUNK_BYTES = 2 << 20
+
+
+class DownloadRow(anywidget.AnyWidget):
+    """Buttons for files on disk.
+
+    Args:
+        paths: The files.
+        offers: What the browser is told of each: `name`, `label`, `size`, `server_path`, ...
+        archive: Name of the zip archive of all of them.
+    """
+
+    _esm = Path(__file__).with_name("buttons.js").read_text(encoding="utf-8")
+    offers: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
+    archive = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, paths: Sequence[Path], offers: Sequence[Mapping[str, Any]], archive: str) -> None:
+        self._paths = tuple(paths)
+        self._names = tuple(str(offer["name"]) for offer in offers)
+        self._zipped: tempfile.TemporaryDirectory[str] | None = None
+        super().__init__(offers=[dict(offer) for offer in offers], archive=archive)
+        self.on_msg(self._answer)
+
+    def __repr__(self) -> str:
+        """The same in every run: it may end up in a saved notebook."""
+        return f"DownloadRow({', '.join(self._names)})"
+
+    def close(self) -> None:
+        """End it, and remove the archive it may have made."""
+        self._drop_archive()
+        super().close()
+
+    def _answer(self, _widget: Any, message: Any, _buffers: Any) -> None:
+        """One request of the browser: `{type: "get", request, file: place or "all", offset}`."""
+        if not isinstance(message, dict) or message.get("type") != "get":
+            return
+        reply = {"request": str(message.get("request"))}
+        try:
+            path, left_out = self._file(message.get("file"), message.get("offset"))
+            chunk, total = _read(path, message.get("offset"))
+        except (OSError, ValueError, IndexError) as error:
+            self.send({**reply, "type": "error", "message": _reason(error)})
+            return
+        offset = int(message["offset"])
+        self.send({**reply, "type": "chunk", "offset": offset, "total": total, "left_out": left_out}, [chunk])
+        if message.get("file") == "all" and offset + len(chunk) >= total:
+            self._drop_archive()
+
+    def _file(self, place: Any, offset: Any) -> tuple[Path, list[str]]:
+        if place != "all":
+            return self._paths[_whole_number(place)], []
+        left_out: list[str] = []
+        if offset == 0:
+            self._drop_archive()
+            # Outside the notebook's folder: an archive that is left behind there would look like a file of the answer.
+            self._zipped = tempfile.TemporaryDirectory(prefix="ipython_assistant-")
+            left_out = self._zip(Path(self._zipped.name, "all.zip"))
+        if self._zipped is None:
+            raise ValueError("An archive is read from its beginning.")
+        return Path(self._zipped.name, "all.zip"), left_out
+
+    def _zip(self, archive: Path) -> list[str]:
+        """Write the archive; gives the names of the files that are no longer there."""
+        left_out = []
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as files:
+            for path, name in zip(self._paths, self._names, strict=True):
+                try:
+                    files.write(path, name)
+                except FileNotFoundError:
+                    left_out.append(name)
+        return left_out
+
+    def _drop_archive(self) -> None:
+        if self._zipped is not None:
+            self._zipped.cleanup()
+            self._zipped = None
+
+
+def _read(path: Path, offset: Any) -> tuple[bytes, int]:
+    """A chunk of the file from there on, and the file's size now."""
+    start = _whole_number(offset)
+    with path.open("rb") as file:
+        total = file.seek(0, 2)
+        file.seek(start)
+        return file.read(CHUNK_BYTES), total
+
+
+def _whole_number(value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError("The browser asked for something that is not there.")
+    return value
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "it is no longer there"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return "the browser asked for something that is not there"

@@ -1,0 +1,47 @@
+"""Fixtures: a JupyterLab and a Chromium for the whole run, a fresh browser context for each test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from harness import CHROMIUM_ARGUMENTS, Lab, Notebook, find_chromium, open_notebook, running_lab
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium: install it, or name its program in the environment variable CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS, headless=True)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A running JupyterLab; asks for Chromium first, since it is of no use without."""
+    with running_lab(tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context(
+        accept_downloads=True, viewport={"width": 1200, "height": 1600}, device_scale_factor=2
+    )
+    context.set_default_timeout(30_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def open_in_lab(lab: Lab, context: BrowserContext) -> Callable[[Path], Notebook]:
+    """Open a notebook below `lab.root`; back when its kernel is ready."""
+    return lambda path: open_notebook(context, lab, path)

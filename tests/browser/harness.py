@@ -1,0 +1,250 @@
+"""A real JupyterLab and a real Chromium for tests: started fresh, on loopback, nothing of the user's, no network.
+
+Used through the fixtures of `conftest.py`. Nothing here waits for a time to pass; it waits for the page or the kernel
+to say so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import psutil
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from playwright.sync_api import BrowserContext, Locator, Page
+
+CHECKOUT = Path(__file__).parents[2]
+CHROMIUM_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # No name but loopback's address can be resolved, so nothing can leave this machine.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+START_S = 60
+_PANEL = "window.jupyterapp.shell.currentWidget"
+
+
+def find_chromium() -> str | None:
+    """Chromium as `CHROMIUM` names it, or as it is installed on this machine."""
+    named = os.environ.get("CHROMIUM")
+    candidates = [named] if named else ["chromium", "chromium-browser", "google-chrome", "/usr/bin/chromium"]
+    return next((found for name in candidates if (found := shutil.which(name))), None)
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running JupyterLab that serves `root`."""
+
+    root: Path
+    url: str
+    token: str
+    process: subprocess.Popen[bytes] = field(repr=False)
+
+    def write_notebook(self, name: str, cells: Sequence[str]) -> Path:
+        """A notebook with these cells; one that starts with `# ` and a capital letter is Markdown."""
+        made = [
+            new_markdown_cell(cell) if cell[:2] == "# " and cell[2:3].isupper() else new_code_cell(cell)
+            for cell in cells
+        ]
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = new_notebook(cells=made, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, path)
+        return path
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook that is open in a page, its kernel ready."""
+
+    lab: Lab
+    page: Page
+    path: Path
+
+    def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
+        """Run one of JupyterLab's commands and wait for its end; running cells ends when the last one has run."""
+        self.page.evaluate(
+            "([name, args]) => window.jupyterapp.commands.execute(name, args ?? {}).then(() => null)", [name, arguments]
+        )
+
+    def run_all(self) -> None:
+        """Run all cells; back when the kernel is idle again."""
+        self.command("notebook:run-all-cells")
+        self.wait_for_kernel("idle")
+
+    def start_all(self) -> None:
+        """Run all cells; back at once."""
+        self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+
+    def wait_for_kernel(self, status: str) -> None:
+        """Wait until the kernel says that it is `idle`, `busy`, ..."""
+        session = f"{_PANEL}.sessionContext.session"
+        self.page.wait_for_function(f"status => {session}?.kernel?.status === status", arg=status)
+
+    def save(self) -> nbformat.NotebookNode:
+        """Save it, and give what is on disk then."""
+        self.command("docmanager:save")
+        return nbformat.read(self.path, as_version=4)
+
+    def output(self, cell: int) -> Locator:
+        """The output area of a cell, counted from 0."""
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(cell).locator(".jp-Cell-outputArea")
+
+    def download(self, locator: Locator) -> bytes:
+        """Click it and give the bytes of the download that this starts."""
+        with self.page.expect_download() as download:
+            locator.click()
+        return Path(download.value.path()).read_bytes()
+
+    def theme(self, name: str) -> None:
+        """Change JupyterLab's theme: `JupyterLab Light` or `JupyterLab Dark`."""
+        self.command("apputils:change-theme", {"theme": name})
+        self.page.wait_for_function(
+            # A curtain is drawn while the theme changes.
+            "name => document.body.dataset.jpThemeName === name && !document.getElementById('jupyterlab-splash')",
+            arg=name,
+        )
+
+    def screenshot(self, path: Path, cell: int | None = None) -> None:
+        """A picture of the whole notebook, or of one cell."""
+        notebook = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
+        subject = notebook if cell is None else notebook.locator(".jp-Cell").nth(cell)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        subject.screenshot(path=path, animations="disabled")
+
+
+@contextlib.contextmanager
+def running_lab(home: Path) -> Iterator[Lab]:
+    """JupyterLab on a free port, with a home of its own below `home`. Ended, with its kernels, on the way out."""
+    root = home / "root"
+    root.mkdir(parents=True)
+    token = secrets.token_hex(16)
+    port = _free_port()
+    _configure(home, token)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", f"--port={port}"]
+    with (home / "server.log").open("wb") as log:
+        process = subprocess.Popen([*command, str(root)], env=_environment(home), stdout=log, stderr=log, cwd=root)
+    lab = Lab(root, f"http://127.0.0.1:{port}", token, process)
+    try:
+        _wait_until_it_answers(lab, home / "server.log")
+        yield lab
+    finally:
+        _end(process)
+
+
+def open_notebook(context: BrowserContext, lab: Lab, path: Path) -> Notebook:
+    """Open it in a new page and workspace, and wait until its kernel can be used."""
+    page = context.new_page()
+    name = path.relative_to(lab.root).as_posix()
+    page.goto(f"{lab.url}/lab/workspaces/{secrets.token_hex(4)}/tree/{name}?token={lab.token}&reset")
+    page.wait_for_function(f"() => window.jupyterapp && {_PANEL}?.content && {_PANEL}.sessionContext?.isReady")
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+    notebook = Notebook(lab, page, path)
+    notebook.wait_for_kernel("idle")
+    return notebook
+
+
+def _configure(home: Path, token: str) -> None:
+    server = {
+        "IdentityProvider": {"token": token},
+        "LabApp": {
+            "check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
+            "extension_manager": "readonly",
+            "news_url": None,
+        },
+        # A container often runs as root.
+        "ServerApp": {"allow_root": True, "ip": "127.0.0.1", "port_retries": 0, "terminals_enabled": False},
+    }
+    settings = {
+        "apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false"},
+        # Every cell is in the page, also one that is scrolled out of sight.
+        "notebook-extension/tracker": {"windowingMode": "none"},
+    }
+    config = home / "config"
+    config.mkdir()
+    (config / "jupyter_server_config.json").write_text(json.dumps(server))
+    for name, values in settings.items():
+        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+
+
+def _environment(home: Path) -> dict[str, str]:
+    # Kernels inherit it: without pytest's names, which would tell them that nobody watches, and without keys.
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "JUPYTER", "JPY_", "IPYTHON", "OPENAI_", "AZURE_")) and name != "CI"
+    }
+    own = {
+        "HOME": home,
+        "IPYTHONDIR": home / "ipython",
+        "JUPYTERLAB_SETTINGS_DIR": home / "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
+        "JUPYTER_CONFIG_DIR": home / "config",
+        "JUPYTER_DATA_DIR": home / "data",
+        "JUPYTER_PREFER_ENV_PATH": 1,
+        "JUPYTER_RUNTIME_DIR": home / "runtime",
+        "MPLCONFIGDIR": home / "matplotlib",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")])),
+    }
+    return inherited | {name: str(value) for name, value in own.items()}
+
+
+def _free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
+        return port
+
+
+def _wait_until_it_answers(lab: Lab, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    request = urllib.request.Request(f"{lab.url}/api/status", headers={"Authorization": f"token {lab.token}"})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < deadline and lab.process.poll() is None:
+        try:
+            with opener.open(request, timeout=5):
+                return
+        except urllib.error.HTTPError:
+            raise
+        except OSError:
+            # There is no event to wait for before the port is open.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                lab.process.wait(0.05)
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for left in psutil.wait_procs(family, timeout=5)[1]:
+        left.kill()
