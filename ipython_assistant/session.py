@@ -20,7 +20,7 @@ from ipython_assistant.core.conversation import Conversation, Step, Upload
 from ipython_assistant.core.links import relink
 from ipython_assistant.core.request import build_request
 from ipython_assistant.core.turn import Turn, TurnFold, read_response
-from ipython_assistant.display.buttons import show_download_row
+from ipython_assistant.display import buttons
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
 from ipython_assistant.errors import (
     AssistantError,
@@ -261,7 +261,9 @@ class Session:
         for bundle in answer.outputs():
             publish(bundle)
         if settings.buttons == "always" or (settings.buttons == "auto" and front.live):
-            show_download_row(answer.artifacts, settings.notebook_dir)
+            row = buttons.download_row(answer.artifacts, settings.notebook_dir)
+            if row is not None:
+                publish(buttons.view(row))
         self.last_answer = answer
 
     def _remember(self, connection: Connection, question: _Question, streamed: _Streamed, collected: Collected) -> None:

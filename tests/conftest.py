@@ -5,6 +5,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,13 +15,14 @@ from IPython.core.interactiveshell import InteractiveShell
 from tests_support.scripted import ScriptedService
 
 _OURS = ("OPENAI_", "AZURE_", "IPYTHON_ASSISTANT_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "CI")
+_FOR_THE_TESTS = {"IPYTHON_ASSISTANT_RECORDINGS", "IPYTHON_ASSISTANT_BROWSER_TESTS"}
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No key, no base URL, no proxy and no setting of the developer's reaches a test."""
     for name in list(os.environ):
-        if name.upper().startswith(_OURS):
+        if name.upper().startswith(_OURS) and name not in _FOR_THE_TESTS:
             monkeypatch.delenv(name)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
 
@@ -76,3 +80,21 @@ def hosted(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> Scripte
     monkeypatch.setenv("OPENAI_API_KEY", "test-key")
     monkeypatch.setenv("OPENAI_BASE_URL", service.url)
     return service
+
+
+@pytest.fixture
+def run_python(notebook_dir: Path) -> Callable[[str], str]:
+    """Run code in a fresh interpreter; returns what it printed."""
+
+    def run(code: str) -> str:
+        completed = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=notebook_dir,
+        )
+        assert completed.returncode == 0, completed.stderr
+        return completed.stdout
+
+    return run

@@ -1,0 +1,412 @@
+"""A cell, from its text to files on disk, against a scripted service on loopback: the hosted way."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+
+import pandas as pd
+import pytest
+from IPython.utils.capture import capture_output
+from tests_support import events as wire
+from tests_support import params
+from tests_support.scripted import Answer, refusal
+
+from ipython_assistant import errors
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+CSV = b"district,coverage\nA,0.5\nB,0.75\n"
+TEXT = "The mean per district: [by_district.csv](sandbox:/mnt/data/by_district.csv)."
+CODE = wire.Code("frame.to_csv('by_district.csv')\nprint('ok')", (wire.logs("ok\n"),))
+
+
+def said(file_id="cfile_csv"):
+    return [CODE, wire.Message(TEXT, (wire.cite(TEXT, "by_district.csv", file_id),))]
+
+
+def run(shell, body, line=""):
+    """Run a cell the way a notebook does; returns its value and what it displayed."""
+    with capture_output() as captured:
+        outcome = shell.run_cell(f"%%assistant {line}\n{body}", store_history=True)
+    if outcome.error_in_exec is not None:
+        outcome.error_in_exec.captured = captured
+        raise outcome.error_in_exec
+    return outcome.result, captured
+
+
+def htmls(captured):
+    return "\n".join(output.data.get("text/html", "") for output in captured.outputs)
+
+
+def test_the_file_is_on_disk_and_the_link_leads_to_it(shell, hosted, notebook_dir):
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.will_say(said())
+    answer, captured = run(shell, "Save the mean per district.")
+
+    saved = notebook_dir / "assistant_files" / "by_district.csv"
+    assert saved.read_bytes() == CSV
+    assert answer.text == "The mean per district: [by_district.csv](assistant_files/by_district.csv)."
+    assert 'href="assistant_files/by_district.csv" download="by_district.csv"' in htmls(captured)
+    assert "sandbox:" not in htmls(captured)
+
+
+def test_the_cells_value_is_the_answer_and_it_is_shown_once(shell, hosted):
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.will_say(said())
+    answer, captured = run(shell, "Save the mean per district.")
+
+    assert shell.user_ns["_"] is answer
+    assert shell.user_ns["Out"][shell.execution_count - 1] is answer
+    texts = [output.data["text/plain"] for output in captured.outputs]
+    assert len([text for text in texts if "The mean per district" in text]) == 1
+
+
+def test_the_answer_shows_itself_again_in_another_cell(shell, hosted):
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.will_say(said())
+    _, first = run(shell, "Save the mean per district.")
+    with capture_output() as again:
+        shell.run_cell("_", store_history=True)
+
+    assert [output.data for output in again.outputs] == [output.data for output in first.outputs]
+
+
+def test_the_answer_has_its_parts(shell, hosted):
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.will_say(said())
+    answer, _ = run(shell, "Save the mean per district.")
+
+    assert list(answer.files) == ["by_district.csv"]
+    assert answer.files["by_district.csv"].read_bytes() == CSV
+    assert answer.files["by_district.csv"].to_frame()["coverage"].tolist() == [0.5, 0.75]
+    assert (answer.code, answer.logs) == ("frame.to_csv('by_district.csv')\nprint('ok')", "ok\n")
+    assert (answer.status, answer.response_id, answer.usage["total_tokens"]) == ("completed", "resp_1", 30)
+    assert [table.name for table in answer.tables] == ["by_district.csv"]
+
+
+def test_the_outputs_come_in_order_answer_code_picture_table_card(shell, hosted):
+    text = "[c.png](sandbox:/mnt/data/c.png) [by_district.csv](sandbox:/mnt/data/by_district.csv)"
+    cited = (wire.cite(text, "c.png", "cfile_png"), wire.cite(text, "by_district.csv", "cfile_csv"))
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.put("c.png", PNG, "cfile_png")
+    hosted.will_say([CODE, wire.Message(text, cited)])
+    _, captured = run(shell, "Both.")
+    bundles = [output.data for output in captured.outputs]
+
+    assert len(bundles) == 5
+    assert "assistant_files/c.png" in bundles[0]["text/html"]
+    assert "<details" in bundles[1]["text/html"]
+    assert base64.b64decode(bundles[2]["image/png"]) == PNG
+    assert "2 rows × 2 columns" in bundles[3]["text/html"]
+    assert bundles[4]["text/html"].count(" download=") == 2
+    assert all("text/plain" in bundle for bundle in bundles)
+
+
+def test_every_request_is_one_the_sdk_would_make(shell, hosted):
+    shell.user_ns["cases"] = pd.DataFrame({"a": [1]})
+    hosted.will_say([wire.Message("One.")])
+    hosted.will_say([wire.Message("Two.")], response_id="resp_2")
+    run(shell, "First.", "-i cases -m some-model")
+    run(shell, "Second.")
+
+    for question in hosted.questions():
+        params.QUESTION.validate_python(question)
+    containers = [request.json() for request in hosted.asked(r"^POST /v1/containers$")]
+    assert len(containers) == 1
+    params.CONTAINER.validate_python(containers[0])
+
+
+def test_the_question_is_sent_as_written_with_what_makes_files_come_out_well(shell, hosted):
+    hosted.will_say([wire.Message("Ok.")])
+    run(shell, "Why is {B} missing? $x^2$\n  second line\n", "-m some-model")
+    (question,) = hosted.questions()
+
+    assert question["input"] == [{"role": "user", "content": "Why is {B} missing? $x^2$\n  second line"}]
+    assert question["model"] == "some-model"
+    assert question["include"] == ["code_interpreter_call.outputs"]
+    assert question["tools"] == [{"type": "code_interpreter", "container": {"type": "auto"}}]
+    assert "sandbox:/mnt/data/" in question["instructions"]
+    assert "plt.close()" in question["instructions"]
+
+
+def test_a_dataframe_goes_into_a_container_and_the_model_is_told_its_path_not_its_contents(shell, hosted):
+    shell.user_ns["cases"] = pd.DataFrame({"district": ["secretville"], "n": [3]})
+    hosted.will_say([wire.Message("Ok.")])
+    run(shell, "Look.", "-i cases")
+    (question,) = hosted.questions()
+    (upload,) = hosted.asked(r"^POST /v1/containers/.*/files$")
+
+    assert b'filename="cases.csv"' in upload.body
+    assert b"district,n\nsecretville,3\n" in upload.body
+    assert question["tools"][0]["container"] == "cntr_test_1"
+    assert "/mnt/data/cases.csv: DataFrame cases, 1 row × 2 columns" in question["instructions"]
+    assert "secretville" not in json.dumps(question)
+
+
+def test_a_second_cell_continues_the_response_and_its_container_without_a_second_upload(shell, hosted):
+    shell.user_ns["cases"] = pd.DataFrame({"a": [1]})
+    hosted.will_say([wire.Code("1", container_id="cntr_test_1"), wire.Message("One.")])
+    hosted.will_say([wire.Message("Two.")], response_id="resp_2")
+    run(shell, "First.", "-i cases")
+    run(shell, "Second.", "-i cases")
+    first, second = hosted.questions()
+
+    assert "previous_response_id" not in first
+    assert second["previous_response_id"] == "resp_1"
+    assert second["tools"][0]["container"] == "cntr_test_1"
+    assert len(hosted.asked(r"^POST /v1/containers/.*/files$")) == 1
+
+
+def test_an_uncited_file_is_found_by_listing_the_container(shell, hosted, notebook_dir):
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.put("forgotten.csv", b"a\n1\n", "cfile_other")
+    hosted.will_say(said())
+    answer, _ = run(shell, "Save.")
+
+    assert set(answer.files) == {"by_district.csv", "forgotten.csv"}
+    assert (notebook_dir / "assistant_files" / "forgotten.csv").read_bytes() == b"a\n1\n"
+
+
+def test_a_file_of_an_earlier_turn_is_not_offered_again(shell, hosted):
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.will_say(said())
+    hosted.will_say([CODE, wire.Message("Nothing new.")], response_id="resp_2")
+    run(shell, "First.")
+    answer, _ = run(shell, "Second.")
+
+    assert list(answer.files) == []
+
+
+def test_the_users_own_upload_is_not_offered_back(shell, hosted):
+    hosted.put("cases.csv", CSV, "cfile_user", source="user")
+    hosted.will_say([CODE, wire.Message("Looked.")])
+    answer, _ = run(shell, "Look.")
+
+    assert list(answer.files) == []
+
+
+def test_a_shown_figure_is_saved_and_shown_as_a_picture(shell, hosted, notebook_dir):
+    uri = "data:image/png;base64," + base64.b64encode(PNG).decode()
+    hosted.will_say([wire.Code("plt.show()", (wire.image(uri),)), wire.Message("See.", (wire.cite_figure("cfile_9"),))])
+    answer, captured = run(shell, "Plot.")
+
+    assert (notebook_dir / "assistant_files" / "figure-1.png").read_bytes() == PNG
+    assert [figure.name for figure in answer.figures] == ["figure-1.png"]
+    assert len([output for output in captured.outputs if "image/png" in output.data]) == 1
+
+
+def test_one_chart_that_was_saved_and_shown_is_seen_once_and_kept_twice(shell, hosted):
+    uri = "data:image/png;base64," + base64.b64encode(PNG + b"shown").decode()
+    text = "[c.png](sandbox:/mnt/data/c.png)"
+    hosted.put("c.png", PNG, "cfile_png")
+    citations = (wire.cite_figure("cfile_9"), wire.cite(text, "c.png", "cfile_png"))
+    hosted.will_say([wire.Code("savefig('c.png'); show()", (wire.image(uri),)), wire.Message(text, citations)])
+    answer, captured = run(shell, "Plot.")
+
+    assert set(answer.files) == {"c.png", "figure-1.png"}
+    (shown,) = [output.data["image/png"] for output in captured.outputs if "image/png" in output.data]
+    assert base64.b64decode(shown) == PNG
+
+
+def test_a_figure_that_is_only_cited_is_fetched(shell, hosted, notebook_dir):
+    hosted.put("cfile_9.png", PNG, "cfile_9")
+    hosted.will_say([wire.Code("plt.show()", None), wire.Message("See.", (wire.cite_figure("cfile_9"),))])
+    run(shell, "Plot.")
+
+    assert (notebook_dir / "assistant_files" / "figure-1.png").read_bytes() == PNG
+
+
+def test_files_go_where_the_cell_says(shell, hosted, notebook_dir):
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.will_say(said())
+    answer, _ = run(shell, "Save.", "--dir out/tables")
+
+    assert (notebook_dir / "out" / "tables" / "by_district.csv").is_file()
+    assert "(out/tables/by_district.csv)" in answer.text
+
+
+def test_a_file_that_cannot_be_had_is_named_and_the_cell_ends_in_an_error_after_the_rest_was_saved(
+    shell, hosted, notebook_dir
+):
+    text = "[a](sandbox:/mnt/data/a.csv) [by_district.csv](sandbox:/mnt/data/by_district.csv)"
+    cited = (wire.cite(text, "a.csv", "cfile_gone"), wire.cite(text, "by_district.csv", "cfile_csv"))
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.will_say([CODE, wire.Message(text, cited)])
+    with pytest.raises(errors.FilesMissing) as caught:
+        run(shell, "Both.")
+
+    assert (notebook_dir / "assistant_files" / "by_district.csv").read_bytes() == CSV
+    assert "a.csv" in caught.value.hint
+    assert "404" in caught.value.hint
+    assert [file.name for file in caught.value.answer.failed] == ["a.csv"]
+    assert "a.csv" in htmls(caught.value.captured)
+
+
+def test_a_missing_file_can_be_a_warning(shell, hosted):
+    text = "[a](sandbox:/mnt/data/a.csv)"
+    hosted.will_say([CODE, wire.Message(text, (wire.cite(text, "a.csv", "cfile_gone"),))])
+    shell.run_line_magic("config", 'AssistantMagics.on_missing_file = "warn"')
+    answer, captured = run(shell, "Save.")
+
+    assert answer.status == "completed"
+    assert "a (it could not be saved)" in answer.text
+    assert "a.csv" in htmls(captured)
+
+
+def test_a_short_body_is_not_taken_for_the_file(shell, hosted):
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.on("GET .*/content$", lambda _request: Answer(CSV, cut_after=10))
+    hosted.will_say(said())
+    with pytest.raises(errors.FilesMissing):
+        run(shell, "Save.")
+
+
+def test_a_stream_that_breaks_keeps_the_text_and_saves_the_files_that_are_there(shell, hosted, notebook_dir):
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    body = wire.sse(wire.stream(said())[:-4])
+    hosted.will_answer(Answer(body, headers={"Content-Type": "text/event-stream"}))
+    with pytest.raises(errors.StreamBroken) as caught:
+        run(shell, "Save.")
+
+    assert (notebook_dir / "assistant_files" / "by_district.csv").read_bytes() == CSV
+    assert "The mean per district" in caught.value.answer.text
+    assert caught.value.answer.status == "failed"
+
+
+def test_an_error_in_mid_stream_ends_the_cell_with_the_services_words(shell, hosted):
+    events = wire.stream([wire.Message("Half an ans")])[:-3]
+    events.append({"type": "error", "sequence_number": 90, "error": {"code": "insufficient_quota", "message": "No."}})
+    failed = wire.response([], status="failed", error={"code": "insufficient_quota", "message": "No."})
+    events.append({"type": "response.failed", "sequence_number": 91, "response": failed})
+    hosted.will_answer(Answer(wire.sse(events), headers={"Content-Type": "text/event-stream"}))
+    with pytest.raises(errors.TurnFailed, match="The service gave up: No") as caught:
+        run(shell, "Ask.")
+
+    assert caught.value.answer.text == "Half an ans"
+
+
+def test_an_incomplete_answer_is_shown_and_the_cell_is_an_error(shell, hosted):
+    hosted.will_say(
+        [wire.Message("The first half")], ending="incomplete", incomplete_details={"reason": "max_output_tokens"}
+    )
+    with pytest.raises(errors.TurnFailed, match="incomplete: max_output_tokens") as caught:
+        run(shell, "Ask.")
+
+    assert caught.value.answer.status == "incomplete"
+    assert "The first half" in htmls(caught.value.captured)
+
+
+def test_a_refusal_is_an_ordinary_answer(shell, hosted):
+    hosted.will_say([wire.Message("I only know two columns.", refusal=True)])
+    answer, captured = run(shell, "Forecast.")
+
+    assert answer.status == "refused"
+    assert "two columns" in htmls(captured)
+
+
+def test_a_wrong_key_is_said_in_two_lines_without_the_key(shell, hosted, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
+    hosted.will_answer(refusal("Incorrect API key provided.", 401, "invalid_api_key"))
+    with pytest.raises(errors.Refused) as caught:
+        run(shell, "Ask.")
+
+    lines = caught.value._render_traceback_()
+    assert len(lines) == 2
+    assert "OPENAI_API_KEY" in lines[1]
+    assert "sk-planted" not in "".join(lines)
+
+
+def test_no_key_where_one_is_needed_says_what_to_do(shell):
+    shell.run_line_magic("config", 'AssistantMagics.service = "openai"')
+    with pytest.raises(errors.ConfigError, match="OPENAI_API_KEY"):
+        run(shell, "Ask.")
+
+
+def test_a_question_is_asked_again_when_the_service_is_busy_but_not_when_it_broke(shell, hosted):
+    busy = refusal("Slow down.", 429, "rate_limit_exceeded")
+    busy.headers["Retry-After"] = "0"
+    hosted.will_answer(busy)
+    hosted.will_say([wire.Message("Ok.")])
+    answer, _ = run(shell, "Ask.")
+    assert answer.text == "Ok."
+    assert len(hosted.questions()) == 2
+
+    hosted.will_answer(refusal("Broken.", 500))
+    with pytest.raises(errors.ServiceError):
+        run(shell, "Ask.")
+    assert len(hosted.questions()) == 3
+
+
+def test_an_expired_container_is_replaced_once_and_said(shell, hosted):
+    shell.user_ns["cases"] = pd.DataFrame({"a": [1]})
+    hosted.will_say([wire.Code("1", container_id="cntr_test_1"), wire.Message("One.")])
+    hosted.will_answer(refusal("Container is expired."))
+    hosted.will_say([wire.Code("2", container_id="cntr_test_2"), wire.Message("Two.")], response_id="resp_2")
+    run(shell, "First.", "-i cases")
+    answer, captured = run(shell, "Second.")
+    _, failed, again = hosted.questions()
+
+    assert failed["previous_response_id"] == "resp_1"
+    assert "previous_response_id" not in again
+    assert [message["content"] for message in again["input"]] == ["First.", "One.", "Second."]
+    assert again["tools"][0]["container"] == "cntr_test_2"
+    assert answer.text == "Two."
+    assert "expired" in htmls(captured)
+
+
+def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_dir):
+    import _thread
+
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    release = threading.Event()
+    body = wire.sse(wire.stream(said())[:-4])
+
+    def stall(_request):
+        return Answer(body + b" " * 10_000_000, headers={"Content-Type": "text/event-stream"}, cut_after=len(body))
+
+    hosted.on("^POST /v1/responses$", stall)
+    original = shell.magics_manager.registry["AssistantMagics"].session._stream
+
+    def interrupted_stream(connection, request, live):
+        live_update = live.update
+
+        def update(text=None, activity=None):
+            live_update(text, activity)
+            if activity == "writing" and not release.is_set():
+                release.set()
+                _thread.interrupt_main()
+
+        live.update = update
+        return original(connection, request, live)
+
+    shell.magics_manager.registry["AssistantMagics"].session._stream = interrupted_stream
+    with pytest.raises(errors.Interrupted) as caught:
+        run(shell, "Save.")
+
+    assert caught.value.answer.status == "interrupted"
+    assert (notebook_dir / "assistant_files" / "by_district.csv").read_bytes() == CSV
+
+
+def test_a_hostile_file_name_stays_in_the_folder_and_out_of_the_markup(shell, hosted, notebook_dir):
+    name = '"><img src=x onerror=alert(1)>.csv'
+    hosted.put(name, CSV, "cfile_x")
+    hosted.will_say([CODE, wire.Message("Done.")])
+    answer, captured = run(shell, "Save.")
+
+    (saved,) = answer.files.values()
+    assert saved.path.parent == notebook_dir / "assistant_files"
+    assert "<img src=x" not in htmls(captured)
+
+
+def test_the_key_is_in_no_output(shell, hosted, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-0123456789abcdef")
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.will_say(said())
+    answer, captured = run(shell, "Save.")
+
+    everything = json.dumps([output.data for output in captured.outputs]) + repr(answer) + captured.stdout
+    assert "sk-planted" not in everything
+    assert hosted.requests[0].headers["authorization"] == "Bearer sk-planted-0123456789abcdef"

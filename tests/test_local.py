@@ -1,0 +1,226 @@
+"""A cell, from its text to files on disk, on the embedded engine: a real child process with real kernels, no key."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pandas as pd
+import psutil
+import pytest
+from IPython.utils.capture import capture_output
+
+from ipython_assistant import errors
+
+
+def run(shell, body, line=""):
+    with capture_output() as captured:
+        outcome = shell.run_cell(f"%%assistant {line}\n{body}", store_history=True)
+    if outcome.error_in_exec is not None:
+        outcome.error_in_exec.captured = captured
+        raise outcome.error_in_exec
+    return outcome.result, captured
+
+
+def python(code):
+    return f"```python\n{code}\n```"
+
+
+def session(shell):
+    return shell.magics_manager.registry["AssistantMagics"].session
+
+
+def engine_pid(shell):
+    (connection,) = session(shell)._connections.values()
+    return connection.engine_pid
+
+
+def htmls(captured):
+    return "\n".join(output.data.get("text/html", "") for output in captured.outputs)
+
+
+@pytest.fixture
+def when_running(shell, monkeypatch):
+    """Call something once, from another thread, as soon as code runs."""
+
+    def arrange(action):
+        original = session(shell)._stream
+        begun = threading.Event()
+
+        def stream(connection, request, live):
+            plain_update = live.update
+
+            def update(text=None, activity=None):
+                plain_update(text, activity)
+                if activity == "running code":
+                    begun.set()
+
+            live.update = update
+            return original(connection, request, live)
+
+        monkeypatch.setattr(session(shell), "_stream", stream)
+        threading.Thread(target=lambda: begun.wait(30) and action(), daemon=True).start()
+
+    return arrange
+
+
+def test_without_a_key_a_cell_runs_here_and_its_files_are_on_disk(shell, notebook_dir):
+    code = "import pandas as pd\npd.DataFrame({'a': [1, 2]}).to_csv('/mnt/data/out.csv', index=False)\nprint('done')"
+    answer, captured = run(shell, python(code))
+
+    assert (notebook_dir / "assistant_files" / "out.csv").read_text() == "a\n1\n2\n"
+    assert (answer.status, answer.code, answer.logs) == ("completed", code, "done\n")
+    assert 'download="out.csv"' in htmls(captured)
+
+
+def test_no_path_of_this_machine_is_in_an_answer(shell, notebook_dir):
+    answer, captured = run(shell, python("import os\nprint(os.getcwd())"))
+
+    assert answer.logs == "/mnt/data\n"
+    assert "/tmp" not in htmls(captured)
+
+
+def test_a_dataframe_is_there_under_its_bare_name_and_codes_keep_their_zeros(shell):
+    shell.user_ns["cases"] = pd.DataFrame({"IU code": ["001", "002"], "n": [1, None]})
+    answer, _ = run(shell, python("print(open('cases.csv').read())"), "-i cases")
+
+    assert answer.logs.startswith("IU code,n\n001,1.0\n002,\n")
+
+
+def test_the_next_cell_goes_on_where_the_last_one_stopped(shell):
+    run(shell, python("x = 41\nopen('kept.txt', 'w').write('still here')"))
+    answer, _ = run(shell, python("print(x + 1, open('kept.txt').read())"))
+
+    assert answer.logs == "42 still here\n"
+
+
+def test_code_that_raises_shows_its_log_and_fails_the_cell(shell):
+    with pytest.raises(errors.CodeFailed, match="ZeroDivisionError") as caught:
+        run(shell, python("print('before')\n1/0"))
+
+    assert "before" in htmls(caught.value.captured)
+    assert caught.value.answer.calls[0].status == "failed"
+
+
+def test_files_made_before_the_code_raised_are_saved(shell, notebook_dir):
+    with pytest.raises(errors.CodeFailed):
+        run(shell, python("open('early.txt', 'w').write('x')\n1/0"))
+
+    assert (notebook_dir / "assistant_files" / "early.txt").read_text() == "x"
+
+
+def test_what_cannot_be_done_is_a_refusal_that_helps_not_an_error(shell, notebook_dir):
+    (notebook_dir / "t.csv").write_text("district,year,coverage\nA,2020,0.5\nB,2021,0.75\n")
+    answer, captured = run(shell, "Forecast the weather in Paris with a neural network.", "-i t.csv")
+
+    assert answer.status == "refused"
+    assert "coverage" in answer.text
+    assert captured.outputs
+
+
+def test_the_engine_dying_in_mid_turn_is_two_lines_with_its_last_words_and_the_next_cell_works(shell, when_running):
+    run(shell, python("open('first.txt', 'w').write('1')"))
+    pid = engine_pid(shell)
+    when_running(lambda: os.kill(pid, signal.SIGKILL))
+    with pytest.raises(errors.EngineError, match=r"ended \(exit code -9\)") as caught:
+        run(shell, python("import time\nprint('started')\ntime.sleep(60)"))
+
+    assert "Run the cell again" in caught.value.hint
+    assert "Running the code as given" in caught.value.answer.text
+    answer, _ = run(shell, python("print(open('first.txt').read())"))
+    assert answer.logs == "1\n"
+    assert engine_pid(shell) != pid
+
+
+def test_ctrl_c_stops_the_running_code_and_the_next_cell_works(shell, when_running):
+    run(shell, python("1"))
+    when_running(lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(errors.Interrupted):
+        run(shell, python("while True:\n    pass"))
+
+    answer, _ = run(shell, python("print('free again')"))
+    assert answer.logs == "free again\n"
+
+
+def test_unloading_ends_the_engine_and_its_kernels(shell):
+    run(shell, python("1"))
+    engine = psutil.Process(engine_pid(shell))
+    family = [engine, *engine.children(recursive=True)]
+    shell.run_line_magic("unload_ext", "ipython_assistant")
+
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+    assert len(family) >= 2
+
+
+def test_a_key_a_dead_base_url_proxies_and_ci_change_nothing_when_the_engine_is_forced(shell, service, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-key")
+    monkeypatch.setenv("OPENAI_BASE_URL", service.url)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, service.url.removesuffix("/v1"))
+    monkeypatch.setenv("CI", "1")
+    monkeypatch.setenv("IPYTHON_ASSISTANT_SERVICE", "local")
+    answer, _ = run(
+        shell, python("import os\nprint([name for name in os.environ if 'OPENAI' in name or 'PROXY' in name])")
+    )
+
+    assert answer.logs == "[]\n"
+    assert service.requests == []
+
+
+def test_an_unknown_model_of_the_engine_is_refused_with_those_there_are(shell):
+    with pytest.raises(errors.Refused, match="analyst"):
+        run(shell, python("1"), "-m gpt-5")
+
+
+def test_a_cell_that_runs_again_does_not_find_what_its_first_run_left(shell, cell_ids):
+    cell_ids("cell-1")
+    run(shell, python("import os\nprint(sorted(os.listdir()))\nopen('left.txt', 'w').write('x')"))
+    answer, _ = run(shell, python("import os\nprint(sorted(os.listdir()))"))
+
+    assert answer.logs == "[]\n"
+
+
+def test_a_rerun_after_a_branch_gets_its_ancestors_files_again(shell, cell_ids, notebook_dir):
+    cell_ids("cell-1")
+    run(shell, python("open('made.txt', 'w').write('by cell 1')"))
+    cell_ids("cell-2")
+    run(shell, python("open('two.txt', 'w').write('x')"))
+    answer, _ = run(shell, python("import os\nprint(sorted(os.listdir()), open('made.txt').read())"))
+
+    assert answer.logs == "['made.txt'] by cell 1\n"
+
+
+@pytest.fixture
+def cell_ids(shell, monkeypatch):
+    """Give cells the ids a notebook would."""
+    current = {}
+    monkeypatch.setattr(shell, "get_parent", lambda: {"metadata": {"cellId": current["id"]}}, raising=False)
+
+    def use(cell_id):
+        current["id"] = cell_id
+
+    return use
+
+
+def test_the_first_event_does_not_wait_for_the_kernel(shell):
+    """The engine says that it has begun before any code runs, so the cell shows life at once."""
+    seen = []
+    run(shell, python("1"))
+    original = session(shell)._stream
+
+    def stream(connection, request, live):
+        plain_update = live.update
+        live.update = lambda text=None, activity=None: (
+            seen.append((activity, time.monotonic())),
+            plain_update(text, activity),
+        )
+        return original(connection, request, live)
+
+    session(shell)._stream = stream
+    run(shell, python("import time\ntime.sleep(0.3)"), "--dir elsewhere")
+
+    doing = [activity for activity, _ in seen if activity]
+    assert doing.index("thinking") < doing.index("writing") < doing.index("running code")

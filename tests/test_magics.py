@@ -1,0 +1,203 @@
+"""magics: what the shell sees."""
+
+from __future__ import annotations
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from tests_support import events as wire
+
+from ipython_assistant import errors
+from ipython_assistant.magics import keep_assistant_lines
+
+
+def out(shell, source):
+    with capture_output() as captured:
+        outcome = shell.run_cell(source, store_history=True)
+    outcome.raise_error()
+    return captured.stdout
+
+
+@pytest.mark.parametrize("source", ["%%assistant", "%%assistant\n", "%%assistant \n\n  \n"])
+def test_an_empty_cell_says_what_to_write(shell, source):
+    assert "Write your question below the first line" in out(shell, source)
+
+
+@pytest.mark.parametrize("source", ["%%assistant --help", "%%assistant -h\nwords"])
+def test_help_is_help_with_or_without_a_body(shell, source):
+    assert out(shell, source).startswith("usage: %%assistant [options]")
+
+
+def test_a_question_on_the_first_line_is_refused_with_the_corrected_cell(shell):
+    with pytest.raises(errors.OptionError) as caught:
+        out(shell, "%%assistant why is B missing?")
+
+    assert caught.value.hint == "Write:\n%%assistant\nwhy is B missing?"
+
+
+def test_a_mistyped_option_fails_the_cell_and_names_the_nearest(shell):
+    with pytest.raises(errors.OptionError, match="There is no option --inptu") as caught:
+        out(shell, "%%assistant --inptu x.csv\nPlot")
+
+    assert "--input" in caught.value.hint
+
+
+def test_a_missing_input_fails_before_anything_is_started(shell):
+    with pytest.raises(errors.InputError):
+        out(shell, "%%assistant -i nowhere.csv\nPlot")
+
+    assert "not running" in out(shell, "%assistant status")
+
+
+def test_status_says_who_answers_and_where_files_go(shell, notebook_dir):
+    text = out(shell, "%assistant status")
+
+    assert "service   local" in text
+    assert str(notebook_dir / "assistant_files") in text
+
+
+def test_a_line_command_that_ends_in_a_question_mark_is_not_ipythons_help(shell):
+    assert "service   local" in out(shell, "%assistant status?")
+
+
+def test_a_mistyped_command_names_the_nearest(shell):
+    with pytest.raises(errors.OptionError) as caught:
+        out(shell, "%assistant statsu")
+
+    assert "Did you mean %assistant status?" in caught.value.hint
+
+
+def test_the_full_stack_of_a_short_error_can_be_had(shell):
+    shell.run_cell("%%assistant --nope\nPlot")
+
+    assert "Traceback (most recent call last)" in out(shell, "%assistant traceback")
+
+
+def test_show_brings_back_the_last_answer(shell, hosted):
+    hosted.will_say([wire.Message("Forty-two.")])
+    shell.run_cell("%%assistant\nAsk.")
+    with capture_output() as captured:
+        shell.run_cell("%assistant show")
+
+    assert "Forty-two." in captured.outputs[0].data["text/plain"]
+
+
+def test_dollars_and_braces_reach_the_service_untouched(shell, hosted):
+    shell.user_ns["x"] = "secret"
+    hosted.will_say([wire.Message("Ok.")])
+    shell.run_cell("%%assistant\nUse $x and {x} and {'a': 1}")
+
+    assert hosted.questions()[0]["input"][0]["content"] == "Use $x and {x} and {'a': 1}"
+
+
+def test_config_shows_and_sets_the_traits(shell):
+    out(shell, '%config AssistantMagics.save_dir = "elsewhere"')
+
+    assert "elsewhere" in out(shell, "%assistant status")
+    assert "Where files are saved" in out(shell, "%config AssistantMagics")
+
+
+def test_unloading_takes_everything_back(notebook_dir):
+    shell = InteractiveShell.instance()
+    try:
+        before = len(shell.input_transformers_cleanup)
+        shell.run_line_magic("load_ext", "ipython_assistant")
+        assert "assistant" in shell.magics_manager.magics["cell"]
+        shell.run_line_magic("unload_ext", "ipython_assistant")
+
+        assert "assistant" not in shell.magics_manager.magics["cell"]
+        assert "assistant" not in shell.magics_manager.magics["line"]
+        assert len(shell.input_transformers_cleanup) == before
+        assert "AssistantMagics" not in [type(configurable).__name__ for configurable in shell.configurables]
+    finally:
+        InteractiveShell.clear_instance()
+
+
+def test_loading_twice_registers_once(shell):
+    count = len(shell.input_transformers_cleanup)
+    shell.run_line_magic("reload_ext", "ipython_assistant")
+
+    assert len(shell.input_transformers_cleanup) == count
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["x = 1\n", "%assistantship?\n"],
+        ["%%assistants\n"],
+        ["%%assistant -i a\n", "plot?\n"],
+        ["%assistant status\n"],
+        [],
+    ],
+)
+def test_the_transformer_leaves_everything_else_alone(lines):
+    assert keep_assistant_lines(list(lines)) == lines
+
+
+def test_loading_imports_nothing_heavy(run_python):
+    heavy = (
+        "openai",
+        "pandas",
+        "matplotlib",
+        "ipywidgets",
+        "anywidget",
+        "nbformat",
+        "markdown_it",
+        "tornado",
+        "httpx2",
+    )
+    code = (
+        "import sys\n"
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance()\n"
+        "before = set(sys.modules)\n"
+        "shell.run_line_magic('load_ext', 'ipython_assistant')\n"
+        f"print([name for name in {heavy!r} if name in sys.modules and name not in before])\n"
+        "print(sorted(name for name in set(sys.modules) - before if not name.startswith('ipython_assistant')))"
+    )
+
+    heavy_ones, others = run_python(code).splitlines()[-2:]
+    assert heavy_ones == "[]"
+    assert others == "['IPython.core.magics.extension']", "a module of somebody else's is imported at load"
+
+
+def test_a_response_of_the_sdk_that_ends_a_cell_is_shown(shell, hosted, notebook_dir):
+    from openai.types.responses import Response
+
+    text = "[a.csv](sandbox:/mnt/data/a.csv)"
+    items = [wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))]
+    hosted.put("a.csv", b"a\n1\n", "cfile_1")
+    shell.user_ns["response"] = Response.model_construct(**wire.response(items))
+    with capture_output() as captured:
+        shell.run_cell("response", store_history=True)
+
+    assert (notebook_dir / "assistant_files" / "a.csv").read_bytes() == b"a\n1\n"
+    assert 'download="a.csv"' in captured.outputs[-1].data["text/html"]
+
+
+def test_a_response_whose_container_cannot_be_seen_names_the_files_and_the_cure(shell, hosted):
+    from openai.types.responses import Response
+
+    text = "[a.csv](sandbox:/mnt/data/a.csv)"
+    items = [wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))]
+    shell.user_ns["response"] = Response.model_construct(**wire.response(items))
+    with capture_output() as captured:
+        outcome = shell.run_cell("response", store_history=True)
+
+    assert outcome.success
+    everything = captured.stdout + "".join(output.data.get("text/html", "") for output in captured.outputs)
+    assert "a.csv" in everything
+    assert "show(response, client=client)" in everything
+
+
+def test_show_asks_the_client_it_is_given(shell, service, notebook_dir):
+    import openai
+
+    text = "[a.csv](sandbox:/mnt/data/a.csv)"
+    service.put("a.csv", b"a\n1\n", "cfile_1")
+    client = openai.OpenAI(api_key="x", base_url=service.url)
+    from ipython_assistant import show
+
+    answer = show(wire.response([wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))]), client)
+
+    assert answer.files["a.csv"].read_bytes() == b"a\n1\n"
