@@ -459,16 +459,15 @@ class Downloading(Door):
             name: What it is called.
             intact: Whether the file is still what it was when it was opened. If not, the connection is cut before the
                 last piece: what was changed on the way must not look whole.
-
-        Raises:
-            ApiError: The range cannot be satisfied.
         """
         with os.fdopen(descriptor, "rb", buffering=0) as source:
             size = os.fstat(descriptor).st_size
             wanted = wire.byte_range(self.request.headers.get("Range", ""), size)
             if wanted is not None and not wanted:
+                self.set_status(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
                 self.set_header("Content-Range", f"bytes */{size}")
-                raise ApiError(416, "The requested range cannot be satisfied.")
+                self.answer(errors.unsatisfiable_range().body())
+                return
             for header, value in wire.content_headers(name).items():
                 self.set_header(header, value)
             if wanted is not None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MAX_MINUTES: Final = 20
 """The service keeps an unused container for 20 minutes and refuses to keep one longer."""
+SPARE_AFTER_S: Final = 5.0
+"""When the process for the next container is started, after one was taken."""
 FORGOTTEN: Final = "[A new Python process: variables from before are gone, files are kept.]\n"
 DIED: Final = (
     "The Python process ended while it ran this code. Variables are gone, files are kept; "
@@ -36,7 +38,7 @@ DIED: Final = (
 )
 
 _MOUNTED: Final = re.compile(rf"(?<![\w.~-]){re.escape(MOUNT)}(?![\w.-])")
-_CELL_FILE: Final = re.compile(r"\S*ipykernel_\d+[/\\]\d+\.py")
+_CELL_FILE: Final = re.compile(r"(?:/tmp)?[/\\]ipykernel_\d+[/\\]\d+\.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,23 @@ class Mount:
         return _CELL_FILE.sub("<code>", mounted)
 
 
+@dataclass(frozen=True, slots=True)
+class Berth:
+    """A directory with a process in it that is starting or waiting, for one container to come.
+
+    Args:
+        directory: All of it, to be deleted at the end.
+        place: Where the process lives.
+        figures: Where displayed figures are kept.
+        kernel: The process.
+    """
+
+    directory: Path
+    place: Place
+    figures: Path
+    kernel: Kernel
+
+
 class Container:
     """One directory and one Python process at a time, both kept until nobody has used them for a while.
 
@@ -100,12 +119,10 @@ class Container:
         container_id: `cntr_...`.
         name: What the client called it.
         minutes: How long it is kept without use.
-        directory: A private directory that is all its own.
-        environment: The engine's environment, which is scrubbed.
-        matplotlib: Where matplotlib's font list is.
+        berth: Its directory and its first process.
         mint: Makes ids.
         clock: Seconds since the epoch.
-        provisioner: Starts its processes.
+        provisioner: Starts its later processes.
     """
 
     def __init__(
@@ -114,9 +131,7 @@ class Container:
         *,
         name: str,
         minutes: int,
-        directory: Path,
-        environment: Mapping[str, str],
-        matplotlib: Path,
+        berth: Berth,
         mint: Callable[[str], str],
         clock: Callable[[], float],
         provisioner: Provisioner,
@@ -128,19 +143,17 @@ class Container:
         self.last_active_at = self.created_at
         self.turn = asyncio.Lock()
         """Held by the response that works in the container: one at a time."""
-        self._directory = directory
+        self._directory = berth.directory
+        self._place = berth.place
         self._clock = clock
         self._provisioner = provisioner
-        work, home, figures, run = (directory / part for part in ("data", "home", "figures", "run"))
-        for path in (work, home / "tmp", figures, run):
-            path.mkdir(parents=True)
-        self._place = Place(work, home, run, scrubbed(environment, home=home, matplotlib=matplotlib))
-        self._mount = Mount(work, home)
-        self._folder = Folder(container_id, work, figures, mint=mint, clock=clock)
+        self._mount = Mount(berth.place.work, berth.place.home)
+        self._folder = Folder(container_id, berth.place.work, berth.figures, mint=mint, clock=clock)
         self._copied: set[str] = set()
+        self._has_run = False
         self._forgot = False
         self._stopped = False
-        self._kernel = self._new_kernel()
+        self._kernel = berth.kernel
 
     @property
     def expired(self) -> bool:
@@ -160,7 +173,9 @@ class Container:
         """
         kernel = await self._living_kernel()
         forgot = self._forgot
-        self._folder.scan()  # what appeared before is not this run's doing
+        self._folder.scan()
+        self._has_run = True
+        before = {file.id for file in self._folder.made()}
         try:
             execution = await kernel.run(self._mount.inward(code))
         finally:
@@ -171,7 +186,9 @@ class Container:
         shown = [Text(self._mount.outward(part.text)) if isinstance(part, Text) else part for part in execution.shown]
         told = ([Text(FORGOTTEN)] if forgot else []) + shown + ([Text(DIED)] if died else [])
         figures = tuple(self._folder.show(part.png) for part in told if isinstance(part, Figure))
-        return CodeRun(tuple(told), self._outward(execution.failure), self._folder.scan(), figures)
+        self._folder.scan()
+        files = tuple(file for file in self._folder.made() if file.id not in before)
+        return CodeRun(tuple(told), self._outward(execution.failure), files, figures)
 
     async def probe(self, code: str) -> str:
         """Run code that leaves no names behind and return what it printed.
@@ -186,10 +203,9 @@ class Container:
             raise KernelError(self._mount.outward(str(error))) from None
 
     def files(self) -> tuple[ContainerFile, ...]:
-        """The files there are now, oldest first. While code runs: as they were before it."""
+        """The files there are now, oldest first. What running code is still writing changes its id when it is done."""
         self.touch()
-        if not self.turn.locked():
-            self._folder.scan()
+        self._folder.scan()
         return self._folder.files()
 
     def names(self) -> tuple[str, ...]:
@@ -199,7 +215,7 @@ class Container:
 
     def linkable(self) -> dict[str, str]:
         """Files that code made: path below `/mnt/data` → id."""
-        return {file.name: file.id for file in self._folder.files() if file.source == "assistant" and not file.shown}
+        return {file.name: file.id for file in self._folder.made()}
 
     def file(self, file_id: str) -> ContainerFile:
         """The file of this id.
@@ -263,9 +279,6 @@ class Container:
         await self._kernel.stop()
         await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
 
-    def _new_kernel(self) -> Kernel:
-        return Kernel(self._place, provisioner=self._provisioner)
-
     async def _living_kernel(self) -> Kernel:
         if self._stopped:
             raise errors.container_expired()
@@ -275,7 +288,7 @@ class Container:
     async def _renew(self) -> None:
         """Put a new process in the place of one that has ended, so that it is warm when it is needed."""
         if not self._stopped and not await self._kernel.alive():
-            self._kernel, self._forgot = self._new_kernel(), True
+            self._kernel, self._forgot = Kernel(self._place, provisioner=self._provisioner), self._has_run
 
     def _outward(self, failure: Failure | None) -> Failure | None:
         return None if failure is None else replace(failure, message=self._mount.outward(failure.message))
@@ -311,6 +324,14 @@ class Containers:
         self._provisioner = provisioner
         self._containers: dict[str, Container] = {}
         self._made = 0
+        self._stopped = False
+        self._spare: Berth | None = None
+        self._warming: asyncio.TimerHandle | None = None
+
+    def warm(self) -> None:
+        """Have a process ready for the next container; starting one takes a second or two."""
+        if self._spare is None and not self._stopped:
+            self._spare = self._berth()
 
     async def create(
         self, name: str = "auto", *, minutes: int = MAX_MINUTES, uploads: Sequence[Upload] = ()
@@ -325,14 +346,14 @@ class Containers:
         Raises:
             ApiError: A file's name cannot be used.
         """
-        self._made += 1
+        berth, self._spare = self._spare or self._berth(), None
+        # Not at once: the new container's own work comes first.
+        self._warming = asyncio.get_running_loop().call_later(SPARE_AFTER_S, self.warm)
         container = Container(
             self._mint("cntr_"),
             name=name,
             minutes=minutes,
-            directory=self._directory / str(self._made),  # short: socket paths are limited
-            environment=self._environment,
-            matplotlib=self._matplotlib,
+            berth=berth,
             mint=self._mint,
             clock=self._clock,
             provisioner=self._provisioner,
@@ -382,8 +403,23 @@ class Containers:
         await asyncio.gather(*(container.stop() for container in self.all() if container.expired))
 
     async def stop(self) -> None:
-        """End everything."""
-        await asyncio.gather(*(container.stop() for container in self.all()))
+        """End everything, for good."""
+        self._stopped = True
+        if self._warming is not None:
+            self._warming.cancel()
+        spare, self._spare = self._spare, None
+        await asyncio.gather(
+            *(container.stop() for container in self.all()), *([spare.kernel.stop()] if spare is not None else [])
+        )
+
+    def _berth(self) -> Berth:
+        self._made += 1
+        directory = self._directory / str(self._made)  # short: socket paths are limited
+        work, home, figures, run = (directory / part for part in ("data", "home", "figures", "run"))
+        for path in (work, home / "tmp", figures, run):
+            path.mkdir(parents=True)
+        place = Place(work, home, run, scrubbed(self._environment, home=home, matplotlib=self._matplotlib))
+        return Berth(directory, place, figures, Kernel(place, provisioner=self._provisioner))
 
 
 def _seed_font_list(matplotlib: Path, environment: Mapping[str, str]) -> None:

@@ -165,6 +165,11 @@ def file_not_found(file_id: str) -> ApiError:
     return ApiError(404, f"No such File object: {file_id}", param="id")
 
 
+def unsatisfiable_range() -> ApiError:
+    """A `Range` that begins after the end of the file."""
+    return ApiError(416, "The requested range cannot be satisfied.")
+
+
 def bad_upload(reason: str) -> ApiError:
     """The multipart body or the name in it cannot be used."""
     return ApiError(400, f"The upload could not be read: {reason}.", param="file", code="invalid_upload")

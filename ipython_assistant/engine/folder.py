@@ -89,6 +89,11 @@ class Folder:
         """All files as last seen, oldest first."""
         return tuple(self._files.values())
 
+    def made(self) -> tuple[ContainerFile, ...]:
+        """The files that code made or changed in the working directory, as last seen, sorted by name."""
+        made = [file for file in self._files.values() if file.source == "assistant" and not file.shown]
+        return tuple(sorted(made, key=lambda file: file.name))
+
     def file(self, file_id: str) -> ContainerFile:
         """The file of this id.
 
@@ -100,17 +105,15 @@ class Folder:
                 return file
         raise errors.container_file_not_found(file_id, self._container_id)
 
-    def scan(self) -> tuple[ContainerFile, ...]:
-        """Look at the directory again; return what is new or changed since, sorted by name."""
+    def scan(self) -> None:
+        """Look at the directory again: what is new or changed becomes a new file, what is gone is forgotten."""
         found = dict(_walk(self._work, keep=frozenset(self._files)))
-        fresh = []
         for name in [name for name, file in self._files.items() if not file.shown and name not in found]:
             del self._files[name]
         for name, (parts, stamp) in sorted(found.items()):
             known = self._files.get(name)
             if known is None or known.stamp != stamp:
-                fresh.append(self._enter(name, parts, stamp, "assistant"))
-        return tuple(fresh)
+                self._enter(name, parts, stamp, "assistant")
 
     def add(self, staged: Path, name: str) -> ContainerFile:
         """Move an uploaded file in under its own name, replacing what is there.

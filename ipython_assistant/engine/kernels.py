@@ -41,6 +41,7 @@ ALLOWED_VARIABLES: Final = frozenset(
     {
         "PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME",
         "VIRTUAL_ENV", "CONDA_PREFIX",
+        "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
         "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS",
     }
 )  # fmt: skip
@@ -69,7 +70,6 @@ _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _RULER: Final = re.compile(r"-+")
 _CHAINED: Final = ("The above exception was", "During handling of the above")
 _CELL_FILE: Final = re.compile(r"\(\d+\.py, (line \d+)\)$")
-_OVERWRITTEN: Final = re.compile(r"[^\n]*\r(?=[^\n])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def scrubbed(environment: Mapping[str, str], *, home: Path, matplotlib: Path) ->
         "JUPYTER_RUNTIME_DIR": str(home / "tmp"),
         "MPLCONFIGDIR": str(matplotlib),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PYTHONIOENCODING": "utf-8",
+        "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 
@@ -213,7 +213,7 @@ class Kernel:
     async def alive(self) -> bool:
         """False once the process has ended, or could not be started."""
         if self._started.done() and (self._jupyter is None or not await self._jupyter.is_alive()):
-            await self._close()
+            await self.stop()
         return not self._ended
 
     async def ready(self) -> None:
@@ -222,7 +222,12 @@ class Kernel:
         Raises:
             KernelError: It could not be started; the message holds the end of its own log.
         """
-        await asyncio.shield(self._started)
+        try:
+            await asyncio.shield(self._started)
+        except asyncio.CancelledError:
+            if self._started.cancelled():
+                raise KernelError("The Python process was stopped.") from None
+            raise
 
     async def run(self, code: str) -> Execution:
         """Run code as a cell. Cancelling interrupts it, and ends the process if that does not help.
@@ -255,7 +260,9 @@ class Kernel:
             self._started.cancel()
             with contextlib.suppress(asyncio.CancelledError, KernelError):
                 await self._started
-        await self._close()
+        await self._end_process()
+        async with self._turn:  # a run that is going on notices that its process is gone, and leaves first
+            self._hang_up()
 
     async def _start(self) -> None:
         jupyter = _OwnSpec(connection_file=str(self._place.sockets / "kernel.json"), **_transport(self._place.sockets))
@@ -269,7 +276,7 @@ class Kernel:
                 await jupyter.start_kernel(
                     cwd=str(self._place.work), env=dict(self._place.environment), stdout=subprocess.DEVNULL, stderr=log
                 )
-            self._client = jupyter.client(context=jupyter.context)
+            self._client = jupyter.client()
             self._client.start_channels(stdin=False, hb=False, control=False)
             await self._answers(self._client)
             await self._execute(_PRELOAD, silent=True)
@@ -306,7 +313,7 @@ class Kernel:
         try:
             failure = await self._collect(client, request, shown)
         except asyncio.CancelledError:
-            await asyncio.shield(self._silence(client, request))
+            await asyncio.shield(self._silence(client, request, begun=shown.begun))
             raise
         except KernelError:
             await self._close()
@@ -316,20 +323,25 @@ class Kernel:
     async def _collect(self, client: AsyncKernelClient, request: str, shown: _Shown) -> Failure | None:
         failure = None
         async for kind, content in self._published(client, request):
-            if kind == "stream":
+            if kind == "execute_input":
+                shown.begun = True
+            elif kind == "stream":
                 shown.write(content["text"])
             elif kind in {"execute_result", "display_data"}:
                 shown.display(content["data"])
             elif kind == "error":
                 shown.line(readable(content["traceback"], own=str(self._place.work)) + "\n")
                 failure = Failure(content["ename"], _CELL_FILE.sub(r"(\1)", _plain(content["evalue"])))
-        # The reply is on its way when the kernel says idle. `exit()` is known from it alone.
+        await self._take_reply(client, request)
+        return failure
+
+    async def _take_reply(self, client: AsyncKernelClient, request: str) -> None:
+        """Take the reply, which is on its way when the kernel says idle. `exit()` is known from it alone."""
         with contextlib.suppress(queue.Empty):
             while (reply := await client.get_shell_msg(timeout=1)) and reply["parent_header"].get("msg_id") != request:
                 continue
             if any(payload.get("source") == "ask_exit" for payload in reply["content"].get("payload", ())):
                 await self._close()
-        return failure
 
     async def _published(self, client: AsyncKernelClient, request: str) -> AsyncIterator[tuple[str, Any]]:
         """Messages of one request, until the kernel is idle again. Raises `KernelError` when the process ends."""
@@ -346,24 +358,44 @@ class Kernel:
                 return
             yield kind, content
 
-    async def _silence(self, client: AsyncKernelClient, request: str) -> None:
-        """Interrupt a run nobody waits for any more."""
+    async def _silence(self, client: AsyncKernelClient, request: str, *, begun: bool) -> None:
+        """Interrupt a run nobody waits for any more.
+
+        Args:
+            client: Where it was sent.
+            request: Its message.
+            begun: Whether the kernel has taken it up; an interrupt that comes before that is lost on it.
+        """
         with contextlib.suppress(KernelError, TimeoutError):
             async with asyncio.timeout(INTERRUPT_GRACE_S):
-                if self._jupyter is not None:
-                    await self._jupyter.interrupt_kernel()
-                await self._collect(client, request, _Shown())
+                if begun:
+                    await self._interrupt()
+                async for kind, _ in self._published(client, request):
+                    if kind == "execute_input":
+                        await self._interrupt()
+                await self._take_reply(client, request)
                 return
         await self._close()
 
+    async def _interrupt(self) -> None:
+        if self._jupyter is not None:
+            await self._jupyter.interrupt_kernel()
+
     async def _close(self) -> None:
+        """For whoever talks to the process: end it and let go of it."""
+        await self._end_process()
+        self._hang_up()
+
+    async def _end_process(self) -> None:
         self._ended = True
-        client, self._client = self._client, None
         jupyter, self._jupyter = self._jupyter, None
-        if client is not None:
-            client.stop_channels()
         if jupyter is not None:
             await jupyter.shutdown_kernel(now=True)
+
+    def _hang_up(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.stop_channels()
 
 
 class _Shown:
@@ -374,6 +406,8 @@ class _Shown:
         self._text: list[str] = []
         self._room = MAX_TEXT
         self._left_out = 0
+        self.begun = False
+        """Whether the kernel has taken the code up."""
 
     def write(self, text: str) -> None:
         kept = text[: self._room]
@@ -398,7 +432,7 @@ class _Shown:
 
     def parts(self) -> tuple[Text | Figure, ...]:
         if self._left_out:
-            self.line(f"[{self._left_out:,} more characters were printed and left out]")
+            self._text.append(f"\n[{self._left_out:,} more characters were printed and left out]\n")
         self._flush()
         return tuple(self._parts)
 
@@ -431,8 +465,8 @@ def readable(traceback: Sequence[str], *, own: str) -> str:
 
 def _plain(text: str) -> str:
     """Text as it would be read: no escape sequences, progress bars at their last state, no half characters."""
-    text = _ANSI.sub("", text).replace("\r\n", "\n")
-    return _OVERWRITTEN.sub("", text).encode("utf-8", "replace").decode("utf-8")
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in _ANSI.sub("", text).split("\n")]
+    return "\n".join(lines).encode("utf-8", "replace").decode("utf-8")
 
 
 def _transport(sockets: Path) -> dict[str, str]:

@@ -59,6 +59,8 @@ class Output:
 
     def say(self, text: str) -> list[Event]:
         """Go on with the message, or begin one."""
+        if not text:
+            return []
         events = [] if self._message else self._open_message(_text_part("", []))
         index, item_id = self._place()
         self._pieces.append(text)

@@ -6,11 +6,8 @@ import asyncio
 import contextlib
 import os
 import secrets
-import shutil
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tornado.httpserver import HTTPServer
@@ -20,6 +17,7 @@ from ipython_assistant.engine import wire
 from ipython_assistant.engine.app import Rooms, application
 from ipython_assistant.engine.containers import Containers
 from ipython_assistant.engine.responder import Responder
+from ipython_assistant.engine.scratch import private_directory
 from ipython_assistant.engine.transcripts import Transcripts
 from ipython_assistant.engine.uploads import Uploads
 
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 SANDBOX: Final = "none"
 """How code is confined. Containers are a directory and a process of the user's own; nothing keeps code inside."""
 RETIRE_EVERY_S: Final = 30.0
-
-_PREFIX: Final = "ipython-assistant-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,7 @@ async def running(
         environment: What kernels get a few harmless variables of; the process's own by default.
     """
     mint = wire.minter(clock)
-    with _private_directory() as directory:
+    with private_directory() as directory:
         containers = Containers(
             directory / "c", environment=os.environ if environment is None else environment, mint=mint, clock=clock
         )
@@ -90,6 +86,7 @@ async def running(
         server = HTTPServer(application(rooms), chunk_size=256 * 1024)
         sockets = bind_sockets(0, "127.0.0.1")
         server.add_sockets(sockets)
+        containers.warm()
         retiring = asyncio.create_task(_retire(containers))
         try:
             url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/v1"
@@ -105,13 +102,3 @@ async def _retire(containers: Containers) -> None:
     while True:
         await asyncio.sleep(RETIRE_EVERY_S)
         await containers.retire()
-
-
-@contextlib.contextmanager
-def _private_directory() -> Any:
-    # Resolved: what code prints of it must be recognised (on macOS the temporary directory is a symbolic link).
-    directory = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PYTHON: Final = frozenset({"", "python", "py", "python3", "ipython"})
 """First words after an opening fence that mean Python."""
 
-_FENCE: Final = re.compile(r"^( {0,3})(`{3,})[ \t]*([^\s`]*)[^`]*$")
+_FENCE: Final = re.compile(r"^( {0,3})(`{3,})[ \t]*([^\s`]*)(?:\s[^`]*)?$")
 _UNSAFE_IN_URL: Final = re.compile(r"[\s()<>\[\]\\\"'`%]")
 _UNSAFE_IN_LABEL: Final = re.compile(r"([\\\[\]`*<>])")
 

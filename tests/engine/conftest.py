@@ -1,0 +1,67 @@
+"""One real engine process for the whole session, and engines in this process with a clock or a model of the test's."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from engines import DEADLINE_S, Running, Stage, Told, gone, in_thread, kernels_of, spawn
+
+from ipython_assistant.engine.models.script import Script
+
+if TYPE_CHECKING:
+    import openai
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Running]:
+    """One engine process for all tests that do not mind each other."""
+    keys = {"OPENAI_API_KEY": "sk-not-for-code", "AZURE_OPENAI_API_KEY": "not-for-code", "MY_SECRET": "not-for-code"}
+    process, running_engine = spawn(environment=keys)
+    kernels: list[int] = []
+    try:
+        yield running_engine
+    finally:
+        kernels = kernels_of(process.pid)
+        process.stdin.close()
+        process.wait(DEADLINE_S)
+        process.stdout.close()
+    assert [pid for pid in kernels if not gone(pid)] == []
+
+
+@pytest.fixture
+def client(engine: Running) -> openai.OpenAI:
+    """An unmodified client of the session's engine."""
+    return engine.client()
+
+
+@pytest.fixture(scope="session")
+def container(engine: Running) -> str:
+    """A container that tests share which do not mind each other."""
+    return engine.client().containers.create(name="shared").id
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    """One engine in this process for all tests that bring their own model."""
+    model = Told(Script().answer)
+    with in_thread({model.name: model}, time.time) as engine:
+        yield Stage(engine, model, engine.client().containers.create(name="shared").id)
+
+
+Serve = Callable[..., Running]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Engines in this process, with the test's own models and clock; ended after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*models: Any, clock: Callable[[], float] = time.time) -> Running:
+            offered = {model.name: model for model in models or (Script(),)}
+            return stack.enter_context(in_thread(offered, clock))
+
+        yield start

@@ -1,0 +1,203 @@
+"""Engines to test, and how to ask them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import openai
+import psutil
+import pytest
+
+from ipython_assistant.engine.models import Ask, Interpreter, Ran, Step
+from ipython_assistant.engine.server import running
+
+TOOL: Final = {"type": "code_interpreter", "container": {"type": "auto"}}
+OUTPUTS: Final = ["code_interpreter_call.outputs"]
+DEADLINE_S: Final = 10.0
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+Steps = Callable[[Ask, Interpreter], AsyncGenerator[Step, Ran | None]]
+
+
+@dataclass
+class Told:
+    """A model that does as the test says: `answer` is the generator that a model's would be."""
+
+    steps: Steps
+    name: str = "told"
+    asked: list[Ask] = field(default_factory=list)
+
+    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        self.asked.append(ask)
+        return self.steps(ask, interpreter)
+
+
+@dataclass(frozen=True)
+class Running:
+    """An engine and how to talk to it."""
+
+    url: str
+    token: str
+    pid: int
+    models: tuple[str, ...]
+
+    def client(self) -> openai.OpenAI:
+        return openai.OpenAI(base_url=self.url, api_key=self.token, max_retries=0, timeout=60)
+
+    def request(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """A bare request; `path` begins with `/v1` or `/health`."""
+        sent = json.dumps(body).encode() if body is not None and not isinstance(body, bytes) else body
+        request = urllib.request.Request(self.url.removesuffix("/v1") + path, data=sent, method=method)
+        for name, value in {"Authorization": f"Bearer {self.token}", **(headers or {})}.items():
+            request.add_header(name, value)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _ErrorsToo())
+        with opener.open(request, timeout=60) as answer:
+            return answer.status, answer.headers, answer.read()
+
+    def ask(self, code: str, *, container: str | None = None, **parameters: Any) -> Any:
+        """Run code as a fenced block, in a new container or a given one; return the whole response or its stream."""
+        asked = {"model": self.models[0], "input": fence(code), "tools": [tool(container)], "include": OUTPUTS}
+        return self.client().responses.create(**{**asked, **parameters})
+
+    def events(self, code: str, **parameters: Any) -> list[dict[str, Any]]:
+        """The events of a streamed answer, as they are on the wire."""
+        asked = {"model": self.models[0], "input": fence(code), "tools": [TOOL], "include": OUTPUTS, "stream": True}
+        _, _, body = self.request("POST", "/v1/responses", {**asked, **parameters})
+        return [
+            json.loads(line.removeprefix("data: ")) for line in body.decode().split("\n") if line.startswith("data: ")
+        ]
+
+
+@dataclass
+class Stage:
+    """An engine whose model does what the test at hand says, and a container for tests that do not mind each other."""
+
+    engine: Running
+    model: Told
+    container: str
+
+    def ask(self, steps: Steps, *, fresh: bool = False, **parameters: Any) -> Any:
+        """The response to a question that the model answers with these steps."""
+        self.model.steps = steps
+        return self.engine.ask("", container=None if fresh else self.container, **parameters)
+
+    def events(self, steps: Steps) -> list[dict[str, Any]]:
+        """The same as events, as they are on the wire."""
+        self.model.steps = steps
+        return self.engine.events("", tools=[tool(self.container)])
+
+
+class _ErrorsToo(urllib.request.HTTPErrorProcessor):
+    """Give error answers like any other."""
+
+    def http_response(self, request: Any, response: Any) -> Any:
+        return response
+
+    https_response = http_response
+
+
+def fence(code: str) -> str:
+    """A prompt that is nothing but this code."""
+    return f"```python\n{code}\n```"
+
+
+def tool(container: str | None = None) -> dict[str, Any]:
+    """The code interpreter in a container, or in one of its own choice."""
+    return TOOL if container is None else {"type": "code_interpreter", "container": container}
+
+
+def logs(response: Any) -> str:
+    """All that the code calls of a response printed."""
+    calls = [item for item in response.output if item.type == "code_interpreter_call"]
+    return "".join(part.logs for call in calls for part in call.outputs if part.type == "logs")
+
+
+def annotations(response: Any) -> list[Any]:
+    """All citations of a response, in order."""
+    messages = [item for item in response.output if item.type == "message"]
+    return [mark for message in messages for part in message.content for mark in getattr(part, "annotations", ())]
+
+
+def until(condition: Callable[[], bool], what: str, *, within_s: float = DEADLINE_S) -> float:
+    """Wait for something that gives no signal; return the seconds it took."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > within_s:
+            pytest.fail(f"not within {within_s} s: {what}")
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def gone(pid: int) -> bool:
+    """True if the process has ended (one that only waits to be reaped counts as ended)."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def kernels_of(pid: int) -> list[int]:
+    """The kernels an engine process has."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [child.pid for child in psutil.Process(pid).children() if "ipykernel_launcher" in child.cmdline()]
+    return []
+
+
+def spawn(*, environment: Mapping[str, str] | None = None) -> tuple[subprocess.Popen[str], Running]:
+    """A real engine process; whoever asks for it ends it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ipython_assistant.engine"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
+    ready = json.loads(process.stdout.readline())
+    return process, Running(ready["url"], ready["token"], ready["pid"], tuple(ready["models"]))
+
+
+@contextlib.contextmanager
+def in_thread(models: Mapping[str, Any], clock: Callable[[], float]) -> Iterator[Running]:
+    """An engine in a thread of this process, with models and a clock of the test's own."""
+    started: list[Running] = []
+    ready, loop = threading.Event(), asyncio.new_event_loop()
+    over = asyncio.Event()
+
+    async def serve_until_over() -> None:
+        async with running(models, clock=clock) as made:
+            started.append(Running(made.url, made.token, made.pid, made.models))
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve_until_over()))
+    thread.start()
+    assert ready.wait(DEADLINE_S)
+    try:
+        yield started[0]
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(DEADLINE_S)
+        loop.close()

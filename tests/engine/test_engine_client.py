@@ -1,0 +1,175 @@
+"""An unmodified `openai` client against a real engine process."""
+
+from __future__ import annotations
+
+import openai
+import pytest
+from engines import OUTPUTS, Running, annotations, fence, logs
+
+
+def test_a_question_about_an_uploaded_file_is_answered_and_its_file_is_fetched(
+    client: openai.OpenAI, container: str
+) -> None:
+    uploaded = client.containers.files.create(container, file=("cases.csv", b"year,cases\n2020,3\n2021,5\n"))
+    code = "import pandas as pd\npd.read_csv('cases.csv').sum().to_csv('/mnt/data/total.csv')\nprint('done')"
+
+    response = client.responses.create(
+        model="analyst",
+        input=fence(code),
+        include=OUTPUTS,
+        tools=[{"type": "code_interpreter", "container": container}],
+    )
+
+    assert (uploaded.path, uploaded.source, uploaded.bytes) == ("/mnt/data/cases.csv", "user", 25)
+    assert response.status == "completed"
+    assert logs(response) == "done\n"
+    [citation] = annotations(response)
+    assert (citation.container_id, citation.filename) == (container, "total.csv")
+    content = client.containers.files.content.retrieve(citation.file_id, container_id=container)
+    assert content.read() == b",0\nyear,4041\ncases,8\n"
+
+
+def test_a_streamed_response_ends_in_the_same_object_that_can_be_retrieved(
+    client: openai.OpenAI, engine: Running, container: str
+) -> None:
+    *_, last = engine.ask("print(6 * 7)", container=container, stream=True)
+
+    retrieved = client.responses.retrieve(last.response.id, include=OUTPUTS)
+
+    assert last.type == "response.completed"
+    assert logs(retrieved) == "42\n"
+    assert retrieved.to_dict() == last.response.to_dict()
+
+
+def test_outputs_are_null_unless_they_are_asked_for(client: openai.OpenAI, engine: Running, container: str) -> None:
+    response = engine.ask("print(1)", container=container, include=[])
+
+    [call] = [item for item in response.output if item.type == "code_interpreter_call"]
+
+    assert call.outputs is None
+    assert [item.outputs for item in client.responses.retrieve(response.id).output if item.id == call.id] == [None]
+
+
+def test_a_follow_up_continues_in_the_same_container_with_the_same_variables(engine: Running, container: str) -> None:
+    first = engine.ask("x = 20", container=container)
+    second = engine.ask("print(x + 1)", previous_response_id=first.id)
+
+    assert logs(second) == "21\n"
+    assert second.previous_response_id == first.id
+    assert [item.container_id for item in second.output if item.type == "code_interpreter_call"] == [container]
+
+
+def test_a_replayed_conversation_reuses_its_container_without_being_stored(engine: Running, container: str) -> None:
+    first = engine.ask("y = 'kept'", container=container, store=False)
+    replayed = [{"role": "user", "content": fence("y = 'kept'")}, *[item.to_dict() for item in first.output]]
+
+    second = engine.ask("", input=[*replayed, {"role": "user", "content": fence("print(y)")}], store=False)
+
+    assert logs(second) == "kept\n"
+    assert engine.request("GET", f"/v1/responses/{second.id}")[0] == 404
+
+
+def test_files_of_the_files_api_are_in_the_container_under_their_own_name(
+    client: openai.OpenAI, engine: Running
+) -> None:
+    uploaded = client.files.create(file=("größe ☃.txt", b"snow"), purpose="user_data")
+    tool = {"type": "code_interpreter", "container": {"type": "auto", "file_ids": [uploaded.id]}}
+
+    response = engine.ask("print(open('/mnt/data/größe ☃.txt').read())", tools=[tool])
+
+    assert (uploaded.filename, uploaded.bytes) == ("größe ☃.txt", 4)
+    assert logs(response) == "snow\n"
+    assert client.files.content(uploaded.id).read() == b"snow"
+    assert uploaded.id in {file.id for file in client.files.list()}
+    assert client.files.delete(uploaded.id).deleted
+    with pytest.raises(openai.NotFoundError, match="No such File object"):
+        client.files.retrieve(uploaded.id)
+
+
+def test_a_file_named_in_the_input_is_in_the_container(client: openai.OpenAI, engine: Running, container: str) -> None:
+    uploaded = client.files.create(file=("in.txt", b"by reference"), purpose="user_data")
+    parts = [
+        {"type": "input_file", "file_id": uploaded.id},
+        {"type": "input_text", "text": fence("print(open('in.txt').read())")},
+    ]
+
+    response = engine.ask("", container=container, input=[{"role": "user", "content": parts}])
+
+    assert logs(response) == "by reference\n"
+
+
+def test_a_list_of_files_is_paged_and_every_file_is_seen_once(client: openai.OpenAI) -> None:
+    container = client.containers.create(name="many")
+    for number in range(25):
+        client.containers.files.create(container.id, file=(f"{number:02}.txt", b"x"))
+
+    first_page = client.containers.files.list(container.id)
+    ascending = [file.path for file in client.containers.files.list(container.id, limit=10, order="asc")]
+
+    assert [len(first_page.data), first_page.has_more] == [20, True]
+    assert ascending == [f"/mnt/data/{number:02}.txt" for number in range(25)]
+    assert [file.path for file in first_page] == ascending[::-1]
+
+
+def test_a_container_file_can_be_described_and_deleted(client: openai.OpenAI, container: str) -> None:
+    made = client.containers.files.create(container, file=("away.txt", b"1"))
+
+    assert client.containers.files.retrieve(made.id, container_id=container).path == "/mnt/data/away.txt"
+    client.containers.files.delete(made.id, container_id=container)
+
+    with pytest.raises(openai.NotFoundError, match=f"File {made.id} not found on container {container}"):
+        client.containers.files.content.retrieve(made.id, container_id=container)
+
+
+def test_a_deleted_container_is_gone(client: openai.OpenAI) -> None:
+    container = client.containers.create(name="short")
+    assert container.id in {each.id for each in client.containers.list(name="short")}
+
+    client.containers.delete(container.id)
+
+    assert container.id not in {each.id for each in client.containers.list()}
+    with pytest.raises(openai.NotFoundError):
+        client.containers.retrieve(container.id)
+
+
+def test_the_models_are_listed_and_the_health_page_says_how_code_is_confined(engine: Running) -> None:
+    assert [model.id for model in engine.client().models.list()] == ["analyst"]
+    assert engine.client().models.retrieve("analyst").owned_by == "ipython_assistant"
+    status, _, body = engine.request("GET", "/health", headers={"Authorization": ""})
+    assert (status, body) == (200, b'{"status":"ok","sandbox":"none","models":["analyst"]}')
+
+
+def test_code_that_raises_is_a_failed_call_whose_log_ends_with_the_traceback(engine: Running, container: str) -> None:
+    code = "import pandas as pd\nprint('before')\npd.DataFrame({'a': [1]})['b']"
+    response = engine.ask(code, container=container)
+
+    [call] = [item for item in response.output if item.type == "code_interpreter_call"]
+
+    assert (response.status, call.status) == ("completed", "failed")
+    assert logs(response).startswith("before\n")
+    assert "----> 3 pd.DataFrame({'a': [1]})['b']" in logs(response)
+    assert logs(response).rstrip().endswith("KeyError: 'b'")
+    assert "_libs" not in logs(response)
+    assert "\x1b" not in logs(response)
+    assert "stopped with KeyError: 'b'" in response.output_text
+
+
+def test_a_response_without_a_code_interpreter_refuses_and_says_what_is_missing(client: openai.OpenAI) -> None:
+    response = client.responses.create(model="analyst", input="Plot it.")
+
+    [message] = response.output
+
+    assert message.content[0].type == "refusal"
+    assert "code_interpreter" in message.content[0].refusal
+    assert response.status == "completed"
+
+
+def test_a_deleted_response_is_forgotten(client: openai.OpenAI, engine: Running) -> None:
+    response = client.responses.create(model="analyst", input="Plot it.")
+
+    client.responses.delete(response.id)
+
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(response.id)
+    with pytest.raises(openai.BadRequestError, match=response.id):
+        engine.ask("1", previous_response_id=response.id)

@@ -1,0 +1,184 @@
+"""What code sees in a container, and what happens when its process ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from engines import Running, annotations, gone, kernels_of, logs, until
+
+from ipython_assistant.engine.containers import FORGOTTEN
+
+if TYPE_CHECKING:
+    import openai
+
+
+def test_mnt_data_is_the_working_directory_and_no_machine_path_is_shown(engine: Running, container: str) -> None:
+    code = """
+import os, pathlib, tempfile, warnings
+pathlib.Path('/mnt/data/mapped.txt').write_text('x')
+print(os.getcwd(), os.path.exists('mapped.txt'), pathlib.Path('mapped.txt').resolve())
+print('sandbox:/mnt/data/mapped.txt', '/mnt/database', 'x/mnt/data', '/mnt/data.bak')
+print(os.path.expanduser('~'), tempfile.gettempdir())
+warnings.warn('careful')
+open('/mnt/data/absent.txt')
+"""
+    response = engine.ask(code, container=container)
+
+    lines = logs(response).split("\n")
+    assert lines[:3] == [
+        "/mnt/data True /mnt/data/mapped.txt",
+        "sandbox:/mnt/data/mapped.txt /mnt/database x/mnt/data /mnt/data.bak",
+        "/home/user /tmp",
+    ]
+    assert "<code>:6: UserWarning: careful" in lines
+    assert lines[-2] == "FileNotFoundError: [Errno 2] No such file or directory: '/mnt/data/absent.txt'"
+    assert "ipython-assistant-" not in json.dumps(response.to_dict())
+    assert next(item.code for item in response.output if item.type == "code_interpreter_call") == code.strip("\n")
+
+
+def test_the_environment_of_code_holds_no_key_and_no_home(engine: Running, container: str) -> None:
+    response = engine.ask("import json, os\nprint(json.dumps(dict(os.environ)))", container=container)
+
+    seen = json.loads(logs(response))
+
+    assert "not-for-code" not in json.dumps(seen)
+    assert not [name for name in seen if name.startswith(("OPENAI", "AZURE", "IPYTHON_ASSISTANT", "MY_"))]
+    assert seen["HOME"] == "/home/user"
+    assert "PATH" in seen
+
+
+def test_a_figure_left_open_is_shown_and_a_closed_one_is_not(engine: Running, container: str) -> None:
+    code = """
+import matplotlib.pyplot as plt
+plt.plot([1]); plt.savefig('closed.png'); plt.close()
+plt.plot([2])
+"""
+    response = engine.ask(code, container=container)
+
+    [call] = [item for item in response.output if item.type == "code_interpreter_call"]
+
+    assert [part.type for part in call.outputs] == ["logs", "image"]
+    assert [mark.filename for mark in annotations(response)][1:] == ["closed.png"]
+    assert "It showed one figure." in response.output_text
+
+
+def test_logs_are_plain_text_with_progress_bars_at_their_last_state(engine: Running, container: str) -> None:
+    code = r"""
+import sys
+print('\x1b[31mred\x1b[0m')
+for i in range(3): print(f'\r{i}', end='', file=sys.stderr)
+print(' of 2\nline\r\nend', file=sys.stderr)
+"""
+    assert logs(engine.ask(code, container=container)) == "red\n2 of 2\nline\nend\n"
+
+
+def test_endless_printing_is_cut_and_said(engine: Running, container: str) -> None:
+    printed = logs(engine.ask("for i in range(1300): print('x' * 999)", container=container))
+
+    assert len(printed) < 1_001_000
+    assert printed.endswith("\n[300,000 more characters were printed and left out]\n")
+
+
+def test_a_value_on_the_last_line_is_shown_after_what_was_printed(engine: Running, container: str) -> None:
+    assert logs(engine.ask("print('a', end='')\n'b'", container=container)) == "a\n'b'"
+
+
+def test_code_that_asks_for_input_is_told_that_nobody_is_there(engine: Running, container: str) -> None:
+    response = engine.ask("input('name? ')", container=container)
+
+    assert "StdinNotImplementedError" in response.output_text
+
+
+def test_a_process_that_dies_in_mid_run_is_said_and_the_next_code_runs_in_a_new_one(
+    engine: Running, container: str
+) -> None:
+    code = "import os\nopen('kept.txt', 'w').write('kept')\nkept = 1\nprint('so far', flush=True)\nos._exit(3)"
+    died = engine.ask(code, container=container)
+    after = engine.ask("print(open('kept.txt').read(), 'kept' in globals())", container=container)
+
+    [call] = [item for item in died.output if item.type == "code_interpreter_call"]
+    assert (died.status, call.status) == ("completed", "failed")
+    assert "process ended while it ran this code. Variables are gone, files are kept" in logs(died)
+    assert [mark.filename for mark in annotations(died)] == ["kept.txt"]
+    assert logs(after) == "kept False\n"
+
+
+def test_a_process_that_was_killed_while_idle_is_replaced_and_that_is_said_once(
+    engine: Running, container: str
+) -> None:
+    pid = int(logs(engine.ask("import os\nprint(os.getpid())", container=container)))
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: gone(pid), "the kernel is killed")
+
+    replaced = engine.ask("print(1)", container=container)
+    again = engine.ask("print(2)", container=container)
+
+    assert logs(replaced) == f"{FORGOTTEN}1\n"
+    assert logs(again) == "2\n"
+
+
+def test_deleting_a_container_ends_its_process_even_while_code_runs(engine: Running, client: openai.OpenAI) -> None:
+    container = client.containers.create(name="busy").id
+    pid = int(logs(engine.ask("import os\nprint(os.getpid())", container=container)))
+    stream = engine.ask("import time\ntime.sleep(60)", container=container, stream=True)
+    for event in stream:
+        if event.type == "response.code_interpreter_call.interpreting":
+            break
+    assert pid in kernels_of(engine.pid)
+
+    client.containers.delete(container)
+
+    assert gone(pid)
+    rest = list(stream)
+    assert rest[-1].type == "response.completed"
+    [call] = [item for item in rest[-1].response.output if item.type == "code_interpreter_call"]
+    assert call.status == "failed"
+
+
+def test_two_questions_in_one_container_are_answered_one_after_the_other(engine: Running, container: str) -> None:
+    slow = engine.ask("import time\ntime.sleep(0.5)\norder = ['slow']", container=container, stream=True)
+    for event in slow:
+        if event.type == "response.code_interpreter_call.interpreting":
+            break
+    quick = engine.ask("order.append('quick')\nprint(order)", container=container)
+
+    list(slow)
+
+    assert logs(quick) == "['slow', 'quick']\n"
+
+
+def test_an_upload_beside_running_code_is_not_taken_for_its_file(engine: Running, container: str) -> None:
+    client = engine.client()
+    code = """
+import os, time
+while not os.path.exists('given_late.csv'): time.sleep(0.01)
+open('made.csv', 'w').write('1')
+"""
+    stream = engine.ask(code, container=container, stream=True)
+    for event in stream:
+        if event.type == "response.code_interpreter_call.interpreting":
+            break
+    client.containers.files.list(container)
+    client.containers.files.create(container, file=("given_late.csv", b"1"))
+
+    *_, last = stream
+
+    assert [mark.filename for mark in annotations(last.response)] == ["made.csv"]
+
+
+def test_uploaded_modules_do_not_stop_a_process_from_starting_after_exit(engine: Running, container: str) -> None:
+    names = ("random.py", "ipykernel_launcher.py", "sitecustomize.py")
+    for name in names:
+        engine.client().containers.files.create(container, file=(name, b"raise SystemExit('hijacked')"))
+    engine.ask("exit()", container=container)
+
+    started = engine.ask(f"import os\nfor name in {names!r}: os.remove(name)\nprint('started')", container=container)
+
+    assert logs(started) == f"{FORGOTTEN}started\n"
+
+
+def test_a_very_long_line_does_not_hold_the_engine_up(engine: Running, container: str) -> None:
+    assert len(logs(engine.ask("print('x' * 900_000)", container=container))) == 900_001

@@ -1,0 +1,221 @@
+"""Bytes in and out: uploads to disk, downloads from disk, and what must not be served."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import openai
+import psutil
+import pytest
+from engines import Running, annotations, logs, until
+
+MB = 1024 * 1024
+
+
+def test_a_large_upload_and_its_download_do_not_grow_the_engine(
+    engine: Running, client: openai.OpenAI, container: str, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        file.truncate(150 * MB)
+    process = psutil.Process(engine.pid)
+    client.containers.files.create(container, file=("small.bin", b"1"))
+    before = process.memory_info().rss
+
+    with large.open("rb") as content:
+        made = client.containers.files.create(container, file=("large.bin", content))
+    after_upload = process.memory_info().rss
+    with client.containers.files.content.with_streaming_response.retrieve(made.id, container_id=container) as answer:
+        size = sum(len(chunk) for chunk in answer.iter_bytes())
+
+    assert made.bytes == size == 150 * MB
+    assert after_upload - before < 20 * MB
+    assert process.memory_info().rss - before < 20 * MB
+    client.containers.files.delete(made.id, container_id=container)
+
+
+def test_the_content_comes_with_its_length_its_type_and_a_placeholder_name(engine: Running, container: str) -> None:
+    made = engine.client().containers.files.create(container, file=("Übersicht 1.csv", b"a,b\n1,2\n"))
+
+    status, headers, body = engine.request("GET", f"/v1/containers/{container}/files/{made.id}/content")
+
+    assert (status, body) == (200, b"a,b\n1,2\n")
+    assert headers["Content-Length"] == "8"
+    assert headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert headers["Content-Disposition"] == (
+        "attachment; filename=\"file.csv\"; filename*=UTF-8''%C3%9Cbersicht%201.csv"
+    )
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "body", "content_range"),
+    [
+        ("bytes=2-4", 206, b"234", "bytes 2-4/10"),
+        ("bytes=7-", 206, b"789", "bytes 7-9/10"),
+        ("bytes=-2", 206, b"89", "bytes 8-9/10"),
+        ("bytes=8-99", 206, b"89", "bytes 8-9/10"),
+        ("bytes=10-", 416, None, "bytes */10"),
+        ("bytes=4-2", 200, b"0123456789", None),
+        ("bytes=0-1,4-5", 200, b"0123456789", None),
+        ("lines=1-2", 200, b"0123456789", None),
+    ],
+)
+def test_a_range_of_the_content(
+    engine: Running, container: str, *, asked: str, status: int, body: bytes | None, content_range: str | None
+) -> None:
+    made = engine.client().containers.files.create(container, file=("digits.txt", b"0123456789"))
+
+    answer = engine.request("GET", f"/v1/containers/{container}/files/{made.id}/content", headers={"Range": asked})
+
+    assert (answer[0], answer[1].get("Content-Range")) == (status, content_range)
+    assert body is None or answer[2] == body
+
+
+def test_an_empty_file_is_a_file(engine: Running, container: str) -> None:
+    made = engine.client().containers.files.create(container, file=("empty.txt", b""))
+
+    assert made.bytes == 0
+    assert engine.request("GET", f"/v1/containers/{container}/files/{made.id}/content")[2] == b""
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("../../escape.txt", "/mnt/data/escape.txt"),
+        ("/etc/passwd", "/mnt/data/passwd"),
+        ("C:\\data\\x.csv", "/mnt/data/x.csv"),
+        ('quo"te.txt', '/mnt/data/quo"te.txt'),
+        ("new\nline.txt", "/mnt/data/newline.txt"),
+        (".hidden.csv", "/mnt/data/.hidden.csv"),
+    ],
+)
+def test_an_uploaded_name_stays_in_the_container(engine: Running, container: str, given: str, path: str) -> None:
+    files = engine.client().containers.files
+
+    made = files.create(container, file=(given, b"content"))
+
+    assert made.path == path
+    assert files.content.retrieve(made.id, container_id=container).read() == b"content"
+    assert made.id in {row.id for row in files.list(container, limit=100)}
+
+
+@pytest.mark.parametrize("given", ["..", ".", "a/..", "x" * 300])
+def test_a_name_that_cannot_be_used_is_refused(engine: Running, container: str, given: str) -> None:
+    with pytest.raises(openai.BadRequestError, match="file name"):
+        engine.client().containers.files.create(container, file=(given, b"content"))
+
+
+def test_the_same_name_again_replaces_the_file(engine: Running, container: str) -> None:
+    files = engine.client().containers.files
+    first = files.create(container, file=("twice.txt", b"one"))
+    second = files.create(container, file=("twice.txt", b"two"))
+
+    rows = [row.id for row in files.list(container, limit=100) if row.path == "/mnt/data/twice.txt"]
+
+    assert rows == [second.id] != [first.id]
+    assert files.content.retrieve(second.id, container_id=container).read() == b"two"
+
+
+def test_a_form_that_is_none_is_refused(engine: Running, container: str) -> None:
+    path = f"/v1/containers/{container}/files"
+    for content_type, body in (
+        ("text/plain", b"x"),
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=b", b"--b\r\nbroken"),
+        ("multipart/form-data; boundary=b", b"--b--\r\n"),
+        ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n--b--'),
+        ("application/json", b"{}"),
+        ("application/json", b"{"),
+    ):
+        status, _, answer = engine.request("POST", path, body, {"Content-Type": content_type})
+        assert (status, b'"type":"invalid_request_error"' in answer) == (400, True)
+
+
+def test_an_upload_that_breaks_off_leaves_nothing_behind(engine: Running, client: openai.OpenAI) -> None:
+    uploads = next(Path(file.path) for file in psutil.Process(engine.pid).open_files() if file.path.endswith("lock"))
+    staging = uploads.parent / "files"
+    before = set(staging.iterdir())
+    host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")
+    head = f"POST /v1/files HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {engine.token}\r\n"
+    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n' + b"x" * MB
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(
+            head.encode() + b"Content-Length: 9000000\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n"
+        )
+        connection.sendall(form)
+        until(lambda: set(staging.iterdir()) != before, "the upload is being written")
+
+    until(lambda: set(staging.iterdir()) == before, "the broken upload is deleted")
+
+
+def test_links_hidden_files_and_pipes_are_not_files_of_the_container(
+    engine: Running, client: openai.OpenAI, container: str, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    code = f"""
+import os, pathlib
+os.symlink({str(secret)!r}, 'link.txt')
+os.symlink({str(tmp_path)!r}, 'linked')
+os.mkfifo('pipe')
+pathlib.Path('.hidden').write_text('x')
+pathlib.Path('__pycache__').mkdir()
+pathlib.Path('__pycache__/x.pyc').write_text('x')
+pathlib.Path('real.txt').write_text('x')
+"""
+    response = engine.ask(code, container=container)
+
+    assert [mark.filename for mark in annotations(response)] == ["real.txt"]
+    paths = {row.path for row in client.containers.files.list(container, limit=100)}
+    assert not paths & {f"/mnt/data/{name}" for name in ("link.txt", "linked/secret.txt", "pipe", ".hidden")}
+
+
+def test_a_file_that_becomes_a_link_is_not_served(engine: Running, container: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    made = engine.ask("import os\nos.makedirs('d')\nopen('d/f.txt', 'w').write('mine')", container=container)
+    [mark] = annotations(made)
+    path = f"/v1/containers/{container}/files/{mark.file_id}/content"
+    assert engine.request("GET", path)[2] == b"mine"
+
+    probe = (
+        f"os.remove('d/f.txt'); os.rmdir('d'); os.symlink({str(tmp_path)!r}, 'd'); open('d/f.txt', 'w').write('out')"
+    )
+    engine.ask(probe, container=container)
+
+    status, _, body = engine.request("GET", path)
+    assert (status, b"not found on container" in body) == (404, True)
+    assert (tmp_path / "f.txt").read_text() == "out"
+
+
+def test_a_version_that_code_has_overwritten_is_not_served_under_the_old_id(engine: Running, container: str) -> None:
+    [old] = annotations(engine.ask("open('v.txt', 'w').write('old')", container=container))
+    [new] = annotations(engine.ask("open('v.txt', 'w').write('new')", container=container))
+
+    path = f"/v1/containers/{container}/files"
+
+    assert engine.request("GET", f"{path}/{old.file_id}/content")[0] == 404
+    assert engine.request("GET", f"{path}/{new.file_id}/content")[2] == b"new"
+
+
+def test_a_file_that_changes_while_it_is_sent_is_cut_off(engine: Running, container: str) -> None:
+    size = 64 * MB
+    [mark] = annotations(engine.ask(f"f = open('big.bin', 'wb'); f.truncate({size}); f.close()", container=container))
+    host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")
+    path = f"/v1/containers/{container}/files/{mark.file_id}/content"
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {engine.token}\r\n\r\n".encode()
+        )
+        received = len(connection.recv(1024))
+        # the connection's buffers are full and the engine waits: the file is not sent to its end yet
+        response = engine.ask(
+            "f = open('big.bin', 'r+b'); f.write(b'changed'); f.close(); print('written')", container=container
+        )
+        while chunk := connection.recv(MB):
+            received += len(chunk)
+
+    assert logs(response) == "written\n"
+    assert received < size

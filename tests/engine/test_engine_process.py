@@ -1,0 +1,204 @@
+"""The engine's process: it ends with its owner, and takes everything with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from engines import DEADLINE_S, Running, fence, gone, kernels_of, logs, spawn, tool, until
+
+from ipython_assistant.engine.scratch import private_directory, sweep
+
+OWNER = """
+import subprocess, sys, time
+engine = subprocess.Popen([sys.executable, "-m", "ipython_assistant.engine"], stdin=subprocess.PIPE)
+if "hold" in sys.argv:  # a forked process keeps the pipe to the engine open
+    null = subprocess.DEVNULL
+    subprocess.Popen(["sleep", "60"], stdin=null, stdout=null, pass_fds=[engine.stdin.fileno()])
+time.sleep(60)
+"""
+
+STUBBORN = """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+open('{marker}', 'w').close()
+while True: pass
+"""
+
+
+@pytest.fixture
+def own() -> Iterator[tuple[subprocess.Popen[str], Running]]:
+    """An engine for one test."""
+    process, engine = spawn()
+    until(lambda: kernels_of(process.pid), "a kernel is being started")
+    yield process, engine
+    process.stdin.close()
+    process.stdout.close()
+    process.wait(DEADLINE_S)
+
+
+def scratch_of(pid: int) -> Path:
+    return next(Path(file.path).parent for file in psutil.Process(pid).open_files() if file.path.endswith("/lock"))
+
+
+def test_it_ends_with_its_kernels_and_its_directory_when_its_input_closes(own) -> None:
+    process, _ = own
+    kernels, scratch = kernels_of(process.pid), scratch_of(process.pid)
+
+    process.stdin.close()
+
+    assert process.wait(DEADLINE_S) == 0
+    assert kernels
+    assert [pid for pid in kernels if not gone(pid)] == []
+    assert not scratch.exists()
+
+
+def test_it_ends_in_good_order_when_it_is_asked_to(own) -> None:
+    process, engine = own
+    kernels, scratch = kernels_of(process.pid), scratch_of(process.pid)
+    engine.ask("import time\ntime.sleep(60)", stream=True)
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(DEADLINE_S) == 0
+    assert [pid for pid in kernels if not gone(pid)] == []
+    assert not scratch.exists()
+
+
+def test_no_kernel_outlives_an_engine_that_was_killed(own) -> None:
+    process, engine = own
+    stream = engine.ask("while True: pass", stream=True)
+    for event in stream:
+        if event.type == "response.code_interpreter_call.interpreting":
+            break
+    kernels = kernels_of(process.pid)
+    scratch = scratch_of(process.pid)
+
+    process.kill()
+
+    assert kernels
+    until(lambda: all(gone(pid) for pid in kernels), "the kernels end")
+    assert scratch.exists()
+    sweep(scratch.parent, now=scratch.stat().st_mtime + 100)
+    assert not scratch.exists()
+
+
+def test_an_interrupt_from_the_terminal_is_for_its_owner(engine: Running, container: str) -> None:
+    os.kill(engine.pid, signal.SIGINT)
+
+    assert logs(engine.ask("print('still here')", container=container)) == "still here\n"
+
+
+@pytest.mark.parametrize("argument", ["alone", "hold"])
+def test_it_ends_when_its_owner_is_killed(argument: str) -> None:
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, argument], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        engine = json.loads(owner.stdout.readline())["pid"]
+        until(lambda: kernels_of(engine), "the engine has a kernel")
+        kernels = kernels_of(engine)
+
+        owner.kill()
+
+        until(lambda: all(map(gone, (engine, *kernels))), "the engine and its kernels end")
+    finally:
+        os.killpg(owner.pid, signal.SIGKILL)
+        owner.wait()
+        owner.stdout.close()
+
+
+def test_code_is_interrupted_when_the_client_goes_away_and_the_variables_stay(engine: Running, container: str) -> None:
+    engine.ask("variable = 'kept'", container=container)
+    leave(engine, container, "import time\nopen('{marker}', 'w').close()\nwhile True: time.sleep(60)")
+
+    after = engine.ask("print(variable)", container=container)
+
+    assert logs(after) == "kept\n"
+
+
+def test_code_that_was_not_yet_taken_up_is_interrupted_when_the_client_goes_away(
+    engine: Running, container: str
+) -> None:
+    leave(engine, container, "import time\nwhile True: time.sleep(60)")
+
+    assert logs(engine.ask("print('free', variable)", container=container)) == "free kept\n"
+
+
+def test_code_that_will_not_be_interrupted_is_ended(engine: Running, container: str) -> None:
+    engine.ask("variable = 'lost'", container=container)
+    leave(engine, container, STUBBORN)
+
+    after = engine.ask("print('variable' in globals())", container=container)
+
+    assert logs(after) == "[A new Python process: variables from before are gone, files are kept.]\nFalse\n"
+
+
+def leave(engine: Running, container: str, code: str) -> None:
+    """Ask, and close the connection as soon as the code has made a file `{marker}`, or at once if it makes none."""
+    marker = f"{uuid.uuid4().hex}.txt"
+    marked, code = "{marker}" in code, code.replace("{marker}", marker)
+    files = engine.client().containers.files
+    host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")
+    body = json.dumps({"model": "analyst", "input": fence(code), "tools": [tool(container)], "stream": True}).encode()
+    head = f"POST /v1/responses HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {engine.token}\r\n"
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        received = b""
+        while b"response.code_interpreter_call.interpreting" not in received:
+            received += connection.recv(65536)
+        if marked:
+            until(lambda: f"/mnt/data/{marker}" in {row.path for row in files.list(container)}, "the code runs")
+
+
+def test_a_directory_in_use_is_not_swept_away() -> None:
+    with private_directory() as directory:
+        (directory / "file").write_text("x")
+
+        sweep(Path(tempfile.gettempdir()), now=directory.stat().st_mtime + 1000)
+
+        assert (directory / "file").exists()
+        assert directory.stat().st_mode & 0o777 == 0o700
+    assert not directory.exists()
+
+
+def test_the_engine_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, ipython_assistant.engine.__main__\nprint(sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert "tornado" in loaded
+    for heavy in ("openai", "pydantic", "pandas", "numpy", "matplotlib", "IPython", "ipykernel"):
+        assert f"'{heavy}'" not in loaded
+
+
+def test_the_ready_line_says_what_a_client_needs() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ipython_assistant.engine", "--model", "analyst"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        ready = json.loads(process.stdout.readline())
+        rest, log = process.communicate()
+
+    assert set(ready) == {"url", "token", "pid", "sandbox", "models"}
+    assert (ready["pid"], ready["sandbox"], ready["models"]) == (process.pid, "none", ["analyst"])
+    assert ready["url"].startswith("http://127.0.0.1:")
+    assert ready["url"].endswith("/v1")
+    assert len(ready["token"]) >= 40
+    assert (rest, log, process.returncode) == ("", "", 0)

@@ -1,0 +1,237 @@
+"""The engine's pure rooms: multipart bodies, fenced code, links, ranges, names of places."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.parse
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ipython_assistant.engine import wire
+from ipython_assistant.engine.containers import Mount
+from ipython_assistant.engine.kernels import readable, scrubbed
+from ipython_assistant.engine.models import Ask, Ran, Refuse, Run, Say
+from ipython_assistant.engine.models.script import Script, fenced, link
+from ipython_assistant.engine.multipart import MultipartError, MultipartReader, PartBegan, PartContent, PartEnded
+from ipython_assistant.engine.output import LINK, links
+
+NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+
+
+def parts_of(body: bytes, sizes: list[int], boundary: str = "b") -> list[tuple[str, str | None, bytes]]:
+    """Fields of a body that arrives in chunks of these sizes, and then the rest."""
+    reader = MultipartReader(f'multipart/form-data; boundary="{boundary}"')
+    found: list[tuple[str, str | None, bytes]] = []
+    position = 0
+    for size in [*sizes, len(body)]:
+        for event in reader.feed(body[position : position + size]):
+            match event:
+                case PartBegan(name, filename):
+                    found.append((name, filename, b""))
+                case PartContent(content):
+                    found[-1] = (*found[-1][:2], found[-1][2] + content)
+                case PartEnded():
+                    found[-1] = (*found[-1][:2], found[-1][2] + b"|")
+        position += size
+    reader.close()
+    return found
+
+
+def body_of(parts: list[tuple[str, str | None, bytes]], boundary: str = "b") -> bytes:
+    body = b""
+    for name, filename, content in parts:
+        suffix = "" if filename is None else f'; filename="{filename}"'
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{suffix}\r\nContent-Type: x/y\r\n\r\n'
+        body += head.encode() + content + b"\r\n"
+    return body + f"--{boundary}--\r\n".encode()
+
+
+@given(
+    contents=st.lists(st.binary(max_size=40).filter(lambda content: b"\r\n--b" not in content), max_size=3),
+    sizes=st.lists(st.integers(1, 30), max_size=60),
+)
+@example(contents=[b"\r\n--", b"", b"\r\n"], sizes=[1] * 60)
+def test_a_form_is_read_the_same_however_it_is_cut_into_pieces(contents: list[bytes], sizes: list[int]) -> None:
+    parts = [(f"field{index}", f"näme {index}.csv", content) for index, content in enumerate(contents)]
+
+    found = parts_of(b"preamble\r\n" + body_of(parts) + b"epilogue", sizes)
+
+    assert found == [(name, filename, content + b"|") for name, filename, content in parts]
+
+
+def test_names_in_a_form_keep_their_quotes_and_semicolons() -> None:
+    body = body_of([("file", "a;b%22c.csv", b"x")])
+
+    assert parts_of(body, []) == [("file", 'a;b"c.csv', b"x|")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"no boundary at all",
+        b"--b\r\nContent-Disposition: form-data; name=x\r\n\r\nnever ends",
+        b"--b\r\nContent-Type: text/plain\r\n\r\nno name\r\n--b--\r\n",
+        b"--b junk\r\n\r\n\r\n--b--",
+        b"--b\r\n" + b"X: " + b"y" * 20_000 + b"\r\n\r\n",
+    ],
+)
+def test_a_body_that_is_no_form_is_an_error(body: bytes) -> None:
+    with pytest.raises(MultipartError):
+        parts_of(body, [])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "code"),
+    [
+        ("```python\nx = 1\n```", "x = 1"),
+        ("Please run\n\n```py\nx\n```\nand\n```\ny\n```\nthanks", "x\n\ny"),
+        ("````python\nprint('''\n```\n''')\n````", "print('''\n```\n''')"),
+        ("  ```python\n  if x:\n    y\n  ```", "if x:\n  y"),
+        ("```Python title=x.py\n1\n```", "1"),
+        ("```python\nnever closed", "never closed"),
+        ("```python\r\nx\r\n```\r\n", "x"),
+        ("```csv\na,b\n```", None),
+        ("```csv\na,b\n```\n```python\n2\n```", "2"),
+        ("```python\n\n```", None),
+        ("Use `x` and ```inline``` code", None),
+        ("Plot cases by year", None),
+        ("```" + "a" * 50_000 + "`", None),
+    ],
+)
+def test_python_is_found_in_fenced_blocks_only(prompt: str, code: str | None) -> None:
+    assert fenced(prompt) == code
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4, unique=True))
+@example(["a.csv", "a.csv.gz", "a b.csv", "a"])
+@example(["%41.csv", "A.csv"])
+def test_a_link_to_any_name_is_found_again(names: list[str]) -> None:
+    text = "🎉 " + ", ".join(link(name) for name in names) + "."
+
+    found = list(links(text, dict.fromkeys(names)))
+
+    assert [name for name, _, _ in found] == names
+    for name, start, end in found:
+        assert text[start : start + len(LINK)] == LINK
+        assert urllib.parse.unquote(text[start + len(LINK) : end]) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("sandbox:/mnt/data/x.csv", ["x.csv"]),
+        ("(sandbox:/mnt/data/x.csv) sandbox:/mnt/data/x.csv, `sandbox:/mnt/data/x.csv`", ["x.csv"] * 3),
+        ("sandbox:/mnt/data/my file.csv.", ["my file.csv"]),
+        ("sandbox:/mnt/data/my%20file.csv.", ["my file.csv"]),
+        ("sandbox:/mnt/data/d/x.csv", ["d/x.csv"]),
+        ("sandbox:/mnt/data/x.csv.bak sandbox:/mnt/data/x.csvs sandbox:/mnt/data/ax.csv", []),
+        ("sandbox:/mnt/data/", []),
+        ("/mnt/data/x.csv", []),
+    ],
+)
+def test_a_link_is_one_to_a_name_that_exists(text: str, found: list[str]) -> None:
+    names = dict.fromkeys(["x.csv", "my file.csv", "d/x.csv"])
+
+    assert [name for name, _, _ in links(text, names)] == found
+
+
+async def steps_of(prompt: str, ran: Ran | None) -> list[object]:
+    steps = Script().answer(Ask(prompt), None)
+    taken: list[object] = [await anext(steps)]
+    while True:
+        try:
+            taken.append(await steps.asend(ran if isinstance(taken[-1], Run) else None))
+        except StopAsyncIteration:
+            return taken
+
+
+def test_a_script_tells_what_came_of_the_code() -> None:
+    ran = Ran("log", "KeyError: 'x'", 2, ("a b.csv", "sub/[1].png"))
+
+    before, run, after = asyncio.run(steps_of("```\n1\n```", ran))
+
+    assert (before, run) == (Say("Running the code as given."), Run("1"))
+    assert after == Say(
+        "The code stopped with KeyError: 'x'. Its log is shown with the code.\n\n"
+        "Files:\n\n- [a b.csv](sandbox:/mnt/data/a%20b.csv)\n- [sub/\\[1\\].png](sandbox:/mnt/data/sub/%5B1%5D.png)\n\n"
+        "It showed 2 figures."
+    )
+
+
+def test_a_script_without_code_refuses() -> None:
+    [step] = asyncio.run(steps_of("Plot it", None))
+
+    assert isinstance(step, Refuse)
+
+
+def test_the_mount_is_a_whole_name_in_both_directions() -> None:
+    mount = Mount(Path("/tmp/ipa/c/1/data"), Path("/tmp/ipa/c/1/home"))
+
+    code = "a('/mnt/data/x') b('/mnt/data') c('/mnt/database') d('~/mnt/data') e('file:///mnt/data/x')"
+
+    assert mount.inward(code) == (
+        "a('/tmp/ipa/c/1/data/x') b('/tmp/ipa/c/1/data') c('/mnt/database') d('~/mnt/data') "
+        "e('file:///tmp/ipa/c/1/data/x')"
+    )
+    assert mount.outward(mount.inward(code)) == code
+    shown = (
+        "/tmp/ipa/c/1/data-old /tmp/ipa/c/1/home/tmp/y /tmp/ipa/c/1/home/z /tmp/ipa/c/1/home/tmp/ipykernel_9/12.py:3"
+    )
+    assert mount.outward(shown) == "/tmp/ipa/c/1/data-old /tmp/y /home/user/z <code>:3"
+
+
+def test_only_a_few_harmless_variables_are_passed_on() -> None:
+    given_to = {
+        "PATH": "/bin",
+        "LC_ALL": "C",
+        "OPENAI_API_KEY": "sk",
+        "HOME": "/root",
+        "PYTHONSTARTUP": "x",
+        "TERM": "x",
+    }
+
+    environment = scrubbed(given_to, home=Path("/h"), matplotlib=Path("/m"))
+
+    assert (environment["PATH"], environment["LC_ALL"], environment["HOME"]) == ("/bin", "C", "/h")
+    assert not {"OPENAI_API_KEY", "PYTHONSTARTUP", "TERM"} & environment.keys()
+
+
+def test_a_traceback_is_shown_without_the_frames_of_libraries() -> None:
+    blocks = [
+        "\x1b[31m" + "-" * 75,
+        "ValueError   Traceback (most recent call last)",
+        "File /usr/lib/site-packages/lib.py:3, in inner()\n 3 raise",
+        "ValueError: inner",
+        "\nThe above exception was the direct cause of the following exception:\n",
+        "KeyError     Traceback (most recent call last)",
+        "Cell In[1], line 2\n----> 2 call()",
+        "File /w/own.py:7, in call()\n----> 7 inner()",
+        "File lib/internal.pyx:9, in deep()",
+        "KeyError: 'outer'",
+    ]
+
+    assert readable(blocks, own="/w/") == (
+        "KeyError     Traceback (most recent call last)\nCell In[1], line 2\n----> 2 call()\n"
+        "File /w/own.py:7, in call()\n----> 7 inner()\nKeyError: 'outer'"
+    )
+    assert "ValueError: inner" in readable([*blocks[:2], blocks[6], *blocks[3:]], own="/w/")
+
+
+@given(st.text(max_size=200))
+def test_an_event_is_one_block_of_an_event_stream(text: str) -> None:
+    block = wire.sse({"type": "x", "text": text}).decode()
+
+    assert block.startswith("event: x\ndata: ")
+    assert block.endswith("\n\n")
+    assert block.count("\n") == 3
+
+
+def test_ids_begin_with_the_time() -> None:
+    mint = wire.minter(clock=lambda: 0x68C2E6EF, entropy=lambda size: "0" * 2 * size)
+
+    assert mint("cfile_") == "cfile_68c2e6ef" + "0" * 24
+    assert mint("cntr_") == "cntr_68c2e6ef" + "0" * 40

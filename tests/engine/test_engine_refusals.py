@@ -1,0 +1,263 @@
+"""What the hosted service is known to refuse, refused here in the same shape: one test each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import openai
+import pytest
+from engines import TOOL, Clock, Running, Told, fence, tool
+
+from ipython_assistant.engine.models import Ask, Interpreter, Ran, Say, Step
+
+
+def refusal(engine: Running, path: str, body: object, *, method: str = "POST") -> tuple[int, dict[str, Any]]:
+    """Status and error of a request that is refused, after a look at the error's shape."""
+    status, headers, answer = engine.request(method, f"/v1{path}", body)
+    error = json.loads(answer)["error"]
+    assert list(json.loads(answer)) == ["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert headers["Content-Type"] == "application/json"
+    return status, error
+
+
+def asked(**parameters: Any) -> dict[str, Any]:
+    return {"model": "analyst", "input": fence("1"), "tools": [TOOL], **parameters}
+
+
+def test_a_code_interpreter_without_a_container(engine: Running) -> None:
+    status, error = refusal(engine, "/responses", asked(tools=[{"type": "code_interpreter"}]))
+
+    assert (status, error["message"]) == (400, "Missing required parameter: 'tools[0].container'.")
+    assert (error["type"], error["param"]) == ("invalid_request_error", "tools[0].container")
+
+
+def test_files_where_file_ids_are_meant(engine: Running) -> None:
+    container = {"type": "auto", "files": ["file-1"]}
+    status, error = refusal(engine, "/responses", asked(tools=[{"type": "code_interpreter", "container": container}]))
+
+    assert (status, error["message"]) == (400, "Unknown parameter: 'tools[0].container.files'.")
+    assert (error["param"], error["code"]) == ("tools[0].container.files", "unknown_parameter")
+
+
+def test_an_unknown_parameter(engine: Running) -> None:
+    status, error = refusal(engine, "/responses", asked(temprature=1))
+
+    assert (status, error["code"], error["param"]) == (400, "unknown_parameter", "temprature")
+
+
+def test_an_unknown_parameter_of_the_tool(engine: Running) -> None:
+    status, error = refusal(engine, "/responses", asked(tools=[{**TOOL, "containers": "x"}]))
+
+    assert (status, error["code"], error["param"]) == (400, "unknown_parameter", "tools[0].containers")
+
+
+def test_more_than_twenty_minutes(engine: Running) -> None:
+    body = {"name": "long", "expires_after": {"anchor": "last_active_at", "minutes": 21}}
+    status, error = refusal(engine, "/containers", body)
+
+    assert (status, error["code"], error["param"]) == (400, "integer_above_max_value", "expires_after.minutes")
+    assert error["message"].endswith("Expected a value <= 20, but got 21 instead.")
+
+
+def test_a_container_without_a_name(engine: Running) -> None:
+    status, error = refusal(engine, "/containers", {})
+
+    assert (status, error["code"], error["param"]) == (400, "missing_required_parameter", "name")
+
+
+def test_a_container_with_an_unknown_file(engine: Running) -> None:
+    status, error = refusal(engine, "/containers", {"name": "c", "file_ids": ["file-none"]})
+
+    assert (status, error["message"]) == (404, "No such File object: file-none")
+
+
+def test_an_unknown_container(engine: Running) -> None:
+    for path, body in (("/responses", asked(tools=[tool("cntr_none")])), ("/containers/cntr_none/files", b"")):
+        status, error = refusal(engine, path, body, method="POST" if "responses" in path else "GET")
+        assert (status, error["message"]) == (404, "Container with id 'cntr_none' not found.")
+
+
+def test_a_file_that_is_not_in_the_container(engine: Running, container: str) -> None:
+    for path in ("cfile_none", "cfile_none/content"):
+        status, error = refusal(engine, f"/containers/{container}/files/{path}", None, method="GET")
+        assert (status, error["message"]) == (404, f"File cfile_none not found on container {container}.")
+        assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", None, None)
+
+
+def test_a_conversation_together_with_a_previous_response(engine: Running) -> None:
+    body = asked(conversation="conv_1", previous_response_id="resp_1")
+    status, error = refusal(engine, "/responses", body)
+
+    assert (status, error["code"]) == (400, "mutually_exclusive_parameters")
+
+
+def test_an_unknown_previous_response(engine: Running) -> None:
+    status, error = refusal(engine, "/responses", asked(previous_response_id="resp_none"))
+
+    assert (status, error["code"], error["param"]) == (400, "previous_response_not_found", "previous_response_id")
+    assert error["message"] == "Previous response with id 'resp_none' not found."
+
+
+def test_an_unknown_model(engine: Running) -> None:
+    for method, path, body, expected in (
+        ("POST", "/responses", asked(model="gpt-5"), 400),
+        ("GET", "/models/gpt-5", None, 404),
+    ):
+        status, error = refusal(engine, path, body, method=method)
+        assert (status, error["code"]) == (expected, "model_not_found")
+        assert "analyst" in error["message"]
+
+
+def test_a_tool_that_is_not_there(engine: Running) -> None:
+    status, error = refusal(engine, "/responses", asked(tools=[{"type": "web_search"}]))
+
+    assert (status, error["param"]) == (400, "tools[0].type")
+    assert "web_search" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("limit=101", "integer_above_max_value"),
+        ("limit=0", "integer_below_min_value"),
+        ("limit=many", "invalid_type"),
+        ("order=random", "invalid_value"),
+        ("after=cfile_none", None),
+    ],
+)
+def test_a_list_with_a_bad_bound(engine: Running, container: str, query: str, code: str | None) -> None:
+    status, error = refusal(engine, f"/containers/{container}/files?{query}", None, method="GET")
+
+    assert (status, error["code"], error["param"]) == (400, code, query.partition("=")[0])
+
+
+@pytest.mark.parametrize(
+    ("changed", "param"),
+    [
+        ({"model": None}, "model"),
+        ({"input": None}, "input"),
+        ({"input": 3}, "input"),
+        ({"input": []}, "input"),
+        ({"input": [{"role": "robot", "content": "x"}]}, "input[0].role"),
+        ({"input": [{"type": "function_call"}]}, "input[0].type"),
+        ({"input": [{"type": "code_interpreter_call", "id": "ci_1"}]}, "input[0].container_id"),
+        ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content[0].type"),
+        ({"include": ["everything"]}, "include[0]"),
+        ({"stream": "yes"}, "stream"),
+        ({"background": True}, "background"),
+        ({"text": {"format": {"type": "json_schema"}}}, "text.format"),
+        ({"tools": [{"type": "code_interpreter", "container": {}}]}, "tools[0].container.type"),
+        ({"tools": [{"type": "code_interpreter", "container": 5}]}, "tools[0].container"),
+        ({"tools": [{"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "2g"}}]},
+         "tools[0].container.memory_limit"),
+        ({"tools": [TOOL, TOOL]}, "tools[1]"),
+    ],
+)  # fmt: skip
+def test_a_malformed_question(engine: Running, changed: dict[str, Any], param: str) -> None:
+    status, error = refusal(engine, "/responses", asked(**changed))
+
+    assert (status, error["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"text"'])
+def test_a_body_that_is_no_json_object(engine: Running, body: bytes) -> None:
+    status, error = refusal(engine, "/responses", body)
+
+    assert (status, error["type"]) == (400, "invalid_request_error")
+
+
+def test_cancelling_what_is_not_in_the_background(engine: Running, client: openai.OpenAI) -> None:
+    response = client.responses.create(model="analyst", input="x")
+
+    status, error = refusal(engine, f"/responses/{response.id}/cancel", None)
+
+    assert status == 400
+    assert "background=true" in error["message"]
+    assert refusal(engine, "/responses/resp_none/cancel", None)[0] == 404
+
+
+def test_streaming_a_stored_response_again(engine: Running, client: openai.OpenAI) -> None:
+    response = client.responses.create(model="analyst", input="x")
+
+    status, error = refusal(engine, f"/responses/{response.id}?stream=true", None, method="GET")
+
+    assert (status, error["message"]) == (404, f"Response with id '{response.id}' not found.")
+
+
+def test_a_wrong_token_on_every_route_but_health(engine: Running, container: str) -> None:
+    wrong = engine.client().with_options(api_key="wrong")
+    with pytest.raises(openai.AuthenticationError) as refused:
+        wrong.containers.files.create(container, file=("x.txt", b"1"))
+    assert refused.value.code == "invalid_api_key"
+    for method, path in (("GET", "/v1/models"), ("POST", "/v1/responses"), ("GET", "/v1/files"), ("GET", "/nowhere")):
+        for token in ("Bearer wrong", "", f"Basic {engine.token}", "Bearer ü"):
+            status, _, body = engine.request(method, path, headers={"Authorization": token})
+            assert status == 401
+            assert b'"type":"invalid_request_error","param":null,"code":"invalid_api_key"' in body
+
+
+def test_a_request_that_a_web_page_may_have_made(engine: Running) -> None:
+    for headers in (
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:1"},
+    ):
+        assert engine.request("GET", "/v1/models", headers=headers)[0] == 403
+        assert engine.request("GET", "/health", headers=headers)[0] == 403
+    own = engine.url.removesuffix("/v1")
+    assert engine.request("GET", "/v1/models", headers={"Origin": own})[0] == 200
+    assert engine.request("GET", "/v1/models", headers={"Host": "localhost:9999"})[0] == 200
+
+
+def test_a_path_or_a_method_that_is_not_there(engine: Running) -> None:
+    status, error = refusal(engine, "/chat/completions", {})
+    assert (status, error["message"]) == (404, "Invalid URL (POST /v1/chat/completions)")
+
+    status, error = refusal(engine, "/models", {})
+    assert (status, error["code"]) == (405, "method_not_allowed")
+
+
+def test_an_expired_container_by_id_and_through_the_conversation(serve) -> None:
+    async def says(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        yield Say("Yes.")
+
+    clock = Clock()
+    engine = serve(Told(says), clock=clock)
+    client = engine.client()
+    container = client.containers.create(name="c", expires_after={"anchor": "last_active_at", "minutes": 5}).id
+    first = engine.ask("x = 1", container=container)
+
+    clock.now += 5 * 60
+    assert client.containers.retrieve(container).status == "running"  # which counts as use
+    clock.now += 5 * 60 + 1
+
+    call = {
+        "type": "code_interpreter_call",
+        "id": "ci_1",
+        "code": "1",
+        "container_id": container,
+        "status": "completed",
+    }
+    replay = [call, {"role": "user", "content": "And now?"}]
+    for parameters in (
+        {"container": container},
+        {"previous_response_id": first.id},
+        {"input": replay},
+    ):
+        with pytest.raises(openai.BadRequestError) as refused:
+            engine.ask("x", **parameters)
+        assert refused.value.body == {
+            "message": "Container is expired.",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": None,
+        }
+    with pytest.raises(openai.BadRequestError, match="Container is expired"):
+        client.containers.files.list(container)
+    assert client.containers.retrieve(container).status == "expired"
+    assert {each.id: each.status for each in client.containers.list()}[container] == "expired"

@@ -1,0 +1,335 @@
+"""The event stream: its order, its numbers, its shapes, its citations."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+from engines import Running, Stage, annotations, logs, tool
+from openai.types.responses import ResponseStreamEvent
+from pydantic import TypeAdapter
+
+from ipython_assistant.engine.models import Ask, Interpreter, Ran, Refuse, Run, Say, Step
+
+if TYPE_CHECKING:
+    import openai
+    import pytest
+
+SHOWS_AND_SAVES = """
+import matplotlib.pyplot as plt
+print('first')
+plt.plot([1, 2])
+plt.savefig('/mnt/data/line.png')
+plt.show()
+print('then')
+"""
+
+
+def kinds(events: list[dict]) -> list[str]:
+    """Event types in order, with runs of the same type as one."""
+    found = [event["type"].removeprefix("response.") for event in events]
+    return [kind for index, kind in enumerate(found) if index == 0 or found[index - 1] != kind]
+
+
+async def shown_and_saved(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    yield Say("I will plot it. ")
+    yield Say("One moment.")
+    ran = yield Run(SHOWS_AND_SAVES.strip())
+    assert ran is not None
+    yield Say(
+        f"Done 🎉 “naïve”: [{ran.files[0]}](sandbox:/mnt/data/{ran.files[0]}), see ![it](sandbox:/mnt/data/line.png)."
+    )
+
+
+def test_events_come_in_the_order_of_the_service(stage: Stage) -> None:
+    events = stage.events(shown_and_saved)
+
+    assert kinds(events) == [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "content_part.added",
+        "output_text.delta",
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "output_item.added",
+        "code_interpreter_call.in_progress",
+        "code_interpreter_call_code.delta",
+        "code_interpreter_call_code.done",
+        "code_interpreter_call.interpreting",
+        "code_interpreter_call.completed",
+        "output_item.done",
+        "output_item.added",
+        "content_part.added",
+        "output_text.delta",
+        "output_text.annotation.added",
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "completed",
+    ]
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+
+
+def test_every_event_is_one_that_the_client_library_knows(stage: Stage) -> None:
+    async def everything(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        yield Run(SHOWS_AND_SAVES)
+        yield Say("A figure: sandbox:/mnt/data/line.png")
+        yield Run("1/0")
+        yield Refuse("Not this.")
+
+    events = stage.events(everything)
+
+    known = TypeAdapter(ResponseStreamEvent)
+    assert [known.validate_python(event).type for event in events] == [event["type"] for event in events]
+    assert {"output_text.annotation.added", "refusal.done", "code_interpreter_call.completed"} <= set(kinds(events))
+
+
+def test_pieces_add_up_to_the_whole_and_every_copy_of_an_item_is_the_same(stage: Stage) -> None:
+    events = stage.events(shown_and_saved)
+    completed = events[-1]["response"]
+
+    for index, item in enumerate(completed["output"]):
+        own = [event for event in events if event.get("output_index") == index]
+        pieces = "".join(event["delta"] for event in own if event["type"].endswith(".delta"))
+        whole = item["code"] if item["type"] == "code_interpreter_call" else item["content"][0]["text"]
+        assert pieces == whole
+        assert next(event["item"] for event in own if event["type"] == "response.output_item.done") == item
+    assert len([event for event in events if event["type"] == "response.output_text.delta"]) > 10
+    assert events[0]["response"]["output"] == events[1]["response"]["output"] == []
+    assert completed["usage"]["total_tokens"] == 0
+
+
+def test_code_begins_empty_and_outputs_come_with_the_finished_call(stage: Stage) -> None:
+    events = stage.events(shown_and_saved)
+
+    [added, done] = [
+        event["item"]
+        for event in events
+        if event["type"].startswith("response.output_item.") and event["item"]["type"] == "code_interpreter_call"
+    ]
+
+    assert (added["status"], added["code"], added["outputs"]) == ("in_progress", "", [])
+    assert [part["type"] for part in done["outputs"]] == ["logs", "image", "logs"]
+    assert (done["outputs"][0]["logs"], done["outputs"][2]["logs"]) == ("first\n", "then\n")
+    picture = base64.b64decode(done["outputs"][1]["url"].removeprefix("data:image/png;base64,"))
+    assert picture.startswith(b"\x89PNG\r\n")
+
+
+def test_spans_are_exact_after_characters_of_every_width(stage: Stage) -> None:
+    response = stage.ask(shown_and_saved)
+    text = response.output[-1].content[0].text
+
+    shown, *linked = annotations(response)
+
+    assert [text[mark.start_index : mark.end_index] for mark in linked] == ["sandbox:/mnt/data/line.png"] * 2
+    assert "🎉" in text[: linked[0].start_index]
+    assert (shown.start_index, shown.end_index, shown.filename) == (0, 0, f"{shown.file_id}.png")
+    assert linked[0].file_id == linked[1].file_id != shown.file_id
+
+
+def test_a_shown_figure_is_a_file_of_its_own_that_code_does_not_see(stage: Stage) -> None:
+    files = stage.engine.client().containers.files
+    before = {row.id for row in files.list(stage.container, limit=100)}
+
+    response = stage.ask(shown_and_saved)
+
+    shown, saved, _ = annotations(response)
+    rows = {row.id: row for row in files.list(stage.container, limit=100) if row.id not in before}
+    picture = files.content.retrieve(shown.file_id, container_id=shown.container_id).read()
+
+    assert {row.path for row in rows.values()} == {"/mnt/data/line.png", f"/mnt/data/{shown.filename}"}
+    assert {row.source for row in rows.values()} == {"assistant"}
+    assert response.output[1].outputs[1].url.endswith(base64.b64encode(picture).decode())
+    assert rows[saved.file_id].bytes != 0
+
+
+def test_only_figures_right_before_the_last_message_are_cited(stage: Stage) -> None:
+    async def twice(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        yield Run("import matplotlib.pyplot as plt\nplt.plot([1]); plt.show(); plt.plot([2]); plt.show()")
+        yield Say("Two figures, but not the last word.")
+        yield Run("plt.plot([3])")
+        yield Run("print('no figure')")
+        yield Run("plt.plot([4]); plt.show(); plt.plot([5]); plt.show()")
+        yield Say("Two more.")
+
+    files = stage.engine.client().containers.files
+    before = {row.id for row in files.list(stage.container, limit=100)}
+
+    response = stage.ask(twice)
+
+    messages = [item for item in response.output if item.type == "message"]
+    assert [len(message.content[0].annotations) for message in messages] == [0, 2]
+    assert len({row.id for row in files.list(stage.container, limit=100)} - before) == 5
+
+
+def test_a_citation_may_be_in_a_middle_message_and_one_call_may_follow_another(stage: Stage) -> None:
+    async def linked_early(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        yield Run("open('sub.txt', 'w').write('x')")
+        yield Say("See sandbox:/mnt/data/sub.txt.")
+        yield Run("1")
+        yield Run("2")
+        yield Say("That is all.")
+
+    response = stage.ask(linked_early)
+
+    assert [item.type for item in response.output] == [
+        "code_interpreter_call",
+        "message",
+        "code_interpreter_call",
+        "code_interpreter_call",
+        "message",
+    ]
+    [citation] = response.output[1].content[0].annotations
+    assert (citation.filename, citation.start_index, citation.end_index) == ("sub.txt", 4, 29)
+
+
+def test_links_to_files_that_code_did_not_make_are_not_cited(stage: Stage) -> None:
+    async def invented(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        yield Say("[a](sandbox:/mnt/data/never.csv) [b](sandbox:/mnt/data/given.csv) [c](sandbox:/mnt/data/)")
+
+    stage.engine.client().containers.files.create(stage.container, file=("given.csv", b"1"))
+
+    assert annotations(stage.ask(invented)) == []
+
+
+def test_an_uploaded_file_that_code_changed_is_the_assistants(
+    engine: Running, client: openai.OpenAI, container: str
+) -> None:
+    given = client.containers.files.create(container, file=("changed.csv", b"a\n"))
+
+    response = engine.ask("open('changed.csv', 'a').write('b\\n')", container=container)
+
+    [row] = [row for row in client.containers.files.list(container, limit=100) if row.path == given.path]
+    assert (row.source, row.bytes) == ("assistant", 4)
+    assert row.id != given.id
+    assert [mark.file_id for mark in annotations(response)] == [row.id]
+
+
+def test_a_rewritten_file_has_a_new_id_and_an_untouched_one_keeps_its_own(
+    engine: Running, client: openai.OpenAI, container: str
+) -> None:
+    first = engine.ask("open('again.txt', 'w').write('1'); open('once.txt', 'w').write('1')", container=container)
+    second = engine.ask("open('again.txt', 'w').write('22')", container=container)
+
+    by_name = {mark.filename: mark.file_id for mark in annotations(first)}
+    [again] = annotations(second)
+
+    rows = {row.path: row.id for row in client.containers.files.list(container, limit=100)}
+    assert again.filename == "again.txt"
+    assert again.file_id != by_name["again.txt"]
+    assert rows["/mnt/data/again.txt"] == again.file_id
+    assert rows["/mnt/data/once.txt"] == by_name["once.txt"]
+
+
+def test_awkward_names_are_linked_cited_and_fetched(engine: Running, client: openai.OpenAI, container: str) -> None:
+    names = ["a b.csv", "größe.csv", "50%.csv", "x (1).csv", "[x].csv", "sub/inner.csv", "x.csv", "x.csv.gz"]
+    code = f"import os; os.makedirs('sub', exist_ok=True)\nfor name in {names!r}: open(name, 'w').write(name)"
+
+    response = engine.ask(code, container=container)
+
+    cited = {
+        client.containers.files.content.retrieve(mark.file_id, container_id=mark.container_id).read().decode()
+        for mark in annotations(response)
+    }
+    assert cited == set(names)
+    assert {mark.filename for mark in annotations(response)} == {name.rpartition("/")[2] for name in names}
+    text = response.output[-1].content[0].text
+    assert {text[mark.start_index : mark.end_index][:18] for mark in annotations(response)} == {"sandbox:/mnt/data/"}
+
+
+def test_a_refusal_is_a_message_of_its_own_kind(stage: Stage) -> None:
+    async def refuses(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        yield Refuse("I did not understand “fluxbar”. Try: mean of cases by year.")
+
+    events = stage.events(refuses)
+
+    assert kinds(events)[2:-1] == [
+        "output_item.added",
+        "content_part.added",
+        "refusal.delta",
+        "refusal.done",
+        "content_part.done",
+        "output_item.done",
+    ]
+    [message] = events[-1]["response"]["output"]
+    assert message["content"] == [
+        {"type": "refusal", "refusal": "I did not understand “fluxbar”. Try: mean of cases by year."}
+    ]
+    assert events[-1]["response"]["status"] == "completed"
+
+
+def test_a_model_that_raises_ends_the_stream_with_error_and_failed(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def breaks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        yield Say("So far so good.")
+        raise ZeroDivisionError("the model is broken")
+
+    events = stage.events(breaks)
+
+    assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
+    error, failed = events[-2]["error"], events[-1]["response"]
+    assert (error["code"], error["param"]) == ("server_error", None)
+    assert "the model is broken" in error["message"]
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "server_error")
+    assert "ZeroDivisionError: the model is broken" in caplog.text
+    assert stage.ask(breaks).status == "failed"
+
+
+def test_what_a_model_is_told_is_what_the_client_sent(stage: Stage) -> None:
+    async def listens(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        yield Say("Yes.")
+
+    client = stage.engine.client()
+    container = client.containers.create(name="c").id
+    for name in ("b.csv", "a.csv"):
+        client.containers.files.create(container, file=(name, b"1"))
+
+    first = stage.ask(listens, tools=[tool(container)], input="One?", instructions="Be brief.")
+    stage.ask(listens, input=[{"role": "user", "content": "Two?"}], previous_response_id=first.id)
+
+    *_, said, then = stage.model.asked
+    assert (said.prompt, said.files, said.history, said.instructions) == ("One?", ("b.csv", "a.csv"), (), "Be brief.")
+    assert [(message.role, message.text) for message in then.history] == [("user", "One?"), ("assistant", "Yes.")]
+    assert (then.prompt, then.instructions) == ("Two?", "")
+
+
+def test_a_probe_sees_files_and_variables_and_leaves_nothing_behind(stage: Stage) -> None:
+    async def probes(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        yield Run("seen = 1")
+        told = await interpreter.probe("hidden = seen + 1\nprint(open('/mnt/data/in.txt').read(), hidden)")
+        try:
+            await interpreter.probe("open('/mnt/data/absent.txt')")
+        except RuntimeError as error:
+            told += str(error)
+        yield Run("print('hidden' in globals(), __file__ if '__file__' in globals() else None)")
+        yield Say(told)
+
+    stage.engine.client().containers.files.create(stage.container, file=("in.txt", b"given"))
+
+    response = stage.ask(probes)
+
+    assert response.output_text.startswith("given 2\nFileNotFoundError")
+    assert response.output_text.endswith("'/mnt/data/absent.txt'")
+    assert logs(response) == "False None\n"
+    assert [item.type for item in response.output] == ["code_interpreter_call"] * 2 + ["message"]
+
+
+def test_ids_carry_the_prefixes_of_the_service(engine: Running, container: str) -> None:
+    response = engine.ask("open('id.txt', 'w').write('1')", container=container)
+    [mark] = annotations(response)
+
+    ids = [response.id, container, mark.file_id, *(item.id for item in response.output)]
+
+    assert [re.fullmatch(r"(resp|cntr|cfile|msg|ci)_[0-9a-f]{32,48}", each)[1] for each in ids] == [
+        "resp",
+        "cntr",
+        "cfile",
+        "msg",
+        "ci",
+        "msg",
+    ]
