@@ -10,9 +10,10 @@ Importing this module imports nothing else: everything behind these names is loa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's own name for it, without importing typing
 if TYPE_CHECKING:
+    from typing import Any
+
     from IPython.core.interactiveshell import InteractiveShell
 
     from ipython_assistant.answer import Answer

@@ -26,8 +26,8 @@ DEFAULT_MODELS = {"openai": "gpt-5-mini", "local": "analyst"}
 SAVE_DIR = "assistant_files"
 
 
-class AssistantTraits(Configurable):
-    """The settings a user can see and change with `%config AssistantMagics`."""
+class AssistantMagics(Configurable):
+    """The settings a user can see and change: `%config AssistantMagics` shows a class by its name."""
 
     service = Enum(
         SERVICES,
@@ -85,7 +85,7 @@ class Settings:
     timeout_s: float
 
 
-def freeze(traits: AssistantTraits, options: Options, notebook_dir: Path, environment: Mapping[str, str]) -> Settings:
+def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, environment: Mapping[str, str]) -> Settings:
     """The settings of one cell.
 
     Raises:
@@ -105,11 +105,6 @@ def freeze(traits: AssistantTraits, options: Options, notebook_dir: Path, enviro
         downloads=traits.downloads,
         timeout_s=traits.timeout,
     )
-
-
-def notebook_directory(environment: Mapping[str, str]) -> Path:
-    """Where the notebook is: IPYTHON_ASSISTANT_DIR, else the working directory at the time of `%load_ext`."""
-    return Path(environment.get("IPYTHON_ASSISTANT_DIR") or Path.cwd()).absolute()
 
 
 def _from_environment(environment: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str | None:

@@ -1,49 +1,41 @@
 """The shell's edge: `%%assistant`, `%assistant`, and what has to be hooked into the shell for them. Wiring only.
 
-This module is all that `%load_ext` imports; everything else waits until the first question.
+This module is all that `%load_ext` imports, and it imports nothing heavy: loading takes half a millisecond. The
+settings come with the first question or the first `%config`, everything else with the first question.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
-from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
-
-from ipython_assistant.config import AssistantTraits, notebook_directory
-
+TYPE_CHECKING = False  # typing's own name for it, without importing typing
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import Any
 
     from IPython.core.interactiveshell import InteractiveShell
 
     from ipython_assistant.answer import Answer
+    from ipython_assistant.config import AssistantMagics
     from ipython_assistant.session import Session
 
 RESPONSE_TYPE = ("openai.types.responses.response", "Response")
 
 
-@magics_class
-class AssistantMagics(AssistantTraits, Magics):
-    """`%%assistant` asks a question, `%assistant` looks after what came of it; `%%assistant --help` has the options."""
+class Hooks:
+    """What hangs in one shell, from `%load_ext` to `%unload_ext`.
 
-    def __init__(self, shell: InteractiveShell) -> None:
-        super().__init__(shell=shell)
-        self._notebook_dir = notebook_directory(os.environ)
+    Args:
+        shell: The shell.
+        directory: The notebook's directory, as it is at the time of loading.
+    """
+
+    def __init__(self, shell: InteractiveShell, directory: str) -> None:
+        self._shell = shell
+        self._directory = directory
+        self._traits: AssistantMagics | None = None
         self._session: Session | None = None
 
-    @property
-    def session(self) -> Session:
-        """This shell's session, made when it is first needed."""
-        if self._session is None:
-            from ipython_assistant.session import Session
-
-            self._session = Session(self.shell, self, self._notebook_dir)
-        return self._session
-
-    @no_var_expand
-    @line_cell_magic
     def assistant(self, line: str, cell: str | None = None) -> Answer | None:
         """Ask a question below the first line; options stand on it. `%%assistant --help` lists them.
 
@@ -56,22 +48,73 @@ class AssistantMagics(AssistantTraits, Magics):
             return None
         return self.session.ask_cell(line, cell)
 
+    # `$x` and `{x}` in a question are the user's own; the name is IPython's, set by its decorator `no_var_expand`.
+    assistant._ipython_magic_no_var_expand = True  # type: ignore[attr-defined] # noqa: SLF001 see above
+
+    @property
+    def traits(self) -> AssistantMagics:
+        """The settings, made when they are first needed; from then on `%config AssistantMagics` knows them."""
+        if self._traits is None:
+            from ipython_assistant.config import AssistantMagics
+
+            self._traits = AssistantMagics(parent=self._shell)
+            self._shell.configurables.append(self._traits)
+        return self._traits
+
+    @property
+    def session(self) -> Session:
+        """This shell's session, made when it is first needed."""
+        if self._session is None:
+            from pathlib import Path
+
+            from ipython_assistant.session import Session
+
+            self._session = Session(self._shell, self.traits, Path(self._directory))
+        return self._session
+
+    def keep_lines(self, lines: list[str]) -> list[str]:
+        """Input transformer: what IPython would refuse or misread before any magic sees it.
+
+        A `%%assistant` cell without a body gets a blank one (IPython calls it an error otherwise), and an `%assistant`
+        line that ends in `?` is kept from being read as a request for help.
+        """
+        if any(line.lstrip().startswith("%config") for line in lines):
+            _ = self.traits
+        if not lines:
+            return lines
+        first = lines[0]
+        if first.startswith("%%assistant") and first[11:12] in {"", " ", "\t", "\n"}:
+            return lines if any(line.strip() for line in lines[1:]) else [first.rstrip("\n") + "\n", "\n"]
+        return [_kept(line) if line.lstrip().startswith("%assistant ") else line for line in lines]
+
+    def display_response(self, response: Any) -> None:
+        """How a `Response` that ends anyone's cell is shown; says what went wrong instead of raising."""
+        from ipython_assistant.errors import AssistantError
+
+        try:
+            self.session.show(response)
+        except AssistantError as error:
+            print(error)  # noqa: T201 a formatter must not raise, and the reader must see it
+        except Exception as error:  # noqa: BLE001 a fault of ours must not hide the value of somebody's cell
+            print(f"The response could not be shown: {type(error).__name__}: {error}")  # noqa: T201 as above
+
     def close(self) -> None:
-        """End what the session started."""
+        """End what the session started, and take the settings out of the shell."""
         if self._session is not None:
             self._session.close()
             self._session = None
+        self._shell.configurables[:] = [other for other in self._shell.configurables if other is not self._traits]
 
 
 def load(shell: InteractiveShell) -> None:
     """Register the magics, the input transformer and the display of `Response` objects."""
-    if _registered(shell) is not None:
+    if hooks_of(shell) is not None:
         return
-    magics = AssistantMagics(shell)
-    atexit.register(magics.close)
-    shell.register_magics(magics)
-    shell.input_transformers_cleanup.append(keep_assistant_lines)
-    shell.display_formatter.ipython_display_formatter.for_type_by_name(*RESPONSE_TYPE, _hook(magics))
+    hooks = Hooks(shell, os.environ.get("IPYTHON_ASSISTANT_DIR") or os.getcwd())  # noqa: PTH109 pathlib is not loaded yet
+    shell.register_magic_function(hooks.assistant, "line_cell", "assistant")
+    shell.input_transformers_cleanup.append(hooks.keep_lines)
+    shell.display_formatter.ipython_display_formatter.for_type_by_name(*RESPONSE_TYPE, hooks.display_response)
+    atexit.register(hooks.close)
     if os.environ.get("OPENAI_API_KEY") and _is_live(shell):
         from ipython_assistant.service.warm import warm_when_idle
 
@@ -80,18 +123,24 @@ def load(shell: InteractiveShell) -> None:
 
 def unload(shell: InteractiveShell) -> None:
     """Take back everything `load` did, and end what the session started."""
-    magics = _registered(shell)
-    if magics is None:
+    hooks = hooks_of(shell)
+    if hooks is None:
         return
-    magics.close()
-    atexit.unregister(magics.close)
-    if keep_assistant_lines in shell.input_transformers_cleanup:
-        shell.input_transformers_cleanup.remove(keep_assistant_lines)
+    hooks.close()
+    atexit.unregister(hooks.close)
+    shell.input_transformers_cleanup.remove(hooks.keep_lines)
     shell.display_formatter.ipython_display_formatter.pop(".".join(RESPONSE_TYPE), None)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("assistant", None)
-    shell.magics_manager.registry.pop("AssistantMagics", None)
-    shell.configurables[:] = [other for other in shell.configurables if other != magics]
+    from ipython_assistant.service.warm import stop_warming
+
+    stop_warming(shell.events)
+
+
+def hooks_of(shell: InteractiveShell) -> Hooks | None:
+    """What `load` hung into this shell, if it did."""
+    owner = getattr(shell.magics_manager.magics["cell"].get("assistant"), "__self__", None)
+    return owner if isinstance(owner, Hooks) else None
 
 
 def show(response: Any, client: Any = None) -> Answer:
@@ -107,30 +156,19 @@ def show(response: Any, client: Any = None) -> Answer:
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
-    magics = _registered(shell) if shell is not None else None
-    if magics is not None:
-        return magics.session.show(response, client)
+    hooks = hooks_of(shell) if shell is not None else None
+    if hooks is not None:
+        return hooks.session.show(response, client)
+    from pathlib import Path
+
+    from ipython_assistant.config import AssistantMagics
     from ipython_assistant.session import Session
 
-    session = Session(shell, AssistantTraits(), notebook_directory(os.environ))
+    session = Session(shell, AssistantMagics(), Path.cwd())
     try:
         return session.show(response, client)
     finally:
         session.close()
-
-
-def keep_assistant_lines(lines: list[str]) -> list[str]:
-    """Input transformer: what IPython would refuse or misread before any magic sees it.
-
-    A `%%assistant` cell without a body gets a blank one (IPython calls it an error otherwise), and an `%assistant`
-    line that ends in `?` is kept from being read as a request for help.
-    """
-    if not lines:
-        return lines
-    first = lines[0]
-    if first.startswith("%%assistant") and first[11:12] in {"", " ", "\t", "\n"}:
-        return lines if any(line.strip() for line in lines[1:]) else [first.rstrip("\n") + "\n", "\n"]
-    return [_kept(line) if line.lstrip().startswith("%assistant ") else line for line in lines]
 
 
 def _kept(line: str) -> str:
@@ -139,27 +177,6 @@ def _kept(line: str) -> str:
         return line
     indent = line[: len(line) - len(line.lstrip())]
     return f"{indent}get_ipython().run_line_magic('assistant', {bare.removeprefix('%assistant ').rstrip('?')!r})\n"
-
-
-def _registered(shell: InteractiveShell) -> AssistantMagics | None:
-    magics = shell.magics_manager.registry.get("AssistantMagics")
-    return magics if isinstance(magics, AssistantMagics) else None
-
-
-def _hook(magics: AssistantMagics) -> Callable[[Any], None]:
-    """How a `Response` that ends a cell is shown; it says what went wrong instead of raising."""
-
-    def display_response(response: Any) -> None:
-        from ipython_assistant.errors import AssistantError
-
-        try:
-            magics.session.show(response)
-        except AssistantError as error:
-            print(error)  # noqa: T201 a formatter must not raise, and the reader must see it
-        except Exception as error:  # noqa: BLE001 a fault of ours must not hide the value of somebody's cell
-            print(f"The response could not be shown: {type(error).__name__}: {error}")  # noqa: T201 as above
-
-    return display_response
 
 
 def _is_live(shell: InteractiveShell) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.answer import Answer
 from ipython_assistant.collection import Collected, collect
-from ipython_assistant.config import AssistantTraits, Settings, freeze
+from ipython_assistant.config import AssistantMagics, Settings, freeze
 from ipython_assistant.core.conversation import Conversation, Step, Upload
 from ipython_assistant.core.links import relink
 from ipython_assistant.core.request import build_request
@@ -93,7 +93,7 @@ class Session:
         notebook_dir: The notebook's directory.
     """
 
-    def __init__(self, shell: InteractiveShell | None, traits: AssistantTraits, notebook_dir: Path) -> None:
+    def __init__(self, shell: InteractiveShell | None, traits: AssistantMagics, notebook_dir: Path) -> None:
         self.last_answer: Answer | None = None
         self.last_error: BaseException | None = None
         self._shell = shell

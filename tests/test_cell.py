@@ -14,6 +14,7 @@ from tests_support import params
 from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors
+from ipython_assistant.magics import hooks_of
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -368,7 +369,7 @@ def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_d
         return Answer(body + b" " * 10_000_000, headers={"Content-Type": "text/event-stream"}, cut_after=len(body))
 
     hosted.on("^POST /v1/responses$", stall)
-    original = shell.magics_manager.registry["AssistantMagics"].session._stream
+    original = hooks_of(shell).session._stream
 
     def interrupted_stream(connection, request, live):
         live_update = live.update
@@ -382,7 +383,7 @@ def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_d
         live.update = update
         return original(connection, request, live)
 
-    shell.magics_manager.registry["AssistantMagics"].session._stream = interrupted_stream
+    hooks_of(shell).session._stream = interrupted_stream
     with pytest.raises(errors.Interrupted) as caught:
         run(shell, "Save.")
 

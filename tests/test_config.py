@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from traitlets import TraitError
 
-from ipython_assistant.config import AssistantTraits, freeze, notebook_directory
+from ipython_assistant.config import AssistantMagics, freeze
 from ipython_assistant.errors import ConfigError
 from ipython_assistant.options import Options
 
@@ -15,7 +15,7 @@ HERE = Path("/notebooks")
 
 
 def settings(traits=None, environment=None, **options):
-    return freeze(traits or AssistantTraits(), Options(**options), HERE, environment or {})
+    return freeze(traits or AssistantMagics(), Options(**options), HERE, environment or {})
 
 
 def test_without_a_key_the_embedded_engine_answers():
@@ -34,7 +34,7 @@ def test_the_environment_can_force_the_embedded_engine_whatever_keys_there_are()
 
 
 def test_a_trait_set_by_hand_beats_the_environment():
-    traits = AssistantTraits(service="local", model="mine")
+    traits = AssistantMagics(service="local", model="mine")
     environment = {"OPENAI_API_KEY": "x", "IPYTHON_ASSISTANT_SERVICE": "openai", "IPYTHON_ASSISTANT_MODEL": "theirs"}
 
     assert settings(traits, environment).service == "local"
@@ -42,7 +42,7 @@ def test_a_trait_set_by_hand_beats_the_environment():
 
 
 def test_the_cells_own_option_beats_everything():
-    traits = AssistantTraits(model="mine", save_dir="there")
+    traits = AssistantMagics(model="mine", save_dir="there")
     frozen = settings(traits, model="this", directory="here")
 
     assert (frozen.model, frozen.save_dir) == ("this", HERE / "here")
@@ -61,18 +61,11 @@ def test_a_wrong_value_in_the_environment_lists_the_right_ones():
 
 def test_a_wrong_value_of_a_trait_is_refused_when_it_is_set():
     with pytest.raises(TraitError):
-        AssistantTraits(service="opnai")
-
-
-def test_the_notebook_directory_is_the_working_directory_or_what_the_environment_says(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    assert notebook_directory({}) == tmp_path
-    assert notebook_directory({"IPYTHON_ASSISTANT_DIR": str(tmp_path / "other")}) == tmp_path / "other"
+        AssistantMagics(service="opnai")
 
 
 def test_no_trait_can_hold_a_key_and_every_trait_has_help():
-    traits = AssistantTraits.class_traits(config=True)
+    traits = AssistantMagics.class_traits(config=True)
 
     assert not [name for name in traits if "key" in name or "token" in name]
     assert all(trait.help for trait in traits.values())

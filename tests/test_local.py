@@ -13,6 +13,7 @@ import pytest
 from IPython.utils.capture import capture_output
 
 from ipython_assistant import errors
+from ipython_assistant.magics import hooks_of
 
 
 def run(shell, body, line=""):
@@ -29,7 +30,7 @@ def python(code):
 
 
 def session(shell):
-    return shell.magics_manager.registry["AssistantMagics"].session
+    return hooks_of(shell).session
 
 
 def engine_pid(shell):

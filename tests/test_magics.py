@@ -8,7 +8,7 @@ from IPython.utils.capture import capture_output
 from tests_support import events as wire
 
 from ipython_assistant import errors
-from ipython_assistant.magics import keep_assistant_lines
+from ipython_assistant.magics import hooks_of
 
 
 def out(shell, source):
@@ -130,8 +130,26 @@ def test_loading_twice_registers_once(shell):
         [],
     ],
 )
-def test_the_transformer_leaves_everything_else_alone(lines):
-    assert keep_assistant_lines(list(lines)) == lines
+def test_the_transformer_leaves_everything_else_alone(shell, lines):
+    assert hooks_of(shell).keep_lines(list(lines)) == lines
+
+
+def test_the_notebooks_directory_is_the_working_directory_at_load_or_what_the_environment_says(
+    notebook_dir, tmp_path, monkeypatch
+):
+    shell = InteractiveShell.instance()
+    try:
+        shell.run_line_magic("load_ext", "ipython_assistant")
+        monkeypatch.chdir(tmp_path)
+        assert str(notebook_dir / "assistant_files") in out(shell, "%assistant status")
+
+        shell.run_line_magic("unload_ext", "ipython_assistant")
+        monkeypatch.setenv("IPYTHON_ASSISTANT_DIR", str(tmp_path / "other"))
+        shell.run_line_magic("load_ext", "ipython_assistant")
+        assert str(tmp_path / "other" / "assistant_files") in out(shell, "%assistant status")
+    finally:
+        shell.run_line_magic("unload_ext", "ipython_assistant")
+        InteractiveShell.clear_instance()
 
 
 def test_loading_imports_nothing_heavy(run_python):

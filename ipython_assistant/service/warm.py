@@ -1,8 +1,8 @@
-"""Imports the SDK while nobody is waiting, so that the first answer does not wait for it.
+"""Imports what the first question needs while nobody is waiting.
 
 Only where a hosted service will be asked from a live front end. It begins when the shell has been idle for a second,
-stops between two modules as soon as a cell runs, and goes on at the next pause: an import that competes with the
-user's own `import pandas` slows both down.
+stops between two steps as soon as a cell runs, and goes on at the next pause: an import that competes with the user's
+own `import pandas` slows both down.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from typing import Any
 IDLE_S = 1.0
 MODULES = (
     "httpx2",
+    "httpcore2",
     "pydantic",
-    "openai._models",
-    "openai.types",
-    "openai.types.responses",
     "openai",
-    "openai.resources.responses",
-    "openai.resources.containers",
+    "openai.resources.responses.responses",
+    "openai.resources.containers.files.content",
+    "ipython_assistant.session",
+    "markdown_it",
+    "pygments.lexers.python",
+    "ipython_assistant.service.client",
 )
 
 
@@ -41,8 +43,7 @@ class Warmth:
     def cell_began(self, *_info: Any) -> None:
         """IPython calls this before a cell runs (`pre_run_cell`)."""
         self._busy.set()
-        if self._timer is not None:
-            self._timer.cancel()
+        self.stop()
 
     def cell_ended(self, *_outcome: Any) -> None:
         """IPython calls this after a cell ran (`post_run_cell`)."""
@@ -51,6 +52,11 @@ class Warmth:
             self._timer = threading.Timer(self._idle_s, self._go_on)
             self._timer.daemon = True
             self._timer.start()
+
+    def stop(self) -> None:
+        """Do not begin after all."""
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _go_on(self) -> None:
         while self.left and not self._busy.is_set():
@@ -69,3 +75,13 @@ def warm_when_idle(events: Any) -> Warmth:
     events.register("pre_run_cell", warmth.cell_began)
     events.register("post_run_cell", warmth.cell_ended)
     return warmth
+
+
+def stop_warming(events: Any) -> None:
+    """Take back `warm_when_idle`; does nothing where it was not called."""
+    for name in ("pre_run_cell", "post_run_cell"):
+        for callback in list(events.callbacks[name]):
+            owner = getattr(callback, "__self__", None)
+            if isinstance(owner, Warmth):
+                owner.stop()
+                events.unregister(name, callback)
