@@ -79,7 +79,7 @@ def answer(text: str, hrefs: Mapping[str, str]) -> Bundle:
 def live(text: str, activity: str) -> Bundle:
     """The answer while it is being written, and one line that says what is going on."""
     written = without_unfinished_link(text)
-    status = f"{activity[:1].upper()}{activity[1:]} …" if activity else ""
+    status = one_line(f"{activity[:1].upper()}{activity[1:]} …") if activity else ""
     body = render(written, hrefs={}) if written else ""
     if status:
         body += f'<p style="margin:.5em 0 0;{_QUIET}">{escaped(status)}</p>'
@@ -243,10 +243,8 @@ _TD = '<td style="text-align:left;padding:.2em 1.5em .2em 0'
 
 def _saved_row(artifact: Artifact) -> str:
     name, kind, size, path = _saved_cells(artifact)
-    label = escaped(name)
-    href = encode_href(artifact.href)
-    if not href.startswith("/"):
-        # A path that is not relative would leave the notebook's folder; it is told, but not linked.
+    label, href = escaped(name), _href(artifact)
+    if href is not None:
         label = f'<a href="{escaped(href)}" download="{escaped(artifact.name)}">{label}</a>'
     return (
         f'{_TR}{_TD};overflow-wrap:break-word">{label}</td>'
@@ -254,6 +252,15 @@ def _saved_row(artifact: Artifact) -> str:
         f'{_TD};white-space:nowrap;{_QUIET}">{size}</td>'
         f'{_TD};overflow-wrap:break-word;{_QUIET}">{escaped(path)}</td></tr>'
     )
+
+
+def _href(artifact: Artifact) -> str | None:
+    """Where its link leads; None for a path that is not relative or that no address can hold. That one is only told."""
+    try:
+        href = encode_href(artifact.href)
+    except UnicodeEncodeError:
+        return None
+    return None if href.startswith("/") else href
 
 
 def _lost_row(missing: FailedArtifact) -> str:

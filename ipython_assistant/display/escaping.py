@@ -24,7 +24,6 @@ _UNSEEN = chain(
 )
 _REPLACED = dict.fromkeys(_UNSEEN, "\ufffd")
 _ANSI = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|\[[0-?]*[ -/]*[@-~]|[@-_])")
-_OVERWRITTEN = re.compile(r"[^\n\r]*\r(?=[^\n\r])")
 
 
 def visible(text: str) -> str:
@@ -60,4 +59,5 @@ def printed(logs: str) -> str:
     >>> printed("\x1b[31mred\x1b[0m\n 10 %\r100 %\n")
     'red\n100 %\n'
     """
-    return visible(_OVERWRITTEN.sub("", _ANSI.sub("", logs).replace("\r\n", "\n")).replace("\r", ""))
+    lines = _ANSI.sub("", logs).split("\n")
+    return visible("\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines))

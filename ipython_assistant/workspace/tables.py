@@ -78,7 +78,9 @@ def read_frame(path: Path, media_type: str) -> Any:
         path,
         sep=delimiter,
         encoding=encoding,
-        header=0,
+        # The header is passed over and its names given: pandas refuses rows that are longer than a header it reads.
+        header=None,
+        skiprows=_header_place(path, encoding, delimiter) + 1,
         names=names,
         index_col=False,
         dtype=dict.fromkeys(codes, str),
@@ -174,6 +176,12 @@ def _columns(path: Path, encoding: str, delimiter: str) -> tuple[list[str], set[
         codes.update(place for place, cell in enumerate(record) if cell[:1] == "0" and cell[1:2].isdecimal())
     names = _distinct(_named([*header, *[""] * (width - len(header))]))
     return names, {names[place] for place in codes}
+
+
+def _header_place(path: Path, encoding: str, delimiter: str) -> int:
+    """How many blank lines stand before the header."""
+    with _open(path, encoding) as file:
+        return next(place for place, record in enumerate(csv.reader(file, delimiter=delimiter)) if record)
 
 
 def _named(columns: Iterable[str]) -> list[str]:

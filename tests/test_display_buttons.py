@@ -1,0 +1,252 @@
+"""The kernel's side of the download buttons: what they are told, and what they are sent."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ipython_assistant.core.artifacts import Artifact
+from ipython_assistant.display import buttons
+from ipython_assistant.display.buttons import download_row, server_root, view
+from ipython_assistant.display.row import CHUNK_BYTES, DownloadRow
+
+LARGE = bytes(range(256)) * ((2 * CHUNK_BYTES + 1000) // 256)
+
+
+def artifact(path: Path, content: bytes, media_type: str = "text/csv") -> Artifact:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return Artifact(path.name, path.name, path, f"files/{path.name}", len(content), "0" * 64, media_type)
+
+
+class Browser:
+    """The other end: asks as `buttons.js` does, and keeps what comes."""
+
+    def __init__(self, row: DownloadRow) -> None:
+        self.row = row
+        self.replies: list[tuple[dict[str, Any], bytes]] = []
+        row.send = lambda content, buffers=None: self.replies.append((content, b"".join(buffers or [])))
+
+    def ask(self, **message: Any) -> tuple[dict[str, Any], bytes]:
+        self.row._handle_custom_msg({"type": "get", "request": "r1", **message}, [])
+        return self.replies[-1]
+
+    def fetch(self, file: int | str) -> bytes:
+        content = b""
+        while True:
+            reply, chunk = self.ask(file=file, offset=len(content))
+            assert reply["type"] == "chunk", reply
+            content += chunk
+            if len(content) >= reply["total"]:
+                return content
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> list[Artifact]:
+    return [
+        artifact(tmp_path / "files" / "small.csv", b"a,b\n1,2\n"),
+        artifact(tmp_path / "files" / "large.bin", LARGE, "application/octet-stream"),
+        artifact(tmp_path / "files" / "empty.txt", b"", "text/plain"),
+    ]
+
+
+@pytest.fixture
+def browser(artifacts: list[Artifact], tmp_path: Path) -> Iterator[Browser]:
+    row = download_row(artifacts, tmp_path, {})
+    assert isinstance(row, DownloadRow)
+    yield Browser(row)
+    row.close()
+
+
+def test_no_files_no_row(tmp_path: Path) -> None:
+    assert download_row([], tmp_path, {}) is None
+
+
+def test_the_output_is_a_widget_view_and_nothing_else(browser: Browser) -> None:
+    bundle = view(browser.row)
+
+    assert list(bundle.data) == ["application/vnd.jupyter.widget-view+json"]
+    assert bundle.data[buttons.VIEW]["model_id"] == browser.row.model_id
+    assert bundle.metadata == {"ipython_assistant": {"output": "buttons"}}
+
+
+def test_what_a_row_is_called_does_not_change_from_run_to_run(browser: Browser) -> None:
+    assert repr(browser.row) == "DownloadRow(small.csv, large.bin, empty.txt)"
+
+
+def test_the_browser_is_told_names_sizes_and_places_but_no_absolute_path(browser: Browser, tmp_path: Path) -> None:
+    state = json.dumps({name: value for name, value in browser.row.get_state().items() if name != "_esm"})
+
+    assert browser.row.offers[0] == {
+        "name": "small.csv",
+        "label": "small.csv",
+        "size": 8,
+        "size_in_words": "8 bytes",
+        "media_type": "text/csv",
+        "server_path": "",
+        "saved_as": "files/small.csv",
+    }
+    assert str(tmp_path) not in state
+
+
+def test_every_file_arrives_whole_in_chunks(browser: Browser, artifacts: list[Artifact]) -> None:
+    for place, saved in enumerate(artifacts):
+        assert browser.fetch(place) == saved.path.read_bytes()
+    assert [len(chunk) for reply, chunk in browser.replies if reply["total"] == len(LARGE)] == [
+        CHUNK_BYTES,
+        CHUNK_BYTES,
+        len(LARGE) - 2 * CHUNK_BYTES,
+    ]
+
+
+def test_a_reply_names_the_request_it_answers(browser: Browser) -> None:
+    assert browser.ask(file=0, offset=0, request="abc")[0]["request"] == "abc"
+
+
+def test_the_archive_holds_every_file_under_its_name_and_is_gone_afterwards(
+    browser: Browser, artifacts: list[Artifact], tmp_path: Path
+) -> None:
+    before = set(tmp_path.rglob("*"))
+    content = browser.fetch("all")
+
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            saved.name: saved.path.read_bytes() for saved in artifacts
+        }
+    assert set(tmp_path.rglob("*")) == before
+    assert browser.row._zipped is None
+
+
+def test_the_archive_is_named_after_the_folder(browser: Browser, tmp_path: Path) -> None:
+    assert browser.row.archive == f"{tmp_path.name}-files.zip"
+
+
+def test_the_archive_says_which_files_are_no_longer_there(browser: Browser, artifacts: list[Artifact]) -> None:
+    artifacts[0].path.unlink()
+    reply, content = browser.ask(file="all", offset=0)
+
+    assert reply["left_out"] == ["small.csv"]
+    assert zipfile.ZipFile(io.BytesIO(content)).namelist() == ["large.bin", "empty.txt"]
+
+
+def test_a_file_that_is_gone_is_said_in_words(browser: Browser, artifacts: list[Artifact]) -> None:
+    artifacts[0].path.unlink()
+
+    assert browser.ask(file=0, offset=0)[0]["message"] == "it is no longer there"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"file": 99, "offset": 0},
+        {"file": -1, "offset": 0},
+        {"file": "../../etc/passwd", "offset": 0},
+        {"file": None, "offset": 0},
+        {"file": 0, "offset": -1},
+        {"file": 0, "offset": "0"},
+        {"file": 0, "offset": None},
+        {"file": "all", "offset": 5},
+        {},
+    ],
+)
+def test_a_request_for_what_is_not_there_is_refused(browser: Browser, message: dict[str, Any]) -> None:
+    reply, content = browser.ask(**message)
+
+    assert reply["type"] == "error"
+    assert content == b""
+
+
+@pytest.mark.parametrize("message", [None, "get", 3, {"type": "put"}, {}])
+def test_anything_else_is_not_answered(browser: Browser, message: Any) -> None:
+    browser.row._handle_custom_msg(message, [])
+
+    assert browser.replies == []
+
+
+def test_a_closed_row_leaves_no_archive_behind(tmp_path: Path) -> None:
+    browser = Browser(download_row([artifact(tmp_path / "large.bin", os.urandom(2 * CHUNK_BYTES))], tmp_path, {}))
+    reply, chunk = browser.ask(file="all", offset=0)
+    folder = Path(browser.row._zipped.name)
+    assert len(chunk) < reply["total"]
+    assert folder.exists()
+
+    browser.row.close()
+
+    assert not folder.exists()
+
+
+# --- where the server sees the files ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that a server with the process id 4242 says it serves."""
+    root, runtime = tmp_path / "root", tmp_path / "runtime"
+    root.mkdir()
+    runtime.mkdir()
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(runtime))
+    (runtime / "jpserver-4242.json").write_text(json.dumps({"root_dir": str(root), "token": "secret"}))
+    return root
+
+
+def test_the_server_that_started_the_kernel_says_what_it_serves(serving: Path) -> None:
+    saved = artifact(serving / "sub dir" / "a b.csv", b"x")
+    row = download_row([saved], serving, {"JPY_PARENT_PID": "4242"})
+
+    assert isinstance(row, DownloadRow)
+    assert row.offers[0]["server_path"] == "sub dir/a b.csv"
+    row.close()
+
+
+def test_a_folder_that_is_served_through_a_link_is_found(serving: Path, tmp_path: Path) -> None:
+    saved = artifact(serving / "a.csv", b"x")
+    (tmp_path / "link").symlink_to(serving)
+    row = download_row(
+        [Artifact("a.csv", "a.csv", tmp_path / "link" / "a.csv", "a.csv", 1, "", "text/csv")],
+        serving,
+        {"JPY_PARENT_PID": "4242"},
+    )
+
+    assert isinstance(row, DownloadRow)
+    assert row.offers[0]["server_path"] == saved.name
+    row.close()
+
+
+def test_a_file_outside_what_is_served_goes_through_the_kernel(serving: Path, tmp_path: Path) -> None:
+    row = download_row([artifact(tmp_path / "other" / "a.csv", b"x")], tmp_path, {"JPY_PARENT_PID": "4242"})
+
+    assert isinstance(row, DownloadRow)
+    assert row.offers[0]["server_path"] == ""
+    row.close()
+
+
+@pytest.mark.parametrize("pid", [None, "", "4243", "../4242", "-1", "x"])
+def test_a_kernel_that_no_server_started_knows_of_none(serving: Path, pid: str | None) -> None:
+    assert server_root({} if pid is None else {"JPY_PARENT_PID": pid}) is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"root_dir": 3}', "{}", '{"root_dir": ""}'])
+def test_a_server_file_that_says_nothing_is_passed_over(serving: Path, content: str) -> None:
+    (serving.parent / "runtime" / "jpserver-4242.json").write_text(content)
+
+    assert server_root({"JPY_PARENT_PID": "4242"}) is None
+
+
+def test_widgets_are_imported_only_when_a_row_is_made() -> None:
+    code = """
+import sys
+from ipython_assistant.display import bundles, buttons, live
+print(sorted({"IPython", "anywidget", "ipywidgets", "jupyter_server", "pandas"} & set(sys.modules)))
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+    assert subprocess.check_output([sys.executable, "-c", code], env=environment, text=True).strip() == "[]"

@@ -1,0 +1,302 @@
+"""A running answer: first text at once, then at most ten updates a second, the last state always."""
+
+from __future__ import annotations
+
+import os
+import queue
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from jupyter_client.manager import start_new_kernel
+from tests_support.markup import Markup
+
+from ipython_assistant.display import bundles
+from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
+
+WATCHED = FrontEnd(live=True, cell_id="c1")
+FINAL = bundles.answer("The end.", {})
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Publisher:
+    """Remembers what it was given; sending takes as long as it is told to."""
+
+    clock: Clock
+    takes_s: float = 0.0
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+    def publish(self, data: Any, metadata: Any = None, *, transient: Any = None, update: bool = False) -> None:
+        self.sent.append({"data": data, "metadata": metadata, "transient": transient, "update": update})
+        self.times.append(self.clock())
+        self.clock.now += self.takes_s
+
+    @property
+    def shown(self) -> list[str]:
+        return [sent["data"]["text/plain"] for sent in self.sent]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def publisher(clock: Clock) -> Publisher:
+    return Publisher(clock)
+
+
+@pytest.fixture
+def live(clock: Clock, publisher: Publisher) -> LiveOutput:
+    return LiveOutput(WATCHED, publisher=publisher, clock=clock, display_id="d1")
+
+
+def test_the_first_state_and_the_first_text_are_shown_at_once(live: LiveOutput, publisher: Publisher) -> None:
+    live.update("", "connecting")
+    live.update("C", "writing")
+
+    assert publisher.shown == ["Connecting …", "C\n\nWriting …"]
+
+
+def test_a_fast_answer_is_shown_at_most_ten_times_a_second(
+    live: LiveOutput, publisher: Publisher, clock: Clock
+) -> None:
+    text = ""
+    for _ in range(2000):
+        text += "word "
+        live.update(text, "writing")
+        clock.now += 0.001
+    live.finish(FINAL)
+
+    assert 19 <= len(publisher.sent) <= 22
+    assert min(later - earlier for earlier, later in zip(publisher.times, publisher.times[1:-1], strict=False)) >= 0.099
+
+
+def test_text_that_was_held_back_is_shown_when_a_pause_comes(
+    live: LiveOutput, publisher: Publisher, clock: Clock
+) -> None:
+    live.update("one", "writing")
+    live.update("one two")
+    assert len(publisher.sent) == 1
+
+    clock.now += 0.1
+    live.tick()
+
+    assert publisher.shown[-1] == "one two\n\nWriting …"
+
+
+def test_a_pause_in_which_nothing_changed_sends_nothing(live: LiveOutput, publisher: Publisher, clock: Clock) -> None:
+    live.update("one", "writing")
+    for _ in range(10):
+        clock.now += 0.1
+        live.tick()
+
+    assert len(publisher.sent) == 1
+
+
+def test_an_activity_that_lasts_counts_its_seconds(live: LiveOutput, publisher: Publisher, clock: Clock) -> None:
+    live.update("", "running code")
+    for _ in range(35):
+        clock.now += 0.1
+        live.tick()
+    live.update(None, "thinking")
+
+    assert publisher.shown == ["Running code …", "Running code, 2 s …", "Running code, 3 s …", "Thinking …"]
+
+
+def test_an_update_leaves_what_it_does_not_name(live: LiveOutput, publisher: Publisher, clock: Clock) -> None:
+    live.update("text", "writing")
+    clock.now += 1
+    live.update(None, "fetching files, 1 of 2")
+
+    assert publisher.shown[-1] == "text\n\nFetching files, 1 of 2 …"
+
+
+def test_the_text_is_put_together_only_when_it_is_shown(live: LiveOutput, publisher: Publisher, clock: Clock) -> None:
+    asked = []
+
+    def text() -> str:
+        asked.append(clock())
+        return "text"
+
+    for _ in range(1000):
+        live.update(text, "writing")
+        clock.now += 0.001
+
+    assert len(asked) <= len(publisher.sent) + 1
+
+
+def test_an_answer_that_is_slow_to_draw_takes_a_fifth_of_the_time(publisher: Publisher, clock: Clock) -> None:
+    publisher.takes_s = 0.2
+    live = LiveOutput(WATCHED, publisher=publisher, clock=clock)
+    for count in range(1000):
+        live.update(f"text {count}", "writing")
+        clock.now += 0.01
+
+    assert len(publisher.sent) * publisher.takes_s <= 0.25 * clock.now
+
+
+def test_one_output_is_opened_and_then_updated_to_its_last_state(live: LiveOutput, publisher: Publisher) -> None:
+    live.update("a", "writing")
+    live.finish(FINAL)
+    live.finish(FINAL)
+    live.update("late", "writing")
+    live.tick()
+
+    assert [(sent["update"], sent["transient"]) for sent in publisher.sent] == [
+        (False, {"display_id": "d1"}),
+        (True, {"display_id": "d1"}),
+    ]
+    assert publisher.sent[-1]["data"] == FINAL.data
+    assert publisher.sent[-1]["metadata"] == FINAL.metadata
+
+
+def test_where_nobody_watches_there_is_one_output_without_an_id(publisher: Publisher, clock: Clock) -> None:
+    with LiveOutput(FrontEnd(), publisher=publisher, clock=clock) as live:
+        live.update("a", "writing")
+        clock.now += 1
+        live.tick()
+        live.finish(FINAL)
+
+    assert publisher.sent == [{"data": FINAL.data, "metadata": FINAL.metadata, "transient": None, "update": False}]
+
+
+def fail_after(live: LiveOutput, text: str, activity: str) -> None:
+    with pytest.raises(KeyError, match="on the way"), live:  # noqa: PT012 the update belongs to what fails
+        live.update(text, activity)
+        raise KeyError("on the way")
+
+
+def test_an_error_on_the_way_leaves_the_text_without_its_status(live: LiveOutput, publisher: Publisher) -> None:
+    fail_after(live, "half an ans", "writing")
+
+    assert publisher.shown[-1] == "half an ans"
+    assert publisher.sent[-1]["update"]
+
+
+def test_an_error_before_any_text_leaves_nothing_to_read(live: LiveOutput, publisher: Publisher) -> None:
+    fail_after(live, "", "connecting")
+
+    assert publisher.sent[-1]["data"] == {"text/html": "", "text/plain": ""}
+
+
+def test_model_text_is_safe_while_it_is_written(live: LiveOutput, publisher: Publisher) -> None:
+    live.update("<script>alert(1)</script> ![x](http://h.test/p.png) [y](javascr", "writing")
+
+    assert Markup.of(publisher.sent[0]["data"]["text/html"]).harm() == []
+
+
+# --- who is watching --------------------------------------------------------------------------------------------------
+
+
+class Shell:
+    """As far as a shell is asked here: the request that runs."""
+
+    def __init__(self, metadata: dict[str, Any] | None) -> None:
+        self._parent = None if metadata is None else {"metadata": metadata}
+        self.display_pub = object()
+
+    def get_parent(self) -> dict[str, Any] | None:
+        return self._parent
+
+
+def test_a_notebook_front_end_is_live_and_names_its_cell() -> None:
+    assert front_end(Shell({"cellId": "abc"}), {}) == FrontEnd(live=True, cell_id="abc")
+
+
+@pytest.mark.parametrize("variable", ["PYTEST_CURRENT_TEST", "PYTEST_VERSION"])
+def test_a_kernel_that_pytest_started_has_nobody_watching(variable: str) -> None:
+    assert front_end(Shell({"cellId": "abc"}), {variable: "x"}) == FrontEnd(live=False, cell_id="abc")
+
+
+@pytest.mark.parametrize("shell", [None, object(), Shell(None), Shell({}), Shell({"cellId": 3}), Shell({"cellId": ""})])
+def test_scripts_terminals_and_converters_are_not_live(shell: Any) -> None:
+    assert front_end(shell, {}) == FrontEnd()
+
+
+def test_a_cell_whose_outputs_are_captured_is_not_live() -> None:
+    shell = InteractiveShell.instance()
+    shell.get_parent = lambda: {"metadata": {"cellId": "abc"}}
+    try:
+        assert front_end(shell, {}).live
+        with capture_output():
+            assert not front_end(shell, {}).live
+    finally:
+        del shell.get_parent
+        InteractiveShell.clear_instance()
+
+
+def test_outside_ipython_the_plain_text_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    publish(bundles.answer("**Plain**", {}))
+
+    assert capsys.readouterr().out == "**Plain**\n"
+
+
+# --- a real kernel ----------------------------------------------------------------------------------------------------
+
+CELL = """
+from ipython_assistant.display import bundles
+from ipython_assistant.display.live import LiveOutput, front_end, publish
+with LiveOutput(front_end(get_ipython())) as live:
+    live.update("Cov", "writing")
+    live.update("Coverage", "writing")
+    live.finish(bundles.answer("Coverage rose.", {}))
+publish(bundles.work([]))
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    manager, client = start_new_kernel(env=environment)
+    yield client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def outputs(client: Any, metadata: dict[str, Any]) -> list[dict[str, Any]]:
+    """Run the cell as a front end with this request metadata would; the messages that show something."""
+    content = {"code": CELL, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
+    request = client.session.msg("execute_request", content, metadata=metadata)
+    client.shell_channel.send(request)
+    shown = []
+    while True:
+        try:
+            message = client.get_iopub_msg(timeout=20)
+        except queue.Empty:
+            pytest.fail("the kernel did not answer")
+        if message["parent_header"].get("msg_id") != request["header"]["msg_id"]:
+            continue
+        if message["msg_type"] in {"display_data", "update_display_data", "error", "stream"}:
+            shown.append(message)
+        if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+            return shown
+
+
+def test_in_a_real_kernel_each_output_is_one_display_where_nobody_watches(kernel: Any) -> None:
+    shown = outputs(kernel, {})
+
+    assert [message["msg_type"] for message in shown] == ["display_data", "display_data"]
+    assert [message["content"]["transient"] for message in shown] == [{}, {}]
+    assert shown[0]["content"]["data"]["text/plain"] == "Coverage rose."
+
+
+def test_in_a_real_kernel_a_watched_answer_ends_in_the_same_output(kernel: Any) -> None:
+    unwatched = outputs(kernel, {})
+    watched = outputs(kernel, {"cellId": "c1"})
+
+    assert [message["msg_type"] for message in watched] == ["display_data", "update_display_data", "display_data"]
+    assert watched[0]["content"]["transient"] == watched[1]["content"]["transient"] != {}
+    assert watched[1]["content"]["data"] == unwatched[0]["content"]["data"]
+    assert watched[1]["content"]["metadata"] == unwatched[0]["content"]["metadata"]

@@ -1,0 +1,255 @@
+"""Model text runs nothing, fetches nothing, and leads only where a link may lead."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests_support.markup import Markup
+
+from ipython_assistant.display.markdown import render, without_unfinished_link
+
+HREFS = {"assistant_files/by%20district.csv": "by district.csv"}
+
+SCRIPTS = [
+    "<script>alert(1)</script>",
+    "text <img src=x onerror=alert(1)> text",
+    "<svg onload=alert(1)>",
+    "<details ontoggle=alert(1) open>",
+    '<a href="javascript:alert(1)">x</a>',
+    "<iframe src=//h.test></iframe>",
+    "<style>@import url(http://h.test/x.css)</style>",
+    '<link rel=stylesheet href="http://h.test/x.css">',
+    '<div style="background:url(http://h.test/x)">x</div>',
+    "<!-- --!><script>alert(1)</script>",
+    "<![CDATA[<script>alert(1)</script>]]>",
+    "| <img src=x onerror=alert(1)> | b |\n|---|---|\n| <script>alert(1)</script> | c |",
+    "# <script>alert(1)</script>",
+    "```html\n<script>alert(1)</script>\n```",
+    "```<img/src=x/onerror=alert(1)>\ncode\n```",
+    "    <script>indented code</script>",
+    "`<script>alert(1)</script>`",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "\\<script>alert(1)\\</script>",
+]
+PICTURES = [
+    "![seen](http://h.test/p.png)",
+    '![seen](<http://h.test/p.png> "title")',
+    "![seen][ref]\n\n[ref]: http://h.test/p.png",
+    "![seen][]\n\n[seen]: http://h.test/p.png",
+    "![seen]\n\n[seen]: http://h.test/p.png",
+    "[![seen](http://h.test/p.png)](https://ok.test)",
+    "![seen](data:image/svg+xml;base64,PHN2Zz4=)",
+    "![seen](//h.test/p.png)",
+    "![seen](file:///etc/passwd)",
+    "![*seen*](assistant_files/other.png)",
+]
+LINKS = [
+    "[read](javascript:alert(1))",
+    "[read](JaVaScRiPt:alert(1))",
+    "[read](vbscript:msgbox)",
+    "[read](data:text/html;base64,PHNjcmlwdD4=)",
+    "[read](&#106;avascript:alert(1))",
+    "[read](&#x6A;&#x61;vascript:alert(1))",
+    "[read](java&Tab;script:alert(1))",
+    "[read](<java\tscript:alert(1)>)",
+    "[read](&#1;javascript:alert(1))",
+    "[read](file:///etc/passwd)",
+    "[read](//h.test/x)",
+    "[read](/files/other.ipynb)",
+    "[read](../other.ipynb)",
+    "[read](sandbox:/mnt/data/x.csv)",
+    "[read](http:h.test)",
+    "[read](\\\\\\\\h.test\\\\share)",
+    "[read][ref]\n\n[ref]: javascript:alert(1)",
+    "[read][]\n\n[read]: data:text/html,x",
+    "[read]\n\n[read]: vbscript:x",
+]
+
+
+@pytest.mark.parametrize("text", SCRIPTS)
+def test_markup_in_model_text_is_shown_and_does_nothing(text: str) -> None:
+    markup = Markup.of(render(text, hrefs=HREFS))
+
+    assert markup.harm() == []
+    assert markup.text.strip()
+
+
+@pytest.mark.parametrize("text", PICTURES)
+def test_a_picture_that_is_no_file_of_the_answer_becomes_its_description(text: str) -> None:
+    html = render(text, hrefs=HREFS)
+    markup = Markup.of(html)
+
+    assert markup.harm() == []
+    assert "[picture not fetched: seen]" in markup.text
+    assert "h.test" not in html
+
+
+@pytest.mark.parametrize("text", LINKS)
+def test_a_link_that_may_not_be_followed_keeps_its_words_alone(text: str) -> None:
+    markup = Markup.of(render(text, hrefs=HREFS))
+
+    assert markup.all("a") == []
+    assert markup.text.strip() == "read"
+
+
+@pytest.mark.parametrize("text", ["<javascript:alert(1)>", "<data:text/html,x>", "<vbscript:x>"])
+def test_an_autolink_that_may_not_be_followed_is_text(text: str) -> None:
+    markup = Markup.of(render(text, hrefs=HREFS))
+
+    assert markup.all("a") == []
+    assert markup.text.strip() == text[1:-1]
+
+
+@pytest.mark.parametrize("address", ["https://ok.test/a?b=1&c=2", "http://ok.test", "mailto:a@ok.test"])
+@pytest.mark.parametrize("form", ["[x]({})", "<{}>", "[x][r]\n\n[r]: {}"])
+def test_a_link_to_the_web_or_to_mail_opens_elsewhere_and_tells_nobody_where_from(address: str, form: str) -> None:
+    (link,) = Markup.of(render(form.format(address), hrefs={})).all("a")
+
+    assert link == {"href": address, "target": "_blank", "rel": "noopener noreferrer"}
+
+
+def test_a_link_within_the_answer_stays_within_it() -> None:
+    assert Markup.of(render("[below](#below)", hrefs={})).all("a") == [{"href": "#below"}]
+
+
+def test_a_link_to_a_file_of_the_answer_downloads_it_under_its_name() -> None:
+    markup = Markup.of(render("The [table](assistant_files/by%20district.csv).", hrefs=HREFS))
+
+    assert markup.all("a") == [{"href": "assistant_files/by%20district.csv", "download": "by district.csv"}]
+    assert markup.text.strip() == "The table."
+
+
+def test_the_same_link_written_unencoded_leads_to_the_same_file() -> None:
+    (link,) = Markup.of(render("[table](<assistant_files/by district.csv>)", hrefs=HREFS)).all("a")
+
+    assert link["href"] == "assistant_files/by%20district.csv"
+
+
+def test_a_picture_that_is_a_file_of_the_answer_becomes_a_link() -> None:
+    markup = Markup.of(render("![chart](a.png) ![](a.png)", hrefs={"a.png": "a.png"}))
+
+    assert markup.harm() == []
+    assert [link["download"] for link in markup.all("a")] == ["a.png", "a.png"]
+    assert markup.text.strip() == "chart a.png"
+
+
+def test_a_file_picture_in_a_link_makes_one_link() -> None:
+    links = Markup.of(render("[![chart](a.png)](https://ok.test)", hrefs={"a.png": "a.png"})).all("a")
+
+    assert [link["href"] for link in links] == ["https://ok.test"]
+
+
+@pytest.mark.parametrize("href", ["/etc/passwd", "//h.test/x", "\\\\h.test"])
+def test_an_absolute_path_is_not_clickable_even_if_it_is_said_to_be_a_file(href: str) -> None:
+    assert Markup.of(render(f"[read](<{href}>)", hrefs={href: "x"})).all("a") == []
+
+
+def test_prose_tables_lists_and_code_are_drawn() -> None:
+    html = render(
+        "# Head\n\n**bold** *it* ~~gone~~ `code`\n\n- one\n- two\n\n1. a\n\n> quoted\n\n"
+        "| a | b |\n|---|--:|\n| 1 | 2 |\n\n```python\nx = 1\n```\n",
+        hrefs={},
+    )
+    tags = [tag for tag, _ in Markup.of(html).tags]
+
+    expected = {"h1", "strong", "em", "s", "code", "ul", "ol", "li", "blockquote", "table", "th", "td", "pre"}
+    assert expected <= set(tags)
+    assert Markup.of(html).harm() == []
+
+
+def test_python_code_is_coloured_with_inline_styles_and_keeps_its_text() -> None:
+    code = 'def mean(x):\n    """Mean."""\n    return sum(x) / len(x)  # <b>\n'
+    markup = Markup.of(render(f"```python\n{code}```", hrefs={}))
+
+    assert markup.text.strip() == code.strip()
+    assert any("--jp-mirror-editor-keyword-color" in span["style"] for span in markup.all("span"))
+    assert markup.harm() == []
+
+
+@pytest.mark.parametrize("language", ["", "cobol", "python" + "x" * 100, "../../etc/passwd", "__class__"])
+def test_code_in_a_language_we_do_not_know_is_plain(language: str) -> None:
+    markup = Markup.of(render(f"```{language}\na < b\n```", hrefs={}))
+
+    assert markup.all("span") == []
+    assert markup.text.strip() == "a < b"
+
+
+def test_dollar_signs_are_not_read_as_formulas() -> None:
+    (outer, *_) = Markup.of(render("It costs $5, or $7 with tax.", hrefs={})).all("div")
+
+    assert {"mathjax_ignore", "tex2jax_ignore"} <= set(outer["class"].split())
+
+
+def test_characters_that_reorder_or_hide_text_are_seen() -> None:
+    text = Markup.of(render("a\u202egnp.exe b\x1b[2J c\u2066d\u200be \ud800", hrefs={})).text
+
+    assert text.strip() == "a\ufffdgnp.exe b\ufffd[2J c\ufffdd\ufffde \ufffd"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("See [the table](sandbox:/mnt/da", "See the table"),
+        ("See ![chart](sand", "See chart"),
+        ("See [the tab", "See the tab"),
+        ("See [the table](x.csv)", "See [the table](x.csv)"),
+        ("a[0] = 1", "a[0] = 1"),
+        ("nothing", "nothing"),
+    ],
+)
+def test_a_link_that_is_still_being_written_shows_its_label(written: str, shown: str) -> None:
+    assert without_unfinished_link(written) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 20_000,
+        "> " * 5_000,
+        "*a " * 10_000,
+        "![[" * 5_000,
+        "[a](" * 5_000,
+        "**x _y " * 5_000,
+        "- " * 5_000,
+        "| a " * 5_000 + "|\n" + "|-" * 5_000 + "|\n",
+        "`" * 5_000 + "a",
+        "&" * 20_000,
+    ],
+    ids=lambda text: text[:8],
+)
+def test_text_made_to_be_slow_is_not(text: str) -> None:
+    started = time.process_time()
+    render(text, hrefs={})
+
+    assert time.process_time() - started < 2
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        *SCRIPTS,
+        *PICTURES,
+        *LINKS,
+        "[",
+        "](",
+        ")",
+        "<",
+        ">",
+        '"',
+        "'",
+        "`",
+        "```",
+        "\n",
+        "\n\n",
+        "|",
+        "&#",
+        "javascript:",
+    ]
+)
+
+
+@given(st.lists(FRAGMENTS | st.text(max_size=20), max_size=12).map("".join))
+def test_nothing_that_can_be_written_does_harm(text: str) -> None:
+    assert Markup.of(render(text, hrefs=HREFS)).harm() == []

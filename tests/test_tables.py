@@ -1,0 +1,226 @@
+"""The head and the true size of a table, read from the file alone; the whole as a DataFrame when asked."""
+
+from __future__ import annotations
+
+import csv
+import tracemalloc
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipython_assistant.core.artifacts import TableHead
+from ipython_assistant.workspace.tables import read_frame, read_head
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CSV = "text/csv"
+TSV = "text/tab-separated-values"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "table.csv"
+
+
+def head_of(path: Path, content: str | bytes, media_type: str = CSV, rows: int = 10) -> TableHead | None:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_head(path, media_type, rows)
+
+
+def test_a_table_is_read_with_its_header_its_cells_and_its_true_size(path: Path) -> None:
+    rows = "".join(f"{number},x{number}\n" for number in range(1234))
+
+    head = head_of(path, f"n,name\n{rows}", rows=2)
+
+    assert head == TableHead(("n", "name"), (("0", "x0"), ("1", "x1")), 1234)
+    assert head.column_count == 2
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_the_delimiter_is_found(path: Path, delimiter: str) -> None:
+    content = "".join(delimiter.join(row) + "\n" for row in (("a", "b", "c"), ("1", "2", "3"), ("4", "5", "6")))
+
+    assert head_of(path, content) == TableHead(("a", "b", "c"), (("1", "2", "3"), ("4", "5", "6")), 2)
+
+
+def test_decimal_commas_are_not_delimiters(path: Path) -> None:
+    assert head_of(path, "district;mean\nA;1,5\nB;2,25\n") == TableHead(
+        ("district", "mean"), (("A", "1,5"), ("B", "2,25")), 2
+    )
+
+
+def test_a_column_of_sentences_is_one_column(path: Path) -> None:
+    head = head_of(path, '"note"\n"one, two; three"\n"four, five"\n')
+
+    assert head == TableHead(("note",), (("one, two; three",), ("four, five",)), 2)
+
+
+def test_a_tab_separated_file_may_hold_commas(path: Path) -> None:
+    assert head_of(path, "a\tb,c\n1,2\t3,4\n", TSV) == TableHead(("a", "b,c"), (("1,2", "3,4"),), 1)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_quoted_line_ends_are_part_of_a_cell_and_of_no_count(path: Path, line_end: str) -> None:
+    content = line_end.join(["a,b", '"one\ntwo",2', "3,4", ""])
+
+    assert head_of(path, content) == TableHead(("a", "b"), (("one\ntwo", "2"), ("3", "4")), 2)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"])
+def test_the_encoding_is_found(path: Path, encoding: str) -> None:
+    assert head_of(path, "ort,wert\nMünchen,1\n".encode(encoding)) == TableHead(("ort", "wert"), (("München", "1"),), 1)
+
+
+def test_an_encoding_that_turns_out_wrong_late_in_the_file_is_changed(path: Path) -> None:
+    content = ("a,b\n" + "1,2\n" * 100_000 + "Zürich,3\n").encode("cp1252")
+
+    assert head_of(path, content, rows=1) == TableHead(("a", "b"), (("1", "2"),), 100_001)
+
+
+def test_bytes_that_are_no_windows_text_are_read_too(path: Path) -> None:
+    assert head_of(path, b"a,b\n\x81,\xe4\n") == TableHead(("a", "b"), (("\x81", "ä"),), 1)
+
+
+def test_missing_cells_are_none(path: Path) -> None:
+    assert head_of(path, "a,b,c\n1,,\n,,3\n") == TableHead(("a", "b", "c"), (("1", None, None), (None, None, "3")), 2)
+
+
+def test_short_rows_are_filled_and_long_ones_widen_the_table(path: Path) -> None:
+    assert head_of(path, "a,b\n1\n1,2,3\n") == TableHead(
+        ("a", "b", "Unnamed: 2"), (("1", None, None), ("1", "2", "3")), 2
+    )
+
+
+def test_blank_lines_do_not_count(path: Path) -> None:
+    assert head_of(path, "\na,b\n\n1,2\n\n\n3,4\n\n") == TableHead(("a", "b"), (("1", "2"), ("3", "4")), 2)
+
+
+def test_a_header_without_rows_is_a_table(path: Path) -> None:
+    assert head_of(path, "a,b\n") == TableHead(("a", "b"), (), 0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n\n",
+        b"   \n",
+        b",,\n1,2,3\n",
+        b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
+        b"<!DOCTYPE html>\n<html>",
+        b"  <html><body>",
+        b'<?xml version="1.0"?>',
+        b"a,b\n" + b'"' + b"x" * 200_000,
+    ],
+    ids=lambda content: ascii(content[:12]),
+)
+def test_what_is_not_a_table_has_no_head(path: Path, content: bytes) -> None:
+    assert head_of(path, content) is None
+    with pytest.raises(ValueError, match=r"table\.csv cannot be read as a table"):
+        read_frame(path, CSV)
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/json", "image/png", ""])
+def test_only_tables_are_read(path: Path, media_type: str) -> None:
+    assert head_of(path, "a,b\n1,2\n", media_type) is None
+
+
+def test_a_file_that_is_not_there_is_an_error(path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_head(path, CSV)
+
+
+def test_memory_does_not_grow_with_the_file(path: Path) -> None:
+    path.write_text("a,b\n" + "some text,1234\n" * 300_000)
+
+    tracemalloc.start()
+    head = read_head(path, CSV)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert head is not None
+    assert head.row_count == 300_000
+    assert peak < path.stat().st_size / 4
+
+
+CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+
+
+@given(st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=8))
+def test_what_the_csv_module_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
+) -> None:
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["x", "y", "z"], *rows])
+
+    assert read_head(path, CSV) == TableHead(
+        ("x", "y", "z"), tuple(tuple(cell or None for cell in row) for row in rows), len(rows)
+    )
+
+
+# --- the whole --------------------------------------------------------------------------------------------------------
+
+
+def frame_of(path: Path, content: str | bytes, media_type: str = CSV) -> pd.DataFrame:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_frame(path, media_type)
+
+
+def test_codes_with_leading_zeros_stay_text_and_numbers_become_numbers(path: Path) -> None:
+    frame = frame_of(path, "code,n,share\n00412,1,0.5\n1200,2,\n")
+
+    assert frame["code"].tolist() == ["00412", "1200"]
+    assert frame["n"].tolist() == [1, 2]
+    assert frame["share"].isna().tolist() == [False, True]
+
+
+def test_a_code_late_in_the_file_keeps_the_whole_column_text(path: Path) -> None:
+    frame = frame_of(path, "code\n" + "12\n" * 5000 + "007\n")
+
+    assert frame["code"].iloc[0] == "12"
+    assert frame["code"].iloc[-1] == "007"
+
+
+def test_zero_itself_is_a_number(path: Path) -> None:
+    assert frame_of(path, "n,m\n0,0.25\n10,-0.5\n").to_dict("list") == {"n": [0, 10], "m": [0.25, -0.5]}
+
+
+@pytest.mark.parametrize(("content", "media_type"), [("a;b\n1;x\n", CSV), ("a\tb\n1\tx\n", TSV), ("a,b\n1,x\n", CSV)])
+def test_a_frame_is_read_with_the_delimiter_of_its_head(path: Path, content: str, media_type: str) -> None:
+    assert frame_of(path, content, media_type).to_dict("list") == {"a": [1], "b": ["x"]}
+
+
+def test_a_frame_is_read_in_the_encoding_of_its_head(path: Path) -> None:
+    assert frame_of(path, "ort;n\nMünchen;1\n".encode("cp1252"))["ort"].tolist() == ["München"]
+
+
+def test_columns_of_one_name_are_told_apart(path: Path) -> None:
+    frame = frame_of(path, "a,a,a.1,a\n01,2,3,4\n")
+
+    assert frame.columns.tolist() == ["a", "a.2", "a.1", "a.3"]
+    assert frame.iloc[0].tolist() == ["01", 2, 3, 4]
+    assert [str(kind) for kind in frame.dtypes[1:]] == ["int64"] * 3
+
+
+def test_ragged_rows_lose_nothing_in_a_frame(path: Path) -> None:
+    frame = frame_of(path, "a,b\n1\n1,2\n1,2,3\n")
+
+    assert frame.columns.tolist() == ["a", "b", "Unnamed: 2"]
+    assert frame["Unnamed: 2"].iloc[2] == 3
+
+
+def test_the_frame_has_as_many_rows_as_the_head_says(path: Path) -> None:
+    content = 'a,b\n\n"x\ny",1\n\nz,2\n'
+
+    assert len(frame_of(path, content)) == read_head(path, CSV).row_count == 2
+
+
+def test_a_header_over_two_lines_is_one_header(path: Path) -> None:
+    frame = frame_of(path, '\n\n"x\ny",b\n1,2\n')
+
+    assert frame.to_dict("list") == {"x\ny": [1], "b": [2]}
