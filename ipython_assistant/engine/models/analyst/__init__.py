@@ -1,0 +1,101 @@
+"""The analyst: answers without a model, by a grammar over the columns of the uploaded tables.
+
+A prompt is read into typed plans (`reading`), settled by counting rows (`rehearsal`), written as plain pandas (`pandas_code`),
+run, and reported from what was read back (`answer`). What cannot be read as a whole is refused (`refusal`). Tables are only
+ever looked at in the container: this process never imports pandas.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from ipython_assistant.engine.models import Refuse, Run, Say
+from ipython_assistant.engine.models.analyst import refusal
+from ipython_assistant.engine.models.analyst.answer import HEAD_ROWS, OVERVIEW_ROWS, Findings, closing, opening
+from ipython_assistant.engine.models.analyst.pandas_code import IMPORT, load, program, section
+from ipython_assistant.engine.models.analyst.plan import Chart, Plan
+from ipython_assistant.engine.models.analyst.reading import NotUnderstood, read
+from ipython_assistant.engine.models.analyst.rehearsal import Counts, counts_from, request, settled
+from ipython_assistant.engine.models.analyst.tables import READABLE, Table, table_from
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from ipython_assistant.engine.models import Ask, Interpreter, Ran, Step
+
+
+class Analyst:
+    """The engine's default: no model, no key, no network; it does what it says it understood, or refuses."""
+
+    name = "analyst"
+
+    async def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        """Say the plan, run its code, say what came out; or refuse.
+
+        Raises:
+            RuntimeError: The container's kernel could not look at the tables.
+        """
+        readable = [path for path in ask.files if path.lower().endswith(READABLE)]
+        found = [table_from(one) for one in await _call(interpreter, "survey", readable)] if readable else []
+        tables, unread = [one for one in found if not one.problem], [one for one in found if one.problem]
+        if not tables:
+            yield Refuse(refusal.no_table(unread, [path for path in ask.files if path not in readable]))
+            return
+        reading = read(ask.prompt, tables, ask.files)
+        if isinstance(reading, NotUnderstood):
+            yield Refuse(refusal.refusal(reading, tables, unread))
+            return
+        counts = await _counts(interpreter, reading.plans)
+        outcome = [settled(plan, count) for plan, count in zip(reading.plans, counts, strict=True)]
+        plans = [plan for plan in outcome if isinstance(plan, Plan)]
+        if len(plans) < len(outcome):
+            yield Refuse(refusal.impossible([why for why in outcome if isinstance(why, str)], tables, unread))
+            return
+        for piece in opening(plans):
+            yield Say(piece)
+        ran = yield Run(program(plans))
+        if ran is None:
+            raise RuntimeError("A run was asked for and its outcome did not come back.")
+        findings = [await _findings(interpreter, plan, ran) for plan in plans]
+        yield Say(closing(plans, counts, findings, ran))
+
+
+async def _counts(interpreter: Interpreter, plans: Sequence[Plan]) -> list[Counts]:
+    requests = [request(plan, section(plan).select) for plan in plans]
+    return [
+        counts_from(one)
+        for one in await _call(interpreter, "counts", f"{IMPORT}\n{load(plans[0].table, plans)}", requests)
+    ]
+
+
+async def _findings(interpreter: Interpreter, plan: Plan, ran: Ran) -> Findings:
+    """What is in the files a plan wrote; nothing if the code failed, since the answer is then about that."""
+    if ran.error:
+        return Findings()
+    head = (
+        await _call(interpreter, "glance", plan.save, max(HEAD_ROWS, OVERVIEW_ROWS)) if plan.save in ran.files else None
+    )
+    points = None
+    if isinstance(plan.task, Chart):
+        part = section(plan)
+        points = await _call(
+            interpreter, "ends", "\n".join([IMPORT, load(plan.table, [plan]), part.select, part.compute])
+        )
+    return Findings(head, points)
+
+
+async def _call(interpreter: Interpreter, function: str, *arguments: object) -> Any:
+    """Call a function of `in_kernel` in the container's kernel; its names stay in a scope of their own."""
+    source = resources.files(__package__).joinpath("in_kernel.py").read_text(encoding="utf-8")
+    code = f"""
+def _(source, function, arguments):
+    import json
+    scope = {{"__name__": "in_kernel"}}
+    exec(compile(source, "in_kernel.py", "exec"), scope)
+    print(json.dumps(scope[function](*arguments)))
+_({source!r}, {function!r}, {list(arguments)!r})
+"""
+    printed = await interpreter.probe(code)
+    return json.loads(printed.strip().splitlines()[-1])

@@ -1,0 +1,289 @@
+"""Looks at tables in the container. Its source is sent to the kernel; the engine's own process never imports it.
+
+Each cell is read as text first and a column's kind is decided from what is written, so that what the analyst says of a table
+is true of the file and not of a library's guess.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+MISSING = frozenset(
+    [
+        "",
+        "#N/A",
+        "#N/A N/A",
+        "#NA",
+        "-1.#IND",
+        "-1.#QNAN",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "1.#QNAN",
+        "<NA>",
+        "N/A",
+        "NA",
+        "NULL",
+    ]
+    + ["NaN", "None", "n/a", "nan", "null"]
+)
+"""What `pandas.read_csv` reads as missing: its documented defaults for `na_values`."""
+
+MAX_VALUES = 300
+MAX_VALUE_LENGTH = 80
+MAX_COLUMNS = 500
+MAX_ODD_SHARE = 0.05
+"""A number column may hold this share of cells such as `<5`: they have digits, so leaving them out loses something."""
+MAX_WORD_SHARE = 0.5
+"""And this share of cells without digits, such as `pending`."""
+MAX_CODE_DIGITS = 15
+"""Whole numbers with more digits are codes: a float cannot hold them."""
+
+PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
+SPACES = re.compile("[-+]?[1-9]\\d{0,2}(?:[ \u00a0\u202f]\\d{3})+(?:\\.\\d+)?")
+DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+LEADING_ZERO = re.compile(r"[-+]?0\d+")
+YEAR = re.compile(r"(?:1[89]|20)\d\d(?:\.0+)?")
+YEAR_NAME = re.compile(
+    r"(?:^|[^a-z])(?:years?|yrs?|ann[ée]es?|jahre?|a[nñ]os?|anos?)(?:[^a-z]|$)|[a-z]Year|^year", re.IGNORECASE
+)
+DATE_FORMATS = (
+    "%Y-%m-%d", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m", "%d/%m/%Y", "%m/%d/%Y",
+    "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %Y", "%B %Y",
+)  # fmt: skip
+TRUTH = (frozenset({"true", "false"}), frozenset({"yes", "no"}), frozenset({"y", "n"}))
+
+
+def survey(paths: list[str]) -> list[dict[str, Any]]:
+    """What is in each table, as JSON values; a table that cannot be read says why."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [_table(path) for path in paths]
+
+
+def _table(path: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "path": path,
+        "rows": 0,
+        "columns": [],
+        "separator": ",",
+        "encoding": "utf-8",
+        "problem": "",
+    }
+    try:
+        found["encoding"], text = _decoded(Path(path).read_bytes())
+        found["separator"] = "\t" if path.lower().endswith(".tsv") else _separator(text)
+        frame = pd.read_csv(io.StringIO(text), sep=found["separator"], dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        return {**found, "problem": " ".join(str(error).split())}
+    if not isinstance(frame.index, pd.RangeIndex):
+        return {**found, "problem": "its rows have more cells than its header"}
+    if frame.shape[1] > MAX_COLUMNS:
+        return {**found, "problem": f"it has {frame.shape[1]} columns; {MAX_COLUMNS} are the most I read"}
+    found["rows"] = len(frame)
+    found["columns"] = [
+        {"name": str(name), **_column(str(name), frame[name], found["separator"])} for name in frame.columns
+    ]
+    return found
+
+
+def _decoded(raw: bytes) -> tuple[str, str]:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16", raw.decode("utf-16")
+    try:
+        return ("utf-8-sig" if raw.startswith(b"\xef\xbb\xbf") else "utf-8"), raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "cp1252", raw.decode("cp1252")
+
+
+def _separator(text: str) -> str:
+    """The mark that splits the first lines into the most, and equally many, cells."""
+    first_lines = [line for line in text[:20_000].splitlines() if line.strip()][:6]
+    best, most = ",", 1
+    for mark in (",", ";", "\t", "|"):
+        widths = {len(row) for row in csv.reader(first_lines, delimiter=mark)}
+        if len(widths) == 1 and (width := widths.pop()) > most:
+            best, most = mark, width
+    return best
+
+
+def _column(name: str, cells: Any, separator: str) -> dict[str, Any]:
+    stripped = cells.str.strip()
+    present = ~(cells.isin(MISSING) | (stripped == ""))
+    counts = stripped[present].value_counts()
+    written = {str(cell): int(times) for cell, times in counts.items()}
+    found: dict[str, Any] = {
+        "kind": "text", "values": [], "distinct": len(written), "missing": int((~present).sum()), "ignored": [],
+        "low": None, "high": None, "whole": False, "conversion": [], "sample": "", "date_format": "", "floats": False,
+        "digits": False, "padded": bool((cells != stripped)[present].any()), "doubt": "",
+    }  # fmt: skip
+    if not written:
+        return {**found, "kind": "empty"}
+    if any({cell.casefold() for cell in written} <= truth for truth in TRUTH):
+        return {**found, "kind": "yes/no", "values": sorted(written), "digits": True}
+    number, date = _number(written, separator), _date(written)
+    if number.get("kind"):
+        return {**found, **number, **_whole(name, written, number, spoiled=found["padded"] or found["missing"] > 0)}
+    if date.get("kind"):
+        return {**found, **date}
+    found["doubt"] = number.get("doubt", "") or date.get("doubt", "")
+    if len(written) <= MAX_VALUES and all(len(cell) <= MAX_VALUE_LENGTH for cell in written):
+        found["values"] = sorted(written)
+    found["digits"] = any(PLAIN.fullmatch(cell) for cell in written)
+    return found
+
+
+def _number(written: dict[str, int], separator: str) -> dict[str, Any]:
+    """The number reading of a column's different cells; empty if there is none, with a doubt if there nearly is."""
+    bare = {cell: cell.removesuffix("%").rstrip() for cell in written}
+    if any(LEADING_ZERO.fullmatch(cell) or (cell.isdigit() and len(cell) > MAX_CODE_DIGITS) for cell in bare.values()):
+        return {}
+    comma = _comma(list(bare.values()), separator)
+    if comma == "doubt":
+        return {"doubt": "its commas could stand for thousands or for decimals"}
+    numbers: dict[str, float] = {}
+    needs: dict[str, set[str]] = {}
+    for cell, digits in bare.items():
+        plain, conversion = _plain(digits, comma)
+        if PLAIN.fullmatch(plain):
+            numbers[cell] = float(plain)
+            needs[cell] = ({conversion} if conversion else set()) | ({"percent"} if cell.endswith("%") else set())
+    odd = {cell: times for cell, times in written.items() if cell not in numbers}
+    total = sum(written.values())
+    with_digits = sum(times for cell, times in odd.items() if any(map(str.isdigit, cell)))
+    if not numbers or with_digits > MAX_ODD_SHARE * total or sum(odd.values()) - with_digits > MAX_WORD_SHARE * total:
+        return {}
+    if len({"percent" in some for some in needs.values()}) > 1:
+        return {"doubt": "some of its cells are written with % and some without"}
+    return {
+        "kind": "number", "low": min(numbers.values()), "high": max(numbers.values()), "distinct": len(set(numbers.values())),
+        "conversion": sorted(set().union(*needs.values()) | ({"coerce"} if odd else set())),
+        "sample": min((cell for cell, some in needs.items() if some), default=""), "ignored": sorted(odd.items()),
+        "whole": all(number.is_integer() for number in numbers.values()),
+    }  # fmt: skip
+
+
+def _comma(cells: list[str], separator: str) -> str:
+    """What a comma inside the numbers of a column means: `thousands`, `decimal`, or `doubt`; empty without one."""
+    commas = [cell for cell in cells if THOUSANDS.fullmatch(cell) or DECIMAL_COMMA.fullmatch(cell)]
+    points = any("." in cell and (PLAIN.fullmatch(cell) or THOUSANDS.fullmatch(cell)) for cell in cells)
+    if not commas:
+        return ""
+    if not all(THOUSANDS.fullmatch(cell) for cell in commas):
+        return "thousands" if points else "decimal"
+    certain = points or separator != ";" or any(cell.count(",") > 1 for cell in commas)
+    return "thousands" if certain else "doubt"
+
+
+def _plain(cell: str, comma: str) -> tuple[str, str]:
+    """A cell with its digits as Python writes them, and what had to be done for that."""
+    if comma == "decimal" and DECIMAL_COMMA.fullmatch(cell):
+        return cell.replace(",", "."), "decimal comma"
+    if comma == "thousands" and THOUSANDS.fullmatch(cell):
+        return cell.replace(",", ""), "thousands"
+    if SPACES.fullmatch(cell):
+        return re.sub(r"\s", "", cell), "spaces"
+    return cell, ""
+
+
+def _whole(name: str, written: dict[str, int], number: dict[str, Any], *, spoiled: bool) -> dict[str, Any]:
+    """What follows for whole numbers: whether they are years, and whether pandas makes floats of them."""
+    if not number["whole"]:
+        return {}
+    years = YEAR_NAME.search(name) and not number["ignored"] and all(YEAR.fullmatch(cell) for cell in written)
+    digits = all(cell.lstrip("+-").isdigit() for cell in written)
+    return {"kind": "year" if years else "number", "floats": spoiled or bool(number["ignored"]) or not digits}
+
+
+def _date(written: dict[str, int]) -> dict[str, Any]:
+    """The date reading of a column's different cells; day and month must be certain."""
+    cells = pd.Series(list(written), dtype=str)
+    if not cells.str.contains(r"\d{4}").all():
+        return {}
+    fitting = [form for form in DATE_FORMATS if pd.to_datetime(cells, format=form, errors="coerce").notna().all()]
+    if not fitting:
+        return {}
+    first, *others = (pd.to_datetime(cells, format=form) for form in fitting)
+    if any(not first.equals(other) for other in others):
+        return {"doubt": "its dates could be day/month or month/day"}
+    return {
+        "kind": "date",
+        "date_format": fitting[0],
+        "low": float(first.dt.year.min()),
+        "high": float(first.dt.year.max()),
+    }
+
+
+def counts(load: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How many rows each plan is about, before it runs.
+
+    Args:
+        load: The code that reads the table as `data`.
+        requests: For each plan, the code that selects `rows` if it does, the columns it compares, and the columns it groups
+            by and calculates with.
+    """
+    scope = _after(load, {})
+    return [_counted(scope["data"], _after(request["select"], dict(scope)), request) for request in requests]
+
+
+def _after(code: str, scope: dict[str, Any]) -> dict[str, Any]:
+    """The variables after code has run unheard."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        exec(code, scope)  # noqa: S102 - the analyst's own code, the same that the user sees run
+    return scope
+
+
+def _counted(data: Any, scope: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    rows = scope.get("rows", data)
+    measures = []
+    for column in request["measures"]:
+        needed = [*request["keys"], *([column] if column else [])]
+        known = rows.dropna(subset=needed)
+        sizes = known.groupby(request["keys"]).size() if request["keys"] else pd.Series([len(known)])
+        measures.append(
+            {
+                "known": len(known),
+                "missing": {name: int(rows[name].isna().sum()) for name in needed},
+                "groups": len(sizes),
+                "largest": int(sizes.max()) if len(sizes) else 0,
+            }
+        )
+    return {
+        "all": len(data),
+        "rows": len(rows),
+        "uncompared": {column: int(data[column].isna().sum()) for column in request["compared"]},
+        "keys": {column: int(rows[column].nunique()) for column in request["keys"]},
+        "measures": measures,
+    }
+
+
+def ends(code: str) -> dict[str, Any]:
+    """The points a chart shows: how many, the lowest and the highest, and where these are."""
+    drawn = _after(code, {})["drawn"]
+    points = (drawn.stack() if drawn.ndim > 1 else drawn).dropna()
+    found: dict[str, Any] = {"points": len(points)}
+    if len(points):
+        for name, place in (("low", points.idxmin()), ("high", points.idxmax())):
+            parts = place if isinstance(place, tuple) else (place,)
+            found[name] = float(points[place].iloc[0] if getattr(points[place], "ndim", 0) else points[place])
+            found[f"at_{name}"] = [
+                part.strftime("%Y-%m-%d") if isinstance(part, pd.Timestamp) else str(part) for part in parts
+            ]
+    return found
+
+
+def glance(path: str, most: int) -> dict[str, Any]:
+    """The true size and the first rows of a table that was written, each cell as it stands in the file."""
+    cells = pd.read_csv(path, dtype=str, keep_default_na=False)
+    head = cells.head(most)
+    return {"rows": len(cells), "columns": [str(name) for name in cells.columns], "head": head.to_numpy().tolist()}

@@ -1,0 +1,128 @@
+"""Names for the files a plan writes: what was asked for, if it is safe, else one made from the plan."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from ipython_assistant.engine.models.analyst.lexing import fold
+from ipython_assistant.engine.models.analyst.plan import (
+    Between,
+    Chart,
+    Compare,
+    Condition,
+    Describe,
+    Group,
+    How,
+    InYears,
+    Measure,
+    OneOf,
+    Plan,
+    Rows,
+    Sign,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from ipython_assistant.engine.models.analyst.tables import Column
+
+MAX_STEM: Final = 60
+"""Characters of a name made from a plan, its ending aside."""
+
+_SAFE: Final = re.compile(r"[^\W_][\w.-]{0,99}")
+_SIGNS: Final = {
+    Sign.LESS: "under",
+    Sign.AT_MOST: "up_to",
+    Sign.MORE: "over",
+    Sign.AT_LEAST: "at_least",
+    Sign.EQUAL: "is",
+}
+_TIMES: Final = {**_SIGNS, Sign.LESS: "before", Sign.MORE: "after", Sign.AT_LEAST: "since", Sign.EQUAL: ""}
+_UNIT: Final = re.compile(r"\s*[(\[{][^)\]}]*[)\]}]\s*$")
+
+
+def checked(name: str) -> str:
+    """Why a file may not be called so, as a sentence; empty if it may."""
+    if "/" in name or "\\" in name:
+        return "Files are written beside the table: give a name without a path."
+    if not _SAFE.fullmatch(name) or ".." in name:
+        return "A file name is made of letters, digits, dots, hyphens and underscores."
+    return ""
+
+
+def named(plans: Sequence[Plan], taken: Collection[str]) -> tuple[Plan, ...]:
+    """Give every file that a plan writes a name of its own, none of them taken."""
+    used = {fold(name) for name in taken} | {fold(name) for plan in plans for name in (plan.picture, plan.save) if name}
+    done = []
+    for plan in plans:
+        picture, save = plan.picture, plan.save
+        if isinstance(plan.task, Chart) and not picture:
+            picture = _free(slug(plan), ".png", used)
+        if isinstance(plan.task, Group | Rows | Describe) and not save:
+            save = _free(slug(plan), ".csv", used)
+        if save == AUTOMATIC:
+            save = _free(slug(plan), ".csv", used)
+        used |= {fold(picture), fold(save)}
+        done.append(replace(plan, picture=picture, save=save))
+    return tuple(done)
+
+
+AUTOMATIC: Final = "*.csv"
+"""Stands for a table file that is asked for without a name."""
+
+
+def _free(stem: str, ending: str, used: Collection[str]) -> str:
+    numbers = (f"_{number}" for number in range(2, len(used) + 3))
+    return next(name for number in ("", *numbers) if fold(name := f"{stem}{number}{ending}") not in used)
+
+
+def slug(plan: Plan) -> str:
+    """A file name's stem that says what is in it: `coverage_by_year_arvessa_north`."""
+    match plan.task:
+        case Chart(measures=measures, over=over, series=series):
+            parts = [*_measured(measures), "by", _name(over), *(("per", _name(series)) if series else ())]
+        case Group(measures=measures, keys=keys):
+            parts = [*_measured(measures), *(("by", *map(_name, keys)) if keys else ())]
+        case Describe():
+            parts = [_plain(plan.table.stem), "described"]
+        case Rows(columns=columns):
+            parts = [*map(_name, columns[:3]), *(() if columns else (_plain(plan.table.stem), "rows"))]
+    top = plan.task.top if isinstance(plan.task, Chart | Group | Rows) else None
+    if top:
+        parts = ["top" if top.largest else "bottom", str(top.count), *parts]
+    parts += [word for condition in plan.where for word in _condition(condition)]
+    return "_".join(filter(None, parts))[:MAX_STEM].strip("_") or "table"
+
+
+def _measured(measures: Sequence[Measure]) -> list[str]:
+    named = [
+        f"{measure.how or ''}_{_name(measure.column)}".strip("_") if measure.column else "rows" for measure in measures
+    ]
+    return [part for name in named for part in ("and", name)][1:]
+
+
+_HOWS: Final[dict[How | None, str]] = {How.SUM: "total"}
+
+
+def _condition(condition: Condition) -> list[str]:
+    match condition:
+        case OneOf(values=values, negated=negated):
+            return ["without"] * negated + [_plain(value) for value in values]
+        case InYears(years=years, negated=negated):
+            return ["without"] * negated + [str(year) for year in years]
+        case Compare(column, sign, bound):
+            words = [_TIMES[sign]] if column.in_time else [_name(column), _SIGNS[sign]]
+            return [*words, _plain(str(bound))]
+        case Between(column, low, high):
+            return [*([] if column.in_time else [_name(column)]), _plain(str(low)), "to", _plain(str(high))]
+
+
+def _name(column: Column) -> str:
+    """A column in a file name: its words, without the unit in brackets."""
+    return _plain(_UNIT.sub("", column.name)) or _plain(column.name.replace("%", "percent")) or "column"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]+", "_", fold(text)).strip("_")

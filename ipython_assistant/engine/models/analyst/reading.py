@@ -1,0 +1,211 @@
+"""Prompt and tables in, plans out; or what was understood, what was not, and why nothing is done.
+
+The rule that matters: every noun, number and comparison that no phrase took makes the whole prompt a refusal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from ipython_assistant.engine.models.analyst import naming
+from ipython_assistant.engine.models.analyst.draft import Draft
+from ipython_assistant.engine.models.analyst.intents import task_of
+from ipython_assistant.engine.models.analyst.lexing import fold
+from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
+from ipython_assistant.engine.models.analyst.mentions import Item, Word, mentions
+from ipython_assistant.engine.models.analyst.phrases import read_clause
+from ipython_assistant.engine.models.analyst.plan import Chart, Condition, Describe, Group, OneOf, Plan, Task
+from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, CHART_NOUNS, DESCRIBE_WORDS, HOWS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from ipython_assistant.engine.models.analyst.tables import Column, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """All of a prompt, as plans in its order."""
+
+    plans: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """Why a prompt is refused.
+
+    Args:
+        drafts: What was understood of each clause.
+        unknown: The words, numbers and signs that no rule took, as written, in order.
+        problems: What is wrong besides, as Markdown sentences.
+    """
+
+    drafts: tuple[Draft, ...]
+    unknown: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def read(prompt: str, tables: Sequence[Table], taken: Collection[str] = ()) -> Understood | NotUnderstood:
+    """Read a prompt against the tables that are there.
+
+    Args:
+        prompt: What the user wrote.
+        tables: The tables; the one that makes sense of all of the prompt is meant.
+        taken: Names of files that must not be written.
+    """
+    readings = [_read(prompt, table, {*taken, *(table.name for table in tables)}) for table in tables]
+    understood = [reading for reading in readings if isinstance(reading, Understood)]
+    if len(understood) == 1:
+        return understood[0]
+    if understood:
+        names = [bold(reading.plans[0].table.name) for reading in understood]
+        return NotUnderstood((), problems=(f"The request fits {listed(names)}: write which file is meant.",))
+    refused = [reading for reading in readings if isinstance(reading, NotUnderstood)]
+    return min(refused, key=lambda reading: (len(reading.unknown), len(reading.problems)), default=NotUnderstood(()))
+
+
+def _read(prompt: str, table: Table, taken: Collection[str]) -> Understood | NotUnderstood:
+    drafts = []
+    plans: list[Plan] = []
+    for clause in _clauses(mentions(prompt, table)):
+        draft = read_clause(clause, table)
+        drafts.append(draft)
+        if not any(one.left_over or one.problems for one in drafts):
+            _add(plans, draft, drafts[:-1])
+    for plan in plans:
+        _check(plan, taken, drafts[-1])
+    names = [name for plan in plans for name in (plan.picture, plan.save) if name and name != naming.AUTOMATIC]
+    if len(set(names)) < len(names):
+        drafts[-1].problem("Two files would have the same name.")
+    unknown = tuple(part for draft in drafts for part in _shown(draft.left_over, prompt))
+    problems = tuple(dict.fromkeys(problem for draft in drafts for problem in draft.problems))
+    if unknown or problems or not plans:
+        return NotUnderstood(tuple(drafts), unknown, problems or (() if unknown else ("Nothing is asked for.",)))
+    return Understood(naming.named(plans, taken))
+
+
+def _shown(items: Sequence[Item], prompt: str) -> list[str]:
+    """What was left over, as written; what stood together stays together."""
+    spans: list[tuple[int, int]] = []
+    for item in items:
+        start, end = item.tokens[0].start, item.tokens[-1].end
+        if spans and not prompt[spans[-1][1] : start].strip():
+            start = spans.pop()[0]
+        spans.append((start, end))
+    return [prompt[start:end] for start, end in spans]
+
+
+# ---- clauses
+
+_BREAKS: Final = frozenset({".", ";", "!", "?", "then"})
+_JOINTS: Final = frozenset({"and", "also", "then", "please", ",", "&", "now", "finally"})
+_ACTS: Final = ACTIONS | DESCRIBE_WORDS | CHART_NOUNS | HOWS.keys()
+
+
+def _clauses(items: Sequence[Item]) -> list[list[Item]]:
+    """Cut after sentences, at `then`, and before a verb that follows `and` where something was asked for before it."""
+    clauses: list[list[Item]] = [[]]
+    acted = False
+    for index, item in enumerate(items):
+        if _norm(item) in _BREAKS or (_norm(item) in _JOINTS and acted and _verb_follows(items, index)):
+            clauses.append([])
+            acted = False
+        else:
+            clauses[-1].append(item)
+            acted = acted or _norm(item) in _ACTS
+    return [clause for clause in clauses if any(not isinstance(item, Word) or item.norm.isalnum() for item in clause)]
+
+
+def _verb_follows(items: Sequence[Item], index: int) -> bool:
+    """True where only joints stand between here and a verb."""
+    after = next((item for item in items[index:] if _norm(item) not in _JOINTS), None)
+    return after is not None and _norm(after) in ACTIONS
+
+
+def _norm(item: Item) -> str:
+    return item.norm if isinstance(item, Word) else ""
+
+
+# ---- plans
+
+
+def _add(plans: list[Plan], draft: Draft, before: Sequence[Draft]) -> None:
+    """Make a plan of a draft that has nothing left over, or add a file to the plan before."""
+    bare = not (
+        draft.measures or draft.hows or draft.keys or draft.where or draft.top or draft.describe or draft.everything
+    )
+    if draft.saving and bare and (draft.outcome or plans):
+        if not plans:
+            draft.problem("There is nothing yet to be saved.")
+        elif draft.of_table and not draft.outcome and isinstance(plans[-1].task, Chart):
+            draft.problem("Write “save the points” for what is drawn, or “save all rows” for the table.")
+        else:
+            plans[-1] = _saved(plans[-1], draft)
+        return
+    task = task_of(draft, plans[-1].task if plans else None)
+    if task is None or draft.problems:
+        return
+    where = _scope(draft, task, before)
+    plan = Plan(draft.table, task, where, notes=tuple(draft.notes))
+    plans.append(_saved(plan, draft))
+
+
+def _saved(plan: Plan, draft: Draft) -> Plan:
+    """The plan with the file names that the draft gives."""
+    name, chart = draft.name, isinstance(plan.task, Chart)
+    stem, dot, ending = name.rpartition(".")
+    if name and (not dot or len(ending) > 8):  # noqa: PLR2004 - "by.district" has no ending
+        name, ending = f"{name}.{'png' if chart and not draft.as_table else 'csv'}", "png" if chart else "csv"
+    if name and (problem := naming.checked(name)):
+        draft.problem(problem)
+    elif ending.casefold() == "png" and chart:
+        return replace(plan, picture=name, save=naming.AUTOMATIC if draft.as_table else plan.save)
+    elif ending.casefold() == "csv":
+        return replace(plan, save=name)
+    elif name:
+        draft.problem(f"{quoted(name)} has to end in {'.png or .csv' if chart else '.csv'}.")
+    return replace(plan, save=naming.AUTOMATIC) if draft.as_table else plan
+
+
+def _scope(draft: Draft, task: Task, before: Sequence[Draft]) -> tuple[Condition, ...]:
+    """The conditions of a plan: its own, or those that head the sentence. It must be clear which rows a second part is about."""
+    own = tuple(draft.where)
+    twice = [one for one in own if sum(isinstance(one, OneOf) and one.column == other.column for other in own) > 1]
+    if any(isinstance(one, OneOf) and not one.negated for one in twice):
+        draft.problem(f"Two values of {bold(twice[0].column.name)} are asked for at once: join them with “or”.")
+    headed = tuple(before[0].leading) if before and not draft.everything else ()
+    grouped = _grouping(task)
+    if isinstance(task, Describe) and draft.of_table and not own:
+        return ()
+    if any(one.column in grouped for one in headed):
+        draft.problem(
+            "It is not clear which rows the second part is about: write “for all rows”, or repeat the condition."
+        )
+    if own or draft.everything or not before:
+        return tuple(one for one in headed if one.column not in {other.column for other in own}) + own
+    narrowed = [one for one in before[-1].where if one.column not in grouped and one not in headed]
+    if narrowed:
+        names = listed([bold(one.column.name) for one in narrowed])
+        draft.problem(
+            f"It is not clear whether the second part is about the same rows ({names}): repeat the condition there, "
+            "or write “for all rows”."
+        )
+    return headed
+
+
+def _grouping(task: Task) -> tuple[Column, ...]:
+    match task:
+        case Group(keys=keys):
+            return keys
+        case Chart(over=over, series=series):
+            return (over, *((series,) if series else ()))
+        case _:
+            return ()
+
+
+def _check(plan: Plan, taken: Collection[str], draft: Draft) -> None:
+    """No file that is there may be overwritten."""
+    for name in (plan.picture, plan.save):
+        if name and fold(name) in {fold(other) for other in taken}:
+            draft.problem(f"{quoted(name)} is there already: give another name.")

@@ -1,0 +1,115 @@
+"""The words the analyst knows, by what they do. A word that is in none of these, and names nothing in a table, is a refusal.
+
+All are compared after `lexing.canonical`: folded, abbreviations written out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ipython_assistant.engine.models.analyst.plan import How, Sign
+
+
+def _words(*lines: str) -> frozenset[str]:
+    return frozenset(word for line in lines for word in line.split())
+
+
+IDLE: Final = _words(
+    # articles and pointers: which thing is meant is said by the noun that follows
+    "a an the this these my our",
+    # politeness and asking: they ask for what the rest of the sentence says
+    "please kindly thanks thank hi hello i we you me us want need like would could can will let let's",
+    # forms of "to be" and "to have": they tie a name to what is said of it
+    "is are was were be been has have had",
+    # small joints: what they join has to be understood on its own
+    "and also of for in on at from with to it's that where when who whose there",
+)
+"""Words that may be left over, for nothing in them changes what is asked for: no noun of the field, no number, no `not`."""
+IDLE_NOUNS: Final = _words("value values data dataset column columns")
+"""The object spoken of as such. May be left over too, but may also name a column."""
+
+CHART_VERBS: Final = _words("plot draw chart graph visualise visualize")
+CHART_NOUNS: Final = _words("plot chart graph figure picture diagram")
+LINE: Final = _words("line lines curve curves")
+BAR: Final = _words("bar bars")
+LIST_VERBS: Final = _words("list show give display print filter keep select extract get find see")
+MAKE_VERBS: Final = _words("make create produce compute calculate tabulate build generate do")
+DESCRIBE_WORDS: Final = _words("describe summarise summarize overview summary profile")
+SAVE_VERBS: Final = _words("save export write store download output")
+ACTIONS: Final = CHART_VERBS | LIST_VERBS | MAKE_VERBS | SAVE_VERBS | _words("describe summarise summarize count")
+"""A word that begins a new clause after `and`, `then` or a full stop."""
+
+OUTCOME_NOUNS: Final = _words("it that this them those these result results outcome points numbers")
+"""What a clause saves when it saves what the clause before made."""
+NAMING: Final = _words("as to into in under called named")
+"""What stands before a file name."""
+TABLE_NOUNS: Final = _words(
+    "row rows record records entry entries table tables data dataset file spreadsheet sheet csv"
+)
+ROW_NOUNS: Final = _words("row rows record records entry entries")
+HOWS: Final = {
+    "mean": How.MEAN, "means": How.MEAN, "average": How.MEAN, "averages": How.MEAN,
+    "sum": How.SUM, "sums": How.SUM, "total": How.SUM, "totals": How.SUM,
+    "median": How.MEDIAN, "medians": How.MEDIAN,
+    "min": How.MIN, "lowest": How.MIN, "smallest": How.MIN,
+    "max": How.MAX, "highest": How.MAX, "largest": How.MAX,
+}  # fmt: skip
+TOP_WORDS: Final = {"top": True, "bottom": False}
+EXTREMES: Final = {"highest": True, "largest": True, "biggest": True, "lowest": False, "smallest": False}
+
+COMPARISONS: Final = {
+    ("at", "least"): Sign.AT_LEAST, ("no", "less", "than"): Sign.AT_LEAST, ("not", "less", "than"): Sign.AT_LEAST,
+    ("not", "below"): Sign.AT_LEAST, ("not", "under"): Sign.AT_LEAST, (">=",): Sign.AT_LEAST, ("≥",): Sign.AT_LEAST,
+    ("at", "most"): Sign.AT_MOST, ("no", "more", "than"): Sign.AT_MOST, ("not", "more", "than"): Sign.AT_MOST,
+    ("not", "above"): Sign.AT_MOST, ("not", "over"): Sign.AT_MOST, ("up", "to"): Sign.AT_MOST,
+    ("<=",): Sign.AT_MOST, ("≤",): Sign.AT_MOST,
+    ("under",): Sign.LESS, ("below",): Sign.LESS, ("less", "than"): Sign.LESS, ("lower", "than"): Sign.LESS,
+    ("fewer", "than"): Sign.LESS, ("smaller", "than"): Sign.LESS, ("<",): Sign.LESS,
+    ("over",): Sign.MORE, ("above",): Sign.MORE, ("more", "than"): Sign.MORE, ("greater", "than"): Sign.MORE,
+    ("higher", "than"): Sign.MORE, ("larger", "than"): Sign.MORE, ("exceeding",): Sign.MORE, (">",): Sign.MORE,
+    ("exactly",): Sign.EQUAL, ("equal", "to"): Sign.EQUAL, ("equals",): Sign.EQUAL, ("=",): Sign.EQUAL, ("==",): Sign.EQUAL,
+}  # fmt: skip
+TIME_BOUNDS: Final = {
+    ("since",): Sign.AT_LEAST, ("starting", "in"): Sign.AT_LEAST, ("starting", "from"): Sign.AT_LEAST,
+    ("after",): Sign.MORE, ("before",): Sign.LESS, ("prior", "to"): Sign.LESS,
+    ("until",): Sign.AT_MOST, ("till",): Sign.AT_MOST, ("through",): Sign.AT_MOST, ("up", "to"): Sign.AT_MOST,
+}  # fmt: skip
+"""Those that need a year or a date after them. `by 2020` and a bare `from 2020` have two readings and are left out."""
+ONWARDS: Final = _words("onwards onward")
+RANGE_JOINTS: Final = _words("to until till through and")
+DASHES: Final = frozenset("-–—")
+
+PER: Final = (
+    ("for", "each"), ("for", "every"), ("in", "each"), ("in", "every"), ("of", "each"), ("grouped", "by"), ("group", "by"),
+    ("aggregated", "by"), ("broken", "down", "by"), ("split", "by"), ("by",), ("per",), ("each",), ("every",), ("over", "the"),
+    ("over",), ("versus",), ("vs",), ("against",),
+)  # fmt: skip
+"""What stands before the column that makes the groups or the axis. `across districts` has two readings and is left out."""
+SERIES: Final = (("split", "by"), ("broken", "down", "by"), ("coloured", "by"), ("colored", "by"), ("separated", "by"))
+EXCEPT: Final = (
+    ("except", "for"), ("except",), ("excluding",), ("without",), ("other", "than"), ("apart", "from"), ("but", "not"), ("not", "in"),
+    ("not", "for"), ("not",),
+)  # fmt: skip
+TIES: Final = _words("for in of at from within where with only when whose is are was were be equals = == : during")
+"""What may stand between a noun and the value, year or comparison said of it."""
+
+NUMBER_WORDS: Final = {
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12,
+    "fifteen": 15, "twenty": 20,
+}  # fmt: skip
+HARMLESS_MARKS: Final = frozenset(",.:;!?()[]–—'\"`’&")
+"""Punctuation that says nothing by itself. A slash, a plus or a spaced hyphen may be arithmetic."""
+NOT_SLIPS: Final = frozenset(
+    {("country", "county"), ("injected", "infected"), ("affected", "effected"), ("expected", "excepted")}
+)
+"""Words one letter apart that are both meant."""
+FILE_FORMATS: Final = _words("csv excel xlsx xls json parquet pdf html markdown latex word powerpoint")
+
+KNOWN: Final = (
+    IDLE | IDLE_NOUNS | CHART_VERBS | CHART_NOUNS | LINE | BAR | LIST_VERBS | MAKE_VERBS | DESCRIBE_WORDS | SAVE_VERBS | ACTIONS
+    | OUTCOME_NOUNS | TABLE_NOUNS | ROW_NOUNS | frozenset(HOWS) | frozenset(TOP_WORDS) | frozenset(EXTREMES) | ONWARDS
+    | RANGE_JOINTS | TIES | frozenset(NUMBER_WORDS) | FILE_FORMATS
+    | frozenset(word for phrase in (*COMPARISONS, *TIME_BOUNDS, *PER, *SERIES, *EXCEPT) for word in phrase)
+    | _words("as into under called named then trend trends time series separate or many how number between only what all everything")
+)  # fmt: skip
+"""Every word a rule looks for: none of them is taken for a part of a column name, or for a slip of the pen."""
