@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PARENT_POLL_S: Final = 0.5
+
+_STDIN: Final = 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,9 +60,9 @@ def _watch_signals(over: asyncio.Event) -> None:
         signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(over.set))
         return
     loop.add_signal_handler(signal.SIGTERM, over.set)
-    # Ctrl-C in a terminal reaches the whole process group, and means the owner. Ignoring the signal outright would be
-    # inherited by the kernels, where it is how code is interrupted.
-    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    # Ctrl-C in a terminal reaches the whole process group, and means the owner, unless a person started us by hand.
+    # Ignoring the signal outright would be inherited by the kernels, where it is how code is interrupted.
+    loop.add_signal_handler(signal.SIGINT, over.set if os.isatty(_STDIN) else lambda: None)
 
 
 def _watch_owner(over: asyncio.Event) -> None:
@@ -67,8 +70,9 @@ def _watch_owner(over: asyncio.Event) -> None:
     parent = os.getppid()
 
     def read_to_the_end() -> None:
-        while os.read(sys.stdin.fileno(), 4096):
-            continue
+        with contextlib.suppress(OSError):  # there may be no standard input at all
+            while os.read(_STDIN, 4096):
+                continue
         loop.call_soon_threadsafe(over.set)
 
     def look() -> None:

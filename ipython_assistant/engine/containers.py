@@ -274,7 +274,9 @@ class Container:
         self._folder.remove(file_id)
 
     async def stop(self) -> None:
-        """End its process and delete its directory."""
+        """End its process and delete its directory, once."""
+        if self._stopped:
+            return
         self._stopped = True
         await self._kernel.stop()
         await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)

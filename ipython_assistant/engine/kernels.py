@@ -163,6 +163,7 @@ def scrubbed(environment: Mapping[str, str], *, home: Path, matplotlib: Path) ->
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # the debugger's remark on frozen modules says nothing here
     }
 
 
@@ -309,11 +310,11 @@ class Kernel:
         if client is None or self._ended:
             raise KernelError("The Python process has ended.")
         request = client.execute(code, silent=silent, store_history=not silent, allow_stdin=False)
-        shown = _Shown()
+        shown = _Shown(begins_with="status" if silent else "execute_input")
         try:
             failure = await self._collect(client, request, shown)
         except asyncio.CancelledError:
-            await asyncio.shield(self._silence(client, request, begun=shown.begun))
+            await asyncio.shield(self._silence(client, request, shown))
             raise
         except KernelError:
             await self._close()
@@ -323,9 +324,8 @@ class Kernel:
     async def _collect(self, client: AsyncKernelClient, request: str, shown: _Shown) -> Failure | None:
         failure = None
         async for kind, content in self._published(client, request):
-            if kind == "execute_input":
-                shown.begun = True
-            elif kind == "stream":
+            shown.begun = shown.begun or kind == shown.begins_with
+            if kind == "stream":
                 shown.write(content["text"])
             elif kind in {"execute_result", "display_data"}:
                 shown.display(content["data"])
@@ -358,20 +358,17 @@ class Kernel:
                 return
             yield kind, content
 
-    async def _silence(self, client: AsyncKernelClient, request: str, *, begun: bool) -> None:
+    async def _silence(self, client: AsyncKernelClient, request: str, shown: _Shown) -> None:
         """Interrupt a run nobody waits for any more.
 
-        Args:
-            client: Where it was sent.
-            request: Its message.
-            begun: Whether the kernel has taken it up; an interrupt that comes before that is lost on it.
+        An interrupt that comes before the kernel has taken the code up would be lost on it.
         """
         with contextlib.suppress(KernelError, TimeoutError):
             async with asyncio.timeout(INTERRUPT_GRACE_S):
-                if begun:
+                if shown.begun:
                     await self._interrupt()
                 async for kind, _ in self._published(client, request):
-                    if kind == "execute_input":
+                    if kind == shown.begins_with:
                         await self._interrupt()
                 await self._take_reply(client, request)
                 return
@@ -399,15 +396,19 @@ class Kernel:
 
 
 class _Shown:
-    """What a run showed so far, as it comes."""
+    """What a run showed so far, as it comes.
 
-    def __init__(self) -> None:
+    Args:
+        begins_with: The kind of message that says the kernel has taken the code up.
+    """
+
+    def __init__(self, *, begins_with: str) -> None:
+        self.begins_with = begins_with
+        self.begun = False
         self._parts: list[Text | Figure] = []
         self._text: list[str] = []
         self._room = MAX_TEXT
         self._left_out = 0
-        self.begun = False
-        """Whether the kernel has taken the code up."""
 
     def write(self, text: str) -> None:
         kept = text[: self._room]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.wire import Event, Json
 
 LINK: Final = f"sandbox:{MOUNT}/"
+MAX_PUNCTUATION: Final = 8
+"""How many punctuation marks after a link are taken for the sentence's."""
 
 _WORD: Final = re.compile(r"\s*\S+|\s+")
 _URL_END: Final = re.compile(r"[\s)\]>\"'`<]|$")
@@ -188,16 +190,20 @@ def links(text: str, names: Mapping[str, object]) -> Iterator[tuple[str, int, in
                 yield name, position, end
                 break
         else:
-            end, name = _encoded_name(text, start)
-            if name in names:
-                yield name, position, end
+            for name, end in _encoded_names(text, start):
+                if name in names:
+                    yield name, position, end
+                    break
         position = text.find(LINK, end)
 
 
-def _encoded_name(text: str, start: int) -> tuple[int, str]:
+def _encoded_names(text: str, start: int) -> Iterator[tuple[str, int]]:
+    """What the URL may say, percent-decoded, and where it ends: all of it, or without the sentence's punctuation."""
     found = _URL_END.search(text, start)
-    url = text[start : found.start() if found else len(text)].rstrip(".,;:!?")
-    return start + len(url), urllib.parse.unquote(url)
+    url = text[start : found.start() if found else len(text)]
+    shortest = url.rstrip(".,;:!?")
+    for length in range(len(url), max(len(shortest), len(url) - MAX_PUNCTUATION) - 1, -1):
+        yield urllib.parse.unquote(url[:length]), start + length
 
 
 def _text_part(text: str, annotations: list[Json]) -> Json:

@@ -60,8 +60,10 @@ def serve() -> Iterator[Serve]:
     """Engines in this process, with the test's own models and clock; ended after the test."""
     with contextlib.ExitStack() as stack:
 
-        def start(*models: Any, clock: Callable[[], float] = time.time) -> Running:
+        def start(
+            *models: Any, clock: Callable[[], float] = time.time, environment: dict[str, str] | None = None
+        ) -> Running:
             offered = {model.name: model for model in models or (Script(),)}
-            return stack.enter_context(in_thread(offered, clock))
+            return stack.enter_context(in_thread(offered, clock, environment))
 
         yield start

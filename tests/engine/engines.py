@@ -180,14 +180,16 @@ def spawn(*, environment: Mapping[str, str] | None = None) -> tuple[subprocess.P
 
 
 @contextlib.contextmanager
-def in_thread(models: Mapping[str, Any], clock: Callable[[], float]) -> Iterator[Running]:
+def in_thread(
+    models: Mapping[str, Any], clock: Callable[[], float], environment: Mapping[str, str] | None = None
+) -> Iterator[Running]:
     """An engine in a thread of this process, with models and a clock of the test's own."""
     started: list[Running] = []
     ready, loop = threading.Event(), asyncio.new_event_loop()
     over = asyncio.Event()
 
     async def serve_until_over() -> None:
-        async with running(models, clock=clock) as made:
+        async with running(models, clock=clock, environment=environment) as made:
             started.append(Running(made.url, made.token, made.pid, made.models))
             ready.set()
             await over.wait()

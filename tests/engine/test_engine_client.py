@@ -81,6 +81,8 @@ def test_files_of_the_files_api_are_in_the_container_under_their_own_name(
     assert logs(response) == "snow\n"
     assert client.files.content(uploaded.id).read() == b"snow"
     assert uploaded.id in {file.id for file in client.files.list()}
+    again = client.containers.files.create(response.output[1].container_id, file_id=uploaded.id)
+    assert (again.path, again.bytes) == ("/mnt/data/größe ☃.txt", 4)
     assert client.files.delete(uploaded.id).deleted
     with pytest.raises(openai.NotFoundError, match="No such File object"):
         client.files.retrieve(uploaded.id)

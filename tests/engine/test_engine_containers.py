@@ -182,3 +182,13 @@ def test_uploaded_modules_do_not_stop_a_process_from_starting_after_exit(engine:
 
 def test_a_very_long_line_does_not_hold_the_engine_up(engine: Running, container: str) -> None:
     assert len(logs(engine.ask("print('x' * 900_000)", container=container))) == 900_001
+
+
+def test_a_process_that_cannot_be_started_is_said_with_the_end_of_its_own_log(serve) -> None:
+    engine = serve(environment={"PYTHONHOME": "/nonexistent"})
+
+    events = engine.events("1", model="script")
+
+    assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
+    assert "could not be started" in events[-2]["error"]["message"]
+    assert "No module named 'encodings'" in events[-2]["error"]["message"]

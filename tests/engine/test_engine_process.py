@@ -10,13 +10,15 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from engines import DEADLINE_S, Running, fence, gone, kernels_of, logs, spawn, tool, until
+from engines import DEADLINE_S, Running, Stage, fence, gone, kernels_of, logs, spawn, tool, until
 
+from ipython_assistant.engine.models import Ask, Interpreter, Ran, Run, Step
+from ipython_assistant.engine.models.script import fenced
 from ipython_assistant.engine.scratch import private_directory, sweep
 
 OWNER = """
@@ -144,13 +146,29 @@ def test_code_that_will_not_be_interrupted_is_ended(engine: Running, container: 
     assert logs(after) == "[A new Python process: variables from before are gone, files are kept.]\nFalse\n"
 
 
+def test_a_probe_is_interrupted_when_the_client_goes_away(stage: Stage) -> None:
+    async def probes(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        yield Run("variable = 'kept'")
+        await interpreter.probe(fenced(ask.prompt))
+
+    async def looks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        yield Run("print(variable)")
+
+    stage.model.steps = probes
+    leave(stage.engine, stage.container, "open('{marker}', 'w').close()\nimport time\nwhile True: time.sleep(60)")
+
+    assert logs(stage.ask(looks)) == "kept\n"
+
+
 def leave(engine: Running, container: str, code: str) -> None:
     """Ask, and close the connection as soon as the code has made a file `{marker}`, or at once if it makes none."""
     marker = f"{uuid.uuid4().hex}.txt"
     marked, code = "{marker}" in code, code.replace("{marker}", marker)
     files = engine.client().containers.files
     host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")
-    body = json.dumps({"model": "analyst", "input": fence(code), "tools": [tool(container)], "stream": True}).encode()
+    body = json.dumps(
+        {"model": engine.models[0], "input": fence(code), "tools": [tool(container)], "stream": True}
+    ).encode()
     head = f"POST /v1/responses HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {engine.token}\r\n"
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)

@@ -109,6 +109,7 @@ def test_python_is_found_in_fenced_blocks_only(prompt: str, code: str | None) ->
 @given(st.lists(NAMES, min_size=1, max_size=4, unique=True))
 @example(["a.csv", "a.csv.gz", "a b.csv", "a"])
 @example(["%41.csv", "A.csv"])
+@example(["):"])
 def test_a_link_to_any_name_is_found_again(names: list[str]) -> None:
     text = "🎉 " + ", ".join(link(name) for name in names) + "."
 
