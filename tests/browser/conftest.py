@@ -1,11 +1,11 @@
-"""Fixtures: a JupyterLab and a Chromium for the whole run, a fresh browser context for each test."""
+"""Fixtures: a JupyterLab and a Chromium for the whole run, and notebooks opened in them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import CHROMIUM_ARGUMENTS, Lab, Notebook, find_chromium, open_notebook, running_lab
+from harness import CHROMIUM_ARGUMENTS, Lab, Notebook, find_chromium, opened_notebooks, running_lab
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ def lab(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """One for the whole run: JupyterLab's own files then come from the cache. Every notebook has a page of its own."""
     context = chromium.new_context(
         accept_downloads=True, viewport={"width": 1200, "height": 1600}, device_scale_factor=2
     )
@@ -41,7 +42,15 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+@pytest.fixture(scope="module")
+def open_for_module(lab: Lab, context: BrowserContext) -> Iterator[Callable[[Path], Notebook]]:
+    """As `open_in_lab`; closed after the last test of the module."""
+    with opened_notebooks(lab, context) as open_notebook:
+        yield open_notebook
+
+
 @pytest.fixture
-def open_in_lab(lab: Lab, context: BrowserContext) -> Callable[[Path], Notebook]:
-    """Open a notebook below `lab.root`; back when its kernel is ready."""
-    return lambda path: open_notebook(context, lab, path)
+def open_in_lab(lab: Lab, context: BrowserContext) -> Iterator[Callable[[Path], Notebook]]:
+    """Open a notebook below `lab.root`; back when its kernel is ready. Closed, with its kernel, after the test."""
+    with opened_notebooks(lab, context) as open_notebook:
+        yield open_notebook

@@ -26,7 +26,7 @@ import psutil
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from playwright.sync_api import BrowserContext, Locator, Page
 
@@ -95,19 +95,40 @@ class Notebook:
         self.command("notebook:run-all-cells")
         self.wait_for_kernel("idle")
 
-    def start_all(self) -> None:
-        """Run all cells; back at once."""
-        self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    def start(self, cell: int) -> None:
+        """Run one cell, counted from 0; back at once."""
+        self.page.evaluate(
+            f"""cell => {{
+                {_PANEL}.content.activeCellIndex = cell;
+                window.jupyterapp.commands.execute('notebook:run-cell');
+            }}""",
+            cell,
+        )
 
     def wait_for_kernel(self, status: str) -> None:
         """Wait until the kernel says that it is `idle`, `busy`, ..."""
         session = f"{_PANEL}.sessionContext.session"
         self.page.wait_for_function(f"status => {session}?.kernel?.status === status", arg=status)
 
+    def kernel_status(self) -> str:
+        """What the kernel said last."""
+        said: str = self.page.evaluate(f"() => {_PANEL}.sessionContext.session.kernel.status")
+        return said
+
     def save(self) -> nbformat.NotebookNode:
         """Save it, and give what is on disk then."""
         self.command("docmanager:save")
         return nbformat.read(self.path, as_version=4)
+
+    def restart(self) -> None:
+        """Restart the kernel; back when the new one is ready."""
+        self.page.evaluate(f"() => {_PANEL}.sessionContext.restartKernel()")
+        self.wait_for_kernel("idle")
+
+    def close(self) -> None:
+        """End the kernel and close the page."""
+        self.page.evaluate(f"() => {_PANEL}?.sessionContext?.shutdown()")
+        self.page.close()
 
     def output(self, cell: int) -> Locator:
         """The output area of a cell, counted from 0."""
@@ -155,8 +176,20 @@ def running_lab(home: Path) -> Iterator[Lab]:
         _end(process)
 
 
-def open_notebook(context: BrowserContext, lab: Lab, path: Path) -> Notebook:
-    """Open it in a new page and workspace, and wait until its kernel can be used."""
+@contextlib.contextmanager
+def opened_notebooks(lab: Lab, context: BrowserContext) -> Iterator[Callable[[Path], Notebook]]:
+    """A function that opens a notebook in a page of its own; all that it opened are closed on the way out."""
+    with contextlib.ExitStack() as opened:
+
+        def open_one(path: Path) -> Notebook:
+            notebook = _open(lab, context, path)
+            opened.callback(notebook.close)
+            return notebook
+
+        yield open_one
+
+
+def _open(lab: Lab, context: BrowserContext, path: Path) -> Notebook:
     page = context.new_page()
     name = path.relative_to(lab.root).as_posix()
     page.goto(f"{lab.url}/lab/workspaces/{secrets.token_hex(4)}/tree/{name}?token={lab.token}&reset")

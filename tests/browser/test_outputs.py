@@ -1,0 +1,370 @@
+"""What we show, in a real JupyterLab: pictures appear, links and buttons download, hostile text does nothing.
+
+The notebooks here call the display functions themselves, on files they wrote; no service is asked.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+
+import nbformat
+import psutil
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from harness import Lab, Notebook
+
+pytestmark = pytest.mark.browser
+
+HOSTILE_NAME = "\"><img src=x onerror=window.ran=1>' $x$ 100%.csv"
+
+SETUP = """
+import hashlib, os, struct, zlib
+from pathlib import Path
+from ipython_assistant.core.artifacts import Artifact, FailedArtifact
+from ipython_assistant.core.links import hrefs
+from ipython_assistant.core.naming import media_type
+from ipython_assistant.core.turn import CodeCall
+from ipython_assistant.display import bundles
+from ipython_assistant.display.buttons import download_row, view
+from ipython_assistant.display.live import LiveOutput, front_end, publish
+from ipython_assistant.workspace.tables import read_head
+
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+def png(width, height):
+    row = b"\\0" + bytes((30, 120, 200)) * width
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row * height))
+            + chunk(b"IEND", b""))
+
+def write(name, content):
+    path = Path("assistant_files", name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    return Artifact(name, name, path.resolve(), path.as_posix(), len(content), digest, media_type(name))
+"""
+FILES = f"""
+picture = write("a chart.png", png(120, 60))
+table = write({HOSTILE_NAME!r}, b"district,mean\\n" + b"North,1.5\\n" * 1234)
+large = write("large.bin", os.urandom(5_000_000))
+files = [picture, table, large]
+Path("pid").write_text(str(os.getpid()))
+"""
+SHOW = """
+text = "Rose to $5, then $7. See [the chart](assistant_files/a%20chart.png)."
+publish(bundles.answer(text, hrefs(files)))
+publish(bundles.picture(picture, picture.path.read_bytes()))
+publish(bundles.table(table, read_head(table.path, "text/csv")))
+publish(bundles.card(files))
+publish(view(download_row(files, Path.cwd())))
+"""
+BUSY = """
+import time
+while not Path("go").exists():
+    time.sleep(0.01)
+"""
+
+
+class Listener:
+    """A server on loopback that remembers what was fetched from it."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.hit = threading.Event()
+        listener = self
+
+        class Door(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                listener.paths.append(self.path)
+                listener.hit.set()
+                self.send_response(404)
+                self.end_headers()
+
+            def log_message(self, *_args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    with Listener() as listener:
+        yield listener
+
+
+@pytest.fixture(scope="module")
+def shown(lab: Lab, open_for_module: Callable[[Path], Notebook]) -> Notebook:
+    """A notebook in a folder with a space, its outputs shown, and a cell that keeps the kernel busy until told."""
+    return show_files(lab, open_for_module, "some folder/shown.ipynb")
+
+
+def show_files(lab: Lab, open_notebook: Callable[[Path], Notebook], name: str) -> Notebook:
+    path = lab.write_notebook(name, [SETUP + FILES + SHOW, BUSY])
+    (path.parent / "go").touch()
+    notebook = open_notebook(path)
+    notebook.run_all()
+    expect(buttons(notebook)).to_have_count(4)
+    return notebook
+
+
+def buttons(notebook: Notebook):
+    return notebook.page.get_by_role("group", name="Download files").get_by_role("button")
+
+
+def status(notebook: Notebook):
+    return notebook.page.get_by_role("group", name="Download files").get_by_role("status")
+
+
+def saved(notebook: Notebook) -> dict[str, bytes]:
+    """The files on disk, by name."""
+    return {path.name: path.read_bytes() for path in (notebook.path.parent / "assistant_files").iterdir()}
+
+
+def links(notebook: Notebook, name: str):
+    return notebook.page.locator(".jp-OutputArea a[download]").filter(has_text=name)
+
+
+def test_the_picture_is_seen_and_every_link_and_button_downloads_its_file(shown: Notebook) -> None:
+    on_disk = saved(shown)
+    image = shown.output(0).locator(".jp-RenderedImage img")
+
+    assert image.evaluate("image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])") == [120, 60]
+    assert shown.download(links(shown, "the chart")) == on_disk["a chart.png"]
+    for place, name in enumerate(["a chart.png", HOSTILE_NAME, "large.bin"]):
+        assert shown.download(links(shown, name)) == on_disk[name]
+        assert shown.download(buttons(shown).nth(place)) == on_disk[name]
+    with zipfile.ZipFile(io.BytesIO(shown.download(buttons(shown).nth(3)))) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == on_disk
+
+
+def test_what_is_shown_reads_as_it_is_and_runs_nothing(shown: Notebook) -> None:
+    output = shown.output(0)
+
+    expect(output).to_contain_text("Rose to $5, then $7.")
+    expect(output).to_contain_text("1,234 rows × 2 columns")
+    expect(links(shown, HOSTILE_NAME)).to_have_count(1)
+    expect(buttons(shown).nth(1)).to_have_accessible_name(f"Download {HOSTILE_NAME}, 12.4 kB")
+    assert shown.page.evaluate("window.ran") is None
+
+
+def test_a_download_has_the_files_name(shown: Notebook) -> None:
+    with shown.page.expect_download() as by_link:
+        links(shown, "large.bin").click()
+    with shown.page.expect_download() as by_button:
+        buttons(shown).nth(2).click()
+
+    assert {by_link.value.suggested_filename, by_button.value.suggested_filename} == {"large.bin"}
+
+
+def test_links_and_buttons_work_while_the_kernel_is_busy(shown: Notebook) -> None:
+    on_disk = saved(shown)
+    (shown.path.parent / "go").unlink()
+    shown.start(cell=1)
+    shown.wait_for_kernel("busy")
+
+    assert shown.download(links(shown, "large.bin")) == on_disk["large.bin"]
+    assert shown.download(buttons(shown).nth(1)) == on_disk[HOSTILE_NAME]
+    assert shown.kernel_status() == "busy"
+
+    (shown.path.parent / "go").touch()
+    shown.wait_for_kernel("idle")
+
+
+def test_a_kernel_that_does_not_answer_is_said_and_an_answer_that_comes_late_counts(shown: Notebook) -> None:
+    kernel = psutil.Process(int((shown.path.parent / "pid").read_text()))
+    kernel.suspend()
+    try:
+        with shown.page.expect_download() as archive:
+            buttons(shown).nth(3).click()
+            expect(status(shown)).to_contain_text(
+                "has not answered yet: it is busy, or it was restarted", timeout=10_000
+            )
+            expect(status(shown)).to_contain_text(
+                "The files are saved as assistant_files/a chart.png, assistant_files/"
+            )
+            kernel.resume()
+        assert zipfile.ZipFile(archive.value.path()).testzip() is None
+        expect(status(shown)).to_be_empty()
+    finally:
+        kernel.resume()
+
+
+def test_without_the_servers_route_a_button_fetches_from_the_kernel(
+    lab: Lab, open_in_lab: Callable[[Path], Notebook]
+) -> None:
+    show = "publish(view(download_row(files, Path.cwd(), {})))"
+    notebook = open_in_lab(lab.write_notebook("kernel route/shown.ipynb", [SETUP + FILES + show]))
+    notebook.run_all()
+    on_disk = saved(notebook)
+
+    assert notebook.download(buttons(notebook).nth(2)) == on_disk["large.bin"]
+    assert notebook.download(buttons(notebook).nth(1)) == on_disk[HOSTILE_NAME]
+
+    (notebook.path.parent / "assistant_files" / "large.bin").unlink()
+    buttons(notebook).nth(2).click()
+    status = notebook.page.get_by_role("group", name="Download files").get_by_role("status")
+    expect(status).to_have_text("Not downloaded: it is no longer there. The file is saved as assistant_files/large.bin")
+
+
+def test_after_a_restart_the_buttons_still_work_and_say_what_the_kernel_no_longer_can(
+    lab: Lab, open_in_lab: Callable[[Path], Notebook]
+) -> None:
+    notebook = show_files(lab, open_in_lab, "restarted/shown.ipynb")
+    on_disk = saved(notebook)
+    notebook.restart()
+
+    assert notebook.download(links(notebook, "large.bin")) == on_disk["large.bin"]
+    assert notebook.download(buttons(notebook).nth(2)) == on_disk["large.bin"]
+    buttons(notebook).nth(3).click()
+    expect(status(notebook)).to_contain_text("The files are saved as assistant_files/a chart.png")
+
+
+def test_a_running_answer_grows_in_the_page_and_is_saved_once(
+    lab: Lab, open_in_lab: Callable[[Path], Notebook]
+) -> None:
+    code = """
+with LiveOutput(front_end(get_ipython())) as live:
+    live.update("**Coverage**", "writing")
+    while not Path("more").exists():
+        time.sleep(0.01)
+        live.tick()
+    live.update("**Coverage** rose", "running code")
+    while not Path("end").exists():
+        time.sleep(0.01)
+        live.tick()
+    live.finish(bundles.answer("**Coverage** rose.", {}))
+"""
+    notebook = open_in_lab(lab.write_notebook("live/live.ipynb", [SETUP + "import time", code]))
+    notebook.start(cell=0)
+    output = notebook.output(1)
+    notebook.start(cell=1)
+
+    expect(output.locator("strong")).to_have_text("Coverage")
+    expect(output).to_contain_text("Writing …")
+    (notebook.path.parent / "more").touch()
+    expect(output).to_contain_text("Coverage rose")
+    expect(output).to_contain_text("Running code, 2 s …")
+    (notebook.path.parent / "end").touch()
+    expect(output).to_have_text("Coverage rose.")
+    notebook.wait_for_kernel("idle")
+
+    (only,) = notebook.save().cells[1].outputs
+    assert only.output_type == "display_data"
+    assert only.data["text/plain"] == "**Coverage** rose."
+
+
+HOSTILE_TEXT = """
+<script>window.ran=1; fetch("URL/script")</script> <img src=x onerror="window.ran=1"> <img src="URL/html">
+<style>@import url(URL/style)</style> <div style="background:url(URL/div)">x</div> <iframe src="URL/frame"></iframe>
+<link rel="stylesheet" href="URL/link"> <svg onload="window.ran=1"><image href="URL/svg"/></svg>
+
+![inline](URL/inline?q=SECRET) ![full][one] ![collapsed][] ![shortcut] [![linked](URL/linked)](URL/click)
+
+![autolink](<URL/angle>) ![data](data:image/svg+xml;utf8,<svg onload='window.ran=1'>)
+
+[js](javascript:window.ran=1) [entity](&#106;avascript:window.ran=1) [page](data:text/html,<script>1</script>)
+
+| <img src="URL/cell" onerror="window.ran=1"> | b |
+|---|---|
+| ![cell](URL/table) | <script>window.ran=1</script> |
+
+$\\href{javascript:window.ran=1}{x}$ $$\\unicode{<img src=URL/math>}$$
+
+```html
+<img src="URL/fence" onerror="window.ran=1">
+```
+
+[one]: URL/full
+[collapsed]: URL/collapsed
+[shortcut]: URL/shortcut
+"""
+SHOW_HOSTILE = """
+header = '"' + hostile.replace('"', '""') + '",b\\n'
+table = write("t.csv", (header + '"<img src=x onerror=window.ran=1>",1\\n').encode())
+named = write("<img src=x onerror=window.ran=1>.csv", b"x")
+everything = [
+    bundles.live(hostile, hostile),
+    bundles.answer(hostile, {}),
+    bundles.work([CodeCall("i", "c", hostile, "failed", (hostile,))]),
+    bundles.table(table, read_head(table.path, "text/csv")),
+    bundles.card([named], [FailedArtifact(hostile, hostile)], [hostile]),
+    bundles.answer("all shown", {}),
+]
+for bundle in everything:
+    publish(bundle)
+"""
+
+
+def test_a_hostile_answer_runs_no_script_and_fetches_nothing(
+    lab: Lab, open_in_lab: Callable[[Path], Notebook], listener: Listener
+) -> None:
+    hostile = HOSTILE_TEXT.replace("URL", listener.url)
+    cells = [SETUP, f"hostile = {hostile!r}\n{SHOW_HOSTILE}"]
+    notebook = open_in_lab(lab.write_notebook("hostile/live.ipynb", cells))
+    notebook.run_all()
+
+    check_nothing_happened(notebook, listener)
+
+
+def test_a_hostile_answer_does_nothing_in_a_notebook_that_somebody_sent(
+    lab: Lab, open_in_lab: Callable[[Path], Notebook], listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = lab.write_notebook("sent/sent.ipynb", ["", ""])
+    monkeypatch.chdir(path.parent)
+    made: dict[str, Any] = {"hostile": HOSTILE_TEXT.replace("URL", listener.url)}
+    exec(SETUP + SHOW_HOSTILE.replace("publish(bundle)", "pass"), made)
+    sent = nbformat.read(path, as_version=4)
+    sent.cells[1].outputs = [
+        nbformat.v4.new_output("display_data", data=bundle.data, metadata=bundle.metadata)
+        for bundle in made["everything"]
+    ]
+    nbformat.write(sent, path)
+    notebook = open_in_lab(path)
+
+    assert notebook.page.evaluate("window.jupyterapp.shell.currentWidget.model.cells.get(1).trusted") is False
+    check_nothing_happened(notebook, listener)
+
+
+def check_nothing_happened(notebook: Notebook, listener: Listener) -> None:
+    expect(notebook.output(1)).to_contain_text("all shown")
+    expect(notebook.output(1)).to_contain_text("[picture not fetched: inline]")
+    notebook.page.wait_for_load_state("networkidle")
+    assert notebook.page.evaluate("window.ran") is None
+    assert listener.paths == []
+
+
+def test_the_same_hostile_text_does_its_harm_where_it_is_not_made_safe(
+    lab: Lab, open_in_lab: Callable[[Path], Notebook], listener: Listener
+) -> None:
+    hostile = HOSTILE_TEXT.replace("URL", listener.url)
+    code = f"from IPython.display import Markdown, display\ndisplay(Markdown({hostile!r}))"
+    notebook = open_in_lab(lab.write_notebook("hostile/control.ipynb", [code]))
+    notebook.run_all()
+
+    notebook.page.wait_for_function("window.ran === 1")
+    assert listener.hit.wait(20)
