@@ -175,3 +175,14 @@ def test_a_deleted_response_is_forgotten(client: openai.OpenAI, engine: Running)
         client.responses.retrieve(response.id)
     with pytest.raises(openai.BadRequestError, match=response.id):
         engine.ask("1", previous_response_id=response.id)
+
+
+def test_a_prompt_without_code_goes_to_the_analyst_whose_refusal_is_an_ordinary_answer(
+    engine: Running, container: str
+) -> None:
+    response = engine.ask("", container=container, input="Fluxbar the moon.")
+
+    [message] = response.output
+
+    assert (response.status, message.content[0].type) == ("completed", "refusal")
+    assert "fluxbar" in message.content[0].refusal.lower()
