@@ -268,7 +268,7 @@ class Session:
 
     def _remember(self, connection: Connection, question: _Question, streamed: _Streamed, collected: Collected) -> None:
         """Put the turn into the conversation. One that did not come to its end only leaves its container used."""
-        turn, step = streamed.turn, None
+        turn, step, replaced = streamed.turn, None, None
         if streamed.cut is None:
             inherited = question.parent.container_id if question.parent is not None else ""
             step = Step(
@@ -280,8 +280,11 @@ class Session:
                 artifacts=collected.artifacts,
                 before=question.parent,
             )
+            replaced = self._conversation.present(question.cell)
             self._conversation = self._conversation.with_step(question.cell, step)
         connection.containers.ran(turn.container_ids, collected.file_ids, step)
+        if step is not None:
+            connection.containers.let_go(replaced)
 
     def _ended(self, answer: Answer, cut: AssistantError | None, settings: Settings) -> Answer:
         """The answer, or the error that the cell ends in; either way everything is shown and saved by now."""

@@ -38,6 +38,10 @@ def engine_pid(shell):
     return connection.engine_pid
 
 
+def engine_kernels(shell):
+    return psutil.Process(engine_pid(shell)).children(recursive=True)
+
+
 def htmls(captured):
     return "\n".join(output.data.get("text/html", "") for output in captured.outputs)
 
@@ -179,9 +183,11 @@ def test_an_unknown_model_of_the_engine_is_refused_with_those_there_are(shell):
 def test_a_cell_that_runs_again_does_not_find_what_its_first_run_left(shell, cell_ids):
     cell_ids("cell-1")
     run(shell, python("import os\nprint(sorted(os.listdir()))\nopen('left.txt', 'w').write('x')"))
+    first = engine_kernels(shell)
     answer, _ = run(shell, python("import os\nprint(sorted(os.listdir()))"))
 
     assert answer.logs == "[]\n"
+    assert psutil.wait_procs(first, timeout=10)[1] == [], "the replaced turn's kernel is still there"
 
 
 def test_a_rerun_after_a_branch_gets_its_ancestors_files_again(shell, cell_ids, notebook_dir):

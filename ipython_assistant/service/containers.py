@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -111,6 +112,19 @@ class Containers:
             life = self._lives.setdefault(container_id, _Life())
             life.last_step = step
             life.seen.update(file_ids)
+
+    def let_go(self, step: Step | None) -> None:
+        """Delete the container of a step that was replaced, if nothing else goes on in it.
+
+        A container that nobody needs costs money at a hosted service and memory here. That it could not be deleted is no
+        news to anybody: it expires by itself.
+        """
+        life = self._lives.get(step.container_id) if step is not None and step.service == self._wire.identity else None
+        if step is None or life is None or life.last_step is not step:
+            return
+        del self._lives[step.container_id]
+        with contextlib.suppress(ServiceError):
+            self._wire.delete_container(step.container_id).close()
 
     def _may_continue(self, parent: Step | None) -> bool:
         if parent is None or parent.service != self._wire.identity:
