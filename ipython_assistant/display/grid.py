@@ -39,18 +39,19 @@ def grid(head: TableHead) -> list[list[str]]:
     return lines
 
 
-def grid_html(lines: Sequence[Sequence[str]], caption: str) -> str:
-    """The grid as an HTML table under its caption, which is HTML already."""
+def grid_html(lines: Sequence[Sequence[str]], title: str) -> str:
+    """The grid as an HTML table under its title, which is HTML already."""
     header = "".join(f"<th>{escaped(cell)}</th>" for cell in lines[0])
     rows = "".join(
         f"<tr><th>{escaped(line[0])}</th>{''.join(f'<td>{escaped(cell)}</td>' for cell in line[1:])}</tr>"
         for line in lines[1:]
     )
-    # The attributes of a DataFrame's own HTML: a front end that has a style for that one has it for this one too.
+    # The attributes of a DataFrame's own HTML: a front end that has a style for that one has it for this one too. A
+    # caption would stretch a narrow table to its own width.
     return (
-        f'<div class="{NO_MATH}" style="overflow-x:auto"><table border="1" class="dataframe">'
-        f'<caption style="caption-side:top;text-align:left;padding:0 0 .4em;white-space:nowrap">{caption}</caption>'
-        f'<thead><tr style="text-align:right">{header}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<div class="{NO_MATH}" style="overflow-x:auto"><p style="margin:0 0 .3em">{title}</p>'
+        f'<table border="1" class="dataframe"><thead><tr style="text-align:right">{header}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -149,12 +149,24 @@ class Notebook:
             arg=name,
         )
 
-    def screenshot(self, path: Path, cell: int | None = None) -> None:
-        """A picture of the whole notebook, or of one cell."""
-        notebook = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
-        subject = notebook if cell is None else notebook.locator(".jp-Cell").nth(cell)
+    def screenshot(self, path: Path, first: int = 0, last: int = -1) -> None:
+        """A picture of the cells from `first` to `last`, counted from 0, whole however long they are."""
+        cells = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
+        ends = cells.nth(first), cells.nth(last)
+        size = self.page.viewport_size or {"width": 1200, "height": 1600}
+        height = sum(
+            box["height"] for box in cells.evaluate_all("all => all.map(cell => cell.getBoundingClientRect())")
+        )
+        self.page.set_viewport_size({**size, "height": max(size["height"], int(height) + 400)})
+        cells.first.scroll_into_view_if_needed()
+        above, below = (end.bounding_box() for end in ends)
+        assert above is not None
+        assert below is not None
+        clip = {"x": above["x"], "y": above["y"], "width": above["width"], "height": 0.0}
+        clip["height"] = below["y"] + below["height"] - above["y"]
         path.parent.mkdir(parents=True, exist_ok=True)
-        subject.screenshot(path=path, animations="disabled")
+        self.page.screenshot(path=path, clip=clip, animations="disabled")
+        self.page.set_viewport_size(size)
 
 
 @contextlib.contextmanager
