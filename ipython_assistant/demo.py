@@ -59,7 +59,11 @@ def run_headless() -> int:
     directory = _copy()
     notebook = nbformat.read(directory / NOTEBOOK, as_version=4)
     client = NotebookClient(
-        notebook, timeout=CELL_TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": str(directory)}}
+        notebook,
+        timeout=CELL_TIMEOUT_S,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(directory)}},
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
     failure = None
     try:

@@ -1,0 +1,91 @@
+"""demo: the main job on a fresh machine, whatever its environment holds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from ipython_assistant import cli, demo
+
+
+@pytest.fixture
+def hostile_environment(monkeypatch, service, tmp_path):
+    """A key, a base URL that must not be asked, CI, a model and settings that would all lead elsewhere."""
+    config = tmp_path / "ipython" / "profile_default"
+    config.mkdir(parents=True)
+    (config / "ipython_config.py").write_text("c.AssistantMagics.service = 'openai'\n")
+    for name, value in {
+        "OPENAI_API_KEY": "sk-planted-key",
+        "OPENAI_BASE_URL": service.url,
+        "HTTP_PROXY": service.url.removesuffix("/v1"),
+        "CI": "1",
+        "IPYTHON_ASSISTANT_SERVICE": "openai",
+        "IPYTHON_ASSISTANT_MODEL": "gpt-5",
+        "IPYTHON_ASSISTANT_DIR": str(tmp_path),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return service
+
+
+def test_headless_runs_the_notebook_on_this_machine_and_prints_what_was_saved(hostile_environment, capsys):
+    code = cli.main(["demo", "--headless"])
+    printed = capsys.readouterr().out
+
+    assert code == 0, printed
+    assert hostile_environment.requests == []
+    saved = [Path(path) for path in re.findall(r"^Saved: +(.+?)  \(", printed, re.MULTILINE)]
+    assert {path.suffix for path in saved} == {".png", ".csv"}
+    assert all(path.stat().st_size > 0 for path in saved)
+    assert "sk-planted-key" not in Path(saved[0].parent.parent, demo.NOTEBOOK).read_text()
+
+
+def test_headless_says_what_is_missing_and_fails(monkeypatch, tmp_path, capsys):
+    source = tmp_path / "notebooks"
+    (source / "data").mkdir(parents=True)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])
+    nbformat.write(notebook, source / demo.NOTEBOOK)
+    monkeypatch.setattr(demo, "_source", lambda: source)
+
+    assert cli.main(["demo", "--headless"]) == 1
+    printed = capsys.readouterr().out
+    assert "Missing:  a .png file in assistant_files/" in printed
+    assert "Missing:  a .csv file in assistant_files/" in printed
+
+
+def test_headless_fails_when_a_cell_does(monkeypatch, tmp_path, capsys):
+    source = tmp_path / "notebooks"
+    (source / "data").mkdir(parents=True)
+    cells = [
+        nbformat.v4.new_code_cell("%load_ext ipython_assistant"),
+        nbformat.v4.new_code_cell("%%assistant --nope\nx"),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), source / demo.NOTEBOOK)
+    monkeypatch.setattr(demo, "_source", lambda: source)
+
+    assert cli.main(["demo", "--headless"]) == 1
+    assert "There is no option --nope" in capsys.readouterr().out
+
+
+def test_the_copy_has_no_outputs_so_that_the_reader_sees_them_come():
+    directory = demo._copy()
+    notebook = nbformat.read(directory / demo.NOTEBOOK, as_version=4)
+
+    assert all(not cell.get("outputs") for cell in notebook.cells)
+    assert (directory / "data" / "mda_coverage.csv").is_file()
+
+
+def test_the_committed_notebook_says_first_that_its_figures_are_invented():
+    notebook = nbformat.read(demo._source() / demo.NOTEBOOK, as_version=4)
+    prose = [line for line in notebook.cells[0].source.splitlines() if line and not line.startswith("#")]
+
+    assert "invented" in prose[0]
+    assert "invented" in (demo._source() / "data" / "README.md").read_text()
+
+
+def test_the_committed_notebooks_outputs_hold_no_machine_path():
+    text = (demo._source() / demo.NOTEBOOK).read_text()
+
+    assert not re.search(r"/(tmp|home|root|work|Users)/", text)
