@@ -33,14 +33,14 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=chromium, args=harness.CHROMIUM_ARGUMENTS, headless=True)
         context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=1.5)
         context.set_default_timeout(60_000)
-        notebook = harness.open_notebook(context, lab, lab.root / "01_first_cell.ipynb")
-        notebook.command("application:toggle-left-area")
-        notebook.command("notebook:clear-all-cell-outputs")
-        notebook.run_all()
-        for theme in ("Light", "Dark"):
-            notebook.theme(f"JupyterLab {theme}")
-            suffix = "" if theme == "Light" else "_dark"
-            notebook.screenshot(PICTURES / f"first_cell{suffix}.png", ASKING_CELL)
+        with harness.opened_notebooks(lab, context) as open_notebook:
+            notebook = open_notebook(lab.root / "01_first_cell.ipynb")
+            notebook.command("application:toggle-left-area")
+            notebook.command("notebook:clear-all-cell-outputs")
+            notebook.run_all()
+            for theme, suffix in (("Light", ""), ("Dark", "_dark")):
+                notebook.theme(f"JupyterLab {theme}")
+                notebook.screenshot(PICTURES / f"first_cell{suffix}.png", ASKING_CELL, ASKING_CELL)
         browser.close()
     return 0
 

@@ -14,6 +14,7 @@ from tests_support.markup import Markup
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
 from ipython_assistant.core.turn import CodeCall, Image
 from ipython_assistant.display import bundles
+from ipython_assistant.display.grid import grid
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -330,3 +331,14 @@ def test_a_name_like_a_script_address_leads_to_a_file_of_that_name() -> None:
 )
 def test_sizes_are_given_in_words(size: int, words: str) -> None:
     assert bundles.size_in_words(size) == words
+
+
+def test_a_column_of_long_numbers_is_rounded_as_pandas_does_and_codes_are_left_alone():
+    rows = (("0101", "78.83333333333333", "1.5"), ("0102", None, "2"), ("0103", "70.1", "3.25"))
+    lines = grid(TableHead(("code", "mean", "short"), rows, 3))
+
+    assert [line[1:] for line in lines[1:]] == [
+        ["0101", "78.833333", "1.5"],
+        ["0102", "NaN", "2"],
+        ["0103", "70.100000", "3.25"],
+    ]

@@ -5,7 +5,9 @@ A renderer of our own: a notebook must look the same with and without pandas, an
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ipython_assistant.display.escaping import escaped, visible
@@ -20,6 +22,10 @@ LONGEST_CELL = 50
 MOST_COLUMNS = 20
 """As pandas: `display.max_colwidth` and `display.max_columns`."""
 
+DECIMALS = 6
+"""As pandas: `display.precision`. The file keeps them all."""
+
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 _MISSING = "NaN"
 _MORE = "..."
 
@@ -31,8 +37,10 @@ def grid(head: TableHead) -> list[list[str]]:
     if width > MOST_COLUMNS:
         columns[MOST_COLUMNS // 2 : width - MOST_COLUMNS // 2] = [None]
     lines = [["", *(_MORE if column is None else _cell(head.columns[column]) for column in columns)]]
-    for index, row in enumerate(head.rows):
-        cells = (*row, *[None] * (width - len(row)))
+    rows = [(*row, *[None] * (width - len(row))) for row in head.rows]
+    long = [column for column in range(width) if _is_long([row[column] for row in rows])]
+    for index, row in enumerate(rows):
+        cells = [_rounded(cell) if column in long else cell for column, cell in enumerate(row)]
         lines.append([str(index), *(_MORE if column is None else _cell(cells[column]) for column in columns)])
     if head.row_count > len(head.rows):
         lines.append([_MORE] * len(lines[0]))
@@ -73,6 +81,16 @@ def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[st
         ]
         lines.append("  ".join(cells).rstrip())
     return lines
+
+
+def _is_long(column: Sequence[str | None]) -> bool:
+    """Whether a column holds numbers alone, one of them with more decimals than are shown."""
+    numbers = [cell for cell in column if cell is not None]
+    return all(map(_NUMBER.fullmatch, numbers)) and any(len(cell.partition(".")[2]) > DECIMALS for cell in numbers)
+
+
+def _rounded(cell: str | None) -> str | None:
+    return None if cell is None else f"{Decimal(cell):.{DECIMALS}f}"
 
 
 def _cell(text: str | None) -> str:

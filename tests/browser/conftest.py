@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     path = find_chromium()
+    if path is None and os.environ.get("IPYTHON_ASSISTANT_BROWSER_TESTS") == "required":
+        pytest.fail("no Chromium, and IPYTHON_ASSISTANT_BROWSER_TESTS asks for it")
     if path is None:
         pytest.skip("no Chromium: install it, or name its program in the environment variable CHROMIUM")
     with sync_playwright() as playwright:

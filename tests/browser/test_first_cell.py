@@ -1,0 +1,109 @@
+"""The first notebook in a real JupyterLab: what a stranger sees, and what the links and buttons bring down."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+pytestmark = pytest.mark.browser
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+LOADING, ASKING = 1, 3
+
+WATCH = """
+() => {
+    window.seenTexts = [];
+    const note = () => {
+        const area = document.querySelectorAll('.jp-Notebook .jp-Cell')[%d].querySelector('.jp-Cell-outputArea');
+        const text = area?.querySelector('.jp-RenderedHTMLCommon')?.innerText ?? '';
+        if (text && text !== window.seenTexts.at(-1)) { window.seenTexts.push(text); }
+    };
+    new MutationObserver(note).observe(
+        document.querySelector('.jp-Notebook'), {subtree: true, childList: true, characterData: true}
+    );
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def notebook(lab, open_for_module):
+    """The first notebook, its asking cell run while the page is watched."""
+    folder = lab.root / "first"
+    shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns("assistant_files"))
+    path = folder / "01_first_cell.ipynb"
+    source = nbformat.read(path, as_version=4)
+    for cell in source.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(source, path)
+    opened = open_for_module(path)
+    opened.page.evaluate(WATCH % ASKING)
+    opened.run_all()
+    return opened
+
+
+@pytest.fixture(scope="module")
+def saved(notebook):
+    return {path.name: path for path in (notebook.path.parent / "assistant_files").iterdir() if path.is_file()}
+
+
+def test_the_text_grows_while_the_cell_runs(notebook):
+    texts = notebook.page.evaluate("() => window.seenTexts")
+    lengths = [len(text) for text in texts]
+
+    assert len(set(lengths)) >= 3, texts
+    assert any(later > earlier for earlier, later in itertools.pairwise(lengths))
+    assert texts[-1].startswith("No model was used.")
+
+
+def test_the_files_are_on_disk(saved):
+    assert {"coverage_by_year_arvessa_north.png", "coverage_by_district.csv"} <= set(saved)
+
+
+def test_the_picture_is_visible(notebook):
+    picture = notebook.output(ASKING).locator("img")
+    picture.wait_for(state="visible")
+
+    assert picture.evaluate("image => image.complete && image.naturalWidth") > 0
+
+
+def test_the_code_is_folded_and_its_logs_are_inside(notebook):
+    folded = notebook.output(ASKING).locator("details")
+
+    assert folded.get_attribute("open") is None
+    folded.locator("summary").click()
+    assert "points drawn" in folded.inner_text()
+
+
+def test_the_tables_head_has_its_true_size(notebook):
+    assert "12 rows × 2 columns" in notebook.output(ASKING).inner_text()
+
+
+@pytest.mark.parametrize("name", ["coverage_by_year_arvessa_north.png", "coverage_by_district.csv"])
+def test_a_link_downloads_the_file_that_is_on_disk(notebook, saved, name):
+    link = notebook.output(ASKING).locator(f"a[download='{name}']").last
+
+    assert notebook.download(link) == saved[name].read_bytes()
+
+
+@pytest.mark.parametrize("name", ["coverage_by_year_arvessa_north.png", "coverage_by_district.csv"])
+def test_a_button_downloads_the_file_that_is_on_disk(notebook, saved, name):
+    button = notebook.output(ASKING).locator("button", has_text=name)
+
+    assert notebook.download(button) == saved[name].read_bytes()
+
+
+def test_no_cell_ended_in_an_error_and_no_widget_failed(notebook):
+    text = notebook.page.locator(".jp-Notebook").inner_text()
+
+    assert "Error displaying widget" not in text
+    assert "Traceback" not in text
+    assert notebook.page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+
+
+def test_the_value_of_the_cell_is_shown_once(notebook):
+    assert notebook.output(ASKING).locator("img").count() == 1
+    assert notebook.output(ASKING).get_by_text("No model was used.").count() == 1
