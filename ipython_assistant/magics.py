@@ -31,7 +31,7 @@ class Hooks:
     """
 
     def __init__(self, shell: InteractiveShell, directory: str) -> None:
-        self._shell = shell
+        self._shell: Any = shell  # IPython's annotations say `configurables` holds shells only
         self._directory = directory
         self._traits: AssistantMagics | None = None
         self._session: Session | None = None
@@ -106,8 +106,11 @@ class Hooks:
         self._shell.configurables[:] = [other for other in self._shell.configurables if other is not self._traits]
 
 
-def load(shell: InteractiveShell) -> None:
-    """Register the magics, the input transformer and the display of `Response` objects."""
+def load(shell: Any) -> None:
+    """Register the magics, the input transformer and the display of `Response` objects.
+
+    Called with an `InteractiveShell`; its annotations call its own attributes optional, hence `Any`.
+    """
     if hooks_of(shell) is not None:
         return
     hooks = Hooks(shell, os.environ.get("IPYTHON_ASSISTANT_DIR") or os.getcwd())  # noqa: PTH109 pathlib is not loaded yet
@@ -121,7 +124,7 @@ def load(shell: InteractiveShell) -> None:
         warm_when_idle(shell.events)
 
 
-def unload(shell: InteractiveShell) -> None:
+def unload(shell: Any) -> None:
     """Take back everything `load` did, and end what the session started."""
     hooks = hooks_of(shell)
     if hooks is None:

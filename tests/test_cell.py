@@ -161,6 +161,16 @@ def test_a_second_cell_continues_the_response_and_its_container_without_a_second
     assert len(hosted.asked(r"^POST /v1/containers/.*/files$")) == 1
 
 
+def test_an_input_of_an_earlier_cell_is_named_again_since_instructions_do_not_carry_over(shell, hosted):
+    shell.user_ns["cases"] = pd.DataFrame({"a": [1]})
+    hosted.will_say([wire.Code("1", container_id="cntr_test_1"), wire.Message("One.")])
+    hosted.will_say([wire.Message("Two.")], response_id="resp_2")
+    run(shell, "First.", "-i cases")
+    run(shell, "Second.")
+
+    assert "/mnt/data/cases.csv: DataFrame cases" in hosted.questions()[1]["instructions"]
+
+
 def test_an_uncited_file_is_found_by_listing_the_container(shell, hosted, notebook_dir):
     hosted.put("by_district.csv", CSV, "cfile_csv")
     hosted.put("forgotten.csv", b"a\n1\n", "cfile_other")

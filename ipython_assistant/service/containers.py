@@ -73,7 +73,10 @@ class Containers:
             container_id = self._with_uploads(parent.container_id or None, uploads)
         except Refused:
             return self.fresh_footing(parent, uploads, notes=(RENEWED,))
-        return Footing(container_id, parent.turn.response_id, inputs=self._notes(container_id, uploads))
+        # Instructions do not carry over from one response to the next, so earlier inputs are named again.
+        inputs = {upload.name: upload for step in line_of(parent) for upload in step.uploads}
+        inputs |= {upload.name: upload for upload in uploads}
+        return Footing(container_id, parent.turn.response_id, inputs=self._notes(container_id, inputs.values()))
 
     def fresh_footing(self, parent: Step | None, uploads: tuple[Upload, ...], notes: tuple[str, ...] = ()) -> Footing:
         """The same in a new container, telling the conversation as plain messages."""
@@ -149,11 +152,13 @@ class Containers:
                 paths[upload.name, upload.sha256] = str(row.get("path") or f"/mnt/data/{upload.name}")
         return container_id
 
-    def _notes(self, container_id: str | None, uploads: tuple[Upload, ...]) -> tuple[InputNote, ...]:
-        if container_id is None:
-            return ()
-        paths = self._lives[container_id].paths
-        return tuple(InputNote(paths[upload.name, upload.sha256], upload.description) for upload in uploads)
+    def _notes(self, container_id: str | None, uploads: Iterable[Upload]) -> tuple[InputNote, ...]:
+        paths = self._lives[container_id].paths if container_id in self._lives else {}
+        return tuple(
+            InputNote(paths[upload.name, upload.sha256], upload.description)
+            for upload in uploads
+            if (upload.name, upload.sha256) in paths
+        )
 
 
 def _left_behind(parent: Step | None) -> list[Upload]:

@@ -61,7 +61,9 @@ class ScriptedService:
             def _serve(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length) if length else self._chunked()
-                request = Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+                request = Request(
+                    self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body
+                )
                 service.requests.append(request)
                 answer = service._answer(request)
                 self.send_response(answer.status)
