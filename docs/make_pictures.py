@@ -1,4 +1,4 @@
-"""The documentation's pictures: real screenshots of a real JupyterLab. `python docs/make_pictures.py` (needs Chromium)."""
+"""The documentation's pictures: real screenshots of a real JupyterLab, which needs Chromium."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the notebooks in place and keep their outputs, as a runner without a front end does. `python docs/run_notebooks.py`."""
+"""Run the notebooks in place and keep their outputs, as a runner without a front end does."""
 
 from __future__ import annotations
 

@@ -119,8 +119,8 @@ class Containers:
     def let_go(self, step: Step | None) -> None:
         """Delete the container of a step that was replaced, if nothing else goes on in it.
 
-        A container that nobody needs costs money at a hosted service and memory here. That it could not be deleted is no
-        news to anybody: it expires by itself.
+        A container that nobody needs costs money at a hosted service and memory here. That it could not be deleted is
+        no news to anybody: it expires by itself.
         """
         life = self._lives.get(step.container_id) if step is not None and step.service == self._wire.identity else None
         if step is None or life is None or life.last_step is not step:
