@@ -1,15 +1,16 @@
 """The analyst: answers without a model, by a grammar over the columns of the uploaded tables.
 
-A prompt is read into typed plans (`reading`), settled by counting rows (`rehearsal`), written as plain pandas (`pandas_code`),
-run, and reported from what was read back (`answer`). What cannot be read as a whole is refused (`refusal`). Tables are only
-ever looked at in the container: this process never imports pandas.
+A prompt is read into typed plans (`reading`), settled by counting rows (`rehearsal`), written as plain pandas
+(`pandas_code`), run, and reported from what was read back (`answer`). What cannot be read as a whole is refused
+(`refusal`). Tables are only ever looked at in the container: this process never imports pandas.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models import Refuse, Run, Say
 from ipython_assistant.engine.models.analyst import refusal
@@ -18,7 +19,7 @@ from ipython_assistant.engine.models.analyst.pandas_code import IMPORT, load, pr
 from ipython_assistant.engine.models.analyst.plan import Chart, Plan
 from ipython_assistant.engine.models.analyst.reading import NotUnderstood, read
 from ipython_assistant.engine.models.analyst.rehearsal import Counts, counts_from, request, settled
-from ipython_assistant.engine.models.analyst.tables import READABLE, Table, table_from
+from ipython_assistant.engine.models.analyst.tables import READABLE, table_from
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -43,7 +44,10 @@ class Analyst:
         if not tables:
             yield Refuse(refusal.no_table(unread, [path for path in ask.files if path not in readable]))
             return
-        reading = read(ask.prompt, tables, ask.files)
+        made = _made_before(ask)
+        reading = read(ask.prompt, [table for table in tables if table.name not in made], ask.files)
+        if isinstance(reading, NotUnderstood) and made:
+            reading = read(ask.prompt, tables, ask.files)
         if isinstance(reading, NotUnderstood):
             yield Refuse(refusal.refusal(reading, tables, unread))
             return
@@ -60,6 +64,14 @@ class Analyst:
             raise RuntimeError("A run was asked for and its outcome did not come back.")
         findings = [await _findings(interpreter, plan, ran) for plan in plans]
         yield Say(closing(plans, counts, findings, ran))
+
+
+def _made_before(ask: Ask) -> frozenset[str]:
+    """The files that earlier answers of the conversation link to: a table that was uploaded is meant before these."""
+    return frozenset(name for said in ask.history if said.role == "assistant" for name in _LINKED.findall(said.text))
+
+
+_LINKED: Final = re.compile(r"\(sandbox:/mnt/data/([^)/]+)\)")
 
 
 async def _counts(interpreter: Interpreter, plans: Sequence[Plan]) -> list[Counts]:

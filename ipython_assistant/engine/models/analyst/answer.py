@@ -69,7 +69,8 @@ def _outcome(plan: Plan, counts: Counts, findings: Findings) -> str:
         case Chart():
             return _drawn(plan, counts, findings)
         case Describe():
-            sentence = f"{link(plan.save)}: {_number(counts.rows, 'row')}, {_number(len(plan.task.columns or plan.table.columns), 'column')}."
+            columns = len(plan.task.columns or plan.table.columns)
+            sentence = f"{link(plan.save)}: {_number(counts.rows, 'row')}, {_number(columns, 'column')}."
             return _with_head(sentence, findings, plan, OVERVIEW_ROWS)
         case Group() | Rows():
             size = findings.head or {"rows": 0, "columns": []}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
@@ -86,22 +88,33 @@ def compared(clause: Clause, at: int, draft: Draft) -> int:
     if mention is None:
         return _bound_first(clause, at, start, draft)
     sign_at = _to_sign(clause, start + 1, known.TIES | {"has", "have", "had"})
-    if _measured(mention.choices) and (between := _between(clause, sign_at, mention.choices[0], draft)):
-        column = draft.column(mention)
+    if not _measured(mention.choices) or (sign_at == start + 1 and _speaks_of_years(clause, sign_at, draft)):
+        return at
+    between = _between(clause, sign_at, mention.choices[0], draft)
+    if between:
         end, low, high = between
-        draft.require(Between(column, low, high))
+        draft.require(Between(draft.column(mention), low, high))
         return end
-    bound = _bound(clause, sign_at)
-    if bound is None or not _measured(mention.choices):
+    bound = _bound(clause, sign_at) or _equal(clause, sign_at, mention.choices[0])
+    if bound is None:
         return at
     if clause.word(clause.back(start - 1, {"the", "of"})) in known.HOWS:
         draft.problem("I compare single rows, not a mean or a total per group.")
     column = draft.column(mention)
     end = _require(draft, column, bound)
     joint = clause.past(end, {"and", ",", "but"})
-    if joint > end and (second := _bound(clause, joint)) and clause.column(second[0]) is None:
+    if joint > end and (second := _bound(clause, joint)) and clause.column(second.end) is None:
         end = _require(draft, column, second)
     return end
+
+
+def _speaks_of_years(clause: Clause, at: int, draft: Draft) -> bool:
+    """`Cases between 2018 and 2020` are those of these years, where the table has them; `from … to`, `up to` too."""
+    words = clause.word(at)
+    year = _year(clause, at + 2 if words == "up" else at + 1)
+    times = [column for column in draft.table.columns if column.in_time and column.low is not None]
+    within = any(year is not None and (column.low or 0) <= year <= (column.high or 0) for column in times)
+    return within and words in {"between", "from", "up"}
 
 
 def _to_sign(clause: Clause, at: int, ties: frozenset[str]) -> int:
@@ -113,35 +126,58 @@ def _to_sign(clause: Clause, at: int, ties: frozenset[str]) -> int:
 
 def _bound_first(clause: Clause, at: int, start: int, draft: Draft) -> int:
     bound = _bound(clause, start)
-    if bound is None:
+    if bound is None or _speaks_of_years(clause, start, draft):
         return at
-    mention = clause.column(clause.past(bound[0], {"of", "the", "in"}))
+    mention = clause.column(clause.past(bound.end, {"of", "the", "in"}))
     if mention is None or not _measured(mention.choices):
         return at
     _require(draft, draft.column(mention), bound)
-    return clause.past(bound[0], {"of", "the", "in"}) + 1
+    return clause.past(bound.end, {"of", "the", "in"}) + 1
 
 
 def _measured(columns: tuple[Column, ...]) -> bool:
     return all(column.kind in {Kind.NUMBER, Kind.YEAR} for column in columns)
 
 
-def _bound(clause: Clause, at: int) -> tuple[int, Sign, float, bool] | None:
-    """`under 65%`: where it ends, the comparison, the number, and whether it was called percent."""
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """`under 65%`: the index after it, the comparison, the number, as written, and whether it was called percent."""
+
+    end: int
+    sign: Sign
+    number: float
+    written: str
+    percent: bool = False
+
+
+def _bound(clause: Clause, at: int) -> _Bound | None:
     phrase = clause.phrase(at, tuple(known.COMPARISONS))
     number = clause.at(at + len(phrase))
     if not phrase or not isinstance(number, Number):
         return None
     end = at + len(phrase) + 1
     percent = clause.word(end) == "percent"
-    return end + percent, known.COMPARISONS[phrase], number.value, percent
+    return _Bound(end + percent, known.COMPARISONS[phrase], number.value, number.tokens[0].text, percent)
 
 
-def _require(draft: Draft, column: Column, bound: tuple[int, Sign, float, bool]) -> int:
-    end, sign, number, percent = bound
-    _check_scale(draft, column, number, percent=percent)
-    draft.require(Compare(column, sign, number))
-    return end
+def _equal(clause: Clause, at: int, column: Column) -> _Bound | None:
+    """`round 2`: one of the few whole numbers that a column has."""
+    number = clause.at(at)
+    if not isinstance(number, Number) or column.kind is not Kind.NUMBER or not column.groups:
+        return None
+    there = column.low is not None and column.high is not None and column.low <= number.value <= column.high
+    return _Bound(at + 1, Sign.EQUAL, number.value, number.tokens[0].text) if there else None
+
+
+def _require(draft: Draft, column: Column, bound: _Bound) -> int:
+    _check_scale(draft, column, bound.number, percent=bound.percent)
+    if column.whole and _THREE_DECIMALS.fullmatch(bound.written):
+        draft.problem(f"{quoted(bound.written)} could be {bound.number:g} or {bound.written.replace('.', '')}.")
+    draft.require(Compare(column, bound.sign, bound.number))
+    return bound.end
+
+
+_THREE_DECIMALS: Final = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 
 
 def _between(clause: Clause, at: int, column: Column, draft: Draft) -> tuple[int, float, float] | None:
@@ -174,55 +210,79 @@ _LARGEST_FRACTION: Final = 1.5
 """Shares written as fractions may exceed 1 (more people treated than targeted), but hardly by more."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Years:
+    """What stands before the first year: `except`, the column, `since`, `from`; the index of the year, and the year."""
+
+    unless: tuple[str, ...]
+    owner: Column | None
+    since: tuple[str, ...]
+    ranged: str
+    at: int
+    year: int
+
+
 def in_years(clause: Clause, at: int, draft: Draft) -> int:
     """`in 2020`, `since 2018`, `from 2018 to 2020`, `2018-2020`, `before year 2020`, `except 2020`, `2020 and 2021`."""
+    said = _years(clause, at)
+    if said is None:
+        return at
+    column = said.owner or _time_column(draft, said.year, tied=said.at > at)
+    if column is None:
+        return at
+    end = said.at + 1
+    last = _range_end(clause, end, said.ranged)
+    if said.since and not said.unless:
+        draft.require(Compare(column, known.TIME_BOUNDS[said.since], said.year))
+        return end
+    if last is not None and not said.unless and not said.since:
+        final = _year(clause, last) or said.year
+        if final < said.year:
+            draft.problem(f"No year is between {said.year} and {final}.")
+        draft.require(Between(column, said.year, final))
+        return last + 1
+    if clause.word(end) in known.ONWARDS and not said.unless:
+        draft.require(Compare(column, Sign.AT_LEAST, said.year))
+        return end + 1
+    if said.ranged or said.since:
+        # "from 2020" is said of the rows of 2020 and of all since: either reading would be a guess
+        words = said.ranged or " ".join(said.since)
+        draft.problem(f"“{words} {said.year}” has two readings: write “in {said.year}” or “since {said.year}”.")
+    years = {said.year}
+    while (more := clause.past(end, _JOINTS)) > end and (following := _year(clause, more)) is not None:
+        years.add(following)
+        end = more + 1
+    draft.require(InYears(column, tuple(sorted(years)), negated=bool(said.unless)))
+    return clause.past(end, {"only"})
+
+
+def _years(clause: Clause, at: int) -> _Years | None:
+    """The way to the first year, if there is one."""
     unless = clause.phrase(at, known.EXCEPT)
     start = clause.past(at + len(unless), _YEAR_TIES if _may_be_of(clause, at) else _YEAR_TIES - {"of"})
-    named = clause.column(start)
-    owner = named.choices[0] if named and len(named.choices) == 1 and named.choices[0].in_time else None
+    owner = _in_time(clause, start)
     if owner:
         start = clause.past(start + 1, known.TIES - {"from"})
     since = clause.phrase(start, tuple(known.TIME_BOUNDS))
     ranged = clause.word(start) if clause.word(start) in {"from", "between"} else ""
     first = start + len(since) + bool(ranged)
-    inner = clause.column(first)
-    if inner and owner is None and len(inner.choices) == 1 and inner.choices[0].in_time:
-        owner, first = inner.choices[0], first + 1  # "since year 2018"
+    if owner is None and (inner := _in_time(clause, first)):  # "since year 2018"
+        owner, first = inner, first + 1
     year = _year(clause, first)
-    if year is None:
-        return at
-    column = owner or _time_column(draft, year, tied=first > at)
-    if column is None:
-        return at
-    end = first + 1
-    if since and not unless:
-        draft.require(Compare(column, known.TIME_BOUNDS[since], year))
-        return end
-    if (last := _range_end(clause, end, ranged)) is not None and not unless and not since:
-        final = _year(clause, last) or year
-        if final < year:
-            draft.problem(f"No year is between {year} and {final}.")
-        draft.require(Between(column, year, final))
-        return last + 1
-    if clause.word(end) in known.ONWARDS and not unless and not since:
-        draft.require(Compare(column, Sign.AT_LEAST, year))
-        return end + 1
-    if ranged or since:
-        # "from 2020" is said of the rows of 2020 and of all since: either reading would be a guess
-        draft.problem(f"“{ranged or ' '.join(since)} {year}” has two readings: write “in {year}” or “since {year}”.")
-    years = [year]
-    while (more := clause.past(end, _JOINTS)) > end and (following := _year(clause, more)) is not None:
-        years.append(following)
-        end = more + 1
-    draft.require(InYears(column, tuple(sorted(set(years))), negated=bool(unless)))
-    return clause.past(end, {"only"})
+    return None if year is None else _Years(unless, owner, since, ranged, first, year)
+
+
+def _in_time(clause: Clause, at: int) -> Column | None:
+    """The column of years or dates that is named there, if it is certain which."""
+    mention = clause.column(at)
+    return mention.choices[0] if mention and len(mention.choices) == 1 and mention.choices[0].in_time else None
 
 
 _YEAR_TIES: Final = frozenset(["for", "in", "of", "during", "within", "where", "when", "only", "the", "years"])
 
 
 def _may_be_of(clause: Clause, at: int) -> bool:
-    """ "Rows of 2020" are those of a year; a "population of 2020" need not be."""
+    """`Rows of 2020` are those of a year; a `population of 2020` need not be."""
     return clause.column(clause.back(at - 1, {"the"})) is None
 
 
@@ -255,8 +315,8 @@ def _time_column(draft: Draft, year: int, *, tied: bool) -> Column | None:
 def on_dates(clause: Clause, at: int, draft: Draft) -> int:
     """`since 2020-03-01`, `from 2020-03-01 to 2020-06-30`, `on 2020-03-01`."""
     start = clause.past(at, {"the", "with", "where"})
-    named = clause.column(start)
-    owner = named.choices[0] if named and len(named.choices) == 1 and named.choices[0].kind is Kind.DATE else None
+    owner = _in_time(clause, start)
+    owner = owner if owner and owner.kind is Kind.DATE else None
     if owner:
         start = clause.past(start + 1, {"is", "was"})
     since = clause.phrase(start, tuple(known.TIME_BOUNDS))

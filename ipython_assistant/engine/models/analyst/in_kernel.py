@@ -1,7 +1,7 @@
 """Looks at tables in the container. Its source is sent to the kernel; the engine's own process never imports it.
 
-Each cell is read as text first and a column's kind is decided from what is written, so that what the analyst says of a table
-is true of the file and not of a library's guess.
+Each cell is read as text first and a column's kind is decided from what is written, so that what the analyst says of a
+table is true of the file and not of a library's guess.
 """
 
 from __future__ import annotations
@@ -17,24 +17,11 @@ from typing import Any
 import pandas as pd
 
 MISSING = frozenset(
-    [
-        "",
-        "#N/A",
-        "#N/A N/A",
-        "#NA",
-        "-1.#IND",
-        "-1.#QNAN",
-        "-NaN",
-        "-nan",
-        "1.#IND",
-        "1.#QNAN",
-        "<NA>",
-        "N/A",
-        "NA",
-        "NULL",
-    ]
-    + ["NaN", "None", "n/a", "nan", "null"]
-)
+    {
+        "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+        "NULL", "NaN", "None", "n/a", "nan", "null",
+    }
+)  # fmt: skip
 """What `pandas.read_csv` reads as missing: its documented defaults for `na_values`."""
 
 MAX_VALUES = 300
@@ -165,7 +152,8 @@ def _number(written: dict[str, int], separator: str) -> dict[str, Any]:
     if len({"percent" in some for some in needs.values()}) > 1:
         return {"doubt": "some of its cells are written with % and some without"}
     return {
-        "kind": "number", "low": min(numbers.values()), "high": max(numbers.values()), "distinct": len(set(numbers.values())),
+        "kind": "number", "distinct": len(set(numbers.values())),
+        "low": min(numbers.values()), "high": max(numbers.values()),
         "conversion": sorted(set().union(*needs.values()) | ({"coerce"} if odd else set())),
         "sample": min((cell for cell, some in needs.items() if some), default=""), "ignored": sorted(odd.items()),
         "whole": all(number.is_integer() for number in numbers.values()),
@@ -228,8 +216,8 @@ def counts(load: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Args:
         load: The code that reads the table as `data`.
-        requests: For each plan, the code that selects `rows` if it does, the columns it compares, and the columns it groups
-            by and calculates with.
+        requests: For each plan, the code that selects `rows` if it does, the columns it compares, and the columns it
+            groups by and calculates with.
     """
     scope = _after(load, {})
     return [_counted(scope["data"], _after(request["select"], dict(scope)), request) for request in requests]

@@ -1,7 +1,7 @@
-"""Makes a task of what a clause was understood to say. An intent says whether a draft is its own, and what task it means.
+"""Makes a task of what a clause was understood to say: an intent claims a draft, and says what task it means.
 
-A new intent is a claim and a reader in `INTENTS`; the first that claims a draft reads it. A reader that cannot make a task
-without guessing notes a problem in the draft and returns None.
+A new intent is a claim and a reader in `INTENTS`; the first that claims a draft reads it. A reader that cannot make a
+task without guessing notes a problem in the draft and returns None.
 """
 
 from __future__ import annotations
@@ -162,7 +162,9 @@ def _rows(draft: Draft, before: Task | None) -> Task | None:
         names = listed([bold(column.name) for column in columns])
         draft.problem(f"It is not clear whether whole rows are wanted, or only {names}.")
     elif columns and not (asked or compared):
-        draft.problem("It is not said what to do with the columns: plot, list, save, or take a mean or total per group.")
+        draft.problem(
+            "It is not said what to do with the columns: plot, list, save, or take a mean or total per group."
+        )
     elif not columns and not (draft.where and (asked or compared or draft.of_table)) and not (asked and draft.of_table):
         draft.problem("It is not said what to do.")
     return Rows(columns)
@@ -178,7 +180,7 @@ INTENTS: Final[tuple[tuple[Callable[[Draft], bool], Callable[[Draft, Task | None
 
 
 def _measures(draft: Draft, before: Task | None) -> tuple[Measure, ...]:
-    """The measures with the ways to take them: said before the column, after it, or of the columns of the clause before."""
+    """The measures with the ways to take them, said before the column, after it, or of columns of the clause before."""
     measures = list(draft.measures)
     if draft.ranking:
         ranked = draft.ranking[0]
@@ -217,7 +219,9 @@ def _inherited(draft: Draft, before: Task | None) -> tuple[Measure, ...]:
 
 def _numbers_of(draft: Draft) -> str:
     numbers = [bold(column.name) for column in draft.table.columns if column.kind is Kind.NUMBER]
-    return f"; the number columns are {listed(numbers)}" if numbers else "; the table has no number column"
+    if not numbers:
+        return "; the table has no number column"
+    return f"; the number column{'s are' if len(numbers) > 1 else ' is'} {listed(numbers)}"
 
 
 def _ask_how(draft: Draft) -> str:

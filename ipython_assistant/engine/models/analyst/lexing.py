@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import Final
 
 FILE_ENDINGS: Final = (
-    "csv", "tsv", "txt", "xlsx", "xls", "json", "jsonl", "parquet", "feather", "html", "md", "png", "svg", "pdf", "jpg", "jpeg",
+    "csv", "tsv", "txt", "xlsx", "xls", "json", "jsonl", "parquet", "feather", "html", "md", "png", "svg", "pdf", "jpg",
+    "jpeg",
 )  # fmt: skip
 
 ABBREVIATIONS: Final = {
@@ -24,7 +25,7 @@ ABBREVIATIONS: Final = {
 _TOKEN: Final = re.compile(
     rf"""
     (?P<quoted> "[^"\n]+" | “[^”\n]+” | „[^“”\n]+[“”] | «[^»\n]+» | `[^`\n]+`
-              | (?<!\w)'[^'\n]+'(?!\w) | (?<!\w)‘[^’\n]+’(?!\w) )
+              | (?<!\w)'[^'\n]+'(?!\w) | (?<!\w)\u2018[^’\n]+’(?!\w) )
     | (?P<file> [^\s"'“”`,;:()]*[\w)]\.(?:{"|".join(FILE_ENDINGS)})(?![\w/\\]) )
     | (?P<name> (?:(?<=\bas\ )|(?<=\bnamed\ )|(?<=\bcalled\ ))[^\W\d_]\w*_\w*(?![\w.]) )
     | (?P<date> (?<![\w.-])\d{{4}}-\d{{2}}-\d{{2}}(?![\w-]) )
@@ -111,7 +112,7 @@ def plain_words(name: str) -> tuple[str, ...]:
 def forms(word: str) -> frozenset[str]:
     """A word and what it may be the plural of."""
     known = {word}
-    if len(word) > 2 and word.endswith("s") and not word.endswith("ss"):
+    if len(word) >= len("IUs") and word.endswith("s") and not word.endswith("ss"):
         known.add(ABBREVIATIONS.get(word[:-1], word[:-1]))
         if word.endswith("es"):
             known.add(word[:-2])

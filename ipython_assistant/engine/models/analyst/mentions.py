@@ -21,10 +21,10 @@ from ipython_assistant.engine.models.analyst.lexing import (
     same_word,
     tokens,
 )
-from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, IDLE, KNOWN, NOT_SLIPS
+from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, IDLE, KNOWN, NOT_SLIPS, NOUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ipython_assistant.engine.models.analyst.tables import Column, Table
 
@@ -110,7 +110,7 @@ class _Prompt:
         self._folded_at = {index: position for position, (_, index) in reversed(list(enumerate(pairs)))}
 
     def end_of(self, pattern: re.Pattern[str], at: int) -> int | None:
-        """The token after the text that `pattern` matches where token `at` begins; None if it does not, or not whole words."""
+        """The token after what `pattern` matches from token `at` on; None if nothing, or not whole words."""
         position = self._folded_at.get(self.tokens[at].start)
         match = pattern.match(self.folded, position) if position is not None else None
         if match is None:
@@ -155,6 +155,8 @@ def _item(prompt: _Prompt, at: int, table: Table, owner: Column | None) -> Item:
     token = prompt.tokens[at]
     if token.kind is TokenKind.QUOTED:
         return _quotation(token, table, owner)
+    if named := _idle_name(prompt.tokens, at, table):
+        return ColumnMention((token,), named, known=True)
     value_end, values = _value_at(prompt, at, table, owner)
     column_end, rank, columns = _column_at(prompt.tokens, at, table)
     place_end = _place_at(prompt.tokens, at, table)
@@ -171,6 +173,16 @@ def _item(prompt: _Prompt, at: int, table: Table, owner: Column | None) -> Item:
     if known and len(span) == 1 and token.norm in ACTIONS and _opens(prompt.tokens, at):
         return Word(span)
     return ColumnMention(span, columns, known)
+
+
+def _idle_name(found: Sequence[Token], at: int, table: Table) -> tuple[Column, ...]:
+    """Columns called "a", "to" or "when", where the word is not followed by what such a word goes with."""
+    columns = tuple(column for column in table.columns if fold(column.name).strip() == found[at].norm)
+    if not columns or found[at].norm not in IDLE:
+        return ()
+    after = found[at + 1] if at + 1 < len(found) else None
+    goes_with = after is not None and (after.norm in NOUNS or _column_at(found, at + 1, table)[0] > at + 1)
+    return () if goes_with else columns
 
 
 def _opens(found: Sequence[Token], at: int) -> bool:
@@ -248,7 +260,7 @@ def _value_at(
 
 @lru_cache(maxsize=4096)
 def _pattern(value: str) -> re.Pattern[str]:
-    """Finds a value in folded text: any blanks, and a full stop, hyphen or apostrophe between letters may be a blank."""
+    """Finds a value in folded text; a full stop, hyphen or apostrophe between letters may be a blank."""
     folded = fold(" ".join(value.split()))
     loose = re.sub(r"(?<=[^\W\d])(?:\\?[.'’ -])+(?=[^\W\d])", r"[.'’\\s-]+", re.escape(folded))
     return re.compile(loose.replace("\\ ", r"\s+") + (r"(?!\w)" if folded[-1:].isalnum() else ""))
@@ -331,7 +343,7 @@ _UNIT: Final = re.compile(r"[(\[{].*?[)\]}]")
 
 @lru_cache(maxsize=4096)
 def _optional(name: str) -> frozenset[str]:
-    """The words of a name that nobody repeats: units in brackets, percent, articles. None of them if there is no other."""
+    """The words of a name that nobody repeats: units in brackets, percent, articles; none if there is no other word."""
     words = set(plain_words(name))
     optional = {word for part in _UNIT.findall(name) for word in plain_words(part)} | (words & (IDLE | {"percent"}))
     return frozenset(optional if words - optional else ())

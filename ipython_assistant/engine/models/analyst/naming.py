@@ -97,10 +97,10 @@ def slug(plan: Plan) -> str:
 
 
 def _measured(measures: Sequence[Measure]) -> list[str]:
-    named = [
-        f"{measure.how or ''}_{_name(measure.column)}".strip("_") if measure.column else "rows" for measure in measures
+    parts = [
+        "rows" if one.column is None else f"{_HOWS.get(one.how, one.how or '')}_{_name(one.column)}" for one in measures
     ]
-    return [part for name in named for part in ("and", name)][1:]
+    return [word for part in parts for word in ("and", part.strip("_"))][1:]
 
 
 _HOWS: Final[dict[How | None, str]] = {How.SUM: "total"}

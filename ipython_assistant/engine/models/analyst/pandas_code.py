@@ -1,7 +1,7 @@
 """Writes the code of plans: plain pandas and matplotlib, such as one would hand to a colleague.
 
-Every name and value enters the code as a Python literal made by `repr`, so that no column name can be code. Comments hold
-names too; they are kept on one line.
+Every name and value enters the code as a Python literal made by `repr`, so that no column name can be code. Comments
+hold names too; they are kept on one line.
 """
 
 from __future__ import annotations
@@ -106,9 +106,8 @@ def _cleaned(column: Column) -> list[str]:
         return [f"{cells} = {cells}.str.strip()  # some cells have spaces around them"] if column.padded else []
     changes = "".join(_CONVERSIONS[name] for name in column.conversion)
     if changes:
-        return [
-            f'{cells} = pd.to_numeric({cells}.astype("string"){changes}, errors="coerce")  # e.g. {one_line(column.sample)}'
-        ]
+        text = f'{cells}.astype("string"){changes}'
+        return [f'{cells} = pd.to_numeric({text}, errors="coerce")  # e.g. {one_line(column.sample)}']
     if column.conversion or (column.padded and column.kind in {Kind.NUMBER, Kind.YEAR}):
         return [f'{cells} = pd.to_numeric({cells}, errors="coerce")  # what is no number counts as missing']
     return []
@@ -218,7 +217,8 @@ def _described(plan: Plan, task: Describe, rows: str) -> tuple[str, str]:
     lines = [
         f"kinds = {_literal(kinds)}",
         f"part = {part}",
-        'summary = pd.DataFrame({"kind": kinds, "filled": part.count(), "missing": part.isna().sum(), "distinct": part.nunique()})',
+        'summary = pd.DataFrame({"kind": kinds, "filled": part.count(), "missing": part.isna().sum()})',
+        'summary["distinct"] = part.nunique()',
     ]
     if numbers:
         lines.append(f'summary = summary.join(part[{py(numbers)}].agg(["min", "mean", "median", "max"]).T)')
@@ -297,7 +297,7 @@ def _method(measure: Measure) -> str:
 
 
 def _whole_keys(keys: Sequence[Column]) -> str:
-    """Whole numbers that pandas holds as floats because of blanks become whole again; rows without them are left out."""
+    """Whole numbers that pandas holds as floats because of blanks become whole again, without the blanks."""
     floats = [key.name for key in keys if key.floats]
     return (
         f".dropna(subset={py(floats)}).astype({{{', '.join(f'{py(name)}: int' for name in floats)}}})" if floats else ""

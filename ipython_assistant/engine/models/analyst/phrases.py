@@ -1,7 +1,7 @@
 """The grammar: phrases that a clause is read by. Each takes the items it understands and notes them in the draft.
 
-A phrase returns the index after what it took, or the index it was given. `PHRASES` is tried in order at every item; what no
-phrase takes, and is not idle, is left over. A new phrase is a function and a place in that order.
+A phrase returns the index after what it took, or the index it was given. `PHRASES` is tried in order at every item;
+what no phrase takes, and is not idle, is left over. A new phrase is a function and a place in that order.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.draft import Clause, Draft
 from ipython_assistant.engine.models.analyst.markdown import bold, quoted
 from ipython_assistant.engine.models.analyst.mentions import Item, Name, Number, Place, ValueMention, Word
-from ipython_assistant.engine.models.analyst.plan import How, Measure, Top
+from ipython_assistant.engine.models.analyst.plan import Condition, How, InYears, Measure, OneOf, Top
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, Table
+from ipython_assistant.engine.models.analyst.wording import MARKDOWN, condition_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,14 +29,37 @@ def read_clause(items: Sequence[Item], table: Table) -> Draft:
     draft = Draft(table)
     clause = Clause(items)
     at = 0
+    last: tuple[int, Condition] | None = None  # where the last condition ended
     while at < len(items):
+        said = len(draft.where)
         after = next((end for phrase in PHRASES if (end := phrase(clause, at, draft)) > at), at)
         if after == at:
             if not _idle(clause, at):
                 draft.left_over.append(items[at])
             after = at + 1
+        if len(draft.where) > said:
+            if last is not None:
+                _check_joint(clause, at, draft, last)
+            last = (after, draft.where[-1])
         at = after
     return draft
+
+
+def _check_joint(clause: Clause, at: int, draft: Draft, last: tuple[int, Condition]) -> None:
+    """`except LF and 2020`, `for LF and Belkoru`: what is only joined to a condition may share it, or not."""
+    end, before = last
+    joint = clause.back(at - 1, JOINTS)
+    if joint + 1 != end or end == at or clause.word(at):  # a word such as "for" begins anew
+        return
+    negated = isinstance(before, OneOf | InYears) and before.negated
+    paired = (
+        isinstance(before, OneOf) and isinstance(clause.at(at), ValueMention) and clause.word(at - 1) in {"and", "&"}
+    )
+    if negated or paired:
+        shown = quoted(" ".join(token.text for token in clause.items[at].tokens))
+        draft.problem(
+            f"It is not clear how {shown} goes with {condition_in_words(before, MARKDOWN)}: say “where … is …”."
+        )
 
 
 def _idle(clause: Clause, at: int) -> bool:
@@ -60,7 +84,7 @@ def _file_name(clause: Clause, at: int, draft: Draft) -> int:
         return at
     end = clause.past(at + 1, {"a", "an", "the", "file", "called", "named"})
     item = clause.at(end)
-    if isinstance(item, Name):
+    if isinstance(item, Name) and (start in {"as", "called", "named"} or not item.quoted or "." in item.text):
         draft.problems += (
             [f"Two file names were given, {quoted(draft.name)} and {quoted(item.text)}."] if draft.name else []
         )
@@ -174,6 +198,7 @@ def _count(clause: Clause, at: int, draft: Draft) -> int:
         counted = start == ("count",) and (clause.at(end) is None or bool(clause.phrase(end, known.PER)))
         if start == ("count",) and clause.column(end):
             draft.problem("“Count” counts rows: write “count rows per …”, or “total …” for the sum of a column.")
+            return at + 1
     if not counted:
         return at
     draft.measures.append(Measure(None, How.COUNT))
@@ -292,7 +317,7 @@ def _keys(clause: Clause, at: int, draft: Draft) -> int:
 
 
 def _joined_key(clause: Clause, at: int) -> int:
-    """`and year`, `, year`, `per year`: another column that makes groups; numbers are more likely drawn or calculated."""
+    """`and year`, `, year`, `per year`: another column that makes groups; numbers are more likely calculated with."""
     start = clause.past(at, JOINTS)
     start += len(clause.phrase(start, (("by",), ("per",))))
     column_at = clause.past(start, {"the", "each"})

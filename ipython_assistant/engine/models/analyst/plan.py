@@ -1,7 +1,7 @@
 """The typed plan: what is going to be done with a table, before any code is written.
 
-A plan is a table, the rows of it that count, one task, and the names of the files to write. A new intent is a new task here,
-a reader in `intents`, a writer in `pandas_code`, and a sentence in `wording`.
+A plan is a table, the rows of it that count, one task, and the names of the files to write. A new intent is a new task
+here, a reader in `intents`, a writer in `pandas_code`, and a sentence in `wording`.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Describe:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A line or bar chart of measures over the values of a column, with one line per value of another if it is given."""
+    """A line or bar chart of measures over a column; with `series`, one line for each of its values."""
 
     kind: str
     measures: tuple[Measure, ...]

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import naming
-from ipython_assistant.engine.models.analyst.draft import Draft
 from ipython_assistant.engine.models.analyst.intents import task_of
 from ipython_assistant.engine.models.analyst.lexing import fold
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
@@ -21,6 +20,7 @@ from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, CHART_NO
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from ipython_assistant.engine.models.analyst.draft import Draft
     from ipython_assistant.engine.models.analyst.tables import Column, Table
 
 
@@ -154,7 +154,7 @@ def _add(plans: list[Plan], draft: Draft, before: Sequence[Draft]) -> None:
 def _saved(plan: Plan, draft: Draft) -> Plan:
     """The plan with the file names that the draft gives."""
     name, chart = draft.name, isinstance(plan.task, Chart)
-    stem, dot, ending = name.rpartition(".")
+    _, dot, ending = name.rpartition(".")
     if name and (not dot or len(ending) > 8):  # noqa: PLR2004 - "by.district" has no ending
         name, ending = f"{name}.{'png' if chart and not draft.as_table else 'csv'}", "png" if chart else "csv"
     if name and (problem := naming.checked(name)):
@@ -169,7 +169,7 @@ def _saved(plan: Plan, draft: Draft) -> Plan:
 
 
 def _scope(draft: Draft, task: Task, before: Sequence[Draft]) -> tuple[Condition, ...]:
-    """The conditions of a plan: its own, or those that head the sentence. It must be clear which rows a second part is about."""
+    """The conditions of a plan: its own, or those that head the sentence; which rows are meant must be clear."""
     own = tuple(draft.where)
     twice = [one for one in own if sum(isinstance(one, OneOf) and one.column == other.column for other in own) > 1]
     if any(isinstance(one, OneOf) and not one.negated for one in twice):

@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.lexing import fold, plain_words
-from ipython_assistant.engine.models.analyst.markdown import bold, code, listed, one_line, quoted
+from ipython_assistant.engine.models.analyst.markdown import bold, code, escape, listed, one_line, quoted
 from ipython_assistant.engine.models.analyst.reading import NotUnderstood, Understood, read
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, Table
 from ipython_assistant.engine.models.analyst.wording import drafted
@@ -23,13 +23,16 @@ _CLOSE: Final = 0.72
 """Likeness of spelling from which on a name is offered; it is never taken for what was meant."""
 
 HEAD: Final = "No model was used, and nothing was run."
-ABILITIES: Final = "I describe a table, draw lines and bars, take means, totals, counts, smallest and largest per group, list and save rows."
+ABILITIES: Final = (
+    "I describe a table, draw lines and bars, take means, totals, counts, smallest and largest per group, "
+    "list and save rows."
+)
 
 
 def no_table(unread: Sequence[Table], others: Sequence[str]) -> str:
     """There is no table to work on."""
     parts = [f"{HEAD} There is no table to work on: add one with `-i file.csv`."]
-    parts += [f"{bold(table.name)} could not be read: {one_line(table.problem)}." for table in unread]
+    parts += [f"{bold(table.name)} could not be read: {escape(table.problem)}." for table in unread]
     if others:
         parts.append(f"I read CSV and TSV so far, not {listed([bold(name) for name in others])}.")
     return "\n\n".join(parts)
@@ -56,7 +59,7 @@ def impossible(sentences: Sequence[str], tables: Sequence[Table], unread: Sequen
 def _with_examples(parts: list[str], tables: Sequence[Table], unread: Sequence[Table]) -> str:
     if len(tables) > 1:
         parts.append(f"The tables are {listed([bold(table.name) for table in tables])}.")
-    parts += [f"{bold(table.name)} could not be read: {one_line(table.problem)}." for table in unread]
+    parts += [f"{bold(table.name)} could not be read: {escape(table.problem)}." for table in unread]
     prompts = examples(tables)
     parts.append(f"{ABILITIES} These work here:\n\n" + "\n".join(f"- {code(prompt)}" for prompt in prompts))
     return "\n\n".join(parts)
@@ -72,7 +75,10 @@ def _nearest(unknown: Sequence[str], table: Table) -> list[str]:
             for text in (value, *value.split()):
                 names.setdefault(fold(text), f"{quoted(value)} ({bold(column.name)})")
     close = [
-        names[near] for part in unknown for word in part.split() for near in difflib.get_close_matches(fold(word), names, n=2, cutoff=_CLOSE)
+        names[near]
+        for part in unknown
+        for word in part.split()
+        for near in difflib.get_close_matches(fold(word), names, n=2, cutoff=_CLOSE)
     ]
     return [f"Is it {listed(list(dict.fromkeys(close)), 'or')}?"] if close else []
 

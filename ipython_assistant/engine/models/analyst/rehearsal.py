@@ -111,7 +111,7 @@ def settled(plan: Plan, counts: Counts) -> Plan | str:
         return _group(plan, task, unsaid)
     if task.series and counts.keys[task.series.name] > MAX_LINES:
         number = counts.keys[task.series.name]
-        return f"{bold(task.series.name)} has {number} values; more than {MAX_LINES} lines cannot be told apart. Name some."
+        return f"{bold(task.series.name)} has {number} values: over {MAX_LINES} lines cannot be told apart. Name some."
     if task.kind == "bar" and not task.top and max(known.groups for known in counts.measures) > MAX_BARS:
         return f"There would be over {MAX_BARS} bars. Ask for a line, for the top 20, or for fewer values."
     measures = tuple(replace(one, how=How.MEAN) if one in unsaid else one for one in task.measures)

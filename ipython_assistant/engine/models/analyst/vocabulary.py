@@ -1,4 +1,4 @@
-"""The words the analyst knows, by what they do. A word that is in none of these, and names nothing in a table, is a refusal.
+"""The words the analyst knows, by what they do. A word in none of these that names nothing in a table is a refusal.
 
 All are compared after `lexing.canonical`: folded, abbreviations written out.
 """
@@ -24,7 +24,7 @@ IDLE: Final = _words(
     # small joints: what they join has to be understood on its own
     "and also of for in on at from with to it's that where when who whose there",
 )
-"""Words that may be left over, for nothing in them changes what is asked for: no noun of the field, no number, no `not`."""
+"""Words that may be left over, for nothing in them changes what is asked for: no noun, no number, no `not`."""
 IDLE_NOUNS: Final = _words("value values data dataset column columns")
 """The object spoken of as such. May be left over too, but may also name a column."""
 
@@ -47,6 +47,9 @@ TABLE_NOUNS: Final = _words(
     "row rows record records entry entries table tables data dataset file spreadsheet sheet csv"
 )
 ROW_NOUNS: Final = _words("row rows record records entry entries")
+NOUNS: Final = CHART_NOUNS | LINE | BAR | TABLE_NOUNS | IDLE_NOUNS | OUTCOME_NOUNS | _words("mean total sum file csv")
+"""What an article may stand before, besides columns and values."""
+
 HOWS: Final = {
     "mean": How.MEAN, "means": How.MEAN, "average": How.MEAN, "averages": How.MEAN,
     "sum": How.SUM, "sums": How.SUM, "total": How.SUM, "totals": How.SUM,
@@ -67,7 +70,8 @@ COMPARISONS: Final = {
     ("fewer", "than"): Sign.LESS, ("smaller", "than"): Sign.LESS, ("<",): Sign.LESS,
     ("over",): Sign.MORE, ("above",): Sign.MORE, ("more", "than"): Sign.MORE, ("greater", "than"): Sign.MORE,
     ("higher", "than"): Sign.MORE, ("larger", "than"): Sign.MORE, ("exceeding",): Sign.MORE, (">",): Sign.MORE,
-    ("exactly",): Sign.EQUAL, ("equal", "to"): Sign.EQUAL, ("equals",): Sign.EQUAL, ("=",): Sign.EQUAL, ("==",): Sign.EQUAL,
+    ("exactly",): Sign.EQUAL, ("equal", "to"): Sign.EQUAL, ("equals",): Sign.EQUAL, ("=",): Sign.EQUAL,
+    ("==",): Sign.EQUAL,
 }  # fmt: skip
 TIME_BOUNDS: Final = {
     ("since",): Sign.AT_LEAST, ("starting", "in"): Sign.AT_LEAST, ("starting", "from"): Sign.AT_LEAST,
@@ -80,22 +84,22 @@ RANGE_JOINTS: Final = _words("to until till through and")
 DASHES: Final = frozenset("-–—")
 
 PER: Final = (
-    ("for", "each"), ("for", "every"), ("in", "each"), ("in", "every"), ("of", "each"), ("grouped", "by"), ("group", "by"),
-    ("aggregated", "by"), ("broken", "down", "by"), ("split", "by"), ("by",), ("per",), ("each",), ("every",), ("over", "the"),
-    ("over",), ("versus",), ("vs",), ("against",),
+    ("for", "each"), ("for", "every"), ("in", "each"), ("in", "every"), ("of", "each"), ("grouped", "by"),
+    ("group", "by"), ("aggregated", "by"), ("broken", "down", "by"), ("split", "by"), ("by",), ("per",), ("each",),
+    ("every",), ("over", "the"), ("over",), ("versus",), ("vs",), ("against",),
 )  # fmt: skip
-"""What stands before the column that makes the groups or the axis. `across districts` has two readings and is left out."""
+"""What stands before the column that makes groups or the axis. `across districts` has two readings and is left out."""
 SERIES: Final = (("split", "by"), ("broken", "down", "by"), ("coloured", "by"), ("colored", "by"), ("separated", "by"))
 EXCEPT: Final = (
-    ("except", "for"), ("except",), ("excluding",), ("without",), ("other", "than"), ("apart", "from"), ("but", "not"), ("not", "in"),
-    ("not", "for"), ("not",),
+    ("except", "for"), ("except",), ("excluding",), ("without",), ("other", "than"), ("apart", "from"), ("but", "not"),
+    ("not", "in"), ("not", "for"), ("not",),
 )  # fmt: skip
 TIES: Final = _words("for in of at from within where with only when whose is are was were be equals = == : during")
 """What may stand between a noun and the value, year or comparison said of it."""
 
 NUMBER_WORDS: Final = {
-    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12,
-    "fifteen": 15, "twenty": 20,
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+    "twelve": 12, "fifteen": 15, "twenty": 20,
 }  # fmt: skip
 HARMLESS_MARKS: Final = frozenset(",.:;!?()[]–—'\"`’&")
 """Punctuation that says nothing by itself. A slash, a plus or a spaced hyphen may be arithmetic."""
@@ -106,10 +110,11 @@ NOT_SLIPS: Final = frozenset(
 FILE_FORMATS: Final = _words("csv excel xlsx xls json parquet pdf html markdown latex word powerpoint")
 
 KNOWN: Final = (
-    IDLE | IDLE_NOUNS | CHART_VERBS | CHART_NOUNS | LINE | BAR | LIST_VERBS | MAKE_VERBS | DESCRIBE_WORDS | SAVE_VERBS | ACTIONS
-    | OUTCOME_NOUNS | TABLE_NOUNS | ROW_NOUNS | frozenset(HOWS) | frozenset(TOP_WORDS) | frozenset(EXTREMES) | ONWARDS
-    | RANGE_JOINTS | TIES | frozenset(NUMBER_WORDS) | FILE_FORMATS
+    IDLE | IDLE_NOUNS | CHART_VERBS | CHART_NOUNS | LINE | BAR | LIST_VERBS | MAKE_VERBS | DESCRIBE_WORDS | SAVE_VERBS
+    | ACTIONS | OUTCOME_NOUNS | TABLE_NOUNS | ROW_NOUNS | frozenset(HOWS) | frozenset(TOP_WORDS) | frozenset(EXTREMES)
+    | ONWARDS | RANGE_JOINTS | TIES | frozenset(NUMBER_WORDS) | FILE_FORMATS
     | frozenset(word for phrase in (*COMPARISONS, *TIME_BOUNDS, *PER, *SERIES, *EXCEPT) for word in phrase)
-    | _words("as into under called named then trend trends time series separate or many how number between only what all everything")
+    | _words("as into under called named then trend trends time series separate or many how number")
+    | _words("between only what all everything")
 )  # fmt: skip
 """Every word a rule looks for: none of them is taken for a part of a column name, or for a slip of the pen."""

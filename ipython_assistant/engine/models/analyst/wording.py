@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Draft
 
 HOW_WORDS: Final = {
-    How.MEAN: "mean", How.SUM: "total", How.MEDIAN: "median", How.MIN: "minimum", How.MAX: "maximum", How.COUNT: "number",
+    How.MEAN: "mean", How.SUM: "total", How.MEDIAN: "median", How.MIN: "minimum", How.MAX: "maximum",
+    How.COUNT: "number",
 }  # fmt: skip
 _SIGN_WORDS: Final = {
-    Sign.LESS: "under {}", Sign.AT_MOST: "at most {}", Sign.MORE: "over {}", Sign.AT_LEAST: "at least {}", Sign.EQUAL: "{}",
+    Sign.LESS: "under {}", Sign.AT_MOST: "at most {}", Sign.MORE: "over {}", Sign.AT_LEAST: "at least {}",
+    Sign.EQUAL: "{}",
 }  # fmt: skip
 _TIME_WORDS: Final = {
     Sign.LESS: "before {}", Sign.AT_MOST: "{} or earlier", Sign.MORE: "after {}", Sign.AT_LEAST: "{} or later",
@@ -51,13 +53,13 @@ class _Style:
     file: Callable[[str], str]
 
 
-_MARKDOWN: Final = _Style(markdown.bold, markdown.quoted, markdown.code)
+MARKDOWN: Final = _Style(markdown.bold, markdown.quoted, markdown.code)
 _PLAIN: Final = _Style(one_line, lambda value: f'"{one_line(value)}"', str)
 
 
 def in_words(plan: Plan, *, plain: bool = False) -> str:
     """What a plan does, in one sentence without a full stop: Markdown, or one plain line."""
-    style = _PLAIN if plain else _MARKDOWN
+    style = _PLAIN if plain else MARKDOWN
     where = f"rows where {listed([condition_in_words(one, style) for one in plan.where])}" if plan.where else "all rows"
     match plan.task:
         case Describe(columns):
@@ -167,7 +169,7 @@ _AS_READ: Final = (("%", ""), (" ", ""), ("\u00a0", ""), ("\u202f", ""))
 
 def conditions_in_words(plan: Plan) -> str:
     """All of a plan's conditions, as Markdown."""
-    return listed([condition_in_words(one, _MARKDOWN) for one in plan.where])
+    return listed([condition_in_words(one, MARKDOWN) for one in plan.where])
 
 
 def drafted(draft: Draft) -> list[str]:
@@ -178,9 +180,9 @@ def drafted(draft: Draft) -> list[str]:
     parts += ["an overview"] if draft.describe else []
     parts += [f"the {'top' if draft.top.largest else 'bottom'} {draft.top.count}"] if draft.top else []
     parts += [HOW_WORDS[how] for how in draft.hows] if draft.hows and not draft.hows_used else []
-    parts += [measure_in_words(measure, _MARKDOWN) for measure in [*draft.measures, *draft.ranking]]
+    parts += [measure_in_words(measure, MARKDOWN) for measure in [*draft.measures, *draft.ranking]]
     parts += [f"by {markdown.bold(key.name)}" for key in [*draft.keys, *draft.series]]
     if draft.where:
-        parts.append(f"rows where {listed([condition_in_words(one, _MARKDOWN) for one in draft.where])}")
+        parts.append(f"rows where {listed([condition_in_words(one, MARKDOWN) for one in draft.where])}")
     parts += [f"a file {markdown.code(draft.name)}"] if draft.name else []
     return parts
