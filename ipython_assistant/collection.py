@@ -1,4 +1,4 @@
-"""The files of a turn: find every one, fetch them side by side, give each its name beside the notebook.
+"""The files of a turn: find every one, bring it, give it its name beside the notebook.
 
 Joins the service (which has the files) to the workspace (where they go). A file that cannot be had or saved is a
 value with a reason; it never stops the others.
@@ -20,16 +20,16 @@ from ipython_assistant.core.artifacts import (
     wanted_files,
 )
 from ipython_assistant.errors import AssistantError
-from ipython_assistant.service.downloads import Fetched, fetch_all
+from ipython_assistant.service.downloads import Fetched
 from ipython_assistant.workspace.folder import Incoming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
-    from pathlib import Path
 
     from ipython_assistant.core.artifacts import ContainerFile
     from ipython_assistant.core.turn import Turn
-    from ipython_assistant.service.connection import Connection
+    from ipython_assistant.service.containers import Containers
+    from ipython_assistant.service.downloads import Downloads
     from ipython_assistant.workspace.folder import Folder
 
 
@@ -52,63 +52,84 @@ class Collected:
     file_ids: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where a turn's files go, and whose they are.
+
+    Attributes:
+        folder: The folder beside the notebook.
+        cell: The cell that owns them.
+        in_use: Saved names that other cells show: never replaced.
+    """
+
+    folder: Folder
+    cell: str
+    in_use: Container[str] = ()
+
+
 def collect(
-    connection: Connection,
+    containers: Containers,
+    downloads: Downloads,
     turn: Turn,
-    folder: Folder,
+    shelf: Shelf,
+    on_progress: Callable[[int, int, int], None],
     *,
-    cell: str,
-    in_use: Container[str],
-    at_once: int,
-    on_progress: Callable[[int, int], None],
+    have: tuple[Artifact, ...] = (),
 ) -> Collected:
     """Bring every file of a turn home.
 
     Args:
-        connection: Who has them.
-        turn: The turn that made them.
-        folder: Where they go.
-        cell: The cell that owns them.
-        in_use: Saved names that other cells show: never replaced.
-        at_once: How many are fetched at the same time, at most.
-        on_progress: Called with (files done, files in all).
+        containers: List what there is.
+        downloads: Bring it; some may have been begun while the answer was still being written.
+        turn: The turn that made the files.
+        shelf: Where they go.
+        on_progress: Called with (files done, files in all, bytes so far).
+        have: What an earlier try brought already.
     """
-    listed, file_ids, notes = _listed(connection, turn)
-    wanted, figures = wanted_files(turn, listed), shown_figures(turn)
-    if not wanted and not figures:
-        return Collected(notes=notes, file_ids=file_ids)
-    try:
-        staging = folder.stage()
-    except OSError as error:
-        reason = f"The folder for files cannot be written to: {error.strerror or type(error).__name__}."
-        names = [file.name for file in wanted] + [_figure_name(number) for number, _ in enumerate(figures, start=1)]
-        failed = tuple(FailedArtifact(name, reason) for name in names)
-        return Collected(failed=failed, notes=notes, file_ids=file_ids)
-    try:
-        fetched = fetch_all(connection.wire, wanted, staging, at_once, on_progress)
-        incoming = [*_named(fetched), *_staged_figures(figures, staging)]
-        outcomes = [item if isinstance(item, FailedArtifact) else folder.save(item, cell, in_use) for item in incoming]
-    finally:
-        folder.unstage(staging)
-    saved = [outcome for outcome in outcomes if isinstance(outcome, Artifact)]
+    listed, file_ids, notes = _listed(containers, downloads, turn)
+    home = {(artifact.container_id, artifact.file_id) for artifact in have}
+    wanted = tuple(file for file in wanted_files(turn, listed) if (file.container_id, file.file_id) not in home)
+    figures = shown_figures(turn)
+    fetched = _without_noise(downloads.fetch(wanted, listed, on_progress), wanted)
+    incoming = [*_named(fetched), *_staged_figures(figures, downloads)]
+    outcomes = [
+        item if isinstance(item, FailedArtifact) else shelf.folder.save(item, shelf.cell, shelf.in_use)
+        for item in incoming
+    ]
+    saved = [*have, *(outcome for outcome in outcomes if isinstance(outcome, Artifact))]
+    # The same name with the same bytes is one file: the first to name it, which is the citation, stands for all.
     artifacts = tuple({artifact.name: artifact for artifact in reversed(saved)}.values())[::-1]
     failed = tuple(outcome for outcome in outcomes if isinstance(outcome, FailedArtifact))
     return Collected(artifacts, failed, notes, _repeated(turn, figures, artifacts), file_ids)
 
 
-def _listed(connection: Connection, turn: Turn) -> tuple[list[ContainerFile], tuple[str, ...], tuple[str, ...]]:
+def _listed(
+    containers: Containers, downloads: Downloads, turn: Turn
+) -> tuple[list[ContainerFile], tuple[str, ...], tuple[str, ...]]:
     files: list[ContainerFile] = []
     file_ids: list[str] = []
     notes: list[str] = []
     for container_id in turn.container_ids:
         try:
-            rows = connection.containers.file_rows(container_id)
+            rows = containers.file_rows(container_id)
         except AssistantError as error:
             notes.append(f"The container's list of files cannot be had; uncited ones may be missing. {error.message}")
+            files += downloads.ahead(container_id)
             continue
-        files += listed_files(rows, connection.containers.seen(container_id))
+        files += listed_files(rows, containers.seen(container_id), containers.sent(container_id))
         file_ids += [str(row.get("id") or "") for row in rows]
     return files, tuple(file_ids), tuple(notes)
+
+
+def _without_noise(
+    outcomes: tuple[Fetched | FailedArtifact, ...], wanted: tuple[ContainerFile, ...]
+) -> tuple[Fetched | FailedArtifact, ...]:
+    """Without the listing's rows that have neither a size nor content: they name no file that ever was."""
+    return tuple(
+        outcome
+        for outcome, file in zip(outcomes, wanted, strict=True)
+        if isinstance(outcome, Fetched) or file.found != "listed" or file.size is not None or not outcome.gone
+    )
 
 
 def _named(fetched: tuple[Fetched | FailedArtifact, ...]) -> Iterator[Incoming | FailedArtifact]:
@@ -124,11 +145,11 @@ def _named(fetched: tuple[Fetched | FailedArtifact, ...]) -> Iterator[Incoming |
         yield Incoming(name, outcome.staged, outcome.size, outcome.sha256, file.found, file.container_id, file.file_id)
 
 
-def _staged_figures(figures: tuple[Figure, ...], staging: Path) -> Iterator[Incoming | FailedArtifact]:
+def _staged_figures(figures: tuple[Figure, ...], downloads: Downloads) -> Iterator[Incoming | FailedArtifact]:
     for number, figure in enumerate(figures, start=1):
         name = _figure_name(number, figure.media_type)
-        path = staging / f"figure-{number}.part"
         try:
+            path = downloads.staging() / f"figure-{number}.part"
             path.write_bytes(figure.content)
         except OSError as error:
             yield FailedArtifact(name, f"It could not be written: {error.strerror or type(error).__name__}.")

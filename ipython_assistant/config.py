@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitlets import Enum, Float, Integer, Unicode
+from traitlets import Enum, Float, Integer, List, Unicode
 from traitlets.config import Configurable
 
+from ipython_assistant.core.request import ContainerPolicy
 from ipython_assistant.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,6 +62,28 @@ class AssistantMagics(Configurable):
         help="What happens when a file of the answer could not be saved: the cell ends in an error, or only says so.",
     ).tag(config=True)
     downloads = Integer(32, min=1, max=64, help="How many files are fetched at the same time.").tag(config=True)
+    files_timeout = Float(
+        300.0,
+        min=0.1,
+        help="Seconds for all files of an answer, once it has ended; waiting the service asked for is not counted.",
+    ).tag(config=True)
+    prefetch_bytes = Integer(
+        256_000_000,
+        min=0,
+        help="How many bytes of files may be fetched while the answer is still being written; 0 fetches none ahead.",
+    ).tag(config=True)
+    memory_limit = Enum(
+        ("1g", "4g", "16g", "64g"),
+        default_value=None,
+        allow_none=True,
+        help="Memory of new containers at a hosted service (more costs more). Unset: the service's default.",
+    ).tag(config=True)
+    expires_after = Integer(
+        20, min=1, max=20, help="Minutes that a container is kept after its last use; the service allows 20."
+    ).tag(config=True)
+    network = List(Unicode(), help="Hosts that code in a hosted container may reach; none: it has no network.").tag(
+        config=True
+    )
     timeout = Float(300.0, min=1.0, help="Seconds without a byte from the service before it is given up.").tag(
         config=True
     )
@@ -70,7 +93,8 @@ class AssistantMagics(Configurable):
 class Settings:
     """Everything one cell runs with.
 
-    `notebook_dir` is where links are relative to; `save_dir` is absolute; `timeout_s` is in seconds without a byte.
+    `notebook_dir` is where links are relative to; `save_dir` is absolute; `timeout_s` is in seconds without a byte,
+    `files_timeout_s` in seconds for all files of a turn; `policy` is what new containers are like.
     """
 
     service: str
@@ -82,7 +106,10 @@ class Settings:
     buttons: str
     raise_on_missing: bool
     downloads: int
+    files_timeout_s: float
+    prefetch_bytes: int
     timeout_s: float
+    policy: ContainerPolicy
 
 
 def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, environment: Mapping[str, str]) -> Settings:
@@ -103,7 +130,10 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         buttons=traits.buttons,
         raise_on_missing=traits.on_missing_file == "raise",
         downloads=traits.downloads,
+        files_timeout_s=traits.files_timeout,
+        prefetch_bytes=traits.prefetch_bytes,
         timeout_s=traits.timeout,
+        policy=ContainerPolicy(traits.memory_limit or "", traits.expires_after, tuple(traits.network)),
     )
 
 

@@ -77,6 +77,7 @@ class ServiceError(AssistantError):
         status: HTTP status, where there was one.
         code: The service's error code, where it gave one.
         request_id: The service's id of the request, for its support.
+        retry_after_s: Seconds the service asked to wait, where it did.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class ServiceError(AssistantError):
         status: int | None = None,
         code: str | None = None,
         request_id: str | None = None,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message, hint, answer=answer)
+        self.retry_after_s = retry_after_s
         self.status = status
         self.code = code
         self.request_id = request_id

@@ -6,21 +6,23 @@ the folders files go to.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.answer import Answer
-from ipython_assistant.collection import Collected, collect
+from ipython_assistant.collection import Collected, Shelf, collect
 from ipython_assistant.config import AssistantMagics, Settings, freeze
 from ipython_assistant.core.conversation import Conversation, Step, Upload
 from ipython_assistant.core.links import relink
 from ipython_assistant.core.request import build_request
 from ipython_assistant.core.turn import Turn, TurnFold, read_response
 from ipython_assistant.display import buttons
+from ipython_assistant.display.bundles import size_in_words
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
 from ipython_assistant.errors import (
     AssistantError,
@@ -28,18 +30,20 @@ from ipython_assistant.errors import (
     ContainerExpired,
     FilesMissing,
     Interrupted,
+    OptionError,
     TurnFailed,
 )
 from ipython_assistant.options import Options, option_help, parse_options
 from ipython_assistant.service.client import over_client
 from ipython_assistant.service.connection import Connection, connect
-from ipython_assistant.service.containers import RENEWED, Footing
+from ipython_assistant.service.containers import RENEWED, Containers, Footing
+from ipython_assistant.service.downloads import Downloads, Limits
 from ipython_assistant.service.stream import EventStream
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.inputs import gather
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -84,6 +88,17 @@ class _Streamed:
     cut: AssistantError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The last turn, as it takes to fetch its files again."""
+
+    connection: Connection
+    settings: Settings
+    cell: str
+    streamed: _Streamed
+    collected: Collected
+
+
 class Session:
     """Everything one shell shares between its cells.
 
@@ -104,6 +119,7 @@ class Session:
         self._folders: dict[Path, Folder] = {}
         self._scratch = Path(tempfile.mkdtemp(prefix="ipython_assistant-"))
         self._runs = 0
+        self._last: _Last | None = None
 
     def ask_cell(self, line: str, body: str) -> Answer | None:
         """What `%%assistant` does: ask, or show help, or say what to write."""
@@ -124,28 +140,65 @@ class Session:
         with LiveOutput(front) as live:
             live.update("", "connecting")
             connection = self._connect(question.settings)
-            footing = connection.containers.footing(question.parent, question.uploads)
-            streamed, footing = self._ask(connection, question, footing, live)
-            collected = self._collect(connection, streamed.turn, question.settings, question.cell, live)
+            with self._downloads(connection, question.settings) as downloads:
+                footing = connection.containers.footing(question.parent, question.uploads, question.settings.policy)
+                streamed, footing = self._ask(connection, question, footing, downloads, live)
+                shelf = self._shelf(question.settings, question.cell)
+                collected = collect(connection.containers, downloads, streamed.turn, shelf, _progress(live))
             answer = self._answer(streamed, collected, footing.notes)
             live.finish(answer.text_output())
         self._show(answer, question.settings, front)
         self._remember(connection, question, streamed, collected)
-        return self._ended(answer, streamed.cut, question.settings)
+        self._last = _Last(connection, question.settings, question.cell, streamed, collected)
+        return self._ended(answer, streamed.cut or downloads.cut, question.settings)
 
     def show(self, response: Any, client: Any = None) -> Answer:
         """Show a response that somebody's own code got; see `ipython_assistant.show`."""
         turn = read_response(response if isinstance(response, dict) else response.model_dump(mode="json"))
-        front, settings = front_end(self._shell), self._settings(Options())
-        collected = Collected()
+        settings, streamed, collected = self._settings(Options()), _Streamed(turn), Collected()
         if turn.container_ids:
             connection = Connection(over_client(client)) if client is not None else self._connect(settings)
-            collected = self._collect(connection, turn, settings, f"response {turn.response_id}", None)
+            shelf = self._shelf(settings, f"response {turn.response_id}")
+            with self._downloads(connection, settings) as downloads:
+                collected = collect(connection.containers, downloads, turn, shelf, _progress(None))
         cure = "Asked by another client? Then: ipython_assistant.show(response, client=client)."
-        answer = self._answer(_Streamed(turn), collected, (cure,) if collected.failed and client is None else ())
+        answer = self._answer(streamed, collected, (cure,) if collected.failed and client is None else ())
         publish(answer.text_output())
-        self._show(answer, settings, front)
+        self._show(answer, settings, front_end(self._shell))
         return self._ended(answer, None, settings)
+
+    def retry(self) -> Answer:
+        """Fetch again what could not be had of the last answer, while its container lives; then show it again.
+
+        Raises:
+            AssistantError: There is no last answer, or files are still missing.
+        """
+        last = self._last
+        if last is None:
+            raise OptionError("There is no answer whose files could be fetched again.", "Ask with %%assistant first.")
+        connection = last.connection if last.connection.usable else self._connect(last.settings)
+        shelf = self._shelf(last.settings, last.cell)
+        connection.containers.unsee(last.collected.file_ids)
+        with self._downloads(connection, last.settings) as downloads:
+            collected = collect(
+                connection.containers,
+                downloads,
+                last.streamed.turn,
+                shelf,
+                _progress(None),
+                have=last.collected.artifacts,
+            )
+        connection.containers.see(last.streamed.turn.container_ids, collected.file_ids)
+        self._last = replace(last, collected=collected)
+        answer = self._answer(last.streamed, collected, ())
+        publish(answer.text_output())
+        self._show(answer, last.settings, front_end(self._shell))
+        return self._ended(answer, downloads.cut, last.settings)
+
+    @property
+    def containers(self) -> Containers:
+        """The containers of the service that answers now."""
+        return self._connect(self._settings(Options())).containers
 
     def status(self) -> dict[str, str]:
         """Who answers, where files go and what runs, for a person to read."""
@@ -188,17 +241,44 @@ class Session:
             connection = self._connections[key] = connect(settings.service, settings.timeout_s, os.environ)
         return connection
 
+    @contextlib.contextmanager
+    def _downloads(self, connection: Connection, settings: Settings) -> Iterator[Downloads]:
+        """The downloads of one turn; their temporary files are gone afterwards."""
+        folder = self._folder(settings)
+        limits = Limits(settings.downloads, settings.files_timeout_s, settings.prefetch_bytes)
+        downloads = Downloads(connection.wire, connection.containers, folder.stage, limits)
+        try:
+            with downloads:
+                yield downloads
+        finally:
+            if downloads.staged is not None:
+                folder.unstage(downloads.staged)
+
+    def _folder(self, settings: Settings) -> Folder:
+        return self._folders.setdefault(settings.save_dir, Folder(settings.notebook_dir, settings.save_dir))
+
+    def _shelf(self, settings: Settings, cell: str) -> Shelf:
+        return Shelf(self._folder(settings), cell, self._conversation.names_of_others(cell))
+
     def _ask(
-        self, connection: Connection, question: _Question, footing: Footing, live: LiveOutput
+        self,
+        connection: Connection,
+        question: _Question,
+        footing: Footing,
+        downloads: Downloads,
+        live: LiveOutput,
     ) -> tuple[_Streamed, Footing]:
         """Ask; once more in a new container if the old one has expired."""
         try:
-            return self._stream(connection, _request(question, footing), live), footing
+            return self._stream(connection, _request(question, footing), downloads, live), footing
         except ContainerExpired:
-            footing = connection.containers.fresh_footing(question.parent, question.uploads, (RENEWED,))
-            return self._stream(connection, _request(question, footing), live), footing
+            settings = question.settings
+            footing = connection.containers.fresh_footing(
+                question.parent, question.uploads, settings.policy, (RENEWED,)
+            )
+            return self._stream(connection, _request(question, footing), downloads, live), footing
 
-    def _stream(self, connection: Connection, request: Json, live: LiveOutput) -> _Streamed:
+    def _stream(self, connection: Connection, request: Json, downloads: Downloads, live: LiveOutput) -> _Streamed:
         fold = TurnFold()
         cut: AssistantError | None = None
         try:
@@ -211,6 +291,8 @@ class Session:
                     live.tick()
                 elif fold.feed(event):
                     live.update(lambda: fold.turn.text, _DOING.get(event["type"]))
+                    if event["type"] == "response.code_interpreter_call.completed":
+                        downloads.code_ended(fold.turn.calls[-1].container_id)
         except KeyboardInterrupt:
             cut = Interrupted("The cell was interrupted.", "What had arrived is above; its files are saved.")
         except AssistantError as error:
@@ -218,28 +300,6 @@ class Session:
         finally:
             events.close()
         return _Streamed(fold.turn, cut)
-
-    def _collect(
-        self, connection: Connection, turn: Turn, settings: Settings, cell: str, live: LiveOutput | None
-    ) -> Collected:
-        if not connection.usable:
-            return Collected()
-        folder = self._folders.setdefault(settings.save_dir, Folder(settings.notebook_dir, settings.save_dir))
-        in_use = self._conversation.names_of_others(cell)
-
-        def progress(done: int, total: int) -> None:
-            if live is not None:
-                live.update(None, f"fetching files, {done} of {total}")
-
-        return collect(
-            connection,
-            turn,
-            folder,
-            cell=cell,
-            in_use=in_use,
-            at_once=settings.downloads,
-            on_progress=progress,
-        )
 
     def _answer(self, streamed: _Streamed, collected: Collected, notes: Iterable[str]) -> Answer:
         turn, missing = streamed.turn, {file.name: "it could not be saved" for file in collected.failed}
@@ -282,7 +342,8 @@ class Session:
             )
             replaced = self._conversation.present(question.cell)
             self._conversation = self._conversation.with_step(question.cell, step)
-        connection.containers.ran(turn.container_ids, collected.file_ids, step)
+        connection.containers.ran(turn.container_ids, step)
+        connection.containers.see(turn.container_ids, collected.file_ids)
         if step is not None:
             connection.containers.let_go(replaced)
 
@@ -296,11 +357,19 @@ class Session:
         raise error
 
 
+def _progress(live: LiveOutput | None) -> Callable[[int, int, int], None]:
+    def show(done: int, total: int, received: int) -> None:
+        if live is not None:
+            live.update(None, f"fetching files, {done} of {total}, {size_in_words(received)}")
+
+    return show
+
+
 def _request(question: _Question, footing: Footing) -> Json:
     return build_request(
         model=question.settings.model,
         prompt=question.prompt,
-        container=footing.container_id,
+        container=footing.container_id or {"type": "auto", **question.settings.policy.body()},
         instructions=question.settings.instructions,
         inputs=footing.inputs,
         previous_response_id=footing.previous_response_id,

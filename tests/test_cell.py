@@ -381,7 +381,7 @@ def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_d
     hosted.on("^POST /v1/responses$", stall)
     original = hooks_of(shell).session._stream
 
-    def interrupted_stream(connection, request, live):
+    def interrupted_stream(connection, request, downloads, live):
         live_update = live.update
 
         def update(text=None, activity=None):
@@ -391,7 +391,7 @@ def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_d
                 _thread.interrupt_main()
 
         live.update = update
-        return original(connection, request, live)
+        return original(connection, request, downloads, live)
 
     hooks_of(shell).session._stream = interrupted_stream
     with pytest.raises(errors.Interrupted) as caught:

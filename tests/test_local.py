@@ -54,7 +54,7 @@ def when_running(shell, monkeypatch):
         original = session(shell)._stream
         begun = threading.Event()
 
-        def stream(connection, request, live):
+        def stream(connection, request, downloads, live):
             plain_update = live.update
 
             def update(text=None, activity=None):
@@ -63,7 +63,7 @@ def when_running(shell, monkeypatch):
                     begun.set()
 
             live.update = update
-            return original(connection, request, live)
+            return original(connection, request, downloads, live)
 
         monkeypatch.setattr(session(shell), "_stream", stream)
         threading.Thread(target=lambda: begun.wait(30) and action(), daemon=True).start()
@@ -218,13 +218,13 @@ def test_the_first_event_does_not_wait_for_the_kernel(shell):
     run(shell, python("1"))
     original = session(shell)._stream
 
-    def stream(connection, request, live):
+    def stream(connection, request, downloads, live):
         plain_update = live.update
         live.update = lambda text=None, activity=None: (
             seen.append((activity, time.monotonic())),
             plain_update(text, activity),
         )
-        return original(connection, request, live)
+        return original(connection, request, downloads, live)
 
     session(shell)._stream = stream
     run(shell, python("import time\ntime.sleep(0.3)"), "--dir elsewhere")

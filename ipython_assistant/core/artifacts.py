@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from ipython_assistant.core.turn import CodeCall, Json, Turn
@@ -78,12 +78,16 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class FailedArtifact:
-    """A file that should be on disk and is not, with the reason in words a reader can act on."""
+    """A file that should be on disk and is not, with the reason in words a reader can act on.
+
+    `gone` says that its container has no such content (any more).
+    """
 
     name: str
     reason: str
     container_id: str = ""
     file_id: str = ""
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,40 +159,40 @@ def shown_figures(turn: Turn) -> tuple[Figure, ...]:
     return tuple(figures)
 
 
-def listed_files(rows: Iterable[Json], known: Container[str]) -> tuple[ContainerFile, ...]:
-    """The files a container's listing shows that its code made in this turn.
+def listed_files(
+    rows: Iterable[Json], known: Container[str], sent: Mapping[str, int] | None = None
+) -> tuple[ContainerFile, ...]:
+    """The files a container's listing shows that its code made or changed in this turn.
 
     Args:
         rows: `container.file` objects, all pages.
-        known: Ids that were there before the turn began.
+        known: Ids that earlier turns have brought home.
+        sent: Ids of the user's own uploads → their size when they were sent. One whose size is another now was changed.
 
-    A row that names no single file (several joined paths, no size) is noise the service is known to list:
-    https://github.com/openai/openai-python/issues/2466
+    A path that was written more than once is taken as it was at the end. A row that names several joined paths is noise
+    the service is known to list: https://github.com/openai/openai-python/issues/2466
     """
-    files = []
+    files: dict[tuple[str, str], ContainerFile] = {}
     for row in rows:
-        file_id, path, size = str(row.get("id") or ""), str(row.get("path") or ""), row.get("bytes")
-        if not file_id or file_id in known or row.get("source") != "assistant":
+        file_id, path, size = str(row.get("id") or ""), str(row.get("path") or ""), _number(row.get("bytes"))
+        if not file_id or file_id in known or path.count("/mnt/data/") > 1 or not _bare(path):
             continue
-        if path.count("/mnt/data/") > 1 or not _bare(path) or not isinstance(size, int):
+        changed = file_id in (sent or {}) and size is not None and size != (sent or {})[file_id]
+        if row.get("source") != "assistant" and not changed:
             continue
-        name = _bare(path)
-        created_at = row.get("created_at")
-        files.append(
-            ContainerFile(
-                str(row.get("container_id") or ""),
-                file_id,
-                name,
-                "figure" if name == f"{file_id}.png" else "listed",
-                size,
-                created_at if isinstance(created_at, int) else None,
-            )
-        )
-    return _each_once(files)
+        name, container_id = _bare(path), str(row.get("container_id") or "")
+        found: Found = "figure" if name == f"{file_id}.png" else "listed"
+        file = ContainerFile(container_id, file_id, name, found, size, _number(row.get("created_at")))
+        earlier = files.get((container_id, path))
+        if earlier is None or (earlier.created_at or 0) <= (file.created_at or 0):
+            files[container_id, path] = file
+    return _each_once(files.values())
 
 
 def wanted_files(turn: Turn, listed: Iterable[ContainerFile]) -> tuple[ContainerFile, ...]:
-    """Every container file to fetch for this turn, each once: the cited ones first, in the answer's order.
+    """Every container file to fetch for this turn, each id once: the cited ones first, in the answer's order.
+
+    A file may still come twice, cited under one id and listed under another: only its bytes tell, once they are here.
 
     A displayed figure is fetched only where the outputs did not bring it along.
     """
@@ -210,6 +214,10 @@ def seen_twice(figure: Figure, figures: Iterable[Figure], pictures: Iterable[str
     """
     alone = sum(other.call == figure.call for other in figures) == 1
     return alone and sum(name in calls[figure.call].code for name in pictures) == 1
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _bare(path: str) -> str:

@@ -34,11 +34,36 @@ class PastMessage:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class ContainerPolicy:
+    """What a new container is to be like.
+
+    Attributes:
+        memory: One of `1g`, `4g`, `16g`, `64g`; empty for the service's default. Fixed for the container's life.
+        minutes: How long it is kept after its last use; 20 is the most the service allows
+            (https://platform.openai.com/docs/guides/tools-code-interpreter).
+        domains: The hosts its code may reach; none, and it has no network.
+    """
+
+    memory: str = ""
+    minutes: int = 20
+    domains: tuple[str, ...] = ()
+
+    def body(self) -> Json:
+        """As it stands in a request, for a container that is made or one that the service makes."""
+        body: Json = {}
+        if self.memory:
+            body["memory_limit"] = self.memory
+        if self.domains:
+            body["network_policy"] = {"type": "allowlist", "allowed_domains": list(self.domains)}
+        return body
+
+
 def build_request(
     *,
     model: str,
     prompt: str,
-    container: str | None,
+    container: str | Json,
     instructions: str = "",
     inputs: Sequence[InputNote] = (),
     previous_response_id: str | None = None,
@@ -49,7 +74,8 @@ def build_request(
     Args:
         model: The model's name as the service knows it.
         prompt: The user's question.
-        container: Id of the container to run in; None lets the service make one, or reuse the conversation's.
+        container: Id of the container to run in, or what a container is to be like that the service makes (or reuses,
+            where the conversation has one).
         instructions: The user's own, added after ours.
         inputs: The files that were put into the container for this conversation.
         previous_response_id: The response this one continues from, where the service holds it.
@@ -64,7 +90,7 @@ def build_request(
         "model": model,
         "input": messages,
         "instructions": _instructions(instructions, inputs),
-        "tools": [{"type": "code_interpreter", "container": container or {"type": "auto"}}],
+        "tools": [{"type": "code_interpreter", "container": container}],
         "include": ["code_interpreter_call.outputs"],
         "stream": True,
     }

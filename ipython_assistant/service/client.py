@@ -67,7 +67,7 @@ class LiveWire:
 
     def delete_container(self, container_id: str) -> Reply:
         """See `Wire`."""
-        return _open(lambda: self._client.containers.with_streaming_response.delete(container_id))
+        return _open(lambda: self._once.containers.with_streaming_response.delete(container_id))
 
     def upload(self, container_id: str, name: str, path: Path) -> Reply:
         """See `Wire`."""
@@ -75,16 +75,25 @@ class LiveWire:
             files = self._client.containers.files.with_streaming_response
             return _open(lambda: files.create(container_id, file=(name, file, "application/octet-stream")))
 
+    def list_containers(self, after: str | None) -> Reply:
+        """See `Wire`."""
+        page: dict[str, Any] = {"after": after} if after else {}
+        return _open(lambda: self._client.containers.with_streaming_response.list(limit=100, **page))
+
     def list_files(self, container_id: str, after: str | None) -> Reply:
         """See `Wire`."""
         page: dict[str, Any] = {"after": after} if after else {}
         files = self._client.containers.files.with_streaming_response
         return _open(lambda: files.list(container_id, limit=100, order="asc", **page))
 
-    def content(self, container_id: str, file_id: str) -> Reply:
-        """See `Wire`."""
-        content = self._client.containers.files.content.with_streaming_response
-        return _open(lambda: content.retrieve(file_id, container_id=container_id))
+    def content(self, container_id: str, file_id: str, start: int = 0) -> Reply:
+        """See `Wire`. Tried once: the downloads have their own manners."""
+        # Compressed bytes could be neither counted nor resumed.
+        headers = {"Accept-Encoding": "identity"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        content = self._once.containers.files.content.with_streaming_response
+        return _open(lambda: content.retrieve(file_id, container_id=container_id, extra_headers=headers))
 
     def close(self) -> None:
         """See `Wire`."""
@@ -161,6 +170,9 @@ def _own_errors() -> Iterator[None]:
             "No byte came from the service for too long.",
             "Run the cell again, or raise the limit: `%config AssistantMagics.timeout = 900`.",
         ) from error
+    except RuntimeError as error:
+        # Another thread was still asking when the session ended.
+        raise Unreachable("The connection to the service was closed.") from error
     except (openai.APIConnectionError, httpx2.TransportError) as error:
         cause = error.__cause__ or error
         raise Unreachable(
@@ -179,7 +191,13 @@ def _from_status(error: Any) -> ServiceError:
         status=int(error.status_code),
         code=code if isinstance(code, str) else None,
         request_id=error.request_id,
+        retry_after_s=_retry_after(error.response.headers.get("retry-after", "")),
     )
+
+
+def _retry_after(header: str) -> float | None:
+    """Seconds of a Retry-After header; its other form, a date, is not used by the service."""
+    return float(header) if header.replace(".", "", 1).isdigit() else None
 
 
 def _kind(status: int, message: str, code: object) -> tuple[type[ServiceError], str]:
@@ -208,9 +226,7 @@ def _wait_before_retry(error: ServiceError, attempt: int) -> float | None:
     if isinstance(error, RateLimited):
         if error.code == "insufficient_quota":
             return None
-        response = getattr(cause, "response", None)
-        asked = response.headers.get("retry-after", "") if response is not None else ""
-        wait_s = float(asked) if asked.replace(".", "", 1).isdigit() else 2.0**attempt
+        wait_s = error.retry_after_s if error.retry_after_s is not None else 2.0**attempt
         return wait_s if wait_s <= LONGEST_WAIT_S else None
     while cause is not None and not isinstance(cause, httpx2.ConnectError):
         cause = cause.__cause__

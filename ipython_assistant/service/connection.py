@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ipython_assistant.service.wire import Wire
 
 DIES_WITHIN_S = 1.0
+DELETE_WITHIN_S = 1.0
 
 
 class Connection:
@@ -49,7 +50,9 @@ class Connection:
         return death
 
     def close(self) -> None:
-        """Let go of the connections, and end the engine."""
+        """Delete the containers (an engine's end with it), let go of the connections, and end the engine."""
+        if self._engine is None:
+            self.containers.delete_all(DELETE_WITHIN_S)
         self.wire.close()
         if self._engine is not None:
             self._engine.stop()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.conversation import Step, Upload, as_messages, line_of
-from ipython_assistant.core.request import InputNote, PastMessage
-from ipython_assistant.errors import Refused, ServiceError
+from ipython_assistant.core.request import ContainerPolicy, InputNote, PastMessage
+from ipython_assistant.errors import AssistantError, Refused, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,9 +18,9 @@ if TYPE_CHECKING:
     from ipython_assistant.core.turn import Json
     from ipython_assistant.service.wire import Wire
 
-EXPIRES_AFTER_MINUTES = 20
-"""The most the service allows: https://platform.openai.com/docs/guides/tools-code-interpreter."""
 MOST_PAGES = 100
+NAME = "ipython_assistant"
+"""The name of the containers that are made here, by which they are known again."""
 RENEWED = "The conversation's container had expired: a new one was made and its files were sent again."
 
 
@@ -50,6 +52,18 @@ class _Life:
     """(name, sha256) of an upload → its path in the container."""
     seen: set[str] = field(default_factory=set)
     """Ids of the files that earlier turns have already brought home."""
+    sent: dict[str, int] = field(default_factory=dict)
+    """Ids of the uploads → their size in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A container as the service lists it."""
+
+    container_id: str
+    status: str
+    ours: bool
+    """Whether this session has used it."""
 
 
 class Containers:
@@ -64,28 +78,30 @@ class Containers:
         self._wire = wire
         self._lives: dict[str, _Life] = {}
 
-    def footing(self, parent: Step | None, uploads: tuple[Upload, ...]) -> Footing:
+    def footing(self, parent: Step | None, uploads: tuple[Upload, ...], policy: ContainerPolicy) -> Footing:
         """Make everything ready for a turn that continues from `parent` and needs `uploads`."""
         if not self._may_continue(parent):
-            return self.fresh_footing(parent, uploads)
+            return self.fresh_footing(parent, uploads, policy)
         assert parent is not None  # noqa: S101 for the type checker: `_may_continue` has seen it
         try:
-            container_id = self._with_uploads(parent.container_id or None, uploads)
+            container_id = self._with_uploads(parent.container_id or None, uploads, policy)
         except Refused:
-            return self.fresh_footing(parent, uploads, notes=(RENEWED,))
+            return self.fresh_footing(parent, uploads, policy, notes=(RENEWED,))
         # Instructions do not carry over from one response to the next, so earlier inputs are named again.
         inputs = {upload.name: upload for step in line_of(parent) for upload in step.uploads}
         inputs |= {upload.name: upload for upload in uploads}
         return Footing(container_id, parent.turn.response_id, inputs=self._notes(container_id, inputs.values()))
 
-    def fresh_footing(self, parent: Step | None, uploads: tuple[Upload, ...], notes: tuple[str, ...] = ()) -> Footing:
+    def fresh_footing(
+        self, parent: Step | None, uploads: tuple[Upload, ...], policy: ContainerPolicy, notes: tuple[str, ...] = ()
+    ) -> Footing:
         """The same in a new container, telling the conversation as plain messages."""
         everything = {upload.name: upload for upload in (*_left_behind(parent), *uploads)}
         there = tuple(upload for upload in everything.values() if upload.path.is_file())
         gone = [upload.name for upload in everything.values() if upload not in there]
         if gone:
             notes = (*notes, f"Gone from disk, so not sent again: {', '.join(gone)}.")
-        container_id = self._with_uploads(None, there)
+        container_id = self._with_uploads(None, there, policy)
         return Footing(container_id, history=as_messages(parent), inputs=self._notes(container_id, there), notes=notes)
 
     def file_rows(self, container_id: str) -> list[Json]:
@@ -109,12 +125,66 @@ class Containers:
         """Ids of the files that earlier turns have already brought home."""
         return frozenset(self._lives[container_id].seen) if container_id in self._lives else frozenset()
 
-    def ran(self, container_ids: Iterable[str], file_ids: Iterable[str], step: Step | None) -> None:
-        """Note what a turn left behind: `step` is None where the turn did not come to its end."""
+    def sent(self, container_id: str) -> dict[str, int]:
+        """Ids of the user's own uploads → their size when they were sent, in bytes."""
+        return dict(self._lives[container_id].sent) if container_id in self._lives else {}
+
+    def overview(self) -> tuple[Overview, ...]:
+        """The containers the service lists that were made here or used by this session, newest first.
+
+        Raises:
+            ServiceError: The list cannot be had.
+        """
+        found: list[Overview] = []
+        after: str | None = None
+        for _ in range(MOST_PAGES):
+            page = self._wire.list_containers(after).json()
+            batch = [row for row in page.get("data") or [] if isinstance(row, dict)]
+            for row in batch:
+                container_id = str(row.get("id") or "")
+                ours = container_id in self._lives
+                if ours or row.get("name") == NAME:
+                    found.append(Overview(container_id, str(row.get("status") or ""), ours))
+            after = str(batch[-1].get("id") or "") if batch else ""
+            if not page.get("has_more") or not after:
+                break
+        return tuple(found)
+
+    def delete(self, container_id: str) -> None:
+        """Delete a container: its files and variables are gone.
+
+        Raises:
+            ServiceError: The service did not.
+        """
+        self._wire.delete_container(container_id).close()
+        self._lives.pop(container_id, None)
+
+    def delete_all(self, within_s: float) -> None:
+        """Delete every container this session used, at the same time, as far as that is done in so many seconds."""
+        threads = [
+            threading.Thread(target=self._try_to_delete, args=(container_id,), daemon=True)
+            for container_id in list(self._lives)
+        ]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + within_s
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def ran(self, container_ids: Iterable[str], step: Step | None) -> None:
+        """Note who ran in these containers last; `step` is None where the turn did not come to its end."""
         for container_id in container_ids:
-            life = self._lives.setdefault(container_id, _Life())
-            life.last_step = step
-            life.seen.update(file_ids)
+            self._lives.setdefault(container_id, _Life()).last_step = step
+
+    def see(self, container_ids: Iterable[str], file_ids: Iterable[str]) -> None:
+        """Note that these files are home: a later turn does not offer them again."""
+        for container_id in container_ids:
+            self._lives.setdefault(container_id, _Life()).seen.update(file_ids)
+
+    def unsee(self, file_ids: Iterable[str]) -> None:
+        """Take that back, to look at them once more."""
+        for life in self._lives.values():
+            life.seen.difference_update(file_ids)
 
     def let_go(self, step: Step | None) -> None:
         """Delete the container of a step that was replaced, if nothing else goes on in it.
@@ -125,9 +195,12 @@ class Containers:
         life = self._lives.get(step.container_id) if step is not None and step.service == self._wire.identity else None
         if step is None or life is None or life.last_step is not step:
             return
-        del self._lives[step.container_id]
-        with contextlib.suppress(ServiceError):
-            self._wire.delete_container(step.container_id).close()
+        self._try_to_delete(step.container_id)
+
+    def _try_to_delete(self, container_id: str) -> None:
+        self._lives.pop(container_id, None)
+        with contextlib.suppress(AssistantError):
+            self._wire.delete_container(container_id).close()
 
     def _may_continue(self, parent: Step | None) -> bool:
         if parent is None or parent.service != self._wire.identity:
@@ -137,19 +210,23 @@ class Containers:
         life = self._lives.get(parent.container_id)
         return life is not None and life.last_step is parent
 
-    def _with_uploads(self, container_id: str | None, uploads: tuple[Upload, ...]) -> str | None:
+    def _with_uploads(
+        self, container_id: str | None, uploads: tuple[Upload, ...], policy: ContainerPolicy
+    ) -> str | None:
         """The container with the files in it; one is made only where there is something to put into it."""
         if container_id is None and uploads:
-            expiry = {"anchor": "last_active_at", "minutes": EXPIRES_AFTER_MINUTES}
-            body: Json = {"name": "ipython_assistant", "expires_after": expiry}
+            expiry = {"anchor": "last_active_at", "minutes": policy.minutes}
+            body: Json = {"name": NAME, "expires_after": expiry, **policy.body()}
             container_id = str(self._wire.create_container(body).json()["id"])
         if container_id is None:
             return None
-        paths = self._lives.setdefault(container_id, _Life()).paths
+        life = self._lives.setdefault(container_id, _Life())
         for upload in uploads:
-            if (upload.name, upload.sha256) not in paths:
+            if (upload.name, upload.sha256) not in life.paths:
                 row = self._wire.upload(container_id, upload.name, upload.path).json()
-                paths[upload.name, upload.sha256] = str(row.get("path") or f"/mnt/data/{upload.name}")
+                life.paths[upload.name, upload.sha256] = str(row.get("path") or f"/mnt/data/{upload.name}")
+                if isinstance(row.get("bytes"), int):
+                    life.sent[str(row.get("id") or "")] = row["bytes"]
         return container_id
 
     def _notes(self, container_id: str | None, uploads: Iterable[Upload]) -> tuple[InputNote, ...]:

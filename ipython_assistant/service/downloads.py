@@ -1,21 +1,49 @@
-"""Many container files at once, each streamed to disk and hashed on the way."""
+"""Many container files at once: streamed to disk and hashed on the way, resumed where one broke, begun early.
+
+The downloads of one turn share their manners. When the service says "slow down", everybody waits as long as it asked,
+what was only fetched ahead gives way, and that waiting is not held against the turn's time-out.
+
+Fetching ahead: when a code call ends, its container is listed and what is new there is fetched while the model still
+writes. Such a copy counts only if the file cannot have changed since: either no code ran after it was begun, or the
+closing listing still shows the same id, size and time of creation.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
-from ipython_assistant.core.artifacts import ContainerFile, FailedArtifact
-from ipython_assistant.errors import AssistantError, StreamBroken
+from ipython_assistant.core.artifacts import ContainerFile, FailedArtifact, listed_files
+from ipython_assistant.errors import (
+    AssistantError,
+    Interrupted,
+    RateLimited,
+    ServiceError,
+    StreamBroken,
+    TimedOut,
+    Unreachable,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from ipython_assistant.service.wire import Wire
+    from ipython_assistant.service.containers import Containers
+    from ipython_assistant.service.wire import Reply, Wire
+
+VAIN_TRIES = 4
+"""A file is given up after so many tries that brought nothing new."""
+MOST_DELAYS = 30
+"""A file is given up after the service asked to wait so many times."""
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 8.0
+LONGEST_ASKED_S = 120.0
+"""A service that asks to wait longer than this will not be waited for."""
+NOT_FOUND, RANGE_NOT_SATISFIABLE, PARTIAL = 404, 416, 206
+SERVER_FAULT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,68 +56,363 @@ class Fetched:
     sha256: str
 
 
-def fetch_all(
-    wire: Wire,
-    files: Sequence[ContainerFile],
-    staging: Path,
-    at_once: int,
-    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> tuple[Fetched | FailedArtifact, ...]:
-    """Fetch files side by side; a file that cannot be had is a value with a reason, and the rest goes on.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How downloads behave.
+
+    Attributes:
+        at_once: Connections at the same time, at most.
+        timeout_s: Seconds for all files of a turn once the answer has ended, without the waiting the service asked for.
+        ahead_bytes: Bytes that may be fetched ahead in one turn; 0 fetches nothing ahead.
+    """
+
+    at_once: int = 32
+    timeout_s: float = 300.0
+    ahead_bytes: int = 256_000_000
+
+
+class Downloads:
+    """The downloads of one turn. Used in a `with`; leaving it ends whatever is still under way.
 
     Args:
-        wire: Who has them.
-        files: What to fetch.
-        staging: An existing directory for the temporary files.
-        at_once: How many connections, at most.
-        on_progress: Called with (files done, files in all) in the calling thread.
-
-    Returns:
-        One outcome for each file, in the order of `files`.
+        wire: Who has the files.
+        containers: Lists them.
+        stage: Makes the directory for temporary files, when the first is needed. Raises `OSError`.
+        limits: How to behave.
+        clock: Seconds, from anywhere.
     """
-    if not files:
-        return ()
-    outcomes: dict[int, Fetched | FailedArtifact] = {}
-    stop = threading.Event()
-    pool = ThreadPoolExecutor(min(at_once, len(files)), thread_name_prefix="ipython_assistant fetch")
-    try:
-        pending = {
-            pool.submit(_fetch, wire, file, staging / f"{number}.part", stop): number
-            for number, file in enumerate(files)
-        }
-        for done, future in enumerate(as_completed(pending), start=1):
-            outcomes[pending[future]] = future.result()
-            on_progress(done, len(files))
-    finally:
-        # After Ctrl-C nobody waits for what is still under way: each thread sees `stop` at its next chunk.
-        stop.set()
-        pool.shutdown(wait=False, cancel_futures=True)
-    return tuple(outcomes[number] for number in range(len(files)))
+
+    def __init__(
+        self,
+        wire: Wire,
+        containers: Containers,
+        stage: Callable[[], Path],
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wire = wire
+        self._containers = containers
+        self._stage = stage
+        self._limits = limits
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(limits.at_once, thread_name_prefix="ipython_assistant fetch")
+        self._pace = _Pace(clock)
+        self._lock = threading.Lock()
+        self._ahead: dict[tuple[str, str], _Ahead] = {}
+        self._ahead_bytes = 0
+        self._code_calls = 0
+        self._running: set[_Download] = set()
+        self._staging: Path | None = None
+        self._count = 0
+        self._closed = False
+        self._cut: Interrupted | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        with self._lock:
+            self._closed = True
+            running = list(self._running)
+        for download in running:
+            download.stop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def staging(self) -> Path:
+        """The directory of the temporary files, made when it is first asked for. Raises `OSError`."""
+        with self._lock:
+            if self._staging is None:
+                self._staging = self._stage()
+            return self._staging
+
+    @property
+    def staged(self) -> Path | None:
+        """The directory of the temporary files, if it was made."""
+        return self._staging
+
+    @property
+    def cut(self) -> Interrupted | None:
+        """What ended the last `fetch`, if that was Ctrl-C."""
+        return self._cut
+
+    def ahead(self, container_id: str) -> tuple[ContainerFile, ...]:
+        """What was found ahead in a container: all that is known of it where the closing listing cannot be had."""
+        with self._lock:
+            return tuple(ahead.file for key, ahead in self._ahead.items() if key[0] == container_id)
+
+    def code_ended(self, container_id: str) -> None:
+        """A code call ended: what it left may be fetched ahead, and copies made before it may be stale."""
+        with self._lock:
+            self._code_calls += 1
+        if container_id and self._limits.ahead_bytes and not self._closed:
+            self._pool.submit(self._look_ahead, container_id, self._code_calls)
+
+    def fetch(
+        self,
+        files: Sequence[ContainerFile],
+        listed: Iterable[ContainerFile] = (),
+        on_progress: Callable[[int, int, int], None] = lambda _done, _total, _bytes: None,
+    ) -> tuple[Fetched | FailedArtifact, ...]:
+        """Bring these files; one that cannot be had is a value with a reason, and the rest goes on.
+
+        Args:
+            files: What is wanted.
+            listed: The files as the closing listing shows them.
+            on_progress: Called now and then, in the calling thread, with (files done, files in all, bytes so far).
+
+        Returns:
+            One outcome for each file, in the order of `files`. After Ctrl-C, what had not come is a failure.
+        """
+        if not files:
+            return ()
+        rows = {(row.container_id, row.file_id): row for row in listed}
+        downloads = [self._download_of(file, rows.get((file.container_id, file.file_id))) for file in files]
+        began, pending = self._clock(), {download.future for download in downloads}
+        why = ""
+        try:
+            while pending and not why:
+                _, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+                on_progress(len(files) - len(pending), len(files), sum(download.received for download in downloads))
+                if pending and self._clock() - began - self._pace.asked_s(began) > self._limits.timeout_s:
+                    why = f"It had not come after {self._limits.timeout_s:g} s"
+        except KeyboardInterrupt:
+            why = "It was interrupted"
+            self._cut = Interrupted(
+                "The cell was interrupted while its files came.", "%assistant retry fetches the rest."
+            )
+        for download in downloads:
+            if why and not download.future.done():
+                download.stop()
+        return tuple(download.outcome(why) for download in downloads)
+
+    def _look_ahead(self, container_id: str, code_calls: int) -> None:
+        """In a thread: list the container and begin with what is new. Nothing that fails here matters."""
+        if self._pace.slowed:
+            return
+        try:
+            rows = self._containers.file_rows(container_id)
+        except RateLimited as error:
+            self._pace.slow_down(error.retry_after_s or FIRST_BACKOFF_S)
+            return
+        except AssistantError:
+            return
+        for file in listed_files(rows, self._containers.seen(container_id)):
+            key, size = (file.container_id, file.file_id), file.size
+            with self._lock:
+                ahead = self._ahead.get(key)
+                if self._closed or size is None or self._ahead_bytes + size > self._limits.ahead_bytes:
+                    continue
+                if ahead is not None and _same(ahead.file, file):
+                    continue
+                self._ahead_bytes += size
+            download = self._begin(file, speculative=True)
+            with self._lock:
+                self._ahead[key] = _Ahead(file, code_calls, download)
+
+    def _download_of(self, file: ContainerFile, row: ContainerFile | None) -> _Download:
+        """The copy that was fetched ahead, if it cannot be stale, else a new one."""
+        with self._lock:
+            ahead = self._ahead.get((file.container_id, file.file_id))
+        if ahead is not None:
+            current = ahead.code_calls == self._code_calls if row is None else _same(ahead.file, row)
+            if current and not ahead.download.gave_up:
+                ahead.download.speculative = False
+                return ahead.download
+            ahead.download.stop()
+        return self._begin(file, speculative=False)
+
+    def _begin(self, file: ContainerFile, *, speculative: bool) -> _Download:
+        download = _Download(self._wire, file, self._pace, speculative=speculative)
+        try:
+            staging = self.staging()
+        except OSError as error:
+            download.fail(f"The folder for files cannot be written to: {error.strerror or type(error).__name__}.")
+            return download
+        with self._lock:
+            self._count += 1
+            download.staged = staging / f"{self._count}.part"
+            self._running.add(download)
+            if self._closed:
+                download.stop()
+            else:
+                download.future = self._pool.submit(self._carry_out, download)
+        return download
+
+    def _carry_out(self, download: _Download) -> Fetched | FailedArtifact:
+        try:
+            return download.run()
+        finally:
+            with self._lock:
+                self._running.discard(download)
 
 
-def _fetch(wire: Wire, file: ContainerFile, staged: Path, stop: threading.Event) -> Fetched | FailedArtifact:
-    try:
-        with wire.content(file.container_id, file.file_id) as reply, staged.open("wb") as target:
-            digest, size = hashlib.sha256(), 0
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A copy that was begun before anybody asked for it: the file as it was listed then, and after which code call."""
+
+    file: ContainerFile
+    code_calls: int
+    download: _Download
+
+
+class _Pace:
+    """What the service asked for: until when everybody waits, and how much waiting that was."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._until = 0.0
+        self._spans: list[tuple[float, float]] = []
+
+    @property
+    def slowed(self) -> bool:
+        return self._clock() < self._until
+
+    def slow_down(self, seconds: float) -> None:
+        with self._changed:
+            now = self._clock()
+            until = now + seconds
+            if until > self._until:
+                self._spans.append((max(now, self._until), until))
+                self._until = until
+
+    def asked_s(self, since: float) -> float:
+        """Seconds of asked-for waiting between `since` and now."""
+        now = self._clock()
+        with self._changed:
+            return sum(max(0.0, min(end, now) - max(start, since)) for start, end in self._spans)
+
+    def wait(self, stopped: threading.Event) -> None:
+        while not stopped.is_set() and (left := self._until - self._clock()) > 0:
+            stopped.wait(left)
+
+
+class _Download:
+    """One file, in a thread: tries until it is here, given up, or stopped."""
+
+    def __init__(self, wire: Wire, file: ContainerFile, pace: _Pace, *, speculative: bool) -> None:
+        self.future: Future[Fetched | FailedArtifact] = Future()
+        self.received = 0
+        self.staged: Path | None = None
+        self.speculative = speculative
+        self.gave_up = False
+        """Whether it ended without the file: a fetch ahead is then begun again when the file is wanted."""
+        self._wire = wire
+        self._file = file
+        self._pace = pace
+        self._stopped = threading.Event()
+        self._reply: Reply | None = None
+        self._digest = hashlib.sha256()
+        self._whole: int | None = None
+
+    def fail(self, reason: str) -> None:
+        """It cannot even begin."""
+        self.gave_up = True
+        self.future.set_result(self._failure(reason))
+
+    def stop(self) -> None:
+        """End it: a read that is under way is cut off."""
+        self._stopped.set()
+        self.future.cancel()
+        reply = self._reply
+        if reply is not None:
+            reply.close()
+
+    def outcome(self, why: str) -> Fetched | FailedArtifact:
+        """What came of it; `why` says what ended those that did not come to their end."""
+        if self.future.done() and not self.future.cancelled():
+            return self.future.result()
+        got = f" ({self.received:,} of {self._file.size:,} bytes came)" if self._file.size else ""
+        return self._failure(f"{why}{got}.")
+
+    def run(self) -> Fetched | FailedArtifact:
+        assert self.staged is not None  # noqa: S101 for the type checker: whoever runs it has set it
+        try:
+            with self.staged.open("wb") as target:
+                outcome = self._try_until_it_is_here(target, self.staged)
+        except OSError as error:
+            outcome = self._failure(f"It could not be written: {error.strerror or type(error).__name__}.")
+        self.gave_up = isinstance(outcome, FailedArtifact)
+        return outcome
+
+    def _try_until_it_is_here(self, target: IO[bytes], staged: Path) -> Fetched | FailedArtifact:
+        vain = delays = 0
+        furthest = 0
+        while True:
+            self._pace.wait(self._stopped)
+            if self._stopped.is_set():
+                return self._failure("It was interrupted.")
+            try:
+                self._bring(target)
+            except RateLimited as error:
+                delays += 1
+                asked_s = error.retry_after_s or min(FIRST_BACKOFF_S * 2**delays, LONGEST_BACKOFF_S)
+                self._pace.slow_down(asked_s)
+                if self.speculative or delays > MOST_DELAYS or asked_s > LONGEST_ASKED_S:
+                    return self._failure(error.message)
+            except (Unreachable, TimedOut, StreamBroken, ServiceError) as error:
+                if not _passing(error):
+                    return self._failure(error.message, gone=error.status == NOT_FOUND)
+                vain = 0 if self.received > furthest else vain + 1
+                furthest = max(furthest, self.received)
+                if vain >= VAIN_TRIES:
+                    return self._failure(error.message)
+                self._stopped.wait(min(FIRST_BACKOFF_S * 2 ** max(0, vain - 1), LONGEST_BACKOFF_S))
+            else:
+                return Fetched(self._file, staged, self.received, self._digest.hexdigest())
+
+    def _bring(self, target: IO[bytes]) -> None:
+        """One try: from where the last one broke, if the server agrees, else from the beginning."""
+        reply = self._wire.content(self._file.container_id, self._file.file_id, self.received)
+        self._reply = reply
+        with reply:
+            resumed = reply.status == PARTIAL and _starts_at(reply, self.received)
+            if self.received and not resumed:
+                self._begin_again(target)
+            promised = _length(reply)
+            if promised is not None:
+                self._whole = self.received + promised
             for chunk in reply.chunks:
-                if stop.is_set():
-                    return FailedArtifact(file.name, "It was interrupted.", file.container_id, file.file_id)
+                if self._stopped.is_set():
+                    raise StreamBroken("It was interrupted.")
                 target.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-            _check_length(reply.headers, size)
-    except AssistantError as error:
-        return FailedArtifact(file.name, error.message, file.container_id, file.file_id)
-    except OSError as error:
-        return FailedArtifact(file.name, _disk_reason(error), file.container_id, file.file_id)
-    return Fetched(file, staged, size, digest.hexdigest())
+                self._digest.update(chunk)
+                self.received += len(chunk)
+        target.flush()
+        expected = self._whole if self._whole is not None else self._file.size
+        if expected is not None and self.received < expected:
+            raise StreamBroken(f"Only {self.received:,} of {expected:,} bytes came.")
+        if self._whole is not None and self.received > self._whole:
+            self._begin_again(target)
+            raise StreamBroken("More bytes came than were announced.")
+
+    def _begin_again(self, target: IO[bytes]) -> None:
+        target.seek(0)
+        target.truncate()
+        self._digest = hashlib.sha256()
+        self.received = 0
+
+    def _failure(self, reason: str, *, gone: bool = False) -> FailedArtifact:
+        file = self._file
+        return FailedArtifact(file.name, reason, file.container_id, file.file_id, gone)
 
 
-def _check_length(headers: Mapping[str, str], size: int) -> None:
-    promised = headers.get("content-length", "")
-    if promised.isdigit() and not headers.get("content-encoding") and int(promised) != size:
-        raise StreamBroken(f"Only {size} of {promised} bytes came.")
+def _same(one: ContainerFile, other: ContainerFile) -> bool:
+    return (one.file_id, one.size, one.created_at) == (other.file_id, other.size, other.created_at)
 
 
-def _disk_reason(error: OSError) -> str:
-    return f"It could not be written: {error.strerror or type(error).__name__}."
+def _passing(error: ServiceError) -> bool:
+    """Whether trying again makes sense."""
+    if isinstance(error, Unreachable | TimedOut | StreamBroken):
+        return True
+    return error.status is not None and (error.status >= SERVER_FAULT or error.status == RANGE_NOT_SATISFIABLE)
+
+
+def _length(reply: Reply) -> int | None:
+    promised = reply.headers.get("content-length", "")
+    return int(promised) if promised.isdigit() and not reply.headers.get("content-encoding") else None
+
+
+def _starts_at(reply: Reply, start: int) -> bool:
+    """Whether a partial answer begins where the last try broke (RFC 9110, section 14.4)."""
+    return reply.headers.get("content-range", "").startswith(f"bytes {start}-")

@@ -1,4 +1,4 @@
-"""The seam between this package and a service: seven calls, each answered by status, headers and an iterator of bytes.
+"""The seam between this package and a service: eight calls, each answered by status, headers and an iterator of bytes.
 
 Everything above the bytes is the same code whoever answers. `client.LiveWire` asks a real service through the SDK.
 """
@@ -59,12 +59,19 @@ class Wire(Protocol):
         """`POST /containers/{id}/files` with the file's bytes, streamed from disk."""
         ...
 
+    def list_containers(self, after: str | None) -> Reply:
+        """`GET /containers`, one page of up to 100."""
+        ...
+
     def list_files(self, container_id: str, after: str | None) -> Reply:
         """`GET /containers/{id}/files`, one page of up to 100, oldest first."""
         ...
 
-    def content(self, container_id: str, file_id: str) -> Reply:
-        """`GET /containers/{id}/files/{file}/content`: the bytes (the address without `/content` gives metadata)."""
+    def content(self, container_id: str, file_id: str, start: int = 0) -> Reply:
+        """`GET /containers/{id}/files/{file}/content`: the bytes (the address without `/content` gives metadata).
+
+        With `start`, the bytes from there on are asked for; whether that was granted is in the status (206).
+        """
         ...
 
     def close(self) -> None:
