@@ -79,8 +79,8 @@ PIECES = [
     "or",
 ]
 WORDS = {
-    "pd", "plt", "data", "rows", "known", "drawn", "groups", "summary", "written", "chosen", "fig", "ax", "name", "line",
-    "len",    "print", "int", "str", "range", "kinds", "part", "list", "colours",
+    "pd", "plt", "data", "rows", "known", "drawn", "groups", "summary", "written", "chosen", "fig", "ax", "name",
+    "line", "len", "print", "int", "str", "range", "kinds", "part", "list", "colours",
 }  # fmt: skip
 """Every name the emitted code may use."""
 

@@ -161,6 +161,7 @@ def test_a_prompt_is_read_as_this_plan(prompt, task, where):
         ("with more than 1,000 treated", Compare(TREATED, Sign.MORE, 1000)),
         ("where coverage is between 60 and 80", Between(COVERAGE, 60, 80)),
         ("where pop. treated >= 1000", Compare(TREATED, Sign.AT_LEAST, 1000)),
+        ("where pop. treated is between 2000 and 2100", Between(TREATED, 2000, 2100)),
     ],
 )
 def test_words_about_rows_become_this_condition(words, condition):
@@ -316,6 +317,11 @@ def test_what_no_rule_consumed_refuses_the_whole_prompt_and_is_named(prompt, wor
         ("plot mean coverage by year for LF and Oncho", "Several values of **Disease**"),
         ("mean coverage for LF Oncho", "Two values of **Disease**"),
         ("plot coverage by year for LF and save the mean per district as x.csv", "same rows (**Disease**)"),
+        ("plot coverage by district since 2018 and save the mean per year as x.csv", "same rows (**MDA_year**)"),
+        ("plot coverage by year excluding LF and 2020", "not clear how “2020” goes with **Disease** is not “LF”"),
+        ("plot coverage by year excluding LF and District B", "not clear how “District B” goes with"),
+        ("plot coverage by year for LF and District B", "not clear how “District B” goes with"),
+        ("rows where treated over 1.000", "“1.000” could be 1 or 1000"),
         ("plot coverage by year and save the data as x.csv", "“save the points”"),
         ("plot coverage by year and save as excel", "“excel”"),
         ("plot coverage by year as chart.svg", "has to end in .png or .csv"),
@@ -358,8 +364,29 @@ def test_two_columns_of_dates_are_ambiguous_until_one_is_named():
     )
 
 
-def test_a_whole_number_with_few_values_makes_groups():
-    assert plans("mean share treated per round", ROUNDS) == [(Group((Measure(SHARE, How.MEAN),), (ROUND,)), ())]
+def test_years_after_a_number_column_are_years_where_the_table_has_them():
+    total = Group((SUM,), (DISTRICT,))
+
+    assert plans("total pop treated between 2018 and 2020 per district") == [(total, (Between(YEAR, 2018, 2020),))]
+    assert plans("total treated up to 2020 per district") == [(total, (Compare(YEAR, Sign.AT_MOST, 2020),))]
+    assert plans("plot coverage from 2018 to 2020 by year") == [(line(), (Between(YEAR, 2018, 2020),))]
+
+
+def test_a_whole_number_with_few_values_makes_groups_and_conditions():
+    mean = Measure(SHARE, How.MEAN)
+
+    assert plans("mean share treated per round", ROUNDS) == [(Group((mean,), (ROUND,)), ())]
+    assert plans("mean share treated in round 2", ROUNDS) == [(Group((mean,), ()), (Compare(ROUND, Sign.EQUAL, 2),))]
+    assert "3" in refused("mean share treated in round 3", ROUNDS).unknown
+
+
+def test_columns_called_like_small_words_are_found_where_nothing_else_makes_sense():
+    a, to = Column("a", Kind.TEXT, ("x", "y"), distinct=2), Column("to", Kind.NUMBER, distinct=9)
+    when = Column("when", Kind.NUMBER, distinct=9)
+    table = Table("t.csv", 9, (a, to, when))
+
+    assert plans("make a bar chart of mean to by a", table) == [(bars(Measure(to, How.MEAN), over=a), ())]
+    assert plans("mean when", table) == [(Group((Measure(when, How.MEAN),), ()), ())]
 
 
 def test_a_value_of_two_columns_is_ambiguous_until_the_column_is_named():

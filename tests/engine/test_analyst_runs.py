@@ -481,6 +481,34 @@ def test_an_error_in_the_run_is_said_and_success_is_not_claimed(container, ask):
     assert "sandbox:" not in got.said
 
 
+def test_a_file_that_is_gone_when_it_is_read_back_is_said(container, ask):
+    put(container, "t.csv", "g,v\na,1\nb,2\n")
+    run = container.run
+
+    def run_and_lose(code: str) -> Ran:
+        back = run(code)
+        (container.folder / "m.csv").unlink()
+        return back
+
+    container.run = run_and_lose
+
+    assert "written, but not read back: `FileNotFoundError: " in ask("mean v per g as m.csv").said
+
+
+def test_a_table_that_changes_while_it_is_read_is_a_refusal(container, ask):
+    path = put(container, "t.csv", "g,v\na,1\nb,2\n")
+    probe = container.probe
+
+    async def probe_and_lose(code: str) -> str:
+        printed = await probe(code)
+        path.unlink(missing_ok=True)
+        return printed
+
+    container.probe = probe_and_lose
+
+    assert "The rows could not be read: `FileNotFoundError: " in ask("mean v per g as m.csv").refused
+
+
 def test_every_example_of_a_refusal_runs(container, ask):
     put(container, "mda_coverage.csv", SAMPLE.read_bytes())
     prompts = re.findall("^- `(.*)`$", ask("forecast the weather").refused, re.MULTILINE)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ipython_assistant.engine.models import Refuse, Run, Say
 from ipython_assistant.engine.models.analyst import refusal
 from ipython_assistant.engine.models.analyst.answer import HEAD_ROWS, OVERVIEW_ROWS, Findings, closing, opening
+from ipython_assistant.engine.models.analyst.markdown import code as code_of
 from ipython_assistant.engine.models.analyst.pandas_code import IMPORT, load, program, section
 from ipython_assistant.engine.models.analyst.plan import Chart, Plan
 from ipython_assistant.engine.models.analyst.reading import NotUnderstood, read
@@ -51,7 +52,12 @@ class Analyst:
         if isinstance(reading, NotUnderstood):
             yield Refuse(refusal.refusal(reading, tables, unread))
             return
-        counts = await _counts(interpreter, reading.plans)
+        try:
+            counts = await _counts(interpreter, reading.plans)
+        except RuntimeError as error:
+            why = f"The rows could not be read: {code_of(str(error))}."
+            yield Refuse(refusal.impossible([why], tables, unread))
+            return
         outcome = [settled(plan, count) for plan, count in zip(reading.plans, counts, strict=True)]
         plans = [plan for plan in outcome if isinstance(plan, Plan)]
         if len(plans) < len(outcome):
@@ -86,6 +92,13 @@ async def _findings(interpreter: Interpreter, plan: Plan, ran: Ran) -> Findings:
     """What is in the files a plan wrote; nothing if the code failed, since the answer is then about that."""
     if ran.error:
         return Findings()
+    try:
+        return await _read_back(interpreter, plan, ran)
+    except RuntimeError as error:
+        return Findings(problem=str(error))
+
+
+async def _read_back(interpreter: Interpreter, plan: Plan, ran: Ran) -> Findings:
     head = (
         await _call(interpreter, "glance", plan.save, max(HEAD_ROWS, OVERVIEW_ROWS)) if plan.save in ran.files else None
     )

@@ -23,10 +23,11 @@ OVERVIEW_ROWS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was read back for one plan: the table it wrote, the points it drew."""
+    """What was read back for one plan: the table it wrote, the points it drew; or why that failed."""
 
     head: Mapping[str, Any] | None = None
     points: Mapping[str, Any] | None = None
+    problem: str = ""
 
 
 def opening(plans: Sequence[Plan]) -> list[str]:
@@ -65,6 +66,9 @@ def _failed(ran: Ran, there: Sequence[str], missing: Sequence[str]) -> str:
 
 
 def _outcome(plan: Plan, counts: Counts, findings: Findings) -> str:
+    if findings.problem:
+        written = [link(name) for name in (plan.picture, plan.save) if name]
+        return f"{listed(written)}: written, but not read back: {code(findings.problem)}."
     match plan.task:
         case Chart():
             return _drawn(plan, counts, findings)

@@ -24,7 +24,8 @@ MISSING = frozenset(
 )  # fmt: skip
 """What `pandas.read_csv` reads as missing: its documented defaults for `na_values`."""
 
-MAX_VALUES = 300
+MAX_VALUES = 1000
+"""Texts of a column that a prompt may name; a column with more is taken for free text."""
 MAX_VALUE_LENGTH = 80
 MAX_COLUMNS = 500
 MAX_ODD_SHARE = 0.05
@@ -38,6 +39,8 @@ PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 SPACES = re.compile("[-+]?[1-9]\\d{0,2}(?:[ \u00a0\u202f]\\d{3})+(?:\\.\\d+)?")
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+INFINITE = re.compile(r"[-+]?inf(?:inity)?|[-+]?\d.*[eE]\+?\d{3,}", re.IGNORECASE)
+"""What pandas reads as an infinite number, or may."""
 LEADING_ZERO = re.compile(r"[-+]?0\d+")
 YEAR = re.compile(r"(?:1[89]|20)\d\d(?:\.0+)?")
 YEAR_NAME = re.compile(
@@ -72,6 +75,8 @@ def _table(path: str) -> dict[str, Any]:
         frame = pd.read_csv(io.StringIO(text), sep=found["separator"], dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         return {**found, "problem": " ".join(str(error).split())}
+    if "\0" in text:
+        return {**found, "problem": "it is not a text file"}
     if not isinstance(frame.index, pd.RangeIndex):
         return {**found, "problem": "its rows have more cells than its header"}
     if frame.shape[1] > MAX_COLUMNS:
@@ -104,22 +109,26 @@ def _separator(text: str) -> str:
 
 
 def _column(name: str, cells: Any, separator: str) -> dict[str, Any]:
-    stripped = cells.str.strip()
-    present = ~(cells.isin(MISSING) | (stripped == ""))
-    counts = stripped[present].value_counts()
-    written = {str(cell): int(times) for cell, times in counts.items()}
+    counts = {str(cell): int(times) for cell, times in cells.value_counts().items()}
+    written: dict[str, int] = {}
+    for cell, times in counts.items():
+        if cell not in MISSING and cell.strip():
+            written[cell.strip()] = written.get(cell.strip(), 0) + times
+    missing = len(cells) - sum(written.values())
+    padded = any(cell != cell.strip() for cell in counts)
     found: dict[str, Any] = {
-        "kind": "text", "values": [], "distinct": len(written), "missing": int((~present).sum()), "ignored": [],
+        "kind": "text", "values": [], "distinct": len(written), "missing": missing, "ignored": [],
         "low": None, "high": None, "whole": False, "conversion": [], "sample": "", "date_format": "", "floats": False,
-        "digits": False, "padded": bool((cells != stripped)[present].any()), "doubt": "",
+        "digits": False, "padded": padded, "doubt": "",
     }  # fmt: skip
     if not written:
         return {**found, "kind": "empty"}
     if any({cell.casefold() for cell in written} <= truth for truth in TRUTH):
         return {**found, "kind": "yes/no", "values": sorted(written), "digits": True}
-    number, date = _number(written, separator), _date(written)
+    number = _number(written, separator)
     if number.get("kind"):
-        return {**found, **number, **_whole(name, written, number, spoiled=found["padded"] or found["missing"] > 0)}
+        return {**found, **number, **_whole(name, written, number, spoiled=padded or missing > 0)}
+    date = _date(written)
     if date.get("kind"):
         return {**found, **date}
     found["doubt"] = number.get("doubt", "") or date.get("doubt", "")
@@ -134,6 +143,8 @@ def _number(written: dict[str, int], separator: str) -> dict[str, Any]:
     bare = {cell: cell.removesuffix("%").rstrip() for cell in written}
     if any(LEADING_ZERO.fullmatch(cell) or (cell.isdigit() and len(cell) > MAX_CODE_DIGITS) for cell in bare.values()):
         return {}
+    if any(INFINITE.fullmatch(cell) for cell in bare.values()):
+        return {"doubt": "some of its numbers are infinite"}
     comma = _comma(list(bare.values()), separator)
     if comma == "doubt":
         return {"doubt": "its commas could stand for thousands or for decimals"}

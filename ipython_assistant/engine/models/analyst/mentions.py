@@ -109,6 +109,12 @@ class _Prompt:
         self._written = [index for _, index in pairs] + [len(text)]
         self._folded_at = {index: position for position, (_, index) in reversed(list(enumerate(pairs)))}
 
+    def word_at(self, at: int) -> str:
+        """The word or the sign, folded, that begins where token `at` begins."""
+        position = self._folded_at.get(self.tokens[at].start, len(self.folded))
+        match = _FIRST.match(self.folded, position)
+        return match.group() if match else ""
+
     def end_of(self, pattern: re.Pattern[str], at: int) -> int | None:
         """The token after what `pattern` matches from token `at` on; None if nothing, or not whole words."""
         position = self._folded_at.get(self.tokens[at].start)
@@ -247,8 +253,9 @@ def _value_at(
     """The longest value that begins at a token, where it ends, and every column that has it."""
     longest = at
     found: dict[str, tuple[Column, list[str]]] = {}
+    word = prompt.word_at(at)
     for column in table.columns:
-        for value in column.values:
+        for value in _by_word(column.values).get(word, ()):
             end = prompt.end_of(_pattern(value), at)
             if end is None or end < longest or not _may_stand(value, prompt, at, end, owned=column is owner):
                 continue
@@ -256,6 +263,19 @@ def _value_at(
                 longest, found = end, {}
             found.setdefault(column.name, (column, []))[1].append(value)
     return longest, _owned(tuple((column, tuple(values)) for column, values in found.values()), owner)
+
+
+@lru_cache(maxsize=256)
+def _by_word(values: tuple[str, ...]) -> dict[str, list[str]]:
+    """Values by their first word, or their first sign, folded."""
+    found: dict[str, list[str]] = {}
+    for value in values:
+        first = _FIRST.match(fold(value))
+        found.setdefault(first.group() if first else "", []).append(value)
+    return found
+
+
+_FIRST: Final = re.compile(r"\w+|\W|$")
 
 
 @lru_cache(maxsize=4096)

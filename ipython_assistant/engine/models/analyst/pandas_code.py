@@ -103,7 +103,8 @@ def _cleaned(column: Column) -> list[str]:
         stripped = f"{cells}.str.strip()" if column.padded else cells
         return [f"{cells} = pd.to_datetime({stripped}, format={py(column.date_format)})"]
     if column.kind in {Kind.TEXT, Kind.BOOL}:
-        return [f"{cells} = {cells}.str.strip()  # some cells have spaces around them"] if column.padded else []
+        stripped = f'{cells} = {cells}.str.strip().replace("", pd.NA)  # some cells have spaces around them'
+        return [stripped] if column.padded else []
     changes = "".join(_CONVERSIONS[name] for name in column.conversion)
     if changes:
         text = f'{cells}.astype("string"){changes}'

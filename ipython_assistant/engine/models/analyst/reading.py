@@ -14,7 +14,7 @@ from ipython_assistant.engine.models.analyst.lexing import fold
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import Item, Word, mentions
 from ipython_assistant.engine.models.analyst.phrases import read_clause
-from ipython_assistant.engine.models.analyst.plan import Chart, Condition, Describe, Group, OneOf, Plan, Task
+from ipython_assistant.engine.models.analyst.plan import Chart, Condition, Describe, Group, InYears, OneOf, Plan, Task
 from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, CHART_NOUNS, DESCRIBE_WORDS, HOWS
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _scope(draft: Draft, task: Task, before: Sequence[Draft]) -> tuple[Condition
         )
     if own or draft.everything or not before:
         return tuple(one for one in headed if one.column not in {other.column for other in own}) + own
-    narrowed = [one for one in before[-1].where if one.column not in grouped and one not in headed]
+    narrowed = [one for one in before[-1].where if one not in headed and not (_single(one) and one.column in grouped)]
     if narrowed:
         names = listed([bold(one.column.name) for one in narrowed])
         draft.problem(
@@ -192,6 +192,15 @@ def _scope(draft: Draft, task: Task, before: Sequence[Draft]) -> tuple[Condition
             "or write “for all rows”."
         )
     return headed
+
+
+def _single(condition: Condition) -> bool:
+    """One value: groups of its own column, asked for next, can only mean all of them."""
+    match condition:
+        case OneOf(values=values, negated=False) | InYears(years=values, negated=False):
+            return len(values) == 1
+        case _:
+            return False
 
 
 def _grouping(task: Task) -> tuple[Column, ...]:

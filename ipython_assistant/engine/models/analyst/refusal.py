@@ -78,6 +78,7 @@ def _nearest(unknown: Sequence[str], table: Table) -> list[str]:
         names[near]
         for part in unknown
         for word in part.split()
+        if len(word) > 1
         for near in difflib.get_close_matches(fold(word), names, n=2, cutoff=_CLOSE)
     ]
     return [f"Is it {listed(list(dict.fromkeys(close)), 'or')}?"] if close else []
