@@ -97,13 +97,14 @@ class Downloads:
         self._clock = clock
         self._pool = ThreadPoolExecutor(limits.at_once, thread_name_prefix="ipython_assistant fetch")
         self._pace = _Pace(clock)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._ahead: dict[tuple[str, str], _Ahead] = {}
         self._ahead_bytes = 0
         self._code_calls = 0
         self._running: set[_Download] = set()
         self._staging: Path | None = None
         self._count = 0
+        self._asked = False
         self._closed = False
         self._cut: Interrupted | None = None
 
@@ -163,6 +164,8 @@ class Downloads:
         Returns:
             One outcome for each file, in the order of `files`. After Ctrl-C, what had not come is a failure.
         """
+        with self._lock:
+            self._asked = True
         if not files:
             return ()
         rows = {(row.container_id, row.file_id): row for row in listed}
@@ -199,15 +202,16 @@ class Downloads:
         for file in listed_files(rows, self._containers.seen(container_id)):
             key, size = (file.container_id, file.file_id), file.size
             with self._lock:
+                # From the moment files are asked for, nothing is begun ahead: it would be fetched twice.
+                if self._closed or self._asked:
+                    return
                 ahead = self._ahead.get(key)
-                if self._closed or size is None or self._ahead_bytes + size > self._limits.ahead_bytes:
+                if size is None or self._ahead_bytes + size > self._limits.ahead_bytes:
                     continue
                 if ahead is not None and _same(ahead.file, file):
                     continue
                 self._ahead_bytes += size
-            download = self._begin(file, speculative=True)
-            with self._lock:
-                self._ahead[key] = _Ahead(file, code_calls, download)
+                self._ahead[key] = _Ahead(file, code_calls, self._begin(file, speculative=True))
 
     def _download_of(self, file: ContainerFile, row: ContainerFile | None) -> _Download:
         """The copy that was fetched ahead, if it cannot be stale, else a new one."""

@@ -46,51 +46,13 @@ class ScriptedService:
         self.files: dict[str, dict[str, tuple[Json, bytes]]] = {}
         self._turns: list[Answer] = []
         self._overrides: list[tuple[re.Pattern[str], Script]] = []
-        service = self
-
-        class Door(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                self._serve()
-
-            do_POST = do_DELETE = do_GET
-
-            def log_message(self, *_args: object) -> None:
-                pass
-
-            def _serve(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                body = self.rfile.read(length) if length else self._chunked()
-                request = Request(
-                    self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body
-                )
-                service.requests.append(request)
-                answer = service._answer(request)
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.body)))
-                self.end_headers()
-                self.wfile.write(answer.body[: answer.cut_after])
-                if answer.cut_after is not None:
-                    self.close_connection = True
-
-            def _chunked(self) -> bytes:
-                body = b""
-                if self.headers.get("Transfer-Encoding") == "chunked":
-                    while size := int(self.rfile.readline(), 16):
-                        body += self.rfile.read(size)
-                        self.rfile.readline()
-                    self.rfile.readline()
-                return body
 
         class Server(ThreadingHTTPServer):
             def handle_error(self, request: Any, client_address: Any) -> None:
                 if not isinstance(sys.exception(), ConnectionError):  # the client went away, which some tests are about
                     super().handle_error(request, client_address)
 
-        self._server = Server(("127.0.0.1", 0), Door)
+        self._server = Server(("127.0.0.1", 0), _door(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
@@ -188,3 +150,44 @@ def _events(body: bytes) -> Answer:
 
 def _json(body: Any) -> Answer:
     return Answer(json.dumps(body).encode())
+
+
+def _door(service: ScriptedService) -> type[BaseHTTPRequestHandler]:
+    class Door(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._serve()
+
+        do_POST = do_DELETE = do_GET
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+        def _serve(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length) if length else self._chunked()
+            request = Request(
+                self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body
+            )
+            service.requests.append(request)
+            answer = service._answer(request)
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body[: answer.cut_after])
+            if answer.cut_after is not None:
+                self.close_connection = True
+
+        def _chunked(self) -> bytes:
+            body = b""
+            if self.headers.get("Transfer-Encoding") == "chunked":
+                while size := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+            return body
+
+    return Door

@@ -1,0 +1,164 @@
+"""service.containers and what the session does with them: policy, expiry, deleting, fetching again."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from IPython.utils.capture import capture_output
+from tests_support import events as wire
+from tests_support import params
+from tests_support.scripted import Answer, refusal
+
+from ipython_assistant import errors
+from ipython_assistant.magics import hooks_of
+
+CSV = b"a\n1\n"
+TEXT = "[a.csv](sandbox:/mnt/data/a.csv)"
+
+
+def run(shell, source):
+    with capture_output() as captured:
+        outcome = shell.run_cell(source, store_history=True)
+    outcome.raise_error()
+    return outcome.result, captured
+
+
+@pytest.fixture
+def cell_id(shell, monkeypatch):
+    """Give cells the ids a notebook would."""
+    current = {}
+    monkeypatch.setattr(shell, "get_parent", lambda: {"metadata": {"cellId": current["id"]}}, raising=False)
+    return lambda name: current.update(id=name)
+
+
+def test_a_container_is_made_with_the_memory_expiry_and_network_that_were_set(shell, hosted):
+    shell.user_ns["cases"] = pd.DataFrame({"a": [1]})
+    for setting in ("memory_limit = '4g'", "expires_after = 5", "network = ['pypi.org']"):
+        run(shell, f"%config AssistantMagics.{setting}")
+    hosted.will_say([wire.Message("Ok.")])
+    hosted.will_say([wire.Message("Ok.")], response_id="resp_2")
+    run(shell, "%%assistant -i cases\nLook.")
+    (made,) = [request.json() for request in hosted.asked("^POST /v1/containers$")]
+
+    params.CONTAINER.validate_python(made)
+    assert made["memory_limit"] == "4g"
+    assert made["expires_after"] == {"anchor": "last_active_at", "minutes": 5}
+    assert made["network_policy"] == {"type": "allowlist", "allowed_domains": ["pypi.org"]}
+
+
+def test_a_container_the_service_makes_gets_the_same_memory_and_network(shell, hosted):
+    run(shell, "%config AssistantMagics.memory_limit = '16g'")
+    hosted.will_say([wire.Message("Ok.")])
+    run(shell, "%%assistant\nLook.")
+    (question,) = hosted.questions()
+
+    params.QUESTION.validate_python(question)
+    assert question["tools"][0]["container"] == {"type": "auto", "memory_limit": "16g"}
+
+
+def test_more_minutes_than_the_service_allows_are_refused_when_they_are_set(shell):
+    shell.run_cell("%config AssistantMagics.expires_after = 21")
+
+    assert hooks_of(shell).traits.expires_after == 20
+
+
+def test_a_cell_that_runs_again_deletes_the_container_of_its_replaced_turn(shell, hosted, cell_id):
+    cell_id("cell-1")
+    hosted.will_say([wire.Code("1", container_id="cntr_a"), wire.Message("One.")])
+    hosted.will_say([wire.Code("1", container_id="cntr_b"), wire.Message("Two.")], response_id="resp_2")
+    run(shell, "%%assistant\nAsk.")
+    run(shell, "%%assistant\nAsk again.")
+
+    assert [request.path for request in hosted.asked("^DELETE")] == ["/v1/containers/cntr_a"]
+
+
+def test_a_container_another_cell_goes_on_in_is_not_deleted(shell, hosted, cell_id):
+    for number, name in enumerate(("cell-1", "cell-2"), start=1):
+        cell_id(name)
+        hosted.will_say([wire.Code("1", container_id="cntr_a"), wire.Message("x")], response_id=f"resp_{number}")
+        run(shell, "%%assistant\nAsk.")
+    cell_id("cell-1")
+    hosted.will_say([wire.Code("1", container_id="cntr_b"), wire.Message("x")], response_id="resp_3")
+    run(shell, "%%assistant\nAsk again.")
+
+    assert hosted.asked("^DELETE") == []
+
+
+def test_unloading_deletes_the_containers_that_were_used(shell, hosted):
+    hosted.will_say([wire.Code("1", container_id="cntr_a"), wire.Message("One.")])
+    run(shell, "%%assistant\nAsk.")
+    shell.run_line_magic("unload_ext", "ipython_assistant")
+
+    assert [request.path for request in hosted.asked("^DELETE")] == ["/v1/containers/cntr_a"]
+
+
+def test_an_input_that_is_refused_by_an_expired_container_goes_into_a_new_one(shell, hosted):
+    shell.user_ns["one"], shell.user_ns["two"] = pd.DataFrame({"a": [1]}), pd.DataFrame({"b": [2]})
+    hosted.will_say([wire.Code("1", container_id="cntr_test_1"), wire.Message("One.")])
+    hosted.will_say([wire.Code("2", container_id="cntr_test_2"), wire.Message("Two.")], response_id="resp_2")
+    run(shell, "%%assistant -i one\nFirst.")
+    hosted.on("POST /v1/containers/cntr_test_1/files", lambda _request: refusal("Container is expired."))
+    answer, captured = run(shell, "%%assistant -i two\nSecond.")
+    again = hosted.questions()[1]
+
+    assert answer.text == "Two."
+    assert "previous_response_id" not in again
+    assert again["tools"][0]["container"] == "cntr_test_2"
+    uploads = hosted.asked("POST /v1/containers/cntr_test_2/files")
+    assert [b"one.csv" in uploads[0].body, b"two.csv" in uploads[1].body] == [True, True]
+    assert "expired" in json.dumps([output.data for output in captured.outputs])
+
+
+def test_retry_fetches_what_was_missing_and_nothing_else(shell, hosted, notebook_dir):
+    both = "[a.csv](sandbox:/mnt/data/a.csv) [b.csv](sandbox:/mnt/data/b.csv)"
+    hosted.put("a.csv", CSV, "cfile_a")
+    hosted.put("b.csv", b"b\n2\n", "cfile_b")
+    hosted.on("GET .*cfile_b/content", lambda _request: refusal("Broken for now.", 403))
+    hosted.will_say(
+        [wire.Code("x"), wire.Message(both, (wire.cite(both, "a.csv", "cfile_a"), wire.cite(both, "b.csv", "cfile_b")))]
+    )
+    with pytest.raises(errors.FilesMissing):
+        run(shell, "%%assistant\nSave both.")
+    hosted.on("GET .*cfile_b/content", lambda _request: Answer(b"b\n2\n"))
+    answer = hooks_of(shell).session.retry()
+
+    assert set(answer.files) == {"a.csv", "b.csv"}
+    assert (notebook_dir / "assistant_files" / "b.csv").read_bytes() == b"b\n2\n"
+    assert "[b.csv](assistant_files/b.csv)" in answer.text
+    assert len(hosted.asked("GET .*cfile_a/content")) == 1
+
+
+def test_retry_finds_uncited_files_when_the_listing_failed_before(shell, hosted):
+    hosted.put("a.csv", CSV, "cfile_a")
+    hosted.on("GET /v1/containers/[^/]+/files", lambda _request: refusal("Not now.", 403))
+    hosted.will_say([wire.Code("x"), wire.Message("Done.")])
+    answer, captured = run(shell, "%%assistant\nSave.")
+    assert list(answer.files) == []
+    assert "list of files cannot be had" in json.dumps([output.data for output in captured.outputs])
+
+    hosted._overrides.clear()
+    assert set(hooks_of(shell).session.retry().files) == {"a.csv"}
+
+
+def test_retry_without_an_answer_says_what_to_do(shell):
+    with pytest.raises(errors.OptionError, match="no answer"):
+        hooks_of(shell).session.retry()
+
+
+def test_the_services_list_shows_ours_and_those_made_by_this_package_only(shell, hosted):
+    hosted.will_say([wire.Code("1", container_id="cntr_a"), wire.Message("One.")])
+    run(shell, "%%assistant\nAsk.")
+    rows = [
+        {"id": "cntr_a", "name": "auto", "status": "running"},
+        {"id": "cntr_old", "name": "ipython_assistant", "status": "expired"},
+        {"id": "cntr_other", "name": "somebody's", "status": "running"},
+    ]
+    hosted.on(r"^GET /v1/containers\?", lambda _request: Answer(json.dumps({"data": rows, "has_more": False}).encode()))
+    seen = hooks_of(shell).session.containers.overview()
+
+    assert [(one.container_id, one.status, one.ours) for one in seen] == [
+        ("cntr_a", "running", True),
+        ("cntr_old", "expired", False),
+    ]
