@@ -37,7 +37,7 @@ from ipython_assistant.options import Options, option_help, parse_options
 from ipython_assistant.service.client import over_client
 from ipython_assistant.service.connection import Connection, connect
 from ipython_assistant.service.containers import RENEWED, Containers, Footing
-from ipython_assistant.service.downloads import Downloads, Limits
+from ipython_assistant.service.downloads import Downloads, Limits, interrupted
 from ipython_assistant.service.stream import EventStream
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.inputs import gather
@@ -143,14 +143,12 @@ class Session:
             with self._downloads(connection, question.settings) as downloads:
                 footing = connection.containers.footing(question.parent, question.uploads, question.settings.policy)
                 streamed, footing = self._ask(connection, question, footing, downloads, live)
-                shelf = self._shelf(question.settings, question.cell)
-                collected = collect(connection.containers, downloads, streamed.turn, shelf, _progress(live))
+                collected, cut = self._collect(connection, downloads, question, streamed, live)
             answer = self._answer(streamed, collected, footing.notes)
             live.finish(answer.text_output())
         self._show(answer, question.settings, front)
         self._remember(connection, question, streamed, collected)
-        self._last = _Last(connection, question.settings, question.cell, streamed, collected)
-        return self._ended(answer, streamed.cut or downloads.cut, question.settings)
+        return self._ended(answer, streamed.cut or cut, question.settings)
 
     def show(self, response: Any, client: Any = None) -> Answer:
         """Show a response that somebody's own code got; see `ipython_assistant.show`."""
@@ -300,6 +298,24 @@ class Session:
         finally:
             events.close()
         return _Streamed(fold.turn, cut)
+
+    def _collect(
+        self,
+        connection: Connection,
+        downloads: Downloads,
+        question: _Question,
+        streamed: _Streamed,
+        live: LiveOutput,
+    ) -> tuple[Collected, AssistantError | None]:
+        """The turn's files; whatever ends this early, `retry` can go on from here."""
+        collected, cut = Collected(), None
+        try:
+            shelf = self._shelf(question.settings, question.cell)
+            collected = collect(connection.containers, downloads, streamed.turn, shelf, _progress(live))
+        except KeyboardInterrupt:
+            cut = interrupted()
+        self._last = _Last(connection, question.settings, question.cell, streamed, collected)
+        return collected, cut or downloads.cut
 
     def _answer(self, streamed: _Streamed, collected: Collected, notes: Iterable[str]) -> Answer:
         turn, missing = streamed.turn, {file.name: "it could not be saved" for file in collected.failed}

@@ -46,6 +46,11 @@ NOT_FOUND, RANGE_NOT_SATISFIABLE, PARTIAL = 404, 416, 206
 SERVER_FAULT = 500
 
 
+def interrupted() -> Interrupted:
+    """The error for Ctrl-C while files are on their way."""
+    return Interrupted("The cell was interrupted as its files came.", "%assistant retry fetches the rest.")
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """A container file whose bytes are in a temporary file, not yet under its own name."""
@@ -170,23 +175,34 @@ class Downloads:
             return ()
         rows = {(row.container_id, row.file_id): row for row in listed}
         downloads = [self._download_of(file, rows.get((file.container_id, file.file_id))) for file in files]
-        began, pending = self._clock(), {download.future for download in downloads}
-        why = ""
-        try:
-            while pending and not why:
-                _, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
-                on_progress(len(files) - len(pending), len(files), sum(download.received for download in downloads))
-                if pending and self._clock() - began - self._pace.asked_s(began) > self._limits.timeout_s:
-                    why = f"It had not come after {self._limits.timeout_s:g} s"
-        except KeyboardInterrupt:
-            why = "It was interrupted"
-            self._cut = Interrupted(
-                "The cell was interrupted while its files came.", "%assistant retry fetches the rest."
-            )
+        began = self._clock()
+        why = self._await(downloads, began, on_progress)
+        if not why:
+            # What was begun ahead may have given way just before it was wanted.
+            downloads = [
+                self._begin(file, speculative=False) if download.begun_ahead and download.gave_up else download
+                for file, download in zip(files, downloads, strict=True)
+            ]
+            why = self._await(downloads, began, on_progress)
         for download in downloads:
             if why and not download.future.done():
                 download.stop()
         return tuple(download.outcome(why) for download in downloads)
+
+    def _await(self, downloads: Sequence[_Download], began: float, on_progress: Callable[[int, int, int], None]) -> str:
+        """Wait for all of them; says what ended the waiting, if that was not their end."""
+        pending = {download.future for download in downloads}
+        try:
+            while pending:
+                _, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+                received = sum(download.received for download in downloads)
+                on_progress(len(downloads) - len(pending), len(downloads), received)
+                if pending and self._clock() - began - self._pace.asked_s(began) > self._limits.timeout_s:
+                    return f"It had not come after {self._limits.timeout_s:g} s"
+        except KeyboardInterrupt:
+            self._cut = interrupted()
+            return "It was interrupted"
+        return ""
 
     def _look_ahead(self, container_id: str, code_calls: int) -> None:
         """In a thread: list the container and begin with what is new. Nothing that fails here matters."""
@@ -298,7 +314,7 @@ class _Download:
         self.future: Future[Fetched | FailedArtifact] = Future()
         self.received = 0
         self.staged: Path | None = None
-        self.speculative = speculative
+        self.speculative = self.begun_ahead = speculative
         self.gave_up = False
         """Whether it ended without the file: a fetch ahead is then begun again when the file is wanted."""
         self._wire = wire
