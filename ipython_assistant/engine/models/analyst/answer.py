@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.analyst.markdown import bold, code, escape, link, listed, one_line, table
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models import Ran
     from ipython_assistant.engine.models.analyst.rehearsal import Counts
 
+_CENT: Final = Decimal("0.01")
+_LARGE: Final = 1e15
+"""From which on a float has no decimals left."""
 HEAD_ROWS: Final = 8
 """Rows of a table that are shown."""
 OVERVIEW_ROWS: Final = 20
@@ -164,6 +168,6 @@ def _shown(cell: str) -> tuple[str, bool]:
         number = float(cell)
     except ValueError:
         return cell, False
-    short = f"{number:.2f}" if abs(number) >= 1 else f"{number:.4g}"
+    short = str(Decimal(cell).quantize(_CENT, ROUND_HALF_UP)) if 1 <= abs(number) < _LARGE else f"{number:.4g}"
     short = short.rstrip("0").rstrip(".") if "." in short and "e" not in short else short
     return short, abs(float(short) - number) > abs(number) * 1e-12

@@ -45,6 +45,7 @@ def valued(clause: Clause, at: int, draft: Draft) -> int:
     values = list(_values(mention, column))
     end = _past_column(clause, first + 1, column)
     while (following := _another(clause, end, column)) is not None:
+        draft.versus |= any(clause.word(index) in known.VERSUS for index in range(end, following[0]))
         end, more = following
         values += [value for value in more if value not in values]
     draft.require(OneOf(column, tuple(values), negated=bool(unless)))
@@ -73,7 +74,7 @@ def _past_column(clause: Clause, at: int, column: Column) -> int:
 
 def _another(clause: Clause, at: int, column: Column) -> tuple[int, tuple[str, ...]] | None:
     """`or Oncho`: one more value of the same column."""
-    start = clause.past(at, _JOINTS)
+    start = clause.past(at, _JOINTS | known.VERSUS)
     first = _past_column(clause, clause.past(start, {"the", "in", "for"}), column) if start > at else at
     mention = clause.at(first)
     if start == at or not isinstance(mention, ValueMention) or not _values(mention, column):

@@ -42,6 +42,7 @@ class Draft:
         ranking: What the top is taken by.
         keys: What rows are grouped by, or the axis.
         over_key: A key was named with "over", which means an axis, or all its values taken together.
+        versus: Two columns or values are set against each other.
         series: What makes one line each.
         where: Conditions a row must meet.
         leading: Those said before anything else in the clause.
@@ -72,6 +73,7 @@ class Draft:
     ranking: list[Measure] = field(default_factory=list)
     keys: list[Column] = field(default_factory=list)
     over_key: bool = False
+    versus: bool = False
     series: list[Column] = field(default_factory=list)
     where: list[Condition] = field(default_factory=list)
     leading: list[Condition] = field(default_factory=list)

@@ -57,6 +57,8 @@ def _describe(draft: Draft, before: Task | None) -> Task | None:
 
 def _chart(draft: Draft, before: Task | None) -> Task | None:
     measures = _measures(draft, before)
+    if draft.versus and not (draft.keys or draft.over_time):
+        draft.problem("One column against another is a scatter chart; I draw lines and bars over a third.")
     over, series = _axes(draft)
     if not measures:
         draft.problem(f"It is not said what to draw{_numbers_of(draft)}.")
@@ -121,6 +123,8 @@ def _group(draft: Draft, before: Task | None) -> Task | None:
     measures = _measures(draft, before)
     if draft.over_time:
         draft.problem("“Over time” is drawn: ask for a chart.")
+    if draft.versus:
+        draft.problem("Two are set against each other: ask for a chart, or for one row per group.")
     if draft.over_key:
         draft.problem("“Over” has two readings: write “per” for one row each, or leave it out for all together.")
     if not measures:
@@ -141,7 +145,7 @@ def _group(draft: Draft, before: Task | None) -> Task | None:
 
 def _rows(draft: Draft, before: Task | None) -> Task | None:
     del before
-    if draft.keys or draft.series or draft.over_time:
+    if draft.keys or draft.series or draft.over_time or draft.versus:
         draft.problem(_ask_how(draft))
         return None
     columns = tuple(measure.column for measure in draft.measures if measure.column)

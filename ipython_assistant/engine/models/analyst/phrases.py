@@ -305,6 +305,11 @@ def _keys(clause: Clause, at: int, draft: Draft) -> int:
     mention = clause.column(end)
     if mention is None:
         return at
+    if per[0] in known.VERSUS and draft.measures and all(column.kind is Kind.NUMBER for column in mention.choices):
+        draft.versus = True
+        draft.measures.append(Measure(draft.column(mention), draft.measures[-1].how))
+        draft.measure_end = end + 1
+        return end + 1
     _group_by(draft, draft.keys, draft.column(mention))
     draft.over_key |= per[0] == "over"
     end += 1

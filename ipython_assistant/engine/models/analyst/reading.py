@@ -15,7 +15,7 @@ from ipython_assistant.engine.models.analyst.markdown import bold, listed, quote
 from ipython_assistant.engine.models.analyst.mentions import Item, Word, mentions
 from ipython_assistant.engine.models.analyst.phrases import read_clause
 from ipython_assistant.engine.models.analyst.plan import Chart, Condition, Describe, Group, InYears, OneOf, Plan, Task
-from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, CHART_NOUNS, DESCRIBE_WORDS, HOWS
+from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, BAR, CHART_NOUNS, DESCRIBE_WORDS, HOWS, LINE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -100,7 +100,7 @@ def _shown(items: Sequence[Item], prompt: str) -> list[str]:
 
 _BREAKS: Final = frozenset({".", ";", "!", "?", "then"})
 _JOINTS: Final = frozenset({"and", "also", "then", "please", ",", "&", "now", "finally"})
-_ACTS: Final = ACTIONS | DESCRIBE_WORDS | CHART_NOUNS | HOWS.keys()
+_ACTS: Final = ACTIONS | DESCRIBE_WORDS | CHART_NOUNS | LINE | BAR | HOWS.keys()
 
 
 def _clauses(items: Sequence[Item]) -> list[list[Item]]:

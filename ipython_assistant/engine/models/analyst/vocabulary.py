@@ -90,6 +90,8 @@ PER: Final = (
 )  # fmt: skip
 """What stands before the column that makes groups or the axis. `across districts` has two readings and is left out."""
 SERIES: Final = (("split", "by"), ("broken", "down", "by"), ("coloured", "by"), ("colored", "by"), ("separated", "by"))
+VERSUS: Final = _words("versus vs against")
+"""Those of them that may set two columns or values against each other instead."""
 EXCEPT: Final = (
     ("except", "for"), ("except",), ("excluding",), ("without",), ("other", "than"), ("apart", "from"), ("but", "not"),
     ("not", "in"), ("not", "for"), ("not",),
