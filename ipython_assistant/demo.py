@@ -41,7 +41,13 @@ def open_lab(*, browser: bool) -> int:
         command.append("--allow-root")
     if not browser:
         command.append("--no-browser")
-    return subprocess.call([*command, str(directory / NOTEBOOK)], env=_environment(directory))
+    process = subprocess.Popen([*command, str(directory / NOTEBOOK)], env=_environment(directory))
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # JupyterLab got it too: it asks whether it should stop, and a second one stops it.
+            continue
 
 
 def run_headless() -> int:

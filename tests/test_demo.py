@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 from ipython_assistant import cli, demo
@@ -89,3 +94,34 @@ def test_the_committed_notebooks_outputs_hold_no_machine_path():
     text = (demo._source() / demo.NOTEBOOK).read_text()
 
     assert not re.search(r"/(tmp|home|root|work|Users)/", text)
+
+
+def test_the_demonstration_starts_jupyterlab_on_the_copy_and_ctrl_c_is_left_to_it(tmp_path, notebook_dir):
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "HOME": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ipython_assistant.cli", "demo", "--no-browser"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+    printed = []
+    try:
+        for line in process.stdout:
+            printed.append(line)
+            if f"{demo.NOTEBOOK}?token=" in line or "Jupyter Server" in line:
+                break
+        assert process.poll() is None, "".join(printed)
+        os.killpg(process.pid, signal.SIGINT)
+        (lab,) = [child for child in psutil.Process(process.pid).children() if "jupyterlab" in child.cmdline()]
+        lab.terminate()
+        rest, _ = process.communicate(timeout=30)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+    assert printed[0].startswith("The notebook is ")
+    assert "Traceback" not in "".join(printed) + rest
+    assert process.returncode is not None
