@@ -189,6 +189,21 @@ def test_two_things_are_asked_for_at_once():
     assert (means.task, means.where, means.save) == (Group((MEAN,), (DISTRICT,)), (), "by_district.csv")
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "plot coverage by year for District B\nsave the mean per district as m.csv",
+        "plot coverage by year for District B save the mean per district as m.csv",
+        "- plot coverage by year for District B\n- save the mean per district as m.csv",
+        "1. Plot coverage by year for District B\n2. Mean per district as m.csv",
+        "Plot coverage by year\nfor District B, then save the mean\nper district as m.csv.",
+        "Plot coverage by year for District B; also export the mean per district to m.csv",
+    ],
+)
+def test_the_parts_of_a_prompt_are_told_apart_however_they_are_written(prompt):
+    assert plans(prompt) == [(line(), (DISTRICT_B,)), (Group((MEAN,), (DISTRICT,)), ())]
+
+
 def test_a_condition_that_heads_the_sentence_holds_for_all_of_it():
     assert plans("For LF, plot coverage by year and save the mean per district as x.csv") == [
         (line(), (LF,)),

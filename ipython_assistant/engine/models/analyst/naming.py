@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.models.analyst.tables import Column
 
+AUTOMATIC: Final = "*.csv"
+"""Stands for a table file that is asked for without a name."""
 MAX_STEM: Final = 60
 """Characters of a name made from a plan, its ending aside."""
 
@@ -67,10 +69,6 @@ def named(plans: Sequence[Plan], taken: Collection[str]) -> tuple[Plan, ...]:
         used |= {fold(picture), fold(save)}
         done.append(replace(plan, picture=picture, save=save))
     return tuple(done)
-
-
-AUTOMATIC: Final = "*.csv"
-"""Stands for a table file that is asked for without a name."""
 
 
 def _free(stem: str, ending: str, used: Collection[str]) -> str:

@@ -85,9 +85,8 @@ def _file_name(clause: Clause, at: int, draft: Draft) -> int:
     end = clause.past(at + 1, {"a", "an", "the", "file", "called", "named"})
     item = clause.at(end)
     if isinstance(item, Name) and (start in {"as", "called", "named"} or not item.quoted or "." in item.text):
-        draft.problems += (
-            [f"Two file names were given, {quoted(draft.name)} and {quoted(item.text)}."] if draft.name else []
-        )
+        if draft.name:
+            draft.problem(f"Two file names were given, {quoted(draft.name)} and {quoted(item.text)}.")
         draft.name = item.text
         return end + 1
     if isinstance(item, Place) and start != "in":

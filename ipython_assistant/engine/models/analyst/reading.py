@@ -5,6 +5,7 @@ The rule that matters: every noun, number and comparison that no phrase took mak
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -12,10 +13,19 @@ from ipython_assistant.engine.models.analyst import naming
 from ipython_assistant.engine.models.analyst.intents import task_of
 from ipython_assistant.engine.models.analyst.lexing import fold
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
-from ipython_assistant.engine.models.analyst.mentions import Item, Word, mentions
+from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Word, mentions
 from ipython_assistant.engine.models.analyst.phrases import read_clause
 from ipython_assistant.engine.models.analyst.plan import Chart, Condition, Describe, Group, InYears, OneOf, Plan, Task
-from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, BAR, CHART_NOUNS, DESCRIBE_WORDS, HOWS, LINE
+from ipython_assistant.engine.models.analyst.vocabulary import (
+    ACTIONS,
+    BAR,
+    CHART_NOUNS,
+    DESCRIBE_WORDS,
+    HOWS,
+    LINE,
+    LIST_VERBS,
+    SAVE_VERBS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -68,7 +78,7 @@ def read(prompt: str, tables: Sequence[Table], taken: Collection[str] = ()) -> U
 def _read(prompt: str, table: Table, taken: Collection[str]) -> Understood | NotUnderstood:
     drafts = []
     plans: list[Plan] = []
-    for clause in _clauses(mentions(prompt, table)):
+    for clause in _clauses(mentions(_without_bullets(prompt), table), prompt):
         draft = read_clause(clause, table)
         drafts.append(draft)
         if not any(one.left_over or one.problems for one in drafts):
@@ -83,6 +93,14 @@ def _read(prompt: str, table: Table, taken: Collection[str]) -> Understood | Not
     if unknown or problems or not plans:
         return NotUnderstood(tuple(drafts), unknown, problems or (() if unknown else ("Nothing is asked for.",)))
     return Understood(naming.named(plans, taken))
+
+
+def _without_bullets(prompt: str) -> str:
+    """The prompt with blanks for the dashes and numbers that lines of a list begin with."""
+    return _BULLET.sub(lambda bullet: " " * len(bullet.group()), prompt)
+
+
+_BULLET: Final = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)])(?=[ \t])", re.MULTILINE)
 
 
 def _shown(items: Sequence[Item], prompt: str) -> list[str]:
@@ -100,20 +118,31 @@ def _shown(items: Sequence[Item], prompt: str) -> list[str]:
 
 _BREAKS: Final = frozenset({".", ";", "!", "?", "then"})
 _JOINTS: Final = frozenset({"and", "also", "then", "please", ",", "&", "now", "finally"})
+_FRESH: Final = SAVE_VERBS | LIST_VERBS | {"describe", "summarise", "summarize"}
 _ACTS: Final = ACTIONS | DESCRIBE_WORDS | CHART_NOUNS | LINE | BAR | HOWS.keys()
 
 
-def _clauses(items: Sequence[Item]) -> list[list[Item]]:
-    """Cut after sentences, at `then`, and before a verb that follows `and` where something was asked for before it."""
+def _clauses(items: Sequence[Item], prompt: str) -> list[list[Item]]:
+    """Cut after sentences, at `then`, and before a verb that follows `and` where something was asked for before it.
+
+    A verb that saves or lists begins anew without `and` too, and so does a line that asks for something.
+    """
     clauses: list[list[Item]] = [[]]
     acted = False
     for index, item in enumerate(items):
-        if _norm(item) in _BREAKS or (_norm(item) in _JOINTS and acted and _verb_follows(items, index)):
+        word = _norm(item)
+        clause = clauses[-1]
+        anew = acted and any(isinstance(one, ColumnMention) for one in clause)
+        lined = bool(clause) and "\n" in prompt[clause[-1].tokens[-1].end : item.tokens[0].start]
+        if word in _BREAKS or (word in _JOINTS and acted and _verb_follows(items, index)):
             clauses.append([])
             acted = False
+        elif anew and (word in _FRESH or (lined and (word in _ACTS or word in _JOINTS))):
+            clauses.append([item])
+            acted = word in _ACTS
         else:
-            clauses[-1].append(item)
-            acted = acted or _norm(item) in _ACTS
+            clause.append(item)
+            acted = acted or word in _ACTS
     return [clause for clause in clauses if any(not isinstance(item, Word) or item.norm.isalnum() for item in clause)]
 
 
