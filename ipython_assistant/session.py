@@ -117,7 +117,7 @@ class Session:
         self._conversation = Conversation()
         self._connections: dict[tuple[str, float], Connection] = {}
         self._folders: dict[Path, Folder] = {}
-        self._scratch = Path(tempfile.mkdtemp(prefix="ipython_assistant-"))
+        self._scratch: Path | None = None
         self._runs = 0
         self._last: _Last | None = None
 
@@ -216,7 +216,9 @@ class Session:
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch = None
 
     def _settings(self, options: Options) -> Settings:
         return freeze(self._traits, options, self._notebook_dir, os.environ)
@@ -225,10 +227,15 @@ class Session:
         self._runs += 1
         cell = front.cell_id or f"run {self._runs}"
         namespace = self._shell.user_ns if self._shell is not None else {}
-        scratch = Path(tempfile.mkdtemp(dir=self._scratch))
-        inputs = gather(options.inputs, namespace, Path.cwd(), scratch)
+        inputs = gather(options.inputs, namespace, Path.cwd(), self._new_scratch)
         uploads = tuple(Upload(item.name, item.path, item.sha256, item.description) for item in inputs)
         return _Question(prompt, self._settings(options), cell, self._conversation.parent(cell), uploads)
+
+    def _new_scratch(self) -> Path:
+        """A directory for the files that are made of one cell's variables: they may be sent again, so they stay."""
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="ipython_assistant-"))
+        return Path(tempfile.mkdtemp(dir=self._scratch))
 
     def _connect(self, settings: Settings) -> Connection:
         key = (settings.service, settings.timeout_s)

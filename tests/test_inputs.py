@@ -16,7 +16,7 @@ FRAME = pd.DataFrame({"district": ["A", "B"], "IU code": ["001", "002"], "covera
 def look(tmp_path, *named, **namespace):
     scratch = tmp_path / "scratch"
     scratch.mkdir(exist_ok=True)
-    return gather(named, namespace, tmp_path, scratch)
+    return gather(named, namespace, tmp_path, lambda: scratch)
 
 
 def test_a_dataframe_becomes_a_csv_of_its_name(tmp_path):

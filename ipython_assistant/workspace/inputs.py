@@ -12,7 +12,7 @@ from ipython_assistant.core.naming import safe_name
 from ipython_assistant.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,16 @@ class Input:
     description: str
 
 
-def gather(named: Iterable[str], namespace: Mapping[str, Any], working_dir: Path, scratch: Path) -> tuple[Input, ...]:
+def gather(
+    named: Iterable[str], namespace: Mapping[str, Any], working_dir: Path, scratch: Callable[[], Path]
+) -> tuple[Input, ...]:
     """What the `-i` options name, as files.
 
     Args:
         named: Each a variable that holds a DataFrame, or a path.
         namespace: The user's variables.
         working_dir: What relative paths are relative to.
-        scratch: A directory for the files that are made of variables.
+        scratch: Makes a directory for the files that are made of variables.
 
     Raises:
         InputError: Nothing of that name (the nearest ones are listed), or something that cannot be sent.
@@ -49,7 +51,7 @@ def gather(named: Iterable[str], namespace: Mapping[str, Any], working_dir: Path
     return inputs
 
 
-def _one(name: str, namespace: Mapping[str, Any], working_dir: Path, scratch: Path) -> Input:
+def _one(name: str, namespace: Mapping[str, Any], working_dir: Path, scratch: Callable[[], Path]) -> Input:
     if name.isidentifier() and name in namespace:
         return _of_variable(name, namespace[name], scratch)
     if "://" in name:
@@ -64,7 +66,7 @@ def _one(name: str, namespace: Mapping[str, Any], working_dir: Path, scratch: Pa
     return _of_file(path, safe_name(path.name), "a file")
 
 
-def _of_variable(name: str, value: Any, scratch: Path) -> Input:
+def _of_variable(name: str, value: Any, scratch: Callable[[], Path]) -> Input:
     kind = type(value)
     # By name, so that pandas is not imported for a look at something else.
     if kind.__module__.partition(".")[0] != "pandas" or kind.__name__ != "DataFrame":
@@ -72,7 +74,7 @@ def _of_variable(name: str, value: Any, scratch: Path) -> Input:
             f"The variable {name} is of type {kind.__name__}, not a DataFrame.",
             "Give a DataFrame, or save it to a file and name the file.",
         )
-    path = scratch / f"{name}.csv"
+    path = scratch() / f"{name}.csv"
     default_index = type(value.index).__name__ == "RangeIndex" and value.index.name is None
     value.to_csv(path, index=not default_index)
     rows, columns = value.shape
