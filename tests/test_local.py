@@ -125,6 +125,17 @@ def test_what_cannot_be_done_is_a_refusal_that_helps_not_an_error(shell, noteboo
     assert captured.outputs
 
 
+def test_a_question_is_about_the_table_that_came_with_it(shell, notebook_dir):
+    (notebook_dir / "first.csv").write_text("group,size\na,1\nb,2\n")
+    (notebook_dir / "second.csv").write_text("group,size\na,10\na,20\n")
+    run(shell, "Mean size per group", "-i first.csv")
+    answer, _ = run(shell, "Mean size per group", "-i second.csv")
+
+    assert "second.csv" in answer.text.splitlines()[0]
+    (table,) = answer.tables
+    assert table.to_frame()["size"].tolist() == [15.0]
+
+
 def test_the_engine_dying_in_mid_turn_is_two_lines_with_its_last_words_and_the_next_cell_works(shell, when_running):
     run(shell, python("open('first.txt', 'w').write('1')"))
     pid = engine_pid(shell)

@@ -143,6 +143,8 @@ class Container:
         self.last_active_at = self.created_at
         self.turn = asyncio.Lock()
         """Held by the response that works in the container: one at a time."""
+        self.seen: frozenset[str] = frozenset()
+        """The files that were there when the last response ended."""
         self._directory = berth.directory
         self._place = berth.place
         self._clock = clock

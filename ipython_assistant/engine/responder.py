@@ -144,9 +144,11 @@ class Responder:
             return
         question = accepted.question
         async with container.turn:
+            files = container.names()
             ask = Ask(
                 prompt=question.prompt,
-                files=container.names(),
+                files=files,
+                new=tuple(name for name in files if name not in container.seen),
                 history=accepted.before + question.history,
                 instructions=question.instructions,
             )
@@ -169,6 +171,7 @@ class Responder:
                         yield event
             for event in output.end_message(container.linkable(), last=True):
                 yield event
+            container.seen = frozenset(container.names())
             container.touch()
 
     async def _container(self, question: Question, previous: Transcript | None) -> Container | None:

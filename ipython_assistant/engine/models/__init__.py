@@ -1,7 +1,7 @@
 """What decides inside the engine: a model reads the conversation and says the next step.
 
-A model never touches HTTP, files or kernels. It is an async generator of steps; the responder carries each step out, turns
-it into the events of the Responses API, and sends the outcome of a `Run` back into the generator.
+A model never touches HTTP, files or kernels. It is an async generator of steps; the responder carries each step out,
+turns it into the events of the Responses API, and sends the outcome of a `Run` back into the generator.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class Ask:
     """Paths relative to `/mnt/data`, in order of upload."""
     history: tuple[Said, ...] = ()
     instructions: str = ""
+    new: tuple[str, ...] = ()
+    """Those of the files that came since the container's last question: most likely they are what this one is about."""
 
 
 class Interpreter(Protocol):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from ipython_assistant.engine.models import Ask, Interpreter, Ran, Step
+    from ipython_assistant.engine.models.analyst.tables import Table
 
 
 class Analyst:
@@ -45,10 +46,10 @@ class Analyst:
         if not tables:
             yield Refuse(refusal.no_table(unread, [path for path in ask.files if path not in readable]))
             return
-        made = _made_before(ask)
-        reading = read(ask.prompt, [table for table in tables if table.name not in made], ask.files)
-        if isinstance(reading, NotUnderstood) and made:
-            reading = read(ask.prompt, tables, ask.files)
+        for likely in _likely(tables, ask):
+            reading = read(ask.prompt, likely, ask.files)
+            if not isinstance(reading, NotUnderstood):
+                break
         if isinstance(reading, NotUnderstood):
             yield Refuse(refusal.refusal(reading, tables, unread))
             return
@@ -70,6 +71,15 @@ class Analyst:
             raise RuntimeError("A run was asked for and its outcome did not come back.")
         findings = [await _findings(interpreter, plan, ran) for plan in plans]
         yield Say(closing(plans, counts, findings, ran))
+
+
+def _likely(tables: list[Table], ask: Ask) -> list[list[Table]]:
+    """The tables a question may be about, the likeliest first: what came with it, what was uploaded, whatever there is."""
+    made = _made_before(ask)
+    uploaded = [table for table in tables if table.name not in made]
+    new = [table for table in uploaded if table.name in ask.new]
+    narrowing = [choice for choice in (new, uploaded, tables) if choice]
+    return [choice for number, choice in enumerate(narrowing) if choice not in narrowing[:number]]
 
 
 def _made_before(ask: Ask) -> frozenset[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CENT: Final = Decimal("0.01")
 _LARGE: Final = 1e15
 """From which on a float has no decimals left."""
-HEAD_ROWS: Final = 8
+HEAD_ROWS: Final = 5
 """Rows of a table that are shown."""
 OVERVIEW_ROWS: Final = 20
 """Columns of a table that an overview shows."""
