@@ -74,7 +74,7 @@ class Analyst:
 
 
 def _likely(tables: list[Table], ask: Ask) -> list[list[Table]]:
-    """The tables a question may be about, the likeliest first: what came with it, what was uploaded, whatever there is."""
+    """The tables a question may be about, likeliest first: what came with it, what was uploaded, all there are."""
     made = _made_before(ask)
     uploaded = [table for table in tables if table.name not in made]
     new = [table for table in uploaded if table.name in ask.new]
