@@ -98,3 +98,8 @@ def run_python(notebook_dir: Path) -> Callable[[str], str]:
         return completed.stdout
 
     return run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: as long as Playwright runs, no other test can run an event loop of its own."""
+    items.sort(key=lambda item: "browser" in item.path.parts)

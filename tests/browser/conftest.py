@@ -1,6 +1,6 @@
 """Fixtures: a JupyterLab and a Chromium for all tests here, and notebooks opened in them.
 
-They end with this folder: as long as Playwright runs, no other test could run an event loop of its own.
+They live to the end of the run, and these tests come last (see `tests/conftest.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     path = find_chromium()
     if path is None and os.environ.get("IPYTHON_ASSISTANT_BROWSER_TESTS") == "required":
@@ -30,14 +30,14 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def lab(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A running JupyterLab; asks for Chromium first, since it is of no use without."""
     with running_lab(tmp_path_factory.mktemp("lab")) as running:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     """One for the whole run: JupyterLab's own files then come from the cache. Every notebook has a page of its own."""
     context = chromium.new_context(
