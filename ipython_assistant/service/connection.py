@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ipython_assistant.errors import StreamBroken, Unreachable
 from ipython_assistant.service import client
 from ipython_assistant.service.containers import Containers
 from ipython_assistant.service.local import Engine
@@ -43,7 +44,8 @@ class Connection:
 
     def explain(self, error: AssistantError) -> AssistantError:
         """The error behind an error: what the reader should know of a broken connection is that the engine died."""
-        if self._engine is None or not self._engine.ended_within(DIES_WITHIN_S):
+        lost = isinstance(error, Unreachable | StreamBroken)
+        if self._engine is None or not lost or not self._engine.ended_within(DIES_WITHIN_S):
             return error
         death = self._engine.death()
         death.__cause__ = error
