@@ -1,0 +1,1 @@
+"""What goes wrong between a service and a disk, made to go wrong on purpose."""

@@ -1,0 +1,54 @@
+"""A faulty service for each test, and the matrix's sums at the end of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from faults.asking import Asking
+from faults.matrix import Tally
+from faults.server import FaultyService
+from ipython_assistant.service import downloads
+
+TALLIES = pytest.StashKey[dict[str, Tally]]()
+
+
+@pytest.fixture
+def faulty() -> Iterator[FaultyService]:
+    """A service that goes wrong when it is told to."""
+    with FaultyService() as service:
+        yield service
+
+
+@pytest.fixture
+def asking(faulty: FaultyService, notebook_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asking]:
+    """A shell of its own whose questions go to the faulty service."""
+    monkeypatch.setenv("OPENAI_API_KEY", "test-key")
+    monkeypatch.setenv("OPENAI_BASE_URL", faulty.url)
+    # The waits between two tries are the same, in a tenth of the time.
+    monkeypatch.setattr(downloads, "FIRST_BACKOFF_S", downloads.FIRST_BACKOFF_S / 10)
+    shell = InteractiveShell.instance()
+    shell.run_line_magic("load_ext", "ipython_assistant")
+    asking = Asking(shell, faulty, notebook_dir)
+    monkeypatch.setattr(shell, "get_parent", lambda: {"metadata": asking.cell}, raising=False)
+    yield asking
+    shell.run_line_magic("unload_ext", "ipython_assistant")
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def tallies(request: pytest.FixtureRequest) -> dict[str, Tally]:
+    """The sums of this run, by whose they are."""
+    return request.config.stash.setdefault(TALLIES, {})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What became of the files: ours, and the obvious loop's."""
+    tallies = config.stash.get(TALLIES, {})
+    if tallies:
+        terminalreporter.section("files in the fault matrix")
+        for whose, tally in tallies.items():
+            terminalreporter.line(f"{whose:<18} {tally}")

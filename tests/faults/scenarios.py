@@ -1,0 +1,765 @@
+"""The faults by name: each sets a stage (a service, what it plays, what goes wrong) and says what is owed for it.
+
+Owed is one of: `saved`, with the right bytes; `named`, with a reason, in a cell that ends in an error; `said`, for a
+file that nothing but a refused listing could have told of: then the card says that the listing could not be had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from unittest import mock
+
+from tests_support import events as wire
+
+from faults.server import (
+    SERVER_FAULT,
+    Act,
+    Content,
+    Fault,
+    FaultyService,
+    Hang,
+    Pattern,
+    Play,
+    Reset,
+    Short,
+    Status,
+    png,
+    slow_down,
+    table,
+)
+
+Kind = Literal["cited", "uncited", "figure"]
+Owed = Literal["saved", "named", "said"]
+FORBIDDEN = Status(403, "You have insufficient permissions.")
+KINDS: tuple[Kind, ...] = ("cited", "uncited", "figure")
+Cut = Literal["", "clean", "inside a chunk", "reset"]
+
+NASTY_NAMES = (
+    "../../escape.csv",
+    "..",
+    "/etc/passwd.csv",
+    "C:\\Users\\x\\drive.csv",
+    "c:stream.csv",
+    "CON",
+    "nul.csv",
+    "LPT1.tar.gz",
+    "a\tb\x01c.csv",
+    "line\nbreak.csv",
+    "del\x7f.csv",
+    "w" * 296 + ".csv",
+    "ж" * 148 + ".csv",
+    "Cafe\u0301.csv",
+    "Caf\u00e9.csv",
+    "Clash.csv",
+    "clash.csv",
+    "-rf",
+    "~root.csv",
+    ".hidden.csv",
+    "trailing. . ",
+    "   ",
+    "abc\u202efdp.csv",
+    '"><img src=x onerror=alert(1)>.csv',
+    "[a](javascript:alert(1)).csv",
+    "`tick`.csv",
+    "per%20cent.csv",
+    "with blank.csv",
+    "desktop.ini",
+    ".turns",
+    ".staging-x",
+    "emoji 🎉.csv",
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell to run: its line and body, in which cell of the notebook, and what happens just before."""
+
+    body: str = "Make the files."
+    line: str = ""
+    cell_id: str | None = None
+    before: Callable[[], None] = lambda: None
+
+
+@dataclass
+class Stage:
+    """What a scenario sets."""
+
+    service: FaultyService
+    kind: Kind
+    notebook_dir: Path
+    cells: list[Cell] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    around: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def file(self, name: str = "file.csv", content: Content | None = None, **row: Any) -> File:
+        """A file of this stage's kind. A figure has no name of its own."""
+        number = next(self._numbers)
+        if self.kind == "figure":
+            file_id = f"cfile_{0xF16 + number:032x}"
+            return File(f"{file_id}.png", png(number) if content is None else content, "figure", file_id, row)
+        file_id = f"cfile_{0xC5F + number:032x}"
+        return File(name, table(number) if content is None else content, self.kind, file_id, row)
+
+    def beside(self) -> File:
+        """A cited file that nothing is wrong with."""
+        return File("beside.csv", table("beside", 20), "cited", f"cfile_{0xBE51DE:032x}")
+
+    def play(self, *files: File, **more: Any) -> None:
+        """A turn in which one code call makes these files and the message after it cites those that are cited."""
+        self.service.plays.append(play(files, response_id=f"resp_{next(self._numbers)}", **more))
+        if len(self.cells) < len(self.service.plays):
+            self.cells.append(Cell(f"Make the files, number {len(self.cells) + 1}."))
+
+    def content_goes_wrong(self, file: File, fault: Fault, times: int | None = 1) -> None:
+        """What fetching a file meets. Nothing is fetched ahead: that would be a second try of its own."""
+        self.settings["prefetch_bytes"] = 0
+        self.service.goes_wrong("content", fault, times, file.name)
+
+    def input_file(self, name: str = "cases.csv") -> str:
+        """An input in the notebook's directory; returns its path as a cell writes it."""
+        path = self.notebook_dir / "data" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(table(name, 30))
+        return f"data/{name}"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that code makes."""
+
+    name: str
+    content: Content
+    kind: Kind
+    file_id: str
+    row: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def link(self) -> str:
+        return f"[{self.name}](sandbox:/mnt/data/{self.name})"
+
+    def write(self, service: FaultyService, container_id: str) -> None:
+        service.write(container_id, self.name, self.content, self.file_id, **self.row)
+
+
+def message(files: tuple[File, ...]) -> wire.Message:
+    """A message that links and cites the cited files, and cites the figures without a name or a span."""
+    cited = [file for file in files if file.kind == "cited"]
+    text = " ".join(["Done.", *(file.link for file in cited), "That is all."])
+    figures = [wire.cite_figure(file.file_id) for file in files if file.kind == "figure"]
+    return wire.Message(text, (*figures, *(wire.cite(text, file.name, file.file_id) for file in cited)))
+
+
+def play(
+    files: tuple[File, ...],
+    *,
+    items: list[wire.Item] | None = None,
+    acts: dict[int, list[Act]] | None = None,
+    response_id: str = "resp_1",
+    cut: Cut = "",
+    before: str = "",
+    ending: str = "completed",
+    whole: dict[str, Any] | None = None,
+) -> Play:
+    """A response as it is streamed.
+
+    Args:
+        files: What the first code call makes.
+        items: The output items; without them one code call and one message.
+        acts: Number of a code call → what happens in the service as it ends, beside the making of `files` in the first.
+        response_id: The response's id.
+        cut: How the connection ends; with it, the last event sent is the one in front of the first of type `before`.
+        before: See `cut`.
+        ending: The last event is `response.{ending}`.
+        whole: Fields of the response in the last event.
+    """
+    figures = any(file.kind == "figure" for file in files)
+    items = items or [wire.Code("make()", None if figures else (wire.logs("ok\n"),)), message(files)]
+    happens: dict[int, list[Act]] = {**(acts or {})}
+    happens[0] = [*(file.write for file in files), *happens.get(0, [])]
+    steps: list[Any] = []
+    call = 0
+    for event in wire.stream(items, response_id, ending, **(whole or {})):
+        if cut and event["type"] == before:
+            break
+        steps.append(event)
+        if event["type"] == "response.code_interpreter_call.interpreting":
+            steps += happens.pop(call, [])
+            call += 1
+    return Play(steps, cut)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A fault by its name.
+
+    Attributes:
+        name: What the matrix calls it.
+        prepare: Sets the stage.
+        kinds: For which kinds of file it makes sense.
+        owed: What is owed for the files of a kind; `saved` where it says nothing.
+        ends_well: Whether the last cell may end without an error.
+    """
+
+    name: str
+    prepare: Callable[[Stage], None]
+    kinds: tuple[Kind, ...]
+    owed: dict[Kind, Owed]
+    ends_well: bool
+
+    def owed_for(self, kind: Kind, name: str) -> Owed:
+        """What is owed for one file; nothing is wrong with the one that stands beside."""
+        return "saved" if name == "beside.csv" else self.owed.get(kind, "saved")
+
+
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(
+    *,
+    kinds: tuple[Kind, ...] = KINDS,
+    owed: Owed | dict[Kind, Owed] = "saved",
+    ends_well: bool | None = None,
+) -> Callable[[Callable[[Stage], None]], Callable[[Stage], None]]:
+    def register(prepare: Callable[[Stage], None]) -> Callable[[Stage], None]:
+        by_kind: dict[Kind, Owed] = dict.fromkeys(KINDS, owed) if isinstance(owed, str) else owed
+        well = ends_well if ends_well is not None else not any(value == "named" for value in by_kind.values())
+        name = prepare.__name__
+        SCENARIOS[name] = Scenario(name, prepare, kinds, by_kind, well)
+        return prepare
+
+    return register
+
+
+# Nothing, and slowness. -----------------------------------------------------------------------------------------------
+
+
+@scenario()
+def nothing_is_wrong(stage: Stage) -> None:
+    stage.play(stage.file(), stage.beside())
+
+
+@scenario()
+def latency(stage: Stage) -> None:
+    stage.service.latency_s = 0.05
+    stage.play(*(stage.file(f"file-{number}.csv") for number in range(8)))
+
+
+@scenario()
+def a_big_body(stage: Stage) -> None:
+    stage.play(stage.file(content=Pattern(64_000_000)), stage.beside())
+
+
+@scenario()
+def an_empty_file(stage: Stage) -> None:
+    stage.play(stage.file(content=b""), stage.beside())
+
+
+@scenario()
+def compressed_on_the_way_and_cut(stage: Stage) -> None:
+    stage.service.compresses = True
+    file = stage.file(content=table("compressible", 4000))
+    stage.content_goes_wrong(file, Reset(5000))
+    stage.play(file, stage.beside())
+
+
+# 429, 500, lost connections. ------------------------------------------------------------------------------------------
+
+
+@scenario()
+def slow_down_on_content(stage: Stage) -> None:
+    stage.settings["prefetch_bytes"] = 0
+    stage.service.goes_wrong("content", slow_down(), times=3)
+    stage.play(stage.file(), stage.beside())
+
+
+@scenario()
+def slow_down_on_list(stage: Stage) -> None:
+    stage.service.goes_wrong("list", slow_down(), times=2)
+    stage.play(stage.file(), stage.beside())
+
+
+@scenario()
+def slow_down_on_respond(stage: Stage) -> None:
+    stage.service.goes_wrong("respond", slow_down(), times=2)
+    stage.play(stage.file(), stage.beside())
+
+
+@scenario()
+def slow_down_with_no_time_given(stage: Stage) -> None:
+    stage.service.goes_wrong("content", Status(429, "Rate limit reached."))
+    stage.play(stage.file(), stage.beside())
+
+
+@scenario()
+def limit_100_per_minute(stage: Stage) -> None:
+    """The documented limit on a scaled clock: 100 requests in 0.6 s."""
+    stage.service.limit = (100, 0.6)
+    stage.play(*(stage.file(f"file-{number:03}.csv", table(number, 5)) for number in range(120)))
+
+
+@scenario()
+def server_fault_twice(stage: Stage) -> None:
+    file = stage.file()
+    stage.content_goes_wrong(file, SERVER_FAULT, times=2)
+    stage.play(file, stage.beside())
+
+
+@scenario(owed="named")
+def server_fault_for_ever(stage: Stage) -> None:
+    file = stage.file()
+    stage.content_goes_wrong(file, SERVER_FAULT, times=None)
+    stage.play(file, stage.beside())
+
+
+@scenario()
+def list_fault_once(stage: Stage) -> None:
+    stage.service.goes_wrong("list", Status(500, "The server had an error.", (("Retry-After", "0.02"),)))
+    stage.play(stage.file(), stage.beside())
+
+
+@scenario(owed={"uncited": "said"})
+def list_refused_for_ever(stage: Stage) -> None:
+    stage.service.goes_wrong("list", FORBIDDEN, times=None)
+    stage.play(stage.file(), stage.beside())
+
+
+@scenario()
+def reset_before_any_byte(stage: Stage) -> None:
+    file = stage.file()
+    stage.content_goes_wrong(file, Reset(0))
+    stage.play(file, stage.beside())
+
+
+@scenario()
+def reset_on_the_way(stage: Stage) -> None:
+    file = stage.file()
+    stage.content_goes_wrong(file, Reset(7000))
+    stage.play(file, stage.beside())
+
+
+@scenario()
+def reset_again_and_again_but_further_each_time(stage: Stage) -> None:
+    file = stage.file()
+    stage.content_goes_wrong(file, Reset(2500), times=5)
+    stage.play(file, stage.beside())
+
+
+@scenario(owed="named")
+def reset_for_ever(stage: Stage) -> None:
+    file = stage.file()
+    stage.service.ranges = "ignored"
+    stage.content_goes_wrong(file, Reset(3000), times=None)
+    stage.play(file, stage.beside())
+
+
+@scenario()
+def body_cut_short(stage: Stage) -> None:
+    file = stage.file()
+    stage.content_goes_wrong(file, Short(9000))
+    stage.play(file, stage.beside())
+
+
+@scenario(owed="named")
+def body_cut_short_for_ever(stage: Stage) -> None:
+    file = stage.file()
+    stage.service.ranges = "ignored"
+    stage.content_goes_wrong(file, Short(9000), times=None)
+    stage.play(file, stage.beside())
+
+
+@scenario()
+def reset_and_range_ignored(stage: Stage) -> None:
+    stage.service.ranges = "ignored"
+    reset_on_the_way(stage)
+
+
+@scenario()
+def reset_and_range_refused(stage: Stage) -> None:
+    stage.service.ranges = "refused"
+    reset_on_the_way(stage)
+
+
+@scenario()
+def reset_and_range_from_the_beginning(stage: Stage) -> None:
+    stage.service.ranges = "from the beginning"
+    reset_on_the_way(stage)
+
+
+@scenario()
+def nothing_comes_any_more(stage: Stage) -> None:
+    file = stage.file()
+    stage.settings["timeout"] = 1.0
+    stage.content_goes_wrong(file, Hang(4000))
+    stage.play(file, stage.beside())
+
+
+@scenario(owed="named")
+def nothing_comes_ever(stage: Stage) -> None:
+    file = stage.file()
+    stage.settings["files_timeout"] = 0.5
+    stage.content_goes_wrong(file, Hang(4000), times=None)
+    stage.play(file, stage.beside())
+
+
+@scenario(owed="named")
+def not_found(stage: Stage) -> None:
+    file = stage.file()
+    stage.content_goes_wrong(file, Status(404, f"File {file.file_id} not found."), times=None)
+    stage.play(file, stage.beside())
+
+
+# Streams that end badly. ----------------------------------------------------------------------------------------------
+
+
+def _cut(name: str, cut: Cut, before: str) -> None:
+    def prepare(stage: Stage) -> None:
+        stage.play(stage.file(), stage.beside(), cut=cut, before=before)
+
+    SCENARIOS[name] = Scenario(name, prepare, KINDS, {}, ends_well=False)
+
+
+_cut("stream_ends_before_completed", "clean", "response.completed")
+_cut("stream_ends_before_the_citations", "clean", "response.output_text.annotation.added")
+_cut("stream_ends_before_the_message", "clean", "response.content_part.added")
+_cut("stream_ends_as_the_code_runs", "clean", "response.code_interpreter_call.completed")
+_cut("stream_cut_inside_a_chunk", "inside a chunk", "response.output_text.done")
+_cut("stream_reset", "reset", "response.output_text.done")
+
+_PROBLEM = {"code": "server_error", "message": "The model produced too much smoke."}
+
+
+@scenario(ends_well=False)
+def error_event(stage: Stage) -> None:
+    files = (stage.file(), stage.beside())
+    stage.play(*files, cut="clean", before="response.output_text.annotation.added")
+    steps = stage.service.plays[-1].steps
+    number = sum(not callable(step) for step in steps)
+    steps.append({"type": "error", "sequence_number": number, "error": {**_PROBLEM, "type": "server_error"}})
+    steps.append(
+        {
+            "type": "response.failed",
+            "sequence_number": number + 1,
+            "response": wire.response([], "resp_e", "failed", error=_PROBLEM),
+        }
+    )
+
+
+@scenario(ends_well=False)
+def response_failed(stage: Stage) -> None:
+    stage.play(stage.file(), stage.beside(), ending="failed", whole={"error": _PROBLEM, "output": []})
+
+
+@scenario(ends_well=False)
+def response_incomplete(stage: Stage) -> None:
+    stage.play(
+        stage.file(),
+        stage.beside(),
+        ending="incomplete",
+        whole={"incomplete_details": {"reason": "max_output_tokens"}},
+    )
+
+
+# Containers that expire. ----------------------------------------------------------------------------------------------
+
+
+@scenario()
+def expired_at_the_next_question(stage: Stage) -> None:
+    stage.play(stage.file("first.csv"))
+    stage.play(stage.file("second.csv"), stage.beside())
+    stage.cells[1] = Cell("More.", before=stage.service.expire)
+
+
+@scenario()
+def expired_at_the_upload(stage: Stage) -> None:
+    stage.play(stage.file("first.csv"))
+    stage.play(stage.file("second.csv"), stage.beside())
+    stage.cells[0] = Cell("One.", f"-i {stage.input_file('one.csv')}")
+    stage.cells[1] = Cell("Two.", f"-i {stage.input_file('two.csv')}", before=stage.service.expire)
+
+
+@scenario(owed={"cited": "named", "uncited": "said", "figure": "named"}, ends_well=True)
+def expired_between_answer_and_download(stage: Stage) -> None:
+    """So soon that nothing could be fetched ahead."""
+    expire: Act = lambda service, _container: service.expire()  # noqa: E731 an act in one line
+    stage.play(stage.file(), stage.file("other.csv"), acts={0: [expire]})
+
+
+# Listings. ------------------------------------------------------------------------------------------------------------
+
+
+@scenario()
+def forty_five_files(stage: Stage) -> None:
+    """Over three pages, however many are asked for."""
+    stage.service.page_most = 20
+    stage.play(*(stage.file(f"file-{number:02}.csv", table(number, 5)) for number in range(45)))
+
+
+@scenario()
+def phantom_rows(stage: Stage) -> None:
+    def haunt(service: FaultyService, container_id: str) -> None:
+        joined = "/mnt/data/a.csv /mnt/data/b.csv"
+        service.list_also(container_id, path=joined, bytes=None)
+        service.list_also(container_id, path=joined, bytes=12)
+        service.list_also(container_id, path="/mnt/data/null.csv", bytes=None)
+        service.list_also(container_id, path="", bytes=None)
+        service.list_also(container_id, path=None, bytes=None)
+
+    stage.play(stage.file(), stage.beside(), acts={0: [haunt]})
+
+
+@scenario()
+def no_size_in_the_listing(stage: Stage) -> None:
+    stage.play(stage.file(bytes=None), stage.beside())
+
+
+@scenario(kinds=("cited", "uncited"))
+def listing_and_citation_ids_differ(stage: Stage) -> None:
+    def list_under_another_id(service: FaultyService, container_id: str) -> None:
+        stored = service.containers[container_id].files[file.file_id]
+        stored.listed = False
+        twin = service.new_id()
+        service.containers[container_id].files[twin] = type(stored)(
+            twin, stored.path, stored.content, "assistant", stored.created_at
+        )
+
+    file = stage.file()
+    stage.play(file, stage.beside(), acts={0: [list_under_another_id]})
+
+
+@scenario()
+def listing_empty_until_completed(stage: Stage) -> None:
+    stage.service.listing = "empty until completed"
+    stage.play(stage.file(), stage.beside())
+
+
+@scenario()
+def listing_refused_while_running(stage: Stage) -> None:
+    stage.service.listing = "refused while running"
+    stage.play(stage.file(), stage.beside())
+
+
+@scenario(kinds=("cited", "figure"))
+def cited_but_not_listed(stage: Stage) -> None:
+    file = stage.file()
+    stage.play(File(file.name, file.content, file.kind, file.file_id, {"listed": False}), stage.beside())
+
+
+# What code does to its files. -----------------------------------------------------------------------------------------
+
+
+def _rewritten(stage: Stage, *, new_id: bool) -> None:
+    file = stage.file()
+    second = file.content[: len(file.content) // 2] + b"second,0,0\n"
+    if stage.kind == "figure":
+        second = png("second")
+    now = File(file.name, second, file.kind, f"{file.file_id[:-1]}e" if new_id else file.file_id)
+
+    def wait_for_the_prefetch(service: FaultyService, _container_id: str) -> None:
+        service.wait_until(lambda: bool(service.of("content")), 0.5)
+
+    def rewrite(service: FaultyService, container_id: str) -> None:
+        if new_id:
+            now.write(service, container_id)
+        else:
+            service.change(container_id, service.containers[container_id].files[file.file_id], now.content)
+
+    outputs = None if stage.kind == "figure" else ()
+    items = [wire.Code("one()", outputs), wire.Code("two()", outputs), message((now,))]
+    # What the first call wrote is fetched ahead while the second runs.
+    stage.play(file, items=items, acts={1: [wait_for_the_prefetch, rewrite]})
+
+
+@scenario()
+def rewritten_after_prefetch(stage: Stage) -> None:
+    _rewritten(stage, new_id=False)
+
+
+@scenario(kinds=("cited", "uncited"))
+def rewritten_after_prefetch_under_a_new_id(stage: Stage) -> None:
+    _rewritten(stage, new_id=True)
+
+
+@scenario()
+def rewritten_after_prefetch_and_not_listed_again(stage: Stage) -> None:
+    """The listing works once, then never more: nobody can say that the copy is still right."""
+    _rewritten(stage, new_id=False)
+
+    def refuse(service: FaultyService, _container_id: str) -> None:
+        service.goes_wrong("list", FORBIDDEN, times=None)
+
+    # After the rewriting, which is the last thing that happens before the message.
+    steps = stage.service.plays[-1].steps
+    steps.insert(max(number for number, step in enumerate(steps) if callable(step)) + 1, refuse)
+
+
+@scenario()
+def rewritten_in_a_later_turn_under_the_same_id(stage: Stage) -> None:
+    """In the same container, and nothing but its size and time of creation tells."""
+    first = stage.file()
+    second = File(
+        first.name, png("later") if stage.kind == "figure" else table("later", 900), first.kind, first.file_id
+    )
+
+    def rewrite(service: FaultyService, container_id: str) -> None:
+        service.change(container_id, service.containers[container_id].files[first.file_id], second.content)
+
+    outputs = None if stage.kind == "figure" else ()
+    stage.play(first)
+    stage.play(items=[wire.Code("again()", outputs), message((second,))], acts={0: [rewrite]})
+
+
+@scenario(kinds=("cited", "uncited"))
+def same_name_in_two_turns(stage: Stage) -> None:
+    stage.play(stage.file("file.csv", table("first turn")))
+    stage.play(stage.file("file.csv", table("second turn")))
+
+
+@scenario(kinds=("cited", "uncited"))
+def same_name_in_two_subfolders(stage: Stage) -> None:
+    one, two = stage.file("a/x.csv", table("a")), stage.file("b/x.csv", table("b"))
+    text = "Two: [x](sandbox:/mnt/data/a/x.csv) and [x](sandbox:/mnt/data/b/x.csv)."
+    cited = [{**wire.cite(text, file.name, file.file_id), "filename": "x.csv"} for file in (one, two)]
+    citations = tuple(cited) if stage.kind == "cited" else ()
+    stage.play(one, two, items=[wire.Code("make()"), wire.Message(text if citations else "Done.", citations)])
+
+
+@scenario(kinds=("cited", "uncited"))
+def same_bytes_under_two_names(stage: Stage) -> None:
+    stage.play(stage.file("one.csv", table("same")), stage.file("two.csv", table("same")))
+
+
+@scenario(kinds=("cited", "uncited"))
+def nasty_names(stage: Stage) -> None:
+    stage.play(*(stage.file(name, table(name, 5)) for name in NASTY_NAMES))
+
+
+@scenario(kinds=("uncited",))
+def an_upload_that_was_changed(stage: Stage) -> None:
+    _change_the_upload(stage, lambda content: content + b"30,0.5,new\n")
+
+
+@scenario(kinds=("uncited",))
+def an_upload_that_was_changed_and_kept_its_size(stage: Stage) -> None:
+    _change_the_upload(stage, lambda content: content.swapcase())
+
+
+def _change_the_upload(stage: Stage, changed: Callable[[bytes], bytes]) -> None:
+    def change(service: FaultyService, container_id: str) -> None:
+        (upload,) = service.containers[container_id].files.values()
+        service.change(container_id, upload, changed(upload.content))
+
+    stage.play(acts={0: [change]})
+    stage.cells[0] = Cell("Add a row.", f"-i {stage.input_file()}")
+
+
+# Where citations and figures are found. -------------------------------------------------------------------------------
+
+
+@scenario(kinds=("cited", "figure"))
+def cited_in_a_middle_message(stage: Stage) -> None:
+    file = stage.file()
+    outputs = None if stage.kind == "figure" else ()
+    items = [wire.Code("one()", outputs), message((file,)), wire.Code("two()", outputs), wire.Message("Done.")]
+    stage.play(file, items=items)
+
+
+@scenario(kinds=("cited",))
+def cited_twice(stage: Stage) -> None:
+    file = stage.file()
+    stage.play(file, items=[wire.Code("one()"), message((file,)), message((file,))])
+
+
+@scenario(kinds=("figure",))
+def figures_of_the_last_call_only_are_cited(stage: Stage) -> None:
+    """Three calls show one each; the two before the last exist only in the outputs."""
+    pictures = [png(number) for number in range(3)]
+    cited = File(f"{'cfile_' + 'f' * 32}.png", pictures[2], "figure", f"cfile_{'f' * 32}")
+    calls = [wire.Code(f"show({number})", (wire.image(data_uri(content)),)) for number, content in enumerate(pictures)]
+
+    def show(service: FaultyService, _container_id: str) -> None:
+        for content in pictures:
+            service.show(content)
+
+    stage.play(items=[*calls, message((cited,))], acts={2: [cited.write, show]})
+
+
+@scenario(kinds=("figure",))
+def figures_only_in_the_outputs(stage: Stage) -> None:
+    pictures = [png(number) for number in range(2)]
+    outputs = (wire.logs("a"), wire.image(data_uri(pictures[0])), wire.logs("b"), wire.image(data_uri(pictures[1])))
+
+    def show(service: FaultyService, _container_id: str) -> None:
+        for content in pictures:
+            service.show(content)
+
+    stage.play(items=[wire.Code("show()", outputs), wire.Message("See.")], acts={0: [show]})
+
+
+def data_uri(content: bytes) -> str:
+    import base64
+
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+# The disk. ------------------------------------------------------------------------------------------------------------
+
+
+@scenario(kinds=("cited", "uncited"))
+def target_locked(stage: Stage) -> None:
+    """Another program has the file of the cell's first run open, in the way Windows forbids to replace it."""
+    stage.play(stage.file("file.csv", table("first run")))
+    stage.play(stage.file("file.csv", table("second run")), stage.beside())
+    stage.cells = [Cell("Save.", cell_id="cell-1"), Cell("Save.", cell_id="cell-1")]
+    locked = stage.notebook_dir / "assistant_files" / "file.csv"
+
+    @contextlib.contextmanager
+    def around() -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            for verb in ("replace", "rename", "link", "unlink", "remove"):
+                stack.enter_context(mock.patch.object(os, verb, _unless_locked(getattr(os, verb), locked)))
+            yield
+
+    stage.around = around
+
+
+def _unless_locked(original: Callable[..., Any], locked: Path) -> Callable[..., Any]:
+    def call(*paths: Any, **more: Any) -> Any:
+        # Path.unlink and its like hand themselves over; only a file that is there can be open elsewhere.
+        if locked.exists() and any(Path(os.fsdecode(path)) == locked for path in paths if not isinstance(path, int)):
+            raise PermissionError(errno.EACCES, "The process cannot access the file", str(locked))
+        return original(*paths, **more)
+
+    return call
+
+
+@scenario(owed="named")
+def disk_full(stage: Stage) -> None:
+    """A file may not grow beyond half a megabyte: the system's own limit, and its own error."""
+    stage.play(stage.file(content=Pattern(4_000_000)))
+
+    @contextlib.contextmanager
+    def around() -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    stage.around = around
+
+
+@scenario(owed="named")
+def the_folder_is_a_file(stage: Stage) -> None:
+    (stage.notebook_dir / "assistant_files").write_text("in the way")
+    stage.play(stage.file(), stage.file("other.csv"))

@@ -1,0 +1,687 @@
+"""A Responses and Containers service on loopback that goes wrong on purpose, steered by name.
+
+Real HTTP, one thread a connection. Unless told otherwise it behaves as the hosted service is documented to: a listing
+comes in pages of 20 and has no file names but paths, `/content` gives bytes under a dummy name, the same address
+without `/content` gives metadata, an uploaded file's path has a prefix, a container that expired takes its conversation
+along.
+
+https://platform.openai.com/docs/api-reference/containers
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import json
+import random
+import re
+import socket
+import struct
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal, Self
+from urllib.parse import parse_qs, quote, urlsplit
+
+from tests_support.events import CONTAINER, Json, sse
+
+MOUNT = "/mnt/data/"
+BLOCK = random.Random(7).randbytes(1 << 20)
+FIRST_CREATED = 1767225600
+
+Requested = Literal["respond", "create", "containers", "delete", "upload", "list", "metadata", "content", "other"]
+
+
+# What a request can meet. ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Status:
+    """An answer that is an error."""
+
+    status: int
+    message: str = "The test says no."
+    headers: tuple[tuple[str, str], ...] = ()
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Reset:
+    """The connection is reset after so many bytes of the body."""
+
+    after: int
+
+
+@dataclass(frozen=True)
+class Short:
+    """The connection ends in order after so many bytes, fewer than were announced."""
+
+    after: int
+
+
+@dataclass(frozen=True)
+class Hang:
+    """After so many bytes nothing comes any more, and nothing ends."""
+
+    after: int
+
+
+Fault = Status | Reset | Short | Hang
+
+
+@dataclass
+class Rule:
+    """`fault` meets the next `left` requests of a kind (None: all), for one file name or for any."""
+
+    kind: Requested
+    fault: Fault
+    left: int | None = 1
+    name: str | None = None
+
+
+def slow_down(retry_after: str = "0.02") -> Status:
+    """429, with how long to wait."""
+    return Status(429, "Rate limit reached.", (("Retry-After", retry_after),), "rate_limit_exceeded")
+
+
+SERVER_FAULT = Status(500, "The server had an error while processing your request.")
+EXPIRED = Status(400, "Container is expired.")
+
+
+# What a file holds. ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A body too big to keep: one block of noise over and over, made as it is sent."""
+
+    size: int
+
+    def pieces(self, start: int = 0) -> Iterator[memoryview]:
+        block = memoryview(BLOCK)
+        while start < self.size:
+            offset = start % len(block)
+            piece = block[offset : offset + min(len(block) - offset, self.size - start)]
+            yield piece
+            start += len(piece)
+
+    def sha256(self) -> str:
+        digest = hashlib.sha256()
+        for piece in self.pieces():
+            digest.update(piece)
+        return digest.hexdigest()
+
+
+Content = bytes | Pattern
+
+
+def size_of(content: Content) -> int:
+    return content.size if isinstance(content, Pattern) else len(content)
+
+
+def sha256_of(content: Content) -> str:
+    return content.sha256() if isinstance(content, Pattern) else hashlib.sha256(content).hexdigest()
+
+
+def table(seed: object, rows: int = 800) -> bytes:
+    """A CSV of about 25 bytes a row, different for every seed."""
+    numbers = random.Random(str(seed))
+    lines = [f"{row},{numbers.random():.6f},d{numbers.randint(1, 999)}\n" for row in range(rows)]
+    return ("row,coverage,district\n" + "".join(lines)).encode()
+
+
+def png(seed: object, side: int = 64) -> bytes:
+    """A valid picture of noise, about 3 bytes a pixel."""
+    noise = random.Random(str(seed))
+    rows = b"".join(b"\x00" + noise.randbytes(3 * side) for _ in range(side))
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 0)) + chunk(b"IEND", b"")
+
+
+@dataclass
+class Stored:
+    """A file in a container."""
+
+    id: str
+    path: str
+    content: Content
+    source: str
+    created_at: int
+    row: Json = field(default_factory=dict)
+    listed: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What has to end up on disk, or be named: a file as it was at the end of its turn."""
+
+    turn: int
+    name: str
+    file_id: str
+    content: Content
+
+
+@dataclass
+class Container:
+    files: dict[str, Stored] = field(default_factory=dict)
+    rows: list[Json] = field(default_factory=list)
+    expired: bool = False
+
+
+# What is streamed. ----------------------------------------------------------------------------------------------------
+
+Act = Callable[["FaultyService", str], None]
+"""Something that happens in the service while it streams; called with the id of the container in use."""
+
+
+@dataclass
+class Play:
+    """A response: its events, and between them what happens meanwhile. `cut` is how the connection ends."""
+
+    steps: list[Json | Act]
+    cut: Literal["", "clean", "inside a chunk", "reset"] = ""
+
+
+@dataclass
+class Asked:
+    """A request as it came, and when it began."""
+
+    kind: Requested
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+    at_s: float
+    container_id: str = ""
+    file_id: str = ""
+    name: str = ""
+    status: int = 0
+
+    def json(self) -> Json:
+        return json.loads(self.body)
+
+
+class FaultyService:
+    """The service. Tell it what to play and what is to go wrong; afterwards ask it what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.made: dict[tuple[int, str, str], Made] = {}
+        self.containers: dict[str, Container] = {}
+        self.rules: list[Rule] = []
+        self.plays: list[Play] = []
+        self.latency_s = 0.0
+        self.ranges: Literal["honoured", "ignored", "refused", "from the beginning"] = "honoured"
+        self.listing: Literal["whole", "empty until completed", "refused while running"] = "whole"
+        self.limit: tuple[int, float] | None = None
+        """So many requests to containers in so many seconds; more are told to wait."""
+        self.page_most = 100
+        self.compresses = False
+        self.most_at_once = 0
+        self.turn = 0
+        self._at_once = 0
+        self._running = 0
+        self._ids = 0
+        self._responses: dict[str, str] = {}
+        self._window: deque[float] = deque()
+        self._changed = threading.Condition(threading.RLock())
+        self._closing = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), _door(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    # Steering.
+
+    def goes_wrong(self, kind: Requested, fault: Fault, times: int | None = 1, name: str | None = None) -> None:
+        self.rules.append(Rule(kind, fault, times, name))
+
+    def write(
+        self,
+        container_id: str,
+        name: str,
+        content: Content,
+        file_id: str = "",
+        *,
+        listed: bool = True,
+        **row: Any,
+    ) -> Stored:
+        """A file that code writes, in the place of one that had its name; under a new id, unless one is given."""
+        with self._changed:
+            path, container = MOUNT + name, self.containers[container_id]
+            for old in [stored for stored in container.files.values() if stored.path == path]:
+                del container.files[old.id]
+            stored = Stored(file_id or self.new_id(), path, content, "assistant", self._now(), row, listed)
+            container.files[stored.id] = stored
+            self.made[self.turn, container_id, path] = Made(self.turn, name, stored.id, content)
+            self._changed.notify_all()
+            return stored
+
+    def change(self, container_id: str, stored: Stored, content: Content) -> None:
+        """Code writes a file anew, and the service keeps its id."""
+        with self._changed:
+            stored.content, stored.created_at = content, self._now()
+            self.made[self.turn, container_id, stored.path] = Made(self.turn, stored.name, stored.id, content)
+            self._changed.notify_all()
+
+    def list_also(self, container_id: str, **row: Any) -> None:
+        """A row that stands for nothing."""
+        with self._changed:
+            template = {"object": "container.file", "container_id": container_id, "source": "assistant"}
+            self.containers[container_id].rows.append(
+                {"id": self.new_id(), "created_at": self._now(), **template, **row}
+            )
+
+    def show(self, content: bytes) -> None:
+        """A figure that goes out in the outputs and nowhere else."""
+        with self._changed:
+            name = f"shown {len(self.made)}"
+            self.made[self.turn, "", name] = Made(self.turn, "figure", "", content)
+
+    def expire(self) -> None:
+        """Every container's twenty minutes are over."""
+        with self._changed:
+            for container in self.containers.values():
+                container.expired = True
+
+    def new_id(self) -> str:
+        with self._changed:
+            self._ids += 1
+            return f"cfile_{self._ids:032x}"
+
+    def wait_until(self, condition: Callable[[], bool], most_s: float) -> bool:
+        """Wait for something a client does; says whether it did."""
+        with self._changed:
+            return self._changed.wait_for(condition, most_s)
+
+    # Looking back.
+
+    def of(self, kind: Requested, name: str | None = None) -> list[Asked]:
+        """The requests of a kind, for one file name or for any, in the order they came."""
+        return [asked for asked in list(self.asked) if asked.kind == kind and name in {None, asked.name}]
+
+    # Answering.
+
+    def _now(self) -> int:
+        self._ids += 1
+        return FIRST_CREATED + self._ids
+
+    def _answer(self, door: Any, asked: Asked) -> None:
+        with self._changed:
+            self.asked.append(asked)
+            if asked.kind == "content":
+                self._at_once += 1
+                self.most_at_once = max(self.most_at_once, self._at_once)
+            self._changed.notify_all()
+        try:
+            if self.latency_s:
+                self._closing.wait(self.latency_s)
+            fault = self._fault(asked)
+            if isinstance(fault, Status):
+                door.refuse(asked, fault)
+            else:
+                getattr(self, f"_{asked.kind}")(door, asked, fault)
+        finally:
+            with self._changed:
+                self._at_once -= asked.kind == "content"
+                self._changed.notify_all()
+
+    def _fault(self, asked: Asked) -> Fault | None:
+        with self._changed:
+            container = self.containers.get(asked.container_id)
+            if container is not None:
+                stored = container.files.get(asked.file_id)
+                asked.name = stored.name if stored is not None else ""
+            elif asked.container_id:
+                return Status(404, f"Container with id '{asked.container_id}' not found.")
+            if self.limit is not None and asked.kind in {"list", "content", "upload", "create"}:
+                wait_s = self._over_the_limit()
+                if wait_s:
+                    return slow_down(f"{wait_s:.3f}")
+            for rule in self.rules:
+                if rule.kind == asked.kind and rule.left != 0 and rule.name in {None, asked.name}:
+                    rule.left = rule.left - 1 if rule.left is not None else None
+                    return rule.fault
+            if container is not None and container.expired and asked.kind != "delete":
+                return EXPIRED if asked.kind != "content" else self._no_such_file(asked)
+            return None
+
+    def _over_the_limit(self) -> float:
+        assert self.limit is not None
+        most, window_s = self.limit
+        now = time.monotonic()
+        while self._window and self._window[0] <= now - window_s:
+            self._window.popleft()
+        if len(self._window) >= most:
+            return self._window[0] + window_s - now + 0.001
+        self._window.append(now)
+        return 0.0
+
+    @staticmethod
+    def _no_such_file(asked: Asked) -> Status:
+        return Status(404, f"File {asked.file_id} not found on container {asked.container_id}.")
+
+    def _respond(self, door: Any, asked: Asked, fault: Fault | None) -> None:
+        assert fault is None, "a stream is cut by its play"
+        question = asked.json()
+        with self._changed:
+            container_id = self._container_of(question)
+            if self.containers[container_id].expired:
+                return door.refuse(asked, EXPIRED)
+            if not self.plays:
+                return door.refuse(asked, Status(400, "The test has nothing more to say."))
+            play = self.plays.pop(0)
+            self.turn += 1
+            self._running += 1
+        door.begin_chunks("text/event-stream")
+        asked.status = 200
+        last = [step for step in play.steps if not callable(step)][-1]
+        running = True
+        try:
+            for step in play.steps:
+                if callable(step):
+                    step(self, container_id)
+                    continue
+                if step["type"] == "response.created":
+                    self._responses[step["response"]["id"]] = container_id
+                if step is last:
+                    # Before it is sent, so that who has read it finds the response ended.
+                    running = self._stopped_running()
+                block = sse([step]).decode().replace(CONTAINER, container_id).encode()
+                if step is last and play.cut == "inside a chunk":
+                    return door.half_a_chunk(block)
+                if not door.chunk(block):
+                    return None
+        finally:
+            if running:
+                self._stopped_running()
+        return door.reset() if play.cut == "reset" else door.end_chunks()
+
+    def _stopped_running(self) -> bool:
+        with self._changed:
+            self._running -= 1
+        return False
+
+    def _container_of(self, question: Json) -> str:
+        wanted = next((tool.get("container") for tool in question.get("tools", [])), None)
+        if isinstance(wanted, str):
+            return wanted
+        previous = self._responses.get(question.get("previous_response_id") or "")
+        return previous or self._new_container("auto")
+
+    def _new_container(self, kind: str) -> str:
+        with self._changed:
+            container_id = f"cntr_{kind}{len(self.containers) + 1}"
+            self.containers[container_id] = Container()
+            return container_id
+
+    def _create(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+        container_id = self._new_container("made")
+        door.json(asked, {"id": container_id, "object": "container", "status": "running", **asked.json()})
+
+    def _containers(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+        rows = [
+            {"id": name, "object": "container", "name": name, "status": "expired" if container.expired else "running"}
+            for name, container in self.containers.items()
+        ]
+        door.json(asked, {"object": "list", "data": rows, "has_more": False, "first_id": None, "last_id": None})
+
+    def _delete(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+        with self._changed:
+            self.containers.pop(asked.container_id, None)
+        door.json(asked, {"id": asked.container_id, "object": "container.deleted", "deleted": True})
+
+    def _upload(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+        match = re.search(rb'filename="([^"]*)".*?\r\n\r\n(.*?)\r\n--', asked.body, re.DOTALL)
+        assert match is not None, "an upload without a file"
+        with self._changed:
+            file_id = self.new_id()
+            name = f"{hashlib.md5(file_id.encode()).hexdigest()}-{match[1].decode()}"
+            stored = Stored(file_id, MOUNT + name, match[2], "user", self._now())
+            self.containers[asked.container_id].files[file_id] = stored
+        door.json(asked, self._row(asked.container_id, stored))
+
+    def _list(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+        with self._changed:
+            running = self._running > 0
+            container = self.containers[asked.container_id]
+            rows = [self._row(asked.container_id, stored) for stored in container.files.values() if stored.listed]
+            rows += container.rows
+        if running and self.listing == "refused while running":
+            return door.refuse(asked, Status(409, "Another operation is in progress on this container."))
+        if running and self.listing == "empty until completed":
+            rows = []
+        rows.sort(key=lambda row: row["created_at"], reverse=asked.query.get("order", "desc") == "desc")
+        ids = [row["id"] for row in rows]
+        start = ids.index(asked.query["after"]) + 1 if asked.query.get("after") in ids else 0
+        page = rows[start : start + min(int(asked.query.get("limit", 20)), self.page_most)]
+        return door.json(
+            asked,
+            {
+                "object": "list",
+                "data": page,
+                "first_id": page[0]["id"] if page else None,
+                "last_id": page[-1]["id"] if page else None,
+                "has_more": start + len(page) < len(rows),
+            },
+        )
+
+    @staticmethod
+    def _row(container_id: str, stored: Stored) -> Json:
+        return {
+            "id": stored.id,
+            "object": "container.file",
+            "bytes": size_of(stored.content),
+            "container_id": container_id,
+            "created_at": stored.created_at,
+            "path": stored.path,
+            "source": stored.source,
+            **stored.row,
+        }
+
+    def _metadata(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+        stored = self.containers[asked.container_id].files.get(asked.file_id)
+        if stored is None:
+            return door.refuse(asked, self._no_such_file(asked))
+        return door.json(asked, self._row(asked.container_id, stored))
+
+    def _content(self, door: Any, asked: Asked, fault: Fault | None) -> None:
+        with self._changed:
+            stored = self.containers[asked.container_id].files.get(asked.file_id)
+        if stored is None:
+            return door.refuse(asked, self._no_such_file(asked))
+        hashed = quote(f"{hashlib.md5(stored.id.encode()).hexdigest()}-{stored.name}")
+        headers = {
+            "Content-Type": "text/plain; charset=utf-8",
+            "Content-Disposition": f"attachment; filename=\"file.txt\"; filename*=UTF-8''{hashed}",
+        }
+        content = stored.content
+        if self.compresses and isinstance(content, bytes) and "gzip" in asked.headers.get("accept-encoding", ""):
+            content = gzip.compress(content)
+            headers["Content-Encoding"] = "gzip"
+        size, start = size_of(content), 0
+        ranged = re.fullmatch(r"bytes=(\d+)-", asked.headers.get("range", ""))
+        beyond = ranged is not None and int(ranged[1]) >= size
+        if ranged and (self.ranges == "refused" or (self.ranges == "honoured" and beyond)):
+            return door.refuse(asked, Status(416, "Range not satisfiable.", (("Content-Range", f"bytes */{size}"),)))
+        if ranged and self.ranges == "honoured":
+            start = int(ranged[1])
+            if start >= size:
+                return door.refuse(
+                    asked, Status(416, "Range not satisfiable.", (("Content-Range", f"bytes */{size}"),))
+                )
+        partial = bool(ranged) and self.ranges != "ignored"
+        if partial:
+            headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
+        pieces = content.pieces(start) if isinstance(content, Pattern) else iter([memoryview(content)[start:]])
+        asked.status = 206 if partial else 200
+        door.begin(asked.status, headers, size - start)
+        return door.body(size - start, pieces, fault, self._closing)
+
+    def _other(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+        door.refuse(asked, Status(404, f"Unknown request URL: {asked.method} {asked.path}."))
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone is no news; anything else is a fault of the test's own."""
+        import sys
+
+        if not isinstance(sys.exc_info()[1], OSError | ValueError):
+            super().handle_error(request, client_address)
+
+
+_ADDRESSES: tuple[tuple[str, str, Requested], ...] = (
+    ("POST", r"/v1/responses", "respond"),
+    ("POST", r"/v1/containers", "create"),
+    ("GET", r"/v1/containers", "containers"),
+    ("DELETE", r"/v1/containers/([^/]+)", "delete"),
+    ("POST", r"/v1/containers/([^/]+)/files", "upload"),
+    ("GET", r"/v1/containers/([^/]+)/files", "list"),
+    ("GET", r"/v1/containers/([^/]+)/files/([^/]+)", "metadata"),
+    ("GET", r"/v1/containers/([^/]+)/files/([^/]+)/content", "content"),
+)
+
+
+def _kind_of(method: str, path: str) -> tuple[Requested, str, str]:
+    for verb, pattern, kind in _ADDRESSES:
+        match = re.fullmatch(pattern, path) if verb == method else None
+        if match is not None:
+            return kind, *(*match.groups(), "", "")[:2]
+    return "other", "", ""
+
+
+def _door(service: FaultyService) -> type[BaseHTTPRequestHandler]:  # noqa: C901 a class in a closure
+    class Door(BaseHTTPRequestHandler):
+        """HTTP, and the ways to break it."""
+
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length) if length else self._read_chunks()
+            parts = urlsplit(self.path)
+            kind, container_id, file_id = _kind_of(self.command, parts.path)
+            asked = Asked(
+                kind,
+                self.command,
+                parts.path,
+                {name: values[0] for name, values in parse_qs(parts.query).items()},
+                {name.lower(): value for name, value in self.headers.items()},
+                body,
+                time.monotonic(),
+                container_id,
+                file_id,
+            )
+            service._answer(self, asked)
+
+        do_POST = do_DELETE = do_GET
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+        def json(self, asked: Asked, body: Any, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> None:
+            whole = json.dumps(body).encode()
+            asked.status = status
+            self.begin(status, {"Content-Type": "application/json", **dict(headers)}, len(whole))
+            self.wfile.write(whole)
+
+        def refuse(self, asked: Asked, fault: Status) -> None:
+            error = {"message": fault.message, "type": "invalid_request_error", "param": None, "code": fault.code}
+            self.json(asked, {"error": error}, fault.status, fault.headers)
+
+        def body(
+            self, length: int, pieces: Iterator[memoryview], fault: Fault | None, closing: threading.Event
+        ) -> None:
+            room = min(fault.after, length) if fault is not None and not isinstance(fault, Status) else length
+            for piece in pieces:
+                self.wfile.write(piece[:room])
+                room -= len(piece)
+                if room <= 0:
+                    break
+            if isinstance(fault, Reset):
+                self.reset()
+            elif isinstance(fault, Short):
+                self.close_connection = True
+            elif isinstance(fault, Hang):
+                self._wait_for_the_client_to_go(closing)
+
+        def begin_chunks(self, media_type: str) -> None:
+            self.begin(200, {"Content-Type": media_type, "Transfer-Encoding": "chunked"}, None)
+
+        def chunk(self, block: bytes) -> bool:
+            try:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block))
+            except OSError:
+                self.close_connection = True
+                return False
+            return True
+
+        def half_a_chunk(self, block: bytes) -> None:
+            self.wfile.write(b"%x\r\n%b" % (len(block), block[: len(block) // 2]))
+            self.close_connection = True
+
+        def end_chunks(self) -> None:
+            self.wfile.write(b"0\r\n\r\n")
+
+        def reset(self) -> None:
+            self.close_connection = True
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            socket.close(self.connection.detach())
+
+        def begin(self, status: int, headers: dict[str, str], length: int | None) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            if length is not None:
+                self.send_header("Content-Length", str(length))
+            self.end_headers()
+
+        def _wait_for_the_client_to_go(self, closing: threading.Event) -> None:
+            self.close_connection = True
+            self.connection.settimeout(0.02)
+            while not closing.is_set():
+                with contextlib.suppress(TimeoutError):
+                    if not self.connection.recv(1):
+                        return
+
+        def _read_chunks(self) -> bytes:
+            body = b""
+            if self.headers.get("Transfer-Encoding") == "chunked":
+                while size := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+            return body
+
+    return Door

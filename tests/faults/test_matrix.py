@@ -1,0 +1,83 @@
+"""Every fault with every kind of file: saved with the right bytes, or named with a reason in a cell that failed."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from faults.matrix import NOT_LOST, Played, Tally, play_ours, play_the_obvious_loop
+from faults.scenarios import SCENARIOS, Kind, Scenario
+from faults.server import FaultyService
+from ipython_assistant.errors import AssistantError
+
+CASES = [pytest.param(each, kind, id=f"{each.name}-{kind}") for each in SCENARIOS.values() for kind in each.kinds]
+
+
+@pytest.mark.parametrize(("scenario", "kind"), CASES)
+def test_no_file_is_lost(asking, tallies, scenario: Scenario, kind: Kind):
+    played = play_ours(asking, scenario, kind)
+    tallies.setdefault("ipython_assistant", Tally()).add(played)
+    lost = {made.name: fate for made, fate in played.fates if fate not in NOT_LOST}
+    worse = {
+        made.name: fate for made, fate in played.fates if fate not in {"saved", scenario.owed_for(kind, made.name)}
+    }
+
+    assert played.fates, "the scenario made no file"
+    assert not lost, _told(played)
+    assert not worse, _told(played)
+    assert not played.strangers
+    assert not played.outside
+    for ran in played.ran:
+        assert ran.error is None or isinstance(ran.error, AssistantError)
+    any_named = any(fate == "named" for _, fate in played.fates)
+    assert any_named or not scenario.ends_well or played.last.error is None, _told(played)
+    assert scenario.ends_well or played.last.error is not None
+    assert _no_leftovers(asking.folder)
+
+
+def test_the_obvious_loop_loses_some_of_them_in_the_same_matrix(tmp_path: Path, tallies):
+    tally = tallies.setdefault("the obvious loop", Tally())
+
+    def play(number: int, scenario: Scenario, kind: Kind) -> Played:
+        notebook_dir = tmp_path / str(number) / "notebook"
+        notebook_dir.mkdir(parents=True)
+        with FaultyService() as service:
+            return play_the_obvious_loop(service, scenario, kind, notebook_dir)
+
+    cases = [(scenario, kind) for scenario in SCENARIOS.values() for kind in scenario.kinds]
+    of_the_whole_process = {"target_locked", "disk_full"}
+    with ThreadPoolExecutor(12) as pool:
+        waiting = [
+            pool.submit(play, number, scenario, kind)
+            for number, (scenario, kind) in enumerate(cases)
+            if scenario.name not in of_the_whole_process
+        ]
+        for played in waiting:
+            tally.add(played.result())
+    for number, (scenario, kind) in enumerate(cases):
+        if scenario.name in of_the_whole_process:
+            tally.add(play(number, scenario, kind))
+
+    assert tally.fates["saved"] > 0
+    assert tally.fates["lost silently"] > 0
+    assert tally.fates["lost in an error"] > 0
+
+
+def _told(played: Played) -> str:
+    lines = [f"{made.name!r} ({made.file_id}): {fate}" for made, fate in played.fates if fate != "saved"]
+    for ran in played.ran:
+        lines.append(f"error: {ran.error!r}")
+        with contextlib.suppress(AttributeError):
+            lines += [f"saved: {artifact.own_name!r} as {artifact.name!r}" for artifact in ran.answer.artifacts[:40]]
+            lines += [f"failed: {failed.name!r}: {failed.reason}" for failed in ran.answer.failed]
+            lines += [f"note: {note}" for note in ran.answer.notes]
+    return "\n".join(lines)
+
+
+def _no_leftovers(folder: Path) -> bool:
+    return not folder.is_dir() or not [
+        path for path in folder.rglob("*") if path.name.startswith(".staging") or path.suffix == ".part"
+    ]
