@@ -28,7 +28,8 @@ browser: ## only the tests in a real JupyterLab in headless Chromium
 	$(PYTHON) -m pytest -m browser
 
 notebooks: ## run the committed notebooks and compare their outputs, strictly
-	$(PYTHON) -m pytest --nbval --nbval-current-env notebooks -p no:cacheprovider -m ""
+	IPYTHON_ASSISTANT_SERVICE=local IPYTHON_ASSISTANT_MODE=live \
+		$(PYTHON) -m pytest --nbval --nbval-current-env notebooks -p no:cacheprovider -m ""
 
 demo: ## the main job, without a browser
 	ipython-assistant demo --headless
