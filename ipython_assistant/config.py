@@ -54,7 +54,8 @@ class AssistantMagics(Configurable):
     buttons = Enum(
         ("auto", "always", "never"),
         default_value="auto",
-        help="Download buttons below the files: 'auto' shows them in a live notebook only.",
+        help="Download buttons below the files: 'auto' shows them in a live notebook whose Jupyter server has our"
+        " extension, which keeps them out of the saved file (pip install ipython_assistant beside JupyterLab).",
     ).tag(config=True)
     on_missing_file = Enum(
         ("raise", "warn"),

@@ -117,6 +117,7 @@ class Session:
         self._conversation = Conversation()
         self._connections: dict[tuple[str, float], Connection] = {}
         self._folders: dict[Path, Folder] = {}
+        self._rows = buttons.Rows(shell)
         self._scratch: Path | None = None
         self._runs = 0
         self._last: _Last | None = None
@@ -213,6 +214,7 @@ class Session:
 
     def close(self) -> None:
         """End what this session started. May be called twice."""
+        self._rows.close()
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
@@ -343,10 +345,8 @@ class Session:
     def _show(self, answer: Answer, settings: Settings, front: FrontEnd) -> None:
         for bundle in answer.outputs():
             publish(bundle)
-        if settings.buttons == "always" or (settings.buttons == "auto" and front.live):
-            row = buttons.download_row(answer.artifacts, settings.notebook_dir)
-            if row is not None:
-                publish(buttons.view(row))
+        if buttons.wanted(settings.buttons, front):
+            self._rows.show(answer.artifacts, settings.notebook_dir, front.cell_id)
         self.last_answer = answer
 
     def _remember(self, connection: Connection, question: _Question, streamed: _Streamed, collected: Collected) -> None:

@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.display import buttons
 from ipython_assistant.display.buttons import download_row, server_root, view
+from ipython_assistant.display.live import FrontEnd
 from ipython_assistant.display.row import CHUNK_BYTES, DownloadRow
 
 LARGE = bytes(range(256)) * ((2 * CHUNK_BYTES + 1000) // 256)
@@ -250,3 +253,90 @@ print(sorted({"IPython", "anywidget", "ipywidgets", "jupyter_server", "pandas"} 
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
     assert subprocess.check_output([sys.executable, "-c", code], env=environment, text=True).strip() == "[]"
+
+
+# --- where a row is shown, and for how long ---------------------------------------------------------------------------
+
+SERVED = {"IPYTHON_ASSISTANT_LAB": "1"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "live", "environ", "expected"),
+    [
+        ("auto", True, SERVED, True),
+        ("auto", True, {}, False),
+        ("auto", True, {"IPYTHON_ASSISTANT_LAB": ""}, False),
+        ("auto", False, SERVED, False),
+        ("always", False, {}, True),
+        ("never", True, SERVED, False),
+    ],
+)
+def test_a_row_is_shown_where_somebody_watches_and_the_server_keeps_it_out_of_the_file(
+    setting: str, live: bool, environ: dict[str, str], expected: bool
+) -> None:
+    assert buttons.wanted(setting, FrontEnd(live, "c1"), environ) is expected
+
+
+def test_a_live_notebook_without_buttons_is_told_how_to_have_them() -> None:
+    words = buttons.wanted_in_words("auto", FrontEnd(live=True, cell_id="c1"), {})
+
+    assert "pip install ipython_assistant" in words
+    assert "\n" not in words
+    for setting, environ in [("auto", SERVED), ("always", {}), ("never", {})]:
+        assert "pip" not in buttons.wanted_in_words(setting, FrontEnd(live=True, cell_id="c1"), environ)
+
+
+@pytest.fixture
+def running() -> Iterator[InteractiveShell]:
+    yield InteractiveShell.instance()
+    InteractiveShell.clear_instance()
+
+
+def open_rows() -> list[DownloadRow]:
+    return [widget for widget in ipywidgets.widgets.widget._instances.values() if isinstance(widget, DownloadRow)]
+
+
+def run_as(shell: InteractiveShell, cell_id: str | None) -> None:
+    shell.run_cell("pass", store_history=True, cell_id=cell_id)
+
+
+def test_a_row_ends_when_its_cell_runs_again_whatever_it_runs_then(
+    running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path
+) -> None:
+    rows = buttons.Rows(running)
+    rows.show(artifacts, tmp_path, "c1")
+    rows.show(artifacts[:1], tmp_path, "c1")
+    rows.show(artifacts, tmp_path, "c2")
+    assert len(open_rows()) == 3, "two rows that one run of a cell shows stand side by side"
+
+    run_as(running, "c3")
+    run_as(running, None)
+    assert len(open_rows()) == 3
+    run_as(running, "c1")
+    assert len(open_rows()) == 1
+    run_as(running, "c2")
+    assert open_rows() == []
+
+
+def test_rows_of_cells_without_an_id_stay_until_the_end(
+    running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path
+) -> None:
+    rows = buttons.Rows(running)
+    rows.show(artifacts, tmp_path, None)
+    run_as(running, None)
+    run_as(running, "c1")
+    assert len(open_rows()) == 1
+
+    rows.close()
+    rows.close()
+
+    assert open_rows() == []
+    assert rows._cell_runs not in running.events.callbacks["pre_run_cell"]
+
+
+def test_no_files_no_row_and_nothing_hangs_in_the_shell(running: InteractiveShell, tmp_path: Path) -> None:
+    rows = buttons.Rows(running)
+    rows.show([], tmp_path, "c1")
+
+    assert open_rows() == []
+    assert rows._cell_runs not in running.events.callbacks["pre_run_cell"]

@@ -2,11 +2,13 @@
 
 The links of the card need nothing and always work where the notebook's folder is served; the buttons are for where they
 do not, and for all files at once. They need a live kernel or server, so their output is a widget view and nothing else:
-a saved notebook compares equal with and without it. ipywidgets is imported only when a row is made.
+a saved notebook compares equal with and without it, and where the server has our extension (`ipython_assistant.lab`)
+they are not saved at all. ipywidgets is imported only when a row is made.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -14,11 +16,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ipython_assistant.display.bundles import KEY, Bundle, size_in_words
 from ipython_assistant.display.escaping import one_line
+from ipython_assistant.display.live import publish
+from ipython_assistant.lab import ANNOUNCEMENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ipython_assistant.core.artifacts import Artifact
+    from ipython_assistant.display.live import FrontEnd
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -30,6 +35,72 @@ class Widget(Protocol):
 
     def close(self) -> None:
         """End it, in the kernel and on every page."""
+
+
+def wanted(setting: str, front: FrontEnd, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a row belongs below the files.
+
+    Args:
+        setting: `always`, `never`, or `auto`: where somebody watches and the server keeps rows out of saved notebooks.
+        front: Who is watching.
+        environ: Where the server announces itself.
+    """
+    return setting == "always" or (setting == "auto" and front.live and bool(environ.get(ANNOUNCEMENT)))
+
+
+def wanted_in_words(setting: str, front: FrontEnd, environ: Mapping[str, str] = os.environ) -> str:
+    """The same for a person to read, with what to do where a live notebook goes without."""
+    if setting == "auto" and front.live and not wanted(setting, front, environ):
+        return (
+            "auto: none, since the Jupyter server does not have our extension, which keeps them out of saved notebooks;"
+            " in the environment JupyterLab runs in: pip install ipython_assistant, then start JupyterLab again"
+        )
+    return "auto: in a live notebook" if setting == "auto" else setting
+
+
+class Rows:
+    """The rows that one shell's cells show, each until its cell runs again.
+
+    Args:
+        shell: The shell, which says when a cell runs; None outside IPython, where no row ever ends by itself.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._shown: dict[str | None, list[Widget]] = {}
+
+    def show(self, artifacts: Sequence[Artifact], notebook_dir: Path, cell_id: str | None) -> None:
+        """Show a row below the running cell; nothing where there are no files. See `download_row`.
+
+        Args:
+            artifacts: The saved files.
+            notebook_dir: What their `href` is relative to.
+            cell_id: The running cell, where it is known.
+        """
+        row = download_row(artifacts, notebook_dir)
+        if row is None:
+            return
+        if self._shell is not None:
+            self._shell.events.register("pre_run_cell", self._cell_runs)  # once, however often it is said
+        self._shown.setdefault(cell_id, []).append(row)
+        publish(view(row))
+
+    def close(self) -> None:
+        """End them all. May be called twice."""
+        if self._shell is not None:
+            with contextlib.suppress(ValueError):  # it was never registered
+                self._shell.events.unregister("pre_run_cell", self._cell_runs)
+        for cell_id in list(self._shown):
+            self._close(cell_id)
+
+    def _cell_runs(self, info: Any) -> None:
+        """A cell that runs loses its outputs in the front end; what it runs now need not have to do with us."""
+        if info.cell_id is not None:
+            self._close(info.cell_id)
+
+    def _close(self, cell_id: str | None) -> None:
+        for row in self._shown.pop(cell_id, []):
+            row.close()
 
 
 def download_row(

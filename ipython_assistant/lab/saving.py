@@ -34,7 +34,7 @@ def without_live_outputs(notebook: object) -> None:
 
 
 def _is_live_only(output: object) -> bool:
-    return _at(output, "metadata", KEY, "output") == LIVE_ONLY
+    return bool(_at(output, "metadata", KEY, "output") == LIVE_ONLY)
 
 
 def _forget(gone: set[str], state: Any) -> None:

@@ -170,13 +170,18 @@ class Notebook:
 
 
 @contextlib.contextmanager
-def running_lab(home: Path) -> Iterator[Lab]:
-    """JupyterLab on a free port, with a home of its own below `home`. Ended, with its kernels, on the way out."""
+def running_lab(home: Path, *, extension: bool = True) -> Iterator[Lab]:
+    """JupyterLab on a free port, with a home of its own below `home`. Ended, with its kernels, on the way out.
+
+    Args:
+        home: Where all its files are.
+        extension: Whether our server extension is enabled in it.
+    """
     root = home / "root"
     root.mkdir(parents=True)
     token = secrets.token_hex(16)
     port = _free_port()
-    _configure(home, token)
+    _configure(home, token, extension=extension)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", f"--port={port}"]
     with (home / "server.log").open("wb") as log:
         process = subprocess.Popen([*command, str(root)], env=_environment(home), stdout=log, stderr=log, cwd=root)
@@ -212,7 +217,7 @@ def _open(lab: Lab, context: BrowserContext, path: Path) -> Notebook:
     return notebook
 
 
-def _configure(home: Path, token: str) -> None:
+def _configure(home: Path, token: str, *, extension: bool) -> None:
     server = {
         "IdentityProvider": {"token": token},
         "LabApp": {
@@ -220,8 +225,15 @@ def _configure(home: Path, token: str) -> None:
             "extension_manager": "readonly",
             "news_url": None,
         },
-        # A container often runs as root.
-        "ServerApp": {"allow_root": True, "ip": "127.0.0.1", "port_retries": 0, "terminals_enabled": False},
+        "ServerApp": {
+            # A container often runs as root.
+            "allow_root": True,
+            "ip": "127.0.0.1",
+            # Where the wheel is installed it does this, and here nothing but this file decides it.
+            "jpserver_extensions": {"ipython_assistant.lab": extension},
+            "port_retries": 0,
+            "terminals_enabled": False,
+        },
     }
     settings = {
         "apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false"},
