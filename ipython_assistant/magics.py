@@ -171,7 +171,7 @@ def show(response: Any, client: Any = None) -> Answer:
     try:
         return session.show(response, client)
     finally:
-        session.close()
+        session.close(rows=False)
 
 
 def _kept(line: str) -> str:

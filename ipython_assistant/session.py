@@ -212,9 +212,14 @@ class Session:
             "engine": "; ".join(running) or "not running",
         }
 
-    def close(self) -> None:
-        """End what this session started. May be called twice."""
-        self._rows.close()
+    def close(self, *, rows: bool = True) -> None:
+        """End what this session started. May be called twice.
+
+        Args:
+            rows: Also the rows of buttons it shows; otherwise each ends when its cell runs again.
+        """
+        if rows:
+            self._rows.close()
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()

@@ -10,17 +10,26 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
+import openai
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from jupyter_client.manager import KernelManager
+from tests_support import events as wire
 
+from ipython_assistant import show
+from ipython_assistant.config import AssistantMagics
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.display import buttons
 from ipython_assistant.display.buttons import download_row, server_root, view
 from ipython_assistant.display.live import FrontEnd
 from ipython_assistant.display.row import CHUNK_BYTES, DownloadRow
+
+if TYPE_CHECKING:
+    from tests_support.scripted import ScriptedService
 
 LARGE = bytes(range(256)) * ((2 * CHUNK_BYTES + 1000) // 256)
 
@@ -340,3 +349,45 @@ def test_no_files_no_row_and_nothing_hangs_in_the_shell(running: InteractiveShel
 
     assert open_rows() == []
     assert rows._cell_runs not in running.events.callbacks["pre_run_cell"]
+
+
+def test_show_without_the_extension_leaves_its_row_until_the_cell_runs_again(
+    running: InteractiveShell, service: ScriptedService, notebook_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AssistantMagics.buttons, "default_value", "always")
+    service.put("a.csv", b"a\n1\n", "cfile_1")
+    text = "[a.csv](sandbox:/mnt/data/a.csv)"
+    items = [wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))]
+    with capture_output():
+        show(wire.response(items), openai.OpenAI(api_key="x", base_url=service.url))
+
+    (row,) = open_rows()
+    row.close()
+
+
+def test_a_kernel_with_rows_ends_quietly(notebook_dir: Path) -> None:
+    code = f"""
+import sys; sys.path[:0] = {sys.path!r}
+from pathlib import Path
+from ipython_assistant.core.artifacts import Artifact
+from ipython_assistant.display.buttons import Rows
+import atexit
+Path("a.csv").write_text("a")
+rows = Rows(get_ipython())
+atexit.register(lambda: print("ended", file=open("ended", "w")))
+atexit.register(rows.close)
+rows.show([Artifact("a.csv", "a.csv", Path("a.csv").resolve(), "a.csv", 1, "0" * 64, "text/csv")], Path.cwd(), "c")
+"""
+    manager = KernelManager()
+    with (notebook_dir / "stderr").open("w") as stderr:
+        manager.start_kernel(stderr=stderr, cwd=str(notebook_dir))
+        client = manager.blocking_client()
+        client.start_channels()
+        client.wait_for_ready(30)
+        reply = client.execute(code, reply=True, timeout=30)
+        client.stop_channels()
+        manager.shutdown_kernel()
+
+    assert reply["content"]["status"] == "ok", reply
+    assert (notebook_dir / "ended").read_text() == "ended\n"
+    assert "Traceback" not in (notebook_dir / "stderr").read_text()
