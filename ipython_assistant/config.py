@@ -138,6 +138,12 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
     )
 
 
+def known_models(traits: AssistantMagics, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The models that can be named without asking a service: those that are set, then each service's default."""
+    named = (traits.model, environment.get("IPYTHON_ASSISTANT_MODEL"), *DEFAULT_MODELS.values())
+    return tuple(dict.fromkeys(name for name in named if name))
+
+
 def _from_environment(environment: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str | None:
     value = environment.get(name)
     if value and value not in allowed:

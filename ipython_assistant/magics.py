@@ -87,6 +87,24 @@ class Hooks:
             return lines if any(line.strip() for line in lines[1:]) else [first.rstrip("\n") + "\n", "\n"]
         return [_kept(line) if line.lstrip().startswith("%assistant ") else line for line in lines]
 
+    def complete(self, context: Any) -> Any:
+        """IPython's completion matcher: what Tab offers in an `%%assistant` cell; see `display.completer`."""
+        if "%%assistant" not in context.full_text:
+            return {"completions": []}
+        from pathlib import Path
+
+        from ipython_assistant.config import known_models
+        from ipython_assistant.display.completer import Surroundings, match
+
+        shell = self._shell
+        models = known_models(self.traits, os.environ)
+        return match(context, Surroundings(shell.user_ns, shell.user_ns_hidden, Path.cwd(), models))
+
+    # What IPython's decorator `context_matcher` sets. Ours comes before its own matchers, and keeps them out.
+    complete.matcher_api_version = 2  # type: ignore[attr-defined] # a function has any attribute
+    complete.matcher_identifier = "ipython_assistant"  # type: ignore[attr-defined] # as above
+    complete.matcher_priority = 200  # type: ignore[attr-defined] # as above
+
     def display_response(self, response: Any) -> None:
         """How a `Response` that ends anyone's cell is shown; says what went wrong instead of raising."""
         from ipython_assistant.errors import AssistantError
@@ -107,7 +125,7 @@ class Hooks:
 
 
 def load(shell: Any) -> None:
-    """Register the magics, the input transformer and the display of `Response` objects.
+    """Register the magics, the input transformer, what Tab offers and the display of `Response` objects.
 
     Called with an `InteractiveShell`; its annotations call its own attributes optional, hence `Any`.
     """
@@ -116,6 +134,7 @@ def load(shell: Any) -> None:
     hooks = Hooks(shell, os.environ.get("IPYTHON_ASSISTANT_DIR") or os.getcwd())  # noqa: PTH109 pathlib is not loaded yet
     shell.register_magic_function(hooks.assistant, "line_cell", "assistant")
     shell.input_transformers_cleanup.append(hooks.keep_lines)
+    shell.Completer.custom_matchers.append(hooks.complete)
     shell.display_formatter.ipython_display_formatter.for_type_by_name(*RESPONSE_TYPE, hooks.display_response)
     atexit.register(hooks.close)
     if os.environ.get("OPENAI_API_KEY") and _is_live(shell):
@@ -132,6 +151,7 @@ def unload(shell: Any) -> None:
     hooks.close()
     atexit.unregister(hooks.close)
     shell.input_transformers_cleanup.remove(hooks.keep_lines)
+    shell.Completer.custom_matchers.remove(hooks.complete)
     shell.display_formatter.ipython_display_formatter.pop(".".join(RESPONSE_TYPE), None)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("assistant", None)

@@ -69,6 +69,12 @@ def option_help() -> str:
     return _parser().format_help()
 
 
+def option_targets() -> dict[str, str]:
+    """Every option as it is written → the field of `Options` that takes its value; nothing for one without a value."""
+    actions = _parser()._actions  # noqa: SLF001 argparse has no public list
+    return {string: "" if action.nargs == 0 else action.dest for action in actions for string in action.option_strings}
+
+
 class _Parser(argparse.ArgumentParser):
     """An ArgumentParser that raises instead of ending the process."""
 
@@ -101,7 +107,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _nearest_option(unknown: str) -> str:
-    actions = _parser()._actions  # noqa: SLF001 argparse has no public list
-    known = [string for action in actions for string in action.option_strings]
-    near = difflib.get_close_matches(unknown.partition("=")[0], known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(unknown.partition("=")[0], option_targets(), n=1, cutoff=0.5)
     return f"Did you mean {near[0]}? " * bool(near) + "%%assistant --help lists the options."

@@ -1,0 +1,196 @@
+"""display.completer: what Tab offers, asked of a real shell's completer."""
+
+from __future__ import annotations
+
+import os
+
+import pandas as pd
+import pytest
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+
+from ipython_assistant.options import Options, parse_options
+
+
+@pytest.fixture
+def ready(shell, notebook_dir):
+    """A shell with variables and files about."""
+    shell.user_ns.update(cases=pd.DataFrame({"a": [1]}), cases_by_year=pd.DataFrame(), cutoff=3, _own=1, cast=len)
+    for name in (
+        "coverage.csv",
+        "cases 2024.csv",
+        ".hidden.csv",
+        "data/north.csv",
+        "data/my notes.txt",
+        "data/sub/x.csv",
+    ):
+        path = notebook_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("a\n")
+    return shell
+
+
+def tab(shell, text):
+    """The texts that Tab offers at the `|`, each as the whole cell would read with it."""
+    cursor = text.index("|")
+    cell = text.replace("|", "", 1)
+    with provisionalcompleter():
+        found = list(shell.Completer.completions(cell, cursor))
+    assert all(item.end == cursor for item in found)
+    return [cell[: item.start] + item.text + cell[item.end :] for item in found]
+
+
+def offered(shell, text):
+    """The same, without what stood there before and behind."""
+    before, _, behind = text.partition("|")
+    start = before.rpartition(" ")[0] + " "
+    return [cell.removeprefix(start).removesuffix(behind) for cell in tab(shell, text)]
+
+
+def test_two_hyphens_offer_the_options_and_nothing_else(ready):
+    assert offered(ready, "%%assistant --|") == ["--input", "--model", "--dir", "--help"]
+    assert offered(ready, "%%assistant -i cases --m|\nPlot") == ["--model"]
+    assert offered(ready, "\n\n%%assistant -|") == ["-i", "--input", "-m", "--model", "--dir", "-h", "--help"]
+
+
+def test_a_space_offers_the_options_too(ready):
+    assert offered(ready, "%%assistant -i cases |\nPlot") == ["--input", "--model", "--dir", "--help"]
+
+
+def test_every_option_that_is_offered_is_one(ready):
+    for option in offered(ready, "%%assistant -|"):
+        value = [] if option in {"-h", "--help"} else ["x"]
+        assert parse_options(" ".join([option, *value])) != Options()
+
+
+def test_models_come_without_asking_anyone(ready, hosted, monkeypatch):
+    monkeypatch.setenv("IPYTHON_ASSISTANT_MODEL", "from-the-environment")
+    ready.run_line_magic("config", 'AssistantMagics.model = "mine"')
+
+    assert offered(ready, "%%assistant -m |") == ["mine", "from-the-environment", "gpt-5-mini", "analyst"]
+    assert offered(ready, "%%assistant --model=an|") == ["--model=analyst"]
+    assert hosted.requests == []
+
+
+def test_tables_then_files_are_offered_as_inputs(ready):
+    assert offered(ready, "%%assistant -i |") == [
+        "cases",
+        "cases_by_year",
+        '"cases 2024.csv"',
+        "coverage.csv",
+        "data/",
+    ]
+    assert offered(ready, "%%assistant --input c|") == ["cases", "cases_by_year", '"cases 2024.csv"', "coverage.csv"]
+    assert offered(ready, "%%assistant -m x -i data/n|\nPlot") == ["data/north.csv"]
+    assert offered(ready, "%%assistant -i .h|") == [".hidden.csv"]
+    assert offered(ready, "%%assistant -i nothing/|") == []
+    assert offered(ready, "%%assistant -i https://x/|") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ('%%assistant -i "data/my n|', '%%assistant -i "data/my notes.txt"'),
+        ('%%assistant -i "data/my n|"', '%%assistant -i "data/my notes.txt"'),
+        ("%%assistant -i 'data/my n|' -m x", "%%assistant -i 'data/my notes.txt' -m x"),
+        ("%%assistant -i data/my|", '%%assistant -i "data/my notes.txt"'),
+        ('%%assistant -i "da|', '%%assistant -i "data/'),
+        ("%%assistant --input=data/my|", '%%assistant --input="data/my notes.txt"'),
+    ],
+)
+def test_a_path_is_quoted_where_it_has_to_be(ready, typed, completed):
+    assert tab(ready, typed) == [completed]
+
+
+def test_what_is_offered_for_an_input_is_read_back_as_that_file(ready, notebook_dir):
+    strange = ["it's.csv", 'the "north".csv', "-x.csv", "$HOME.csv", "#1.csv", "a\\b.csv", "ü 漢.csv", "{cases}.csv"]
+    for name in strange:
+        (notebook_dir / "strange").mkdir(exist_ok=True)
+        (notebook_dir / "strange" / name).write_text("a\n")
+    found = offered(ready, "%%assistant -i strange/|")
+    os.chdir(notebook_dir / "strange")
+    here = [text for text in offered(ready, "%%assistant -i |") if text not in {"cases", "cases_by_year"}]
+
+    read = [parse_options(f"-i {written}").inputs[0] for written in (*found, *here)]
+    assert sorted(read) == sorted(
+        [f"strange/{name}" for name in strange] + [name.replace("-x", "./-x") for name in strange]
+    )
+
+
+def test_a_name_that_no_line_can_hold_is_not_offered(ready, notebook_dir):
+    for name in ("two\nlines.csv", "bell\a.csv", "both\"'.csv", "\u202egnp.csv"):
+        (notebook_dir / "data" / name).write_text("a\n")
+
+    assert offered(ready, "%%assistant -i data/|") == ['"data/my notes.txt"', "data/north.csv", "data/sub/"]
+
+
+def test_only_folders_are_offered_for_dir(ready):
+    assert offered(ready, "%%assistant --dir |") == ["data/"]
+    assert offered(ready, "%%assistant --dir data/|") == ["data/sub/"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%%assistant\nplease look at cas|",
+        "%%assistant -i cases\ndon't touch cas|",
+        "%%assistant\nimport |",
+        "%%assistant\nwhat is cutoff.|",
+        "%%assistant\n{'cas|",
+        "%%assistant\n```python\nx = {cas|",
+        "%%assistant\n~~~~\n```\n~~~\nx = {cas|",
+        "%%assistant why cas|",
+        "%%assistant --help cas|",
+        "%%assistant --instructions cas|",
+        "%%assistant -i cases\n--|",
+    ],
+)
+def test_nothing_is_offered_in_prose(ready, text):
+    assert tab(ready, text) == []
+
+
+def test_variables_are_offered_in_braces(ready):
+    assert tab(ready, "%%assistant\nabove {c|") == [
+        "%%assistant\nabove {cases",
+        "%%assistant\nabove {cases_by_year",
+        "%%assistant\nabove {cutoff",
+    ]
+    assert tab(ready, "%%assistant\ndon't go above {cut|} in any year") == [
+        "%%assistant\ndon't go above {cutoff} in any year"
+    ]
+    assert tab(ready, "%%assistant\n```\nx\n```\nabove {cut|") == ["%%assistant\n```\nx\n```\nabove {cutoff"]
+    assert tab(ready, "%%assistant\n{_o|") == ["%%assistant\n{_own"]
+    assert "In" not in [cell.rpartition("{")[2] for cell in tab(ready, "%%assistant\n{|")]
+
+
+@pytest.mark.parametrize(
+    "text", ["x = cas|", "%%time\ncas|", "# %%assistant\ncas|", "%%assistants\ncas|", "'%%assistant'; cas|"]
+)
+def test_other_cells_are_completed_as_ever(ready, text):
+    assert any(cell.endswith("cases") for cell in tab(ready, text))
+
+
+def test_the_magics_own_name_is_still_completed(ready):
+    assert tab(ready, "%%assis|") == ["%%assistant"]
+    assert tab(ready, "%%assistan|t -m x") != []
+
+
+def test_a_large_folder_does_not_keep_anyone_waiting(ready, notebook_dir, monkeypatch):
+    monkeypatch.setattr("ipython_assistant.display.completer.MOST_ENTRIES", 3)
+    for number in range(10):
+        (notebook_dir / f"data/n{number}.csv").write_text("")
+
+    assert len(offered(ready, "%%assistant -i data/|")) == 3
+
+
+def test_unloading_leaves_the_completer_as_it_was(notebook_dir):
+    shell = InteractiveShell.instance()
+    try:
+        before = list(shell.Completer.custom_matchers)
+        shell.run_line_magic("load_ext", "ipython_assistant")
+        assert len(shell.Completer.custom_matchers) == len(before) + 1
+        shell.run_line_magic("unload_ext", "ipython_assistant")
+
+        assert shell.Completer.custom_matchers == before
+    finally:
+        InteractiveShell.clear_instance()
