@@ -98,13 +98,15 @@ def _names(failed: Any, made: Made) -> bool:
     return failed.name == made.name or (made.name == "figure" and failed.name.startswith("figure-"))
 
 
-def play_the_obvious_loop(service: FaultyService, scenario: Scenario, kind: Kind, notebook_dir: Path) -> Played:
-    """Ask the scenario's questions with the obvious loop."""
+def play_the_obvious_loop(
+    service: FaultyService, scenario: Scenario, kind: Kind, notebook_dir: Path, client: Any
+) -> Played:
+    """Ask the scenario's questions with the obvious loop, over an `openai` client."""
     stage = Stage(service, kind, notebook_dir)
     scenario.prepare(stage)
     before = set(notebook_dir.parent.rglob("*"))
     folder = notebook_dir / "assistant_files"
-    loop, played, error = Naive(service.url, folder, timeout_s=0.5), Played(stage), None
+    loop, played, error = Naive(client.with_options(base_url=service.url), folder), Played(stage), None
     for number, cell in enumerate(stage.cells):
         cell.before()
         inputs = tuple(notebook_dir / word for word in shlex.split(cell.line) if word != "-i")
@@ -113,7 +115,6 @@ def play_the_obvious_loop(service: FaultyService, scenario: Scenario, kind: Kind
                 loop.ask(cell.body, inputs)
         except Exception as caught:  # noqa: BLE001 whatever it is, its reader sees it
             error = caught
-    loop.close()
     there = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
     on_disk = {sha256_of(path.read_bytes()) for path in there}
     for made in service.made.values():

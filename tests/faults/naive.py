@@ -14,8 +14,8 @@ import openai
 class Naive:
     """A conversation held the obvious way."""
 
-    def __init__(self, base_url: str, folder: Path, timeout_s: float = 600.0) -> None:
-        self._client = openai.OpenAI(api_key="test-key", base_url=base_url, timeout=timeout_s)
+    def __init__(self, client: openai.OpenAI, folder: Path) -> None:
+        self._client = client
         self._folder = folder
         self._previous: str | None = None
         self._container: str | None = None
@@ -35,9 +35,6 @@ class Naive:
         for event in self._client.responses.create(stream=True, **question):
             if event.type == "response.completed":
                 self._save(event.response)
-
-    def close(self) -> None:
-        self._client.close()
 
     def _save(self, response: Any) -> None:
         self._previous = response.id

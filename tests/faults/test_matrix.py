@@ -6,6 +6,7 @@ import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import openai
 import pytest
 
 from faults.matrix import NOT_LOST, Played, Tally, play_ours, play_the_obvious_loop
@@ -40,12 +41,13 @@ def test_no_file_is_lost(asking, tallies, scenario: Scenario, kind: Kind):
 
 def test_the_obvious_loop_loses_some_of_them_in_the_same_matrix(tmp_path: Path, tallies):
     tally = tallies.setdefault("the obvious loop", Tally())
+    client = openai.OpenAI(api_key="test-key", timeout=0.5)
 
     def play(number: int, scenario: Scenario, kind: Kind) -> Played:
         notebook_dir = tmp_path / str(number) / "notebook"
         notebook_dir.mkdir(parents=True)
         with FaultyService() as service:
-            return play_the_obvious_loop(service, scenario, kind, notebook_dir)
+            return play_the_obvious_loop(service, scenario, kind, notebook_dir, client)
 
     cases = [(scenario, kind) for scenario in SCENARIOS.values() for kind in scenario.kinds]
     of_the_whole_process = {"target_locked", "disk_full"}
@@ -61,6 +63,7 @@ def test_the_obvious_loop_loses_some_of_them_in_the_same_matrix(tmp_path: Path, 
         if scenario.name in of_the_whole_process:
             tally.add(play(number, scenario, kind))
 
+    client.close()
     assert tally.fates["saved"] > 0
     assert tally.fates["lost silently"] > 0
     assert tally.fates["lost in an error"] > 0

@@ -1,0 +1,105 @@
+"""Containers that expire, and what new ones are like."""
+
+from __future__ import annotations
+
+from tests_support import params
+
+from faults.server import Status
+from ipython_assistant import errors
+
+
+def test_a_question_to_an_expired_container_is_asked_once_more_in_a_new_one_and_that_is_said(asking):
+    stage = asking.stage()
+    stage.play(stage.file("first.csv"))
+    stage.play(stage.file("second.csv"))
+    asking.run("First question.")
+    asking.service.expire()
+    ran = asking.run("Second question.")
+    _, refused, again = [asked.json() for asked in asking.service.of("respond")]
+
+    assert ran.error is None
+    assert refused["previous_response_id"]
+    assert "previous_response_id" not in again
+    assert all(message.get("type", "message") == "message" for message in again["input"])
+    assert again["input"][0]["content"] == "First question."
+    assert "expired" in ran.html
+    assert (asking.folder / "second.csv").is_file()
+
+
+def test_the_new_container_gets_the_conversations_inputs_and_files_again(asking):
+    stage = asking.stage()
+    stage.play(stage.file("first.csv"))
+    stage.play(stage.file("second.csv"))
+    asking.run("One.", f"-i {stage.input_file('one.csv')}")
+    asking.service.expire()
+    ran = asking.run("Two.", f"-i {stage.input_file('two.csv')}")
+    new = asking.service.containers["cntr_made2"]
+    sent = sorted(stored.name.partition("-")[2] for stored in new.files.values() if stored.source == "user")
+
+    assert ran.error is None
+    assert sent == ["first.csv", "one.csv", "two.csv"]
+
+
+def test_a_container_that_expired_before_the_download_costs_its_files_but_not_the_next_cell(asking):
+    stage = asking.stage()
+    asking.set(prefetch_bytes=0)
+    stage.play(stage.file("lost.csv"), acts={0: [lambda service, _container_id: service.expire()]})
+    stage.play(stage.file("next.csv"))
+    lost, fine = asking.run("One."), asking.run("Two.")
+
+    assert isinstance(lost.error, errors.FilesMissing)
+    assert [failed.name for failed in lost.answer.failed] == ["lost.csv"]
+    assert "list of files" in lost.html
+    assert fine.error is None
+    assert list(fine.answer.files) == ["next.csv"]
+
+
+def test_an_expired_container_is_known_by_the_other_wording_too(asking):
+    stage = asking.stage()
+    stage.play(stage.file("first.csv"))
+    stage.play(stage.file("second.csv"))
+    asking.run("One.")
+    asking.service.goes_wrong("respond", Status(400, "Expected container_id: cntr_auto2"))
+    ran = asking.run("Two.")
+
+    assert ran.error is None
+    assert len(asking.service.of("respond")) == 3
+
+
+def test_no_third_container_is_tried(asking):
+    stage = asking.stage()
+    stage.play(stage.file("first.csv"))
+    asking.run("One.")
+    asking.service.goes_wrong("respond", Status(400, "Container is expired."), times=None)
+    ran = asking.run("Two.")
+
+    assert isinstance(ran.error, errors.ContainerExpired)
+    assert len(asking.service.of("respond")) == 3
+
+
+def test_new_containers_are_what_the_settings_say(asking):
+    stage = asking.stage()
+    asking.set(memory_limit="4g", expires_after=7, network=["example.org"])
+    stage.play(stage.file())
+    asking.run("One.", f"-i {stage.input_file()}")
+    (created,) = asking.service.of("create")
+
+    params.CONTAINER.validate_python(created.json())
+    assert created.json()["memory_limit"] == "4g"
+    assert created.json()["expires_after"] == {"anchor": "last_active_at", "minutes": 7}
+    assert created.json()["network_policy"] == {"type": "allowlist", "allowed_domains": ["example.org"]}
+
+
+def test_so_are_those_the_service_makes_by_itself(asking):
+    stage = asking.stage()
+    asking.set(memory_limit="16g", network=["example.org"])
+    stage.play(stage.file())
+    asking.run()
+    question = asking.service.of("respond")[0].json()
+
+    params.QUESTION.validate_python(question)
+    assert question["tools"][0]["container"] == {
+        "type": "auto",
+        "memory_limit": "16g",
+        "network_policy": {"type": "allowlist", "allowed_domains": ["example.org"]},
+    }

@@ -1,0 +1,386 @@
+"""Files fetched over a bad way: what is asked, how often, how many at once, and what is said of those that fail."""
+
+from __future__ import annotations
+
+import _thread
+import hashlib
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from tests_support import events as wire
+
+from faults.scenarios import FORBIDDEN, message, play
+from faults.server import SERVER_FAULT, Hang, Pattern, Reset, Short, Status, slow_down
+from ipython_assistant import errors
+
+
+def ask_for(asking, *files, **settings):
+    """A turn that makes these files; nothing is fetched ahead unless the settings say so."""
+    asking.set(**{"prefetch_bytes": 0, **settings})
+    asking.stage().play(*files)
+    return asking.run()
+
+
+def saved(asking, file):
+    return (asking.folder / file.name).read_bytes() == file.content
+
+
+def ranges(requests):
+    return [asked.headers.get("range") for asked in requests]
+
+
+def test_files_are_asked_for_at_content_in_their_own_container_and_named_by_their_citation(asking):
+    file = asking.stage().file("result.csv")
+    ran = ask_for(asking, file)
+    (asked,) = asking.service.of("content")
+
+    assert asked.path == f"/v1/containers/cntr_auto1/files/{file.file_id}/content"
+    assert not asking.service.of("metadata")
+    assert list(ran.answer.files) == ["result.csv"]
+    assert saved(asking, file)
+
+
+def test_what_came_before_a_reset_is_not_fetched_again(asking):
+    file = asking.stage().file()
+    asking.service.goes_wrong("content", Reset(7000), name=file.name)
+    ask_for(asking, file)
+    first, second = ranges(asking.service.of("content"))
+
+    assert first is None
+    assert second == "bytes=7000-"
+    assert saved(asking, file)
+
+
+def test_a_body_that_ends_early_goes_on_where_it_ended(asking):
+    file = asking.stage().file()
+    asking.service.goes_wrong("content", Short(5000), name=file.name)
+    ask_for(asking, file)
+
+    assert ranges(asking.service.of("content")) == [None, "bytes=5000-"]
+    assert saved(asking, file)
+
+
+def test_a_server_that_ignores_range_sends_it_all_again_and_nothing_is_doubled(asking):
+    file = asking.stage().file()
+    asking.service.ranges = "ignored"
+    asking.service.goes_wrong("content", Reset(7000), name=file.name)
+    ran = ask_for(asking, file)
+
+    assert len(asking.service.of("content")) == 2
+    assert saved(asking, file)
+    assert ran.answer.files[file.name].sha256 == hashlib.sha256(file.content).hexdigest()
+
+
+def test_after_416_it_is_asked_for_from_the_beginning(asking):
+    file = asking.stage().file()
+    asking.service.ranges = "refused"
+    asking.service.goes_wrong("content", Reset(7000), name=file.name)
+    ask_for(asking, file)
+
+    assert ranges(asking.service.of("content")) == [None, "bytes=7000-", None]
+    assert saved(asking, file)
+
+
+def test_compressed_bytes_are_not_taken(asking):
+    file = asking.stage().file()
+    asking.service.compresses = True
+    ask_for(asking, file)
+
+    assert asking.service.of("content")[0].headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("most", [1, 4])
+def test_never_more_at_once_than_the_setting_says(asking, most):
+    asking.service.latency_s = 0.03
+    stage = asking.stage()
+    ask_for(asking, *(stage.file(f"{number}.csv") for number in range(12)), downloads=most)
+
+    assert asking.service.most_at_once == most
+    assert len(list(asking.folder.glob("*.csv"))) == 12
+
+
+def test_thirty_two_at_once_unless_the_setting_says_otherwise(asking):
+    asking.service.latency_s = 0.2
+    stage = asking.stage()
+    ask_for(asking, *(stage.file(f"{number}.csv", b"a\n") for number in range(40)))
+
+    assert asking.service.most_at_once == 32
+
+
+def test_everybody_waits_as_long_as_the_service_asked(asking):
+    stage = asking.stage()
+    asking.service.goes_wrong("content", slow_down("0.4"))
+    ask_for(asking, *(stage.file(f"{number}.csv") for number in range(12)), downloads=4)
+    requests = asking.service.of("content")
+    told = next(asked for asked in requests if asked.status == 429)
+    # Those already under way could not know.
+    later = [asked.at_s - told.at_s for asked in requests if asked.at_s - told.at_s > 0.1]
+
+    assert len(list(asking.folder.glob("*.csv"))) == 12
+    assert later
+    assert min(later) >= 0.35
+
+
+def test_a_limit_of_requests_a_minute_is_kept_to_after_the_first_refusals(asking):
+    asking.service.limit = (100, 1.0)
+    stage = asking.stage()
+    ran = ask_for(asking, *(stage.file(f"{number:03}.csv", b"a\n1\n") for number in range(120)))
+    refused = [asked for asked in asking.service.of("content") if asked.status == 429]
+
+    assert ran.error is None
+    assert len(ran.answer.files) == 120
+    assert len(refused) <= 32
+
+
+def test_waiting_the_service_asked_for_does_not_count_as_too_long(asking):
+    file = asking.stage().file()
+    asking.service.goes_wrong("content", slow_down("0.6"))
+    ran = ask_for(asking, file, files_timeout=0.3)
+
+    assert ran.error is None
+    assert saved(asking, file)
+
+
+def test_what_takes_too_long_is_named_with_how_far_it_got_and_the_rest_is_saved(asking):
+    stage = asking.stage()
+    late, beside = stage.file("late.csv"), stage.beside()
+    asking.service.goes_wrong("content", Hang(4000), times=None, name="late.csv")
+    ran = ask_for(asking, late, beside, files_timeout=0.4)
+    (failed,) = ran.answer.failed
+
+    assert saved(asking, beside)
+    assert isinstance(ran.error, errors.FilesMissing)
+    assert failed.name == "late.csv"
+    assert "0.4 s" in failed.reason
+    assert "4,000 of" in failed.reason
+    assert "late.csv" in str(ran.error)
+
+
+def test_a_missing_file_is_named_in_the_error_the_card_and_its_link(asking):
+    stage = asking.stage()
+    file, beside = stage.file("gone.csv"), stage.beside()
+    asking.service.goes_wrong("content", Status(404, "File not found on container."), times=None, name="gone.csv")
+    ran = ask_for(asking, file, beside)
+
+    assert isinstance(ran.error, errors.FilesMissing)
+    assert "1 file of the answer could not be saved." in str(ran.error)
+    assert "gone.csv: " in str(ran.error)
+    assert "404" in str(ran.error)
+    assert "gone.csv" in ran.html
+    assert "404" in ran.html
+    assert "404" in ran.plain
+    assert "sandbox:" not in ran.answer.text
+    assert "[beside.csv](assistant_files/beside.csv)" in ran.answer.text
+    assert "gone.csv (it could not be saved)" in ran.answer.text
+    assert "(assistant_files/gone.csv)" not in ran.answer.text
+
+
+def test_a_missing_file_is_only_said_where_the_setting_says_so(asking):
+    stage = asking.stage()
+    asking.service.goes_wrong("content", Status(404, "Not found."), times=None, name="gone.csv")
+    ran = ask_for(asking, stage.file("gone.csv"), on_missing_file="warn")
+
+    assert ran.error is None
+    assert [failed.name for failed in ran.answer.failed] == ["gone.csv"]
+    assert "gone.csv" in ran.html
+
+
+@pytest.mark.parametrize("fault", [FORBIDDEN, Status(404, "Not found."), Status(400, "Bad request.")])
+def test_what_will_not_change_is_asked_for_once(asking, fault):
+    asking.service.goes_wrong("content", fault, times=None)
+    ran = ask_for(asking, asking.stage().file())
+
+    assert len(asking.service.of("content")) == 1
+    assert isinstance(ran.error, errors.FilesMissing)
+
+
+def test_what_may_change_is_tried_again_but_not_for_ever(asking):
+    asking.service.goes_wrong("content", SERVER_FAULT, times=None)
+    ran = ask_for(asking, asking.stage().file())
+
+    assert 2 <= len(asking.service.of("content")) <= 10
+    assert "500" in ran.answer.failed[0].reason
+
+
+def test_two_turns_in_one_container_do_not_bring_the_first_ones_files_twice(asking):
+    stage = asking.stage("uncited")
+    stage.play(stage.file("first.csv"))
+    stage.play(stage.file("second.csv"))
+    first, second = asking.run("One."), asking.run("Two.")
+
+    assert list(first.answer.files) == ["first.csv"]
+    assert list(second.answer.files) == ["second.csv"]
+    assert len(asking.service.of("content")) == 2
+
+
+# Ahead. ---------------------------------------------------------------------------------------------------------------
+
+
+def play_slowly(asking, *files, until, most_s=2.0):
+    """A turn whose answer does not begin before the client has done something; returns whether it did."""
+    did = []
+
+    def wait(service, _container_id):
+        did.append(service.wait_until(lambda: bool(until(service)), most_s))
+
+    steps = play(files).steps
+    done = next(number for number, step in enumerate(steps) if _is(step, "response.content_part.added"))
+    asking.service.plays.append(type(play(files))([*steps[:done], wait, *steps[done:]]))
+    return did
+
+
+def _is(step, kind):
+    return not callable(step) and step["type"] == kind
+
+
+def test_files_are_fetched_while_the_answer_is_being_written_and_not_again(asking):
+    stage = asking.stage()
+    files = [stage.file(f"{number}.csv") for number in range(5)]
+    did = play_slowly(asking, *files, until=lambda service: len(service.of("content")) == 5)
+    ran = asking.run()
+
+    assert did == [True]
+    assert len(asking.service.of("content")) == 5
+    assert len(ran.answer.files) == 5
+    assert all(saved(asking, file) for file in files)
+
+
+def test_what_was_fetched_ahead_and_never_cited_is_saved_too(asking):
+    file = asking.stage("uncited").file()
+    play_slowly(asking, file, until=lambda service: service.of("content"))
+    ran = asking.run()
+
+    assert list(ran.answer.files) == ["file.csv"]
+    assert len(asking.service.of("content")) == 1
+
+
+def test_nothing_is_fetched_ahead_where_that_is_switched_off(asking):
+    asking.set(prefetch_bytes=0)
+    file = asking.stage().file()
+    did = play_slowly(asking, file, until=lambda service: service.of("content") or service.of("list"), most_s=0.3)
+    asking.run()
+
+    assert did == [False]
+    assert saved(asking, file)
+
+
+def test_no_more_bytes_are_fetched_ahead_than_the_setting_says(asking):
+    stage = asking.stage()
+    files = [stage.file(f"{number}.csv", b"x" * 20_000) for number in range(4)]
+    asking.set(prefetch_bytes=50_000)
+    did = play_slowly(asking, *files, until=lambda service: len(service.of("content")) > 2, most_s=0.4)
+    asking.run()
+
+    assert did == [False]
+    assert len(asking.service.of("content")) == 4
+    assert all(saved(asking, file) for file in files)
+
+
+def test_fetching_ahead_stops_when_the_service_asks_to_slow_down(asking):
+    stage = asking.stage()
+    files = [stage.file(f"{number}.csv") for number in range(6)]
+    asking.set(downloads=1)
+    asking.service.goes_wrong("content", slow_down("0.05"))
+    did = play_slowly(asking, *files, until=lambda service: len(service.of("content")) > 6, most_s=0.4)
+    ran = asking.run()
+    told = next(asked for asked in asking.service.of("content") if asked.status == 429)
+    again = [asked.at_s - told.at_s for asked in asking.service.of("content", told.name) if asked is not told]
+
+    assert did == [False]
+    assert ran.error is None
+    assert all(saved(asking, file) for file in files)
+    # Its second try belongs to the answer, not to the fetching ahead.
+    assert min(again) >= 0.3
+
+
+@pytest.mark.parametrize(("rewritten", "times"), [(False, 1), (True, 2)])
+def test_a_copy_fetched_ahead_counts_unless_the_file_changed(asking, rewritten, times):
+    stage = asking.stage()
+    file, content = stage.file(), b"a,b\n1,2\n"
+
+    def change(service, container_id):
+        service.wait_until(lambda: service.of("content"), 2.0)
+        if rewritten:
+            service.change(container_id, service.containers[container_id].files[file.file_id], content)
+
+    stage.play(file, items=[wire.Code("one()"), wire.Code("two()"), message((file,))], acts={1: [change]})
+    asking.run()
+
+    assert (asking.folder / file.name).read_bytes() == (content if rewritten else file.content)
+    assert len(asking.service.of("content")) == times
+
+
+# Ctrl-C. --------------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_while_files_come_keeps_what_is_here_and_retry_fetches_the_rest(asking):
+    stage = asking.stage()
+    late, beside = stage.file("late.csv"), stage.beside()
+    asking.set(prefetch_bytes=0)
+    asking.service.goes_wrong("content", Hang(4000), times=1, name="late.csv")
+    stage.play(late, beside)
+
+    def interrupt():
+        assert asking.service.wait_until(lambda: asking.service.of("content", "late.csv"), 5.0)
+        assert asking.service.wait_until(lambda: asking.service.of("content", "beside.csv"), 5.0)
+        # Enough for the small file beside it to be read.
+        threading.Event().wait(0.3)
+        _thread.interrupt_main()
+
+    watcher = threading.Thread(target=interrupt)
+    watcher.start()
+    ran = asking.run()
+    watcher.join()
+
+    assert isinstance(ran.error, errors.Interrupted)
+    assert saved(asking, beside)
+    assert [failed.name for failed in ran.answer.failed] == ["late.csv"]
+    again = asking.command("retry")
+    assert again.error is None
+    assert saved(asking, late)
+    assert len(asking.service.of("content", "beside.csv")) == 1
+
+
+# Size. ----------------------------------------------------------------------------------------------------------------
+
+CHILD = """
+import resource, sys
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+
+shell = InteractiveShell.instance()
+shell.run_line_magic("load_ext", "ipython_assistant")
+for _ in range(2):
+    with capture_output():
+        outcome = shell.run_cell("%%assistant\\nMake it.", store_history=True)
+    assert outcome.error_in_exec is None, outcome.error_in_exec
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+shell.run_line_magic("unload_ext", "ipython_assistant")
+"""
+
+
+def added_memory_mb(asking, size: int) -> int:
+    """Of a cell that brings a file of so many bytes, after one that brought a small file."""
+    stage = asking.stage()
+    stage.play(stage.file("small.csv"))
+    stage.play(stage.file("big.bin", Pattern(size)))
+    ran = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    small, big = map(int, ran.stdout.split())
+    path = Path("assistant_files/big.bin")
+    assert path.stat().st_size == size
+    with path.open("rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == Pattern(size).sha256()
+    return big - small
+
+
+def test_memory_does_not_grow_with_the_size_of_a_file(asking):
+    assert added_memory_mb(asking, 64_000_000) < 16
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_a_file_of_a_gigabyte(asking):
+    assert added_memory_mb(asking, 1_000_000_000) < 16

@@ -1,0 +1,160 @@
+"""Which files there are: what a listing shows, what it does not, and what they are called on disk."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from tests_support import events as wire
+from tests_support.markup import Markup
+
+from faults.scenarios import NASTY_NAMES, SCENARIOS
+from faults.server import Pattern, table
+from ipython_assistant import errors
+
+
+def play(asking, name, kind):
+    """Play a scenario of one cell."""
+    stage = asking.stage(kind)
+    SCENARIOS[name].prepare(stage)
+    asking.set(**stage.settings)
+    (cell,) = stage.cells
+    return asking.run(cell.body, cell.line)
+
+
+def test_rows_that_stand_for_nothing_are_no_failure(asking):
+    ran = play(asking, "phantom_rows", "uncited")
+
+    assert ran.error is None
+    assert not ran.answer.failed
+    assert sorted(ran.answer.files) == ["beside.csv", "file.csv"]
+
+
+def test_a_listed_file_without_content_is_named(asking):
+    stage = asking.stage("uncited")
+    stage.play(
+        stage.file(),
+        acts={0: [lambda service, container_id: service.list_also(container_id, path="/mnt/data/ghost.csv", bytes=12)]},
+    )
+    ran = asking.run()
+
+    assert isinstance(ran.error, errors.FilesMissing)
+    assert [failed.name for failed in ran.answer.failed] == ["ghost.csv"]
+    assert list(ran.answer.files) == ["file.csv"]
+
+
+def test_all_pages_of_a_listing_are_read(asking):
+    ran = play(asking, "forty_five_files", "uncited")
+    pages = [asked.query.get("after") for asked in asking.service.of("list")]
+
+    assert len(ran.answer.files) == 45
+    assert len(set(pages)) == 3
+
+
+def test_one_file_under_two_ids_is_one_artifact(asking):
+    ran = play(asking, "listing_and_citation_ids_differ", "cited")
+
+    assert sorted(ran.answer.files) == ["beside.csv", "file.csv"]
+    assert [artifact.found for artifact in ran.answer.artifacts if artifact.name == "file.csv"] == ["cited"]
+    assert sorted(path.name for path in asking.folder.glob("*.csv")) == ["beside.csv", "file.csv"]
+
+
+def test_an_upload_that_code_left_alone_is_not_offered_back(asking):
+    stage = asking.stage("uncited")
+    stage.play(stage.file("made.csv"))
+    ran = asking.run("Look.", f"-i {stage.input_file('cases.csv')}")
+
+    assert list(ran.answer.files) == ["made.csv"]
+    assert len(asking.service.of("content")) == 1
+
+
+def test_an_upload_that_code_changed_is_offered_under_its_own_name(asking):
+    ran = play(asking, "an_upload_that_was_changed", "uncited")
+
+    assert list(ran.answer.files) == ["cases.csv"]
+    assert ran.answer.files["cases.csv"].read_bytes().endswith(b"30,0.5,new\n")
+    assert (asking.notebook_dir / "data" / "cases.csv").read_bytes() == table("cases.csv", 30)
+
+
+def test_the_same_name_in_two_turns_is_two_files_and_each_answer_links_its_own(asking):
+    stage = asking.stage("cited")
+    SCENARIOS["same_name_in_two_turns"].prepare(stage)
+    first, second = asking.run("One."), asking.run("Two.")
+
+    assert list(first.answer.files) == ["file.csv"]
+    assert list(second.answer.files) == ["file-2.csv"]
+    assert "(assistant_files/file.csv)" in first.answer.text
+    assert "(assistant_files/file-2.csv)" in second.answer.text
+    assert second.answer.files["file.csv"].path.name == "file-2.csv"
+
+
+def test_the_same_name_in_two_subfolders_is_two_files_and_each_link_leads_to_its_own(asking):
+    ran = play(asking, "same_name_in_two_subfolders", "cited")
+
+    assert sorted(ran.answer.files) == ["x-2.csv", "x.csv"]
+    assert ran.answer.text == "Two: [x](assistant_files/x.csv) and [x](assistant_files/x-2.csv)."
+    assert ran.answer.files["x.csv"].read_bytes() == table("a")
+
+
+def test_a_link_to_a_file_that_was_never_made_says_so(asking):
+    stage = asking.stage()
+    text = "Get it: [all of it](sandbox:/mnt/data/dreamt.csv)."
+    stage.play(stage.file("made.csv"), items=[wire.Code("make()"), wire.Message(text)])
+    ran = asking.run()
+
+    assert ran.answer.text == "Get it: all of it (no such file was made)."
+    assert list(ran.answer.files) == ["made.csv"]
+    assert ran.error is None
+
+
+def test_a_locked_target_gets_a_number_and_the_card_says_why(asking):
+    stage = asking.stage("cited")
+    SCENARIOS["target_locked"].prepare(stage)
+    one, two = stage.cells
+    first = asking.run(one.body, one.line, one.cell_id)
+    with stage.around():
+        second = asking.run(two.body, two.line, two.cell_id)
+    card = Markup.of(second.displayed[-1]["text/html"]).text
+
+    assert list(first.answer.files) == ["file.csv"]
+    assert sorted(second.answer.files) == ["beside.csv", "file-2.csv"]
+    assert "file-2.csv" in card
+    assert any(word in card for word in ("in use", "open in", "another program", "locked"))
+
+
+def test_nasty_names_stay_in_the_folder_distinct_and_harmless(asking):
+    ran = play(asking, "nasty_names", "uncited")
+    names = [path.name for path in asking.folder.iterdir() if path.is_file()]
+    folded = {unicodedata.normalize("NFC", name).casefold() for name in names}
+
+    assert len(ran.answer.files) == len(NASTY_NAMES)
+    assert all(file.path.parent == asking.folder for file in ran.answer.files.values())
+    assert len(folded) == len(names)
+    for name in ran.answer.files:
+        assert not set(name) & set('/\\:*?"<>|'), name
+        assert all(unicodedata.category(char) not in {"Cc", "Cf"} for char in name), name
+        assert len(name.encode()) <= 255
+        assert not name.startswith(("-", ".", "~")), name
+        assert not name.endswith((" ", ".")), name
+    for bundle in ran.displayed:
+        assert not Markup.of(bundle.get("text/html", "")).harm()
+
+
+def test_figures_that_were_only_shown_are_numbered_and_shown(asking):
+    ran = play(asking, "figures_of_the_last_call_only_are_cited", "figure")
+
+    assert sorted(ran.answer.files) == ["figure-1.png", "figure-2.png", "figure-3.png"]
+    assert sum("image/png" in bundle for bundle in ran.displayed) == 3
+
+
+def test_a_disk_that_is_full_is_named_for_the_file_it_concerns(asking):
+    stage = asking.stage("cited")
+    SCENARIOS["disk_full"].prepare(stage)
+    stage.service.plays.clear()
+    stage.play(stage.file("big.bin", Pattern(4_000_000)), stage.beside())
+    with stage.around():
+        ran = asking.run()
+
+    assert isinstance(ran.error, errors.FilesMissing)
+    assert [failed.name for failed in ran.answer.failed] == ["big.bin"]
+    assert "too large" in ran.answer.failed[0].reason.lower()
+    assert list(ran.answer.files) == ["beside.csv"]

@@ -1,0 +1,139 @@
+"""Real traffic, where there is some: every recorded stream folds, and the files it cites are found and saved.
+
+IPYTHON_ASSISTANT_RECORDINGS names a folder of recordings; none of them is part of this repository. Read are `*.sse`
+(the body of a streamed response as it came), `*.chunks.txt` (its events, one JSON object a line), and every `*.json`
+that is a whole response (`"object": "response"`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults.conftest import asking, faulty  # noqa: F401 fixtures
+from faults.server import Container, Play, png, table
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests_support.events import sse
+
+from ipython_assistant.core.turn import TurnFold, read_response
+from ipython_assistant.errors import TurnFailed
+from ipython_assistant.service.stream import decode
+
+FOLDER = os.environ.get("IPYTHON_ASSISTANT_RECORDINGS", "")
+Json = dict[str, Any]
+
+
+def _streams() -> list[Path]:
+    return sorted([*Path(FOLDER).glob("*.sse"), *Path(FOLDER).glob("*.chunks.txt")]) if FOLDER else []
+
+
+def _responses() -> list[Path]:
+    paths = sorted(Path(FOLDER).glob("*.json")) if FOLDER else []
+    return [path for path in paths if _is_response(json.loads(path.read_bytes()))]
+
+
+def _is_response(body: object) -> bool:
+    return isinstance(body, dict) and body.get("object") == "response"
+
+
+def _cases(paths: list[Path]) -> list[Any]:
+    if paths:
+        return [pytest.param(path, id=path.name) for path in paths]
+    why = "set IPYTHON_ASSISTANT_RECORDINGS to a folder of recorded traffic to run this"
+    why = f"{FOLDER} holds no such recording" if FOLDER else why
+    return [pytest.param(None, marks=pytest.mark.skip(reason=why), id="no recordings")]
+
+
+STREAMS, RESPONSES = _cases(_streams()), _cases(_responses())
+
+
+def events_of(path: Path) -> list[Json]:
+    if path.suffix == ".sse":
+        return list(decode([path.read_bytes()]))
+    return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+
+
+def fold(events: list[Json]) -> Any:
+    turn_fold = TurnFold()
+    for event in events:
+        turn_fold.feed(event)
+    return turn_fold.turn
+
+
+@pytest.mark.parametrize("path", STREAMS)
+def test_a_recorded_stream_has_gapless_numbers_and_an_end(path):
+    events = events_of(path)
+
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert events[-1]["type"] in {"response.completed", "response.failed", "response.incomplete"}
+
+
+@pytest.mark.parametrize("path", STREAMS)
+def test_a_recorded_stream_folds_to_the_response_in_its_last_event(path):
+    events = events_of(path)
+    turn, whole = fold(events), read_response(events[-1]["response"])
+
+    assert turn == whole
+    if whole.status == "completed":
+        before = fold(events[:-1])
+        # Everything a reader sees is there before the last event; what is encrypted is encrypted anew in it.
+        assert (before.messages, before.calls) == (whole.messages, whole.calls)
+
+
+@pytest.mark.parametrize("path", STREAMS)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.data())
+def test_any_chunking_of_a_recorded_stream_gives_the_same_turn(path, cuts):
+    events = events_of(path)
+    body = path.read_bytes() if path.suffix == ".sse" else sse(events)
+    edges = cuts.draw(st.lists(st.integers(0, len(body)), max_size=40))
+    chunks = [body[start:end] for start, end in itertools.pairwise([0, *sorted(edges), len(body)])]
+
+    assert fold(list(decode(chunks))) == fold(events)
+
+
+@pytest.mark.parametrize("path", [*STREAMS, *(RESPONSES if RESPONSES[0].id != "no recordings" else [])])
+def test_the_files_of_a_recorded_response_are_found_and_saved(path, asking):  # noqa: F811 the fixture of that name
+    events = events_of(path) if path.suffix in {".sse", ".txt"} else [_completed(json.loads(path.read_bytes()))]
+    whole = read_response(events[-1]["response"])
+    asking.service.plays.append(Play([_make_the_files(whole), *events]))
+    ran = asking.run("Play it.")
+    made = list(asking.service.made.values())
+
+    assert ran.error is None or (whole.status == "failed" and isinstance(ran.error, TurnFailed)), ran.error
+    assert not ran.answer.failed
+    saved = {artifact.file_id: artifact for artifact in ran.answer.artifacts}
+    shown = {artifact.sha256 for artifact in ran.answer.artifacts}
+    for file in made:
+        figure_in_outputs = file.name == f"{file.file_id}.png" and any(call.figures for call in whole.calls)
+        assert file.file_id in saved or figure_in_outputs, file.name
+        if file.file_id in saved:
+            assert saved[file.file_id].path.read_bytes() == file.content
+    figures = [figure for call in whole.calls for figure in call.figures]
+    assert len(shown) >= len({figure.url for figure in figures})
+    assert "sandbox:" not in ran.answer.text
+
+
+def _completed(response: Json) -> Json:
+    return {"type": f"response.{response['status']}", "sequence_number": 0, "response": response}
+
+
+def _make_the_files(whole: Any) -> Any:
+    """What the recording says there was, and one file that it does not cite."""
+
+    def make(service: Any, _container_id: str) -> None:
+        for container_id in whole.container_ids:
+            service.containers[container_id] = Container()
+            service.write(container_id, "uncited.csv", table(container_id, 10))
+        for part in whole.parts:
+            for citation in part.citations:
+                content = png(citation.file_id, 8) if citation.filename.endswith(".png") else table(citation.file_id, 9)
+                if citation.file_id not in service.containers[citation.container_id].files:
+                    service.write(citation.container_id, citation.filename, content, citation.file_id)
+
+    return make
