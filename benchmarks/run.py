@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import contextlib
+import json
+import shutil
+import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from measure import ROOT, child, in_turn, report
+from measure import HERE, ROOT, child, environment, in_turn, report
 from tests_support import events as wire
 from tests_support.scripted import Answer, ScriptedService
 
@@ -80,7 +85,95 @@ def saved(runs: int) -> bool:
     )
 
 
-BENCHMARKS = {"load": load, "first-token": first_token, "saved": saved}
+def fetch(runs: int) -> bool:
+    """Files: many small, several big and one huge, against the obvious loop and curl; and the wait after an answer."""
+    runs = min(runs, 3)  # the obvious loop alone takes half a minute for the small ones
+    curl = ["curl"] if shutil.which("curl") else []
+    if not curl:
+        print("there is no curl: its rows are left out")
+    with serving() as base_url:
+        small, big, huge = (
+            in_turn({name: partial(child, "fetch_child.py", name, base_url(spec)) for name in (OURS, *others)}, runs)
+            for spec, others in (
+                ("files=200,bytes=20000,latency=150", ["naive"]),
+                ("files=20,bytes=5000000,latency=150", ["naive", *curl]),
+                ("files=1,bytes=1000000000", ["naive", *curl]),
+            )
+        )
+        spec = "files=20,bytes=5000000,latency=150,deltas=400,rate=100,cited=0.98"
+        turn = in_turn(
+            {name: partial(child, "fetch_turn_child.py", name, base_url(spec)) for name in (OURS, "naive")}, runs
+        )
+    met = [_seconds("200 files of 20 KB at 150 ms / the obvious loop", small, "naive", 0.04)]
+    if curl:
+        met.append(_seconds("20 files of 5 MB at 150 ms / curl --parallel-max 32", big, "curl", 1.1))
+        met.append(_seconds("1 file of 1 GB / curl", huge, "curl", 1.0))
+    added = {name: max(row["added_mb"], 0.1) for name, row in huge.items()}
+    met.append(
+        report(
+            "memory added by 1 file of 1 GB / the obvious loop",
+            added[OURS] / added["naive"],
+            1 / 250,
+            f"{added[OURS]:.1f} MB, {added['naive']:.0f} MB",
+        )
+    )
+    for which, title, goal in (
+        ("ended_ms", "response.completed to the cell's end / the obvious loop", 0.05),
+        ("saved_ms", "response.completed to all files under their names / the same", 0.001),
+    ):
+        ours, naive = turn[OURS][which], turn["naive"][which]
+        met.append(report(title, ours / naive, goal, f"{ours:.1f} ms, {naive:.0f} ms"))
+    return all(met)
+
+
+def _seconds(title: str, rows: dict[str, dict[str, float]], other: str, goal: float) -> bool:
+    ours, theirs = rows[OURS]["s"], rows[other]["s"]
+    rest = ", ".join(f"{name} {row['s']:.2f} s" for name, row in rows.items() if name not in {OURS, other})
+    return report(title, ours / theirs, goal, f"{ours:.2f} s, {theirs:.2f} s" + f" ({rest})" * bool(rest))
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Callable[[str], str]]:
+    """The service with files to fetch, in its own process; yields what makes a base URL of what is to be served."""
+    with subprocess.Popen(
+        [sys.executable, str(HERE / "fetch_server.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+        cwd=HERE,
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        port = json.loads(server.stdout.readline())["port"]
+        try:
+            yield lambda spec: f"http://127.0.0.1:{port}/{spec}/v1"
+        finally:
+            server.stdin.close()
+            server.wait(10)
+
+
+def live(runs: int) -> bool:
+    """5,000 tokens, shown as they come: bytes to the front end, and the kernel's own work."""
+    rows = in_turn({name: partial(child, "live_child.py", name) for name in ("ours", "per-token")}, runs)
+    ours, usual = rows["ours"], rows["per-token"]
+    bytes_met = report(
+        "5,000 tokens shown: bytes on iopub / the text",
+        ours["bytes"] / ours["text"],
+        12,
+        f"{ours['bytes'] / 1000:.0f} kB in {ours['messages']:.0f} messages, {usual['bytes'] / usual['text']:.0f} at "
+        "every token",
+    )
+    cpu_met = report(
+        "5,000 tokens shown: the kernel's CPU time / an update at every token",
+        ours["cpu_ms"] / usual["cpu_ms"],
+        0.01,
+        f"{ours['cpu_ms']:.0f} ms, {usual['cpu_ms']:.0f} ms",
+    )
+    whole_met = report("5,000 tokens shown: last states that are not the whole text", ours["lost_end"], 0, "")
+    return bytes_met and cpu_met and whole_met
+
+
+BENCHMARKS = {"load": load, "first-token": first_token, "saved": saved, "fetch": fetch, "live": live}
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ class Publisher:
 
     @property
     def shown(self) -> list[str]:
-        return [sent["data"]["text/plain"] for sent in self.sent]
+        return [Markup.of(sent["data"]["text/html"]).text for sent in self.sent]
 
 
 @pytest.fixture
@@ -66,21 +67,47 @@ def test_the_first_state_and_the_first_text_are_shown_at_once(live: LiveOutput, 
     live.update("", "connecting")
     live.update("C", "writing")
 
-    assert publisher.shown == ["Connecting …", "C\n\nWriting …"]
+    assert publisher.shown == ["Connecting …", "C\nWriting …"]
 
 
-def test_a_fast_answer_is_shown_at_most_ten_times_a_second(
-    live: LiveOutput, publisher: Publisher, clock: Clock
-) -> None:
+def write(live: LiveOutput, clock: Clock, words: int, per_s: int) -> str:
+    """Let an answer of paragraphs come in, word by word."""
     text = ""
-    for _ in range(2000):
-        text += "word "
+    for count in range(words):
+        text += "word " if count % 60 else "\n\nword "
         live.update(text, "writing")
-        clock.now += 0.001
+        clock.now += 1 / per_s
+    return text
+
+
+def test_an_answer_is_shown_at_most_ten_times_a_second(live: LiveOutput, publisher: Publisher, clock: Clock) -> None:
+    write(live, clock, words=400, per_s=200)
     live.finish(FINAL)
 
-    assert 19 <= len(publisher.sent) <= 22
+    assert 18 <= len(publisher.sent) <= 22
     assert min(later - earlier for earlier, later in zip(publisher.times, publisher.times[1:-1], strict=False)) >= 0.099
+
+
+@pytest.mark.parametrize(("per_s", "at_least"), [(200, 30), (1_000, 15), (100_000, 1)])
+def test_a_long_answer_is_sent_at_most_ten_times_over(
+    live: LiveOutput, publisher: Publisher, clock: Clock, per_s: int, at_least: int
+) -> None:
+    text = write(live, clock, words=5_000, per_s=per_s)
+
+    assert sum(len(json.dumps(sent["data"])) for sent in publisher.sent) <= 10 * len(text)
+    assert len(publisher.sent) >= at_least
+
+
+def test_while_nothing_comes_a_long_text_is_held_back_for_a_second_at_most(
+    live: LiveOutput, publisher: Publisher, clock: Clock
+) -> None:
+    text = write(live, clock, words=5_000, per_s=200) + "and the end"
+    live.update(text)
+    for _ in range(11):
+        clock.now += 0.1
+        live.tick()
+
+    assert "and the end" in publisher.shown[-1]
 
 
 def test_text_that_was_held_back_is_shown_when_a_pause_comes(
@@ -93,7 +120,7 @@ def test_text_that_was_held_back_is_shown_when_a_pause_comes(
     clock.now += 0.1
     live.tick()
 
-    assert publisher.shown[-1] == "one two\n\nWriting …"
+    assert publisher.shown[-1] == "one two\nWriting …"
 
 
 def test_a_pause_in_which_nothing_changed_sends_nothing(live: LiveOutput, publisher: Publisher, clock: Clock) -> None:
@@ -120,7 +147,7 @@ def test_an_update_leaves_what_it_does_not_name(live: LiveOutput, publisher: Pub
     clock.now += 1
     live.update(None, "fetching files, 1 of 2")
 
-    assert publisher.shown[-1] == "text\n\nFetching files, 1 of 2 …"
+    assert publisher.shown[-1] == "text\nFetching files, 1 of 2 …"
 
 
 def test_the_text_is_put_together_only_when_it_is_shown(live: LiveOutput, publisher: Publisher, clock: Clock) -> None:
@@ -181,7 +208,7 @@ def fail_after(live: LiveOutput, text: str, activity: str) -> None:
 def test_an_error_on_the_way_leaves_the_text_without_its_status(live: LiveOutput, publisher: Publisher) -> None:
     fail_after(live, "half an ans", "writing")
 
-    assert publisher.shown[-1] == "half an ans"
+    assert publisher.sent[-1]["data"]["text/plain"] == "half an ans"
     assert publisher.sent[-1]["update"]
 
 

@@ -77,13 +77,22 @@ def answer(text: str, hrefs: Mapping[str, str]) -> Bundle:
 
 
 def live(text: str, activity: str) -> Bundle:
-    """The answer while it is being written, and one line that says what is going on."""
+    """The answer as far as it is written, and one line that says what is going on."""
     written = without_unfinished_link(text)
-    status = one_line(f"{activity[:1].upper()}{activity[1:]} …") if activity else ""
-    body = render(written, hrefs={}) if written else ""
-    if status:
-        body += f'<p style="margin:.5em 0 0;{_QUIET}">{escaped(status)}</p>'
-    return _bundle("live", body, "\n\n".join(part for part in (visible(text), status) if part))
+    status = _status(activity)
+    plain = "\n\n".join(part for part in (visible(text), status) if part)
+    return _bundle("live", (render(written, hrefs={}) if written else "") + _status_line(status), plain)
+
+
+def running(html: str, activity: str) -> Bundle:
+    """As `live`, for one of many updates, and so half as long: its plain text is what is going on alone.
+
+    Args:
+        html: What is written so far, safe already.
+        activity: What is going on.
+    """
+    status = _status(activity)
+    return _bundle("live", html + _status_line(status), status)
 
 
 def work(calls: Sequence[CodeCall]) -> Bundle:
@@ -168,6 +177,14 @@ def size_in_words(size: int) -> str:
 
 def _bundle(output: str, html: str, plain: str, **more: Any) -> Bundle:
     return Bundle({"text/html": html, "text/plain": plain}, {KEY: {"output": output, **more}})
+
+
+def _status(activity: str) -> str:
+    return one_line(f"{activity[:1].upper()}{activity[1:]} …") if activity else ""
+
+
+def _status_line(status: str) -> str:
+    return f'<p style="margin:.5em 0 0;{_QUIET}">{escaped(status)}</p>' if status else ""
 
 
 def _s(count: int) -> str:

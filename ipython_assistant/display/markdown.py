@@ -36,6 +36,9 @@ _UNFINISHED_LINK = re.compile(r"!?\[([^\[\]\n]*)(?:\]\([^()\n]*)?\Z")
 # looks for the first class, the older one of exported pages for the second.
 NO_MATH = "mathjax_ignore tex2jax_ignore"
 
+PLAIN = {"colours": False}
+"""The environment in which code is drawn without colours."""
+
 
 def render(text: str, *, hrefs: Mapping[str, str]) -> str:
     """Model text as safe HTML.
@@ -44,14 +47,37 @@ def render(text: str, *, hrefs: Mapping[str, str]) -> str:
         text: Markdown; its links to files are already relative.
         hrefs: The only relative links that may be clicked: percent-encoded href → name the download gets.
     """
-    parser = _parser()
     files = {unquote(href): (href, name) for href, name in hrefs.items()}
-    tokens = parser.parse(visible(text))
-    for token in tokens:
-        if token.children is not None:
-            token.children = list(_safe(token.children, files))
-    body = parser.renderer.render(tokens, parser.options, {})
-    return f'<div class="{NO_MATH}">{body}</div>'
+    parser = _parser()
+    return _enclosed(_drawn(parser.parse(visible(text)), files, {}))
+
+
+class Growing:
+    """Model text that is still being written → safe HTML, at a cost that follows what is new.
+
+    A top-level block that another one follows will not change any more: it is drawn once, and only what comes after it
+    is parsed again. No link leads to a file yet, and code has no colours, which would be five times its size. A link
+    whose address is defined further down is drawn as one in the end, by `render`.
+    """
+
+    def __init__(self) -> None:
+        self._done = ""
+        self._drawn: list[str] = []
+
+    def render(self, text: str) -> str:
+        """The text so far as HTML; it usually begins with the text of the call before."""
+        written = visible(without_unfinished_link(text))
+        if not written.startswith(self._done):
+            self._done, self._drawn = "", []
+        tail = written[len(self._done) :]
+        tokens = _parser().parse(tail)
+        starts = [at for at, token in enumerate(tokens) if token.level == 0 and token.nesting >= 0]
+        last = starts[-1] if starts else 0
+        if last and (lines := tokens[last].map):
+            self._done += "".join(f"{line}\n" for line in tail.split("\n")[: lines[0]])
+            self._drawn.append(_drawn(tokens[:last], {}, PLAIN))
+            tokens = tokens[last:]
+        return _enclosed("".join(self._drawn) + _drawn(tokens, {}, PLAIN))
 
 
 def without_unfinished_link(text: str) -> str:
@@ -78,11 +104,24 @@ def _parser() -> MarkdownIt:
     return parser
 
 
+def _enclosed(body: str) -> str:
+    return f'<div class="{NO_MATH}">{body}</div>'
+
+
+def _drawn(tokens: Sequence[Token], files: Mapping[str, tuple[str, str]], env: EnvType) -> str:
+    for token in tokens:
+        if token.children is not None:
+            token.children = list(_safe(token.children, files))
+    parser = _parser()
+    return str(parser.renderer.render(tokens, parser.options, env))
+
+
 def _fence(
-    _renderer: RendererProtocol, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType
+    _renderer: RendererProtocol, tokens: Sequence[Token], index: int, _options: OptionsDict, env: EnvType
 ) -> str:
     token = tokens[index]
-    language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
+    coloured = token.info.strip() and env != PLAIN
+    language = token.info.split(maxsplit=1)[0] if coloured else ""
     return f'<pre style="{CODE_STYLE}"><code>{highlight(token.content, language)}</code></pre>\n'
 
 
