@@ -5,17 +5,17 @@ second Jupyter loses some of them silently; so a throttle is a matter of correct
 watches. A notebook that is run by a test or a converter gets each output exactly once, without a display id, and saves
 the same as one that was watched.
 
-How to keep a long answer cheap was measured on 5,000 tokens (25 kB) at 200 a second. Ten updates a second with the whole
-text are 136 times the text. An output for each finished block, and one for the open tail, are 11 times; but in the end
-they have to go, and no message removes an output except `clear_output`, which also takes what the cell had printed
-before (a warning, the answer of an earlier `ask`). Two outputs, a head that is sent rarely and the tail, are 24 times, and
-one of them is left over. So there is one output, and what may be sent is earned: by every character that came, by every
-second, and some to begin with. That is ten updates a second for the first pages' worth of an answer, then fewer the longer
-it gets; the finished blocks are frozen where it counts, in the drawing: only the open tail is parsed again. Figures are
-in `benchmarks/README.md`. When the model pauses, what is held back is shown within a second.
+How to keep a long answer cheap was measured on 5,000 tokens (25 kB) at 200 a second. Ten updates a second with the
+whole text send 136 times the text. An output for each finished block, and one for the open tail, send 11 times; but in the
+end they have to go, and no message removes an output except `clear_output`, which also takes what the cell had shown
+before: a warning, the answer of an earlier `ask`. A head that is sent rarely and a tail send 24 times, and one of these
+two outputs is left over. So there is one output, and what may be sent is earned: something to begin with, then by every
+character that comes and by every second. That is ten updates a second for the first page of an answer, and fewer the
+longer it gets. The finished blocks are frozen in the drawing: only the open tail is parsed again. When the model
+pauses, what was held back is shown within a second. The figures are in `benchmarks/README.md`.
 
-Between the first and the last state, IPython's display publisher is passed by where nobody registered a hook with it: it
-flushes stdout and stderr at each call and waits for another thread, which costs several times the sending.
+Between the first and the last state, IPython's display publisher is passed by where nobody registered a hook with it:
+at each call it flushes stdout and stderr and waits for another thread, which costs several times the sending.
 """
 
 from __future__ import annotations
