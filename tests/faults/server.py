@@ -230,6 +230,8 @@ class FaultyService:
         self.limit: tuple[int, float] | None = None
         """So many requests to containers in so many seconds; more are told to wait."""
         self.page_most = 100
+        self.gathers = 0
+        """Content is not answered before so many requests for it are under way, or two seconds have passed."""
         self.compresses = False
         self.most_at_once = 0
         self.turn = 0
@@ -342,6 +344,8 @@ class FaultyService:
         try:
             if self.latency_s:
                 self._closing.wait(self.latency_s)
+            if asked.kind == "content" and self.gathers:
+                self.wait_until(lambda: self.most_at_once >= self.gathers, 2.0)
             fault = self._fault(asked)
             if isinstance(fault, Status):
                 door.refuse(asked, fault)

@@ -94,7 +94,7 @@ def test_compressed_bytes_are_not_taken(asking):
 
 @pytest.mark.parametrize("most", [1, 4])
 def test_never_more_at_once_than_the_setting_says(asking, most):
-    asking.service.latency_s = 0.03
+    asking.service.gathers, asking.service.latency_s = most, 0.02
     stage = asking.stage()
     ask_for(asking, *(stage.file(f"{number}.csv") for number in range(12)), downloads=most)
 
@@ -103,7 +103,7 @@ def test_never_more_at_once_than_the_setting_says(asking, most):
 
 
 def test_thirty_two_at_once_unless_the_setting_says_otherwise(asking):
-    asking.service.latency_s = 0.2
+    asking.service.gathers, asking.service.latency_s = 32, 0.05
     stage = asking.stage()
     ask_for(asking, *(stage.file(f"{number}.csv", b"a\n") for number in range(40)))
 
