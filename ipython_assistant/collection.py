@@ -17,6 +17,7 @@ from ipython_assistant.core.artifacts import (
     listed_files,
     seen_twice,
     shown_figures,
+    signature,
     wanted_files,
 )
 from ipython_assistant.errors import AssistantError
@@ -26,7 +27,7 @@ from ipython_assistant.workspace.folder import Incoming
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
 
-    from ipython_assistant.core.artifacts import ContainerFile
+    from ipython_assistant.core.artifacts import ContainerFile, Signature
     from ipython_assistant.core.turn import Turn
     from ipython_assistant.service.containers import Containers
     from ipython_assistant.service.downloads import Downloads
@@ -42,14 +43,27 @@ class Collected:
         failed: The files that are not.
         notes: What the reader should know, in plain sentences.
         repeated: Names of saved figures that show the same as a saved picture.
-        file_ids: Every id the containers listed.
+        listed: Everything the containers listed.
     """
 
     artifacts: tuple[Artifact, ...] = ()
     failed: tuple[FailedArtifact, ...] = ()
     notes: tuple[str, ...] = ()
     repeated: frozenset[str] = frozenset()
-    file_ids: tuple[str, ...] = ()
+    listed: tuple[Signature, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What the containers say: the new files, everything that is there, and what they would not say.
+
+    `ahead` are files that only an earlier look found; whether they are still as they were then is not known.
+    """
+
+    files: tuple[ContainerFile, ...]
+    ahead: tuple[ContainerFile, ...]
+    everything: tuple[Signature, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +100,15 @@ def collect(
         on_progress: Called with (files done, files in all, bytes so far).
         have: What an earlier try brought already.
     """
-    listed, file_ids, notes = _listed(containers, downloads, turn)
+    listing = _listed(containers, downloads, turn)
     home = {(artifact.container_id, artifact.file_id) for artifact in have}
-    wanted = tuple(file for file in wanted_files(turn, listed) if (file.container_id, file.file_id) not in home)
+    wanted = tuple(
+        file
+        for file in wanted_files(turn, listing.files + listing.ahead)
+        if (file.container_id, file.file_id) not in home
+    )
     figures = shown_figures(turn)
-    fetched = _without_noise(downloads.fetch(wanted, listed, on_progress), wanted)
+    fetched = _without_noise(downloads.fetch(wanted, listing.files, on_progress), wanted)
     incoming = [*_named(fetched), *_staged_figures(figures, downloads)]
     outcomes = [
         item if isinstance(item, FailedArtifact) else shelf.folder.save(item, shelf.cell, shelf.in_use)
@@ -100,25 +118,24 @@ def collect(
     # The same name with the same bytes is one file: the first to name it, which is the citation, stands for all.
     artifacts = tuple({artifact.name: artifact for artifact in reversed(saved)}.values())[::-1]
     failed = tuple(outcome for outcome in outcomes if isinstance(outcome, FailedArtifact))
-    return Collected(artifacts, failed, notes, _repeated(turn, figures, artifacts), file_ids)
+    return Collected(artifacts, failed, listing.notes, _repeated(turn, figures, artifacts), listing.everything)
 
 
-def _listed(
-    containers: Containers, downloads: Downloads, turn: Turn
-) -> tuple[list[ContainerFile], tuple[str, ...], tuple[str, ...]]:
+def _listed(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
     files: list[ContainerFile] = []
-    file_ids: list[str] = []
+    ahead: list[ContainerFile] = []
+    everything: list[Signature] = []
     notes: list[str] = []
     for container_id in turn.container_ids:
         try:
             rows = containers.file_rows(container_id)
         except AssistantError as error:
             notes.append(f"The container's list of files cannot be had; uncited ones may be missing. {error.message}")
-            files += downloads.ahead(container_id)
+            ahead += downloads.ahead(container_id)
             continue
         files += listed_files(rows, containers.seen(container_id), containers.sent(container_id))
-        file_ids += [str(row.get("id") or "") for row in rows]
-    return files, tuple(file_ids), tuple(notes)
+        everything += map(signature, rows)
+    return _Listing(tuple(files), tuple(ahead), tuple(everything), tuple(notes))
 
 
 def _without_noise(

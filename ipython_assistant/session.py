@@ -177,7 +177,7 @@ class Session:
             raise OptionError("There is no answer whose files could be fetched again.", "Ask with %%assistant first.")
         connection = last.connection if last.connection.usable else self._connect(last.settings)
         shelf = self._shelf(last.settings, last.cell)
-        connection.containers.unsee(last.collected.file_ids)
+        connection.containers.unsee(last.collected.listed)
         with self._downloads(connection, last.settings) as downloads:
             collected = collect(
                 connection.containers,
@@ -187,7 +187,7 @@ class Session:
                 _progress(None),
                 have=last.collected.artifacts,
             )
-        connection.containers.see(last.streamed.turn.container_ids, collected.file_ids)
+        connection.containers.see(last.streamed.turn.container_ids, collected.listed)
         self._last = replace(last, collected=collected)
         answer = self._answer(last.streamed, collected, ())
         publish(answer.text_output())
@@ -371,7 +371,7 @@ class Session:
             replaced = self._conversation.present(question.cell)
             self._conversation = self._conversation.with_step(question.cell, step)
         connection.containers.ran(turn.container_ids, step)
-        connection.containers.see(turn.container_ids, collected.file_ids)
+        connection.containers.see(turn.container_ids, collected.listed)
         if step is not None:
             connection.containers.let_go(replaced)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from tests_support.scripted import ScriptedService
+from traitlets.config import Config
 
 _OURS = ("OPENAI_", "AZURE_", "IPYTHON_ASSISTANT_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "CI")
 _FOR_THE_TESTS = {"IPYTHON_ASSISTANT_RECORDINGS", "IPYTHON_ASSISTANT_BROWSER_TESTS"}
@@ -59,7 +60,7 @@ def notebook_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def shell(notebook_dir: Path) -> InteractiveShell:
     """A shell with the extension loaded; unloaded (and its engine ended) afterwards."""
-    shell = InteractiveShell.instance()
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"hist_file": ":memory:"}}))
     shell.reset(new_session=False)
     shell.run_line_magic("load_ext", "ipython_assistant")
     yield shell

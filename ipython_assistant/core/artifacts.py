@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Artifact:
         container_id: Where it came from; empty for a figure that existed only in the outputs.
         file_id: Its id there.
         found: How it was found.
+        note: What the reader should know of how it was saved, as a sentence.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Artifact:
     container_id: str = ""
     file_id: str = ""
     found: Found = "cited"
+    note: str = ""
 
     @property
     def is_picture(self) -> bool:
@@ -94,12 +96,14 @@ class FailedArtifact:
 class TableHead:
     """The first rows of a table as text, and its true size.
 
-    `rows` holds the cells as they stand in the file; None marks a missing one. `row_count` does not count the header.
+    `rows` holds the cells as they stand in the file; None marks a missing one. `row_count` does not count the header;
+    `estimated` says that it is about that number, since the file is too large to be counted.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | None, ...], ...]
     row_count: int
+    estimated: bool = False
 
     @property
     def column_count(self) -> int:
@@ -159,30 +163,42 @@ def shown_figures(turn: Turn) -> tuple[Figure, ...]:
     return tuple(figures)
 
 
+Signature = tuple[str, int | None, int | None]
+"""Id, size and time of creation of a listed file: while they are the same, so are its bytes."""
+
+
+def signature(row: Json) -> Signature:
+    """The signature of a `container.file` object."""
+    return str(row.get("id") or ""), _number(row.get("bytes")), _number(row.get("created_at"))
+
+
 def listed_files(
-    rows: Iterable[Json], known: Container[str], sent: Mapping[str, int] | None = None
+    rows: Iterable[Json], known: Container[Signature], sent: Mapping[Signature, str] | None = None
 ) -> tuple[ContainerFile, ...]:
     """The files a container's listing shows that its code made or changed in this turn.
 
     Args:
         rows: `container.file` objects, all pages.
-        known: Ids that earlier turns have brought home.
-        sent: Ids of the user's own uploads → their size when they were sent. One whose size is another now was changed.
+        known: What earlier turns have brought home.
+        sent: The user's own uploads, as they were when they were sent → the name each has here. The service may put a
+            prefix before it. One that is no longer as it was sent was changed by the code.
 
     A path that was written more than once is taken as it was at the end. A row that names several joined paths is noise
     the service is known to list: https://github.com/openai/openai-python/issues/2466
     """
+    own_names = {file_id: name for (file_id, _, _), name in (sent or {}).items()}
     files: dict[tuple[str, str], ContainerFile] = {}
     for row in rows:
-        file_id, path, size = str(row.get("id") or ""), str(row.get("path") or ""), _number(row.get("bytes"))
-        if not file_id or file_id in known or path.count("/mnt/data/") > 1 or not _bare(path):
+        seen, path = signature(row), str(row.get("path") or "")
+        file_id, size, created_at = seen
+        if not file_id or seen in known or path.count("/mnt/data/") > 1 or not _bare(path):
             continue
-        changed = file_id in (sent or {}) and size is not None and size != (sent or {})[file_id]
+        changed = file_id in own_names and size is not None and seen not in (sent or {})
         if row.get("source") != "assistant" and not changed:
             continue
-        name, container_id = _bare(path), str(row.get("container_id") or "")
+        name, container_id = own_names.get(file_id) or _bare(path), str(row.get("container_id") or "")
         found: Found = "figure" if name == f"{file_id}.png" else "listed"
-        file = ContainerFile(container_id, file_id, name, found, size, _number(row.get("created_at")))
+        file = ContainerFile(container_id, file_id, name, found, size, created_at)
         earlier = files.get((container_id, path))
         if earlier is None or (earlier.created_at or 0) <= (file.created_at or 0):
             files[container_id, path] = file
@@ -198,9 +214,16 @@ def wanted_files(turn: Turn, listed: Iterable[ContainerFile]) -> tuple[Container
     """
     shown = len(shown_figures(turn))
     listed = tuple(listed)
+    rows = {(file.container_id, file.file_id): file for file in listed}
+    cited = [_with_size(file, rows) for file in cited_files(turn)]
     figures = _each_once((*cited_figures(turn), *(file for file in listed if file.found == "figure")))
-    named = _each_once((*cited_files(turn), *(file for file in listed if file.found == "listed")))
+    named = _each_once((*cited, *(file for file in listed if file.found == "listed")))
     return named + (figures if len(figures) > shown else ())
+
+
+def _with_size(file: ContainerFile, rows: Mapping[tuple[str, str], ContainerFile]) -> ContainerFile:
+    row = rows.get((file.container_id, file.file_id))
+    return file if row is None else replace(file, size=row.size, created_at=row.created_at)
 
 
 def seen_twice(figure: Figure, figures: Iterable[Figure], pictures: Iterable[str], calls: Sequence[CodeCall]) -> bool:
@@ -221,7 +244,7 @@ def _number(value: object) -> int | None:
 
 
 def _bare(path: str) -> str:
-    return path.replace("\\", "/").rpartition("/")[2].strip()
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def _each_once(files: Iterable[ContainerFile]) -> tuple[ContainerFile, ...]:

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ipython_assistant.core.artifacts import signature
 from ipython_assistant.core.conversation import Step, Upload, as_messages, line_of
 from ipython_assistant.core.request import ContainerPolicy, InputNote, PastMessage
 from ipython_assistant.errors import AssistantError, Refused, ServiceError
@@ -15,6 +16,7 @@ from ipython_assistant.errors import AssistantError, Refused, ServiceError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ipython_assistant.core.artifacts import Signature
     from ipython_assistant.core.turn import Json
     from ipython_assistant.service.wire import Wire
 
@@ -50,10 +52,10 @@ class _Life:
     last_step: Step | None = None
     paths: dict[tuple[str, str], str] = field(default_factory=dict)
     """(name, sha256) of an upload → its path in the container."""
-    seen: set[str] = field(default_factory=set)
-    """Ids of the files that earlier turns have already brought home."""
-    sent: dict[str, int] = field(default_factory=dict)
-    """Ids of the uploads → their size in bytes."""
+    seen: set[Signature] = field(default_factory=set)
+    """The files that earlier turns have already brought home."""
+    sent: dict[Signature, str] = field(default_factory=dict)
+    """The uploads, as they were when they were sent → their own names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +123,12 @@ class Containers:
                 return rows
         raise ServiceError(f"The listing of container {container_id} does not end.")
 
-    def seen(self, container_id: str) -> frozenset[str]:
-        """Ids of the files that earlier turns have already brought home."""
+    def seen(self, container_id: str) -> frozenset[Signature]:
+        """The files that earlier turns have already brought home."""
         return frozenset(self._lives[container_id].seen) if container_id in self._lives else frozenset()
 
-    def sent(self, container_id: str) -> dict[str, int]:
-        """Ids of the user's own uploads → their size when they were sent, in bytes."""
+    def sent(self, container_id: str) -> dict[Signature, str]:
+        """The user's own uploads, as they were when they were sent → their own names."""
         return dict(self._lives[container_id].sent) if container_id in self._lives else {}
 
     def overview(self) -> tuple[Overview, ...]:
@@ -176,15 +178,15 @@ class Containers:
         for container_id in container_ids:
             self._lives.setdefault(container_id, _Life()).last_step = step
 
-    def see(self, container_ids: Iterable[str], file_ids: Iterable[str]) -> None:
-        """Note that these files are home: a later turn does not offer them again."""
+    def see(self, container_ids: Iterable[str], files: Iterable[Signature]) -> None:
+        """Note that these files are home: a later turn does not offer them again, unless they change."""
         for container_id in container_ids:
-            self._lives.setdefault(container_id, _Life()).seen.update(file_ids)
+            self._lives.setdefault(container_id, _Life()).seen.update(files)
 
-    def unsee(self, file_ids: Iterable[str]) -> None:
+    def unsee(self, files: Iterable[Signature]) -> None:
         """Take that back, to look at them once more."""
         for life in self._lives.values():
-            life.seen.difference_update(file_ids)
+            life.seen.difference_update(files)
 
     def let_go(self, step: Step | None) -> None:
         """Delete the container of a step that was replaced, if nothing else goes on in it.
@@ -225,8 +227,7 @@ class Containers:
             if (upload.name, upload.sha256) not in life.paths:
                 row = self._wire.upload(container_id, upload.name, upload.path).json()
                 life.paths[upload.name, upload.sha256] = str(row.get("path") or f"/mnt/data/{upload.name}")
-                if isinstance(row.get("bytes"), int):
-                    life.sent[str(row.get("id") or "")] = row["bytes"]
+                life.sent[signature(row)] = upload.name
         return container_id
 
     def _notes(self, container_id: str | None, uploads: Iterable[Upload]) -> tuple[InputNote, ...]:

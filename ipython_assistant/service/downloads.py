@@ -342,7 +342,8 @@ class _Download:
         """What came of it; `why` says what ended those that did not come to their end."""
         if self.future.done() and not self.future.cancelled():
             return self.future.result()
-        got = f" ({self.received:,} of {self._file.size:,} bytes came)" if self._file.size else ""
+        whole = self._whole or self._file.size
+        got = f" ({self.received:,} of {whole:,} bytes came)" if whole else ""
         return self._failure(f"{why}{got}.")
 
     def run(self) -> Fetched | FailedArtifact:
@@ -373,6 +374,8 @@ class _Download:
             except (Unreachable, TimedOut, StreamBroken, ServiceError) as error:
                 if not _passing(error):
                     return self._failure(error.message, gone=error.status == NOT_FOUND)
+                if error.status == RANGE_NOT_SATISFIABLE:
+                    self._begin_again(target)
                 vain = 0 if self.received > furthest else vain + 1
                 furthest = max(furthest, self.received)
                 if vain >= VAIN_TRIES:
