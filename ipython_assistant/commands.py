@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import difflib
 import traceback
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.display.bundles import size_in_words
+from ipython_assistant.display.ledger import ledger
+from ipython_assistant.display.live import publish
 from ipython_assistant.errors import OptionError
 from ipython_assistant.options import option_help, split_line
+from ipython_assistant.workspace.ledger import entries, remove
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from ipython_assistant.core.provenance import LedgerEntry
     from ipython_assistant.session import Session
+    from ipython_assistant.workspace.folder import Folder
 
 WHAT_TO_WRITE = """\
 %%assistant asks a question about your data. Write it below the first line:
@@ -23,11 +31,24 @@ Plot coverage by year for District B and save the mean per district as by_distri
 %%assistant --help lists the options."""
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What one word after `%assistant` does.
+
+    Attributes:
+        run: Does it; its docstring is the command's help. It is given the words after the command's name.
+        usage: The words that may follow, as the help shows them; none, and none may.
+    """
+
+    run: Callable[[Session, Sequence[str]], None]
+    usage: str = ""
+
+
 def run_command(session: Session, line: str) -> None:
     """Carry out one `%assistant` line.
 
     Raises:
-        OptionError: There is no such command; the nearest one is named.
+        OptionError: There is no such command, or it takes no such word; the nearest one is named.
     """
     words = split_line(line)
     name = words[0] if words else "help"
@@ -38,38 +59,119 @@ def run_command(session: Session, line: str) -> None:
         raise OptionError(
             f"There is no command {name!r}.", f"{meant}Commands: {', '.join(COMMANDS)}. A question needs %%assistant."
         )
-    if words[1:]:
+    if words[1:] and not command.usage:
         raise OptionError(f"%assistant {name} takes no further words.", f"Write: %assistant {name}")
-    command(session)
+    command.run(session, words[1:])
 
 
-def _help(_session: Session) -> None:
+def _help(_session: Session, _words: Sequence[str]) -> None:
     """Show this text."""
-    lines = [f"%assistant {name:<10} {(command.__doc__ or '').strip()}" for name, command in COMMANDS.items()]
+    calls = {f"{name} {command.usage}".strip(): command.run.__doc__ or "" for name, command in COMMANDS.items()}
+    width = max(map(len, calls))
+    lines = [f"%assistant {call:<{width}} {doc.strip()}" for call, doc in calls.items()]
     print("\n".join([*lines, "", option_help()]))  # noqa: T201 plain text is what was asked for
 
 
-def _status(session: Session) -> None:
+def _status(session: Session, _words: Sequence[str]) -> None:
     """Show who answers, where files go, and what runs on this machine."""
     print("\n".join(f"{name:<9} {value}" for name, value in session.status().items()))  # noqa: T201 as above
 
 
-def _show(session: Session) -> None:
+def _files(session: Session, words: Sequence[str]) -> None:
+    """List the files that were made here; with --prune those whose turns are gone, with --yes remove them."""
+    flags = _flags("files", words, ("--prune", "--yes"))
+    if "--yes" in flags and "--prune" not in flags:
+        raise OptionError("--yes says yes to --prune.", "Write: %assistant files --prune --yes")
+    folder = session.folder
+    try:
+        found, (_, damaged) = entries(folder), folder.turns.read_all()
+    except OSError as error:
+        publish(ledger((), [f"The records in {folder.href('.turns')} cannot be read: {disk_reason(error)}."]))
+        return
+    left = [entry for entry in found if entry.left_over]
+    remarks = [f"The record {item.name} cannot be read: {item.reason}." for item in damaged]
+    if "--yes" in flags:
+        publish(ledger(*_removed(folder, left)))
+    elif "--prune" in flags:
+        to_do = f"To remove: {_amount(left)}. Write: %assistant files --prune --yes" if left else _NOTHING_LEFT_OVER
+        publish(ledger(left, [*remarks, to_do]))
+    else:
+        if left:
+            remarks.append(f"Left over from turns that are gone: {_amount(left)}. See: %assistant files --prune")
+        if not found:
+            remarks.append(f"No files are recorded in {folder.href('')}.")
+        publish(ledger(found, remarks))
+
+
+def _retry(session: Session, _words: Sequence[str]) -> None:
+    """Fetch again the files of the last answer that could not be had, while its container lives."""
+    session.retry()
+
+
+def _containers(session: Session, words: Sequence[str]) -> None:
+    """List the containers at the service; with --delete those that this notebook used, or those that are named."""
+    listed = session.containers.overview()
+    if not words:
+        lines = [f"{one.container_id}  {one.status:<8} {'used here' if one.ours else ''}".rstrip() for one in listed]
+        print("\n".join(lines) or "There are no containers.")  # noqa: T201 plain text is what was asked for
+        return
+    if words[0] != "--delete":
+        _flags("containers", words[:1], ("--delete",))
+    named = words[1:] or [one.container_id for one in listed if one.ours]
+    for container_id in named:
+        session.containers.delete(container_id)
+        print(f"Deleted {container_id}: its files and variables are gone; what was saved stays.")  # noqa: T201 as above
+    if not named:
+        print("This notebook has no containers to delete.")  # noqa: T201 as above
+
+
+def _show(session: Session, _words: Sequence[str]) -> None:
     """Show the last answer again, complete or not."""
     answer = session.last_answer
     print("There is no answer yet.") if answer is None else answer.display()  # noqa: T201 as above
 
 
-def _traceback(session: Session) -> None:
+def _traceback(session: Session, _words: Sequence[str]) -> None:
     """Show the whole stack of the last error."""
     error = session.last_error
     text = "".join(traceback.format_exception(error)) if error is not None else "There was no error."
     print(text)  # noqa: T201 as above
 
 
-COMMANDS: Mapping[str, Callable[[Session], None]] = {
-    "status": _status,
-    "show": _show,
-    "traceback": _traceback,
-    "help": _help,
+COMMANDS: Mapping[str, Command] = {
+    "status": Command(_status),
+    "files": Command(_files, "[--prune [--yes]]"),
+    "retry": Command(_retry),
+    "containers": Command(_containers, "[--delete [ID ...]]"),
+    "show": Command(_show),
+    "traceback": Command(_traceback),
+    "help": Command(_help),
 }
+
+_NOTHING_LEFT_OVER = "Nothing to remove: every file that was made here is shown by a cell, or was changed since."
+
+
+def _removed(folder: Folder, left: Sequence[LedgerEntry]) -> tuple[list[LedgerEntry], list[str]]:
+    """Remove the files; gives those that are gone now, and what is to be said."""
+    reasons = [(entry, remove(folder, entry)) for entry in left]
+    gone = [replace(entry, state="gone", left_over=False) for entry, reason in reasons if not reason]
+    remarks = [f"{entry.file.name} was not removed: {reason}." for entry, reason in reasons if reason]
+    if gone:
+        remarks.append(f"Removed: {_amount(gone)}.")
+    return gone, remarks or [_NOTHING_LEFT_OVER]
+
+
+def _amount(listed: Sequence[LedgerEntry]) -> str:
+    size = size_in_words(sum(entry.file.size for entry in listed))
+    return f"{len(listed)} file{'' if len(listed) == 1 else 's'}, {size}"
+
+
+def _flags(command: str, words: Sequence[str], known: Sequence[str]) -> frozenset[str]:
+    """The words after a command, each of which has to be one of those it knows."""
+    for word in words:
+        if word not in known:
+            near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+            meant = f"Did you mean {near[0]}? " if near else ""
+            usage = COMMANDS[command].usage
+            raise OptionError(f"%assistant {command} takes no {word!r}.", f"{meant}Write: %assistant {command} {usage}")
+    return frozenset(words)

@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests_support.names import LONG, NASTY
+from tests_support.saving import NOTEBOOK, run_cell, save, save_all, write_notebook
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
+from ipython_assistant.core.naming import folded
+from ipython_assistant.workspace import folder as folder_module
 from ipython_assistant.workspace.folder import Folder, Incoming
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="needs symbolic links and pipes")
 
 
 @pytest.fixture
 def folder(tmp_path):
-    return Folder(tmp_path, tmp_path / "assistant_files")
+    folder = Folder(tmp_path, tmp_path / "assistant_files", environ={})
+    yield folder
+    folder.close()
 
 
-def save(folder, name, content, cell="cell 1", in_use=()):
-    staging = folder.stage()
-    staged = staging / "0.part"
-    staged.write_bytes(content)
-    try:
-        incoming = Incoming(name, staged, len(content), hashlib.sha256(content).hexdigest(), "cited")
-        return folder.save(incoming, cell, in_use)
-    finally:
-        folder.unstage(staging)
+@pytest.fixture
+def saved_dir(tmp_path):
+    return tmp_path / "assistant_files"
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    """Make a kernel at work in the folder, for the notebook of this name."""
+    folders = []
+
+    def start(notebook="analysis.ipynb"):
+        folder = Folder(tmp_path, tmp_path / "assistant_files", environ={"JPY_SESSION_NAME": f"/somewhere/{notebook}"})
+        folders.append(folder)
+        return folder
+
+    yield start
+    for folder in folders:
+        folder.close()
 
 
 def names(tmp_path):
-    return sorted(path.name for path in (tmp_path / "assistant_files").iterdir())
+    return sorted(path.name for path in (tmp_path / "assistant_files").iterdir() if path.name != ".turns")
 
 
 def test_a_file_keeps_its_name_and_knows_where_it_is(folder, tmp_path):
@@ -36,15 +61,30 @@ def test_a_file_keeps_its_name_and_knows_where_it_is(folder, tmp_path):
     assert isinstance(artifact, Artifact)
     assert artifact.path.read_bytes() == b"a,b\n1,2\n"
     assert artifact.href == "assistant_files/by district.csv"
-    assert (artifact.size, artifact.media_type) == (8, "text/csv")
+    assert (artifact.size, artifact.media_type, artifact.note) == (8, "text/csv", "")
     assert names(tmp_path) == ["by district.csv"]
 
 
+def test_a_saved_file_can_be_read_by_whom_the_users_own_files_can(folder, tmp_path):
+    (tmp_path / "own.csv").write_bytes(b"1")
+
+    assert save(folder, "a.csv", b"1").path.stat().st_mode == (tmp_path / "own.csv").stat().st_mode
+
+
+# --- whose file is it -------------------------------------------------------------------------------------------------
+
+
 def test_the_same_name_with_the_same_bytes_is_one_file_whichever_cell_made_it(folder, tmp_path):
-    first, second = save(folder, "a.csv", b"1", "cell 1"), save(folder, "a.csv", b"1", "cell 2")
+    first, second = save(folder, "a.csv", b"1", "cell-1"), save(folder, "a.csv", b"1", "cell-2")
 
     assert first.path == second.path
     assert names(tmp_path) == ["a.csv"]
+
+
+def test_the_same_bytes_under_two_names_are_two_files(folder, tmp_path):
+    save_all(folder, [("a.csv", b"1"), ("b.csv", b"1")])
+
+    assert names(tmp_path) == ["a.csv", "b.csv"]
 
 
 def test_a_cell_replaces_its_own_file(folder, tmp_path):
@@ -55,22 +95,30 @@ def test_a_cell_replaces_its_own_file(folder, tmp_path):
     assert names(tmp_path) == ["a.csv"]
 
 
-def test_another_cells_file_is_not_overwritten(folder, tmp_path):
-    save(folder, "a.csv", b"1", "cell 1")
-    artifact = save(folder, "a.csv", b"2", "cell 2")
+def test_another_cells_file_is_not_overwritten(folder, saved_dir):
+    save(folder, "a.csv", b"1", "cell-1")
+    artifact = save(folder, "a.csv", b"2", "cell-2")
 
     assert (artifact.name, artifact.own_name) == ("a-2.csv", "a.csv")
-    assert (tmp_path / "assistant_files" / "a.csv").read_bytes() == b"1"
+    assert (saved_dir / "a.csv").read_bytes() == b"1"
 
 
-def test_a_file_that_another_cell_shows_is_not_replaced(folder, tmp_path):
+def test_a_file_that_another_cell_shows_is_not_replaced(folder):
     save(folder, "a.csv", b"1")
     artifact = save(folder, "a.csv", b"2", in_use={"a.csv"})
 
     assert artifact.name == "a-2.csv"
 
 
-def test_a_file_the_user_changed_since_is_not_overwritten(folder, tmp_path):
+def test_a_file_that_two_cells_share_is_replaced_when_only_one_of_them_shows_it(folder):
+    save(folder, "a.csv", b"1", "cell-1")
+    save(folder, "a.csv", b"1", "cell-2")
+
+    assert save(folder, "a.csv", b"2", "cell-1", in_use={"a.csv"}).name == "a-2.csv"
+    assert save(folder, "a.csv", b"3", "cell-2", in_use={"a-2.csv"}).name == "a.csv"
+
+
+def test_a_file_the_user_changed_since_is_not_overwritten(folder):
     artifact = save(folder, "a.csv", b"1")
     artifact.path.write_bytes(b"my edits")
     again = save(folder, "a.csv", b"2")
@@ -79,33 +127,259 @@ def test_a_file_the_user_changed_since_is_not_overwritten(folder, tmp_path):
     assert artifact.path.read_bytes() == b"my edits"
 
 
-def test_a_file_that_was_there_before_is_not_overwritten(folder, tmp_path):
-    (tmp_path / "assistant_files").mkdir()
-    (tmp_path / "assistant_files" / "a.csv").write_bytes(b"old")
+def test_a_file_that_was_there_before_is_not_overwritten(folder, saved_dir):
+    saved_dir.mkdir()
+    (saved_dir / "a.csv").write_bytes(b"old")
 
     assert save(folder, "a.csv", b"new").name == "a-2.csv"
 
 
-def test_names_that_differ_only_in_case_or_normalisation_do_not_clash(folder, tmp_path):
-    save(folder, "Café.csv", b"1", "cell 1")
+def test_the_users_own_file_does_not_become_ours_because_a_turn_made_the_same(folder, saved_dir):
+    saved_dir.mkdir()
+    (saved_dir / "a.csv").write_bytes(b"mine")
+    run_cell(folder, {"a.csv": b"mine"})
 
-    assert save(folder, "CAFE\u0301.csv", b"2", "cell 2").name == "CAFÉ-2.csv"
+    assert run_cell(folder, {"a.csv": b"theirs"}, minute=1)[0].name == "a-2.csv"
+    assert (saved_dir / "a.csv").read_bytes() == b"mine"
 
 
-def test_a_link_in_the_way_is_not_followed(folder, tmp_path):
-    outside = tmp_path / "outside.csv"
-    outside.write_bytes(b"mine")
-    (tmp_path / "assistant_files").mkdir()
-    (tmp_path / "assistant_files" / "a.csv").symlink_to(outside)
-    artifact = save(folder, "a.csv", b"theirs")
+def test_two_files_of_one_name_in_one_turn_are_both_kept(folder, saved_dir):
+    first, second = save_all(folder, [("north/a.csv", b"north"), ("south/a.csv", b"south")])
 
-    assert artifact.name == "a-2.csv"
-    assert outside.read_bytes() == b"mine"
+    assert (first.name, second.name) == ("a.csv", "a-2.csv")
+    assert [(saved_dir / name).read_bytes() for name in ("a.csv", "a-2.csv")] == [b"north", b"south"]
+
+
+def test_a_file_that_is_fetched_later_does_not_replace_one_of_the_same_turn(folder):
+    save(folder, "a.csv", b"north", turn="resp_1")
+
+    assert save(folder, "a.csv", b"south", turn="resp_1").name == "a-2.csv"
+
+
+def test_a_cell_that_runs_again_with_two_files_of_one_name_keeps_to_its_two_names(folder, tmp_path):
+    save_all(folder, [("north/a.csv", b"1"), ("south/a.csv", b"2")])
+    again = save_all(folder, [("north/a.csv", b"3"), ("south/a.csv", b"4")])
+
+    assert [artifact.path.read_bytes() for artifact in again] == [b"3", b"4"]
+    assert names(tmp_path) == ["a-2.csv", "a.csv"]
+
+
+def test_names_that_differ_only_in_case_or_normalisation_do_not_clash(folder):
+    save(folder, "Café.csv", b"1", "cell-1")
+
+    assert save(folder, "CAFE\u0301.csv", b"2", "cell-2").name == "CAFÉ-2.csv"
+
+
+# --- other kernels, other notebooks -----------------------------------------------------------------------------------
+
+
+def test_after_a_restart_a_cell_replaces_what_it_wrote_before(kernel, tmp_path):
+    before = kernel()
+    run_cell(before, {"a.csv": b"1"})
+    before.close()
+    after = kernel()
+
+    assert run_cell(after, {"a.csv": b"2"}, minute=1)[0].name == "a.csv"
+    assert names(tmp_path) == ["a.csv"]
+
+
+def test_after_a_restart_a_file_the_user_changed_is_not_overwritten(kernel, saved_dir):
+    before = kernel()
+    run_cell(before, {"a.csv": b"1"})
+    before.close()
+    (saved_dir / "a.csv").write_bytes(b"my edits")
+
+    assert run_cell(kernel(), {"a.csv": b"2"}, minute=1)[0].name == "a-2.csv"
+
+
+def test_after_a_restart_a_file_that_another_cell_shows_is_not_replaced(kernel):
+    before = kernel()
+    run_cell(before, {"a.csv": b"1"}, "cell-1")
+    run_cell(before, {"a.csv": b"1"}, "cell-2", minute=1)
+    before.close()
+
+    assert run_cell(kernel(), {"a.csv": b"2"}, "cell-1", minute=2)[0].name == "a-2.csv"
+
+
+def test_a_copy_of_a_notebook_that_runs_at_the_same_time_overwrites_nothing(kernel, saved_dir):
+    original, copy = kernel("analysis.ipynb"), kernel("analysis-Copy1.ipynb")
+    run_cell(original, {"a.csv": b"original"})
+
+    assert run_cell(copy, {"a.csv": b"copy"}, minute=1)[0].name == "a-2.csv"
+    assert run_cell(original, {"a.csv": b"again"}, minute=2)[0].name == "a.csv"
+    assert (saved_dir / "a-2.csv").read_bytes() == b"copy"
+
+
+def test_a_copy_of_a_notebook_that_runs_later_overwrites_nothing(kernel, tmp_path):
+    original = kernel("analysis.ipynb")
+    run_cell(original, {"a.csv": b"original"})
+    original.close()
+    for name in ("analysis.ipynb", "analysis-Copy1.ipynb"):
+        write_notebook(tmp_path / name, "cell-1")
+
+    assert run_cell(kernel("analysis-Copy1.ipynb"), {"a.csv": b"copy"}, minute=1)[0].name == "a-2.csv"
+
+
+def test_one_notebook_opened_twice_overwrites_nothing_of_the_other_kernel(kernel):
+    first, second = kernel(), kernel()
+    run_cell(first, {"a.csv": b"1"})
+
+    assert run_cell(second, {"a.csv": b"2"}, minute=1)[0].name == "a-2.csv"
+
+
+def test_where_the_notebooks_name_is_not_known_an_earlier_kernels_file_is_not_replaced(tmp_path):
+    before = Folder(tmp_path, tmp_path / "assistant_files", environ={})
+    run_cell(before, {"a.csv": b"1"})
+    before.close()
+    after = Folder(tmp_path, tmp_path / "assistant_files", environ={})
+
+    assert run_cell(after, {"a.csv": b"2"}, minute=1)[0].name == "a-2.csv"
+    after.close()
+
+
+def test_a_notebook_that_was_renamed_still_owns_its_files(kernel, tmp_path):
+    before = kernel("Untitled.ipynb")
+    run_cell(before, {"a.csv": b"1"})
+    before.close()
+    write_notebook(tmp_path / "analysis.ipynb", "cell-1")
+
+    assert run_cell(kernel("analysis.ipynb"), {"a.csv": b"2"}, minute=1)[0].name == "a.csv"
+
+
+def test_a_file_that_another_notebook_shares_is_not_replaced(kernel, saved_dir):
+    one, other = kernel("one.ipynb"), kernel("other.ipynb")
+    run_cell(one, {"a.csv": b"same"})
+    run_cell(other, {"a.csv": b"same"}, "cell-9", minute=1)
+
+    assert run_cell(one, {"a.csv": b"new"}, minute=2)[0].name == "a-2.csv"
+    assert (saved_dir / "a.csv").read_bytes() == b"same"
+
+
+SAVE_MANY = """
+import sys
+from pathlib import Path
+from tests_support.saving import run_cell
+from ipython_assistant.workspace.folder import Folder
+
+me, base = sys.argv[1], Path(sys.argv[2])
+folder = Folder(base, base / "assistant_files", environ={"JPY_SESSION_NAME": "analysis.ipynb"})
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(60):
+    run_cell(folder, {"a.csv": f"{me} {number}".encode(), "b.csv": b"same"}, f"cell-{number}")
+print(flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_two_processes_that_save_the_same_names_at_once_lose_nothing(tmp_path, saved_dir):
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", SAVE_MANY, me, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(["tests", "."])},
+            cwd=Path(__file__).parent.parent,
+        )
+        for me in ("one", "other")
+    ]
+    for child in children:
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    for child in children:
+        child.stdout.readline()
+    for child in children:
+        child.communicate("end\n")
+        assert child.returncode == 0
+
+    contents = [path.read_text() for path in saved_dir.glob("*.csv")]
+    assert sorted(contents) == sorted([f"{me} {n}" for me in ("one", "other") for n in range(60)] + ["same"])
+    records, damaged = Folder(tmp_path, saved_dir, environ={}).turns.read_all()
+    assert (len(records), damaged) == (120, ())
+
+
+# --- nothing but the folder -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["../up.csv", "/etc/up.csv", "..\\up.csv", "sub/up.csv"])
-def test_no_name_leads_out_of_the_folder(folder, tmp_path, name):
-    assert save(folder, name, b"1").path == tmp_path / "assistant_files" / "up.csv"
+def test_no_name_leads_out_of_the_folder(folder, saved_dir, name):
+    assert save(folder, name, b"1").path == saved_dir / "up.csv"
+
+
+@given(st.lists(st.tuples(NASTY | LONG, st.binary(max_size=3)), max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_files_of_a_turn_are_called_each_is_saved_and_only_in_the_folder(files):
+    with tempfile.TemporaryDirectory() as base:
+        folder = Folder(Path(base), Path(base, "assistant_files"), environ={})
+        saved = save_all(folder, files)
+
+        assert [item.path.read_bytes() for item in saved] == [content for _, content in files]
+        assert {item.path.parent for item in saved} <= {Path(base, "assistant_files")}
+        assert len({folded(item.name) for item in saved}) == len({item.name for item in saved})
+        assert {path.name for path in Path(base).rglob("*") if path.is_file()} == {item.name for item in saved}
+
+
+@posix_only
+@pytest.mark.parametrize("target", ["outside.csv", "nowhere.csv"])
+def test_a_link_in_the_way_is_not_followed(folder, tmp_path, saved_dir, target):
+    outside = tmp_path / "outside.csv"
+    outside.write_bytes(b"mine")
+    saved_dir.mkdir()
+    (saved_dir / "a.csv").symlink_to(tmp_path / target)
+
+    assert save(folder, "a.csv", b"theirs").name == "a-2.csv"
+    assert outside.read_bytes() == b"mine"
+    assert not (tmp_path / "nowhere.csv").exists()
+
+
+@posix_only
+def test_a_link_to_the_same_bytes_is_not_taken_for_the_file(folder, tmp_path, saved_dir):
+    outside = tmp_path / "outside.csv"
+    outside.write_bytes(b"same")
+    saved_dir.mkdir()
+    (saved_dir / "a.csv").symlink_to(outside)
+
+    assert save(folder, "a.csv", b"same").name == "a-2.csv"
+
+
+@posix_only
+def test_a_link_put_in_place_of_our_own_file_is_not_followed(folder, tmp_path):
+    artifact = save(folder, "a.csv", b"1")
+    outside = tmp_path / "outside.csv"
+    outside.write_bytes(b"1")
+    artifact.path.unlink()
+    artifact.path.symlink_to(outside)
+
+    assert save(folder, "a.csv", b"2").name == "a-2.csv"
+    assert outside.read_bytes() == b"1"
+
+
+@posix_only
+def test_the_folder_itself_may_be_a_link_that_its_owner_made(tmp_path):
+    (tmp_path / "big disk").mkdir()
+    (tmp_path / "assistant_files").symlink_to(tmp_path / "big disk")
+    artifact = save(Folder(tmp_path, tmp_path / "assistant_files", environ={}), "a.csv", b"1")
+
+    assert artifact.href == "assistant_files/a.csv"
+    assert (tmp_path / "big disk" / "a.csv").read_bytes() == b"1"
+
+
+@posix_only
+@pytest.mark.parametrize("what", ["pipe", "folder"])
+def test_what_is_no_file_is_left_where_it_is(folder, saved_dir, what):
+    saved_dir.mkdir()
+    if what == "pipe":
+        os.mkfifo(saved_dir / "a.csv")
+    else:
+        (saved_dir / "a.csv").mkdir()
+
+    assert save(folder, "a.csv", b"1").name == "a-2.csv"
+
+
+# --- staging ----------------------------------------------------------------------------------------------------------
 
 
 def test_staging_leaves_nothing_behind(folder, tmp_path):
@@ -115,10 +389,230 @@ def test_staging_leaves_nothing_behind(folder, tmp_path):
     assert names(tmp_path) == ["a.csv"]
 
 
-def test_a_staged_file_that_is_gone_is_a_failure_with_a_reason(folder):
+def left_staging(saved_dir, name, hours):
+    staging = saved_dir / name
+    staging.mkdir(parents=True)
+    (staging / "1.part").write_bytes(b"half a file")
+    old = time.time() - hours * 3600
+    os.utime(staging / "1.part", (old, old))
+    os.utime(staging, (old, old))
+
+
+def test_old_staging_of_kernels_that_are_no_more_is_swept(folder, saved_dir, tmp_path):
+    left_staging(saved_dir, ".staging-0123456789ab-abcdefgh", hours=24)
+    left_staging(saved_dir, ".staging-0123456789ab-ijklmnop", hours=0.1)
+    save(folder, "a.csv", b"1")
+
+    assert names(tmp_path) == [".staging-0123456789ab-ijklmnop", "a.csv"]
+
+
+def test_old_staging_of_a_kernel_at_work_stays(kernel, saved_dir, tmp_path):
+    other = kernel()
+    run_cell(other, {"a.csv": b"1"})
+    left_staging(saved_dir, f".staging-{other.turns.kernel}-abcdefgh", hours=24)
+    save(kernel(), "b.csv", b"1")
+
+    assert names(tmp_path) == [f".staging-{other.turns.kernel}-abcdefgh", "a.csv", "b.csv"]
+
+
+@posix_only
+def test_sweeping_follows_no_link_and_takes_nothing_of_anybody_elses(folder, tmp_path, saved_dir):
+    outside = tmp_path / "outside"
+    left_staging(outside, ".staging-0123456789ab-abcdefgh", hours=24)
+    left_staging(saved_dir, ".staging of mine", hours=24)
+    left_staging(saved_dir, ".staging-0123456789ab-ijklmnop", hours=24)
+    (saved_dir / ".staging-0123456789ab-ijklmnop" / "link").symlink_to(outside)
+    (saved_dir / ".staging-0123456789ab-qrstuvwx").symlink_to(outside / ".staging-0123456789ab-abcdefgh")
+    save(folder, "a.csv", b"1")
+
+    assert names(tmp_path) == [
+        ".staging of mine",
+        ".staging-0123456789ab-ijklmnop",
+        ".staging-0123456789ab-qrstuvwx",
+        "a.csv",
+    ]
+    assert (outside / ".staging-0123456789ab-abcdefgh" / "1.part").exists()
+
+
+# --- what the disk will not do ----------------------------------------------------------------------------------------
+
+
+def refuse(monkeypatch, module, function, number, only=lambda *_args: True):
+    """Let a function of the system fail where `only` says so."""
+    real = getattr(module, function)
+
+    def refused(*args, **kwargs):
+        if only(*args):
+            raise OSError(number, os.strerror(number))
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(module, function, refused)
+
+
+def is_named(name):
+    return lambda *args: any(Path(arg).name == name for arg in args if isinstance(arg, str | Path))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EBUSY, errno.EPERM])
+def test_a_file_that_another_program_holds_stays_and_the_card_says_why(folder, saved_dir, monkeypatch, number):
+    save(folder, "a.csv", b"1")
+    refuse(monkeypatch, os, "replace", number, is_named("a.csv"))
+    refuse(monkeypatch, Path, "replace", number, is_named("a.csv"))
+    artifact = save(folder, "a.csv", b"2")
+
+    assert artifact.name == "a-2.csv"
+    assert artifact.note.startswith("a.csv could not be replaced (")
+    assert artifact.note.endswith("), so the new file is a-2.csv.")
+    assert [(saved_dir / name).read_bytes() for name in ("a.csv", "a-2.csv")] == [b"1", b"2"]
+
+
+def test_a_file_that_cannot_be_read_stays_and_the_card_says_why(folder, saved_dir, monkeypatch):
+    saved_dir.mkdir()
+    (saved_dir / "a.csv").write_bytes(b"x")
+    refuse(monkeypatch, folder_module, "sha256_of", errno.EACCES)
+    artifact = save(folder, "a.csv", b"y")
+
+    assert artifact.note == "a.csv cannot be read (permission denied), so the new file is a-2.csv."
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "the disk quota is used up"),
+        (errno.EROFS, "the disk is read-only"),
+        (errno.EACCES, "permission denied"),
+        (errno.EIO, "the disk has a fault"),
+    ],
+)
+def test_a_file_the_disk_does_not_take_is_named_with_the_reason_and_the_others_are_saved(
+    folder, tmp_path, monkeypatch, number, words
+):
+    refuse(monkeypatch, os, "link", number, is_named("b.csv"))
+    refuse(monkeypatch, os, "open", number, is_named("b.csv"))
+    outcomes = save_all(folder, [("a.csv", b"1"), ("b.csv", b"2"), ("c.csv", b"3")])
+
+    assert [type(outcome) for outcome in outcomes] == [Artifact, FailedArtifact, Artifact]
+    assert (outcomes[1].name, outcomes[1].reason) == ("b.csv", f"It could not be saved: {words}.")
+    assert names(tmp_path) == ["a.csv", "c.csv"]
+
+
+def test_a_file_where_the_folder_should_be_is_said_in_words(tmp_path):
+    (tmp_path / "assistant_files").write_text("a note")
+    (tmp_path / "other").write_text("a note")
+
+    with pytest.raises(OSError, match="something else is in its place"):
+        Folder(tmp_path, tmp_path / "assistant_files", environ={}).stage()
+    with pytest.raises(OSError, match="a file is where a folder should be"):
+        Folder(tmp_path, tmp_path / "other" / "deeper", environ={}).stage()
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_words(tmp_path, monkeypatch):
+    refuse(monkeypatch, os, "mkdir", errno.EROFS)
+
+    with pytest.raises(OSError, match="the disk is read-only"):
+        Folder(tmp_path, tmp_path / "assistant_files", environ={}).stage()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_said_in_words(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(OSError, match="permission denied"):
+            Folder(tmp_path, tmp_path / "assistant_files", environ={}).stage()
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_staged_file_that_is_gone_is_a_failure_with_a_reason(folder, tmp_path):
     staging = folder.stage()
-    outcome = folder.save(Incoming("a.csv", staging / "none.part", 1, "0", "cited"), "cell 1")
+    outcome = folder.save(Incoming("a.csv", staging / "none.part", 1, "0", "cited"), "cell-1")
     folder.unstage(staging)
 
     assert isinstance(outcome, FailedArtifact)
-    assert outcome.reason == "It could not be saved: No such file or directory."
+    assert outcome.reason == "It could not be saved: it is no longer there."
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_vanishes_meanwhile_is_a_failure_with_a_reason(folder, saved_dir):
+    save(folder, "a.csv", b"1")
+    saved_dir.rename(saved_dir.with_name("moved"))
+    outcome = folder.save(Incoming("b.csv", saved_dir / ".staging-x" / "1.part", 1, "0", "cited"), "cell-1")
+
+    assert isinstance(outcome, FailedArtifact)
+    assert outcome.reason == "It could not be saved: it is no longer there."
+
+
+@pytest.mark.parametrize("number", [errno.EILSEQ, errno.EINVAL, errno.ENAMETOOLONG])
+def test_a_name_that_this_disk_does_not_take_becomes_a_plain_one(folder, monkeypatch, number):
+    refuse(monkeypatch, os, "link", number, lambda _staged, target: not Path(target).name.isascii())
+    refuse(monkeypatch, os, "open", number, lambda path, *_: not str(path).isascii())
+    artifact = save(folder, "Übersicht 図.csv", b"1")
+
+    assert (artifact.name, artifact.own_name) == ("Ubersicht.csv", "Übersicht 図.csv")
+    assert artifact.note.startswith("Übersicht 図.csv is saved as Ubersicht.csv: the disk does not take ")
+    assert artifact.path.read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
+def test_a_disk_without_second_names_is_as_good(folder, saved_dir, tmp_path, monkeypatch, number):
+    refuse(monkeypatch, os, "link", number)
+    save(folder, "a.csv", b"1", "cell-1")
+    save(folder, "a.csv", b"2", "cell-2")
+    save(folder, "a.csv", b"3", "cell-1")
+
+    assert [(saved_dir / name).read_bytes() for name in names(tmp_path)] == [b"2", b"3"]
+
+
+@pytest.mark.parametrize("second_names", [True, False])
+def test_a_file_that_another_kernel_puts_there_in_the_last_moment_is_not_overwritten(
+    folder, saved_dir, monkeypatch, second_names
+):
+    saved_dir.mkdir()
+    real = os.link
+
+    def too_late(source, target):
+        if Path(target).name == "a.csv":
+            Path(target).write_bytes(b"theirs")
+        if not second_names:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        return real(source, target)
+
+    monkeypatch.setattr(os, "link", too_late)
+
+    assert save(folder, "a.csv", b"ours").name == "a-2.csv"
+    assert (saved_dir / "a.csv").read_bytes() == b"theirs"
+
+
+def test_a_file_that_is_edited_while_it_is_checked_is_not_overwritten(folder, monkeypatch):
+    artifact = save(folder, "a.csv", b"1")
+    real = folder_module.sha256_of
+
+    def and_then_edited(path):
+        sha256 = real(path)
+        path.write_bytes(b"my edits")
+        return sha256
+
+    monkeypatch.setattr(folder_module, "sha256_of", and_then_edited)
+
+    assert save(folder, "a.csv", b"2").name == "a-2.csv"
+    assert artifact.path.read_bytes() == b"my edits"
+
+
+def test_a_file_that_is_removed_while_it_is_checked_leaves_its_name_free(folder, saved_dir, monkeypatch):
+    saved_dir.mkdir()
+    (saved_dir / "a.csv").write_bytes(b"x")
+    real = folder_module.sha256_of
+
+    def gone(path):
+        path.unlink()
+        return real(path)
+
+    monkeypatch.setattr(folder_module, "sha256_of", gone)
+
+    assert save(folder, "a.csv", b"y").name == "a.csv"
+
+
+def test_the_notebooks_name_is_known_from_the_server_that_started_the_kernel(tmp_path):
+    assert Folder(tmp_path, tmp_path, environ=NOTEBOOK).turns.notebook == "analysis.ipynb"
+    assert Folder(tmp_path, tmp_path, environ={"JPY_SESSION_NAME": "console-1"}).turns.notebook == ""

@@ -13,14 +13,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LONGEST_NAME = 200
-"""In bytes of UTF-8. File systems stop at 255; the rest is room for `-2` and for a temporary suffix."""
+"""In bytes of UTF-8. File systems stop at 255 (some at 255 UTF-16 units); the rest is room for `-2` and the like."""
+LONGEST_PLAIN = 60
+"""Of a plain name: eCryptfs stops at 143 bytes, a Windows path with everything before it at 259 characters."""
+LONGEST_SUFFIX = 50
 
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _RESERVED = frozenset(
-    {"con", "prn", "aux", "nul", "conin$", "conout$"}
+    {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
     | {f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"}
 )
-_FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
+# The colon would also open a drive (`C:x`) or an alternate stream (`x.csv:y`) on Windows.
+_FORBIDDEN = re.compile(r'[<>:"|?*]')
+
+# Controls, formatting, surrogates, private use, line and paragraph separators. Private use is what network file systems
+# map forbidden characters to, so that one system's U+F022 is another's colon.
+_UNSEEN_KINDS = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+# Signs before Arabic, Syriac and Kaithi numbers: formatting by category, but seen, and part of what is written.
+_SEEN = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
+# Letters, marks and symbols by category, but nothing is seen of them: the grapheme joiner, the Hangul fillers, the
+# Khmer inherent vowels, the Braille blank; and what no text may hold.
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(code) for code in range(0xFDD0, 0xFDF0)}
+_JOINERS = frozenset("\u200c\u200d")
+_VARIANTS = frozenset(chr(code) for code in (*range(0xFE00, 0xFE10), *range(0x180B, 0x180E), *range(0xE0100, 0xE01F0)))
+_STANDS_FOR_UNSEEN = "\0"
+
+_PACKED = re.compile(r"(?P<stem>.+?)(?P<suffix>\.[a-z][a-z0-9]{1,4}\.(?:gz|bz2|xz|zst|lz4))", re.IGNORECASE | re.DOTALL)
 _MEDIA_TYPES = {
     "bmp": "image/bmp",
     "csv": "text/csv",
@@ -49,21 +67,36 @@ _MEDIA_TYPES = {
 def safe_name(name: str, fallback: str = "file") -> str:
     r"""The model's own name as a bare file name that Linux, macOS and Windows all accept.
 
+    What can be seen stays, in composed form; any blank is a space. A character that some system forbids becomes `_`,
+    and so does each run of characters that cannot be seen or that reorder others: a right-to-left override makes
+    `exe.csv` of `vsc.exe`. Joiners and variation selectors stay where they join or select something (Persian, emoji).
+    Given its own answer it changes nothing.
+
     >>> safe_name("../../etc/passwd"), safe_name(r"C:\data\cov.csv"), safe_name("CON.csv"), safe_name("-rf")
     ('passwd', 'cov.csv', '_CON.csv', '_-rf')
     """
-    bare = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
-    # Cc and Cf are control and formatting characters: a right-to-left override makes `exe.csv` of `vsc.exe`.
-    bare = "".join("_" if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else char for char in bare)
-    bare = _FORBIDDEN.sub("_", bare).strip(" ").rstrip(". ")
-    if not bare.strip("._ "):
-        bare = fallback
+    bare = unicodedata.normalize("NFC", name).replace("\\", "/").rstrip("/").rpartition("/")[2]
+    bare = _FORBIDDEN.sub("_", _seen(bare)).strip(" ").rstrip(". ")
     if bare.startswith(("-", ".", "~")):
         # A leading dash reads as an option, a leading dot hides the file from the person who asked for it.
         bare = f"_{bare}"
+    bare = _shorten(bare, LONGEST_NAME)
+    if not bare.strip("._ "):
+        bare = fallback
     if bare.partition(".")[0].rstrip(" ").casefold() in _RESERVED:
-        bare = f"_{bare}"
-    return _shorten(bare)
+        bare = _shorten(f"_{bare}", LONGEST_NAME)
+    return bare
+
+
+def plain_name(name: str) -> str:
+    """The name again for a disk that would not take it: short, and of ASCII letters, digits, dots and dashes alone.
+
+    >>> plain_name("Übersicht 2024 – Süd.csv"), plain_name("图表.png")
+    ('Ubersicht_2024_Sud.csv', 'file.png')
+    """
+    letters = (char for char in unicodedata.normalize("NFKD", safe_name(name)) if not unicodedata.combining(char))
+    stem, suffix = _parted(re.sub(r"[^A-Za-z0-9.-]+", "_", "".join(letters)))
+    return safe_name(_shorten(f"{stem.strip('_.') or 'file'}{suffix.rstrip('_')}", LONGEST_PLAIN))
 
 
 def numbered(name: str) -> Iterator[str]:
@@ -74,13 +107,18 @@ def numbered(name: str) -> Iterator[str]:
     ('a.csv', 'a-2.csv', 'a-3.csv')
     """
     yield name
-    stem, dot, suffix = name.rpartition(".")
-    if not stem:
-        stem, dot, suffix = name, "", ""
+    stem, suffix = _parted(name)
     count = 2
     while True:
-        yield f"{stem}-{count}{dot}{suffix}"
+        yield f"{stem}-{count}{suffix}"
         count += 1
+
+
+def folded(name: str) -> str:
+    """Names that some disk takes for the same are the same here, whatever this disk thinks of them."""
+    decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+    # HFS+ leaves these out when it compares: https://developer.apple.com/library/archive/technotes/tn/tn1150.html
+    return "".join(char for char in decomposed if char not in _JOINERS)
 
 
 def media_type(name: str) -> str:
@@ -91,11 +129,50 @@ def media_type(name: str) -> str:
     return _MEDIA_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
 
 
-def _shorten(name: str) -> str:
-    if len(name.encode()) <= LONGEST_NAME:
-        return name
+def _seen(text: str) -> str:
+    """The text with each run of unseen characters as one `_` and each blank as a space."""
+    kept: list[str] = []
+    for at, char in enumerate(text):
+        before, after = kept[-1] if kept else "", text[at + 1 : at + 2]
+        if char in _JOINERS:
+            stays = _can_be_joined(before) and _can_be_joined(after) and after not in _VARIANTS
+        elif char in _VARIANTS:
+            stays = before not in _VARIANTS and (_can_be_joined(before) or before.isdigit() or before == "#")
+        else:
+            stays = _is_seen(char)
+        if stays:
+            kept.append(" " if unicodedata.category(char) == "Zs" else char)
+        elif before != _STANDS_FOR_UNSEEN:
+            kept.append(_STANDS_FOR_UNSEEN)
+    return "".join(kept).replace(_STANDS_FOR_UNSEEN, "_")
+
+
+def _is_seen(char: str) -> bool:
+    if unicodedata.category(char) in _UNSEEN_KINDS:
+        return char in _SEEN
+    # The last two of every plane are no characters at all.
+    return char not in _UNSEEN and ord(char) & 0xFFFE != 0xFFFE  # noqa: PLR2004 the comment says it
+
+
+def _can_be_joined(char: str) -> bool:
+    """Whether a joiner beside it can mean something: ASCII is never joined, nor is a blank."""
+    return len(char) == 1 and not char.isascii() and char not in _JOINERS and _is_seen(char) and not char.isspace()
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """Stem and suffix; `.csv.gz` is one suffix, what is too long to be one is none."""
+    packed = _PACKED.fullmatch(name)
+    if packed is not None:
+        return packed["stem"], packed["suffix"]
     stem, dot, suffix = name.rpartition(".")
-    if not stem or len(suffix.encode()) > LONGEST_NAME // 4:
-        stem, dot, suffix = name, "", ""
-    room = LONGEST_NAME - len(f"{dot}{suffix}".encode())
-    return f"{stem.encode()[:room].decode(errors='ignore').rstrip('. ')}{dot}{suffix}"
+    if not stem or len(suffix.encode()) > LONGEST_SUFFIX:
+        return name, ""
+    return stem, dot + suffix
+
+
+def _shorten(name: str, longest: int) -> str:
+    if len(name.encode()) <= longest:
+        return name
+    stem, suffix = _parted(name)
+    cut = stem.encode()[: longest - len(suffix.encode())].decode(errors="ignore")
+    return f"{cut.rstrip('. ' + ''.join(_JOINERS))}{suffix}"

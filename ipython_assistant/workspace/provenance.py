@@ -1,0 +1,254 @@
+"""Where the records of turns are kept: `.turns/` in the folder of the files, one readable JSON file a turn.
+
+Several kernels may write there at once. Each record has a name of its own and is put in place whole. A record that
+cannot be read is named and left as it is: nothing is ever written over it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import platform
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ipython_assistant.core.naming import numbered
+from ipython_assistant.core.provenance import (
+    Ledger,
+    NotebookFile,
+    RecordedInput,
+    TurnRecord,
+    from_json,
+    stamp,
+    to_json,
+    without_twins,
+)
+from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.core.redaction import redactor
+from ipython_assistant.workspace.presence import Presence
+from ipython_assistant.workspace.regular import fingerprint, open_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ipython_assistant.core.conversation import Upload
+
+TURNS = ".turns"
+README = """\
+Each JSON file here is the record of one turn: a question asked with %%assistant, and what came of it. They are written
+by ipython_assistant and may be read, committed, or deleted; without them it no longer knows which files it made.
+
+What may hold data: "prompt" (what was asked), "description" of the inputs, "code" and "logs" (what ran and what it
+printed), and the names of files. Contents of files, keys, absolute paths and names of machines are not recorded;
+inputs are known by name, size and hash alone.
+"""
+LARGEST_NOTEBOOK = 200_000_000
+_SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
+_ADDRESS_WORDS = ("BASE_URL", "ENDPOINT", "_PROXY")
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A file among the records that is none, and why."""
+
+    name: str
+    reason: str
+
+
+class Turns:
+    """The records in one folder, read and written by one kernel.
+
+    Args:
+        save_dir: The folder of the files; `.turns` is made in it with the first record.
+        kernel: This kernel's own name, twelve hexadecimal digits; a random one, if not given.
+        notebook: The notebook's file name, where it is known.
+        redact: Takes out of a text what must not be kept.
+    """
+
+    def __init__(
+        self,
+        save_dir: Path,
+        *,
+        kernel: str | None = None,
+        notebook: str = "",
+        redact: Callable[[str], str] = lambda text: text,
+    ) -> None:
+        self.kernel = kernel or secrets.token_hex(6)
+        self.notebook = notebook
+        self._dir = save_dir / TURNS
+        self._redact = redact
+        self._presence = Presence(self._dir, self.kernel)
+        self._read: dict[str, tuple[tuple[int, ...], TurnRecord | Damaged]] = {}
+
+    @property
+    def path(self) -> Path:
+        """The folder of the records."""
+        return self._dir
+
+    def begin(self) -> None:
+        """Make the folder, and be at work in it from now on. May be called again. Raises `OSError`."""
+        self._dir.mkdir(parents=True, exist_ok=True)
+        self._check_folder()
+        for name, text in (("README", README), (".gitignore", "*.lock\n*.tmp\n")):
+            with contextlib.suppress(FileExistsError), (self._dir / name).open("x", encoding="utf-8") as file:
+                file.write(text)
+        self._presence.announce()
+
+    def end(self) -> None:
+        """Be at work here no more. May be called twice."""
+        self._presence.end()
+
+    def write(self, record: TurnRecord) -> Path:
+        """Keep a record, in place of an earlier one of the same turn; gives its path. Raises `OSError`."""
+        self.begin()
+        # Redacted first: the prompt's first words are in the file's name.
+        record = replace(record, kernel=self.kernel, notebook=self.notebook).redacted(self._redact)
+        path = next(
+            path for path in map(self._dir.joinpath, numbered(record.file_name)) if self._may_hold(path, record)
+        )
+        # Not by `tempfile`: its files are for their owner alone, a record is for whoever may read the notebook.
+        temporary = self._dir / f".{secrets.token_hex(6)}.tmp"
+        try:
+            with temporary.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(to_json(record))
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        return path
+
+    def read_all(self) -> tuple[tuple[TurnRecord, ...], tuple[Damaged, ...]]:
+        """Every record, each turn once and by time; and the files that are none. Raises `OSError`."""
+        found: list[TurnRecord | Damaged] = []
+        for name in self._names():
+            there = self._look(name)
+            if there is not None:
+                found.append(there)
+        records = without_twins([item for item in found if isinstance(item, TurnRecord)])
+        return records, tuple(item for item in found if isinstance(item, Damaged))
+
+    def ledger(self, notebook_dir: Path | None = None) -> Ledger:
+        """All records, with what is known beside them. Raises `OSError`.
+
+        Args:
+            notebook_dir: Where notebooks are looked for; if not given, none are read.
+        """
+        records, _ = self.read_all()
+        notebooks = notebooks_in(notebook_dir) if notebook_dir is not None else ()
+        return Ledger(records, notebooks, self._presence.at_work())
+
+    def at_work(self) -> frozenset[str]:
+        """The kernels that are at work in this folder."""
+        return self._presence.at_work()
+
+    def _names(self) -> list[str]:
+        try:
+            self._check_folder()
+            return sorted(entry.name for entry in os.scandir(self._dir) if entry.name.endswith(".json"))
+        except FileNotFoundError:
+            return []
+
+    def _check_folder(self) -> None:
+        if self._dir.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link")
+
+    def _look(self, name: str) -> TurnRecord | Damaged | None:
+        """The record in a file; it is read again only if the file is another one."""
+        path = self._dir / name
+        try:
+            now = fingerprint(path)
+            before = self._read.get(name)
+            if before is not None and before[0] == now:
+                return before[1]
+            with open_regular(path) as file:
+                there: TurnRecord | Damaged = from_json(file.read().decode("utf-8"))
+        except FileNotFoundError:
+            # Another kernel or its user has just removed it.
+            return None
+        except OSError as error:
+            return Damaged(name, disk_reason(error))
+        except UnicodeDecodeError:
+            there = Damaged(name, "it is not text")
+        except ValueError as error:
+            there = Damaged(name, str(error))
+        self._read[name] = (now, there)
+        return there
+
+    def _may_hold(self, path: Path, record: TurnRecord) -> bool:
+        """Whether the record may be written there: the name is free, or has an earlier record of the same turn."""
+        there = self._look(path.name)
+        return there is None or (isinstance(there, TurnRecord) and there.id == record.id)
+
+
+def recorded_inputs(uploads: Iterable[Upload]) -> tuple[RecordedInput, ...]:
+    """What was sent with a question, as a record has it: no contents and no path."""
+    return tuple(
+        RecordedInput(upload.name, _size(upload.path), upload.sha256, upload.description) for upload in uploads
+    )
+
+
+def notebooks_in(folder: Path) -> tuple[NotebookFile, ...]:
+    """The notebooks in a folder, by name."""
+    found = []
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".ipynb"))
+    except OSError:
+        return ()
+    for name in names:
+        path = folder / name
+        with contextlib.suppress(FileNotFoundError):
+            found.append(NotebookFile(name, _cell_ids(path), stamp(datetime.fromtimestamp(path.stat().st_mtime, UTC))))
+    return tuple(found)
+
+
+def notebook_name(environ: Mapping[str, str]) -> str:
+    """The notebook's file name, where the server that started the kernel has said it; else nothing.
+
+    A Jupyter server puts the notebook's path into `JPY_SESSION_NAME`. It goes stale when the notebook is renamed, until
+    the kernel is started again.
+    """
+    name = environ.get("JPY_SESSION_NAME", "").replace("\\", "/").rpartition("/")[2]
+    return name if name.endswith(".ipynb") else ""
+
+
+def machine_redactor(notebook_dir: Path, environ: Mapping[str, str]) -> Callable[[str], str]:
+    """What takes this machine's keys, names and folders out of a text."""
+    keys = [value for name, value in environ.items() if any(word in name.upper() for word in _SECRET_WORDS)]
+    addresses = [value for name, value in environ.items() if name.upper().endswith(_ADDRESS_WORDS)]
+    hosts = {platform.node(), platform.node().partition(".")[0], *(_host(address) for address in addresses)}
+    folders = {str(notebook_dir.resolve()): ".", str(notebook_dir): "."}
+    with contextlib.suppress(RuntimeError):
+        folders[str(Path.home())] = "~"
+    return redactor(keys, sorted(hosts, key=len, reverse=True), folders)
+
+
+def _cell_ids(path: Path) -> frozenset[str] | None:
+    try:
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > LARGEST_NOTEBOOK:
+                return None
+            cells = json.load(file)["cells"]
+            # Before version 4.5 of the format cells have no ids: https://nbformat.readthedocs.io/en/latest/changelog.html
+            return frozenset(str(cell["id"]) for cell in cells)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

@@ -1,0 +1,293 @@
+"""`%assistant files`: what was made here, from which question, and what is left over."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import pytest
+from IPython.utils.capture import capture_output
+from tests_support import events as wire
+from tests_support.markup import Markup
+from tests_support.saving import NOTEBOOK, run_cell, write_notebook
+
+from ipython_assistant.commands import run_command
+from ipython_assistant.display.ledger import HEADER
+from ipython_assistant.errors import OptionError
+from ipython_assistant.session import Session
+from ipython_assistant.workspace.folder import Folder
+from ipython_assistant.workspace.ledger import entries, remove
+
+
+@pytest.fixture
+def folder(shell, notebook_dir):
+    folder = Folder(notebook_dir, notebook_dir / "assistant_files", environ=NOTEBOOK)
+    yield folder
+    folder.close()
+
+
+def command(folder, line="files"):
+    """What `%assistant files` shows of a folder: its text, and its HTML as a browser would read it."""
+    with capture_output() as captured:
+        run_command(SimpleNamespace(folder=folder), line)
+    (output,) = captured.outputs
+    markup = Markup.of(output.data["text/html"])
+    assert markup.harm() == []
+    return output.data["text/plain"], markup
+
+
+def rows(text):
+    """The table by file name, each row with its state."""
+    table = [line.rsplit("  ", 1) for line in text.splitlines()[1:] if "  " in line]
+    return {line.split("  ")[0]: state.strip() for line, state in table}
+
+
+def test_each_file_is_listed_with_its_question_its_model_and_how_it_was_found(folder):
+    run_cell(folder, {"by_district.csv": b"a,b\n" * 5000}, prompt="Mean coverage\nper district, " + "please " * 20)
+    text, markup = command(folder)
+    line = text.splitlines()[1]
+
+    assert text.splitlines()[0].split("  ")[0] == "file"
+    assert line.startswith("by_district.csv  20.0 kB  Mean coverage per district, please ")
+    assert "…" in line
+    assert line.endswith("  some-model  2026-01-15 09:30:20  cited  present")
+    assert [link["href"] for link in markup.all("a")] == ["assistant_files/by_district.csv"]
+    assert all(name in markup.text for name in HEADER)
+
+
+def test_a_file_that_was_changed_or_removed_since_is_said_to_be(folder, notebook_dir):
+    run_cell(folder, {"kept.csv": b"1", "edited.csv": b"2", "removed.csv": b"3", "link.csv": b"4"})
+    (notebook_dir / "assistant_files" / "edited.csv").write_bytes(b"5")
+    (notebook_dir / "assistant_files" / "removed.csv").unlink()
+    (notebook_dir / "assistant_files" / "link.csv").rename(notebook_dir / "moved.csv")
+    (notebook_dir / "assistant_files" / "link.csv").write_bytes(b"44")
+    text, markup = command(folder)
+
+    assert rows(text) == {
+        "kept.csv": "present",
+        "edited.csv": "changed since",
+        "removed.csv": "gone",
+        "link.csv": "changed since",
+    }
+    assert "assistant_files/removed.csv" not in [link["href"] for link in markup.all("a")]
+
+
+def test_a_file_that_several_turns_refer_to_is_listed_once_with_the_latest(folder):
+    run_cell(folder, {"a.csv": b"1"}, "cell-1", prompt="First.")
+    run_cell(folder, {"a.csv": b"1"}, "cell-2", minute=1, prompt="Second.")
+    text, _ = command(folder)
+
+    assert len(text.splitlines()) == 2
+    assert "Second." in text
+
+
+def test_nothing_recorded_is_said(folder):
+    text, _ = command(folder)
+
+    assert text == "No files are recorded in assistant_files."
+
+
+def test_a_damaged_record_is_named_and_the_others_are_listed(folder):
+    run_cell(folder, {"a.csv": b"1"})
+    (folder.turns.path / "torn.json").write_text("{")
+    text, _ = command(folder)
+
+    assert rows(text)["a.csv"] == "present"
+    assert "The record torn.json cannot be read: it is not whole JSON." in text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+def test_records_that_cannot_be_read_are_said(folder, notebook_dir):
+    (notebook_dir / "assistant_files").mkdir()
+    (notebook_dir / "assistant_files" / ".turns").symlink_to(notebook_dir)
+
+    text, _ = command(folder)
+    assert text.startswith("The records in assistant_files/.turns cannot be read: a link is in its place")
+
+
+def test_hostile_words_in_a_record_are_only_ever_text(folder):
+    run_cell(folder, {"a.csv": b"1"}, prompt='<img src=x onerror="alert(1)">\u202e\x1b[31m')
+    text, markup = command(folder)
+
+    assert "\x1b" not in text
+    assert "<img src=x" in markup.text
+
+
+# --- what is left over ------------------------------------------------------------------------------------------------
+
+
+def left_over(folder):
+    """A cell that ran twice: the second time it made only one of the two files again."""
+    run_cell(folder, {"old.csv": b"old", "kept.csv": b"1"})
+    run_cell(folder, {"kept.csv": b"1"}, minute=1)
+
+
+def test_a_file_of_a_turn_that_was_replaced_is_left_over_and_pruning_lists_it_before_it_removes_it(
+    folder, notebook_dir
+):
+    left_over(folder)
+    old = notebook_dir / "assistant_files" / "old.csv"
+
+    text, _ = command(folder)
+    assert rows(text) == {"kept.csv": "present", "old.csv": "left over"}
+    assert "Left over from turns that are gone: 1 file, 3 bytes. See: %assistant files --prune" in text
+
+    text, _ = command(folder, "files --prune")
+    assert rows(text) == {"old.csv": "left over"}
+    assert "To remove: 1 file, 3 bytes. Write: %assistant files --prune --yes" in text
+    assert old.exists()
+
+    text, _ = command(folder, "files --prune --yes")
+    assert rows(text) == {"old.csv": "gone"}
+    assert "Removed: 1 file, 3 bytes." in text
+    assert not old.exists()
+
+    assert rows(command(folder)[0]) == {"kept.csv": "present"}
+    assert command(folder, "files --prune")[0].startswith("Nothing to remove")
+    assert command(folder, "files --prune --yes")[0].startswith("Nothing to remove")
+
+
+def removed_by_pruning(folder, notebook_dir):
+    def there():
+        return {path.name for path in (notebook_dir / "assistant_files").iterdir()}
+
+    before = there()
+    command(folder, "files --prune --yes")
+    return before - there()
+
+
+def test_pruning_leaves_a_file_that_another_cells_present_turn_refers_to(folder, notebook_dir):
+    run_cell(folder, {"old.csv": b"old"}, "cell-2")
+    left_over(folder)
+
+    assert removed_by_pruning(folder, notebook_dir) == set()
+
+
+def test_pruning_leaves_a_file_the_user_changed_since(folder, notebook_dir):
+    left_over(folder)
+    (notebook_dir / "assistant_files" / "old.csv").write_bytes(b"OLD")
+
+    assert removed_by_pruning(folder, notebook_dir) == set()
+    assert rows(command(folder)[0]) == {"kept.csv": "present"}
+
+
+def test_pruning_leaves_a_file_that_was_there_before_we_came(folder, notebook_dir):
+    (notebook_dir / "assistant_files").mkdir()
+    (notebook_dir / "assistant_files" / "old.csv").write_bytes(b"old")
+    left_over(folder)
+
+    assert removed_by_pruning(folder, notebook_dir) == set()
+
+
+def test_pruning_leaves_what_no_record_names(folder, notebook_dir):
+    left_over(folder)
+    (notebook_dir / "assistant_files" / "mine.csv").write_bytes(b"old")
+
+    assert removed_by_pruning(folder, notebook_dir) == {"old.csv"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+def test_pruning_leaves_a_link_that_stands_in_a_files_place(folder, notebook_dir):
+    left_over(folder)
+    old = notebook_dir / "assistant_files" / "old.csv"
+    old.rename(notebook_dir / "moved.csv")
+    old.symlink_to(notebook_dir / "moved.csv")
+
+    assert removed_by_pruning(folder, notebook_dir) == set()
+
+
+def test_pruning_leaves_the_files_of_a_cell_whose_last_run_was_interrupted(folder, notebook_dir):
+    run_cell(folder, {"old.csv": b"old"})
+    run_cell(folder, {}, minute=1, status="interrupted")
+
+    assert removed_by_pruning(folder, notebook_dir) == set()
+
+
+def test_pruning_leaves_the_files_of_another_kernel_at_work(folder, notebook_dir):
+    other = Folder(notebook_dir, notebook_dir / "assistant_files", environ=NOTEBOOK)
+    run_cell(other, {"theirs.csv": b"1"})
+    run_cell(folder, {"ours.csv": b"1"}, minute=1)
+
+    assert removed_by_pruning(folder, notebook_dir) == set()
+    other.close()
+    assert removed_by_pruning(folder, notebook_dir) == {"theirs.csv"}
+
+
+def test_pruning_takes_the_files_of_a_cell_that_was_deleted_from_its_notebook(folder, notebook_dir):
+    run_cell(folder, {"a.csv": b"1"}, "cell-1")
+    run_cell(folder, {"b.csv": b"1"}, "cell-2", minute=1)
+    write_notebook(notebook_dir / "analysis.ipynb", "cell-1")
+
+    assert removed_by_pruning(folder, notebook_dir) == {"b.csv"}
+
+
+def test_a_file_that_is_changed_after_it_was_listed_is_not_removed(folder, notebook_dir):
+    left_over(folder)
+    (entry,) = [entry for entry in entries(folder) if entry.left_over]
+    old = notebook_dir / "assistant_files" / "old.csv"
+    old.write_bytes(b"OLD")
+
+    assert remove(folder, entry) == "it was changed in the meantime"
+    assert old.exists()
+    old.unlink()
+    assert remove(folder, entry) == ""
+
+
+def test_a_file_that_a_cell_shows_is_not_removed_whoever_asks(folder, notebook_dir):
+    run_cell(folder, {"a.csv": b"1"})
+    (entry,) = entries(folder)
+    remove(folder, entry)
+
+    assert (notebook_dir / "assistant_files" / "a.csv").exists()
+
+
+def test_what_cannot_be_removed_is_named_with_the_reason(folder, monkeypatch):
+    left_over(folder)
+
+    def locked(_path, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.unlink", locked)
+    text, _ = command(folder, "files --prune --yes")
+
+    assert text == "old.csv was not removed: permission denied."
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("files --prnue", "Did you mean --prune? Write: %assistant files [--prune [--yes]]"),
+        ("files a.csv", "Write: %assistant files [--prune [--yes]]"),
+        ("files --yes", "Write: %assistant files --prune --yes"),
+        ("status --yes", "Write: %assistant status"),
+    ],
+)
+def test_a_word_the_command_does_not_take_is_refused(folder, line, hint):
+    with pytest.raises(OptionError) as caught:
+        run_command(SimpleNamespace(folder=folder), line)
+
+    assert caught.value.hint == hint
+
+
+def test_help_shows_what_may_follow(capsys):
+    run_command(SimpleNamespace(), "help")
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "%assistant files [--prune [--yes]] List the files that were made here" in shown
+
+
+@pytest.mark.skipif(not hasattr(Session, "folder"), reason="the session does not record its turns yet")
+def test_a_cells_turn_is_recorded_and_listed(shell, hosted, notebook_dir):
+    text = "The mean: [by_district.csv](sandbox:/mnt/data/by_district.csv)."
+    hosted.put("by_district.csv", b"a,b\n", "cfile_csv")
+    hosted.will_say([wire.Code("1"), wire.Message(text, (wire.cite(text, "by_district.csv", "cfile_csv"),))])
+    with capture_output() as captured:
+        shell.run_cell("%%assistant\nSave the mean per district.")
+        shell.run_cell("%assistant files")
+
+    (record,) = (notebook_dir / "assistant_files" / ".turns").glob("save-the-mean-per-district-*.json")
+    assert "test-key" not in record.read_text()
+    assert rows(captured.outputs[-1].data["text/plain"]) == {"by_district.csv": "present"}
