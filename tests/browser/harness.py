@@ -26,7 +26,7 @@ import psutil
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from playwright.sync_api import BrowserContext, Locator, Page
 
@@ -62,13 +62,30 @@ class Lab:
     token: str
     process: subprocess.Popen[bytes] = field(repr=False)
 
-    def write_notebook(self, name: str, cells: Sequence[str]) -> Path:
+    @property
+    def home(self) -> Path:
+        """Where all its files are, `root` among them."""
+        return self.root.parent
+
+    def add_kernel(self, name: str, python: Path, environment: Mapping[str, str]) -> None:
+        """Let the server have a kernel of this name, run by another interpreter, with these variables."""
+        specification = {
+            "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": name,
+            "env": dict(environment),
+            "language": "python",
+        }
+        folder = self.home / "data" / "kernels" / name
+        folder.mkdir(parents=True)
+        (folder / "kernel.json").write_text(json.dumps(specification))
+
+    def write_notebook(self, name: str, cells: Sequence[str], kernel_name: str = "python3") -> Path:
         """A notebook with these cells; one that starts with `# ` and a capital letter is Markdown."""
         made = [
             new_markdown_cell(cell) if cell[:2] == "# " and cell[2:3].isupper() else new_code_cell(cell)
             for cell in cells
         ]
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        kernel = {"name": kernel_name, "display_name": kernel_name, "language": "python"}
         notebook = new_notebook(cells=made, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +201,7 @@ def running_lab(home: Path, *, extension: bool = True) -> Iterator[Lab]:
     _configure(home, token, extension=extension)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", f"--port={port}"]
     with (home / "server.log").open("wb") as log:
-        process = subprocess.Popen([*command, str(root)], env=_environment(home), stdout=log, stderr=log, cwd=root)
+        process = subprocess.Popen([*command, str(root)], env=environment(home), stdout=log, stderr=log, cwd=root)
     lab = Lab(root, f"http://127.0.0.1:{port}", token, process)
     try:
         _wait_until_it_answers(lab, home / "server.log")
@@ -195,25 +212,37 @@ def running_lab(home: Path, *, extension: bool = True) -> Iterator[Lab]:
 
 @contextlib.contextmanager
 def opened_notebooks(lab: Lab, context: BrowserContext) -> Iterator[Callable[[Path], Notebook]]:
-    """A function that opens a notebook in a page of its own; all that it opened are closed on the way out."""
+    """A function that opens a notebook in a page of its own; all that it opened are closed on the way out.
+
+    With `kernel=False` no kernel can be started for it.
+    """
     with contextlib.ExitStack() as opened:
 
-        def open_one(path: Path) -> Notebook:
-            notebook = _open(lab, context, path)
+        def open_one(path: Path, *, kernel: bool = True) -> Notebook:
+            notebook = _open(lab, context, path, kernel=kernel)
             opened.callback(notebook.close)
             return notebook
 
         yield open_one
 
 
-def _open(lab: Lab, context: BrowserContext, path: Path) -> Notebook:
+def _open(lab: Lab, context: BrowserContext, path: Path, *, kernel: bool) -> Notebook:
     page = context.new_page()
     name = path.relative_to(lab.root).as_posix()
+    if not kernel:
+        page.route(
+            "**/api/sessions*", lambda route: route.abort() if route.request.method == "POST" else route.fallback()
+        )
     page.goto(f"{lab.url}/lab/workspaces/{secrets.token_hex(4)}/tree/{name}?token={lab.token}&reset")
+    if not kernel:
+        # JupyterLab says that it could not start the kernel, then asks for another.
+        for button in ("Ok", "No Kernel"):
+            page.get_by_role("dialog").get_by_role("button", name=button, exact=True).click()
     page.wait_for_function(f"() => window.jupyterapp && {_PANEL}?.content && {_PANEL}.sessionContext?.isReady")
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
     notebook = Notebook(lab, page, path)
-    notebook.wait_for_kernel("idle")
+    if kernel:
+        notebook.wait_for_kernel("idle")
     return notebook
 
 
@@ -249,7 +278,7 @@ def _configure(home: Path, token: str, *, extension: bool) -> None:
         file.write_text(json.dumps(values))
 
 
-def _environment(home: Path) -> dict[str, str]:
+def environment(home: Path) -> dict[str, str]:
     # Kernels inherit it: without pytest's names, which would tell them that nobody watches, and without keys.
     inherited = {
         name: value

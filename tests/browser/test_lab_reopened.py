@@ -1,0 +1,196 @@
+"""A notebook that was saved and opened again: no broken widget, whoever opens it, and every link still downloads.
+
+Server and kernel live in two environments here, joined by nothing but a kernel specification; the kernel asks a
+scripted service on loopback.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import venv
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from harness import CHECKOUT, environment, opened_notebooks, running_lab
+from playwright.sync_api import expect
+from tests_support import events as wire
+from tests_support.scripted import ScriptedService
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import nbformat
+    from harness import Lab, Notebook
+    from playwright.sync_api import BrowserContext
+
+pytestmark = pytest.mark.browser
+
+FILES = {"by_district.csv": b"district,mean\nNorth,0.5\nSouth,0.75\n", "notes.txt": b"Two districts.\n"}
+CELLS = ["%load_ext ipython_assistant", "%%assistant\nSave the mean per district, and notes."]
+ASKING = 1
+BROKEN = "Error displaying widget"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A notebook whose question was answered and that was saved and closed."""
+
+    lab: Lab
+    path: Path
+    saved: nbformat.NotebookNode
+    had_buttons: bool
+    service: ScriptedService
+
+    def outputs(self) -> list[str]:
+        """What the outputs of the asking cell are, as their metadata says it."""
+        found = self.saved.cells[ASKING].outputs
+        return [output.metadata["ipython_assistant"]["output"] for output in found]
+
+
+def will_answer(service: ScriptedService) -> None:
+    """Once: when a kernel ends, its container goes with it."""
+    for name, content in FILES.items():
+        service.put(name, content, f"cfile_{name}")
+    text = " ".join(f"[{name}](sandbox:/mnt/data/{name})" for name in FILES)
+    cited = tuple(wire.cite(text, name, f"cfile_{name}") for name in FILES)
+    service.will_say([wire.Code("save()"), wire.Message(text, cited)])
+
+
+@contextmanager
+def answered(lab: Lab, context: BrowserContext, name: str, *, buttons: str = "auto") -> Iterator[Answered]:
+    """Ask in a kernel of another environment, save, close, and leave the rest to the test."""
+    with ScriptedService() as service:
+        will_answer(service)
+        key = {"OPENAI_API_KEY": "test-key", "OPENAI_BASE_URL": service.url}
+        lab.add_kernel(name, other_environment(lab.home / f"kernel-{name}"), key)
+        cells = list(CELLS)
+        if buttons != "auto":
+            cells[0] += f'\n%config AssistantMagics.buttons = "{buttons}"'
+        path = lab.write_notebook(f"{name}/asked.ipynb", cells, name)
+        with opened_notebooks(lab, context) as open_notebook:
+            notebook = open_notebook(path)
+            notebook.run_all()
+            expect(notebook.output(ASKING).locator("a[download]").last).to_be_visible()
+            had_buttons = notebook.page.get_by_role("group", name="Download files").count() == 1
+            saved = notebook.save()
+        yield Answered(lab, path, saved, had_buttons, service)
+
+
+def other_environment(folder: Path) -> Path:
+    """A virtual environment of its own that sees what is installed here and the checkout; gives its interpreter."""
+    venv.create(folder, symlinks=True, with_pip=False)
+    base = {"base": str(folder), "platbase": str(folder)}
+    packages = Path(sysconfig.get_path("purelib", "venv", base))
+    # Read by `site`, as an editable install is.
+    lines = [str(CHECKOUT), *(path for path in sys.path if path.endswith("-packages"))]
+    (packages / "elsewhere.pth").write_text("\n".join(lines))
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def with_extension(lab: Lab, context: BrowserContext) -> Iterator[Answered]:
+    with answered(lab, context, "with") as notebook:
+        yield notebook
+
+
+@pytest.fixture(scope="module")
+def plain_lab(chromium: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab whose server does not have our extension."""
+    with running_lab(tmp_path_factory.mktemp("plain"), extension=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def without_extension(plain_lab: Lab, context: BrowserContext) -> Iterator[Answered]:
+    with answered(plain_lab, context, "without") as notebook:
+        yield notebook
+
+
+def check_reopened(notebook: Notebook) -> None:
+    """Nothing is broken, and every link brings down its file."""
+    for name, content in FILES.items():
+        links = notebook.output(ASKING).locator(f"a[download='{name}']")
+        assert links.count() >= 1
+        assert notebook.download(links.last) == content
+    assert notebook.page.get_by_text(BROKEN).count() == 0
+
+
+def test_the_buttons_are_in_the_page_and_not_in_the_saved_notebook(with_extension: Answered) -> None:
+    assert with_extension.had_buttons
+    assert with_extension.outputs() == ["answer", "work", "table", "card"]
+
+
+def test_without_the_extension_there_are_no_buttons_and_all_else_is_the_same(
+    with_extension: Answered, without_extension: Answered
+) -> None:
+    assert not without_extension.had_buttons
+    assert without_extension.saved.cells[ASKING].outputs == with_extension.saved.cells[ASKING].outputs
+
+
+@pytest.mark.parametrize("kernel", [True, False], ids=["with a new kernel", "without a kernel"])
+@pytest.mark.parametrize("which", ["with_extension", "without_extension"])
+def test_reopened_nothing_is_broken_and_the_links_download(
+    which: str, kernel: bool, context: BrowserContext, request: pytest.FixtureRequest
+) -> None:
+    notebook: Answered = request.getfixturevalue(which)
+    with opened_notebooks(notebook.lab, context) as open_notebook:
+        check_reopened(open_notebook(notebook.path, kernel=kernel))
+
+
+@pytest.mark.parametrize("which", ["with_extension", "without_extension"])
+def test_nbval_compares_the_saved_notebook_equal(which: str, request: pytest.FixtureRequest) -> None:
+    notebook: Answered = request.getfixturevalue(which)
+    will_answer(notebook.service)
+    command = [sys.executable, "-m", "pytest", "--nbval", "-p", "no:cacheprovider", "-q", notebook.path.name]
+    ran = subprocess.run(
+        command,
+        cwd=notebook.path.parent,
+        env=environment(notebook.lab.home),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stdout
+    assert "2 passed" in ran.stdout
+
+
+@pytest.mark.slow
+def test_the_same_row_breaks_where_nobody_keeps_it_out(plain_lab: Lab, context: BrowserContext) -> None:
+    with answered(plain_lab, context, "always", buttons="always") as notebook:
+        assert notebook.had_buttons
+        assert notebook.outputs()[-1] == "buttons"
+        with opened_notebooks(plain_lab, context) as open_notebook:
+            expect(open_notebook(notebook.path).page.get_by_text(BROKEN)).to_be_visible()
+
+
+def test_a_cell_that_runs_again_has_one_row_and_the_old_one_is_closed(
+    lab: Lab, open_in_lab: Callable[[Path], Notebook]
+) -> None:
+    setup = """
+import ipywidgets, json
+from pathlib import Path
+from ipython_assistant.core.artifacts import Artifact
+from ipython_assistant.display.buttons import Rows
+from ipython_assistant.display.live import front_end
+Path("a.csv").write_text("a\\n1\\n")
+file = Artifact("a.csv", "a.csv", Path("a.csv").resolve(), "a.csv", 4, "0" * 64, "text/csv")
+rows = Rows(get_ipython())
+"""
+    show = "rows.show([file], Path.cwd(), front_end(get_ipython()).cell_id)"
+    count = "sum(type(w).__name__ == 'DownloadRow' for w in ipywidgets.widgets.widget._instances.values())"
+    notebook = open_in_lab(lab.write_notebook("again/again.ipynb", [setup, show, count]))
+    notebook.run_all()
+    notebook.command("notebook:run-all-cells")
+    notebook.wait_for_kernel("idle")
+
+    expect(notebook.page.get_by_role("group", name="Download files")).to_have_count(1)
+    assert notebook.download(notebook.output(1).get_by_role("button")) == b"a\n1\n"
+    saved = notebook.save()
+    assert saved.cells[1].outputs == []
+    assert saved.cells[2].outputs[0].data["text/plain"] == "1"
