@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from ipython_assistant.collection import Collected, Shelf, collect
 from ipython_assistant.config import AssistantMagics, Settings, freeze
 from ipython_assistant.core.conversation import Conversation, Step, Upload
 from ipython_assistant.core.links import relink
+from ipython_assistant.core.provenance import record_of
 from ipython_assistant.core.request import build_request
 from ipython_assistant.core.turn import Turn, TurnFold, read_response
 from ipython_assistant.display import buttons
@@ -41,6 +43,7 @@ from ipython_assistant.service.downloads import Downloads, Limits, interrupted
 from ipython_assistant.service.stream import EventStream
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.inputs import gather
+from ipython_assistant.workspace.provenance import recorded_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -78,6 +81,7 @@ class _Question:
     cell: str
     parent: Step | None
     uploads: tuple[Upload, ...]
+    began: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ class Session:
                 footing = connection.containers.footing(question.parent, question.uploads, question.settings.policy)
                 streamed, footing = self._ask(connection, question, footing, downloads, live)
                 collected, cut = self._collect(connection, downloads, question, streamed, live)
-            answer = self._answer(streamed, collected, footing.notes)
+            answer = self._recorded(question, self._answer(streamed, collected, footing.notes))
             live.finish(answer.text_output())
         self._show(answer, question.settings, front)
         self._remember(connection, question, streamed, collected)
@@ -195,6 +199,11 @@ class Session:
         return self._ended(answer, downloads.cut, last.settings)
 
     @property
+    def folder(self) -> Folder:
+        """The folder where files go now."""
+        return self._folder(self._settings(Options()))
+
+    @property
     def containers(self) -> Containers:
         """The containers of the service that answers now."""
         return self._connect(self._settings(Options())).containers
@@ -223,6 +232,8 @@ class Session:
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
+        for folder in self._folders.values():
+            folder.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
@@ -236,7 +247,8 @@ class Session:
         namespace = self._shell.user_ns if self._shell is not None else {}
         inputs = gather(options.inputs, namespace, Path.cwd(), self._new_scratch)
         uploads = tuple(Upload(item.name, item.path, item.sha256, item.description) for item in inputs)
-        return _Question(prompt, self._settings(options), cell, self._conversation.parent(cell), uploads)
+        parent = self._conversation.parent(cell)
+        return _Question(prompt, self._settings(options), cell, parent, uploads, datetime.now(UTC))
 
     def _new_scratch(self) -> Path:
         """A directory for the files that are made of one cell's variables: they may be sent again, so they stay."""
@@ -353,6 +365,23 @@ class Session:
         if buttons.wanted(settings.buttons, front):
             self._rows.show(answer.artifacts, settings.notebook_dir, front.cell_id)
         self.last_answer = answer
+
+    def _recorded(self, question: _Question, answer: Answer) -> Answer:
+        """The answer, once its record is kept beside its files; that it could not be is said in a note."""
+        record = record_of(
+            answer.turn,
+            prompt=question.prompt,
+            cell=question.cell,
+            service=question.settings.service,
+            model=question.settings.model,
+            status=answer.status,
+            began=question.began,
+            ended=datetime.now(UTC),
+            inputs=recorded_inputs(question.uploads),
+            artifacts=answer.artifacts,
+            failed=answer.failed,
+        )
+        return replace(answer, notes=(*answer.notes, *self._folder(question.settings).record(record)))
 
     def _remember(self, connection: Connection, question: _Question, streamed: _Streamed, collected: Collected) -> None:
         """Put the turn into the conversation. One that did not come to its end only leaves its container used."""

@@ -421,3 +421,38 @@ def test_the_key_is_in_no_output(shell, hosted, monkeypatch):
     everything = json.dumps([output.data for output in captured.outputs]) + repr(answer) + captured.stdout
     assert "sk-planted" not in everything
     assert hosted.requests[0].headers["authorization"] == "Bearer sk-planted-0123456789abcdef"
+
+
+def test_each_turn_is_recorded_with_its_prompt_code_inputs_and_files_and_without_key_or_path(
+    shell, hosted, notebook_dir, monkeypatch
+):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-0123456789abcdef")
+    shell.user_ns["cases"] = pd.DataFrame({"district": ["secretville"]})
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.will_say(said())
+    run(shell, "Save the mean per district.", "-i cases")
+    (path,) = (notebook_dir / "assistant_files" / ".turns").glob("*.json")
+    text = path.read_text()
+    record = json.loads(text)
+
+    assert record["prompt"] == "Save the mean per district."
+    assert [file["name"] for file in record["files"]] == ["by_district.csv"]
+    assert [item["name"] for item in record["inputs"]] == ["cases.csv"]
+    assert "to_csv" in text
+    assert "sk-planted" not in text
+    assert "secretville" not in text
+    assert str(notebook_dir) not in text
+
+
+def test_the_containers_of_a_notebook_can_be_listed_and_deleted(shell, hosted):
+    hosted.will_say([wire.Code("1", container_id="cntr_a"), wire.Message("One.")])
+    run(shell, "Ask.")
+    rows = [{"id": "cntr_a", "name": "auto", "status": "running"}]
+    hosted.on(r"^GET /v1/containers\?", lambda _request: Answer(json.dumps({"data": rows, "has_more": False}).encode()))
+    with capture_output() as captured:
+        shell.run_cell("%assistant containers")
+        shell.run_cell("%assistant containers --delete")
+
+    assert captured.stdout.splitlines()[0] == "cntr_a  running  used here"
+    assert "Deleted cntr_a" in captured.stdout
+    assert [request.path for request in hosted.asked("^DELETE")] == ["/v1/containers/cntr_a"]
