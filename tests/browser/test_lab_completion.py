@@ -1,0 +1,71 @@
+"""Tab in JupyterLab: what is offered in an `%%assistant` cell, and what is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness import Lab, Notebook
+
+pytestmark = pytest.mark.browser
+
+SETUP = """
+import pandas as pd
+%load_ext ipython_assistant
+cases, cases_by_year, cutoff = pd.DataFrame(), pd.DataFrame(), 3
+"""
+
+
+@pytest.fixture(scope="module")
+def notebook(lab: Lab, open_for_module: Callable[[Path], Notebook]) -> Notebook:
+    path = lab.write_notebook("completion/tab.ipynb", [SETUP, ""])
+    (path.parent / "coverage.csv").write_text("a\n1\n")
+    opened = open_for_module(path)
+    opened.run_all()
+    return opened
+
+
+def press_tab(notebook: Notebook, text: str) -> None:
+    """Write this into the second cell and press Tab at its end. JupyterLab sorts what it shows in its own way."""
+    page = notebook.page
+    page.keyboard.press("Escape")
+    editor = page.locator(".jp-Notebook .jp-Cell").nth(1).locator(".cm-content")
+    editor.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    page.keyboard.insert_text(text)
+    page.keyboard.press("Tab")
+
+
+def shown(notebook: Notebook):
+    return notebook.page.locator(".jp-Completer:not(.lm-mod-hidden) .jp-Completer-item .jp-Completer-match")
+
+
+def test_tab_offers_options_tables_files_and_variables(notebook: Notebook) -> None:
+    press_tab(notebook, "%%assistant --")
+    expect(shown(notebook)).to_have_text(["--dir", "--help", "--input", "--model"])
+
+    press_tab(notebook, "%%assistant -i c")
+    expect(shown(notebook)).to_have_text(["cases", "cases_by_year", "coverage.csv"])
+
+    press_tab(notebook, "%%assistant -m ")
+    expect(shown(notebook)).to_have_text(["analyst", "gpt-5-mini"])
+
+    press_tab(notebook, "%%assistant\nNothing above {c")
+    expect(shown(notebook)).to_have_text(["cases", "cases_by_year", "cutoff"])
+
+
+def test_what_is_chosen_stands_in_the_cell(notebook: Notebook) -> None:
+    press_tab(notebook, "%%assistant -i case")
+    expect(shown(notebook)).to_have_text(["cases", "cases_by_year"])
+    notebook.page.keyboard.press("ArrowDown")
+    notebook.page.keyboard.press("Enter")
+
+    line = notebook.page.locator(".jp-Notebook .jp-Cell").nth(1).locator(".cm-line").first
+    expect(line).to_have_text("%%assistant -i cases_by_year")

@@ -1,0 +1,61 @@
+"""A plain `pip install` of the wheel enables what runs inside Jupyter."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """An environment of its own with the wheel in it; all else it sees here. Gives its folder."""
+    pytest.importorskip("pip", reason="the environment has no pip to build and install a wheel with")
+    folder = tmp_path_factory.mktemp("installed")
+    venv.create(folder / "venv", symlinks=True, with_pip=False)
+    base = {"base": str(folder / "venv"), "platbase": str(folder / "venv")}
+    packages = Path(sysconfig.get_path("purelib", "venv", base))
+    (packages / "elsewhere.pth").write_text("\n".join(path for path in sys.path if path.endswith("-packages")))
+    python = folder / "venv" / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    run([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, CHECKOUT], folder)
+    (wheel,) = folder.glob("*.whl")
+    run([*pip, "--python", python, "install", "--no-deps", "--no-index", "--ignore-installed", wheel], folder)
+    return folder
+
+
+def run(command, home):
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHONPATH", "JUPYTER", "PYTEST_"))
+    }
+    environment |= {"HOME": str(home), "IPYTHONDIR": str(home / "ipython"), "NO_COLOR": "1"}
+    ran = subprocess.run(
+        list(map(str, command)), cwd=home, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr
+
+
+def test_the_server_extension_is_enabled_and_ok(installed):
+    python = installed / "venv" / "bin" / "python"
+    listed = run([python, "-m", "jupyter_server", "extension", "list"], installed)
+
+    said = re.sub(r"\x1b\[[0-9;]*m", "", listed)
+    assert "ipython_assistant.lab enabled" in said
+    assert "ipython_assistant.lab  OK" in said
+
+
+def test_uninstalling_disables_it(installed):
+    python = installed / "venv" / "bin" / "python"
+    assert (installed / "venv/etc/jupyter/jupyter_server_config.d/ipython_assistant.json").exists()
+    run([sys.executable, "-m", "pip", "--python", python, "uninstall", "--yes", "ipython_assistant"], installed)
+
+    assert "ipython_assistant" not in run([python, "-m", "jupyter_server", "extension", "list"], installed)
