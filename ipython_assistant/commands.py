@@ -18,7 +18,7 @@ from ipython_assistant.workspace.ledger import entries, remove
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ipython_assistant.core.provenance import LedgerEntry
+    from ipython_assistant.core.ledger import LedgerEntry
     from ipython_assistant.session import Session
     from ipython_assistant.workspace.folder import Folder
 

@@ -14,7 +14,6 @@ from tests_support.saving import NOTEBOOK, run_cell, write_notebook
 from ipython_assistant.commands import run_command
 from ipython_assistant.display.ledger import HEADER
 from ipython_assistant.errors import OptionError
-from ipython_assistant.session import Session
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.ledger import entries, remove
 
@@ -279,7 +278,6 @@ def test_help_shows_what_may_follow(capsys):
     assert "%assistant files [--prune [--yes]] List the files that were made here" in shown
 
 
-@pytest.mark.skipif(not hasattr(Session, "folder"), reason="the session does not record its turns yet")
 def test_a_cells_turn_is_recorded_and_listed(shell, hosted, notebook_dir):
     text = "The mean: [by_district.csv](sandbox:/mnt/data/by_district.csv)."
     hosted.put("by_district.csv", b"a,b\n", "cfile_csv")

@@ -18,10 +18,9 @@ from tests_support.saving import BEGAN, NOTEBOOK, recorded, save_all, write_note
 
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.conversation import Upload
+from ipython_assistant.core.ledger import Ledger, NotebookFile
 from ipython_assistant.core.provenance import (
     LONGEST_LOGS,
-    Ledger,
-    NotebookFile,
     RecordedCall,
     RecordedFile,
     RecordedInput,

@@ -13,7 +13,7 @@ from ipython_assistant.display.markdown import NO_MATH
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ipython_assistant.core.provenance import LedgerEntry
+    from ipython_assistant.core.ledger import LedgerEntry
 
 HEADER = ("file", "size", "asked", "model", "when (UTC)", "found", "state")
 LONGEST_PROMPT = 60

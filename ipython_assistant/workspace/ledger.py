@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipython_assistant.core.provenance import LedgerEntry, State
+from ipython_assistant.core.ledger import LedgerEntry, State
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.workspace.regular import fingerprint, sha256_of
 

@@ -18,17 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ipython_assistant.core.ledger import Ledger, NotebookFile, without_twins
 from ipython_assistant.core.naming import numbered
-from ipython_assistant.core.provenance import (
-    Ledger,
-    NotebookFile,
-    RecordedInput,
-    TurnRecord,
-    from_json,
-    stamp,
-    to_json,
-    without_twins,
-)
+from ipython_assistant.core.provenance import RecordedInput, TurnRecord, from_json, stamp, to_json
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.workspace.presence import Presence
