@@ -23,15 +23,18 @@ from tests_support import events as wire
 from faults.server import (
     SERVER_FAULT,
     Act,
+    Container,
     Content,
     Fault,
     FaultyService,
     Hang,
+    Page,
     Pattern,
     Play,
     Reset,
     Short,
     Status,
+    Unannounced,
     png,
     slow_down,
     table,
@@ -266,7 +269,15 @@ def an_empty_file(stage: Stage) -> None:
 
 @scenario()
 def compressed_on_the_way_and_cut(stage: Stage) -> None:
-    stage.service.compresses = True
+    stage.service.compresses = "asked"
+    file = stage.file(content=table("compressible", 4000))
+    stage.content_goes_wrong(file, Reset(5000))
+    stage.play(file, stage.beside())
+
+
+@scenario()
+def compressed_unasked_and_cut(stage: Stage) -> None:
+    stage.service.compresses = "unasked"
     file = stage.file(content=table("compressible", 4000))
     stage.content_goes_wrong(file, Reset(5000))
     stage.play(file, stage.beside())
@@ -374,6 +385,28 @@ def body_cut_short_for_ever(stage: Stage) -> None:
     file = stage.file()
     stage.service.ranges = "ignored"
     stage.content_goes_wrong(file, Short(9000), times=None)
+    stage.play(file, stage.beside())
+
+
+@scenario()
+def cut_with_no_length_announced(stage: Stage) -> None:
+    """Only the listing knows how long it should have been."""
+    file = stage.file()
+    stage.content_goes_wrong(file, Unannounced(9000))
+    stage.play(file, stage.beside())
+
+
+@scenario()
+def whole_with_no_length_announced(stage: Stage) -> None:
+    file = stage.file()
+    stage.content_goes_wrong(file, Unannounced())
+    stage.play(file, stage.beside())
+
+
+@scenario()
+def nothing_where_the_listing_has_a_size(stage: Stage) -> None:
+    file = stage.file()
+    stage.content_goes_wrong(file, Page(b""))
     stage.play(file, stage.beside())
 
 
@@ -494,6 +527,21 @@ def expired_between_answer_and_download(stage: Stage) -> None:
     stage.play(stage.file(), stage.file("other.csv"), acts={0: [expire]})
 
 
+@scenario()
+def expired_after_everything_was_fetched_ahead(stage: Stage) -> None:
+    """The listing cannot be had any more, nor the content; but no code ran since."""
+
+    def expire(service: FaultyService, _container_id: str) -> None:
+        service.wait_until(lambda: bool(service.of("content", file.name)) and not service.busy, 1.0)
+        service.expire()
+
+    file = stage.file()
+    stage.play(file)
+    steps = stage.service.plays[-1].steps
+    begins = next(number for number, step in enumerate(steps) if is_event(step, "response.content_part.added"))
+    steps.insert(begins, expire)
+
+
 # Listings. ------------------------------------------------------------------------------------------------------------
 
 
@@ -502,6 +550,19 @@ def forty_five_files(stage: Stage) -> None:
     """Over three pages, however many are asked for."""
     stage.service.page_most = 20
     stage.play(*(stage.file(f"file-{number:02}.csv", table(number, 5)) for number in range(45)))
+
+
+@scenario()
+def paging_ignored(stage: Stage) -> None:
+    """A proxy on the way drops `after`: every page is the first, and more are promised."""
+    stage.service.pages = False
+    stage.play(stage.file(), stage.beside())
+
+
+@scenario(owed={"uncited": "said"})
+def listing_is_a_page(stage: Stage) -> None:
+    stage.service.goes_wrong("list", Page(), times=None)
+    stage.play(stage.file(), stage.beside())
 
 
 @scenario()
@@ -673,6 +734,51 @@ def cited_in_a_middle_message(stage: Stage) -> None:
     stage.play(file, items=items)
 
 
+@scenario(kinds=("cited", "figure"))
+def cited_without_a_code_call(stage: Stage) -> None:
+    """The files are in the container of a call that this response does not show."""
+    file = stage.file()
+    stage.play(items=[message((file,))])
+    stage.service.plays[-1].steps.insert(1, file.write)
+
+
+@scenario(kinds=("cited", "figure"))
+def cited_without_a_container(stage: Stage) -> None:
+    """A framework on the way drops the container's id."""
+    _cited_without(stage, container_id="")
+
+
+@scenario(kinds=("cited",))
+def cited_without_a_name(stage: Stage) -> None:
+    _cited_without(stage, filename="")
+
+
+def _cited_without(stage: Stage, **dropped: str) -> None:
+    file = stage.file()
+    outputs = None if stage.kind == "figure" else ()
+    whole = message((file,))
+    citations = tuple({**citation, **dropped} for citation in whole.citations)
+    stage.play(file, items=[wire.Code("make()", outputs), wire.Message(whole.text, citations)])
+
+
+@scenario(kinds=("cited", "uncited"))
+def two_containers_in_one_turn(stage: Stage) -> None:
+    one, two = stage.file("file.csv", table("here")), stage.file("file.csv", table("there"))
+    other = "cntr_other"
+
+    def write_there(service: FaultyService, _container_id: str) -> None:
+        service.containers[other] = Container()
+        two.write(service, other)
+
+    text = "Two: [one](sandbox:/mnt/data/file.csv)."
+    citations = (
+        wire.cite(text, "file.csv", one.file_id),
+        {**wire.cite(text, "file.csv", two.file_id), "container_id": other},
+    )
+    said = wire.Message(text, citations) if stage.kind == "cited" else wire.Message("Done.")
+    stage.play(one, items=[wire.Code("a()"), wire.Code("b()", container_id=other), said], acts={1: [write_there]})
+
+
 @scenario(kinds=("cited",))
 def cited_twice(stage: Stage) -> None:
     file = stage.file()
@@ -694,6 +800,15 @@ def figures_of_the_last_call_only_are_cited(stage: Stage) -> None:
 
 
 @scenario(kinds=("figure",))
+def a_figure_whose_outputs_are_missing(stage: Stage) -> None:
+    """The first call's figure came in its outputs, the second's did not; the second's alone is cited and listed."""
+    first, second = png("first"), stage.file(content=png("second"))
+    calls = [wire.Code("one()", (wire.image(data_uri(first)),)), wire.Code("two()", None)]
+    show: Act = lambda service, _container_id: service.show(first)  # noqa: E731 an act in one line
+    stage.play(items=[*calls, message((second,))], acts={0: [show], 1: [second.write]})
+
+
+@scenario(kinds=("figure",))
 def figures_only_in_the_outputs(stage: Stage) -> None:
     pictures = [png(number) for number in range(2)]
     outputs = (wire.logs("a"), wire.image(data_uri(pictures[0])), wire.logs("b"), wire.image(data_uri(pictures[1])))
@@ -703,6 +818,11 @@ def figures_only_in_the_outputs(stage: Stage) -> None:
             service.show(content)
 
     stage.play(items=[wire.Code("show()", outputs), wire.Message("See.")], acts={0: [show]})
+
+
+def is_event(step: Any, kind: str) -> bool:
+    """Whether a play's step is an event of this type."""
+    return not callable(step) and step["type"] == kind
 
 
 def data_uri(content: bytes) -> str:

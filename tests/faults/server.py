@@ -65,13 +65,28 @@ class Short:
 
 
 @dataclass(frozen=True)
+class Unannounced:
+    """After so many bytes the connection ends, and no length was announced. None: after all of them."""
+
+    after: int | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole answer that is not what was asked for, such as a proxy's own page."""
+
+    body: bytes = b"<html><body>Please sign in.</body></html>"
+    status: int = 200
+
+
+@dataclass(frozen=True)
 class Hang:
     """After so many bytes nothing comes any more, and nothing ends."""
 
     after: int
 
 
-Fault = Status | Reset | Short | Hang
+Fault = Status | Reset | Short | Unannounced | Page | Hang
 
 
 @dataclass
@@ -230,9 +245,11 @@ class FaultyService:
         self.limit: tuple[int, float] | None = None
         """So many requests to containers in so many seconds; more are told to wait."""
         self.page_most = 100
+        self.pages = True
+        """Without pages every page is the first, and more are promised."""
         self.gathers = 0
         """Content is not answered before so many requests for it are under way, or two seconds have passed."""
-        self.compresses = False
+        self.compresses: Literal["", "asked", "unasked"] = ""
         self.most_at_once = 0
         self.turn = 0
         self._at_once = 0
@@ -244,6 +261,11 @@ class FaultyService:
         self._closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _door(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+
+    @property
+    def busy(self) -> bool:
+        """Whether content is being sent."""
+        return self._at_once > 0
 
     @property
     def url(self) -> str:
@@ -349,6 +371,10 @@ class FaultyService:
             fault = self._fault(asked)
             if isinstance(fault, Status):
                 door.refuse(asked, fault)
+            elif isinstance(fault, Page):
+                asked.status = fault.status
+                door.begin(fault.status, {"Content-Type": "text/html"}, len(fault.body))
+                door.wfile.write(fault.body)
             else:
                 getattr(self, f"_{asked.kind}")(door, asked, fault)
         finally:
@@ -392,7 +418,7 @@ class FaultyService:
         return Status(404, f"File {asked.file_id} not found on container {asked.container_id}.")
 
     def _respond(self, door: Any, asked: Asked, fault: Fault | None) -> None:
-        assert fault is None, "a stream is cut by its play"
+        assert fault is None, "what cuts a stream is in its play"
         question = asked.json()
         with self._changed:
             container_id = self._container_of(question)
@@ -483,7 +509,7 @@ class FaultyService:
             rows = []
         rows.sort(key=lambda row: row["created_at"], reverse=asked.query.get("order", "desc") == "desc")
         ids = [row["id"] for row in rows]
-        start = ids.index(asked.query["after"]) + 1 if asked.query.get("after") in ids else 0
+        start = ids.index(asked.query["after"]) + 1 if self.pages and asked.query.get("after") in ids else 0
         page = rows[start : start + min(int(asked.query.get("limit", 20)), self.page_most)]
         return door.json(
             asked,
@@ -492,7 +518,7 @@ class FaultyService:
                 "data": page,
                 "first_id": page[0]["id"] if page else None,
                 "last_id": page[-1]["id"] if page else None,
-                "has_more": start + len(page) < len(rows),
+                "has_more": not self.pages or start + len(page) < len(rows),
             },
         )
 
@@ -526,7 +552,8 @@ class FaultyService:
             "Content-Disposition": f"attachment; filename=\"file.txt\"; filename*=UTF-8''{hashed}",
         }
         content = stored.content
-        if self.compresses and isinstance(content, bytes) and "gzip" in asked.headers.get("accept-encoding", ""):
+        asks = "gzip" in asked.headers.get("accept-encoding", "")
+        if isinstance(content, bytes) and (self.compresses == "unasked" or (self.compresses == "asked" and asks)):
             content = gzip.compress(content)
             headers["Content-Encoding"] = "gzip"
         size, start = size_of(content), 0
@@ -545,7 +572,10 @@ class FaultyService:
             headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
         pieces = content.pieces(start) if isinstance(content, Pattern) else iter([memoryview(content)[start:]])
         asked.status = 206 if partial else 200
-        door.begin(asked.status, headers, size - start)
+        unannounced = isinstance(fault, Unannounced)
+        if unannounced:
+            headers["Connection"] = "close"
+        door.begin(asked.status, headers, None if unannounced else size - start)
         return door.body(size - start, pieces, fault, self._closing)
 
     def _other(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
@@ -627,7 +657,8 @@ def _door(service: FaultyService) -> type[BaseHTTPRequestHandler]:  # noqa: C901
         def body(
             self, length: int, pieces: Iterator[memoryview], fault: Fault | None, closing: threading.Event
         ) -> None:
-            room = min(fault.after, length) if fault is not None and not isinstance(fault, Status) else length
+            after = getattr(fault, "after", None)
+            room = length if after is None else min(after, length)
             for piece in pieces:
                 self.wfile.write(piece[:room])
                 room -= len(piece)
@@ -635,7 +666,7 @@ def _door(service: FaultyService) -> type[BaseHTTPRequestHandler]:  # noqa: C901
                     break
             if isinstance(fault, Reset):
                 self.reset()
-            elif isinstance(fault, Short):
+            elif isinstance(fault, Short | Unannounced):
                 self.close_connection = True
             elif isinstance(fault, Hang):
                 self._wait_for_the_client_to_go(closing)

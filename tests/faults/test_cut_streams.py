@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from faults.scenarios import SCENARIOS
-from faults.server import SERVER_FAULT, slow_down
+from faults.server import SERVER_FAULT, Page, slow_down
 from ipython_assistant import errors
 
 if TYPE_CHECKING:
@@ -88,6 +88,21 @@ def test_a_question_is_not_asked_again_after_a_server_fault_since_its_code_may_h
 
     assert isinstance(ran.error, errors.ServiceError)
     assert len(asking.service.of("respond")) == 1
+
+
+def test_a_page_where_a_stream_should_be_is_a_broken_stream(asking):
+    asking.service.goes_wrong("respond", Page())
+    ran = asking.run()
+
+    assert isinstance(ran.error, errors.StreamBroken)
+
+
+def test_a_refusal_that_is_a_page_still_ends_in_an_error_of_ours(asking):
+    asking.service.goes_wrong("respond", Page(status=403))
+    ran = asking.run()
+
+    assert isinstance(ran.error, errors.Refused)
+    assert "403" in ran.error.message
 
 
 def test_the_next_cell_works_after_a_cut_stream(asking):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests_support import events as wire
 
-from faults.scenarios import FORBIDDEN, message, play
+from faults.scenarios import FORBIDDEN, is_event, message, play
 from faults.server import SERVER_FAULT, Hang, Pattern, Reset, Short, Status, slow_down
 from ipython_assistant import errors
 
@@ -86,7 +86,7 @@ def test_after_416_it_is_asked_for_from_the_beginning(asking):
 
 def test_compressed_bytes_are_not_taken(asking):
     file = asking.stage().file()
-    asking.service.compresses = True
+    asking.service.compresses = "asked"
     ask_for(asking, file)
 
     assert asking.service.of("content")[0].headers["accept-encoding"] == "identity"
@@ -227,13 +227,9 @@ def play_slowly(asking, *files, until, most_s=2.0):
         did.append(service.wait_until(lambda: bool(until(service)), most_s))
 
     steps = play(files).steps
-    done = next(number for number, step in enumerate(steps) if _is(step, "response.content_part.added"))
+    done = next(number for number, step in enumerate(steps) if is_event(step, "response.content_part.added"))
     asking.service.plays.append(type(play(files))([*steps[:done], wait, *steps[done:]]))
     return did
-
-
-def _is(step, kind):
-    return not callable(step) and step["type"] == kind
 
 
 def test_files_are_fetched_while_the_answer_is_being_written_and_not_again(asking):
@@ -311,6 +307,22 @@ def test_a_copy_fetched_ahead_counts_unless_the_file_changed(asking, rewritten, 
 
     assert (asking.folder / file.name).read_bytes() == (content if rewritten else file.content)
     assert len(asking.service.of("content")) == times
+
+
+def test_a_file_that_code_removed_again_is_neither_saved_nor_missed(asking):
+    stage = asking.stage("uncited")
+    scratch, kept = stage.file("scratch.csv"), stage.file("kept.csv")
+
+    def remove(service, container_id):
+        service.wait_until(lambda: service.of("content", "scratch.csv"), 2.0)
+        del service.containers[container_id].files[scratch.file_id]
+
+    stage.play(scratch, kept, items=[wire.Code("one()"), wire.Code("two()"), message(())], acts={1: [remove]})
+    ran = asking.run()
+
+    assert ran.error is None
+    assert list(ran.answer.files) == ["kept.csv"]
+    assert [path.name for path in asking.folder.glob("*.csv")] == ["kept.csv"]
 
 
 # Ctrl-C. --------------------------------------------------------------------------------------------------------------

@@ -50,6 +50,13 @@ def test_all_pages_of_a_listing_are_read(asking):
     assert len(set(pages)) == 3
 
 
+def test_a_citation_without_a_name_takes_the_listings(asking):
+    ran = play(asking, "cited_without_a_name", "cited")
+
+    assert list(ran.answer.files) == ["file.csv"]
+    assert "(assistant_files/file.csv)" in ran.answer.text
+
+
 def test_one_file_under_two_ids_is_one_artifact(asking):
     ran = play(asking, "listing_and_citation_ids_differ", "cited")
 
