@@ -118,7 +118,8 @@ def collect(
     # The same name with the same bytes is one file: the first to name it, which is the citation, stands for all.
     artifacts = tuple({artifact.name: artifact for artifact in reversed(saved)}.values())[::-1]
     failed = tuple(outcome for outcome in outcomes if isinstance(outcome, FailedArtifact))
-    return Collected(artifacts, failed, listing.notes, _repeated(turn, figures, artifacts), listing.everything)
+    notes = (*listing.notes, *(f"{artifact.name}: {artifact.note}" for artifact in artifacts if artifact.note))
+    return Collected(artifacts, failed, notes, _repeated(turn, figures, artifacts), listing.everything)
 
 
 def _listed(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
