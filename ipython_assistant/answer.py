@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.core.links import hrefs
 from ipython_assistant.display import bundles
 from ipython_assistant.display.live import publish
-from ipython_assistant.workspace import tables
+from ipython_assistant.workspace import pictures, tables
+from ipython_assistant.workspace.texts import read_text_head
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
     from ipython_assistant.core.turn import CodeCall, Turn
     from ipython_assistant.display.bundles import Bundle
+
+
+MOST_TEXTS = 10
+"""Of so many text files the beginning is shown."""
+UNKNOWN_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,8 @@ class Answer:
     interrupted: bool = False
     shown_in: int | None = None
     """The execution count of the cell that has shown it, so that the cell's value does not show it twice."""
+    prompt: str = ""
+    """What was asked; its first words describe the pictures."""
 
     @property
     def files(self) -> Files:
@@ -106,9 +114,9 @@ class Answer:
 
     @property
     def tables(self) -> tuple[SavedFile, ...]:
-        """The saved tables."""
+        """The saved tables: CSV and TSV by their type, other formats where they can be read as one."""
         files = self.files
-        return tuple(files[artifact.name] for artifact in self.artifacts if artifact.is_table)
+        return tuple(files[artifact.name] for artifact in self.artifacts if artifact.is_table or _head(artifact, 0))
 
     @property
     def calls(self) -> tuple[CodeCall, ...]:
@@ -145,21 +153,26 @@ class Answer:
         return self.turn.status if self.turn.status in {"completed", "incomplete"} else "failed"
 
     def outputs(self) -> Iterator[Bundle]:
-        """The final outputs below the answer's text, in order, one MIME bundle each."""
+        """The final outputs below the answer's text, in order, one MIME bundle each.
+
+        The code, the pictures, the tables, the beginnings of other texts, and the card that names every file.
+        """
         if self.calls:
             yield bundles.work(self.calls)
         for artifact in self.artifacts:
             if artifact.is_picture and artifact.name not in self.repeated:
-                picture = _picture(artifact)
-                if picture is not None:
-                    yield picture
+                yield from _picture(artifact, self.prompt)
+        heads = {artifact.name: _head(artifact) for artifact in self.artifacts}
         for artifact in self.artifacts:
-            if artifact.is_table:
-                head = _head(artifact)
-                if head is not None:
-                    yield bundles.table(artifact, head)
+            if (head := heads[artifact.name]) is not None:
+                yield bundles.table(artifact, head)
+        texts = [artifact for artifact in self.artifacts if heads[artifact.name] is None and _may_be_text(artifact)]
+        for artifact in texts[:MOST_TEXTS]:
+            yield from _source(artifact)
         if self.artifacts or self.failed or self.notes:
-            yield bundles.card(self.artifacts, self.failed, self.notes)
+            more = len(texts) - MOST_TEXTS
+            left_out = (f"{more} more text file{'s are' if more > 1 else ' is'} not shown above.",) if more > 0 else ()
+            yield bundles.card(self.artifacts, self.failed, (*self.notes, *left_out))
 
     def text_output(self) -> Bundle:
         """The answer's text as a MIME bundle."""
@@ -179,19 +192,41 @@ class Answer:
             self.display()
 
 
-def _picture(artifact: Artifact) -> Bundle | None:
+# In each of these a file that was moved or deleted since is passed over: the card still names it.
+
+
+def _picture(artifact: Artifact, prompt: str) -> Iterator[Bundle]:
     try:
-        return bundles.picture(artifact, artifact.path.read_bytes())
+        preview = pictures.read_picture(artifact.path, artifact.media_type)
     except OSError:
-        # Moved or deleted since: the card still names it.
+        return
+    if preview is None:
+        return
+    bundle = bundles.picture(artifact, preview.content, preview.media_type, prompt)
+    if bundle is not None:
+        yield bundle
+        if not preview.whole:
+            yield bundles.full_picture(artifact)
+
+
+def _head(artifact: Artifact, rows: int = 10) -> TableHead | None:
+    try:
+        return tables.read_head(artifact.path, artifact.media_type, rows)
+    except OSError:
         return None
 
 
-def _head(artifact: Artifact) -> TableHead | None:
+def _may_be_text(artifact: Artifact) -> bool:
+    return artifact.media_type.startswith("text/") or artifact.media_type in {"application/json", UNKNOWN_TYPE}
+
+
+def _source(artifact: Artifact) -> Iterator[Bundle]:
     try:
-        return tables.read_head(artifact.path, artifact.media_type)
+        head = read_text_head(artifact.path)
     except OSError:
-        return None
+        return
+    if head is not None:
+        yield bundles.source(artifact, head.text, whole=head.whole)
 
 
 def _execution_count() -> int | None:

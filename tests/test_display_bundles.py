@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from pathlib import Path
 
@@ -62,6 +63,9 @@ def every_bundle(text: str) -> list[bundles.Bundle]:
         picture,
         bundles.table(saved, head((text, None), columns=(text, text))),
         bundles.card([saved], [FailedArtifact(text, text)], [text]),
+        bundles.full_picture(artifact(text, "image/png")),
+        bundles.source(artifact(text, "text/html"), text, whole=False),
+        bundles.running("", text),
     ]
 
 
@@ -188,6 +192,82 @@ def test_a_picture_is_shown_in_its_own_type_and_described(media_type: str, conte
     assert bundle.metadata["ipython_assistant"]["size"] == len(content)
 
 
+def test_a_picture_is_described_by_its_name_and_the_first_words_of_the_prompt() -> None:
+    bundle = bundles.picture(
+        artifact("a.png", "image/png"), PNG, words="Plot coverage\nby year. " + "More words. " * 20
+    )
+
+    assert bundle is not None
+    alt = bundle.metadata["image/png"]["alt"]
+    assert alt == bundle.data["text/plain"]
+    assert alt.startswith("a.png: Plot coverage by year. More words.")
+    assert alt.endswith(" …")
+    assert len(alt) < 150
+
+
+def test_a_thumbnail_has_a_type_of_its_own_and_a_line_that_links_to_the_whole() -> None:
+    saved = artifact("a b.webp", "image/webp")
+    bundle, line = bundles.picture(saved, PNG, "image/png"), bundles.full_picture(saved)
+
+    assert bundle is not None
+    assert set(bundle.data) == {"image/png", "text/plain"}
+    (link,) = Markup.of(line.data["text/html"]).all("a")
+    assert link == {"href": "assistant_files/a%20b.webp", "download": "a b.webp"}
+    assert (
+        line.data["text/plain"] == "a b.webp is shown smaller than it is. The whole picture is assistant_files/a b.webp"
+    )
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<script>alert(1)</script>",
+        "<s:script xmlns:s='http://www.w3.org/2000/svg'>alert(1)</s:script>",
+        "<rect onload='alert(1)'/>",
+        "<rect\nonclick = 'alert(1)'/>",
+        "<foreignObject><img src='http://h.test/'/></foreignObject>",
+        "<image href='http://h.test/x.png'/>",
+        "<image xlink:href='//h.test/x.png'/>",
+        "<a href='javascript:alert(1)'><rect/></a>",
+        "<a href='&#106;avascript:alert(1)'><rect/></a>",
+        "<use href='http://h.test/x.svg#a'/>",
+        "<style>@import 'http://h.test/x.css';</style>",
+        "<rect style='fill:url(http://h.test/x)'/>",
+        "<rect style='fill:u\\72l(http://h.test/x)'/>",
+        "<set attributeName='href' to='javascript:alert(1)'/>",
+        "<animate attributeName='href' values='javascript:alert(1)'/>",
+        "<title><![CDATA[><img src=x onerror=alert(1)>]]></title>",
+    ],
+)
+def test_an_svg_that_is_more_than_a_drawing_is_left_to_the_card(inside: str) -> None:
+    content = f'<svg xmlns="http://www.w3.org/2000/svg">{inside}</svg>'
+
+    assert bundles.picture(artifact("a.svg", "image/svg+xml"), content.encode()) is None
+
+
+def test_an_svg_as_matplotlib_writes_it_is_shown() -> None:
+    from matplotlib.figure import Figure
+
+    drawn, axes = io.BytesIO(), (figure := Figure()).subplots()
+    axes.semilogy([1, 2], [1, 1000], label="$x^2$")
+    axes.imshow([[1, 2]])
+    axes.legend()
+    figure.savefig(drawn, format="svg")
+    bundle = bundles.picture(artifact("a.svg", "image/svg+xml"), drawn.getvalue())
+
+    assert bundle is not None
+    assert bundle.data["image/svg+xml"].encode() == drawn.getvalue()
+
+
+def test_a_text_is_shown_as_it_is_written() -> None:
+    bundle = bundles.source(artifact("a.md", "text/markdown", 1234), "# Not <b>a</b> head\n$x$", whole=False)
+    markup = Markup.of(bundle.data["text/html"])
+
+    assert {tag for tag, _ in markup.tags} == {"div", "p", "b", "pre", "code"}
+    assert markup.text == "a.md — Markdown, 1,234 bytes, its beginning# Not <b>a</b> head\n$x$"
+    assert bundle.data["text/plain"].splitlines()[2:] == ["    # Not <b>a</b> head", "    $x$"]
+
+
 def test_an_svg_is_text_in_its_own_type() -> None:
     bundle = bundles.picture(
         artifact("a.svg", "image/svg+xml"), b'\xef\xbb\xbf<svg xmlns="http://www.w3.org/2000/svg"/>'
@@ -239,7 +319,7 @@ def test_a_table_without_rows_still_shows_its_columns() -> None:
 
     assert "0 rows × 2 columns" in bundle.data["text/plain"]
     assert bundle.data["text/plain"].splitlines()[-1].split() == ["a", "b"]
-    assert len(Markup.of(bundle.data["text/html"]).all("th")) == 3
+    assert Markup.of(bundle.data["text/html"]).all("th") == [{"scope": "col"}, {"scope": "col"}]
 
 
 def test_a_wide_table_shows_its_first_and_last_columns() -> None:
@@ -342,3 +422,13 @@ def test_a_column_of_long_numbers_is_rounded_as_pandas_does_and_codes_are_left_a
         ["0102", "NaN", "2"],
         ["0103", "70.100000", "3.25"],
     ]
+
+
+def test_a_tables_caption_and_heads_are_marked_as_such_and_an_estimate_says_so() -> None:
+    bundle = bundles.table(artifact("t.csv"), TableHead(("a",), (("1",),), 22_000_000, estimated=True))
+    markup = Markup.of(bundle.data["text/html"])
+
+    assert [attributes["scope"] for attributes in markup.all("th")] == ["col", "row", "row"]
+    assert len(markup.all("caption")) == 1
+    assert "t.csv — about 22,000,000 rows × 1 column" in markup.text
+    assert bundle.data["text/plain"].startswith("t.csv — about 22,000,000 rows × 1 column\n")

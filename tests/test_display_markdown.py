@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from html import unescape
 
 import pytest
 from hypothesis import given
@@ -175,6 +177,103 @@ def test_code_in_a_language_we_do_not_know_is_plain(language: str) -> None:
 
     assert markup.all("span") == []
     assert markup.text.strip() == "a < b"
+
+
+def formulas(text: str) -> list[str]:
+    """What MathJax is let in to."""
+    html = render(text, hrefs={})
+    assert Markup.of(html).harm() == []
+    return [
+        unescape(tex) for tex in re.findall(r'<(?:span|p) class="mathjax_process tex2jax_process">(.*?)</', html, re.S)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"The mean is \(\bar{x} = 3\).", [r"\(\bar{x} = 3\)"]),
+        (r"The mean \(n\) of it", [r"\(n\)"]),
+        (r"\[ \frac{a}{b} < 1 \]", [r"\[\frac{a}{b} < 1\]"]),
+        ("Then\n\\[\na\n- b\n= c\n\\]\nholds", ["\\[a\n- b\n= c\\]"]),
+        ("$$\nE = mc^2\n$$", [r"\[E = mc^2\]"]),
+        ("so $$x^2$$ is", [r"\[x^2\]"]),
+        ("- $$x^2$$\n- \\(y_1\\)", [r"\[x^2\]", r"\(y_1\)"]),
+        ("$x$ and $y_1$, $10^3$, $f(x) = 2x$", [r"\(x\)", r"\(y_1\)", r"\(10^3\)", r"\(f(x) = 2x\)"]),
+        (r"**\(a*b*c\)**", [r"\(a*b*c\)"]),
+        (r"\(\begin{pmatrix} a & b \\ c & d \end{pmatrix}\)", [r"\(\begin{pmatrix} a & b \\ c & d \end{pmatrix}\)"]),
+        (r"$p < 0.05$ and $\text{mean of rows} = 3$", [r"\(p < 0.05\)", r"\(\text{mean of rows} = 3\)"]),
+    ],
+)
+def test_formulas_are_set(text: str, expected: list[str]) -> None:
+    assert formulas(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It costs $5, or $7 with tax.",
+        "$5 and $7",
+        "$5-$7, US$5=US$4, 5$ = 7$",
+        "between $10^6 and $10^7",
+        "$HOME/$USER and $PATH=$HOME",
+        "the price $a and the cost b = c$ are",
+        r"\$x$ and \\$5",
+        r"see \(the table below\) and \[the other one\] and \[1\]",
+        "`$x$` and `\\(x\\)`",
+        "```\n$$\nx^2\n$$\n```",
+        "    $$x^2$$",
+        "$$ never closed",
+        "\\[ x^2\n\n\\]",
+        r"\(x^2",
+    ],
+)
+def test_money_shells_brackets_and_code_are_no_formulas(text: str) -> None:
+    assert formulas(text) == []
+
+
+@pytest.mark.parametrize(
+    "tex",
+    [
+        r"\href{javascript:alert(1)}{x}",
+        r"\unicode{x3c}",
+        r"\style{background:url(http://h.test)}{x}",
+        r"\class{jp-x}{x}",
+        r"\cssId{x}{y}",
+        r"\require{html}",
+        r"\def\frac{x}",
+        r"\let\sum\href",
+        r"\newcommand{\x}{y}",
+        r"\mmlToken{mi}[href='x']{y}",
+        r"\bbox[border:1px]{x}",
+        r"\rule{9999em}{9999em}",
+        r"\begin{html}x\end{html}",
+        r"\begin{matrix}x",
+        r"\begin {tikz}x\end{tikz}",
+        r"x} {y",
+        r"{" * 50 + "x" + "}" * 50,
+        r"x^2 % y",
+        "x^2 " * 1000,
+        "x^2\\",
+    ],
+    ids=lambda tex: tex[:20],
+)
+@pytest.mark.parametrize("form", [r"\({}\)", r"\[{}\]", "$${}$$", "${}$"])
+def test_tex_that_can_do_more_than_formulas_stays_as_it_is_written(form: str, tex: str) -> None:
+    assert formulas(form.replace("{}", tex)) == []
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["\\(", "\\)", "\\[", "\\]", "$", "$$", "x^2", "{", "}", "\\frac", "<b>", "&", '"', "\n", " ", "a"]
+        )
+    )
+)
+def test_whatever_is_written_between_delimiters_mathjax_sees_whole_formulas_alone(parts: list[str]) -> None:
+    for tex in formulas("".join(parts)):
+        assert (tex[:2], tex[-2:]) in {("\\(", "\\)"), ("\\[", "\\]")}
+        assert "$" not in tex[2:-2]
+        assert tex.count("{") == tex.count("}")
 
 
 def test_dollar_signs_are_not_read_as_formulas() -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import json
+import sys
 import tracemalloc
+import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ipython_assistant.core.artifacts import TableHead
+from ipython_assistant.workspace import tables
 from ipython_assistant.workspace.tables import read_frame, read_head
 
 if TYPE_CHECKING:
@@ -124,7 +128,7 @@ def test_what_is_not_a_table_has_no_head(path: Path, content: bytes) -> None:
         read_frame(path, CSV)
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "application/json", "image/png", ""])
+@pytest.mark.parametrize("media_type", ["text/plain", "application/pdf", "image/png", ""])
 def test_only_tables_are_read(path: Path, media_type: str) -> None:
     assert head_of(path, "a,b\n1,2\n", media_type) is None
 
@@ -224,3 +228,176 @@ def test_a_header_over_two_lines_is_one_header(path: Path) -> None:
     frame = frame_of(path, '\n\n"x\ny",b\n1,2\n')
 
     assert frame.to_dict("list") == {"x\ny": [1], "b": [2]}
+
+
+# --- very large ones --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_the_rows_of_a_very_large_file_are_estimated_to_two_digits(
+    path: Path, monkeypatch: pytest.MonkeyPatch, quote: str
+) -> None:
+    monkeypatch.setattr(tables, "EXACT_BYTES", 1_000_000)
+    content = "id,name\n" + "".join(f"{number},{quote}name{number}{quote}\n" for number in range(200_000))
+
+    head = head_of(path, content)
+
+    assert head == TableHead(("id", "name"), head.rows, head.row_count, estimated=True)
+    assert head.rows[1] == ("1", "name1")
+    assert head.row_count == 200_000
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n", "\r", '\n"x\ny",1', "\n\r\n1,2"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_rows_are_counted_alike_with_and_without_parsing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, end: str, line_end: str
+) -> None:
+    content = line_end.join(["a,b", *["1,ü"] * 200_000]) + end
+    counted = head_of(path, content, rows=1)
+    monkeypatch.setattr(tables, "_plain_lines", lambda _path, _encoding: None)
+
+    assert counted == head_of(path, content, rows=1)
+    assert not counted.estimated
+
+
+# --- JSON -------------------------------------------------------------------------------------------------------------
+
+JSON = "application/json"
+LINES = "application/x-ndjson"
+
+
+def test_json_records_are_a_table_with_the_keys_of_all(path: Path) -> None:
+    content = '[{"a": 1, "b": "x"},\n {"a": 0.5, "c": [1, {"d": null}]}, {"b": null, "a": true}]'
+
+    assert head_of(path, content, JSON, rows=2) == TableHead(
+        ("a", "b", "c"), (("1", "x", None), ("0.5", None, '[1, {"d": null}]')), 3
+    )
+
+
+def test_json_lines_are_a_table_by_type_or_by_name(tmp_path: Path) -> None:
+    content = '{"a": "007"}\n\n{"a": "ü"}\n'
+    expected = TableHead(("a",), (("007",), ("ü",)), 2)
+
+    assert head_of(tmp_path / "t.json", content, LINES) == expected
+    assert head_of(tmp_path / "t.jsonl", content, "application/octet-stream") == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        "[1, 2]",
+        '{"a": {"0": 1}}',
+        '[{"a": 1}',
+        '[{"a": 1}, 2]',
+        '[{"a": 1} x',
+        "[{}]",
+        "[" * 100_000,
+        '[{"a":' + "[" * 100_000,
+        '[{"a": "' + "x" * 5_000_000,
+        b"\xff\xfe[",
+        "null",
+        "<html>",
+    ],
+    ids=lambda content: ascii(content[:12]),
+)
+@pytest.mark.parametrize("media_type", [JSON, LINES])
+def test_other_json_is_no_table(path: Path, content: str | bytes, media_type: str) -> None:
+    if media_type == LINES and content in {"{}"}:
+        pytest.skip("one record without keys is tested as an array")
+    if media_type == LINES and content == '{"a": {"0": 1}}':
+        assert head_of(path, content, media_type) == TableHead(("a",), (('{"0": 1}',),), 1)
+        return
+
+    assert head_of(path, content, media_type) is None
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.text(st.characters(codec="utf-8"), max_size=5),
+            st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8"), max_size=9),
+            min_size=1,
+            max_size=4,
+        ),
+        min_size=1,
+        max_size=30,
+    ),
+    st.sampled_from([None, 1]),
+    st.integers(1, 40),
+)
+def test_records_are_found_however_the_file_is_cut_in_reading(
+    tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]], indent: int | None, chunk: int
+) -> None:
+    path = tmp_path_factory.mktemp("json") / "t.json"
+    path.write_text(json.dumps(records, indent=indent, ensure_ascii=False), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("ipython_assistant.workspace.records._CHUNK", chunk)
+        head = read_head(path, JSON)
+
+    assert head is not None
+    assert head.row_count == len(records)
+    assert set(head.columns) == {key for record in records for key in record}
+
+
+def test_the_records_of_a_very_large_file_are_estimated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ipython_assistant.workspace.records.EXACT_BYTES", 100_000)
+    records = [{"n": number + 100_000, "name": f"name{number % 7}"} for number in range(50_000)]
+
+    as_array = head_of(path, json.dumps(records), JSON, rows=1)
+    as_lines = head_of(path, "\n".join(map(json.dumps, records)), LINES, rows=1)
+
+    assert as_array == as_lines == TableHead(("n", "name"), (("100000", "name0"),), 50_000, estimated=True)
+
+
+def test_a_frame_of_json_keeps_what_is_text_as_text(path: Path) -> None:
+    frame = frame_of(path, '[{"code": "007", "n": 1}, {"code": "12", "n": 2}]', JSON)
+
+    assert frame.to_dict("list") == {"code": ["007", "12"], "n": [1, 2]}
+
+
+# --- Excel and Parquet ------------------------------------------------------------------------------------------------
+
+EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+PARQUET = "application/vnd.apache.parquet"
+
+
+def test_a_workbook_is_read_where_its_reader_is_installed(path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in [("code", "n", None), ("007", 1, None), (None, None, None), ("12", None, "x")]:
+        book.active.append(row)
+    book.save(path.with_suffix(".xlsx"))
+
+    head = read_head(path.with_suffix(".xlsx"), EXCEL)
+
+    assert head == TableHead(("code", "n", "Unnamed: 2"), (("007", "1", None), ("12", None, "x")), 2)
+    assert read_frame(path.with_suffix(".xlsx"), EXCEL)["code"].tolist() == ["007", "12"]
+
+
+def test_a_parquet_file_is_read_where_its_reader_is_installed(path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.table({"code": ["007"] * 5000, "n": [None, *range(4999)]}), path)
+
+    head = read_head(path, PARQUET, rows=2)
+
+    assert head == TableHead(("code", "n"), (("007", None), ("007", "0")), 5000)
+    assert read_frame(path, PARQUET)["code"].tolist() == ["007"] * 5000
+
+
+@pytest.mark.parametrize("media_type", [EXCEL, PARQUET])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"PAR1", b"a,b\n1,2\n"])
+def test_what_is_no_workbook_and_no_parquet_file_is_left_to_the_card(
+    path: Path, content: bytes, media_type: str
+) -> None:
+    assert head_of(path, content, media_type) is None
+
+
+def test_without_its_reader_a_workbook_is_left_to_the_card(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+
+    assert read_head(path, EXCEL) is None

@@ -29,6 +29,8 @@ KEY = "ipython_assistant"
 
 LONGEST_LOGS = 20_000
 """In characters for each code call; what is beyond it is left out in the middle, and said."""
+LONGEST_DESCRIPTION = 120
+"""In characters, of what a picture was made for."""
 _QUIET = "opacity:.7"
 _SIGNATURES = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -109,33 +111,68 @@ def work(calls: Sequence[CodeCall]) -> Bundle:
     )
 
 
-def picture(artifact: Artifact, content: bytes) -> Bundle | None:
+def picture(artifact: Artifact, content: bytes, media_type: str = "", words: str = "") -> Bundle | None:
     """The picture itself, in its own media type; None where a notebook cannot show it (then the card has it).
 
     Args:
         artifact: Its name and media type.
         content: Its bytes. They have to be what the media type says, since a broken picture shows nothing.
+        media_type: Theirs, where they are not the file's own but a thumbnail's.
+        words: What the picture was made for, such as the prompt; its beginning describes the picture to those who
+            cannot see it.
     """
     shown: str | None = None
-    signature = _SIGNATURES.get(artifact.media_type)
+    media_type = media_type or artifact.media_type
+    signature = _SIGNATURES.get(media_type)
     if signature is not None and signature.match(content):
         shown = base64.b64encode(content).decode("ascii")
-    elif artifact.media_type == "image/svg+xml":
+    elif media_type == "image/svg+xml":
         shown = _svg(content)
     if shown is None:
         return None
     name = one_line(artifact.name)
+    described = f"{name}: {_first(words)}" if words.strip() else name
     return Bundle(
-        {artifact.media_type: shown, "text/plain": name},
+        {media_type: shown, "text/plain": described},
         # IPython's own `Image` and nbconvert keep the description of a picture here.
-        {artifact.media_type: {"alt": name}, KEY: {"output": "picture", "name": name, "size": len(content)}},
+        {media_type: {"alt": described}, KEY: {"output": "picture", "name": name, "size": len(content)}},
     )
+
+
+def full_picture(artifact: Artifact) -> Bundle:
+    """The line below a thumbnail: a link to the whole picture. It names no size: see the head of this module."""
+    name, href = one_line(artifact.name), _href(artifact)
+    whole = "the whole picture"
+    if href is not None:
+        whole = f'<a href="{escaped(href)}" download="{escaped(artifact.name)}">{whole}</a>'
+    html = f'<p class="{NO_MATH}" style="margin:0">{escaped(name)} is shown smaller than it is. Download {whole}.</p>'
+    path = one_line(artifact.href, 160)
+    return _bundle("full picture", html, f"{name} is shown smaller than it is. The whole picture is {path}")
+
+
+def source(artifact: Artifact, text: str, *, whole: bool) -> Bundle:
+    """The beginning of a text file as it is written, never as what it would look like.
+
+    Args:
+        artifact: Its name, type and size.
+        text: Its first lines.
+        whole: Whether they are all.
+    """
+    name = one_line(artifact.name)
+    kind = _KINDS.get(artifact.media_type, "text")
+    about = f"{kind}, {size_in_words(artifact.size)}" + ("" if whole else ", its beginning")
+    code = highlight(text, artifact.name.rpartition(".")[2])
+    html = (
+        f'<div class="{NO_MATH}"><p style="margin:0"><b>{escaped(name)}</b> — {about}</p>'
+        f'<pre style="{CODE_STYLE}"><code>{code}</code></pre></div>'
+    )
+    return _bundle("source", html, f"{name} — {about}\n\n{_indented(visible(text))}")
 
 
 def table(artifact: Artifact, head: TableHead) -> Bundle:
     """The first rows of a table, with the look of a pandas DataFrame, and its true size."""
     rows, columns = head.row_count, head.column_count
-    size = f"{rows:,} row{_s(rows)} × {columns:,} column{_s(columns)}"
+    size = f"{'about ' if head.estimated else ''}{rows:,} row{_s(rows)} × {columns:,} column{_s(columns)}"
     name, lines = one_line(artifact.name), grid(head)
     html = grid_html(lines, f"<b>{escaped(name)}</b> — {size}")
     return _bundle("table", html, f"{name} — {size}\n\n{grid_text(lines)}")
@@ -243,12 +280,33 @@ def _indented(text: str) -> str:
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 
+# An SVG is shown as an image, which runs no script and fetches nothing in any browser; but pages exist that put it into
+# their markup as it is, such as those of older converters. So only one that is harmless even there is shown.
+_SVG_HARM = re.compile(
+    r"<\s*(?:[\w.-]+:)?(?:script|foreignobject|iframe|object|embed|handler|set|animate)"
+    r"|[\s\"'/]on\w+\s*="
+    r"|href\s*=\s*(?![\"']#|[\"']data:image/(?:png|jpeg|gif|webp);base64,)"
+    r"|\ssrc\s*="
+    r"|url\(\s*(?![\"']?#)"
+    r"|javascript:|@import|<!entity|<\?xml-stylesheet|<!\[cdata\[\s*>"
+    # A letter that is written as its number, in CSS.
+    r"|\\[0-9a-f]{2}",
+    re.IGNORECASE,
+)
+
+
 def _svg(content: bytes) -> str | None:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return None
-    return text if "<svg" in text else None
+    return text if "<svg" in text and not _SVG_HARM.search(text) else None
+
+
+def _first(words: str) -> str:
+    """The first words of a prompt, on one line."""
+    line = visible(" ".join(words.split()))
+    return line if len(line) <= LONGEST_DESCRIPTION else f"{line[:LONGEST_DESCRIPTION].rpartition(' ')[0]} …"
 
 
 # --- the card ---------------------------------------------------------------------------------------------------------

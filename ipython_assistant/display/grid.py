@@ -49,16 +49,18 @@ def grid(head: TableHead) -> list[list[str]]:
 
 def grid_html(lines: Sequence[Sequence[str]], title: str) -> str:
     """The grid as an HTML table under its title, which is HTML already."""
-    header = "".join(f"<th>{escaped(cell)}</th>" for cell in lines[0])
+    header = "".join(f'<th scope="col">{escaped(cell)}</th>' for cell in lines[0][1:])
     rows = "".join(
-        f"<tr><th>{escaped(line[0])}</th>{''.join(f'<td>{escaped(cell)}</td>' for cell in line[1:])}</tr>"
+        f'<tr><th scope="row">{escaped(line[0])}</th>{"".join(f"<td>{escaped(cell)}</td>" for cell in line[1:])}</tr>'
         for line in lines[1:]
     )
     # The attributes of a DataFrame's own HTML: a front end that has a style for that one has it for this one too. A
-    # caption would stretch a narrow table to its own width.
+    # caption that took part in the layout would stretch a narrow table to its own width.
+    caption = "width:0;white-space:nowrap;text-align:left;caption-side:top;padding:0 0 .3em"
     return (
-        f'<div class="{NO_MATH}" style="overflow-x:auto"><p style="margin:0 0 .3em">{title}</p>'
-        f'<table border="1" class="dataframe"><thead><tr style="text-align:right">{header}</tr></thead>'
+        f'<div class="{NO_MATH}" style="overflow-x:auto">'
+        f'<table border="1" class="dataframe"><caption style="{caption}">{title}</caption>'
+        f'<thead><tr style="text-align:right"><td></td>{header}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 

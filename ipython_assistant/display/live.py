@@ -6,13 +6,13 @@ watches. A notebook that is run by a test or a converter gets each output exactl
 the same as one that was watched.
 
 How to keep a long answer cheap was measured on 5,000 tokens (25 kB) at 200 a second. Ten updates a second with the
-whole text send 136 times the text. An output for each finished block, and one for the open tail, send 11 times; but in the
-end they have to go, and no message removes an output except `clear_output`, which also takes what the cell had shown
-before: a warning, the answer of an earlier `ask`. A head that is sent rarely and a tail send 24 times, and one of these
-two outputs is left over. So there is one output, and what may be sent is earned: something to begin with, then by every
-character that comes and by every second. That is ten updates a second for the first page of an answer, and fewer the
-longer it gets. The finished blocks are frozen in the drawing: only the open tail is parsed again. When the model
-pauses, what was held back is shown within a second. The figures are in `benchmarks/README.md`.
+whole text send 136 times the text. An output for each finished block, and one for the open tail, send 11 times; but in
+the end they have to go, and no message removes an output except `clear_output`, which also takes what the cell had
+shown before: a warning, the answer of an earlier `ask`. A head that is sent rarely and a tail send 24 times, and one
+of these two outputs is left over. So there is one output, and what may be sent is earned: something to begin with,
+then by every character that comes and by every second. That is ten updates a second for the first page of an answer,
+and fewer the longer it gets. The finished blocks are frozen in the drawing: only the open tail is parsed again. When
+the model pauses, what was held back is shown within a second. The figures are in `benchmarks/README.md`.
 
 Between the first and the last state, IPython's display publisher is passed by where nobody registered a hook with it:
 at each call it flushes stdout and stderr and waits for another thread, which costs several times the sending.

@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from ipython_assistant.display.escaping import visible
+from ipython_assistant.display.formulas import formulas
 from ipython_assistant.display.highlight import highlight
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _ELSEWHERE = re.compile(r"https?://|mailto:", re.IGNORECASE)
 _UNFINISHED_LINK = re.compile(r"!?\[([^\[\]\n]*)(?:\]\([^()\n]*)?\Z")
 
 # MathJax would set everything between two dollar signs of an answer about money as a formula. JupyterLab's version
-# looks for the first class, the older one of exported pages for the second.
+# looks for the first class, the older one of exported pages for the second. It is let in to formulas alone.
 NO_MATH = "mathjax_ignore tex2jax_ignore"
 
 PLAIN = {"colours": False}
@@ -99,6 +100,7 @@ class _Parser(MarkdownIt):
 @cache
 def _parser() -> MarkdownIt:
     parser = _Parser("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    formulas(parser)
     parser.add_render_rule("fence", _fence)
     parser.add_render_rule("code_block", _fence)
     return parser

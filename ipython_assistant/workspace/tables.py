@@ -1,10 +1,12 @@
 """Files → the heads of tables with their true sizes, and DataFrames when asked.
 
-A head is read with the csv module, in memory that does not grow with the file; pandas is imported only for a DataFrame.
+A head is read with the csv and json modules, in memory that does not grow with the file; pandas is imported only for a
+DataFrame. The rows of a very large file are estimated: counting them takes longer than all the rest of the answer.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections import Counter
@@ -12,13 +14,26 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.artifacts import TABLE_TYPES, TableHead
+from ipython_assistant.workspace.estimates import estimated_lines, rounded
+from ipython_assistant.workspace.records import json_head, json_records
+from ipython_assistant.workspace.sheets import excel_head, excel_rows, parquet_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from io import TextIOWrapper
     from pathlib import Path
 
+EXACT_BYTES = 128_000_000
+"""Up to this size the rows of a CSV file are counted: a tenth of a second, or a second where cells are quoted."""
 _SAMPLE_BYTES = 64 << 10
+_SAMPLE_LINES = 200
+_OTHER_FORMATS = {
+    "application/json": "json",
+    "application/x-ndjson": "json lines",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "excel",
+    "application/vnd.apache.parquet": "parquet",
+}
+_SUFFIXES = {".jsonl": "json lines", ".ndjson": "json lines"}
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # Spreadsheets save the second as "CSV" on Windows; the last one reads anything.
 _ENCODINGS = ("utf-8", "cp1252", "latin-1")
@@ -26,16 +41,22 @@ _DELIMITERS = (",", ";", "\t")
 _MARKUP = re.compile(r"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)
 
 
-def read_head(path: Path, media_type: str, rows: int = 10) -> TableHead | None:
-    """The first rows of a CSV or TSV file as they stand there, and how many there are.
+def may_be_table(path: Path, media_type: str) -> bool:
+    """Whether a file of this name and type can be a table; `read_head` knows whether it is one."""
+    return bool(_format(path, media_type))
 
-    The delimiter is the one of comma, semicolon and tab that gives the most regular rows; the encoding is UTF-8 (UTF-16
-    with its mark), else Windows-1252 or Latin-1. Rows that are too short are filled with None; the header is filled for
-    rows that are too long. Blank lines do not count, as in pandas.
+
+def read_head(path: Path, media_type: str, rows: int = 10) -> TableHead | None:
+    """The first rows of a table as they stand there, and how many there are.
+
+    CSV and TSV: the delimiter is the one of comma, semicolon and tab that gives the most regular rows; the encoding is
+    UTF-8 (UTF-16 with its mark), else Windows-1252 or Latin-1. Rows that are too short are filled with None; the header
+    is filled for rows that are too long. Blank lines do not count, as in pandas. JSON: an array of objects, or one
+    object a line. Excel and Parquet: where openpyxl or pyarrow is installed.
 
     Args:
         path: The file.
-        media_type: What it is said to be; only `text/csv` and `text/tab-separated-values` are read.
+        media_type: What it is said to be.
         rows: How many rows to read, the header not counted.
 
     Returns:
@@ -44,15 +65,15 @@ def read_head(path: Path, media_type: str, rows: int = 10) -> TableHead | None:
     Raises:
         OSError: The file cannot be read at all.
     """
-    if media_type not in TABLE_TYPES:
-        return None
-    for encoding in _encodings(path):
-        try:
-            return _head(path, encoding, media_type, rows)
-        except UnicodeError:
-            continue
-        except csv.Error:
-            return None
+    match _format(path, media_type):
+        case "delimited":
+            return _delimited_head(path, media_type, rows)
+        case "json" | "json lines" as kind:
+            return json_head(path, rows, lines=kind == "json lines")
+        case "excel":
+            return excel_head(path, rows)
+        case "parquet":
+            return parquet_head(path, rows)
     return None
 
 
@@ -69,6 +90,38 @@ def read_frame(path: Path, media_type: str) -> Any:
     """
     if read_head(path, media_type, rows=0) is None:
         raise ValueError(f"{path.name} cannot be read as a table.")
+    import pandas as pd
+
+    match _format(path, media_type):
+        case "json" | "json lines" as kind:
+            return pd.DataFrame.from_records(json_records(path, lines=kind == "json lines"))
+        case "excel":
+            header, *rows = excel_rows(path)
+            columns = _distinct(_named("" if cell is None else str(cell) for cell in header))
+            return pd.DataFrame(rows, columns=columns).infer_objects()
+        case "parquet":
+            return pd.read_parquet(path, engine="pyarrow")
+    return _delimited_frame(path, media_type)
+
+
+def _format(path: Path, media_type: str) -> str:
+    if media_type in TABLE_TYPES:
+        return "delimited"
+    return _OTHER_FORMATS.get(media_type) or _SUFFIXES.get(path.suffix.lower(), "")
+
+
+def _delimited_head(path: Path, media_type: str, rows: int) -> TableHead | None:
+    for encoding in _encodings(path):
+        try:
+            return _head(path, encoding, media_type, rows)
+        except UnicodeError:
+            continue
+        except csv.Error:
+            return None
+    return None
+
+
+def _delimited_frame(path: Path, media_type: str) -> Any:
     import pandas as pd
 
     encoding = _readable(path)
@@ -98,14 +151,44 @@ def _head(path: Path, encoding: str, media_type: str, rows: int) -> TableHead | 
         # An error page under a table's name.
         return None
     first = list(islice(records, rows))
-    row_count = len(first) + sum(1 for _ in records)
+    size = path.stat().st_size
+    estimated = size > EXACT_BYTES
+    if estimated:
+        row_count = rounded(estimated_lines(path, size) - 1)
+    else:
+        lines = _plain_lines(path, encoding)
+        row_count = lines - 1 if lines is not None else len(first) + sum(1 for _ in records)
     width = max(len(record) for record in (header, *first))
     columns = [*header, *[""] * (width - len(header))]
     return TableHead(
         columns=tuple(_named(columns)),
         rows=tuple(tuple(cell or None for cell in (*record, *[""] * (width - len(record)))) for record in first),
         row_count=row_count,
+        estimated=estimated,
     )
+
+
+def _plain_lines(path: Path, encoding: str) -> int | None:
+    """How many lines the file has, if each is a record: no quotes, no blank lines, no carriage return alone.
+
+    Raises:
+        UnicodeError: The encoding is another.
+    """
+    if encoding == "utf-16":
+        return None
+    decoder, count, end = codecs.getincrementaldecoder(encoding)(), 0, b"\n"
+    with path.open("rb") as file:
+        while piece := file.read(1 << 18):
+            if not piece.isascii():
+                decoder.decode(piece)
+            joined = end + piece
+            if b'"' in piece or b"\n\n" in joined or b"\n\r" in joined:
+                return None
+            if b"\r" in joined and joined.count(b"\r") != joined.count(b"\r\n") + joined.endswith(b"\r"):
+                return None
+            count += piece.count(b"\n")
+            end = piece[-1:]
+    return None if end == b"\r" else count + (end != b"\n")
 
 
 def _records(path: Path, encoding: str, delimiter: str) -> Iterator[list[str]]:
@@ -151,6 +234,7 @@ def _delimiter(path: Path, encoding: str, media_type: str) -> str:
     # The last line may be cut, unless it is the only one.
     lines = sample.splitlines(keepends=True)
     whole = lines[:-1] if len(sample) == _SAMPLE_BYTES and len(lines) > 1 else lines
+    del whole[_SAMPLE_LINES:]
 
     def regularity(delimiter: str) -> tuple[int, int]:
         try:

@@ -1,0 +1,196 @@
+r"""LaTeX in model text → the spans that the page's MathJax sets as formulas, and no others.
+
+Models write `\( \)`, `\[ \]`, `$$ $$` and `$ $`; the last is also how money is written, so it counts only where what is
+between cannot be prose. MathJax is kept out of everything else of an answer. What it is given is TeX of a list of known
+commands: there are others that make links, set attributes, load extensions or redefine what later formulas mean. A
+formula with any of those stays as it is written.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ipython_assistant.display.escaping import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from markdown_it import MarkdownIt
+    from markdown_it.renderer import RendererProtocol
+    from markdown_it.rules_block import StateBlock
+    from markdown_it.rules_inline import StateInline
+    from markdown_it.token import Token
+    from markdown_it.utils import EnvType, OptionsDict
+
+LONGEST = 2_000
+"""In characters."""
+DEEPEST = 20
+"""Of braces in braces."""
+
+MATH = "mathjax_process tex2jax_process"
+_CLOSERS = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}
+
+_COMMANDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi omicron pi varpi rho
+    varrho sigma varsigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi
+    Omega aleph hbar ell Re Im wp partial nabla infty emptyset varnothing forall exists nexists neg lnot angle degree
+    prime backprime dagger ddagger square triangle imath jmath complement top bot
+    frac dfrac tfrac cfrac binom dbinom tbinom sqrt sum prod coprod int iint iiint oint lim limsup liminf max min sup
+    inf arg argmax argmin det dim ker deg gcd hom exp log ln lg sin cos tan cot sec csc arcsin arccos arctan sinh cosh
+    tanh coth Pr mod bmod pmod pod operatorname
+    cdot times div pm mp ast star circ bullet oplus ominus otimes oslash odot cup cap uplus sqcup sqcap vee wedge lor
+    land setminus bigcup bigcap bigvee bigwedge bigoplus bigotimes bigsqcup
+    le leq ge geq lt gt ne neq equiv approx approxeq cong sim simeq propto ll gg prec succ preceq succeq leqslant
+    geqslant lesssim gtrsim in notin ni subset supset subseteq supseteq subsetneq supsetneq perp parallel mid nmid
+    vdash models asymp doteq triangleq because therefore
+    to gets leftarrow rightarrow leftrightarrow Leftarrow Rightarrow Leftrightarrow longrightarrow longleftarrow
+    Longrightarrow Longleftarrow longleftrightarrow Longleftrightarrow implies iff impliedby mapsto longmapsto uparrow
+    downarrow updownarrow Uparrow Downarrow nearrow searrow swarrow nwarrow hookrightarrow rightharpoonup xrightarrow
+    xleftarrow
+    dots ldots cdots vdots ddots dotsc dotsb dotsm dotsi colon
+    left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr lvert rvert lVert rVert langle
+    rangle lfloor rfloor lceil rceil vert Vert lbrace rbrace lbrack rbrack backslash
+    hat widehat bar overline underline tilde widetilde vec dot ddot acute grave check breve overrightarrow
+    overleftarrow overbrace underbrace overset underset stackrel substack boxed
+    text textrm textit textbf textsf texttt mathrm mathit mathbf mathsf mathtt mathbb mathcal mathfrak mathscr
+    boldsymbol bm pmb mathord mathop mathbin mathrel displaystyle textstyle scriptstyle limits nolimits
+    quad qquad thinspace medspace thickspace enspace hline begin end nonumber notag
+        """,
+    )
+)
+_SIGNS = frozenset("\\,;:!{}|%#& ")
+_ENVIRONMENTS = frozenset(
+    re.findall(
+        r"\S+",
+        "matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix cases rcases aligned align align* gathered gather "
+        "gather* split array equation equation* multline multline*",
+    )
+)
+_COMMAND = re.compile(r"\\([A-Za-z]+|.|\Z)", re.DOTALL)
+_ENVIRONMENT = re.compile(r"\\(begin|end)\s*(?:\{([^{}]*)\})?")
+_MATHEMATICAL = re.compile(r"[\\^_=<>]")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_DOLLARS = re.compile(r"\$(?![\s$])((?:[^$\\\n]|\\.){1,300}?)(?<![\s\\])\$(?![\w$])")
+_LETTER = re.compile(r"[A-Za-z]'*")
+
+
+def formulas(parser: MarkdownIt) -> None:
+    """Let a Markdown parser see formulas: as blocks of their own, and within a line."""
+    parser.block.ruler.before("fence", "formula", _block, {"alt": ["paragraph", "reference", "blockquote", "list"]})
+    parser.inline.ruler.before("escape", "formula", _inline)
+    parser.add_render_rule("formula", _rendered)
+
+
+def is_formula(tex: str) -> bool:
+    r"""Whether it is TeX that may be set: known commands alone, braces and environments closed.
+
+    >>> is_formula(r"\frac{a}{b}"), is_formula(r"\href{javascript:alert(1)}{x}"), is_formula("}{")
+    (True, False, False)
+    """
+    if not tex.strip() or len(tex) > LONGEST or "$" in tex:
+        return False
+    for command in _COMMAND.findall(tex):
+        if command not in _COMMANDS and command not in _SIGNS:
+            return False
+    open_environments = []
+    for which, name in _ENVIRONMENT.findall(tex):
+        if name not in _ENVIRONMENTS:
+            return False
+        if which == "begin":
+            open_environments.append(name)
+        elif not open_environments or open_environments.pop() != name:
+            return False
+    return not open_environments and _closed(_COMMAND.sub("", tex))
+
+
+def _closed(tex: str) -> bool:
+    depth = 0
+    for brace in re.findall(r"[{}%]", tex):
+        depth += {"{": 1, "}": -1}.get(brace, 0)
+        # A comment would hide the end of the formula.
+        if brace == "%" or not 0 <= depth <= DEEPEST:
+            return False
+    return depth == 0
+
+
+def _is_meant(opener: str, tex: str) -> bool:
+    r"""Whether what is between is mathematics, not prose in escaped brackets such as `\[see below\]`."""
+    if _MATHEMATICAL.search(tex):
+        return True
+    if opener == "\\[" and not re.search(r"[^\W\d]", tex):
+        # `\[1\]` is a reference.
+        return False
+    return not _WORD.search(tex)
+
+
+def _is_clear(tex: str) -> bool:
+    """Whether it cannot be what is between two amounts of money, or two names of variables in a shell."""
+    if _LETTER.fullmatch(tex):
+        return True
+    if tex[0].isdigit() and not re.search(r"[\\^]", tex):
+        return False
+    words = _WORD.findall(re.sub(r"\\[A-Za-z]+(?:\s*\{[^{}]*\})?", "", tex))
+    return len(words) <= 1 and _MATHEMATICAL.search(tex) is not None
+
+
+def _inline(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 the signature is markdown-it's
+    source, start, end = state.src, state.pos, state.posMax
+    opener = source[start : start + 2]
+    closer = _CLOSERS.get(opener)
+    if closer is not None:
+        stop = source.find(closer, start + 2, min(end, start + LONGEST))
+        tex, after = source[start + 2 : stop], stop + 2
+        meant = stop > 0 and _is_meant(opener, tex)
+    elif opener[:1] == "$":
+        found = _DOLLARS.match(source, start, end)
+        before = source[start - 1 : start] if start else ""
+        tex, after = (found[1], found.end()) if found else ("", start)
+        meant = found is not None and not (before.isalnum() or before in {"$", "\\"}) and _is_clear(tex)
+    else:
+        return False
+    if not meant or not is_formula(tex):
+        return False
+    if not silent:
+        token = state.push("formula", "span", 0)
+        token.content, token.markup = tex.strip(), opener
+    state.pos = after
+    return True
+
+
+def _block(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001 as above
+    at = state.bMarks[start] + state.tShift[start]
+    opener = state.src[at : at + 2]
+    if opener not in {"\\[", "$$"} or state.is_code_block(start):
+        return False
+    lines: list[str] = []
+    for line in range(start, end):
+        if line > start and (state.sCount[line] < state.blkIndent or state.isEmpty(line)):
+            return False
+        text = state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+        text, closed, rest = (text[2:] if line == start else text).partition(_CLOSERS[opener])
+        lines.append(text)
+        if closed or sum(map(len, lines)) > LONGEST:
+            break
+    else:
+        return False
+    tex = "\n".join(lines).strip()
+    if not closed or rest.strip() or not _is_meant(opener, tex) or not is_formula(tex):
+        return False
+    if not silent:
+        token = state.push("formula", "p", 0)
+        token.content, token.markup, token.map = tex, opener, [start, line + 1]
+        state.line = line + 1
+    return True
+
+
+def _rendered(
+    _renderer: RendererProtocol, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType
+) -> str:
+    token = tokens[index]
+    display = token.markup in {"\\[", "$$"}
+    tex = f"\\[{token.content}\\]" if display else f"\\({token.content}\\)"
+    return f'<{token.tag} class="{MATH}">{escaped(tex)}</{token.tag}>'
