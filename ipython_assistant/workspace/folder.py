@@ -265,7 +265,8 @@ class Folder:
         except OSError as error:
             if error.errno not in _IN_USE:
                 raise
-            raise _InUseError(f"{there} could not be replaced ({disk_reason(error)})") from error
+            reason = f"{disk_reason(error)}; another program may have it open"
+            raise _InUseError(f"{there} could not be replaced ({reason})") from error
         self._listing.add(there)
         self._keep(there, incoming, owner, ours=True)
         return True
