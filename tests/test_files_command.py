@@ -49,7 +49,7 @@ def test_each_file_is_listed_with_its_question_its_model_and_how_it_was_found(fo
     assert text.splitlines()[0].split("  ")[0] == "file"
     assert line.startswith("by_district.csv  20.0 kB  Mean coverage per district, please ")
     assert "…" in line
-    assert line.endswith("  some-model  2026-01-15 09:30:20  cited  present")
+    assert line.endswith("  some-model  2026-01-15 09:30  cited  present")
     assert [link["href"] for link in markup.all("a")] == ["assistant_files/by_district.csv"]
     assert all(name in markup.text for name in HEADER)
 

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from ipython_assistant.core.ledger import LedgerEntry
 
 HEADER = ("file", "size", "asked", "model", "when (UTC)", "found", "state")
-LONGEST_PROMPT = 60
+LONGEST_PROMPT = 50
+_TO_THE_MINUTE = len("2026-01-15T09:30")
 _FOUND = {"cited": "cited", "listed": "in the container", "figure": "shown"}
 _STATES = {"present": "present", "changed": "changed since", "gone": "gone"}
 _QUIET = "opacity:.7"
 _TR = '<tr style="background:transparent">'
-_CELL = "text-align:left;padding:.2em 1.5em .2em 0"
+_CELL = "text-align:left;vertical-align:top;padding:.2em 1.5em .2em 0"
 
 
 def ledger(entries: Sequence[LedgerEntry], remarks: Iterable[str] = ()) -> Bundle:
@@ -39,7 +40,7 @@ def ledger(entries: Sequence[LedgerEntry], remarks: Iterable[str] = ()) -> Bundl
         html = f'<table style="margin:0"><thead>{_TR}{head}</tr></thead><tbody>{body}</tbody></table>'
         lines = aligned([HEADER, *rows], right=(1,))
     html += "".join(f'<p style="margin:.4em 0 0;{_QUIET}">{escaped(remark)}</p>' for remark in said)
-    lines += [visible(remark) for remark in said]
+    lines += ["", *map(visible, said)] if lines and said else [visible(remark) for remark in said]
     return Bundle(
         {"text/html": f'<div class="{NO_MATH}">{html}</div>', "text/plain": "\n".join(lines)},
         {KEY: {"output": "ledger"}},
@@ -53,7 +54,7 @@ def _cells(entry: LedgerEntry) -> tuple[str, ...]:
         size_in_words(file.size),
         _first_words(record.prompt),
         one_line(record.model),
-        one_line(record.ended.replace("T", " ").removesuffix("Z"), 30),
+        one_line(record.ended[:_TO_THE_MINUTE].replace("T", " ")),
         _FOUND[file.found],
         "left over" if entry.left_over else _STATES[entry.state],
     )
@@ -71,7 +72,7 @@ def _row(entry: LedgerEntry, cells: Sequence[str]) -> str:
     if href is not None:
         name = f'<a href="{escaped(href)}" download="{escaped(entry.file.name)}">{name}</a>'
     rest = "".join(
-        f'<td style="{_CELL};{"overflow-wrap:break-word" if label == "asked" else "white-space:nowrap"};{_QUIET}">'
+        f'<td style="{_CELL};{"min-width:15em" if label == "asked" else "white-space:nowrap"};{_QUIET}">'
         f"{escaped(cell)}</td>"
         for label, cell in zip(HEADER[1:], cells[1:], strict=True)
     )
