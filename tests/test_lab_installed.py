@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,8 @@ import venv
 from pathlib import Path
 
 import pytest
+
+from ipython_assistant import __version__
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -51,6 +54,22 @@ def test_the_server_extension_is_enabled_and_ok(installed):
     said = re.sub(r"\x1b\[[0-9;]*m", "", listed)
     assert "ipython_assistant.lab enabled" in said
     assert "ipython_assistant.lab  OK" in said
+
+
+def test_the_labextension_is_enabled_and_ok(installed):
+    python = installed / "venv" / "bin" / "python"
+    listed = run([python, "-m", "jupyterlab.labextensions", "list"], installed)
+
+    said = re.sub(r"\x1b\[[0-9;]*m", "", listed)
+    assert re.search(r"ipython-assistant v[0-9.]+ enabled +OK \(python, ipython_assistant\)", said), said
+
+
+def test_the_labextension_has_the_packages_version():
+    folder = CHECKOUT / "ipython_assistant" / "lab" / "labextension"
+    description = json.loads((folder / "package.json").read_text())
+
+    assert description["version"] == __version__
+    assert (folder / description["jupyterlab"]["_build"]["load"]).is_file()
 
 
 def test_uninstalling_disables_it(installed):

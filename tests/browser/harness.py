@@ -192,7 +192,7 @@ def running_lab(home: Path, *, extension: bool = True) -> Iterator[Lab]:
 
     Args:
         home: Where all its files are.
-        extension: Whether our server extension is enabled in it.
+        extension: Whether our extensions of the server and of JupyterLab are there.
     """
     root = home / "root"
     root.mkdir(parents=True)
@@ -269,6 +269,10 @@ def _configure(home: Path, token: str, *, extension: bool) -> None:
         # Every cell is in the page, also one that is scrolled out of sight.
         "notebook-extension/tracker": {"windowingMode": "none"},
     }
+    if extension:
+        extensions = home / "data" / "labextensions"
+        extensions.mkdir(parents=True)
+        (extensions / "ipython-assistant").symlink_to(CHECKOUT / "ipython_assistant" / "lab" / "labextension")
     config = home / "config"
     config.mkdir()
     (config / "jupyter_server_config.json").write_text(json.dumps(server))
