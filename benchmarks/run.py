@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import compileall
 import contextlib
+import itertools
 import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -172,7 +174,60 @@ def live(runs: int) -> bool:
     return bytes_met and cpu_met and whole_met
 
 
-BENCHMARKS = {"load": load, "first-token": first_token, "saved": saved, "fetch": fetch, "live": live}
+def preview(runs: int) -> bool:
+    """The head of a table of 1 GB against reading it whole, and what a picture of 20 megapixels adds to a notebook."""
+    runs = min(runs, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        table, picture = Path(folder, "table.csv"), Path(folder, "picture.png")
+        _write_table(table, 1_000_000_000)
+        _write_picture(picture, 5472, 3648)
+        rows = in_turn(
+            {name: partial(child, "preview_child.py", name, str(table)) for name in ("csv-head", "csv-pandas")}, runs
+        )
+        shown = in_turn({"picture": partial(child, "preview_child.py", "picture", str(picture))}, runs)["picture"]
+    head, whole = rows["csv-head"], rows["csv-pandas"]
+    csv_met = report(
+        "head and size of a 1 GB CSV / pandas.read_csv",
+        head["ms"] / whole["ms"],
+        0.001,
+        f"{head['ms']:.1f} ms, {whole['ms']:.0f} ms; about {head['rows']:,.0f} rows, in truth {whole['rows']:,.0f}",
+    )
+    picture_met = report(
+        "bytes a 20-megapixel picture adds to the notebook / its size",
+        shown["bytes"] / shown["size"],
+        1 / 300,
+        f"{shown['bytes'] / 1000:.0f} kB, {shown['size'] / 1e6:.0f} MB; {shown['ms']:.0f} ms",
+    )
+    return csv_met and picture_met
+
+
+def _write_table(path: Path, size: int) -> None:
+    with path.open("w") as file:
+        file.write("id,name,share,age,count\n")
+        for start in itertools.count(0, 100_000):
+            file.writelines(
+                f"{n},name{n % 997},{n * 7 % 1000 / 10},{n % 13},{n * 3}\n" for n in range(start, start + 100_000)
+            )
+            if file.tell() >= size:
+                return
+
+
+def _write_picture(path: Path, width: int, height: int) -> None:
+    from PIL import Image
+
+    rough = Image.effect_noise((width // 8, height // 8), 60).resize((width, height))
+    fine = [Image.effect_noise((width, height), 10) for _ in range(3)]
+    Image.merge("RGB", [Image.blend(rough, noise, 0.3) for noise in fine]).save(path, compress_level=1)
+
+
+BENCHMARKS = {
+    "load": load,
+    "first-token": first_token,
+    "saved": saved,
+    "fetch": fetch,
+    "live": live,
+    "preview": preview,
+}
 
 
 def main() -> int:
