@@ -250,7 +250,7 @@ def test_an_svg_as_matplotlib_writes_it_is_shown() -> None:
 
     drawn, axes = io.BytesIO(), (figure := Figure()).subplots()
     axes.semilogy([1, 2], [1, 1000], label="$x^2$")
-    axes.imshow([[1, 2]])
+    axes.imshow([[1, 2]], extent=(1, 2, 1, 1000))
     axes.legend()
     figure.savefig(drawn, format="svg")
     bundle = bundles.picture(artifact("a.svg", "image/svg+xml"), drawn.getvalue())
