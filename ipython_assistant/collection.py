@@ -7,13 +7,14 @@ value with a reason; it never stops the others.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.artifacts import (
     Artifact,
     FailedArtifact,
     Figure,
+    cited_files,
     listed_files,
     seen_twice,
     shown_figures,
@@ -100,6 +101,7 @@ def collect(
         on_progress: Called with (files done, files in all, bytes so far).
         have: What an earlier try brought already.
     """
+    downloads.begin(cited_files(turn))
     listing = _listed(containers, downloads, turn)
     home = {(artifact.container_id, artifact.file_id) for artifact in have}
     wanted = tuple(
@@ -109,16 +111,18 @@ def collect(
     )
     figures = shown_figures(turn)
     fetched = _without_noise(downloads.fetch(wanted, listing.files, on_progress), wanted)
-    incoming = [*_named(fetched), *_staged_figures(figures, downloads)]
+    incoming = [*_named(fetched), *_staged_figures(figures, fetched, downloads)]
     outcomes = [
-        item if isinstance(item, FailedArtifact) else shelf.folder.save(item, shelf.cell, shelf.in_use)
+        item
+        if isinstance(item, FailedArtifact)
+        else shelf.folder.save(item, shelf.cell, shelf.in_use, turn=turn.response_id)
         for item in incoming
     ]
     saved = [*have, *(outcome for outcome in outcomes if isinstance(outcome, Artifact))]
     # The same name with the same bytes is one file: the first to name it, which is the citation, stands for all.
     artifacts = tuple({artifact.name: artifact for artifact in reversed(saved)}.values())[::-1]
     failed = tuple(outcome for outcome in outcomes if isinstance(outcome, FailedArtifact))
-    notes = (*listing.notes, *(f"{artifact.name}: {artifact.note}" for artifact in artifacts if artifact.note))
+    notes = (*listing.notes, *(artifact.note for artifact in artifacts if artifact.note))
     return Collected(artifacts, failed, notes, _repeated(turn, figures, artifacts), listing.everything)
 
 
@@ -132,7 +136,8 @@ def _listed(containers: Containers, downloads: Downloads, turn: Turn) -> _Listin
             rows = containers.file_rows(container_id)
         except AssistantError as error:
             notes.append(f"The container's list of files cannot be had; uncited ones may be missing. {error.message}")
-            ahead += downloads.ahead(container_id)
+            # Their size may be another by now.
+            ahead += [replace(file, size=None, created_at=None) for file in downloads.ahead(container_id)]
             continue
         files += listed_files(rows, containers.seen(container_id), containers.sent(container_id))
         everything += map(signature, rows)
@@ -163,8 +168,13 @@ def _named(fetched: tuple[Fetched | FailedArtifact, ...]) -> Iterator[Incoming |
         yield Incoming(name, outcome.staged, outcome.size, outcome.sha256, file.found, file.container_id, file.file_id)
 
 
-def _staged_figures(figures: tuple[Figure, ...], downloads: Downloads) -> Iterator[Incoming | FailedArtifact]:
-    for number, figure in enumerate(figures, start=1):
+def _staged_figures(
+    figures: tuple[Figure, ...], fetched: tuple[Fetched | FailedArtifact, ...], downloads: Downloads
+) -> Iterator[Incoming | FailedArtifact]:
+    """The figures that came in the outputs, numbered after those that were fetched and without what came both ways."""
+    here = {outcome.sha256 for outcome in fetched if isinstance(outcome, Fetched) and outcome.file.found == "figure"}
+    new = [figure for figure in figures if hashlib.sha256(figure.content).hexdigest() not in here]
+    for number, figure in enumerate(new, start=len(here) + 1):
         name = _figure_name(number, figure.media_type)
         try:
             path = downloads.staging() / f"figure-{number}.part"

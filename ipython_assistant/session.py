@@ -97,8 +97,7 @@ class _Last:
     """The last turn, as it takes to fetch its files again."""
 
     connection: Connection
-    settings: Settings
-    cell: str
+    question: _Question
     streamed: _Streamed
     collected: Collected
 
@@ -149,7 +148,7 @@ class Session:
                 footing = connection.containers.footing(question.parent, question.uploads, question.settings.policy)
                 streamed, footing = self._ask(connection, question, footing, downloads, live)
                 collected, cut = self._collect(connection, downloads, question, streamed, live)
-            answer = self._recorded(question, self._answer(streamed, collected, footing.notes))
+            answer = self._recorded(question, self._answer(streamed, collected, footing.notes, prompt))
             live.finish(answer.text_output())
         self._show(answer, question.settings, front)
         self._remember(connection, question, streamed, collected)
@@ -159,13 +158,15 @@ class Session:
         """Show a response that somebody's own code got; see `ipython_assistant.show`."""
         turn = read_response(response if isinstance(response, dict) else response.model_dump(mode="json"))
         settings, streamed, collected = self._settings(Options()), _Streamed(turn), Collected()
+        question = _Question("", settings, f"response {turn.response_id}", None, (), datetime.now(UTC))
         if turn.container_ids:
             connection = Connection(over_client(client)) if client is not None else self._connect(settings)
-            shelf = self._shelf(settings, f"response {turn.response_id}")
+            shelf = self._shelf(settings, question.cell)
             with self._downloads(connection, settings) as downloads:
                 collected = collect(connection.containers, downloads, turn, shelf, _progress(None))
         cure = "Asked by another client? Then: ipython_assistant.show(response, client=client)."
-        answer = self._answer(streamed, collected, (cure,) if collected.failed and client is None else ())
+        notes = (cure,) if collected.failed and client is None else ()
+        answer = self._recorded(question, self._answer(streamed, collected, notes))
         publish(answer.text_output())
         self._show(answer, settings, front_end(self._shell))
         return self._ended(answer, None, settings)
@@ -179,10 +180,11 @@ class Session:
         last = self._last
         if last is None:
             raise OptionError("There is no answer whose files could be fetched again.", "Ask with %%assistant first.")
-        connection = last.connection if last.connection.usable else self._connect(last.settings)
-        shelf = self._shelf(last.settings, last.cell)
+        settings = last.question.settings
+        connection = last.connection if last.connection.usable else self._connect(settings)
+        shelf = self._shelf(settings, last.question.cell)
         connection.containers.unsee(last.collected.listed)
-        with self._downloads(connection, last.settings) as downloads:
+        with self._downloads(connection, settings) as downloads:
             collected = collect(
                 connection.containers,
                 downloads,
@@ -193,10 +195,10 @@ class Session:
             )
         connection.containers.see(last.streamed.turn.container_ids, collected.listed)
         self._last = replace(last, collected=collected)
-        answer = self._answer(last.streamed, collected, ())
+        answer = self._recorded(last.question, self._answer(last.streamed, collected, (), last.question.prompt))
         publish(answer.text_output())
-        self._show(answer, last.settings, front_end(self._shell))
-        return self._ended(answer, downloads.cut, last.settings)
+        self._show(answer, settings, front_end(self._shell))
+        return self._ended(answer, downloads.cut, settings)
 
     @property
     def folder(self) -> Folder:
@@ -219,6 +221,7 @@ class Session:
             "mode": settings.mode,
             "files": str(settings.save_dir),
             "engine": "; ".join(running) or "not running",
+            "buttons": buttons.wanted_in_words(settings.buttons, front_end(self._shell)),
         }
 
     def close(self, *, rows: bool = True) -> None:
@@ -340,10 +343,10 @@ class Session:
             collected = collect(connection.containers, downloads, streamed.turn, shelf, _progress(live))
         except KeyboardInterrupt:
             cut = interrupted()
-        self._last = _Last(connection, question.settings, question.cell, streamed, collected)
+        self._last = _Last(connection, question, streamed, collected)
         return collected, cut or downloads.cut
 
-    def _answer(self, streamed: _Streamed, collected: Collected, notes: Iterable[str]) -> Answer:
+    def _answer(self, streamed: _Streamed, collected: Collected, notes: Iterable[str], prompt: str = "") -> Answer:
         turn, missing = streamed.turn, {file.name: "it could not be saved" for file in collected.failed}
         messages = (
             "".join(relink(part, collected.artifacts, missing) for part in message.parts) for message in turn.messages
@@ -356,6 +359,7 @@ class Session:
             notes=(*notes, *collected.notes),
             repeated=collected.repeated,
             interrupted=isinstance(streamed.cut, Interrupted),
+            prompt=prompt,
             shown_in=self._shell.execution_count if self._shell is not None else None,
         )
 

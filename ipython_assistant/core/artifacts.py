@@ -209,21 +209,30 @@ def wanted_files(turn: Turn, listed: Iterable[ContainerFile]) -> tuple[Container
     """Every container file to fetch for this turn, each id once: the cited ones first, in the answer's order.
 
     A file may still come twice, cited under one id and listed under another: only its bytes tell, once they are here.
+    So may a figure, if a code call came without its outputs.
 
     A displayed figure is fetched only where the outputs did not bring it along.
     """
     shown = len(shown_figures(turn))
     listed = tuple(listed)
-    rows = {(file.container_id, file.file_id): file for file in listed}
-    cited = [_with_size(file, rows) for file in cited_files(turn)]
-    figures = _each_once((*cited_figures(turn), *(file for file in listed if file.found == "figure")))
+    rows = {file.file_id: file for file in listed}
+    cited = [_placed(file, rows, turn) for file in cited_files(turn)]
+    cited_shown = [_placed(file, rows, turn) for file in cited_figures(turn)]
+    figures = _each_once((*cited_shown, *(file for file in listed if file.found == "figure")))
     named = _each_once((*cited, *(file for file in listed if file.found == "listed")))
-    return named + (figures if len(figures) > shown else ())
+    complete = len(figures) <= shown and all(call.outputs for call in turn.calls)
+    return named + (() if complete else figures)
 
 
-def _with_size(file: ContainerFile, rows: Mapping[tuple[str, str], ContainerFile]) -> ContainerFile:
-    row = rows.get((file.container_id, file.file_id))
-    return file if row is None else replace(file, size=row.size, created_at=row.created_at)
+def _placed(file: ContainerFile, rows: Mapping[str, ContainerFile], turn: Turn) -> ContainerFile:
+    """A cited file with what only the listing knows, and with its container, should the citation have lost it."""
+    row = rows.get(file.file_id)
+    if row is not None:
+        place = file.container_id or row.container_id
+        name = file.name or row.name
+        return replace(file, container_id=place, name=name, size=row.size, created_at=row.created_at)
+    only = turn.container_ids[0] if len(turn.container_ids) == 1 else ""
+    return replace(file, container_id=file.container_id or only)
 
 
 def seen_twice(figure: Figure, figures: Iterable[Figure], pictures: Iterable[str], calls: Sequence[CodeCall]) -> bool:

@@ -173,7 +173,7 @@ def _own_errors() -> Iterator[None]:
     except RuntimeError as error:
         # Another thread was still asking when the session ended.
         raise Unreachable("The connection to the service was closed.") from error
-    except (openai.APIConnectionError, httpx2.TransportError) as error:
+    except (openai.APIConnectionError, httpx2.RequestError) as error:
         cause = error.__cause__ or error
         raise Unreachable(
             f"The connection to the service failed: {_one_line(cause)}.",

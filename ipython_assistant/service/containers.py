@@ -113,13 +113,17 @@ class Containers:
             ServiceError: The listing cannot be had.
         """
         rows: list[Json] = []
+        ids: set[str] = set()
         after: str | None = None
         for _ in range(MOST_PAGES):
             page = self._wire.list_files(container_id, after).json()
             batch = [row for row in page.get("data") or [] if isinstance(row, dict)]
-            rows += [{**row, "container_id": row.get("container_id") or container_id} for row in batch]
+            new = [row for row in batch if str(row.get("id") or "") not in ids]
+            ids.update(str(row.get("id") or "") for row in new)
+            rows += [{**row, "container_id": row.get("container_id") or container_id} for row in new]
             after = str(batch[-1].get("id") or "") if batch else ""
-            if not page.get("has_more") or not after:
+            # A proxy that drops `after` sends the first page again and again.
+            if not page.get("has_more") or not after or not new:
                 return rows
         raise ServiceError(f"The listing of container {container_id} does not end.")
 

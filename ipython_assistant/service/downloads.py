@@ -180,7 +180,7 @@ class Downloads:
         if not why:
             # What was begun ahead may have given way just before it was wanted.
             downloads = [
-                self._begin(file, speculative=False) if download.begun_ahead and download.gave_up else download
+                self._begin(file, speculative=False) if download.fell_short_of(file) else download
                 for file, download in zip(files, downloads, strict=True)
             ]
             why = self._await(downloads, began, on_progress)
@@ -203,6 +203,14 @@ class Downloads:
             self._cut = interrupted()
             return "It was interrupted"
         return ""
+
+    def begin(self, files: Iterable[ContainerFile]) -> None:
+        """Begin with files that are known to be wanted; `fetch` waits for them."""
+        with self._lock:
+            for file in files:
+                key = (file.container_id, file.file_id)
+                if file.container_id and key not in self._ahead and not self._closed:
+                    self._ahead[key] = _Ahead(file, self._code_calls, self._begin(file, speculative=False))
 
     def _look_ahead(self, container_id: str, code_calls: int) -> None:
         """In a thread: list the container and begin with what is new. Nothing that fails here matters."""
@@ -234,8 +242,8 @@ class Downloads:
         with self._lock:
             ahead = self._ahead.get((file.container_id, file.file_id))
         if ahead is not None:
-            current = ahead.code_calls == self._code_calls if row is None else _same(ahead.file, row)
-            if current and not ahead.download.gave_up:
+            current = ahead.code_calls == self._code_calls or (row is not None and _same(ahead.file, row))
+            if current and not (ahead.download.begun_ahead and ahead.download.gave_up):
                 ahead.download.speculative = False
                 return ahead.download
             ahead.download.stop()
@@ -324,6 +332,7 @@ class _Download:
         self._reply: Reply | None = None
         self._digest = hashlib.sha256()
         self._whole: int | None = None
+        self._encoded = False
 
     def fail(self, reason: str) -> None:
         """It cannot even begin."""
@@ -337,6 +346,11 @@ class _Download:
         reply = self._reply
         if reply is not None:
             reply.close()
+
+    def fell_short_of(self, file: ContainerFile) -> bool:
+        """Whether it gave way before it was wanted, or holds less than is known of the file by now."""
+        short = not self.gave_up and file.size is not None and self.received < file.size
+        return short or (self.begun_ahead and self.gave_up)
 
     def outcome(self, why: str) -> Fetched | FailedArtifact:
         """What came of it; `why` says what ended those that did not come to their end."""
@@ -353,6 +367,8 @@ class _Download:
                 outcome = self._try_until_it_is_here(target, self.staged)
         except OSError as error:
             outcome = self._failure(f"It could not be written: {error.strerror or type(error).__name__}.")
+        except Exception as error:  # noqa: BLE001 whatever goes wrong with one file must not cost the others
+            outcome = self._failure(f"It could not be fetched: {type(error).__name__}: {error}.")
         self.gave_up = isinstance(outcome, FailedArtifact)
         return outcome
 
@@ -386,10 +402,14 @@ class _Download:
 
     def _bring(self, target: IO[bytes]) -> None:
         """One try: from where the last one broke, if the server agrees, else from the beginning."""
+        if self._encoded:
+            # What was counted are decoded bytes: nobody could say where they go on.
+            self._begin_again(target)
         reply = self._wire.content(self._file.container_id, self._file.file_id, self.received)
         self._reply = reply
         with reply:
             resumed = reply.status == PARTIAL and _starts_at(reply, self.received)
+            self._encoded = bool(reply.headers.get("content-encoding"))
             if self.received and not resumed:
                 self._begin_again(target)
             promised = _length(reply)
@@ -402,8 +422,8 @@ class _Download:
                 self._digest.update(chunk)
                 self.received += len(chunk)
         target.flush()
-        expected = self._whole if self._whole is not None else self._file.size
-        if expected is not None and self.received < expected:
+        expected = max(self._whole or 0, self._file.size or 0)
+        if self.received < expected:
             raise StreamBroken(f"Only {self.received:,} of {expected:,} bytes came.")
         if self._whole is not None and self.received > self._whole:
             self._begin_again(target)

@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from ipython_assistant.errors import ServiceError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
@@ -26,9 +28,20 @@ class Reply:
     close: Callable[[], None]
 
     def json(self) -> Any:
-        """Read the whole body as JSON, and close."""
+        """Read the whole body as a JSON object, and close.
+
+        Raises:
+            ServiceError: It is something else, a proxy's page for one.
+        """
         with self:
-            return json.loads(b"".join(self.chunks))
+            body = b"".join(self.chunks)
+        try:
+            value = json.loads(body)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise ServiceError("The service's answer was not what its interface promises (no JSON object came).")
+        return value
 
     def __enter__(self) -> Self:
         return self
