@@ -101,9 +101,9 @@ def collect(
         on_progress: Called with (files done, files in all, bytes so far).
         have: What an earlier try brought already.
     """
-    downloads.begin(cited_files(turn))
-    listing = _listed(containers, downloads, turn)
     home = {(artifact.container_id, artifact.file_id) for artifact in have}
+    downloads.begin(file for file in cited_files(turn) if (file.container_id, file.file_id) not in home)
+    listing = _listed(containers, downloads, turn)
     wanted = tuple(
         file
         for file in wanted_files(turn, listing.files + listing.ahead)
