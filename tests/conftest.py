@@ -104,3 +104,8 @@ def run_python(notebook_dir: Path) -> Callable[[str], str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests come last: as long as Playwright runs, no other test can run an event loop of its own."""
     items.sort(key=lambda item: "browser" in item.path.parts)
+
+
+def pytest_configure() -> None:
+    """Hundreds of shells live in this process; each would collect all garbage once more at its end, for minutes."""
+    InteractiveShell.atexit_operations = lambda _shell: None  # type: ignore[method-assign] only here, see above
