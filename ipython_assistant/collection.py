@@ -172,7 +172,7 @@ def _staged_figures(
     figures: tuple[Figure, ...], fetched: tuple[Fetched | FailedArtifact, ...], downloads: Downloads
 ) -> Iterator[Incoming | FailedArtifact]:
     """The figures that came in the outputs, numbered after those that were fetched and without what came both ways."""
-    here = {outcome.sha256 for outcome in fetched if isinstance(outcome, Fetched) and outcome.file.found == "figure"}
+    here = [outcome.sha256 for outcome in fetched if isinstance(outcome, Fetched) and outcome.file.found == "figure"]
     new = [figure for figure in figures if hashlib.sha256(figure.content).hexdigest() not in here]
     for number, figure in enumerate(new, start=len(here) + 1):
         name = _figure_name(number, figure.media_type)

@@ -178,6 +178,10 @@ def test_an_uncited_file_is_found_by_listing_the_container(shell, hosted, notebo
     answer, _ = run(shell, "Save.")
 
     assert set(answer.files) == {"by_district.csv", "forgotten.csv"}
+    assert {file.name: file.found for file in answer.artifacts} == {
+        "by_district.csv": "cited",
+        "forgotten.csv": "listed",
+    }
     assert (notebook_dir / "assistant_files" / "forgotten.csv").read_bytes() == b"a\n1\n"
 
 
@@ -320,7 +324,7 @@ def test_a_refusal_is_an_ordinary_answer(shell, hosted):
 
 def test_a_wrong_key_is_said_in_two_lines_without_the_key(shell, hosted, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
-    hosted.will_answer(refusal("Incorrect API key provided.", 401, "invalid_api_key"))
+    hosted.will_answer(refusal("Incorrect API key provided: sk-planted.", 401, "invalid_api_key"))
     with pytest.raises(errors.Refused) as caught:
         run(shell, "Ask.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors
 from ipython_assistant.magics import hooks_of
+from ipython_assistant.service import containers
 
 CSV = b"a\n1\n"
 TEXT = "[a.csv](sandbox:/mnt/data/a.csv)"
@@ -84,6 +86,27 @@ def test_a_container_another_cell_goes_on_in_is_not_deleted(shell, hosted, cell_
     run(shell, "%%assistant\nAsk again.")
 
     assert hosted.asked("^DELETE") == []
+
+
+def test_a_service_that_does_not_answer_a_delete_holds_nobody_up(shell, hosted, cell_id, monkeypatch):
+    asked, answered = threading.Event(), threading.Event()
+    monkeypatch.setattr(containers, "DELETE_WITHIN_S", 0.05)
+
+    def never(_request):
+        asked.set()
+        answered.wait(20)
+        return Answer(b"{}")
+
+    hosted.on("^DELETE", never)
+    cell_id("cell-1")
+    for number, name in enumerate(("cntr_a", "cntr_b"), start=1):
+        hosted.will_say([wire.Code("1", container_id=name), wire.Message("x")], response_id=f"resp_{number}")
+        answer, _ = run(shell, "%%assistant\nAsk.")
+
+    assert answer.text == "x"
+    assert asked.is_set()
+    assert not answered.is_set()
+    answered.set()
 
 
 def test_unloading_deletes_the_containers_that_were_used(shell, hosted):

@@ -184,6 +184,9 @@ def _own_errors() -> Iterator[None]:
 def _from_status(error: Any) -> ServiceError:
     body = error.body if isinstance(error.body, dict) else {}
     message, code = str(body.get("message") or error.message), body.get("code")
+    if error.status_code == 401:  # noqa: PLR2004 HTTP's own number
+        # Services repeat the key here, in whole or in part, and an output is no place for either.
+        message = "the key was not accepted"
     kind, hint = _kind(int(error.status_code), message, code)
     return kind(
         f"The service answered {error.status_code}: {_one_line(message)}",
@@ -206,7 +209,7 @@ def _kind(status: int, message: str, code: object) -> tuple[type[ServiceError], 
             return RateLimited, "The account's quota is used up: see its billing page."
         return RateLimited, "Wait a little, then run the cell again."
     if status == 401:  # noqa: PLR2004 HTTP's own number
-        return Refused, "The key was not accepted: check OPENAI_API_KEY where Jupyter is started."
+        return Refused, "Check OPENAI_API_KEY where Jupyter is started."
     # The error has no code of its own: only its text tells.
     # https://community.openai.com/t/container-is-expired-error-in-openai-responses-api-stream/1321773
     if status in {400, 404} and ("Container is expired" in message or "Expected container_id" in message):

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ipython_assistant.service.wire import Wire
 
 DIES_WITHIN_S = 1.0
-DELETE_WITHIN_S = 1.0
 
 
 class Connection:
@@ -54,7 +53,7 @@ class Connection:
     def close(self) -> None:
         """Delete the containers (an engine's end with it), let go of the connections, and end the engine."""
         if self._engine is None:
-            self.containers.delete_all(DELETE_WITHIN_S)
+            self.containers.delete_all()
         self.wire.close()
         if self._engine is not None:
             self._engine.stop()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ipython_assistant.service.wire import Wire
 
 MOST_PAGES = 100
+DELETE_WITHIN_S = 1.0
 NAME = "ipython_assistant"
 """The name of the containers that are made here, by which they are known again."""
 RENEWED = "The conversation's container had expired: a new one was made and its files were sent again."
@@ -165,11 +166,15 @@ class Containers:
         self._wire.delete_container(container_id).close()
         self._lives.pop(container_id, None)
 
-    def delete_all(self, within_s: float) -> None:
-        """Delete every container this session used, at the same time, as far as that is done in so many seconds."""
+    def delete_all(self) -> None:
+        """Delete every container this session used, as far as that is done in `DELETE_WITHIN_S`."""
+        self._delete_within(list(self._lives), DELETE_WITHIN_S)
+
+    def _delete_within(self, container_ids: list[str], within_s: float) -> None:
+        """Delete them at the same time; nobody waits longer than this for a service that does not answer."""
         threads = [
             threading.Thread(target=self._try_to_delete, args=(container_id,), daemon=True)
-            for container_id in list(self._lives)
+            for container_id in container_ids
         ]
         for thread in threads:
             thread.start()
@@ -201,7 +206,7 @@ class Containers:
         life = self._lives.get(step.container_id) if step is not None and step.service == self._wire.identity else None
         if step is None or life is None or life.last_step is not step:
             return
-        self._try_to_delete(step.container_id)
+        self._delete_within([step.container_id], DELETE_WITHIN_S)
 
     def _try_to_delete(self, container_id: str) -> None:
         self._lives.pop(container_id, None)

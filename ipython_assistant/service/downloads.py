@@ -14,7 +14,7 @@ import hashlib
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Self
 
 from ipython_assistant.core.artifacts import ContainerFile, FailedArtifact, listed_files
@@ -187,7 +187,11 @@ class Downloads:
         for download in downloads:
             if why and not download.future.done():
                 download.stop()
-        return tuple(download.outcome(why) for download in downloads)
+        # A copy begun early knows its file as it was found then; what is wanted says more: that it is cited, its name.
+        return tuple(
+            replace(outcome, file=file) if isinstance(outcome := download.outcome(why), Fetched) else outcome
+            for file, download in zip(files, downloads, strict=True)
+        )
 
     def _await(self, downloads: Sequence[_Download], began: float, on_progress: Callable[[int, int, int], None]) -> str:
         """Wait for all of them; says what ended the waiting, if that was not their end."""
