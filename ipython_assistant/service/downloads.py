@@ -40,6 +40,10 @@ VAIN_TRIES = 4
 MOST_DELAYS = 30
 """A file is given up after the service asked to wait so many times."""
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 8.0
+LOOK_UP_S = 0.1
+"""Whoever waits looks so often whether it was stopped."""
+EVERYBODY = 32
+"""So many requests at once, answered after a pause, end the care that is taken after it."""
 LONGEST_ASKED_S = 120.0
 """A service that asks to wait longer than this will not be waited for."""
 NOT_FOUND, RANGE_NOT_SATISFIABLE, PARTIAL = 404, 416, 206
@@ -288,13 +292,20 @@ class _Ahead:
 
 
 class _Pace:
-    """What the service asked for: until when everybody waits, and how much waiting that was."""
+    """What the service asked for: until when everybody waits, how much waiting that was, and who goes first afterwards.
+
+    After a pause one request goes alone; each that is answered lets twice as many go. All at once would run into the
+    same limit again, since a service counts the requests of the last minute and forgets them one by one.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._changed = threading.Condition()
         self._until = 0.0
         self._spans: list[tuple[float, float]] = []
+        self._pauses = 0
+        self._allowed: int | None = None
+        self._under_way = 0
 
     @property
     def slowed(self) -> bool:
@@ -307,6 +318,8 @@ class _Pace:
             if until > self._until:
                 self._spans.append((max(now, self._until), until))
                 self._until = until
+            self._pauses += 1
+            self._allowed, self._under_way = 1, 0
 
     def asked_s(self, since: float) -> float:
         """Seconds of asked-for waiting between `since` and now."""
@@ -314,9 +327,26 @@ class _Pace:
         with self._changed:
             return sum(max(0.0, min(end, now) - max(start, since)) for start, end in self._spans)
 
-    def wait(self, stopped: threading.Event) -> None:
-        while not stopped.is_set() and (left := self._until - self._clock()) > 0:
-            stopped.wait(left)
+    def enter(self, stopped: threading.Event) -> int | None:
+        """Wait for one's turn to ask; gives what `leave` wants to have, or None if it was stopped on the way."""
+        with self._changed:
+            while not stopped.is_set():
+                left = self._until - self._clock()
+                if left <= 0 and (self._allowed is None or self._under_way < self._allowed):
+                    self._under_way += 1
+                    return self._pauses
+                self._changed.wait(min(left, LOOK_UP_S) if left > 0 else LOOK_UP_S)
+        return None
+
+    def leave(self, pauses: int, *, answered: bool) -> None:
+        """The request of `enter` came back."""
+        with self._changed:
+            if pauses != self._pauses:
+                return  # it was asked before the pause, and says nothing about what goes now
+            self._under_way -= 1
+            if answered and self._allowed is not None:
+                self._allowed = self._allowed * 2 if self._allowed < EVERYBODY else None
+            self._changed.notify_all()
 
 
 class _Download:
@@ -380,11 +410,11 @@ class _Download:
         vain = delays = 0
         furthest = 0
         while True:
-            self._pace.wait(self._stopped)
-            if self._stopped.is_set():
+            pauses = self._pace.enter(self._stopped)
+            if pauses is None:
                 return self._failure("It was interrupted.")
             try:
-                self._bring(target)
+                self._bring(target, pauses)
             except RateLimited as error:
                 delays += 1
                 asked_s = error.retry_after_s or min(FIRST_BACKOFF_S * 2**delays, LONGEST_BACKOFF_S)
@@ -404,12 +434,12 @@ class _Download:
             else:
                 return Fetched(self._file, staged, self.received, self._digest.hexdigest())
 
-    def _bring(self, target: IO[bytes]) -> None:
+    def _bring(self, target: IO[bytes], pauses: int) -> None:
         """One try: from where the last one broke, if the server agrees, else from the beginning."""
         if self._encoded:
             # What was counted are decoded bytes: nobody could say where they go on.
             self._begin_again(target)
-        reply = self._wire.content(self._file.container_id, self._file.file_id, self.received)
+        reply = self._ask(pauses)
         self._reply = reply
         with reply:
             resumed = reply.status == PARTIAL and _starts_at(reply, self.received)
@@ -432,6 +462,15 @@ class _Download:
         if self._whole is not None and self.received > self._whole:
             self._begin_again(target)
             raise StreamBroken("More bytes came than were announced.")
+
+    def _ask(self, pauses: int) -> Reply:
+        answered = False
+        try:
+            reply = self._wire.content(self._file.container_id, self._file.file_id, self.received)
+            answered = True
+        finally:
+            self._pace.leave(pauses, answered=answered)
+        return reply
 
     def _begin_again(self, target: IO[bytes]) -> None:
         target.seek(0)
