@@ -22,14 +22,6 @@ if TYPE_CHECKING:
     from ipython_assistant.session import Session
     from ipython_assistant.workspace.folder import Folder
 
-WHAT_TO_WRITE = """\
-%%assistant asks a question about your data. Write it below the first line:
-
-%%assistant -i coverage.csv
-Plot coverage by year for District B and save the mean per district as by_district.csv
-
-%%assistant --help lists the options."""
-
 
 @dataclass(frozen=True, slots=True)
 class Command:

@@ -36,7 +36,7 @@ from ipython_assistant.errors import (
     TurnFailed,
 )
 from ipython_assistant.options import Options, option_help, parse_options
-from ipython_assistant.service.client import over_client
+from ipython_assistant.service.client import ASKED_OF_THE_ENVIRONMENT, over_client
 from ipython_assistant.service.connection import Connection, connect
 from ipython_assistant.service.containers import RENEWED, Containers, Footing
 from ipython_assistant.service.downloads import Downloads, Limits, interrupted
@@ -118,7 +118,7 @@ class Session:
         self._traits = traits
         self._notebook_dir = notebook_dir
         self._conversation = Conversation()
-        self._connections: dict[tuple[str, float], Connection] = {}
+        self._connections: dict[tuple[str, float, int], Connection] = {}
         self._folders: dict[Path, Folder] = {}
         self._rows = buttons.Rows(shell)
         self._scratch: Path | None = None
@@ -260,7 +260,9 @@ class Session:
         return Path(tempfile.mkdtemp(dir=self._scratch))
 
     def _connect(self, settings: Settings) -> Connection:
-        key = (settings.service, settings.timeout_s)
+        # Somebody who corrects a key or an address in the environment means the next cell.
+        around = hash(tuple(os.environ.get(name) for name in ASKED_OF_THE_ENVIRONMENT))
+        key = (settings.service, settings.timeout_s, around if settings.service != "local" else 0)
         connection = self._connections.get(key)
         if connection is None or not connection.usable:
             if connection is not None:

@@ -334,6 +334,18 @@ def test_a_wrong_key_is_said_in_two_lines_without_the_key(shell, hosted, monkeyp
     assert "sk-planted" not in "".join(lines)
 
 
+def test_a_key_that_is_corrected_in_the_environment_is_used_by_the_next_cell(shell, hosted, monkeypatch):
+    hosted.will_answer(refusal("No.", 401, "invalid_api_key"))
+    with pytest.raises(errors.Refused):
+        run(shell, "Ask.")
+    monkeypatch.setenv("OPENAI_API_KEY", "corrected-key")
+    hosted.will_say([wire.Message("Ok.")])
+    answer, _ = run(shell, "Ask.")
+
+    assert answer.text == "Ok."
+    assert hosted.requests[-1].headers["authorization"] == "Bearer corrected-key"
+
+
 def test_no_key_where_one_is_needed_says_what_to_do(shell):
     shell.run_line_magic("config", 'AssistantMagics.service = "openai"')
     with pytest.raises(errors.ConfigError, match="OPENAI_API_KEY"):

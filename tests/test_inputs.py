@@ -57,6 +57,18 @@ def test_a_missing_name_lists_the_nearest_variables_and_files(tmp_path):
     assert caught.value.hint == "Did you mean coverage.csv or coverage_2024?"
 
 
+def test_a_file_that_lies_one_folder_further_down_is_named_with_its_folder(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mda_coverage.csv").write_text("a\n")
+    with pytest.raises(InputError) as near:
+        look(tmp_path, "covrage.csv")
+    with pytest.raises(InputError) as wrong_folder:
+        look(tmp_path, "date/mda_coverage.csv")
+
+    assert near.value.hint == "Did you mean data/mda_coverage.csv?"
+    assert wrong_folder.value.hint == "Did you mean data/mda_coverage.csv?"
+
+
 def test_a_mistyped_variable_lists_the_nearest_one(tmp_path):
     with pytest.raises(InputError) as caught:
         look(tmp_path, "caes", cases=FRAME)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.turn import Json
 
+ASKED_OF_THE_ENVIRONMENT = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
+"""What a hosted connection is made of: with another value it is another connection."""
 QUESTION_TRIES = 3
 LONGEST_WAIT_S = 60.0
 

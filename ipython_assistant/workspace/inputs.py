@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
+MOST_FOLDERS = 20
+"""So many folders are looked into for a file that is not where it was named."""
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """A file to upload: its name in the container, where it is on disk, and what the model is told of it."""
@@ -95,14 +99,33 @@ def _nearest(name: str, namespace: Mapping[str, Any], path: Path) -> str:
     variables = [
         known for known, value in namespace.items() if type(value).__name__ == "DataFrame" and not known.startswith("_")
     ]
-    there = path.parent if path.parent.is_dir() else path.parent.parent
-    files = sorted(item.name for item in there.iterdir() if item.is_file()) if there.is_dir() else []
+    files = _files_near(Path(name), path)
     near = difflib.get_close_matches(Path(name).name, [*variables, *files], n=3, cutoff=0.5)
-    shown = [item if item in variables else str(Path(name).parent / item) for item in near]
+    shown = [item if item in variables else files[item] for item in near]
     if shown:
         return f"Did you mean {_either(shown)}?"
-    others = [*variables, *(file for file in files if file.endswith((".csv", ".tsv", ".xlsx", ".parquet")))][:5]
+    tables = [written for file, written in files.items() if file.endswith((".csv", ".tsv", ".xlsx", ".parquet"))]
+    others = [*variables, *tables][:5]
     return f"There is: {', '.join(others)}." if others else "Check the name, or the notebook's working directory."
+
+
+def _files_near(name: Path, path: Path) -> dict[str, str]:
+    """Files where the named one should be, or one folder further down: name → how to write it."""
+    there, written = path.parent, name.parent
+    if not there.is_dir():
+        there, written = path.parent.parent, name.parent.parent
+    if not there.is_dir():
+        return {}
+    found: dict[str, str] = {}
+    folders = sorted(item for item in there.iterdir() if item.is_dir() and not item.name.startswith("."))
+    for folder, prefix in [(there, written), *((item, written / item.name) for item in folders[:MOST_FOLDERS])]:
+        try:
+            files = sorted(item.name for item in folder.iterdir() if item.is_file())
+        except OSError:
+            continue  # a folder that cannot be read has no hints to give
+        for file in files:
+            found.setdefault(file, str(prefix / file))
+    return found
 
 
 def _either(names: Sequence[str]) -> str:

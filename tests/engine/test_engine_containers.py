@@ -150,6 +150,23 @@ def test_two_questions_in_one_container_are_answered_one_after_the_other(engine:
     assert logs(quick) == "['slow', 'quick']\n"
 
 
+def test_a_question_has_begun_before_its_container_is_free(engine: Running, container: str) -> None:
+    client = engine.client()
+    code = "import os, time\nwhile not os.path.exists('go.csv'): time.sleep(0.01)"
+    first = engine.ask(code, container=container, stream=True)
+    for event in first:
+        if event.type == "response.code_interpreter_call.interpreting":
+            break
+
+    second = iter(engine.ask("print('second')", container=container, stream=True))
+    begun = next(second)
+
+    assert begun.type == "response.created"
+    client.containers.files.create(container, file=("go.csv", b"1"))
+    list(first)
+    assert list(second)[-1].type == "response.completed"
+
+
 def test_an_upload_beside_running_code_is_not_taken_for_its_file(engine: Running, container: str) -> None:
     client = engine.client()
     code = """
