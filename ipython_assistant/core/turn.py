@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Json = dict[str, Any]
 
@@ -24,7 +24,8 @@ class Citation:
     """A `container_file_citation`: the service's word that a file belongs to the answer.
 
     `start` and `end` are a span in the text of the content part that carries it. A figure that was displayed rather
-    than saved is cited with the span 0, 0 and the file name `<file id>.png`.
+    than saved is cited with the span 0, 0 and the file name `<file id>.png`. An item that is no message has no text, so
+    that the span of a citation in it says nothing.
     """
 
     container_id: str
@@ -36,16 +37,42 @@ class Citation:
     @property
     def anonymous(self) -> bool:
         """Whether this cites a displayed figure, which has no name of its own and no place in the text."""
-        return self.start == self.end == 0
+        return self.start == self.end == 0 and self.filename in {"", f"{self.file_id}.png"}
+
+
+@dataclass(frozen=True, slots=True)
+class UrlCitation:
+    """A `url_citation`: a page of the web that a span of the text rests on."""
+
+    url: str
+    title: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileCitation:
+    """A `file_citation`: a file of a vector store that the text rests on; `index` is the place in the text to say so.
+
+    Such a file is not the answer's own: it was there before, and the service does not give its bytes out.
+    """
+
+    file_id: str
+    filename: str
+    index: int
+
+
+Source = UrlCitation | FileCitation
 
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """One content part of a message."""
+    """One content part of a message, with the files it hands over and the sources it rests on."""
 
     text: str
     citations: tuple[Citation, ...] = ()
     refusal: bool = False
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +123,18 @@ class OtherItem:
     type: str
     raw: Json
 
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The container files it cites, wherever in it they stand."""
+        found = (_annotation(value) for value in _objects(self.raw))
+        return tuple(dict.fromkeys(citation for citation in found if isinstance(citation, Citation)))
+
+    @property
+    def container_ids(self) -> tuple[str, ...]:
+        """The containers it names: a `shell_call` runs in one too."""
+        named = (value.get("container_id") for value in _objects(self.raw))
+        return tuple(dict.fromkeys(name for name in named if isinstance(name, str) and name))
+
 
 Item = Message | CodeCall | OtherItem
 
@@ -135,9 +174,19 @@ class Turn:
         return tuple(item for item in self.items if isinstance(item, CodeCall))
 
     @property
+    def others(self) -> tuple[OtherItem, ...]:
+        """The items that are neither messages nor code calls, in order."""
+        return tuple(item for item in self.items if isinstance(item, OtherItem))
+
+    @property
     def parts(self) -> tuple[TextPart, ...]:
         """Every content part of every message: a citation may sit in any of them, not only the last."""
         return tuple(part for message in self.messages for part in message.parts)
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """Every container file that is cited: those of the messages first, then those of other items."""
+        return tuple(citation for carrier in (*self.parts, *self.others) for citation in carrier.citations)
 
     @property
     def text(self) -> str:
@@ -154,7 +203,8 @@ class Turn:
     def container_ids(self) -> tuple[str, ...]:
         """The containers this turn ran in, in order of first use."""
         named = [call.container_id for call in self.calls]
-        named += [citation.container_id for part in self.parts for citation in part.citations]
+        named += [container_id for item in self.others for container_id in item.container_ids]
+        named += [citation.container_id for citation in self.citations]
         return tuple(dict.fromkeys(name for name in named if name))
 
 
@@ -229,9 +279,9 @@ class TurnFold:
         part.pieces[:] = [str(event.get("refusal", ""))]
 
     def _annotation(self, event: Json) -> None:
-        citation = _citation(event.get("annotation"))
-        if citation is not None:
-            self._open_part(event).citations[_index(event, "annotation_index")] = citation
+        annotation = _annotation(event.get("annotation"))
+        if annotation is not None:
+            self._open_part(event).annotations[_index(event, "annotation_index")] = annotation
 
     def _code_delta(self, event: Json) -> None:
         self._call(event).pieces.append(str(event.get("delta", "")))
@@ -306,28 +356,34 @@ def read_response(response: Json) -> Turn:
 class _OpenPart:
     """A content part that is still being written; text as pieces, since joining at each delta would be quadratic."""
 
-    __slots__ = ("citations", "pieces", "refusal")
+    __slots__ = ("annotations", "pieces", "refusal")
 
     def __init__(self, text: str = "", *, refusal: bool = False) -> None:
         self.pieces = [text] if text else []
-        self.citations: dict[int, Citation] = {}
+        self.annotations: dict[int, Citation | Source] = {}
         self.refusal = refusal
 
     @classmethod
     def of(cls, raw: Json) -> _OpenPart:
         refusal = raw.get("type") == "refusal"
         part = cls(str(raw.get("refusal" if refusal else "text") or ""), refusal=refusal)
-        for index, annotation in enumerate(raw.get("annotations") or []):
-            citation = _citation(annotation)
-            if citation is not None:
-                part.citations[index] = citation
+        for index, raw_annotation in enumerate(raw.get("annotations") or []):
+            annotation = _annotation(raw_annotation)
+            if annotation is not None:
+                part.annotations[index] = annotation
         return part
 
     def freeze(self) -> TextPart:
         if len(self.pieces) > 1:
             self.pieces[:] = ["".join(self.pieces)]
-        citations = tuple(self.citations[index] for index in sorted(self.citations))
-        return TextPart("".join(self.pieces), tuple(dict.fromkeys(citations)), self.refusal)
+        # The same annotation comes up to four times.
+        annotations = dict.fromkeys(self.annotations[index] for index in sorted(self.annotations))
+        return TextPart(
+            text="".join(self.pieces),
+            citations=tuple(annotation for annotation in annotations if isinstance(annotation, Citation)),
+            refusal=self.refusal,
+            sources=tuple(annotation for annotation in annotations if not isinstance(annotation, Citation)),
+        )
 
 
 class _OpenItem:
@@ -388,16 +444,50 @@ def _outputs(raw: Any) -> tuple[str | Image, ...] | None:
     return tuple(outputs)
 
 
-def _citation(raw: Any) -> Citation | None:
-    if not isinstance(raw, dict) or raw.get("type") != "container_file_citation":
+def _annotation(raw: Any) -> Citation | Source | None:
+    """An annotation as a value; None for one of a kind that says nothing to a reader.
+
+    The kinds: https://platform.openai.com/docs/api-reference/responses/object
+    """
+    if not isinstance(raw, dict):
         return None
-    return Citation(
-        container_id=str(raw.get("container_id") or ""),
-        file_id=str(raw.get("file_id") or ""),
-        filename=str(raw.get("filename") or ""),
-        start=_index(raw, "start_index"),
-        end=_index(raw, "end_index"),
-    )
+    kind = raw.get("type")
+    if kind == "container_file_citation":
+        return Citation(
+            container_id=str(raw.get("container_id") or ""),
+            file_id=str(raw.get("file_id") or ""),
+            filename=str(raw.get("filename") or ""),
+            start=_index(raw, "start_index"),
+            end=_index(raw, "end_index"),
+        )
+    if kind == "url_citation":
+        # Services that speak chat completions nest it: https://openrouter.ai/docs/features/web-search
+        body = raw["url_citation"] if isinstance(raw.get("url_citation"), dict) else raw
+        return UrlCitation(
+            url=str(body.get("url") or ""),
+            title=str(body.get("title") or ""),
+            start=_index(body, "start_index"),
+            end=_index(body, "end_index"),
+        )
+    if kind == "file_citation":
+        return FileCitation(
+            file_id=str(raw.get("file_id") or ""),
+            filename=str(raw.get("filename") or ""),
+            index=_index(raw, "index"),
+        )
+    return None
+
+
+def _objects(raw: Any) -> Iterator[Json]:
+    """Every JSON object in a value, the value itself first, in reading order."""
+    waiting = [raw]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield value
+            waiting.extend(reversed(list(value.values())))
+        elif isinstance(value, list):
+            waiting.extend(reversed(value))
 
 
 def _index(raw: Json, key: str) -> int:
