@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_support import events as wire
 
-from ipython_assistant.core.turn import CodeCall, Image, Message, OtherItem, TurnFold, read_response
+from ipython_assistant.core.turn import (
+    CodeCall,
+    FileCitation,
+    Image,
+    Message,
+    OtherItem,
+    TurnFold,
+    UrlCitation,
+    read_response,
+)
 
 TEXT = "Here is ’it’: [the table](sandbox:/mnt/data/by_district.csv)."
 CITATION = wire.cite(TEXT, "by_district.csv", "cfile_1")
@@ -163,3 +172,60 @@ def test_unknown_and_duplicated_events_change_nothing(items, noise):
         noisy.insert(at + 1, events[at] if unknown is None else unknown)
 
     assert fold(noisy) == fold(events)
+
+
+PAGE = {"type": "url_citation", "url": "https://example.org", "title": "A page", "start_index": 0, "end_index": 4}
+FILE = {"type": "file_citation", "file_id": "file_1", "filename": "minutes.pdf", "index": 4}
+
+
+def test_sources_of_web_and_file_search_stand_beside_the_files_of_a_part():
+    items = [wire.Message(TEXT, (PAGE, CITATION, FILE, PAGE))]
+
+    part = fold(wire.stream(items)).parts[0]
+
+    assert part.sources == (
+        UrlCitation("https://example.org", "A page", 0, 4),
+        FileCitation("file_1", "minutes.pdf", 4),
+    )
+    assert [citation.filename for citation in part.citations] == ["by_district.csv"]
+    assert fold(wire.stream(items)) == read_response(wire.response(items))
+
+
+def test_an_annotation_of_an_unknown_kind_or_shape_changes_nothing():
+    odd = [
+        {"type": "file_path", "file_id": "file_1", "index": 0},
+        {"type": "brand_new"},
+        None,
+        "text",
+        {"type": "url_citation"},
+    ]
+
+    part = read_response(wire.response([wire.Message(TEXT, tuple(odd))])).parts[0]
+
+    assert part.citations == ()
+    assert part.sources == (UrlCitation("", "", 0, 0),)
+
+
+def test_a_nested_url_citation_is_read_too():
+    nested = {"type": "url_citation", "url_citation": {key: value for key, value in PAGE.items() if key != "type"}}
+
+    part = read_response(wire.response([wire.Message(TEXT, (nested,))])).parts[0]
+
+    assert part.sources == (UrlCitation("https://example.org", "A page", 0, 4),)
+
+
+def test_an_item_without_a_view_still_says_which_files_and_containers_are_its_own():
+    cited = {"type": "container_file_citation", "container_id": "cntr_2", "file_id": "cfile_9", "filename": "a.csv"}
+    item = {
+        "id": "sh_1",
+        "type": "shell_call",
+        "environment": {"type": "container_reference", "container_id": "cntr_3"},
+        "content": [{"type": "brand_new_part", "annotations": [cited, cited]}],
+    }
+    raw = wire.response([wire.Message(TEXT, (CITATION,))])
+    turn = read_response({**raw, "output": [item, *raw["output"]]})
+
+    assert [item.type for item in turn.others] == ["shell_call"]
+    assert [citation.filename for citation in turn.citations] == ["by_district.csv", "a.csv"]
+    assert not turn.citations[1].anonymous
+    assert turn.container_ids == ("cntr_3", "cntr_2", wire.CONTAINER)

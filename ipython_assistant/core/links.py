@@ -12,13 +12,23 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.core.turn import TextPart
 
 _START = re.compile(r"sandbox:/*mnt/data/")
+_CLOSING = re.compile(r'>?(?:\s+"[^"\n]*")?\s*\)')
 _UNKNOWN = re.compile(r"[^\s()<>\[\]`\"']+")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A span of a text and what stands there instead; an empty span is a place where something is put in."""
+
+    start: int
+    end: int
+    written: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +49,29 @@ def relink(part: TextPart, artifacts: Iterable[Artifact], missing: Mapping[str, 
         artifacts: The files saved for this turn.
         missing: Own name of a file that is not on disk → why, in a few words.
     """
-    saved = list(artifacts)
-    text = part.text
-    for place in sorted(_places(part, saved), key=lambda place: place.start, reverse=True):
-        text = _rewrite(text, place, missing or {})
-    return text
+    return edited(part.text, link_edits(part, artifacts, missing))
+
+
+def link_edits(
+    part: TextPart, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None
+) -> tuple[Edit, ...]:
+    """What `relink` changes, as edits of the part's text that can be applied together with others."""
+    places = _places(part, list(artifacts))
+    return tuple(edit for place in places for edit in _edits(part.text, place, missing or {}))
+
+
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    """The text with every edit made; all spans are those of the text as it is, one that overlaps another is left out.
+
+    >>> edited("a b", [Edit(2, 3, "c"), Edit(0, 0, "1 ")])
+    '1 a c'
+    """
+    pieces, done = [], 0
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+        if edit.start >= done:
+            pieces += [text[done : edit.start], edit.written]
+            done = edit.end
+    return "".join([*pieces, text[done:]])
 
 
 def encode_href(href: str) -> str:
@@ -98,22 +126,25 @@ def _by_name(text: str, match: re.Match[str], by_name: Mapping[str, Artifact]) -
     return _Place(match.start(), end, base or name, by_name.get(base))
 
 
-def _rewrite(text: str, place: _Place, missing: Mapping[str, str]) -> str:
-    before, after = text[: place.start], text[place.end :]
+def _edits(text: str, place: _Place, missing: Mapping[str, str]) -> Iterator[Edit]:
+    before = text[: place.start]
     opening = re.search(r"\]\(\s*<?$", before)
-    label_start = _label_start(before, opening.start()) if opening else None
-    if opening is None or label_start is None:
-        return before + _bare(place, missing, in_code=before.endswith("`")) + after
+    label = _label_start(text, opening.start()) if opening else None
+    if opening is None or label is None:
+        yield Edit(place.start, place.end, _bare(place, missing, in_code=before.endswith("`")))
+        return
+    start = label - 1 if before[:label].endswith("!") else label
     if place.artifact is not None:
         # A picture is shown once, in its own output: here it is a link like any other.
-        start = label_start - 1 if before[:label_start].endswith("!") else label_start
-        return before[:start] + before[label_start:] + encode_href(place.artifact.href) + after
-    closing = re.match(r'>?(?:\s+"[^"\n]*")?\s*\)', after)
+        yield Edit(start, label, "")
+        yield Edit(place.start, place.end, encode_href(place.artifact.href))
+        return
+    closing = _CLOSING.match(text, place.end)
     if closing is None:
-        return before + _bare(place, missing, in_code=False) + after
-    start = label_start - 1 if before[:label_start].endswith("!") else label_start
-    label = before[label_start + 1 : opening.start()]
-    return before[:start] + f"{label} ({_reason(place, missing)})" + after[closing.end() :]
+        yield Edit(place.start, place.end, _bare(place, missing, in_code=False))
+        return
+    yield Edit(start, label + 1, "")
+    yield Edit(opening.start(), closing.end(), f" ({_reason(place, missing)})")
 
 
 def _label_start(text: str, end: int) -> int | None:

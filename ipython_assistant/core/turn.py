@@ -186,7 +186,8 @@ class Turn:
     @property
     def citations(self) -> tuple[Citation, ...]:
         """Every container file that is cited: those of the messages first, then those of other items."""
-        return tuple(citation for carrier in (*self.parts, *self.others) for citation in carrier.citations)
+        of_messages = [citation for part in self.parts for citation in part.citations]
+        return (*of_messages, *(citation for item in self.others for citation in item.citations))
 
     @property
     def text(self) -> str:

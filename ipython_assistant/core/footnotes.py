@@ -1,0 +1,230 @@
+"""The answer as the reader gets it: `sandbox:` links lead to the saved files, and what it rests on stands in footnotes.
+
+A mark is superscript digits after a narrow no-break space. Neither means anything in Markdown or TeX, so that a mark
+cannot become part of a link, end an emphasis or make a list wherever it is put; the model's own `[1]` stays apart from
+it. The list of sources stands once, at the end of the answer.
+
+Spans are the service's word about a text it did not write. One is believed where it lies within the text; a mark is put
+behind the word, link, formula or piece of code it would otherwise break, and where there is no such place the source is
+only listed. Titles and addresses are hostile: a title is one line of plain words, an address is a link only if it is
+one of the web, and the host it leads to is always written out.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from ipython_assistant.core.links import Edit, edited, link_edits
+from ipython_assistant.core.turn import UrlCitation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ipython_assistant.core.artifacts import Artifact
+    from ipython_assistant.core.turn import Source, TextPart, Turn
+
+LONGEST_TITLE = 160
+"""In characters; what is beyond it is cut."""
+
+_DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_GAP = "\u202f"
+
+# What a mark must not be put into. Dollar signs are a formula only where they cannot be money.
+_WHOLE = re.compile(
+    r"""(?P<ticks>(?<!`)`+(?!`)) [^\n]*? (?<!`)(?P=ticks)(?!`)
+      | !?\[ [^\[\]\n]* \] \( [^()\n]* (?:\([^()\n]*\)[^()\n]*)* \)
+      | < [^<>\s]+ >
+      | (?:https?|sandbox): [^\s<>()\[\]"'`]+
+      | \$\$ .+? \$\$
+      | \$ (?=[^\s$]) [^$\n]*? (?<=[^\s\\$]) \$ (?!\d)
+      | \\\( .+? \\\)
+      | \\\[ .+? \\\]
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+# The service's models write a source into the text themselves, as a link of its own in parentheses.
+_LINK_OF_ITS_OWN = re.compile(r"[ \t]*\(\[[^\[\]\n]*\]\((?P<url>[^\s()]*(?:\([^\s()]*\)[^\s()]*)*)\)\)")
+_TRACKING = re.compile(r"(?<=[?&])utm_source=openai(?:&|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Where in a part the reader is to be sent to a source, and what the model wrote there to that end."""
+
+    place: int | None
+    source: Source
+    instead_of: tuple[int, int] | None = None
+
+
+def finished(turn: Turn, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None) -> str:
+    """The answer as Markdown, messages separated by a blank line, its sources at the end.
+
+    Args:
+        turn: The turn, whose parts hold text, citations and sources.
+        artifacts: The files saved for it.
+        missing: Own name of a file that is not on disk → why, in a few words.
+    """
+    saved = list(artifacts)
+    links = {part: link_edits(part, saved, missing) for part in turn.parts}
+    marks = {part: _marks(part, links[part]) for part in turn.parts}
+    numbers = _numbers([marks[part] for part in turn.parts])
+    messages = (
+        "".join(edited(part.text, (*links[part], *_edits(marks[part], numbers))) for part in message.parts)
+        for message in turn.messages
+    )
+    text = "\n\n".join(message for message in messages if message)
+    return text + _listed(text, numbers) if numbers else text
+
+
+def _marks(part: TextPart, links: Sequence[Edit]) -> tuple[_Mark, ...]:
+    if not part.sources:
+        return ()
+    own = {match.span(): _key(match["url"]) for match in _LINK_OF_ITS_OWN.finditer(part.text)}
+    whole = [*own, *(match.span() for match in _WHOLE.finditer(part.text)), *((edit.start, edit.end) for edit in links)]
+    blocks = _blocks(part.text)
+    marks = []
+    for source in part.sources:
+        span = _own_link(source, own)
+        start, end = (span[0], span[0]) if span is not None else _span(source)
+        believed = 0 <= start <= end <= len(part.text) and end > 0
+        marks.append(_Mark(_place(part.text, end, whole, blocks) if believed else None, source, span))
+    return tuple(marks)
+
+
+def _span(source: Source) -> tuple[int, int]:
+    return (source.start, source.end) if isinstance(source, UrlCitation) else (source.index, source.index)
+
+
+def _own_link(source: Source, own: Mapping[tuple[int, int], str]) -> tuple[int, int] | None:
+    """The link in parentheses that the model wrote for this source: the one where the span says it is."""
+    if not isinstance(source, UrlCitation):
+        return None
+    key = _key(source.url)
+    near = [span for span, url in own.items() if url == key and span[0] <= source.end and source.start <= span[1]]
+    return near[0] if near else None
+
+
+def _place(text: str, place: int, whole: Iterable[tuple[int, int]], blocks: Iterable[tuple[int, int]]) -> int | None:
+    """The nearest place to this one where a mark breaks nothing; None where it would have to leave its line."""
+    place = len(text[:place].rstrip())
+    if 0 < place < len(text) and text[place - 1].isalnum():
+        word = re.compile(r"\w*").match(text, place)
+        place = word.end() if word else place
+    place = max((end for start, end in whole if start < place < end), default=place)
+    closing = re.compile(r"[*_~]*").match(text, place)
+    if closing is not None and place and not text[place - 1].isspace():
+        place = closing.end()
+    line_start = text.rfind("\n", 0, place) + 1
+    line = text[line_start:place]
+    if line.lstrip().startswith("|") and line.endswith("|"):
+        place = line_start + len(line[:-1].rstrip())
+    if not re.search(r"[^\W_]", text[line_start:place]) or any(start <= place <= end for start, end in blocks):
+        return None
+    return place
+
+
+def _blocks(text: str) -> list[tuple[int, int]]:
+    """The spans of blocks of code, in which nothing is to be put."""
+    from markdown_it import MarkdownIt
+
+    starts = [0, *(match.end() for match in re.finditer("\n", text)), len(text) + 1]
+    tokens = MarkdownIt("commonmark", {"html": False}).parse(text)
+    lines = [token.map for token in tokens if token.type in {"fence", "code_block"} and token.map]
+    return [(starts[first], starts[min(after, len(starts) - 1)] - 1) for first, after in lines]
+
+
+def _numbers(parts: Iterable[Sequence[_Mark]]) -> dict[str, tuple[int, Source]]:
+    """Each source once, numbered as a reader meets it; those that no mark leads to come last."""
+    marks = [mark for part in parts for mark in sorted(part, key=_order)]
+    met = [mark for mark in marks if mark.place is not None] + [mark for mark in marks if mark.place is None]
+    once: dict[str, Source] = {}
+    for mark in met:
+        once.setdefault(_identity(mark.source), mark.source)
+    return {identity: (number, source) for number, (identity, source) in enumerate(once.items(), 1)}
+
+
+def _order(mark: _Mark) -> int:
+    return -1 if mark.place is None else mark.place
+
+
+def _edits(marks: Iterable[_Mark], numbers: Mapping[str, tuple[int, Source]]) -> list[Edit]:
+    at: dict[int, set[int]] = {}
+    edits = set()
+    for mark in marks:
+        if mark.place is None:
+            continue
+        at.setdefault(mark.place, set()).add(numbers[_identity(mark.source)][0])
+        if mark.instead_of is not None:
+            edits.add(Edit(*mark.instead_of, ""))
+    written = [
+        Edit(place, place, "".join(f"{_GAP}{str(number).translate(_DIGITS)}" for number in sorted(there)))
+        for place, there in at.items()
+    ]
+    return [*edits, *written]
+
+
+def _identity(source: Source) -> str:
+    if isinstance(source, UrlCitation):
+        return f"url {_key(source.url)}"
+    return f"file {source.file_id or source.filename}"
+
+
+def _key(url: str) -> str:
+    """The address without what the service's search puts behind it to be counted."""
+    return _TRACKING.sub("", url).rstrip("?&")
+
+
+def _listed(text: str, numbers: Mapping[str, tuple[int, Source]]) -> str:
+    lines = [f"{number}. {_entry(source)}" for number, source in numbers.values()]
+    return f"{_closed(text)}\n\n**Sources**\n\n" + "\n".join(lines)
+
+
+def _closed(text: str) -> str:
+    """What ends a block of code that the text leaves open, and which would take in the list."""
+    from markdown_it import MarkdownIt
+
+    tokens = MarkdownIt("commonmark", {"html": False}).parse(text)
+    last = tokens[-1] if tokens else None
+    if last is None or last.type != "fence" or last.level:
+        return ""
+    return "" if re.search(rf"\n {{0,3}}{re.escape(last.markup)}+[ \t]*\n*\Z", text) else f"\n{last.markup}"
+
+
+def _entry(source: Source) -> str:
+    if not isinstance(source, UrlCitation):
+        return _words(source.filename or source.file_id) or "a file without a name"
+    address, host = _address(source.url)
+    if address is None:
+        return f"{_words(source.title or source.url) or 'a page'} (its address is not one of the web)"
+    title = _words(source.title)
+    return f"[{title}]({address}), {host}" if title else f"[{host}]({address})"
+
+
+def _address(url: str) -> tuple[str | None, str]:
+    """A web address as it may stand in a Markdown link, and its host in words; None for any other address.
+
+    One with a user's name in it (`https://bank.example@other.example`) is made to be misread.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host = parts.hostname or ""
+        honest = parts.scheme in {"http", "https"} and bool(host) and "@" not in parts.netloc and "\\" not in url
+        # What is encoded already stays as it is.
+        address = quote(url.strip(), safe="%/:?#@!$&*+,=-._~") if honest else None
+    except ValueError:
+        return None, ""
+    return address, _words(host)
+
+
+def _words(title: str) -> str:
+    """A title as one line of Markdown that is nothing but its words."""
+    line = " ".join(title.split())
+    if len(line) > LONGEST_TITLE:
+        line = f"{line[: LONGEST_TITLE - 2].rstrip()} …"
+    # Square brackets would have to be balanced, and behind a backslash they would be TeX.
+    line = line.translate(str.maketrans("[]", "()"))
+    line = re.sub(r"([\\`*_<>&$~#|!]|^[-+])", r"\\\1", line)
+    return re.sub(r"^(\d+)([.)])", r"\1\\\2", line)

@@ -1,0 +1,220 @@
+"""core.footnotes: what an answer rests on, as marks in the text and a list at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests_support.markup import Markup
+
+from ipython_assistant.core.artifacts import Artifact
+from ipython_assistant.core.footnotes import finished
+from ipython_assistant.core.links import relink
+from ipython_assistant.core.turn import Citation, FileCitation, Message, TextPart, Turn, UrlCitation
+from ipython_assistant.display import bundles
+
+GAP = "\u202f"
+PAGE = "https://example.org/report"
+
+
+def saved(name: str) -> Artifact:
+    return Artifact(name, name, Path(name), f"assistant_files/{name}", 3, "0" * 64, "text/csv", "cntr_1", "cfile_1")
+
+
+def url(text: str, span: str, address: str = PAGE, title: str = "The report") -> UrlCitation:
+    start = text.index(span)
+    return UrlCitation(address, title, start, start + len(span))
+
+
+def answer(*parts: TextPart) -> Turn:
+    return Turn(items=tuple(Message(f"msg_{number}", (part,)) for number, part in enumerate(parts)))
+
+
+def written(text: str, *sources: UrlCitation | FileCitation) -> tuple[str, list[str]]:
+    """The body and the lines of the list."""
+    body, _, listed = finished(answer(TextPart(text, sources=sources)), []).rpartition("\n\n**Sources**\n\n")
+    return body, listed.split("\n")
+
+
+def test_a_mark_stands_behind_the_span_and_the_source_in_a_list_at_the_end():
+    text = "Coverage fell in 2020. It rose since."
+
+    body, listed = written(text, url(text, "Coverage fell in 2020."))
+
+    assert body == f"Coverage fell in 2020.{GAP}¹ It rose since."
+    assert listed == ["1. [The report](https://example.org/report), example.org"]
+
+
+def test_an_answer_without_sources_is_what_relink_makes_of_it():
+    part = TextPart("See [a](sandbox:/mnt/data/a.csv).")
+
+    assert finished(answer(part), [saved("a.csv")]) == relink(part, [saved("a.csv")])
+
+
+def test_sources_are_numbered_as_a_reader_meets_them_and_each_stands_once():
+    text = "One. Two. Three."
+    other = "https://example.org/other"
+
+    body, listed = written(
+        text, url(text, "Three.", other, "Other"), url(text, "One."), url(text, "Two.", f"{PAGE}?utm_source=openai")
+    )
+
+    assert body == f"One.{GAP}¹ Two.{GAP}¹ Three.{GAP}²"
+    assert [line.partition(".")[0] for line in listed] == ["1", "2"]
+    assert "Other" in listed[1]
+
+
+def test_numbers_go_on_over_messages_and_the_list_stands_once():
+    first = TextPart("First.", sources=(UrlCitation("https://a.example/", "A", 0, 6),))
+    second = TextPart("Second.", sources=(UrlCitation("https://b.example/", "B", 0, 7),))
+
+    text = finished(answer(first, second), [])
+
+    assert text.startswith(f"First.{GAP}¹\n\nSecond.{GAP}²\n\n**Sources**\n\n1. [A]")
+    assert text.count("**Sources**") == 1
+
+
+def test_the_link_a_model_wrote_for_its_source_becomes_the_mark():
+    link = "([example.org](https://example.org/report?utm_source=openai))"
+    text = f"It fell. {link}\n\nIt rose."
+
+    body, listed = written(text, url(text, link, f"{PAGE}?utm_source=openai"))
+
+    assert body == f"It fell.{GAP}¹\n\nIt rose."
+    assert len(listed) == 1
+
+
+def test_a_link_of_the_models_prose_stays():
+    text = "As [the report](https://example.org/report) says."
+
+    body, _ = written(text, url(text, "[the report](https://example.org/report)"))
+
+    assert body == f"As [the report](https://example.org/report){GAP}¹ says."
+
+
+def test_a_file_of_a_vector_store_is_named():
+    body, listed = written("It is so. Or not.", FileCitation("file_1", "minutes 2024.pdf", 9))
+
+    assert body == f"It is so.{GAP}¹ Or not."
+    assert listed == ["1. minutes 2024.pdf"]
+
+
+# Where the service's span ends (▮), and where the mark has to stand (¹).
+PLACES = {
+    "in a word": ("It fe▮ll.", "It fell¹."),
+    "behind white space": ("It fell. ▮\n\nMore.", "It fell.¹ \n\nMore."),
+    "in code": ("Use `df.me▮an()` here.", "Use `df.mean()`¹ here."),
+    "in a link's label": ("See [the re▮port](https://e.org) now.", "See [the report](https://e.org)¹ now."),
+    "in a link's address": ("See [r](https://e.▮org) now.", "See [r](https://e.org)¹ now."),
+    "in a bare address": ("See https://e.or▮g/a now.", "See https://e.org/a¹ now."),
+    "in a formula": ("So $a + ▮b$ holds.", "So $a + b$¹ holds."),
+    "between amounts of money": ("From $5 to▮ $6.", "From $5 to¹ $6."),
+    "before the end of bold text": ('It **"fell"▮** so.', 'It **"fell"**¹ so.'),
+    "at the end of a table's row": ("| a | b |▮\n|---|---|\n| 1 | 2 |", "| a | b¹ |\n|---|---|\n| 1 | 2 |"),
+    "in a table's ruling": ("| a |\n|---|▮\n| 1 |", None),
+    "in a block of code": ("Text.\n\n```python\nprint(1▮)\n```\n", None),
+    "at the end of a block of code": ("Text.\n\n```python\nprint(1)\n```▮\n", None),
+    "before a list": ("Text.\n\n▮- one", "Text.¹\n\n- one"),
+    "at the very beginning": ("▮Text.", None),
+}
+
+
+@pytest.mark.parametrize(("spanned", "expected"), PLACES.values(), ids=PLACES.keys())
+def test_a_mark_breaks_nothing(spanned, expected):
+    text = spanned.replace("▮", "")
+
+    body, listed = written(text, UrlCitation(PAGE, "The report", 0, spanned.index("▮")))
+
+    assert body == (text if expected is None else expected.replace("¹", f"{GAP}¹"))
+    assert listed == ["1. [The report](https://example.org/report), example.org"]
+
+
+@pytest.mark.parametrize("span", [(5, 2), (-3, 4), (0, 5000), (0, 0)])
+def test_a_span_that_cannot_be_right_gets_no_mark_but_its_source_is_listed(span):
+    body, listed = written("Some text.", UrlCitation(PAGE, "The report", *span))
+
+    assert body == "Some text."
+    assert listed == ["1. [The report](https://example.org/report), example.org"]
+
+
+def test_links_and_marks_are_made_in_one_text_whose_spans_are_those_of_the_original():
+    text = "See ![the table](sandbox:/mnt/data/a.csv), as said. And [b](sandbox:/mnt/data/b.csv)."
+    link = "sandbox:/mnt/data/a.csv"
+    start = text.index(link)
+    part = TextPart(
+        text,
+        (Citation("cntr_1", "cfile_1", "a.csv", start, start + len(link)),),
+        sources=(url(text, "as said."), url(text, "sandbox:/mnt/data/b", "https://b.example/", "B")),
+    )
+
+    body = finished(answer(part), [saved("a.csv")]).partition("\n\n**Sources**")[0]
+
+    assert body == (f"See [the table](assistant_files/a.csv), as said.{GAP}¹ And b (no such file was made){GAP}².")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)",
+        "data:text/html,<script>alert(1)</script>",
+        "file:///etc/passwd",
+        "//example.org/x",
+        "https://bank.example@other.example/",
+        "https:\\\\example.org",
+        "http://[",
+        "https://\ud800.example/",
+        "",
+    ],
+)
+def test_an_address_that_is_not_one_of_the_web_is_no_link(address):
+    body, listed = written("Text.", UrlCitation(address, "A title", 0, 5))
+
+    assert body == f"Text.{GAP}¹"
+    assert listed == ["1. A title (its address is not one of the web)"]
+
+
+def test_an_address_cannot_end_its_link():
+    _, listed = written("Text.", UrlCitation("https://example.org/a) <b>[x](y) \"q'", "T", 0, 5))
+
+    assert listed == ["1. [T](https://example.org/a%29%20%3Cb%3E%5Bx%5D%28y%29%20%22q%27), example.org"]
+
+
+def test_the_list_is_not_swallowed_by_a_block_of_code_that_was_left_open():
+    html = bundles.answer(
+        finished(answer(TextPart("So.\n\n```\ncode", sources=(UrlCitation(PAGE, "R", 0, 3),))), []), {}
+    )
+
+    assert f'<a href="{PAGE}"' in html.data["text/html"]
+
+
+hostile = st.one_of(
+    st.text(max_size=40),
+    st.text("[]()<>`*_$\\|!&#-+1. \n\t\"'", max_size=40),
+    st.sampled_from(["<img src=x onerror=alert(1)>", "](javascript:alert(1))", "![x](https://e.org/x.png)", "\\(x\\)"]),
+)
+
+
+@given(hostile, hostile, hostile, st.integers(-5, 60), st.integers(-5, 60))
+def test_hostile_titles_addresses_and_spans_do_no_harm(text, title, address, start, end):
+    sources = (UrlCitation(f"https://{address}", title, start, end), FileCitation("file_1", title, end))
+
+    html = bundles.answer(finished(answer(TextPart(text, sources=sources)), []), {}).data["text/html"]
+
+    assert Markup.of(html).harm() == []
+
+
+@given(hostile.filter(bool), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=4))
+def test_all_that_the_model_wrote_is_still_there(text, spans):
+    sources = tuple(UrlCitation(f"https://e.org/{n}", f"T{n}", *span) for n, span in enumerate(spans))
+    body = finished(answer(TextPart(text, sources=sources)), []).partition("\n\n**Sources**")[0] if spans else text
+
+    unmarked = body.translate({ord(sign): None for sign in f"{GAP}¹²³⁴"})
+    assert unmarked.startswith(text.translate({ord(sign): None for sign in f"{GAP}¹²³⁴"}))
+
+
+def test_a_title_is_one_line_of_words():
+    _, listed = written("Text.", FileCitation("file_1", "1. a [b](c)\n# *d* `e` <f> & $g$ _h_", 5))
+
+    assert listed == [r"1. 1\. a (b)(c) \# \*d\* \`e\` \<f\> \& \$g\$ \_h\_"]
