@@ -17,6 +17,10 @@ in your answer as [name](sandbox:/mnt/data/name): a file that is not linked may 
 Save figures with savefig and close them with plt.close(); do not display them.
 Say what you did with missing or unclear values. Keep the answer short; do not repeat whole tables in it."""
 
+WITHOUT_CODE = """\
+You answer questions in a data analyst's notebook. You cannot run code and cannot make files in this turn: say so where
+the question needs it, and do not invent the result of a calculation. Keep the answer short."""
+
 
 @dataclass(frozen=True, slots=True)
 class InputNote:
@@ -68,6 +72,11 @@ def build_request(
     inputs: Sequence[InputNote] = (),
     previous_response_id: str | None = None,
     history: Iterable[PastMessage] = (),
+    code: bool = True,
+    tools: Sequence[Json] = (),
+    outputs: Sequence[str] = (),
+    effort: str | None = None,
+    store: bool | None = None,
 ) -> Json:
     """The body of one `POST /responses`, streamed.
 
@@ -80,6 +89,12 @@ def build_request(
         inputs: The files that were put into the container for this conversation.
         previous_response_id: The response this one continues from, where the service holds it.
         history: The messages this one continues from, where it does not.
+        code: Whether the code interpreter is among the tools.
+        tools: Other tools, as they stand in a request; they come after the code interpreter, in this order.
+        outputs: Names of the tables that have to come back, each as `NAME.csv`.
+        effort: How long a reasoning model may think, in the service's words (`low`, `medium`, `high`, ...); None leaves
+            it to the service.
+        store: Whether the service keeps the response; None leaves it to the service.
 
     `include` asks for what the code printed and showed: without it `outputs` is null
     (https://platform.openai.com/docs/guides/tools-code-interpreter).
@@ -89,21 +104,34 @@ def build_request(
     request: Json = {
         "model": model,
         "input": messages,
-        "instructions": _instructions(instructions, inputs),
-        "tools": [{"type": "code_interpreter", "container": container}],
-        "include": ["code_interpreter_call.outputs"],
+        "instructions": _instructions(instructions, inputs, outputs, code=code),
+        "tools": [*([{"type": "code_interpreter", "container": container}] if code else []), *tools],
         "stream": True,
     }
+    if code:
+        request["include"] = ["code_interpreter_call.outputs"]
+    if effort is not None:
+        request["reasoning"] = {"effort": effort}
+    if store is not None:
+        request["store"] = store
     if previous_response_id:
         request["previous_response_id"] = previous_response_id
     return request
 
 
-def _instructions(own: str, inputs: Sequence[InputNote]) -> str:
-    paragraphs = [INSTRUCTIONS]
+def _instructions(own: str, inputs: Sequence[InputNote], outputs: Sequence[str], *, code: bool) -> str:
+    paragraphs = [INSTRUCTIONS if code else WITHOUT_CODE]
     if inputs:
         files = "\n".join(f"- {note.path}: {note.description}" for note in inputs)
         paragraphs.append(f"Files of the user:\n{files}")
+    if outputs:
+        names = ", ".join(f"{name}.csv" for name in outputs)
+        one = len(outputs) == 1
+        what, it = ("this table", "it") if one else ("each of these tables", "each")
+        paragraphs.append(
+            f"The notebook goes on with {what}: save {it} in /mnt/data under exactly this name, with one row of column "
+            f"names and no index column, and link {it}: {names}"
+        )
     if own:
         paragraphs.append(own)
     return "\n\n".join(paragraphs)

@@ -1,0 +1,82 @@
+"""core.request: settings, prompt and conversation as the JSON that is sent."""
+
+from __future__ import annotations
+
+import pytest
+from openai.types.responses import response_create_params
+from pydantic import TypeAdapter
+
+from ipython_assistant.core.request import INSTRUCTIONS, WITHOUT_CODE, InputNote, PastMessage, build_request
+
+CODE = {"type": "code_interpreter", "container": "cntr_1"}
+SEARCH = {"type": "web_search"}
+
+
+def request(**more):
+    return build_request(**{"model": "test-model", "prompt": "Why?", "container": "cntr_1", **more})
+
+
+def test_by_default_the_code_interpreter_is_the_only_tool_and_its_outputs_are_asked_for():
+    sent = request()
+
+    assert sent["tools"] == [CODE]
+    assert sent["include"] == ["code_interpreter_call.outputs"]
+    assert {"reasoning", "store", "previous_response_id"}.isdisjoint(sent)
+    assert sent["instructions"] == INSTRUCTIONS
+
+
+def test_other_tools_come_after_it_as_they_were_given():
+    files = {"type": "file_search", "vector_store_ids": ["vs_1"]}
+
+    assert request(tools=[SEARCH, files])["tools"] == [CODE, SEARCH, files]
+
+
+def test_without_code_neither_the_tool_nor_its_outputs_are_asked_for_and_the_model_knows():
+    sent = request(code=False, tools=[SEARCH])
+
+    assert sent["tools"] == [SEARCH]
+    assert "include" not in sent
+    assert sent["instructions"] == WITHOUT_CODE
+
+
+@pytest.mark.parametrize("store", [True, False])
+def test_effort_and_store_are_sent_where_they_are_set(store):
+    sent = request(effort="high", store=store)
+
+    assert sent["reasoning"] == {"effort": "high"}
+    assert sent["store"] is store
+
+
+def test_tables_that_have_to_come_back_are_named_after_the_inputs_and_before_the_users_own_words():
+    note = InputNote("/mnt/data/cases.csv", "10 rows")
+
+    paragraphs = request(inputs=[note], outputs=["by_district", "worst"], instructions="Be kind.")["instructions"]
+
+    first, files, tables, own = paragraphs.rsplit("\n\n", 3)
+    assert first == INSTRUCTIONS
+    assert files == "Files of the user:\n- /mnt/data/cases.csv: 10 rows"
+    assert tables.endswith("and link each: by_district.csv, worst.csv")
+    assert own == "Be kind."
+
+
+def test_one_table_is_asked_for_in_the_singular():
+    assert request(outputs=["worst"])["instructions"].endswith("and link it: worst.csv")
+
+
+def test_a_conversation_is_sent_as_messages_where_the_service_does_not_hold_it():
+    sent = request(history=[PastMessage("user", "Who?"), PastMessage("assistant", "She.")])
+
+    assert [message["role"] for message in sent["input"]] == ["user", "assistant", "user"]
+
+
+def test_everything_together_is_a_request_as_the_sdk_types_it():
+    sent = request(
+        container={"type": "auto"},
+        tools=[SEARCH],
+        effort="low",
+        store=False,
+        outputs=["a"],
+        previous_response_id="resp_1",
+    )
+
+    TypeAdapter(response_create_params.ResponseCreateParamsStreaming).validate_python(sent, strict=False)
