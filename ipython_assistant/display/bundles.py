@@ -9,6 +9,7 @@ colours from the page, and has inline styles only: a `<style>` block is removed 
 from __future__ import annotations
 
 import base64
+import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,13 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
-    from ipython_assistant.core.turn import CodeCall
+    from ipython_assistant.core.turn import CodeCall, OtherItem
 
 KEY = "ipython_assistant"
 """Our own key in output metadata."""
 
 LONGEST_LOGS = 20_000
 """In characters for each code call; what is beyond it is left out in the middle, and said."""
+LONGEST_ITEM = 4_000
+"""In characters for each item without a view of its own."""
+LONGEST_TEXT = 500
+"""In characters for each text in it: it may be a picture in base64."""
+DEEPEST_ITEM = 20
+"""Of objects in objects."""
 LONGEST_DESCRIPTION = 120
 """In characters, of what a picture was made for."""
 _QUIET = "opacity:.7"
@@ -108,6 +115,28 @@ def work(calls: Sequence[CodeCall]) -> Bundle:
         "work",
         f'<details{" open" if troubles else ""} class="{NO_MATH}">{head}{body}</details>',
         "\n\n".join([summary, *(_step_text(call, index, len(calls)) for index, call in enumerate(calls))]),
+    )
+
+
+def other_items(items: Iterable[OtherItem]) -> Bundle | None:
+    """The output items that have no view of their own, folded, each as what it is called and what it holds.
+
+    Reasoning is shown where it holds a summary. Ids and what only the service can read are left out, long texts in it
+    are cut, and what is left of an item is cut too. None where nothing is to be shown.
+    """
+    shown = [(one_line(item.type) or "item", body) for item in items if (body := _item_body(item))]
+    if not shown:
+        return None
+    kinds = list(dict.fromkeys(_kind_in_words(kind) for kind, _ in shown))
+    summary = f"Also done, {len(shown)} step{_s(len(shown))}: {', '.join(kinds)}"
+    head = f'<summary style="cursor:pointer;{_QUIET}">{escaped(summary)}</summary>'
+    body = "".join(
+        f'<p style="margin:.8em 0 0;{_QUIET}">{escaped(kind)}</p><pre style="{CODE_STYLE}">{escaped(text)}</pre>'
+        for kind, text in shown
+    )
+    plain = [f"{kind}\n\n{_indented(visible(text))}" for kind, text in shown]
+    return _bundle(
+        "other items", f'<details class="{NO_MATH}">{head}{body}</details>', "\n\n".join([visible(summary), *plain])
     )
 
 
@@ -275,6 +304,46 @@ def _logs(call: CodeCall) -> str:
 
 def _indented(text: str) -> str:
     return "\n".join(f"    {line}".rstrip() for line in text.split("\n"))
+
+
+# --- other items ------------------------------------------------------------------------------------------------------
+
+# An id or a time says nothing to a reader, and would make two runs of one question differ.
+_NOT_SHOWN = frozenset({"id", "type", "call_id", "encrypted_content", "created_at", "created_by"})
+
+
+def _item_body(item: OtherItem) -> str:
+    if item.type == "reasoning":
+        summary = item.raw.get("summary")
+        parts = summary if isinstance(summary, list) else []
+        text = "\n\n".join(str(part.get("text") or "") for part in parts if isinstance(part, dict)).strip()
+    else:
+        text = json.dumps(_shortened(item.raw), ensure_ascii=False, indent=2)
+    return (
+        text if len(text) <= LONGEST_ITEM else f"{text[:LONGEST_ITEM]}\n… {len(text) - LONGEST_ITEM:,} more characters"
+    )
+
+
+def _shortened(value: Any, deep: int = 0) -> Any:
+    if deep > DEEPEST_ITEM:
+        return "…"
+    if isinstance(value, dict):
+        kept = {str(key): part for key, part in value.items() if key not in _NOT_SHOWN and part is not None}
+        return {key: _shortened(part, deep + 1) for key, part in kept.items()}
+    if isinstance(value, list):
+        return [_shortened(part, deep + 1) for part in value]
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        return f"{value[:LONGEST_TEXT]}… {len(value) - LONGEST_TEXT:,} more characters"
+    return value
+
+
+def _kind_in_words(kind: str) -> str:
+    """The type of an item for people: `web_search_call` is a web search.
+
+    >>> _kind_in_words("web_search_call"), _kind_in_words("reasoning")
+    ('web search', 'reasoning')
+    """
+    return kind.removesuffix("_call").replace("_", " ")
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------

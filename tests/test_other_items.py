@@ -1,0 +1,107 @@
+"""display.bundles.other_items: what a notebook keeps of output items that have no view of their own."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests_support.markup import Markup
+
+from ipython_assistant.core.turn import OtherItem
+from ipython_assistant.display import bundles
+
+SEARCH = OtherItem(
+    "ws_1",
+    "web_search_call",
+    {
+        "id": "ws_1",
+        "type": "web_search_call",
+        "status": "completed",
+        "action": {"type": "search", "query": "coverage 2024", "sources": None},
+    },
+)
+
+
+def shown(*items: OtherItem) -> tuple[str, str]:
+    bundle = bundles.other_items(items)
+    assert bundle is not None
+    return bundle.data["text/html"], bundle.data["text/plain"]
+
+
+def test_an_item_is_folded_under_what_it_is_called():
+    html, plain = shown(SEARCH)
+
+    assert html.startswith("<details ")
+    assert "Also done, 1 step: web search</summary>" in html
+    assert "coverage 2024" in html
+    assert plain.startswith("Also done, 1 step: web search\n\nweb_search_call\n\n    {")
+
+
+def test_ids_and_what_only_the_service_can_read_are_left_out():
+    raw = {"id": "mcp_1", "call_id": "call_1", "encrypted_content": "gAAA", "name": "lookup", "output": "42"}
+
+    for text in shown(OtherItem("mcp_1", "mcp_call", raw)):
+        assert "lookup" in text
+        assert not {word for word in ("mcp_1", "call_1", "gAAA") if word in text}
+
+
+def test_reasoning_is_shown_only_where_it_holds_a_summary():
+    silent = OtherItem("rs_1", "reasoning", {"type": "reasoning", "summary": [], "encrypted_content": "gAAA"})
+    said = OtherItem("rs_2", "reasoning", {"summary": [{"type": "summary_text", "text": "First, <b>count</b>."}]})
+
+    assert bundles.other_items([silent]) is None
+    assert bundles.other_items([]) is None
+    html, plain = shown(silent, said)
+    assert "1 step: reasoning" in html
+    assert "First, &lt;b&gt;count&lt;/b&gt;." in html
+    assert "    First, <b>count</b>." in plain
+
+
+def test_a_picture_in_base64_does_not_fill_the_notebook():
+    item = OtherItem("ig_1", "image_generation_call", {"result": "A" * 5_000_000, "prompt": "a map"})
+
+    html, plain = shown(item)
+
+    assert "4,999,500 more characters" in html
+    assert "a map" in html
+    assert len(html) + len(plain) < 3_000
+
+
+def test_an_item_with_very_many_parts_is_cut():
+    html, _ = shown(OtherItem("fs_1", "file_search_call", {"results": [{"text": "x" * 400}] * 500}))
+
+    assert "more characters</pre>" in html
+    assert len(html) < 6_000
+
+
+def test_an_item_of_objects_in_objects_without_end_is_cut():
+    raw: dict[str, object] = {"value": "the innermost"}
+    for _ in range(900):
+        raw = {"a": raw}
+
+    html, _ = shown(OtherItem("x", "brand_new", raw))
+
+    assert "the innermost" not in html
+    assert html.count("&quot;a&quot;") == 21
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=20)
+    | st.sampled_from(["<script>", '"><img src=x>', "\x1b["]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.text(max_size=20), st.dictionaries(st.text(max_size=10), json_values, max_size=5))
+def test_whatever_an_item_holds_does_no_harm(kind, raw):
+    bundle = bundles.other_items([OtherItem("x", kind, raw)])
+
+    if bundle is not None:
+        json.dumps(bundle, ensure_ascii=False).encode()
+        assert Markup.of(bundle.data["text/html"]).harm() == []
+        assert "\x1b" not in bundle.data["text/plain"]
