@@ -3,23 +3,36 @@
     AssistantError              two lines: what happened, what to do; .answer holds everything that arrived
     ├─ OptionError              the line after %%assistant
     ├─ InputError               a file or variable named with -i
-    ├─ ConfigError              a setting, or a missing key
+    ├─ ConfigError              a setting, or something it needs
+    │  └─ NoKey                 the service wants a key and there is none
     ├─ EngineError              the embedded engine did not start, or died (carries the last lines of its log)
     ├─ ServiceError             the other side's answer; .status .code .request_id
     │  ├─ Unreachable           no connection
+    │  │  ├─ ProxyRefused       a proxy on the way did not let it through
+    │  │  └─ CertificateRefused the other side could not prove who it is (TLS)
     │  ├─ TimedOut              no byte for too long
-    │  ├─ RateLimited           429
+    │  ├─ RateLimited           429: too much at once
+    │  │  ├─ QuotaUsedUp        the account's money or quota is used up
+    │  │  └─ ContainerLimit     too many containers
     │  ├─ Refused               the request was not accepted (4xx)
+    │  │  ├─ KeyRefused         the key is wrong, or lacks a permission
+    │  │  ├─ ModelUnknown       there is no model of that name
+    │  │  ├─ ModelNotAllowed    there is, but not for this key
+    │  │  ├─ ToolNotAllowed     code interpreter or another tool is not allowed or not there
+    │  │  ├─ TurnNotKept        the service does not hold the turn this one continues from
+    │  │  ├─ ContextTooLong     more than the model can read at once
+    │  │  ├─ ContentFiltered    the service's content rules
     │  │  └─ ContainerExpired   the container went away between two turns
+    │  ├─ FileNotServed         a service that does not hand out its containers' files (Azure)
     │  ├─ TurnFailed            the service accepted the question and then gave up
     │  └─ StreamBroken          the stream ended before the answer did
     ├─ Interrupted              Ctrl-C, or the stop button
     ├─ CodeFailed               the code that was asked for raised
     └─ FilesMissing             the answer is there, one or more of its files are not
 
-IPython shows an exception that has `_render_traceback_` by those lines alone and stores it as an ordinary `error`
-output, so nbval, nbconvert and papermill see it. IPython's own `UsageError` is not used: nbval's lax mode does not
-see it.
+docs/errors.md says of each what to do. IPython shows an exception that has `_render_traceback_` by those lines alone
+and stores it as an ordinary `error` output, so nbval, nbconvert and papermill see it. IPython's own `UsageError` is
+not used: nbval's lax mode does not see it.
 """
 
 from __future__ import annotations
@@ -63,6 +76,10 @@ class ConfigError(AssistantError):
     """A setting is wrong or missing."""
 
 
+class NoKey(ConfigError):
+    """The service that was chosen wants a key, and there is none."""
+
+
 class EngineError(AssistantError):
     """The embedded engine did not start, or died."""
 
@@ -96,10 +113,21 @@ class ServiceError(AssistantError):
         self.status = status
         self.code = code
         self.request_id = request_id
+        if request_id:
+            # Shown by `%assistant traceback`: support asks for it, and nobody else does.
+            self.add_note(f"The service's id of the request: {request_id}")
 
 
 class Unreachable(ServiceError):
     """No connection to the service."""
+
+
+class ProxyRefused(Unreachable):
+    """A proxy between here and the service did not let the request through."""
+
+
+class CertificateRefused(Unreachable):
+    """The other side could not prove who it is: TLS failed, often because a proxy stands between."""
 
 
 class TimedOut(ServiceError):
@@ -107,15 +135,55 @@ class TimedOut(ServiceError):
 
 
 class RateLimited(ServiceError):
-    """The service asked to slow down, or a quota is used up (429)."""
+    """The service asked to slow down (429)."""
+
+
+class QuotaUsedUp(RateLimited):
+    """The account's money or quota is used up: waiting a little does not help."""
+
+
+class ContainerLimit(RateLimited):
+    """The account has, or asked for, more containers than the service allows."""
 
 
 class Refused(ServiceError):
     """The service did not accept the request (4xx)."""
 
 
+class KeyRefused(Refused):
+    """The key is wrong, or lacks a permission (401)."""
+
+
+class ModelUnknown(Refused):
+    """The service knows no model (or deployment) of that name."""
+
+
+class ModelNotAllowed(Refused):
+    """The model exists, and this key may not use it."""
+
+
+class ToolNotAllowed(Refused):
+    """Code interpreter, or another tool, is not allowed for this account or not offered with this model."""
+
+
+class TurnNotKept(Refused):
+    """The service does not hold the turn this one continues from: zero data retention, or it has let it go."""
+
+
+class ContextTooLong(Refused):
+    """The question, its conversation and what code printed are more than the model can read at once."""
+
+
+class ContentFiltered(Refused):
+    """The service's content rules stopped the question or the answer."""
+
+
 class ContainerExpired(Refused):
     """The container of the conversation went away: the service keeps one for 20 minutes after its last use."""
+
+
+class FileNotServed(ServiceError):
+    """The service made a file and does not hand it out: a fault of Azure's container files, known since 2025."""
 
 
 class TurnFailed(ServiceError):

@@ -60,12 +60,14 @@ class Connection:
 
 
 def connect(service: str, timeout_s: float, environment: Mapping[str, str]) -> Connection:
-    """Connect to the service a cell asks for; `local` starts an engine.
+    """Connect to the service a cell asks for: `openai`, `azure`, or `local`, which starts an engine.
 
     Raises:
-        ConfigError: No key.
+        ConfigError: No key, or no address.
         EngineError: The engine did not start.
     """
+    if service == "azure":
+        return Connection(client.connect_azure(environment, timeout_s))
     if service != "local":
         return Connection(client.connect_hosted(environment, timeout_s))
     engine = Engine.start(environment)

@@ -1,0 +1,85 @@
+"""`--tool SPEC` → the tool as it stands in a request.
+
+A tool we have a word for, or any other as the JSON object the service documents
+(https://platform.openai.com/docs/guides/tools). Code interpreter is not one of them: it is always there, and its
+container is this package's business.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ipython_assistant.core.turn import Json
+
+WAYS_TO_WRITE_IT = (
+    """Write web_search, file_search:vs_1,vs_2, or the tool as JSON: --tool '{"type": "image_generation"}'."""
+)
+NAMES = ("web_search", "file_search")
+NO_CODE = "Code interpreter is always there; leave it out with --no-code."
+
+
+def parse_tool(spec: str) -> Json:
+    """Read one tool.
+
+    Raises:
+        ValueError: It is none; its two arguments are what is wrong, and what to write instead.
+
+    >>> parse_tool("file_search:vs_1, vs_2")
+    {'type': 'file_search', 'vector_store_ids': ['vs_1', 'vs_2']}
+    """
+    written = spec.strip()
+    if written.startswith("{"):
+        return _object(written)
+    name, colon, rest = (part.strip() for part in written.partition(":"))
+    if name == "file_search":
+        stores = [store.strip() for store in rest.split(",") if store.strip()]
+        if not stores:
+            raise ValueError("The tool file_search needs a vector store.", "Write: --tool file_search:vs_...")
+        return {"type": name, "vector_store_ids": stores}
+    if name == "web_search" and not colon:
+        return {"type": name}
+    if name == "code_interpreter":
+        raise ValueError("The tool code_interpreter cannot be added.", NO_CODE)
+    near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.5)
+    meant = f"Did you mean {near[0]}? " if near and near[0] != name else ""
+    raise ValueError(f"There is no tool {written!r}." if written else "A tool is missing.", meant + WAYS_TO_WRITE_IT)
+
+
+def parse_tools(specs: Iterable[str]) -> tuple[Json, ...]:
+    """Read several; the same one twice is one.
+
+    Raises:
+        ValueError: See `parse_tool`.
+    """
+    tools: list[Json] = []
+    for spec in specs:
+        tool = parse_tool(spec)
+        if tool not in tools:
+            tools.append(tool)
+    return tuple(tools)
+
+
+def _object(written: str) -> Json:
+    try:
+        # Python's reader takes NaN and the like, which are no JSON: the request could not be sent.
+        tool = json.loads(written, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("The tool is nested too deeply.", WAYS_TO_WRITE_IT) from None
+    except ValueError as error:
+        where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
+        raise ValueError(f"The tool is not JSON{where}: {written[:60]!r}.", WAYS_TO_WRITE_IT) from None
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    if not isinstance(tool, dict) or not isinstance(kind, str) or not kind:
+        raise ValueError('The tool has no "type".', WAYS_TO_WRITE_IT)
+    if kind == "code_interpreter":
+        raise ValueError("The tool code_interpreter cannot be added.", NO_CODE)
+    return tool
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)

@@ -1,0 +1,200 @@
+"""Saved assistants: `assistants/NAME.toml` beside the notebook, or in the user's own configuration.
+
+    instructions = \"\"\"Coverage is given in per cent. Name districts as the table does.\"\"\"
+    model = "gpt-5-mini"
+    inputs = ["data/coverage.csv"]
+    tools = ["web_search"]
+    effort = "low"
+
+Every key may be left out. What stands here is less than what the cell says, and more than what the notebook is set to.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.core.tools import parse_tools
+from ipython_assistant.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+FOLDER = "assistants"
+SUFFIX = ".toml"
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""https://platform.openai.com/docs/guides/reasoning; not every model takes every one, and the service says so."""
+LARGEST_BYTES = 1_000_000
+LONGEST_NAME = 100
+_KINDS = {
+    "instructions": "text",
+    "model": "text",
+    "inputs": "a list of texts",
+    "tools": "a list of texts",
+    "effort": f"one of {', '.join(EFFORTS)}",
+}
+_NOT_IN_A_NAME = frozenset('/\\:*?"<>|')
+
+
+@dataclass(frozen=True, slots=True)
+class SavedAssistant:
+    """An assistant as it was saved; empty where its file says nothing.
+
+    `tools` are written as after `--tool`, `inputs` as after `-i`; paths among them are relative to the notebook.
+    """
+
+    name: str
+    path: Path
+    instructions: str = ""
+    model: str = ""
+    inputs: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    effort: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAssistant:
+    """One line of the list: its name, its file, the first line of its instructions, or what is wrong with it.
+
+    `hidden` is true where another of the same name, in a folder that comes first, is the one that is used.
+    """
+
+    name: str
+    path: Path
+    first_line: str = ""
+    reason: str = ""
+    hidden: bool = False
+
+
+def assistant_folders(notebook_dir: Path) -> tuple[Path, ...]:
+    """Where assistants are looked for, in this order: beside the notebook, then in the Jupyter configuration."""
+    from jupyter_core.paths import jupyter_config_dir
+
+    return (notebook_dir / FOLDER, Path(jupyter_config_dir()) / "ipython_assistant" / FOLDER)
+
+
+def load_assistant(name: str, folders: Sequence[Path]) -> SavedAssistant:
+    """Read the assistant of that name from the first folder that has one.
+
+    Raises:
+        ConfigError: The name is no file name, there is none such (the nearest is named), or its file is damaged.
+    """
+    if not _is_name(name):
+        raise ConfigError(
+            f"{name[:LONGEST_NAME]!r} is no name of an assistant.", "A name is a file's, without its folder and .toml."
+        )
+    for folder in folders:
+        path = folder / f"{name}{SUFFIX}"
+        # Neither a folder nor a pipe: to open one could wait for ever.
+        if path.is_file():
+            return _read(name, path)
+    raise ConfigError(f"There is no assistant {name!r}.", _where_to_look(name, folders))
+
+
+def list_assistants(folders: Sequence[Path]) -> tuple[ListedAssistant, ...]:
+    """Every assistant in the folders, by name; a damaged one with the reason. Folders that are not there are empty."""
+    found: list[ListedAssistant] = []
+    for folder in folders:
+        seen = {listed.name for listed in found}
+        for name, path in _files(folder):
+            try:
+                first_line = next(iter(_read(name, path).instructions.strip().splitlines()), "")
+                found.append(ListedAssistant(name, path, _one_line(first_line), hidden=name in seen))
+            except ConfigError as error:
+                found.append(ListedAssistant(name, path, reason=error.message, hidden=name in seen))
+    return tuple(found)
+
+
+def shown(path: Path) -> str:
+    """A path as a notebook may show it: from the working directory or from the home directory, where it is below."""
+    for base, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
+        if path.is_relative_to(base):
+            return prefix + path.relative_to(base).as_posix()
+    return str(path)
+
+
+def _read(name: str, path: Path) -> SavedAssistant:
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise _damaged(
+                path, "is too large for an assistant", "Put what is long into a file, and name it in inputs."
+            )
+        # An editor on Windows may begin a file with a mark that TOML does not know.
+        written: dict[str, Any] = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise _damaged(path, f"cannot be read: {disk_reason(error)}", "Check the file.") from error
+    except UnicodeDecodeError as error:
+        raise _damaged(path, "is not UTF-8", "Save it as UTF-8.") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise _damaged(path, f"is not TOML: {_one_line(error)}", 'A line is: instructions = "..."') from error
+    for key, value in written.items():
+        if key not in _KINDS:
+            near = difflib.get_close_matches(key, _KINDS, n=1, cutoff=0.5)
+            meant = f"Did you mean {near[0]}? " if near else ""
+            raise _damaged(path, f"has an unknown key {key[:LONGEST_NAME]!r}", f"{meant}Keys: {', '.join(_KINDS)}.")
+        if not _allowed(key, value):
+            raise _damaged(path, f"has a wrong {key}", f"{key} is {_KINDS[key]}.")
+    try:
+        parse_tools(written.get("tools", ()))
+    except ValueError as error:
+        message, hint = error.args
+        raise _damaged(path, f"has a wrong tool: {message.rstrip('.')}", hint) from error
+    return SavedAssistant(
+        name,
+        path,
+        instructions=written.get("instructions", ""),
+        model=written.get("model", ""),
+        inputs=tuple(written.get("inputs", ())),
+        tools=tuple(written.get("tools", ())),
+        effort=written.get("effort", ""),
+    )
+
+
+def _allowed(key: str, value: object) -> bool:
+    if key == "effort":
+        return value in EFFORTS
+    if _KINDS[key] == "text":
+        return isinstance(value, str)
+    return isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value)
+
+
+def _is_name(name: str) -> bool:
+    return (
+        bool(name.strip())
+        and len(name) <= LONGEST_NAME
+        and not name.startswith(".")
+        and name.isprintable()
+        and not _NOT_IN_A_NAME.intersection(name)
+    )
+
+
+def _files(folder: Path) -> Iterable[tuple[str, Path]]:
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        return
+    for path in paths:
+        name = path.name.removesuffix(SUFFIX)
+        if path.name.endswith(SUFFIX) and _is_name(name) and path.is_file():
+            yield name, path
+
+
+def _where_to_look(name: str, folders: Sequence[Path]) -> str:
+    names = [listed.name for listed in list_assistants(folders)]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    listed = f"There are: {', '.join(dict.fromkeys(names))}. " if names and not near else ""
+    return f"{meant}{listed}Looked in: {', '.join(map(shown, folders))}."
+
+
+def _damaged(path: Path, what: str, cure: str) -> ConfigError:
+    return ConfigError(f"{shown(path)} {what.rstrip('.')}.", cure)
+
+
+def _one_line(what: object) -> str:
+    text = "".join(char if char.isprintable() else " " for char in str(what))
+    return " ".join(text.split())

@@ -1,0 +1,141 @@
+"""workspace.assistants: saved assistants."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ipython_assistant.errors import ConfigError
+from ipython_assistant.workspace.assistants import (
+    SavedAssistant,
+    assistant_folders,
+    list_assistants,
+    load_assistant,
+)
+
+WHOLE = '''
+instructions = """
+Coverage is given in per cent.
+Name districts as the table does.
+"""
+model = "gpt-5-mini"
+inputs = ["data/coverage.csv", "cases"]
+tools = ["web_search"]
+effort = "low"
+'''
+
+
+@pytest.fixture
+def beside(notebook_dir: Path) -> Path:
+    folder = notebook_dir / "assistants"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def folders(beside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ...]:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "jupyter"))
+    return assistant_folders(beside.parent)
+
+
+def test_every_key_of_a_saved_assistant_is_read(beside, folders):
+    (beside / "coverage.toml").write_text(WHOLE)
+
+    assert load_assistant("coverage", folders) == SavedAssistant(
+        name="coverage",
+        path=beside / "coverage.toml",
+        instructions="Coverage is given in per cent.\nName districts as the table does.\n",
+        model="gpt-5-mini",
+        inputs=("data/coverage.csv", "cases"),
+        tools=("web_search",),
+        effort="low",
+    )
+
+
+def test_every_key_may_be_left_out_and_a_windows_editor_may_have_saved_it(beside, folders):
+    (beside / "plain.toml").write_bytes(b"\xef\xbb\xbf# nothing yet\r\n")
+
+    assert load_assistant("plain", folders) == SavedAssistant("plain", beside / "plain.toml")
+
+
+def test_one_beside_the_notebook_comes_before_one_of_the_users_configuration(beside, folders, tmp_path):
+    own = tmp_path / "jupyter" / "ipython_assistant" / "assistants"
+    own.mkdir(parents=True)
+    (own / "both.toml").write_text('instructions = "The user\'s."')
+    (own / "mine.toml").write_text('instructions = "Only here."')
+    (beside / "both.toml").write_text('instructions = "The project\'s."')
+
+    assert load_assistant("both", folders).instructions == "The project's."
+    assert load_assistant("mine", folders).path == own / "mine.toml"
+    assert [(one.name, one.first_line, one.hidden) for one in list_assistants(folders)] == [
+        ("both", "The project's.", False),
+        ("both", "The user's.", True),
+        ("mine", "Only here.", False),
+    ]
+
+
+def test_one_that_is_not_there_names_the_nearest_and_the_folders(beside, folders):
+    (beside / "coverage.toml").touch()
+    with pytest.raises(ConfigError, match="There is no assistant 'covrage'") as caught:
+        load_assistant("covrage", folders)
+
+    assert "Did you mean coverage?" in caught.value.hint
+    assert "Looked in: assistants, " in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("written", "said", "cure"),
+    [
+        ('instruction = "x"', "has an unknown key 'instruction'", "Did you mean instructions?"),
+        ('temperature = 1', "has an unknown key 'temperature'", "instructions, model, inputs, tools, effort"),
+        ("model = 5", "has a wrong model", "model is text"),
+        ('inputs = "a.csv"', "has a wrong inputs", "inputs is a list of texts"),
+        ('inputs = ["a.csv", 1]', "has a wrong inputs", "inputs is a list of texts"),
+        ('effort = "much"', "has a wrong effort", "effort is one of none, minimal, low"),
+        ("effort = [1]", "has a wrong effort", "effort is one of"),
+        ('tools = ["web_serch"]', "has a wrong tool: There is no tool 'web_serch'", "Did you mean web_search?"),
+        ("model = ", "is not TOML: Invalid value (at end of document)", "A line is:"),
+        ("x = " + "[" * 50_000, "is not TOML", "A line is:"),
+        ('model = "\ud800"', "is not UTF-8", "Save it as UTF-8"),
+    ],
+)  # fmt: skip
+def test_a_damaged_one_is_an_error_that_names_file_key_and_what_is_allowed(beside, folders, written, said, cure):
+    (beside / "damaged.toml").write_bytes(written.encode(errors="surrogatepass"))
+    with pytest.raises(ConfigError) as caught:
+        load_assistant("damaged", folders)
+
+    assert caught.value.message.startswith("assistants/damaged.toml ")
+    assert said in caught.value.message
+    assert cure in caught.value.hint
+    assert len(caught.value._render_traceback_()) == 2
+    [listed] = list_assistants(folders)
+    assert (listed.name, listed.reason) == ("damaged", caught.value.message)
+
+
+@pytest.mark.parametrize("name", ["../secret", "a/b", "a\\b", "/etc/passwd", "C:x", "..", ".hidden", "", " ", "a\0b"])
+def test_a_name_is_never_a_way_to_another_folder(beside, folders, name):
+    (beside.parent / "secret.toml").write_text('instructions = "x"')
+    with pytest.raises(ConfigError, match="is no name of an assistant"):
+        load_assistant(name, folders)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no named pipes")
+def test_what_is_no_ordinary_file_is_not_opened(beside, folders):
+    os.mkfifo(beside / "pipe.toml")
+    (beside / "folder.toml").mkdir()
+
+    assert list_assistants(folders) == ()
+    with pytest.raises(ConfigError, match="There is no assistant"):
+        load_assistant("pipe", folders)
+
+
+def test_nothing_in_a_file_reaches_the_terminal_as_a_command(beside, folders):
+    (beside / "loud.toml").write_text(r'instructions = "\u001b]0;owned\u0007Hello"')
+
+    assert list_assistants(folders)[0].first_line == "]0;owned Hello"
+
+
+def test_a_folder_that_is_not_there_holds_no_assistants(tmp_path):
+    assert list_assistants([tmp_path / "nowhere"]) == ()
