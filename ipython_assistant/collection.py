@@ -7,6 +7,9 @@ value with a reason; it never stops the others.
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections import Counter
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,7 +29,7 @@ from ipython_assistant.service.downloads import Fetched
 from ipython_assistant.workspace.folder import Incoming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from ipython_assistant.core.artifacts import ContainerFile, Signature
     from ipython_assistant.core.turn import Turn
@@ -102,28 +105,142 @@ def collect(
         have: What an earlier try brought already.
     """
     home = {(artifact.container_id, artifact.file_id) for artifact in have}
-    downloads.begin(file for file in cited_files(turn) if (file.container_id, file.file_id) not in home)
-    listing = _listed(containers, downloads, turn)
-    wanted = tuple(
-        file
-        for file in wanted_files(turn, listing.files + listing.ahead)
-        if (file.container_id, file.file_id) not in home
-    )
+    downloads.begin(file for file in cited_files(turn) if _id(file) not in home)
+    closing = _begin(lambda: _listed(containers, downloads, turn))
+    gathered = _Gathered(downloads, turn, shelf, on_progress)
+    # What was found and fetched ahead is on disk before the closing listing is here: that is one round trip away.
+    gathered.bring(file for file in _certain(turn, downloads.current()) if _id(file) not in home)
+    listing = _awaited(closing, downloads)
+    everything = wanted_files(turn, listing.files + listing.ahead)
+    gathered.check(listing)
+    gathered.bring((file for file in everything if _id(file) not in home), listing.files)
     figures = shown_figures(turn)
-    fetched = _without_noise(downloads.fetch(wanted, listing.files, on_progress), wanted)
-    incoming = [*_named(fetched), *_staged_figures(figures, fetched, downloads)]
-    outcomes = [
-        item
-        if isinstance(item, FailedArtifact)
-        else shelf.folder.save(item, shelf.cell, shelf.in_use, turn=turn.response_id)
-        for item in incoming
-    ]
+    outcomes = gathered.with_figures(figures, everything)
     saved = [*have, *(outcome for outcome in outcomes if isinstance(outcome, Artifact))]
     # The same name with the same bytes is one file: the first to name it, which is the citation, stands for all.
     artifacts = tuple({artifact.name: artifact for artifact in reversed(saved)}.values())[::-1]
     failed = tuple(outcome for outcome in outcomes if isinstance(outcome, FailedArtifact))
     notes = (*listing.notes, *(artifact.note for artifact in artifacts if artifact.note))
     return Collected(artifacts, failed, notes, _repeated(turn, figures, artifacts), listing.everything)
+
+
+class _Gathered:
+    """The files of one turn as they come home: at once what is certain, then everything that is listed."""
+
+    def __init__(
+        self, downloads: Downloads, turn: Turn, shelf: Shelf, on_progress: Callable[[int, int, int], None]
+    ) -> None:
+        self._downloads = downloads
+        self._turn = turn
+        self._shelf = shelf
+        self._on_progress = on_progress
+        self._outcomes: dict[tuple[str, str], Fetched | FailedArtifact] = {}
+        self._kept: dict[tuple[str, str], Artifact | FailedArtifact] = {}
+
+    def bring(self, files: Iterable[ContainerFile], listed: tuple[ContainerFile, ...] = ()) -> None:
+        """Fetch and save these, but for those that are here; figures are only fetched, since they have no name yet."""
+        wanted = tuple(file for file in files if _id(file) not in self._outcomes)
+        here, bytes_here = len(self._outcomes), sum(self._sizes())
+
+        def show(done: int, total: int, received: int) -> None:
+            self._on_progress(here + done, here + total, bytes_here + received)
+
+        for file, outcome in zip(wanted, self._downloads.fetch(wanted, listed, show), strict=True):
+            if isinstance(outcome, Fetched) or not _is_noise(file, outcome):
+                self._outcomes[_id(file)] = outcome
+                if file.found != "figure":
+                    self._kept[_id(file)] = self._save(outcome, file.name)
+
+    def check(self, listing: _Listing) -> None:
+        """Take back what the closing listing contradicts: a file that is another one by now, or in another's place."""
+        rows = {_id(row): row for row in listing.files}
+        cited = {_id(file) for file in cited_files(self._turn)}
+        for key, outcome in list(self._outcomes.items()):
+            if isinstance(outcome, FailedArtifact):
+                continue
+            file, row = outcome.file, rows.get(key)
+            changed = row is not None and (row.size, row.created_at) != (file.size, file.created_at)
+            places = {(other.container_id, other.name) for other in rows.values()}
+            replaced = row is None and key not in cited and (file.container_id, file.name) in places
+            if changed or replaced:
+                del self._outcomes[key]
+                kept = self._kept.pop(key)
+                if isinstance(kept, Artifact):
+                    self._shelf.folder.take_back(kept)
+                self._downloads.forget(file)
+
+    def with_figures(
+        self, figures: tuple[Figure, ...], everything: tuple[ContainerFile, ...]
+    ) -> list[Artifact | FailedArtifact]:
+        """What became of each file, in the answer's order whichever came first; then the figures, numbered."""
+        order = {_id(file): place for place, file in enumerate(everything)}
+        kept = dict(sorted(self._kept.items(), key=lambda item: order.get(item[0], len(order))))
+        shown = [self._outcomes[key] for key in order if key in self._outcomes and key not in kept]
+        numbered = [
+            self._save(outcome, _figure_name(number)) if isinstance(outcome, Fetched) else outcome
+            for number, outcome in enumerate(shown, start=1)
+        ]
+        staged = [
+            self._shelved(item) if isinstance(item, Incoming) else item
+            for item in _staged_figures(figures, tuple(shown), self._downloads)
+        ]
+        return [*kept.values(), *numbered, *staged]
+
+    def _save(self, outcome: Fetched | FailedArtifact, name: str) -> Artifact | FailedArtifact:
+        if isinstance(outcome, FailedArtifact):
+            return outcome
+        file = outcome.file
+        return self._shelved(
+            Incoming(name, outcome.staged, outcome.size, outcome.sha256, file.found, file.container_id, file.file_id)
+        )
+
+    def _shelved(self, incoming: Incoming) -> Artifact | FailedArtifact:
+        shelf = self._shelf
+        return shelf.folder.save(incoming, shelf.cell, shelf.in_use, turn=self._turn.response_id)
+
+    def _sizes(self) -> Iterator[int]:
+        return (outcome.size for outcome in self._outcomes.values() if isinstance(outcome, Fetched))
+
+
+def _id(file: ContainerFile) -> tuple[str, str]:
+    return file.container_id, file.file_id
+
+
+def _certain(turn: Turn, current: tuple[ContainerFile, ...]) -> Iterator[ContainerFile]:
+    """The named files that an early listing showed and whose name no other file of the turn has.
+
+    Of two files with one name the citation's gets it; which that is, only the closing listing settles.
+    """
+    wanted = wanted_files(turn, current)
+    names = Counter(file.name.casefold() for file in wanted)
+    return (
+        file for file in wanted if file.size is not None and file.found != "figure" and names[file.name.casefold()] == 1
+    )
+
+
+def _begin(call: Callable[[], _Listing]) -> Future[_Listing]:
+    """Begin a call in a thread of its own, so that whoever waits for it can be interrupted."""
+    future: Future[_Listing] = Future()
+
+    def carry_out() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 it is raised again in the thread that waits for it
+            future.set_exception(error)
+
+    threading.Thread(target=carry_out, name="ipython_assistant listing", daemon=True).start()
+    return future
+
+
+def _awaited(closing: Future[_Listing], downloads: Downloads) -> _Listing:
+    try:
+        if downloads.cut is None:
+            return closing.result()
+    except KeyboardInterrupt:
+        downloads.interrupt()
+    if closing.done():
+        return closing.result()
+    return _Listing((), (), (), ("The container's list of files was not waited for; uncited ones may be missing.",))
 
 
 def _listed(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
@@ -144,28 +261,9 @@ def _listed(containers: Containers, downloads: Downloads, turn: Turn) -> _Listin
     return _Listing(tuple(files), tuple(ahead), tuple(everything), tuple(notes))
 
 
-def _without_noise(
-    outcomes: tuple[Fetched | FailedArtifact, ...], wanted: tuple[ContainerFile, ...]
-) -> tuple[Fetched | FailedArtifact, ...]:
-    """Without the listing's rows that have neither a size nor content: they name no file that ever was."""
-    return tuple(
-        outcome
-        for outcome, file in zip(outcomes, wanted, strict=True)
-        if isinstance(outcome, Fetched) or file.found != "listed" or file.size is not None or not outcome.gone
-    )
-
-
-def _named(fetched: tuple[Fetched | FailedArtifact, ...]) -> Iterator[Incoming | FailedArtifact]:
-    """Files under the model's own names; displayed figures, which have none, are numbered."""
-    figures = 0
-    for outcome in fetched:
-        if isinstance(outcome, FailedArtifact):
-            yield outcome
-            continue
-        file = outcome.file
-        figures += file.found == "figure"
-        name = _figure_name(figures) if file.found == "figure" else file.name
-        yield Incoming(name, outcome.staged, outcome.size, outcome.sha256, file.found, file.container_id, file.file_id)
+def _is_noise(file: ContainerFile, outcome: FailedArtifact) -> bool:
+    """Whether this is a row of the listing with neither a size nor content: it names no file that ever was."""
+    return file.found == "listed" and file.size is None and outcome.gone
 
 
 def _staged_figures(

@@ -116,6 +116,7 @@ class Downloads:
         self._asked = False
         self._closed = False
         self._cut: Interrupted | None = None
+        self._since: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -150,6 +151,26 @@ class Downloads:
         with self._lock:
             return tuple(ahead.file for key, ahead in self._ahead.items() if key[0] == container_id)
 
+    def current(self) -> tuple[ContainerFile, ...]:
+        """What was found ahead after the last code call ended: no code has run since that could have changed it."""
+        with self._lock:
+            return tuple(
+                ahead.file
+                for ahead in self._ahead.values()
+                if ahead.download.begun_ahead and ahead.code_calls == self._code_calls
+            )
+
+    def forget(self, file: ContainerFile) -> None:
+        """The copy of this file is another than the file by now: the next `fetch` brings it anew."""
+        with self._lock:
+            ahead = self._ahead.pop((file.container_id, file.file_id), None)
+        if ahead is not None:
+            ahead.download.stop()
+
+    def interrupt(self) -> None:
+        """End it as Ctrl-C does: the next `fetch` waits for nothing."""
+        self._cut = interrupted()
+
     def code_ended(self, container_id: str) -> None:
         """A code call ended: what it left may be fetched ahead, and copies made before it may be stale."""
         with self._lock:
@@ -177,9 +198,10 @@ class Downloads:
             self._asked = True
         if not files:
             return ()
+        self._since = self._clock() if self._since is None else self._since
         rows = {(row.container_id, row.file_id): row for row in listed}
         downloads = [self._download_of(file, rows.get((file.container_id, file.file_id))) for file in files]
-        began = self._clock()
+        began = self._since
         why = self._await(downloads, began, on_progress)
         if not why:
             # What was begun ahead may have given way just before it was wanted.
@@ -202,6 +224,8 @@ class Downloads:
         pending = {download.future for download in downloads}
         try:
             while pending:
+                if self._cut is not None:
+                    return "It was interrupted"
                 _, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
                 received = sum(download.received for download in downloads)
                 on_progress(len(downloads) - len(pending), len(downloads), received)

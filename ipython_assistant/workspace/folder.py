@@ -183,6 +183,17 @@ class Folder:
             return FailedArtifact(incoming.own_name, reason, incoming.container_id, incoming.file_id)
         return self._artifact(name, incoming, note)
 
+    def take_back(self, artifact: Artifact) -> None:
+        """Remove what was just saved and turned out not to be the file; what was there before or since stays."""
+        kept = self._kept.get(artifact.name)
+        if kept is None or not kept.ours or len(kept.cells) > 1 or len(kept.turns) > 1:
+            return
+        with contextlib.suppress(OSError):
+            if sha256_of(artifact.path) == artifact.sha256:
+                artifact.path.unlink()
+                del self._kept[artifact.name]
+                self._listing.forget()
+
     def record(self, record: TurnRecord) -> tuple[str, ...]:
         """Keep the record of a turn, in place of an earlier one of the same turn; gives what the reader should know."""
         files = tuple(replace(file, ours=self._wrote(file.name, file.sha256)) for file in record.files)
