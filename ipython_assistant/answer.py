@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ipython_assistant.core.links import hrefs
 from ipython_assistant.display import bundles
@@ -13,8 +17,6 @@ from ipython_assistant.workspace import pictures, tables
 from ipython_assistant.workspace.texts import read_text_head
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
     from ipython_assistant.core.turn import CodeCall, Turn
     from ipython_assistant.display.bundles import Bundle
@@ -29,11 +31,12 @@ UNKNOWN_TYPE = "application/octet-stream"
 class SavedFile:
     """A file of the answer, on disk.
 
-    `size` is in bytes, `sha256` in hexadecimal; both are those of the moment it was saved.
+    `size` is in bytes, `sha256` in hexadecimal; both are those of the moment it was saved. Two are equal if they have
+    the same name and bytes, wherever they are.
     """
 
     name: str
-    path: Path
+    path: Path = field(compare=False)
     size: int
     sha256: str
     media_type: str
@@ -41,6 +44,37 @@ class SavedFile:
     def read_bytes(self) -> bytes:
         """The file's bytes as they are on disk now."""
         return self.path.read_bytes()
+
+    def open(self) -> BinaryIO:
+        """The file as it is on disk now, opened to read bytes."""
+        return self.path.open("rb")
+
+    def copy_to(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Copy the file, as it is on disk now, to a file or into a directory.
+
+        Args:
+            path: Where to; in a directory that exists, the copy keeps the file's name.
+            overwrite: Whether a file that is there may be replaced. It stays whole until the copy is.
+
+        Returns:
+            The path of the copy.
+
+        Raises:
+            FileExistsError: There is a file, and `overwrite` was not given.
+        """
+        target = Path(path) / self.name if Path(path).is_dir() else Path(path)
+        if overwrite and target.exists() and target.samefile(self.path):
+            return target
+        if not overwrite and os.path.lexists(target):
+            raise FileExistsError(f"{target} is there already; overwrite=True replaces it.")
+        with tempfile.TemporaryDirectory(prefix=".copy-", dir=target.parent) as staging:
+            staged = Path(staging) / "copy"
+            shutil.copyfile(self.path, staged)
+            if not overwrite:
+                # Somebody else may have taken the name meanwhile.
+                target.open("xb").close()
+            staged.replace(target)
+        return target
 
     def to_frame(self) -> Any:
         """The table in the file as a pandas DataFrame. Raises `ValueError` where it is not a table."""
@@ -75,9 +109,13 @@ class Files(Mapping[str, SavedFile]):
         return f"Files({', '.join(self._by_name)})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Answer:
     """The value of a `%%assistant` cell.
+
+    Two answers are equal if a recording could not tell them apart: the same question, the same turn, files of the same
+    names and bytes. Where the files are, what the notes say of this run and which cell has shown it are left aside, so
+    that an answer equals its replay. It can be pickled; its files are not in the pickle, only where they are.
 
     Attributes:
         text: The answer as Markdown, its links pointing at the saved files.
@@ -155,10 +193,14 @@ class Answer:
     def outputs(self) -> Iterator[Bundle]:
         """The final outputs below the answer's text, in order, one MIME bundle each.
 
-        The code, the pictures, the tables, the beginnings of other texts, and the card that names every file.
+        The code, other items of the turn, the pictures, the tables, the beginnings of other texts, and the card that
+        names every file.
         """
         if self.calls:
             yield bundles.work(self.calls)
+        others = bundles.other_items(self.turn.others)
+        if others is not None:
+            yield others
         for artifact in self.artifacts:
             if artifact.is_picture and artifact.name not in self.repeated:
                 yield from _picture(artifact, self.prompt)
@@ -183,8 +225,34 @@ class Answer:
         for bundle in (self.text_output(), *self.outputs()):
             publish(bundle)
 
+    def __eq__(self, other: object) -> bool:
+        return self._recorded() == other._recorded() if isinstance(other, Answer) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.prompt, self.response_id))
+
+    def _recorded(self) -> tuple[object, ...]:
+        failed = tuple(file.name for file in self.failed)
+        return self.prompt, self.turn, self.interrupted, tuple(self.files.values()), failed
+
     def __repr__(self) -> str:
-        return f"Answer({self.status}, {len(self.artifacts)} files)"
+        files = len(self.artifacts)
+        return f"Answer({self.status}, {files} file{'' if files == 1 else 's'})"
+
+    def _repr_mimebundle_(self, **_choice: object) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Everything in one output, for front ends that do not know `_ipython_display_`.
+
+        A picture is an output of its own or none, so here it is a link in the list of files. The hooks:
+        https://ipython.readthedocs.io/en/stable/config/integrating.html#rich-display
+        """
+        shown = [self.text_output(), *(bundle for bundle in self.outputs() if "text/html" in bundle.data)]
+        plain = "\n\n".join(bundle.data["text/plain"] for bundle in shown)
+        page = "\n".join(bundle.data["text/html"] for bundle in shown)
+        return {"text/html": page, "text/plain": plain}, {}
+
+    def _repr_html_(self) -> str:
+        """As `_repr_mimebundle_`, for front ends that know HTML alone."""
+        return str(self._repr_mimebundle_()[0]["text/html"])
 
     def _ipython_display_(self) -> None:
         """IPython's hook for a value that shows itself in several outputs."""

@@ -1,0 +1,137 @@
+"""answer: what the user holds afterwards, kept, copied, compared and shown."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests_support import events as wire
+from tests_support.markup import Markup
+
+from ipython_assistant.answer import Answer
+from ipython_assistant.core.artifacts import Artifact, FailedArtifact
+from ipython_assistant.core.turn import OtherItem, read_response
+
+TABLE = b"district,cases\n007,3\n"
+
+
+def artifact(folder: Path, name: str = "a.csv", content: bytes = TABLE, media_type: str = "text/csv") -> Artifact:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Artifact(name, name, folder / name, f"{folder.name}/{name}", len(content), sha256, media_type)
+
+
+@pytest.fixture
+def answer(tmp_path: Path) -> Answer:
+    turn = read_response(wire.response([wire.Code("print(1)", (wire.logs("1\n"),)), wire.Message("Three cases.")]))
+    return Answer("Three cases.", turn, (artifact(tmp_path / "files"),), prompt="How many?", shown_in=3)
+
+
+def test_a_file_can_be_opened_and_read(answer: Answer) -> None:
+    with answer.files["a.csv"].open() as file:
+        first = file.readline()
+
+    assert first == b"district,cases\n"
+
+
+def test_a_file_is_copied_into_a_directory_under_its_name_and_to_a_path_under_that(
+    answer: Answer, tmp_path: Path
+) -> None:
+    into = answer.files["a.csv"].copy_to(tmp_path)
+    to = answer.files["a.csv"].copy_to(str(tmp_path / "other.csv"))
+
+    assert (into, to) == (tmp_path / "a.csv", tmp_path / "other.csv")
+    assert into.read_bytes() == to.read_bytes() == TABLE
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.csv", "files", "other.csv"]
+
+
+def test_a_copy_never_replaces_a_file_unasked(answer: Answer, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("mine")
+
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        answer.files["a.csv"].copy_to(tmp_path)
+    kept = (tmp_path / "a.csv").read_text()
+    answer.files["a.csv"].copy_to(tmp_path, overwrite=True)
+
+    assert kept == "mine"
+    assert (tmp_path / "a.csv").read_bytes() == TABLE
+
+
+def test_a_link_that_leads_nowhere_is_in_the_way_too(answer: Answer, tmp_path: Path) -> None:
+    (tmp_path / "link.csv").symlink_to(tmp_path / "nothing")
+
+    with pytest.raises(FileExistsError):
+        answer.files["a.csv"].copy_to(tmp_path / "link.csv")
+
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_copy_onto_itself_leaves_the_file_alone(answer: Answer) -> None:
+    file = answer.files["a.csv"]
+
+    assert file.copy_to(file.path, overwrite=True) == file.path
+    assert file.read_bytes() == TABLE
+
+
+def test_a_copy_that_fails_leaves_nothing_behind(answer: Answer, tmp_path: Path) -> None:
+    file = answer.files["a.csv"]
+    file.path.unlink()
+    target = tmp_path / "target"
+    target.mkdir()
+
+    with pytest.raises(FileNotFoundError):
+        file.copy_to(target)
+
+    assert list(target.iterdir()) == []
+
+
+def test_an_answer_comes_out_of_a_pickle_as_it_went_in(answer: Answer) -> None:
+    again = pickle.loads(pickle.dumps(answer))
+
+    assert again == answer
+    assert (again.text, again.code, again.files["a.csv"].read_bytes()) == ("Three cases.", "print(1)", TABLE)
+
+
+def test_an_answer_equals_its_replay_in_another_folder(answer: Answer, tmp_path: Path) -> None:
+    elsewhere = artifact(tmp_path / "elsewhere")
+    replay = replace(answer, artifacts=(elsewhere,), shown_in=9, notes=("From a recording.",))
+
+    assert replay == answer
+    assert hash(replay) == hash(answer)
+
+
+@pytest.mark.parametrize("what", ["another question", "other bytes", "a lost file", "an interruption", "another text"])
+def test_answers_that_a_recording_tells_apart_are_not_equal(answer: Answer, tmp_path: Path, what: str) -> None:
+    others = {
+        "another question": replace(answer, prompt="How few?"),
+        "other bytes": replace(answer, artifacts=(artifact(tmp_path / "other", content=b"district,cases\n"),)),
+        "a lost file": replace(answer, failed=(FailedArtifact("b.csv", "gone"),)),
+        "an interruption": replace(answer, interrupted=True),
+        "another text": replace(answer, turn=read_response(wire.response([wire.Message("Four cases.")]))),
+    }
+
+    assert others[what] != answer
+    assert answer != "Three cases."
+
+
+def test_one_output_holds_everything_for_front_ends_that_show_one(answer: Answer) -> None:
+    bundle, _ = answer._repr_mimebundle_(include=None, exclude=None)
+
+    for shown in ("Three cases.", "print", "007", 'download="a.csv"'):
+        assert shown in bundle["text/html"]
+    assert "a.csv" in bundle["text/plain"]
+    assert Markup.of(bundle["text/html"]).harm() == []
+    assert answer._repr_html_() == bundle["text/html"]
+
+
+def test_items_without_a_view_are_shown_after_the_code(answer: Answer) -> None:
+    search = OtherItem("ws_1", "web_search_call", {"action": {"query": "districts"}})
+    with_search = replace(answer, turn=replace(answer.turn, items=(search, *answer.turn.items)))
+
+    kinds = [bundle.metadata["ipython_assistant"]["output"] for bundle in with_search.outputs()]
+
+    assert kinds == ["work", "other items", "table", "card"]
