@@ -1,0 +1,1 @@
+"""A hundred prompts over five invented tables, with what is right for each."""

@@ -1,0 +1,396 @@
+"""What is right for each prompt, computed here with plain pandas: one small function per prompt.
+
+A function gives every answer that is right. Where the prompt is open (a mean or a sum, a group of missing keys shown
+or not, an extra row or the pair of doubled rows), each reading that a careful reader could defend is in the list.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from prompts.grading import Accepted, File, Plot, Table, Value
+
+FOLDER = Path(__file__).with_name("tables")
+ANSWERS: dict[str, Callable[[], Iterable[Accepted]]] = {}
+WAIT, COST, AGE = "Wait (min)", "Cost (EUR)", "Age (years)"
+PM, NO2, OZONE, TEMP = "PM2.5 (µg/m³)", "NO2 (µg/m³)", "Ozone (µg/m³)", "Temp (°C)"
+ER = "ER asthma visits"
+
+
+def right(prompt: str) -> Callable[[Callable[[], Iterable[Accepted]]], Callable[[], Iterable[Accepted]]]:
+    def register(answer: Callable[[], Iterable[Accepted]]) -> Callable[[], Iterable[Accepted]]:
+        if prompt in ANSWERS:
+            raise ValueError(f"{prompt} is answered twice.")
+        ANSWERS[prompt] = answer
+        return answer
+
+    return register
+
+
+# The tables
+
+
+@functools.cache
+def visits() -> pd.DataFrame:
+    frame = pd.read_csv(FOLDER / "clinic_visits.csv", dtype={"Postcode": str}, parse_dates=["Visit Date"])
+    return frame.assign(month=frame["Visit Date"].dt.to_period("M"), follow=frame["Follow-up"].str.lower())
+
+
+@functools.cache
+def air() -> pd.DataFrame:
+    frame = pd.read_parquet(FOLDER / "air_quality.parquet")
+    return frame.assign(month=frame["date"].dt.to_period("M"), week=frame["date"].dt.to_period("W"))
+
+
+def source(name: str) -> pd.DataFrame:
+    """The table as its file has it: text cells as text, dates as they stand."""
+    if name.endswith((".csv", ".tsv")):
+        frame = pd.read_csv(FOLDER / name, sep="\t" if name.endswith("tsv") else ",", dtype=str, keep_default_na=False)
+        numbers = [column for column in frame if column[0] != "V" and "ode" not in column and is_numeric(frame[column])]
+        return frame.assign(**{column: pd.to_numeric(frame[column]) for column in numbers})
+    if name.endswith(".xlsx"):
+        return pd.read_excel(FOLDER / name, dtype=object)
+    if name.endswith(".json"):
+        return pd.DataFrame(json.loads((FOLDER / name).read_text(encoding="utf-8")), dtype=object)
+    return pd.read_parquet(FOLDER / name)
+
+
+def is_numeric(column: pd.Series) -> bool:
+    return bool(pd.to_numeric(column, errors="coerce").notna().eq(column != "").all())
+
+
+# Ways to be right
+
+
+def grouped(
+    frame: pd.DataFrame, keys: list[str], order: str = "", rising: bool = False, **measures: Any
+) -> list[Table]:
+    """One row per group, with and without a group for the missing keys; in the order of one measure if asked."""
+    found = []
+    for dropna in (True, False):
+        table = frame.groupby(keys, dropna=dropna, observed=True).agg(**measures).reset_index()
+        if order:
+            table = table.sort_values(order, ascending=rising, kind="stable")
+        found.append(Table(table, order=(order,) if order else ()))
+    return found
+
+
+def in_order(tables: Sequence[Table], *columns: str) -> list[Table]:
+    return [Table(one.frame, order=columns) for one in tables]
+
+
+def rows(frame: pd.DataFrame, *columns: str, order: str = "", rising: bool = False) -> Table:
+    """Rows of the table, known by a few of their columns."""
+    if order:
+        frame = frame.sort_values(order, ascending=rising, kind="stable")
+    return Table(frame[list(columns)].reset_index(drop=True), order=(order,) if order else ())
+
+
+def wide(frame: pd.DataFrame, key: str, across: str, **measure: Any) -> list[Table]:
+    """A pivot, its empty cells empty or 0."""
+    (agg,) = measure.values()
+    table = frame.pivot_table(index=key, columns=across, values=agg[0], aggfunc=agg[1], observed=True)
+    table.columns = [str(name) for name in table.columns]
+    return [Table(one.reset_index(), named=True) for one in (table, table.fillna(0))]
+
+
+def as_share(table: Table, column: str) -> list[Table]:
+    """A share as a fraction and as a percentage."""
+    return [Table(table.frame.assign(**{column: table.frame[column] * by}), order=table.order) for by in (1, 100)]
+
+
+def correlations(frame: pd.DataFrame) -> Table:
+    return Table(frame.corr().rename_axis("column").reset_index())
+
+
+def one_series(kinds: str, x: Iterable[Any], y: Iterable[float], order: bool = False) -> Plot:
+    return Plot(tuple(kinds.split()), {"": (list(x), list(y))}, order=order)
+
+
+def lines_by(table: pd.DataFrame, kinds: str = "line") -> Plot:
+    """One series per column, over the index."""
+    return Plot(tuple(kinds.split()), {str(name): (list(table.index), list(table[name])) for name in table})
+
+
+def month_names(periods: Iterable[pd.Period]) -> list[str]:
+    return [str(one) for one in periods]
+
+
+# clinic_visits.csv
+
+
+@right("v-describe")
+def _():
+    stats = visits()[[AGE, WAIT, COST]].agg(["mean", "min", "max"]).T
+    return [Table(stats.rename_axis("column").reset_index(), subset=True)]
+
+
+@right("v-missing")
+def _():
+    counts = source("clinic_visits.csv").replace("", None).isna().sum().rename_axis("column").reset_index(name="n")
+    return [Table(counts), Table(counts[counts["n"] > 0])]
+
+
+@right("v-duplicates")
+def _():
+    plain = source("clinic_visits.csv")
+    return [rows(plain[plain.duplicated(keep=keep)], "Visit ID", "Clinic", COST) for keep in (False, "first")]
+
+
+@right("v-mean-wait")
+def _():
+    return grouped(visits(), ["Clinic"], wait=(WAIT, "mean"))
+
+
+@right("v-mean-wait-polite")
+def _():
+    return grouped(visits(), ["Clinic"], order="wait", wait=(WAIT, "mean"))
+
+
+@right("v-longest")
+def _():
+    return [rows(visits().nlargest(10, WAIT), "Visit ID", WAIT, order=WAIT)]
+
+
+@right("v-per-month")
+def _():
+    return in_order(grouped(visits(), ["month"], n=("Visit ID", "size")), "month")
+
+
+@right("v-plot-month")
+def _():
+    counts = visits().groupby("month").size()
+    return [one_series("line bar", counts.index, counts, order=True)]
+
+
+@right("v-busiest")
+def _():
+    counts = visits().loc[visits()["Visit Date"].dt.year == 2024, "Clinic"].value_counts()
+    return [Value(counts.index[0], tuple(counts.index[1:]))]
+
+
+@right("v-cost-two-keys")
+def _():
+    cost = (COST, "sum")
+    return [*grouped(visits(), ["Diagnosis", "Sex"], cost=cost), *wide(visits(), "Diagnosis", "Sex", cost=cost)]
+
+
+@right("v-two-measures")
+def _():
+    return grouped(visits(), ["Clinic"], mean=(COST, "mean"), median=(COST, "median"))
+
+
+@right("v-over-65")
+def _():
+    return [rows(visits()[visits()[AGE] > 65], "Visit ID", AGE)]
+
+
+@right("v-between")
+def _():
+    adults = visits()[(visits()["Diagnosis"] == "Asthma") & visits()[AGE].between(18, 40)]
+    return [rows(adults, "Visit ID", AGE, "Diagnosis")]
+
+
+@right("v-share")
+def _():
+    (table, *_rest) = grouped(visits(), ["Diagnosis"], n=("Visit ID", "size"))
+    share = table.frame.assign(share=table.frame["n"] / len(visits()))
+    return as_share(Table(share[["Diagnosis", "share"]]), "share")
+
+
+@right("v-hist")
+def _():
+    return [one_series("hist", (), visits()[AGE])]
+
+
+@right("v-box")
+def _():
+    median = visits().groupby("Clinic")[WAIT].median()
+    return [one_series("box", median.index, median)]
+
+
+@right("v-scatter")
+def _():
+    return [one_series("scatter", visits()[AGE], visits()[COST])]
+
+
+@right("v-pivot")
+def _():
+    return wide(visits(), "Clinic", "Diagnosis", cost=(COST, "mean"))
+
+
+@right("v-follow-up")
+def _():
+    said_yes = visits()[visits()["follow"] == "yes"]
+    return [Value(len(said_yes)), rows(said_yes, "Visit ID")]
+
+
+@right("v-computed")
+def _():
+    return [rows(visits().assign(ratio=visits()[COST] / visits()[WAIT]), "Visit ID", "ratio")]
+
+
+@right("v-top-share")
+def _():
+    exact = 0.05 * len(visits())
+    counts = {math.floor(exact), math.ceil(exact), int((visits()[COST] >= visits()[COST].quantile(0.95)).sum())}
+    return [rows(visits().nlargest(count, COST), "Visit ID", COST) for count in sorted(counts)]
+
+
+@right("v-mean-march")
+def _():
+    return [Value(visits().loc[visits()["month"] == "2023-03", COST].mean())]
+
+
+@right("v-since")
+def _():
+    late = visits()[(visits()["Clinic"] == "Harbour") & (visits()["Visit Date"] >= "2024-02-01")]
+    return [rows(late, "Visit ID", "Visit Date", "Clinic")]
+
+
+@right("v-running")
+def _():
+    total = visits().groupby("month")[COST].sum().cumsum().reset_index()
+    return [Table(total, order=("month",))]
+
+
+@right("v-change")
+def _():
+    counts = visits().groupby("month").size()
+    changes = [counts.diff(), counts.pct_change(), counts.pct_change() * 100]
+    tables = [change.rename("change").reset_index() for change in changes]
+    return [Table(one, order=("month",)) for table in tables for one in (table, table.iloc[1:])]
+
+
+@right("v-distinct")
+def _():
+    return [Table(visits()[["Diagnosis"]].drop_duplicates())]
+
+
+@right("v-correlation")
+def _():
+    return [correlations(visits()[[AGE, WAIT, COST]])]
+
+
+@right("v-excel")
+def _():
+    return [File(source("clinic_visits.csv"), (".xlsx",))]
+
+
+@right("v-stacked")
+def _():
+    quarter = visits()["Visit Date"].dt.to_period("Q")
+    return [lines_by(visits().groupby([quarter, "Clinic"]).size().unstack(fill_value=0), "stacked")]
+
+
+@right("v-lines")
+def _():
+    return [lines_by(visits().groupby(["month", "Clinic"])[WAIT].mean().unstack())]
+
+
+@right("v-postcode")
+def _():
+    return [rows(visits()[visits()["Postcode"] == "0412"], "Visit ID", "Postcode")]
+
+
+@right("v-starts-with")
+def _():
+    return [rows(visits()[visits()["Postcode"].str.startswith("04")], "Visit ID", "Postcode")]
+
+
+@right("v-excluding")
+def _():
+    others = visits()[visits()["Clinic"] != "Harbour"]
+    return [Value(others[WAIT].mean()), *grouped(others, ["Clinic"], wait=(WAIT, "mean"))]
+
+
+@right("v-top-diagnoses")
+def _():
+    cost = visits().groupby("Diagnosis")[COST].sum().nlargest(3).reset_index()
+    return [Table(cost, order=("Diagnosis",))]
+
+
+@right("v-women")
+def _():
+    return grouped(visits()[visits()["Sex"] == "F"], ["Clinic"], n=("Visit ID", "size"))
+
+
+# air_quality.parquet
+
+
+@right("a-mean-station")
+def _():
+    return grouped(air(), ["station"], pm=(PM, "mean"))
+
+
+@right("a-weekly")
+def _():
+    no2 = (NO2, "mean")
+    return [*grouped(air(), ["week", "station"], no2=no2), *wide(air(), "week", "station", no2=no2)]
+
+
+@right("a-ozone-temperature")
+def _():
+    return [Value(air()[OZONE].corr(air()[TEMP])), correlations(air()[[OZONE, TEMP]])]
+
+
+@right("a-heatmap")
+def _():
+    return [lines_by(air()[[PM, NO2, OZONE, TEMP]].corr(), "heatmap")]
+
+
+@right("a-lines")
+def _():
+    return [lines_by(air().pivot(index="date", columns="station", values=PM))]
+
+
+@right("a-worst-day")
+def _():
+    daily = air().groupby("date")[PM]
+    worst = [air().loc[air()[PM].idxmax(), "date"], daily.mean().idxmax(), daily.sum().idxmax()]
+    return [Value(day.strftime("%Y-%m-%d")) for day in dict.fromkeys(worst)]
+
+
+@right("a-days-above")
+def _():
+    above = air()[(air()["station"] == "Centre-ville") & (air()[PM] > 20)]
+    return [Value(len(above)), rows(above, "date", "station", PM)]
+
+
+@right("a-highest")
+def _():
+    return grouped(air(), ["station"], ozone=(OZONE, "max"))
+
+
+@right("a-er-month")
+def _():
+    visits_made = (ER, "sum")
+    return [*grouped(air(), ["month", "station"], n=visits_made), *wide(air(), "month", "station", n=visits_made)]
+
+
+@right("a-gaps")
+def _():
+    counts = source("air_quality.parquet").isna().sum().rename_axis("column").reset_index(name="n")
+    return [Table(counts), Table(counts[counts["n"] > 0])]
+
+
+@right("a-csv")
+def _():
+    return [File(source("air_quality.parquet"), (".csv",))]
+
+
+@right("a-hist")
+def _():
+    return [one_series("hist", (), air()[NO2])]
+
+
+@right("a-freezing")
+def _():
+    return [rows(air()[air()[TEMP] < 1.5], "date", "station", TEMP)]

@@ -1,0 +1,665 @@
+"""Grades one answer against what is right: `grade(entry, outcome)` → 'right', 'refused' or 'wrong'.
+
+What is right is written down by value, label and order, never by wording or column name: an answer's table may call
+its columns what it likes and may show more columns than were asked for; it may not show another number, another
+label, a row too many or (where the prompt asked for one) another order. Where a prompt is honestly open, several
+answers are right. Everything is compared as text read back from the files, so that a code that lost its leading
+zeros is another label.
+
+Two leniencies: a number may be rounded (to two decimals, or to one where that moves it by at most half a per cent),
+and upper and lower case are one. A share may be a fraction or a percentage.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import math
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path, PurePath
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+Verdict = Literal["right", "refused", "wrong"]
+PROMPTS = Path(__file__).with_name("prompts.toml")
+TABLES = Path(__file__).with_name("tables")
+PICTURES = (".png", ".svg", ".jpg", ".jpeg", ".pdf", ".webp")
+NO_VALUE = {"", "nan", "none", "null", "nat", "<na>", "missing", "(missing)", "n/a", "na"}
+TOTALS = {"total", "all", "overall", "grand total", "sum"}
+
+
+# What is right
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with these columns' values, row for row.
+
+    Args:
+        frame: the columns that must be there; numbers, text, booleans, timestamps or periods.
+        order: columns whose values must come in this order; the rows' order is free if there are none.
+        named: the columns are labels of the data (a pivot's), so the answer's must have the same names.
+        subset: more rows are no harm (a description may say more than asked).
+        suffix: the file must be of this kind.
+    """
+
+    frame: pd.DataFrame
+    order: tuple[str, ...] = ()
+    named: bool = False
+    subset: bool = False
+    suffix: str = ""
+
+    def met_by(self, outcome: Outcome, entry: Entry) -> bool:
+        found = outcome.tables(entry, self.suffix)
+        return any(matches(self, one) or matches(self, turned(one)) for one in found)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One number or label that is said: in the text, in the logs, or as a table of one row.
+
+    Args:
+        value: the number or the label.
+        rivals: labels that would be another answer; none of them may be said too, except below it in a ranking.
+    """
+
+    value: float | str
+    rivals: tuple[str, ...] = ()
+
+    def met_by(self, outcome: Outcome, entry: Entry) -> bool:
+        for one in outcome.tables(entry):
+            if one.empty:
+                continue
+            head = [str(cell) for cell in one.iloc[0]]
+            if (len(one) == 1 or (self.rivals and is_ranking(one))) and any(same(self.value, cell) for cell in head):
+                return True
+        return any(self._said_in(prose(part, entry.text)) for part in (outcome.text, outcome.logs))
+
+    def _said_in(self, text: str) -> bool:
+        if isinstance(self.value, str):
+            said = plain(text)
+            return names(said, self.value) and not any(names(said, label) for label in self.rivals)
+        return any(same(self.value, number) for number in NUMBER.findall(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One pair of axes that shows these series.
+
+    Args:
+        kinds: what may be drawn: line, bar, stacked, hist, box, scatter, heatmap.
+        series: label → (x, y). One series needs no label. For `hist`: label → ((), the values counted);
+            for `box`: one series, the boxes' labels and their medians; for `heatmap`: row label → (columns, cells).
+        order: x must come in the given order (bars; lines always do).
+    """
+
+    kinds: tuple[str, ...]
+    series: Mapping[str, tuple[Sequence[Any], Sequence[float]]]
+    order: bool = False
+
+    def met_by(self, outcome: Outcome, entry: Entry) -> bool:
+        if not any(name.lower().endswith(PICTURES) for name in outcome.files):
+            return False
+        return any(shows(self, axes) for axes in outcome.figures)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of one of these kinds that, read back, is the table: the same columns, rows, cells and order."""
+
+    frame: pd.DataFrame
+    suffixes: tuple[str, ...]
+
+    def met_by(self, outcome: Outcome, entry: Entry) -> bool:
+        found = [
+            one
+            for name, content in outcome.files.items()
+            if name.lower().endswith(self.suffixes) and name not in entry.tables
+            for one in tables_in(name, content)
+        ]
+        if set(self.suffixes) & {".md", ".txt"}:  # a Markdown table may as well be the answer itself
+            found += [*markdown_tables(outcome.text), *markdown_tables(outcome.logs)]
+        return any(equal(self.frame, one) for one in found)
+
+
+Accepted = Table | Value | Plot | File
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One prompt: what is asked, about which tables, and every answer that is right."""
+
+    id: str
+    kind: str
+    tables: tuple[str, ...]
+    text: str
+    expect: Literal["table", "value", "plot", "file", "refusal"]
+    accepted: tuple[Accepted, ...] = ()
+
+
+# What came
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """What one pair of axes shows, as `figures.figures_of` reads it.
+
+    Lines and bars are (label, x, y) with x as text; `stacked` says that bars stand on bars; `bins` are
+    (label, edges, counts) of bars that touch; `boxes` are (label, median); `points` are (x, y);
+    `grids` are (row labels, column labels, cells).
+    """
+
+    lines: tuple[tuple[str, tuple[str, ...], tuple[float, ...]], ...] = ()
+    bars: tuple[tuple[str, tuple[str, ...], tuple[float, ...]], ...] = ()
+    stacked: bool = False
+    bins: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = ()
+    boxes: tuple[tuple[str, float], ...] = ()
+    points: tuple[tuple[float, float], ...] = ()
+    grids: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[float, ...], ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an assistant gave back for one prompt.
+
+    Args:
+        status: completed, refused (it said that it cannot, and ran nothing) or failed (it broke, and said so).
+        text: the answer's text.
+        logs: what the code printed.
+        files: name → bytes of every file that was written; the inputs may be among them.
+        figures: what the drawn axes show.
+    """
+
+    status: Literal["completed", "refused", "failed"]
+    text: str = ""
+    logs: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    figures: tuple[Axes, ...] = ()
+
+    def tables(self, entry: Entry, suffix: str = "") -> list[pd.DataFrame]:
+        """Every table of the answer as text cells; those in the text and the logs too, unless a kind is asked for."""
+        found = [
+            one
+            for name, content in self.files.items()
+            if name not in entry.tables and name.lower().endswith(suffix)
+            for one in tables_in(name, content)
+        ]
+        if not suffix:
+            found += [*markdown_tables(self.text), *markdown_tables(self.logs), *printed_tables(self.logs)]
+        return found
+
+
+def grade(entry: Entry, outcome: Outcome) -> Verdict:
+    """Whether the outcome is right, a refusal (or a failure that says so), or silently wrong.
+
+    A refusal is right where one was due. Where one was due, an answer is wrong unless it is an accepted one.
+    """
+    if outcome.status == "failed":
+        return "refused"
+    if outcome.status == "refused":
+        return "right" if entry.expect == "refusal" else "refused"
+    return "right" if any(answer.met_by(outcome, entry) for answer in entry.accepted) else "wrong"
+
+
+def load_entries(answers: Mapping[str, Callable[[], Iterable[Accepted]]] | None = None) -> list[Entry]:
+    """The prompts in the file's order, each with the answers its function in `expected` gives."""
+    if answers is None:
+        from prompts.expected import ANSWERS as answers  # noqa: N811 - late: it reads the tables
+    entries = []
+    for one in tomllib.loads(PROMPTS.read_text(encoding="utf-8"))["prompt"]:
+        accepted = tuple(answers[one["id"]]()) if one["id"] in answers else ()
+        fields = {"id": one["id"], "kind": one["kind"], "text": one["text"], "expect": one["expect"]}
+        entries.append(Entry(tables=tuple(one["tables"]), accepted=accepted, **fields))
+    return entries
+
+
+# Cells
+
+NUMBER = re.compile(r"(?<![\w.])[-\u2212+]?\d[\d,\u202f]*(?:\.\d+)?(?:[eE][-+]?\d+)?%?")
+
+
+def plain(text: object) -> str:
+    return " ".join(str(text).casefold().split())
+
+
+def names(said: str, label: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(plain(label))}(?!\w)", said) is not None
+
+
+def number(cell: object) -> float | None:
+    text = str(cell).strip().replace("\u2212", "-").replace("\u202f", "").removesuffix("%").strip()
+    if re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?", text):
+        text = text.replace(",", "")
+    if text.lower() in {"inf", "-inf"}:
+        return float(text)
+    return float(text) if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text) else None
+
+
+def close(expected: float, given: float) -> bool:
+    if expected == given or math.isclose(expected, given, rel_tol=1e-6, abs_tol=1e-9):
+        return True
+    if not (math.isfinite(expected) and math.isfinite(given)) or expected == round(expected):
+        return False
+    off = abs(expected - given)
+    decimals = range(2, 7) if given else ()
+    rounded = any(abs(round(expected, count) - given) < 1e-9 and off <= 0.05 * abs(expected) for count in decimals)
+    return rounded or (abs(round(expected, 1) - given) < 1e-9 and off <= 0.005 * abs(expected))
+
+
+def moment(cell: object) -> pd.Timestamp | None:
+    try:
+        found = pd.Timestamp(str(cell).strip())
+    except (ValueError, OverflowError):
+        return None
+    return None if pd.isna(found) else found.tz_localize(None)
+
+
+def in_period(expected: pd.Period, cell: str) -> bool:
+    """2024-02, Feb 2024, 2024-02-01 and 2024-02-29 are the month; 2024Q1, Q1 2024 the quarter; 2024-W05 the week."""
+    said = plain(cell).replace("-", " ").replace("_", " ").replace("/", " ", 1) if "q" in cell.lower() else plain(cell)
+    unit = expected.freqstr[0]
+    spelt = {
+        plain(expected),
+        plain(expected.start_time.strftime("%b %Y")),
+        plain(expected.start_time.strftime("%B %Y")),
+    }
+    if unit != "M":
+        spelt = {plain(expected)}
+    if unit == "Q":
+        year, quarter = expected.year, expected.quarter
+        spelt |= {f"{year}q{quarter}", f"{year} q{quarter}", f"q{quarter} {year}"}
+    if unit == "W":
+        year, week, _ = expected.end_time.isocalendar()
+        spelt |= {f"{year}-w{week:02d}", f"{year}-{week:02d}", f"{year} w{week}"}
+    if unit in "YA":
+        spelt.add(f"{expected.year}.0")
+    if said in spelt:
+        return True
+    found = moment(cell) if len(cell.strip()) >= 8 else None
+    ends = {expected.start_time.normalize(), expected.end_time.normalize()}
+    return found is not None and found.normalize() in ends
+
+
+def same(expected: object, cell: object) -> bool:
+    """Whether the cell, as text, is the expected value."""
+    text = str(cell)
+    if expected is None or (not isinstance(expected, str) and pd.isna(expected)):
+        return plain(text) in NO_VALUE
+    if isinstance(expected, (bool, np.bool_)):
+        return plain(text) in ({"true", "1", "1.0", "yes"} if expected else {"false", "0", "0.0", "no"})
+    if isinstance(expected, pd.Period):
+        return in_period(expected, text)
+    if isinstance(expected, pd.Timestamp):
+        return moment(text) == expected if len(text.strip()) >= 8 else False
+    if isinstance(expected, (int, float, np.number)):
+        given = number(text)
+        return given is not None and close(float(expected), given)
+    if plain(expected) == plain(text):
+        return True
+    is_day = re.fullmatch(r"\d{4}-\d\d-\d\d", expected) is not None
+    return is_day and len(text.strip()) >= 8 and moment(text) == pd.Timestamp(expected)
+
+
+# Tables
+
+
+def matches(expected: Table, found: pd.DataFrame) -> bool:
+    """Whether the found table has, under some choice of its columns, the expected rows (and their order)."""
+    wanted = expected.frame
+    found = without_totals(found, wanted)
+    if len(found) < len(wanted) or (len(found) > len(wanted) and not expected.subset):
+        return False
+    if len(wanted) == 0:
+        return True
+    choices = []
+    for name in wanted.columns:
+        fitting = [
+            place
+            for place, given in enumerate(found.columns)
+            if (not expected.named or is_named(name, given, first=name == wanted.columns[0]))
+            and holds(wanted[name], found.iloc[:, place], loose=expected.subset)
+        ]
+        if not fitting:
+            return False
+        choices.append(fitting[:6])
+    picks = itertools.islice((pick for pick in itertools.product(*choices) if len(set(pick)) == len(pick)), 400)
+    return any(rows_agree(wanted, found.iloc[:, list(pick)], expected.order) for pick in picks)
+
+
+def is_named(name: object, given: object, *, first: bool) -> bool:
+    """The first column is the key, whatever it is called."""
+    return first or same(name, given) or names(plain(given).replace("_", " "), str(name))
+
+
+def holds(wanted: pd.Series, column: pd.Series, *, loose: bool) -> bool:
+    """Whether the column has the wanted cells, in whatever order: a quick sieve before rows are compared."""
+    cells = list(column)
+    for value in wanted:
+        place = next((place for place, cell in enumerate(cells) if same(value, cell)), None)
+        if place is None:
+            return False
+        del cells[place]
+    return loose or not cells
+
+
+def rows_agree(wanted: pd.DataFrame, found: pd.DataFrame, order: tuple[str, ...]) -> bool:
+    for name in order:
+        place = list(wanted.columns).index(name)
+        if not all(same(value, cell) for value, cell in zip(wanted[name], found.iloc[:, place], strict=True)):
+            return False
+    left = list(found.itertuples(index=False, name=None))
+    for row in wanted.itertuples(index=False, name=None):
+        place = next((at for at, cells in enumerate(left) if all(map(same, row, cells))), None)
+        if place is None:
+            return False
+        del left[place]
+    return True
+
+
+def equal(wanted: pd.DataFrame, found: pd.DataFrame) -> bool:
+    """The whole table: column names, cells and order. A column of row numbers without a name is no harm."""
+    found = without_row_numbers(found) if found.shape[1] == wanted.shape[1] + 1 else found
+    if wanted.shape != found.shape or [plain(name) for name in wanted] != [plain(name) for name in found]:
+        return False
+    return rows_in_place(wanted, found)
+
+
+def rows_in_place(wanted: pd.DataFrame, found: pd.DataFrame) -> bool:
+    return all(
+        same(value, cell)
+        for place in range(wanted.shape[1])
+        for value, cell in zip(wanted.iloc[:, place], found.iloc[:, place], strict=True)
+    )
+
+
+def without_row_numbers(found: pd.DataFrame) -> pd.DataFrame:
+    unnamed = plain(found.columns[0]) in {"", "unnamed: 0", "index"}
+    counted = any(
+        [same(n + start, cell) for n, cell in enumerate(found.iloc[:, 0])] == [True] * len(found) for start in (0, 1)
+    )
+    return found.iloc[:, 1:] if unnamed and counted else found
+
+
+def without_totals(found: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
+    """A row of totals nobody asked for is no wrong answer."""
+    asked = {plain(cell) for cell in wanted.to_numpy().ravel() if isinstance(cell, str)}
+    if not found.shape[1] or asked & TOTALS:
+        return found
+    return found[[plain(cell) not in TOTALS for cell in found.iloc[:, 0]]]
+
+
+def turned(found: pd.DataFrame) -> pd.DataFrame:
+    """Rows as columns: the first column's cells become the names, the names become the first column."""
+    if found.shape[1] < 2:
+        return found.iloc[:0]
+    body = found.iloc[:, 1:].T
+    body.columns = [str(cell) for cell in found.iloc[:, 0]]
+    body.insert(0, str(found.columns[0]), [str(name) for name in found.columns[1:]], allow_duplicates=True)
+    return body.reset_index(drop=True)
+
+
+def is_ranking(found: pd.DataFrame) -> bool:
+    """Whether some column of numbers rises or falls all the way down."""
+    for place in range(found.shape[1]):
+        cells = [number(cell) for cell in found.iloc[:, place]]
+        if len(cells) > 1 and None not in cells and cells[0] != cells[-1]:
+            rising = sorted(cell for cell in cells if cell is not None)
+            if cells in (rising, rising[::-1]) and cells != [float(n) for n in range(len(cells))]:
+                return True
+    return False
+
+
+# Reading
+
+
+def tables_in(name: str, content: bytes) -> list[pd.DataFrame]:
+    """The tables of a file, every cell as text; none if it is no table or cannot be read."""
+    readers: dict[str, Callable[[], list[pd.DataFrame]]] = {
+        ".csv": lambda: [pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)],
+        ".tsv": lambda: [pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, sep="\t")],
+        ".xlsx": lambda: [pd.read_excel(io.BytesIO(content), dtype=object)],
+        ".parquet": lambda: [pd.read_parquet(io.BytesIO(content))],
+        ".json": lambda: [json_table(json.loads(content))],
+        ".jsonl": lambda: [json_table([json.loads(line) for line in content.splitlines() if line.strip()])],
+        ".md": lambda: markdown_tables(content.decode()),
+        ".html": lambda: html_tables(content.decode()),
+    }
+    reader = readers.get(PurePath(name).suffix.lower())
+    if reader is None:
+        return []
+    try:
+        return [as_text(one) for one in reader()]
+    except (ValueError, KeyError, OSError, TypeError, AttributeError):
+        return []
+
+
+def as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """The cells as text; an index that says something is a column."""
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index()
+    if isinstance(frame.columns, pd.MultiIndex):
+        frame.columns = [" ".join(str(part) for part in name if str(part)) for name in frame.columns]
+    cells = [[cell_text(cell) for cell in frame.iloc[:, place]] for place in range(frame.shape[1])]
+    text = pd.DataFrame({place: pd.Series(column, dtype=object) for place, column in enumerate(cells)})
+    text.columns = [str(name) for name in frame.columns]
+    return text
+
+
+def cell_text(cell: object) -> str:
+    if isinstance(cell, pd.Timestamp) and cell == cell.normalize():
+        return cell.strftime("%Y-%m-%d")
+    return "" if cell is None or (pd.api.types.is_scalar(cell) and pd.isna(cell)) else str(cell)
+
+
+def json_table(found: Any) -> pd.DataFrame:
+    """Records, `{"columns", "data"}`, `{"schema", "data"}`, or columns of lists or of index → cell."""
+    if isinstance(found, dict) and {"columns", "data"} <= found.keys():
+        return pd.DataFrame(found["data"], columns=found["columns"], dtype=object)
+    if isinstance(found, dict) and isinstance(found.get("data"), list):
+        found = found["data"]
+    if isinstance(found, list) and all(isinstance(one, dict) for one in found):
+        return pd.DataFrame(
+            {
+                name: pd.Series([one.get(name) for one in found], dtype=object)
+                for name in dict.fromkeys(k for one in found for k in one)
+            }
+        )
+    return pd.DataFrame(found, dtype=object)
+
+
+def markdown_tables(text: str) -> list[pd.DataFrame]:
+    """Every pipe table of the text."""
+    found: list[pd.DataFrame] = []
+    lines = [line.strip() for line in text.splitlines()] + [""]
+    block: list[list[str]] = []
+    for line in lines:
+        if line.startswith("|"):
+            cells = re.split(r"(?<!\\)\|", line.strip("|") if not line.endswith("\\|") else line[1:])
+            block.append([cell.strip().replace("\\|", "|").strip("*`") for cell in cells])
+            continue
+        if len(block) >= 2 and all(re.fullmatch(r":?-+:?", cell) for cell in block[1]):
+            width = len(block[0])
+            rows = [(row + [""] * width)[:width] for row in block[2:]]
+            found.append(pd.DataFrame(rows, columns=pd.Index(block[0]), dtype=object))
+        block = []
+    return found
+
+
+def printed_tables(text: str) -> list[pd.DataFrame]:
+    """A frame or a series as pandas prints it: columns two or more spaces apart."""
+    found = []
+    for block in re.split(r"\n\s*\n", text):
+        lines = [
+            line
+            for line in block.splitlines()
+            if line.strip() and not re.match(r"(Name|dtype|Length):|\[\d+ rows", line)
+        ]
+        rows = [re.split(r"\s{2,}", line.strip()) for line in lines]
+        if len(rows) < 2 or any(line.startswith("|") for line in lines):
+            continue
+        width = len(rows[-1])
+        body = [row for row in rows if len(row) == width]
+        if len(rows[0]) == width - 1:
+            rows[0] = ["", *rows[0]]
+        if len(rows[0]) == width and all(len(row) == width for row in rows[1:]):
+            found.append(pd.DataFrame(rows[1:], columns=pd.Index(rows[0]), dtype=object))
+        if len(body) == len(rows):  # a series has no header
+            found.append(pd.DataFrame(body, columns=pd.Index([str(n) for n in range(width)]), dtype=object))
+    return found
+
+
+class _Rows(HTMLParser):
+    """The cells of every table of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables: list[list[list[str]]] = []
+        self._cell: list[str] | None = None
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr" and self.tables:
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self._cell = []
+
+    def handle_data(self, data: str) -> None:
+        if self._cell is not None:
+            self._cell.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th") and self._cell is not None and self.tables and self.tables[-1]:
+            self.tables[-1][-1].append("".join(self._cell).strip())
+            self._cell = None
+
+
+def html_tables(text: str) -> list[pd.DataFrame]:
+    parser = _Rows()
+    parser.feed(text)
+    found = []
+    for rows in parser.tables:
+        filled = [row for row in rows if row]
+        if filled and all(len(row) == len(filled[0]) for row in filled):
+            found.append(pd.DataFrame(filled[1:], columns=pd.Index(filled[0]), dtype=object))
+    return found
+
+
+def prose(text: str, prompt: str) -> str:
+    """The text without code, tables and the prompt itself, in which a number or label could stand by chance."""
+    text = re.sub(r"```.*?```", " ", text, flags=re.S)
+    text = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("|"))
+    return text.replace(prompt, " ").replace(" ".join(prompt.split()), " ")
+
+
+# Pictures
+
+
+def shows(expected: Plot, axes: Axes) -> bool:
+    """Whether the axes show every series, and no other, in one of the ways that are right."""
+    tests = {
+        "line": lambda: all_shown(expected, axes.lines, ordered=True),
+        "bar": lambda: not axes.stacked and all_shown(expected, axes.bars, ordered=expected.order),
+        "stacked": lambda: axes.stacked and all_shown(expected, axes.bars, ordered=expected.order),
+        "hist": lambda: counted(expected, axes),
+        "box": lambda: boxed(expected, axes),
+        "scatter": lambda: scattered(expected, axes),
+        "heatmap": lambda: any(gridded(expected, grid) for grid in axes.grids),
+    }
+    return any(tests[kind]() for kind in expected.kinds)
+
+
+def all_shown(
+    expected: Plot, drawn: Sequence[tuple[str, tuple[str, ...], tuple[float, ...]]], *, ordered: bool
+) -> bool:
+    if len(drawn) != len(expected.series):
+        return False
+    single = len(expected.series) == 1
+    for label, (x, y) in expected.series.items():
+        fitting = [one for one in drawn if single or same(label, one[0]) or names(plain(one[0]), label)]
+        if not any(shown(x, y, one[1], one[2], ordered=ordered) for one in fitting):
+            return False
+    return True
+
+
+def shown(x: Sequence[Any], y: Sequence[float], at: Sequence[str], height: Sequence[float], *, ordered: bool) -> bool:
+    """Missing values are gaps: they may be drawn as nothing. Bars that stand for nothing may be left out or be 0."""
+    wanted = [(one, value) for one, value in zip(x, y, strict=True) if not pd.isna(value)]
+    given = [(one, value) for one, value in zip(at, height, strict=True) if not math.isnan(value)]
+    if not ordered:
+        wanted = [pair for pair in wanted if pair[1] != 0]
+        given = [pair for pair in given if pair[1] != 0]
+    if len(wanted) != len(given):
+        return False
+    if ordered:
+        return all(same(a[0], b[0]) and close(float(a[1]), b[1]) for a, b in zip(wanted, given, strict=True))
+    for one, value in wanted:
+        place = next((n for n, b in enumerate(given) if same(one, b[0]) and close(float(value), b[1])), None)
+        if place is None:
+            return False
+        del given[place]
+    return True
+
+
+def counted(expected: Plot, axes: Axes) -> bool:
+    """Counting the expected values into the bins that were drawn gives the heights that were drawn."""
+    if len(axes.bins) != len(expected.series):
+        return False
+    for label, (_, values) in expected.series.items():
+        clean = np.array([value for value in values if not pd.isna(value)], dtype=float)
+        fitting = [one for one in axes.bins if len(axes.bins) == 1 or same(label, one[0])]
+        if not any(
+            np.allclose(np.histogram(clean, bins=edges)[0], heights) and sum(heights) == len(clean)
+            for _, edges, heights in fitting
+        ):
+            return False
+    return True
+
+
+def boxed(expected: Plot, axes: Axes) -> bool:
+    labels, medians = next(iter(expected.series.values()))
+    left = list(axes.boxes)
+    for label, median in zip(labels, medians, strict=True):
+        place = next(
+            (n for n, one in enumerate(left) if (len(labels) == 1 or same(label, one[0])) and close(median, one[1])),
+            None,
+        )
+        if place is None:
+            return False
+        del left[place]
+    return not left
+
+
+def scattered(expected: Plot, axes: Axes) -> bool:
+    wanted = [(float(a), float(b)) for x, y in expected.series.values() for a, b in zip(x, y, strict=True)]
+    wanted = sorted(pair for pair in wanted if not math.isnan(pair[0] + pair[1]))
+    given = sorted(pair for pair in axes.points if not math.isnan(pair[0] + pair[1]))
+    return len(wanted) == len(given) and np.allclose(wanted, given)
+
+
+def gridded(expected: Plot, grid: tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[float, ...], ...]]) -> bool:
+    rows, columns, cells = grid
+    for turn in (False, True):
+        down, across = (columns, rows) if turn else (rows, columns)
+        if len(down) != len(expected.series):
+            continue
+        if all(
+            any(
+                same(label, name) and shown(x, y, across, grid_line(cells, place, turn=turn), ordered=False)
+                for place, name in enumerate(down)
+            )
+            for label, (x, y) in expected.series.items()
+        ):
+            return True
+    return False
+
+
+def grid_line(cells: Sequence[Sequence[float]], place: int, *, turn: bool) -> list[float]:
+    return [row[place] for row in cells] if turn else list(cells[place])
