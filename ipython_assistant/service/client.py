@@ -157,12 +157,14 @@ class LiveWire:
             raise lost(error, self.service) from error
 
     def _from_status(self, error: Any) -> ServiceError:
-        said = error.body if isinstance(error.body, dict) else {}
+        # Compatible servers put a text where the service puts an object, or use FastAPI's own `detail`.
+        said = error.body if isinstance(error.body, dict) else {"message": error.body}
         code = said.get("code")
         return failure(
             code if isinstance(code, str) else "",
-            self._redact(str(said.get("message") or error.message)),
+            self._redact(str(said.get("message") or said.get("detail") or error.message)),
             status=int(error.status_code),
+            page="html" in error.response.headers.get("content-type", ""),
             parameter=str(said.get("param") or ""),
             service=self.service,
             request_id=error.request_id,

@@ -193,6 +193,7 @@ def failure(
     *,
     status: int | None = None,
     parameter: str = "",
+    page: bool = False,
     service: str = "openai",
     request_id: str | None = None,
     retry_after_s: float | None = None,
@@ -204,13 +205,13 @@ def failure(
         message: Its words.
         status: The HTTP status; None where it was said in a stream (an `error` event, or `response.failed`).
         parameter: The part of the request it names, where it does.
+        page: It is a web page, which is nothing to read out.
         service: Who said it, for the cure: `openai`, `azure` or `local`.
         request_id: Its id of the request.
         retry_after_s: Seconds it asked to wait.
     """
-    words = one_line(message)
-    page = words[:200].lower().startswith(("<!doctype", "<html"))
-    kind, cure = _kind(status, code, "" if page else words, parameter)
+    words = "" if page else one_line(message)
+    kind, cure = _kind(status, code, words, parameter)
     if page:
         said = f"The service answered {status} with a web page."
         cure = "Something on the way may have answered in its place (a proxy, a login page). " + CHECK_THE_WAY
@@ -218,6 +219,7 @@ def failure(
         if kind is KeyRefused:
             # Services repeat the key here, in whole or in part, and an output is no place for either.
             words = _missing_scopes(words) or "the key was not accepted"
+        words = words or "no reason was given"
         said = f"{'The service gave up' if status is None else f'The service answered {status}'}: {words}."
     if service == "azure":
         cure = _AT_AZURE.get(kind, cure)
@@ -294,7 +296,9 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
 def one_line(what: object) -> str:
     """Words from outside as one line of an error: no control characters, no endless page, nothing like a key."""
     text = "".join(char if char.isprintable() else " " for char in str(what))
-    text = re.sub(r"\bsk-[\w-]{6,}", "<key>", " ".join(text.split())) or type(what).__name__
+    text = re.sub(r"\bsk-[\w-]{6,}", "<key>", " ".join(text.split()))
+    if not text and not isinstance(what, str):
+        text = type(what).__name__
     return (text if len(text) <= LONGEST_SAID else text[:LONGEST_SAID] + "…").rstrip(".")
 
 

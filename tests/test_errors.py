@@ -1,0 +1,449 @@
+"""errors and service.faults: whatever goes wrong has a class of its own, two lines, and a place in docs/errors.md.
+
+Every error here is made to happen over real HTTP, with the bodies that services are documented or known to send.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+import socket
+import threading
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests_support import events as wire
+from tests_support.scripted import Answer, Request, ScriptedService
+
+from ipython_assistant import errors
+from ipython_assistant.core.turn import TurnFold
+from ipython_assistant.options import parse_options
+from ipython_assistant.service import faults
+from ipython_assistant.service.client import LiveWire, connect_azure, connect_hosted
+from ipython_assistant.service.connection import connect
+from ipython_assistant.service.faults import failure, unfinished
+from ipython_assistant.service.stream import EventStream
+
+KEY = "sk-planted-key-0123456789"
+ASKED = {"model": "gpt-5-mini", "input": "Ask.", "stream": True}
+INVALID = "invalid_request_error"
+
+
+def said(message: str, code: str | None = None, param: str | None = None, kind: str = INVALID) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+BODIES: dict[str, tuple[int, dict[str, Any], type[errors.ServiceError], str]] = {
+    "wrong key": (
+        401,
+        said(f"Incorrect API key provided: {KEY}. You can find your API key at ...", "invalid_api_key"),
+        errors.KeyRefused,
+        "OPENAI_API_KEY",
+    ),
+    "key without a permission": (
+        401,
+        said("You have insufficient permissions for this operation. Missing scopes: api.containers.write."),
+        errors.KeyRefused,
+        "OPENAI_API_KEY",
+    ),
+    "no access to the model": (
+        403,
+        said("Project `proj_1` does not have access to model `gpt-5`", "model_not_found"),
+        errors.ModelNotAllowed,
+        "-m",
+    ),
+    "organisation not verified": (
+        400,
+        said("Your organization must be verified to stream this model.", "unsupported_value", "stream"),
+        errors.ModelNotAllowed,
+        "-m",
+    ),
+    "unknown model": (
+        404,
+        said("The model `gpt-9` does not exist or you do not have access to it.", "model_not_found"),
+        errors.ModelUnknown,
+        "-m",
+    ),
+    "model that a local server has not": (
+        404,
+        said("model 'qwen3' not found", kind="api_error"),
+        errors.ModelUnknown,
+        "-m",
+    ),
+    "quota used up": (
+        429,
+        said(
+            "You exceeded your current quota, please check your plan.", "insufficient_quota", kind="insufficient_quota"
+        ),
+        errors.QuotaUsedUp,
+        "billing",
+    ),
+    "spending limit": (
+        400,
+        said("Billing hard limit has been reached", "billing_hard_limit_reached"),
+        errors.QuotaUsedUp,
+        "billing",
+    ),
+    "rate limit": (
+        429,
+        said("Rate limit reached for gpt-4.1 on tokens per min (TPM): Limit 30000, Used 22343.", "rate_limit_exceeded"),
+        errors.RateLimited,
+        "Wait",
+    ),
+    "one question over the rate limit": (
+        429,
+        said(
+            "Request too large for gpt-4.1 on tokens per min (TPM): Limit 30000, Requested 42000.",
+            "rate_limit_exceeded",
+        ),
+        errors.RateLimited,
+        "less at once",
+    ),
+    "tool not allowed under zero data retention": (
+        400,
+        said("Code interpreter is not available for organizations with Zero Data Retention.", param="tools"),
+        errors.ToolNotAllowed,
+        "--no-code",
+    ),
+    "tool not offered with the model": (
+        400,
+        said("Hosted tool 'code_interpreter' is not supported with gpt-3.5-turbo.", param="tools"),
+        errors.ToolNotAllowed,
+        "-m",
+    ),
+    "tool unknown to a compatible server": (
+        400,
+        said('Only `type:"function"` tools are supported on this endpoint.', param="tools.0.type"),
+        errors.ToolNotAllowed,
+        "--no-code",
+    ),
+    "earlier turn not kept": (
+        400,
+        said(
+            "Previous response cannot be used for this organization due to Zero Data Retention.",
+            "unsupported_parameter",
+            "previous_response_id",
+        ),
+        errors.TurnNotKept,
+        "--new",
+    ),
+    "earlier turn gone": (
+        400,
+        said("Previous response with id 'resp_1' not found.", "previous_response_not_found", "previous_response_id"),
+        errors.TurnNotKept,
+        "--new",
+    ),
+    "context too long": (
+        400,
+        said("Your input exceeds the context window of this model.", "context_length_exceeded", "input"),
+        errors.ContextTooLong,
+        "--new",
+    ),
+    "content filter": (
+        400,
+        {
+            "error": {
+                "message": "The response was filtered due to the prompt triggering Azure OpenAI's content management "
+                "policy. Please modify your prompt and retry.",
+                "type": None,
+                "param": "prompt",
+                "code": "content_filter",
+                "status": 400,
+                "innererror": {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {}},
+            }
+        },
+        errors.ContentFiltered,
+        "other words",
+    ),
+    "container expired": (400, said("Container is expired."), errors.ContainerExpired, "new container"),
+    "container of the history gone": (
+        400,
+        said("Expected container_id: cntr_1"),
+        errors.ContainerExpired,
+        "new container",
+    ),
+    "container limit": (
+        429,
+        said("You have reached the maximum number of containers for your organization."),
+        errors.ContainerLimit,
+        "%assistant containers --delete",
+    ),
+    "service broken": (
+        500,
+        said("The server had an error while processing your request.", kind="server_error"),
+        errors.ServiceError,
+        "in a while",
+    ),
+    "anything else": (
+        400,
+        said("Missing required parameter: 'tools[0].container'.", "missing_required_parameter", "tools[0].container"),
+        errors.Refused,
+        "what the message names",
+    ),
+    "misspelt parameter": (
+        400,
+        said("Unknown parameter: 'tools[0].container.files'.", "unknown_parameter", "tools[0].container.files"),
+        errors.Refused,
+        "what the message names",
+    ),
+}
+
+IN_STREAM = {
+    "insufficient_quota": ("You exceeded your current quota.", errors.QuotaUsedUp),
+    "rate_limit_exceeded": ("Rate limit reached for gpt-5.", errors.RateLimited),
+    "context_length_exceeded": ("Your input exceeds the context window of this model.", errors.ContextTooLong),
+    "invalid_prompt": ("Your prompt was flagged as potentially violating our usage policy.", errors.ContentFiltered),
+    "server_error": ("The server had an error.", errors.TurnFailed),
+    "vector_store_timeout": ("The vector store took too long.", errors.TurnFailed),
+    "": ("Something happened.", errors.TurnFailed),
+}
+
+
+def live(service: ScriptedService, naps: list[float] | None = None, now: float = 0.0) -> LiveWire:
+    import openai
+
+    client = openai.OpenAI(api_key=KEY, base_url=service.url, timeout=5)
+    return LiveWire(client, "test", sleep=(naps if naps is not None else []).append, clock=lambda: now)
+
+
+def answer(status: int, body: dict[str, Any], **headers: str) -> Answer:
+    return Answer(json.dumps(body).encode(), status, {"Content-Type": "application/json", **headers})
+
+
+def only(wire_: LiveWire, kind: type[errors.AssistantError]) -> Any:
+    """Ask once; the error it ends in, which is of this class and none of its subclasses."""
+    with pytest.raises(errors.AssistantError) as caught:
+        wire_.respond(ASKED)
+    assert type(caught.value) is kind, caught.value
+    return caught.value
+
+
+@pytest.mark.parametrize("when", BODIES)
+def test_what_a_service_refuses_has_its_own_class_and_says_what_to_do(service, when):
+    status, body, kind, cure = BODIES[when]
+    service.on("^POST /v1/responses", lambda _: answer(status, body))
+    error = only(live(service), kind)
+
+    lines = error._render_traceback_()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{kind.__name__}: The service answered {status}: ")
+    assert cure in lines[1]
+    assert error.status == status
+
+
+def test_what_a_restricted_key_lacks_is_said(service):
+    status, body, kind, _ = BODIES["key without a permission"]
+    service.on("^POST /v1/responses", lambda _: answer(status, body))
+
+    assert "(api.containers.write)" in only(live(service), kind).message
+
+
+@pytest.mark.parametrize("code", IN_STREAM)
+def test_what_is_said_inside_a_stream_is_the_same_error(service, code):
+    message, kind = IN_STREAM[code]
+    events = wire.stream([wire.Message("Half")])[:-3]
+    events.append({"type": "error", "sequence_number": 90, "error": {"code": code, "message": message}})
+    failed = wire.response([], status="failed", error={"code": code, "message": message})
+    events.append({"type": "response.failed", "sequence_number": 91, "response": failed})
+    service.will_answer(Answer(wire.sse(events), headers={"Content-Type": "text/event-stream"}))
+    fold = TurnFold()
+    for event in EventStream(live(service).respond(ASKED)):
+        if event is not None:
+            fold.feed(event)
+    assert fold.turn.failure is not None
+    error = failure(fold.turn.failure.code, fold.turn.failure.message)
+
+    assert type(error) is kind
+    assert error.message == f"The service gave up: {message}"
+    assert error.code == (code or None)
+    assert len(error._render_traceback_()) == 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [("content_filter", errors.ContentFiltered), ("max_output_tokens", errors.TurnFailed), ("", errors.TurnFailed)],
+)
+def test_an_answer_that_was_not_finished_says_why(reason, kind):
+    error = unfinished(reason)
+
+    assert type(error) is kind
+    assert (reason or "no reason") in error.message
+
+
+def test_a_key_is_in_no_line_and_no_stack_whatever_the_service_repeats(service):
+    for status, code in ((401, "invalid_api_key"), (400, "x"), (403, None), (429, "insufficient_quota"), (500, None)):
+        body = said(f"Your header was 'Bearer {KEY}', and sk-proj-somebody-elses too.", code)
+        service.on("^POST /v1/responses", lambda _, status=status, body=body: answer(status, body))
+        with pytest.raises(errors.ServiceError) as caught:
+            live(service).respond(ASKED)
+
+        everything = "".join(traceback.format_exception(caught.value)) + "".join(caught.value._render_traceback_())
+        assert KEY not in everything
+        assert "somebody" not in everything
+
+
+def test_the_id_of_the_request_is_in_the_stack_for_support_and_not_in_the_two_lines(service):
+    service.on("^POST /v1/responses", lambda _: answer(500, said("Broken."), **{"x-request-id": "req_77"}))
+    error = only(live(service), errors.ServiceError)
+
+    assert "req_77" in "".join(traceback.format_exception(error))
+    assert "req_77" not in "".join(error._render_traceback_())
+
+
+def test_no_key_says_which_is_missing_and_that_there_is_a_way_without(monkeypatch):
+    for service, name in (("openai", "OPENAI_API_KEY"), ("azure", "AZURE_OPENAI_API_KEY")):
+        with pytest.raises(errors.NoKey, match=f"no {name}") as caught:
+            connect(service, 5.0, {name: "  "})
+        assert '"local"' in caught.value.hint
+
+
+def test_a_mistyped_option_names_the_nearest():
+    with pytest.raises(errors.OptionError, match="--imput") as caught:
+        parse_options("--imput a.csv")
+
+    assert "--input" in caught.value.hint
+
+
+# Between here and there. ----------------------------------------------------------------------------------------------
+
+
+def test_a_network_that_is_down_is_tried_again_and_then_said(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers, and nobody else gets the port
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
+        naps: list[float] = []
+        wire_ = connect_hosted(
+            {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"http://127.0.0.1:{taken.getsockname()[1]}"}, 5
+        )
+        wire_._sleep = naps.append
+        error = only(wire_, errors.Unreachable)
+
+    assert naps == [0.5, 1.0]
+    assert "OPENAI_BASE_URL" in error.hint
+
+
+def test_a_service_without_tls_behind_https_is_said_and_not_tried_again(service):
+    naps: list[float] = []
+    wire_ = connect_hosted({"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": service.url.replace("http:", "https:")}, 5)
+    wire_._sleep = naps.append
+    error = only(wire_, errors.CertificateRefused)
+
+    assert naps == []
+    assert "https://" in error.hint
+    assert len(error._render_traceback_()) == 2
+
+
+def test_a_proxy_that_wants_a_password_is_said_and_not_tried_again(service, monkeypatch):
+    service.on("^CONNECT ", lambda _: Answer(b"", 407, {"Proxy-Authenticate": "Basic"}))
+    proxy = service.url.removesuffix("/v1").replace("//", "//user:secret-password@")
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    naps: list[float] = []
+    wire_ = connect_hosted({"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "https://api.example.invalid/v1"}, 5)
+    wire_._sleep = naps.append
+    error = only(wire_, errors.ProxyRefused)
+
+    assert naps == []
+    assert "HTTPS_PROXY" in error.hint
+    assert "secret-password" not in "".join(traceback.format_exception(error))
+
+
+def test_a_page_of_somebody_in_between_is_not_read_out(service):
+    page = b"<!DOCTYPE html><html><body>Please sign in." + b"<br>" * 5000 + b"</body></html>"
+    service.on("^POST /v1/responses", lambda _: Answer(page, 403, {"Content-Type": "text/html"}))
+    error = only(live(service), errors.Refused)
+
+    assert error.message == "The service answered 403 with a web page."
+    assert "proxy" in error.hint
+
+
+def test_a_service_that_says_nothing_is_given_up(service):
+    over = threading.Event()
+
+    def nothing(_: Request) -> Answer:
+        over.wait(10)
+        return Answer(b"")
+
+    service.on("^POST /v1/responses", nothing)
+    wire_ = connect_hosted({"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": service.url}, 0.2)
+    try:
+        error = only(wire_, errors.TimedOut)
+    finally:
+        over.set()
+
+    assert "AssistantMagics.timeout" in error.hint
+
+
+# Waiting. -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_wait_is_honoured_in_seconds_and_as_a_date(service):
+    now = 1_767_225_600.0
+    for header in ("7", email.utils.formatdate(now + 7, usegmt=True)):
+        service.will_answer(answer(429, said("Slow down.", "rate_limit_exceeded"), **{"Retry-After": header}))
+        service.will_say([wire.Message("Ok.")])
+        naps: list[float] = []
+        live(service, naps, now).respond(ASKED).close()
+
+        assert naps == [7.0]
+
+
+def test_a_date_that_is_over_means_now_and_nonsense_means_nothing():
+    now = 1_767_225_600.0
+    past = email.utils.formatdate(now - 60, usegmt=True)
+
+    assert faults.retry_after_s({"retry-after": past}, now) == 0.0
+    assert faults.retry_after_s({"retry-after": "soon"}, now) is None
+    assert faults.retry_after_s({}, now) is None
+
+
+def test_who_has_no_quota_left_is_not_asked_to_wait(service):
+    status, body, kind, _ = BODIES["quota used up"]
+    service.on("^POST /v1/responses", lambda _: answer(status, body, **{"Retry-After": "1"}))
+    naps: list[float] = []
+    only(live(service, naps), kind)
+
+    assert naps == []
+    assert len(service.questions()) == 1
+
+
+@given(
+    st.text(), st.text(), st.none() | st.integers(100, 599), st.text(), st.sampled_from(["openai", "azure", "local"])
+)
+def test_whatever_is_said_becomes_two_printable_lines(code, message, status, parameter, service_name):
+    error = failure(code, message, status=status, parameter=parameter, service=service_name)
+    lines = error._render_traceback_()
+
+    assert len(lines) == 2
+    assert all(line.isprintable() and len(line) < 600 for line in lines)
+    assert "{" not in error.hint
+
+
+# The page. ------------------------------------------------------------------------------------------------------------
+
+
+def classes(module: ModuleType) -> set[str]:
+    return {name for name, thing in vars(module).items() if isinstance(thing, type) and issubclass(thing, Exception)}
+
+
+def test_every_class_has_a_line_in_the_docs_and_in_the_tree_and_every_line_a_class():
+    page = (Path(__file__).parent.parent / "docs" / "errors.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    abstract = {"AssistantError", "ServiceError"}
+
+    assert sorted(listed) == sorted(set(listed))
+    assert set(listed) - abstract == classes(errors) - abstract
+    assert set(re.findall(r"[├└]─ (\w+)", errors.__doc__ or "")) == classes(errors) - {"AssistantError"}
+
+
+def test_at_azure_the_cure_names_azures_settings(service):
+    service.on("/responses", lambda _: answer(401, said("Access denied due to invalid subscription key.", "401")))
+    root = service.url.removesuffix("/v1")
+    wire_ = connect_azure({"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": root}, 5)
+
+    assert "AZURE_OPENAI_API_KEY" in only(wire_, errors.KeyRefused).hint
