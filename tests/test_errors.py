@@ -174,6 +174,24 @@ BODIES: dict[str, tuple[int, dict[str, Any], type[errors.ServiceError], str]] = 
         errors.ContainerLimit,
         "%assistant containers --delete",
     ),
+    "requests for containers a minute": (
+        429,
+        said("Rate limit reached for containers in organization org-1: Limit 100, Used 100.", "rate_limit_exceeded"),
+        errors.ContainerLimit,
+        "wait",
+    ),
+    "address that a server has not": (
+        404,
+        said("Invalid URL (GET /v1/containers?limit=100)", "unknown_url"),
+        errors.Refused,
+        "what the message names",
+    ),
+    "more minutes than allowed": (
+        400,
+        said("Invalid 'expires_after.minutes': integer above maximum value.", "integer_above_max_value"),
+        errors.Refused,
+        "what the message names",
+    ),
     "service broken": (
         500,
         said("The server had an error while processing your request.", kind="server_error"),

@@ -142,7 +142,8 @@ _RULES = (
         ContainerLimit,
         "Delete those you no longer need (%assistant containers --delete), or wait: they end 20 minutes after their"
         " last use.",
-        words=r"(limit|maximum|too many|quota)[^.]*\bcontainers?\b|\bcontainers?\b[^.]*(limit|maximum|too many|quota)",
+        words=r"(reached|exceed\w*|too many|maximum number)[^.?]*\bcontainers?\b"
+        r"|\bcontainers?\b[^.?]*(reached|exceed\w*|too many)",
     ),
     # https://github.com/Azure-Samples/computer-use/issues/8, https://github.com/CommandCodeAI/command-code/issues/885
     _rule(

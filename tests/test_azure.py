@@ -1,0 +1,111 @@
+"""service.client against Azure: addresses, headers, and files that Azure lists and does not hand out."""
+
+from __future__ import annotations
+
+import pytest
+from tests_support import events as wire
+from tests_support.scripted import Answer, ScriptedService, refusal
+
+from ipython_assistant import errors, show
+from ipython_assistant.service import downloads
+from ipython_assistant.service.client import ASKED_OF_THE_ENVIRONMENT, connect_azure
+from ipython_assistant.service.connection import connect
+
+KEY = "azure-planted-key-0123456789"
+ASKED = {"model": "our-deployment", "input": "Ask.", "stream": True}
+
+
+@pytest.fixture
+def azure(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """An environment for Azure; the account at OpenAI that is set as well is none of Azure's business."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-elsewhere")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-elsewhere")
+    monkeypatch.setenv("OPENAI_API_KEY", "key-elsewhere")
+    service.on(r"/responses(\?.*)?$", lambda _: Answer(wire.sse(wire.stream([wire.Message("Ok.")]))))
+    return {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": root(service)}
+
+
+def root(service: ScriptedService) -> str:
+    return service.url.removesuffix("/v1")
+
+
+@pytest.mark.parametrize("pasted", ["", "/", "/openai", "/openai/v1/", "/openai/v1?api-version=preview"])
+def test_without_a_version_the_v1_api_is_asked_however_the_address_was_pasted(service, azure, pasted):
+    connection = connect("azure", 5.0, {**azure, "AZURE_OPENAI_ENDPOINT": root(service) + pasted})
+    connection.wire.respond(ASKED).close()
+    connection.close()
+    [request] = service.requests
+
+    assert f"{request.method} {request.path}" == "POST /openai/v1/responses"
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.json()["model"] == "our-deployment"
+
+
+def test_with_a_version_the_dated_api_is_asked(service, azure):
+    live = connect_azure({**azure, "OPENAI_API_VERSION": "2025-04-01-preview"}, 5.0)
+    live.respond(ASKED).close()
+    with pytest.raises(errors.Refused):
+        live.list_containers(None)
+    asked, listed = service.requests
+
+    assert f"{asked.method} {asked.path}" == "POST /openai/responses?api-version=2025-04-01-preview"
+    assert asked.headers["api-key"] == KEY
+    assert "authorization" not in asked.headers
+    assert listed.path.startswith("/openai/containers?")
+    assert "api-version=2025-04-01-preview" in listed.path
+
+
+@pytest.mark.parametrize("version", ["", "2025-04-01-preview"])
+def test_an_account_at_openai_is_not_told_to_azure(service, azure, version):
+    connect_azure({**azure, "OPENAI_API_VERSION": version}, 5.0).respond(ASKED).close()
+    sent = service.requests[0].headers
+
+    assert "elsewhere" not in " ".join(sent.values())
+
+
+def test_the_names_that_make_the_connection_are_those_that_renew_it(azure):
+    assert {*azure, "OPENAI_API_VERSION"} <= set(ASKED_OF_THE_ENVIRONMENT)
+
+
+@pytest.mark.parametrize(("endpoint", "said"), [("", "There is no AZURE_OPENAI_ENDPOINT"), ("ours", "is 'ours'")])
+def test_an_address_that_is_none_says_what_one_looks_like(azure, endpoint, said):
+    with pytest.raises(errors.ConfigError, match=said) as caught:
+        connect_azure({**azure, "AZURE_OPENAI_ENDPOINT": endpoint}, 5.0)
+
+    assert "https://NAME.openai.azure.com" in caught.value.hint
+
+
+def test_a_deployment_that_is_not_there_is_said_as_such(service, azure):
+    body = refusal("The API deployment for this resource does not exist.", 404, "DeploymentNotFound")
+    service.on("/responses", lambda _: body)
+    with pytest.raises(errors.ModelUnknown) as caught:
+        connect_azure(azure, 5.0).respond(ASKED)
+
+    assert "deployment" in caught.value.hint
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_a_file_azure_does_not_hand_out_has_a_reason_of_its_own_and_the_rest_is_there(
+    shell, service, azure, monkeypatch, status
+):
+    import openai
+
+    monkeypatch.setattr(downloads, "FIRST_BACKOFF_S", 0.01)
+    text = "See [a.csv](sandbox:/mnt/data/a.csv)."
+    response = wire.response([wire.Code("1"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))])
+    service.on("^GET /openai/containers/.*/content", lambda _: refusal(f"It failed. {KEY}", status, "server_error"))
+    client = openai.AzureOpenAI(api_key=KEY, azure_endpoint=root(service), api_version="2025-04-01-preview")
+    with pytest.raises(errors.FilesMissing) as caught:
+        show(response, client=client)
+
+    [failed] = caught.value.answer.failed
+    assert failed.name == "a.csv"
+    assert f"Azure answered {status} instead of the file" in failed.reason
+    assert KEY not in str(caught.value)
+    assert caught.value.answer.text.startswith("See")
+
+
+def test_what_is_no_fault_of_azures_files_is_said_as_it_is(service, azure):
+    service.on("/content", lambda _: refusal("No.", 401))
+    with pytest.raises(errors.KeyRefused):
+        connect_azure(azure, 5.0).content("cntr_1", "cfile_1")
