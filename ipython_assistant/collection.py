@@ -106,10 +106,13 @@ def collect(
     """
     home = {(artifact.container_id, artifact.file_id) for artifact in have}
     downloads.begin(file for file in cited_files(turn) if _id(file) not in home)
-    closing = _begin(lambda: _listed(containers, downloads, turn))
     gathered = _Gathered(downloads, turn, shelf, on_progress)
-    # What was found and fetched ahead is on disk before the closing listing is here: that is one round trip away.
-    gathered.bring(file for file in _certain(turn, downloads.current()) if _id(file) not in home)
+    certain = [file for file in _certain(turn, downloads.current()) if _id(file) not in home]
+    # The closing listing is a round trip away: what is here already goes to disk before it is asked for.
+    here = [file for file in certain if downloads.has(file)]
+    gathered.bring(here)
+    closing = _begin(lambda: _listed(containers, downloads, turn))
+    gathered.bring(file for file in certain if file not in here)
     listing = _awaited(closing, downloads)
     everything = wanted_files(turn, listing.files + listing.ahead)
     gathered.check(listing)

@@ -160,6 +160,12 @@ class Downloads:
                 if ahead.download.begun_ahead and ahead.code_calls == self._code_calls
             )
 
+    def has(self, file: ContainerFile) -> bool:
+        """Whether its copy is here, whole or given up, so that `fetch` would not wait for it."""
+        with self._lock:
+            ahead = self._ahead.get((file.container_id, file.file_id))
+        return ahead is not None and ahead.download.future.done()
+
     def forget(self, file: ContainerFile) -> None:
         """The copy of this file is another than the file by now: the next `fetch` brings it anew."""
         with self._lock:
