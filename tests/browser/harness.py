@@ -1,5 +1,7 @@
 """A real JupyterLab and a real Chromium for tests: started fresh, on loopback, nothing of the user's, no network.
 
+The same server has Notebook 7, which is built of JupyterLab's parts: a notebook is driven in the same way in both.
+
 Used through the fixtures of `conftest.py`. Nothing here waits for a time to pass; it waits for the page or the kernel
 to say so.
 """
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page
 
 CHECKOUT = Path(__file__).parents[2]
+NOTEBOOKS = CHECKOUT / "notebooks"
 CHROMIUM_ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -44,6 +47,19 @@ CHROMIUM_ARGUMENTS = (
 )
 START_S = 60
 _PANEL = "window.jupyterapp.shell.currentWidget"
+_WATCH = """
+cell => {
+    window.seenTexts = [];
+    const note = () => {
+        const area = document.querySelectorAll('.jp-Notebook .jp-Cell')[cell].querySelector('.jp-Cell-outputArea');
+        const text = area?.querySelector('.jp-RenderedHTMLCommon')?.innerText ?? '';
+        if (text && text !== window.seenTexts.at(-1)) { window.seenTexts.push(text); }
+    };
+    new MutationObserver(note).observe(
+        document.querySelector('.jp-Notebook'), {subtree: true, childList: true, characterData: true}
+    );
+}
+"""
 
 
 def find_chromium() -> str | None:
@@ -78,6 +94,18 @@ class Lab:
         folder = self.home / "data" / "kernels" / name
         folder.mkdir(parents=True)
         (folder / "kernel.json").write_text(json.dumps(specification))
+
+    def copy_first_notebook(self, folder: str, *more: str) -> Path:
+        """The first notebook of the documentation, its tables beside it, without outputs; more cells may follow."""
+        path = self.root / folder / "01_first_cell.ipynb"
+        shutil.copytree(NOTEBOOKS, path.parent, ignore=shutil.ignore_patterns("assistant_files"))
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells += [new_code_cell(cell) for cell in more]
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(notebook, path)
+        return path
 
     def write_notebook(self, name: str, cells: Sequence[str], kernel_name: str = "python3") -> Path:
         """A notebook with these cells; one that starts with `# ` and a capital letter is Markdown."""
@@ -122,6 +150,15 @@ class Notebook:
             cell,
         )
 
+    def watch(self, cell: int) -> None:
+        """From now on note every text that this cell's first output shows."""
+        self.page.evaluate(_WATCH, cell)
+
+    def seen_texts(self) -> list[str]:
+        """What was noted, in order."""
+        seen: list[str] = self.page.evaluate("() => window.seenTexts")
+        return seen
+
     def wait_for_kernel(self, status: str) -> None:
         """Wait until the kernel says that it is `idle`, `busy`, ..."""
         session = f"{_PANEL}.sessionContext.session"
@@ -143,9 +180,10 @@ class Notebook:
         self.wait_for_kernel("idle")
 
     def close(self) -> None:
-        """End the kernel and close the page."""
-        self.page.evaluate(f"() => {_PANEL}?.sessionContext?.shutdown()")
-        self.page.close()
+        """End the kernel and close the page. May be called twice."""
+        if not self.page.is_closed():
+            self.page.evaluate(f"() => {_PANEL}?.sessionContext?.shutdown()")
+            self.page.close()
 
     def output(self, cell: int) -> Locator:
         """The output area of a cell, counted from 0."""
@@ -214,28 +252,29 @@ def running_lab(home: Path, *, extension: bool = True) -> Iterator[Lab]:
 def opened_notebooks(lab: Lab, context: BrowserContext) -> Iterator[Callable[[Path], Notebook]]:
     """A function that opens a notebook in a page of its own; all that it opened are closed on the way out.
 
-    With `kernel=False` no kernel can be started for it.
+    With `kernel=False` no kernel can be started for it; with `application="notebooks"` it is opened in Notebook 7.
     """
     with contextlib.ExitStack() as opened:
 
-        def open_one(path: Path, *, kernel: bool = True) -> Notebook:
-            notebook = _open(lab, context, path, kernel=kernel)
+        def open_one(path: Path, *, kernel: bool = True, application: str = "lab") -> Notebook:
+            notebook = _open(lab, context, path, kernel=kernel, application=application)
             opened.callback(notebook.close)
             return notebook
 
         yield open_one
 
 
-def _open(lab: Lab, context: BrowserContext, path: Path, *, kernel: bool) -> Notebook:
+def _open(lab: Lab, context: BrowserContext, path: Path, *, kernel: bool, application: str) -> Notebook:
     page = context.new_page()
     name = path.relative_to(lab.root).as_posix()
+    place = f"lab/workspaces/{secrets.token_hex(4)}/tree" if application == "lab" else application
     if not kernel:
         page.route(
             "**/api/sessions*", lambda route: route.abort() if route.request.method == "POST" else route.fallback()
         )
-    page.goto(f"{lab.url}/lab/workspaces/{secrets.token_hex(4)}/tree/{name}?token={lab.token}&reset")
+    page.goto(f"{lab.url}/{place}/{name}?token={lab.token}&reset")
     if not kernel:
-        # JupyterLab says that it could not start the kernel, then asks for another.
+        # It says that it could not start the kernel, then asks for another.
         for button in ("Ok", "No Kernel"):
             page.get_by_role("dialog").get_by_role("button", name=button, exact=True).click()
     page.wait_for_function(f"() => window.jupyterapp && {_PANEL}?.content && {_PANEL}.sessionContext?.isReady")
@@ -276,6 +315,8 @@ def _configure(home: Path, token: str, *, extension: bool) -> None:
     config = home / "config"
     config.mkdir()
     (config / "jupyter_server_config.json").write_text(json.dumps(server))
+    exposed = {"JupyterNotebookApp": {"expose_app_in_browser": True}}
+    (config / "jupyter_notebook_config.json").write_text(json.dumps(exposed))
     for name, values in settings.items():
         file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)

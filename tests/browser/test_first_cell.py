@@ -3,44 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-from pathlib import Path
 
-import nbformat
 import pytest
 
 pytestmark = pytest.mark.browser
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 LOADING, ASKING = 1, 3
-
-WATCH = """
-() => {
-    window.seenTexts = [];
-    const note = () => {
-        const area = document.querySelectorAll('.jp-Notebook .jp-Cell')[%d].querySelector('.jp-Cell-outputArea');
-        const text = area?.querySelector('.jp-RenderedHTMLCommon')?.innerText ?? '';
-        if (text && text !== window.seenTexts.at(-1)) { window.seenTexts.push(text); }
-    };
-    new MutationObserver(note).observe(
-        document.querySelector('.jp-Notebook'), {subtree: true, childList: true, characterData: true}
-    );
-}
-"""
 
 
 @pytest.fixture(scope="module")
 def notebook(lab, open_for_module):
     """The first notebook, its asking cell run while the page is watched."""
-    folder = lab.root / "first"
-    shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns("assistant_files"))
-    path = folder / "01_first_cell.ipynb"
-    source = nbformat.read(path, as_version=4)
-    for cell in source.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    nbformat.write(source, path)
-    opened = open_for_module(path)
-    opened.page.evaluate(WATCH % ASKING)
+    opened = open_for_module(lab.copy_first_notebook("first"))
+    opened.watch(ASKING)
     opened.run_all()
     return opened
 
@@ -51,7 +25,7 @@ def saved(notebook):
 
 
 def test_the_text_grows_while_the_cell_runs(notebook):
-    texts = notebook.page.evaluate("() => window.seenTexts")
+    texts = notebook.seen_texts()
     lengths = [len(text) for text in texts]
 
     assert len(set(lengths)) >= 3, texts

@@ -1,0 +1,50 @@
+"""Stop, in JupyterLab's toolbar, while the embedded engine runs code that would not end by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness import Lab, Notebook
+
+pytestmark = pytest.mark.browser
+LOAD, ENDLESS, AFTER = 0, 1, 2
+CELLS = [
+    "%load_ext ipython_assistant",
+    "%%assistant\n```python\nprint('begun')\nwhile True:\n    pass\n```",
+    "%%assistant\n```python\nprint(6 * 7)\n```",
+]
+# By the page's own clock: when the button was pressed, and when the kernel next said that it is idle.
+CLOCK = """
+() => {
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    document.addEventListener('click', () => { window.pressed ??= performance.now(); }, {capture: true});
+    kernel.statusChanged.connect((_sender, status) => {
+        if (window.pressed && status === 'idle') { window.idle ??= performance.now(); }
+    });
+}
+"""
+
+
+def test_the_toolbars_stop_ends_running_code_within_2_s_and_the_next_cell_works(
+    lab: Lab, open_in_lab: Callable[[Path], Notebook]
+) -> None:
+    notebook = open_in_lab(lab.write_notebook("stopped/stopped.ipynb", CELLS))
+    notebook.start(cell=LOAD)
+    notebook.start(cell=ENDLESS)
+    expect(notebook.output(ENDLESS)).to_contain_text("Running code")
+    stop = notebook.page.locator(".jp-NotebookPanel-toolbar [data-jp-item-name='interrupt']").get_by_role("button")
+    notebook.page.evaluate(CLOCK)
+    stop.click()
+    notebook.page.wait_for_function("() => window.idle")
+
+    assert notebook.page.evaluate("() => window.idle - window.pressed") < 2_000
+    expect(notebook.output(ENDLESS)).to_contain_text("Interrupted: The cell was interrupted.")
+    notebook.start(cell=AFTER)
+    expect(notebook.output(AFTER).locator("details pre").last).to_have_text("42")
