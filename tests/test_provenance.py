@@ -18,7 +18,7 @@ from tests_support.saving import BEGAN, NOTEBOOK, recorded, save_all, write_note
 
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.conversation import Upload
-from ipython_assistant.core.ledger import Ledger, NotebookFile
+from ipython_assistant.core.ledger import Ledger, NotebookFile, answers
 from ipython_assistant.core.provenance import (
     LONGEST_LOGS,
     RecordedCall,
@@ -30,6 +30,7 @@ from ipython_assistant.core.provenance import (
     stamp,
     to_json,
 )
+from ipython_assistant.core.recording import Exchange, Written, integrity
 from ipython_assistant.core.turn import CodeCall, Turn
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.provenance import Turns, notebooks_in, recorded_inputs
@@ -51,6 +52,33 @@ FILES = st.builds(
     file_id=TEXT,
     found=st.sampled_from(["cited", "listed", "figure"]),
     ours=st.booleans(),
+    kept=st.booleans(),
+    repeated=st.booleans(),
+)
+PARTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(TEXT, parts, max_size=3),
+    max_leaves=6,
+)
+EVENTS = st.dictionaries(TEXT, PARTS, max_size=4)
+WRITTEN = st.builds(
+    Written,
+    prompt=TEXT.map(str.strip),
+    model=st.none() | TEXT.filter(bool),
+    instructions=st.none() | TEXT.filter(bool),
+    tools=st.none() | st.tuples(EVENTS.filter(bool)),
+    effort=st.none() | st.just("high"),
+    no_code=st.none() | st.just(True),
+    outputs=st.sets(TEXT, max_size=2).map(sorted).map(tuple),
+    inputs=st.dictionaries(TEXT, TEXT, max_size=2).map(lambda named: tuple(sorted(named.items()))),
+    parent=TEXT,
+)
+EXCHANGES = st.builds(
+    Exchange,
+    events=st.lists(EVENTS, max_size=3).map(tuple),
+    request=EVENTS,
+    status=st.integers(200, 299),
+    headers=st.dictionaries(TEXT, TEXT, max_size=2),
 )
 RECORDS = st.builds(
     TurnRecord,
@@ -68,6 +96,11 @@ RECORDS = st.builds(
     missing=st.lists(st.builds(FailedArtifact, TEXT, TEXT, TEXT, TEXT), max_size=2).map(tuple),
     notebook=TEXT,
     kernel=TEXT,
+    notes=st.lists(TEXT, max_size=2).map(tuple),
+    key=TEXT,
+    written=st.none() | WRITTEN,
+    digest=TEXT,
+    exchange=st.none() | EXCHANGES,
 )
 
 
@@ -113,8 +146,12 @@ def test_a_record_says_who_was_asked_what_with_which_inputs_and_what_came_of_it(
     assert folder.record(record) == ()
     (path,) = (tmp_path / "assistant_files" / ".turns").glob("*.json")
     assert path.name.startswith("mean-per-district-save-it-")
-    assert json.loads(path.read_text()) == {
-        "format": 1,
+    body = json.loads(path.read_text())
+    assert body.pop("integrity") == integrity(body)
+    assert body == {
+        "format": 2,
+        "key": "",
+        "digest": "",
         "prompt": ["Mean per district.\n", "Save it."],
         "notebook": "analysis.ipynb",
         "cell": "cell-1",
@@ -138,6 +175,8 @@ def test_a_record_says_who_was_asked_what_with_which_inputs_and_what_came_of_it(
                 "file_id": "",
                 "found": "cited",
                 "ours": True,
+                "kept": False,
+                "repeated": False,
             }
         ],
         "missing": [
@@ -148,6 +187,9 @@ def test_a_record_says_who_was_asked_what_with_which_inputs_and_what_came_of_it(
                 "file_id": "cfile_2",
             }
         ],
+        "notes": [],
+        "written": None,
+        "exchange": None,
     }
     assert path.read_bytes().endswith(b"}\n")
     folder.close()
@@ -161,6 +203,50 @@ def test_a_record_is_read_as_it_was_written(record):
 @given(RECORDS)
 def test_nothing_in_a_record_hides_or_reorders_what_is_around_it(record):
     assert not set(to_json(record)) & set("\u202a\u202b\u202d\u202e\u2066\u2067\u200b\ufeff\u2028\x85\x1b\r")
+
+
+FORMAT_1 = """{
+  "format": 1, "prompt": ["Plot ", "it."], "notebook": "a.ipynb", "cell": "cell-1", "kernel": "0123456789ab",
+  "service": "local", "model": "analyst", "response_id": "resp_1", "status": "completed",
+  "began": "2026-01-15T09:30:00Z", "ended": "2026-01-15T09:30:42Z", "inputs": [], "calls": [],
+  "files": [{"name": "a.csv", "own_name": "a.csv", "size": 8, "sha256": "ab", "media_type": "text/csv",
+             "container_id": "", "file_id": "", "found": "cited", "ours": true}],
+  "missing": []
+}"""
+
+
+def test_a_record_of_the_first_format_is_read_as_provenance_and_nothing_is_answered_from_it():
+    record = from_json(FORMAT_1)
+
+    assert (record.prompt, record.files[0].name, record.files[0].ours) == ("Plot it.", "a.csv", True)
+    assert (record.key, record.exchange, record.written) == ("", None, None)
+    assert not answers(record, with_missing=True)
+
+
+@given(RECORDS, st.data())
+def test_a_record_that_was_edited_or_cut_is_never_read(record, data):
+    text = to_json(record)
+    body = json.loads(text)
+    name = data.draw(st.sampled_from([name for name in body if name not in {"integrity", "format"}]))
+    body[name] = data.draw(PARTS.filter(lambda part: json.dumps(part) != json.dumps(body[name])))
+    at = data.draw(st.integers(0, len(text) - 2))
+
+    for damaged in (json.dumps(body), text[:at]):
+        with pytest.raises(ValueError):
+            from_json(damaged)
+
+
+@given(RECORDS)
+def test_a_record_may_be_written_in_another_form_as_long_as_it_says_the_same(record):
+    assert from_json(json.dumps(json.loads(to_json(record)), sort_keys=True, indent=1).replace("\n", "\r\n")) == record
+
+
+def test_each_event_is_a_line_of_its_own():
+    exchange = Exchange(({"type": "a", "text": "one\ntwo"}, {"type": "b"}))
+    lines = to_json(replace(a_record(), exchange=exchange)).splitlines()
+
+    assert '      {"type": "a", "text": "one\\ntwo"},' in lines
+    assert lines.index('      {"type": "b"}') == len(lines) - 4
 
 
 def test_very_long_logs_are_cut_in_the_middle_and_it_is_said():
@@ -185,6 +271,20 @@ def test_a_folder_of_records_says_what_it_is_and_what_may_hold_data(turns, tmp_p
     readme.write_text("mine")
     turns.write(a_record(minute=1))
     assert readme.read_text() == "mine"
+
+
+def test_what_a_killed_kernel_left_unfinished_is_removed_and_what_one_at_work_writes_is_not(tmp_path):
+    other = Turns(tmp_path)
+    other.write(a_record())
+    left, under_way = (tmp_path / ".turns" / f".{name}-0123456789ab.tmp" for name in ("fedcba987654", other.kernel))
+    for path in (left, under_way):
+        path.write_text("half")
+    turns = Turns(tmp_path)
+    turns.write(a_record(minute=1))
+    turns.end()
+    other.end()
+
+    assert (left.exists(), under_way.exists()) == (False, True)
 
 
 # --- what it never holds ----------------------------------------------------------------------------------------------
@@ -274,8 +374,9 @@ def test_a_response_that_is_shown_again_has_one_record(turns):
         (b"[" * 100_000, "it is not whole JSON"),
         (b"[]", "it is not the record of a turn"),
         (b"\xff\xfe", "it is not text"),
-        (b'{"format": 2}', "its format is 2, and this version reads 1"),
+        (b'{"format": 3}', "its format is 3, and this version reads 1 and 2"),
         (b'{"format": 1}', "'prompt' is not a text"),
+        (b'{"format": 2}', "it was changed since it was written"),
     ],
 )
 def test_a_damaged_record_is_named_skipped_and_never_written_over(turns, content, reason):
@@ -310,6 +411,7 @@ def test_a_record_that_somebody_else_made_names_nothing_outside_the_folder(turns
             "ours": True,
         }
     ]
+    body["integrity"] = integrity(body)
     path.write_text(json.dumps(body))
 
     records, damaged = turns.read_all()

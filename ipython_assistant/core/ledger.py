@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Literal
 from ipython_assistant.core.provenance import is_cell_id, is_unnamed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from ipython_assistant.core.provenance import RecordedFile, TurnRecord
 
 TOOK_PLACE = frozenset({"completed", "refused", "incomplete"})
 """The statuses of a turn that took its place in the conversation, and so ended the one its cell had before."""
+
+REPLAYED = ("completed", "refused")
+"""The statuses of a turn that is replayed, the better one first."""
+LOCAL = "local"
+"""The service that answers without a model of its own: any other is hosted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +180,35 @@ def without_twins(records: Sequence[TurnRecord]) -> tuple[TurnRecord, ...]:
     for record in sorted(records, key=lambda record: record.ended):
         once[record.id] = record
     return tuple(once.values())
+
+
+# --- recordings of one question ---------------------------------------------------------------------------------------
+
+
+def answers(record: TurnRecord, services: Container[str] | None = None, *, with_missing: bool = False) -> bool:
+    """Whether a question may be answered from a record: its turn came to its end, and all of its files came home.
+
+    Args:
+        record: The record.
+        services: The services that may answer; None for any.
+        with_missing: Also where files of the answer are missing.
+    """
+    return (
+        record.exchange is not None
+        and record.status in REPLAYED
+        and (services is None or record.service in services)
+        and (with_missing or not record.missing)
+    )
+
+
+def best_first(records: Iterable[TurnRecord]) -> list[TurnRecord]:
+    """Recordings of one question, the one it is answered from first.
+
+    An answer goes before a refusal, one that is whole before one that lacks files, a hosted service's before the local
+    one's, then the later one: none of the others ever takes a recording's place.
+    """
+    latest_first = sorted(records, key=lambda record: (record.ended, record.began, record.id), reverse=True)
+    return sorted(
+        latest_first,
+        key=lambda record: (record.status != REPLAYED[0], bool(record.missing), record.service == LOCAL),
+    )

@@ -1,7 +1,9 @@
 """The record of a turn: who was asked what, with which inputs, which code ran, and which files came of it.
 
-A record is a value and a JSON text; where it is kept is the workspace's business. It holds no contents of files, no
-absolute path, no key and no name of a machine. What follows from many of them together is worked out in `ledger`.
+A turn that came to its end is a recording too: its record also holds the exchange, and the question is answered from
+it when it is asked again. A record is a value and a JSON text; where it is kept is the workspace's business. It holds
+no contents of files, no absolute path, no key and no name of a machine. What follows from many of them together is
+worked out in `ledger`.
 """
 
 from __future__ import annotations
@@ -15,14 +17,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.artifacts import FailedArtifact, Found
+from ipython_assistant.core.recording import Exchange, Written, integrity, turn_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.core.turn import Json, Turn
 
-FORMAT = 1
+FORMAT = 2
+PROVENANCE_ONLY = 1
+"""The format before this one: it holds no exchange, so nothing is answered from it."""
 LONGEST_LOGS = 100_000
 """In characters for each code call; what is beyond it is left out in the middle, and said."""
 
@@ -31,6 +36,8 @@ _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RUN = re.compile(r"run \d+")
 _RESPONSE = re.compile(r"response ")
 # What hides or reorders other characters is written as an escape: a record is read by people.
+_NO_EVENTS = "[]\n  }\n}"
+"""How a text ends whose exchange has no events."""
 _UNSEEN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
@@ -58,7 +65,8 @@ class RecordedFile:
     """A file the turn left on disk; see `Artifact`.
 
     `ours` says whether this package wrote it. It did not where a file of this name and with these bytes was there
-    already: such a file is never replaced or removed.
+    already: such a file is never replaced or removed. `kept` says whether its bytes are kept among the recordings too,
+    `repeated` whether it is a figure that shows the same as a saved picture.
     """
 
     name: str
@@ -70,6 +78,8 @@ class RecordedFile:
     file_id: str
     found: Found
     ours: bool = True
+    kept: bool = False
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,11 @@ class TurnRecord:
         missing: The files that are not, with the reason.
         notebook: The notebook's file name, where the kernel knows it.
         kernel: A random name of the kernel that asked.
+        notes: What was said beside the answer.
+        key: The key of the turn, by which it is found again; see `Written`.
+        written: What the key was made of.
+        digest: What the turns below continue from; see `turn_digest`.
+        exchange: What went over the wire; None where nothing is answered from this record.
     """
 
     prompt: str
@@ -107,6 +122,11 @@ class TurnRecord:
     missing: tuple[FailedArtifact, ...] = ()
     notebook: str = ""
     kernel: str = ""
+    notes: tuple[str, ...] = ()
+    key: str = ""
+    written: Written | None = None
+    digest: str = ""
+    exchange: Exchange | None = None
 
     @property
     def id(self) -> str:
@@ -122,6 +142,10 @@ class TurnRecord:
         slug = re.sub(r"[^a-z0-9]+", "-", words)[:40].strip("-")
         return f"{slug or 'turn'}-{self.id}.json"
 
+    def summary(self) -> TurnRecord:
+        """The record with no more of its exchange than that there is one."""
+        return replace(self, exchange=Exchange(()) if self.exchange is not None else None)
+
     def redacted(self, redact: Callable[[str], str]) -> TurnRecord:
         """The record with `redact` applied to everything that was written by people, models or programs."""
         return replace(
@@ -130,6 +154,9 @@ class TurnRecord:
             inputs=tuple(replace(item, description=redact(item.description)) for item in self.inputs),
             calls=tuple(replace(call, code=redact(call.code), logs=redact(call.logs)) for call in self.calls),
             missing=tuple(replace(file, reason=redact(file.reason)) for file in self.missing),
+            notes=tuple(redact(note) for note in self.notes),
+            written=_redacted(self.written, redact),
+            exchange=self.exchange.redacted(redact) if self.exchange is not None else None,
         )
 
 
@@ -146,8 +173,17 @@ def record_of(
     inputs: Iterable[RecordedInput] = (),
     artifacts: Iterable[Artifact] = (),
     failed: Iterable[FailedArtifact] = (),
+    notes: Iterable[str] = (),
+    repeated: Container[str] = (),
+    written: Written | None = None,
+    exchange: Exchange | None = None,
 ) -> TurnRecord:
-    """The record of a turn. Times have to know their zone; `model` is what was asked for, if the turn does not say."""
+    """The record of a turn. Times have to know their zone; `model` is what was asked for, if the turn does not say.
+
+    With `written` it has a key; with `exchange` too, and if it came to its end, the question is answered from it later.
+    """
+    artifacts = tuple(artifacts)
+    key = written.key if written is not None else ""
     return TurnRecord(
         prompt=prompt,
         cell=cell_name(cell),
@@ -169,11 +205,22 @@ def record_of(
                 container_id=artifact.container_id,
                 file_id=artifact.file_id,
                 found=artifact.found,
+                repeated=artifact.name in repeated,
             )
             for artifact in artifacts
         ),
         missing=tuple(failed),
+        notes=tuple(notes),
+        key=key,
+        written=written,
+        digest=digest_of(key, turn, artifacts) if key else "",
+        exchange=exchange if key else None,
     )
+
+
+def digest_of(key: str, turn: Turn, artifacts: Iterable[Artifact]) -> str:
+    """The digest of a turn, recorded or not; see `turn_digest`."""
+    return turn_digest(key, turn.text, (call.code for call in turn.calls), (item.sha256 for item in artifacts))
 
 
 def stamp(moment: datetime) -> str:
@@ -204,10 +251,14 @@ def is_unnamed(cell: str) -> bool:
 def to_json(record: TurnRecord) -> str:
     """The record as a text that people read and that differs only where the turn did.
 
-    What may go over several lines is a list of lines, as in the notebook format.
+    What may go over several lines is a list of lines, as in the notebook format, and an event is a line.
     """
+    exchange = record.exchange
     body: Json = {
         "format": FORMAT,
+        "key": record.key,
+        "integrity": "",
+        "digest": record.digest,
         "prompt": _lines(record.prompt),
         "notebook": record.notebook,
         "cell": record.cell,
@@ -236,6 +287,8 @@ def to_json(record: TurnRecord) -> str:
                 "file_id": file.file_id,
                 "found": file.found,
                 "ours": file.ours,
+                "kept": file.kept,
+                "repeated": file.repeated,
             }
             for file in record.files
         ],
@@ -243,8 +296,26 @@ def to_json(record: TurnRecord) -> str:
             {"name": file.name, "reason": file.reason, "container_id": file.container_id, "file_id": file.file_id}
             for file in record.missing
         ],
+        "notes": list(record.notes),
+        "written": record.written.body() if record.written is not None else None,
+        "exchange": None,
     }
+    events: list[str] = []
+    if exchange is not None:
+        body["exchange"] = {
+            "status": exchange.status,
+            "headers": dict(exchange.headers),
+            "request": exchange.request,
+            "events": list(exchange.events),
+        }
+        events = [json.dumps(event, ensure_ascii=False) for event in exchange.events]
+    body["integrity"] = integrity(body)
+    if exchange is not None:
+        body["exchange"]["events"] = []
     text = json.dumps(body, ensure_ascii=False, indent=2)
+    if events:
+        lines = ",\n".join(f"      {event}" for event in events)
+        text = f"{text.removesuffix(_NO_EVENTS)}[\n{lines}\n    ]\n  }}\n}}"
     text = _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     # A lone surrogate has no UTF-8; the escape that stands for it is JSON's own.
     return text.encode("utf-8", "backslashreplace").decode() + "\n"
@@ -262,8 +333,11 @@ def from_json(text: str) -> TurnRecord:
         raise ValueError("it is not whole JSON") from error
     if not isinstance(body, dict) or "format" not in body:
         raise ValueError("it is not the record of a turn")
-    if body["format"] != FORMAT:
-        raise ValueError(f"its format is {body['format']!r}, and this version reads {FORMAT}")
+    version = body["format"]
+    if version not in {FORMAT, PROVENANCE_ONLY}:
+        raise ValueError(f"its format is {version!r}, and this version reads {PROVENANCE_ONLY} and {FORMAT}")
+    if version == FORMAT and body.get("integrity") != integrity(body):
+        raise ValueError("it was changed since it was written")
     return TurnRecord(
         prompt=_text(body, "prompt"),
         cell=_text(body, "cell"),
@@ -287,7 +361,29 @@ def from_json(text: str) -> TurnRecord:
         ),
         notebook=_text(body, "notebook"),
         kernel=_text(body, "kernel"),
+        **(_read_recording(body) if version == FORMAT else {}),
     )
+
+
+def _read_recording(body: Json) -> dict[str, Any]:
+    """What only this format has."""
+    notes, written, exchange = body.get("notes"), body.get("written"), body.get("exchange")
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        raise ValueError("'notes' is not a list of texts")
+    return {
+        "notes": tuple(notes),
+        "key": _text(body, "key"),
+        "digest": _text(body, "digest"),
+        "written": Written.of(written) if isinstance(written, dict) else None,
+        "exchange": _read_exchange(exchange) if isinstance(exchange, dict) else None,
+    }
+
+
+def _read_exchange(body: Json) -> Exchange:
+    headers, request, status = body.get("headers"), body.get("request"), body.get("status")
+    if not isinstance(headers, dict) or not isinstance(request, dict) or type(status) is not int:
+        raise ValueError("'exchange' is none")
+    return Exchange(tuple(_items(body, "events")), request, status, {name: str(headers[name]) for name in headers})
 
 
 def _read_input(item: Json) -> RecordedInput:
@@ -312,6 +408,8 @@ def _read_file(item: Json) -> RecordedFile:
         file_id=_text(item, "file_id"),
         found=found,
         ours=item.get("ours") is True,
+        kept=item.get("kept") is True,
+        repeated=item.get("repeated") is True,
     )
 
 
@@ -336,6 +434,16 @@ def _items(body: Json, key: str) -> list[Json]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise ValueError(f"{key!r} is not a list")
     return value
+
+
+def _redacted(written: Written | None, redact: Callable[[str], str]) -> Written | None:
+    if written is None:
+        return None
+    return replace(
+        written,
+        prompt=redact(written.prompt),
+        instructions=redact(written.instructions) if written.instructions is not None else None,
+    )
 
 
 def _lines(text: str) -> list[str]:

@@ -1,17 +1,21 @@
 """Where the records of turns are kept: `.turns/` in the folder of the files, one readable JSON file a turn.
 
 Several kernels may write there at once. Each record has a name of its own and is put in place whole. A record that
-cannot be read is named and left as it is: nothing is ever written over it.
+cannot be read is named and left as it is: nothing is ever written over it. What belongs to a record and is no text (the
+bytes of files) is in `bodies/`, by hash; see `recordings`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import platform
+import re
 import secrets
+import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,22 +31,36 @@ from ipython_assistant.workspace.presence import Presence
 from ipython_assistant.workspace.regular import fingerprint, open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ipython_assistant.core.conversation import Upload
 
 TURNS = ".turns"
+BODIES = "bodies"
 README = """\
-Each JSON file here is the record of one turn: a question asked with %%assistant, and what came of it. They are written
-by ipython_assistant and may be read, committed, or deleted; without them it no longer knows which files it made.
+Each JSON file here is the record of one turn: a question asked with %%assistant, and what came of it. The same question
+in the same place is answered from it again: no key, no network, no cost. They are written by ipython_assistant and may
+be read, committed, or deleted; without them it no longer knows which files it made, and asks again.
 
-What may hold data: "prompt" (what was asked), "description" of the inputs, "code" and "logs" (what ran and what it
-printed), and the names of files. Contents of files, keys, absolute paths and names of machines are not recorded;
-inputs are known by name, size and hash alone.
+What may hold data: "prompt" and "written" (what was asked), "description" of the inputs, "code" and "logs" (what ran
+and what it printed), "exchange" (the same and the answer, as it came), the names of files, and bodies/ (the files that
+the code made, by hash). Inputs are known by name, size and hash alone; keys, cookies, the organisation, absolute paths
+and names of machines are not recorded.
+
+`ipython-assistant recordings` lists them, with --check verifies them, with --prune removes what nothing needs.
 """
+# The text of format 1 said that contents of files are not recorded.
+_EARLIER_READMES = {"706442669cea378111e0d493a96a6c0f5d1bcecbf44c582a55dc0c60dff21c66"}
 LARGEST_NOTEBOOK = 200_000_000
 _SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 _ADDRESS_WORDS = ("BASE_URL", "ENDPOINT", "_PROXY")
+_ACCOUNT_WORDS = ("ORG_ID", "PROJECT_ID", "ORGANIZATION")
+_IN_EVERY_LINK = frozenset({"data", "sandbox", "mnt"})
+"""A machine of such a name keeps it: `sandbox:/mnt/data/` would lead nowhere."""
+_TEMPORARY = re.compile(r"\.(?:([0-9a-f]{12})-)?[0-9a-f]{12}\.tmp")
+_EVERYBODYS = {Path("/tmp"), Path("/var/tmp")}  # noqa: S108 they are named, not used
+_KEY = re.compile(rb'"key":\s*"([0-9a-f]{64})"')
+_HEAD_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +95,21 @@ class Turns:
         self._redact = redact
         self._presence = Presence(self._dir, self.kernel)
         self._read: dict[str, tuple[tuple[int, ...], TurnRecord | Damaged]] = {}
+        self._keys: dict[str, tuple[tuple[int, ...], str]] = {}
+        self._swept = False
 
     @property
     def path(self) -> Path:
         """The folder of the records."""
         return self._dir
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing is recorded here yet."""
+        try:
+            return not self._names()
+        except OSError:
+            return False
 
     def begin(self) -> None:
         """Make the folder, and be at work in it from now on. May be called again. Raises `OSError`."""
@@ -91,6 +119,11 @@ class Turns:
             with contextlib.suppress(FileExistsError), (self._dir / name).open("x", encoding="utf-8") as file:
                 file.write(text)
         self._presence.announce()
+        if not self._swept:
+            self._swept = True
+            # This turn's record does not depend on it.
+            with contextlib.suppress(OSError):
+                self._tidy()
 
     def end(self) -> None:
         """Be at work here no more. May be called twice."""
@@ -104,16 +137,43 @@ class Turns:
         path = next(
             path for path in map(self._dir.joinpath, numbered(record.file_name)) if self._may_hold(path, record)
         )
-        # Not by `tempfile`: its files are for their owner alone, a record is for whoever may read the notebook.
-        temporary = self._dir / f".{secrets.token_hex(6)}.tmp"
-        try:
+        with self.temporary(self._dir) as temporary:
             with temporary.open("x", encoding="utf-8", newline="\n") as file:
                 file.write(to_json(record))
             temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
         return path
+
+    @contextlib.contextmanager
+    def temporary(self, folder: Path) -> Iterator[Path]:
+        """A name in a folder for a file that is to be put in place whole; gone afterwards, if it was not.
+
+        Not by `tempfile`: its files are for their owner alone, a record is for whoever may read the notebook. What a
+        kernel that was killed has left is known by the kernel's name in it.
+        """
+        temporary = folder / f".{self.kernel}-{secrets.token_hex(6)}.tmp"
+        try:
+            yield temporary
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+    def read(self, name: str) -> TurnRecord:
+        """The whole record in a file, its exchange too.
+
+        Raises:
+            OSError: It cannot be read.
+            ValueError: It is none, or was changed since it was written.
+        """
+        with open_regular(self._dir / name) as file:
+            return from_json(_decoded(file.read()))
+
+    def names_with(self, key: str) -> tuple[str, ...]:
+        """The files whose record seems to have this key: only a glance is taken at each. Raises `OSError`."""
+        return tuple(name for name in self._names() if self._key_of(name) == key)
+
+    def names(self) -> tuple[str, ...]:
+        """The files of the records. Raises `OSError`."""
+        return tuple(self._names())
 
     def read_all(self) -> tuple[tuple[TurnRecord, ...], tuple[Damaged, ...]]:
         """Every record, each turn once and by time; and the files that are none. Raises `OSError`."""
@@ -159,18 +219,50 @@ class Turns:
             if before is not None and before[0] == now:
                 return before[1]
             with open_regular(path) as file:
-                there: TurnRecord | Damaged = from_json(file.read().decode("utf-8"))
+                # Without what is only needed when the question is asked again: a folder may hold many records.
+                there: TurnRecord | Damaged = from_json(_decoded(file.read())).summary()
         except FileNotFoundError:
             # Another kernel or its user has just removed it.
             return None
         except OSError as error:
             return Damaged(name, disk_reason(error))
-        except UnicodeDecodeError:
-            there = Damaged(name, "it is not text")
         except ValueError as error:
             there = Damaged(name, str(error))
         self._read[name] = (now, there)
         return there
+
+    def _key_of(self, name: str) -> str:
+        """The key that stands in a file, near its beginning; nothing where there is none."""
+        path = self._dir / name
+        try:
+            now = fingerprint(path)
+            before = self._keys.get(name)
+            if before is not None and before[0] == now:
+                return before[1]
+            with open_regular(path) as file:
+                head = file.read(_HEAD_BYTES)
+                # Written anew by another program, it may stand anywhere.
+                match = _KEY.search(head) or _KEY.search(head + file.read())
+        except OSError:
+            return ""
+        key = match[1].decode() if match is not None else ""
+        self._keys[name] = (now, key)
+        return key
+
+    def _tidy(self) -> None:
+        """Remove what kernels that are no more have left unfinished, and correct a README that says too little."""
+        at_work = self.at_work() | {self.kernel}
+        for folder in (self._dir, self._dir / BODIES):
+            with contextlib.suppress(FileNotFoundError):
+                for entry in os.scandir(folder):
+                    match = _TEMPORARY.fullmatch(entry.name)
+                    if match is not None and match[1] not in at_work:
+                        (folder / entry.name).unlink(missing_ok=True)
+        readme = self._dir / "README"
+        with open_regular(readme) as file:
+            earlier = hashlib.sha256(file.read()).hexdigest() in _EARLIER_READMES
+        if earlier:
+            readme.write_text(README, encoding="utf-8")
 
     def _may_hold(self, path: Path, record: TurnRecord) -> bool:
         """Whether the record may be written there: the name is free, or has an earlier record of the same turn."""
@@ -213,11 +305,22 @@ def machine_redactor(notebook_dir: Path, environ: Mapping[str, str]) -> Callable
     """What takes this machine's keys, names and folders out of a text."""
     keys = [value for name, value in environ.items() if any(word in name.upper() for word in _SECRET_WORDS)]
     addresses = [value for name, value in environ.items() if name.upper().endswith(_ADDRESS_WORDS)]
+    keys += [value for name, value in environ.items() if name.upper().endswith(_ACCOUNT_WORDS)]
     hosts = {platform.node(), platform.node().partition(".")[0], *(_host(address) for address in addresses)}
+    hosts -= _IN_EVERY_LINK
     folders = {str(notebook_dir.resolve()): ".", str(notebook_dir): "."}
+    if (temporary := Path(tempfile.gettempdir())) not in _EVERYBODYS:
+        folders[str(temporary)] = "<tmp>"
     with contextlib.suppress(RuntimeError):
         folders[str(Path.home())] = "~"
     return redactor(keys, sorted(hosts, key=len, reverse=True), folders)
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("it is not text") from None
 
 
 def _cell_ids(path: Path) -> frozenset[str] | None:

@@ -1,0 +1,335 @@
+"""The recordings in a folder: kept when a turn has ended, found when its question is asked again.
+
+A recording is a record in `.turns/` and the bytes of its files in `.turns/bodies/`. Nothing is replayed that is not
+what was recorded: a record holds its own digest, and a body is named by its hash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import shutil
+from dataclasses import dataclass, replace
+from typing import IO, TYPE_CHECKING
+
+from ipython_assistant.core.artifacts import Artifact, FailedArtifact
+from ipython_assistant.core.ledger import REPLAYED, answers, best_first
+from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.core.recording import NotRecorded, RecordingDamaged, differences, first_words, take_out
+from ipython_assistant.workspace.bodies import Bodies, Hashes
+from ipython_assistant.workspace.folder import Incoming
+from ipython_assistant.workspace.provenance import BODIES, TURNS
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator
+    from pathlib import Path
+
+    from ipython_assistant.core.provenance import RecordedFile, TurnRecord
+    from ipython_assistant.core.recording import Written
+    from ipython_assistant.workspace.folder import Folder
+
+MAX_RECORDED_BYTES = 10_000_000
+"""A larger file is known by its hash alone, and found among the saved files."""
+ALIKE = 0.5
+"""Questions that a rough measure finds less alike than this are not compared more closely."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A turn that can be replayed.
+
+    Attributes:
+        record: Its whole record, with the exchange.
+        path: Where it is.
+    """
+
+    record: TurnRecord
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtBack:
+    """The files of a recording, on disk again.
+
+    Attributes:
+        artifacts: In the answer's order, under the recorded names.
+        failed: The files that are not there: missing already then, or too large to be recorded and deleted since.
+        repeated: Names of saved figures that show the same as a saved picture.
+        notes: What the reader should know beside what was noted then, in plain sentences.
+    """
+
+    artifacts: tuple[Artifact, ...] = ()
+    failed: tuple[FailedArtifact, ...] = ()
+    repeated: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The recording that is nearest to a question, and what differs, in words."""
+
+    record: TurnRecord
+    differs: tuple[str, ...]
+
+
+class Recordings:
+    """The recordings of one folder, for one kernel.
+
+    Args:
+        folder: Where the files are; its records are in `.turns`.
+        max_bytes: Larger files are recorded by their hash alone.
+    """
+
+    def __init__(self, folder: Folder, max_bytes: int = MAX_RECORDED_BYTES) -> None:
+        self.hashes = Hashes()
+        self.bodies = Bodies(folder.turns, self.hashes)
+        self.folder = folder
+        self._turns = folder.turns
+        self._max_bytes = max_bytes
+
+    @property
+    def where(self) -> str:
+        """The folder of the recordings, relative to the notebook's directory."""
+        return self.folder.href(TURNS)
+
+    # --- keeping ------------------------------------------------------------------------------------------------------
+
+    def keep(self, record: TurnRecord) -> tuple[str, ...]:
+        """Keep the record of a turn, and its files if it came to its end; gives what the reader should know.
+
+        What is given is part of the record too, so that a replay says the same.
+
+        Args:
+            record: The turn; with a key and an exchange it becomes a recording.
+        """
+        if not record.key or record.exchange is None or record.status not in REPLAYED:
+            return self.folder.record(replace(record, exchange=None))
+        notes = []
+        if self._turns.is_new:
+            notes.append(f"Answers are recorded from now on, in {self.where}; its README says what that holds.")
+        taken: dict[str, bytes] = {}
+        events = tuple(take_out(event, taken) for event in record.exchange.events)
+        try:
+            for sha256, content in taken.items():
+                self.bodies.keep(sha256, len(content), content)
+            files = tuple(replace(file, kept=self._keep(file)) for file in record.files)
+        except OSError as error:
+            note = f"This answer could not be recorded: {disk_reason(error)}."
+            return (note, *self.folder.record(replace(record, exchange=None)))
+        large = [file.name for file in files if file.size > self._max_bytes]
+        if large:
+            limit = f"{self._max_bytes / 1e6:g} MB"
+            notes.append(f"Over {limit}, so not in the recording: {', '.join(large)}. A replay needs the saved file.")
+        exchange = replace(record.exchange, events=events)
+        record = replace(record, files=files, exchange=exchange, notes=(*record.notes, *notes))
+        return (*notes, *self.folder.record(record))
+
+    def _keep(self, file: RecordedFile) -> bool:
+        small = file.size <= self._max_bytes
+        return small and self.bodies.keep(file.sha256, file.size, self.folder.path / file.name)
+
+    # --- finding ------------------------------------------------------------------------------------------------------
+
+    def find(self, key: str, services: Container[str] | None = None, *, with_missing: bool = False) -> Recording | None:
+        """The recording a question is answered from; None where there is none. See `core.ledger.best_first`.
+
+        Args:
+            key: The key of the turn.
+            services: The services that may have answered; None for any.
+            with_missing: Also a turn that lacks files.
+
+        Raises:
+            RecordingDamaged: There is one, it was changed since it was written, and there is no other.
+        """
+        found: dict[str, Recording] = {}
+        damaged: list[tuple[str, str]] = []
+        try:
+            names = self._turns.names_with(key)
+        except OSError as error:
+            raise self._damaged(TURNS, disk_reason(error)) from error
+        for name in names:
+            try:
+                record = self._turns.read(name)
+            except FileNotFoundError:
+                continue  # it has just been removed
+            except OSError as error:
+                damaged.append((name, disk_reason(error)))
+            except ValueError as error:
+                damaged.append((name, str(error)))
+            else:
+                if record.key == key and answers(record, services, with_missing=with_missing):
+                    found[record.id] = Recording(record, self._turns.path / name)
+        best = best_first(recording.record for recording in found.values())
+        if best:
+            return found[best[0].id]
+        if damaged:
+            raise self._damaged(f"{TURNS}/{damaged[0][0]}", damaged[0][1])
+        return None
+
+    def services(self) -> frozenset[str]:
+        """The services whose answers are recorded here; none where the records cannot be read."""
+        with contextlib.suppress(OSError):
+            records, _ = self._turns.read_all()
+            return frozenset(record.service for record in records if answers(record, with_missing=True))
+        return frozenset()
+
+    def nearest(self, written: Written) -> Near | None:
+        """The recording that is nearest to what was written, and what differs; None where nothing is recorded.
+
+        Raises:
+            OSError: The records cannot be read.
+        """
+        records, _ = self._turns.read_all()
+        names = {record.digest: first_words(record.prompt) for record in records if record.digest}
+        ranked = [(_likeness(written, record), record) for record in records if answers(record, with_missing=True)]
+        best = max(ranked, key=lambda pair: pair[0], default=(None, None))[1]
+        if best is None or best.written is None:
+            return None
+        differs = differences(written, best.written, lambda digest: names.get(digest, "an answer that is not recorded"))
+        if best.missing:
+            differs.append("that files of it are missing")
+        return Near(best, tuple(differs))
+
+    def not_recorded(self, written: Written) -> NotRecorded:
+        """The error for a question that has to be answered from a recording and has none."""
+        record = (
+            'Ask it where there is a service, with `%config AssistantMagics.mode = "live"`,'
+            " or record the whole notebook: `ipython-assistant record NOTEBOOK`."
+        )
+        try:
+            near = self.nearest(written)
+        except OSError as error:
+            told = [f"The records in {self.where} cannot be read: {disk_reason(error)}."]
+        else:
+            told = [f"Nothing is recorded in {self.where}."]
+            if near is not None:
+                first = f"“{first_words(near.record.prompt)}” of {near.record.began[:10]}"
+                told = [f"The nearest in {self.where} is {first}. What differs:", *(f"  {it}" for it in near.differs)]
+        return NotRecorded(
+            "This question is not recorded, and in replay mode nothing is asked.", "\n".join([record, *told])
+        )
+
+    # --- replaying ----------------------------------------------------------------------------------------------------
+
+    def bring_back(self, recording: Recording, cell: str, in_use: Container[str] = ()) -> BroughtBack:
+        """Put the files of a recording where they were, under the recorded names; what is there unchanged stays.
+
+        A file that its user has changed since is not overwritten: the recorded one gets another name, and that is said.
+
+        Args:
+            recording: The recording.
+            cell: The cell that owns the files.
+            in_use: Saved names that other cells show: never replaced.
+
+        Raises:
+            RecordingDamaged: A body is gone or was changed. Nothing was put anywhere by then.
+        """
+        record = recording.record
+        there = {file.name for file in record.files if self._is_saved(file)}
+        sources = {file.name: self._source(file) for file in record.files if file.name not in there}
+        outcomes = [
+            (file, self._artifact(file) if file.name in there else self._restored(file, sources, record, cell, in_use))
+            for file in record.files
+        ]
+        back = [(file, outcome) for file, outcome in outcomes if isinstance(outcome, Artifact)]
+        return BroughtBack(
+            artifacts=tuple(artifact for _, artifact in back),
+            failed=(*record.missing, *(outcome for _, outcome in outcomes if isinstance(outcome, FailedArtifact))),
+            repeated=frozenset(artifact.name for file, artifact in back if file.repeated),
+            notes=tuple(
+                f"{file.name} is another file by now, so the recorded one is saved as {artifact.name}."
+                for file, artifact in back
+                if artifact.name != file.name
+            ),
+        )
+
+    def open_body(self, sha256: str) -> IO[bytes]:
+        """A recorded body, to be read.
+
+        Raises:
+            RecordingDamaged: It is gone, or was changed since.
+        """
+        try:
+            return self.bodies.open(sha256)
+        except OSError as error:
+            reason = disk_reason(error)
+        except ValueError as error:
+            reason = str(error)
+        raise self._damaged(f"{TURNS}/{BODIES}/{sha256}", reason)
+
+    def _is_saved(self, file: RecordedFile) -> bool:
+        return self.hashes.match(self.folder.path / file.name, file.size, file.sha256)
+
+    def _source(self, file: RecordedFile) -> Path | None:
+        """Where the bytes of a file are; None if they were too large to be recorded, and are gone."""
+        if file.kept:
+            self.open_body(file.sha256).close()
+            return self.bodies.path(file.sha256)
+        return next(self._twins(file), None)
+
+    def _twins(self, file: RecordedFile) -> Iterator[Path]:
+        """Saved files of other names with the very same bytes."""
+        records: Iterable[TurnRecord] = ()
+        with contextlib.suppress(OSError):
+            records, _ = self._turns.read_all()
+        names = {other.name for record in records for other in record.files if other.sha256 == file.sha256}
+        for name in sorted(names):
+            if self.hashes.match(self.folder.path / name, file.size, file.sha256):
+                yield self.folder.path / name
+
+    def _restored(
+        self,
+        file: RecordedFile,
+        sources: dict[str, Path | None],
+        record: TurnRecord,
+        cell: str,
+        in_use: Container[str],
+    ) -> Artifact | FailedArtifact:
+        source, staging = sources[file.name], None
+        reason = "It was too large to be recorded, and is no longer among the saved files."
+        try:
+            if source is not None:
+                staging = self.folder.stage()
+                staged = staging / "body.part"
+                shutil.copyfile(source, staged)
+                place = Incoming(file.name, staged, file.size, file.sha256, file.found, file.container_id, file.file_id)
+                saved = self.folder.save(place, cell, in_use, turn=f"recording {record.id}")
+                if isinstance(saved, Artifact):
+                    return replace(saved, own_name=file.own_name, media_type=file.media_type, note="")
+                reason = saved.reason
+        except OSError as error:
+            reason = f"It could not be saved: {disk_reason(error)}."
+        finally:
+            if staging is not None:
+                self.folder.unstage(staging)
+        return FailedArtifact(file.own_name, reason, file.container_id, file.file_id)
+
+    def _artifact(self, file: RecordedFile) -> Artifact:
+        return Artifact(
+            name=file.name,
+            own_name=file.own_name,
+            path=self.folder.path / file.name,
+            href=self.folder.href(file.name),
+            size=file.size,
+            sha256=file.sha256,
+            media_type=file.media_type,
+            container_id=file.container_id,
+            file_id=file.file_id,
+            found=file.found,
+        )
+
+    def _damaged(self, name: str, reason: str) -> RecordingDamaged:
+        return RecordingDamaged(
+            f"The recording in {self.folder.href(name)} is not replayed: {reason}.",
+            "Bring it back (from version control, for one), or ask anew: %%assistant --fresh.",
+        )
+
+
+def _likeness(asked: Written, record: TurnRecord) -> tuple[float, int, str]:
+    """How near a recording is to what was written: by the question, then by the rest, then the later one."""
+    recorded = record.written
+    if recorded is None:
+        return 0.0, 0, record.ended
+    matcher = difflib.SequenceMatcher(None, asked.prompt.strip(), recorded.prompt.strip(), autojunk=False)
+    rough = matcher.quick_ratio()
+    return matcher.ratio() if rough > ALIKE else rough, -len(differences(asked, recorded)), record.ended
