@@ -170,7 +170,7 @@ _PARTS = {
     "instructions": "the instructions",
     "effort": "the effort",
     "tools": "the tools",
-    "no_code": "whether code may run",
+    "no_code": "--no-code",
     "outputs": "the tables asked for with -o",
 }
 
@@ -183,14 +183,11 @@ def first_words(prompt: str, longest: int = 50) -> str:
 
 def _told(part: Any) -> str:
     if not part:
-        return "none"
-    if isinstance(part, str):
-        return first_words(part)
-    return first_words(", ".join(item if isinstance(item, str) else canonical(item) for item in _listed(part)))
-
-
-def _listed(part: Any) -> list[Any]:
-    return part if isinstance(part, list) else [part]
+        return "not set"
+    if isinstance(part, bool):
+        return "yes"
+    items = part if isinstance(part, list) else [part]
+    return first_words(", ".join(item if isinstance(item, str) else canonical(item) for item in items))
 
 
 def _input_differences(asked: Mapping[str, str], recorded: Mapping[str, str]) -> Iterator[str]:
