@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from ipython_assistant.engine.containers import CodeRun
+    from ipython_assistant.engine.models import Spent
     from ipython_assistant.engine.wire import Event, Json
 
 LINK: Final = f"sandbox:{MOUNT}/"
@@ -46,6 +47,10 @@ class Output:
         self._pieces: list[str] = []
         self._figures: tuple[str, ...] = ()
         self._container_id = ""
+        self._code: str | None = None
+        self.cut_short: str | None = None
+        """Why the answer is not whole, if it is not."""
+        self._usage = wire.no_usage()
 
     @property
     def text(self) -> str:
@@ -97,8 +102,30 @@ class Output:
         events.append(wire.text_event("done", index, item_id, text))
         return events + self._close_item(_text_part(text, cited))
 
+    def write(self, piece: str, container_id: str) -> list[Event]:
+        """Go on writing the code of a call, or begin one."""
+        if not piece:
+            return []
+        events = self._open_call(container_id) if self._code is None else []
+        self._code = (self._code or "") + piece
+        return [*events, wire.code_delta(*self._place(), piece)]
+
     def run(self, code: str, container_id: str) -> list[Event]:
-        """A code call, up to where the code runs."""
+        """A code call, up to where the code runs; what was written of it before is not said again."""
+        events = self._open_call(container_id) if self._code is None else []
+        index, item_id = self._place()
+        written = self._code or ""
+        rest = code.removeprefix(written) if code.startswith(written) else ""
+        self._code = None
+        self.response["output"][index] = self.response["output"][index] | {"code": code}
+        return [
+            *events,
+            *(wire.code_delta(index, item_id, line) for line in rest.splitlines(keepends=True)),
+            wire.code_done(index, item_id, code),
+            wire.code_event("interpreting", index, item_id),
+        ]
+
+    def _open_call(self, container_id: str) -> list[Event]:
         self._container_id = container_id
         call: Json = {
             "id": self._mint("ci_"),
@@ -108,15 +135,28 @@ class Output:
             "container_id": container_id,
             "outputs": [] if self._include_outputs else None,
         }
-        self.response["output"].append(call | {"code": code})
+        self.response["output"].append(call)
         index, item_id = self._place()
-        return [
-            wire.item_event("added", index, call),
-            wire.code_event("in_progress", index, item_id),
-            *(wire.code_delta(index, item_id, line) for line in code.splitlines(keepends=True)),
-            wire.code_done(index, item_id, code),
-            wire.code_event("interpreting", index, item_id),
-        ]
+        return [wire.item_event("added", index, call), wire.code_event("in_progress", index, item_id)]
+
+    def end_code(self) -> list[Event]:
+        """End a code call that was being written and will not be run."""
+        if self._code is None:
+            return []
+        index, _ = self._place()
+        item = self.response["output"][index] | {"code": self._code, "status": "incomplete"}
+        self.response["output"][index] = item
+        self._code = None
+        return [wire.item_event("done", index, item)]
+
+    def spend(self, spent: Spent) -> None:
+        """Count tokens."""
+        usage = self._usage
+        usage["input_tokens"] += spent.input
+        usage["input_tokens_details"]["cached_tokens"] += spent.cached
+        usage["output_tokens"] += spent.output
+        usage["output_tokens_details"]["reasoning_tokens"] += spent.thought
+        usage["total_tokens"] += spent.input + spent.output
 
     def ran(self, outcome: CodeRun) -> list[Event]:
         """The end of a code call."""
@@ -130,12 +170,20 @@ class Output:
 
     def complete(self, now: int) -> list[Event]:
         """The last event of a response that went well."""
-        self.response |= {"status": "completed", "completed_at": now, "usage": wire.no_usage()}
+        self.response |= {"status": "completed", "completed_at": now, "usage": self._usage}
         return [wire.response_event("completed", self._snapshot())]
+
+    def incomplete(self, reason: str) -> list[Event]:
+        """The last event of a response that is not whole."""
+        details = {"status": "incomplete", "incomplete_details": {"reason": reason}, "usage": self._usage}
+        self.response |= details
+        return [wire.response_event("incomplete", self._snapshot())]
 
     def fail(self, code: str, message: str) -> list[Event]:
         """The last events of a response that did not."""
         self.response |= {"status": "failed", "error": {"code": code, "message": message}}
+        if self._usage["total_tokens"]:
+            self.response["usage"] = self._usage
         return [wire.error_event(code, message), wire.response_event("failed", self._snapshot())]
 
     def _open_message(self, empty_part: Json) -> list[Event]:

@@ -6,13 +6,29 @@ Responses API as dicts and knows nothing of HTTP.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.engine import errors, wire
-from ipython_assistant.engine.models import Ask, Ran, Refuse, Run, Said, Say
+from ipython_assistant.engine.kernels import Figure
+from ipython_assistant.engine.models import (
+    WISHES,
+    Ask,
+    Cut,
+    ModelFailed,
+    Ran,
+    Refuse,
+    Run,
+    Said,
+    Say,
+    Spent,
+    Talker,
+    Write,
+)
 from ipython_assistant.engine.output import Output
 from ipython_assistant.engine.parameters import Auto, Explicit
 from ipython_assistant.engine.transcripts import Transcript
@@ -43,14 +59,14 @@ class Accepted:
         question: As it was asked.
         model: Who decides.
         container: Where code runs, if it may.
-        before: What was said before, by `previous_response_id`.
+        previous: What it continues from, by `previous_response_id`.
         response: The response as it begins.
     """
 
     question: Question
     model: Model
     container: Container | None
-    before: tuple[Said, ...]
+    previous: Transcript | None
     response: Json
 
 
@@ -82,6 +98,21 @@ class Responder:
         self._transcripts = transcripts
         self._mint = mint
         self._clock = clock
+        self._at_work = 0
+        self._closing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def finish(self, within_s: float) -> None:
+        """Take no more questions, and let those that are being answered come to their end, if it is near.
+
+        Args:
+            within_s: How long to wait for them.
+        """
+        self._closing = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._idle.wait()
 
     async def accept(self, question: Question) -> Accepted:
         """Find everything the question refers to, and make its container if it needs one.
@@ -89,6 +120,8 @@ class Responder:
         Raises:
             ApiError: Something it refers to does not exist, or the container is expired.
         """
+        if self._closing:
+            raise errors.stopping()
         model = self._models.get(question.model)
         if model is None:
             raise errors.model_not_found(question.model, tuple(self._models))
@@ -105,7 +138,7 @@ class Responder:
             previous_response_id=question.previous_response_id,
             store=question.store,
         )
-        return Accepted(question, model, container, previous.said if previous else (), response)
+        return Accepted(question, model, container, previous, response)
 
     async def respond(self, accepted: Accepted) -> AsyncGenerator[Event, None]:
         """Answer, as events numbered from 0. Closing the iterator, or cancelling, interrupts running code.
@@ -113,12 +146,19 @@ class Responder:
         An exception of the model, or of this engine, ends the stream with `error` and `response.failed`.
         """
         question = accepted.question
+        self._at_work += 1
+        self._idle.clear()
         output = Output(accepted.response, include_outputs=question.include_outputs, mint=self._mint)
         number = 0
-        async with aclosing(self._events(accepted, output)) as events:
-            async for event in events:
-                yield event | {"sequence_number": number}
-                number += 1
+        try:
+            async with aclosing(self._events(accepted, output)) as events:
+                async for event in events:
+                    yield event | {"sequence_number": number}
+                    number += 1
+        finally:
+            self._at_work -= 1
+            if not self._at_work:
+                self._idle.set()
 
     async def _events(self, accepted: Accepted, output: Output) -> AsyncGenerator[Event, None]:
         for event in output.begin():
@@ -127,46 +167,47 @@ class Responder:
             async with aclosing(self._steps(accepted, output)) as events:
                 async for event in events:
                     yield event
+        except ModelFailed as error:
+            ending = [*output.end_code(), *output.end_message({}, last=True), *output.fail("server_error", str(error))]
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client is told and the log has it
             _log.exception("A response failed")
             ending = output.fail("server_error", f"The engine failed: {type(error).__name__}: {error}")
         else:
-            ending = output.complete(int(self._clock()))
+            cut = output.cut_short
+            ending = output.complete(int(self._clock())) if cut is None else output.incomplete(cut)
         self._store(accepted, output)
         for event in ending:
             yield event
 
     async def _steps(self, accepted: Accepted, output: Output) -> AsyncGenerator[Event, None]:
-        container = accepted.container
+        container, question = accepted.container, accepted.question
         if container is None:
-            for event in output.refuse(NO_INTERPRETER):
-                yield event
+            async with aclosing(self._talk(accepted, output)) as events_of_talk:
+                async for event in events_of_talk:
+                    yield event
             return
-        question = accepted.question
         async with container.turn:
             files = container.names()
             ask = Ask(
                 prompt=question.prompt,
                 files=files,
                 new=tuple(name for name in files if name not in container.seen),
-                history=accepted.before + question.history,
+                history=(accepted.previous.said if accepted.previous else ()) + question.history,
                 instructions=question.instructions,
+                wishes=_wishes(question),
             )
             outcome: Ran | None = None
             async with aclosing(accepted.model.answer(ask, container)) as steps:
                 while (step := await _next(steps, outcome)) is not None:
                     outcome = None
-                    match step:
-                        case Say(text):
-                            events = output.say(text)
-                        case Refuse(text):
-                            events = output.end_message(container.linkable(), last=False) + output.refuse(text)
-                        case Run(code):
-                            opening = output.end_message(container.linkable(), last=False)
-                            for event in opening + output.run(code, container.id):
-                                yield event
-                            done = await container.run(code)
-                            outcome, events = _ran(done), output.ran(done)
+                    if isinstance(step, Run):
+                        opening = output.end_message(container.linkable(), last=False)
+                        for event in opening + output.run(step.code, container.id):
+                            yield event
+                        done = await container.run(step.code)
+                        outcome, events = _ran(done), output.ran(done)
+                    else:
+                        events = _told(step, output, container)
                     for event in events:
                         yield event
             for event in output.end_message(container.linkable(), last=True):
@@ -174,20 +215,40 @@ class Responder:
             container.seen = frozenset(container.names())
             container.touch()
 
+    async def _talk(self, accepted: Accepted, output: Output) -> AsyncGenerator[Event, None]:
+        """Answer without a container, if the model can."""
+        question, model = accepted.question, accepted.model
+        if not isinstance(model, Talker):
+            for event in output.refuse(NO_INTERPRETER):
+                yield event
+            return
+        ask = Ask(
+            prompt=question.prompt,
+            history=accepted.before + question.history,
+            instructions=question.instructions,
+            wishes=_wishes(question),
+        )
+        async with aclosing(model.talk(ask)) as steps:
+            async for step in steps:
+                for event in [] if isinstance(step, Run) else _told(step, output, None):
+                    yield event
+        for event in output.end_message({}, last=True):
+            yield event
+
     async def _container(self, question: Question, previous: Transcript | None) -> Container | None:
         if question.container is None:
             return None
         known = question.replayed_container_id or (previous.container_id if previous else None)
-        files = question.file_ids
+        files, memory = question.file_ids, ""
         if isinstance(question.container, Auto):
-            files = question.container.file_ids + files
+            files, memory = question.container.file_ids + files, question.container.memory
         uploads = [self._uploads.get(file_id) for file_id in files]
         if isinstance(question.container, Explicit):
             container = self._containers.live(question.container.container_id)
         elif known is not None:
             container = self._containers.live(known)
         else:
-            return await self._containers.create(uploads=uploads)
+            return await self._containers.create(uploads=uploads, memory=memory)
         await container.provide(uploads)
         container.touch()
         return container
@@ -196,9 +257,9 @@ class Responder:
         question = accepted.question
         if not question.store:
             return
-        said = (*accepted.before, *question.history, Said("user", question.prompt), Said("assistant", output.text))
+        own = (*question.history, Said("user", question.prompt), Said("assistant", output.text))
         container_id = accepted.container.id if accepted.container else None
-        self._transcripts.put(output.response, Transcript(said, container_id))
+        self._transcripts.put(output.response, Transcript(own, container_id, accepted.previous))
 
 
 async def _next(steps: AsyncGenerator[Step, Ran | None], outcome: Ran | None) -> Step | None:
@@ -208,10 +269,34 @@ async def _next(steps: AsyncGenerator[Step, Ran | None], outcome: Ran | None) ->
         return None
 
 
+def _told(step: Say | Refuse | Write | Spent | Cut, output: Output, container: Container | None) -> list[Event]:
+    """The events of a step that runs nothing; without a container there is nothing to cite and no code."""
+    match step:
+        case Say(text):
+            return output.say(text)
+        case Refuse(text):
+            return output.end_message(container.linkable() if container else {}, last=False) + output.refuse(text)
+        case Write(code):
+            if container is None:
+                return []
+            return output.end_message(container.linkable(), last=False) + output.write(code, container.id)
+        case Spent():
+            output.spend(step)
+            return []
+        case Cut(reason):
+            output.cut_short = reason
+            return output.end_code()
+
+
+def _wishes(question: Question) -> dict[str, Any]:
+    return {wish: question.echo[wish] for wish in WISHES if question.echo.get(wish) is not None}
+
+
 def _ran(done: CodeRun) -> Ran:
     return Ran(
         logs=done.logs,
         error=None if done.failure is None else str(done.failure),
         figures=len(done.figures),
         files=tuple(file.name for file in done.files),
+        pictures=tuple(part.png for part in done.shown if isinstance(part, Figure)),
     )

@@ -6,11 +6,11 @@ turns it into the events of the Responses API, and sends the outcome of a `Run` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,37 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Python to run in the container, shown to the user as a code call. The generator is sent a `Ran`."""
+class Write:
+    """A piece of the code of the next `Run`, shown while it is being written."""
 
     code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Python to run in the container, shown to the user as a code call. The generator is sent a `Ran`.
+
+    It is all the code, whether or not pieces of it were written before.
+    """
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Tokens that the answer has cost, beside those said before; `cached` are among the input, `thought` the output."""
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    thought: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The last step of an answer that is not whole; `reason` is in the words of the API (`max_output_tokens`)."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +71,15 @@ class Ran:
     """How many figures the code displayed."""
     files: tuple[str, ...]
     """Files made or changed by this run: paths relative to `/mnt/data`, sorted."""
+    pictures: tuple[bytes, ...] = ()
+    """The displayed figures as PNG."""
 
 
-Step = Say | Refuse | Run
+Step = Say | Refuse | Write | Run | Spent | Cut
+
+
+class ModelFailed(Exception):
+    """The model cannot answer, or not to the end; the message says to a person what happened and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +101,11 @@ class Ask:
     instructions: str = ""
     new: tuple[str, ...] = ()
     """Those of the files that came since the container's last question: most likely they are what this one is about."""
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    """What the request says of how to answer, in the API's words: those of `WISHES` that it sets."""
+
+
+WISHES: Final = ("temperature", "top_p", "max_output_tokens", "reasoning")
 
 
 class Interpreter(Protocol):
@@ -84,5 +122,18 @@ class Model(Protocol):
     name: str
 
     def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
-        """Yield the steps that answer `ask`. The responder sends a `Ran` after each `Run`, and None otherwise."""
+        """Yield the steps that answer `ask`. The responder sends a `Ran` after each `Run`, and None otherwise.
+
+        Raises:
+            ModelFailed: It cannot answer, or not to the end.
+        """
+        ...
+
+
+@runtime_checkable
+class Talker(Protocol):
+    """A model that can answer without running code too."""
+
+    def talk(self, ask: Ask) -> AsyncGenerator[Step, None]:
+        """Yield the steps that answer `ask`; none of them writes or runs code. Raises `ModelFailed`."""
         ...
