@@ -1,0 +1,159 @@
+"""core.usage: tokens, container time, money."""
+
+from __future__ import annotations
+
+import doctest
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipython_assistant.core import usage
+from ipython_assistant.core.usage import (
+    PRICES,
+    ContainerUse,
+    Price,
+    Tokens,
+    container_uses,
+    cost,
+    in_words,
+    price_table,
+    tokens_of,
+)
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ROUND = {"m": Price(input=1.0, cached=0.5, output=10.0)}
+COUNTS = st.integers(0, 10**9)
+
+
+def minutes(count: float) -> timedelta:
+    return timedelta(minutes=count)
+
+
+def test_tokens_are_read_from_a_recorded_usage():
+    recorded = {
+        "input_tokens": 38152,
+        "input_tokens_details": {"cached_tokens": 1408},
+        "output_tokens": 371,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 38523,
+    }
+
+    assert tokens_of(recorded) == Tokens(input=38152, cached=1408, output=371)
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.dictionaries(st.text(), inner)), st.data())
+def test_whatever_stands_in_a_usage_no_number_is_negative_and_parts_are_no_more_than_the_whole(junk, data):
+    details = {"cached_tokens": data.draw(st.integers()), "cache_write_tokens": data.draw(st.integers())}
+    tokens = tokens_of({"input_tokens": junk, "output_tokens": junk, "input_tokens_details": details})
+
+    assert min(tokens.input, tokens.cached, tokens.output, tokens.cache_written) >= 0
+    assert tokens.cached + tokens.cache_written <= tokens.input
+
+
+def test_a_million_of_each_costs_what_the_price_says():
+    million = 1_000_000
+
+    assert cost(Tokens(input=million), "m", ROUND).tokens == pytest.approx(1.0)
+    assert cost(Tokens(input=million, cached=million), "m", ROUND).tokens == pytest.approx(0.5)
+    assert cost(Tokens(output=million), "m", ROUND).tokens == pytest.approx(10.0)
+    assert cost(Tokens(2 * million, million, million), "m", ROUND).tokens == pytest.approx(11.5)
+
+
+@given(COUNTS, COUNTS, COUNTS, COUNTS)
+def test_the_cost_of_two_turns_is_the_sum_of_their_costs(one_in, one_out, other_in, other_out):
+    one, other = Tokens(one_in, output=one_out), Tokens(other_in, output=other_out)
+    both = cost(one + other, "m", ROUND).tokens
+
+    assert both == pytest.approx(cost(one, "m", ROUND).tokens + cost(other, "m", ROUND).tokens)
+
+
+def test_a_dated_name_costs_what_the_model_costs():
+    used = Tokens(1_000_000)
+
+    assert cost(used, "gpt-5-mini-2025-08-07") == cost(used, "gpt-5-mini")
+    assert cost(used, "gpt-5-mini-2025").tokens is None
+
+
+def test_a_price_that_is_not_known_is_not_guessed_and_the_cure_is_said():
+    spent = cost(Tokens(100), "gpt-99", containers=[ContainerUse()])
+
+    assert spent.tokens is None
+    assert spent.total is None
+    assert spent.containers == pytest.approx(0.03)
+    assert "gpt-99 is not known" in spent.reason
+    assert "AssistantMagics.prices" in spent.reason
+    assert "cost not known" in in_words(Tokens(100), spent)
+
+
+def test_the_embedded_engine_costs_nothing_and_another_service_has_other_prices():
+    used = Tokens(1_000_000)
+
+    assert cost(used, "analyst", service="local").total == 0
+    assert cost(used, "gpt-5-mini", service="azure").tokens is None
+    own = price_table({"gpt-5-mini": {"input": 3, "output": 4}})
+    assert cost(used, "gpt-5-mini", own, service="azure").tokens == pytest.approx(3.0)
+
+
+def test_a_price_set_by_hand_counts_more_than_the_table():
+    own = price_table({"gpt-5-mini": {"input": 7.0, "cached": 1.0, "output": 8.0}, "mine": {"input": 0, "output": 0}})
+
+    assert cost(Tokens(1_000_000, 1_000_000), "gpt-5-mini", own).tokens == pytest.approx(1.0)
+    assert cost(Tokens(1_000_000), "mine", own).tokens == 0
+    assert own["gpt-5-nano"] == PRICES["gpt-5-nano"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [{"input": 1}, {"input": 1, "output": 2, "sum": 3}, {"input": "1", "output": 2}, {"input": True, "output": 2}, 5,
+     {"input": -1, "output": 2}, {"input": float("nan"), "output": 2}, {"input": float("inf"), "output": 2}],
+)  # fmt: skip
+def test_a_price_that_is_none_is_said_with_how_to_write_one(written):
+    with pytest.raises(ValueError) as caught:
+        price_table({"m": written})
+
+    message, hint = caught.value.args
+    assert "'m'" in message
+    assert "'input': 0.25" in hint
+
+
+@pytest.mark.parametrize(
+    ("use", "dollars"),
+    [
+        (ContainerUse("1g", 20), 0.03),
+        (ContainerUse("1g", 1), 0.0075),
+        (ContainerUse("1g", 20.5), 0.0315),
+        (ContainerUse("4g", 40), 0.24),
+        (ContainerUse("64g", 20), 1.92),
+    ],
+)
+def test_a_container_is_billed_by_the_minute_and_for_five_at_least(use, dollars):
+    assert cost(Tokens(), "gpt-5-mini", containers=[use]).containers == pytest.approx(dollars)
+
+
+def test_two_turns_in_one_container_are_one_container_that_lives_longer():
+    runs = [
+        ("cntr_1", NOON, NOON + minutes(2)),
+        ("cntr_2", NOON, NOON + minutes(1)),
+        ("cntr_1", NOON + minutes(10), NOON + minutes(13)),
+    ]
+
+    assert container_uses(runs, "4g") == (ContainerUse("4g", 33), ContainerUse("4g", 21))
+    assert container_uses([]) == ()
+
+
+def test_a_turn_that_may_have_been_read_at_the_higher_price_says_so():
+    assert len(cost(Tokens(272_001), "gpt-5.6-luna").notes) == len(cost(Tokens(272_000), "gpt-5.6-luna").notes) + 1
+
+
+def test_every_price_says_where_and_when_it_was_read():
+    for name, price in PRICES.items():
+        assert price.source == f"https://developers.openai.com/api/docs/models/{name}"
+        assert date(2026, 1, 1) < date.fromisoformat(price.seen)
+        assert price.cached is not None
+        assert price.cached < price.input < price.output
+
+
+def test_the_examples_of_the_module_are_true():
+    assert doctest.testmod(usage).failed == 0
