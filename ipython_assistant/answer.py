@@ -268,13 +268,13 @@ def _picture(artifact: Artifact, prompt: str) -> Iterator[Bundle]:
         preview = pictures.read_picture(artifact.path, artifact.media_type)
     except OSError:
         return
-    if preview is None:
+    shown = bundles.picture(artifact, preview.content, preview.media_type, prompt) if preview is not None else None
+    if preview is None or shown is None:
+        yield bundles.hidden_picture(artifact)
         return
-    bundle = bundles.picture(artifact, preview.content, preview.media_type, prompt)
-    if bundle is not None:
-        yield bundle
-        if not preview.whole:
-            yield bundles.full_picture(artifact)
+    yield shown
+    if not preview.whole:
+        yield bundles.full_picture(artifact)
 
 
 def _head(artifact: Artifact, rows: int = 10) -> TableHead | None:

@@ -64,6 +64,7 @@ def every_bundle(text: str) -> list[bundles.Bundle]:
         bundles.table(saved, head((text, None), columns=(text, text))),
         bundles.card([saved], [FailedArtifact(text, text)], [text]),
         bundles.full_picture(artifact(text, "image/png")),
+        bundles.hidden_picture(artifact(text, "image/svg+xml")),
         bundles.source(artifact(text, "text/html"), text, whole=False),
         bundles.running("", text),
     ]

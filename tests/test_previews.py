@@ -260,6 +260,24 @@ def test_work_pictures_tables_texts_and_the_card_come_in_this_order(tmp_path: Pa
         assert Markup.of(bundle.data.get("text/html", "")).harm() == []
 
 
+def test_in_place_of_a_picture_that_cannot_be_shown_a_line_says_so_and_links_to_it(tmp_path: Path) -> None:
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg">%s</svg>'
+    files = {
+        "large.svg": drawing % (b"<g/>" * 1_000_000),
+        "script.svg": drawing % b"<script>1</script>",
+        "bomb.png": picture(30, 20, "PNG")[:16] + b"\xff" * 8,
+    }
+    _, *lines, card = answer(tmp_path, files).outputs()
+
+    assert [line.data["text/plain"] for line in lines] == [
+        f"{name} is not shown here: it is too large, damaged, or more than a picture. It is saved as files/{name}"
+        for name in files
+    ]
+    links = [link for line in lines for link in Markup.of(line.data["text/html"]).all("a")]
+    assert links == [{"href": f"files/{name}", "download": name} for name in files]
+    assert all(name in card.data["text/plain"] for name in files)
+
+
 def test_what_is_shown_is_the_same_each_time_and_holds_no_size_of_a_picture(tmp_path: Path) -> None:
     made = answer(tmp_path, {"big.png": picture(2400, 1200, "PNG"), "a.csv": b"a\n1\n"})
     first, second = (json.dumps([bundle.data for bundle in made.outputs()]) for _ in range(2))

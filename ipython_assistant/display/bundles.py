@@ -179,6 +179,20 @@ def full_picture(artifact: Artifact) -> Bundle:
     return _bundle("full picture", html, f"{name} is shown smaller than it is. The whole picture is {path}")
 
 
+def hidden_picture(artifact: Artifact) -> Bundle:
+    """The line in place of a picture that is not shown: one too large or broken, or an SVG that is more than a drawing.
+
+    It names no reason: which of them it is depends on the version of the library that read it.
+    """
+    name, href = one_line(artifact.name), _href(artifact)
+    why = "is not shown here: it is too large, damaged, or more than a picture."
+    download = "Download it"
+    if href is not None:
+        download = f'<a href="{escaped(href)}" download="{escaped(artifact.name)}">{download}</a>'
+    html = f'<p class="{NO_MATH}" style="margin:0">{escaped(name)} {why} {download}.</p>'
+    return _bundle("hidden picture", html, f"{name} {why} It is saved as {one_line(artifact.href, 160)}")
+
+
 def source(artifact: Artifact, text: str, *, whole: bool) -> Bundle:
     """The beginning of a text file as it is written, never as what it would look like.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -38,12 +38,15 @@ class Surroundings:
         hidden: Those of them that are IPython's own.
         directory: What relative paths are relative to.
         models: The models that are known without asking.
+        values: What may follow other options: the field of `Options` they set (`conversation`, `assistant`, ...) → the
+            names there are.
     """
 
     namespace: Mapping[str, Any]
     hidden: Container[str]
     directory: Path
     models: Sequence[str]
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,9 @@ def _values(target: str, word: _Word, after: str, surroundings: Surroundings) ->
             return Offers(word.typed, (*names, *_paths(word, after, surroundings.directory)), "input")
         case "directory":
             return Offers(word.typed, tuple(_paths(word, after, surroundings.directory, folders_only=True)), "path")
-    return Offers(word.typed)
+    known = [name for name in surroundings.values.get(target, ()) if name.startswith(word.value)]
+    written = (_quoted(name, word.quote, after, closed=True) for name in known)
+    return Offers(word.typed, tuple(name for name in written if name is not None), target)
 
 
 def _is_a_frame(value: object) -> bool:
@@ -238,7 +243,7 @@ def _quoted(path: str, quote: str, after: str, *, closed: bool) -> str | None:
     """The path as it has to be written; None for one that no line can hold.
 
     Args:
-        path: The path.
+        path: The path, or another name.
         quote: The quotation mark that is already there.
         after: What stands behind the cursor: an editor may have put the closing mark there.
         closed: Whether the word ends here; in a folder it goes on.
