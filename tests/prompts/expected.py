@@ -22,6 +22,8 @@ ANSWERS: dict[str, Callable[[], Iterable[Accepted]]] = {}
 WAIT, COST, AGE = "Wait (min)", "Cost (EUR)", "Age (years)"
 PM, NO2, OZONE, TEMP = "PM2.5 (µg/m³)", "NO2 (µg/m³)", "Ozone (µg/m³)", "Temp (°C)"
 ER = "ER asthma visits"
+GIVEN, WASTED, COVERAGE = "doses_given", "doses wasted", "Coverage (%)"
+INCOME, SMOKERS, STAY = "Median Income (EUR)", "Smokers (%)", "days_in_hospital"
 
 
 def right(prompt: str) -> Callable[[Callable[[], Iterable[Accepted]]], Callable[[], Iterable[Accepted]]]:
@@ -47,6 +49,29 @@ def visits() -> pd.DataFrame:
 def air() -> pd.DataFrame:
     frame = pd.read_parquet(FOLDER / "air_quality.parquet")
     return frame.assign(month=frame["date"].dt.to_period("M"), week=frame["date"].dt.to_period("W"))
+
+
+@functools.cache
+def doses() -> pd.DataFrame:
+    frame = pd.read_csv(FOLDER / "vaccination.tsv", sep="\t", dtype={"district_code": str})
+    return frame.assign(period=pd.PeriodIndex(frame["month"], freq="M"))
+
+
+@functools.cache
+def profile() -> pd.DataFrame:
+    return pd.read_excel(FOLDER / "district_profile.xlsx", dtype={"District Code": str})
+
+
+@functools.cache
+def cases() -> pd.DataFrame:
+    frame = pd.DataFrame(json.loads((FOLDER / "outbreak_cases.json").read_text(encoding="utf-8")))
+    onset, report = pd.to_datetime(frame["onset_date"]), pd.to_datetime(frame["report_date"])
+    tidy = frame["outcome"].str.strip().str.lower()
+    return frame.assign(tidy=tidy, week=onset.dt.to_period("W"), delay=(report - onset).dt.days, onset=onset)
+
+
+def cases_with_districts(how: str = "inner") -> pd.DataFrame:
+    return cases().merge(profile(), how=how, left_on="district_code", right_on="District Code")
 
 
 def source(name: str) -> pd.DataFrame:
@@ -117,10 +142,6 @@ def one_series(kinds: str, x: Iterable[Any], y: Iterable[float], order: bool = F
 def lines_by(table: pd.DataFrame, kinds: str = "line") -> Plot:
     """One series per column, over the index."""
     return Plot(tuple(kinds.split()), {str(name): (list(table.index), list(table[name])) for name in table})
-
-
-def month_names(periods: Iterable[pd.Period]) -> list[str]:
-    return [str(one) for one in periods]
 
 
 # clinic_visits.csv
@@ -394,3 +415,235 @@ def _():
 @right("a-freezing")
 def _():
     return [rows(air()[air()[TEMP] < 1.5], "date", "station", TEMP)]
+
+
+# vaccination.tsv
+
+
+@right("d-wasted")
+def _():
+    wasted = doses().groupby("district")[WASTED].sum().sort_values(ascending=False)
+    return [Value(wasted.index[0], tuple(wasted.index[1:]))]
+
+
+@right("d-coverage")
+def _():
+    tables = grouped(doses(), ["district"], order="coverage", rising=True, coverage=(COVERAGE, "mean"))
+    return [Table(one.frame, order=("coverage",), suffix=".xlsx") for one in tables]
+
+
+@right("d-latest")
+def _():
+    return [rows(doses()[(doses()["month"] == "2023-12") & (doses()["vaccine"] == "MMR")], "district", COVERAGE)]
+
+
+@right("d-quarter")
+def _():
+    given = doses().groupby(doses()["period"].dt.asfreq("Q"))[GIVEN].sum().reset_index()
+    return [Table(given, order=("period",))]
+
+
+@right("d-bar")
+def _():
+    given = doses().groupby("district")[GIVEN].sum().sort_values(ascending=False)
+    return [one_series("bar", given.index, given, order=True)]
+
+
+@right("d-heatmap")
+def _():
+    mean = doses().groupby(["month", "district"])[COVERAGE].mean().unstack()
+    return [lines_by(mean.set_axis(pd.PeriodIndex(mean.index, freq="M")), "heatmap")]
+
+
+@right("d-waste-rate")
+def _():
+    rates = doses().assign(rate=doses()[WASTED] / doses()[GIVEN])
+    return [
+        rows(one.nlargest(5, "rate"), "district", "month", "vaccine", "rate", order="rate")
+        for one in (rates, rates.drop_duplicates())
+    ]
+
+
+@right("d-or-after")
+def _():
+    late = doses()[(doses()["vaccine"] == "HPV") & (doses()["month"] > "2023-06")]
+    return [rows(late[late["district"].isin(["Alder", "Dunmore"])], "district", "month", GIVEN)]
+
+
+@right("d-running")
+def _():
+    total = doses().groupby(["period", "vaccine"])[GIVEN].sum().unstack().cumsum()
+    long = total.stack().rename("total").reset_index()
+    return [Table(long), Table(total.reset_index(), named=True)]
+
+
+@right("d-markdown")
+def _():
+    return [File(source("vaccination.tsv"), (".md", ".txt"))]
+
+
+@right("d-no-duplicates")
+def _():
+    return [rows(doses().drop_duplicates(), "district_code", "month", "vaccine", GIVEN)]
+
+
+@right("d-share")
+def _():
+    given = doses().groupby("district")[GIVEN].sum()
+    return as_share(Table((given / given.sum()).rename("share").reset_index()), "share")
+
+
+# district_profile.xlsx
+
+
+@right("p-fewest")
+def _():
+    return [rows(profile().nsmallest(3, "Doctors"), "District", "Doctors", order="Doctors", rising=True)]
+
+
+@right("p-density")
+def _():
+    return [rows(profile().assign(density=profile()["Population"] / profile()["Area (km²)"]), "District", "density")]
+
+
+@right("p-region")
+def _():
+    return [table for how in ("sum", "mean") for table in grouped(profile(), ["Région"], people=("Population", how))]
+
+
+@right("p-no-hospital")
+def _():
+    return [rows(profile()[(profile()["Région"] == "South") & ~profile()["Has Hospital"]], "District", "Région")]
+
+
+@right("p-smokers")
+def _():
+    ranked = profile().dropna(subset=[SMOKERS]).sort_values(SMOKERS, ascending=False)["District"]
+    return [Value(ranked.iloc[0], tuple(ranked.iloc[1:]))]
+
+
+@right("p-contains")
+def _():
+    return [rows(profile()[profile()["District"].str.contains("er", case=False)], "District", "Population")]
+
+
+@right("p-scatter")
+def _():
+    smokers, income = profile()[SMOKERS], profile()[INCOME]
+    return [one_series("scatter", income, smokers), one_series("scatter", smokers, income)]
+
+
+@right("p-json")
+def _():
+    return [File(source("district_profile.xlsx"), (".json", ".jsonl"))]
+
+
+@right("p-html")
+def _():
+    return [File(source("district_profile.xlsx"), (".html", ".htm"))]
+
+
+@right("p-no-income")
+def _():
+    return [rows(profile()[profile()[INCOME].isna()], "District")]
+
+
+# outbreak_cases.json: one record per case
+
+
+@right("c-died")
+def _():
+    died = cases()[cases()["tidy"] == "died"]
+    return [Value(len(died)), rows(died, "case_id")]
+
+
+@right("c-outcome")
+def _():
+    n = ("case_id", "size")
+    return [*grouped(cases(), ["tidy"], n=n), *grouped(cases(), ["outcome"], n=n)]
+
+
+@right("c-epi-curve")
+def _():
+    found = []
+    for freq in ("W-SUN", "W-SAT"):  # weeks from Monday, weeks from Sunday
+        counts = cases().groupby(cases()["onset"].dt.to_period(freq)).size()
+        found.append(one_series("bar", counts.index, counts))
+    return found
+
+
+@right("c-delay")
+def _():
+    return grouped(cases(), ["district_code"], delay=("delay", "mean"))
+
+
+@right("c-school")
+def _():
+    return [rows(cases()[cases()["notes"].str.contains("school", case=False, na=False)], "case_id", "notes")]
+
+
+@right("c-children")
+def _():
+    return [rows(cases()[(cases()["age"] < 10) & cases()["hospitalised"]], "case_id", "age")]
+
+
+@right("c-stay")
+def _():
+    return grouped(cases(), ["gender"], stay=(STAY, "median"))
+
+
+@right("c-age-groups")
+def _():
+    groups = pd.cut(cases()["age"], [-1, 17, 64, 200], labels=["0-17", "18-64", "65+"]).astype(object)
+    return grouped(cases().assign(group=groups), ["group"], n=("case_id", "size"))
+
+
+@right("c-parquet")
+def _():
+    return [File(source("outbreak_cases.json"), (".parquet",))]
+
+
+@right("c-holidays")
+def _():
+    return [rows(cases()[cases()["onset_date"].between("2023-12-24", "2024-01-02")], "case_id", "onset_date")]
+
+
+@right("c-hospitalised")
+def _():
+    return [Value(100 * cases()["hospitalised"].mean()), Value(cases()["hospitalised"].mean())]
+
+
+# Two tables
+
+
+@right("j-cases-region")
+def _():
+    return [
+        table
+        for how in ("inner", "left")
+        for table in grouped(cases_with_districts(how), ["Région"], n=("case_id", "size"))
+    ]
+
+
+@right("j-merge")
+def _():
+    return [
+        rows(cases_with_districts(how), "case_id", "District", "Population", "notes")
+        for how in ("inner", "left", "outer")
+    ]
+
+
+@right("j-plot-region")
+def _():
+    both = doses().merge(profile(), left_on="district_code", right_on="District Code")
+    mean = both.groupby("Région")[COVERAGE].mean()
+    return [one_series("bar", mean.index, mean)]
+
+
+@right("j-incidence")
+def _():
+    counts = cases()["district_code"].value_counts()
+    every = profile().assign(n=profile()["District Code"].map(counts))
+    rate = every.assign(rate=every["n"] / every["Population"] * 100_000)
+    seen, filled = rate.dropna(subset=["n"]), rate.fillna({"rate": 0})
+    return [rows(one, name, "rate") for one in (seen, filled, rate) for name in ("District", "District Code")]

@@ -1,7 +1,7 @@
 """What a figure shows: the code that drew it is run once more, and the drawn axes are read.
 
 A picture cannot be read back, so this is the weakest honest check: the same code, the same inputs, another process
-with matplotlib's Agg backend, in which figures are neither closed nor saved.
+with matplotlib's Agg backend, in which a figure is read instead of saved.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _tuples(part: Any) -> Any:
 
 
 class _Reader:
-    """Reads the axes of every figure that was made after it was set up."""
+    """Reads every figure that is made from now on: when it is saved, else at the end."""
 
     def __init__(self) -> None:
         import matplotlib as mpl
@@ -64,6 +64,8 @@ class _Reader:
         import matplotlib.pyplot as plt
 
         self.figures: list[Any] = []
+        self.saved: list[Any] = []
+        self.axes: list[dict[str, Any]] = []
         self.boxes: dict[int, list[tuple[float, str, float, bool]]] = {}
         made, boxed = matplotlib.figure.Figure.__init__, matplotlib.axes.Axes.bxp
 
@@ -79,14 +81,19 @@ class _Reader:
             return boxed(axes, stats, positions, *args, **kwargs)
 
         matplotlib.figure.Figure.__init__ = make
-        matplotlib.figure.Figure.savefig = lambda *_, **__: None
+        matplotlib.figure.Figure.savefig = lambda figure, *_, **__: self.read(figure)
         matplotlib.axes.Axes.bxp = box
-        plt.close = plt.show = lambda *_, **__: None
+        plt.show = lambda *_, **__: None
 
-    def read(self) -> list[dict[str, Any]]:
+    def read(self, figure: Any) -> None:
+        figure.canvas.draw()
+        self.saved.append(figure)
+        self.axes += [self._axes(ax) for ax in figure.axes if ax.get_label() != "<colorbar>"]
+
+    def read_the_rest(self) -> None:
         for figure in self.figures:
-            figure.canvas.draw()
-        return [self._axes(ax) for figure in self.figures for ax in figure.axes if ax.get_label() != "<colorbar>"]
+            if figure not in self.saved:
+                self.read(figure)
 
     def _axes(self, ax: Any) -> dict[str, Any]:
         boxes = [
@@ -247,4 +254,5 @@ if __name__ == "__main__":
     reader = _Reader()
     source, target = sys.argv[1:]
     exec(compile(Path(source).read_text(encoding="utf-8"), source, "exec"), {"__name__": "__main__"})
-    Path(target).write_text(json.dumps(reader.read()), encoding="utf-8")
+    reader.read_the_rest()
+    Path(target).write_text(json.dumps(reader.axes), encoding="utf-8")

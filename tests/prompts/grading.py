@@ -12,6 +12,7 @@ and upper and lower case are one. A share may be a fraction or a percentage.
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import json
@@ -224,6 +225,8 @@ def load_entries(answers: Mapping[str, Callable[[], Iterable[Accepted]]] | None 
 
 NUMBER = re.compile(r"(?<![\w.])[-\u2212+]?\d[\d,\u202f]*(?:\.\d+)?(?:[eE][-+]?\d+)?%?")
 
+FOOTER = re.compile(r"(Name|dtype|Length):|\[\d+ rows")
+
 
 def plain(text: object) -> str:
     return " ".join(str(text).casefold().split())
@@ -262,25 +265,24 @@ def moment(cell: object) -> pd.Timestamp | None:
 
 
 def in_period(expected: pd.Period, cell: str) -> bool:
-    """2024-02, Feb 2024, 2024-02-01 and 2024-02-29 are the month; 2024Q1, Q1 2024 the quarter; 2024-W05 the week."""
-    said = plain(cell).replace("-", " ").replace("_", " ").replace("/", " ", 1) if "q" in cell.lower() else plain(cell)
-    unit = expected.freqstr[0]
+    """2024-02, Feb 2024, February, 2024-02-01 and 2024-02-29 are the month; 2024Q1, Q1 2024 the quarter; W05 the week.
+
+    A label without its year is taken: the rows' number and values tell the years apart.
+    """
+    year, day = expected.year, expected.start_time
+    iso_year, week, _ = expected.end_time.isocalendar()
+    quarter = f"q{expected.quarter}"
     spelt = {
-        plain(expected),
-        plain(expected.start_time.strftime("%b %Y")),
-        plain(expected.start_time.strftime("%B %Y")),
-    }
-    if unit != "M":
-        spelt = {plain(expected)}
-    if unit == "Q":
-        year, quarter = expected.year, expected.quarter
-        spelt |= {f"{year}q{quarter}", f"{year} q{quarter}", f"q{quarter} {year}"}
-    if unit == "W":
-        year, week, _ = expected.end_time.isocalendar()
-        spelt |= {f"{year}-w{week:02d}", f"{year}-{week:02d}", f"{year} w{week}"}
-    if unit in "YA":
-        spelt.add(f"{expected.year}.0")
-    if said in spelt:
+        "M": {
+            str(expected),
+            *(f"{day:{form}}" for form in ("%b %Y", "%B %Y", "%Y %m", "%m %Y", "%b", "%B")),
+            str(day.month),
+        },
+        "Q": {f"{year}{quarter}", f"{year} {quarter}", f"{quarter} {year}", quarter, quarter[1:]},
+        "W": {str(expected), f"{iso_year} w{week:02d}", f"{iso_year} {week:02d}", f"w{week}", f"{week}"},
+    }.get(expected.freqstr[0], {str(expected)})
+    said = plain(cell)
+    if {said, re.sub(r"[-_/ ]+", " ", said)} & {plain(one) for one in spelt}:
         return True
     found = moment(cell) if len(cell.strip()) >= 8 else None
     ends = {expected.start_time.normalize(), expected.end_time.normalize()}
@@ -313,6 +315,8 @@ def same(expected: object, cell: object) -> bool:
 def matches(expected: Table, found: pd.DataFrame) -> bool:
     """Whether the found table has, under some choice of its columns, the expected rows (and their order)."""
     wanted = expected.frame
+    if len(found) < len(wanted):
+        return False
     found = without_totals(found, wanted)
     if len(found) < len(wanted) or (len(found) > len(wanted) and not expected.subset):
         return False
@@ -392,7 +396,8 @@ def without_totals(found: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
     asked = {plain(cell) for cell in wanted.to_numpy().ravel() if isinstance(cell, str)}
     if not found.shape[1] or asked & TOTALS:
         return found
-    return found[[plain(cell) not in TOTALS for cell in found.iloc[:, 0]]]
+    kept = [plain(cell) not in TOTALS for cell in found.iloc[:, 0]]
+    return found if all(kept) else found[kept]
 
 
 def turned(found: pd.DataFrame) -> pd.DataFrame:
@@ -406,7 +411,9 @@ def turned(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_ranking(found: pd.DataFrame) -> bool:
-    """Whether some column of numbers rises or falls all the way down."""
+    """Whether some column of numbers rises or falls all the way down, and not by chance."""
+    if found.shape[1] > 3 and len(found) < 8:
+        return False
     for place in range(found.shape[1]):
         cells = [number(cell) for cell in found.iloc[:, place]]
         if len(cells) > 1 and None not in cells and cells[0] != cells[-1]:
@@ -419,6 +426,7 @@ def is_ranking(found: pd.DataFrame) -> bool:
 # Reading
 
 
+@functools.lru_cache(maxsize=64)
 def tables_in(name: str, content: bytes) -> list[pd.DataFrame]:
     """The tables of a file, every cell as text; none if it is no table or cannot be read."""
     readers: dict[str, Callable[[], list[pd.DataFrame]]] = {
@@ -493,25 +501,18 @@ def markdown_tables(text: str) -> list[pd.DataFrame]:
 
 
 def printed_tables(text: str) -> list[pd.DataFrame]:
-    """A frame or a series as pandas prints it: columns two or more spaces apart."""
+    """A frame or a series as pandas prints it, in columns of fixed width."""
     found = []
     for block in re.split(r"\n\s*\n", text):
-        lines = [
-            line
-            for line in block.splitlines()
-            if line.strip() and not re.match(r"(Name|dtype|Length):|\[\d+ rows", line)
-        ]
-        rows = [re.split(r"\s{2,}", line.strip()) for line in lines]
-        if len(rows) < 2 or any(line.startswith("|") for line in lines):
+        lines = [line for line in block.splitlines() if line.strip() and not FOOTER.match(line)]
+        if len(lines) < 2 or lines[0].startswith("|"):
             continue
-        width = len(rows[-1])
-        body = [row for row in rows if len(row) == width]
-        if len(rows[0]) == width - 1:
-            rows[0] = ["", *rows[0]]
-        if len(rows[0]) == width and all(len(row) == width for row in rows[1:]):
-            found.append(pd.DataFrame(rows[1:], columns=pd.Index(rows[0]), dtype=object))
-        if len(body) == len(rows):  # a series has no header
-            found.append(pd.DataFrame(body, columns=pd.Index([str(n) for n in range(width)]), dtype=object))
+        for header in (0, None):  # a series has none
+            page = io.StringIO("\n".join(lines))
+            one = pd.read_fwf(page, header=header, dtype=str, keep_default_na=False, infer_nrows=len(lines))
+            if header == 0 and one.shape[1] > 1 and not any(one.iloc[0, 1:]):  # the name of the index
+                one = one.iloc[1:]
+            found.append(as_text(one.reset_index(drop=True)))
     return found
 
 
