@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import ipaddress
 import json
+import logging
 import os
+import sys
 import urllib.parse
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -30,13 +33,46 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.containers import Containers
     from ipython_assistant.engine.models import Model
     from ipython_assistant.engine.responder import Accepted, Responder
+    from ipython_assistant.engine.sandbox import Sandbox
     from ipython_assistant.engine.transcripts import Transcripts
     from ipython_assistant.engine.uploads import Uploads
     from ipython_assistant.engine.wire import Json
 
 CHUNK: Final = 256 * 1024
-MAX_UPLOAD: Final = 1 << 40
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - listened on only with a token of one's own
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """Who may enter, and what may be brought in.
+
+    Args:
+        host: The address that is listened on.
+        names: Other names that requests may be addressed to.
+        upload_bytes: The largest file that is taken.
+        log_prompts: Whether the log holds what was asked.
+    """
+
+    host: str
+    names: tuple[str, ...]
+    upload_bytes: int
+    log_prompts: bool
+
+    def addressed(self, name: str | None) -> bool:
+        """Whether a `Host` is this engine: a name that someone else points here is not.
+
+        Where it listens on all addresses of a machine, each of them is, but only as an address.
+        """
+        if name in LOOPBACK or name in {self.host, *self.names}:
+            return True
+        try:
+            ipaddress.ip_address(name or "")
+        except ValueError:
+            return False
+        return self.host in EVERY_ADDRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +81,8 @@ class Rooms:
 
     Args:
         token: What every request must carry.
-        sandbox: How code is confined; `none` if it is not.
+        sandbox: How code is confined.
+        manners: Who may enter.
         started_at: Seconds since the epoch.
     """
 
@@ -55,7 +92,8 @@ class Rooms:
     transcripts: Transcripts
     models: Mapping[str, Model]
     token: str
-    sandbox: str
+    sandbox: Sandbox
+    manners: Manners
     started_at: int
 
 
@@ -82,7 +120,7 @@ def application(rooms: Rooms) -> web.Application:
         [(pattern, door, {"rooms": rooms}) for pattern, door in routes],
         default_handler_class=Nowhere,
         default_handler_args={"rooms": rooms},
-        log_function=lambda _: None,
+        log_function=_note,
     )
 
 
@@ -120,7 +158,7 @@ class Door(web.RequestHandler):
         """
         host = self.request.headers.get("Host", "")
         origin = self.request.headers.get("Origin")
-        if urllib.parse.urlsplit(f"//{host}").hostname not in LOOPBACK:
+        if not self.rooms.manners.addressed(_hostname(host)):
             raise errors.forbidden_origin()
         if origin is not None and urllib.parse.urlsplit(origin).netloc != host:
             raise errors.forbidden_origin()
@@ -188,7 +226,9 @@ class Health(Door):
 
     def get(self) -> None:
         """Say what is here."""
-        self.answer({"status": "ok", "sandbox": self.rooms.sandbox, "models": list(self.rooms.models)})
+        sandbox = self.rooms.sandbox
+        answer = {"status": "ok", "sandbox": sandbox.kind, "reason": sandbox.reason, "models": list(self.rooms.models)}
+        self.answer(answer)
 
 
 class Models(Door):
@@ -226,6 +266,8 @@ class Responses(Door):
             ApiError: The question is refused.
         """
         question = parameters.question(self.json())
+        if self.rooms.manners.log_prompts:
+            _log.info("asked: %s", question.prompt)
         accepted = await self.rooms.responder.accept(question)
         await self._abandonable(self._stream(accepted) if question.stream else self._whole(accepted))
 
@@ -310,7 +352,9 @@ class AllContainers(Door):
         """
         wanted = parameters.new_container(self.json())
         uploads = [self.rooms.uploads.get(file_id) for file_id in wanted.file_ids]
-        made = await self.rooms.containers.create(wanted.name, minutes=wanted.minutes, uploads=uploads)
+        made = await self.rooms.containers.create(
+            wanted.name, minutes=wanted.minutes, uploads=uploads, memory=wanted.memory
+        )
         self.answer(wire.container(made))
 
     def get(self) -> None:
@@ -350,6 +394,7 @@ class Uploading(Door):
 
     _form: Form | None = None
     _refused: ApiError | None = None
+    _taken = 0
 
     def prepare(self) -> None:
         """Make room for the body.
@@ -359,12 +404,17 @@ class Uploading(Door):
         """
         super().prepare()
         if self.request.method == "POST":
-            self.request.connection.set_max_body_size(MAX_UPLOAD)  # type: ignore[union-attr] # HTTP/1 has a limit
+            # The limit is ours to say, in words: tornado's would cut the connection.
+            self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr] # HTTP/1 has a limit
             content_type = self.request.headers.get("Content-Type", "")
             self._form = Form(content_type, self.rooms.uploads.staging())
 
     def data_received(self, chunk: bytes) -> None:
         """Called by tornado with the next piece of the body."""
+        self._taken += len(chunk)
+        if self._taken > self.rooms.manners.upload_bytes and self._refused is None:
+            self._refused = errors.too_large(self.rooms.manners.upload_bytes)
+            self._discard()
         if self._form is not None and self._refused is None:
             try:
                 self._form.feed(chunk)
@@ -556,6 +606,19 @@ class FileContent(Downloading):
         """
         upload = self.rooms.uploads.get(file_id)
         await self.send(os.open(upload.path, os.O_RDONLY), upload.filename, lambda _: True)
+
+
+def _hostname(host: str) -> str | None:
+    try:
+        return urllib.parse.urlsplit(f"//{host}").hostname
+    except ValueError:  # brackets that do not close
+        return None
+
+
+def _note(door: web.RequestHandler) -> None:
+    """One line of the log for each request: what was done, not what was said."""
+    request, milliseconds = door.request, 1000 * door.request.request_time()
+    _log.info("%s %s %d %.0f ms", request.method, request.path, door.get_status(), milliseconds)
 
 
 def _as_refusal(status: int, method: str, path: str) -> ApiError:

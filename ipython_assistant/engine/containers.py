@@ -1,32 +1,38 @@
 """Containers: a folder, a kernel in it, and the time they are kept.
 
-Code is written for `/mnt/data`. Without a sandbox that place does not exist on this machine, so a `Mount` puts the real
-directory into the code just before it runs and `/mnt/data` back into what it printed.
+Code is written for `/mnt/data`. Where the sandbox has no such place, a `Mount` puts the real directory into the code
+just before it runs and `/mnt/data` back into what it printed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import shutil
 import sysconfig
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-
 from ipython_assistant.engine import errors
 from ipython_assistant.engine.folder import MOUNT, ContainerFile, Folder
-from ipython_assistant.engine.kernels import Failure, Figure, Kernel, KernelError, Place, Text, scrubbed
+from ipython_assistant.engine.kernels import Failure, Figure, Kernel, KernelError, Text
+from ipython_assistant.engine.limits import GIB, most_memory
+from ipython_assistant.engine.sandbox import HOME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from ipython_assistant.engine.kernels import Provisioner
+    from ipython_assistant.engine.launching import Launcher
+    from ipython_assistant.engine.limits import Limits
+    from ipython_assistant.engine.sandbox import Ground, Seen
+    from ipython_assistant.engine.transfer import Transfer
     from ipython_assistant.engine.uploads import Upload
 
+MAX_CONTAINERS: Final = 64
+MEMORY: Final = {f"{gigabytes}g": gigabytes * GIB for gigabytes in (1, 4, 16, 64)}
+"""The hosted service's tiers."""
 MAX_MINUTES: Final = 20
 """The service keeps an unused container for 20 minutes and refuses to keep one longer."""
 SPARE_AFTER_S: Final = 5.0
@@ -36,6 +42,8 @@ DIED: Final = (
     "The Python process ended while it ran this code. Variables are gone, files are kept; "
     "the next code runs in a new process.\n"
 )
+STOPPED: Final = "The code was stopped: {reason}, which is the limit here. Variables are {variables}, files are kept.\n"
+"""What is said of code that passed a limit."""
 
 _MOUNTED: Final = re.compile(rf"(?<![\w.~-]){re.escape(MOUNT)}(?![\w.-])")
 _CELL_FILE: Final = re.compile(r"(?:/tmp)?[/\\]ipykernel_\d+[/\\]\d+\.py")
@@ -67,16 +75,15 @@ class Mount:
     """Says `/mnt/data` for a directory of this machine, and keeps other machine paths out of what is shown.
 
     Args:
-        work: The directory that stands for `/mnt/data`.
-        home: The kernel's private home.
+        seen: Where code sees its directories.
     """
 
-    def __init__(self, work: Path, home: Path) -> None:
-        self._work = work.as_posix()
+    def __init__(self, seen: Seen) -> None:
+        self._work = Path(seen.work).as_posix()
         paths = [
-            (str(work), MOUNT),
-            (str(home / "tmp"), "/tmp"),  # noqa: S108 - a name to show, not a place to write
-            (str(home), "/home/user"),
+            (seen.work, MOUNT),
+            (seen.temp, "/tmp"),  # noqa: S108 - a name to show, not a place to write
+            (seen.home, HOME),
             (sysconfig.get_path("purelib"), "site-packages"),
             (sysconfig.get_path("stdlib"), "python"),
         ]
@@ -100,15 +107,17 @@ class Berth:
     """A directory with a process in it that is starting or waiting, for one container to come.
 
     Args:
-        directory: All of it, to be deleted at the end.
-        place: Where the process lives.
+        ground: Its directories on this machine; all of it is deleted at the end.
         figures: Where displayed figures are kept.
+        launcher: Where its processes come from.
+        transfer: How files get to the process and back.
         kernel: The process.
     """
 
-    directory: Path
-    place: Place
+    ground: Ground
     figures: Path
+    launcher: Launcher
+    transfer: Transfer
     kernel: Kernel
 
 
@@ -122,7 +131,7 @@ class Container:
         berth: Its directory and its first process.
         mint: Makes ids.
         clock: Seconds since the epoch.
-        provisioner: Starts its later processes.
+        memory: The tier that was asked for and is granted, such as `4g`; empty if none was.
     """
 
     def __init__(
@@ -134,23 +143,25 @@ class Container:
         berth: Berth,
         mint: Callable[[str], str],
         clock: Callable[[], float],
-        provisioner: Provisioner,
+        memory: str = "",
     ) -> None:
         self.id = container_id
         self.name = name
         self.minutes = minutes
+        self.memory = memory
         self.created_at = int(clock())
         self.last_active_at = self.created_at
+        self.used_at = clock()
         self.turn = asyncio.Lock()
         """Held by the response that works in the container: one at a time."""
         self.seen: frozenset[str] = frozenset()
         """The files that were there when the last response ended."""
-        self._directory = berth.directory
-        self._place = berth.place
+        self._directory = berth.ground.directory
+        self._launcher = berth.launcher
+        self._transfer = berth.transfer
         self._clock = clock
-        self._provisioner = provisioner
-        self._mount = Mount(berth.place.work, berth.place.home)
-        self._folder = Folder(container_id, berth.place.work, berth.figures, mint=mint, clock=clock)
+        self._mount = Mount(berth.launcher.seen)
+        self._folder = Folder(container_id, berth.ground.work, berth.figures, mint=mint, clock=clock)
         self._copied: set[str] = set()
         self._has_run = False
         self._forgot = False
@@ -165,7 +176,8 @@ class Container:
 
     def touch(self) -> None:
         """Count this moment as use."""
-        self.last_active_at = int(self._clock())
+        self.used_at = self._clock()
+        self.last_active_at = int(self.used_at)
 
     async def run(self, code: str) -> CodeRun:
         """Run code and account for what it left behind. Cancelling interrupts it.
@@ -179,14 +191,16 @@ class Container:
         self._has_run = True
         before = {file.id for file in self._folder.made()}
         try:
+            await self._transfer.bring(kernel)
             execution = await kernel.run(self._mount.inward(code))
+            await self._transfer.fetch(kernel)
         finally:
             self.touch()
             await self._renew()
         died = execution.failure is not None and execution.failure.died
         self._forgot = kernel.ended and not died
         shown = [Text(self._mount.outward(part.text)) if isinstance(part, Text) else part for part in execution.shown]
-        told = ([Text(FORGOTTEN)] if forgot else []) + shown + ([Text(DIED)] if died else [])
+        told = ([Text(FORGOTTEN)] if forgot else []) + shown + _ending(execution.failure)
         figures = tuple(self._folder.show(part.png) for part in told if isinstance(part, Figure))
         self._folder.scan()
         files = tuple(file for file in self._folder.made() if file.id not in before)
@@ -199,6 +213,7 @@ class Container:
             KernelError: It raised, or no process could be started.
         """
         kernel = await self._living_kernel()
+        await self._transfer.bring(kernel)
         try:
             return self._mount.outward(await kernel.probe(self._mount.inward(code)))
         except KernelError as error:
@@ -292,10 +307,19 @@ class Container:
     async def _renew(self) -> None:
         """Put a new process in the place of one that has ended, so that it is warm when it is needed."""
         if not self._stopped and not await self._kernel.alive():
-            self._kernel, self._forgot = Kernel(self._place, provisioner=self._provisioner), self._has_run
+            self._kernel, self._forgot = Kernel(self._launcher), self._has_run
+
+    async def grant(self, limits: Limits) -> None:
+        """Let its processes use this much from now on."""
+        self._launcher = self._launcher.limited(limits)
+        await self._kernel.grant(limits)
 
     def _outward(self, failure: Failure | None) -> Failure | None:
         return None if failure is None else replace(failure, message=self._mount.outward(failure.message))
+
+
+Berths = Callable[[Path], Berth]
+"""Makes a berth in a new directory, with its first process being started."""
 
 
 class Containers:
@@ -303,29 +327,30 @@ class Containers:
 
     Args:
         directory: Where they live; a private directory.
-        environment: The engine's environment.
+        berths: Makes the next berth.
+        limits: What a container may use that asked for nothing else.
+        most: How many may be there at once; the one that was used least recently is ended for a new one.
         mint: Makes ids.
         clock: Seconds since the epoch.
-        provisioner: Starts their processes.
     """
 
     def __init__(
         self,
         directory: Path,
         *,
-        environment: Mapping[str, str],
+        berths: Berths,
+        limits: Limits,
         mint: Callable[[str], str],
         clock: Callable[[], float],
-        provisioner: Provisioner = LocalProvisioner,
+        most: int = MAX_CONTAINERS,
     ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
-        self._matplotlib = directory / "mpl"
-        self._matplotlib.mkdir(parents=True)
-        _seed_font_list(self._matplotlib, environment)
-        self._environment = environment
+        self._berths = berths
+        self._limits = limits
+        self._most = most
         self._mint = mint
         self._clock = clock
-        self._provisioner = provisioner
         self._containers: dict[str, Container] = {}
         self._made = 0
         self._stopped = False
@@ -338,7 +363,7 @@ class Containers:
             self._spare = self._berth()
 
     async def create(
-        self, name: str = "auto", *, minutes: int = MAX_MINUTES, uploads: Sequence[Upload] = ()
+        self, name: str = "auto", *, minutes: int = MAX_MINUTES, uploads: Sequence[Upload] = (), memory: str = ""
     ) -> Container:
         """Make a container; its process starts in the background.
 
@@ -346,10 +371,12 @@ class Containers:
             name: For lists.
             minutes: How long it is kept without use.
             uploads: Files to copy in first.
+            memory: The tier it is to have, such as `4g`: at most what this machine can give.
 
         Raises:
-            ApiError: A file's name cannot be used.
+            ApiError: A file's name cannot be used, or all containers there may be are at work.
         """
+        await self._make_room()
         berth, self._spare = self._spare or self._berth(), None
         # Not at once: the new container's own work comes first.
         self._warming = asyncio.get_running_loop().call_later(SPARE_AFTER_S, self.warm)
@@ -360,9 +387,12 @@ class Containers:
             berth=berth,
             mint=self._mint,
             clock=self._clock,
-            provisioner=self._provisioner,
         )
         self._containers[container.id] = container
+        if memory:
+            asked = MEMORY[memory]
+            container.memory = memory if asked <= most_memory() else ""
+            await container.grant(replace(self._limits, memory_bytes=min(asked, most_memory())))
         await container.provide(uploads)
         return container
 
@@ -416,23 +446,29 @@ class Containers:
             *(container.stop() for container in self.all()), *([spare.kernel.stop()] if spare is not None else [])
         )
 
+    async def _make_room(self) -> None:
+        """End the container that was used least recently, if there are as many as there may be.
+
+        Raises:
+            ApiError: All of them are at work.
+        """
+        there = [container for container in self._containers.values() if not container.expired]
+        if len(there) < self._most:
+            return
+        idle = [container for container in there if not container.turn.locked()]
+        if not idle:
+            raise errors.too_many_containers(self._most)
+        await min(idle, key=lambda container: container.used_at).stop()
+
     def _berth(self) -> Berth:
         self._made += 1
-        directory = self._directory / str(self._made)  # short: socket paths are limited
-        work, home, figures, run = (directory / part for part in ("data", "home", "figures", "run"))
-        for path in (work, home / "tmp", figures, run):
-            path.mkdir(parents=True)
-        place = Place(work, home, run, scrubbed(self._environment, home=home, matplotlib=self._matplotlib))
-        return Berth(directory, place, figures, Kernel(place, provisioner=self._provisioner))
+        return self._berths(self._directory / str(self._made))  # short: socket paths are limited
 
 
-def _seed_font_list(matplotlib: Path, environment: Mapping[str, str]) -> None:
-    """Copy matplotlib's list of this machine's fonts, if the user has one: making it anew can take many seconds."""
-    home = Path(environment.get("HOME", environment.get("USERPROFILE", "")))
-    caches = [Path(environment.get("XDG_CACHE_HOME", home / ".cache")) / "matplotlib", home / ".matplotlib"]
-    if own := environment.get("MPLCONFIGDIR"):
-        caches.append(Path(own))
-    for cache in caches:
-        for path in cache.glob("fontlist-*.json"):
-            with contextlib.suppress(OSError):
-                shutil.copyfile(path, matplotlib / path.name)
+def _ending(failure: Failure | None) -> list[Text | Figure]:
+    """What is said of a run that its process, or its leave, did not survive."""
+    if failure is None or not (failure.died or failure.stopped):
+        return []
+    if failure.stopped:
+        return [Text(STOPPED.format(reason=failure.message, variables="gone" if failure.died else "kept"))]
+    return [Text(DIED)]

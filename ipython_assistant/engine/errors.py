@@ -147,6 +147,12 @@ def container_not_found(container_id: str) -> ApiError:
     return ApiError(404, f"Container with id '{container_id}' not found.")
 
 
+def too_many_containers(most: int) -> ApiError:
+    """As many containers as there may be, all of them at work; clients try again by themselves."""
+    message = f"All {most} containers of this engine are at work. Try again when one of them is free."
+    return ApiError(429, message, code="rate_limit_exceeded", kind="rate_limit_error")
+
+
 def container_expired() -> ApiError:
     """The container idled out.
 
@@ -173,6 +179,18 @@ def unsatisfiable_range() -> ApiError:
 def bad_upload(reason: str) -> ApiError:
     """The multipart body or the name in it cannot be used."""
     return ApiError(400, f"The upload could not be read: {reason}.", param="file", code="invalid_upload")
+
+
+def too_large(most: int) -> ApiError:
+    """A file that is larger than this engine takes."""
+    return ApiError(
+        413, f"The file is too large: at most {most:,} bytes are taken.", param="file", code="file_too_large"
+    )
+
+
+def stopping() -> ApiError:
+    """The engine is being stopped and begins nothing new."""
+    return ApiError(503, "The engine is being stopped.", code="server_shutdown", kind="server_error")
 
 
 def server_error(message: str) -> ApiError:

@@ -7,10 +7,11 @@ trusted: symbolic links are never followed, neither when walking nor when openin
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ipython_assistant.engine import errors
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 MOUNT: Final = "/mnt/data"
 """Where the directory is in the container, whatever it is called on this machine."""
+
+_BENEATH: Final = os.open in os.supports_dir_fd
+_DIRECTORY: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 Source = Literal["user", "assistant"]
 
@@ -148,7 +152,8 @@ class Folder:
             ApiError: There is none of this id.
         """
         file = self.file(file_id)
-        self._root(file).joinpath(*file.parts).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            _unlink_beneath(self._root(file), file.parts)
         del self._files[file.name]
 
     def open(self, file: ContainerFile) -> int:
@@ -212,7 +217,7 @@ def _walk(root: Path, *, keep: frozenset[str]) -> Iterator[tuple[str, tuple[tupl
     while pending:
         above = pending.pop()
         try:
-            entries = list(os.scandir(root.joinpath(*above)))
+            entries = _entries_beneath(root, above)
         except OSError:
             continue  # removed or made unreadable while we looked: there is nothing to offer
         for entry in entries:
@@ -220,30 +225,59 @@ def _walk(root: Path, *, keep: frozenset[str]) -> Iterator[tuple[str, tuple[tupl
             name = "/".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
             if (entry.name.startswith(".") and name not in keep) or entry.name == "__pycache__":
                 continue
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            if stat.S_ISDIR(status.st_mode):
+            if stat.S_ISDIR(entry.status.st_mode):
                 pending.append(parts)
-            elif stat.S_ISREG(status.st_mode):
-                yield name, (parts, _stamp(status))
+            elif stat.S_ISREG(entry.status.st_mode):
+                yield name, (parts, _stamp(entry.status))
+
+
+class _Entry(NamedTuple):
+    name: str
+    status: os.stat_result
+
+
+def _entries_beneath(root: Path, parts: tuple[str, ...]) -> list[_Entry]:
+    """What is in a directory, reached without following a symbolic link."""
+    if not _BENEATH:
+        return [_Entry(entry.name, entry.stat(follow_symlinks=False)) for entry in os.scandir(root.joinpath(*parts))]
+    with _directory_beneath(root, parts) as descriptor, os.scandir(descriptor) as entries:
+        found = []
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                found.append(_Entry(entry.name, entry.stat(follow_symlinks=False)))
+        return found
 
 
 def _open_beneath(root: Path, parts: tuple[str, ...]) -> int:
     """Open a file for reading without following a symbolic link in any part of its path."""
-    if os.open not in os.supports_dir_fd:
+    if not _BENEATH:
         return os.open(root.joinpath(*parts), os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for depth, part in enumerate(parts, start=1):
+    with _directory_beneath(root, parts[:-1]) as directory:
         # O_NONBLOCK: a named pipe put in the file's place must not stop us
-        kind = os.O_DIRECTORY if depth < len(parts) else os.O_NONBLOCK
-        try:
-            below = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | kind, dir_fd=descriptor)
-        finally:
+        return os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=directory)
+
+
+def _unlink_beneath(root: Path, parts: tuple[str, ...]) -> None:
+    """Delete a file without following a symbolic link in any part of its path."""
+    if not _BENEATH:
+        root.joinpath(*parts).unlink()
+        return
+    with _directory_beneath(root, parts[:-1]) as directory:
+        os.unlink(parts[-1], dir_fd=directory)
+
+
+@contextlib.contextmanager
+def _directory_beneath(root: Path, parts: tuple[str, ...]) -> Iterator[int]:
+    """A descriptor of a directory below `root`; no part of the way may be a symbolic link."""
+    descriptor = os.open(root, _DIRECTORY)
+    try:
+        for part in parts:
+            below = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
             os.close(descriptor)
-        descriptor = below
-    return descriptor
+            descriptor = below
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _stamp(status: os.stat_result) -> Stamp:

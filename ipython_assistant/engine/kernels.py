@@ -10,49 +10,36 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import os
 import queue
 import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
-from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from ipython_assistant.engine.limits import family
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-    from pathlib import Path
 
     from jupyter_client.asynchronous.client import AsyncKernelClient
+    from jupyter_client.manager import AsyncKernelManager
+
+    from ipython_assistant.engine.launching import Launch, Launcher
+    from ipython_assistant.engine.limits import Excess, Limits, Watch
 
 START_TIMEOUT_S: Final = 60.0
 INTERRUPT_GRACE_S: Final = 1.0
 """How long interrupted code may take to stop before its process is ended."""
 MAX_TEXT: Final = 1_000_000
 """Characters of printed text kept per run; what comes after is counted and left out."""
-MAX_SOCKET_PATH: Final = 100
-"""Unix socket paths end at 104 (macOS) or 108 (Linux) bytes; the kernel appends `-1` to `-5`."""
-
-ALLOWED_VARIABLES: Final = frozenset(
-    {
-        "PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME",
-        "VIRTUAL_ENV", "CONDA_PREFIX",
-        "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
-        "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS",
-    }
-)  # fmt: skip
-"""What a kernel inherits of the engine's environment, besides `LC_*`: never a key, a token or a home."""
+LOOK_EVERY_S: Final = 0.25
+"""How often running code is looked at; less often where looking takes long."""
 
 _PRELOAD: Final = """
 def _(shell=get_ipython()):
-    import io, sys
-    if sys.platform == "linux":  # ends with the engine even where running code never lets the parent poller look
-        import ctypes, signal
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    import io
     try:
         import matplotlib.pyplot, pandas
         shell.run_line_magic("matplotlib", "inline")
@@ -94,11 +81,13 @@ class Failure:
         name: The exception's class name.
         message: The exception's text.
         died: True where the process itself ended; its variables are gone.
+        stopped: True where it was stopped because it passed a limit.
     """
 
     name: str
     message: str
     died: bool = False
+    stopped: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}: {self.message}" if self.message else self.name
@@ -112,93 +101,23 @@ class Execution:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a kernel lives on this machine.
-
-    Args:
-        work: Its working directory.
-        home: Its private home, with `tmp` below.
-        sockets: A short, private directory for its connection file and sockets.
-        environment: All it sees of the environment.
-    """
-
-    work: Path
-    home: Path
-    sockets: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-
 class KernelError(RuntimeError):
     """The kernel could not be started, or has ended; the message is for a person."""
-
-
-class Provisioner(Protocol):
-    """Makes the object through which jupyter_client starts and signals the process (a sandbox enters here)."""
-
-    def __call__(self, *, kernel_id: str, kernel_spec: KernelSpec, parent: AsyncKernelManager) -> LocalProvisioner:
-        """Called once per kernel, before it starts."""
-        ...
-
-
-def scrubbed(environment: Mapping[str, str], *, home: Path, matplotlib: Path) -> dict[str, str]:
-    """The short environment a kernel gets: nothing of the user's but what starts Python.
-
-    Args:
-        environment: The engine's own.
-        home: The kernel's private home.
-        matplotlib: Where the font list is kept; shared, since building it can take seconds.
-    """
-    kept = {key: value for key, value in environment.items() if key in ALLOWED_VARIABLES or key.startswith("LC_")}
-    return kept | {
-        "HOME": str(home),
-        "USERPROFILE": str(home),
-        "TMPDIR": str(home / "tmp"),
-        "TEMP": str(home / "tmp"),
-        "TMP": str(home / "tmp"),
-        "IPYTHONDIR": str(home / "ipython"),
-        "JUPYTER_CONFIG_DIR": str(home / "jupyter"),
-        "JUPYTER_RUNTIME_DIR": str(home / "tmp"),
-        "MPLCONFIGDIR": str(matplotlib),
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PYTHONUTF8": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # the debugger's remark on frozen modules says nothing here
-    }
-
-
-class _OwnSpec(AsyncKernelManager):
-    """jupyter_client's starter, with this interpreter as the kernel whatever kernels are installed."""
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        # -P: a file named like a standard module in the working directory must not stop the kernel from starting
-        argv = [sys.executable, "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}", *_KERNEL_OPTIONS]
-        return KernelSpec(argv=argv, display_name="Python", language="python", interrupt_mode="signal")
-
-
-_KERNEL_OPTIONS: Final = ("--HistoryManager.enabled=False", "--InteractiveShell.colors=NoColor")
 
 
 class Kernel:
     """One kernel process, started in the background at once.
 
     Args:
-        place: Where it lives.
-        provisioner: What starts the process.
+        launcher: What starts the process.
         clock: Seconds, monotonic.
     """
 
-    def __init__(
-        self,
-        place: Place,
-        *,
-        provisioner: Provisioner = LocalProvisioner,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._place = place
-        self._provisioner = provisioner
+    def __init__(self, launcher: Launcher, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._launcher = launcher
+        self._limits = launcher.limits
         self._clock = clock
+        self._watch: Callable[[int, Limits], Watch] | None = None
         self._turn = asyncio.Lock()
         self._jupyter: AsyncKernelManager | None = None
         self._client: AsyncKernelClient | None = None
@@ -254,6 +173,13 @@ class Kernel:
             raise KernelError(str(execution.failure))
         return "".join(part.text for part in execution.shown if isinstance(part, Text))
 
+    async def grant(self, limits: Limits) -> None:
+        """Let it use more or less memory than it was started with."""
+        self._limits = limits
+        with contextlib.suppress(KernelError):
+            await self.ready()
+            _set_memory(self._pid, limits.memory_bytes)
+
     async def stop(self) -> None:
         """End the process and all its children of the same process group, at once."""
         self._ended = True
@@ -266,28 +192,29 @@ class Kernel:
             self._hang_up()
 
     async def _start(self) -> None:
-        jupyter = _OwnSpec(connection_file=str(self._place.sockets / "kernel.json"), **_transport(self._place.sockets))
-        jupyter.provisioner = self._provisioner(
-            kernel_id=self._place.sockets.name, kernel_spec=jupyter.kernel_spec, parent=jupyter
-        )
-        self._jupyter = jupyter
-        log_path = self._place.sockets / "kernel.log"
+        launch = self._launcher.launch()
+        self._jupyter = launch.manager
         try:
-            with log_path.open("wb") as log:
-                await jupyter.start_kernel(
-                    cwd=str(self._place.work), env=dict(self._place.environment), stdout=subprocess.DEVNULL, stderr=log
-                )
-            self._client = jupyter.client()
+            await self._launch(launch)
+            self._client = launch.manager.client()
             self._client.start_channels(stdin=False, hb=False, control=False)
             await self._answers(self._client)
-            await self._execute(_PRELOAD, silent=True)
+            self._watch = launch.watch
+            await self._execute(launch.preload + _PRELOAD, silent=True)
         except KernelError:
             await self._close()
-            log_tail = log_path.read_text(errors="replace")[-2000:].strip()
+            log_tail = launch.log.read_text(errors="replace")[-2000:].strip() if launch.log else ""
             raise KernelError(f"The Python process could not be started.\n{log_tail}".strip()) from None
         except BaseException:
             await self._close()
             raise
+
+    async def _launch(self, launch: Launch) -> None:
+        if launch.log is None:
+            await launch.manager.start_kernel(**launch.options)
+            return
+        with launch.log.open("wb") as log:
+            await launch.manager.start_kernel(**launch.options, stdout=subprocess.DEVNULL, stderr=log)
 
     async def _answers(self, client: AsyncKernelClient) -> None:
         """Return once both channels carry messages: what is published before the subscription is up would be lost."""
@@ -309,6 +236,8 @@ class Kernel:
         client = self._client
         if client is None or self._ended:
             raise KernelError("The Python process has ended.")
+        passed: list[Excess] = []
+        watching = asyncio.create_task(self._keep_watch(passed))
         request = client.execute(code, silent=silent, store_history=not silent, allow_stdin=False)
         shown = _Shown(begins_with="status" if silent else "execute_input")
         try:
@@ -319,7 +248,39 @@ class Kernel:
         except KernelError:
             await self._close()
             failure = Failure("KernelDied", "the Python process ended while it ran this code", died=True)
+        finally:
+            watching.cancel()
+        if passed and failure is not None:
+            failure = Failure("Stopped", passed[0].message, died=failure.died, stopped=True)
         return Execution(shown.parts(), failure)
+
+    async def _keep_watch(self, passed: list[Excess]) -> None:
+        """Look at the process while it runs code, and stop it when it passes a limit; says so in `passed` first."""
+        pid = self._pid
+        if self._watch is None or pid is None:
+            return
+        watch = await asyncio.to_thread(self._watch, pid, self._limits)
+        pause = LOOK_EVERY_S
+        while True:
+            await asyncio.sleep(pause)
+            began = self._clock()
+            excess = await asyncio.to_thread(watch.look)
+            pause = max(LOOK_EVERY_S, 10 * (self._clock() - began))
+            if excess is None:
+                continue
+            passed.append(excess)
+            if excess.gentle:
+                await self._interrupt()
+                await asyncio.sleep(INTERRUPT_GRACE_S)
+            if self._jupyter is not None and self._jupyter.provisioner is not None:
+                await self._jupyter.provisioner.kill()
+            return
+
+    @property
+    def _pid(self) -> int | None:
+        """The process that was started; None where that is not on this machine."""
+        pid = getattr(self._jupyter.provisioner, "pid", None) if self._jupyter is not None else None
+        return pid if isinstance(pid, int) else None
 
     async def _collect(self, client: AsyncKernelClient, request: str, shown: _Shown) -> Failure | None:
         failure = None
@@ -330,7 +291,7 @@ class Kernel:
             elif kind in {"execute_result", "display_data"}:
                 shown.display(content["data"])
             elif kind == "error":
-                shown.line(readable(content["traceback"], own=str(self._place.work)) + "\n")
+                shown.line(readable(content["traceback"], own=self._launcher.seen.work) + "\n")
                 failure = Failure(content["ename"], _CELL_FILE.sub(r"(\1)", _plain(content["evalue"])))
         await self._take_reply(client, request)
         return failure
@@ -470,12 +431,17 @@ def _plain(text: str) -> str:
     return "\n".join(lines).encode("utf-8", "replace").decode("utf-8")
 
 
-def _transport(sockets: Path) -> dict[str, str]:
-    """Unix sockets where they work: no other user of the machine can connect to them."""
-    address = str(sockets / "k")
-    if os.name == "posix" and len(os.fsencode(address)) <= MAX_SOCKET_PATH:
-        return {"transport": "ipc", "ip": address}
-    return {"transport": "tcp", "ip": "127.0.0.1"}
+def _set_memory(pid: int | None, limit: int) -> None:
+    """Change what each process of a kernel may allocate, up to what it was started with as the most."""
+    if pid is None or sys.platform != "linux":
+        return
+    import resource
+
+    for process in family(pid):
+        with contextlib.suppress(OSError):  # it has just ended
+            _, most = resource.prlimit(process.pid, resource.RLIMIT_DATA)
+            soft = limit if most == resource.RLIM_INFINITY else min(limit, most)
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (soft, most))
 
 
 def _retrieved(task: asyncio.Task[None]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine import errors
-from ipython_assistant.engine.containers import MAX_MINUTES
+from ipython_assistant.engine.containers import MAX_MINUTES, MEMORY
 from ipython_assistant.engine.models import Said
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ _INCLUDABLE: Final = (
     "web_search_call.action.sources",
     "web_search_call.results",
 )
-_MEMORY: Final = ("1g", "4g", "16g", "64g")
 _ROLES: Final = ("user", "assistant", "system", "developer")
 _ORDERS: Final = ("asc", "desc")
 _TEXT_PARTS: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
@@ -59,6 +58,7 @@ class Auto:
     """The conversation's container, or a new one, with these files of the Files API in it."""
 
     file_ids: tuple[str, ...] = ()
+    memory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,7 @@ class NewContainer:
     name: str
     minutes: int
     file_ids: tuple[str, ...]
+    memory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ def new_container(body: object) -> NewContainer:
     name = _required(asked, "name", str, "a string")
     if asked.get("skills"):
         raise errors.unsupported("skills", "This engine has no skills.")
-    _limits(asked, "")
+    memory = _limits(asked, "")
     minutes = MAX_MINUTES
     if (expires := asked.get("expires_after")) is not None:
         expires = _object(expires, "expires_after", _EXPIRES)
@@ -181,7 +182,7 @@ def new_container(body: object) -> NewContainer:
             raise errors.invalid_value("expires_after.anchor", expires["anchor"], ("last_active_at",))
         minutes = _required(expires, "minutes", int, "an integer", within="expires_after.")
         _bounded("expires_after.minutes", minutes, 1, MAX_MINUTES)
-    return NewContainer(name, minutes, _strings(asked, "file_ids"))
+    return NewContainer(name, minutes, _strings(asked, "file_ids"), memory)
 
 
 def file_reference(body: object) -> str:
@@ -289,17 +290,19 @@ def _auto(container: dict[str, object], where: str) -> Auto:
     given = _object(container, where, _AUTO)
     if (kind := _required(given, "type", str, "a string", within=f"{where}.")) != "auto":
         raise errors.invalid_value(f"{where}.type", kind, ("auto",))
-    _limits(given, f"{where}.")
-    return Auto(_strings(given, "file_ids", within=f"{where}."))
+    memory = _limits(given, f"{where}.")
+    return Auto(_strings(given, "file_ids", within=f"{where}."), memory)
 
 
-def _limits(given: Mapping[str, Any], within: str) -> None:
+def _limits(given: Mapping[str, Any], within: str) -> str:
+    """The memory tier that is asked for, or nothing."""
     memory = given.get("memory_limit")
-    if memory is not None and memory not in _MEMORY:
-        raise errors.invalid_value(f"{within}memory_limit", memory, _MEMORY)
+    if memory is not None and memory not in MEMORY:
+        raise errors.invalid_value(f"{within}memory_limit", memory, tuple(MEMORY))
     policy = given.get("network_policy") or {}
     if not isinstance(policy, dict) or policy.get("type", "disabled") != "disabled":
         raise errors.unsupported(f"{within}network_policy", "This engine has no network allow-lists.")
+    return memory or ""
 
 
 def _object(given: object, where: str | None, known: frozenset[str]) -> dict[str, Any]:

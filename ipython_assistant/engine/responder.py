@@ -69,6 +69,11 @@ class Accepted:
     previous: Transcript | None
     response: Json
 
+    @property
+    def before(self) -> tuple[Said, ...]:
+        """What was said before."""
+        return self.previous.said if self.previous is not None else ()
+
 
 class Responder:
     """Answers questions in containers.
@@ -192,7 +197,7 @@ class Responder:
                 prompt=question.prompt,
                 files=files,
                 new=tuple(name for name in files if name not in container.seen),
-                history=(accepted.previous.said if accepted.previous else ()) + question.history,
+                history=accepted.before + question.history,
                 instructions=question.instructions,
                 wishes=_wishes(question),
             )

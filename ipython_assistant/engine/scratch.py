@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "ipython-assistant-"
 _LOCK: Final = "lock"
+_LONGEST_PARENT: Final = 48
+"""Bytes; sockets below it have paths that must stay short."""
 _SETTLED_S: Final = 60.0
 """A directory younger than this may not be locked yet, though somebody is about to."""
 
@@ -26,9 +28,12 @@ def private_directory() -> Iterator[Path]:
 
     Directories left by engines that were killed are deleted too: they hold what was uploaded.
     """
-    sweep(Path(tempfile.gettempdir()))
+    parent = Path(tempfile.gettempdir())
+    if os.name == "posix" and len(os.fsencode(parent.resolve())) > _LONGEST_PARENT:
+        parent = Path("/tmp")  # noqa: S108 - a new private directory in it
+    sweep(parent)
     # Resolved: what code prints of it must be recognised (on macOS the temporary directory is a symbolic link).
-    directory = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).resolve()
     try:
         with _held(directory):
             yield directory

@@ -7,28 +7,77 @@ import contextlib
 import os
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from ipython_assistant.engine import wire
-from ipython_assistant.engine.app import Rooms, application
-from ipython_assistant.engine.containers import Containers
+from ipython_assistant.engine.app import LOOPBACK, Manners, Rooms, application
+from ipython_assistant.engine.berths import LocalBerths
+from ipython_assistant.engine.containers import MAX_CONTAINERS, Containers
+from ipython_assistant.engine.limits import Limits, default_limits
 from ipython_assistant.engine.responder import Responder
+from ipython_assistant.engine.sandbox import KINDS, Kind, Sandbox, strongest
 from ipython_assistant.engine.scratch import private_directory
 from ipython_assistant.engine.transcripts import Transcripts
 from ipython_assistant.engine.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
 
     from ipython_assistant.engine.models import Model
 
-SANDBOX: Final = "none"
-"""How code is confined. Containers are a directory and a process of the user's own; nothing keeps code inside."""
 RETIRE_EVERY_S: Final = 30.0
+MAX_BODY: Final = 64 << 20
+"""Bytes of a request that is no upload."""
+SHORTEST_TOKEN: Final = 16
+
+
+class UnsafeOptions(ValueError):
+    """The engine would be open to others in a way that nobody asked for; the message is for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an engine is run.
+
+    Args:
+        host: The address to listen on; another than this machine's loopback needs a `token` of one's own.
+        port: The port; 0 for a free one.
+        token: The API key clients must send; a new one is made where it is empty.
+        names: Host names, besides the address itself, that requests may be sent to: those of a reverse proxy.
+        sandboxes: Which sandboxes to try, the strongest first.
+        limits: What one container may use.
+        containers: How many there may be at once.
+        kernel: The name of an installed kernel to run code in, wherever its provisioner starts it; empty for a
+            kernel of this Python in a sandbox of this machine.
+        finish_s: How long responses that are being made may take to their end when the engine is stopped.
+        log_prompts: Whether the log holds what was asked.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    token: str = field(default="", repr=False)
+    names: tuple[str, ...] = ()
+    sandboxes: tuple[Kind, ...] = KINDS
+    limits: Limits = field(default_factory=default_limits)
+    containers: int = MAX_CONTAINERS
+    kernel: str = ""
+    finish_s: float = 0.0
+    log_prompts: bool = False
+
+    def check(self) -> None:
+        """Raise `UnsafeOptions` where the engine would be open to others without a token that was chosen for it."""
+        if self.host not in LOOPBACK and not self.token:
+            raise UnsafeOptions(
+                f"Listening on {self.host} lets other machines in: give a token of your own "
+                "(IPYTHON_ASSISTANT_TOKEN or --token-file)."
+            )
+        if self.token and len(self.token) < SHORTEST_TOKEN:
+            raise UnsafeOptions(f"The token is too short: {SHORTEST_TOKEN} characters at least.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +89,7 @@ class Engine:
         token: The API key for clients.
         pid: The engine's process.
         sandbox: How code is confined.
+        reason: Why by nothing stronger.
         models: The names of the models.
     """
 
@@ -47,6 +97,7 @@ class Engine:
     token: str
     pid: int
     sandbox: str
+    reason: str
     models: tuple[str, ...]
 
     def ready_line(self) -> str:
@@ -61,8 +112,9 @@ async def running(
     *,
     clock: Callable[[], float] = time.time,
     environment: Mapping[str, str] | None = None,
+    options: Options | None = None,
 ) -> AsyncIterator[Engine]:
-    """Run an engine on a free port of this machine's loopback address.
+    """Run an engine.
 
     When the block ends, or is cancelled, all its processes have ended and its directory is gone.
 
@@ -70,32 +122,55 @@ async def running(
         models: Name → model.
         clock: Seconds since the epoch; containers expire by it.
         environment: What kernels get a few harmless variables of; the process's own by default.
+        options: Where it listens, how code is confined, how much there may be of everything.
+
+    Raises:
+        UnsafeOptions: It would be open to others without a token that was chosen for it.
+        OSError: The address cannot be listened on.
     """
+    options = options or Options()
+    options.check()
     mint = wire.minter(clock)
     with private_directory() as directory:
+        sandbox = await asyncio.to_thread(_sandbox, options, directory / "s")
+        surroundings = os.environ if environment is None else environment
         containers = Containers(
-            directory / "c", environment=os.environ if environment is None else environment, mint=mint, clock=clock
+            directory / "c",
+            berths=LocalBerths(sandbox, options.limits, surroundings, directory / "fonts"),
+            limits=options.limits,
+            most=options.containers,
+            mint=mint,
+            clock=clock,
         )
         uploads = Uploads(directory / "files", mint=mint, clock=clock)
         transcripts = Transcripts(directory / "responses")
         responder = Responder(
             models=models, containers=containers, uploads=uploads, transcripts=transcripts, mint=mint, clock=clock
         )
-        token = secrets.token_urlsafe(32)
-        rooms = Rooms(responder, containers, uploads, transcripts, models, token, SANDBOX, int(clock()))
-        server = HTTPServer(application(rooms), chunk_size=256 * 1024)
-        sockets = bind_sockets(0, "127.0.0.1")
+        token = options.token or secrets.token_urlsafe(32)
+        manners = Manners(options.host, options.names, options.limits.disk_bytes, options.log_prompts)
+        rooms = Rooms(responder, containers, uploads, transcripts, models, token, sandbox, manners, int(clock()))
+        server = HTTPServer(application(rooms), chunk_size=256 * 1024, max_body_size=MAX_BODY)
+        sockets = bind_sockets(options.port, options.host)
         server.add_sockets(sockets)
         containers.warm()
         retiring = asyncio.create_task(_retire(containers))
         try:
-            url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/v1"
-            yield Engine(url, token, os.getpid(), SANDBOX, tuple(models))
+            host = f"[{options.host}]" if ":" in options.host else options.host
+            url = f"http://{host}:{sockets[0].getsockname()[1]}/v1"
+            yield Engine(url, token, os.getpid(), sandbox.kind, sandbox.reason, tuple(models))
         finally:
             retiring.cancel()
             server.stop()
+            await responder.finish(options.finish_s)
             await containers.stop()
             await server.close_all_connections()
+
+
+def _sandbox(options: Options, directory: Path) -> Sandbox:
+    if options.kernel:
+        return Sandbox("none", f"code runs where the kernel '{options.kernel}' is started")
+    return strongest(directory, options.sandboxes)
 
 
 async def _retire(containers: Containers) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine import errors
 
@@ -13,18 +13,32 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.models import Said
 
+MOST_RESPONSES: Final = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """What a later response continues from.
 
     Args:
-        said: All messages up to and with the answer.
+        own: Its messages: the question's and the answer.
         container_id: Where its code ran, if any could.
+        before: What it continued from itself.
     """
 
-    said: tuple[Said, ...]
+    own: tuple[Said, ...]
     container_id: str | None
+    before: Transcript | None = None
+
+    @property
+    def said(self) -> tuple[Said, ...]:
+        """All messages up to and with the answer."""
+        turns: list[tuple[Said, ...]] = []
+        turn: Transcript | None = self
+        while turn is not None:
+            turns.append(turn.own)
+            turn = turn.before
+        return tuple(message for own in reversed(turns) for message in own)
 
 
 class Transcripts:
@@ -32,15 +46,19 @@ class Transcripts:
 
     Args:
         directory: A private directory.
+        most: How many are kept; the oldest is forgotten for a new one.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, most: int = MOST_RESPONSES) -> None:
         directory.mkdir(parents=True)
         self._directory = directory
+        self._most = most
         self._transcripts: dict[str, Transcript] = {}
 
     def put(self, body: dict[str, Any], transcript: Transcript) -> None:
         """Store a finished response."""
+        if len(self._transcripts) >= self._most:
+            self.remove(next(iter(self._transcripts)))
         self._path(body["id"]).write_text(json.dumps(body))
         self._transcripts[body["id"]] = transcript
 

@@ -138,7 +138,8 @@ def without_outputs(stored: Json) -> Json:
 
 
 def container(found: Container) -> Json:
-    """A container. Limits that nothing enforces are not claimed."""
+    """A container. A limit that is not enforced as it was asked for is not claimed."""
+    memory = {"memory_limit": found.memory} if found.memory else {}
     return {
         "id": found.id,
         "object": "container",
@@ -147,6 +148,7 @@ def container(found: Container) -> Json:
         "expires_after": {"anchor": "last_active_at", "minutes": found.minutes},
         "last_active_at": found.last_active_at,
         "name": found.name,
+        **memory,
     }
 
 

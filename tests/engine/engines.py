@@ -11,8 +11,10 @@ import sys
 import threading
 import time
 import urllib.request
+import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import openai
@@ -61,6 +63,7 @@ class Running:
     token: str
     pid: int
     models: tuple[str, ...]
+    sandbox: str
 
     def client(self) -> openai.OpenAI:
         return openai.OpenAI(base_url=self.url, api_key=self.token, max_retries=0, timeout=60)
@@ -166,6 +169,13 @@ def kernels_of(pid: int) -> list[int]:
     return []
 
 
+def kernel_in(engine: Running, container: str) -> int:
+    """The process that was started for a container: inside a sandbox it may have another number, or none."""
+    marker = f"{uuid.uuid4().hex}.txt"
+    engine.client().containers.files.create(container, file=(marker, b""))
+    return next(pid for pid in kernels_of(engine.pid) if Path(f"/proc/{pid}/cwd", marker).exists())
+
+
 def spawn(*, environment: Mapping[str, str] | None = None) -> tuple[subprocess.Popen[str], Running]:
     """A real engine process; whoever asks for it ends it."""
     process = subprocess.Popen(
@@ -176,7 +186,7 @@ def spawn(*, environment: Mapping[str, str] | None = None) -> tuple[subprocess.P
         env={**os.environ, **(environment or {})},
     )
     ready = json.loads(process.stdout.readline())
-    return process, Running(ready["url"], ready["token"], ready["pid"], tuple(ready["models"]))
+    return process, Running(ready["url"], ready["token"], ready["pid"], tuple(ready["models"]), ready["sandbox"])
 
 
 @contextlib.contextmanager
@@ -190,7 +200,7 @@ def in_thread(
 
     async def serve_until_over() -> None:
         async with running(models, clock=clock, environment=environment) as made:
-            started.append(Running(made.url, made.token, made.pid, made.models))
+            started.append(Running(made.url, made.token, made.pid, made.models, made.sandbox))
             ready.set()
             await over.wait()
 

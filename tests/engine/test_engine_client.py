@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import openai
 import pytest
 from engines import OUTPUTS, Running, annotations, fence, logs
@@ -138,7 +140,9 @@ def test_the_models_are_listed_and_the_health_page_says_how_code_is_confined(eng
     assert [model.id for model in engine.client().models.list()] == ["analyst"]
     assert engine.client().models.retrieve("analyst").owned_by == "ipython_assistant"
     status, _, body = engine.request("GET", "/health", headers={"Authorization": ""})
-    assert (status, body) == (200, b'{"status":"ok","sandbox":"none","models":["analyst"]}')
+    assert (status, json.loads(body)["status"], json.loads(body)["models"]) == (200, "ok", ["analyst"])
+    assert json.loads(body)["sandbox"] == engine.sandbox
+    assert (engine.sandbox == "bubblewrap") == (json.loads(body)["reason"] == "")
 
 
 def test_code_that_raises_is_a_failed_call_whose_log_ends_with_the_traceback(engine: Running, container: str) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from engines import Running, annotations, gone, kernels_of, logs, until
+from engines import Running, annotations, gone, kernel_in, kernels_of, logs, until
 
 from ipython_assistant.engine.containers import FORGOTTEN
 
@@ -109,7 +109,8 @@ def test_a_process_that_dies_in_mid_run_is_said_and_the_next_code_runs_in_a_new_
 def test_a_process_that_was_killed_while_idle_is_replaced_and_that_is_said_once(
     engine: Running, container: str
 ) -> None:
-    pid = int(logs(engine.ask("import os\nprint(os.getpid())", container=container)))
+    engine.ask("pass", container=container)
+    pid = kernel_in(engine, container)
     os.kill(pid, signal.SIGKILL)
     until(lambda: gone(pid), "the kernel is killed")
 
@@ -122,7 +123,7 @@ def test_a_process_that_was_killed_while_idle_is_replaced_and_that_is_said_once(
 
 def test_deleting_a_container_ends_its_process_even_while_code_runs(engine: Running, client: openai.OpenAI) -> None:
     container = client.containers.create(name="busy").id
-    pid = int(logs(engine.ask("import os\nprint(os.getpid())", container=container)))
+    pid = kernel_in(engine, container)
     stream = engine.ask("import time\ntime.sleep(60)", container=container, stream=True)
     for event in stream:
         if event.type == "response.code_interpreter_call.interpreting":

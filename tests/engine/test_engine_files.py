@@ -10,6 +10,8 @@ import psutil
 import pytest
 from engines import Running, annotations, logs, until
 
+from ipython_assistant.engine.folder import Folder
+
 MB = 1024 * 1024
 
 
@@ -180,14 +182,29 @@ def test_a_file_that_becomes_a_link_is_not_served(engine: Running, container: st
     path = f"/v1/containers/{container}/files/{mark.file_id}/content"
     assert engine.request("GET", path)[2] == b"mine"
 
-    probe = (
-        f"os.remove('d/f.txt'); os.rmdir('d'); os.symlink({str(tmp_path)!r}, 'd'); open('d/f.txt', 'w').write('out')"
-    )
-    engine.ask(probe, container=container)
+    (tmp_path / "f.txt").write_text("not mine")
+    swapped = f"os.remove('d/f.txt'); os.rmdir('d'); os.symlink({str(tmp_path)!r}, 'd')"
+    engine.ask(swapped, container=container)
 
     status, _, body = engine.request("GET", path)
     assert (status, b"not found on container" in body) == (404, True)
-    assert (tmp_path / "f.txt").read_text() == "out"
+    assert engine.request("DELETE", path.removesuffix("/content"))[0] == 404
+    assert (tmp_path / "f.txt").read_text() == "not mine"
+
+
+def test_a_file_behind_a_planted_link_is_not_deleted(tmp_path: Path) -> None:
+    (tmp_path / "work" / "d").mkdir(parents=True)
+    (tmp_path / "work" / "d" / "f.txt").write_text("mine")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "f.txt").write_text("not mine")
+    folder = Folder("cntr_1", tmp_path / "work", tmp_path, mint=lambda prefix: f"{prefix}1", clock=lambda: 0)
+    folder.scan()
+    (tmp_path / "work" / "d").rename(tmp_path / "work" / "e")
+    (tmp_path / "work" / "d").symlink_to(tmp_path / "outside")
+
+    folder.remove("cfile_1")
+
+    assert (tmp_path / "outside" / "f.txt").read_text() == "not mine"
 
 
 def test_a_version_that_code_has_overwritten_is_not_served_under_the_old_id(engine: Running, container: str) -> None:

@@ -214,8 +214,10 @@ def test_the_ready_line_says_what_a_client_needs() -> None:
         ready = json.loads(process.stdout.readline())
         rest, log = process.communicate()
 
-    assert set(ready) == {"url", "token", "pid", "sandbox", "models"}
-    assert (ready["pid"], ready["sandbox"], ready["models"]) == (process.pid, "none", ["analyst"])
+    assert set(ready) == {"url", "token", "pid", "sandbox", "reason", "models"}
+    assert (ready["pid"], ready["models"]) == (process.pid, ["analyst"])
+    assert ready["sandbox"] in {"bubblewrap", "landlock", "none"}
+    assert bool(ready["reason"]) == (ready["sandbox"] != "bubblewrap")
     assert ready["url"].startswith("http://127.0.0.1:")
     assert ready["url"].endswith("/v1")
     assert len(ready["token"]) >= 40

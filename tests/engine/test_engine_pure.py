@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import urllib.parse
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -12,11 +11,13 @@ from hypothesis import strategies as st
 
 from ipython_assistant.engine import wire
 from ipython_assistant.engine.containers import Mount
-from ipython_assistant.engine.kernels import readable, scrubbed
+from ipython_assistant.engine.kernels import readable
+from ipython_assistant.engine.launching import scrubbed
 from ipython_assistant.engine.models import Ask, Ran, Refuse, Run, Say
 from ipython_assistant.engine.models.script import Script, fenced, link
 from ipython_assistant.engine.multipart import MultipartError, MultipartReader, PartBegan, PartContent, PartEnded
 from ipython_assistant.engine.output import LINK, links
+from ipython_assistant.engine.sandbox import Seen
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 
@@ -170,7 +171,7 @@ def test_a_script_without_code_refuses() -> None:
 
 
 def test_the_mount_is_a_whole_name_in_both_directions() -> None:
-    mount = Mount(Path("/tmp/ipa/c/1/data"), Path("/tmp/ipa/c/1/home"))
+    mount = Mount(Seen("/tmp/ipa/c/1/data", "/tmp/ipa/c/1/home", "/tmp/ipa/c/1/home/tmp"))
 
     code = "a('/mnt/data/x') b('/mnt/data') c('/mnt/database') d('~/mnt/data') e('file:///mnt/data/x')"
 
@@ -195,7 +196,7 @@ def test_only_a_few_harmless_variables_are_passed_on() -> None:
         "TERM": "x",
     }
 
-    environment = scrubbed(given_to, home=Path("/h"), matplotlib=Path("/m"))
+    environment = scrubbed(given_to, Seen("/w", "/h", "/t"))
 
     assert (environment["PATH"], environment["LC_ALL"], environment["HOME"]) == ("/bin", "C", "/h")
     assert not {"OPENAI_API_KEY", "PYTHONSTARTUP", "TERM"} & environment.keys()

@@ -1,0 +1,85 @@
+"""Makes the place a container will live in: directories on this machine, and a kernel that is being started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ipython_assistant.engine.containers import Berth
+from ipython_assistant.engine.kernels import Kernel, KernelError
+from ipython_assistant.engine.launching import Here
+from ipython_assistant.engine.sandbox import Ground
+from ipython_assistant.engine.transfer import SharedDisk
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ipython_assistant.engine.limits import Limits
+    from ipython_assistant.engine.sandbox import Sandbox
+
+_FONT_LISTS: Final = "fontlist-*.json"
+
+
+class LocalBerths:
+    """Berths with kernels on this machine.
+
+    Args:
+        sandbox: How code is confined.
+        limits: What it may use.
+        environment: The engine's own.
+        fonts: A new private directory for matplotlib's list of fonts: making it anew for each kernel can take seconds.
+    """
+
+    def __init__(self, sandbox: Sandbox, limits: Limits, environment: Mapping[str, str], fonts: Path) -> None:
+        fonts.mkdir(parents=True)
+        self._sandbox = sandbox
+        self._limits = limits
+        self._environment = environment
+        self._fonts = fonts
+        self._adopting: asyncio.Task[None] | None = None
+        _seed_fonts(fonts, environment)
+
+    def __call__(self, directory: Path) -> Berth:
+        """Make directories and begin to start a kernel."""
+        ground = make_ground(directory)
+        figures = directory / "figures"
+        figures.mkdir()
+        for fonts in self._fonts.glob(_FONT_LISTS):
+            shutil.copyfile(fonts, ground.home / "mpl" / fonts.name)
+        launcher = Here(ground, self._sandbox, self._limits, self._environment)
+        kernel = Kernel(launcher)
+        if self._adopting is None and not any(self._fonts.glob(_FONT_LISTS)):
+            self._adopting = asyncio.create_task(self._adopt(kernel, ground))
+        return Berth(ground, figures, launcher, SharedDisk(), kernel)
+
+    async def _adopt(self, kernel: Kernel, ground: Ground) -> None:
+        """Take the font list that the first kernel made while it started: only our own code has run in it then."""
+        with contextlib.suppress(KernelError, OSError):
+            await kernel.ready()
+            for fonts in (ground.home / "mpl").glob(_FONT_LISTS):
+                if not fonts.is_symlink():
+                    shutil.copyfile(fonts, self._fonts / fonts.name, follow_symlinks=False)
+
+
+def make_ground(directory: Path) -> Ground:
+    """A container's directories, all of them new."""
+    ground = Ground(directory, directory / "data", directory / "home")
+    for path in (ground.work, *(ground.home / part for part in ("tmp", "shm", "mpl"))):
+        path.mkdir(parents=True)
+    return ground
+
+
+def _seed_fonts(fonts: Path, environment: Mapping[str, str]) -> None:
+    """Copy matplotlib's list of this machine's fonts, if the user has one."""
+    home = Path(environment.get("HOME", environment.get("USERPROFILE", os.devnull)))
+    caches = [Path(environment.get("XDG_CACHE_HOME", home / ".cache")) / "matplotlib", home / ".matplotlib"]
+    if own := environment.get("MPLCONFIGDIR"):
+        caches.append(Path(own))
+    for cache in caches:
+        for path in cache.glob(_FONT_LISTS):
+            with contextlib.suppress(OSError):
+                shutil.copyfile(path, fonts / path.name)

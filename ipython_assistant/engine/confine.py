@@ -1,0 +1,306 @@
+"""Confines itself and becomes another program: limits, then Landlock, then a filter of system calls, then `exec`.
+
+Run by its path: `python -I -S confine.py PLAN -- COMMAND...`, where `PLAN` is the JSON of a `Plan`. It has nothing but
+the standard library, since it runs before anything else can be read. No privileges are needed, and those there are
+(a container's root) are given up.
+
+The kernel's own texts: https://docs.kernel.org/userspace-api/landlock.html and seccomp_filter.html beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import platform
+import signal
+import struct
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# Landlock's system calls have the same numbers on every machine.
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
+_MAKE_CHARACTER_DEVICE, _MAKE_BLOCK_DEVICE, _IOCTL_DEVICE = 1 << 6, 1 << 11, 1 << 15
+_WRITE_FILE, _TRUNCATE = 1 << 1, 1 << 14
+_OF_FILES: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
+_READ: Final = _EXECUTE | _READ_FILE | _READ_DIR
+_FIRST_ABI_WITH: Final = {"refer": 2, "truncate": 3, "network": 4, "ioctl": 5, "scope": 6}
+
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 22, 24, 38, 47
+_CAPABILITY_VERSION: Final = 0x20080522
+
+_ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
+_LOAD, _AND, _EQUAL, _GREATER_OR_EQUAL, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
+_AT_NUMBER, _AT_MACHINE, _AT_ARGUMENTS = 0, 4, 16
+_X32: Final = 0x40000000
+
+_NEW_NAMESPACES: Final = 0x7E020000
+_UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
+_KIND, _STREAM, _SEQUENTIAL_PACKETS = 0xF, 1, 5
+_SET_OWNER: Final = (8, 10, 15)
+"""`fcntl` commands that have another process sent a signal: F_SETOWN, F_SETSIG, F_SETOWN_EX."""
+
+_SAME_NUMBERS: Final = {
+    "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "clone3": 435,
+    "pidfd_getfd": 438, "memfd_secret": 447, "fchmodat2": 452, "setxattrat": 463, "removexattrat": 466,
+    "file_setattr": 469,
+}  # fmt: skip
+_NUMBERS: Final = {
+    "x86_64": {
+        "shmget": 29, "socket": 41, "connect": 42, "socketpair": 53, "clone": 56, "kill": 62, "semget": 64,
+        "msgget": 68, "fcntl": 72, "truncate": 76, "chmod": 90, "fchmod": 91, "chown": 92, "fchown": 93, "lchown": 94,
+        "ptrace": 101, "setpgid": 109, "setsid": 112, "rt_sigqueueinfo": 129, "utime": 132, "setxattr": 188,
+        "lsetxattr": 189, "fsetxattr": 190, "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199, "tkill": 200,
+        "tgkill": 234, "utimes": 235, "mq_open": 240, "mq_unlink": 241, "add_key": 248, "request_key": 249,
+        "keyctl": 250, "fchownat": 260, "futimesat": 261, "fchmodat": 268, "unshare": 272, "utimensat": 280,
+        "rt_tgsigqueueinfo": 297, "perf_event_open": 298, "prlimit64": 302, "setns": 308, "process_vm_readv": 310,
+        "process_vm_writev": 311, "kcmp": 312, "memfd_create": 319, "bpf": 321, "userfaultfd": 323,
+    },
+    "aarch64": {
+        "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16,
+        "fcntl": 25, "truncate": 45, "fchmod": 52, "fchmodat": 53, "fchownat": 54, "fchown": 55, "utimensat": 88,
+        "unshare": 97, "ptrace": 117, "kill": 129, "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "setpgid": 154,
+        "setsid": 157, "mq_open": 180, "mq_unlink": 181, "msgget": 186, "semget": 190, "shmget": 194, "socket": 198,
+        "socketpair": 199, "connect": 203, "add_key": 217, "request_key": 218, "keyctl": 219, "clone": 220,
+        "rt_tgsigqueueinfo": 240, "perf_event_open": 241, "prlimit64": 261, "setns": 268, "process_vm_readv": 270,
+        "process_vm_writev": 271, "kcmp": 272, "memfd_create": 279, "bpf": 280, "userfaultfd": 282,
+    },
+}  # fmt: skip
+"""System calls by machine, from the Linux sources (`syscall_64.tbl`, `asm-generic/unistd.h`)."""
+_MACHINES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+
+# Doors to the machine's own kernel that no analysis needs. io_uring opens sockets past any filter.
+_CLOSED: Final = (
+    "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "perf_event_open", "userfaultfd", "keyctl",
+    "add_key", "request_key", "unshare", "setns", "pidfd_getfd", "process_vm_readv", "process_vm_writev", "kcmp",
+    "shmget",
+)  # fmt: skip
+# What Landlock does not cover: a session of one's own would get away from the signal that ends everything.
+_CLOSED_WITH_LANDLOCK: Final = ("ptrace", "setsid", "setpgid", "connect", "semget", "msgget", "mq_open", "mq_unlink")
+# Landlock lets the owner of a file change its mode and its times, wherever it is. These calls do nothing and say that
+# they did: copying a file with its mode must not fail.
+_FEIGNED: Final = (
+    "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utime", "utimes",
+    "futimesat", "utimensat", "setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr",
+    "fremovexattr", "removexattrat", "file_setattr",
+)  # fmt: skip
+_SIGNALS: Final = ("tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to confine.
+
+    Args:
+        limits: Name of a resource (`DATA` for `RLIMIT_DATA`) → soft and hard limit.
+        landlock: The version of Landlock to rely on; 0 for none.
+        readable: What may be read and run, directories with all that is below.
+        writable: What may be written as well.
+        filtered: Whether privileges are given up and system calls filtered; Landlock needs it.
+        unset: Variables to take out of the environment.
+    """
+
+    limits: dict[str, tuple[int, int]]
+    landlock: int = 0
+    readable: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    filtered: bool = True
+    unset: tuple[str, ...] = ()
+
+    def dumped(self) -> str:
+        """As the JSON of one argument."""
+        return json.dumps({name: getattr(self, name) for name in self.__slots__})
+
+
+def landlock_abi() -> int:
+    """The version of Landlock this system has; 0 if it has none, or it is switched off."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    return max(0, int(_libc().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)))
+
+
+def filterable() -> bool:
+    """Whether the system-call filter knows this machine."""
+    return sys.platform.startswith("linux") and platform.machine() in _MACHINES
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Confine this process and become the command.
+
+    Raises:
+        OSError: Something that was planned cannot be done; nothing has been started then.
+    """
+    plan = Plan(**json.loads(arguments[0]))
+    command = list(arguments[arguments.index("--") + 1 :])
+    _limit(plan.limits)
+    if sys.platform == "linux":  # it ends with whoever started it, however that ends
+        _checked(_libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+    if plan.filtered:
+        _give_up_privileges()
+        if plan.landlock:
+            _landlock(plan)
+        _filter(_program(plan.landlock, os.getpid()))
+    for name in plan.unset:
+        os.environ.pop(name, None)
+    os.execv(command[0], command)  # noqa: S606 - a program by its path, no shell
+
+
+def _limit(limits: dict[str, tuple[int, int]]) -> None:
+    import resource
+
+    for name, (soft, hard) in limits.items():
+        kind = getattr(resource, f"RLIMIT_{name}")
+        _, most = resource.getrlimit(kind)
+        if most != resource.RLIM_INFINITY:
+            soft, hard = min(soft, most), min(hard, most)  # noqa: PLW2901 - what is allowed of it
+        resource.setrlimit(kind, (soft, hard))
+    with contextlib.suppress(OSError):  # if the machine runs out of memory, this goes first
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _give_up_privileges() -> None:
+    """Nothing that is started from here gains or keeps privileges."""
+    libc = _libc()
+    capability = 0
+    while libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:
+        capability += 1  # ends at the first that does not exist, or at once for a process that has none to drop
+    libc.prctl(_PR_CAP_AMBIENT, 4, 0, 0, 0)
+    header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
+    _checked(libc.capset(header, bytes(24)))
+    _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+
+
+def _landlock(plan: Plan) -> None:
+    libc, abi = _libc(), plan.landlock
+    everything = (1 << 13) - 1
+    for bit, since in ((1 << 13, "refer"), (_TRUNCATE, "truncate"), (_IOCTL_DEVICE, "ioctl")):
+        everything |= bit if abi >= _FIRST_ABI_WITH[since] else 0
+    network = 3 if abi >= _FIRST_ABI_WITH["network"] else 0
+    scope = 3 if abi >= _FIRST_ABI_WITH["scope"] else 0
+    length = 24 if scope else 16 if network else 8
+    attributes = struct.pack("=QQQ", everything, network, scope)[:length]
+    ruleset = _checked(libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(length), 0))
+    write = everything & ~(_MAKE_CHARACTER_DEVICE | _MAKE_BLOCK_DEVICE | _IOCTL_DEVICE)
+    for paths, rights in ((plan.readable, _READ), (plan.writable, write)):
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError):
+                descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+                allowed = rights if Path(path).is_dir() else rights & _OF_FILES
+                rule = struct.pack("=Qi", allowed & everything, descriptor)
+                _checked(libc.syscall(_ADD_RULE, ruleset, 1, rule, 0))
+                os.close(descriptor)
+    _checked(libc.syscall(_RESTRICT_SELF, ruleset, 0))
+    os.close(ruleset)
+
+
+class _Filter:
+    """Assembles a filter program: the number of the system call is in the accumulator between rules."""
+
+    def __init__(self, machine: str) -> None:
+        self._numbers = _NUMBERS[machine] | _SAME_NUMBERS
+        self._code: list[bytes] = []
+        self._step(_LOAD, _AT_MACHINE)
+        self._step(_EQUAL, _MACHINES[machine], 1, 0)
+        self._step(_RETURN, _KILL)
+        self._step(_LOAD, _AT_NUMBER)
+        if machine == "x86_64":
+            self._step(_GREATER_OR_EQUAL, _X32, 0, 1)
+            self._step(_RETURN, _ERRNO | errno.ENOSYS)
+
+    def refuse(self, names: Iterable[str], reason: int) -> None:
+        """These calls fail with this error; with 0 they do nothing and succeed."""
+        for name in names:
+            if name in self._numbers:
+                self._step(_EQUAL, self._numbers[name], 0, 1)
+                self._step(_RETURN, _ERRNO | reason)
+
+    def refuse_where(self, name: str, argument: int, reason: int, *, bits: int) -> None:
+        """The call fails if its argument has any of these bits."""
+        self._block(name, [(_LOAD, _AT_ARGUMENTS + 8 * argument), (_ANY_BIT, bits, 0, 1), (_RETURN, _ERRNO | reason)])
+
+    def refuse_unless(
+        self, name: str, argument: int, reason: int, *, one_of: Iterable[int], within: int | None = None
+    ) -> None:
+        """The call fails if its argument, or the bits of it that count, is none of these values (32 bits)."""
+        values = [value & 0xFFFFFFFF for value in one_of]
+        block = [(_LOAD, _AT_ARGUMENTS + 8 * argument)]
+        block += [(_AND, within)] if within is not None else []
+        steps: list[tuple[int, ...]] = list(block)
+        steps += [(_EQUAL, value, len(values) - index, 0) for index, value in enumerate(values)]
+        self._block(name, [*steps, (_RETURN, _ERRNO | reason)])
+
+    def refuse_if(self, name: str, argument: int, reason: int, *, one_of: Iterable[int]) -> None:
+        """The call fails if its argument is one of these values."""
+        steps: list[tuple[int, ...]] = [(_LOAD, _AT_ARGUMENTS + 8 * argument)]
+        for value in one_of:
+            steps += [(_EQUAL, value, 0, 1), (_RETURN, _ERRNO | reason)]
+        self._block(name, steps)
+
+    def program(self) -> bytes:
+        """The finished program: what no rule names is allowed."""
+        return b"".join([*self._code, struct.pack("=HBBI", _RETURN, 0, 0, _ALLOW)])
+
+    def _block(self, name: str, steps: Sequence[tuple[int, ...]]) -> None:
+        self._step(_EQUAL, self._numbers[name], 0, len(steps) + 1)
+        for step in steps:
+            self._step(*step)
+        self._step(_LOAD, _AT_NUMBER)
+
+    def _step(self, operation: int, value: int, if_true: int = 0, if_false: int = 0) -> None:
+        self._code.append(struct.pack("=HBBI", operation, if_true, if_false, value))
+
+
+def _program(landlock: int, pid: int) -> bytes:
+    """The filter: a short one where namespaces do the work, a longer one with Landlock of this version."""
+    made = _Filter(platform.machine())
+    made.refuse(_CLOSED, errno.EPERM)
+    made.refuse(("clone3", "memfd_create", "memfd_secret"), errno.ENOSYS)  # libraries then take their older ways
+    made.refuse_where("clone", 0, errno.EPERM, bits=_NEW_NAMESPACES)
+    made.refuse_unless("prlimit64", 0, errno.EPERM, one_of=(0, pid))
+    if not landlock:
+        # The network namespace does not hold every family back: vsock reaches the host of a virtual machine.
+        made.refuse_unless("socket", 0, errno.EAFNOSUPPORT, one_of=(_UNIX, _INET, _INET6, _NETLINK))
+        return made.program()
+    made.refuse(_CLOSED_WITH_LANDLOCK, errno.EPERM)
+    made.refuse(_FEIGNED, 0)
+    made.refuse_unless("socket", 0, errno.EACCES, one_of=(_UNIX,))
+    # A datagram socket sends to a path without connecting.
+    made.refuse_unless("socket", 1, errno.EACCES, one_of=(_STREAM,), within=_KIND)
+    made.refuse_unless("socketpair", 1, errno.EACCES, one_of=(_STREAM, _SEQUENTIAL_PACKETS), within=_KIND)
+    if landlock < _FIRST_ABI_WITH["truncate"]:
+        made.refuse(("truncate",), errno.EACCES)
+    if landlock < _FIRST_ABI_WITH["scope"]:  # then signals to anyone but oneself are refused altogether
+        made.refuse(_SIGNALS, errno.EPERM)
+        made.refuse_unless("kill", 0, errno.EPERM, one_of=(0, pid, -pid))
+        made.refuse_unless("tgkill", 0, errno.EPERM, one_of=(pid,))
+        made.refuse_if("fcntl", 1, errno.EPERM, one_of=_SET_OWNER)
+    return made.program()
+
+
+def _filter(program: bytes) -> None:
+    code = ctypes.create_string_buffer(program, len(program))
+    described = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+    _checked(_libc().prctl(_PR_SET_SECCOMP, 2, described, 0, 0))
+
+
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(returned: int) -> int:
+    if returned < 0:
+        reason = ctypes.get_errno()
+        raise OSError(reason, os.strerror(reason))
+    return returned
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,290 @@
+"""Confines what code can reach: bubblewrap where it works, else Landlock with a filter of system calls, else nothing.
+
+A sandbox is a jupyter_client provisioner, so that starting, interrupting and ending stay jupyter_client's own. Which
+one works is never assumed: each is tried at the start by running something in it that attempts to get out, and what
+was found is said in the ready line and by `/health`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import site
+import socket
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+from ipython_assistant.engine import confine
+from ipython_assistant.engine.folder import MOUNT
+from ipython_assistant.engine.limits import Limits, most_memory, threads_of_user
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+Kind = Literal["bubblewrap", "landlock", "none"]
+KINDS: Final[tuple[Kind, ...]] = ("bubblewrap", "landlock", "none")
+"""From the strongest to none."""
+PROBE_TIMEOUT_S: Final = 20.0
+HOME: Final = "/home/user"
+OPEN_FILES: Final = 1024
+
+_CONFINE: Final = str(Path(confine.__file__).resolve())
+_SYSTEM: Final = (
+    "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache",
+    "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime", "/etc/mime.types", "/etc/ssl/certs", "/nix/store",
+    "/sys/devices/system/cpu",
+)  # fmt: skip
+_DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_OF_PROC: Final = ("/proc/self", "/proc/stat", "/proc/meminfo", "/proc/cpuinfo", "/proc/filesystems", "/proc/loadavg")
+
+# Runs inside, and says what it could do that it must not.
+_PROBE: Final = """
+import json, os, socket, sys
+import importlib.util
+work, secret, port, parent = json.loads(sys.argv[1])
+found = []
+def possible(name, attempt):
+    try:
+        attempt()
+    except OSError:
+        return
+    found.append(name)
+def connect():
+    with socket.socket() as to:
+        to.settimeout(2)
+        to.connect(("127.0.0.1", port))
+def write():
+    with open(secret, "w") as outside:
+        outside.write("written")
+possible("read", lambda: open(secret).close())
+try:
+    write()
+except OSError:
+    pass  # and where it seems to succeed, it may have been a file of the sandbox's own
+possible("connect", connect)
+possible("signal", lambda: os.kill(parent, 0))
+with open(os.path.join(work, "made"), "w") as made:
+    made.write("1")
+if importlib.util.find_spec("ipykernel") is None:
+    found.append("no kernel")
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Where code sees its directories; they may lie elsewhere."""
+
+    work: str
+    home: str
+    temp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The directories of one container, as they lie on this machine.
+
+    Args:
+        directory: All of it; what is not one of the others is out of the code's reach.
+        work: The working directory.
+        home: The private home.
+    """
+
+    directory: Path
+    work: Path
+    home: Path
+
+
+class Confined(LocalProvisioner):
+    """jupyter_client's own provisioner, with another command in front of the kernel's."""
+
+    wrap: Callable[[Sequence[str]], list[str]]
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Called by jupyter_client before the process is started."""
+        launch: dict[str, Any] = await super().pre_launch(**kwargs)
+        return launch | {"cmd": self.wrap(launch["cmd"])}
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """How code is confined.
+
+    Args:
+        kind: By what.
+        reason: Why by nothing stronger; empty where there is nothing stronger.
+        landlock: The version of Landlock to rely on.
+    """
+
+    kind: Kind
+    reason: str = ""
+    landlock: int = 0
+
+    @property
+    def interrupt_mode(self) -> str:
+        """How a kernel is interrupted: a signal would end bubblewrap, not the code in it."""
+        return "message" if self.kind == "bubblewrap" else "signal"
+
+    def seen(self, ground: Ground) -> Seen:
+        """Where code sees its directories."""
+        if self.kind == "bubblewrap":
+            return Seen(MOUNT, HOME, "/tmp")  # noqa: S108 - the sandbox's own
+        return Seen(str(ground.work), str(ground.home), str(ground.home / "tmp"))
+
+    def provisioner(self, ground: Ground, sockets: Path, limits: Limits) -> Callable[..., LocalProvisioner]:
+        """What makes the provisioner for one kernel.
+
+        Args:
+            ground: The container's directories.
+            sockets: A directory of this kernel's own, for its connection.
+            limits: What its processes may use.
+        """
+
+        def make(*, kernel_id: str, kernel_spec: KernelSpec, parent: AsyncKernelManager) -> LocalProvisioner:
+            made = Confined(kernel_id=kernel_id, kernel_spec=kernel_spec, parent=parent)
+            made.wrap = partial(self.command, ground=ground, sockets=sockets, limits=limits)
+            return made
+
+        return make
+
+    def command(self, command: Sequence[str], *, ground: Ground, sockets: Path, limits: Limits) -> list[str]:
+        """A command line that runs another one confined."""
+        if os.name != "posix":
+            return list(command)
+        plan = confine.Plan(
+            limits=_resources(limits),
+            landlock=self.landlock if self.kind == "landlock" else 0,
+            filtered=self.kind != "none",
+        )
+        if self.kind == "landlock":
+            writable = (str(ground.work), str(ground.home), str(sockets), *_DEVICES)
+            plan = confine.Plan(plan.limits, plan.landlock, (*readable(), *_OF_PROC), writable)
+        if self.kind == "bubblewrap":
+            plan = confine.Plan(plan.limits, unset=("JPY_PARENT_PID",))  # processes have other numbers in there
+        confined = [sys.executable, "-I", "-S", _CONFINE, plan.dumped(), "--", *command]
+        return [*_bubblewrap(ground, sockets), "--", *confined] if self.kind == "bubblewrap" else confined
+
+
+def strongest(directory: Path, wanted: Sequence[Kind] = KINDS) -> Sandbox:
+    """The strongest sandbox that works here, of those wanted; tried by running something in it.
+
+    Args:
+        directory: A private directory to try in.
+        wanted: Which to try, the strongest first.
+    """
+    reasons: list[str] = []
+    for kind in wanted:
+        if kind == "none":
+            break
+        sandbox = Sandbox(kind, "; ".join(reasons), confine.landlock_abi() if kind == "landlock" else 0)
+        reason = _unavailable(kind) or attempt(sandbox, directory / kind)
+        if reason is None:
+            return sandbox
+        reasons.append(f"{kind}: {reason}")
+    return Sandbox("none", "; ".join(reasons) or "it was switched off")
+
+
+def attempt(sandbox: Sandbox, directory: Path) -> str | None:
+    """Why a sandbox does not hold, or None: code is run in it that tries to get out.
+
+    Args:
+        sandbox: Which.
+        directory: A new private directory.
+    """
+    ground = Ground(directory, directory / "data", directory / "home")
+    sockets = directory / "run"
+    for path in (ground.work, ground.home / "tmp", ground.home / "shm", sockets):
+        path.mkdir(parents=True)
+    secret = directory / "secret"
+    secret.write_text("secret")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        told = json.dumps([sandbox.seen(ground).work, str(secret), server.getsockname()[1], os.getpid()])
+        inner = [sys.executable, "-P", "-c", _PROBE, told]
+        command = sandbox.command(inner, ground=ground, sockets=sockets, limits=Limits(most_memory()))
+        try:
+            ran = subprocess.run(
+                command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, cwd=ground.work, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
+    try:
+        found: list[str] = json.loads(ran.stdout)
+    except ValueError:
+        return (ran.stderr.strip().splitlines() or [f"it ended with {ran.returncode}"])[-1][:200]
+    if secret.read_text() != "secret":
+        found.append("write")
+    if sandbox.kind == "bubblewrap":  # there the number is that of another process, which may be signalled
+        found = [name for name in found if name != "signal"]
+    return f"code in it could still do this: {', '.join(found)}" if found else None
+
+
+@cache
+def readable() -> tuple[str, ...]:
+    """What code may read: the system's programs and this Python, never a whole home."""
+    python = [Path(sys.executable), Path(sys.executable).resolve(), Path(_CONFINE)]
+    for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}:
+        python += [Path(prefix, part) for part in ("bin", "lib", "lib64", "share", "etc", "ssl", "pyvenv.cfg")]
+    beside = 0 if sys.flags.safe_path else 1  # the directory the engine was started in is not for code to read
+    python += [Path(path) for path in (*sysconfig.get_paths().values(), *sys.path[beside:]) if path]
+    if site.ENABLE_USER_SITE:
+        python.append(Path(site.getusersitepackages()))
+    home = Path("~").expanduser()
+    wanted = [Path(path) for path in _SYSTEM] + [path for path in python if path.is_absolute()]
+    return tuple(dict.fromkeys(str(path) for path in wanted if path.exists() and not home.is_relative_to(path)))
+
+
+def _unavailable(kind: Kind) -> str | None:
+    if not confine.filterable():
+        return "this is not Linux on x86_64 or aarch64"
+    if kind == "bubblewrap" and shutil.which("bwrap") is None:
+        return "bwrap is not installed"
+    if kind == "landlock" and not confine.landlock_abi():
+        return "the system does not offer it"
+    return None
+
+
+def _bubblewrap(ground: Ground, sockets: Path) -> list[str]:
+    """What is bubblewrap's part: a file system with nothing in it but what is named, and no network."""
+    program = shutil.which("bwrap") or "bwrap"
+    bound = [argument for path in readable() for argument in ("--ro-bind", path, path)]
+    return [
+        program,
+        *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--unshare-cgroup-try"),
+        *("--die-with-parent", "--hostname", "container", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"),
+        *("--proc", "/proc", "--dev", "/dev"),
+        *("--bind", str(ground.home / "tmp"), "/tmp"),  # noqa: S108 - the sandbox's own
+        *bound,
+        *("--bind", str(ground.work), MOUNT, "--bind", str(ground.home), HOME),
+        # on disk, where it is counted, not in memory
+        *("--bind", str(ground.home / "shm"), "/dev/shm"),  # noqa: S108 - the sandbox's own
+        *("--bind", str(sockets), str(sockets)),
+        *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", MOUNT),
+    ]
+
+
+def _resources(limits: Limits) -> dict[str, tuple[int, int]]:
+    """Limits of each process. The hard one of memory is the machine's: a container may be given more later."""
+    resources = {
+        "FSIZE": (limits.file_bytes, limits.file_bytes),
+        "CORE": (0, 0),
+        "NOFILE": (OPEN_FILES, OPEN_FILES),
+    }
+    if sys.platform == "linux":
+        # counts for the user as a whole, and for nobody who is root: `limits.Watch` counts the container's own
+        processes = threads_of_user() + limits.processes
+        resources |= {
+            "DATA": (limits.memory_bytes, max(limits.memory_bytes, most_memory())),
+            "NPROC": (processes, processes),
+        }
+    return resources
