@@ -24,7 +24,7 @@ def test_a_dataframe_becomes_a_csv_of_its_name(tmp_path):
 
     assert item.name == "cases.csv"
     assert item.path.read_text() == "district,IU code,coverage\nA,001,0.5\nB,002,\n"
-    assert item.description == "DataFrame cases, 2 rows × 3 columns"
+    assert item.description == "DataFrame cases, 2 rows × 3 columns: district (str), IU code (str), coverage (float64)"
 
 
 def test_an_index_with_a_meaning_is_kept_as_a_column(tmp_path):
@@ -85,7 +85,7 @@ def test_where_nothing_is_near_it_says_what_there_is(tmp_path):
 
 
 def test_a_variable_that_is_no_table_says_what_it_is(tmp_path):
-    with pytest.raises(InputError, match="The variable total is of type int, not a DataFrame"):
+    with pytest.raises(InputError, match="The variable total is of type int, which cannot be sent as a file"):
         look(tmp_path, "total", total=3)
 
 

@@ -19,7 +19,7 @@ from ipython_assistant.workspace.records import json_head, json_records
 from ipython_assistant.workspace.sheets import excel_head, excel_rows, parquet_head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from io import TextIOWrapper
     from pathlib import Path
 
@@ -38,6 +38,11 @@ _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe
 # Spreadsheets save the second as "CSV" on Windows; the last one reads anything.
 _ENCODINGS = ("utf-8", "cp1252", "latin-1")
 _DELIMITERS = (",", ";", "\t")
+# What software writes for a missing value; `NA`, `None` and `null` are words, and people have these names.
+_WRITTEN_FOR_MISSING = ("", "nan", "NaN", "-nan", "-NaN", "<NA>", "NaT", "#N/A", "#NA", "1.#QNAN", "-1.#QNAN", "1.#IND")
+_ISO_DATE = re.compile(
+    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?", re.ASCII
+)
 _MARKUP = re.compile(r"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)
 
 
@@ -77,12 +82,18 @@ def read_head(path: Path, media_type: str, rows: int = 10) -> TableHead | None:
     return None
 
 
-def read_frame(path: Path, media_type: str) -> Any:
-    """The whole table as a pandas DataFrame. Codes with leading zeros stay text.
+def read_frame(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = None) -> Any:
+    """The whole table as a pandas DataFrame.
+
+    CSV and TSV: codes with leading zeros stay text, and so does what `dtypes` says is text. A column of ISO dates
+    becomes dates. In a column of text only an empty cell is missing, or what software writes for one (`nan`, `<NA>`):
+    `NA` is Namibia. Truth values with gaps become `boolean`. A first column without a name is the index that pandas
+    saved, and is one again; where it only counts the rows it goes.
 
     Args:
         path: The file.
         media_type: What it is said to be.
+        dtypes: Columns whose pandas dtype is known, by name.
 
     Raises:
         ValueError: It is not a table.
@@ -97,11 +108,11 @@ def read_frame(path: Path, media_type: str) -> Any:
             return pd.DataFrame.from_records(json_records(path, lines=kind == "json lines"))
         case "excel":
             header, *rows = excel_rows(path)
-            columns = _distinct(_named("" if cell is None else str(cell) for cell in header))
+            columns = distinct_names(_named("" if cell is None else str(cell) for cell in header))
             return pd.DataFrame(rows, columns=columns).infer_objects()
         case "parquet":
             return pd.read_parquet(path, engine="pyarrow")
-    return _delimited_frame(path, media_type)
+    return _delimited_frame(path, media_type, dtypes or {})
 
 
 def _format(path: Path, media_type: str) -> str:
@@ -121,25 +132,92 @@ def _delimited_head(path: Path, media_type: str, rows: int) -> TableHead | None:
     return None
 
 
-def _delimited_frame(path: Path, media_type: str) -> Any:
+def _delimited_frame(path: Path, media_type: str, dtypes: Mapping[str, Any]) -> Any:
     import pandas as pd
 
     encoding = _readable(path)
     delimiter = _delimiter(path, encoding, media_type)
-    names, codes = _columns(path, encoding, delimiter)
-    return pd.read_csv(
-        path,
-        sep=delimiter,
-        encoding=encoding,
-        # The header is passed over and its names given: pandas refuses rows that are longer than a header it reads.
-        header=None,
-        skiprows=_header_place(path, encoding, delimiter) + 1,
-        names=names,
-        index_col=False,
-        dtype=dict.fromkeys(codes, str),
-        # Read column by column, not in pieces: a column then has one type, whatever the file's size.
-        low_memory=False,
-    )
+    header, names, codes = _columns(path, encoding, delimiter)
+    texts = codes | {name for name, dtype in dtypes.items() if name in names and _is_text(dtype)}
+
+    def read(**how: Any) -> Any:
+        return pd.read_csv(
+            path,
+            sep=delimiter,
+            encoding=encoding,
+            # The header is passed over and its names given: pandas refuses rows that are longer than a header it reads.
+            header=None,
+            skiprows=_header_place(path, encoding, delimiter) + 1,
+            names=names,
+            index_col=False,
+            # Read column by column, not in pieces: a column then has one type, whatever the file's size.
+            low_memory=False,
+            **_exactly(),
+            **how,
+        )
+
+    frame = read(dtype=dict.fromkeys(texts, str))
+    words = [name for name in names if name in texts or _holds_text(frame[name])]
+    # A second look at columns with gaps: pandas takes the words NA, None and null for gaps too.
+    doubtful = [name for name in words if frame[name].isna().any()]
+    if doubtful:
+        again = read(usecols=doubtful, dtype=str, keep_default_na=False, na_values=_WRITTEN_FOR_MISSING)
+        frame = frame.assign(**{name: again[name] for name in doubtful})
+    for name in names:
+        if name not in texts:
+            frame[name] = _typed(frame[name])
+    return frame if header[0] else _with_its_index(frame)
+
+
+def _exactly() -> dict[str, Any]:
+    """What makes pandas read numbers to their last digit: from 3.1 on it does, before it has to be told."""
+    import pandas as pd
+
+    version = tuple(int(part) for part in pd.__version__.split(".")[:2])
+    return {"float_precision": "round_trip"} if version < (3, 1) else {}
+
+
+def _is_text(dtype: Any) -> bool:
+    import pandas as pd
+
+    return isinstance(dtype, pd.StringDtype) or dtype == "str"
+
+
+def _holds_text(column: Any) -> bool:
+    import pandas as pd
+
+    return pd.api.types.infer_dtype(column, skipna=True) == "string"
+
+
+def _typed(column: Any) -> Any:
+    """A column that was read as text or objects with the type of all its values, where they have one."""
+    import pandas as pd
+
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind == "boolean" and column.dtype == object:
+        return column.astype("boolean")
+    if kind != "string":
+        return column
+    there = column.dropna()
+    if _ISO_DATE.fullmatch(str(there.iloc[0])) is None or not there.str.fullmatch(_ISO_DATE.pattern).all():
+        return column
+    try:
+        return pd.to_datetime(column, format="ISO8601")
+    except ValueError:
+        return column  # the 30th of February, or several time zones
+
+
+def _with_its_index(frame: Any) -> Any:
+    """Without the column that has no name, which becomes the index unless it only counts the rows."""
+    import pandas as pd
+
+    labels = frame.iloc[:, 0]
+    if frame.shape[1] == 1 or not labels.is_unique or labels.isna().any():
+        return frame
+    rest = frame.iloc[:, 1:]
+    if pd.api.types.is_integer_dtype(labels.dtype) and bool((labels == range(len(labels))).all()):
+        return rest
+    return rest.set_axis(pd.Index(labels, name=None), axis=0)
 
 
 def _head(path: Path, encoding: str, media_type: str, rows: int) -> TableHead | None:
@@ -247,8 +325,8 @@ def _delimiter(path: Path, encoding: str, media_type: str) -> str:
     return max(_DELIMITERS, key=regularity)
 
 
-def _columns(path: Path, encoding: str, delimiter: str) -> tuple[list[str], set[str]]:
-    """The names of all columns, one for each cell of the longest row, and of those that hold codes.
+def _columns(path: Path, encoding: str, delimiter: str) -> tuple[list[str], list[str], set[str]]:
+    """The header; the names of all columns, one for each cell of the longest row; the names of those that hold codes.
 
     A column holds codes if some cell of it is a number with a leading zero, such as `00412`.
     """
@@ -258,8 +336,8 @@ def _columns(path: Path, encoding: str, delimiter: str) -> tuple[list[str], set[
     for record in records:
         width = max(width, len(record))
         codes.update(place for place, cell in enumerate(record) if cell[:1] == "0" and cell[1:2].isdecimal())
-    names = _distinct(_named([*header, *[""] * (width - len(header))]))
-    return names, {names[place] for place in codes}
+    names = distinct_names(_named([*header, *[""] * (width - len(header))]))
+    return header, names, {names[place] for place in codes}
 
 
 def _header_place(path: Path, encoding: str, delimiter: str) -> int:
@@ -273,7 +351,7 @@ def _named(columns: Iterable[str]) -> list[str]:
     return [name or f"Unnamed: {place}" for place, name in enumerate(columns)]
 
 
-def _distinct(names: list[str]) -> list[str]:
+def distinct_names(names: list[str]) -> list[str]:
     """As pandas tells columns of one name apart: `a`, `a.1`, `a.2`."""
     given, distinct = set(names), dict[str, None]()
     for name in names:
