@@ -1,10 +1,12 @@
-"""The command line: `ipython-assistant demo`."""
+"""The command line: `ipython-assistant demo | replay | record | recordings`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from typing import TYPE_CHECKING
+
+from ipython_assistant import rerun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo = commands.add_parser("demo", help="show the main job in JupyterLab, without a key")
     demo.add_argument("--headless", action="store_true", help="run it without a browser and print what was saved")
     demo.add_argument("--no-browser", action="store_true", help="start JupyterLab but open no browser")
+    rerun.add_commands(commands)
     options = parser.parse_args(arguments)
+    if "run" in options:
+        return int(options.run(options))
 
     from ipython_assistant import demo as demonstration
 

@@ -166,6 +166,11 @@ class Recordings:
             raise self._damaged(f"{TURNS}/{damaged[0][0]}", damaged[0][1])
         return None
 
+    def all(self) -> tuple[TurnRecord, ...]:
+        """Every recording, by time, without what went over the wire. Raises `OSError`."""
+        records, _ = self._turns.read_all()
+        return tuple(record for record in sorted(records, key=lambda item: item.began) if record.exchange is not None)
+
     def services(self) -> frozenset[str]:
         """The services whose answers are recorded here; none where the records cannot be read."""
         with contextlib.suppress(OSError):

@@ -1,0 +1,261 @@
+"""Notebooks run again, on the command line: `ipython-assistant replay`, `record` and `recordings`.
+
+A notebook runs in its own directory, in a kernel of its own, without a front end. `replay` asks nobody and changes no
+notebook; `record` asks what is not recorded and leaves the recordings in the notebook's order, from top to bottom.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from ipython_assistant.workspace.recordings import Recordings
+
+CELL_TIMEOUT_S = 600
+QUESTION = "%%assistant"
+FILES = "assistant_files"
+VIEW = "application/vnd.jupyter.widget-view+json"
+# What a run leaves beside an output that is no part of it; https://nbformat.readthedocs.io/en/latest/format_description.html
+_OF_THE_RUN = frozenset({"metadata", "execution_count", "transient"})
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of one notebook.
+
+    Attributes:
+        path: The notebook.
+        questions: How many of its cells ask.
+        compared: How many of those had saved outputs to compare with.
+        differs: The cells among them whose outputs are others now, counted from 1 as all cells are.
+        failure: What a cell, or the whole run, ended in; empty if all went well.
+        seconds: How long it took, with the kernel's start.
+    """
+
+    path: Path
+    questions: int = 0
+    compared: int = 0
+    differs: tuple[int, ...] = ()
+    failure: str = ""
+    seconds: float = 0.0
+
+    @property
+    def told(self) -> str:
+        """The run in a few words."""
+        if self.failure:
+            return "failed"
+        if self.differs:
+            cells = ", ".join(map(str, self.differs))
+            return f"differs in cell{'s' * (len(self.differs) > 1)} {cells}"
+        return "same outputs" if self.compared else "ran"
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add these commands to the command line; each sets `run`, which takes the options and gives the exit code."""
+    replay = commands.add_parser("replay", help="run notebooks from their recordings: no key, no network, no cost")
+    replay.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
+    replay.add_argument("--no-compare", action="store_true", help="let outputs differ from those in the notebook")
+    _add_timeout(replay)
+    replay.set_defaults(run=replay_notebooks)
+    record = commands.add_parser("record", help="run notebooks from top to bottom, ask what is not recorded, save them")
+    record.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
+    record.add_argument("--fresh", action="store_true", help="ask every question anew")
+    _add_timeout(record)
+    record.set_defaults(run=record_notebooks)
+    recordings = commands.add_parser("recordings", help="list, check or prune the recordings of a folder")
+    recordings.add_argument("folder", nargs="?", type=Path, default=Path(FILES), help=f"default: {FILES}")
+    what = recordings.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="read every byte; exit code 1 if anything is damaged")
+    what.add_argument("--prune", action="store_true", help="remove what is never replayed and what nothing needs")
+    what.add_argument("--size", action="store_true", help="say how much there is")
+    recordings.set_defaults(run=look_after)
+
+
+def replay_notebooks(options: argparse.Namespace) -> int:
+    """Run notebooks in replay mode; 1 if one fails or, unless that is allowed, gives other outputs."""
+    environment = {**os.environ, "IPYTHON_ASSISTANT_MODE": "replay"}
+    return _run_all(options, environment, compare=not options.no_compare)
+
+
+def record_notebooks(options: argparse.Namespace) -> int:
+    """Run notebooks and save them with their outputs; 1 if one fails, which is then left as it was."""
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    environment["IPYTHON_ASSISTANT_MODE"] = "live" if options.fresh else "auto"
+    return _run_all(options, environment, compare=False, save=True)
+
+
+def look_after(options: argparse.Namespace) -> int:
+    """List, check, prune or measure the recordings of a folder."""
+    from ipython_assistant.workspace.folder import Folder
+    from ipython_assistant.workspace.recordings import Recordings
+
+    folder: Path = options.folder.absolute()
+    if not (folder / ".turns").is_dir() and (folder / FILES / ".turns").is_dir():
+        folder = folder / FILES
+    recordings = Recordings(Folder(folder.parent, folder))
+    try:
+        if options.check:
+            return _check(recordings)
+        if options.prune:
+            return _prune(recordings)
+        return _size(recordings) if options.size else _list(recordings)
+    except OSError as error:
+        print(f"{folder} cannot be read: {error.strerror or type(error).__name__}.", file=sys.stderr)
+        return 1
+
+
+def _run_all(options: argparse.Namespace, environment: Mapping[str, str], *, compare: bool, save: bool = False) -> int:
+    if importlib.util.find_spec("nbclient") is None:
+        print("nbclient is not installed here.\nRun: pip install 'ipython_assistant[lab]'", file=sys.stderr)
+        return 1
+    runs = []
+    for path in options.notebooks:
+        print(f"{path} …", file=sys.stderr, flush=True)
+        runs.append(_run(path, environment, options.timeout, compare=compare, save=save))
+    width = max(len(str(run.path)) for run in runs)
+    print(f"{'notebook':<{width}}  questions  seconds  outcome")
+    for run in runs:
+        print(f"{run.path!s:<{width}}  {run.questions:>9}  {run.seconds:>7.1f}  {run.told}")
+    for run in runs:
+        if run.failure:
+            print(f"\n{run.path}\n{run.failure}")
+    return 1 if any(run.failure or run.differs for run in runs) else 0
+
+
+def _run(path: Path, environment: Mapping[str, str], timeout_s: float, *, compare: bool, save: bool) -> Run:
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    began, run = time.monotonic(), Run(path)
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (OSError, ValueError) as error:
+        return replace(run, failure=f"It cannot be read as a notebook: {error}")
+    asking = [at for at, cell in enumerate(notebook.cells) if _asks(cell)]
+    before = {at: _shown(notebook.cells[at].outputs) for at in asking}
+    run = replace(run, questions=len(asking))
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    client = NotebookClient(
+        notebook,
+        timeout=timeout_s,
+        kernel_name=notebook.metadata.get("kernelspec", {}).get("name", "python3"),
+        resources={"metadata": {"path": str(path.absolute().parent)}},
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        record_timing=False,
+    )
+    try:
+        client.execute(env=dict(environment))
+    except CellExecutionError as error:
+        at = client.code_cells_executed
+        run = replace(run, failure=f"The {_ordinal(at)} code cell that ran ended in\n{error.ename}: {error.evalue}")
+    except CellTimeoutError:
+        run = replace(run, failure=f"A cell took longer than {timeout_s:g} s: see --timeout.")
+    except DeadKernelError:
+        run = replace(run, failure="The kernel died.")
+    if compare and not run.failure and any(before.values()):
+        after = {at: _shown(notebook.cells[at].outputs) for at in asking}
+        differs = tuple(at + 1 for at in asking if before[at] != after[at])
+        run = replace(run, compared=len(asking), differs=differs)
+    if save and not run.failure:
+        _save(notebook, path)
+    return replace(run, seconds=time.monotonic() - began)
+
+
+def _save(notebook: Any, path: Path) -> None:
+    """Write the notebook whole or not at all."""
+    import nbformat
+
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        nbformat.write(notebook, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _asks(cell: Any) -> bool:
+    return bool(cell.cell_type == "code" and cell.source.lstrip().startswith(QUESTION))
+
+
+def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What outputs show: without what belongs to one run, and without widgets, which only a live notebook has."""
+    shown: list[dict[str, Any]] = []
+    for output in outputs:
+        if VIEW in output.get("data", {}):
+            continue
+        kept = {name: value for name, value in output.items() if name not in _OF_THE_RUN}
+        streams = [item for item in (kept, *shown[-1:]) if item.get("output_type") == "stream"]
+        if len(streams) > 1 and streams[0]["name"] == streams[1]["name"]:
+            # Where a stream is cut is a matter of time.
+            shown[-1] = {**kept, "text": shown[-1]["text"] + kept["text"]}
+        else:
+            shown.append(kept)
+    return shown
+
+
+def _ordinal(number: int) -> str:
+    """A number as it is counted: `1st`, `2nd`, `13th`."""
+    ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _check(recordings: Recordings) -> int:
+    from ipython_assistant.workspace.upkeep import check
+
+    faults = check(recordings)
+    for fault in faults:
+        print(f"{fault.path}: {fault.reason}")
+    if not faults:
+        print(f"All {len(recordings.all())} recordings in {recordings.where} are as they were recorded.")
+    return 1 if faults else 0
+
+
+def _prune(recordings: Recordings) -> int:
+    from ipython_assistant.display.bundles import size_in_words
+    from ipython_assistant.workspace.upkeep import prune
+
+    pruned = prune(recordings)
+    freed = size_in_words(pruned.freed_bytes)
+    print(f"Removed {pruned.recordings} recordings and {pruned.bodies} bodies, {freed}.", *pruned.remarks, sep="\n")
+    return 0
+
+
+def _size(recordings: Recordings) -> int:
+    from ipython_assistant.display.bundles import size_in_words
+    from ipython_assistant.workspace.upkeep import size
+
+    there = size(recordings)
+    total = size_in_words(there.total_bytes)
+    print(f"{there.recordings} recordings ({there.records} records), {there.bodies} bodies, {total} in all.")
+    return 0
+
+
+def _list(recordings: Recordings) -> int:
+    from ipython_assistant.core.recording import first_words
+
+    found = recordings.all()
+    for record in found:
+        files = f"{len(record.files)} file{'' if len(record.files) == 1 else 's'}"
+        told = f"{record.began[:10]}  {record.service:<7} {record.status:<10} {files:>8}"
+        print(f"{told}  {first_words(record.prompt, 60)}")
+    if not found:
+        print(f"Nothing is recorded in {recordings.where}.")
+    return 0
+
+
+def _add_timeout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout", type=float, default=CELL_TIMEOUT_S, metavar="S", help=f"seconds for a cell ({CELL_TIMEOUT_S})"
+    )
