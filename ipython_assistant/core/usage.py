@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -122,6 +123,17 @@ def tokens_of(usage: Json) -> Tokens:
         output=_count(usage.get("output_tokens")),
         cache_written=min(_count(inside.get("cache_write_tokens")), total - cached),
     )
+
+
+def billed_by(service: str, base_url: str = "") -> str:
+    """Whose prices count: OpenAI's own service, or the name of the host that was put in its place.
+
+    >>> billed_by("openai"), billed_by("openai", "https://models.example.org/v1"), billed_by("azure")
+    ('openai', 'models.example.org', 'azure')
+    """
+    host = urlsplit(base_url).hostname or ""
+    own = not host or host == "openai.com" or host.endswith(".openai.com")
+    return service if service != "openai" or own else host
 
 
 def container_uses(runs: Iterable[tuple[str, datetime, datetime]], memory: str = "") -> tuple[ContainerUse, ...]:

@@ -41,6 +41,11 @@ class Connection:
         """The engine's process id, where it is ours."""
         return self._engine.pid if self._engine is not None else None
 
+    @property
+    def engine_url(self) -> str | None:
+        """Where the engine listens, where it is ours."""
+        return self._engine.ready().url if self._engine is not None else None
+
     def explain(self, error: AssistantError) -> AssistantError:
         """The error behind an error: what the reader should know of a broken connection is that the engine died."""
         lost = isinstance(error, Unreachable | StreamBroken)

@@ -1,0 +1,272 @@
+"""doctor: what it finds, and its one real turn; over HTTP to a scripted service, and to a real engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests_support import events as wire
+from tests_support.scripted import Answer, ScriptedService, refusal
+
+from ipython_assistant import doctor
+from ipython_assistant.config import AssistantMagics, Settings, freeze
+from ipython_assistant.doctor import Check, examine, in_lines, run_doctor
+from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
+from ipython_assistant.options import Options
+from ipython_assistant.service.connection import Connection, connect
+from ipython_assistant.session import Session
+
+KEY = "sk-planted-key-0123456789"
+CSV = b"n,square\n1,1\n2,4\n3,9\n4,16\n5,25\n"
+LINKS = "Here are [squares.csv](sandbox:/mnt/data/squares.csv) and [squares.png](sandbox:/mnt/data/squares.png)."
+
+
+class Patient:
+    """A session as the doctor sees it."""
+
+    def __init__(self, notebook_dir: Path, service: str) -> None:
+        self.traits = AssistantMagics(service=service)
+        self.notebook_dir = notebook_dir
+        self.connection: Connection | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return freeze(self.traits, Options(), self.notebook_dir, os.environ)
+
+    def connect(self, settings: Settings) -> Connection:
+        self.connection = self.connection or connect(settings.service, settings.timeout_s, os.environ)
+        return self.connection
+
+    def apart(self, notebook_dir: Path) -> Session:
+        return Session(None, self.traits, notebook_dir)
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+
+
+@pytest.fixture
+def hosted_one(hosted: ScriptedService, notebook_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Patient:
+    """A session at a service that is well; no engine is started beside it."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setattr(doctor, "_spare_engine", lambda *_: Check("engine", None, "not looked at in this test"))
+    hosted.on("^GET /v1/models/", lambda _: Answer(b'{"id": "gpt-5-mini", "object": "model"}'))
+    hosted.on(r"^GET /v1/containers\?", lambda _: Answer(b'{"object": "list", "data": [], "has_more": false}'))
+    return Patient(notebook_dir, "openai")
+
+
+@pytest.fixture(scope="module")
+def local_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
+    """A session at an engine of its own, one for all tests."""
+    patient = Patient(tmp_path_factory.mktemp("local"), "local")
+    yield patient
+    patient.close()
+
+
+def by_name(checks: tuple[Check, ...]) -> dict[str, Check]:
+    return {check.name: check for check in checks}
+
+
+def test_where_all_is_well_every_line_says_so(hosted_one):
+    checks = by_name(examine(hosted_one, {**os.environ, ANNOUNCEMENT: PROMISE}))
+
+    well = ("versions", "service", "key", "reachable", "model", "code interpreter", "folder", "server extension")
+    assert {name: checks[name].ok for name in well} == dict.fromkeys(well, True)
+    assert "gpt-5-mini is there" in checks["model"].says
+    assert "openai 3." in checks["versions"].says
+    assert not hosted_one.settings.save_dir.exists()
+
+
+def test_the_key_is_counted_and_not_shown(hosted_one, capsys):
+    run_doctor(hosted_one)
+    printed = capsys.readouterr().out
+
+    assert f"{len(KEY)} characters" in printed
+    assert "planted" not in printed
+    assert KEY[-4:] not in printed
+
+
+WRONG = {
+    "a key": ("^GET", refusal("Bad key.", 401, "invalid_api_key"), "reachable", "key was not", "OPENAI_API_KEY"),
+    "a model": ("models", refusal("It does not exist.", 404, "model_not_found"), "model", "does not exist", "-m"),
+    "a server": ("containers", refusal("Not found.", 404), "code interpreter", "no containers", "OPENAI_BASE_URL"),
+    "a policy": (
+        "containers",
+        refusal("Containers are not available under Zero Data Retention.", 403),
+        "code interpreter",
+        "Zero Data Retention",
+        "--no-code",
+    ),
+    "a fault": ("containers", refusal("Broken.", 500), "code interpreter", "Broken", "in a while"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_is_said_with_its_cure(hosted_one, hosted, what):
+    where, answer, name, says, cure = WRONG[what]
+    hosted.on(where, lambda _: answer)
+    check = by_name(examine(hosted_one))[name]
+
+    assert check.ok is False
+    assert says in check.says
+    assert cure in check.cure
+
+
+def test_a_server_that_does_not_tell_its_models_is_not_blamed(hosted_one, hosted):
+    hosted.on("models", lambda _: refusal("Invalid URL.", 404, "unknown_url"))
+    check = by_name(examine(hosted_one))["model"]
+
+    assert check.ok is None
+    assert "does not say" in check.says
+
+
+def test_a_service_is_asked_twice_and_no_more(hosted_one, hosted):
+    hosted.on("^GET", lambda _: refusal("Busy.", 503))
+    examine(hosted_one)
+
+    assert sorted(request.path.partition("?")[0] for request in hosted.requests) == [
+        "/v1/containers",
+        "/v1/models/gpt-5-mini",
+    ]
+
+
+def test_a_service_that_cannot_be_reached_is_one_line_not_three(hosted_one, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
+        checks = by_name(examine(hosted_one))
+
+    assert checks["reachable"].ok is False
+    assert "OPENAI_BASE_URL" in checks["reachable"].cure
+    assert {"model", "code interpreter"}.isdisjoint(checks)
+
+
+@pytest.mark.parametrize(
+    ("key", "says", "cure"),
+    [
+        (None, "OPENAI_API_KEY is not set", "Set it where Jupyter is started"),
+        ("'sk-quoted-0123456789'", "22 characters", "copy it again"),
+        ("sk-with a blank", "15 characters", "copy it again"),
+    ],
+)
+def test_a_key_that_is_missing_or_was_copied_wrongly_is_said(hosted_one, monkeypatch, key, says, cure):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    if key is not None:
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+    check = by_name(examine(hosted_one))["key"]
+
+    assert check.ok is False
+    assert says in check.says
+    assert cure in check.cure
+
+
+def test_a_folder_that_cannot_be_written_is_said(hosted_one):
+    hosted_one.traits.save_dir = "taken/files"
+    (hosted_one.notebook_dir / "taken").touch()
+    check = by_name(examine(hosted_one))["folder"]
+
+    assert check.ok is False
+    assert "cannot be written: a file is where a folder should be" in check.says
+    assert "--dir" in check.cure
+
+
+def test_a_jupyter_server_without_our_extension_gets_the_command_that_installs_it(hosted_one):
+    checks = by_name(examine(hosted_one, {**os.environ, "JPY_SESSION_NAME": "a.ipynb"}))
+
+    assert checks["server extension"].ok is False
+    assert "pip install ipython_assistant" in checks["server extension"].cure
+
+
+def test_an_engine_beside_a_hosted_service_is_started_asked_and_ended():
+    check = doctor._spare_engine(os.environ, 10.0)
+
+    assert check.ok is True, check
+    assert "sandbox: " in check.says
+    assert "analyst" in check.says
+
+
+def test_the_embedded_engine_is_the_service_that_is_looked_at(local_one, notebook_dir):
+    checks = by_name(examine(local_one))
+
+    assert checks["key"].says == "none is needed: the embedded engine answers"
+    assert [checks[name].ok for name in ("engine", "model", "code interpreter", "folder")] == [True] * 4
+    assert "sandbox: " in checks["engine"].says
+
+
+def test_live_is_not_asked_without_a_yes_and_its_price_is_said_before(hosted_one, hosted, capsys):
+    said = []
+
+    def confirm(question: str) -> str:
+        said.append(capsys.readouterr().out)
+        return ""
+
+    assert run_doctor(hosted_one, live=True, confirm=confirm)
+    assert "gpt-5-mini at openai. It costs an amount that is not known here" in said[0]
+    assert "Nothing was asked." in capsys.readouterr().out
+    assert hosted.questions() == []
+
+    assert "It costs about $0.0026, and at most $0.03 for a container." in doctor._price(hosted_one.settings, {})
+
+
+def test_live_with_nobody_watching_is_not_asked(hosted_one, hosted, capsys):
+    def nobody(_: str) -> str:
+        raise EOFError
+
+    run_doctor(hosted_one, live=True, confirm=nobody)
+
+    assert "Nothing was asked." in capsys.readouterr().out
+    assert hosted.questions() == []
+
+
+def test_live_at_a_service_ends_in_a_report_without_secrets_or_paths(hosted_one, hosted, capsys):
+    hosted.put("squares.csv", CSV, "cfile_1")
+    hosted.put("squares.png", b"\x89PNG\r\n\x1a\n", "cfile_2")
+    citations = tuple(wire.cite(LINKS, f"squares.{kind}", f"cfile_{n}") for n, kind in ((1, "csv"), (2, "png")))
+    hosted.will_say([wire.Code("1"), wire.Message(LINKS, citations)])
+    well = run_doctor(hosted_one, live=True, confirm=lambda _: "y")
+    printed = capsys.readouterr().out
+    made = printed.partition("Report")[2]
+
+    assert well, printed
+    assert "squares.csv: as expected" in made
+    assert "files: squares.csv, squares.png" in made
+    assert "10 tokens in" in made
+    assert KEY not in printed
+    assert str(hosted_one.notebook_dir) not in made
+    assert str(Path.home()) not in made
+    assert socket.gethostname() not in made
+    assert list(hosted_one.notebook_dir.iterdir()) == []
+    assert "squares.csv" in json.dumps(hosted.questions()[0])
+
+
+def test_live_that_fails_is_a_report_too(hosted_one, hosted, capsys):
+    hosted.will_answer(refusal("You exceeded your current quota.", 429, "insufficient_quota"))
+
+    assert not run_doctor(hosted_one, live=True, confirm=lambda _: "yes")
+    made = capsys.readouterr().out.partition("Report")[2]
+    assert "NO  question" in made
+    assert "QuotaUsedUp" in made
+    assert "billing" in made
+
+
+def test_live_at_the_embedded_engine_makes_both_files(local_one, notebook_dir, capsys):
+    assert run_doctor(local_one, live=True, confirm=lambda _: "y"), capsys.readouterr().out
+
+    printed = capsys.readouterr().out
+    assert "analyst at local. It costs nothing." in printed
+    assert "squares.csv: as expected" in printed
+    assert "squares.png" in printed
+
+
+def test_lines_are_aligned_and_a_cure_stands_below_what_is_wrong():
+    lines = in_lines([Check("a", ok=True, says="x", cure="c"), Check("bb", ok=False, says="y", cure="do z")])
+
+    assert lines.splitlines() == [
+        f"ok  {'a':<17} x",
+        f"NO  {'bb':<17} y",
+        f"{'':<22}do z",
+    ]
