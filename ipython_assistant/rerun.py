@@ -205,6 +205,10 @@ def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return shown
 
 
+def _count(number: int, noun: str, nouns: str = "") -> str:
+    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
 def _ordinal(number: int) -> str:
     """A number as it is counted: `1st`, `2nd`, `13th`."""
     ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
@@ -218,7 +222,7 @@ def _check(recordings: Recordings) -> int:
     for fault in faults:
         print(f"{fault.path}: {fault.reason}")
     if not faults:
-        print(f"All {len(recordings.all())} recordings in {recordings.where} are as they were recorded.")
+        print(f"{_count(len(recordings.all()), 'recording')} in {recordings.where}, and nothing is damaged.")
     return 1 if faults else 0
 
 
@@ -228,7 +232,8 @@ def _prune(recordings: Recordings) -> int:
 
     pruned = prune(recordings)
     freed = size_in_words(pruned.freed_bytes)
-    print(f"Removed {pruned.recordings} recordings and {pruned.bodies} bodies, {freed}.", *pruned.remarks, sep="\n")
+    removed = f"{_count(pruned.recordings, 'recording')} and {_count(pruned.bodies, 'body', 'bodies')}"
+    print(f"Removed {removed}, {freed}.", *pruned.remarks, sep="\n")
     return 0
 
 
@@ -238,7 +243,8 @@ def _size(recordings: Recordings) -> int:
 
     there = size(recordings)
     total = size_in_words(there.total_bytes)
-    print(f"{there.recordings} recordings ({there.records} records), {there.bodies} bodies, {total} in all.")
+    recorded = f"{_count(there.recordings, 'recording')} ({_count(there.records, 'record')})"
+    print(f"{recorded}, {_count(there.bodies, 'body', 'bodies')}, {total} in all.")
     return 0
 
 
@@ -247,8 +253,7 @@ def _list(recordings: Recordings) -> int:
 
     found = recordings.all()
     for record in found:
-        files = f"{len(record.files)} file{'' if len(record.files) == 1 else 's'}"
-        told = f"{record.began[:10]}  {record.service:<7} {record.status:<10} {files:>8}"
+        told = f"{record.began[:10]}  {record.service:<7} {record.status:<10} {_count(len(record.files), 'file'):>8}"
         print(f"{told}  {first_words(record.prompt, 60)}")
     if not found:
         print(f"Nothing is recorded in {recordings.where}.")

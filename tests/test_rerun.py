@@ -1,0 +1,120 @@
+"""The command line for notebooks that run again, with real kernels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+from tests_support.replaying import make_recording
+
+from ipython_assistant.cli import main
+from ipython_assistant.core.recording import Written
+from ipython_assistant.workspace.folder import Folder
+from ipython_assistant.workspace.recordings import Recordings
+
+# Stands in for the extension: shows what a cell was run with.
+FAKE = """
+import os
+from IPython import get_ipython
+from IPython.core.magic import register_cell_magic
+@register_cell_magic
+def assistant(line, cell):
+    print(os.environ["IPYTHON_ASSISTANT_MODE"], os.environ.get("CI"), os.path.basename(os.getcwd()))
+    print(cell.strip())
+"""
+
+
+def a_notebook(path, *cells):
+    nbformat.write(new_notebook(cells=[new_code_cell(FAKE), *cells]), path)
+    return path
+
+
+def asking(text, *shown):
+    return new_code_cell(f"%%assistant\n{text}", outputs=list(shown))
+
+
+def said(text, **more):
+    return new_output("stream", name="stdout", text=text, **more)
+
+
+def test_replay_runs_each_notebook_in_its_own_directory_and_says_where_it_differs(tmp_path, monkeypatch, capsys):
+    (tmp_path / "sub").mkdir()
+    view = new_output("display_data", {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "Row()"})
+    same = a_notebook(tmp_path / "sub" / "same.ipynb", asking("Hi.", said("replay None sub\n"), view, said("Hi.\n")))
+    other = a_notebook(tmp_path / "other.ipynb", asking("Hi.", said("something else\n")), new_code_cell("1 / 2"))
+    before = same.read_bytes(), other.read_bytes()
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["replay", "sub/same.ipynb"]) == 0
+    assert main(["replay", "other.ipynb"]) == 1
+    assert main(["replay", "other.ipynb", "--no-compare"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(maxsplit=3)[3] for line in lines if ".ipynb" in line] == [
+        "same outputs",
+        "differs in cell 2",
+        "ran",
+    ]
+    assert (same.read_bytes(), other.read_bytes()) == before
+
+
+def test_a_notebook_that_fails_is_said_with_what_it_ended_in_and_recording_it_leaves_it_as_it_was(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("CI", "true")
+    fails = a_notebook(tmp_path / "fails.ipynb", asking("Hi."), new_code_cell("1 / 0"))
+    good = a_notebook(tmp_path / "good.ipynb", asking("Hi."))
+    before = fails.read_bytes()
+
+    assert main(["record", str(fails), str(good)]) == 1
+
+    out = capsys.readouterr().out
+    assert "The 3rd code cell that ran ended in\nZeroDivisionError: division by zero" in out
+    assert fails.read_bytes() == before
+    (output,) = nbformat.read(good, as_version=4).cells[1].outputs
+    assert output.text == f"auto None {tmp_path.name}\nHi.\n"
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_a_file_that_is_no_notebook_is_said(tmp_path, capsys):
+    (tmp_path / "torn.ipynb").write_text('{"cells": [')
+
+    assert main(["replay", str(tmp_path / "torn.ipynb"), str(tmp_path / "nowhere.ipynb")]) == 1
+    assert capsys.readouterr().out.count("It cannot be read as a notebook") == 2
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = Folder(tmp_path, tmp_path / "assistant_files", environ={})
+    recordings = Recordings(folder)
+    make_recording(recordings, Written("Plot coverage by year."), {"a.csv": b"a\n1\n"})
+    make_recording(recordings, Written("Plot coverage by year."), {"a.csv": b"a\n1\n"}, minute=1)
+    folder.close()
+    return tmp_path
+
+
+def test_the_recordings_of_a_folder_are_listed_measured_and_pruned(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+
+    assert [main(["recordings", *more]) for more in ([], ["--size"], ["--prune"], ["--size"])] == [0] * 4
+    lines = capsys.readouterr().out.splitlines()
+    assert " ".join(lines[0].split()) == "2026-01-15 openai completed 1 file Plot coverage by year."
+    assert lines[2].startswith("2 recordings (2 records), 1 body, ")
+    assert lines[3].startswith("Removed 1 recording and 0 bodies, ")
+    assert lines[-1].startswith("1 recording (1 record), 1 body, ")
+
+
+def test_a_damaged_recording_is_found_by_the_check(folder, capsys):
+    assert main(["recordings", str(folder), "--check"]) == 0
+    (folder / "assistant_files" / "a.csv").write_text("mine")
+    assert main(["recordings", str(folder / "assistant_files"), "--check"]) == 0
+    path = min((folder / "assistant_files" / ".turns").glob("*.json"))
+    body = json.loads(Path(path).read_text())
+    body["digest"] = "0" * 64
+    path.write_text(json.dumps(body))
+
+    assert main(["recordings", str(folder), "--check"]) == 1
+    assert f"{path}: it was changed since it was written" in capsys.readouterr().out
