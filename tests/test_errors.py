@@ -442,6 +442,29 @@ def test_whatever_is_said_becomes_two_printable_lines(code, message, status, par
     assert "{" not in error.hint
 
 
+def test_an_error_is_an_error_for_everything_that_runs_notebooks(notebook_dir):
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    cells = [
+        "%load_ext ipython_assistant\n%config AssistantMagics.service = 'openai'",
+        "%%assistant\nAsk.",
+        "%%assistant --imput a.csv\nAsk.",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    client = NotebookClient(notebook, resources={"metadata": {"path": str(notebook_dir)}}, timeout=60)
+    with pytest.raises(CellExecutionError, match="NoKey"):
+        client.execute()
+    client.allow_errors = True
+    client.execute()
+
+    for cell, name in zip(notebook.cells[1:], ("NoKey", "OptionError"), strict=True):
+        [output] = cell.outputs
+        assert (output.output_type, output.ename) == ("error", name)
+        assert len("\n".join(output.traceback).splitlines()) == 2
+
+
 # The page. ------------------------------------------------------------------------------------------------------------
 
 
