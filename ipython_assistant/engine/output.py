@@ -170,8 +170,9 @@ class Output:
 
     def complete(self, now: int) -> list[Event]:
         """The last event of a response that went well."""
+        events = self.end_code()
         self.response |= {"status": "completed", "completed_at": now, "usage": self._usage}
-        return [wire.response_event("completed", self._snapshot())]
+        return [*events, wire.response_event("completed", self._snapshot())]
 
     def incomplete(self, reason: str) -> list[Event]:
         """The last event of a response that is not whole."""
@@ -187,6 +188,7 @@ class Output:
         return [wire.error_event(code, message), wire.response_event("failed", self._snapshot())]
 
     def _open_message(self, empty_part: Json) -> list[Event]:
+        events = self.end_code()
         self._message = {
             "id": self._mint("msg_"),
             "type": "message",
@@ -198,6 +200,7 @@ class Output:
         self.response["output"].append(self._message)
         index, item_id = self._place()
         return [
+            *events,
             wire.item_event("added", index, self._message),
             wire.part_event("added", index, item_id, empty_part),
         ]

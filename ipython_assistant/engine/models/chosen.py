@@ -1,0 +1,121 @@
+"""The command line of an engine, as far as it says what decides.
+
+    --model analyst
+    --model http://localhost:11434/v1 --name qwen3-coder
+    --model http://localhost:8000/v1 --name a --format tools --model http://localhost:8000/v1 --name b
+
+What follows a `--model` is about that one. A key never stands on a command line, where every process can read it: it
+is taken from the environment, and out of it, so that nothing that is started later has it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from ipython_assistant.engine.models.chat import Chat, Form, Manner
+from ipython_assistant.engine.models.chat_http import Server
+from ipython_assistant.engine.models.default import OFFERED
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping, Sequence
+
+    from ipython_assistant.engine.models import Model
+
+KEY_VARIABLE: Final = "IPYTHON_ASSISTANT_MODEL_KEY"
+"""The environment variable with the key of chat-completions servers that want one."""
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Teach a parser `--model` and what belongs to it."""
+    known = Manner()
+    parser.add_argument(
+        "--model",
+        action=_OneMore,
+        dest="models",
+        default=(),
+        metavar="URL",
+        help="the base URL of a chat-completions server (Ollama, LM Studio, vLLM, llama.cpp, ...), or "
+        f"{' or '.join(sorted(OFFERED))} (default); what follows is about this one",
+    )
+    of_chat = parser.add_argument_group("of a chat model")
+    of_chat.add_argument("--name", action=_OfTheLast, help="the model's name there, and here")
+    of_chat.add_argument(
+        "--format", action=_OfTheLast, choices=get_args(Form), help="how it gives its code (default: fenced)"
+    )
+    of_chat.add_argument(
+        "--repairs", action=_OfTheLast, type=_count, help=f"how often it may mend code (default: {known.repairs})"
+    )
+    of_chat.add_argument(
+        "--runs", action=_OfTheLast, type=_count, help=f"how often code runs for an answer (default: {known.runs})"
+    )
+    of_chat.add_argument("--vision", action=_OfTheLast, nargs=0, help="show it the pictures its code makes")
+    of_chat.add_argument(
+        "--patience", action=_OfTheLast, type=float, metavar="S", help="seconds it may be silent (default: 600)"
+    )
+
+
+def chosen(options: argparse.Namespace, environment: MutableMapping[str, str]) -> dict[str, Model]:
+    """The models that the command line asks for, by name; without any, what needs no model.
+
+    Beside chat models the analyst is always there, under its own name.
+
+    Args:
+        options: What the parser read.
+        environment: The process's own; the key is taken out of it.
+
+    Raises:
+        ValueError: A model lacks its name, or its address is none.
+    """
+    key = environment.pop(KEY_VARIABLE, "")
+    chats: dict[str, Model] = {}
+    for one in options.models:
+        if one["model"] in OFFERED:
+            continue
+        if not one.get("name"):
+            raise ValueError(
+                f"--model {one['model']} needs a name after it: --name qwen3-coder, as the server calls it."
+            )
+        patience = {"patience_s": one["patience"]} if "patience" in one else {}
+        manner = {field: one[option] for option, field in _FIELDS.items() if option in one}
+        chats[one["name"]] = Chat(one["name"], Server(one["model"], key, **patience), Manner(**manner))
+    return chats | {name: make() for name, make in OFFERED.items() if name not in chats}
+
+
+_FIELDS: Final = {"format": "form", "repairs": "repairs", "runs": "runs", "vision": "vision"}
+
+
+class _OneMore(argparse.Action):
+    """Begins a model."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 the signature is argparse's
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        namespace.models = (*namespace.models, {"model": values})
+
+
+class _OfTheLast(argparse.Action):
+    """Says something of the model that was begun last."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if not namespace.models:
+            parser.error(f"{option_string} is about a model: put it behind --model URL")
+        *before, last = namespace.models
+        flag: Sequence[object] = []
+        namespace.models = (*before, {**last, self.dest: True if values == flag else values})
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
