@@ -39,6 +39,7 @@ DEEPEST_ITEM = 20
 LONGEST_DESCRIPTION = 120
 """In characters, of what a picture was made for."""
 _QUIET = "opacity:.7"
+_BELOW = "margin:.2em 0 .8em"
 _SIGNATURES = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "image/jpeg": re.compile(rb"\xff\xd8\xff"),
@@ -174,7 +175,7 @@ def full_picture(artifact: Artifact) -> Bundle:
     whole = "the whole picture"
     if href is not None:
         whole = f'<a href="{escaped(href)}" download="{escaped(artifact.name)}">{whole}</a>'
-    html = f'<p class="{NO_MATH}" style="margin:0">{escaped(name)} is shown smaller than it is. Download {whole}.</p>'
+    html = f'<p class="{NO_MATH}" style="{_BELOW}">{escaped(name)} is shown smaller than it is. Download {whole}.</p>'
     path = one_line(artifact.href, 160)
     return _bundle("full picture", html, f"{name} is shown smaller than it is. The whole picture is {path}")
 
@@ -189,7 +190,7 @@ def hidden_picture(artifact: Artifact) -> Bundle:
     download = "Download it"
     if href is not None:
         download = f'<a href="{escaped(href)}" download="{escaped(artifact.name)}">{download}</a>'
-    html = f'<p class="{NO_MATH}" style="margin:0">{escaped(name)} {why} {download}.</p>'
+    html = f'<p class="{NO_MATH}" style="{_BELOW}">{escaped(name)} {why} {download}.</p>'
     return _bundle("hidden picture", html, f"{name} {why} It is saved as {one_line(artifact.href, 160)}")
 
 

@@ -46,6 +46,8 @@ CHROMIUM_ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 START_S = 60
+MARGIN = 6
+"""Pixels above and below a part of the page that a picture is taken of."""
 _PANEL = "window.jupyterapp.shell.currentWidget"
 _WATCH = """
 cell => {
@@ -204,21 +206,26 @@ class Notebook:
             arg=name,
         )
 
-    def screenshot(self, path: Path, first: int = 0, last: int = -1) -> None:
-        """A picture of the cells from `first` to `last`, counted from 0, whole however long they are."""
+    def cell(self, cell: int) -> Locator:
+        """A cell with its outputs, counted from 0."""
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell").nth(cell)
+
+    def screenshot(self, path: Path, first: Locator, last: Locator | None = None) -> None:
+        """A picture of the page from one part to another below it, whole however long it is."""
+        # The active cell has a toolbar of its own.
+        self.page.evaluate(f"() => {{ {_PANEL}.content.activeCellIndex = 0; }}")
         cells = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
-        ends = cells.nth(first), cells.nth(last)
         size = self.page.viewport_size or {"width": 1200, "height": 1600}
         height = sum(
             box["height"] for box in cells.evaluate_all("all => all.map(cell => cell.getBoundingClientRect())")
         )
         self.page.set_viewport_size({**size, "height": max(size["height"], int(height) + 400)})
         cells.first.scroll_into_view_if_needed()
-        above, below = (end.bounding_box() for end in ends)
+        above, below = (part.bounding_box() for part in (first, last or first))
         assert above is not None
         assert below is not None
-        clip = {"x": above["x"], "y": above["y"], "width": above["width"], "height": 0.0}
-        clip["height"] = below["y"] + below["height"] - above["y"]
+        clip = {"x": above["x"], "y": above["y"] - MARGIN, "width": max(above["width"], below["width"])}
+        clip["height"] = below["y"] + below["height"] - above["y"] + 2 * MARGIN
         path.parent.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=path, clip=clip, animations="disabled")
         self.page.set_viewport_size(size)

@@ -111,6 +111,7 @@ def test_a_large_picture_is_a_thumbnail_whose_link_downloads_the_whole(shown: No
     width = image.evaluate("image => image.decode().then(() => image.naturalWidth)")
 
     assert 0 < width <= 800
+    expect(image).to_have_attribute("alt", "a big one.png: Draw noise")
     assert shown.download(shown.output(0).get_by_role("link", name="the whole picture")) == on_disk
     assert shown.save().cells[0].outputs[1].metadata["image/jpeg"]["alt"] == "a big one.png: Draw noise"
     assert len(shown.path.read_bytes()) < 200_000 < len(on_disk)

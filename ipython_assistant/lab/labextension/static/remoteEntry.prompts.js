@@ -1,8 +1,9 @@
-// Shows %%assistant cells in JupyterLab as what they are, Markdown prompts, instead of colouring them as Python.
+// Shows %%assistant cells in JupyterLab as what they are, Markdown prompts, instead of colouring them as Python; and
+// lets screen readers have the descriptions of our pictures, which JupyterLab keeps to itself.
 //
 // This file is the source and what is shipped. JupyterLab loads a prebuilt extension as a container of webpack's module
 // federation: an object with `init(sharedScope)` and `get(module)`, which this is, by hand, so that nothing has to be
-// built. It changes how a cell is coloured and nothing else: no text, no metadata, nothing that is saved.
+// built. It changes how a notebook is shown and nothing else: no text, no metadata, nothing that is saved.
 
 (() => {
   const NAME = "ipython-assistant";
@@ -47,17 +48,42 @@
     panel.context.ready.then(watchCells);
   }
 
+  /** Give the pictures of an answer the description that their metadata holds. */
+  function describe(cell) {
+    cell.outputArea?.widgets.forEach((shown, place) => {
+      const metadata = cell.model.outputs.get(place)?.metadata;
+      if (metadata?.ipython_assistant?.output !== "picture") return;
+      const alt = Object.values(metadata).find((of) => typeof of?.alt === "string")?.alt;
+      for (const image of shown.node.querySelectorAll("img:not([alt])")) {
+        if (alt) image.alt = alt;
+      }
+    });
+  }
+
+  function watchPictures(panel) {
+    const isOrHasPicture = (node) => node.nodeName === "IMG" || node.querySelector?.("img");
+    const observer = new MutationObserver((changes) => {
+      if (changes.some(({ addedNodes }) => [...addedNodes].some(isOrHasPicture))) panel.content.widgets.forEach(describe);
+    });
+    observer.observe(panel.content.node, { childList: true, subtree: true });
+    panel.disposed.connect(() => observer.disconnect());
+  }
+
   async function extension() {
     const { INotebookTracker } = await shared("@jupyterlab/notebook");
     const { IEditorLanguageRegistry } = await shared("@jupyterlab/codemirror");
     const plugin = {
       id: `${NAME}:prompts`,
-      description: "Shows %%assistant cells as Markdown.",
+      description: "Shows %%assistant cells as Markdown, and describes the pictures of answers.",
       autoStart: true,
       requires: [INotebookTracker, IEditorLanguageRegistry],
       activate: (_app, notebooks, languages) => {
-        notebooks.forEach((panel) => watchPanel(panel, languages));
-        notebooks.widgetAdded.connect((_tracker, panel) => watchPanel(panel, languages));
+        const watch = (panel) => {
+          watchPanel(panel, languages);
+          watchPictures(panel);
+        };
+        notebooks.forEach(watch);
+        notebooks.widgetAdded.connect((_tracker, panel) => watch(panel));
       },
     };
     return () => ({ __esModule: true, default: plugin });
