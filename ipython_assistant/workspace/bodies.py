@@ -44,6 +44,14 @@ class Hashes:
             self._known[path] = (now, sha256)
         return sha256
 
+    def knows(self, path: Path) -> bool:
+        """Whether `of` would not have to read this file."""
+        before = self._known.get(path)
+        try:
+            return before is not None and before[0] == fingerprint(path)
+        except OSError:
+            return False
+
     def match(self, path: Path, size: int, sha256: str) -> bool:
         """Whether there is a regular file with this content."""
         try:

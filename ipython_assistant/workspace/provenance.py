@@ -16,6 +16,7 @@ import platform
 import re
 import secrets
 import tempfile
+import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,6 +98,8 @@ class Turns:
         self._read: dict[str, tuple[tuple[int, ...], TurnRecord | Damaged]] = {}
         self._keys: dict[str, tuple[tuple[int, ...], str]] = {}
         self._swept = False
+        self._begins = threading.Lock()
+        """Several questions may be asked at once."""
 
     @property
     def path(self) -> Path:
@@ -118,12 +121,13 @@ class Turns:
         for name, text in (("README", README), (".gitignore", "*.lock\n*.tmp\n")):
             with contextlib.suppress(FileExistsError), (self._dir / name).open("x", encoding="utf-8") as file:
                 file.write(text)
-        self._presence.announce()
-        if not self._swept:
-            self._swept = True
-            # This turn's record does not depend on it.
-            with contextlib.suppress(OSError):
-                self._tidy()
+        with self._begins:
+            self._presence.announce()
+            if not self._swept:
+                self._swept = True
+                # This turn's record does not depend on it.
+                with contextlib.suppress(OSError):
+                    self._tidy()
 
     def end(self) -> None:
         """Be at work here no more. May be called twice."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import difflib
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
@@ -21,15 +23,18 @@ from ipython_assistant.workspace.folder import Incoming
 from ipython_assistant.workspace.provenance import BODIES, TURNS
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ipython_assistant.core.provenance import RecordedFile, TurnRecord
-    from ipython_assistant.core.recording import Written
+    from ipython_assistant.core.recording import Exchange, Written
     from ipython_assistant.workspace.folder import Folder
 
 MAX_RECORDED_BYTES = 10_000_000
 """A larger file is known by its hash alone, and found among the saved files."""
+WORTH_A_THREAD = 8_000_000
+"""Files of fewer bytes in all are hashed one after the other."""
+HASHED_AT_ONCE = 4
 ALIKE = 0.5
 """Questions that a rough measure finds less alike than this are not compared more closely."""
 
@@ -86,6 +91,8 @@ class Recordings:
         self.folder = folder
         self._turns = folder.turns
         self._max_bytes = max_bytes
+        self._keeps = threading.Lock()
+        """Several questions may be asked at once, and only one is the first."""
 
     @property
     def where(self) -> str:
@@ -104,11 +111,15 @@ class Recordings:
         """
         if not record.key or record.exchange is None or record.status not in REPLAYED:
             return self.folder.record(replace(record, exchange=None))
+        with self._keeps:
+            return self._kept(record, record.exchange)
+
+    def _kept(self, record: TurnRecord, exchange: Exchange) -> tuple[str, ...]:
         notes = []
         if self._turns.is_new:
             notes.append(f"Answers are recorded from now on, in {self.where}; its README says what that holds.")
         taken: dict[str, bytes] = {}
-        events = tuple(take_out(event, taken) for event in record.exchange.events)
+        events = tuple(take_out(event, taken) for event in exchange.events)
         try:
             for sha256, content in taken.items():
                 self.bodies.keep(sha256, len(content), content)
@@ -120,7 +131,7 @@ class Recordings:
         if large:
             limit = f"{self._max_bytes / 1e6:g} MB"
             notes.append(f"Over {limit}, so not in the recording: {', '.join(large)}. A replay needs the saved file.")
-        exchange = replace(record.exchange, events=events)
+        exchange = replace(exchange, events=events)
         record = replace(record, files=files, exchange=exchange, notes=(*record.notes, *notes))
         return (*notes, *self.folder.record(record))
 
@@ -230,7 +241,7 @@ class Recordings:
             RecordingDamaged: A body is gone or was changed. Nothing was put anywhere by then.
         """
         record = recording.record
-        there = {file.name for file in record.files if self._is_saved(file)}
+        there = self._saved(record.files)
         sources = {file.name: self._source(file) for file in record.files if file.name not in there}
         outcomes = [
             (file, self._artifact(file) if file.name in there else self._restored(file, sources, record, cell, in_use))
@@ -262,8 +273,18 @@ class Recordings:
             reason = str(error)
         raise self._damaged(f"{TURNS}/{BODIES}/{sha256}", reason)
 
-    def _is_saved(self, file: RecordedFile) -> bool:
-        return self.hashes.match(self.folder.path / file.name, file.size, file.sha256)
+    def _saved(self, files: Sequence[RecordedFile]) -> frozenset[str]:
+        """The names of the files that are on disk as they were recorded."""
+
+        def look(file: RecordedFile) -> bool:
+            return self.hashes.match(self.folder.path / file.name, file.size, file.sha256)
+
+        unknown = [file.size for file in files if not self.hashes.knows(self.folder.path / file.name)]
+        if sum(unknown) < WORTH_A_THREAD:
+            return frozenset(file.name for file in files if look(file))
+        # Hashing runs beside other threads: https://docs.python.org/3/library/hashlib.html
+        with ThreadPoolExecutor(HASHED_AT_ONCE) as pool:
+            return frozenset(file.name for file, same in zip(files, pool.map(look, files), strict=True) if same)
 
     def _source(self, file: RecordedFile) -> Path | None:
         """Where the bytes of a file are; None if they were too large to be recorded, and are gone."""
