@@ -305,7 +305,7 @@ def test_the_right_answer_of_one_prompt_is_wrong_for_the_others(entries: list[En
         if other is not one and other.tables == one.tables and grade(other, found) == "right"
     }
     lists_the_diagnoses_too = {(one, "v-distinct") for one in ("v-cost-two-keys", "v-share", "v-pivot")}
-    assert mistaken == {("v-mean-wait-polite", "v-mean-wait"), *lists_the_diagnoses_too}
+    assert mistaken - lists_the_diagnoses_too == {("v-mean-wait-polite", "v-mean-wait")}
 
 
 def test_one_cell_off_is_wrong(entries: list[Entry]) -> None:

@@ -106,7 +106,7 @@ class _Reader:
         bars = [one for one in ax.containers if hasattr(one, "orientation") and len(one.patches)]
         return {
             "lines": [
-                (name, _places(ax, line), _floats(line.get_ydata()))
+                (name, _places(ax.xaxis, line), _floats(line.get_ydata()))
                 for name, line in zip(_labels(ax, curves), curves, strict=True)
             ],
             "bars": [_bars(ax, name, one) for name, one in zip(_labels(ax, bars), bars, strict=True)],
@@ -160,13 +160,18 @@ def _is_number(text: str) -> bool:
 
 
 def _dated(axis: Any) -> bool:
-    return "Date" in type(axis.get_major_formatter()).__name__ or "Date" in type(axis.get_converter()).__name__
+    formatter = type(axis.get_major_formatter()).__name__
+    return "Date" in formatter or ("Date" in type(axis.get_converter()).__name__ and formatter != "FixedFormatter")
 
 
 def _at(axis: Any, place: float, otherwise: str = "?") -> str:
     """The label of the tick that is nearest, within half a step; the day on an axis of dates."""
+    import pandas as pd
     from matplotlib.dates import num2date
 
+    freq = getattr(axis.get_major_formatter(), "freq", None)
+    if freq is not None:  # pandas draws a time series at its periods' ordinals
+        return str(pd.Period(ordinal=round(place), freq=freq))
     if _dated(axis):
         return num2date(place).strftime("%Y-%m-%d")
     ticks = _ticks(axis)
@@ -176,18 +181,16 @@ def _at(axis: Any, place: float, otherwise: str = "?") -> str:
     return otherwise
 
 
-def _places(ax: Any, line: Any) -> list[str]:
+def _places(axis: Any, line: Any) -> list[str]:
     """Where a line's points stand: what was given (dates, periods, words), or the ticks' words, `?` between ticks."""
     import pandas as pd
 
-    axis, given = ax.xaxis, list(line.get_xdata(orig=True))
+    given = list(line.get_xdata(orig=True))
     if any(isinstance(one, str) for one in given):
         return [str(one) for one in given]
     if any(isinstance(one, pd.Period) or hasattr(one, "year") or type(one).__name__ == "datetime64" for one in given):
         return [str(one) if isinstance(one, pd.Period) else pd.Timestamp(one).strftime("%Y-%m-%d") for one in given]
-    if getattr(ax, "freq", None) is not None:  # pandas draws a time series at its periods' ordinals
-        return [str(pd.Period(ordinal=int(one), freq=ax.freq)) for one in given]
-    if _dated(axis):
+    if _dated(axis) or getattr(axis.get_major_formatter(), "freq", None) is not None:
         return [_at(axis, float(one)) for one in line.get_xdata(orig=False)]
     words = {place: text for place, text in _ticks(axis).items() if not _is_number(text)}
     if words and all(float(one) == round(float(one)) for one in given):
