@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.containers import MAX_CONTAINERS
 from ipython_assistant.engine.limits import GIB, default_limits
-from ipython_assistant.engine.models.default import OFFERED
+from ipython_assistant.engine.models.chosen import UnknownModel, add_model_options, chosen
 from ipython_assistant.engine.sandbox import KINDS
 from ipython_assistant.engine.server import Options, UnsafeOptions, running
 
@@ -44,11 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     level = logging.INFO if asked.log_requests or asked.log_prompts else logging.WARNING
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("ipython_assistant").setLevel(level)
-    models = {name: OFFERED[name]() for name in asked.model or OFFERED}
     try:
+        models = chosen(asked, os.environ)
         options = _options(asked, os.environ)
         asyncio.run(_serve(models, options, standing=asked.standing))
-    except (UnsafeOptions, OSError) as error:
+    except (UnsafeOptions, UnknownModel, OSError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     return 0
 
@@ -58,9 +58,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m ipython_assistant.engine",
         description="A Responses API with a code interpreter, on this machine's loopback address.",
     )
-    parser.add_argument(
-        "--model", action="append", choices=sorted(OFFERED), help="what decides (default: all there are)"
-    )
     parser.add_argument("--standing", action="store_true", help="go on when standard input ends; stop when told to")
 
     door = parser.add_argument_group("who may enter")
@@ -68,17 +65,21 @@ def _parser() -> argparse.ArgumentParser:
     door.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     door.add_argument("--token-file", type=Path, metavar="PATH", help=f"file with the token (or set {TOKEN})")
     door.add_argument(
-        "--name", action="append", default=[], metavar="HOST", help="a name requests may come to, as a proxy's"
+        "--host-name", action="append", default=[], metavar="HOST", help="a name requests may come to, as a proxy's"
     )
 
     code = parser.add_argument_group("what code may do")
-    code.add_argument("--sandbox", choices=["auto", *KINDS], default="auto", help="how code is confined (default: best)")
+    code.add_argument(
+        "--sandbox", choices=["auto", *KINDS], default="auto", help="how code is confined (default: best)"
+    )
     code.add_argument("--kernel", default="", metavar="NAME", help="run code in this installed kernel instead")
     code.add_argument("--memory", type=_size, metavar="SIZE", help="of one container, such as 4g")
     code.add_argument("--disk", type=_size, metavar="SIZE", help="of one container, such as 8g")
     code.add_argument("--cpu-time", type=float, metavar="SECONDS", help="processor time of one run")
     code.add_argument("--processes", type=int, metavar="N", help="processes and threads of one container")
     code.add_argument("--containers", type=int, default=MAX_CONTAINERS, metavar="N", help="how many at once")
+
+    add_model_options(parser)
 
     log = parser.add_argument_group("log")
     log.add_argument("--log-requests", action="store_true", help="one line for each request, without what was asked")
@@ -105,7 +106,7 @@ def _options(asked: argparse.Namespace, environment: Mapping[str, str]) -> Optio
         host=asked.host,
         port=asked.port,
         token=token,
-        names=tuple(asked.name),
+        names=tuple(asked.host_name),
         sandboxes=KINDS if asked.sandbox == "auto" else (asked.sandbox,),
         limits=replace(default_limits(), **{name: value for name, value in wished.items() if value is not None}),
         containers=asked.containers,

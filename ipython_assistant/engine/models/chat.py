@@ -10,6 +10,7 @@ Chat completions: https://platform.openai.com/docs/api-reference/chat
 from __future__ import annotations
 
 import base64
+import re
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -34,6 +35,8 @@ AFTERWARDS: Final = 24
 by itself says how many tokens it was."""
 MOST_PICTURES: Final = 2
 GARBLED: Final = 'That call could not be read. The arguments are a JSON object: {"code": "..."}.'
+
+_CLOSING: Final = re.compile(r"\s*\*[^\n]* wrote this answer and [^\n]*\*\s*\Z")
 
 Form = Literal["fenced", "tools"]
 
@@ -312,7 +315,12 @@ def _messages(system: str, ask: Ask) -> list[Json]:
     """The conversation. Templates of many models take one system message, at the beginning."""
     told = [said.text for said in ask.history if said.role in {"system", "developer"}]
     whole = "\n\n".join(text for text in (system, *told) if text)
-    history = [{"role": said.role, "content": said.text} for said in ask.history if said.role in {"user", "assistant"}]
+    # A small model would write our last line itself the next time.
+    history = [
+        {"role": said.role, "content": _CLOSING.sub("", said.text)}
+        for said in ask.history
+        if said.role in {"user", "assistant"}
+    ]
     opening = [{"role": "system", "content": whole}] if whole else []
     return [*opening, *history, {"role": "user", "content": ask.prompt}]
 

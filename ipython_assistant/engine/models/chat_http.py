@@ -96,7 +96,7 @@ class Server:
             finished = finished or _finishes(chunk)
             yield chunk
         if not finished:
-            raise EOFError("it ended in the middle of an answer")
+            raise EOFError
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         parts = urlsplit(self.url)
@@ -187,7 +187,7 @@ class _Body:
             return await self._reader.read(1 << 16)
         piece = await self._reader.read(min(self._left, 1 << 16)) if self._left else b""
         if self._left and not piece:
-            raise EOFError("it ended before its end")
+            raise EOFError
         self._left -= len(piece)
         return piece
 
@@ -248,4 +248,6 @@ def _finishes(chunk: Json) -> bool:
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, EOFError):
+        return "it ended in the middle of an answer"
     return " ".join((str(error) or type(error).__name__).split())[:200]

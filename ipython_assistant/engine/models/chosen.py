@@ -26,10 +26,15 @@ KEY_VARIABLE: Final = "IPYTHON_ASSISTANT_MODEL_KEY"
 """The environment variable with the key of chat-completions servers that want one."""
 
 
+class UnknownModel(ValueError):
+    """A model lacks its name, or its address is none; the message is for a person."""
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Teach a parser `--model` and what belongs to it."""
     known = Manner()
-    parser.add_argument(
+    which = parser.add_argument_group("what decides")
+    which.add_argument(
         "--model",
         action=_OneMore,
         dest="models",
@@ -38,7 +43,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="the base URL of a chat-completions server (Ollama, LM Studio, vLLM, llama.cpp, ...), or "
         f"{' or '.join(sorted(OFFERED))} (default); what follows is about this one",
     )
-    of_chat = parser.add_argument_group("of a chat model")
+    of_chat = parser.add_argument_group("of the chat model before")
     of_chat.add_argument("--name", action=_OfTheLast, help="the model's name there, and here")
     of_chat.add_argument(
         "--format", action=_OfTheLast, choices=get_args(Form), help="how it gives its code (default: fenced)"
@@ -65,7 +70,7 @@ def chosen(options: argparse.Namespace, environment: MutableMapping[str, str]) -
         environment: The process's own; the key is taken out of it.
 
     Raises:
-        ValueError: A model lacks its name, or its address is none.
+        UnknownModel: A model lacks its name, or its address is none.
     """
     key = environment.pop(KEY_VARIABLE, "")
     chats: dict[str, Model] = {}
@@ -73,12 +78,16 @@ def chosen(options: argparse.Namespace, environment: MutableMapping[str, str]) -
         if one["model"] in OFFERED:
             continue
         if not one.get("name"):
-            raise ValueError(
+            raise UnknownModel(
                 f"--model {one['model']} needs a name after it: --name qwen3-coder, as the server calls it."
             )
         patience = {"patience_s": one["patience"]} if "patience" in one else {}
         manner = {field: one[option] for option, field in _FIELDS.items() if option in one}
-        chats[one["name"]] = Chat(one["name"], Server(one["model"], key, **patience), Manner(**manner))
+        try:
+            server = Server(one["model"], key, **patience)
+        except ValueError as error:
+            raise UnknownModel(str(error)) from None
+        chats[one["name"]] = Chat(one["name"], server, Manner(**manner))
     return chats | {name: make() for name, make in OFFERED.items() if name not in chats}
 
 
