@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import queue
+import subprocess
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -268,6 +271,17 @@ def test_outside_ipython_the_plain_text_is_printed(capsys: pytest.CaptureFixture
     publish(bundles.answer("**Plain**", {}))
 
     assert capsys.readouterr().out == "**Plain**\n"
+
+
+def test_in_a_terminal_each_output_is_its_text_once_however_it_grew(notebook_dir: Path) -> None:
+    code = CELL.replace(
+        "[]", '[CodeCall("i", "c", "print(1)", "completed", ("\\x1b]0;title\\x07\\x1b[31m1\\x1b[0m\\n",))]'
+    )
+    code = f"from ipython_assistant.core.turn import CodeCall{code}"
+    command = [sys.executable, "-m", "IPython", "--no-banner", "--quick", "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=notebook_dir)
+
+    assert ran.stdout == "Coverage rose.\nCode, 1 step\n\n    print(1)\n\nPrinted:\n\n    1\n"
 
 
 # --- a real kernel ----------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ CHROMIUM_ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 START_S = 60
-MARGIN = 6
+MARGIN = 3
 """Pixels above and below a part of the page that a picture is taken of."""
 _PANEL = "window.jupyterapp.shell.currentWidget"
 _WATCH = """

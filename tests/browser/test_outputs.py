@@ -69,6 +69,13 @@ publish(bundles.table(table, read_head(table.path, "text/csv")))
 publish(bundles.card(files))
 publish(view(download_row(files, Path.cwd())))
 """
+NOTE_TEXTS = """
+element => {
+    window.noted = [];
+    const note = () => { if (element.textContent) window.noted.push(element.textContent); };
+    new MutationObserver(note).observe(element, {childList: true});
+}
+"""
 BUSY = """
 import time
 while not Path("go").exists():
@@ -221,14 +228,18 @@ def test_without_the_servers_route_a_button_fetches_from_the_kernel(
     notebook = open_in_lab(lab.write_notebook("kernel route/shown.ipynb", [SETUP + FILES + show]))
     notebook.run_all()
     on_disk = saved(notebook)
+    status(notebook).evaluate(NOTE_TEXTS)
 
     assert notebook.download(buttons(notebook).nth(2)) == on_disk["large.bin"]
+    # Five million bytes come in three chunks.
+    assert notebook.page.evaluate("window.noted") == ["large.bin: 41 %", "large.bin: 83 %"]
     assert notebook.download(buttons(notebook).nth(1)) == on_disk[HOSTILE_NAME]
 
     (notebook.path.parent / "assistant_files" / "large.bin").unlink()
     buttons(notebook).nth(2).click()
-    status = notebook.page.get_by_role("group", name="Download files").get_by_role("status")
-    expect(status).to_have_text("Not downloaded: it is no longer there. The file is saved as assistant_files/large.bin")
+    expect(status(notebook)).to_have_text(
+        "Not downloaded: it is no longer there. The file is saved as assistant_files/large.bin"
+    )
 
 
 def test_after_a_restart_the_buttons_still_work_and_say_what_the_kernel_no_longer_can(
