@@ -66,7 +66,8 @@ def _help(_session: Session, _words: Sequence[str]) -> None:
 
 def _status(session: Session, _words: Sequence[str]) -> None:
     """Show who answers, where files go, and what runs on this machine."""
-    print("\n".join(f"{name:<9} {value}" for name, value in session.status().items()))  # noqa: T201 as above
+    rows = [(name, value, f"  ({origin})" if origin else "") for name, (value, origin) in session.status().items()]
+    print("\n".join(f"{name:<12} {value}{origin}" for name, value, origin in rows))  # noqa: T201 as above
 
 
 def _files(session: Session, words: Sequence[str]) -> None:

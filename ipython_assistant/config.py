@@ -1,7 +1,8 @@
 """What this notebook is set to: traits with help, and the frozen Settings one cell runs with.
 
-A value comes from the first of: the cell's own options, a trait set by hand (`%config AssistantMagics.x = ...` or
-`ipython_config.py`), the environment, the default. Keys are never traits: `%config` prints every trait.
+A value comes from the first of: the cell's own options, the saved assistant it names, a trait set by hand
+(`%config AssistantMagics.x = ...` or `ipython_config.py`), the environment, the default. Instructions and tools add up.
+Keys are never traits: `%config` prints every trait.
 """
 
 from __future__ import annotations
@@ -10,20 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitlets import Enum, Float, Integer, List, Unicode
+from traitlets import Bool, Dict, Enum, Float, Integer, List, Unicode
 from traitlets.config import Configurable
 
 from ipython_assistant.core.request import ContainerPolicy
-from ipython_assistant.errors import ConfigError
+from ipython_assistant.core.tools import parse_tools
+from ipython_assistant.errors import ConfigError, OptionError
+from ipython_assistant.options import EFFORTS, MEMORIES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from ipython_assistant.core.turn import Json
     from ipython_assistant.options import Options
 
-SERVICES = ("openai", "local")
-MODES = ("auto", "live")
-DEFAULT_MODELS = {"openai": "gpt-5-mini", "local": "analyst"}
+SERVICES = ("openai", "azure", "local")
+MODES = ("auto", "live", "replay")
+DEFAULT_MODELS = {"openai": "gpt-5-mini", "azure": "gpt-5-mini", "local": "analyst"}
+KEYS = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
+"""Where the key of a hosted service is looked for."""
 SAVE_DIR = "assistant_files"
 
 
@@ -34,15 +40,17 @@ class AssistantMagics(Configurable):
         SERVICES,
         default_value=None,
         allow_none=True,
-        help="Who answers: 'openai' (or any compatible server at OPENAI_BASE_URL) or 'local' (the embedded engine on"
-        " this machine). Unset: IPYTHON_ASSISTANT_SERVICE, else 'openai' where OPENAI_API_KEY is set, else 'local'.",
+        help="Who answers: 'openai' (or any compatible server at OPENAI_BASE_URL), 'azure', or 'local' (the embedded"
+        " engine on this machine). Unset: IPYTHON_ASSISTANT_SERVICE, else the one whose key is set (OPENAI_API_KEY,"
+        " AZURE_OPENAI_API_KEY), else 'local'.",
     ).tag(config=True)
     mode = Enum(
         MODES,
         default_value=None,
         allow_none=True,
-        help="'live' asks the service at every run; so does 'auto' as long as nothing is recorded."
-        " Unset: IPYTHON_ASSISTANT_MODE, else 'auto'.",
+        help="'auto' answers from a recording where there is one and asks where there is none; 'live' asks at every"
+        " run; 'replay' never asks. Unset: IPYTHON_ASSISTANT_MODE; else 'replay' where CI is set and no service was"
+        " chosen by hand, or where the folder holds another service's recordings and there is no key; else 'auto'.",
     ).tag(config=True)
     model = Unicode(
         None,
@@ -50,6 +58,37 @@ class AssistantMagics(Configurable):
         help="The model to ask. Unset: IPYTHON_ASSISTANT_MODEL, else the service's default.",
     ).tag(config=True)
     instructions = Unicode("", help="Your own instructions, added after the built-in ones.").tag(config=True)
+    tools = List(
+        Unicode(), help="Tools beside the code interpreter, as after --tool: web_search, file_search:vs_1, or JSON."
+    ).tag(config=True)
+    effort = Enum(
+        EFFORTS,
+        default_value=None,
+        allow_none=True,
+        help="How long a reasoning model may think. Unset: the service's default.",
+    ).tag(config=True)
+    store = Bool(
+        default_value=True,
+        help="Whether the service may keep the conversation. If not, each question carries the conversation along.",
+    ).tag(config=True)
+    env_file = Unicode(
+        "", help="A file of NAME=VALUE lines to read keys and addresses from; what is in the environment comes first."
+    ).tag(config=True)
+    ask_above = Integer(
+        50_000_000,
+        min=0,
+        help="Inputs of a cell that are larger than this, in bytes, go to a hosted service only with --yes.",
+    ).tag(config=True)
+    questions_at_once = Integer(4, min=1, max=32, help="How many questions `ask_each` and `aask` ask at once.").tag(
+        config=True
+    )
+    prices = Dict(
+        help="Prices by model in US dollars for a million tokens, over the built-in table:"
+        " {'my-model': {'input': 0.25, 'cached': 0.025, 'output': 2.0}}."
+    ).tag(config=True)
+    max_recorded_bytes = Integer(
+        10_000_000, min=0, help="A larger file is recorded by its hash alone, and found among the saved files."
+    ).tag(config=True)
     save_dir = Unicode(SAVE_DIR, help="Where files are saved, relative to the notebook's directory.").tag(config=True)
     buttons = Enum(
         ("auto", "always", "never"),
@@ -74,7 +113,7 @@ class AssistantMagics(Configurable):
         help="How many bytes of files may be fetched while the answer is still being written; 0 fetches none ahead.",
     ).tag(config=True)
     memory_limit = Enum(
-        ("1g", "4g", "16g", "64g"),
+        MEMORIES,
         default_value=None,
         allow_none=True,
         help="Memory of new containers at a hosted service (more costs more). Unset: the service's default.",
@@ -91,11 +130,28 @@ class AssistantMagics(Configurable):
 
 
 @dataclass(frozen=True, slots=True)
+class ByHand:
+    """What was named by hand, in the cell, by a saved assistant or with `%config`; None where nothing was.
+
+    It decides which recording answers: what was only resolved from a default or the environment does not.
+    """
+
+    service: str | None = None
+    mode: str | None = None
+    model: str | None = None
+    instructions: str | None = None
+    tools: tuple[Json, ...] | None = None
+    effort: str | None = None
+    no_code: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything one cell runs with.
 
     `notebook_dir` is where links are relative to; `save_dir` is absolute; `timeout_s` is in seconds without a byte,
-    `files_timeout_s` in seconds for all files of a turn; `policy` is what new containers are like.
+    `files_timeout_s` in seconds for all files of a turn; `policy` is what new containers are like; `container_id` is
+    the one to run in, where the cell names it.
     """
 
     service: str
@@ -111,6 +167,14 @@ class Settings:
     prefetch_bytes: int
     timeout_s: float
     policy: ContainerPolicy
+    tools: tuple[Json, ...] = ()
+    effort: str | None = None
+    code: bool = True
+    store: bool = True
+    container_id: str | None = None
+    ask_above: int = 50_000_000
+    max_recorded_bytes: int = 10_000_000
+    by_hand: ByHand = ByHand()
 
 
 def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, environment: Mapping[str, str]) -> Settings:
@@ -118,14 +182,28 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
 
     Raises:
         ConfigError: A value in the environment that is not one of those there are.
+        OptionError: A tool that is none.
     """
     service = traits.service or _from_environment(environment, "IPYTHON_ASSISTANT_SERVICE", SERVICES)
-    service = service or ("openai" if environment.get("OPENAI_API_KEY") else "local")
+    mode = traits.mode or _from_environment(environment, "IPYTHON_ASSISTANT_MODE", MODES)
+    instructions = "\n\n".join(part for part in (traits.instructions, options.instructions) if part)
+    tools = _tools((*traits.tools, *options.tools))
+    by_hand = ByHand(
+        service=service,
+        mode=mode,
+        model=options.model or traits.model,
+        instructions=instructions or None,
+        tools=tools or None,
+        effort=options.effort or traits.effort,
+        no_code=options.no_code or None,
+    )
+    service = service or next((name for name, key in KEYS.items() if environment.get(key)), "local")
+    in_ci = bool(environment.get("CI")) and by_hand.service is None
     return Settings(
         service=service,
-        mode=traits.mode or _from_environment(environment, "IPYTHON_ASSISTANT_MODE", MODES) or "auto",
-        model=options.model or traits.model or environment.get("IPYTHON_ASSISTANT_MODEL") or DEFAULT_MODELS[service],
-        instructions=traits.instructions,
+        mode=mode or ("replay" if in_ci else "auto"),
+        model=by_hand.model or environment.get("IPYTHON_ASSISTANT_MODEL") or DEFAULT_MODELS[service],
+        instructions=instructions,
         notebook_dir=notebook_dir,
         save_dir=notebook_dir / Path(options.directory or traits.save_dir).expanduser(),
         buttons=traits.buttons,
@@ -133,9 +211,52 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         downloads=traits.downloads,
         files_timeout_s=traits.files_timeout,
         prefetch_bytes=traits.prefetch_bytes,
-        timeout_s=traits.timeout,
-        policy=ContainerPolicy(traits.memory_limit or "", traits.expires_after, tuple(traits.network)),
+        timeout_s=options.timeout_s or traits.timeout,
+        policy=ContainerPolicy(
+            options.memory or traits.memory_limit or "", traits.expires_after, tuple(traits.network)
+        ),
+        tools=tools,
+        effort=by_hand.effort,
+        code=not options.no_code,
+        store=traits.store,
+        container_id=options.container,
+        ask_above=traits.ask_above,
+        max_recorded_bytes=traits.max_recorded_bytes,
+        by_hand=by_hand,
     )
+
+
+def origins(traits: AssistantMagics, environment: Mapping[str, str]) -> dict[str, str]:
+    """Where the values that are not the default come from, by the name of the setting: for a person to read."""
+    variables = {
+        "service": "IPYTHON_ASSISTANT_SERVICE",
+        "mode": "IPYTHON_ASSISTANT_MODE",
+        "model": "IPYTHON_ASSISTANT_MODEL",
+    }
+    found = {name: f"by {variable}" for name, variable in variables.items() if environment.get(variable)}
+    found |= {name: "set by hand" for name in traits.trait_names(config=True) if not _is_default(traits, name)}
+    if "service" not in found:
+        key = next((key for key in KEYS.values() if environment.get(key)), None)
+        found["service"] = f"by {key}" if key else "there is no key"
+    if (
+        "mode" not in found
+        and environment.get("CI")
+        and found["service"].startswith(("by OPENAI", "by AZURE", "there"))
+    ):
+        found["mode"] = "by CI"
+    return found
+
+
+def _is_default(traits: AssistantMagics, name: str) -> bool:
+    return bool(getattr(traits, name) == traits.trait_defaults(name))
+
+
+def _tools(specs: Iterable[str]) -> tuple[Json, ...]:
+    try:
+        return parse_tools(specs)
+    except ValueError as error:
+        message, hint = error.args
+        raise OptionError(message, hint) from error
 
 
 def known_models(traits: AssistantMagics, environment: Mapping[str, str]) -> tuple[str, ...]:

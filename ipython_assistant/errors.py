@@ -28,6 +28,7 @@
     │  └─ StreamBroken          the stream ended before the answer did
     ├─ Interrupted              Ctrl-C, or the stop button
     ├─ CodeFailed               the code that was asked for raised
+    ├─ TableMissing             a table asked for with -o did not come
     └─ FilesMissing             the answer is there, one or more of its files are not
 
 docs/errors.md says of each what to do. IPython shows an exception that has `_render_traceback_` by those lines alone
@@ -200,6 +201,10 @@ class Interrupted(AssistantError):
 
 class CodeFailed(AssistantError):
     """The code that was asked for raised."""
+
+
+class TableMissing(AssistantError):
+    """A table that was asked for with `-o` did not come, or cannot be read as one."""
 
 
 class FilesMissing(AssistantError):

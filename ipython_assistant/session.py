@@ -1,6 +1,6 @@
 """The conductor: one turn, from the cell's text to files on disk, room by room.
 
-There is one Session for each shell. It owns what outlives a cell: the conversation, the connection to the service and
+There is one Session for each shell. It owns what outlives a cell: the conversations, the connection to the service and
 the folders files go to.
 """
 
@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,40 +18,48 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.answer import Answer
 from ipython_assistant.collection import Collected, Shelf, collect
-from ipython_assistant.config import AssistantMagics, Settings, freeze
-from ipython_assistant.core.conversation import Conversation, Step, Upload
-from ipython_assistant.core.links import relink
+from ipython_assistant.config import AssistantMagics, Settings, freeze, origins
+from ipython_assistant.core.conversation import Conversation, Step
+from ipython_assistant.core.footnotes import finished
 from ipython_assistant.core.provenance import record_of
-from ipython_assistant.core.request import build_request
 from ipython_assistant.core.turn import Turn, TurnFold, read_response
 from ipython_assistant.display import buttons
-from ipython_assistant.display.bundles import size_in_words
+from ipython_assistant.display.activity import Fetching
+from ipython_assistant.display.bundles import KEY, Bundle
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
+from ipython_assistant.endings import fault, without_code
 from ipython_assistant.errors import (
     AssistantError,
-    CodeFailed,
     ContainerExpired,
-    FilesMissing,
     Interrupted,
     OptionError,
-    TurnFailed,
+    TurnNotKept,
 )
 from ipython_assistant.options import Options, option_help, parse_options
+from ipython_assistant.question import Place, Question, Surroundings, read_question
 from ipython_assistant.service.client import ASKED_OF_THE_ENVIRONMENT, over_client
 from ipython_assistant.service.connection import Connection, connect
-from ipython_assistant.service.containers import RENEWED, Containers, Footing
+from ipython_assistant.service.containers import RENEWED, TOLD_AGAIN, Containers, Footing
 from ipython_assistant.service.downloads import Downloads, Limits, interrupted
+from ipython_assistant.service.replay import Recorder, ReplayWire
 from ipython_assistant.service.stream import EventStream
+from ipython_assistant.workspace.dotenv import read_env_file
 from ipython_assistant.workspace.folder import Folder
-from ipython_assistant.workspace.inputs import gather
+from ipython_assistant.workspace.outputs import NoFrame, named_frame
 from ipython_assistant.workspace.provenance import recorded_inputs
+from ipython_assistant.workspace.recordings import Recordings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from ipython_assistant.core.provenance import TurnRecord
+    from ipython_assistant.core.recording import Exchange
     from ipython_assistant.core.turn import Json
+    from ipython_assistant.service.wire import Reply
+    from ipython_assistant.workspace.inputs import Input
+    from ipython_assistant.workspace.recordings import Recording
 
 WHAT_TO_WRITE = """\
 Write your question below the first line:
@@ -69,19 +78,9 @@ _DOING = {
     "response.code_interpreter_call_code.delta": "writing code",
     "response.code_interpreter_call.interpreting": "running code",
     "response.code_interpreter_call.completed": "thinking",
+    "response.web_search_call.searching": "searching the web",
+    "response.file_search_call.searching": "searching files",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What a cell asks, and from where in the conversation."""
-
-    prompt: str
-    settings: Settings
-    cell: str
-    parent: Step | None
-    uploads: tuple[Upload, ...]
-    began: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +92,29 @@ class _Streamed:
 
 
 @dataclass(frozen=True, slots=True)
+class Audience:
+    """Who a turn is for.
+
+    Attributes:
+        front: Who is watching.
+        shows: Whether its outputs are shown.
+        stopped: Set from outside to end it, where Ctrl-C cannot reach it; None where it can.
+    """
+
+    front: FrontEnd
+    shows: bool = True
+    stopped: threading.Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Last:
     """The last turn, as it takes to fetch its files again."""
 
     connection: Connection
-    question: _Question
+    question: Question
     streamed: _Streamed
     collected: Collected
+    exchange: Exchange | None
 
 
 class Session:
@@ -114,51 +129,90 @@ class Session:
     def __init__(self, shell: InteractiveShell | None, traits: AssistantMagics, notebook_dir: Path) -> None:
         self.last_answer: Answer | None = None
         self.last_error: BaseException | None = None
+        self.last_step: Step | None = None
+        self.traits = traits
+        self.notebook_dir = notebook_dir
         self._shell = shell
-        self._traits = traits
-        self._notebook_dir = notebook_dir
-        self._conversation = Conversation()
+        self._conversations: dict[str, Conversation] = {}
+        self._steps: list[tuple[str, Step]] = []
         self._connections: dict[tuple[str, float, int], Connection] = {}
         self._folders: dict[Path, Folder] = {}
+        self._recordings: dict[tuple[Path, int], Recordings] = {}
+        self._inputs: dict[str, Input] = {}
         self._rows = buttons.Rows(shell)
         self._scratch: Path | None = None
         self._runs = 0
         self._last: _Last | None = None
+        self._one_at_a_time = threading.RLock()
+
+    # --- asking -------------------------------------------------------------------------------------------------------
 
     def ask_cell(self, line: str, body: str) -> Answer | None:
         """What `%%assistant` does: ask, or show help, or say what to write."""
         try:
             options = parse_options(line, body)
-            if options.help or not body.strip():
-                print(option_help() if options.help else WHAT_TO_WRITE)  # noqa: T201 plain text is what was asked for
+            if options.help or options.help_all or not body.strip():
+                asked = options.help or options.help_all
+                print(option_help(everything=options.help_all) if asked else WHAT_TO_WRITE)  # noqa: T201 plain text is what was asked for
                 return None
-            return self.run(options, body.strip())
+            front = front_end(self._shell)
+            cell = front.cell_id or self._next_run()
+            question = self.question(options, body.strip(), cell, self._shell.user_ns if self._shell else {})
+            if options.dry_run:
+                print(question.in_full())  # noqa: T201 as above
+                return None
+            return self.answer(question, Audience(front), fresh=options.fresh)
         except AssistantError as error:
             self.last_error = error
             raise
 
-    def run(self, options: Options, prompt: str) -> Answer:
-        """One turn. Raises an `AssistantError` after everything that could be shown and saved was."""
-        front = front_end(self._shell)
-        question = self._question(options, prompt, front)
-        with LiveOutput(front) as live:
-            live.update("", "connecting")
-            connection = self._connect(question.settings)
-            with self._downloads(connection, question.settings) as downloads:
-                footing = connection.containers.footing(question.parent, question.uploads, question.settings.policy)
-                streamed, footing = self._ask(connection, question, footing, downloads, live)
-                collected, cut = self._collect(connection, downloads, question, streamed, live)
-            answer = self._recorded(question, self._answer(streamed, collected, footing.notes, prompt))
-            live.finish(answer.text_output())
-        self._show(answer, question.settings, front)
-        self._remember(connection, question, streamed, collected)
-        return self._ended(answer, streamed.cut or cut, question.settings)
+    def question(
+        self, options: Options, words: str, cell: str, namespace: Mapping[str, Any], *, alone: bool = False
+    ) -> Question:
+        """What is asked. Raises an `AssistantError` where something in it cannot be meant.
+
+        Args:
+            options: The options.
+            words: The text, as it was written.
+            cell: The cell that owns the files.
+            namespace: What may be named in it.
+            alone: Whether it stands outside every conversation, unless the options name one.
+        """
+
+        def place(name: str) -> Place:
+            if alone and not options.conversation:
+                return Place(cell, None, None)
+            conversation = self._conversations.get(name, Conversation())
+            return Place(cell, None if options.new else conversation.parent(cell), name)
+
+        with self._one_at_a_time:
+            around = Surroundings(
+                traits=self.traits,
+                environment=self.environment(),
+                notebook_dir=self.notebook_dir,
+                working_dir=Path.cwd(),
+                namespace=namespace,
+                scratch=self._new_scratch,
+                known=tuple(self._inputs.values()),
+            )
+            question = read_question(options, words, around, place, datetime.now(UTC))
+            self._inputs |= {item.name: item for item in question.inputs}
+            return question
+
+    def answer(self, question: Question, audience: Audience, *, fresh: bool = False) -> Answer:
+        """One turn, asked or replayed. Raises an `AssistantError`, after everything that can be is shown and saved."""
+        for hint in question.hints if audience.shows else ():
+            print(hint)  # noqa: T201 it belongs to the question, not to the answer
+        recording = self._recorded_answer(question, fresh=fresh)
+        if recording is not None:
+            return self._replay(question, recording, audience)
+        return self._ask(question, audience)
 
     def show(self, response: Any, client: Any = None) -> Answer:
         """Show a response that somebody's own code got; see `ipython_assistant.show`."""
         turn = read_response(response if isinstance(response, dict) else response.model_dump(mode="json"))
-        settings, streamed, collected = self._settings(Options()), _Streamed(turn), Collected()
-        question = _Question("", settings, f"response {turn.response_id}", None, (), datetime.now(UTC))
+        settings, streamed, collected = self.settings(), _Streamed(turn), Collected()
+        question = Question("", settings, Place(f"response {turn.response_id}"), datetime.now(UTC))
         if turn.container_ids:
             connection = Connection(over_client(client)) if client is not None else self._connect(settings)
             shelf = self._shelf(settings, question.cell)
@@ -166,10 +220,11 @@ class Session:
                 collected = collect(connection.containers, downloads, turn, shelf, _progress(None))
         cure = "Asked by another client? Then: ipython_assistant.show(response, client=client)."
         notes = (cure,) if collected.failed and client is None else ()
-        answer = self._recorded(question, self._answer(streamed, collected, notes))
+        answer, _ = self._keep(question, self._answer(question, streamed, collected, notes))
+        audience = Audience(front_end(self._shell))
         publish(answer.text_output())
-        self._show(answer, settings, front_end(self._shell))
-        return self._ended(answer, None, settings)
+        self._show(answer, question, audience)
+        return self._ended(answer, None, question)
 
     def retry(self) -> Answer:
         """Fetch again what could not be had of the last answer, while its container lives; then show it again.
@@ -180,9 +235,9 @@ class Session:
         last = self._last
         if last is None:
             raise OptionError("There is no answer whose files could be fetched again.", "Ask with %%assistant first.")
-        settings = last.question.settings
+        question, settings = last.question, last.question.settings
         connection = last.connection if last.connection.usable else self._connect(settings)
-        shelf = self._shelf(settings, last.question.cell)
+        shelf = self._shelf(settings, question.cell)
         connection.containers.unsee(last.collected.listed)
         with self._downloads(connection, settings) as downloads:
             collected = collect(
@@ -195,34 +250,80 @@ class Session:
             )
         connection.containers.see(last.streamed.turn.container_ids, collected.listed)
         self._last = replace(last, collected=collected)
-        answer = self._recorded(last.question, self._answer(last.streamed, collected, (), last.question.prompt))
+        answer, _ = self._keep(question, self._answer(question, last.streamed, collected), last.exchange)
         publish(answer.text_output())
-        self._show(answer, settings, front_end(self._shell))
-        return self._ended(answer, downloads.cut, settings)
+        self._show(answer, question, Audience(front_end(self._shell)))
+        return self._ended(answer, downloads.cut, question, self._frames(question, answer))
+
+    # --- looking ------------------------------------------------------------------------------------------------------
 
     @property
     def folder(self) -> Folder:
         """The folder where files go now."""
-        return self._folder(self._settings(Options()))
+        return self._folder(self.settings())
+
+    @property
+    def recordings(self) -> Recordings:
+        """The recordings that are looked into now."""
+        return self._recordings_of(self.settings())
 
     @property
     def containers(self) -> Containers:
         """The containers of the service that answers now."""
-        return self._connect(self._settings(Options())).containers
+        return self.connection().containers
 
-    def status(self) -> dict[str, str]:
-        """Who answers, where files go and what runs, for a person to read."""
-        settings = self._settings(Options())
+    @property
+    def conversations(self) -> Mapping[str, Conversation]:
+        """The conversations of this session by name; the notebook's own has none."""
+        return self._conversations
+
+    @property
+    def steps(self) -> tuple[tuple[str, Step], ...]:
+        """Every turn of this session with its cell, in the order in which they ended, replaced ones too."""
+        return tuple(self._steps)
+
+    @property
+    def shell(self) -> InteractiveShell | None:
+        """The shell, where there is one."""
+        return self._shell
+
+    def settings(self, options: Options | None = None) -> Settings:
+        """The settings as they are now."""
+        return freeze(self.traits, options or Options(), self.notebook_dir, self.environment())
+
+    def environment(self) -> Mapping[str, str]:
+        """The environment, and below it the `.env` file that was asked for. Raises `ConfigError`."""
+        if not self.traits.env_file:
+            return os.environ
+        return {**read_env_file(self.notebook_dir / Path(self.traits.env_file).expanduser()), **os.environ}
+
+    def connection(self, settings: Settings | None = None) -> Connection:
+        """The connection to the service that answers now."""
+        return self._connect(settings or self.settings())
+
+    def status(self) -> dict[str, tuple[str, str]]:
+        """Who answers, where files go and what runs, for a person to read: value, and where it comes from."""
+        settings, by = self.settings(), origins(self.traits, self.environment())
         engines = [connection for connection in self._connections.values() if connection.engine_pid is not None]
         running = [f"process {engine.engine_pid}, sandbox: {engine.sandbox}" for engine in engines if engine.usable]
+        last = self.last_step
+        answered = ""
+        if last is not None and last.ended is not None:
+            how = "from the recording of" if last.replayed else f"by {last.model or last.provider},"
+            answered = f"{how} {last.ended:%Y-%m-%d %H:%M} UTC"
         return {
-            "service": settings.service,
-            "model": settings.model,
-            "mode": settings.mode,
-            "files": str(settings.save_dir),
-            "engine": "; ".join(running) or "not running",
-            "buttons": buttons.wanted_in_words(settings.buttons, front_end(self._shell)),
+            "service": (settings.service, by.get("service", "")),
+            "model": (settings.model, by.get("model", "")),
+            "mode": (settings.mode, by.get("mode", "")),
+            "files": (str(settings.save_dir), by.get("save_dir", "")),
+            "engine": ("; ".join(running) or "not running", ""),
+            "buttons": (buttons.wanted_in_words(settings.buttons, front_end(self._shell)), by.get("buttons", "")),
+            "last answer": (answered or "none yet", ""),
         }
+
+    def begin_anew(self) -> None:
+        """The next question of the notebook's own conversation continues from nothing."""
+        self._conversations[""] = replace(self._conversations.get("", Conversation()), latest=None)
 
     def close(self, *, rows: bool = True) -> None:
         """End what this session started. May be called twice.
@@ -241,17 +342,239 @@ class Session:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
 
-    def _settings(self, options: Options) -> Settings:
-        return freeze(self._traits, options, self._notebook_dir, os.environ)
+    # --- one turn -----------------------------------------------------------------------------------------------------
 
-    def _question(self, options: Options, prompt: str, front: FrontEnd) -> _Question:
+    def _ask(self, question: Question, audience: Audience) -> Answer:
+        with LiveOutput(audience.front if audience.shows else FrontEnd()) as live:
+            live.update("", "connecting")
+            connection = self._connect(question.settings)
+            with self._downloads(connection, question.settings) as downloads:
+                if question.inputs:
+                    live.update("", question.sending())
+                turn = _Asking(question, connection, downloads, live, audience.stopped)
+                streamed, footing, exchange = turn.ask()
+                collected, cut = self._collect(turn, streamed, exchange)
+            notes = footing.notes
+            answer, record = self._keep(question, self._answer(question, streamed, collected, notes), exchange)
+            if audience.shows:
+                live.finish(_with(answer.text_output(), **_circumstances(record, connection.sandbox)))
+        self._show(answer, question, audience)
+        self._remember(connection, question, streamed, collected, record)
+        if streamed.cut is not None or cut is not None:
+            return self._ended(answer, streamed.cut or cut, question)
+        return self._ended(answer, None, question, self._frames(question, answer))
+
+    def _replay(self, question: Question, recording: Recording, audience: Audience) -> Answer:
+        """The same, but answered from a recording: everything above the bytes is the same code."""
+        record, recordings = recording.record, self._recordings_of(question.settings)
+        assert record.exchange is not None  # noqa: S101 for the type checker: without one it is no recording
+        wire = ReplayWire(record.exchange, recordings.open_body, record.files, f"recording {record.id}")
+        with LiveOutput(audience.front if audience.shows else FrontEnd()) as live:
+            streamed = _fold(wire.respond({}), live, audience.stopped)
+            in_use = self._names_of_others(question.cell)
+            back = recordings.bring_back(recording, question.cell, in_use)
+            collected = Collected(back.artifacts, back.failed, (*record.notes, *back.notes), back.repeated)
+            answer = self._answer(question, streamed, collected, recorded=True)
+            if audience.shows:
+                told = _circumstances(record, "recorded")
+                live.finish(_with(answer.text_output(), **told, recorded=record.ended))
+        self._show(answer, question, audience)
+        step = Step(
+            prompt=question.prompt,
+            turn=streamed.turn,
+            service=wire.identity,
+            uploads=question.uploads,
+            artifacts=collected.artifacts,
+            before=question.place.parent,
+            digest=record.digest,
+            provider=record.service,
+            model=record.model,
+            status=answer.status,
+            replayed=True,
+            began=question.began,
+            ended=datetime.fromisoformat(record.ended),
+        )
+        self._take_place(question, step)
+        return self._ended(answer, streamed.cut, question, self._frames(question, answer))
+
+    def _recorded_answer(self, question: Question, *, fresh: bool) -> Recording | None:
+        """The recording that answers; None where the service is to be asked. Raises where neither may be."""
+        settings = question.settings
+        if fresh and settings.mode == "replay":
+            raise OptionError(
+                "--fresh asks again, and in replay mode nothing is asked.",
+                'Leave it out, or: `%config AssistantMagics.mode = "auto"`.',
+            )
+        if fresh or settings.mode == "live":
+            return None
+        recordings, by_hand = self._recordings_of(settings), settings.by_hand.service
+        found = recordings.find(question.written.key, frozenset({by_hand}) if by_hand else None)
+        if found is None and by_hand and settings.mode == "replay":
+            found = recordings.find(question.written.key)
+        if found is not None:
+            return found
+        if settings.mode == "replay":
+            raise recordings.not_recorded(question.written)
+        if by_hand is None and settings.service == "local" and recordings.services() - {"local"}:
+            # A hosted model's notebook is never answered by another service unasked.
+            raise recordings.not_recorded(question.written)
+        return None
+
+    def _collect(
+        self, turn: _Asking, streamed: _Streamed, exchange: Exchange
+    ) -> tuple[Collected, AssistantError | None]:
+        """The turn's files; whatever ends this early, `retry` can go on from here."""
+        collected, cut, question = Collected(), None, turn.question
+        try:
+            shelf = self._shelf(question.settings, question.cell)
+            progress = _progress(turn.live)
+            collected = collect(turn.connection.containers, turn.downloads, streamed.turn, shelf, progress)
+        except KeyboardInterrupt:
+            cut = interrupted()
+        self._last = _Last(turn.connection, question, streamed, collected, exchange)
+        return collected, cut or turn.downloads.cut
+
+    def _answer(
+        self,
+        question: Question,
+        streamed: _Streamed,
+        collected: Collected,
+        notes: tuple[str, ...] = (),
+        *,
+        recorded: bool = False,
+    ) -> Answer:
+        turn, missing = streamed.turn, {file.name: "it could not be saved" for file in collected.failed}
+        answer = Answer(
+            text=finished(turn, collected.artifacts, missing),
+            turn=turn,
+            artifacts=collected.artifacts,
+            failed=collected.failed,
+            notes=(*notes, *collected.notes),
+            repeated=collected.repeated,
+            interrupted=isinstance(streamed.cut, Interrupted),
+            prompt=question.prompt,
+            shown_in=self._shell.execution_count if self._shell is not None else None,
+        )
+        if recorded or streamed.cut is not None:
+            return answer
+        expected = bool(question.inputs or question.outputs)
+        return replace(answer, notes=(*answer.notes, *without_code(answer, question.settings, expected=expected)))
+
+    def _show(self, answer: Answer, question: Question, audience: Audience) -> None:
+        self.last_answer = answer
+        if not audience.shows:
+            return
+        for bundle in answer.outputs():
+            publish(bundle)
+        if buttons.wanted(question.settings.buttons, audience.front):
+            self._rows.show(answer.artifacts, self.notebook_dir, audience.front.cell_id)
+
+    def _keep(self, question: Question, answer: Answer, exchange: Exchange | None = None) -> tuple[Answer, TurnRecord]:
+        """The answer, once it is recorded beside its files, and the record; that it could not be is said in a note."""
+        record = record_of(
+            answer.turn,
+            prompt=question.prompt,
+            cell=question.cell,
+            service=question.settings.service,
+            model=question.settings.model,
+            status=answer.status,
+            began=question.began,
+            ended=datetime.now(UTC),
+            inputs=recorded_inputs(question.uploads),
+            artifacts=answer.artifacts,
+            failed=answer.failed,
+            notes=answer.notes,
+            repeated=answer.repeated,
+            written=question.written if exchange is not None else None,
+            exchange=exchange,
+        )
+        with self._one_at_a_time:
+            notes = self._recordings_of(question.settings).keep(record)
+        return replace(answer, notes=(*answer.notes, *notes)), record
+
+    def _frames(self, question: Question, answer: Answer) -> tuple[NoFrame, ...]:
+        """Give the tables that were asked for their names; gives those that did not come."""
+        absent = []
+        for name in question.outputs:
+            frame = named_frame(answer.artifacts, name, question.dtypes)
+            if isinstance(frame, NoFrame):
+                absent.append(frame)
+            elif self._shell is not None:
+                self._shell.user_ns[name] = frame
+        return tuple(absent)
+
+    def _remember(
+        self,
+        connection: Connection,
+        question: Question,
+        streamed: _Streamed,
+        collected: Collected,
+        record: TurnRecord,
+    ) -> None:
+        """Put the turn into its conversation. One that did not come to its end only leaves its container used."""
+        turn, parent = streamed.turn, question.place.parent
+        step = Step(
+            prompt=question.prompt,
+            turn=turn,
+            service=connection.wire.identity,
+            container_id=turn.container_ids[-1] if turn.container_ids else parent.container_id if parent else "",
+            uploads=question.uploads,
+            artifacts=collected.artifacts,
+            before=parent,
+            digest=record.digest,
+            provider=question.settings.service,
+            model=record.model,
+            status=record.status,
+            began=question.began,
+            ended=datetime.now(UTC),
+        )
+        containers, ended = connection.containers, streamed.cut is None
+        with self._one_at_a_time:
+            containers.ran(turn.container_ids, step if ended else None)
+            containers.see(turn.container_ids, collected.listed)
+            if ended:
+                containers.let_go(self._take_place(question, step))
+            else:
+                self._steps.append((question.cell, step))
+        if ended and question.place.conversation is None and not collected.failed:
+            # Nothing will ever go on from here.
+            containers.let_go(step)
+
+    def _take_place(self, question: Question, step: Step) -> Step | None:
+        """Put a step into its conversation; gives the one that was there."""
+        name, cell = question.place.conversation, question.cell
+        with self._one_at_a_time:
+            self._steps.append((cell, step))
+            self.last_step = step
+            replaced = None
+            for other, conversation in list(self._conversations.items()):
+                replaced = replaced or conversation.present(cell)
+                if other != name:
+                    self._conversations[other] = conversation.without(cell)
+            if name is not None:
+                self._conversations[name] = self._conversations.get(name, Conversation()).with_step(cell, step)
+        return replaced
+
+    def _ended(
+        self,
+        answer: Answer,
+        cut: AssistantError | None,
+        question: Question,
+        absent: tuple[NoFrame, ...] = (),
+    ) -> Answer:
+        """The answer, or the error that the cell ends in; either way everything is shown and saved by now."""
+        error = cut or fault(answer, question.settings, absent)
+        if error is None:
+            return answer
+        error.answer = answer
+        self.last_error = error
+        raise error
+
+    # --- what outlives a turn -----------------------------------------------------------------------------------------
+
+    def _next_run(self) -> str:
         self._runs += 1
-        cell = front.cell_id or f"run {self._runs}"
-        namespace = self._shell.user_ns if self._shell is not None else {}
-        inputs = gather(options.inputs, namespace, Path.cwd(), self._new_scratch)
-        uploads = tuple(Upload(item.name, item.path, item.sha256, item.description) for item in inputs)
-        parent = self._conversation.parent(cell)
-        return _Question(prompt, self._settings(options), cell, parent, uploads, datetime.now(UTC))
+        return f"run {self._runs}"
 
     def _new_scratch(self) -> Path:
         """A directory for the files that are made of one cell's variables: they may be sent again, so they stay."""
@@ -260,15 +583,17 @@ class Session:
         return Path(tempfile.mkdtemp(dir=self._scratch))
 
     def _connect(self, settings: Settings) -> Connection:
+        environment = self.environment()
         # Somebody who corrects a key or an address in the environment means the next cell.
-        around = hash(tuple(os.environ.get(name) for name in ASKED_OF_THE_ENVIRONMENT))
+        around = hash(tuple(environment.get(name) for name in ASKED_OF_THE_ENVIRONMENT))
         key = (settings.service, settings.timeout_s, around if settings.service != "local" else 0)
-        connection = self._connections.get(key)
-        if connection is None or not connection.usable:
-            if connection is not None:
-                connection.close()
-            connection = self._connections[key] = connect(settings.service, settings.timeout_s, os.environ)
-        return connection
+        with self._one_at_a_time:
+            connection = self._connections.get(key)
+            if connection is None or not connection.usable:
+                if connection is not None:
+                    connection.close()
+                connection = self._connections[key] = connect(settings.service, settings.timeout_s, environment)
+            return connection
 
     @contextlib.contextmanager
     def _downloads(self, connection: Connection, settings: Settings) -> Iterator[Downloads]:
@@ -286,182 +611,106 @@ class Session:
     def _folder(self, settings: Settings) -> Folder:
         return self._folders.setdefault(settings.save_dir, Folder(settings.notebook_dir, settings.save_dir))
 
+    def _recordings_of(self, settings: Settings) -> Recordings:
+        key = (settings.save_dir, settings.max_recorded_bytes)
+        if key not in self._recordings:
+            self._recordings[key] = Recordings(self._folder(settings), settings.max_recorded_bytes)
+        return self._recordings[key]
+
     def _shelf(self, settings: Settings, cell: str) -> Shelf:
-        return Shelf(self._folder(settings), cell, self._conversation.names_of_others(cell))
+        return Shelf(self._folder(settings), cell, self._names_of_others(cell))
 
-    def _ask(
-        self,
-        connection: Connection,
-        question: _Question,
-        footing: Footing,
-        downloads: Downloads,
-        live: LiveOutput,
-    ) -> tuple[_Streamed, Footing]:
-        """Ask; once more in a new container if the old one has expired."""
-        try:
-            return self._stream(connection, _request(question, footing), downloads, live), footing
-        except ContainerExpired:
-            settings = question.settings
-            footing = connection.containers.fresh_footing(
-                question.parent, question.uploads, settings.policy, (RENEWED,)
-            )
-            return self._stream(connection, _request(question, footing), downloads, live), footing
+    def _names_of_others(self, cell: str) -> frozenset[str]:
+        return frozenset().union(*(talk.names_of_others(cell) for talk in self._conversations.values()))
 
-    def _stream(self, connection: Connection, request: Json, downloads: Downloads, live: LiveOutput) -> _Streamed:
-        fold = TurnFold()
-        cut: AssistantError | None = None
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A question on its way, and who takes part."""
+
+    question: Question
+    connection: Connection
+    downloads: Downloads
+    live: LiveOutput
+    stopped: threading.Event | None
+
+    def ask(self) -> tuple[_Streamed, Footing, Exchange]:
+        """Ask; once more if the container or the conversation is no longer there."""
+        containers, ground = self.connection.containers, self.question.ground
+        recorder = Recorder(self.connection.wire)
+        footing = containers.footing(ground)
         try:
-            events = EventStream(connection.wire.respond(request))
+            streamed = self._stream(recorder, self.question.request(footing))
+        except (ContainerExpired, TurnNotKept) as error:
+            if ground.container_id is not None and isinstance(error, ContainerExpired):
+                raise
+            footing = containers.fresh_footing(ground, (_again(error),))
+            streamed = self._stream(recorder, self.question.request(footing))
+        return streamed, footing, recorder.exchange
+
+    def _stream(self, recorder: Recorder, request: Json) -> _Streamed:
+        try:
+            reply = recorder.respond(request)
         except AssistantError as error:
-            raise connection.explain(error) from error
-        try:
-            for event in events:
-                if event is None:
-                    live.tick()
-                elif fold.feed(event):
-                    live.update(lambda: fold.turn.text, _DOING.get(event["type"]))
-                    if event["type"] == "response.code_interpreter_call.completed":
-                        downloads.code_ended(fold.turn.calls[-1].container_id)
-        except KeyboardInterrupt:
-            cut = Interrupted("The cell was interrupted.", "What had arrived is above; its files are saved.")
-        except AssistantError as error:
-            cut = connection.explain(error)
-        finally:
-            events.close()
-        return _Streamed(fold.turn, cut)
+            raise self.connection.explain(error) from error
+        streamed = _fold(reply, self.live, self.stopped, recorder.hear, self.downloads.code_ended)
+        if streamed.cut is not None and not isinstance(streamed.cut, Interrupted):
+            return replace(streamed, cut=self.connection.explain(streamed.cut))
+        return streamed
 
-    def _collect(
-        self,
-        connection: Connection,
-        downloads: Downloads,
-        question: _Question,
-        streamed: _Streamed,
-        live: LiveOutput,
-    ) -> tuple[Collected, AssistantError | None]:
-        """The turn's files; whatever ends this early, `retry` can go on from here."""
-        collected, cut = Collected(), None
-        try:
-            shelf = self._shelf(question.settings, question.cell)
-            collected = collect(connection.containers, downloads, streamed.turn, shelf, _progress(live))
-        except KeyboardInterrupt:
-            cut = interrupted()
-        self._last = _Last(connection, question, streamed, collected)
-        return collected, cut or downloads.cut
 
-    def _answer(self, streamed: _Streamed, collected: Collected, notes: Iterable[str], prompt: str = "") -> Answer:
-        turn, missing = streamed.turn, {file.name: "it could not be saved" for file in collected.failed}
-        messages = (
-            "".join(relink(part, collected.artifacts, missing) for part in message.parts) for message in turn.messages
-        )
-        return Answer(
-            text="\n\n".join(message for message in messages if message),
-            turn=turn,
-            artifacts=collected.artifacts,
-            failed=collected.failed,
-            notes=(*notes, *collected.notes),
-            repeated=collected.repeated,
-            interrupted=isinstance(streamed.cut, Interrupted),
-            prompt=prompt,
-            shown_in=self._shell.execution_count if self._shell is not None else None,
-        )
+def _again(error: AssistantError) -> str:
+    return RENEWED if isinstance(error, ContainerExpired) else TOLD_AGAIN
 
-    def _show(self, answer: Answer, settings: Settings, front: FrontEnd) -> None:
-        for bundle in answer.outputs():
-            publish(bundle)
-        if buttons.wanted(settings.buttons, front):
-            self._rows.show(answer.artifacts, settings.notebook_dir, front.cell_id)
-        self.last_answer = answer
 
-    def _recorded(self, question: _Question, answer: Answer) -> Answer:
-        """The answer, once its record is kept beside its files; that it could not be is said in a note."""
-        record = record_of(
-            answer.turn,
-            prompt=question.prompt,
-            cell=question.cell,
-            service=question.settings.service,
-            model=question.settings.model,
-            status=answer.status,
-            began=question.began,
-            ended=datetime.now(UTC),
-            inputs=recorded_inputs(question.uploads),
-            artifacts=answer.artifacts,
-            failed=answer.failed,
-        )
-        return replace(answer, notes=(*answer.notes, *self._folder(question.settings).record(record)))
-
-    def _remember(self, connection: Connection, question: _Question, streamed: _Streamed, collected: Collected) -> None:
-        """Put the turn into the conversation. One that did not come to its end only leaves its container used."""
-        turn, step, replaced = streamed.turn, None, None
-        if streamed.cut is None:
-            inherited = question.parent.container_id if question.parent is not None else ""
-            step = Step(
-                prompt=question.prompt,
-                turn=turn,
-                service=connection.wire.identity,
-                container_id=turn.container_ids[-1] if turn.container_ids else inherited,
-                uploads=question.uploads,
-                artifacts=collected.artifacts,
-                before=question.parent,
-            )
-            replaced = self._conversation.present(question.cell)
-            self._conversation = self._conversation.with_step(question.cell, step)
-        connection.containers.ran(turn.container_ids, step)
-        connection.containers.see(turn.container_ids, collected.listed)
-        if step is not None:
-            connection.containers.let_go(replaced)
-
-    def _ended(self, answer: Answer, cut: AssistantError | None, settings: Settings) -> Answer:
-        """The answer, or the error that the cell ends in; either way everything is shown and saved by now."""
-        error = cut or _fault(answer, settings)
-        if error is None:
-            return answer
-        error.answer = answer
-        self.last_error = error
-        raise error
+def _fold(
+    reply: Reply,
+    live: LiveOutput,
+    stopped: threading.Event | None = None,
+    hear: Callable[[Json], None] = lambda _event: None,
+    code_ended: Callable[[str], None] = lambda _container_id: None,
+) -> _Streamed:
+    """An answer as it comes, event by event, into a turn."""
+    fold = TurnFold()
+    cut: AssistantError | None = None
+    interrupt = Interrupted("The cell was interrupted.", "What had arrived is above; its files are saved.")
+    events = EventStream(reply)
+    try:
+        for event in events:
+            if stopped is not None and stopped.is_set():
+                cut = interrupt
+                break
+            if event is None:
+                live.tick()
+                continue
+            hear(event)
+            if fold.feed(event):
+                live.update(lambda: fold.turn.text, _DOING.get(event["type"]))
+                if event["type"] == "response.code_interpreter_call.completed":
+                    code_ended(fold.turn.calls[-1].container_id)
+    except KeyboardInterrupt:
+        cut = interrupt
+    except AssistantError as error:
+        cut = error
+    finally:
+        events.close()
+    return _Streamed(fold.turn, cut)
 
 
 def _progress(live: LiveOutput | None) -> Callable[[int, int, int], None]:
+    words = Fetching()
+
     def show(done: int, total: int, received: int) -> None:
         if live is not None:
-            live.update(None, f"fetching files, {done} of {total}, {size_in_words(received)}")
+            live.update(None, words(done, total, received))
 
     return show
 
 
-def _request(question: _Question, footing: Footing) -> Json:
-    return build_request(
-        model=question.settings.model,
-        prompt=question.prompt,
-        container=footing.container_id or {"type": "auto", **question.settings.policy.body()},
-        instructions=question.settings.instructions,
-        inputs=footing.inputs,
-        previous_response_id=footing.previous_response_id,
-        history=footing.history,
-    )
+def _circumstances(record: TurnRecord, sandbox: str) -> dict[str, str]:
+    """What may differ between two runs of one recording: for an output's metadata."""
+    return {"service": record.service, "model": record.model, "sandbox": sandbox}
 
 
-def _fault(answer: Answer, settings: Settings) -> AssistantError | None:
-    """What is wrong with a turn that came to its end."""
-    turn = answer.turn
-    if turn.status == "failed" or turn.failure is not None:
-        failure = turn.failure
-        message = failure.message if failure is not None and failure.message else "no reason was given"
-        return TurnFailed(
-            f"The service gave up: {' '.join(message.split()).rstrip('.')}.",
-            "What arrived is above. Run the cell again, or change the question.",
-            code=failure.code if failure is not None else None,
-        )
-    if turn.status == "incomplete":
-        reason = turn.incomplete_reason or "no reason was given"
-        return TurnFailed(f"The answer is incomplete: {reason}.", "What arrived is above. Ask for less at once.")
-    if answer.calls and answer.calls[-1].status == "failed":
-        last_line = (answer.calls[-1].logs.strip().splitlines() or ["no message"])[-1]
-        return CodeFailed(f"The code raised {last_line}", "Its log is above. Change the code, then run the cell again.")
-    if answer.failed and settings.raise_on_missing:
-        count = len(answer.failed)
-        listed = "\n".join(f"  {file.name}: {file.reason}" for file in answer.failed)
-        return FilesMissing(
-            f"{count} file{'s' if count > 1 else ''} of the answer could not be saved.",
-            f'Run the cell again, or set `%config AssistantMagics.on_missing_file = "warn"`.\n{listed}',
-        )
-    return None
+def _with(bundle: Bundle, **more: str) -> Bundle:
+    return Bundle(bundle.data, {**bundle.metadata, KEY: {**bundle.metadata[KEY], **more}})

@@ -21,10 +21,11 @@ _FOR_THE_TESTS = {"IPYTHON_ASSISTANT_RECORDINGS", "IPYTHON_ASSISTANT_BROWSER_TES
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No key, no base URL, no proxy and no setting of the developer's reaches a test."""
+    """No key, no base URL, no proxy and no setting of the developer's reaches a test; and every question is asked."""
     for name in list(os.environ):
         if name.upper().startswith(_OURS) and name not in _FOR_THE_TESTS:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("IPYTHON_ASSISTANT_MODE", "live")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
 
 

@@ -14,7 +14,7 @@ from tests_support import params
 from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors
-from ipython_assistant.magics import hooks_of
+from ipython_assistant.display.live import LiveOutput
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -297,7 +297,7 @@ def test_an_error_in_mid_stream_ends_the_cell_with_the_services_words(shell, hos
     failed = wire.response([], status="failed", error={"code": "insufficient_quota", "message": "No."})
     events.append({"type": "response.failed", "sequence_number": 91, "response": failed})
     hosted.will_answer(Answer(wire.sse(events), headers={"Content-Type": "text/event-stream"}))
-    with pytest.raises(errors.TurnFailed, match="The service gave up: No") as caught:
+    with pytest.raises(errors.QuotaUsedUp, match="The service gave up: No") as caught:
         run(shell, "Ask.")
 
     assert caught.value.answer.text == "Half an ans"
@@ -384,7 +384,7 @@ def test_an_expired_container_is_replaced_once_and_said(shell, hosted):
     assert "expired" in htmls(captured)
 
 
-def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_dir):
+def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_dir, monkeypatch):
     import _thread
 
     hosted.put("by_district.csv", CSV, "cfile_csv")
@@ -395,21 +395,15 @@ def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_d
         return Answer(body + b" " * 10_000_000, headers={"Content-Type": "text/event-stream"}, cut_after=len(body))
 
     hosted.on("^POST /v1/responses$", stall)
-    original = hooks_of(shell).session._stream
+    original = LiveOutput.update
 
-    def interrupted_stream(connection, request, downloads, live):
-        live_update = live.update
+    def update(live, text=None, activity=None):
+        original(live, text, activity)
+        if activity == "writing" and not release.is_set():
+            release.set()
+            _thread.interrupt_main()
 
-        def update(text=None, activity=None):
-            live_update(text, activity)
-            if activity == "writing" and not release.is_set():
-                release.set()
-                _thread.interrupt_main()
-
-        live.update = update
-        return original(connection, request, downloads, live)
-
-    hooks_of(shell).session._stream = interrupted_stream
+    monkeypatch.setattr(LiveOutput, "update", update)
     with pytest.raises(errors.Interrupted) as caught:
         run(shell, "Save.")
 

@@ -9,7 +9,7 @@ import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
-from ipython_assistant.options import Options, parse_options
+from ipython_assistant.options import Options, option_targets, parse_options
 
 
 @pytest.fixture
@@ -48,19 +48,23 @@ def offered(shell, text):
 
 
 def test_two_hyphens_offer_the_options_and_nothing_else(ready):
-    assert offered(ready, "%%assistant --|") == ["--input", "--model", "--dir", "--help"]
-    assert offered(ready, "%%assistant -i cases --m|\nPlot") == ["--model"]
-    assert offered(ready, "\n\n%%assistant -|") == ["-i", "--input", "-m", "--model", "--dir", "-h", "--help"]
+    every = offered(ready, "%%assistant --|")
+
+    assert every[:3] == ["--input", "--output", "--model"]
+    assert {"--dir", "--help", "--memory"} <= set(every)
+    assert all(option.startswith("--") for option in every)
+    assert offered(ready, "%%assistant -i cases --m|\nPlot") == ["--model", "--memory"]
+    assert offered(ready, "\n\n%%assistant -|")[:4] == ["-i", "--input", "-o", "--output"]
 
 
 def test_a_space_offers_the_options_too(ready):
-    assert offered(ready, "%%assistant -i cases |\nPlot") == ["--input", "--model", "--dir", "--help"]
+    assert offered(ready, "%%assistant -i cases |\nPlot") == offered(ready, "%%assistant --|")
 
 
 def test_every_option_that_is_offered_is_one(ready):
     for option in offered(ready, "%%assistant -|"):
-        value = [] if option in {"-h", "--help"} else ["x"]
-        assert parse_options(" ".join([option, *value])) != Options()
+        value = {"memory": "4g", "timeout_s": "9", "effort": "low"}.get(option_targets()[option], "x")
+        assert parse_options(f"{option} {value}" if option_targets()[option] else option) != Options()
 
 
 def test_models_come_without_asking_anyone(ready, hosted, monkeypatch):

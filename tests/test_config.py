@@ -56,7 +56,7 @@ def test_a_wrong_value_in_the_environment_lists_the_right_ones():
     with pytest.raises(ConfigError) as caught:
         settings(environment={"IPYTHON_ASSISTANT_SERVICE": "opnai"})
 
-    assert caught.value.hint == "Set it to one of: openai, local."
+    assert caught.value.hint == "Set it to one of: openai, azure, local."
 
 
 def test_a_wrong_value_of_a_trait_is_refused_when_it_is_set():

@@ -11,7 +11,7 @@ from ipython_assistant.options import Options, option_help, parse_options
 def test_every_option_of_the_first_version_is_read():
     options = parse_options('-i cases --input "data/my table.csv" -m gpt-5 --dir out')
 
-    assert options == Options(("cases", "data/my table.csv"), "gpt-5", "out")
+    assert options == Options(inputs=("cases", "data/my table.csv"), model="gpt-5", directory="out")
 
 
 def test_an_empty_line_is_no_options():
@@ -69,3 +69,46 @@ def test_an_option_error_shows_as_two_lines():
 
     assert len(caught.value._render_traceback_()) == 2
     assert caught.value._render_traceback_()[0].startswith("OptionError: ")
+
+
+def test_every_option_of_the_second_screen_is_read():
+    tool = '{"type": "image_generation"}'
+    options = parse_options(
+        "-o by_district -o worst -c maps --new --fresh --assistant coverage --dry-run --instructions 'Be short.' "
+        f"--tool web_search --tool '{tool}' --effort low --container cntr_1 --memory 4g --timeout 30 --parquet --yes"
+    )
+
+    assert options.outputs == ("by_district", "worst")
+    assert (options.conversation, options.new, options.fresh, options.assistant) == ("maps", True, True, "coverage")
+    assert (options.instructions, options.tools) == ("Be short.", ("web_search", tool))
+    assert (options.effort, options.container, options.memory, options.timeout_s) == ("low", "cntr_1", "4g", 30.0)
+    assert options.dry_run
+    assert options.parquet
+    assert options.yes
+
+
+def test_the_first_screen_of_help_leaves_out_what_is_rarely_needed():
+    assert "--memory" not in option_help()
+    assert "--help-all" in option_help()
+    assert "--memory" in option_help(everything=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "cure"),
+    [
+        ("-o 3x", "-o 3x is no name of a variable", "-o table_3x"),
+        ("-o out/by-district.csv", "is no name of a variable", "-o by_district"),
+        ("--no-code -o x", "-o needs code", "Leave one"),
+        ("--no-code --container cntr_1", "--container needs code", "Leave one"),
+        ("--effort lots", "--effort lots", "low, medium, high"),
+        ("--timeout 0", "--timeout 0", "1 or more"),
+        ("--timeout soon", "--timeout", "--help"),
+        ("--memory 3g", "--memory", "--help"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_says_what_to_write(line, what, cure):
+    with pytest.raises(OptionError) as caught:
+        parse_options(line)
+
+    assert what in caught.value.message
+    assert cure in caught.value.hint

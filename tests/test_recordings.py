@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tests_support.events import sse
 
 from ipython_assistant.core.turn import TurnFold, read_response
-from ipython_assistant.errors import TurnFailed
+from ipython_assistant.errors import ServiceError
 from ipython_assistant.service.stream import decode
 
 FOLDER = os.environ.get("IPYTHON_ASSISTANT_RECORDINGS", "")
@@ -105,7 +105,7 @@ def test_the_files_of_a_recorded_response_are_found_and_saved(path, asking):  # 
     ran = asking.run("Play it.")
     made = list(asking.service.made.values())
 
-    assert ran.error is None or (whole.status == "failed" and isinstance(ran.error, TurnFailed)), ran.error
+    assert ran.error is None or (whole.status == "failed" and isinstance(ran.error, ServiceError)), ran.error
     assert not ran.answer.failed
     saved = {artifact.file_id: artifact for artifact in ran.answer.artifacts}
     shown = {artifact.sha256 for artifact in ran.answer.artifacts}

@@ -1,6 +1,6 @@
 """The tree of turns: what a new turn continues from.
 
-A cell has a place in the conversation. It continues from the present turn of the cell that ran last before it when it
+A cell has a place in a conversation. It continues from the present turn of the cell that ran last before it when it
 first ran; running it again replaces its own turn and leaves its place where it was. A cell that the front end gives
 no id has a new place at every run.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ipython_assistant.core.request import PastMessage
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from ipython_assistant.core.artifacts import Artifact
@@ -21,12 +22,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that a container needs: its own name, where it is on disk, its hash, and what the model is told of it."""
+    """A file that a container needs.
+
+    Attributes:
+        name: Its own name.
+        path: Where it is on disk.
+        sha256: Of its bytes.
+        description: What the model is told of it.
+        logical: The hash of what it holds; empty where only its bytes count.
+        source: The variable or path it was made of, as the user wrote it; empty for a file of an earlier turn.
+    """
 
     name: str
     path: Path
     sha256: str
     description: str
+    logical: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,13 @@ class Step:
         uploads: The inputs this turn added.
         artifacts: The files it left on disk.
         before: The step it continued from.
+        digest: Of its recording: what a turn that continues from it depends on.
+        provider: The service by its short name, such as `openai`.
+        model: The model that was asked, by the service's own word where it gave one.
+        status: The answer's.
+        replayed: Whether it came from a recording.
+        began: When it was asked.
+        ended: When its files were on disk.
     """
 
     prompt: str
@@ -50,6 +69,13 @@ class Step:
     uploads: tuple[Upload, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     before: Step | None = None
+    digest: str = ""
+    provider: str = ""
+    model: str = ""
+    status: str = "completed"
+    replayed: bool = False
+    began: datetime | None = None
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +104,33 @@ class Conversation:
         place = self._place(cell)
         return place.step if place else None
 
+    @property
+    def steps(self) -> tuple[tuple[str, Step], ...]:
+        """The cells and their present turns, in the order in which the cells first ran."""
+        return tuple((place.cell, place.step) for place in self.places)
+
     def with_step(self, cell: str, step: Step) -> Conversation:
-        """The conversation after `cell` ran and `step` came of it."""
+        """The conversation after `cell` ran and `step` came of it.
+
+        A step that continues from nothing, though its cell's place is not at the start, leaves the place as it is: the
+        cell may be asked without `--new` again.
+        """
         place = self._place(cell)
         new = _Place(cell, place.follows if place else self.latest, step)
         places = tuple(new if old.cell == cell else old for old in self.places)
         return replace(self, places=places if place else (*places, new), latest=cell)
+
+    def without(self, cell: str) -> Conversation:
+        """The conversation without a cell that now belongs to another one; what followed it follows its predecessor."""
+        gone = self._place(cell)
+        if gone is None:
+            return self
+        places = tuple(
+            replace(place, follows=gone.follows) if place.follows == cell else place
+            for place in self.places
+            if place is not gone
+        )
+        return Conversation(places, gone.follows if self.latest == cell else self.latest)
 
     def names_of_others(self, cell: str) -> frozenset[str]:
         """Saved names that the present turns of other cells show."""

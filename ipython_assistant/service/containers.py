@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.artifacts import signature
@@ -25,6 +25,7 @@ DELETE_WITHIN_S = 1.0
 NAME = "ipython_assistant"
 """The name of the containers that are made here, by which they are known again."""
 RENEWED = "The conversation's container had expired: a new one was made and its files were sent again."
+TOLD_AGAIN = "The service no longer held the conversation: it was told again, as messages."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,27 @@ class Footing:
     history: tuple[PastMessage, ...] = ()
     inputs: tuple[InputNote, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a turn needs under its feet.
+
+    Attributes:
+        parent: The step it continues from.
+        uploads: The inputs it adds.
+        policy: What a new container is to be like.
+        container_id: The container that the user named; None for the conversation's.
+        held: Whether the service keeps the conversation.
+        code: Whether code may run.
+    """
+
+    parent: Step | None
+    uploads: tuple[Upload, ...]
+    policy: ContainerPolicy
+    container_id: str | None = None
+    held: bool = True
+    code: bool = True
 
 
 @dataclass(slots=True)
@@ -81,31 +103,52 @@ class Containers:
         self._wire = wire
         self._lives: dict[str, _Life] = {}
 
-    def footing(self, parent: Step | None, uploads: tuple[Upload, ...], policy: ContainerPolicy) -> Footing:
-        """Make everything ready for a turn that continues from `parent` and needs `uploads`."""
+    def footing(self, asked: Ground) -> Footing:
+        """Make everything ready for a turn."""
+        parent = asked.parent
+        if asked.container_id is not None:
+            return self._on_given_ground(asked)
         if not self._may_continue(parent):
-            return self.fresh_footing(parent, uploads, policy)
+            return self.fresh_footing(asked)
         assert parent is not None  # noqa: S101 for the type checker: `_may_continue` has seen it
+        if not asked.code:
+            return self._told(asked) if not asked.held else Footing(previous_response_id=parent.turn.response_id)
         try:
-            container_id = self._with_uploads(parent.container_id or None, uploads, policy)
+            container_id = self._with_uploads(parent.container_id or None, asked.uploads, asked.policy)
         except Refused:
-            return self.fresh_footing(parent, uploads, policy, notes=(RENEWED,))
+            return self.fresh_footing(asked, notes=(RENEWED,))
         # Instructions do not carry over from one response to the next, so earlier inputs are named again.
         inputs = {upload.name: upload for step in line_of(parent) for upload in step.uploads}
-        inputs |= {upload.name: upload for upload in uploads}
-        return Footing(container_id, parent.turn.response_id, inputs=self._notes(container_id, inputs.values()))
+        inputs |= {upload.name: upload for upload in asked.uploads}
+        footing = Footing(container_id, inputs=self._notes(container_id, inputs.values()))
+        if asked.held:
+            return replace(footing, previous_response_id=parent.turn.response_id)
+        return replace(footing, history=as_messages(parent))
 
-    def fresh_footing(
-        self, parent: Step | None, uploads: tuple[Upload, ...], policy: ContainerPolicy, notes: tuple[str, ...] = ()
-    ) -> Footing:
+    def fresh_footing(self, asked: Ground, notes: tuple[str, ...] = ()) -> Footing:
         """The same in a new container, telling the conversation as plain messages."""
-        everything = {upload.name: upload for upload in (*_left_behind(parent), *uploads)}
+        if not asked.code:
+            return self._told(asked, notes)
+        everything = {upload.name: upload for upload in (*_left_behind(asked.parent), *asked.uploads)}
         there = tuple(upload for upload in everything.values() if upload.path.is_file())
         gone = [upload.name for upload in everything.values() if upload not in there]
         if gone:
             notes = (*notes, f"Gone from disk, so not sent again: {', '.join(gone)}.")
-        container_id = self._with_uploads(None, there, policy)
-        return Footing(container_id, history=as_messages(parent), inputs=self._notes(container_id, there), notes=notes)
+        container_id = self._with_uploads(None, there, asked.policy)
+        history = as_messages(asked.parent)
+        return Footing(container_id, history=history, inputs=self._notes(container_id, there), notes=notes)
+
+    def _told(self, asked: Ground, notes: tuple[str, ...] = ()) -> Footing:
+        """Without a container, telling the conversation as plain messages."""
+        return Footing(history=as_messages(asked.parent), notes=notes)
+
+    def _on_given_ground(self, asked: Ground) -> Footing:
+        """In the container that the user named."""
+        container_id = self._with_uploads(asked.container_id, asked.uploads, asked.policy)
+        footing = Footing(container_id, inputs=self._notes(container_id, asked.uploads))
+        if asked.parent is not None and asked.parent.service == self._wire.identity and asked.held:
+            return replace(footing, previous_response_id=asked.parent.turn.response_id)
+        return replace(footing, history=as_messages(asked.parent))
 
     def file_rows(self, container_id: str) -> list[Json]:
         """The container's listing, all pages.

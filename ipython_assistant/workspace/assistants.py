@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.tools import parse_tools
 from ipython_assistant.errors import ConfigError
+from ipython_assistant.options import EFFORTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 FOLDER = "assistants"
 SUFFIX = ".toml"
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-"""https://platform.openai.com/docs/guides/reasoning; not every model takes every one, and the service says so."""
 LARGEST_BYTES = 1_000_000
 LONGEST_NAME = 100
 _KINDS = {

@@ -16,6 +16,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,6 +108,8 @@ class Folder:
         self._recorded: _Recorded | None = None
         self._listing = _Listing(save_dir)
         self._swept = False
+        self._one_at_a_time = threading.RLock()
+        """Several questions may be asked at once."""
         self._turns = Turns(
             save_dir,
             kernel=self._kernel,
@@ -177,7 +180,8 @@ class Folder:
         """
         owner = _Owner(cell, turn or incoming.staged.parent.name, in_use)
         try:
-            name, note = self._place(incoming, owner)
+            with self._one_at_a_time:
+                name, note = self._place(incoming, owner)
         except OSError as error:
             reason = f"It could not be saved: {disk_reason(error)}."
             return FailedArtifact(incoming.own_name, reason, incoming.container_id, incoming.file_id)
@@ -197,12 +201,13 @@ class Folder:
     def record(self, record: TurnRecord) -> tuple[str, ...]:
         """Keep the record of a turn, in place of an earlier one of the same turn; gives what the reader should know."""
         files = tuple(replace(file, ours=self._wrote(file.name, file.sha256)) for file in record.files)
-        try:
-            self._turns.write(replace(record, files=files))
-        except OSError as error:
-            return (f"The record of this turn could not be kept: {disk_reason(error)}.",)
-        finally:
-            self._recorded = None
+        with self._one_at_a_time:
+            try:
+                self._turns.write(replace(record, files=files))
+            except OSError as error:
+                return (f"The record of this turn could not be kept: {disk_reason(error)}.",)
+            finally:
+                self._recorded = None
         return ()
 
     def close(self) -> None:

@@ -1,0 +1,73 @@
+"""What a turn that came to its end ends its cell in: the answer, or an error that says what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipython_assistant.errors import CodeFailed, FilesMissing, TableMissing
+from ipython_assistant.service.faults import failure, unfinished
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ipython_assistant.answer import Answer
+    from ipython_assistant.config import Settings
+    from ipython_assistant.errors import AssistantError
+    from ipython_assistant.workspace.outputs import NoFrame
+
+NO_CODE_RAN = "No code was run: the service may not have the code interpreter, and the answer may be made up."
+
+
+def fault(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()) -> AssistantError | None:
+    """What is wrong with a turn that came to its end; None where nothing is.
+
+    Args:
+        answer: What came.
+        settings: What it was asked with.
+        absent: The tables that were asked for with `-o` and did not come.
+    """
+    turn = answer.turn
+    if turn.status == "failed" or turn.failure is not None:
+        said = turn.failure
+        code, message = (said.code, said.message) if said is not None else ("", "")
+        return failure(code, message, service=settings.service)
+    if turn.status == "incomplete":
+        return unfinished(turn.incomplete_reason)
+    if answer.calls and answer.calls[-1].status == "failed":
+        last_line = (answer.calls[-1].logs.strip().splitlines() or ["no message"])[-1]
+        return CodeFailed(f"The code raised {last_line}", "Its log is above. Change the code, then run the cell again.")
+    if absent:
+        return _tables_missing(answer, absent)
+    if answer.failed and settings.raise_on_missing:
+        count = len(answer.failed)
+        listed = "\n".join(f"  {file.name}: {file.reason}" for file in answer.failed)
+        return FilesMissing(
+            f"{count} file{'s' if count > 1 else ''} of the answer could not be saved.",
+            f'Run the cell again, or set `%config AssistantMagics.on_missing_file = "warn"`.\n{listed}',
+        )
+    return None
+
+
+def without_code(answer: Answer, settings: Settings, *, expected: bool) -> tuple[str, ...]:
+    """What is to be said of an answer that was to be calculated, and for which no code ran.
+
+    Some servers accept the tool and drop it without a word.
+
+    Args:
+        answer: What came.
+        settings: What it was asked with.
+        expected: Whether code was needed: a file went along, or a table was to come back.
+    """
+    ran = bool(answer.calls) or answer.status != "completed"
+    return (NO_CODE_RAN,) if expected and settings.code and not ran else ()
+
+
+def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:
+    names = ", ".join(table.name for table in absent)
+    reason = "the question was refused." if answer.status == "refused" else absent[0].reason
+    listed = "\n".join(f"  {table.name}: {table.reason}" for table in absent) if len(absent) > 1 else ""
+    return TableMissing(
+        f"The answer brought no table {names}: {reason}",
+        "Say in the question which table is to be saved under that name, then run the cell again."
+        + (f"\n{listed}" if listed else ""),
+    )

@@ -1,0 +1,274 @@
+"""What a cell asks: its words with their values filled in, what is sent along, and from where it continues.
+
+Everything the user wrote comes together here, the cell's options, the saved assistant it names and the settings, before
+anything is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ipython_assistant.config import freeze
+from ipython_assistant.core.conversation import Upload
+from ipython_assistant.core.interpolate import fill
+from ipython_assistant.core.recording import Written
+from ipython_assistant.core.request import InputNote, build_request
+from ipython_assistant.display.bundles import size_in_words
+from ipython_assistant.errors import InputError
+from ipython_assistant.options import checked
+from ipython_assistant.service.containers import Ground
+from ipython_assistant.workspace.assistants import assistant_folders, load_assistant
+from ipython_assistant.workspace.inputs import gather
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from ipython_assistant.config import AssistantMagics, Settings
+    from ipython_assistant.core.conversation import Step
+    from ipython_assistant.core.turn import Json
+    from ipython_assistant.options import Options
+    from ipython_assistant.service.containers import Footing
+    from ipython_assistant.workspace.inputs import Input
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a question is read in.
+
+    Attributes:
+        traits: The notebook's settings.
+        environment: The environment, an `.env` file taken in.
+        notebook_dir: The notebook's directory.
+        working_dir: What relative paths are relative to.
+        namespace: The user's variables.
+        scratch: Makes a directory for the files that are made of variables.
+        known: Inputs of earlier questions.
+    """
+
+    traits: AssistantMagics
+    environment: Mapping[str, str]
+    notebook_dir: Path
+    working_dir: Path
+    namespace: Mapping[str, Any]
+    scratch: Callable[[], Path]
+    known: Iterable[Input] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a question is asked.
+
+    Attributes:
+        cell: The cell that owns the answer's files.
+        parent: The step it continues from.
+        conversation: The conversation's name; empty for the notebook's own, None for a question that stands alone.
+    """
+
+    cell: str
+    parent: Step | None = None
+    conversation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, ready to be asked or to be found among the recordings.
+
+    Attributes:
+        prompt: The words, with their values filled in.
+        settings: What it is asked with.
+        place: Where it is asked.
+        began: When.
+        inputs: What is sent along.
+        outputs: Names of the tables that have to come back.
+        hints: What was left as it is although it looks like a name, as sentences.
+    """
+
+    prompt: str
+    settings: Settings
+    place: Place
+    began: datetime
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+
+    @property
+    def cell(self) -> str:
+        """The cell that owns the answer's files."""
+        return self.place.cell
+
+    @property
+    def uploads(self) -> tuple[Upload, ...]:
+        """The inputs as a container takes them."""
+        return tuple(
+            Upload(item.name, item.path, item.sha256, item.description, item.logical, item.source)
+            for item in self.inputs
+        )
+
+    @property
+    def ground(self) -> Ground:
+        """What it needs under its feet."""
+        settings = self.settings
+        return Ground(
+            self.place.parent,
+            self.uploads,
+            settings.policy,
+            container_id=settings.container_id,
+            held=settings.store,
+            code=settings.code,
+        )
+
+    @property
+    def written(self) -> Written:
+        """What decides which recording answers it."""
+        by_hand = self.settings.by_hand
+        return Written(
+            prompt=self.prompt,
+            model=by_hand.model,
+            instructions=by_hand.instructions,
+            tools=by_hand.tools,
+            effort=by_hand.effort,
+            no_code=by_hand.no_code,
+            outputs=self.outputs,
+            inputs=tuple((item.name, item.logical or item.sha256) for item in self.inputs),
+            parent=self.place.parent.digest if self.place.parent is not None else "",
+        )
+
+    @property
+    def dtypes(self) -> dict[str, Any]:
+        """The columns of its tables and their dtypes; those of a later input count."""
+        return {name: dtype for item in self.inputs for name, dtype in item.dtypes}
+
+    def request(self, footing: Footing) -> Json:
+        """The request, on that footing."""
+        settings = self.settings
+        return build_request(
+            model=settings.model,
+            prompt=self.prompt,
+            container=footing.container_id or {"type": "auto", **settings.policy.body()},
+            instructions=settings.instructions,
+            inputs=footing.inputs,
+            previous_response_id=footing.previous_response_id,
+            history=footing.history,
+            code=settings.code,
+            tools=settings.tools,
+            outputs=self.outputs,
+            effort=settings.effort,
+            store=None if settings.store else False,
+        )
+
+    def sending(self) -> str:
+        """What is going to be sent along, in words for the line that says what is going on."""
+        named = ", ".join(f"{item.name} ({_measure(item)})" for item in self.inputs[:_MOST_NAMED])
+        more = len(self.inputs) - _MOST_NAMED
+        return f"sending {named}" + (f" and {more} more" if more > 0 else "")
+
+    def in_full(self) -> str:
+        """Everything that would be sent, for a person to read. Nothing is asked for it, so a container has no name."""
+        settings, parent = self.settings, self.place.parent
+        notes = tuple(InputNote(f"/mnt/data/{item.name}", item.description) for item in self.inputs)
+        request = build_request(
+            model=settings.model,
+            prompt=self.prompt,
+            container="",
+            instructions=settings.instructions,
+            inputs=notes,
+            code=settings.code,
+            tools=settings.tools,
+            outputs=self.outputs,
+        )
+        tools = [str(tool["type"]) for tool in request["tools"]]
+        after = f"“{' '.join(parent.prompt.split())[:60]}”" if parent is not None else "nothing: it begins here"
+        rows = [
+            ("service", settings.service),
+            ("model", settings.model),
+            ("continues", after),
+            ("tools", ", ".join(tools) or "none"),
+            *([("effort", settings.effort)] if settings.effort else []),
+            ("inputs", f"{len(self.inputs)}, {size_in_words(sum(item.size for item in self.inputs))}"),
+            *(("", f"{item.name}: {_measure(item)}, from {item.source}") for item in self.inputs),
+        ]
+        lines = ["Nothing was sent. This would be:", "", *(f"{name:<13}{value}" for name, value in rows)]
+        lines += ["instructions", *_indented(request["instructions"]), "prompt", *_indented(self.prompt)]
+        return "\n".join(lines)
+
+
+_MOST_NAMED = 3
+
+
+def with_assistant(options: Options, notebook_dir: Path) -> Options:
+    """The options with what the saved assistant they name adds to them.
+
+    Raises:
+        ConfigError: There is no such assistant, or its file is damaged.
+        OptionError: It and the cell contradict each other.
+    """
+    if options.assistant is None:
+        return options
+    saved = load_assistant(options.assistant, assistant_folders(notebook_dir))
+    instructions = "\n\n".join(part for part in (saved.instructions.strip(), options.instructions) if part)
+    return checked(
+        replace(
+            options,
+            inputs=tuple(dict.fromkeys((*saved.inputs, *options.inputs))),
+            model=options.model or saved.model or None,
+            instructions=instructions or None,
+            tools=(*saved.tools, *options.tools),
+            effort=options.effort or saved.effort or None,
+        )
+    )
+
+
+def read_question(
+    options: Options, words: str, around: Surroundings, place: Callable[[str], Place], now: datetime
+) -> Question:
+    """A question, from what the user wrote.
+
+    Args:
+        options: The cell's options.
+        words: The cell's text.
+        around: What it is read in.
+        place: Gives the place of a question in the conversation of that name.
+        now: The time.
+
+    Raises:
+        AssistantError: An option, a setting, an input or an assistant that cannot be meant.
+    """
+    options = with_assistant(options, around.notebook_dir)
+    settings = freeze(around.traits, options, around.notebook_dir, around.environment)
+    filled = fill(words, around.namespace)
+    named = (*options.inputs, *filled.inputs)
+    options = checked(replace(options, inputs=named))
+    inputs = gather(
+        named, around.namespace, around.working_dir, around.scratch, parquet=options.parquet, known=around.known
+    )
+    size = sum(item.size for item in inputs)
+    if settings.service != "local" and size > settings.ask_above and not options.yes:
+        listed = "\n".join(f"  {item.name}: {_measure(item)}" for item in inputs)
+        raise InputError(
+            f"{size_in_words(size)} would be sent to {settings.service}; without asking it is at most"
+            f" {size_in_words(settings.ask_above)}.",
+            f"Send less, or write --yes on the first line.\n{listed}",
+        )
+    return Question(
+        prompt=filled.prompt,
+        settings=settings,
+        place=place(options.conversation or ""),
+        began=now,
+        inputs=inputs,
+        outputs=tuple(dict.fromkeys(options.outputs)),
+        hints=filled.hints,
+    )
+
+
+def _measure(item: Input) -> str:
+    if item.rows is None or item.columns is None:
+        return size_in_words(item.size)
+    about = "about " if item.estimated else ""
+    return f"{size_in_words(item.size)}, {about}{item.rows:,} rows × {item.columns:,} columns"
+
+
+def _indented(text: str) -> list[str]:
+    return [f"    {line}".rstrip() for line in text.splitlines()]
