@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,15 @@ def test_a_title_is_one_line_of_words():
     _, listed = written("Text.", FileCitation("file_1", "1. a [b](c)\n# *d* `e` <f> & $g$ _h_", 5))
 
     assert listed == [r"1. 1\. a (b)(c) \# \*d\* \`e\` \<f\> \& \$g\$ \_h\_"]
+
+
+@pytest.mark.parametrize(
+    "sign", ["`", "``x", "$", "$$", "\\(", "\\[", "[", "[](", "<", " ", "([x](", "**", "|", "```\n", "(" * 9]
+)
+def test_a_text_of_opening_marks_alone_takes_no_time(sign):
+    text = sign * (20_000 // len(sign))
+    began = time.perf_counter()
+
+    written(text, *(UrlCitation(PAGE, "R", 0, end) for end in range(100, 20_000, 1_000)))
+
+    assert time.perf_counter() - began < 5

@@ -32,21 +32,22 @@ LONGEST_TITLE = 160
 _DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _GAP = "\u202f"
 
-# What a mark must not be put into. Dollar signs are a formula only where they cannot be money.
+# What a mark must not be put into. Dollar signs are a formula only where they cannot be money. The lengths keep the
+# search short in a text of opening marks alone.
 _WHOLE = re.compile(
-    r"""(?P<ticks>(?<!`)`+(?!`)) [^\n]*? (?<!`)(?P=ticks)(?!`)
+    r"""(?P<ticks>(?<!`)`+(?!`)) [^\n]{0,2000}? (?<!`)(?P=ticks)(?!`)
       | !?\[ [^\[\]\n]* \] \( [^()\n]* (?:\([^()\n]*\)[^()\n]*)* \)
       | < [^<>\s]+ >
       | (?:https?|sandbox): [^\s<>()\[\]"'`]+
-      | \$\$ .+? \$\$
+      | \$\$ .{1,2000}? \$\$
       | \$ (?=[^\s$]) [^$\n]*? (?<=[^\s\\$]) \$ (?!\d)
-      | \\\( .+? \\\)
-      | \\\[ .+? \\\]
+      | \\\( .{1,2000}? \\\)
+      | \\\[ .{1,2000}? \\\]
     """,
     re.VERBOSE | re.DOTALL,
 )
 # The service's models write a source into the text themselves, as a link of its own in parentheses.
-_LINK_OF_ITS_OWN = re.compile(r"[ \t]*\(\[[^\[\]\n]*\]\((?P<url>[^\s()]*(?:\([^\s()]*\)[^\s()]*)*)\)\)")
+_LINK_OF_ITS_OWN = re.compile(r"(?<![ \t])[ \t]*\(\[[^\[\]\n]*\]\((?P<url>[^\s()]*(?:\([^\s()]*\)[^\s()]*)*)\)\)")
 _TRACKING = re.compile(r"(?<=[?&])utm_source=openai(?:&|$)")
 
 
