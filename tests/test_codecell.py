@@ -131,6 +131,17 @@ def test_code_that_builds_on_an_earlier_answer_brings_it_along() -> None:
         assert "read_csv" not in code_cell([call(code)], [COVERAGE], earlier=earlier)
 
 
+def test_a_file_that_was_saved_earlier_is_read_where_it_is_and_never_written_to() -> None:
+    saved = InputSource("means.csv", "assistant_files/means.csv")
+    earlier = [call("df = 1\nsave(df, 'means.csv')")]
+
+    read = code_cell([call("open('means.csv')")], [saved], earlier=earlier, earlier_outputs=["means.csv"])
+    rebuilt = code_cell([call("f(df, 'means.csv')")], [saved], earlier=earlier, earlier_outputs=["means.csv"])
+    assert body(read) == "open('assistant_files/means.csv')"
+    assert "shutil.copyfile('assistant_files/means.csv', 'means.csv')" in rebuilt
+    assert rebuilt.endswith("df = 1\nsave(df, 'means.csv')\n\nf(df, 'means.csv')")
+
+
 def test_without_code_there_is_no_cell() -> None:
     assert code_cell([], [COVERAGE]) == code_cell([call(" \n")]) == ""
 

@@ -56,6 +56,7 @@ def code_cell(
     outputs: Collection[str] = (),
     taken: Collection[str] = (),
     earlier: Sequence[CodeCall] = (),
+    earlier_outputs: Collection[str] = (),
 ) -> str:
     """The code as the text of one notebook cell; empty where there is none.
 
@@ -70,13 +71,14 @@ def code_cell(
         taken: Names that exist beside the notebook.
         earlier: The calls of earlier answers in the same container. They are taken in, all of them, where this code
             uses a name that only they define.
+        earlier_outputs: Own names of the files those made; they are inputs of this code as well.
     """
     steps = [_Step.of(call) for call in calls if call.code.strip()]
     if not steps:
         return ""
     before = [_Step.of(call) for call in earlier if call.code.strip()]
     if _needed(steps) & {name for step in before for name in step.binds}:
-        steps = [*before, *steps]
+        steps, outputs = [*before, *steps], {*outputs, *earlier_outputs}
     code = "\n".join(step.code for step in steps)
     first, names = _made_ready([source for source in inputs if source.name in code], outputs, taken)
     bodies = [step.body(names) for step in steps]
