@@ -55,7 +55,7 @@ _INPUT_LINE = re.compile(
 _NAMES_A_FILE = re.compile(r"[/\\*?]|\.[A-Za-z0-9]{1,10}$")
 _DECORATED = re.compile(r"\s*(?:@.*\n\s*)*(?:async\s+def|def|class)\b")
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
-_TABLES = frozenset({"DataFrame", "LazyFrame", "Series", "GeoDataFrame", "GeoSeries"})
+_TABLES = frozenset((module, name) for module in ("pandas", "polars") for name in ("DataFrame", "LazyFrame", "Series"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,7 @@ def _value(inside: str, namespace: Mapping[str, Any]) -> str | None:
         for link in _LINK.finditer(placeholder["chain"]):
             value = getattr(value, link["attribute"]) if link["attribute"] else value[ast.literal_eval(link["item"])]
         text = format(value, placeholder["format"]) if placeholder["format"] else _text(value)
-    except Exception as error:  # a property can raise anything
+    except Exception as error:  # a property of somebody's class can raise anything
         if isinstance(error, _Left):
             raise
         said = " ".join(str(error).split())[:100].rstrip(".")
@@ -247,13 +247,13 @@ def _value(inside: str, namespace: Mapping[str, Any]) -> str | None:
 
 def _text(value: Any) -> str:
     kind = type(value)
-    if kind.__name__ in _TABLES and hasattr(value, "shape" if kind.__name__ != "LazyFrame" else "collect"):
-        raise _Left(f"it is a {kind.__name__}. Give it with -i, and its contents are sent as a file.")
+    if any((base.__module__.partition(".")[0], base.__name__) in _TABLES for base in kind.__mro__):
+        raise _Left(f"it is a {kind.__name__}. Give it with -i, and it is sent as a file.")
     if isinstance(value, set | frozenset):
         # In one order in every process: the question is the key of its recording.
         return "{" + ", ".join(sorted(map(repr, value))) + "}" if value else str(value)
     text = str(value)
-    if not isinstance(value, str) and _ADDRESS.search(text):
+    if not isinstance(value, str) and (_ADDRESS.search(text) or (text[:1] == "<" and text[-1:] == ">")):
         raise _Left(f"it is a {kind.__name__}, which has no text of its own.")
     return text
 
@@ -276,6 +276,6 @@ def _is_input(line: re.Match[str], named: str, written: str, namespace: Mapping[
         return True
     if "{" in written or "\n" in written or _DECORATED.match(line.string, line.end()):
         return False
-    if written in namespace:
+    if written in namespace and not written.startswith("_"):
         return not callable(namespace[written])
     return _NAMES_A_FILE.search(written) is not None

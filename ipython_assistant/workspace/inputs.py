@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import glob
 import json
+import re
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePath
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 MOST_FOLDERS = 20
 """So many folders are looked into for a file that is not where it was named."""
 _LONGEST_PATH = 1_000
-_PLAIN_COLUMNS = ("list", "tuple", "ndarray", "Series", "Index", "range", "DatetimeIndex")
+_EXPRESSION = re.compile(r"(?P<variable>[^\W\d]\w*)(?:[\[(]|\.(?:loc|iloc|head|query|T)\b)")
 # What a file begins with that came as bytes: https://en.wikipedia.org/wiki/List_of_file_signatures
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "png",
@@ -138,7 +139,7 @@ def _each(name: str, around: _Around) -> Iterator[Input]:
     else:
         raise InputError(
             f"There is no variable and no file {name!r} (looked in {around.working_dir}).",
-            _nearest(name, around.namespace, path),
+            _cure(name, around, path),
         )
 
 
@@ -322,7 +323,7 @@ def _holds_columns(value: Any) -> bool:
     if not isinstance(value, dict) or not value:
         return False
     columns = list(value.values())
-    if not all(type(column).__name__ in _PLAIN_COLUMNS for column in columns):
+    if not all(isinstance(column, list | tuple | range) or _is_column(column) for column in columns):
         return False
     return len({len(column) for column in columns}) == 1 and all(
         _is_plain(cell) for column in columns if isinstance(column, list | tuple) for cell in column
@@ -341,6 +342,10 @@ def _is_plain(cell: Any) -> bool:
     return not isinstance(cell, dict | list | tuple | set | bytes)
 
 
+def _is_column(value: Any) -> bool:
+    return kind_of_frame(value) in {"Series", "Index"} or (_is_array(value) and value.ndim == 1)
+
+
 def _is_array(value: Any) -> bool:
     kind = type(value)
     return (kind.__module__.partition(".")[0], kind.__name__) == ("numpy", "ndarray") and value.ndim in {1, 2}
@@ -349,7 +354,14 @@ def _is_array(value: Any) -> bool:
 def _as_frame(value: Any, name: str) -> Any:
     import pandas as pd
 
-    return pd.DataFrame({name: value}) if getattr(value, "ndim", 0) == 1 else pd.DataFrame(value)
+    if _is_array(value):
+        return pd.DataFrame({name: value} if value.ndim == 1 else value)
+    if isinstance(value, dict):
+        return pd.DataFrame(value)
+    # Whole numbers stay whole where some records have none.
+    frame = pd.DataFrame(list(value), dtype=object)
+    whole = [column for column in frame if pd.api.types.infer_dtype(frame[column], skipna=True) == "integer"]
+    return frame.astype(dict.fromkeys(whole, "Int64")).infer_objects()
 
 
 def _plain(value: Any) -> Any:
@@ -401,6 +413,13 @@ def _no_address(name: str) -> InputError:
         f"{name} is an address, not a file.",
         "Download it first, then name the file: what is sent should be what you have seen.",
     )
+
+
+def _cure(name: str, around: _Around, path: Path) -> str:
+    expression = _EXPRESSION.match(name)
+    if expression is not None and expression["variable"] in around.namespace:
+        return f"-i takes names: put it into a variable in a cell above, such as `part = {name}`, then write -i part."
+    return _nearest(name, around.namespace, path)
 
 
 def _nearest(name: str, namespace: Mapping[str, Any], path: Path) -> str:

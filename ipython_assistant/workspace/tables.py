@@ -19,7 +19,7 @@ from ipython_assistant.workspace.records import json_head, json_records
 from ipython_assistant.workspace.sheets import excel_head, excel_rows, parquet_head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
     from io import TextIOWrapper
     from pathlib import Path
 
@@ -105,11 +105,13 @@ def read_frame(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
 
     match _format(path, media_type):
         case "json" | "json lines" as kind:
-            return pd.DataFrame.from_records(json_records(path, lines=kind == "json lines"))
+            frame = pd.DataFrame.from_records(json_records(path, lines=kind == "json lines"))
+            return _with_types(frame, _texts(dtypes or {}))
         case "excel":
             header, *rows = excel_rows(path)
             columns = distinct_names(_named("" if cell is None else str(cell) for cell in header))
-            return pd.DataFrame(rows, columns=columns).infer_objects()
+            frame = pd.DataFrame(rows, columns=columns).infer_objects()
+            return frame if header[0] else _with_its_index(frame)
         case "parquet":
             return pd.read_parquet(path, engine="pyarrow")
     return _delimited_frame(path, media_type, dtypes or {})
@@ -138,7 +140,7 @@ def _delimited_frame(path: Path, media_type: str, dtypes: Mapping[str, Any]) -> 
     encoding = _readable(path)
     delimiter = _delimiter(path, encoding, media_type)
     header, names, codes = _columns(path, encoding, delimiter)
-    texts = codes | {name for name, dtype in dtypes.items() if name in names and _is_text(dtype)}
+    texts = codes | _texts(dtypes).intersection(names)
 
     def read(**how: Any) -> Any:
         return pd.read_csv(
@@ -157,15 +159,12 @@ def _delimited_frame(path: Path, media_type: str, dtypes: Mapping[str, Any]) -> 
         )
 
     frame = read(dtype=dict.fromkeys(texts, str))
-    words = [name for name in names if name in texts or _holds_text(frame[name])]
     # A second look at columns with gaps: pandas takes the words NA, None and null for gaps too.
-    doubtful = [name for name in words if frame[name].isna().any()]
+    doubtful = [name for name in names if frame[name].isna().any() and _may_hold_words(frame[name])]
     if doubtful:
         again = read(usecols=doubtful, dtype=str, keep_default_na=False, na_values=_WRITTEN_FOR_MISSING)
-        frame = frame.assign(**{name: again[name] for name in doubtful})
-    for name in names:
-        if name not in texts:
-            frame[name] = _typed(frame[name])
+        frame = frame.assign(**{name: again[name] for name in doubtful if again[name].notna().any()})
+    frame = _with_types(frame, texts)
     return frame if header[0] else _with_its_index(frame)
 
 
@@ -177,34 +176,42 @@ def _exactly() -> dict[str, Any]:
     return {"float_precision": "round_trip"} if version < (3, 1) else {}
 
 
-def _is_text(dtype: Any) -> bool:
+def _texts(dtypes: Mapping[str, Any]) -> set[str]:
+    """The columns that are known to be text."""
     import pandas as pd
 
-    return isinstance(dtype, pd.StringDtype) or dtype == "str"
+    return {name for name, dtype in dtypes.items() if isinstance(dtype, pd.StringDtype) or dtype == "str"}
 
 
-def _holds_text(column: Any) -> bool:
+def _may_hold_words(column: Any) -> bool:
+    """Whether it was read as text, or as nothing at all."""
     import pandas as pd
 
-    return pd.api.types.infer_dtype(column, skipna=True) == "string"
+    return pd.api.types.infer_dtype(column, skipna=True) in {"string", "empty"} or bool(column.isna().all())
+
+
+def _with_types(frame: Any, texts: Container[str]) -> Any:
+    """The frame with its dates as dates and its truth values as such, but for the columns that are known to be text."""
+    typed = {name: _typed(frame[name]) for name in frame.columns if name not in texts}
+    return frame.assign(**{name: column for name, column in typed.items() if column is not None})
 
 
 def _typed(column: Any) -> Any:
-    """A column that was read as text or objects with the type of all its values, where they have one."""
+    """The column as truth values with gaps or as dates, or None where it holds neither."""
     import pandas as pd
 
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind == "boolean" and column.dtype == object:
         return column.astype("boolean")
     if kind != "string":
-        return column
+        return None
     there = column.dropna()
     if _ISO_DATE.fullmatch(str(there.iloc[0])) is None or not there.str.fullmatch(_ISO_DATE.pattern).all():
-        return column
+        return None
     try:
         return pd.to_datetime(column, format="ISO8601")
     except ValueError:
-        return column  # the 30th of February, or several time zones
+        return None  # the 30th of February, or several time zones
 
 
 def _with_its_index(frame: Any) -> Any:
