@@ -201,6 +201,42 @@ def preview(runs: int) -> bool:
     return csv_met and picture_met
 
 
+def replay(runs: int) -> bool:
+    """A turn of 2,000 deltas and 20 files of 5 MB: replayed, against the obvious loop; and what recording costs."""
+    runs = min(runs, 3)  # the live turn is as long as a model takes to write 2,000 tokens
+    files = "files=20,bytes=5000000,latency=150,deltas=2000,cited=0.98"
+    with serving() as base_url, tempfile.TemporaryDirectory() as directory:
+        at_once, at_a_models_pace = base_url(f"{files},rate=1000000"), base_url(f"{files},rate=200")
+        live = in_turn({"record": partial(child, "replay_child.py", "record", at_a_models_pace, directory)}, runs)
+        rows = in_turn(
+            {name: partial(child, "replay_child.py", name, at_once, directory) for name in ("naive", "replay")}, runs
+        )
+    naive, replayed, recorded = rows["naive"], rows["replay"], live["record"]
+    detail = f"{naive['ms']:.0f} ms"
+    met = [
+        report(
+            "replay, every file hashed / the obvious loop, no thinking time",
+            replayed["hashed_ms"] / naive["ms"],
+            1 / 20,
+            f"{replayed['hashed_ms']:.0f} ms, {detail}",
+        ),
+        report(
+            "replay, files unchanged since the last / the obvious loop",
+            replayed["again_ms"] / naive["ms"],
+            1 / 300,
+            f"{replayed['again_ms']:.1f} ms, {detail}",
+        ),
+        report("the SDK is imported by a replay", replayed["sdk"], 0, "`openai` in sys.modules"),
+        report(
+            "recording / the live turn, 200 tokens a second",
+            recorded["recording_ms"] / recorded["ms"],
+            0.03,
+            f"{recorded['recording_ms']:.0f} ms, {recorded['ms']:.0f} ms",
+        ),
+    ]
+    return all(met)
+
+
 def _write_table(path: Path, size: int) -> None:
     with path.open("w") as file:
         file.write("id,name,share,age,count\n")
@@ -227,6 +263,7 @@ BENCHMARKS = {
     "fetch": fetch,
     "live": live,
     "preview": preview,
+    "replay": replay,
 }
 
 
