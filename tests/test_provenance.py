@@ -273,6 +273,26 @@ def test_a_folder_of_records_says_what_it_is_and_what_may_hold_data(turns, tmp_p
     assert readme.read_text() == "mine"
 
 
+EARLIER_README = """\
+Each JSON file here is the record of one turn: a question asked with %%assistant, and what came of it. They are written
+by ipython_assistant and may be read, committed, or deleted; without them it no longer knows which files it made.
+
+What may hold data: "prompt" (what was asked), "description" of the inputs, "code" and "logs" (what ran and what it
+printed), and the names of files. Contents of files, keys, absolute paths and names of machines are not recorded;
+inputs are known by name, size and hash alone.
+"""
+
+
+def test_the_readme_of_the_first_format_is_replaced_since_more_is_recorded_now(turns, tmp_path):
+    readme = tmp_path / "assistant_files" / ".turns" / "README"
+    readme.parent.mkdir(parents=True)
+    readme.write_text(EARLIER_README)
+    turns.write(a_record())
+
+    assert "Contents of files" not in readme.read_text()
+    assert "bodies/" in readme.read_text()
+
+
 def test_what_a_killed_kernel_left_unfinished_is_removed_and_what_one_at_work_writes_is_not(tmp_path):
     other = Turns(tmp_path)
     other.write(a_record())

@@ -220,6 +220,25 @@ def test_another_key_finds_nothing_and_is_told_the_nearest(recordings):
     assert "ipython-assistant record NOTEBOOK" in error.hint
 
 
+def test_a_question_whose_predecessor_changed_is_known(recordings):
+    table, _ = make_recording(recordings, Written("Load the table."))
+    anew, _ = make_recording(recordings, Written("Load the table."), items=[Message("Other.")], minute=1)
+    other, _ = make_recording(recordings, Written("Load the map."), minute=2)
+    asked = replace(ASKED, parent=table.digest)
+    make_recording(recordings, asked, minute=3)
+
+    assert recordings.other_predecessor(asked) == ""
+    assert recordings.other_predecessor(replace(asked, prompt="Plot.", parent=other.digest)) == ""
+    recorded = "This question was recorded after “Load the table.” and now comes"
+    told = {
+        anew.digest: f"{recorded} after another answer to that, so it is asked anew.",
+        other.digest: f"{recorded} after “Load the map.”, so it is asked anew.",
+        "": f"{recorded} at the beginning, so it is asked anew.",
+    }
+    for parent, said in told.items():
+        assert recordings.other_predecessor(replace(asked, parent=parent)) == said
+
+
 def test_where_nothing_is_recorded_that_is_said(recordings):
     assert recordings.find(ASKED.key) is None
     assert recordings.nearest(ASKED) is None

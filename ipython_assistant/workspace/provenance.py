@@ -106,14 +106,6 @@ class Turns:
         """The folder of the records."""
         return self._dir
 
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing is recorded here yet."""
-        try:
-            return not self._names()
-        except OSError:
-            return False
-
     def begin(self) -> None:
         """Make the folder, and be at work in it from now on. May be called again. Raises `OSError`."""
         self._dir.mkdir(parents=True, exist_ok=True)

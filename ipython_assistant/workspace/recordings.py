@@ -99,6 +99,14 @@ class Recordings:
         """The folder of the recordings, relative to the notebook's directory."""
         return self.folder.href(TURNS)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing is recorded here yet."""
+        try:
+            return not self.all()
+        except OSError:
+            return False
+
     # --- keeping ------------------------------------------------------------------------------------------------------
 
     def keep(self, record: TurnRecord) -> tuple[str, ...]:
@@ -116,7 +124,7 @@ class Recordings:
 
     def _kept(self, record: TurnRecord, exchange: Exchange) -> tuple[str, ...]:
         notes = []
-        if self._turns.is_new:
+        if self.is_new:
             notes.append(f"Answers are recorded from now on, in {self.where}; its README says what that holds.")
         taken: dict[str, bytes] = {}
         events = tuple(take_out(event, taken) for event in exchange.events)
@@ -205,6 +213,29 @@ class Recordings:
         if best.missing:
             differs.append("that files of it are missing")
         return Near(best, tuple(differs))
+
+    def other_predecessor(self, written: Written) -> str:
+        """Why this very question is recorded and yet not answered from it, as a sentence; nothing where it is not.
+
+        It is so where a cell above has another answer now, or where cells ran in another order.
+        """
+        try:
+            records, _ = self._turns.read_all()
+        except OSError:
+            return ""
+        names = {record.digest: first_words(record.prompt) for record in records if record.digest}
+        asked = written.body()
+        for record in sorted(records, key=lambda record: record.began, reverse=True):
+            if record.written is None or record.exchange is None or record.written.parent == written.parent:
+                continue
+            if replace(record.written, parent=written.parent).body() == asked:
+                then = f"after “{names.get(record.written.parent, 'another answer')}”"
+                then = then if record.written.parent else "at the beginning of a conversation"
+                now = f"after “{names.get(written.parent, 'another answer')}”" if written.parent else "at the beginning"
+                if names.get(written.parent) == names.get(record.written.parent) and written.parent:
+                    now = "after another answer to that"
+                return f"This question was recorded {then} and now comes {now}, so it is asked anew."
+        return ""
 
     def not_recorded(self, written: Written) -> NotRecorded:
         """The error for a question that has to be answered from a recording and has none."""
