@@ -34,10 +34,11 @@ LONGEST_LOGS = 100_000
 _FOUND: Mapping[str, Found] = {"cited": "cited", "listed": "listed", "figure": "figure"}
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RUN = re.compile(r"run \d+")
+_ASK = re.compile(r"[A-Za-z0-9_-]{1,64} ask \d+")
 _RESPONSE = re.compile(r"response ")
-# What hides or reorders other characters is written as an escape: a record is read by people.
 _NO_EVENTS = "[]\n  }\n}"
 """How a text ends whose exchange has no events."""
+# What hides or reorders other characters is written as an escape: a record is read by people.
 _UNSEEN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
@@ -230,7 +231,7 @@ def stamp(moment: datetime) -> str:
 
 def cell_name(cell: str) -> str:
     """A cell as records name it: by its id; by a digest where the front end's id is an address with a path in it."""
-    if is_cell_id(cell) or is_unnamed(cell) or _RESPONSE.match(cell):
+    if is_cell_id(cell) or is_unnamed(cell) or _ASK.fullmatch(cell) or _RESPONSE.match(cell):
         return cell
     return f"cell-{hashlib.sha256(cell.encode(errors='replace')).hexdigest()[:16]}"
 
