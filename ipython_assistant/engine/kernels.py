@@ -36,6 +36,8 @@ MAX_TEXT: Final = 1_000_000
 """Characters of printed text kept per run; what comes after is counted and left out."""
 LOOK_EVERY_S: Final = 0.25
 """How often running code is looked at; less often where looking takes long."""
+GLANCE_EVERY_S: Final = 0.03
+"""How often it is looked whether there are suddenly many processes."""
 
 _PRELOAD: Final = """
 def _(shell=get_ipython()):
@@ -260,21 +262,29 @@ class Kernel:
         if self._watch is None or pid is None:
             return
         watch = await asyncio.to_thread(self._watch, pid, self._limits)
-        pause = LOOK_EVERY_S
+        passed.append(excess := await self._excess(watch))
+        if excess.gentle:
+            await self._interrupt()
+            await asyncio.sleep(INTERRUPT_GRACE_S)
+        if self._jupyter is not None and self._jupyter.provisioner is not None:
+            await self._jupyter.provisioner.kill()
+
+    async def _excess(self, watch: Watch) -> Excess:
+        """Wait for the first limit that is passed."""
+        looking: asyncio.Task[Excess | None] | None = None
+        began = self._clock()
+        next_look = began + LOOK_EVERY_S
         while True:
-            await asyncio.sleep(pause)
-            began = self._clock()
-            excess = await asyncio.to_thread(watch.look)
-            pause = max(LOOK_EVERY_S, 10 * (self._clock() - began))
-            if excess is None:
-                continue
-            passed.append(excess)
-            if excess.gentle:
-                await self._interrupt()
-                await asyncio.sleep(INTERRUPT_GRACE_S)
-            if self._jupyter is not None and self._jupyter.provisioner is not None:
-                await self._jupyter.provisioner.kill()
-            return
+            await asyncio.sleep(GLANCE_EVERY_S)
+            if excess := watch.glance():
+                return excess
+            if looking is not None and looking.done():
+                if excess := looking.result():
+                    return excess
+                looking, next_look = None, self._clock() + max(LOOK_EVERY_S, 10 * (self._clock() - began))
+            if looking is None and self._clock() >= next_look:
+                began = self._clock()
+                looking = asyncio.create_task(asyncio.to_thread(watch.look))
 
     @property
     def _pid(self) -> int | None:

@@ -33,6 +33,20 @@ ALLOWED_VARIABLES: Final = frozenset(
 )  # fmt: skip
 """What a kernel inherits of the engine's environment, besides `LC_*`: never a key, a token or a home."""
 
+# Nobody debugs here: the debugger would take a while to load, and listen on a TCP port.
+_START: Final = """
+import runpy, sys
+sys.modules["debugpy"] = None
+runpy.run_module("ipykernel_launcher", run_name="__main__")
+"""
+# Where there is no TCP at all, the library aborts when it is asked for it. The kernel wants a port for what forked
+# processes print, and does without where there is none.
+_WITHOUT_TCP: Final = """
+import zmq
+def refused(*_, **__):
+    raise zmq.ZMQError(13)
+zmq.Socket.bind_to_random_port = refused
+"""
 _OPTIONS: Final = ("--HistoryManager.enabled=False", "--InteractiveShell.colors=NoColor")
 
 # `!command` goes through a pseudo-terminal with a session of its own, and there are none in this sandbox.
@@ -103,13 +117,15 @@ class Launcher(Protocol):
 class _OwnSpec(AsyncKernelManager):
     """jupyter_client's starter, with this interpreter as the kernel whatever kernels are installed."""
 
-    interrupted_by = "signal"
+    sandbox: Sandbox
 
     @property
     def kernel_spec(self) -> KernelSpec:
+        start = (_WITHOUT_TCP if self.sandbox.kind == "landlock" else "") + _START
         # -P: a file named like a standard module in the working directory must not stop the kernel from starting
-        argv = [sys.executable, "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}", *_OPTIONS]
-        return KernelSpec(argv=argv, display_name="Python", language="python", interrupt_mode=self.interrupted_by)
+        argv = [sys.executable, "-P", "-c", start, "-f", "{connection_file}", *_OPTIONS]
+        mode = self.sandbox.interrupt_mode
+        return KernelSpec(argv=argv, display_name="Python", language="python", interrupt_mode=mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +163,7 @@ class Here:
             if old != sockets and old.is_dir():
                 shutil.rmtree(old, ignore_errors=True)
         manager = _OwnSpec(connection_file=str(sockets / "kernel.json"), **_transport(sockets))
-        manager.interrupted_by = self.sandbox.interrupt_mode
+        manager.sandbox = self.sandbox
         provisioner = self.sandbox.provisioner(self.ground, sockets, self.limits)
         manager.provisioner = provisioner(kernel_id=sockets.name, kernel_spec=manager.kernel_spec, parent=manager)
         return Launch(
@@ -183,7 +199,6 @@ def scrubbed(environment: Mapping[str, str], seen: Seen) -> dict[str, str]:
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # the debugger's remark on frozen modules says nothing here
     }
 
 

@@ -36,7 +36,7 @@ class Limits:
 
     memory_bytes: int
     cpu_s: float = 600.0
-    processes: int = 512
+    processes: int = 256
     file_bytes: int = 4 * GIB
     disk_bytes: int = 8 * GIB
     files: int = 100_000
@@ -94,15 +94,30 @@ class Watch:
         self._cpu_before: float | None = None
         self._disk_before, self._files_before = _used(directory)
         self._free_before = _free(directory)
+        self._threads_before = _threads_of_machine()
+
+    def glance(self) -> Excess | None:
+        """Whether there are suddenly too many processes; takes next to no time where there are not.
+
+        A bomb of processes doubles several times between two looks, and then leaves no time for any.
+        """
+        if _threads_of_machine() - self._threads_before <= self._limits.processes // 2:
+            return None
+        return self._swarm(family(self._pid))
 
     def look(self) -> Excess | None:
-        """The first limit that is passed, or None. Reads files: for a thread of its own."""
+        """The first limit that is passed, or None. Reads many files: for a thread of its own."""
         return self._look_at_processes() or self._look_at_files()
+
+    def _swarm(self, processes: tuple[_Process, ...]) -> Excess | None:
+        if sum(process.threads for process in processes) <= self._limits.processes:
+            return None
+        return Excess(f"it started more than {self._limits.processes:,} processes and threads")
 
     def _look_at_processes(self) -> Excess | None:
         limits, processes = self._limits, family(self._pid)
-        if sum(process.threads for process in processes) > limits.processes:
-            return Excess(f"it started more than {limits.processes:,} processes and threads")
+        if swarm := self._swarm(processes):
+            return swarm
         page = os.sysconf("SC_PAGE_SIZE") if processes else 0
         resident = sum(process.resident_pages for process in processes) * page
         if resident > limits.memory_bytes and _proportional(processes, page) > limits.memory_bytes:
@@ -141,6 +156,13 @@ def family(pid: int) -> tuple[_Process, ...]:
         members |= {child.pid: child for child in below}
         pending += below
     return tuple(members.values())
+
+
+def _threads_of_machine() -> int:
+    try:
+        return int((_PROC / "loadavg").read_text().split()[3].partition("/")[2])
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def threads_of_user() -> int:

@@ -163,7 +163,9 @@ class Sandbox:
         if os.name != "posix":
             return list(command)
         plan = confine.Plan(
-            limits=_resources(limits),
+            limits=_resources(
+                limits, threads=limits.processes + (0 if self.kind == "bubblewrap" else threads_of_user())
+            ),
             landlock=self.landlock if self.kind == "landlock" else 0,
             filtered=self.kind != "none",
         )
@@ -273,18 +275,20 @@ def _bubblewrap(ground: Ground, sockets: Path) -> list[str]:
     ]
 
 
-def _resources(limits: Limits) -> dict[str, tuple[int, int]]:
-    """Limits of each process. The hard one of memory is the machine's: a container may be given more later."""
+def _resources(limits: Limits, *, threads: int) -> dict[str, tuple[int, int]]:
+    """Limits of each process. The hard one of memory is the machine's: a container may be given more later.
+
+    Processes and threads are counted for the user as a whole, in a user namespace for that alone, and for root not at
+    all: `limits.Watch` counts the container's own.
+    """
     resources = {
         "FSIZE": (limits.file_bytes, limits.file_bytes),
         "CORE": (0, 0),
         "NOFILE": (OPEN_FILES, OPEN_FILES),
     }
     if sys.platform == "linux":
-        # counts for the user as a whole, and for nobody who is root: `limits.Watch` counts the container's own
-        processes = threads_of_user() + limits.processes
         resources |= {
             "DATA": (limits.memory_bytes, max(limits.memory_bytes, most_memory())),
-            "NPROC": (processes, processes),
+            "NPROC": (threads, threads),
         }
     return resources

@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from ipython_assistant.engine.models import Ask, Interpreter, Ran, Step
-from ipython_assistant.engine.server import running
+from ipython_assistant.engine.server import Options, running
 
 TOOL: Final = {"type": "code_interpreter", "container": {"type": "auto"}}
 OUTPUTS: Final = ["code_interpreter_call.outputs"]
@@ -165,7 +165,8 @@ def gone(pid: int) -> bool:
 def kernels_of(pid: int) -> list[int]:
     """The kernels an engine process has."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        return [child.pid for child in psutil.Process(pid).children() if "ipykernel_launcher" in child.cmdline()]
+        children = psutil.Process(pid).children()
+        return [child.pid for child in children if any("ipykernel_launcher" in part for part in child.cmdline())]
     return []
 
 
@@ -191,7 +192,10 @@ def spawn(*, environment: Mapping[str, str] | None = None) -> tuple[subprocess.P
 
 @contextlib.contextmanager
 def in_thread(
-    models: Mapping[str, Any], clock: Callable[[], float], environment: Mapping[str, str] | None = None
+    models: Mapping[str, Any],
+    clock: Callable[[], float],
+    environment: Mapping[str, str] | None = None,
+    options: Options | None = None,
 ) -> Iterator[Running]:
     """An engine in a thread of this process, with models and a clock of the test's own."""
     started: list[Running] = []
@@ -199,7 +203,7 @@ def in_thread(
     over = asyncio.Event()
 
     async def serve_until_over() -> None:
-        async with running(models, clock=clock, environment=environment) as made:
+        async with running(models, clock=clock, environment=environment, options=options) as made:
             started.append(Running(made.url, made.token, made.pid, made.models, made.sandbox))
             ready.set()
             await over.wait()

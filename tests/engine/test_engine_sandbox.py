@@ -1,0 +1,381 @@
+"""Code that tries to get out, and code that takes more than its share, in each sandbox this machine offers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engines import Running, gone, in_thread, logs, until
+
+from ipython_assistant.engine import confine
+from ipython_assistant.engine.limits import GIB, Limits
+from ipython_assistant.engine.models.script import Script
+from ipython_assistant.engine.sandbox import Ground, Sandbox, attempt, strongest
+from ipython_assistant.engine.server import Options
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these sandboxes")
+
+SMALL = Limits(memory_bytes=GIB, cpu_s=1.0, processes=60, file_bytes=64 << 20, disk_bytes=200 << 20, files=3_000)
+
+# Each attempt is a function without arguments; what it returns, or how it failed, is printed as JSON.
+ATTEMPTS = """
+import ctypes, json, os, pathlib, signal, socket, subprocess, sys, urllib.request
+def outcome(attempt):
+    try:
+        return repr(attempt())
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"
+def connected(family, address, kind=socket.SOCK_STREAM):
+    with socket.socket(family, kind) as to:
+        to.settimeout(2)
+        to.connect(address)
+        return to.send(b"out")
+def sent(family, address):
+    with socket.socket(family, socket.SOCK_DGRAM) as to:
+        return to.sendto(b"out", address)
+def peeked(pid):
+    return pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+"""
+
+
+@pytest.fixture(scope="module", params=["bubblewrap", "landlock"])
+def confined(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """An engine with this sandbox and small limits."""
+    found = strongest(tmp_path_factory.mktemp("probe"), (request.param,))
+    if found.kind != request.param:
+        pytest.skip(found.reason)
+    options = Options(sandboxes=(request.param,), limits=SMALL)
+    with in_thread({"script": Script()}, time.time, options=options) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def place(confined: Running) -> str:
+    return confined.client().containers.create(name="attempts").id
+
+
+def attempts(served: Running, place: str, **expressions: str) -> dict[str, str]:
+    """What came of each of these expressions."""
+    listed = ", ".join(f"{name!r}: outcome(lambda: {expression})" for name, expression in expressions.items())
+    response = served.ask(f"{ATTEMPTS}\nprint(json.dumps({{{listed}}}))", container=place)
+    return json.loads(logs(response))
+
+
+def refused(outcomes: dict[str, str]) -> dict[str, str]:
+    """The attempts that did not end in an error of the system."""
+    errors = ("PermissionError", "FileNotFoundError", "OSError", "ConnectionRefusedError", "ProcessLookupError",
+              "gaierror", "URLError", "BlockingIOError")  # fmt: skip
+    return {name: came for name, came in outcomes.items() if not came.startswith(errors)}
+
+
+def test_code_reads_and_writes_nothing_of_the_user(confined: Running, place: str, tmp_path: Path) -> None:
+    home = Path("~").expanduser()
+    (tmp_path / "secret.txt").write_text("secret")
+    outcomes = attempts(
+        confined,
+        place,
+        home=f"open({str(home / '.bashrc')!r}).read()",
+        file=f"open({str(tmp_path / 'secret.txt')!r}).read()",
+        password="open('/etc/shadow').read()",
+        append=f"open({str(tmp_path / 'secret.txt')!r}, 'a').write('x')",
+        make=f"open({str(tmp_path / 'made.txt')!r}, 'w').write('x')",
+        remove=f"os.remove({str(tmp_path / 'secret.txt')!r})",
+        hard_link=f"os.link({str(tmp_path / 'secret.txt')!r}, 'linked.txt')",
+        python=f"open({str(Path(json.__file__).with_name('evil.py'))!r}, 'w')",
+        device="open('/dev/mem', 'rb')",
+        mount="os.stat('/x') if ctypes.CDLL(None, use_errno=True).mount(b'x', b'/mnt', b'tmpfs', 0, None) else 1",
+    )
+
+    assert refused(outcomes) == {}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["secret.txt"]
+    assert (tmp_path / "secret.txt").read_text() == "secret"
+
+
+def test_code_sees_no_variables_of_the_user_nor_of_the_engine(confined: Running, place: str) -> None:
+    outcomes = attempts(
+        confined,
+        place,
+        own="[name for name in os.environ if 'KEY' in name or 'TOKEN' in name or 'OPENAI' in name]",
+        parent="peeked(os.getppid())",
+        engine=f"peeked({os.getpid()})",
+        memory=f"open('/proc/{os.getpid()}/mem', 'rb').read(1)",
+    )
+
+    assert outcomes.pop("own") == "[]"
+    if "b'" in outcomes["parent"]:  # its parent there is bubblewrap, with the same few variables
+        assert "PATH=" in outcomes["parent"]
+        assert "IPYTHON_ASSISTANT" not in outcomes.pop("parent")
+    assert refused(outcomes) == {}
+
+
+def test_code_cannot_change_what_it_may_read(confined: Running, place: str, tmp_path: Path) -> None:
+    target = Path(json.__file__)
+    before = (target.stat().st_mode, target.stat().st_mtime_ns)
+    (tmp_path / "mine.txt").write_text("x")
+    mode = (tmp_path / "mine.txt").stat().st_mode
+
+    attempts(
+        confined,
+        place,
+        mode=f"os.chmod({str(target)!r}, 0)",
+        by_descriptor=f"os.fchmod(os.open({str(target)!r}, os.O_RDONLY), 0)",
+        times=f"os.utime({str(target)!r}, (1, 1))",
+        outside=f"os.chmod({str(tmp_path / 'mine.txt')!r}, 0)",
+    )
+
+    assert (target.stat().st_mode, target.stat().st_mtime_ns) == before
+    assert (tmp_path / "mine.txt").stat().st_mode == mode
+
+
+def test_code_reaches_no_network_and_no_socket_of_this_machine(confined: Running, place: str, tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with contextlib.ExitStack() as stack:
+        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        udp.bind(("127.0.0.1", 0))
+        listening = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listening.bind(path)
+        listening.listen()
+        datagrams = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        datagrams.bind(f"{path}d")
+        abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
+        abstract.bind("\0ipython-assistant-test")
+        abstract.listen()
+        for server in (tcp, udp, listening, datagrams, abstract):
+            server.settimeout(0.05)
+
+        outcomes = attempts(
+            confined,
+            place,
+            tcp=f"connected(socket.AF_INET, ('127.0.0.1', {tcp.getsockname()[1]}))",
+            engine=f"urllib.request.urlopen({confined.url.removesuffix('/v1') + '/health'!r}, timeout=2).read()",
+            udp=f"sent(socket.AF_INET, ('127.0.0.1', {udp.getsockname()[1]}))",
+            unix=f"connected(socket.AF_UNIX, {path!r})",
+            datagram=f"sent(socket.AF_UNIX, {path + 'd'!r})",
+            pair=f"socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b'out', {path + 'd'!r})",
+            abstract="connected(socket.AF_UNIX, '\\0ipython-assistant-test')",
+            ip6="connected(socket.AF_INET6, ('::1', 9))",
+            name="socket.getaddrinfo('example.com', 80)",
+            outward="connected(socket.AF_INET, ('192.0.2.1', 80))",
+            host_of_the_machine="connected(socket.AF_VSOCK, (2, 1024))",
+            ring="os.stat('/x') if ctypes.CDLL(None, use_errno=True).syscall(425, 8, bytes(120)) < 0 else 'a ring'",
+        )
+        received = [_received(server) for server in (tcp, udp, listening, datagrams, abstract)]
+
+    outcomes.pop("udp") if outcomes["udp"] == "3" else None  # sent into a network of its own: see what was received
+    assert refused(outcomes) == {}
+    assert received == [None] * 5
+
+
+def _received(server: socket.socket) -> object:
+    with contextlib.suppress(TimeoutError):
+        return server.recv(10) if server.type == socket.SOCK_DGRAM else server.accept()
+    return None
+
+
+def test_code_signals_nobody_but_its_own(confined: Running, place: str) -> None:
+    outcomes = attempts(
+        confined,
+        place,
+        engine=f"os.kill({os.getpid()}, signal.SIGCONT)",
+        group=f"os.killpg({os.getpgid(0)}, signal.SIGCONT)",
+        trace=f"os.stat('/x') if ctypes.CDLL(None, use_errno=True).ptrace(16, {os.getpid()}, 0, 0) < 0 else 'traced'",
+        own_child="subprocess.run(['sleep', '5'], timeout=0.1)",
+    )
+
+    assert outcomes.pop("own_child").startswith("TimeoutExpired")
+    assert refused(outcomes) == {}
+
+
+def test_what_analyses_need_works_all_the_same(confined: Running, place: str) -> None:
+    code = """
+import os, shutil, subprocess, sqlite3, tempfile, threading, zipfile
+import matplotlib.pyplot as plt, pandas as pd
+pd.DataFrame({'a': [1, 2]}).to_csv('/mnt/data/a.csv', index=False)
+shutil.copy2('/mnt/data/a.csv', 'b.csv'); os.replace('b.csv', 'c.csv')
+with zipfile.ZipFile('z.zip', 'w') as z: z.write('c.csv')
+shutil.unpack_archive('z.zip', 'unpacked')
+with sqlite3.connect('x.db') as db: db.execute('create table t (a)')
+pd.read_csv('unpacked/c.csv').plot(); plt.savefig('p.png'); plt.close()
+with tempfile.NamedTemporaryFile() as t: t.write(b'x')
+print(subprocess.run(['ls', 'unpacked'], capture_output=True, text=True).stdout.strip(), os.getcwd())
+!echo shell $((1 + 1))
+listed = !ls unpacked
+print(listed)
+"""
+    response = confined.ask(code, container=place)
+
+    assert logs(response) == "c.csv /mnt/data\nshell 2\n['c.csv']\n"
+    paths = {row.path for row in confined.client().containers.files.list(place, limit=100)}
+    assert {f"/mnt/data/{name}" for name in ("a.csv", "c.csv", "p.png", "unpacked/c.csv")} <= paths
+
+
+def test_a_planted_link_is_neither_listed_nor_written_through_by_a_new_process(
+    confined: Running, place: str, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text("as it was")
+    code = f"""
+import glob, os
+target = {str(outside)!r}
+places = [os.path.dirname(path) for path in glob.glob('/tmp/ipython-assistant-*/c/*/k*/kernel.json')]
+for directory in {{'.', *places, *[os.path.dirname(place) for place in places]}}:
+    for name in ('planted.csv', 'kernel.json', 'kernel.log'):
+        try:
+            if os.path.lexists(os.path.join(directory, name)): os.remove(os.path.join(directory, name))
+            os.symlink(target, os.path.join(directory, name))
+        except OSError:
+            pass
+os._exit(1)
+"""
+    confined.ask(code, container=place)
+    after = confined.ask("print('a new process')", container=place)
+    uploaded = confined.client().containers.files.create(place, file=("planted.csv", b"uploaded"))
+
+    assert "a new process" in logs(after)
+    assert outside.read_text() == "as it was"
+    assert confined.client().containers.files.content.retrieve(uploaded.id, container_id=place).read() == b"uploaded"
+
+
+STOPPED_GENTLY = {
+    "x = bytearray(8 << 30)": "MemoryError",
+    "while True: pass": "The code was stopped: it used more than 1 s of processor time, which is the limit here. "
+    "Variables are kept, files are kept.",
+    "open('big.bin', 'wb').write(bytes(65 << 20))": "File too large",
+}
+FORKS = """
+import os, time
+end = time.monotonic() + 5  # so that the machine the tests run on survives their failing
+while time.monotonic() < end:
+    try: os.fork()
+    except OSError: time.sleep(0.01)
+os._exit(0)
+"""
+ENDED = {
+    "import mmap\nm = mmap.mmap(-1, 3 << 30)\nfor i in range(0, 3 << 30, 4096): m[i] = 1":
+        "its processes used more than 1 GB of memory",
+    "import time\nfor i in range(999): open(f'{i}.bin', 'wb').write(bytes(16 << 20)); time.sleep(0.01)":
+        "its files took more than 200 MB",
+    "import os, time\nfor i in range(10**6): os.mkdir(f'{i}'); i % 100 or time.sleep(0.001)":
+        "it made more than 3,000 files",
+}  # fmt: skip
+
+
+def test_code_that_takes_too_much_is_stopped_and_its_variables_are_kept(confined: Running, place: str) -> None:
+    confined.ask("kept = 'kept'", container=place)
+
+    stopped = [confined.ask(code, container=place) for code in STOPPED_GENTLY]
+
+    for response, said in zip(stopped, STOPPED_GENTLY.values(), strict=True):
+        assert said in logs(response), logs(response)[-500:]
+        assert [item.status for item in response.output if item.type == "code_interpreter_call"] == ["failed"]
+    assert logs(confined.ask("print(kept)", container=place)) == "kept\n"
+
+
+def test_a_bomb_of_processes_ends_with_all_of_them_and_the_container_goes_on(confined: Running, place: str) -> None:
+    response = confined.ask(FORKS, container=place)
+
+    assert "it started more than 60 processes and threads, which is the limit here. Variables are gone" in logs(
+        response
+    )
+    assert logs(confined.ask("print('on')", container=place)) == "on\n"
+
+
+def test_what_would_fill_memory_or_disk_is_ended_and_the_container_goes_on(confined: Running, place: str) -> None:
+    if confined.sandbox != "bubblewrap":
+        pytest.skip("looking is the same in each sandbox")
+    for code, said in ENDED.items():
+        response = confined.ask(code, container=place)
+        assert said in logs(response), logs(response)[-500:]
+        assert [item.status for item in confined.ask("!rm -rf *", container=place).output[1:2]] == ["completed"]
+
+
+def test_nothing_that_code_started_is_left_when_its_container_is_deleted(confined: Running) -> None:
+    place = confined.client().containers.create(name="children").id
+    mark = f"1{time.monotonic_ns() % 10**8:08d}"
+    code = f"""
+import subprocess
+for new in (False, True):
+    try: subprocess.Popen(['sleep', '{mark}'], start_new_session=new)
+    except OSError: pass
+subprocess.Popen(['sh', '-c', 'sleep {mark} & exit'])
+"""
+    confined.ask(code, container=place)
+    children = _running(mark)
+
+    confined.client().containers.delete(place)
+
+    assert children
+    until(lambda: not _running(mark), "all of them have ended")
+
+
+def _running(mark: str) -> list[int]:
+    found = []
+    for directory in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if directory.name.isdigit() and mark.encode() in (directory / "cmdline").read_bytes().split(b"\0"):
+                found += [int(directory.name)] if not gone(int(directory.name)) else []
+    return found
+
+
+def test_a_container_may_have_more_memory_than_others(confined: Running, place: str) -> None:
+    client = confined.client()
+    larger = client.containers.create(name="larger", memory_limit="4g")
+    takes = "x = bytearray(1500 << 20); print(len(x) >> 20)"
+
+    assert (larger.memory_limit, client.containers.retrieve(place).memory_limit) == ("4g", None)
+    assert logs(confined.ask(takes, container=larger.id)) == "1500\n"
+    assert "MemoryError" in logs(confined.ask(takes, container=place))
+    client.containers.delete(larger.id)
+
+
+@pytest.mark.parametrize("abi", [1, 3, 4, 5])
+def test_older_versions_of_landlock_hold_too(tmp_path: Path, abi: int) -> None:
+    if confine.landlock_abi() < abi or not confine.filterable():
+        pytest.skip("this system has no Landlock of this version")
+
+    assert attempt(Sandbox("landlock", landlock=abi), tmp_path / "tried") is None
+
+
+def test_a_sandbox_that_does_not_hold_is_found_out_and_the_next_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Leaky(Sandbox):
+        def command(self, command: Any, *, ground: Ground, sockets: Path, limits: Limits) -> list[str]:
+            return list(command)
+
+    assert attempt(Leaky("landlock"), tmp_path / "leaky") == (
+        "code in it could still do this: read, connect, signal, write"
+    )
+    broken = tmp_path / "bin" / "bwrap"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho 'setting up uid map: Permission denied' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(broken.parent))
+
+    found = strongest(tmp_path / "s")
+
+    assert found.kind in {"landlock", "none"}
+    assert "bubblewrap: setting up uid map: Permission denied" in found.reason
+
+
+def test_without_any_sandbox_the_limits_hold_and_the_state_is_said(tmp_path: Path) -> None:
+    options = Options(sandboxes=("none",), limits=SMALL)
+    with in_thread({"script": Script()}, time.time, options=options) as engine:
+        status = json.loads(engine.request("GET", "/health")[2])
+        stopped = engine.ask("while True: pass")
+        container = next(item.container_id for item in stopped.output if item.type == "code_interpreter_call")
+        full = engine.ask("x = bytearray(8 << 30)", container=container)
+
+    assert (status["sandbox"], status["reason"]) == ("none", "it was switched off")
+    assert "used more than 1 s of processor time" in logs(stopped)
+    assert "Variables are kept" in logs(stopped)
+    assert "MemoryError" in logs(full)
