@@ -253,7 +253,8 @@ def _text(value: Any) -> str:
         # In one order in every process: the question is the key of its recording.
         return "{" + ", ".join(sorted(map(repr, value))) + "}" if value else str(value)
     text = str(value)
-    if not isinstance(value, str) and (_ADDRESS.search(text) or (text[:1] == "<" and text[-1:] == ">")):
+    is_bare = callable(value) or _ADDRESS.search(text) or (text[:1] == "<" and text[-1:] == ">")
+    if is_bare and not isinstance(value, str):
         raise _Left(f"it is a {kind.__name__}, which has no text of its own.")
     return text
 

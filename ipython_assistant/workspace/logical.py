@@ -83,8 +83,12 @@ def of_table(columns: Iterable[tuple[str, Any]], rows: int) -> str:
         polars = type(series).__module__.partition(".")[0] == "polars"
         kind, values = _of_polars(series) if polars else _of_pandas(series)
         digest.update(f"{json.dumps([name, kind])}\n".encode())
+        separator = ""
         for piece in values:
-            digest.update(f"{piece}\n".encode())
+            digest.update(f"{separator}{piece}".encode())
+            separator = ","
+        if separator:
+            digest.update(b"\n")
     return digest.hexdigest()
 
 
