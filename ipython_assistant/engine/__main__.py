@@ -2,7 +2,7 @@
 
 As a child of a notebook's kernel it prints one line of JSON when it is ready, and ends when its standard input closes
 or its parent changes: the first is prompt, the second helps where a forked process of the owner holds the pipe open.
-`--standing` is for one that several share: it ends when it is told to.
+`--standing` is for one that several share: it says on standard error how to reach it, and ends when it is told to.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ipython_assistant.engine.containers import MAX_CONTAINERS
 from ipython_assistant.engine.limits import GIB, default_limits
 from ipython_assistant.engine.models.chosen import UnknownModel, add_model_options, chosen
 from ipython_assistant.engine.sandbox import KINDS
-from ipython_assistant.engine.server import Options, UnsafeOptions, running
+from ipython_assistant.engine.server import Engine, Options, UnsafeOptions, running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,26 +126,47 @@ def _size(text: str) -> int:
 
 
 async def _serve(models: Mapping[str, Model], options: Options, *, standing: bool) -> None:
-    over = asyncio.Event()
-    _watch_signals(over)
+    over, hurry = asyncio.Event(), asyncio.Event()
+    _watch_signals(over, hurry, standing=standing)
     if not standing:
         _watch_owner(over)
-    async with running(models, options=options) as engine:
+    async with running(models, options=options, hurry=hurry) as engine:
         sys.stdout.write(engine.ready_line() + "\n")
         sys.stdout.flush()
+        if standing:
+            sys.stderr.write(_welcome(engine, own_token=bool(options.token)))
         await over.wait()
 
 
-def _watch_signals(over: asyncio.Event) -> None:
+def _welcome(engine: Engine, *, own_token: bool) -> str:
+    """How to use an engine, for whoever started it."""
+    confined = f"by {engine.sandbox}" if engine.sandbox != "none" else "by nothing: it can do what you can"
+    reason = f" ({engine.reason})" if engine.reason else ""
+    return (
+        f"Models: {', '.join(engine.models)}. Code is confined {confined}{reason}.\n"
+        "For a notebook that is to use this engine:\n"
+        f"  export OPENAI_BASE_URL={engine.url}\n"
+        f"  export OPENAI_API_KEY={'<your token>' if own_token else engine.token}\n"
+        "Stop it with Ctrl-C: answers that are being made are finished first; press it twice to stop at once.\n"
+    )
+
+
+def _watch_signals(over: asyncio.Event, hurry: asyncio.Event, *, standing: bool) -> None:
+    """The first signal asks for an end in good order, the second for an end."""
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        (hurry if over.is_set() else over).set()
+
     if sys.platform == "win32":
-        signal.signal(signal.SIGINT, lambda *_: None)
-        signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(over.set))
+        by_hand = stop if standing else lambda: None
+        signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(by_hand))
+        signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop))
         return
-    loop.add_signal_handler(signal.SIGTERM, over.set)
+    loop.add_signal_handler(signal.SIGTERM, stop)
     # Ctrl-C in a terminal reaches the whole process group, and means the owner, unless a person started us by hand.
     # Ignoring the signal outright would be inherited by the kernels, where it is how code is interrupted.
-    loop.add_signal_handler(signal.SIGINT, over.set if os.isatty(_STDIN) else lambda: None)
+    loop.add_signal_handler(signal.SIGINT, stop if standing or os.isatty(_STDIN) else lambda: None)
 
 
 def _watch_owner(over: asyncio.Event) -> None:

@@ -7,7 +7,6 @@ Responses API as dicts and knows nothing of HTTP.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -108,16 +107,18 @@ class Responder:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def finish(self, within_s: float) -> None:
+    async def finish(self, within_s: float, hurry: asyncio.Event) -> None:
         """Take no more questions, and let those that are being answered come to their end, if it is near.
 
         Args:
             within_s: How long to wait for them.
+            hurry: When it is set, they are waited for no longer.
         """
         self._closing = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                await self._idle.wait()
+        waiting = [asyncio.create_task(event.wait()) for event in (self._idle, hurry)]
+        await asyncio.wait(waiting, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
 
     async def accept(self, question: Question) -> Accepted:
         """Find everything the question refers to, and make its container if it needs one.

@@ -113,6 +113,7 @@ async def running(
     clock: Callable[[], float] = time.time,
     environment: Mapping[str, str] | None = None,
     options: Options | None = None,
+    hurry: asyncio.Event | None = None,
 ) -> AsyncIterator[Engine]:
     """Run an engine.
 
@@ -123,6 +124,7 @@ async def running(
         clock: Seconds since the epoch; containers expire by it.
         environment: What kernels get a few harmless variables of; the process's own by default.
         options: Where it listens, how code is confined, how much there may be of everything.
+        hurry: Set it for an end at once, whatever is being answered.
 
     Raises:
         UnsafeOptions: It would be open to others without a token that was chosen for it.
@@ -162,7 +164,7 @@ async def running(
         finally:
             retiring.cancel()
             server.stop()
-            await responder.finish(options.finish_s)
+            await responder.finish(options.finish_s, hurry or asyncio.Event())
             await containers.stop()
             await server.close_all_connections()
 

@@ -22,9 +22,11 @@ from typing import IO, TYPE_CHECKING
 from ipython_assistant.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 READY_WITHIN_S = 30.0
+MODEL_KEY = "IPYTHON_ASSISTANT_MODEL_KEY"
+"""The key of a chat model behind the engine, where it wants one."""
 ENDS_WITHIN_S = 3.0
 LOG_LINES = 5
 
@@ -39,11 +41,12 @@ _PASSED_ON = (
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The engine's first line: where it listens and the token it wants."""
+    """The engine's first line: where it listens, the token it wants, how code is confined and why not by more."""
 
     url: str
     token: str
     sandbox: str
+    reason: str = ""
 
 
 class Engine:
@@ -55,13 +58,21 @@ class Engine:
         self._ready: Ready | None = None
 
     @classmethod
-    def start(cls, environment: Mapping[str, str]) -> Engine:
-        """Start an engine; it does not listen yet when this returns."""
+    def start(cls, environment: Mapping[str, str], arguments: Sequence[str] = ()) -> Engine:
+        """Start an engine; it does not listen yet when this returns.
+
+        Args:
+            environment: This process's; of it only what the engine needs is passed on.
+            arguments: Added to its command line: the chat model that answers, for one.
+        """
         passed_on = {name: environment[name] for name in _PASSED_ON if name in environment}
+        if arguments and MODEL_KEY in environment:
+            # The engine asks the model with it; the kernels it starts never see it.
+            passed_on[MODEL_KEY] = environment[MODEL_KEY]
         passed_on |= {name: value for name, value in environment.items() if name.startswith("LC_")}
         process = subprocess.Popen(
             # -P keeps the working directory out of the module path: a tornado.py beside the notebook is not ours.
-            [sys.executable, "-P", "-m", "ipython_assistant.engine"],
+            [sys.executable, "-P", "-m", "ipython_assistant.engine", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -120,7 +131,9 @@ class Engine:
         line = _first_line(self._process.stdout, READY_WITHIN_S)
         try:
             said = json.loads(line)
-            return Ready(str(said["url"]), str(said["token"]), str(said.get("sandbox", "none")))
+            return Ready(
+                str(said["url"]), str(said["token"]), str(said.get("sandbox", "none")), str(said.get("reason", ""))
+            )
         except (ValueError, KeyError, TypeError):
             self.ended_within(0.5)
             error = self.death()

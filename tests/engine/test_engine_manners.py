@@ -1,0 +1,255 @@
+"""An engine that several share: who may enter, how much may be brought in, how it is stopped, what its log holds."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+from engines import DEADLINE_S, OUTPUTS, Running, fence, in_thread, logs, until
+
+from ipython_assistant.engine.app import Manners
+from ipython_assistant.engine.limits import Limits, default_limits
+from ipython_assistant.engine.models.script import Script
+from ipython_assistant.engine.server import Options, UnsafeOptions
+from ipython_assistant.engine.transcripts import Transcript, Transcripts
+
+TOKEN = "a-token-of-our-own-0123456789"
+ASKED = "what-was-asked-is-nobody-elses"
+
+
+@pytest.fixture
+def standing(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Running, Path]]:
+    """`serve`, as a person starts it: a token of one's own, a log, and no standard input to wait for."""
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    log = tmp_path / "log"
+    arguments = [
+        "--standing",
+        "--token-file",
+        str(tmp_path / "token"),
+        "--log-requests",
+        "--host-name",
+        "lab.example",
+    ]
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ipython_assistant.engine", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    ready = json.loads(process.stdout.readline())
+    try:
+        yield (
+            process,
+            Running(ready["url"], ready["token"], ready["pid"], tuple(ready["models"]), ready["sandbox"]),
+            log,
+        )
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_one_that_is_shared_goes_on_without_an_owner_finishes_what_it_began_and_logs_no_prompt(standing) -> None:
+    process, engine, log = standing
+    assert engine.token == TOKEN
+    assert TOKEN not in log.read_text()
+    assert engine.request("GET", "/health", headers={"Host": "lab.example"})[0] == 200
+    assert engine.request("GET", "/health", headers={"Host": "lab.example.evil"})[0] == 403
+
+    stream = engine.ask(f"import time\ntime.sleep(1.5)\nprint('{ASKED}')", stream=True, model="analyst")
+    for event in stream:
+        if event.type == "response.code_interpreter_call.interpreting":
+            break
+    process.send_signal(signal.SIGTERM)
+    *_, last = stream
+
+    assert last.type == "response.completed"
+    assert logs(last.response) == f"{ASKED}\n"
+    assert process.wait(DEADLINE_S) == 0
+    assert "POST /v1/responses 200" in log.read_text()
+    assert ASKED not in log.read_text()
+    assert TOKEN not in log.read_text()
+
+
+def test_a_second_signal_ends_it_at_once(standing) -> None:
+    process, engine, _ = standing
+    stream = engine.ask("import time\ntime.sleep(60)", stream=True, model="analyst")
+    for event in stream:
+        if event.type == "response.code_interpreter_call.interpreting":
+            break
+
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(openai.OpenAIError):  # refused, or no longer reached
+        until(lambda: engine.ask("1", model="analyst") is None, "nothing new is begun", within_s=3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(DEADLINE_S) == 0
+
+
+def test_others_are_let_in_only_with_a_token_that_was_chosen_for_it() -> None:
+    for options in (Options(host="0.0.0.0"), Options(host="192.0.2.1"), Options(token="short")):
+        with pytest.raises(UnsafeOptions):
+            options.check()
+    Options(host="0.0.0.0", token=TOKEN).check()
+    assert TOKEN not in repr(Options(token=TOKEN))
+    refused = subprocess.run(
+        [sys.executable, "-m", "ipython_assistant.engine", "--host", "0.0.0.0"],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "IPYTHON_ASSISTANT_TOKEN" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "name", "addressed"),
+    [
+        ("127.0.0.1", "localhost", True),
+        ("127.0.0.1", "10.0.0.5", False),
+        ("127.0.0.1", "evil.example", False),
+        ("127.0.0.1", None, False),
+        ("10.0.0.5", "10.0.0.5", True),
+        ("0.0.0.0", "10.0.0.5", True),
+        ("0.0.0.0", "evil.example", False),
+        ("0.0.0.0", "lab.example", True),
+        ("::", "fe80::1", True),
+    ],
+)
+def test_a_name_that_somebody_points_here_is_not_ours(host: str, name: str | None, *, addressed: bool) -> None:
+    assert Manners(host, ("lab.example",), 1, log_prompts=False).addressed(name) is addressed
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[Running]:
+    """An engine that has room for two containers and small files."""
+    limits = Limits(memory_bytes=default_limits().memory_bytes, disk_bytes=1 << 20)
+    with in_thread({"script": Script()}, time.time, options=Options(limits=limits, containers=2)) as engine:
+        yield engine
+
+
+def test_a_file_that_is_too_large_is_refused_in_words(narrow: Running) -> None:
+    client = narrow.client()
+
+    with pytest.raises(openai.APIStatusError) as refused:
+        client.files.create(file=("large.bin", bytes(3 << 20)), purpose="user_data")
+
+    assert (refused.value.status_code, refused.value.code) == (413, "file_too_large")
+    assert client.files.create(file=("small.bin", b"1"), purpose="user_data").bytes == 1
+
+
+def test_the_container_that_was_used_least_recently_makes_room_but_never_one_at_work(narrow: Running) -> None:
+    client = narrow.client()
+    first, second = (client.containers.create(name=name).id for name in ("first", "second"))
+    client.containers.retrieve(first)
+
+    third = client.containers.create(name="third").id
+
+    assert [client.containers.retrieve(each).status for each in (first, second, third)] == [
+        "running",
+        "expired",
+        "running",
+    ]
+    at_work = "import os, time\nwhile not os.path.exists('go.txt'): time.sleep(0.02)"
+    streams = [narrow.ask(at_work, container=each, stream=True) for each in (first, third)]
+    for stream in streams:
+        for event in stream:
+            if event.type == "response.code_interpreter_call.interpreting":
+                break
+    with pytest.raises(openai.RateLimitError, match="All 2 containers"):
+        client.containers.create(name="fourth")
+    for each in (first, third):
+        client.containers.files.create(each, file=("go.txt", b""))
+    assert [list(stream)[-1].type for stream in streams] == ["response.completed"] * 2
+    assert client.containers.create(name="fourth").status == "running"
+
+
+def test_the_oldest_responses_make_room_and_what_continues_from_them_is_whole(tmp_path: Path) -> None:
+    transcripts = Transcripts(tmp_path / "responses", most=2)
+    before = None
+    for number in range(3):
+        before = Transcript((f"said {number}",), None, before)
+        transcripts.put({"id": f"resp_{number}"}, before)
+
+    assert transcripts.find("resp_0") is None
+    assert transcripts.find("resp_2").said == ("said 0", "said 1", "said 2")
+    assert sorted(path.name for path in (tmp_path / "responses").iterdir()) == ["resp_1.json", "resp_2.json"]
+
+
+def test_a_notebook_may_use_an_engine_elsewhere_by_its_address_alone(standing, tmp_path: Path) -> None:
+    _, engine, _ = standing
+    code = fence("open('made.txt', 'w').write('made elsewhere')")
+    script = f"""
+from ipython_assistant import ask
+answer = ask({code!r}, model="analyst")
+print(answer.files["made.txt"].read_bytes().decode(), answer.files["made.txt"].path)
+"""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI", "CI", "IPYTHON"))}
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**kept, "OPENAI_BASE_URL": engine.url, "OPENAI_API_KEY": engine.token},
+        check=False,
+    )
+
+    assert ran.stdout.startswith("made elsewhere"), ran.stderr[-2000:]
+    assert (tmp_path / "assistant_files" / "made.txt").read_text() == "made elsewhere"
+
+
+def test_a_proxy_in_front_with_its_own_name_is_passed_through(standing) -> None:
+    _, engine, _ = standing
+    with _proxy(engine) as port:
+        client = openai.OpenAI(
+            base_url=f"http://127.0.0.1:{port}/v1",
+            api_key=engine.token,
+            max_retries=0,
+            default_headers={"Host": "lab.example", "Origin": "https://lab.example"},
+        )
+        response = client.responses.create(
+            model="analyst", input=fence("print('through')"), include=OUTPUTS,
+            tools=[{"type": "code_interpreter", "container": {"type": "auto"}}],
+        )  # fmt: skip
+
+    assert logs(response) == "through\n"
+
+
+@contextlib.contextmanager
+def _proxy(engine: Running) -> Iterator[int]:
+    """Passes bytes on, as a reverse proxy does that ends TLS before."""
+    host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")
+
+    def pipe(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(65536):
+                target.sendall(chunk)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def serve(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = server.accept()
+                far = socket.create_connection((host, int(port)))
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=pipe, args=ends, daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        yield server.getsockname()[1]
