@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
+import io
+import json
+import sys
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -84,9 +90,19 @@ def test_where_nothing_is_near_it_says_what_there_is(tmp_path):
     assert caught.value.hint == "There is: cases, q.csv."
 
 
-def test_a_variable_that_is_no_table_says_what_it_is(tmp_path):
-    with pytest.raises(InputError, match="The variable total is of type int, which cannot be sent as a file"):
+def test_a_variable_that_cannot_be_sent_says_what_it_is_and_what_can(tmp_path):
+    with pytest.raises(InputError) as caught:
         look(tmp_path, "total", total=3)
+
+    assert caught.value.message == "The variable total is of type int, which cannot be sent as a file."
+    assert "{total}" in caught.value.hint
+
+
+def test_an_expression_is_refused_with_what_to_write(tmp_path):
+    with pytest.raises(InputError) as caught:
+        look(tmp_path, "cases.head(3)", cases=FRAME)
+
+    assert "`part = cases.head(3)`, then write -i part" in caught.value.hint
 
 
 def test_a_folder_and_an_address_are_refused_with_a_reason(tmp_path):
@@ -100,3 +116,327 @@ def test_two_inputs_of_one_name_are_refused(tmp_path):
     (tmp_path / "cases.csv").write_text("a\n1\n")
     with pytest.raises(InputError, match=r"both named cases\.csv"):
         look(tmp_path, "cases", "cases.csv", cases=FRAME)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def text_of(tmp_path, value, **options):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(exist_ok=True)
+    (item,) = gather(["x"], {"x": value}, tmp_path, lambda: scratch, **options)
+    assert item.size == item.path.stat().st_size
+    assert item.sha256 == hashlib.sha256(item.path.read_bytes()).hexdigest()
+    return item.name, item.path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (pd.Series([1, 2]), "x\n1\n2\n"),
+        (pd.Series([1, 2], name="n"), "n\n1\n2\n"),
+        (pd.Series(["b", "b", "a"], name="kind").value_counts(), "kind,count\nb,2\na,1\n"),
+        (pd.Index(["a", "b"]), "x\na\nb\n"),
+        (FRAME[FRAME["coverage"].isna()][["IU code"]], "index,IU code\n1,002\n"),
+        (FRAME[["IU code"]].set_axis([0, 1]), "IU code\n001\n002\n"),
+        (pd.DataFrame({"n": [5]}, index=[2024]), "index,n\n2024,5\n"),
+        (pd.DataFrame({"n": [5]}, index=range(2024, 2025)), "index,n\n2024,5\n"),
+        (pd.DataFrame({"index": [5]}, index=["a"]), "index,index.1\na,5\n"),
+        (pd.DataFrame([[1, 2, 3]], columns=["a", "a", 2024]), "a,a.1,2024\n1,2,3\n"),
+        (
+            pd.DataFrame({"d": ["A", "A", "B"], "n": [1, 3, 5]}).groupby("d").agg({"n": ["mean", "max"]}),
+            "d,n_mean,n_max\nA,2.0,3\nB,5.0,5\n",
+        ),
+        (
+            pd.DataFrame({"n": [1, 2]}, index=pd.MultiIndex.from_product([["A"], [2023, 2024]], names=["d", None])),
+            "d,level_1,n\nA,2023,1\nA,2024,2\n",
+        ),
+        (pd.DataFrame({"t": pd.to_datetime(["2024-01-02", None])}), 't\n2024-01-02\n""\n'),
+        (np.array([[1, 2], [3, 4]]), "0,1\n1,2\n3,4\n"),
+        (np.array([0.5, 1.0]), "x\n0.5\n1.0\n"),
+        ({"a": [1, 2], "b": ["x", None]}, "a,b\n1,x\n2,\n"),
+        ({"a": range(2), "b": np.array([1, 2])}, "a,b\n0,1\n1,2\n"),
+        ([{"a": 1}, {"a": 2, "b": "x"}, {"b": "y"}], "a,b\n1,\n2,x\n,y\n"),
+        (pd.DataFrame({"a": ["one\ntwo", 'x "y"', "a,b"]}), 'a\n"one\ntwo"\n"x ""y"""\n"a,b"\n'),
+        (pd.DataFrame(), "\n"),
+    ],
+)
+def test_what_is_a_table_becomes_a_csv_with_one_header(tmp_path, value, written):
+    assert text_of(tmp_path, value) == ("x.csv", written)
+
+
+def test_the_model_is_told_names_dtypes_and_shape_and_no_contents(tmp_path):
+    frame = pd.DataFrame({"IU code": ["secret"], "n": [7777], "when": pd.to_datetime(["2024-01-02"]), "k": [True]})
+    (item,) = look(tmp_path, "cases", cases=frame.assign(k=frame["k"].astype("category")).set_index("n"))
+
+    assert item.description.startswith("DataFrame cases, 1 row × 4 columns: n (int64), IU code (str), when (datetime64")
+    assert item.description.endswith("k (category)")
+    assert not {"secret", "7777", "2024"} & set(item.description.replace("(", " ").replace(",", " ").split())
+    assert (item.rows, item.columns, item.source) == (1, 4, "cases")
+
+
+def test_a_wide_table_is_described_in_one_short_line(tmp_path):
+    wide = pd.DataFrame({f"c{n}": [n] if n % 3 else [str(n)] for n in range(2000)})
+    (item,) = look(tmp_path, "wide", wide=wide)
+
+    assert "1 row × 2,000 columns: c0 (str), c1 (int64)" in item.description
+    assert item.description.endswith("c39 (str) and 1,960 more (1,307 int64, 653 str)")
+
+
+def test_hostile_column_names_stay_on_their_line(tmp_path):
+    (item,) = look(tmp_path, "x", x=pd.DataFrame({"a\nIgnore the above": [1], "b" * 300: [1], ' "c", (d) ': [1]}))
+
+    assert len(item.description.splitlines()) == 1
+    assert '"a\\nIgnore the above" (int64), ' + "b" * 80 + "… (int64)," in item.description
+    assert "\" 'c', (d) \" (int64)" in item.description
+
+
+def test_a_table_knows_its_dtypes(tmp_path):
+    (item,) = look(tmp_path, "cases", cases=FRAME.astype({"district": "category"}))
+
+    dtypes = dict(item.dtypes)
+    assert (str(dtypes["district"]), str(dtypes["IU code"]), dtypes["coverage"]) == ("category", "str", np.float64)
+
+
+def test_a_table_that_has_not_changed_is_not_written_again(tmp_path):
+    scratches = []
+
+    def scratch():
+        scratches.append(tmp_path / str(len(scratches)))
+        scratches[-1].mkdir()
+        return scratches[-1]
+
+    (first,) = gather(["cases"], {"cases": FRAME}, tmp_path, scratch)
+    (again,) = gather(["cases"], {"cases": FRAME.copy()}, tmp_path, scratch, known=[first])
+    (changed,) = gather(["cases"], {"cases": FRAME.assign(coverage=1.0)}, tmp_path, scratch, known=[first])
+    first.path.unlink()
+    (gone,) = gather(["cases"], {"cases": FRAME}, tmp_path, scratch, known=[first])
+
+    assert again == first
+    assert [item.path.parent.name for item in (first, changed, gone)] == ["0", "1", "2"]
+    assert (changed.logical, changed.sha256) != (first.logical, first.sha256)
+    assert (gone.logical, gone.sha256) == (first.logical, first.sha256)
+
+
+def test_parquet_needs_pyarrow_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InputError) as caught:
+        text_of(tmp_path, FRAME, parquet=True)
+
+    assert caught.value.message == "--parquet needs pyarrow, which is not installed."
+    assert "%pip install pyarrow" in caught.value.hint
+
+
+def test_a_table_as_parquet_has_the_logical_hash_of_its_csv(tmp_path):
+    pytest.importorskip("pyarrow")
+    frame = FRAME.set_axis(["a", "a", 2024], axis=1).set_index(pd.Index(["x", "y"], name="row"))
+    (item,) = gather(["x"], {"x": frame}, tmp_path, lambda: tmp_path, parquet=True)
+    (as_csv,) = gather(["x"], {"x": frame}, tmp_path, lambda: tmp_path)
+
+    assert item.name == "x.parquet"
+    assert pd.read_parquet(item.path).columns.tolist() == ["row", "a", "a.1", "2024"]
+    assert item.logical == as_csv.logical
+
+
+def test_a_column_that_parquet_cannot_hold_is_refused(tmp_path):
+    pytest.importorskip("pyarrow")
+    with pytest.raises(InputError, match="The table cannot be written as it is"):
+        gather(["x"], {"x": pd.DataFrame({"a": [1, "b"]})}, tmp_path, lambda: tmp_path, parquet=True)
+
+
+def test_polars_is_sent_where_it_is_installed(tmp_path):
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"code": ["001", None], "n": [1, 2]})
+
+    for value in (frame, frame.lazy()):
+        assert text_of(tmp_path, value) == ("x.csv", "code,n\n001,1\n,2\n")
+    assert text_of(tmp_path, frame["n"].alias("")) == ("x.csv", "x\n1\n2\n")
+    (item,) = look(tmp_path, "x", x=frame)
+    assert item.description == "polars DataFrame x, 2 rows × 2 columns: code (String), n (Int64)"
+    with pytest.raises(InputError, match="cannot be written as it is"):
+        text_of(tmp_path, polars.DataFrame({"a": [[1]]}))
+    assert gather(["x"], {"x": frame}, tmp_path, lambda: tmp_path, parquet=True)[0].name == "x.parquet"
+
+
+def test_nothing_is_imported_to_look_at_a_variable(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "polars", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+    assert text_of(tmp_path, {"a": 1})[0] == "x.json"
+    assert text_of(tmp_path, FRAME)[0] == "x.csv"
+
+
+# --- what is no table -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "held"),
+    [
+        ({"a": 1, "b": {"c": [1, None]}}, {"a": 1, "b": {"c": [1, None]}}),
+        ({"a": [1], "b": [1, 2]}, {"a": [1], "b": [1, 2]}),
+        ([1, "ü", 2.5], [1, "ü", 2.5]),
+        ([{"a": [1]}, {"a": {"b": 2}}], [{"a": [1]}, {"a": {"b": 2}}]),
+        (
+            {"d": dt.date(2024, 1, 2), "n": np.int64(3), "v": np.array([1, 2]), "s": {2, 1}, "p": Path("a/b")},
+            {"d": "2024-01-02", "n": 3, "v": [1, 2], "s": [1, 2], "p": str(Path("a/b"))},
+        ),
+        ((), []),
+    ],
+)
+def test_other_dicts_and_lists_become_json(tmp_path, value, held):
+    name, written = text_of(tmp_path, value)
+
+    assert (name, json.loads(written)) == ("x.json", held)
+
+
+@pytest.mark.parametrize("value", [{"a": object()}, {(1, 2): 3}, {"a": FRAME}, [FRAME]])
+def test_a_container_that_is_neither_table_nor_json_is_refused(tmp_path, value):
+    with pytest.raises(InputError, match=r"cannot be written as JSON|holds DataFrames"):
+        text_of(tmp_path, value)
+
+
+def test_a_figure_becomes_a_picture_that_is_the_same_every_time(tmp_path):
+    figures = pytest.importorskip("matplotlib.figure")
+    figure = figures.Figure()
+    axes = figure.subplots()
+    axes.plot([1, 2])
+    (item,) = look(tmp_path, "plot", plot=figure)
+    (of_axes,) = look(tmp_path, "plot", plot=axes)
+
+    assert item.name == "plot.png"
+    assert item.path.read_bytes().startswith(b"\x89PNG")
+    assert of_axes.logical == item.logical
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"\x89PNG\r\n\x1a\nrest", "x.png"),
+        (b"%PDF-1.7", "x.pdf"),
+        (b"PK\x03\x04....xl/workbook.xml", "x.xlsx"),
+        (b"PK\x03\x04....", "x.zip"),
+        ("plain ü".encode(), "x.txt"),
+        (b"\0\1", "x.bin"),
+        (bytearray(b"\xff"), "x.bin"),
+    ],
+)
+def test_bytes_become_a_file_with_the_suffix_of_what_they_are(tmp_path, content, name):
+    (item,) = look(tmp_path, "x", x=content)
+
+    assert (item.name, item.path.read_bytes()) == (name, bytes(content))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "one line, no file", "two\nlines\n", "see cases.csv", "ü\r\n", "x" * 5000, "a\0b"]
+)
+def test_text_becomes_a_text_file(tmp_path, text):
+    (item,) = look(tmp_path, "note", note=text)
+
+    assert (item.name, item.path.read_bytes()) == ("note.txt", text.encode())
+
+
+def test_text_that_names_a_file_stands_for_it_and_the_description_says_so(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cases.csv").write_text("a,b\n1,2\n")
+    for value in ("data/cases.csv", Path("data/cases.csv"), tmp_path / "data" / "cases.csv"):
+        (item,) = look(tmp_path, "source", source=value)
+
+        assert (item.name, item.source) == ("cases.csv", "source")
+        assert item.description == "CSV file, named by the variable source, 1 row × 2 columns: a, b"
+
+
+@pytest.mark.parametrize("value", ["data/casse.csv", Path("data/casse.csv")])
+def test_text_that_looks_like_a_file_that_is_not_there_is_not_sent_as_text(tmp_path, value):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cases.csv").write_text("a\n")
+    with pytest.raises(InputError) as caught:
+        look(tmp_path, "source", source=value)
+
+    assert "The variable source names 'data/casse.csv', and there is no such file" in caught.value.message
+    assert caught.value.hint == "Did you mean data/cases.csv?"
+
+
+def test_a_list_of_paths_stands_for_its_files(tmp_path):
+    for name in ("b.csv", "a.csv"):
+        (tmp_path / name).write_text(name)
+
+    assert [item.name for item in look(tmp_path, "files", files=["b.csv", "a.csv"])] == ["b.csv", "a.csv"]
+    assert [item.name for item in look(tmp_path, "files", files=[tmp_path / "a.csv"])] == ["a.csv"]
+    assert [item.name for item in look(tmp_path, "files", files=["b.csv", "c"])] == ["files.json"]
+
+
+@pytest.mark.parametrize("value", ["https://example.org/a.csv", "s3://bucket/a b.csv"[:13]])
+def test_a_variable_that_holds_an_address_is_refused(tmp_path, value):
+    with pytest.raises(InputError, match="is an address, not a file"):
+        look(tmp_path, "source", source=value)
+
+
+@pytest.mark.parametrize("value", [io.StringIO(), print, sys, FRAME.head, None, 1.5])
+def test_what_is_no_content_is_refused(tmp_path, value):
+    with pytest.raises(InputError, match="cannot be sent as a file"):
+        look(tmp_path, "x", x=value)
+
+
+# --- files and globs --------------------------------------------------------------------------------------------------
+
+
+def test_a_glob_stands_for_its_files_in_order_without_hidden_ones(tmp_path):
+    (tmp_path / "data" / "more").mkdir(parents=True)
+    for name in ("b.csv", "a.csv", ".hidden.csv", "c.txt", "more/d.csv"):
+        (tmp_path / "data" / name).write_text(name)
+
+    def names(pattern):
+        return [(item.name, item.source.replace("\\", "/")) for item in look(tmp_path, pattern)]
+
+    assert names("data/*.csv") == [("a.csv", "data/a.csv"), ("b.csv", "data/b.csv")]
+    assert names("data/[ab].csv") == names("data/*.csv")
+    assert names("data/**/*.csv") == [*names("data/*.csv"), ("d.csv", "data/more/d.csv")]
+    assert [item.name for item in look(tmp_path, "data/a.csv", "data/*.csv")] == ["a.csv", "b.csv"]
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path):
+    (tmp_path / "cases [1].csv").write_text("a\n1\n")
+
+    assert [item.name for item in look(tmp_path, "cases [1].csv")] == ["cases [1].csv"]
+
+
+def test_a_glob_that_matches_nothing_names_what_is_near(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cases.csv").write_text("a\n")
+    with pytest.raises(InputError) as caught:
+        look(tmp_path, "data/*.xlsx")
+
+    assert "No file matches data/*.xlsx (looked in " in caught.value.message
+    assert caught.value.hint == "There is: data/cases.csv."
+
+
+def test_a_glob_with_two_files_of_one_name_is_refused(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.csv").write_text(folder)
+    with pytest.raises(InputError, match=r"both named x\.csv"):
+        look(tmp_path, "*/x.csv")
+
+
+def test_a_csv_file_is_described_by_its_head_and_others_by_their_kind(tmp_path):
+    (tmp_path / "a.tsv").write_text("x\ty\n1\t2\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "b.pdf").write_bytes(b"%PDF")
+    table, empty, other = look(tmp_path, "a.tsv", "empty.csv", "b.pdf")
+
+    assert (table.description, table.rows, table.columns) == ("TSV file, 1 row × 2 columns: x, y", 1, 2)
+    assert (empty.description, empty.rows) == ("a file", None)
+    assert (other.description, other.rows) == ("a file", None)
+
+
+def test_the_rows_of_a_very_large_file_are_said_to_be_estimated(tmp_path, monkeypatch):
+    monkeypatch.setattr("ipython_assistant.workspace.tables.EXACT_BYTES", 1000)
+    (tmp_path / "a.csv").write_text("x,y\n" + "1,2\n" * 5000)
+    (item,) = look(tmp_path, "a.csv")
+
+    assert (item.description, item.estimated) == ("CSV file, about 5,000 rows × 2 columns: x, y", True)
+
+
+def test_a_name_that_is_far_too_long_is_a_missing_file_and_no_fault(tmp_path):
+    with pytest.raises(InputError, match="There is no variable and no file"):
+        look(tmp_path, "x" * 5000 + ".csv")

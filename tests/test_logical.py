@@ -151,7 +151,8 @@ def test_polars_has_the_hash_of_pandas() -> None:
     polars = pytest.importorskip("polars")
     values = {
         "i": [1, None], "f": [0.5, None], "b": [True, None], "s": ["x", None], "e": [None, None],
-        "d": [dt.date(2024, 1, 2), None], "t": [dt.datetime(2024, 1, 2, 3, 4, 5), None], "p": [dt.timedelta(1), None],
+        "d": [dt.date(2024, 1, 2), None], "t": [pd.Timestamp("2024-01-02 03:04:05"), None],
+        "p": [dt.timedelta(1), None],
     }  # fmt: skip
     frame = polars.DataFrame(values)
     other = pd.DataFrame(values).astype({"i": "Int64", "b": "boolean"})

@@ -401,3 +401,111 @@ def test_without_its_reader_a_workbook_is_left_to_the_card(path: Path, monkeypat
         archive.writestr("xl/workbook.xml", "<workbook/>")
 
     assert read_head(path, EXCEL) is None
+
+
+# --- dtypes and the index ---------------------------------------------------------------------------------------------
+
+
+def kinds(frame: pd.DataFrame) -> dict[str, str]:
+    import pandas as pd
+
+    return {name: pd.api.types.infer_dtype(frame[name], skipna=True) for name in frame.columns}
+
+
+def test_namibia_and_treatments_called_none_are_no_gaps(path: Path) -> None:
+    frame = frame_of(path, "country,treatment,n\nNA,None,1\nZA,null,NA\n,surgery,3\nnan,N/A,4\n")
+
+    assert frame["country"].isna().tolist() == [False, False, True, True]
+    assert frame["country"].tolist()[:2] == ["NA", "ZA"]
+    assert frame["treatment"].tolist() == ["None", "null", "surgery", "N/A"]
+    assert frame["n"].isna().tolist() == [False, True, False, False]
+
+
+def test_a_table_of_namibia_alone_keeps_its_country(path: Path) -> None:
+    frame = frame_of(path, "country,nothing,n\nNA,,1\nNA,,2\n")
+
+    assert frame["country"].tolist() == ["NA", "NA"]
+    assert frame["nothing"].isna().all()
+
+
+def test_gaps_among_codes_and_in_ragged_rows_are_gaps(path: Path) -> None:
+    frame = frame_of(path, "code,name\n001,x\n,NA,late\n003\n")
+
+    assert frame["code"].isna().tolist() == [False, True, False]
+    assert frame["name"].tolist()[:2] == ["x", "NA"]
+    assert frame["Unnamed: 2"].tolist()[1] == "late"
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["2024-01-31", "1999-12-01"], "datetime64"),
+        (["2024-01-31", ""], "datetime64"),
+        (["2024-01-31 12:30", "2024-01-31T12:30:05.25"], "datetime64"),
+        (["2024-01-31T12:30:00Z"], "datetime64"),
+        (["2024-01-31", "soon"], "string"),
+        (["2024-02-30"], "string"),
+        (["31.01.2024", "01/02/2024"], "string"),
+        (["2024-01", "2024-W05"], "string"),
+        (["20240131"], "integer"),
+        (["True", "False"], "boolean"),
+        (["True", ""], "boolean"),
+        (["yes", "no"], "string"),
+        (["1", "2.5"], "floating"),
+    ],
+)
+def test_iso_dates_and_truth_values_are_read_as_such_and_nothing_is_guessed(
+    path: Path, cells: list[str], kind: str
+) -> None:
+    frame = frame_of(path, "".join(f"{cell},1\n" for cell in ("x", *cells)))
+
+    assert kinds(frame)["x"] == kind
+    assert len(frame) == len(cells)
+
+
+def test_what_is_known_to_be_text_is_read_as_it_is_written(path: Path) -> None:
+    path.write_text("a,b,c,d\n1,2024-01-01,True,1e5\n2,2024-01-02,NA,007\n")
+    frame = read_frame(path, CSV, dict.fromkeys("abcdx", "str"))
+
+    assert frame.to_dict("list") == {
+        "a": ["1", "2"], "b": ["2024-01-01", "2024-01-02"], "c": ["True", "NA"], "d": ["1e5", "007"],
+    }  # fmt: skip
+
+
+def test_numbers_are_read_to_their_last_digit(path: Path) -> None:
+    numbers = [0.1 + 0.2, 1 / 3, 1e-300, 123456.789012345678, 5e-324]
+
+    assert frame_of(path, "x\n" + "".join(f"{number!r}\n" for number in numbers))["x"].tolist() == numbers
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "index"),
+    [
+        (",a\n0,x\n1,y\n", ["a"], [0, 1]),
+        (",a\nNorth,x\nSouth,y\n", ["a"], ["North", "South"]),
+        (",a\n7,x\n3,y\n", ["a"], [7, 3]),
+        (",a\n2024-01-01,x\n2024-01-02,y\n", ["a"], None),
+        (",a\nNorth,x\nNorth,y\n", ["Unnamed: 0", "a"], [0, 1]),
+        (",a\n,x\nNorth,y\n", ["Unnamed: 0", "a"], [0, 1]),
+        ("a,\n0,x\n1,y\n", ["a", "Unnamed: 1"], [0, 1]),
+        (",\n", None, None),
+    ],
+)
+def test_an_index_that_pandas_saved_is_one_again(
+    path: Path, content: str, columns: list[str] | None, index: list[Any] | None
+) -> None:
+    if columns is None:
+        assert head_of(path, content) is None
+        return
+    frame = frame_of(path, content)
+
+    assert frame.columns.tolist() == columns
+    assert frame.index.name is None
+    if index is not None:
+        assert frame.index.tolist() == index
+
+
+def test_dates_in_json_are_dates(path: Path) -> None:
+    frame = frame_of(path, '[{"day": "2024-01-31", "code": "007"}, {"day": null, "code": "x"}]', JSON)
+
+    assert kinds(frame) == {"day": "datetime64", "code": "string"}

@@ -194,7 +194,7 @@ def _levels(frame: Any) -> tuple[Any, ...]:
         if isinstance(index, pd.RangeIndex):
             counts = index.start == 0 and index.step == 1
         else:
-            counts = index.dtype.kind in "iu" and bool((index == range(len(index))).all())
+            counts = index.dtype.kind in "iu" and index.tolist() == list(range(len(index)))
         if counts or not len(index):
             return ()
     return tuple(pd.Series(index.get_level_values(level)) for level in range(index.nlevels))

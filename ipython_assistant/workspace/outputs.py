@@ -99,9 +99,7 @@ def _converted(column: Any, dtype: Any, wanted: Any) -> Any:
     kinds = pd.api.types
     new = None
     if isinstance(wanted, pd.CategoricalDtype):
-        words = pd.api.types.infer_dtype(wanted.categories) == "string"
-        values = _as(column, "str" if words else wanted.categories.dtype)
-        new = (column if values is None else values).astype(wanted)
+        new = _as_categories(column, wanted)
     elif dtype == "str" or isinstance(wanted, pd.StringDtype):
         new = _as_text(column, dtype, wanted)
     elif kinds.is_datetime64_any_dtype(wanted):
@@ -113,6 +111,15 @@ def _converted(column: Any, dtype: Any, wanted: Any) -> Any:
     elif kinds.is_numeric_dtype(wanted):
         new = _as_numbers(column, wanted)
     return new if new is not None and (new.isna() == column.isna()).all() else None
+
+
+def _as_categories(column: Any, wanted: Any) -> Any:
+    import pandas as pd
+
+    words = pd.api.types.infer_dtype(wanted.categories) == "string"
+    converted = _as(column, "str" if words else wanted.categories.dtype)
+    values = column if converted is None else converted
+    return values.astype(wanted) if values.dropna().isin(wanted.categories).all() else None
 
 
 def _as_text(column: Any, dtype: Any, wanted: Any) -> Any:

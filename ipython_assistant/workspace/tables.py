@@ -222,9 +222,9 @@ def _with_its_index(frame: Any) -> Any:
     if frame.shape[1] == 1 or not labels.is_unique or labels.isna().any():
         return frame
     rest = frame.iloc[:, 1:]
-    if pd.api.types.is_integer_dtype(labels.dtype) and bool((labels == range(len(labels))).all()):
+    if pd.api.types.is_integer_dtype(labels.dtype) and labels.tolist() == list(range(len(labels))):
         return rest
-    return rest.set_axis(pd.Index(labels, name=None), axis=0)
+    return rest.set_axis(pd.Index(labels).rename(None), axis=0)
 
 
 def _head(path: Path, encoding: str, media_type: str, rows: int) -> TableHead | None:

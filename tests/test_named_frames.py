@@ -1,0 +1,192 @@
+"""workspace.outputs: the DataFrame that -o names, with the dtypes of what went in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from ipython_assistant.core.artifacts import Artifact
+from ipython_assistant.core.naming import media_type
+from ipython_assistant.workspace.inputs import gather
+from ipython_assistant.workspace.outputs import NoFrame, named_frame, restored
+from ipython_assistant.workspace.tables import read_frame
+
+
+def saved(folder: Path, name: str, content: str | bytes = "a,b\n1,2\n", own_name: str = "") -> Artifact:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return Artifact(name, own_name or name, path, name, path.stat().st_size, "", media_type(name))
+
+
+def test_the_table_with_that_stem_is_a_frame(tmp_path: Path) -> None:
+    files = [saved(tmp_path, "plot.png", b"\x89PNG"), saved(tmp_path, "by_district.csv"), saved(tmp_path, "other.csv")]
+
+    assert named_frame(files, "by_district").to_dict("list") == {"a": [1], "b": [2]}
+    assert named_frame(files, "by_district.csv").to_dict("list") == {"a": [1], "b": [2]}
+
+
+def test_the_models_own_name_counts_where_the_file_was_saved_under_another(tmp_path: Path) -> None:
+    files = [saved(tmp_path, "x.csv", "old\n1\n", own_name="y.csv"), saved(tmp_path, "x-2.csv", "new\n1\n", "x.csv")]
+
+    assert named_frame(files, "x").columns.tolist() == ["new"]
+    assert named_frame(files, "x-2").columns.tolist() == ["new"]
+
+
+def test_case_counts_only_if_something_else_matches(tmp_path: Path) -> None:
+    upper = saved(tmp_path, "Means.csv", "upper\n1\n")
+
+    assert named_frame([upper], "means").columns.tolist() == ["upper"]
+    assert named_frame([upper, saved(tmp_path, "means.tsv", "lower\n1\n")], "means").columns.tolist() == ["lower"]
+
+
+def test_of_several_formats_the_first_that_can_be_read_is_taken(tmp_path: Path) -> None:
+    files = [
+        saved(tmp_path, "t.json", '[{"json": 1}]'),
+        saved(tmp_path, "t.csv", "csv\n1\n"),
+        saved(tmp_path, "t.parquet", b"broken"),
+        saved(tmp_path, "t.png", b"\x89PNG"),
+    ]
+
+    assert named_frame(files, "t").columns.tolist() == ["csv"]
+    assert named_frame(files[:1], "t").columns.tolist() == ["json"]
+
+
+def test_parquet_comes_before_csv(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    pd.DataFrame({"parquet": [1]}).to_parquet(tmp_path / "source")
+    files = [saved(tmp_path, "t.csv"), saved(tmp_path, "t.parquet", (tmp_path / "source").read_bytes())]
+
+    assert named_frame(files, "t").columns.tolist() == ["parquet"]
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ([], "the answer came without any file."),
+        ([("plot.png", b"")], "the answer's file is plot.png."),
+        ([("a.csv", b"x\n1\n"), ("b.png", b"")], "the answer's files are a.csv, b.png."),
+        ([("t.png", b"")], "t.png is no table."),
+        ([("t.csv", b"")], "t.csv cannot be read as a table (t.csv cannot be read as a table)."),
+        ([(f"{n}.csv", b"x\n") for n in range(12)], "the answer's files are "
+         + ", ".join(f"{n}.csv" for n in range(10)) + " and 2 more."),
+    ],
+)  # fmt: skip
+def test_where_it_did_not_come_the_reason_says_what_did(
+    tmp_path: Path, files: list[tuple[str, bytes]], reason: str
+) -> None:
+    assert named_frame([saved(tmp_path, *file) for file in files], "t") == NoFrame("t", reason)
+
+
+def test_a_file_that_is_gone_since_is_a_reason_too(tmp_path: Path) -> None:
+    artifact = saved(tmp_path, "t.csv")
+    artifact.path.unlink()
+
+    assert named_frame([artifact], "t") == NoFrame("t", "t.csv cannot be read as a table (No such file or directory).")
+
+
+# --- dtypes -----------------------------------------------------------------------------------------------------------
+
+
+def everything(rows: int) -> pd.DataFrame:
+    count = np.arange(rows)
+    frame = pd.DataFrame(
+        {
+            "code": [f"{n % 997:05d}" for n in count],
+            "digits": [str(n) for n in count],
+            "country": ["NA" if n % 3 else "ZA" for n in count],
+            "date as text": "2024-01-31",
+            "n": count * 7,
+            "small": (count % 100).astype("int8"),
+            "share": count / 7,
+            "single": (count / 7).astype("float32"),
+            "treated": count % 2 == 0,
+            "day": pd.Timestamp("2000-01-01") + pd.to_timedelta(count, unit="D"),
+            "moment": pd.Timestamp("2000-01-01 12:00", tz="Europe/Berlin") + pd.to_timedelta(count, unit="h"),
+            "lasted": pd.to_timedelta(count, unit="s"),
+            "district": pd.Categorical(np.array(["North", "South"])[count % 2], ["South", "North", "East"]),
+            "grade": pd.Categorical(count % 3, [2, 1, 0], ordered=True),
+        }
+    )
+    gaps = pd.Series(count % 5 == 0)
+    return frame.assign(
+        **{
+            "n with gaps": frame["n"].astype("Int64").mask(gaps),
+            "treated with gaps": frame["treated"].astype("boolean").mask(gaps),
+            "day with gaps": frame["day"].mask(gaps),
+            "code with gaps": frame["code"].mask(gaps),
+            "string": frame["digits"].astype("string").mask(gaps),
+            "district with gaps": frame["district"].mask(gaps),
+        }
+    )
+
+
+def test_what_goes_in_comes_out_with_equal_dtypes_and_values(tmp_path: Path) -> None:
+    frame = everything(2_000)
+    (item,) = gather(["x"], {"x": frame}, tmp_path, lambda: tmp_path)
+    artifact = Artifact("x.csv", "x.csv", item.path, "x.csv", item.size, item.sha256, "text/csv")
+
+    assert_frame_equal(named_frame([artifact], "x", dict(item.dtypes)), frame)
+
+
+def test_without_its_dtypes_the_same_file_is_read_sensibly(tmp_path: Path) -> None:
+    (item,) = gather(["x"], {"x": everything(50)}, tmp_path, lambda: tmp_path)
+    frame = read_frame(item.path, "text/csv")
+
+    assert frame["code"].tolist()[:2] == ["00000", "00001"]
+    assert frame["country"].tolist()[:2] == ["ZA", "NA"]
+    assert str(frame["treated with gaps"].dtype) == "boolean"
+    assert frame["day with gaps"].dtype.kind == "M"
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (["North", "Total"], pd.CategoricalDtype(["North"])),
+        ([1.5, 2.0], np.dtype("int64")),
+        ([300], np.dtype("int8")),
+        ([-1], np.dtype("uint8")),
+        ([2**60 + 1], np.dtype("float64")),
+        (["2024-Q1"], np.dtype("datetime64[ns]")),
+        (["2024-01-01"], pd.DatetimeTZDtype(tz="UTC")),
+        ([0, 1], np.dtype("bool")),
+        (["all", "1"], np.dtype("int64")),
+        ([True, False], np.dtype("int64")),
+        ([0.5], "str"),
+        (["x"], np.dtype("timedelta64[ns]")),
+        (["x"], np.dtype("object")),
+    ],
+)
+def test_a_column_that_would_change_stays_as_it_came(values: list[Any], dtype: Any) -> None:
+    frame = pd.DataFrame({"x": values})
+
+    assert_frame_equal(restored(frame, {"x": dtype}), frame)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ([1.0, None], np.dtype("int64"), "Int64"),
+        ([1.0, None], np.dtype("uint8"), "UInt8"),
+        ([True, None], np.dtype("bool"), "boolean"),
+        ([1, 2], np.dtype("float64"), "float64"),
+        ([1, 2], np.dtype("int32"), "int32"),
+    ],
+)
+def test_gaps_that_came_with_the_answer_take_the_dtype_that_can_hold_them(
+    values: list[Any], dtype: Any, expected: str
+) -> None:
+    column = restored(pd.DataFrame({"x": values}), {"x": dtype, "other": dtype})["x"]
+
+    assert str(column.dtype) == expected
+    assert column.isna().tolist() == [value is None for value in values]
+
+
+def test_columns_of_one_name_are_left_alone() -> None:
+    frame = pd.DataFrame([[1, 2]], columns=["a", "a"])
+
+    assert_frame_equal(restored(frame, {"a": np.dtype("float64")}), frame)
