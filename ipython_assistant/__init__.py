@@ -17,9 +17,19 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from ipython_assistant.answer import Answer
+    from ipython_assistant.asking import Answers, aask, ask, ask_each
     from ipython_assistant.magics import show
 
-__all__ = ["Answer", "load_ipython_extension", "show", "unload_ipython_extension"]
+__all__ = [
+    "Answer",
+    "Answers",
+    "aask",
+    "ask",
+    "ask_each",
+    "load_ipython_extension",
+    "show",
+    "unload_ipython_extension",
+]
 __version__ = "0.1.0"
 
 
@@ -42,6 +52,10 @@ def __getattr__(name: str) -> Any:
         from ipython_assistant.answer import Answer
 
         return Answer
+    if name in {"Answers", "aask", "ask", "ask_each"}:
+        from ipython_assistant import asking
+
+        return getattr(asking, name)
     if name == "show":
         from ipython_assistant.magics import show
 

@@ -1,8 +1,9 @@
-"""The command line: `ipython-assistant demo | replay | record | recordings`."""
+"""The command line: `ipython-assistant demo | serve | replay | record | recordings | doctor`."""
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_argument("--headless", action="store_true", help="run it without a browser and print what was saved")
     demo.add_argument("--no-browser", action="store_true", help="start JupyterLab but open no browser")
     rerun.add_commands(commands)
-    options = parser.parse_args(arguments)
-    if "run" in options:
+    doctor = commands.add_parser("doctor", help="look whether everything is there, and say what to do")
+    doctor.add_argument("--live", action="store_true", help="also ask one small real question")
+    commands.add_parser(
+        "serve", help="serve the embedded engine to others (its own options follow: serve --help)", add_help=False
+    )
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command != "serve":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if options.command == "serve":
+        return _serve(rest)
+    if options.command == "doctor":
+        return _doctor(live=options.live)
+    if options.command != "demo":
         return int(options.run(options))
 
     from ipython_assistant import demo as demonstration
@@ -36,6 +48,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except demonstration.DemoError as error:
         print(f"{error}", file=sys.stderr)
         return 1
+
+
+def _doctor(*, live: bool) -> int:
+    from pathlib import Path
+
+    from ipython_assistant.config import AssistantMagics
+    from ipython_assistant.doctor import run_doctor
+    from ipython_assistant.session import Session
+
+    session = Session(None, AssistantMagics(), Path.cwd())
+    try:
+        return 0 if run_doctor(session, live=live) else 1
+    finally:
+        session.close()
+
+
+def _serve(arguments: Sequence[str]) -> int:
+    """The engine is a process of its own, never imported; Ctrl-C reaches both, and it ends in its own time."""
+    with subprocess.Popen([sys.executable, "-P", "-m", "ipython_assistant.engine", "--standing", *arguments]) as engine:
+        while True:
+            try:
+                return engine.wait()
+            except KeyboardInterrupt:
+                continue
 
 
 if __name__ == "__main__":

@@ -8,17 +8,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.core.usage import in_words, tokens_of
 from ipython_assistant.display.bundles import size_in_words
 from ipython_assistant.display.ledger import ledger
 from ipython_assistant.display.live import publish
+from ipython_assistant.display.overview import overview
 from ipython_assistant.errors import OptionError
 from ipython_assistant.options import option_help, split_line
+from ipython_assistant.spending import cost_of, in_all, prices_with
+from ipython_assistant.workspace.assistants import assistant_folders, list_assistants, shown
 from ipython_assistant.workspace.ledger import entries, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ipython_assistant.core.ledger import LedgerEntry
+    from ipython_assistant.core.usage import Price
     from ipython_assistant.session import Session
     from ipython_assistant.workspace.folder import Folder
 
@@ -118,10 +123,95 @@ def _containers(session: Session, words: Sequence[str]) -> None:
         print("This notebook has no containers to delete.")  # noqa: T201 as above
 
 
-def _show(session: Session, _words: Sequence[str]) -> None:
-    """Show the last answer again, complete or not."""
-    answer = session.last_answer
+def _show(session: Session, words: Sequence[str]) -> None:
+    """Show the last answer again, complete or not; or the one whose response has this id."""
+    answer = session.answer_of(words[0]) if words else session.last_answer
     print("There is no answer yet.") if answer is None else answer.display()  # noqa: T201 as above
+
+
+def _new(session: Session, _words: Sequence[str]) -> None:
+    """Let the next question continue from nothing, as --new does."""
+    session.begin_anew()
+    print("The next question begins the conversation anew.")  # noqa: T201 as above
+
+
+def _history(session: Session, _words: Sequence[str]) -> None:
+    """List the turns of each conversation: cell, question, files, tokens and what they cost."""
+    prices, base_url = _prices(session)
+    rows = [
+        (
+            name or "notebook",
+            cell,
+            step.prompt,
+            ", ".join(artifact.name for artifact in step.artifacts),
+            step.status,
+            in_words(tokens_of(step.turn.usage), cost_of(step, prices, base_url)),
+        )
+        for name, conversation in session.conversations.items()
+        for cell, step in conversation.steps
+    ]
+    header = ("conversation", "cell", "question", "files", "status", "cost")
+    publish(overview(header, rows, [] if rows else ["Nothing was asked yet."]))
+
+
+def _conversations(session: Session, _words: Sequence[str]) -> None:
+    """List the conversations; -c NAME goes on with one."""
+    rows = [
+        (name or "notebook", len(conversation.steps), conversation.steps[-1][1].prompt)
+        for name, conversation in session.conversations.items()
+        if conversation.steps
+    ]
+    publish(overview(("conversation", "turns", "last question"), rows, [] if rows else ["There are none yet."], (1,)))
+
+
+def _cost(session: Session, _words: Sequence[str]) -> None:
+    """Add up tokens, container time and money, turn by turn and in all; replayed turns cost nothing."""
+    (prices, base_url), asked = _prices(session), [(cell, step) for cell, step in session.steps if not step.replayed]
+    spent = [(cell, step, cost_of(step, prices, base_url)) for cell, step in asked]
+    rows = [(cell, step.prompt, in_words(tokens_of(step.turn.usage), money)) for cell, step, money in spent]
+    remarks = list(dict.fromkeys(remark for _, _, money in spent for remark in (*money.notes, money.reason) if remark))
+    replayed = len(session.steps) - len(asked)
+    if asked:
+        rows.append(
+            ("", "In all", in_all((step for _, step in asked), prices, base_url, session.settings.policy.memory))
+        )
+    if replayed:
+        remarks.append(f"Answered from recordings, at no cost: {replayed}.")
+    publish(overview(("cell", "question", "used"), rows, remarks or ([] if rows else ["Nothing was asked yet."])))
+
+
+def _prices(session: Session) -> tuple[Mapping[str, Price], str]:
+    return prices_with(session.traits.prices), session.environment().get("OPENAI_BASE_URL", "")
+
+
+def _assistants(session: Session, _words: Sequence[str]) -> None:
+    """List the saved assistants; --assistant NAME asks one."""
+    folders = assistant_folders(session.notebook_dir)
+    rows = [
+        (listed.name, shown(listed.path), listed.reason or listed.first_line + " (hidden by another)" * listed.hidden)
+        for listed in list_assistants(folders)
+    ]
+    remark = f"There are none. They are TOML files in {shown(folders[0])} or {shown(folders[1])}."
+    publish(overview(("assistant", "file", "instructions"), rows, [] if rows else [remark]))
+
+
+def _code(session: Session, _words: Sequence[str]) -> None:
+    """Insert the code of the last answer as a new cell below, with the inputs it needs."""
+    text = session.code_cell()
+    if not text:
+        raise OptionError("The last answer ran no code.", "Ask with %%assistant first.")
+    if session.shell is None:
+        print(text)  # noqa: T201 as above
+    else:
+        session.shell.set_next_input(text, replace=False)
+
+
+def _doctor(session: Session, words: Sequence[str]) -> None:
+    """Look whether everything is there, and say what to do; with --live also ask one small question."""
+    from ipython_assistant.doctor import run_doctor
+
+    flags = _flags("doctor", words, ("--live",))
+    run_doctor(session, live="--live" in flags, environment=session.environment())
 
 
 def _traceback(session: Session, _words: Sequence[str]) -> None:
@@ -136,7 +226,14 @@ COMMANDS: Mapping[str, Command] = {
     "files": Command(_files, "[--prune [--yes]]"),
     "retry": Command(_retry),
     "containers": Command(_containers, "[--delete [ID ...]]"),
-    "show": Command(_show),
+    "show": Command(_show, "[RESPONSE_ID]"),
+    "code": Command(_code),
+    "history": Command(_history),
+    "conversations": Command(_conversations),
+    "new": Command(_new),
+    "cost": Command(_cost),
+    "assistants": Command(_assistants),
+    "doctor": Command(_doctor, "[--live]"),
     "traceback": Command(_traceback),
     "help": Command(_help),
 }

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 SERVICES = ("openai", "azure", "local")
 MODES = ("auto", "live", "replay")
-DEFAULT_MODELS = {"openai": "gpt-5-mini", "azure": "gpt-5-mini", "local": "analyst"}
+DEFAULT_MODELS = {"openai": "gpt-5-mini", "local": "analyst"}
+"""Azure has none: a model is the name of one's own deployment there."""
 KEYS = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 """Where the key of a hosted service is looked for."""
 SAVE_DIR = "assistant_files"
@@ -88,6 +89,11 @@ class AssistantMagics(Configurable):
     ).tag(config=True)
     max_recorded_bytes = Integer(
         10_000_000, min=0, help="A larger file is recorded by its hash alone, and found among the saved files."
+    ).tag(config=True)
+    chat_server = Unicode(
+        "",
+        help="Address of a chat-completions server, such as http://localhost:11434/v1, whose model answers in the"
+        " embedded engine in place of the analyst; the model is named with `model` or -m.",
     ).tag(config=True)
     save_dir = Unicode(SAVE_DIR, help="Where files are saved, relative to the notebook's directory.").tag(config=True)
     buttons = Enum(
@@ -175,6 +181,7 @@ class Settings:
     ask_above: int = 50_000_000
     max_recorded_bytes: int = 10_000_000
     by_hand: ByHand = ByHand()
+    engine_arguments: tuple[str, ...] = ()
 
 
 def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, environment: Mapping[str, str]) -> Settings:
@@ -198,11 +205,23 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         no_code=options.no_code or None,
     )
     service = service or next((name for name, key in KEYS.items() if environment.get(key)), "local")
+    model = by_hand.model or environment.get("IPYTHON_ASSISTANT_MODEL") or DEFAULT_MODELS.get(service)
+    chat = bool(traits.chat_server) and service == "local"
+    if chat and by_hand.model is None and not environment.get("IPYTHON_ASSISTANT_MODEL"):
+        raise ConfigError(
+            f"The chat server {traits.chat_server} is to answer, and no model of it is named.",
+            "Name it with -m NAME, or `%config AssistantMagics.model = ...`.",
+        )
+    if model is None:
+        raise ConfigError(
+            "At Azure a model is the name of a deployment, and none is named.",
+            "Name it with -m NAME, `%config AssistantMagics.model = ...` or IPYTHON_ASSISTANT_MODEL.",
+        )
     in_ci = bool(environment.get("CI")) and by_hand.service is None
     return Settings(
         service=service,
         mode=mode or ("replay" if in_ci else "auto"),
-        model=by_hand.model or environment.get("IPYTHON_ASSISTANT_MODEL") or DEFAULT_MODELS[service],
+        model=model,
         instructions=instructions,
         notebook_dir=notebook_dir,
         save_dir=notebook_dir / Path(options.directory or traits.save_dir).expanduser(),
@@ -223,6 +242,7 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         ask_above=traits.ask_above,
         max_recorded_bytes=traits.max_recorded_bytes,
         by_hand=by_hand,
+        engine_arguments=("--model", traits.chat_server, "--name", model) if chat else (),
     )
 
 

@@ -26,6 +26,8 @@
     │  ├─ FileNotServed         a service that does not hand out its containers' files (Azure)
     │  ├─ TurnFailed            the service accepted the question and then gave up
     │  └─ StreamBroken          the stream ended before the answer did
+    ├─ NotRecorded              nothing is asked in replay mode, and there is no recording
+    ├─ RecordingDamaged         a recording is not what was recorded
     ├─ Interrupted              Ctrl-C, or the stop button
     ├─ CodeFailed               the code that was asked for raised
     ├─ TableMissing             a table asked for with -o did not come
@@ -193,6 +195,14 @@ class TurnFailed(ServiceError):
 
 class StreamBroken(ServiceError):
     """The stream ended before the answer did."""
+
+
+class NotRecorded(AssistantError):
+    """In `replay` mode nothing is asked, and there is no recording of this question."""
+
+
+class RecordingDamaged(AssistantError):
+    """A recording, or a file that belongs to it, is not what was recorded: it is not replayed."""
 
 
 class Interrupted(AssistantError):

@@ -39,7 +39,7 @@ class Hooks:
     def assistant(self, line: str, cell: str | None = None) -> Answer | None:
         """Ask a question below the first line; options stand on it. `%%assistant --help` lists them.
 
-        As a line magic: `%assistant status`, `%assistant show`, `%assistant traceback`, `%assistant help`.
+        As a line magic: `%assistant status`, `history`, `files`, `code`, `cost`, ...: `%assistant help` lists them.
         """
         if cell is None:
             from ipython_assistant.commands import run_command
@@ -95,10 +95,21 @@ class Hooks:
 
         from ipython_assistant.config import known_models
         from ipython_assistant.display.completer import Surroundings, match
+        from ipython_assistant.options import EFFORTS, MEMORIES
+        from ipython_assistant.workspace.assistants import assistant_folders, list_assistants
 
         shell = self._shell
         models = known_models(self.traits, os.environ)
-        return match(context, Surroundings(shell.user_ns, shell.user_ns_hidden, Path.cwd(), models))
+        conversations = self._session.conversations if self._session is not None else {}
+        assistants = list_assistants(assistant_folders(Path(self._directory)))
+        values = {
+            "conversation": [name for name in conversations if name],
+            "assistant": [assistant.name for assistant in assistants],
+            "effort": EFFORTS,
+            "memory": MEMORIES,
+            "tools": ("web_search", "file_search:"),
+        }
+        return match(context, Surroundings(shell.user_ns, shell.user_ns_hidden, Path.cwd(), models, values))
 
     # What IPython's decorator `context_matcher` sets. Ours comes before its own matchers, and keeps them out.
     complete.matcher_api_version = 2  # type: ignore[attr-defined] # a function has any attribute

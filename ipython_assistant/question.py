@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.config import freeze
 from ipython_assistant.core.conversation import Upload
-from ipython_assistant.core.interpolate import fill
+from ipython_assistant.core.interpolate import Filled, fill
 from ipython_assistant.core.recording import Written
 from ipython_assistant.core.request import InputNote, build_request
 from ipython_assistant.display.bundles import size_in_words
@@ -222,7 +222,13 @@ def with_assistant(options: Options, notebook_dir: Path) -> Options:
 
 
 def read_question(
-    options: Options, words: str, around: Surroundings, place: Callable[[str], Place], now: datetime
+    options: Options,
+    words: str,
+    around: Surroundings,
+    place: Callable[[str], Place],
+    now: datetime,
+    *,
+    filled: bool = False,
 ) -> Question:
     """A question, from what the user wrote.
 
@@ -232,14 +238,15 @@ def read_question(
         around: What it is read in.
         place: Gives the place of a question in the conversation of that name.
         now: The time.
+        filled: Whether the words are as they are meant: nothing is filled in.
 
     Raises:
         AssistantError: An option, a setting, an input or an assistant that cannot be meant.
     """
     options = with_assistant(options, around.notebook_dir)
     settings = freeze(around.traits, options, around.notebook_dir, around.environment)
-    filled = fill(words, around.namespace)
-    named = (*options.inputs, *filled.inputs)
+    meant = Filled(words) if filled else fill(words, around.namespace)
+    named = (*options.inputs, *meant.inputs)
     options = checked(replace(options, inputs=named))
     inputs = gather(
         named, around.namespace, around.working_dir, around.scratch, parquet=options.parquet, known=around.known
@@ -253,13 +260,13 @@ def read_question(
             f"Send less, or write --yes on the first line.\n{listed}",
         )
     return Question(
-        prompt=filled.prompt,
+        prompt=meant.prompt,
         settings=settings,
         place=place(options.conversation or ""),
         began=now,
         inputs=inputs,
         outputs=tuple(dict.fromkeys(options.outputs)),
-        hints=filled.hints,
+        hints=meant.hints,
     )
 
 

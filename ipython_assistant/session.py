@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -18,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.answer import Answer
 from ipython_assistant.collection import Collected, Shelf, collect
-from ipython_assistant.config import AssistantMagics, Settings, freeze, origins
-from ipython_assistant.core.conversation import Conversation, Step
+from ipython_assistant.config import KEYS, AssistantMagics, Settings, freeze, origins
+from ipython_assistant.core.codecell import HOME, InputSource, code_cell
+from ipython_assistant.core.conversation import Conversation, Step, Upload, line_of
 from ipython_assistant.core.footnotes import finished
 from ipython_assistant.core.provenance import record_of
 from ipython_assistant.core.turn import Turn, TurnFold, read_response
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.core.provenance import TurnRecord
     from ipython_assistant.core.recording import Exchange
     from ipython_assistant.core.turn import Json
@@ -69,6 +72,7 @@ Plot coverage by year for District B and save the mean per district as by_distri
 
 %%assistant --help lists the options."""
 
+HOSTED = frozenset(KEYS)
 _DOING = {
     "response.created": "thinking",
     "response.in_progress": "thinking",
@@ -139,9 +143,11 @@ class Session:
         self._folders: dict[Path, Folder] = {}
         self._recordings: dict[tuple[Path, int], Recordings] = {}
         self._inputs: dict[str, Input] = {}
+        self._answers: dict[str, Answer] = {}
         self._rows = buttons.Rows(shell)
         self._scratch: Path | None = None
         self._runs = 0
+        self._asks: tuple[tuple[str, int] | None, int] = (None, 0)
         self._last: _Last | None = None
         self._one_at_a_time = threading.RLock()
 
@@ -167,7 +173,14 @@ class Session:
             raise
 
     def question(
-        self, options: Options, words: str, cell: str, namespace: Mapping[str, Any], *, alone: bool = False
+        self,
+        options: Options,
+        words: str,
+        cell: str,
+        namespace: Mapping[str, Any],
+        *,
+        alone: bool = False,
+        filled: bool = False,
     ) -> Question:
         """What is asked. Raises an `AssistantError` where something in it cannot be meant.
 
@@ -177,6 +190,7 @@ class Session:
             cell: The cell that owns the files.
             namespace: What may be named in it.
             alone: Whether it stands outside every conversation, unless the options name one.
+            filled: Whether the text is as it is meant: no braces are filled in.
         """
 
         def place(name: str) -> Place:
@@ -195,9 +209,23 @@ class Session:
                 scratch=self._new_scratch,
                 known=tuple(self._inputs.values()),
             )
-            question = read_question(options, words, around, place, datetime.now(UTC))
+            question = read_question(options, words, around, place, datetime.now(UTC), filled=filled)
             self._inputs |= {item.name: item for item in question.inputs}
             return question
+
+    def run(self, options: Options, words: str) -> Answer:
+        """Ask one question that stands alone, and show nothing. Raises an `AssistantError`."""
+        question = self.question(options, words, self.cell_of_ask(), {}, alone=True)
+        return self.answer(question, Audience(FrontEnd(), shows=False), fresh=options.fresh)
+
+    def cell_of_ask(self) -> str:
+        """What owns the files of a question that code asks: its cell, and which of the cell's questions it is."""
+        cell = front_end(self._shell).cell_id
+        if cell is None or self._shell is None:
+            return self._next_run()
+        running = (cell, self._shell.execution_count)
+        self._asks = (running, self._asks[1] + 1 if self._asks[0] == running else 1)
+        return f"{cell} ask {self._asks[1]}"
 
     def answer(self, question: Question, audience: Audience, *, fresh: bool = False) -> Answer:
         """One turn, asked or replayed. Raises an `AssistantError`, after everything that can be is shown and saved."""
@@ -206,15 +234,19 @@ class Session:
         recording = self._recorded_answer(question, fresh=fresh)
         if recording is not None:
             return self._replay(question, recording, audience)
+        if audience.shows and question.settings.mode == "auto" and not fresh:
+            changed = self._recordings_of(question.settings).other_predecessor(question.written)
+            if changed:
+                print(changed)  # noqa: T201 as above
         return self._ask(question, audience)
 
     def show(self, response: Any, client: Any = None) -> Answer:
         """Show a response that somebody's own code got; see `ipython_assistant.show`."""
         turn = read_response(response if isinstance(response, dict) else response.model_dump(mode="json"))
-        settings, streamed, collected = self.settings(), _Streamed(turn), Collected()
+        settings, streamed, collected = self.settings, _Streamed(turn), Collected()
         question = Question("", settings, Place(f"response {turn.response_id}"), datetime.now(UTC))
         if turn.container_ids:
-            connection = Connection(over_client(client)) if client is not None else self._connect(settings)
+            connection = Connection(over_client(client)) if client is not None else self.connect(settings)
             shelf = self._shelf(settings, question.cell)
             with self._downloads(connection, settings) as downloads:
                 collected = collect(connection.containers, downloads, turn, shelf, _progress(None))
@@ -236,7 +268,7 @@ class Session:
         if last is None:
             raise OptionError("There is no answer whose files could be fetched again.", "Ask with %%assistant first.")
         question, settings = last.question, last.question.settings
-        connection = last.connection if last.connection.usable else self._connect(settings)
+        connection = last.connection if last.connection.usable else self.connect(settings)
         shelf = self._shelf(settings, question.cell)
         connection.containers.unsee(last.collected.listed)
         with self._downloads(connection, settings) as downloads:
@@ -260,17 +292,17 @@ class Session:
     @property
     def folder(self) -> Folder:
         """The folder where files go now."""
-        return self._folder(self.settings())
+        return self._folder(self.settings)
 
     @property
     def recordings(self) -> Recordings:
         """The recordings that are looked into now."""
-        return self._recordings_of(self.settings())
+        return self._recordings_of(self.settings)
 
     @property
     def containers(self) -> Containers:
         """The containers of the service that answers now."""
-        return self.connection().containers
+        return self.connect(self.settings).containers
 
     @property
     def conversations(self) -> Mapping[str, Conversation]:
@@ -287,9 +319,10 @@ class Session:
         """The shell, where there is one."""
         return self._shell
 
-    def settings(self, options: Options | None = None) -> Settings:
-        """The settings as they are now."""
-        return freeze(self.traits, options or Options(), self.notebook_dir, self.environment())
+    @property
+    def settings(self) -> Settings:
+        """What the next cell would run with."""
+        return freeze(self.traits, Options(), self.notebook_dir, self.environment())
 
     def environment(self) -> Mapping[str, str]:
         """The environment, and below it the `.env` file that was asked for. Raises `ConfigError`."""
@@ -297,13 +330,33 @@ class Session:
             return os.environ
         return {**read_env_file(self.notebook_dir / Path(self.traits.env_file).expanduser()), **os.environ}
 
-    def connection(self, settings: Settings | None = None) -> Connection:
-        """The connection to the service that answers now."""
-        return self._connect(settings or self.settings())
+    def connect(self, settings: Settings) -> Connection:
+        """The connection the next cell would use; starts the engine where it answers. Raises an `AssistantError`."""
+        environment = self.environment()
+        # Somebody who corrects a key or an address in the environment means the next cell.
+        around = hash(tuple(environment.get(name) for name in ASKED_OF_THE_ENVIRONMENT))
+        around = around if settings.service != "local" else hash(settings.engine_arguments)
+        key = (settings.service, settings.timeout_s, around)
+        with self._one_at_a_time:
+            connection = self._connections.get(key)
+            if connection is None or not connection.usable:
+                if connection is not None:
+                    connection.close()
+                connection = connect(settings.service, settings.timeout_s, environment, settings.engine_arguments)
+                self._connections[key] = connection
+            return connection
+
+    def apart(self, notebook_dir: Path) -> Session:
+        """Another session with the same settings, in another directory, that always asks and shares nothing else."""
+        traits = AssistantMagics()
+        for name in self.traits.trait_names(config=True):
+            setattr(traits, name, getattr(self.traits, name))
+        traits.mode = "live"
+        return Session(None, traits, notebook_dir)
 
     def status(self) -> dict[str, tuple[str, str]]:
         """Who answers, where files go and what runs, for a person to read: value, and where it comes from."""
-        settings, by = self.settings(), origins(self.traits, self.environment())
+        settings, by = self.settings, origins(self.traits, self.environment())
         engines = [connection for connection in self._connections.values() if connection.engine_pid is not None]
         running = [f"process {engine.engine_pid}, sandbox: {engine.sandbox}" for engine in engines if engine.usable]
         last = self.last_step
@@ -320,6 +373,39 @@ class Session:
             "buttons": (buttons.wanted_in_words(settings.buttons, front_end(self._shell)), by.get("buttons", "")),
             "last answer": (answered or "none yet", ""),
         }
+
+    def answer_of(self, response_id: str) -> Answer:
+        """The answer of this session whose response has this id. Raises `OptionError`."""
+        found = self._answers.get(response_id)
+        if found is None:
+            known = ", ".join(self._answers) or "none"
+            raise OptionError(f"No answer of this session has the id {response_id}.", f"Its answers: {known}.")
+        return found
+
+    def code_cell(self) -> str:
+        """The code of the last answer as a cell of its own; empty where it ran none."""
+        step = self.last_step
+        if step is None:
+            return ""
+        line = line_of(step)
+        inputs = {upload.name: upload for past in line for upload in past.uploads}
+        made = {artifact.own_name: artifact for past in line[:-1] for artifact in past.artifacts}
+        namespace = self._shell.user_ns if self._shell is not None else {}
+        code = "\n".join(call.code for past in line for call in past.turn.calls)
+        sources = [
+            source
+            for upload in inputs.values()
+            for source in _sources(upload, _names_in(code, upload.name), namespace, self.notebook_dir)
+        ]
+        sources += [InputSource(name, artifact.href) for name, artifact in made.items() if name not in inputs]
+        return code_cell(
+            step.turn.calls,
+            sources,
+            outputs=[artifact.own_name for artifact in step.artifacts],
+            taken=[path.name for path in self.notebook_dir.iterdir()],
+            earlier=[call for past in line[:-1] for call in past.turn.calls],
+            earlier_outputs=tuple(made),
+        )
 
     def begin_anew(self) -> None:
         """The next question of the notebook's own conversation continues from nothing."""
@@ -347,7 +433,7 @@ class Session:
     def _ask(self, question: Question, audience: Audience) -> Answer:
         with LiveOutput(audience.front if audience.shows else FrontEnd()) as live:
             live.update("", "connecting")
-            connection = self._connect(question.settings)
+            connection = self.connect(question.settings)
             with self._downloads(connection, question.settings) as downloads:
                 if question.inputs:
                     live.update("", question.sending())
@@ -369,10 +455,12 @@ class Session:
         record, recordings = recording.record, self._recordings_of(question.settings)
         assert record.exchange is not None  # noqa: S101 for the type checker: without one it is no recording
         wire = ReplayWire(record.exchange, recordings.open_body, record.files, f"recording {record.id}")
+        # Before anything is shown: a body that was changed since is named, and nothing is replayed.
+        back = recordings.bring_back(recording, question.cell, self._names_of_others(question.cell))
+        self._adopt(question, record, back.artifacts)
+        self._last = None
         with LiveOutput(audience.front if audience.shows else FrontEnd()) as live:
             streamed = _fold(wire.respond({}), live, audience.stopped)
-            in_use = self._names_of_others(question.cell)
-            back = recordings.bring_back(recording, question.cell, in_use)
             collected = Collected(back.artifacts, back.failed, (*record.notes, *back.notes), back.repeated)
             answer = self._answer(question, streamed, collected, recorded=True)
             if audience.shows:
@@ -407,18 +495,28 @@ class Session:
             )
         if fresh or settings.mode == "live":
             return None
-        recordings, by_hand = self._recordings_of(settings), settings.by_hand.service
-        found = recordings.find(question.written.key, frozenset({by_hand}) if by_hand else None)
-        if found is None and by_hand and settings.mode == "replay":
-            found = recordings.find(question.written.key)
+        recordings, chosen = self._recordings_of(settings), settings.by_hand.service
+        services = frozenset({chosen}) if chosen else None if settings.service == "local" else HOSTED
+        key, lacking = question.written.key, not settings.raise_on_missing
+        found = recordings.find(key, services, with_missing=lacking)
+        if found is None and settings.mode == "replay":
+            found = recordings.find(key, with_missing=lacking)
         if found is not None:
             return found
-        if settings.mode == "replay":
-            raise recordings.not_recorded(question.written)
-        if by_hand is None and settings.service == "local" and recordings.services() - {"local"}:
+        unasked = chosen is None and settings.service == "local" and bool(recordings.services() & HOSTED)
+        if settings.mode == "replay" or unasked:
             # A hosted model's notebook is never answered by another service unasked.
             raise recordings.not_recorded(question.written)
         return None
+
+    def _adopt(self, question: Question, record: TurnRecord, artifacts: tuple[Artifact, ...]) -> None:
+        """What a recording's turn wrote and is still on disk belongs to the cell again."""
+        ours = {(file.name, file.sha256): file.ours for file in record.files}
+        folder = self._folder(question.settings)
+        for artifact in artifacts:
+            if (artifact.name, artifact.sha256) in ours:
+                wrote = ours[artifact.name, artifact.sha256]
+                folder.adopt(artifact, question.cell, f"recording {record.id}", ours=wrote)
 
     def _collect(
         self, turn: _Asking, streamed: _Streamed, exchange: Exchange
@@ -461,7 +559,7 @@ class Session:
         return replace(answer, notes=(*answer.notes, *without_code(answer, question.settings, expected=expected)))
 
     def _show(self, answer: Answer, question: Question, audience: Audience) -> None:
-        self.last_answer = answer
+        self.last_answer = self._answers[answer.response_id] = answer
         if not audience.shows:
             return
         for bundle in answer.outputs():
@@ -582,19 +680,6 @@ class Session:
             self._scratch = Path(tempfile.mkdtemp(prefix="ipython_assistant-"))
         return Path(tempfile.mkdtemp(dir=self._scratch))
 
-    def _connect(self, settings: Settings) -> Connection:
-        environment = self.environment()
-        # Somebody who corrects a key or an address in the environment means the next cell.
-        around = hash(tuple(environment.get(name) for name in ASKED_OF_THE_ENVIRONMENT))
-        key = (settings.service, settings.timeout_s, around if settings.service != "local" else 0)
-        with self._one_at_a_time:
-            connection = self._connections.get(key)
-            if connection is None or not connection.usable:
-                if connection is not None:
-                    connection.close()
-                connection = self._connections[key] = connect(settings.service, settings.timeout_s, environment)
-            return connection
-
     @contextlib.contextmanager
     def _downloads(self, connection: Connection, settings: Settings) -> Iterator[Downloads]:
         """The downloads of one turn; their temporary files are gone afterwards."""
@@ -657,6 +742,28 @@ class _Asking:
         if streamed.cut is not None and not isinstance(streamed.cut, Interrupted):
             return replace(streamed, cut=self.connection.explain(streamed.cut))
         return streamed
+
+
+def _names_in(code: str, name: str) -> tuple[str, ...]:
+    """The names an input has in the code: its own, and those with a prefix that the service put before it."""
+    prefixed = re.findall(rf"{re.escape(HOME)}/([^/'\"\s]+[-_]{re.escape(name)})(?=['\"])", code)
+    return tuple(dict.fromkeys((name, *prefixed)))
+
+
+def _sources(
+    upload: Upload, names: tuple[str, ...], namespace: Mapping[str, Any], notebook_dir: Path
+) -> Iterator[InputSource]:
+    """Where code in the notebook finds an input."""
+    value = namespace.get(upload.source)
+    for name in names:
+        if type(value).__name__ in {"DataFrame", "Series"}:
+            index = getattr(value, "index", None)
+            plain = type(index).__name__ == "RangeIndex" and getattr(index, "name", None) is None
+            yield InputSource(name, upload.name, upload.source, index=not plain)
+        else:
+            inside = upload.path.is_relative_to(notebook_dir)
+            path = upload.path.relative_to(notebook_dir) if inside else upload.path
+            yield InputSource(name, path.as_posix())
 
 
 def _again(error: AssistantError) -> str:

@@ -12,6 +12,7 @@ import pytest
 from IPython.utils.capture import capture_output
 
 from ipython_assistant import errors
+from ipython_assistant.display.live import LiveOutput
 from ipython_assistant.magics import hooks_of
 
 
@@ -50,21 +51,14 @@ def when_running(shell, monkeypatch):
     """Call something once, from another thread, as soon as code runs."""
 
     def arrange(action):
-        original = session(shell)._stream
-        begun = threading.Event()
+        original, begun = LiveOutput.update, threading.Event()
 
-        def stream(connection, request, downloads, live):
-            plain_update = live.update
+        def update(live, text=None, activity=None):
+            original(live, text, activity)
+            if activity == "running code":
+                begun.set()
 
-            def update(text=None, activity=None):
-                plain_update(text, activity)
-                if activity == "running code":
-                    begun.set()
-
-            live.update = update
-            return original(connection, request, downloads, live)
-
-        monkeypatch.setattr(session(shell), "_stream", stream)
+        monkeypatch.setattr(LiveOutput, "update", update)
         threading.Thread(target=lambda: begun.wait(30) and action(), daemon=True).start()
 
     return arrange
@@ -222,17 +216,15 @@ def cell_ids(shell, monkeypatch):
     return use
 
 
-def test_a_cell_says_what_is_going_on_in_its_order(shell):
-    doing = []
+def test_a_cell_says_what_is_going_on_in_its_order(shell, monkeypatch):
+    doing, original = [], LiveOutput.update
     run(shell, python("1"))
-    original = session(shell)._stream
 
-    def stream(connection, request, downloads, live):
-        plain_update = live.update
-        live.update = lambda text=None, activity=None: (doing.append(activity), plain_update(text, activity))
-        return original(connection, request, downloads, live)
+    def update(live, text=None, activity=None):
+        doing.append(activity)
+        original(live, text, activity)
 
-    session(shell)._stream = stream
+    monkeypatch.setattr(LiveOutput, "update", update)
     run(shell, python("1"))
 
     assert doing.index("thinking") < doing.index("writing") < doing.index("running code")

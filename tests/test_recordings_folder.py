@@ -18,7 +18,8 @@ from tests_support.saving import NOTEBOOK, save_all
 
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.provenance import RecordedInput
-from ipython_assistant.core.recording import Exchange, RecordingDamaged, Written
+from ipython_assistant.core.recording import Exchange, Written
+from ipython_assistant.errors import RecordingDamaged
 from ipython_assistant.workspace import bodies as bodies_module
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings

@@ -18,8 +18,8 @@ from tests_support.saving import NOTEBOOK
 
 from ipython_assistant.collection import Shelf, collect
 from ipython_assistant.core.provenance import RecordedFile
-from ipython_assistant.core.recording import Exchange, RecordingDamaged, Written
-from ipython_assistant.errors import ServiceError
+from ipython_assistant.core.recording import Exchange, Written
+from ipython_assistant.errors import RecordingDamaged, ServiceError
 from ipython_assistant.service.client import over_client
 from ipython_assistant.service.containers import Containers
 from ipython_assistant.service.downloads import Downloads, Limits

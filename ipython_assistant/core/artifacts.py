@@ -128,8 +128,7 @@ def cited_files(turn: Turn) -> tuple[ContainerFile, ...]:
     """The files the answer cites, each once, from any content part of any message; displayed figures are left out."""
     files = [
         ContainerFile(citation.container_id, citation.file_id, _bare(citation.filename), "cited")
-        for part in turn.parts
-        for citation in part.citations
+        for citation in turn.citations
         if citation.file_id and not citation.anonymous
     ]
     return _each_once(files)
@@ -139,8 +138,7 @@ def cited_figures(turn: Turn) -> tuple[ContainerFile, ...]:
     """The displayed figures the answer cites (file name `<file id>.png`, span 0, 0)."""
     files = [
         ContainerFile(citation.container_id, citation.file_id, _bare(citation.filename), "figure")
-        for part in turn.parts
-        for citation in part.citations
+        for citation in turn.citations
         if citation.file_id and citation.anonymous
     ]
     return _each_once(files)

@@ -15,8 +15,6 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.errors import AssistantError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -38,14 +36,6 @@ _STRUCTURE = frozenset(
     {"type", "id", "object", "status", "role", "item_id", "call_id", "response_id", "previous_response_id"}
     | {"container_id", "file_id", "found"}
 )
-
-
-class RecordingDamaged(AssistantError):
-    """A recording, or a file that belongs to it, is not what was recorded: it is not replayed."""
-
-
-class NotRecorded(AssistantError):
-    """In `replay` mode nothing is asked, and there is no recording of this question."""
 
 
 # --- the key ----------------------------------------------------------------------------------------------------------

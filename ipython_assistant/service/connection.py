@@ -10,7 +10,7 @@ from ipython_assistant.service.containers import Containers
 from ipython_assistant.service.local import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ipython_assistant.errors import AssistantError
     from ipython_assistant.service.wire import Wire
@@ -64,8 +64,16 @@ class Connection:
             self._engine.stop()
 
 
-def connect(service: str, timeout_s: float, environment: Mapping[str, str]) -> Connection:
+def connect(
+    service: str, timeout_s: float, environment: Mapping[str, str], engine_arguments: Sequence[str] = ()
+) -> Connection:
     """Connect to the service a cell asks for: `openai`, `azure`, or `local`, which starts an engine.
+
+    Args:
+        service: Its short name.
+        timeout_s: Seconds without a byte from it.
+        environment: Where keys and addresses are found.
+        engine_arguments: Added to the command line of an engine that is started.
 
     Raises:
         ConfigError: No key, or no address.
@@ -75,7 +83,7 @@ def connect(service: str, timeout_s: float, environment: Mapping[str, str]) -> C
         return Connection(client.connect_azure(environment, timeout_s))
     if service != "local":
         return Connection(client.connect_hosted(environment, timeout_s))
-    engine = Engine.start(environment)
+    engine = Engine.start(environment, engine_arguments)
     client.import_sdk()  # takes as long as the engine does to start
     ready = engine.ready()
     return Connection(client.connect_local(ready.url, ready.token, timeout_s), engine)

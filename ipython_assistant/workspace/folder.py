@@ -187,6 +187,11 @@ class Folder:
             return FailedArtifact(incoming.own_name, reason, incoming.container_id, incoming.file_id)
         return self._artifact(name, incoming, note)
 
+    def adopt(self, artifact: Artifact, cell: str, turn: str, *, ours: bool) -> None:
+        """A file of a recording that is on disk belongs to this cell; it may be replaced if this package wrote it."""
+        if artifact.name not in self._kept:
+            self._kept[artifact.name] = _Kept(artifact.sha256, frozenset({cell}), frozenset({turn}), ours)
+
     def take_back(self, artifact: Artifact) -> None:
         """Remove what was just saved and turned out not to be the file; what was there before or since stays."""
         kept = self._kept.get(artifact.name)

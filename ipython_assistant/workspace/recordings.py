@@ -17,7 +17,8 @@ from typing import IO, TYPE_CHECKING
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
 from ipython_assistant.core.ledger import REPLAYED, answers, best_first
 from ipython_assistant.core.reasons import disk_reason
-from ipython_assistant.core.recording import NotRecorded, RecordingDamaged, differences, first_words, take_out
+from ipython_assistant.core.recording import differences, first_words, take_out
+from ipython_assistant.errors import NotRecorded, RecordingDamaged
 from ipython_assistant.workspace.bodies import Bodies, Hashes
 from ipython_assistant.workspace.folder import Incoming
 from ipython_assistant.workspace.provenance import BODIES, TURNS

@@ -1,0 +1,335 @@
+"""Questions that code asks: `ask`, `aask`, and `ask_each` for the same question of forty districts.
+
+The options are those of `%%assistant`. A question stands alone, outside the notebook's conversation, unless it names
+one. Without IPython the process has one session of its own, which ends with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import functools
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end
+from ipython_assistant.display.overview import overview
+from ipython_assistant.errors import AssistantError, InputError, Interrupted, OptionError
+from ipython_assistant.options import Options, checked
+from ipython_assistant.session import Audience, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ipython_assistant.answer import Answer
+    from ipython_assistant.display.bundles import Bundle
+    from ipython_assistant.question import Question
+
+    Inputs = Mapping[str, Any] | Iterable[str | os.PathLike[str]] | str | os.PathLike[str]
+
+
+class AskOptions(TypedDict, total=False):
+    """The options of a question; each is the one of `%%assistant` by that name.
+
+    `inputs` are variables by the name their file gets, or paths and globs. `show` shows the answer as a cell would;
+    otherwise it is only given back.
+    """
+
+    inputs: Inputs
+    outputs: Iterable[str]
+    model: str
+    conversation: str
+    new: bool
+    fresh: bool
+    directory: str | os.PathLike[str]
+    assistant: str
+    instructions: str
+    tools: Iterable[str]
+    code: bool
+    effort: str
+    container: str
+    memory: str
+    timeout: float
+    parquet: bool
+    yes: bool
+    show: bool
+
+
+def ask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
+    """Ask one question.
+
+    Args:
+        prompt: The question. Names in braces are yours to fill in, with an f-string.
+        **options: See `AskOptions`.
+
+    Raises:
+        AssistantError: As a cell would; `.answer` holds what arrived.
+    """
+    return _Asked.read(_session(), prompt, options).carry_out()
+
+
+async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
+    """Ask one question without holding up the event loop; at most `questions_at_once` are under way at a time.
+
+    Cancelling it ends the question. Otherwise as `ask`.
+    """
+    session = _session()
+    asked = _Asked.read(session, prompt, {**options, "show": False})
+    try:
+        return await asyncio.wrap_future(_pool(session).submit(asked.carry_out))
+    except asyncio.CancelledError:
+        asked.stop.set()
+        raise
+
+
+def ask_each(
+    prompts: Mapping[Any, str] | Iterable[str],
+    *,
+    at_once: int | None = None,
+    progress: bool = True,
+    **options: Unpack[AskOptions],
+) -> Answers:
+    """Ask several questions, some at the same time.
+
+    Args:
+        prompts: The questions, or labels and their questions: `{name: f"Plot {name}" for name in names}`.
+        at_once: How many at the same time; None for the setting `questions_at_once`.
+        progress: Whether a bar shows how far it is.
+        **options: See `AskOptions`; they hold for every question.
+
+    Returns:
+        One outcome for each, in order: an answer, or the error it ended in.
+
+    Raises:
+        Interrupted: Ctrl-C; its `.answer` holds the outcomes so far.
+        AssistantError: A question could not even be asked (a mistyped option, a missing input).
+    """
+    session = _session()
+    labelled = dict(prompts) if isinstance(prompts, Mapping) else dict(enumerate(prompts))
+    asked = {label: _Asked.read(session, prompt, {**options, "show": False}) for label, prompt in labelled.items()}
+    outcomes: dict[Any, Answer | AssistantError] = {}
+    bar = _Bar(len(asked), front_end(session.shell) if progress else None)
+    with ThreadPoolExecutor(at_once or session.traits.questions_at_once, "ipython_assistant ask") as pool, bar:
+        futures = {pool.submit(one.outcome): label for label, one in asked.items()}
+        waiting: set[Future[Answer | AssistantError]] = set(futures)
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
+                outcomes |= {futures[future]: future.result() for future in done}
+                bar.show(outcomes.values())
+        except KeyboardInterrupt:
+            for one in asked.values():
+                one.stop.set()
+            pool.shutdown(cancel_futures=True)
+            ended = {futures[future]: future.result() for future in futures if not future.cancelled()}
+            answers = Answers({label: ended[label] for label in asked if label in ended}, labelled)
+            raise Interrupted(
+                f"The questions were interrupted, {len(answers)} of {len(asked)} had been asked.",
+                "The error's .answer holds what came of them.",
+                answer=answers,
+            ) from None
+    return Answers({label: outcomes[label] for label in asked}, labelled)
+
+
+class Answers(Mapping[Any, "Answer | AssistantError"]):
+    """What came of several questions: label → answer, or the error it ended in. Shows itself as a table."""
+
+    def __init__(self, outcomes: Mapping[Any, Answer | AssistantError], prompts: Mapping[Any, str]) -> None:
+        self._outcomes: dict[Any, Answer | AssistantError] = dict(outcomes)
+        self._prompts = dict(prompts)
+
+    def __getitem__(self, label: Any) -> Answer | AssistantError:
+        return self._outcomes[label]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._outcomes)
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    @property
+    def failed(self) -> dict[Any, AssistantError]:
+        """The errors, by label."""
+        return {label: outcome for label, outcome in self.items() if isinstance(outcome, AssistantError)}
+
+    def to_frame(self) -> Any:
+        """A DataFrame, one row a question: `prompt`, `status`, `text`, `files` (names) and `error`, by label."""
+        import pandas as pd
+
+        return pd.DataFrame([self._row(label) for label in self], index=pd.Index(list(self), name="label"))
+
+    def _row(self, label: Any) -> dict[str, Any]:
+        outcome = self._outcomes[label]
+        answer = outcome.answer if isinstance(outcome, AssistantError) else outcome
+        return {
+            "prompt": self._prompts[label],
+            "status": answer.status if answer is not None else "failed",
+            "text": answer.text if answer is not None else "",
+            "files": tuple(answer.files) if answer is not None else (),
+            "error": f"{type(outcome).__name__}: {outcome.message}" if isinstance(outcome, AssistantError) else "",
+        }
+
+    def __repr__(self) -> str:
+        return f"Answers({len(self)}, {len(self.failed)} failed)"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:  # noqa: ARG002 IPython's signature
+        rows = [(label, self._row(label)) for label in self]
+        cells = [
+            (label, row["status"], row["error"] or " ".join(row["text"].split()), ", ".join(row["files"]))
+            for label, row in rows
+        ]
+        return overview(("", "status", "answer", "files"), cells, [f"{_told(self)}."])
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One question, read, and on its way."""
+
+    session: Session
+    question: Question
+    fresh: bool
+    shows: bool
+    stop: threading.Event
+
+    @classmethod
+    def read(cls, session: Session, prompt: str, given: Mapping[str, Any]) -> _Asked:
+        options, namespace = _options(given)
+        if session.shell is not None:
+            namespace = {**session.shell.user_ns, **namespace}
+        # In an f-string every brace was meant; what is left in braces belongs to the words.
+        question = session.question(options, prompt, session.cell_of_ask(), namespace, alone=True, filled=True)
+        return cls(session, question, options.fresh, bool(given.get("show")), threading.Event())
+
+    def carry_out(self) -> Answer:
+        front = front_end(self.session.shell) if self.shows else FrontEnd()
+        stop = None if self.shows else self.stop
+        return self.session.answer(self.question, Audience(front, shows=self.shows, stopped=stop), fresh=self.fresh)
+
+    def outcome(self) -> Answer | AssistantError:
+        try:
+            answer = self.carry_out()
+        except AssistantError as error:
+            return error
+        return answer
+
+
+class _Bar:
+    """How far several questions are: a line that is drawn anew, in a notebook or in a terminal."""
+
+    WIDTH = 20
+
+    def __init__(self, total: int, front: FrontEnd | None) -> None:
+        self._total = total
+        self._live = LiveOutput(front) if front is not None and front.live else None
+        self._terminal = front is not None and self._live is None and sys.stderr.isatty()
+        self._told = ""
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._live is not None:
+            self._live.finish(overview((), (), [self._told]))
+        elif self._terminal:
+            sys.stderr.write("\n")
+
+    def show(self, outcomes: Iterable[Answer | AssistantError]) -> None:
+        ended = list(outcomes)
+        failed = sum(isinstance(outcome, AssistantError) for outcome in ended)
+        filled = self.WIDTH * len(ended) // max(self._total, 1)
+        told = f"{'█' * filled}{'░' * (self.WIDTH - filled)} {len(ended)} of {self._total} asked"
+        told += f", {failed} failed" if failed else ""
+        if told == self._told:
+            if self._live is not None:
+                self._live.tick()
+            return
+        self._told = told
+        if self._live is not None:
+            self._live.update(None, told)
+        elif self._terminal:
+            sys.stderr.write(f"\r{told}")
+            sys.stderr.flush()
+
+
+def _told(answers: Answers) -> str:
+    failed = len(answers.failed)
+    return f"{len(answers) - failed} of {len(answers)} answered" + (f", {failed} failed" if failed else "")
+
+
+def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
+    """The options, and the variables that are given with them."""
+    unknown = next((name for name in given if name not in AskOptions.__annotations__), None)
+    if unknown is not None:
+        near = get_close_matches(unknown, AskOptions.__annotations__, n=1, cutoff=0.5)
+        raise OptionError(
+            f"There is no option {unknown!r}.",
+            f"Did you mean {near[0]}?" if near else f"Options: {', '.join(AskOptions.__annotations__)}.",
+        )
+    named, namespace = _inputs(given.get("inputs", ()))
+    directory = given.get("directory")
+    options = Options(
+        inputs=named,
+        outputs=_texts(given.get("outputs", ())),
+        tools=_texts(given.get("tools", ())),
+        directory=os.fspath(directory) if directory is not None else None,
+        no_code=not given.get("code", True),
+        timeout_s=given.get("timeout"),
+        **{name: given[name] for name in _AS_THEY_ARE if name in given},
+    )
+    return checked(options), namespace
+
+
+_AS_THEY_ARE = (
+    "model", "conversation", "new", "fresh", "assistant", "instructions", "effort", "container", "memory", "parquet",
+    "yes",
+)  # fmt: skip
+
+
+def _inputs(given: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
+    if isinstance(given, Mapping):
+        wrong = next((name for name in given if not str(name).isidentifier()), None)
+        if wrong is not None:
+            raise InputError(f"The input {wrong!r} is no name of a variable.", "Name it with letters, digits and _.")
+        return tuple(given), given
+    several = [given] if isinstance(given, str | os.PathLike) else list(given)
+    value = next((item for item in several if not isinstance(item, str | os.PathLike)), None)
+    if value is not None:
+        kind = type(value).__name__
+        raise InputError(f"An input of type {kind} has no name.", 'Give it one: inputs={"cases": cases}.')
+    return tuple(os.fspath(item) for item in several), {}
+
+
+def _texts(given: Iterable[str] | str) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _session() -> Session:
+    """The session of the shell that has loaded the extension, else the one of this process."""
+    from IPython.core.getipython import get_ipython
+
+    from ipython_assistant.magics import hooks_of
+
+    shell = get_ipython()
+    hooks = hooks_of(shell) if shell is not None else None
+    return hooks.session if hooks is not None else _session_of_process()
+
+
+@functools.cache
+def _session_of_process() -> Session:
+    from ipython_assistant.config import AssistantMagics
+
+    session = Session(None, AssistantMagics(), Path(os.environ.get("IPYTHON_ASSISTANT_DIR") or Path.cwd()))
+    atexit.register(session.close)
+    return session
+
+
+@functools.lru_cache(maxsize=4)
+def _pool(session: Session) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(session.traits.questions_at_once, "ipython_assistant aask")
