@@ -10,7 +10,7 @@ import codecs
 import csv
 import re
 from collections import Counter
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.artifacts import TABLE_TYPES, TableHead
@@ -40,6 +40,8 @@ _ENCODINGS = ("utf-8", "cp1252", "latin-1")
 _DELIMITERS = (",", ";", "\t")
 # What software writes for a missing value; `NA`, `None` and `null` are words, and people have these names.
 _WRITTEN_FOR_MISSING = ("", "nan", "NaN", "-nan", "-NaN", "<NA>", "NaT", "#N/A", "#NA", "1.#QNAN", "-1.#QNAN", "1.#IND")
+_BATCH = 5_000
+_CODE = re.compile(r"^0\d", re.MULTILINE)
 _ISO_DATE = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?", re.ASCII
 )
@@ -340,9 +342,11 @@ def _columns(path: Path, encoding: str, delimiter: str) -> tuple[list[str], list
     records = _records(path, encoding, delimiter)
     header = next(records)
     width, codes = len(header), set[int]()
-    for record in records:
-        width = max(width, len(record))
-        codes.update(place for place, cell in enumerate(record) if cell[:1] == "0" and cell[1:2].isdecimal())
+    while batch := list(islice(records, _BATCH)):
+        width = max(width, *map(len, batch))
+        for place, cells in enumerate(zip_longest(*batch, fillvalue="")):
+            if place not in codes and _CODE.search("\n".join(cells)):
+                codes.add(place)
     names = distinct_names(_named([*header, *[""] * (width - len(header))]))
     return header, names, {names[place] for place in codes}
 

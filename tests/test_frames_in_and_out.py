@@ -1,0 +1,73 @@
+"""A large DataFrame goes into a cell and a table comes out; asked again, nothing is uploaded."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from IPython.utils.capture import capture_output
+from pandas.testing import assert_frame_equal
+from tests_support import events as wire
+
+
+def cases(rows):
+    count = np.arange(rows)
+    return pd.DataFrame(
+        {
+            "IU code": np.array([f"{n:05d}" for n in range(997)], dtype=object)[count % 997],
+            "country": pd.Categorical(np.array(["NA", "ZA", "BW"])[count % 3], ["BW", "NA", "ZA"]),
+            "day": pd.Timestamp("2000-01-01") + pd.to_timedelta(count % 9000, unit="D"),
+            "coverage": count / 7,
+            "treated": pd.Series(count * 3, dtype="Int64").mask(pd.Series(count % 5 == 0)),
+        }
+    )
+
+
+def run(shell, cell):
+    with capture_output():
+        outcome = shell.run_cell(cell, store_history=True)
+    outcome.raise_error()
+    return outcome.result
+
+
+@pytest.mark.parametrize("rows", [20_000, pytest.param(500_000, marks=pytest.mark.slow)])
+def test_rows_go_in_and_come_out_with_equal_dtypes(shell, rows):
+    shell.user_ns["cases"] = frame = cases(rows)
+    code = "import shutil\nshutil.copy('cases.csv', 'back.csv')"
+    run(shell, f"%%assistant -i cases -o back\n```python\n{code}\n```")
+
+    assert_frame_equal(shell.user_ns["back"], frame)
+
+
+def test_what_the_model_makes_of_the_columns_has_their_dtypes(shell):
+    shell.user_ns["cases"] = frame = cases(3_000)
+    code = (
+        "import pandas as pd\n"
+        "frame = pd.read_csv('cases.csv', dtype={'IU code': str}, keep_default_na=False, na_values={'treated': ['']})\n"
+        "by_country = frame.groupby('country').agg({'day': 'max', 'treated': 'sum', 'coverage': 'mean'})\n"
+        "by_country.to_csv('by_country.csv')"
+    )
+    run(shell, f"%%assistant -i cases -o by_country\n```python\n{code}\n```")
+
+    out = shell.user_ns["by_country"]
+    same = ["country", "day", "coverage", "treated"]
+    assert out[same].dtypes.to_dict() == frame[same].dtypes.to_dict()
+    expected = frame.groupby("country", observed=True)["treated"].sum()
+    assert dict(zip(out["country"], out["treated"], strict=True)) == expected.to_dict()
+
+
+def test_a_second_cell_with_the_same_table_uploads_nothing(shell, hosted):
+    shell.user_ns["cases"] = cases(3_000)
+    for _ in range(2):
+        hosted.will_say([wire.Code("pass", container_id="cntr_test_1"), wire.Message("Done.")])
+    hosted.will_say([wire.Message("Done again.")])
+    run(shell, "%%assistant -i cases\nCount the rows.")
+    uploads = len(hosted.asked("^POST /v1/containers/.*/files$"))
+    shell.user_ns["cases"] = shell.user_ns["cases"].copy()
+    run(shell, "%%assistant -i cases\nCount them once more.")
+    unchanged = len(hosted.asked("^POST /v1/containers/.*/files$"))
+    shell.user_ns["cases"] = shell.user_ns["cases"].iloc[:-1]
+    run(shell, "%%assistant -i cases\nAnd now?")
+
+    assert (uploads, unchanged) == (1, 1)
+    assert len(hosted.asked("^POST /v1/containers/.*/files$")) == 2
