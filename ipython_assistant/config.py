@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SERVICES = ("openai", "azure", "local")
 MODES = ("auto", "live", "replay")
-DEFAULT_MODELS = {"openai": "gpt-5-mini", "local": "analyst"}
+DEFAULT_MODELS = {"openai": "gpt-5.6-terra", "local": "analyst"}
 """Azure has none: a model is the name of one's own deployment there."""
 KEYS = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 """Where the key of a hosted service is looked for."""

@@ -71,7 +71,7 @@ def test_models_come_without_asking_anyone(ready, hosted, monkeypatch):
     monkeypatch.setenv("IPYTHON_ASSISTANT_MODEL", "from-the-environment")
     ready.run_line_magic("config", 'AssistantMagics.model = "mine"')
 
-    assert offered(ready, "%%assistant -m |") == ["mine", "from-the-environment", "gpt-5-mini", "analyst"]
+    assert offered(ready, "%%assistant -m |") == ["mine", "from-the-environment", "gpt-5.6-terra", "analyst"]
     assert offered(ready, "%%assistant --model=an|") == ["--model=analyst"]
     assert hosted.requests == []
 

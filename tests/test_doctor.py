@@ -54,7 +54,7 @@ def hosted_one(hosted: ScriptedService, notebook_dir: Path, monkeypatch: pytest.
     """A session at a service that is well; no engine is started beside it."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr(doctor, "_spare_engine", lambda *_: Check("engine", None, "not looked at in this test"))
-    hosted.on("^GET /v1/models/", lambda _: Answer(b'{"id": "gpt-5-mini", "object": "model"}'))
+    hosted.on("^GET /v1/models/", lambda _: Answer(b'{"id": "gpt-5.6-terra", "object": "model"}'))
     hosted.on(r"^GET /v1/containers\?", lambda _: Answer(b'{"object": "list", "data": [], "has_more": false}'))
     return Patient(notebook_dir, "openai")
 
@@ -76,7 +76,7 @@ def test_where_all_is_well_every_line_says_so(hosted_one):
 
     well = ("versions", "service", "key", "reachable", "model", "code interpreter", "folder", "server extension")
     assert {name: checks[name].ok for name in well} == dict.fromkeys(well, True)
-    assert "gpt-5-mini is there" in checks["model"].says
+    assert "gpt-5.6-terra is there" in checks["model"].says
     assert "openai 3." in checks["versions"].says
     assert not hosted_one.settings.save_dir.exists()
 
@@ -130,7 +130,7 @@ def test_a_service_is_asked_twice_and_no_more(hosted_one, hosted):
 
     assert sorted(request.path.partition("?")[0] for request in hosted.requests) == [
         "/v1/containers",
-        "/v1/models/gpt-5-mini",
+        "/v1/models/gpt-5.6-terra",
     ]
 
 
@@ -205,11 +205,11 @@ def test_live_is_not_asked_without_a_yes_and_its_price_is_said_before(hosted_one
         return ""
 
     assert run_doctor(hosted_one, live=True, confirm=confirm)
-    assert "gpt-5-mini at openai. It costs an amount that is not known here" in said[0]
+    assert "gpt-5.6-terra at openai. It costs an amount that is not known here" in said[0]
     assert "Nothing was asked." in capsys.readouterr().out
     assert hosted.questions() == []
 
-    assert "It costs about $0.0026, and at most $0.03 for a container." in doctor._price(hosted_one.settings, {})
+    assert "It costs about $0.0176, and at most $0.03 for a container." in doctor._price(hosted_one.settings, {})
 
 
 def test_live_with_nobody_watching_is_not_asked(hosted_one, hosted, capsys):

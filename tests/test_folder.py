@@ -514,14 +514,21 @@ def test_a_folder_that_cannot_be_made_is_said_in_words(tmp_path, monkeypatch):
         Folder(tmp_path, tmp_path / "assistant_files", environ={}).stage()
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_said_in_words(tmp_path):
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(OSError, match="permission denied"):
-            Folder(tmp_path, tmp_path / "assistant_files", environ={}).stage()
-    finally:
-        tmp_path.chmod(0o700)
+@pytest.mark.skipif(os.name != "posix", reason="permissions of another kind")
+def test_a_read_only_folder_is_said_in_words():
+    nobody = 65534
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
+        folder.chmod(0o555)
+        user = os.geteuid()
+        try:
+            if user == 0:
+                os.seteuid(nobody)  # root may write everywhere
+            with pytest.raises(OSError, match="permission denied"):
+                Folder(folder, folder / "assistant_files", environ={}).stage()
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o700)
 
 
 def test_a_staged_file_that_is_gone_is_a_failure_with_a_reason(folder, tmp_path):

@@ -1,7 +1,7 @@
 """Saved assistants: `assistants/NAME.toml` beside the notebook, or in the user's own configuration.
 
     instructions = \"\"\"Coverage is given in per cent. Name districts as the table does.\"\"\"
-    model = "gpt-5-mini"
+    model = "gpt-5.6-terra"
     inputs = ["data/coverage.csv"]
     tools = ["web_search"]
     effort = "low"

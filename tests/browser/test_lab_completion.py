@@ -56,7 +56,7 @@ def test_tab_offers_options_tables_files_and_variables(notebook: Notebook) -> No
 
     press_tab(notebook, "%%assistant -m ")
     # Where nothing is typed yet JupyterLab adds the cell's own words, below ours.
-    expect(shown(notebook).first).to_have_text("gpt-5-mini")
+    expect(shown(notebook).first).to_have_text("gpt-5.6-terra")
     expect(shown(notebook).nth(1)).to_have_text("analyst")
 
     press_tab(notebook, "%%assistant\nNothing above {c")
