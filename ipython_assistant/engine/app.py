@@ -105,6 +105,7 @@ def application(rooms: Rooms) -> web.Application:
         ("/v1/models", Models),
         (f"/v1/models/{one}", OneModel),
         ("/v1/responses", Responses),
+        ("/v1/responses/compact", Nowhere),
         (f"/v1/responses/{one}", OneResponse),
         (f"/v1/responses/{one}/cancel", Cancel),
         ("/v1/containers", AllContainers),

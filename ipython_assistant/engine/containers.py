@@ -7,6 +7,7 @@ just before it runs and `/mnt/data` back into what it printed.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import shutil
 import sysconfig
@@ -280,6 +281,19 @@ class Container:
         for upload in uploads:
             if upload.id not in self._copied:
                 await self.copy_in(upload)
+
+    def enclose(self, content: bytes, name: str) -> None:
+        """Take in what came within a question; the same again, as when a conversation is replayed, is not taken twice.
+
+        Raises:
+            ApiError: The name cannot be used.
+        """
+        digest = hashlib.sha256(name.encode() + b"\0" + content).hexdigest()
+        if digest not in self._copied:
+            staged = self._directory / "enclosed"
+            staged.write_bytes(content)
+            self.add(staged, name)
+            self._copied.add(digest)
 
     def remove(self, file_id: str) -> None:
         """Delete a file.

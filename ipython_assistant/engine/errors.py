@@ -108,6 +108,11 @@ def unsupported(param: str, message: str) -> ApiError:
     return ApiError(400, message, param=param, code="unsupported_parameter")
 
 
+def tool_choice_not_found(kind: str) -> ApiError:
+    """`tool_choice` names a tool that the request does not have."""
+    return ApiError(400, f"Tool choice '{kind}' not found in 'tools' parameter.", param="tool_choice")
+
+
 def mutually_exclusive() -> ApiError:
     """`conversation` and `previous_response_id` in one request."""
     message = (

@@ -6,6 +6,8 @@ what would change the meaning of the answer and cannot be done here is refused r
 
 from __future__ import annotations
 
+import base64
+import mimetypes
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +44,7 @@ _INCLUDABLE: Final = (
     "web_search_call.results",
 )
 _ROLES: Final = ("user", "assistant", "system", "developer")
+_CHOICES: Final = ("none", "auto", "required")
 _ORDERS: Final = ("asc", "desc")
 _TEXT_PARTS: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 
@@ -62,6 +65,14 @@ class Auto:
 
 
 @dataclass(frozen=True, slots=True)
+class Enclosed:
+    """A file or a picture that came within the input itself."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """One `POST /responses`.
 
@@ -73,6 +84,7 @@ class Question:
         container: Where code runs; None where the request has no code interpreter.
         replayed_container_id: The container of the last code call among the input, if there is one.
         file_ids: Files of the Files API that the input mentions.
+        enclosed: Files and pictures that came within the input.
         previous_response_id: The response this continues from.
         include_outputs: Whether code calls carry their outputs.
         stream: Whether the answer is a stream of events.
@@ -87,6 +99,7 @@ class Question:
     container: Explicit | Auto | None = None
     replayed_container_id: str | None = None
     file_ids: tuple[str, ...] = ()
+    enclosed: tuple[Enclosed, ...] = ()
     previous_response_id: str | None = None
     include_outputs: bool = False
     stream: bool = False
@@ -139,9 +152,10 @@ def question(body: object) -> Question:
         prompt=conversation.prompt,
         history=tuple(conversation.history),
         instructions=_optional(asked, "instructions", str, "a string"),
-        container=None if asked.get("tool_choice") == "none" else container,
+        container=container if _may_call(asked.get("tool_choice"), container) else None,
         replayed_container_id=conversation.container_id,
         file_ids=tuple(conversation.file_ids),
+        enclosed=tuple(conversation.enclosed),
         previous_response_id=_optional(asked, "previous_response_id", str, "a string") or None,
         include_outputs=OUTPUTS in included(_optional(asked, "include", list, "a list")),
         stream=_optional(asked, "stream", bool, "a boolean"),
@@ -220,6 +234,7 @@ class _Conversation:
         self.prompt = ""
         self.history: list[Said] = []
         self.file_ids: list[str] = []
+        self.enclosed: list[Enclosed] = []
         self.container_id: str | None = None
         messages: list[Said] = []
         if isinstance(given, str):
@@ -260,14 +275,53 @@ class _Conversation:
             if not isinstance(part, dict):
                 raise errors.invalid_type(here, "an object")
             kind = part.get("type")
-            if kind == "input_file" and isinstance(part.get("file_id"), str):
-                self.file_ids.append(part["file_id"])
+            if kind in {"input_file", "input_image"}:
+                self._attach(part, here)
             elif kind in _TEXT_PARTS:
                 texts.append(_required(part, _TEXT_PARTS[kind], str, "a string", within=f"{here}."))
             else:
-                message = f"This engine reads text and files given by 'file_id', not a part of type '{kind}'."
+                message = f"This engine reads text, files and pictures, not a part of type '{kind}'."
                 raise errors.unsupported(f"{here}.type", message)
         return "\n".join(texts)
+
+    def _attach(self, part: dict[str, Any], where: str) -> None:
+        """Take a file or a picture, given by its id or with its content. Nothing is fetched from elsewhere."""
+        if isinstance(part.get("file_id"), str):
+            self.file_ids.append(part["file_id"])
+            return
+        picture = part["type"] == "input_image"
+        param = "image_url" if picture else "file_data"
+        if not picture and part.get("file_url") is not None:
+            raise errors.unsupported(f"{where}.file_url", "This engine fetches nothing; give the file's content.")
+        given = _required(part, param, str, "a string", within=f"{where}.")
+        if picture and not given.startswith("data:"):
+            raise errors.unsupported(f"{where}.image_url", "This engine fetches nothing; give a data URL.")
+        kind, comma, encoded = given.rpartition(",")
+        try:
+            content = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            raise errors.invalid_type(f"{where}.{param}", "base64, as a data URL") from None
+        if picture:
+            media_type = kind.removeprefix("data:").partition(";")[0] if comma else ""
+            name = f"input-image-{len(self.enclosed) + 1}{mimetypes.guess_extension(media_type) or '.png'}"
+        else:
+            name = _required(part, "filename", str, "a string", within=f"{where}.")
+        self.enclosed.append(Enclosed(name, content))
+
+
+def _may_call(choice: object, container: Explicit | Auto | None) -> bool:
+    """Whether `tool_choice` leaves the code interpreter to the model; that it must call it cannot be promised."""
+    if choice is None or choice in _CHOICES:
+        return choice != "none"
+    if not isinstance(choice, dict):
+        raise errors.invalid_value("tool_choice", choice, _CHOICES)
+    kind = _required(choice, "type", str, "a string", within="tool_choice.")
+    if kind == "allowed_tools":
+        tools = _required(choice, "tools", list, "a list", within="tool_choice.")
+        return any(isinstance(tool, dict) and tool.get("type") == "code_interpreter" for tool in tools)
+    if kind != "code_interpreter" or container is None:
+        raise errors.tool_choice_not_found(kind)
+    return True
 
 
 def _code_interpreter(tools: list[object]) -> Explicit | Auto | None:

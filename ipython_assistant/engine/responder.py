@@ -254,8 +254,10 @@ class Responder:
         elif known is not None:
             container = self._containers.live(known)
         else:
-            return await self._containers.create(uploads=uploads, memory=memory)
+            container = await self._containers.create(uploads=uploads, memory=memory)
         await container.provide(uploads)
+        for enclosed in question.enclosed:
+            container.enclose(enclosed.content, enclosed.name)
         container.touch()
         return container
 

@@ -102,6 +102,40 @@ def test_a_file_named_in_the_input_is_in_the_container(client: openai.OpenAI, en
     assert logs(response) == "by reference\n"
 
 
+def test_files_and_pictures_within_the_input_are_in_the_container_once(engine: Running, container: str) -> None:
+    parts = [
+        {"type": "input_file", "filename": "../within.csv", "file_data": "data:text/csv;base64,YSxiCjEsMgo="},
+        {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="},
+    ]
+    code = "import glob\nprint(open('within.csv').read(), open(glob.glob('input-image-*.png')[0], 'rb').read()[:4])"
+    asked = [{"role": "user", "content": [*parts, {"type": "input_text", "text": fence(code)}]}]
+
+    responses = [engine.ask("", container=container, input=asked) for _ in range(2)]
+
+    assert [logs(response) for response in responses] == ["a,b\n1,2\n b'\\x89PNG'\n"] * 2
+    paths = [row.path for row in engine.client().containers.files.list(container, limit=100)]
+    assert paths.count("/mnt/data/within.csv") == 1
+    assert paths.count("/mnt/data/input-image-2.png") == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "called"),
+    [
+        ("auto", True),
+        ("required", True),
+        ({"type": "code_interpreter"}, True),
+        ({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "code_interpreter"}]}, True),
+        ({"type": "allowed_tools", "mode": "auto", "tools": []}, False),
+        ("none", False),
+    ],
+)
+def test_the_choice_of_tools_is_heeded(engine: Running, container: str, choice: object, *, called: bool) -> None:
+    response = engine.ask("print(1)", container=container, tool_choice=choice)
+
+    assert any(item.type == "code_interpreter_call" for item in response.output) is called
+    assert response.tool_choice is not None
+
+
 def test_a_list_of_files_is_paged_and_every_file_is_seen_once(client: openai.OpenAI) -> None:
     container = client.containers.create(name="many")
     for number in range(25):
