@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
+from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell
 
 pytestmark = pytest.mark.browser
 LOADING, ASKING = 1, 3
@@ -13,7 +17,11 @@ LOADING, ASKING = 1, 3
 @pytest.fixture(scope="module")
 def notebook(lab, open_for_module):
     """The first notebook, its asking cell run while the page is watched."""
-    opened = open_for_module(lab.copy_first_notebook("first"))
+    path = lab.copy_first_notebook("first")
+    copied = nbformat.read(path, as_version=4)
+    copied.cells.insert(ASKING + 1, new_code_cell("%assistant code"))
+    nbformat.write(copied, path)
+    opened = open_for_module(path)
     opened.watch(ASKING)
     opened.run_all()
     return opened
@@ -68,6 +76,22 @@ def test_a_button_downloads_the_file_that_is_on_disk(notebook, saved, name):
     button = notebook.output(ASKING).locator("button", has_text=name)
 
     assert notebook.download(button) == saved[name].read_bytes()
+
+
+def test_the_code_becomes_a_cell_below_that_runs_on_the_users_own_file(notebook):
+    cells = notebook.save().cells
+    inserted = cells[next(place for place, cell in enumerate(cells) if cell.source == "%assistant code") + 1]
+    namespace = {}
+    here = Path.cwd()
+    os.chdir(notebook.path.parent)
+    try:
+        exec(inserted.source, namespace)
+    finally:
+        os.chdir(here)
+
+    assert '"data/' in inserted.source or "'data/" in inserted.source
+    assert "/mnt/data" not in inserted.source
+    assert len(namespace["data"]) > 0
 
 
 def test_no_cell_ended_in_an_error_and_no_widget_failed(notebook):
