@@ -266,22 +266,10 @@ def test_an_exact_name_wins_over_a_longer_one_and_a_quotation_over_both():
         # intents there are not
         ("forecast coverage for 2030", "forecast"),
         ("join mda.csv with districts.csv", "join"),
-        ("correlation of coverage and treated", "correlation"),
-        ("histogram of coverage", "histogram"),
-        ("scatter plot of coverage by year", "scatter"),
         ("pie chart of coverage by disease", "pie"),
         ("plot coverage by year with a trend line", "trend"),
-        ("cumulative treated by year", "cumulative"),
-        ("plot the change in coverage by year", "change"),
         ("plot coverage by year on a log scale", "log scale"),
-        ("plot treated / targeted by year", "/"),
-        ("plot targeted - treated by year", "-"),
         ("mean coverage weighted by population targeted per district", "weighted"),
-        ("mean coverage per district, worst first", "worst first"),
-        ("mean coverage per district sorted descending", "sorted descending"),
-        ("which district has the lowest coverage?", "which"),
-        ("rows where coverage is missing", "missing"),
-        ("remove duplicates and save the table", "remove duplicates"),
         # nouns that are not in the table
         ("plot coverage by month", "by month"),
         ("plot mortality by year", "mortality"),
@@ -291,18 +279,14 @@ def test_an_exact_name_wins_over_a_longer_one_and_a_quotation_over_both():
         ("plot coverage by year for Upper", "Upper"),
         ("plot coverage by year from cases.csv", "cases.csv"),
         # numbers and comparisons nothing took
-        ("plot coverage by year for the last 3 years", "last 3"),
         ("mean coverage per district 65", "65"),
         ("plot coverage by year over 80", "over 80"),
         ("plot coverage by year in 20", "20"),
-        ("rows with coverage under 65 or over 85", "or over 85"),
         ("mean coverage per district at least", "least"),
         ("plot coverage by year, 95%", "95%"),
-        ("give me the first 5 rows", "first 5"),
         ("how many districts reached 80% coverage?", "reached 80"),
         # words that would turn the meaning round
         ("plot coverage by year but not for the north", "north"),
-        ("plot coverage by year for LF or District B", "or"),
         ("plot coverage by year for all districts", "all"),
         ("mean coverage across districts", "across"),
     ],
@@ -317,21 +301,17 @@ def test_what_no_rule_consumed_refuses_the_whole_prompt_and_is_named(prompt, wor
     ("prompt", "part"),
     [
         ("plot population by year", "**pop. targeted** or **pop. treated**"),
-        ("coverage by district", "It is not said how the rows of a group become one"),
         ("Show coverage for District B", "It is not said what to do with **Coverage (%)**"),
         ("make a chart", "It is not said what to draw"),
         ("plot coverage", "not said what to draw over"),
         ("plot district by year", "**District** holds texts"),
         ("plot coverage by treated", "90 different numbers"),
-        ("plot coverage vs treated", "scatter chart"),
         ("mean coverage vs treated per district", "set against each other"),
-        ("mean coverage for LF vs Oncho", "set against each other"),
         ("coverage vs treated", "how the rows of a group become one"),
         ("plot coverage by year by district by disease", "too much to draw over"),
         ("plot coverage treated by year", "nothing that says how they belong together"),
         ("total coverage per district", "would add up shares"),
         ("count treated per district", "“Count” counts rows"),
-        ("mean coverage per district for districts with mean coverage over 80", "not a mean or a total per group"),
         ("plot coverage from 2018", "has two readings"),
         ("mean coverage over the years", "has two readings"),
         ("plot mean coverage by year for LF and Oncho", "Several values of **Disease**"),
@@ -343,8 +323,10 @@ def test_what_no_rule_consumed_refuses_the_whole_prompt_and_is_named(prompt, wor
         ("plot coverage by year for LF and District B", "not clear how “District B” goes with"),
         ("rows where treated over 1.000", "“1.000” could be 1 or 1000"),
         ("plot coverage by year and save the data as x.csv", "“save the points”"),
-        ("plot coverage by year and save as excel", "“excel”"),
-        ("plot coverage by year as chart.svg", "has to end in .png or .csv"),
+        ("plot coverage by year and save as excel", "“save the points”"),
+        ("save the mean coverage per district as pdf", "“pdf”"),
+        ("plot coverage by year for LF or District B", "“Or” joins values of two columns"),
+        ("plot coverage by year as chart.svg", "has to end in .png, .csv, .tsv"),
         ("save mean coverage per district as ../x.csv", "without a path"),
         ("save mean coverage per district as /tmp/x.csv", "without a path"),
         ("save mean coverage per district as 'my table.csv'", "letters, digits"),
@@ -353,7 +335,6 @@ def test_what_no_rule_consumed_refuses_the_whole_prompt_and_is_named(prompt, wor
         ("plot coverage by year as a.png and save mean coverage per district as a.csv as b.csv", "Two file names"),
         ("mean coverage per district as a.csv. mean coverage per disease as a.csv", "same name"),
         ("save it as x.csv", "nothing yet to be saved"),
-        ("describe coverage by district", "An overview is asked for together"),
         ("bar chart and lines of coverage by year", "Lines and bars"),
         ("mean mean coverage per district", "of a mean"),
         ("top 5 by mean coverage", "It is not said of what the top is wanted"),
@@ -370,7 +351,7 @@ def test_what_cannot_be_done_without_guessing_is_refused_with_the_reason(prompt,
 
 
 def test_a_share_in_percent_is_not_compared_with_fractions():
-    assert "from 0.2 to 0.98" in " ".join(refused("rows where share treated under 65%", ROUNDS).problems)
+    assert plans("rows where share treated under 65%", ROUNDS) == [(Rows(), (Compare(SHARE, Sign.LESS, 0.65),))]
     assert "from 0.2 to 0.98" in " ".join(refused("rows where share treated under 65", ROUNDS).problems)
     assert plans("rows where share treated under 0.65", ROUNDS) == [(Rows(), (Compare(SHARE, Sign.LESS, 0.65),))]
 

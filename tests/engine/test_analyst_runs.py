@@ -303,12 +303,18 @@ def test_several_rows_per_point_of_a_share_are_their_mean_and_this_is_said(conta
     assert "Several rows share one **Year**: I take the mean of **Coverage (%)**, each row counting once." in got.said
 
 
-def test_several_rows_per_point_of_a_count_are_not_guessed_at(container, ask):
+def test_amounts_are_added_up_and_this_is_said_but_other_numbers_are_not_guessed_at(container, ask):
     put(container, "mda_coverage.csv", SAMPLE.read_bytes())
+    put(container, "ages.csv", "ward,age\na,30\na,50\nb,70\n")
     got = ask("plot pop treated by year")
+    ages = ask("bar chart of age by ward")
 
-    assert got.code == ""
-    assert "write `mean Pop. treated` or `total Pop. treated`" in got.refused
+    ((_, years, values),) = container.drawn()[0]["lines"]
+    totals = pd.read_csv(SAMPLE).groupby("Year")["Pop. treated"].sum()
+    assert (numbers(years), values) == (totals.index.tolist(), totals.tolist())
+    assert "Several rows share one **Year**: I take the total of **Pop. treated**." in got.said
+    assert ages.code == ""
+    assert "write `mean age` or `total age`" in ages.refused
 
 
 def test_one_line_per_district_is_drawn_from_its_own_years(container, ask):
@@ -453,8 +459,10 @@ def test_a_table_in_an_old_encoding_is_read(container, ask):
 
 def test_without_a_table_the_answer_says_how_to_add_one(container, ask):
     assert "add one with `-i file.csv`" in ask("plot coverage by year").refused
+    put(container, "notes.docx", b"PK")
+    assert "I read CSV, TSV, Excel, JSON and Parquet, not **notes.docx**." in ask("plot coverage by year").refused
     put(container, "book.xlsx", b"PK")
-    assert "I read CSV and TSV so far, not **book.xlsx**." in ask("plot coverage by year").refused
+    assert "**book.xlsx** could not be read: " in ask("plot coverage by year").refused
 
 
 def test_a_table_that_cannot_be_read_is_named_with_the_reason(container, ask):

@@ -16,8 +16,10 @@ from ipython_assistant.engine.models import Refuse, Run, Say
 from ipython_assistant.engine.models.analyst import refusal
 from ipython_assistant.engine.models.analyst.answer import HEAD_ROWS, OVERVIEW_ROWS, Findings, closing, opening
 from ipython_assistant.engine.models.analyst.markdown import code as code_of
-from ipython_assistant.engine.models.analyst.pandas_code import IMPORT, load, program, section
-from ipython_assistant.engine.models.analyst.plan import Chart, Plan
+from ipython_assistant.engine.models.analyst.code_load import load
+from ipython_assistant.engine.models.analyst.code_write import NEEDS
+from ipython_assistant.engine.models.analyst.pandas_code import IMPORT, program, section
+from ipython_assistant.engine.models.analyst.plan import PICTURED, Chart, Plan
 from ipython_assistant.engine.models.analyst.reading import NotUnderstood, read
 from ipython_assistant.engine.models.analyst.rehearsal import Counts, counts_from, request, settled
 from ipython_assistant.engine.models.analyst.tables import READABLE, table_from
@@ -52,6 +54,9 @@ class Analyst:
                 break
         if isinstance(reading, NotUnderstood):
             yield Refuse(refusal.refusal(reading, tables, unread))
+            return
+        if lacking := await _lacking(interpreter, reading.plans):
+            yield Refuse(refusal.impossible([lacking], tables, unread))
             return
         try:
             counts = await _counts(interpreter, reading.plans)
@@ -90,6 +95,14 @@ def _made_before(ask: Ask) -> frozenset[str]:
 _LINKED: Final = re.compile(r"\(sandbox:/mnt/data/([^)/]+)\)")
 
 
+async def _lacking(interpreter: Interpreter, plans: Sequence[Plan]) -> str:
+    """Why a file cannot be written here, as a sentence: pandas needs a package for it that is not installed."""
+    needed = {package: ending for ending, package in NEEDS.items() for plan in plans if plan.save.endswith(ending)}
+    for package in await _call(interpreter, "missing_packages", sorted(needed)) if needed else []:
+        return f"Writing {needed[package]} files needs {code_of(package)}: install it with {code_of(f'pip install {package}')}."
+    return ""
+
+
 async def _counts(interpreter: Interpreter, plans: Sequence[Plan]) -> list[Counts]:
     requests = [request(plan, section(plan).select) for plan in plans]
     return [
@@ -113,11 +126,10 @@ async def _read_back(interpreter: Interpreter, plan: Plan, ran: Ran) -> Findings
         await _call(interpreter, "glance", plan.save, max(HEAD_ROWS, OVERVIEW_ROWS)) if plan.save in ran.files else None
     )
     points = None
-    if isinstance(plan.task, Chart):
+    if isinstance(plan.task, PICTURED):
         part = section(plan)
-        points = await _call(
-            interpreter, "ends", "\n".join([IMPORT, load(plan.table, [plan]), part.select, part.compute])
-        )
+        code = "\n".join([IMPORT, load(plan.table, [plan]), part.select, part.compute])
+        points = await _call(interpreter, "ends" if isinstance(plan.task, Chart) else "rows_drawn", code)
     return Findings(head, points)
 
 

@@ -7,7 +7,19 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.analyst.markdown import bold, code, escape, link, listed, one_line, table
-from ipython_assistant.engine.models.analyst.plan import Chart, Describe, Group, Plan, Rows, columns_of
+from ipython_assistant.engine.models.analyst.plan import (
+    Chart,
+    Correlation,
+    Describe,
+    Distinct,
+    Duplicates,
+    Group,
+    Plan,
+    Rows,
+    Spread,
+    columns_of,
+    drawn,
+)
 from ipython_assistant.engine.models.analyst.wording import in_words, reading_notes
 
 if TYPE_CHECKING:
@@ -36,7 +48,7 @@ class Findings:
 
 def opening(plans: Sequence[Plan]) -> list[str]:
     """The message before the code, in pieces: that no model was used, and the plan in words."""
-    name = bold(plans[0].table.name)
+    name = bold(plans[0].table.shown)
     lines = [f"No model was used. I read the request, on {name}, as:\n\n"]
     lines += [f"{number}. {in_words(plan)}.\n" for number, plan in enumerate(plans, 1)]
     columns = {column.name: column for plan in plans for column in columns_of(plan)}
@@ -74,22 +86,26 @@ def _outcome(plan: Plan, counts: Counts, findings: Findings) -> str:
         written = [link(name) for name in (plan.picture, plan.save) if name]
         return f"{listed(written)}: written, but not read back: {code(findings.problem)}."
     match plan.task:
-        case Chart():
+        case _ if drawn(plan.task):
             return _drawn(plan, counts, findings)
         case Describe():
             columns = len(plan.task.columns or plan.table.columns)
             sentence = f"{link(plan.save)}: {_number(counts.rows, 'row')}, {_number(columns, 'column')}."
             return _with_head(sentence, findings, plan, OVERVIEW_ROWS)
-        case Group() | Rows():
+        case _:
             size = findings.head or {"rows": 0, "columns": []}
             sentence = f"{link(plan.save)}: {_number(size['rows'], 'row')} × {_number(len(size['columns']), 'column')}."
-            return _with_head(f"{sentence} {_left_out(plan, counts)}".strip(), findings, plan, HEAD_ROWS)
+            sentence = f"{sentence} {_left_out(plan, counts)}".strip()
+            return _with_head(sentence, findings, plan, HEAD_ROWS)
 
 
 def _drawn(plan: Plan, counts: Counts, findings: Findings) -> str:
     points = findings.points or {"points": 0}
-    sentence = f"{link(plan.picture)}: {_number(points['points'], 'point')}"
-    if points["points"]:
+    sentence = link(plan.picture)
+    if not isinstance(plan.task, Correlation):
+        noun = "row" if isinstance(plan.task, Spread) else "point"
+        sentence += f": {_number(points['points'], noun)}"
+    if points["points"] and "low" in points:
         low, high = (f"{_grouped(points[name])} ({_place(points[f'at_{name}'])})" for name in ("low", "high"))
         sentence += f", lowest {low}, highest {high}" if points["points"] > 1 else f": {low}"
     sentence = f"{sentence}. {_left_out(plan, counts)}".strip()
@@ -113,6 +129,11 @@ def _place(parts: Sequence[str]) -> str:
 def _left_out(plan: Plan, counts: Counts) -> str:
     """How many rows were used, and how many could not be."""
     sentences = []
+    join = plan.table.join
+    for side, gone in zip((join.left, join.right) if join else (), counts.unmatched, strict=False):
+        if gone:
+            kept = "" if side is not (join and join.left) or (join and join.how == "inner") else ", and is kept"
+            sentences.append(f"{_number(gone, 'row')} of {bold(side.shown)} {_have(gone)} no match{kept}.")
     if plan.where:
         sentences.append(f"{counts.rows:,} of {_number(counts.all, 'row')} fit the conditions.")
     for column, rows in counts.uncompared.items():
@@ -121,7 +142,7 @@ def _left_out(plan: Plan, counts: Counts) -> str:
     for known in counts.measures:
         if gone := counts.rows - known.known:
             names = listed([bold(name) for name, rows in known.missing.items() if rows], "or")
-            across = isinstance(plan.task, Chart) and plan.task.kind == "line"
+            across = isinstance(plan.task, Chart) and plan.task.kind == "line" and plan.task.over.made is None
             what = "is left out" if gone == 1 else "are left out"
             sentences.append(
                 f"{_number(gone, 'row')} {_have(gone)} no {names} and {what}"
@@ -146,7 +167,7 @@ def _with_head(sentence: str, findings: Findings, plan: Plan, most: int) -> str:
         return sentence
     columns = findings.head["columns"]
     kept = {key.name for key in plan.task.keys} if isinstance(plan.task, Group) else set()
-    exact = [isinstance(plan.task, Rows) or column in kept for column in columns]
+    exact = [isinstance(plan.task, Rows | Duplicates | Distinct) or column in kept for column in columns]
     rounded = False
     rows = []
     for row in findings.head["head"][:most]:

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from ipython_assistant.engine.models.analyst import times
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.lexing import plain_words
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
-from ipython_assistant.engine.models.analyst.mentions import Day, Number, ValueMention
-from ipython_assistant.engine.models.analyst.plan import Between, Compare, InYears, OneOf, Sign
+from ipython_assistant.engine.models.analyst.mentions import Name, Number, ValueMention, Word
+from ipython_assistant.engine.models.analyst.plan import (
+    AnyOf,
+    Between,
+    Blank,
+    Compare,
+    Condition,
+    Contains,
+    Having,
+    How,
+    Measure,
+    OneOf,
+    Sign,
+)
 from ipython_assistant.engine.models.analyst.tables import Column, Kind
 
 if TYPE_CHECKING:
@@ -18,13 +31,12 @@ if TYPE_CHECKING:
 
 _JOINTS: Final = frozenset({"and", "or", ",", "&"})
 _LEAD: Final = known.TIES | {"the", "that"}
-_YEARS: Final = range(1800, 2101)
 
 
 def valued(clause: Clause, at: int, draft: Draft) -> int:
     """`for Arvessa North`, `where disease is LF or Oncho`, `except district A`, `Arvessa North district`."""
     unless = clause.phrase(at, known.EXCEPT)
-    start = clause.past(at + len(unless), _LEAD)
+    start = clause.past(at + len(unless), _LEAD | (known.ROW_NOUNS if unless else frozenset()))
     owner = clause.column(start)
     first = clause.past(start + 1, known.TIES) if owner else start
     if owner and not unless:  # "where disease is not LF"
@@ -99,9 +111,10 @@ def compared(clause: Clause, at: int, draft: Draft) -> int:
     bound = _bound(clause, sign_at) or _equal(clause, sign_at, mention.choices[0])
     if bound is None:
         return at
-    if clause.word(clause.back(start - 1, {"the", "of"})) in known.HOWS:
-        draft.problem("I compare single rows, not a mean or a total per group.")
     column = draft.column(mention)
+    bound = replace(bound, end=_past_unit(clause, bound.end, column))
+    if how := known.HOWS.get(clause.word(clause.back(start - 1, {"the", "of"}))):
+        return _of_groups(draft, Measure(column, how), bound)
     end = _require(draft, column, bound)
     joint = clause.past(end, {"and", ",", "but"})
     if joint > end and (second := _bound(clause, joint)) and clause.column(second.end) is None:
@@ -112,10 +125,20 @@ def compared(clause: Clause, at: int, draft: Draft) -> int:
 def _speaks_of_years(clause: Clause, at: int, draft: Draft) -> bool:
     """`Cases between 2018 and 2020` are those of these years, where the table has them; `from … to`, `up to` too."""
     words = clause.word(at)
-    year = _year(clause, at + 2 if words == "up" else at + 1)
-    times = [column for column in draft.table.columns if column.in_time and column.low is not None]
-    within = any(year is not None and (column.low or 0) <= year <= (column.high or 0) for column in times)
+    year = times.year_at(clause, at + 2 if words == "up" else at + 1)
+    columns = [column for column in draft.table.columns if column.in_time and column.low is not None]
+    within = any(year is not None and (column.low or 0) <= year <= (column.high or 0) for column in columns)
     return within and words in {"between", "from", "up"}
+
+
+def _of_groups(draft: Draft, measure: Measure, bound: _Bound) -> int:
+    """`a mean coverage over 80` is said of groups: the way to take the column was read just before."""
+    if measure.how in draft.hows and not draft.hows_used:
+        draft.hows.remove(measure.how)
+    if measure.column:
+        bound = replace(bound, number=_on_scale(draft, measure.column, bound.number, percent=bound.percent))
+    draft.having.append(Having(measure, bound.sign, bound.number))
+    return bound.end
 
 
 def _to_sign(clause: Clause, at: int, ties: frozenset[str]) -> int:
@@ -129,7 +152,10 @@ def _bound_first(clause: Clause, at: int, start: int, draft: Draft) -> int:
     bound = _bound(clause, start)
     if bound is None or _speaks_of_years(clause, start, draft):
         return at
-    mention = clause.column(clause.past(bound.end, {"of", "the", "in"}))
+    noun = clause.past(bound.end, {"of", "the", "in"})
+    if clause.rows(noun):
+        return _of_groups(draft, Measure(None, How.COUNT), replace(bound, end=noun + 1))
+    mention = clause.column(noun)
     if mention is None or not _measured(mention.choices):
         return at
     _require(draft, draft.column(mention), bound)
@@ -164,18 +190,36 @@ def _bound(clause: Clause, at: int) -> _Bound | None:
 def _equal(clause: Clause, at: int, column: Column) -> _Bound | None:
     """`round 2`: one of the few whole numbers that a column has."""
     number = clause.at(at)
-    if not isinstance(number, Number) or column.kind is not Kind.NUMBER or not column.groups:
+    told = clause.word(at - 1) in {"of", "is", "equals", "was", "are"} and clause.column(at - 2) is not None
+    if not isinstance(number, Number) or column.kind is not Kind.NUMBER or not (column.groups or told):
+        return None
+    if clause.word(at + 1).isalnum() and clause.word(at + 1) not in known.KNOWN:
         return None
     there = column.low is not None and column.high is not None and column.low <= number.value <= column.high
     return _Bound(at + 1, Sign.EQUAL, number.value, number.tokens[0].text) if there else None
 
 
 def _require(draft: Draft, column: Column, bound: _Bound) -> int:
-    _check_scale(draft, column, bound.number, percent=bound.percent)
+    bound = replace(bound, number=_on_scale(draft, column, bound.number, percent=bound.percent))
     if column.whole and _THREE_DECIMALS.fullmatch(bound.written):
         draft.problem(f"{quoted(bound.written)} could be {bound.number:g} or {bound.written.replace('.', '')}.")
     draft.require(Compare(column, bound.sign, bound.number))
     return bound.end
+
+
+def _past_unit(clause: Clause, at: int, column: Column) -> int:
+    """After a number, the unit that the column's name gives says nothing new."""
+    units = set(plain_words(column.name)) & _UNITS | (
+        {"years", "year", "old"} if "age" in plain_words(column.name) else set()
+    )
+    forms = units | {f"{unit}s" for unit in units} | {unit.removesuffix("s") for unit in units}
+    return clause.past(at, forms)
+
+
+_UNITS: Final = frozenset(
+    "days day hours hour minutes min seconds years year months weeks mm cm m km kg g mg ml l usd eur gbp dollars euros "
+    "kmh ha kwh c f people".split()
+)
 
 
 _THREE_DECIMALS: Final = re.compile(r"[1-9]\d{0,2}\.\d{3}")
@@ -188,156 +232,245 @@ def _between(clause: Clause, at: int, column: Column, draft: Draft) -> tuple[int
     if clause.word(at + 2) not in joints or not isinstance(low, Number) or not isinstance(high, Number):
         return None
     percent = clause.word(at + 4) == "percent"
-    for number in (low, high):
-        _check_scale(draft, column, number.value, percent=percent)
     if low.value > high.value:
         draft.problem(f"No number is between {low.value:g} and {high.value:g}.")
-    return at + 4 + percent, low.value, high.value
+    first, last = (_on_scale(draft, column, number.value, percent=percent) for number in (low, high))
+    return at + 4 + percent, first, last
 
 
-def _check_scale(draft: Draft, column: Column, number: float, *, percent: bool) -> None:
-    """65 % and 0.65 are the same share on two scales: comparing across them would be silently wrong."""
+def _on_scale(draft: Draft, column: Column, number: float, *, percent: bool) -> float:
+    """A bound on the scale of its column: 65 % and 0.65 are the same share; a bare 65 beside fractions is refused."""
     fractions = (
         column.high is not None and column.low is not None and -1 <= column.low <= column.high <= _LARGEST_FRACTION
     )
     shares = percent or (column.share and abs(number) > _LARGEST_FRACTION)
-    if fractions and shares and "percent" not in column.conversion and "percent" not in plain_words(column.name):
-        draft.problem(
-            f"{bold(column.name)} goes from {column.low:g} to {column.high:g}: write the number on that scale."
-        )
+    if not fractions or not shares or "percent" in column.conversion or "percent" in plain_words(column.name):
+        return number
+    if percent:
+        draft.note(f"{bold(column.name)} holds fractions: {number:g} % is read as {number / 100:g}.")
+        return number / 100
+    draft.problem(f"{bold(column.name)} goes from {column.low:g} to {column.high:g}: write the number on that scale.")
+    return number
 
 
 _LARGEST_FRACTION: Final = 1.5
 """Shares written as fractions may exceed 1 (more people treated than targeted), but hardly by more."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Years:
-    """What stands before the first year: `except`, the column, `since`, `from`; the index of the year, and the year."""
-
-    unless: tuple[str, ...]
-    owner: Column | None
-    since: tuple[str, ...]
-    ranged: str
-    at: int
-    year: int
+# ---- texts, blanks, averages, alternatives
 
 
-def in_years(clause: Clause, at: int, draft: Draft) -> int:
-    """`in 2020`, `since 2018`, `from 2018 to 2020`, `2018-2020`, `before year 2020`, `except 2020`, `2020 and 2021`."""
-    said = _years(clause, at)
-    if said is None:
+_PLACES: Final[dict[tuple[str, ...], str]] = {
+    **{(word,): "contains" for word in ("contains", "containing", "contain", "includes", "including", "mentions", "like")},
+    **{("that", word): "contains" for word in ("contains", "contain", "includes", "include")},
+    **{(verb, "with"): "startswith" for verb in ("starts", "starting", "start", "begins", "beginning", "begin")},
+    **{("that", verb, "with"): "startswith" for verb in ("starts", "start", "begins", "begin")},
+    **{(verb, "with"): "endswith" for verb in ("ends", "ending", "end")},
+    **{("that", verb, "with"): "endswith" for verb in ("ends", "end")},
+    ("starts", "by"): "startswith",
+}  # fmt: skip
+_NOT: Final = (("does", "not"), ("do", "not"), ("not",), ("doesn't",), ("don't",))
+
+
+def containing(clause: Clause, at: int, draft: Draft) -> int:
+    """`name contains "north"`, `site begins with Well`, `with "mine" in the name`."""
+    start = clause.past(at, _LEAD)
+    mention = clause.column(start)
+    if mention is None:
+        return (_with_text(clause, start, draft) if start > at else 0) or at
+    negation = clause.phrase(start + 1, _NOT)
+    verb = clause.phrase(start + 1 + len(negation), tuple(_PLACES))
+    text_at = clause.past(start + 1 + len(negation) + len(verb), {"the", "word", "text", "letters", "letter"})
+    text = _text(clause, text_at)
+    if not verb or not text:
         return at
-    column = said.owner or _time_column(draft, said.year, tied=said.at > at)
-    if column is None:
-        return at
-    end = said.at + 1
-    last = _range_end(clause, end, said.ranged)
-    if said.since and not said.unless:
-        draft.require(Compare(column, known.TIME_BOUNDS[said.since], said.year))
-        return end
-    if last is not None and not said.unless and not said.since:
-        final = _year(clause, last) or said.year
-        if final < said.year:
-            draft.problem(f"No year is between {said.year} and {final}.")
-        draft.require(Between(column, said.year, final))
-        return last + 1
-    if clause.word(end) in known.ONWARDS and not said.unless:
-        draft.require(Compare(column, Sign.AT_LEAST, said.year))
-        return end + 1
-    if said.ranged or said.since:
-        # "from 2020" is said of the rows of 2020 and of all since: either reading would be a guess
-        words = said.ranged or " ".join(said.since)
-        draft.problem(f"“{words} {said.year}” has two readings: write “in {said.year}” or “since {said.year}”.")
-    years = {said.year}
-    while (more := clause.past(end, _JOINTS)) > end and (following := _year(clause, more)) is not None:
-        years.add(following)
-        end = more + 1
-    draft.require(InYears(column, tuple(sorted(years)), negated=bool(said.unless)))
-    return clause.past(end, {"only"})
+    return _require_text(draft, mention.choices, (text, _PLACES[verb], bool(negation)), text_at + 1) or at
 
 
-def _years(clause: Clause, at: int) -> _Years | None:
-    """The way to the first year, if there is one."""
-    unless = clause.phrase(at, known.EXCEPT)
-    start = clause.past(at + len(unless), _YEAR_TIES if _may_be_of(clause, at) else _YEAR_TIES - {"of"})
-    owner = _in_time(clause, start)
-    if owner:
-        start = clause.past(start + 1, known.TIES - {"from"})
-    since = clause.phrase(start, tuple(known.TIME_BOUNDS))
-    ranged = clause.word(start) if clause.word(start) in {"from", "between"} else ""
-    first = start + len(since) + bool(ranged)
-    if owner is None and (inner := _in_time(clause, first)):  # "since year 2018"
-        owner, first = inner, first + 1
-    year = _year(clause, first)
-    return None if year is None else _Years(unless, owner, since, ranged, first, year)
+def _with_text(clause: Clause, at: int, draft: Draft) -> int:
+    text = _text(clause, at, quoted_only=True)
+    in_at = clause.past(at + 1, {"in", "the", "its", "their"})
+    mention = clause.column(in_at)
+    if not text or clause.word(at + 1) != "in" or mention is None:
+        return 0
+    return _require_text(draft, mention.choices, (text, "contains", False), in_at + 1) or at
 
 
-def _in_time(clause: Clause, at: int) -> Column | None:
-    """The column of years or dates that is named there, if it is certain which."""
-    mention = clause.column(at)
-    return mention.choices[0] if mention and len(mention.choices) == 1 and mention.choices[0].in_time else None
+def _require_text(draft: Draft, columns: tuple[Column, ...], wanted: tuple[str, str, bool], end: int) -> int:
+    texts = [column for column in columns if column.kind is Kind.TEXT]
+    if len(texts) != 1:
+        return 0
+    draft.require(Contains(texts[0], *wanted))
+    return end
 
 
-_YEAR_TIES: Final = frozenset(["for", "in", "of", "during", "within", "where", "when", "only", "the", "years"])
-
-
-def _may_be_of(clause: Clause, at: int) -> bool:
-    """`Rows of 2020` are those of a year; a `population of 2020` need not be."""
-    return clause.column(clause.back(at - 1, {"the"})) is None
-
-
-def _range_end(clause: Clause, at: int, ranged: str) -> int | None:
-    """The index of the last year of a range, if one follows."""
-    joints = {"and"} if ranged == "between" else known.RANGE_JOINTS - {"and"} | known.DASHES
-    return at + 1 if clause.word(at) in joints and _year(clause, at + 1) is not None else None
-
-
-def _year(clause: Clause, at: int) -> int | None:
+def _text(clause: Clause, at: int, *, quoted_only: bool = False) -> str:
     item = clause.at(at)
-    if not isinstance(item, Number) or not isinstance(item.value, int) or clause.word(at + 1) == "percent":
-        return None
-    return item.value if item.value in _YEARS and len(item.tokens[0].text) == len("2020") else None
+    if isinstance(item, Name):
+        return item.text
+    if quoted_only or item is None:
+        return (
+            item.tokens[0].text
+            if isinstance(item, ValueMention) and quoted_only and item.tokens[0].kind == "quoted"
+            else ""
+        )
+    word = isinstance(item, Word) and item.norm.isalnum() and item.norm not in known.KNOWN
+    return " ".join(token.text for token in item.tokens) if word or isinstance(item, ValueMention | Number) else ""
 
 
-def _time_column(draft: Draft, year: int, *, tied: bool) -> Column | None:
-    """The table's years or dates; a year that stands alone counts only if the table has it."""
-    columns = [column for column in draft.table.columns if column.kind is Kind.YEAR]
-    columns = columns or [column for column in draft.table.columns if column.kind is Kind.DATE]
-    if not columns:
-        return None
-    if len(columns) > 1:
-        names = listed([bold(column.name) for column in columns], "or")
-        draft.problem(f"“{year}” could be a year of {names}: name the column.")
-    low, high = columns[0].low, columns[0].high
-    return columns[0] if tied or (low is not None and high is not None and low <= year <= high) else None
+_BLANK: Final = frozenset(["missing", "blank", "empty", "null", "unknown", "na", "nan", "absent", "unavailable"])
+_FILLED: Final = frozenset(["known", "present", "available", "filled", "recorded", "nonmissing"])
+_DROP: Final = frozenset(
+    ["drop", "remove", "exclude", "excluding", "ignore", "ignoring", "skip", "omit", "delete", "discard"]
+)
+_CELLS: Final = frozenset(["value", "values", "cell", "cells", "entry", "entries", "data", "number", "numbers"])
 
 
-def on_dates(clause: Clause, at: int, draft: Draft) -> int:
-    """`since 2020-03-01`, `from 2020-03-01 to 2020-06-30`, `on 2020-03-01`."""
-    start = clause.past(at, {"the", "with", "where"})
-    owner = _in_time(clause, start)
-    owner = owner if owner and owner.kind is Kind.DATE else None
-    if owner:
-        start = clause.past(start + 1, {"is", "was"})
-    since = clause.phrase(start, tuple(known.TIME_BOUNDS))
-    ranged = clause.word(start) if clause.word(start) in {"from", "between", "on"} else ""
-    first = clause.at(start + len(since) + bool(ranged))
-    columns = [owner] if owner else [column for column in draft.table.columns if column.kind is Kind.DATE]
-    if not isinstance(first, Day) or not columns or not (since or ranged):
-        return at
-    if len(columns) > 1:
-        names = listed([bold(column.name) for column in columns], "or")
-        draft.problem(f"{quoted(first.text)} could be a date of {names}: name the column.")
-    end = start + len(since) + bool(ranged) + 1
-    if since:
-        draft.require(Compare(columns[0], known.TIME_BOUNDS[since], first.text))
+def blank(clause: Clause, at: int, draft: Draft) -> int:
+    """`where coverage is missing`, `without coverage`, `with no coverage`, `drop rows with missing coverage`."""
+    dropped = clause.word(at) in _DROP
+    ahead = clause.past(at + 1, {"the", "all", "any"} | known.ROW_NOUNS) if dropped else at
+    start = clause.past(ahead, (_LEAD - {"without"}) | {"a", "an", "any"} | known.IDLE)
+    if (found := _blank_first(clause, ahead, start)) or (found := _blank_after(clause, start)):
+        column_at, end, negated = found
+        mention = clause.column(column_at)
+        if mention is None:
+            return at
+        draft.require(Blank(draft.column(mention), negated=negated is not dropped))
         return end
-    if ranged == "on":
-        draft.require(Compare(columns[0], Sign.EQUAL, first.text))
-        return end
-    last = clause.at(end + 1)
-    if clause.word(end) not in known.RANGE_JOINTS or not isinstance(last, Day):
+    return at
+
+
+def _blank_first(clause: Clause, ahead: int, start: int) -> tuple[int, int, bool] | None:
+    """`missing coverage`, `without a coverage`, `with no coverage`, `non-missing coverage`."""
+    negated = clause.word(start) == "non"
+    word_at = clause.past(start + negated, {"-"})
+    word = clause.word(word_at)
+    if word in {"without", "lacking"} or (word == "no" and clause.word(word_at - 1) in {"with", "have", "has", "had"}):
+        column_at = clause.past(
+            word_at + 1, {"a", "an", "any", "the"} | _CELLS - {"number", "numbers", "data"} | {"for", "of"}
+        )
+    elif word in _BLANK:
+        column_at = clause.past(word_at + 1, {"the"} | _CELLS | {"for", "in", "of"})
+        if start == ahead and clause.word(ahead - 1) not in known.ROW_NOUNS:  # "missing coverage" alone may be a count
+            return None
+    else:
+        return None
+    follows = clause.at(column_at + 1)
+    if clause.column(column_at) is None or isinstance(follows, ValueMention | Number):
+        return None
+    return column_at, clause.past(column_at + 1, {"value", "values", "data"}), negated
+
+
+def _blank_after(clause: Clause, start: int) -> tuple[int, int, bool] | None:
+    """`coverage is missing`, `coverage is not blank`, `coverage value is empty`."""
+    if clause.column(start) is None:
+        return None
+    verb = clause.past(start + 1, {"value", "values", "cell"})
+    end = clause.past(verb, {"is", "are", "was", "were", "has", "been"})
+    if end == verb:
+        return None
+    negated = clause.word(end) in {"not", "non"}
+    end = clause.past(end + negated, {"-"})
+    if clause.word(end) not in _BLANK | _FILLED:
+        return None
+    return start, end + 1, negated is not (clause.word(end) in _FILLED)
+
+
+_AVERAGES: Final = {"average": How.MEAN, "mean": How.MEAN, "median": How.MEDIAN}
+_BESIDE: Final = {
+    ("above",): Sign.MORE, ("over",): Sign.MORE, ("below",): Sign.LESS, ("under",): Sign.LESS,
+    ("more", "than"): Sign.MORE, ("less", "than"): Sign.LESS, ("greater", "than"): Sign.MORE,
+    ("higher", "than"): Sign.MORE, ("lower", "than"): Sign.LESS, (">",): Sign.MORE, ("<",): Sign.LESS,
+}  # fmt: skip
+
+
+_FLAG_VERBS: Final = frozenset(["is", "are", "was", "were", "been", "be"])
+_TRUE: Final = frozenset(["yes", "true", "y"])
+
+
+def flagged(clause: Clause, at: int, draft: Draft) -> int:
+    """`orders that were returned`, `is not active`, `returned orders`: a column of yes and no as a condition."""
+    start = clause.past(at, known.IDLE - {"the", "a", "an"})
+    verb = start > at and clause.word(start - 1) in _FLAG_VERBS
+    negated = clause.word(start) == "not"
+    mention = clause.column(start + negated)
+    if mention is None or len(mention.choices) > 1 or mention.choices[0].kind is not Kind.BOOL:
         return at
-    draft.require(Between(columns[0], first.text, last.text))
-    return end + 2
+    end = start + negated + 1
+    adjective = clause.rows(end)
+    if not (verb or adjective) or isinstance(clause.at(end), ValueMention):
+        return at
+    column = draft.column(mention)
+    true = tuple(value for value in column.values if value.casefold() in _TRUE)
+    draft.require(OneOf(column, true if not negated else tuple(value for value in column.values if value not in true)))
+    return end
+
+
+_AGES: Final = {("older", "than"): Sign.MORE, ("younger", "than"): Sign.LESS, ("aged", "over"): Sign.MORE,
+                ("aged", "under"): Sign.LESS, ("aged", "at", "least"): Sign.AT_LEAST}  # fmt: skip
+
+
+def aged(clause: Clause, at: int, draft: Draft) -> int:
+    """`older than 65`, said of the one column of ages."""
+    start = clause.past(at, known.IDLE)
+    phrase = clause.phrase(start, tuple(_AGES))
+    number = clause.at(start + len(phrase))
+    ages = [
+        column for column in draft.table.columns if "age" in plain_words(column.name) and column.kind is Kind.NUMBER
+    ]
+    if not phrase or not isinstance(number, Number) or len(ages) != 1:
+        return at
+    draft.require(Compare(ages[0], _AGES[phrase], number.value))
+    return clause.past(start + len(phrase) + 1, {"years", "old", "of", "age"})
+
+
+def beside_average(clause: Clause, at: int, draft: Draft) -> int:
+    """`coverage above the average`, `with below-average coverage`: the mean of all rows of the table."""
+    start = clause.past(at, _LEAD)
+    mention = clause.column(start)
+    sign_at = clause.past(start + 1, {"is", "are", "was", "were"}) if mention else start
+    phrase = clause.phrase(sign_at, tuple(_BESIDE))
+    word_at = clause.past(sign_at + len(phrase), {"the", "-", "overall", "its"})
+    how = _AVERAGES.get(clause.word(word_at))
+    if not phrase or how is None:
+        return at
+    end = word_at + 1
+    if mention is None:
+        mention = clause.column(end)
+        end += 1
+    elif (again := clause.column(end)) and again.choices == mention.choices:
+        end += 1
+    if mention is None or len(mention.choices) > 1 or mention.choices[0].kind is not Kind.NUMBER:
+        return at
+    draft.require(Compare(draft.column(mention), _BESIDE[phrase], how))
+    return end
+
+
+def alternative(clause: Clause, at: int, draft: Draft) -> int:
+    """`coverage under 65 or over 85`, `disease is LF or coverage is missing`: right after a condition."""
+    if clause.word(at) != "or" or not draft.where or draft.where_end != at:
+        return at
+    before = draft.where[-1]
+    bound = _bound(clause, at + 1)
+    if bound and isinstance(before, Compare) and clause.column(bound.end) is None:
+        end = _require(draft, before.column, bound)
+    else:
+        kinds = (containing, blank, compared, valued)
+        end = next((end for kind in kinds if (end := kind(clause, at + 1, draft)) > at + 1), at)
+    if end == at or draft.where[-1] is before:
+        return at
+    other = draft.where.pop()
+    draft.where.pop()
+    if other in draft.leading:
+        draft.leading.remove(other)
+    joint = clause.word(clause.back(draft.where_start - 1, {"the", "where"}))
+    if draft.where and joint == "and":
+        draft.problem("“And” and “or” are mixed: ask for one of them at a time.")
+    if isinstance(before, OneOf) and isinstance(other, OneOf) and before.column != other.column:
+        draft.problem("“Or” joins values of two columns: say “where … is … or … is …”, or ask for each on its own.")
+    parts = before.conditions if isinstance(before, AnyOf) else (before,)
+    together: Condition = AnyOf((*parts, other))
+    draft.where.append(together)
+    draft.leading[:] = [together if one is before else one for one in draft.leading]
+    return end

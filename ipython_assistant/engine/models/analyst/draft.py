@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
-from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, ValueMention, Word
+from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Place, ValueMention, Word
+from ipython_assistant.engine.models.analyst.vocabulary import ROW_NOUNS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from ipython_assistant.engine.models.analyst.plan import Condition, How, Measure, Top
+    from ipython_assistant.engine.models.analyst.plan import Condition, Having, How, Measure, Sort, Then, Top
     from ipython_assistant.engine.models.analyst.tables import Column, Table
 
 
@@ -31,6 +32,7 @@ class Draft:
         name: The file name that is asked for.
         as_table: CSV is asked for, without a name.
         of_table: The table, its data or its rows are spoken of as such.
+        place: It is spoken of by its own name.
         of_rows: Its rows are spoken of.
         everything: All rows, in so many words.
         top: Only so many of the largest or smallest.
@@ -44,7 +46,33 @@ class Draft:
         over_key: A key was named with "over", which means an axis, or all its values taken together.
         versus: Two columns or values are set against each other.
         series: What makes one line each.
+        pivot: One key as rows and another as columns.
+        wide: What makes one column each.
+        adverb: Groups were asked for as "monthly", which an average of may mean something else.
+        then: What is done with the numbers of groups.
+        having: Conditions on groups.
+        top_of: The column whose groups the top is of.
+        compare: Values are to be compared.
+        decimals: Numbers are to be rounded to so many.
+        sort: In what order.
+        judged: "best" or "worst" instead of a direction; which one it is depends on the column.
+        spread: `hist` or `box`.
+        distribution: How values are distributed is asked for.
+        bins: Of the histogram.
+        scatter: A scatter chart is asked for.
+        correlation: How columns go together is asked for.
+        missing: What is missing is asked for.
+        duplicates: `all`, `first` or `count`, where rows that repeat are asked for.
+        distinct: The different values are asked for.
+        first: Only so many rows from the beginning; from the end if negative.
+        proportion: What share of rows meets the conditions is asked for.
+        added: Columns to be calculated.
+        left_out: Columns not to be written.
+        joined: Tables were to be put together in so many words: `left`, `inner`, or `?` where it was not said how.
+        ending: A file of this kind is asked for, without a name.
         where: Conditions a row must meet.
+        where_start: Where the last of them began.
+        where_end: The index after it.
         leading: Those said before anything else in the clause.
         notes: How something was read that could have been read otherwise, as Markdown.
         problems: Why this cannot be done, as Markdown.
@@ -62,6 +90,7 @@ class Draft:
     name: str = ""
     as_table: bool = False
     of_table: bool = False
+    place: bool = False
     of_rows: bool = False
     everything: bool = False
     top: Top | None = None
@@ -75,7 +104,33 @@ class Draft:
     over_key: bool = False
     versus: bool = False
     series: list[Column] = field(default_factory=list)
+    pivot: bool = False
+    wide: Column | None = None
+    adverb: bool = False
+    then: Then | None = None
+    having: list[Having] = field(default_factory=list)
+    top_of: Column | None = None
+    compare: bool = False
+    decimals: int = -1
+    sort: Sort | None = None
+    judged: str = ""
+    spread: str = ""
+    distribution: bool = False
+    bins: int = 0
+    scatter: bool = False
+    correlation: bool = False
+    missing: bool = False
+    duplicates: str = ""
+    distinct: bool = False
+    first: int = 0
+    proportion: bool = False
+    added: list[Column] = field(default_factory=list)
+    left_out: list[Column] = field(default_factory=list)
+    joined: str = ""
+    ending: str = ""
     where: list[Condition] = field(default_factory=list)
+    where_start: int = -1
+    where_end: int = -1
     leading: list[Condition] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -86,7 +141,19 @@ class Draft:
         """True once the clause has said what to do, or with what."""
         return bool(
             self.chart or self.describe or self.listing or self.saving or self.hows or self.measures or self.keys
-        )
+            or self.missing or self.duplicates or self.distinct or self.correlation or self.spread or self.top
+            or self.added or self.proportion
+        )  # fmt: skip
+
+    @property
+    def bare(self) -> bool:
+        """True where nothing to calculate, to draw or to select was said: what was said is about what came before."""
+        said = (
+            self.measures, self.hows, self.keys, self.where, self.top, self.describe, self.everything, self.series,
+            self.chart, self.missing, self.duplicates, self.distinct, self.correlation, self.spread, self.scatter,
+            self.first, self.added, self.proportion, self.over_time, self.then, self.wide, self.left_out, self.pivot, self.having,
+        )  # fmt: skip
+        return not any(said)
 
     def column(self, mention: ColumnMention) -> Column:
         """The column that is meant; a mention that fits several is a problem."""
@@ -146,6 +213,15 @@ class Clause:
         while self.word(index) and self.word(index) in words:
             index -= 1
         return index
+
+    def rows(self, index: int) -> bool:
+        """True for `rows`, the table's own name, and what numbers its rows: the patients of `patient_id`."""
+        item = self.at(index)
+        if isinstance(item, Place):
+            return not item.looked_up
+        if isinstance(item, ColumnMention):
+            return len(item.choices) == 1 and item.choices[0].numbers_rows
+        return self.word(index) in ROW_NOUNS
 
     def column(self, index: int) -> ColumnMention | None:
         """The column mention there. A value that is called like a column is one too, where a column is looked for."""

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import html
 import io
 import re
 import warnings
+import zipfile
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MISSING = frozenset(
     {
@@ -57,26 +63,66 @@ def survey(paths: list[str]) -> list[dict[str, Any]]:
     """What is in each table, as JSON values; a table that cannot be read says why."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [_table(path) for path in paths]
+        return [table for path in paths for table in _tables(path)]
 
 
-def _table(path: str) -> dict[str, Any]:
+def _tables(path: str) -> list[dict[str, Any]]:
     found: dict[str, Any] = {
-        "path": path,
-        "rows": 0,
-        "columns": [],
-        "separator": ",",
-        "encoding": "utf-8",
-        "problem": "",
-    }
+        "path": path, "rows": 0, "columns": [], "separator": ",", "encoding": "utf-8", "problem": "", "form": "csv",
+        "sheet": "",
+    }  # fmt: skip
     try:
-        found["encoding"], text = _decoded(Path(path).read_bytes())
-        found["separator"] = "\t" if path.lower().endswith(".tsv") else _separator(text)
-        frame = pd.read_csv(io.StringIO(text), sep=found["separator"], dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        return {**found, "problem": " ".join(str(error).split())}
-    if "\0" in text:
-        return {**found, "problem": "it is not a text file"}
+        return [_surveyed({**found, **about}, frame) for about, frame in _frames(path)]
+    except (
+        OSError,
+        ValueError,
+        ImportError,
+        KeyError,
+        zipfile.BadZipFile,
+    ) as error:  # pandas' parser errors are ValueErrors
+        return [{**found, "problem": " ".join(str(error).split()) or type(error).__name__}]
+
+
+def _frames(path: str) -> Iterator[tuple[dict[str, Any], Any]]:
+    """The tables of a file, every cell as text, and how to read them."""
+    ending = path.lower().rpartition(".")[2]
+    match ending:
+        case "xlsx" | "xlsm":
+            sheets = pd.read_excel(path, sheet_name=None, dtype=object, keep_default_na=False)
+            filled = {str(name): frame for name, frame in sheets.items() if frame.shape[1]}
+            for name, frame in filled.items():
+                first = len(filled) == 1 and name == str(next(iter(sheets)))
+                yield {"form": "excel", "sheet": "" if first else name}, _as_text(frame)
+        case "json" | "jsonl" | "ndjson":
+            lines = ending != "json"
+            frame = pd.read_json(path, lines=lines, dtype=False, convert_dates=False)
+            yield {"form": "lines" if lines else "json"}, _as_text(frame)
+        case "parquet":
+            yield {"form": "parquet"}, _as_text(pd.read_parquet(path))
+        case _:
+            encoding, text = _decoded(Path(path).read_bytes())
+            if "\0" in text:
+                raise ValueError("it is not a text file")
+            separator = "\t" if ending == "tsv" else _separator(text)
+            frame = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
+            yield {"encoding": encoding, "separator": separator}, frame
+
+
+def _as_text(frame: Any) -> Any:
+    """Typed cells as they would be written."""
+    if any(isinstance(cell, list | dict) for name in frame.columns for cell in frame[name].head(200)):
+        raise ValueError("some of its cells hold lists or objects")
+    written = {}
+    for place, name in enumerate(frame.columns):
+        cells = frame.iloc[:, place]
+        text = cells.astype(object).where(cells.notna(), "").map(str)
+        written[str(name)] = text.str.removesuffix(" 00:00:00")
+    as_text = pd.DataFrame(written)
+    as_text.attrs["typed"] = [str(name) for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])]
+    return as_text
+
+
+def _surveyed(found: dict[str, Any], frame: Any) -> dict[str, Any]:
     if not isinstance(frame.index, pd.RangeIndex):
         return {**found, "problem": "its rows have more cells than its header"}
     if frame.shape[1] > MAX_COLUMNS:
@@ -85,6 +131,12 @@ def _table(path: str) -> dict[str, Any]:
     found["columns"] = [
         {"name": str(name), **_column(str(name), frame[name], found["separator"])} for name in frame.columns
     ]
+    for column in found["columns"] if found["form"] != "csv" else []:
+        text_in_json = column["name"] not in frame.attrs.get("typed", ()) and found["form"] != "excel"
+        if column["kind"] in {"number", "year"} and not column["conversion"] and text_in_json:
+            column["conversion"] = ["coerce"]
+        if column["kind"] == "yes/no":
+            column["digits"] = False  # true and false are no texts in these files
     return found
 
 
@@ -119,7 +171,7 @@ def _column(name: str, cells: Any, separator: str) -> dict[str, Any]:
     found: dict[str, Any] = {
         "kind": "text", "values": [], "distinct": len(written), "missing": missing, "ignored": [],
         "low": None, "high": None, "whole": False, "conversion": [], "sample": "", "date_format": "", "floats": False,
-        "digits": False, "padded": padded, "doubt": "",
+        "digits": False, "padded": padded, "doubt": "", "unique": len(counts) == len(cells) > 2 and not missing, "earliest": "", "latest": "",
     }  # fmt: skip
     if not written:
         return {**found, "kind": "empty"}
@@ -219,6 +271,8 @@ def _date(written: dict[str, int]) -> dict[str, Any]:
         "date_format": fitting[0],
         "low": float(first.dt.year.min()),
         "high": float(first.dt.year.max()),
+        "earliest": str(first.min().date()),
+        "latest": str(first.max().date()),
     }
 
 
@@ -263,7 +317,16 @@ def _counted(data: Any, scope: dict[str, Any], request: dict[str, Any]) -> dict[
         "uncompared": {column: int(data[column].isna().sum()) for column in request["compared"]},
         "keys": {column: int(rows[column].nunique()) for column in request["keys"]},
         "measures": measures,
+        "unmatched": _unmatched(scope, request["join"]),
     }
+
+
+def _unmatched(scope: dict[str, Any], keys: list[str]) -> list[int]:
+    """Rows of the left and of the right table that have no match in the other."""
+    if not keys:
+        return [0, 0]
+    left, right = scope["left"][keys[0]], scope["right"][keys[1]]
+    return [int((~left.isin(right.dropna())).sum()), int((~right.isin(left.dropna())).sum())]
 
 
 def ends(code: str) -> dict[str, Any]:
@@ -281,8 +344,42 @@ def ends(code: str) -> dict[str, Any]:
     return found
 
 
+def rows_drawn(code: str) -> dict[str, Any]:
+    """How many rows a chart shows, each its own point."""
+    return {"points": len(_after(code, {})["drawn"])}
+
+
+def missing_packages(names: list[str]) -> list[str]:
+    """Those that the code needs and that are not installed."""
+    return [name for name in names if find_spec(name) is None]
+
+
 def glance(path: str, most: int) -> dict[str, Any]:
     """The true size and the first rows of a table that was written, each cell as it stands in the file."""
-    cells = pd.read_csv(path, dtype=str, keep_default_na=False)
+    cells = _as_written(path)
     head = cells.head(most)
     return {"rows": len(cells), "columns": [str(name) for name in cells.columns], "head": head.to_numpy().tolist()}
+
+
+def _as_written(path: str) -> Any:
+    match path.lower().rpartition(".")[2]:
+        case "xlsx":
+            return pd.read_excel(path, dtype=str, keep_default_na=False).fillna("").astype(str)
+        case "json" | "jsonl" as ending:
+            return _as_text(pd.read_json(path, lines=ending == "jsonl", dtype=False, convert_dates=False))
+        case "parquet":
+            return _as_text(pd.read_parquet(path))
+        case "md":
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+            rows = [re.split(r" (?<!\\)\| ", line[2:-2]) for line in lines]
+            return pd.DataFrame(rows[2:], columns=rows[0])
+        case "html":
+            text = Path(path).read_text(encoding="utf-8")
+            names = re.findall("<th>(.*?)</th>", text, re.DOTALL)
+            rows = [
+                re.findall("<td>(.*?)</td>", row, re.DOTALL) for row in re.findall("<tr>(.*?)</tr>", text, re.DOTALL)
+            ]
+            cells = [[html.unescape(cell) for cell in row] for row in rows if row]
+            return pd.DataFrame(cells, columns=[html.unescape(name) for name in names])
+        case ending:
+            return pd.read_csv(path, dtype=str, keep_default_na=False, sep="\t" if ending == "tsv" else ",")

@@ -30,7 +30,7 @@ _TOKEN: Final = re.compile(
     | (?P<name> (?:(?<=\bas\ )|(?<=\bnamed\ )|(?<=\bcalled\ ))[^\W\d_]\w*_\w*(?![\w.]) )
     | (?P<date> (?<![\w.-])\d{{4}}-\d{{2}}-\d{{2}}(?![\w-]) )
     | (?P<number> (?<![\w.])[-+]?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?!\w) )
-    | (?P<word> [^\W_]+(?:['’][^\W_]+)* | % )
+    | (?P<word> (?:year|month|quarter|week)[- ](?:over|on|to)[- ](?:year|month|quarter|week)(?!\w) | [^\W_]+(?:['’][^\W_]+)* | % )
     | (?P<sign> >= | <= | == | != | <> | [≥≤≠<>=] )
     | (?P<mark> [^\s] )
     """,
@@ -72,6 +72,9 @@ class Token:
     correction: str = ""
 
 
+_OVER: Final = re.compile(r"(year|month|quarter|week)[- ](?:over|on|to)[- ]\1")
+
+
 def fold(text: str) -> str:
     """Text to compare by: compatibility forms, accents and case aside."""
     decomposed = unicodedata.normalize("NFKD", text)
@@ -81,6 +84,7 @@ def fold(text: str) -> str:
 def canonical(word: str) -> str:
     """A word to compare by: folded, without a possessive 's, abbreviations written out."""
     folded = fold(word).replace("’", "'").removesuffix("'s")
+    folded = _OVER.sub(lambda match: f"{match[1][0]}o{match[1][0]}", folded)
     return ABBREVIATIONS.get(folded, folded)
 
 

@@ -21,7 +21,9 @@ from ipython_assistant.engine.models.analyst.lexing import (
     same_word,
     tokens,
 )
-from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, IDLE, KNOWN, NOT_SLIPS, NOUNS
+from ipython_assistant.engine.models.analyst.markdown import quoted
+from ipython_assistant.engine.models.analyst.tables import ID_WORDS
+from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, HOWS, IDLE, KNOWN, NOT_SLIPS, NOUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,9 +73,11 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The table itself, by its file name."""
+    """The table itself, by its file name; of two that are put together, either."""
 
     tokens: tuple[Token, ...]
+    looked_up: bool = False
+    """It is the one that is looked up: its rows are not the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +169,15 @@ def _item(prompt: _Prompt, at: int, table: Table, owner: Column | None) -> Item:
         return ColumnMention((token,), named, known=True)
     value_end, values = _value_at(prompt, at, table, owner)
     column_end, rank, columns = _column_at(prompt.tokens, at, table)
-    place_end = _place_at(prompt.tokens, at, table)
+    place_end, looked_up = _place_at(prompt.tokens, at, table)
     longest = max(value_end, column_end, place_end)
     span = tuple(prompt.tokens[at:longest])
     if longest == at:
         return _unnamed(token, table)
-    if column_end < longest and place_end == longest:
-        return Place(span)
+    if place_end == longest and (
+        column_end < longest or (rank == _PARTIAL and not _calculated(prompt.tokens, at, columns))
+    ):
+        return Place(span, looked_up)
     if value_end == longest:
         full = column_end == longest and rank < _PARTIAL and len(columns) == 1
         return ValueMention(span, values, column_too=columns[0] if full else None)
@@ -191,6 +197,11 @@ def _idle_name(found: Sequence[Token], at: int, table: Table) -> tuple[Column, .
     return () if goes_with else columns
 
 
+def _calculated(found: Sequence[Token], at: int, columns: tuple[Column, ...]) -> bool:
+    """True where a way to calculate stands before: the total of `sales` is that of `sales_amount`, not of sales.csv."""
+    return at > 0 and found[at - 1].norm in HOWS and all(column.calculable for column in columns)
+
+
 def _opens(found: Sequence[Token], at: int) -> bool:
     """True where a sentence begins, politely or not."""
     return at == 0 or found[at - 1].norm in _OPENERS
@@ -202,8 +213,10 @@ _OPENERS: Final = frozenset({".", ";", "!", "?", "then", "please", "now"})
 def _unnamed(token: Token, table: Table) -> Item:
     match token.kind:
         case TokenKind.FILE:
-            here = fold(token.text) in {fold(table.name), fold(table.path)}
-            return Place((token,)) if here else Name((token,), token.text, quoted=False)
+            for side in sides(table):
+                if fold(token.text) in {fold(side.name), fold(side.path)}:
+                    return Place((token,), looked_up=table.join is not None and side is table.join.right)
+            return Name((token,), token.text, quoted=False)
         case TokenKind.NAME:
             return Name((token,), token.text, quoted=False)
         case TokenKind.DATE:
@@ -349,13 +362,21 @@ def _overlap(found: Sequence[Token], at: int, column: Column, *, partial: bool) 
         if token.kind in {TokenKind.MARK, TokenKind.SIGN} and index > at and token.text in column.name:
             continue
         word = next((word for word in left if same_word(token.norm, word)), None)
-        barred = partial and (token.norm in KNOWN or token.kind is TokenKind.NUMBER)
+        barred = partial and (
+            token.norm in KNOWN or token.kind is TokenKind.NUMBER or _another_noun(token, word, column)
+        )
         if word is None or barred or (index == at and word in IDLE):
             break
         left.remove(word)
         if word not in IDLE:  # a name does not end in "of"
             end, left_there = index + 1, list(left)
     return end, left_there
+
+
+def _another_noun(token: Token, word: str | None, column: Column) -> bool:
+    """`units` is no part of `unit price`, and `orders` none of `order date`; but `customers` are those of `customer id`."""
+    words = plain_words(column.name)
+    return word is not None and word != words[-1] and token.norm != word and words[-1] not in {*ID_WORDS, "name"}
 
 
 _UNIT: Final = re.compile(r"[(\[{].*?[)\]}]")
@@ -369,11 +390,20 @@ def _optional(name: str) -> frozenset[str]:
     return frozenset(optional if words - optional else ())
 
 
-def _place_at(found: Sequence[Token], at: int, table: Table) -> int:
-    """The end of the table's own name, written as words."""
-    words = plain_words(table.stem)
-    written = tuple(token.norm for token in found[at : at + len(words)])
-    return at + len(words) if words and written == words and not all(word in KNOWN for word in words) else at
+def sides(table: Table) -> tuple[Table, ...]:
+    """The tables that one is put together from; itself, if it is a file."""
+    return (table.join.left, table.join.right) if table.join else (table,)
+
+
+def _place_at(found: Sequence[Token], at: int, table: Table) -> tuple[int, bool]:
+    """The end of the table's own name, written as words, singular or plural; and whether it is only looked up."""
+    for side in sides(table):
+        words = plain_words(side.stem)
+        written = tuple(token.norm for token in found[at : at + len(words)])
+        same = len(written) == len(words) and all(map(same_word, written, words))
+        if words and same and not all(word in KNOWN for word in words):
+            return at + len(words), table.join is not None and side is table.join.right
+    return at, False
 
 
 def _corrected(found: Sequence[Token], table: Table) -> tuple[Token, ...]:
@@ -381,6 +411,36 @@ def _corrected(found: Sequence[Token], table: Table) -> tuple[Token, ...]:
     column_words = {word for column in table.columns for word in plain_words(column.name)}
     others = {word for column in table.columns for value in column.values for word in map(canonical, value.split())}
     return tuple(_without_slip(token, column_words, others | set(plain_words(table.stem))) for token in found)
+
+
+def spelled(prompt: str, table: Table) -> tuple[str, tuple[str, ...]]:
+    """The prompt with slips of the pen in values corrected, where only one word of a value is meant; and what was."""
+    words = {
+        canonical(word): word
+        for column in table.columns
+        for value in column.values
+        for word in value.split()
+        if word.isalpha()
+    }
+    named = {word for column in table.columns for word in plain_words(column.name)} | set(plain_words(table.stem))
+    notes, done, at = [], "", 0
+    for token in tokens(prompt):
+        word = token.norm
+        if token.kind is not TokenKind.WORD or len(word) < MIN_SLIP_LENGTH or not word.isalpha() or word in words:
+            continue
+        if any(form in KNOWN for form in forms(word)) or any(
+            same_word(word, one) or _one_slip(word, one) for one in named
+        ):
+            continue
+        meant = [
+            words[one]
+            for one in words
+            if len(one) >= MIN_SLIP_LENGTH and _one_slip(word, one) and not same_word(word, one)
+        ]
+        if len(meant) == 1:
+            notes.append(f"{quoted(token.text)} was read as {quoted(meant[0])}.")
+            done, at = done + prompt[at : token.start] + meant[0], token.end
+    return done + prompt[at:], tuple(notes)
 
 
 def _without_slip(token: Token, column_words: set[str], others: set[str]) -> Token:

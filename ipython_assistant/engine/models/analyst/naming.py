@@ -8,25 +8,39 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.lexing import fold
 from ipython_assistant.engine.models.analyst.plan import (
+    AnyOf,
     Between,
+    Blank,
     Chart,
     Compare,
     Condition,
+    Contains,
+    Correlation,
     Describe,
+    Distinct,
+    Duplicates,
     Group,
     How,
+    InPart,
     InYears,
     Measure,
+    Missing,
     OneOf,
     Plan,
+    Proportion,
     Rows,
+    Scatter,
     Sign,
+    Spread,
+    Task,
+    Then,
+    drawn,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from ipython_assistant.engine.models.analyst.tables import Column
+    from ipython_assistant.engine.models.analyst.tables import Column, Table
 
 AUTOMATIC: Final = "*.csv"
 """Stands for a table file that is asked for without a name."""
@@ -40,6 +54,7 @@ _SIGNS: Final = {
     Sign.MORE: "over",
     Sign.AT_LEAST: "at_least",
     Sign.EQUAL: "is",
+    Sign.OTHER: "not",
 }
 _TIMES: Final = {**_SIGNS, Sign.LESS: "before", Sign.MORE: "after", Sign.AT_LEAST: "since", Sign.EQUAL: ""}
 _UNIT: Final = re.compile(r"\s*[(\[{][^)\]}]*[)\]}]\s*$")
@@ -60,12 +75,12 @@ def named(plans: Sequence[Plan], taken: Collection[str]) -> tuple[Plan, ...]:
     done = []
     for plan in plans:
         picture, save = plan.picture, plan.save
-        if isinstance(plan.task, Chart) and not picture:
+        if drawn(plan.task) and not picture:
             picture = _free(slug(plan), ".png", used)
-        if isinstance(plan.task, Group | Rows | Describe) and not save:
-            save = _free(slug(plan), ".csv", used)
-        if save == AUTOMATIC:
-            save = _free(slug(plan), ".csv", used)
+        if not drawn(plan.task) and not save:
+            save = AUTOMATIC
+        if save.startswith("*."):
+            save = _free(slug(plan), save[1:], used)
         used |= {fold(picture), fold(save)}
         done.append(replace(plan, picture=picture, save=save))
     return tuple(done)
@@ -78,20 +93,47 @@ def _free(stem: str, ending: str, used: Collection[str]) -> str:
 
 def slug(plan: Plan) -> str:
     """A file name's stem that says what is in it: `coverage_by_year_arvessa_north`."""
-    match plan.task:
-        case Chart(measures=measures, over=over, series=series):
-            parts = [*_measured(measures), "by", _name(over), *(("per", _name(series)) if series else ())]
-        case Group(measures=measures, keys=keys):
-            parts = [*_measured(measures), *(("by", *map(_name, keys)) if keys else ())]
-        case Describe():
-            parts = [_plain(plan.table.stem), "described"]
-        case Rows(columns=columns):
-            parts = [*map(_name, columns[:3]), *(() if columns else (_plain(plan.table.stem), "rows"))]
+    parts = _parts(plan.task, plan.table)
     top = plan.task.top if isinstance(plan.task, Chart | Group | Rows) else None
     if top:
-        parts = ["top" if top.largest else "bottom", str(top.count), *parts]
+        parts = ["top" if top.largest else "bottom", f"{top.count}{'_percent' if top.percent else ''}", *parts]
     parts += [word for condition in plan.where for word in _condition(condition)]
     return "_".join(filter(None, parts))[:MAX_STEM].strip("_") or "table"
+
+
+def _parts(task: Task, table: Table) -> list[str]:
+    stem = _plain(table.join.left.stem if table.join else table.stem)
+    match task:
+        case Chart(measures=measures, over=over, series=series):
+            return [*_then(task), *_measured(measures), "by", _name(over), *(("per", _name(series)) if series else ())]
+        case Spread(kind, columns, per):
+            return [kind, *map(_name, columns), *(("per", _name(per)) if per else ())]
+        case Scatter(x, y, _):
+            return [_name(y), "against", _name(x)]
+        case Group(measures=measures, keys=keys, wide=wide):
+            keys = (*keys, *((wide,) if wide else ()))
+            return [*_then(task), *_measured(measures), *(("by", *map(_name, keys)) if keys else ())]
+        case Describe():
+            return [stem, "described"]
+        case Missing():
+            return [stem, "missing"]
+        case Duplicates(keep=keep):
+            return [stem, {"first": "without_duplicates", "count": "duplicates_count"}.get(keep, "duplicates")]
+        case Distinct(columns):
+            return ["different", *map(_name, columns)]
+        case Correlation():
+            return [stem, "correlations"]
+        case Proportion(condition, keys):
+            return ["share", *_condition(condition), *(("by", *map(_name, keys)) if keys else ())]
+        case Rows(columns=columns):
+            whole = "joined" if table.join else "rows"
+            return [*map(_name, columns[:3]), *(() if columns else (stem, whole))]
+
+
+def _then(task: Chart | Group) -> list[str]:
+    return (
+        [{Then.RUNNING: "running", Then.GROWTH: "change_percent"}.get(task.then, task.then.value)] if task.then else []
+    )
 
 
 def _measured(measures: Sequence[Measure]) -> list[str]:
@@ -101,7 +143,7 @@ def _measured(measures: Sequence[Measure]) -> list[str]:
     return [word for part in parts for word in ("and", part.strip("_"))][1:]
 
 
-_HOWS: Final[dict[How | None, str]] = {How.SUM: "total"}
+_HOWS: Final[dict[How | None, str]] = {How.SUM: "total", How.DISTINCT: "number_of"}
 
 
 def _condition(condition: Condition) -> list[str]:
@@ -115,6 +157,14 @@ def _condition(condition: Condition) -> list[str]:
             return [*words, _plain(str(bound))]
         case Between(column, low, high):
             return [*([] if column.in_time else [_name(column)]), _plain(str(low)), "to", _plain(str(high))]
+        case Contains(text=text, negated=negated):
+            return ["without"] * negated + [_plain(text)]
+        case Blank(column, negated):
+            return ["with" if negated else "without", _name(column)]
+        case InPart(unit=unit, numbers=numbers):
+            return [unit.value.split()[0], *map(str, numbers)]
+        case AnyOf():
+            return ["some"]
 
 
 def _name(column: Column) -> str:

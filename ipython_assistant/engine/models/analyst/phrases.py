@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models.analyst import conditions
+from ipython_assistant.engine.models.analyst import (
+    conditions,
+    drawing,
+    formulas,
+    joining,
+    periods,
+    quality,
+    steps,
+    superlatives,
+    times,
+)
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.draft import Clause, Draft
+from ipython_assistant.engine.models.analyst.lexing import plain_words
 from ipython_assistant.engine.models.analyst.markdown import bold, quoted
-from ipython_assistant.engine.models.analyst.mentions import Item, Name, Number, Place, ValueMention, Word
-from ipython_assistant.engine.models.analyst.plan import Condition, How, InYears, Measure, OneOf, Top
+from ipython_assistant.engine.models.analyst.mentions import Item, Name, Place, ValueMention, Word
+from ipython_assistant.engine.models.analyst.plan import Condition, How, InYears, Measure, OneOf
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, Table
+from ipython_assistant.engine.models.analyst.superlatives import group_by
 from ipython_assistant.engine.models.analyst.wording import MARKDOWN, condition_in_words
 
 if TYPE_CHECKING:
@@ -37,6 +49,8 @@ def read_clause(items: Sequence[Item], table: Table) -> Draft:
             if not _idle(clause, at):
                 draft.left_over.append(items[at])
             after = at + 1
+        if len(draft.where) > said or (draft.where and draft.where_end != -1 and at == draft.where_end < after):
+            draft.where_start, draft.where_end = at, after
         if len(draft.where) > said:
             if last is not None:
                 _check_joint(clause, at, draft, last)
@@ -82,8 +96,14 @@ def _file_name(clause: Clause, at: int, draft: Draft) -> int:
     start = clause.word(at)
     if start not in known.NAMING or (start == "in" and not draft.saving):
         return at
-    end = clause.past(at + 1, {"a", "an", "the", "file", "called", "named"})
+    end = clause.past(at + 1, {"a", "an", "the", "file", "called", "named", "new", "name", "into"})
     item = clause.at(end)
+    kinds = clause.word(end) in known.FILE_FORMATS
+    named = clause.past(end + 1, {"file", "table", "called", "named", "as", "spreadsheet"}) if kinds else end
+    if kinds and isinstance(clause.at(named), Name) and named > end + 1:  # "to an Excel file called x.xlsx"
+        if not draft.name:
+            _of_kind(clause.word(end), draft)
+        end, item = named, clause.at(named)
     if isinstance(item, Name) and (start in {"as", "called", "named"} or not item.quoted or "." in item.text):
         if draft.name:
             draft.problem(f"Two file names were given, {quoted(draft.name)} and {quoted(item.text)}.")
@@ -94,11 +114,27 @@ def _file_name(clause: Clause, at: int, draft: Draft) -> int:
         return end + 1
     if clause.word(end) not in known.FILE_FORMATS:
         return at
-    if clause.word(end) == "csv":
+    _of_kind(clause.word(end), draft)
+    following = clause.past(end + 1, {"file", "table", "format", "spreadsheet", "workbook", "files"})
+    while (joint := clause.past(following, {"and", ",", "&"})) > following and clause.word(joint) in known.FILE_FORMATS:
+        _of_kind(clause.word(joint), draft)
+        following = clause.past(joint + 1, {"file", "table", "format"})
+    return following
+
+
+def _of_kind(word: str, draft: Draft) -> None:
+    ending = known.FILE_FORMATS[word]
+    if not ending:
+        draft.problem(
+            f"I write CSV, TSV, Excel, JSON, Parquet, Markdown and HTML, and charts as PNG, not {quoted(word)}."
+        )
+    elif ending == ".csv":
         draft.as_table = True
+        draft.ending = draft.ending or ending
+    elif draft.ending and draft.ending != ending:
+        draft.problem("Two kinds of file are asked for: ask for one at a time.")
     else:
-        draft.problem(f"I write tables as CSV and charts as PNG, not {quoted(clause.word(end))}.")
-    return clause.past(end + 1, {"file", "table"})
+        draft.ending, draft.as_table = ending, True
 
 
 def _saving(clause: Clause, at: int, draft: Draft) -> int:
@@ -109,58 +145,85 @@ def _saving(clause: Clause, at: int, draft: Draft) -> int:
     noun = clause.past(at + 1, {"the"})
     end = clause.past(noun, known.OUTCOME_NOUNS | known.CHART_NOUNS | {"table", "data"})
     spoken_of = clause.word(noun) in known.OUTCOME_NOUNS | known.CHART_NOUNS
+    end = clause.past(end, {"too", "also"} if spoken_of else set())
+    points = any(clause.word(index) in {"points", "numbers", "values", "table"} for index in range(noun, end))
+    draft.as_table |= points and spoken_of and not draft.name
     if spoken_of and (clause.at(end) is None or clause.word(end) in known.NAMING):
         draft.outcome = True
         return end
     return at + 1
 
 
-def _chart(clause: Clause, at: int, draft: Draft) -> int:
-    """`plot`, `bar chart`, `as bars`, `in a line chart`."""
-    shape = clause.past(at, {"as", "in", "a", "an"})
-    noun = clause.past(shape, known.LINE | known.BAR)
-    shapes = {"bar" if clause.word(index) in known.BAR else "line" for index in range(shape, noun)}
-    end = clause.past(noun, {"-"}) if shapes else noun
-    if clause.word(end) in known.CHART_VERBS | known.CHART_NOUNS:
-        end += 1
-    elif not shapes:
-        return at
-    else:
-        end = noun
-    draft.chart = True
-    shapes |= {draft.shape} if draft.shape else set()
-    if len(shapes) > 1:
-        draft.problem("Lines and bars are asked for in one chart.")
-    draft.shape = next(iter(sorted(shapes)), "")
-    return end
-
-
-def _over_time(clause: Clause, at: int, draft: Draft) -> int:
-    """`over time`, `the trend of`, `time series`; not `trend line`, which is a calculation."""
-    if clause.phrase(at, (("over", "time"), ("time", "series"))):
-        draft.over_time = True
-        return at + 2
-    if clause.word(at) in {"trend", "trends"} and clause.word(at + 1) not in known.LINE:
-        draft.over_time = draft.chart = True
-        return at + 1
-    return at
+_OVERVIEWS: Final = (
+    ("summary", "statistics"), ("summary", "stats"), ("descriptive", "statistics"), ("descriptive", "stats"),
+    ("basic", "statistics"), ("basic", "stats"), ("column", "types"), ("data", "types"), ("rows", "and", "columns"),
+    ("which", "columns", "are", "there"), ("what", "columns", "are", "there"), ("columns", "are", "there"),
+    ("what", "columns", "does"), ("what", "is", "in"), ("what's", "in"), ("look", "like"), ("looks", "like"), ("shape",),
+    ("how", "many", "rows", "and", "columns"), ("how", "many", "columns"), ("columns", "and", "rows"), ("statistics",),
+    ("stats",), ("structure",),
+)  # fmt: skip
 
 
 def _describe(clause: Clause, at: int, draft: Draft) -> int:
-    """`describe`, `an overview of`."""
-    if clause.word(at) not in known.DESCRIBE_WORDS:
+    """`describe`, `an overview of`, `summary statistics`, `what columns are there`, `what does the table look like`."""
+    phrase = clause.phrase(at, _OVERVIEWS)
+    if not phrase and clause.word(at) not in known.DESCRIBE_WORDS:
         return at
+    if phrase and phrase[0] in {"what", "what's"} and phrase[-1] == "in":
+        noun = clause.past(at + len(phrase), {"the", "this"})
+        if clause.word(noun) not in known.TABLE_NOUNS and not isinstance(clause.at(noun), Place):
+            return at
     draft.describe = True
-    return at + 1
+    return clause.past(at + (len(phrase) or 1), {"have", "has", "contain"} if phrase else set())
 
 
 def _verbs(clause: Clause, at: int, draft: Draft) -> int:
     """`show me`, `keep`, `calculate`, `what is`."""
     if clause.word(at) in known.LIST_VERBS:
         draft.listing = True
+        return at + 1 + (clause.word(at + 1) == "only")
+    if (
+        clause.word(at) == "only"
+        and clause.column(at + 1)
+        and clause.word(at - 1) in known.SAVE_VERBS | known.LIST_VERBS
+    ):
+        draft.listing = True
         return at + 1
-    opening = clause.word(at) == "what" and at == 0
+    if clause.word(at) in {"compare", "comparing", "comparison"}:
+        draft.compare = True
+        return clause.past(at + 1, {"of", "the"})
+    if clause.word(at) in {"people", "persons", "individuals"} and (mention := clause.column(at + 1)):
+        return at + 1 if all(column.added for column in mention.choices) else at
+    opening = clause.word(at) == "how" and clause.word(at + 1) in {
+        "is",
+        "are",
+        "was",
+        "were",
+        "does",
+        "did",
+        "do",
+        "have",
+        "has",
+    }
     return at + 1 if opening or clause.word(at) in known.MAKE_VERBS else at
+
+
+def _rounded(clause: Clause, at: int, draft: Draft) -> int:
+    """`rounded to 1 decimal`, `round to two decimal places`, `to the nearest whole number`."""
+    verb = clause.word(at) in {"round", "rounded", "rounding"}
+    start = clause.past(at + verb, {"to", "the", "numbers", "values", "it", "result", "results"})
+    count = superlatives.number(clause, start)
+    end = clause.past(start + 1, {"decimal", "decimals", "places", "place", "digits", "dp", "after", "the", "point"})
+    if count is not None and end > start + 1 and (verb or clause.word(at) in {"to", "with"}):
+        draft.decimals = count
+        return end
+    whole = clause.phrase(
+        start, (("nearest", "integer"), ("nearest", "whole", "number"), ("whole", "numbers"), ("integers",))
+    )
+    if verb and whole:
+        draft.decimals = 0
+        return start + len(whole)
+    return at
 
 
 def _everything(clause: Clause, at: int, draft: Draft) -> int:
@@ -169,7 +232,9 @@ def _everything(clause: Clause, at: int, draft: Draft) -> int:
     noun = clause.past(start + 1, {"the"})
     if clause.word(start) == "everything":
         noun = start
-    elif clause.word(start) != "all" or clause.word(noun) not in known.ROW_NOUNS | {"data"}:
+    elif clause.word(start) not in {"all", "whole", "full", "entire", "complete"} or not (
+        clause.rows(noun) or clause.word(noun) in known.TABLE_NOUNS
+    ):
         return at
     draft.everything = draft.of_table = True
     return noun + 1
@@ -181,23 +246,40 @@ def _table_noun(clause: Clause, at: int, draft: Draft) -> int:
     if not isinstance(clause.at(noun), Place) and clause.word(noun) not in known.TABLE_NOUNS:
         return at
     draft.of_table = True
+    draft.place |= isinstance(clause.at(noun), Place)
     draft.of_rows |= clause.word(noun) in known.ROW_NOUNS
     draft.as_table |= clause.word(noun) == "table" and clause.word(noun - 1) in {"a", "and"}
     return noun + 1
 
 
+_COUNTS: Final = (("number", "of"), ("how", "many"), ("count", "of"), ("count",), ("total", "number", "of"),
+                  ("counts", "of"), ("total", "count", "of"), ("how", "many", "total"), ("tally", "of"))  # fmt: skip
+
+
 def _count(clause: Clause, at: int, draft: Draft) -> int:
     """`count rows`, `number of rows`, `how many rows`, `rows per year`, and `count` followed by no noun."""
-    start = clause.phrase(at, (("number", "of"), ("how", "many"), ("count", "of"), ("count",)))
-    end = clause.past(at + len(start), {"the", "all"} if start else set())
-    if clause.word(end) in known.ROW_NOUNS:
+    start = clause.phrase(at, _COUNTS)
+    end = clause.past(at + len(start), {"the", "all", "total"} if start else set())
+    mention = clause.column(end)
+    adjective = isinstance(clause.at(end), ValueMention) or (
+        mention is not None and mention.choices[0].kind is Kind.BOOL
+    )
+    if start and adjective and clause.rows(end + 1) and not clause.rows(end):  # "how many returned orders"
+        draft.measures.append(Measure(None, How.COUNT))
+        draft.measure_end = end
+        return end
+    if clause.rows(end):
         end += 1
-        counted = bool(start) or clause.phrase(end, known.PER)[:1] not in {(), ("by",)}
+        grouped = bool(clause.phrase(end, known.PER)) and not draft.saving and not draft.listing
+        already = any(one.how is How.COUNT for one in draft.measures)
+        counted = bool(start) or (grouped and not draft.top and not already) or _adverb_beside(clause, at, end)
     else:
         counted = start == ("count",) and (clause.at(end) is None or bool(clause.phrase(end, known.PER)))
         if start == ("count",) and clause.column(end):
             draft.problem("“Count” counts rows: write “count rows per …”, or “total …” for the sum of a column.")
             return at + 1
+        if start and (amount := _amount(clause, end, draft)):
+            return amount
     if not counted:
         return at
     draft.measures.append(Measure(None, How.COUNT))
@@ -205,10 +287,71 @@ def _count(clause: Clause, at: int, draft: Draft) -> int:
     return end
 
 
+def _adverb_beside(clause: Clause, at: int, end: int) -> bool:
+    """`orders weekly`, `monthly orders`."""
+    return not periods.ADVERBS.isdisjoint({clause.word(at - 1), clause.word(end)})
+
+
+def _amount(clause: Clause, at: int, draft: Draft) -> int:
+    """`how many units`, `number of people treated`: a column of amounts, added up."""
+    people = clause.past(at, {"people", "persons", "individuals"})
+    mention = clause.column(people) or clause.column(clause.past(people, {"were", "was", "are"}))
+    if mention is None or len(mention.choices) != 1 or not mention.choices[0].added:
+        return 0
+    end = (people if clause.column(people) else clause.past(people, {"were", "was", "are"})) + 1
+    draft.measures.append(Measure(draft.column(mention), How.SUM))
+    draft.note(f"The number of {bold(mention.choices[0].name)} is its total.")
+    draft.measure_end = end
+    return end
+
+
+def _how_much(clause: Clause, at: int, draft: Draft) -> int:
+    """`how much revenue`, `sum up units`, `add up costs`, `standard deviation of coverage`."""
+    if clause.phrase(at, (("standard", "deviation"), ("std", "dev"))):
+        draft.hows.append(How.STD)
+        return at + 2
+    phrase = clause.phrase(at, (("how", "much"), ("sum", "up"), ("add", "up")))
+    mention = clause.column(clause.past(at + len(phrase), {"the", "all", "total"}))
+    if not phrase or mention is None:
+        return at
+    draft.hows.append(How.SUM)
+    return clause.past(at + len(phrase), {"the", "all", "total"})
+
+
+def _extreme_date(clause: Clause, at: int, draft: Draft) -> int:
+    """`latest order date`, `first date per site`: of dates and years only."""
+    word = clause.word(at)
+    noun = clause.past(at + 1, {"and", "last", "latest", "first", "earliest"})
+    mention = clause.column(noun)
+    hows = {
+        "latest": How.MAX,
+        "last": How.MAX,
+        "newest": How.MAX,
+        "earliest": How.MIN,
+        "first": How.MIN,
+        "oldest": How.MIN,
+    }
+    if word not in hows or mention is None or not all(column.in_time for column in mention.choices):
+        return at
+    words = [clause.word(index) for index in range(at, noun)]
+    column = draft.column(mention)
+    draft.measures += [Measure(column, how) for how in dict.fromkeys(hows[one] for one in words if one in hows)]
+    draft.measure_end = noun + 1
+    return noun + 1
+
+
 def _how(clause: Clause, at: int, draft: Draft) -> int:
     """`mean`, `total`, `mean and max`; the columns follow, or have gone before."""
     how = known.HOWS.get(clause.word(at))
-    if how is None:
+    if clause.word(at) == "total" and clause.rows(at + 1):  # "total orders": how many there are
+        if plain_words(draft.table.stem)[-1:] and Column(draft.table.stem, Kind.NUMBER).added:
+            draft.problem(
+                f"“Total {clause.items[at + 1].tokens[0].text}” may be their number or their amount: name the column."
+            )
+        draft.measures.append(Measure(None, How.COUNT))
+        draft.measure_end = at + 2
+        return at + 2
+    if how is None or clause.phrase(at, (("total", "number", "of"), ("total", "count", "of"))):
         return at
     if draft.hows_used:
         draft.hows, draft.hows_used = [], False
@@ -220,81 +363,6 @@ def _how(clause: Clause, at: int, draft: Draft) -> int:
     return at + 1
 
 
-def _top(clause: Clause, at: int, draft: Draft) -> int:
-    """`top 5 districts`, `bottom 3 rows`, `5 districts with the lowest mean coverage`."""
-    word = clause.word(at)
-    if word in known.TOP_WORDS:
-        count, noun = _number(clause, at + 1), at + 2
-        largest = known.TOP_WORDS[word]
-        end = noun + 1
-    else:
-        count, noun = _number(clause, at), at + 1
-        end = clause.past(noun + 1, {"with", "having", "of", "the"})
-        if clause.word(end) not in known.EXTREMES:
-            return at
-        largest = known.EXTREMES[clause.word(end)]
-    if count is None or draft.top is not None:
-        return at
-    draft.top = Top(count, largest)
-    mention = clause.column(noun)
-    if mention is not None:
-        _group_by(draft, draft.keys, draft.column(mention))
-    elif clause.word(noun) not in known.ROW_NOUNS:
-        return noun if word in known.TOP_WORDS else at
-    else:
-        draft.of_table = True
-    if word in known.TOP_WORDS:
-        return end
-    ranked = _ranked(clause, end + 1, draft)
-    if ranked == end + 1:
-        draft.problem(f"It is not said what is {quoted(clause.word(end))}.")
-    return ranked
-
-
-def _number(clause: Clause, at: int) -> int | None:
-    item = clause.at(at)
-    if isinstance(item, Number) and isinstance(item.value, int) and item.value > 0:
-        return item.value
-    return known.NUMBER_WORDS.get(clause.word(at))
-
-
-def _ranking(clause: Clause, at: int, draft: Draft) -> int:
-    """`by mean coverage`, once a top is asked for."""
-    if draft.top is None or draft.ranking or clause.word(at) not in {"by", "in", "for", "with", "on"}:
-        return at
-    start = clause.past(at + 1, {"the"} | (known.EXTREMES.keys() if clause.word(at) == "with" else set()))
-    ranked = _ranked(clause, start, draft)
-    return ranked if ranked > start else at
-
-
-def _ranked(clause: Clause, at: int, draft: Draft) -> int:
-    """`mean coverage`: a way to take a column, if any, and the column; or `number of rows`."""
-    how = known.HOWS.get(clause.word(at))
-    end = clause.past(at + 1, {"of", "the"}) if how else at
-    mention = clause.column(end)
-    if mention is None or not all(column.kind is Kind.NUMBER for column in mention.choices):
-        return at
-    draft.totals |= clause.word(at) in {"total", "totals"}
-    draft.ranking.append(Measure(draft.column(mention), how))
-    return end + 1
-
-
-def _series(clause: Clause, at: int, draft: Draft) -> int:
-    """`one line per district`, `a separate bar for each disease`, `split by disease`."""
-    drawn = clause.past(at, {"with", "one", "a", "separate"})
-    shape = "line" if clause.word(drawn) in known.LINE else "bar" if clause.word(drawn) in known.BAR else ""
-    start = drawn + 1 if shape else at
-    per = clause.phrase(start, known.PER if shape else known.SERIES)
-    column_at = clause.past(start + len(per), {"the", "each"})
-    mention = clause.column(column_at)
-    if not per or mention is None:
-        return at
-    if shape:
-        draft.chart, draft.shape = True, draft.shape or shape
-    _group_by(draft, draft.series, draft.column(mention))
-    return column_at + 1
-
-
 def _keys(clause: Clause, at: int, draft: Draft) -> int:
     """`by year`, `per district and year`, `for each district`."""
     per = clause.phrase(at, known.PER)
@@ -302,46 +370,25 @@ def _keys(clause: Clause, at: int, draft: Draft) -> int:
         return at
     end = clause.past(at + len(per), ARTICLES | {"each", "every"})
     mention = clause.column(end)
-    if mention is None:
+    averaged = {How.MEAN, How.MEDIAN} & {*draft.hows, *(one.how for one in draft.measures)}
+    if clause.rows(end) and per[0] in {"per", "for", "each"} and averaged:  # "average cost per patient": one row each
+        draft.note("Each row counts once.")
+        return end + 1
+    if mention is None or (clause.rows(end) and per[0] in {"by", "of"} and draft.top is None and draft.measures == []):
         return at
     if per[0] in known.VERSUS and draft.measures and all(column.kind is Kind.NUMBER for column in mention.choices):
         draft.versus = True
         draft.measures.append(Measure(draft.column(mention), draft.measures[-1].how))
         draft.measure_end = end + 1
         return end + 1
-    _group_by(draft, draft.keys, draft.column(mention))
+    if draft.scatter and draft.measures:
+        draft.versus = True
+        draft.measures.append(Measure(draft.column(mention)))
+        draft.measure_end = end + 1
+        return end + 1
+    group_by(draft, draft.keys, draft.column(mention))
     draft.over_key |= per[0] == "over"
-    end += 1
-    while (following := _joined_key(clause, end)) > end:
-        joined = clause.column(following - 1)
-        if joined:
-            _group_by(draft, draft.keys, draft.column(joined))
-        end = following
-    return end
-
-
-def _joined_key(clause: Clause, at: int) -> int:
-    """`and year`, `, year`, `per year`: another column that makes groups; numbers are more likely calculated with."""
-    start = clause.past(at, JOINTS)
-    start += len(clause.phrase(start, (("by",), ("per",))))
-    column_at = clause.past(start, {"the", "each"})
-    mention = clause.column(column_at)
-    if (
-        start == at or mention is None or isinstance(clause.at(column_at + 1), ValueMention)
-    ):  # "…, district Arvessa North"
-        return at
-    keys = all(column.groups and column.kind is not Kind.NUMBER for column in mention.choices)
-    return column_at + 1 if keys else at
-
-
-def _group_by(draft: Draft, columns: list[Column], column: Column) -> None:
-    if not column.groups:
-        what = "is empty" if column.kind is Kind.EMPTY else f"has {column.distinct:,} different numbers"
-        draft.problem(
-            f"{bold(column.name)} {what}; I group by, and draw over, texts, years, dates and a few whole numbers."
-        )
-    if column not in columns:
-        columns.append(column)
+    return periods.more_keys(clause, end + 1, draft)
 
 
 def _measure(clause: Clause, at: int, draft: Draft) -> int:
@@ -371,23 +418,62 @@ def _measure(clause: Clause, at: int, draft: Draft) -> int:
     return at + 1
 
 
+def _correlation(clause: Clause, at: int, draft: Draft) -> int:
+    """`correlation between coverage and treated`, `correlation table`, `how are these correlated`."""
+    if clause.word(at) not in {"correlation", "correlations", "correlate", "correlated", "correlates", "corr"}:
+        return at
+    draft.correlation = True
+    return clause.past(at + 1, {"matrix", "table", "between", "among", "of", "coefficient", "coefficients", "strongly"})
+
+
 PHRASES: Final[tuple[Callable[[Clause, int, Draft], int], ...]] = (
+    joining.put_together,
+    formulas.defined,
     _everything,
     _file_name,
     _saving,
-    _top,
-    _ranking,
+    quality.left_out,
+    quality.duplicates,
+    quality.values_missing,
+    times.latest,
+    quality.first_rows,
+    superlatives.top,
+    superlatives.ranking,
+    superlatives.of_kind,
+    superlatives.ranked,
+    _rounded,
+    conditions.flagged,
+    conditions.aged,
+    conditions.beside_average,
+    conditions.blank,
+    conditions.containing,
+    steps.pivot,
     conditions.compared,
-    conditions.in_years,
-    conditions.on_dates,
+    times.in_years,
+    times.on_dates,
+    times.in_months,
     conditions.valued,
-    _series,
+    conditions.alternative,
+    steps.share,
+    steps.running,
+    steps.change,
+    quality.missing,
+    quality.distinct,
+    drawing.series,
+    periods.per_period,
     _keys,
     _count,
-    _over_time,
+    _how_much,
+    _extreme_date,
+    _correlation,
+    drawing.distribution,
+    drawing.bins,
+    drawing.over_time,
+    superlatives.sorted_by,
     _describe,
     _verbs,
-    _chart,
+    drawing.kind,
+    drawing.chart,
     _how,
     _table_noun,
     _measure,

@@ -9,15 +9,31 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models.analyst import naming
-from ipython_assistant.engine.models.analyst.intents import task_of
+from ipython_assistant.engine.models.analyst import joining, naming
+from ipython_assistant.engine.models.analyst.code_write import TABLE_ENDINGS
+from ipython_assistant.engine.models.analyst.formulas import with_definitions
+from ipython_assistant.engine.models.analyst.intents import between_as_years, task_of, with_order
 from ipython_assistant.engine.models.analyst.lexing import fold
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
-from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Word, mentions
+from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Word, mentions, spelled
 from ipython_assistant.engine.models.analyst.phrases import read_clause
-from ipython_assistant.engine.models.analyst.plan import Chart, Condition, Describe, Group, InYears, OneOf, Plan, Task
+from ipython_assistant.engine.models.analyst.plan import (
+    Chart,
+    Condition,
+    Describe,
+    Group,
+    InYears,
+    OneOf,
+    Plan,
+    Proportion,
+    Rows,
+    Task,
+    compared,
+    drawn,
+)
 from ipython_assistant.engine.models.analyst.vocabulary import (
     ACTIONS,
+    ASKING,
     BAR,
     CHART_NOUNS,
     DESCRIBE_WORDS,
@@ -64,34 +80,61 @@ def read(prompt: str, tables: Sequence[Table], taken: Collection[str] = ()) -> U
         tables: The tables; the one that makes sense of all of the prompt is meant.
         taken: Names of files that must not be written.
     """
-    readings = [_read(prompt, table, {*taken, *(table.name for table in tables)}) for table in tables]
-    understood = [reading for reading in readings if isinstance(reading, Understood)]
+    names = {*taken, *(table.name for table in tables)}
+    readings = [_read(prompt, table, names) for table in tables]
+    if not any(isinstance(reading, Understood) for reading in readings):
+        readings += [_read(prompt, table, names) for table in joining.joined(tables)]
+    understood = _apart([reading for reading in readings if isinstance(reading, Understood)], prompt)
     if len(understood) == 1:
         return understood[0]
     if understood:
-        names = [bold(reading.plans[0].table.name) for reading in understood]
-        return NotUnderstood((), problems=(f"The request fits {listed(names)}: write which file is meant.",))
+        shown = dict.fromkeys(bold(reading.plans[0].table.shown) for reading in understood)
+        return NotUnderstood((), problems=(f"The request fits {listed(list(shown))}: write which file is meant.",))
     refused = [reading for reading in readings if isinstance(reading, NotUnderstood)]
     return min(refused, key=lambda reading: (len(reading.unknown), len(reading.problems)), default=NotUnderstood(()))
+
+
+def _apart(understood: list[Understood], prompt: str) -> list[Understood]:
+    """Of two tables that can be put together either way round, the one that is named first keeps its rows."""
+    joins = [reading.plans[0].table.join for reading in understood]
+    if len(understood) != 2 or None in joins:  # noqa: PLR2004 - the two ways round
+        return understood
+    one, other = joins
+    if one is None or other is None or one.left.path != other.right.path or one.left.sheet != other.right.sheet:
+        return understood
+    folded = fold(prompt)
+    places = [folded.find(fold(join.left.stem)) % (len(folded) + 1) for join in (one, other)]
+    return [understood[places.index(min(places))]]
 
 
 def _read(prompt: str, table: Table, taken: Collection[str]) -> Understood | NotUnderstood:
     drafts = []
     plans: list[Plan] = []
-    for clause in _clauses(mentions(_without_bullets(prompt), table), prompt):
+    prompt, slips = spelled(prompt, table)
+    plain = _without_bullets(prompt)
+    table = with_definitions(mentions(plain, table), table)
+    for clause in _clauses(mentions(plain, table), prompt):
         draft = read_clause(clause, table)
         drafts.append(draft)
         if not any(one.left_over or one.problems for one in drafts):
             _add(plans, draft, drafts[:-1])
+    if table.join and not plans and any(draft.joined for draft in drafts) and not any(one.left_over for one in drafts):
+        plans.append(_saved(Plan(table, Rows()), drafts[-1]))
     for plan in plans:
         _check(plan, taken, drafts[-1])
-    names = [name for plan in plans for name in (plan.picture, plan.save) if name and name != naming.AUTOMATIC]
+    names = [name for plan in plans for name in (plan.picture, plan.save) if name and not name.startswith("*.")]
     if len(set(names)) < len(names):
         drafts[-1].problem("Two files would have the same name.")
+    if plans and slips:
+        plans[0] = replace(plans[0], notes=(*slips, *plans[0].notes))
     unknown = tuple(part for draft in drafts for part in _shown(draft.left_over, prompt))
     problems = tuple(dict.fromkeys(problem for draft in drafts for problem in draft.problems))
     if unknown or problems or not plans:
         return NotUnderstood(tuple(drafts), unknown, problems or (() if unknown else ("Nothing is asked for.",)))
+    if table.join:
+        asked = next((draft.joined for draft in drafts if draft.joined), "")
+        joined = joining.settled(table, asked)
+        plans = [replace(plan, table=joined, notes=(joining.in_words(joined), *plan.notes)) for plan in plans]
     return Understood(naming.named(plans, taken))
 
 
@@ -119,7 +162,7 @@ def _shown(items: Sequence[Item], prompt: str) -> list[str]:
 _BREAKS: Final = frozenset({".", ";", "!", "?", "then"})
 _JOINTS: Final = frozenset({"and", "also", "then", "please", ",", "&", "now", "finally"})
 _FRESH: Final = SAVE_VERBS | LIST_VERBS | {"describe", "summarise", "summarize"}
-_ACTS: Final = ACTIONS | DESCRIBE_WORDS | CHART_NOUNS | LINE | BAR | HOWS.keys()
+_ACTS: Final = ACTIONS | DESCRIBE_WORDS | CHART_NOUNS | LINE | BAR | HOWS.keys() | ASKING
 
 
 def _clauses(items: Sequence[Item], prompt: str) -> list[list[Item]]:
@@ -161,13 +204,15 @@ def _norm(item: Item) -> str:
 
 def _add(plans: list[Plan], draft: Draft, before: Sequence[Draft]) -> None:
     """Make a plan of a draft that has nothing left over, or add a file to the plan before."""
-    bare = not (
-        draft.measures or draft.hows or draft.keys or draft.where or draft.top or draft.describe or draft.everything
-    )
-    if draft.saving and bare and (draft.outcome or plans):
+    if draft.bare and draft.joined and not (draft.saving or draft.listing):
+        return
+    if draft.bare and draft.sort and plans and not draft.saving:
+        plans[-1] = _sorted(plans[-1], draft)
+        return
+    if draft.saving and draft.bare and (draft.outcome or plans):
         if not plans:
             draft.problem("There is nothing yet to be saved.")
-        elif draft.of_table and not draft.outcome and isinstance(plans[-1].task, Chart):
+        elif draft.of_table and not draft.outcome and drawn(plans[-1].task):
             draft.problem("Write “save the points” for what is drawn, or “save all rows” for the table.")
         else:
             plans[-1] = _saved(plans[-1], draft)
@@ -176,51 +221,79 @@ def _add(plans: list[Plan], draft: Draft, before: Sequence[Draft]) -> None:
     if task is None or draft.problems:
         return
     where = _scope(draft, task, before)
+    if isinstance(task, Proportion):
+        where = tuple(one for one in where if one != task.condition)
+    if isinstance(task, Group) and task.wide and task.then:
+        where = between_as_years(where, task.wide)
     plan = Plan(draft.table, task, where, notes=tuple(draft.notes))
     plans.append(_saved(plan, draft))
 
 
+def _sorted(plan: Plan, draft: Draft) -> Plan:
+    """The plan with the order that a clause of its own asks for."""
+    task = with_order(draft, plan.task)
+    if task is None:
+        draft.problem("What came before cannot be sorted.")
+        return plan
+    return replace(plan, task=task)
+
+
 def _saved(plan: Plan, draft: Draft) -> Plan:
     """The plan with the file names that the draft gives."""
-    name, chart = draft.name, isinstance(plan.task, Chart)
+    name, chart = draft.name, drawn(plan.task)
     _, dot, ending = name.rpartition(".")
     if name and (not dot or len(ending) > 8):  # noqa: PLR2004 - "by.district" has no ending
-        name, ending = f"{name}.{'png' if chart and not draft.as_table else 'csv'}", "png" if chart else "csv"
+        ending = "png" if chart and not draft.as_table else (draft.ending or ".csv")[1:]
+        name = f"{name}.{ending}"
     if name and (problem := naming.checked(name)):
         draft.problem(problem)
     elif ending.casefold() == "png" and chart:
         return replace(plan, picture=name, save=naming.AUTOMATIC if draft.as_table else plan.save)
-    elif ending.casefold() == "csv":
+    elif f".{ending.casefold()}" in TABLE_ENDINGS:
+        if draft.ending not in {"", ".csv", f".{ending.casefold()}"}:
+            draft.problem(f"{quoted(name)} is no {draft.ending} file.")
         return replace(plan, save=name)
     elif name:
-        draft.problem(f"{quoted(name)} has to end in {'.png or .csv' if chart else '.csv'}.")
-    return replace(plan, save=naming.AUTOMATIC) if draft.as_table else plan
+        kinds = "in .png, .csv" if chart else "in .csv"
+        draft.problem(f"{quoted(name)} has to end {kinds}, .tsv, .xlsx, .json, .parquet, .md or .html.")
+    if chart and draft.ending and draft.ending != ".csv":
+        draft.problem("Write “save the points” for what is drawn, or ask for the table without a chart.")
+    return replace(plan, save=f"*{draft.ending or '.csv'}") if draft.as_table else plan
 
 
 def _scope(draft: Draft, task: Task, before: Sequence[Draft]) -> tuple[Condition, ...]:
     """The conditions of a plan: its own, or those that head the sentence; which rows are meant must be clear."""
     own = tuple(draft.where)
-    twice = [one for one in own if sum(isinstance(one, OneOf) and one.column == other.column for other in own) > 1]
+    twice = [
+        one
+        for one in own
+        if isinstance(one, OneOf) and sum(isinstance(o, OneOf) and one.column == o.column for o in own) > 1
+    ]
     if any(isinstance(one, OneOf) and not one.negated for one in twice):
         draft.problem(f"Two values of {bold(twice[0].column.name)} are asked for at once: join them with “or”.")
     headed = tuple(before[0].leading) if before and not draft.everything else ()
     grouped = _grouping(task)
     if isinstance(task, Describe) and draft.of_table and not own:
         return ()
-    if any(one.column in grouped for one in headed):
+    if any(_about(one, grouped) for one in headed):
         draft.problem(
             "It is not clear which rows the second part is about: write “for all rows”, or repeat the condition."
         )
     if own or draft.everything or not before:
-        return tuple(one for one in headed if one.column not in {other.column for other in own}) + own
-    narrowed = [one for one in before[-1].where if one not in headed and not (_single(one) and one.column in grouped)]
+        mine = {column for other in own for column in compared(other)}
+        return tuple(one for one in headed if not _about(one, mine)) + own
+    narrowed = [one for one in before[-1].where if one not in headed and not (_single(one) and _about(one, grouped))]
     if narrowed:
-        names = listed([bold(one.column.name) for one in narrowed])
+        names = listed(list(dict.fromkeys(bold(column.name) for one in narrowed for column in compared(one))))
         draft.problem(
             f"It is not clear whether the second part is about the same rows ({names}): repeat the condition there, "
             "or write “for all rows”."
         )
     return headed
+
+
+def _about(condition: Condition, columns: Collection[Column]) -> bool:
+    return any(column in columns for column in compared(condition))
 
 
 def _single(condition: Condition) -> bool:
@@ -234,8 +307,8 @@ def _single(condition: Condition) -> bool:
 
 def _grouping(task: Task) -> tuple[Column, ...]:
     match task:
-        case Group(keys=keys):
-            return keys
+        case Group(keys=keys, wide=wide):
+            return (*keys, *((wide,) if wide else ()))
         case Chart(over=over, series=series):
             return (over, *((series,) if series else ()))
         case _:

@@ -34,7 +34,7 @@ def no_table(unread: Sequence[Table], others: Sequence[str]) -> str:
     parts = [f"{HEAD} There is no table to work on: add one with `-i file.csv`."]
     parts += [f"{bold(table.name)} could not be read: {escape(table.problem)}." for table in unread]
     if others:
-        parts.append(f"I read CSV and TSV so far, not {listed([bold(name) for name in others])}.")
+        parts.append(f"I read CSV, TSV, Excel, JSON and Parquet, not {listed([bold(name) for name in others])}.")
     return "\n\n".join(parts)
 
 

@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.analyst.markdown import bold, code, listed
 from ipython_assistant.engine.models.analyst.plan import (
-    Between,
+    AnyOf,
+    Blank,
     Chart,
-    Compare,
+    Condition,
+    Contains,
     Group,
     How,
-    InYears,
     Measure,
+    OneOf,
     Plan,
+    Proportion,
     Rows,
+    Scatter,
+    Spread,
+    compared,
 )
 from ipython_assistant.engine.models.analyst.wording import conditions_in_words
 
@@ -57,6 +63,7 @@ class Counts:
         uncompared: For each column in a comparison, rows of the table without a value, which meet no condition.
         keys: For each column that makes groups, its different values.
         measures: What there is for each measure.
+        unmatched: Where two tables are put together: rows of the left one without a match, and of the right one.
     """
 
     all: int
@@ -64,23 +71,46 @@ class Counts:
     uncompared: Mapping[str, int]
     keys: Mapping[str, int]
     measures: tuple[Known, ...]
+    unmatched: tuple[int, int] = (0, 0)
 
 
 def counts_from(found: Mapping[str, Any]) -> Counts:
     """One plan's counts out of the kernel's JSON."""
-    return Counts(**{**found, "measures": tuple(Known(**measure) for measure in found["measures"])})
+    measures = tuple(Known(**measure) for measure in found["measures"])
+    return Counts(**{**found, "measures": measures, "unmatched": tuple(found["unmatched"])})
 
 
 def request(plan: Plan, select: str) -> dict[str, object]:
     """What has to be counted for a plan; `select` is the code that selects its rows."""
-    measures = plan.task.measures if isinstance(plan.task, Chart | Group) else ()
-    compared = [one.column.name for one in plan.where if isinstance(one, Compare | Between | InYears)]
+    conditions = [*plan.where, *([plan.task.condition] if isinstance(plan.task, Proportion) else [])]
+    unknown = [column.name for one in conditions if _needs_value(one) for column in compared(one)]
+    join = plan.table.join
     return {
         "select": select,
-        "compared": list(dict.fromkeys(compared)),
+        "compared": list(dict.fromkeys(unknown)),
         "keys": [key.name for key in keys_of(plan)],
-        "measures": [measure.column.name if measure.column else None for measure in measures],
+        "measures": [column.name if column else None for column in _numbers_of(plan)],
+        "join": [join.left_key.name, join.right_key.name] if join else [],
     }
+
+
+def _needs_value(condition: Condition) -> bool:
+    """True where a row without a value would go unnoticed: comparisons with what is missing are never true."""
+    return not isinstance(condition, OneOf | Blank | Contains) and not (
+        isinstance(condition, AnyOf) and not all(map(_needs_value, condition.conditions))
+    )
+
+
+def _numbers_of(plan: Plan) -> tuple[Column | None, ...]:
+    match plan.task:
+        case Chart(measures=measures) | Group(measures=measures):
+            return tuple(measure.column for measure in measures)
+        case Spread(columns=columns):
+            return columns
+        case Scatter(x, y, _):
+            return (x, y)
+        case _:
+            return ()
 
 
 def keys_of(plan: Plan) -> tuple[Column, ...]:
@@ -88,8 +118,10 @@ def keys_of(plan: Plan) -> tuple[Column, ...]:
     match plan.task:
         case Chart(over=over, series=series):
             return (over, series) if series else (over,)
-        case Group(keys=keys):
-            return keys
+        case Group(keys=keys, wide=wide):
+            return (*keys, wide) if wide else keys
+        case Spread(per=per):
+            return (per,) if per else ()
         case _:
             return ()
 
@@ -98,6 +130,8 @@ def settled(plan: Plan, counts: Counts) -> Plan | str:
     """The plan with nothing left open, or why it cannot be done, as Markdown."""
     if counts.rows == 0 and plan.where:
         return f"No row of {bold(plan.table.name)} fits: {conditions_in_words(plan)}."
+    if why := _unmatched(plan, counts):
+        return why
     task = plan.task
     if not isinstance(task, Chart | Group):
         return plan
@@ -105,35 +139,68 @@ def settled(plan: Plan, counts: Counts) -> Plan | str:
         return f"No row has a value for {_columns(plan)}."
     several = [known.largest > 1 for known in counts.measures]
     unsaid = [one for one, more in zip(task.measures, several, strict=True) if more and one.how is None and one.column]
-    if asked := [one.column for one in unsaid if one.column and not one.column.share]:
+    if asked := [one.column for one in unsaid if one.column and not (one.column.share or one.column.added)]:
         return _ask(plan, asked[0])
+    if isinstance(task, Chart) and (why := _crowded(task, counts)):
+        return why
+    measures = tuple(replace(one, how=_natural(one)) if one in unsaid else one for one in task.measures)
+    notes = plan.notes + tuple(_shared(plan, [one]) for one in unsaid)
     if isinstance(task, Group):
-        return _group(plan, task, unsaid)
-    if task.series and counts.keys[task.series.name] > MAX_LINES:
+        return replace(_group(plan, task, measures), notes=notes)
+    return replace(plan, task=replace(task, measures=measures), notes=notes)
+
+
+def _unmatched(plan: Plan, counts: Counts) -> str:
+    """Whether rows without a match are kept has to be said where the rows themselves are wanted."""
+    join = plan.table.join
+    if join is None or not (join.asked and join.how == "left" and isinstance(plan.task, Rows) and counts.unmatched[0]):
+        return ""
+    if plan.task.columns or plan.where:
+        return ""
+    rows = f"{counts.unmatched[0]:,} row{'s' if counts.unmatched[0] > 1 else ''} of {bold(join.left.shown)}"
+    return (
+        f"{rows} {'have' if counts.unmatched[0] > 1 else 'has'} no match in {bold(join.right.shown)}: write "
+        f"{code('left join')} to keep them, or {code('inner join')} to leave them out."
+    )
+
+
+def _crowded(task: Chart, counts: Counts) -> str:
+    if task.series and task.kind != "heat" and counts.keys[task.series.name] > MAX_LINES:
         number = counts.keys[task.series.name]
         return f"{bold(task.series.name)} has {number} values: over {MAX_LINES} lines cannot be told apart. Name some."
-    if task.kind == "bar" and not task.top and max(known.groups for known in counts.measures) > MAX_BARS:
+    bars = counts.keys[task.over.name] if task.kind == "stacked" else max(known.groups for known in counts.measures)
+    if task.kind in {"bar", "stacked"} and not task.top and bars > MAX_BARS:
         return f"There would be over {MAX_BARS} bars. Ask for a line, for the top 20, or for fewer values."
-    measures = tuple(replace(one, how=How.MEAN) if one in unsaid else one for one in task.measures)
-    notes = (_shared(plan, unsaid),) if unsaid else ()
-    return replace(plan, task=replace(task, measures=measures), notes=plan.notes + notes)
+    return ""
 
 
-def _group(plan: Plan, task: Group, unsaid: list[Measure]) -> Plan:
-    """A top of groups: their mean if they have several rows, else the rows themselves."""
-    if unsaid:
-        measures = tuple(replace(one, how=one.how or How.MEAN) for one in task.measures)
-        return replace(plan, task=replace(task, measures=measures), notes=(*plan.notes, _shared(plan, unsaid)))
-    first = task.measures[0]
-    if first.how is None and first.column:
+def _natural(measure: Measure) -> How:
+    """How rows become one where it is not said: shares by their mean, amounts by their total."""
+    return How.SUM if measure.column and measure.column.added else How.MEAN
+
+
+def _group(plan: Plan, task: Group, measures: tuple[Measure, ...]) -> Plan:
+    """What has one row per group is taken as it stands, and a top of such groups is a top of rows."""
+    first = measures[0]
+    bare = not (task.wide or task.then or task.having or task.within or task.sort or task.decimals >= 0)
+    if task.top and bare and first.how is None and first.column and len(measures) == 1:
         return replace(plan, task=Rows((*task.keys, first.column), task.top, first.column))
-    return plan
+    taken = tuple(one if one.how or one.column is None else replace(one, how=_as_is(one)) for one in measures)
+    return replace(plan, task=replace(task, measures=taken))
+
+
+def _as_is(measure: Measure) -> How:
+    """A way to take one number that leaves it as it is, whole numbers whole."""
+    return How.MAX if measure.column and measure.column.whole else How.MEAN
 
 
 def _shared(plan: Plan, unsaid: list[Measure]) -> str:
     keys = listed([bold(key.name) for key in keys_of(plan)])
     columns = listed([bold(one.column.name) for one in unsaid if one.column])
-    return f"Several rows share one {keys}: I take the mean of {columns}, each row counting once."
+    way = "total of {}" if _natural(unsaid[0]) is How.SUM else "mean of {}, each row counting once"
+    if not keys:
+        return f"It is not said how the rows become one: I take the {way.format(columns)}."
+    return f"Several rows share one {keys}: I take the {way.format(columns)}."
 
 
 def _ask(plan: Plan, column: Column) -> str:
@@ -141,7 +208,8 @@ def _ask(plan: Plan, column: Column) -> str:
     name = " ".join(column.name.split())
     lines = ", or name a column for one line per value" if isinstance(plan.task, Chart) and not plan.task.series else ""
     ways = f"{code(f'mean {name}')} or {code(f'total {name}')}{lines}"
-    return f"Several rows share one {keys}, and it is not said how they become one: write {ways}."
+    share = f"Several rows share one {keys}" if keys else "There are several rows"
+    return f"{share}, and it is not said how they become one: write {ways}."
 
 
 def _columns(plan: Plan) -> str:

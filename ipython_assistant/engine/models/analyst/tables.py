@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -11,30 +12,33 @@ from ipython_assistant.engine.models.analyst.lexing import plain_words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-READABLE: Final = (".csv", ".tsv")
+READABLE: Final = (".csv", ".tsv", ".xlsx", ".xlsm", ".json", ".jsonl", ".ndjson", ".parquet")
 """Endings of the files the analyst reads."""
 
 MAX_KEY_VALUES: Final = 60
 """A whole number with at most this many different values (a week, a round) may stand on an axis or make groups."""
 
 _SHARE_WORDS: Final = frozenset(
-    [
-        "coverage",
-        "rate",
-        "ratio",
-        "share",
-        "proportion",
-        "percent",
-        "prevalence",
-        "incidence",
-        "density",
-        "index",
-        "score",
-        "mean",
-        "average",
-        "median",
-    ]
+    "coverage rate ratio share proportion percent percentage prevalence incidence density index score rating mean "
+    "average median efficacy accuracy margin yield".split()
 )
+_ADDED_WORDS: Final = frozenset(
+    "sales sale revenue turnover unit units quantity amount count counts case cases death deaths birth births treated "
+    "targeted tested vaccinated population cost costs spend spending expense expenses profit total subtotal orders "
+    "visits visitors passengers trips hours minutes doses goals points income budget donations rainfall precipitation "
+    "production consumption kwh downloads clicks impressions signups tickets admissions discharges samples eggs "
+    "household households inhabitants people persons staff students pupils vehicles payments payment fee fees tax "
+    "shipped sold ordered delivered produced returned infected recovered positives".split()
+)
+ID_WORDS: Final = frozenset("id code number no nr key identifier uuid".split())
+_MEASURED: Final = frozenset("age height weight price value size length width depth score distance v n x y".split())
+_EACH_WORDS: Final = frozenset(
+    "unit per price avg mean average median min max minimum maximum rate each id code number no".split()
+)
+"""Beside a word for what is added up, these say that it is not: a `unit price`, a `cost per visit`."""
+
+
+_BRACKETS: Final = re.compile(r"[(\[{].*?[)\]}]")
 
 
 class Kind(StrEnum):
@@ -70,6 +74,10 @@ class Column:
         digits: A text column that pandas would take for numbers or truth values unless told not to.
         padded: Some cells have spaces around them.
         doubt: Why a column that looks like numbers or dates is kept as text; empty if there is no doubt.
+        unique: No two rows have the same, and none is without.
+        earliest: The first date, year first.
+        latest: The last date.
+        made: How it is made of other columns, where it is not in the file.
     """
 
     name: str
@@ -88,6 +96,10 @@ class Column:
     digits: bool = False
     padded: bool = False
     doubt: str = ""
+    unique: bool = False
+    earliest: str = ""
+    latest: str = ""
+    made: Period | Formula | None = None
 
     @property
     def share(self) -> bool:
@@ -95,16 +107,125 @@ class Column:
         return "percent" in self.conversion or not _SHARE_WORDS.isdisjoint(plain_words(self.name))
 
     @property
+    def added(self) -> bool:
+        """True for amounts, such as units sold or people treated, that are added up when rows become one."""
+        words = set(plain_words(_BRACKETS.sub(" ", self.name)))
+        apart = words & _EACH_WORDS - ({"unit"} if "price" not in words else set())
+        return (
+            self.kind is Kind.NUMBER
+            and self.made is None
+            and not self.share
+            and not apart
+            and not words.isdisjoint(_ADDED_WORDS)
+        )
+
+    @property
+    def named_id(self) -> bool:
+        """True for whole numbers and texts whose name says that they tell things apart."""
+        words = plain_words(self.name)
+        return bool(words) and words[-1] in ID_WORDS and (self.kind is Kind.TEXT or self.whole)
+
+    @property
+    def numbers_rows(self) -> bool:
+        """True for a column such as `patient_id` or `Patient` that has another whole number in every row."""
+        return self.unique and (self.named_id or (self.kind is Kind.NUMBER and self.whole and len(plain_words(self.name)) == 1
+                                                  and not self.added and plain_words(self.name)[0] not in _MEASURED))  # fmt: skip
+
+    @property
+    def calculable(self) -> bool:
+        """True for numbers that may be calculated with: not for those that only tell things apart."""
+        return self.kind is Kind.NUMBER and not self.named_id and not self.numbers_rows
+
+    @property
     def groups(self) -> bool:
         """True where rows may be grouped by it, or it may be the axis of a chart."""
         if self.kind is Kind.NUMBER:
-            return self.whole and 0 < self.distinct <= MAX_KEY_VALUES
+            return self.whole and (self.named_id or 0 < self.distinct <= MAX_KEY_VALUES)
         return self.kind is not Kind.EMPTY
 
     @property
     def in_time(self) -> bool:
-        """True for years and dates."""
-        return self.kind in {Kind.YEAR, Kind.DATE}
+        """True for years and dates, and for the weeks or months of dates."""
+        running = isinstance(self.made, Period) and self.made.unit not in AGAIN
+        return self.kind in {Kind.YEAR, Kind.DATE} or running
+
+
+class Unit(StrEnum):
+    """A stretch of time that dates fall in; the value names the column made of it."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+    WEEKDAY = "weekday"
+    MONTH_OF_YEAR = "month of the year"
+    HOUR = "hour"
+
+
+WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+
+AGAIN: Final = frozenset({Unit.WEEKDAY, Unit.MONTH_OF_YEAR, Unit.HOUR})
+"""Those that come again: no point in time, but a place in the week, the year or the day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The day, week, month, quarter or year that a date falls in."""
+
+    column: Column
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """Two columns, numbers or formulas, and what is done with them: one of `+ - * /`."""
+
+    left: Column | float | Formula
+    sign: str
+    right: Column | float | Formula
+
+
+def sources(column: Column) -> tuple[Column, ...]:
+    """The columns of the file that a column is made of; itself, if it is in the file."""
+    match column.made:
+        case None:
+            return (column,)
+        case Period(column=dates):
+            return (dates,)
+        case Formula() as formula:
+            return _operands(formula)
+
+
+def _operands(part: Column | float | Formula) -> tuple[Column, ...]:
+    if isinstance(part, Formula):
+        return (*_operands(part.left), *_operands(part.right))
+    return sources(part) if isinstance(part, Column) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Two tables put together: each row of the left one, with the one row of the right one that has the same key.
+
+    Args:
+        left: The table whose rows are kept.
+        right: The table that is looked up; each key is there once.
+        left_key: The key's column on the left.
+        right_key: The key's column on the right.
+        how: `left` keeps rows without a match, `inner` does not.
+        asked: Whether the prompt asked for it in so many words.
+    """
+
+    left: Table
+    right: Table
+    left_key: Column
+    right_key: Column
+    how: str = "left"
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +239,9 @@ class Table:
         separator: What stands between the cells of a row.
         encoding: The file's encoding, as Python names it.
         problem: Why it could not be read; empty if it could.
+        form: How it is written: `csv`, `excel`, `json`, `lines` (one JSON object a line) or `parquet`.
+        sheet: The sheet of a workbook that has several.
+        join: The two tables it is put together from, where it is not one file.
     """
 
     path: str
@@ -126,6 +250,9 @@ class Table:
     separator: str = ","
     encoding: str = "utf-8"
     problem: str = ""
+    form: str = "csv"
+    sheet: str = ""
+    join: Join | None = None
 
     @property
     def name(self) -> str:
@@ -134,8 +261,15 @@ class Table:
 
     @property
     def stem(self) -> str:
-        """The file's name without its ending."""
-        return self.name.rsplit(".", 1)[0]
+        """The sheet's name where the workbook has several, else the file's name without its ending."""
+        return self.sheet or self.name.rsplit(".", 1)[0]
+
+    @property
+    def shown(self) -> str:
+        """What an answer calls it."""
+        if self.join:
+            return f"{self.join.left.shown} with {self.join.right.shown}"
+        return f"{self.name}, sheet {self.sheet}" if self.sheet else self.name
 
 
 def table_from(found: Mapping[str, Any]) -> Table:

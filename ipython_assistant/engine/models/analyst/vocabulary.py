@@ -22,31 +22,47 @@ IDLE: Final = _words(
     # forms of "to be" and "to have": they tie a name to what is said of it
     "is are was were be been has have had",
     # small joints: what they join has to be understood on its own
-    "and also of for in on at from with to it's that where when who whose there",
+    "and also of for in on at from with to it's that where when who whose there which what",
+    # words that soften or join, and say nothing of what is wanted
+    "just simply quickly quick nice nicely ok okay so actually basically too along both know tell here",
+    "here's there's i'd i'll we'd you'd what's does did overall respectively someone us us' im i'm interested ask",
+    "hence thus therefore btw asap pls plz ty cheers using use based according possible",
 )
 """Words that may be left over, for nothing in them changes what is asked for: no noun, no number, no `not`."""
 IDLE_NOUNS: Final = _words("value values data dataset column columns")
 """The object spoken of as such. May be left over too, but may also name a column."""
 
 CHART_VERBS: Final = _words("plot draw chart graph visualise visualize")
-CHART_NOUNS: Final = _words("plot chart graph figure picture diagram")
+CHART_NOUNS: Final = _words("plot plots chart charts graph graphs figure picture diagram image")
 LINE: Final = _words("line lines curve curves")
-BAR: Final = _words("bar bars")
-LIST_VERBS: Final = _words("list show give display print filter keep select extract get find see")
-MAKE_VERBS: Final = _words("make create produce compute calculate tabulate build generate do showing displaying")
+BAR: Final = _words("bar bars barchart barplot")
+STACKED: Final = _words("stacked")
+HIST: Final = _words("histogram histograms hist")
+BOX: Final = _words("boxplot boxplots boxes")
+SCATTER: Final = _words("scatter scatterplot scattergram")
+HEAT: Final = _words("heatmap heatmaps heat")
+CHART_KINDS: Final = STACKED | HIST | BOX | SCATTER | HEAT | _words("box map linechart lineplot")
+LIST_VERBS: Final = _words("list show give display print filter keep select extract get find see return pull view")
+MAKE_VERBS: Final = _words(
+    "make create produce compute calculate tabulate build generate do showing displaying work calc determine report"
+)
 DESCRIBE_WORDS: Final = _words("describe summarise summarize overview summary profile")
-SAVE_VERBS: Final = _words("save export write store download output")
+SAVE_VERBS: Final = _words("save export write store download output convert turn put dump")
 ACTIONS: Final = CHART_VERBS | LIST_VERBS | MAKE_VERBS | SAVE_VERBS | _words("describe summarise summarize count")
 """A word that begins a new clause after `and`, `then` or a full stop."""
+
+ASKING: Final = _words("histogram boxplot scatter heatmap correlation add how which what top bottom")
+"""Words that say that something is asked for, though they begin no clause by themselves."""
 
 OUTCOME_NOUNS: Final = _words("it that this them those these result results outcome points numbers")
 """What a clause saves when it saves what the clause before made."""
 NAMING: Final = _words("as to into in under called named")
 """What stands before a file name."""
 TABLE_NOUNS: Final = _words(
-    "row rows record records entry entries table tables data dataset file spreadsheet sheet csv"
+    "row rows record records entry entries observation observations table tables data dataset file spreadsheet sheet "
+    "csv"
 )
-ROW_NOUNS: Final = _words("row rows record records entry entries")
+ROW_NOUNS: Final = _words("row rows record records entry entries observation observations")
 NOUNS: Final = CHART_NOUNS | LINE | BAR | TABLE_NOUNS | IDLE_NOUNS | OUTCOME_NOUNS | _words("mean total sum file csv")
 """What an article may stand before, besides columns and values."""
 
@@ -55,10 +71,27 @@ HOWS: Final = {
     "sum": How.SUM, "sums": How.SUM, "total": How.SUM, "totals": How.SUM,
     "median": How.MEDIAN, "medians": How.MEDIAN,
     "min": How.MIN, "lowest": How.MIN, "smallest": How.MIN,
-    "max": How.MAX, "highest": How.MAX, "largest": How.MAX,
+    "max": How.MAX, "highest": How.MAX, "largest": How.MAX, "greatest": How.MAX, "peak": How.MAX,
+    "std": How.STD, "stdev": How.STD, "sd": How.STD,
 }  # fmt: skip
 TOP_WORDS: Final = {"top": True, "bottom": False}
-EXTREMES: Final = {"highest": True, "largest": True, "biggest": True, "lowest": False, "smallest": False}
+JUDGEMENTS: Final = _words("best worst")
+EXTREMES: Final = {
+    "highest": True, "largest": True, "biggest": True, "greatest": True, "most": True, "maximum": True, "max": True,
+    "lowest": False, "smallest": False, "fewest": False, "least": False, "min": False, "minimum": False,
+}  # fmt: skip
+GOOD: Final = _words(
+    "coverage score rating sales revenue profit accuracy yield efficacy uptake margin satisfaction income attendance "
+    "turnover grade grades treated vaccinated recovered efficiency pass success survival cure retention completion "
+    "literacy enrolment enrollment"
+)
+BAD: Final = _words(
+    "death deaths mortality case cases error errors delay delays cost costs defect defects complaint complaints "
+    "incidence prevalence dropout missing loss losses crime crimes accident accidents pollution fatalities injuries "
+    "fail failure dead unemployment poverty nitrate pm25 waiting wait churn downtime infections infected"
+)
+"""Words of columns of which much is good, or bad: what "best" and "worst" mean there."""
+
 
 COMPARISONS: Final = {
     ("at", "least"): Sign.AT_LEAST, ("no", "less", "than"): Sign.AT_LEAST, ("not", "less", "than"): Sign.AT_LEAST,
@@ -71,10 +104,14 @@ COMPARISONS: Final = {
     ("over",): Sign.MORE, ("above",): Sign.MORE, ("more", "than"): Sign.MORE, ("greater", "than"): Sign.MORE,
     ("higher", "than"): Sign.MORE, ("larger", "than"): Sign.MORE, ("exceeding",): Sign.MORE, (">",): Sign.MORE,
     ("exactly",): Sign.EQUAL, ("equal", "to"): Sign.EQUAL, ("equals",): Sign.EQUAL, ("=",): Sign.EQUAL,
-    ("==",): Sign.EQUAL,
+    ("==",): Sign.EQUAL, ("!=",): Sign.OTHER, ("≠",): Sign.OTHER, ("<>",): Sign.OTHER, ("not", "equal", "to"): Sign.OTHER,
+    ("not", "exactly"): Sign.OTHER,
+    ("bigger", "than"): Sign.MORE, ("beyond",): Sign.MORE, ("exceeds",): Sign.MORE, ("exceed",): Sign.MORE,
+    ("exceeded",): Sign.MORE, ("beneath",): Sign.LESS,
+    ("greater", "than", "or", "equal", "to"): Sign.AT_LEAST, ("less", "than", "or", "equal", "to"): Sign.AT_MOST,
 }  # fmt: skip
 TIME_BOUNDS: Final = {
-    ("since",): Sign.AT_LEAST, ("starting", "in"): Sign.AT_LEAST, ("starting", "from"): Sign.AT_LEAST,
+    ("since",): Sign.AT_LEAST, ("later", "than"): Sign.MORE, ("earlier", "than"): Sign.LESS, ("starting", "in"): Sign.AT_LEAST, ("starting", "from"): Sign.AT_LEAST,
     ("after",): Sign.MORE, ("before",): Sign.LESS, ("prior", "to"): Sign.LESS,
     ("until",): Sign.AT_MOST, ("till",): Sign.AT_MOST, ("through",): Sign.AT_MOST, ("up", "to"): Sign.AT_MOST,
 }  # fmt: skip
@@ -86,7 +123,10 @@ DASHES: Final = frozenset("-–—")
 PER: Final = (
     ("for", "each"), ("for", "every"), ("in", "each"), ("in", "every"), ("of", "each"), ("grouped", "by"),
     ("group", "by"), ("aggregated", "by"), ("broken", "down", "by"), ("split", "by"), ("by",), ("per",), ("each",),
-    ("every",), ("over", "the"), ("over",), ("versus",), ("vs",), ("against",),
+    ("every",), ("over", "the"), ("over",), ("versus",), ("vs",), ("against",), ("within", "each"),
+    ("for", "each", "of"), ("aggregate", "by"), ("grouping", "by"), ("summed", "by"), ("averaged", "by"),
+    ("averaged", "per"), ("summed", "per"), ("by", "each"), ("per", "each"), ("broken", "out", "by"), ("separately", "for"),
+    ("separately", "by"), ("breakdown", "by"),
 )  # fmt: skip
 """What stands before the column that makes groups or the axis. `across districts` has two readings and is left out."""
 SERIES: Final = (("split", "by"), ("broken", "down", "by"), ("coloured", "by"), ("colored", "by"), ("separated", "by"))
@@ -109,14 +149,23 @@ NOT_SLIPS: Final = frozenset(
     {("country", "county"), ("injected", "infected"), ("affected", "effected"), ("expected", "excepted")}
 )
 """Words one letter apart that are both meant."""
-FILE_FORMATS: Final = _words("csv excel xlsx xls json parquet pdf html markdown latex word powerpoint")
+FILE_FORMATS: Final = {
+    "csv": ".csv", "tsv": ".tsv", "excel": ".xlsx", "xlsx": ".xlsx", "spreadsheet": ".xlsx", "json": ".json",
+    "jsonl": ".jsonl", "parquet": ".parquet", "markdown": ".md", "md": ".md", "html": ".html", "xls": "", "pdf": "",
+    "latex": "", "word": "", "powerpoint": "", "xml": "", "sqlite": "", "feather": "", "stata": "", "spss": "",
+}  # fmt: skip
+"""Kinds of file and the ending each is written with; empty for those that are not written."""
 
 KNOWN: Final = (
     IDLE | IDLE_NOUNS | CHART_VERBS | CHART_NOUNS | LINE | BAR | LIST_VERBS | MAKE_VERBS | DESCRIBE_WORDS | SAVE_VERBS
     | ACTIONS | OUTCOME_NOUNS | TABLE_NOUNS | ROW_NOUNS | frozenset(HOWS) | frozenset(TOP_WORDS) | frozenset(EXTREMES)
-    | ONWARDS | RANGE_JOINTS | TIES | frozenset(NUMBER_WORDS) | FILE_FORMATS
+    | ONWARDS | RANGE_JOINTS | TIES | frozenset(NUMBER_WORDS) | frozenset(FILE_FORMATS) | CHART_KINDS | JUDGEMENTS
     | frozenset(word for phrase in (*COMPARISONS, *TIME_BOUNDS, *PER, *SERIES, *EXCEPT) for word in phrase)
     | _words("as into under called named then trend trends time series separate or many how number")
-    | _words("between only what all everything")
+    | _words("between only what all everything sort sorted order ordered rank ranked descending ascending desc asc")
+    | _words("missing blank empty null duplicate duplicates duplicated distinct different unique change growth")
+    | _words("share proportion percentage running cumulative pivot correlation correlations correlate distribution")
+    | _words("first last join merge joined merged common frequent daily weekly monthly quarterly yearly annual")
+    | _words("annually minus plus times divided multiplied ratio difference contains containing starting ending")
 )  # fmt: skip
 """Every word a rule looks for: none of them is taken for a part of a column name, or for a slip of the pen."""

@@ -1,0 +1,249 @@
+"""Code that calculates tables: overviews, groups and what follows from them, correlations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipython_assistant.engine.models.analyst.code_rows import test
+from ipython_assistant.engine.models.analyst.code_write import write
+from ipython_assistant.engine.models.analyst.literals import LINE_LENGTH, literal, one_or_list, py
+from ipython_assistant.engine.models.analyst.plan import (
+    Chart,
+    Correlation,
+    Describe,
+    Group,
+    How,
+    Measure,
+    Missing,
+    Plan,
+    Proportion,
+    Then,
+)
+from ipython_assistant.engine.models.analyst.tables import AGAIN, Column, Kind, Period
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def described(plan: Plan, task: Describe, rows: str) -> tuple[str, str]:
+    """An overview of columns."""
+    columns = task.columns or plan.table.columns
+    kinds = {column.name: column.kind.value for column in columns}
+    numbers = [column.name for column in columns if column.kind is Kind.NUMBER]
+    years = [column.name for column in columns if column.kind is Kind.YEAR]
+    lines = [
+        f"kinds = {literal(kinds)}",
+        f"part = {rows}[list(kinds)]",
+        'summary = pd.DataFrame({"kind": kinds, "filled": part.count(), "missing": part.isna().sum()})',
+        'summary["distinct"] = part.nunique()',
+    ]
+    if numbers:
+        lines.append(f'summary = summary.join(part[{py(numbers)}].agg(["min", "mean", "median", "max", "std"]).T)')
+    if years and numbers:
+        lines.append(f'summary.loc[{py(years)}, ["min", "max"]] = part[{py(years)}].agg(["min", "max"]).T')
+    elif years:
+        lines.append(f'summary = summary.join(part[{py(years)}].agg(["min", "max"]).T)')
+    lines.append('summary = summary.rename_axis("column").reset_index()')
+    shown = [f'print(f"{{len({rows}):,}} rows × {{{rows}.shape[1]}} columns")', "print(summary.to_string(index=False))"]
+    return "\n".join(lines), "\n".join([*shown, write(plan.save, "summary", shown=False)])
+
+
+def missing(plan: Plan, task: Missing, rows: str) -> tuple[str, str]:
+    """How many cells are missing."""
+    part = f"{rows}[{py([column.name for column in task.columns])}]" if task.columns else rows
+    lines = [
+        f"part = {part}",
+        'summary = pd.DataFrame({"missing": part.isna().sum(), "missing (%)": 100 * part.isna().mean()})',
+        'summary = summary.rename_axis("column").reset_index()',
+    ]
+    return "\n".join(lines), write(plan.save, "summary")
+
+
+def correlated(plan: Plan, task: Correlation, rows: str) -> tuple[str, str]:
+    """Pearson's coefficients."""
+    names = [column.name for column in task.columns]
+    lines = [f"drawn = {rows}[{py(names)}].corr()", 'summary = drawn.rename_axis("column").reset_index()']
+    return "\n".join(lines), write(plan.save, "summary") if plan.save else ""
+
+
+def proportion(plan: Plan, task: Proportion, rows: str) -> tuple[str, str]:
+    """How many rows meet a condition."""
+    keys = [key.name for key in task.keys]
+    lines = [f"fits = {test(task.condition, rows)}"]
+    if keys:
+        lines.append(f"groups = fits.groupby([{', '.join(f'{rows}[{py(key)}]' for key in keys)}])")
+        columns = {"rows": "groups.size()", "rows that fit": "groups.sum()", "share (%)": "100 * groups.mean()"}
+        lines.append(f"summary = {frame(columns)}.reset_index()")
+    else:
+        columns = {"rows": "[len(fits)]", "rows that fit": "[fits.sum()]", "share (%)": "[100 * fits.mean()]"}
+        lines.append(f"summary = {frame(columns)}")
+    return "\n".join(lines), write(plan.save, "summary")
+
+
+# ---- groups
+
+
+def grouped(plan: Plan, task: Group, rows: str) -> tuple[str, str]:
+    """One row per group."""
+    if task.wide:
+        lines = _widened(task, task.wide, rows)
+    elif task.keys:
+        lines = _per_key(task, rows)
+    else:
+        columns = {name: f"[{_of_all(one, rows)}]" for name, one in measure_names(task).items()}
+        lines = [f"summary = {frame(columns)}"]
+    if task.decimals >= 0:
+        lines.append(f"summary = summary.round({task.decimals})")
+    return "\n".join(lines), write(plan.save, "summary")
+
+
+def _per_key(task: Group, rows: str) -> list[str]:
+    names = measure_names(task)
+    lines = [groups_of(task.keys, rows)]
+    lines.append(f"summary = {frame({name: taken(measure) for name, measure in names.items()})}.reset_index()")
+    lines += _then(task, list(names))
+    lines += [f"summary = summary[summary[{py(name)}] {one.sign.value} {py(one.bound)}]" for name, one in _having(task)]
+    lines += _dropped(task, names)
+    if task.top and task.within:
+        lines += _top_within(task, _ranked_by(task, names))
+    elif task.top:
+        first = py(_ranked_by(task, names))
+        best = "nlargest" if task.top.largest else "nsmallest"
+        lines.append(f'summary = summary.{best}({task.top.count}, {first}, keep="all")')
+    if task.sort:
+        by = task.sort.by.name if task.sort.by else _ranked_by(task, names)
+        order = ", ascending=False" if task.sort.descending else ""
+        lines.append(f'summary = summary.sort_values({py(by)}{order}, kind="stable")')
+    return lines
+
+
+def _top_within(task: Group, first: str) -> list[str]:
+    """So many of each group; all that share the last place are kept."""
+    if task.top is None:
+        return []
+    within = [key.name for key in task.within]
+    ascending = f"ascending={not task.top.largest}"
+    return [
+        f'place = summary.groupby({one_or_list(within)})[{py(first)}].rank(method="min", {ascending})',
+        f"summary = summary[place <= {task.top.count}].sort_values({py([*within, first])}, ascending={[True] * len(within) + [not task.top.largest]})",
+    ]
+
+
+def _ranked_by(task: Group, names: dict[str, Measure]) -> str:
+    first = next(iter(names))
+    return then_name(task.then, first) if task.then else first
+
+
+def _having(task: Group) -> list[tuple[str, object]]:
+    names = {measure: name for name, measure in measure_names(task).items()}
+    return [(names[one.measure], one) for one in task.having]
+
+
+def _dropped(task: Group, names: dict[str, Measure]) -> list[str]:
+    """What only a condition on groups needed is not written."""
+    spare = [name for name, measure in names.items() if measure not in task.measures]
+    return [f"summary = summary.drop(columns={py(spare)})"] if spare else []
+
+
+def groups_of(keys: Sequence[Column], rows: str) -> str:
+    """The code that makes `groups`."""
+    names = one_or_list([key.name for key in keys])
+    again = any(isinstance(key.made, Period) and key.made.unit in AGAIN for key in keys)
+    return f"groups = {rows}{whole_keys(keys)}.groupby({names}{', observed=True' if again else ''})"
+
+
+def _then(task: Group, names: Sequence[str]) -> list[str]:
+    """Shares, running totals and changes, each in a column of its own beside the numbers they are of."""
+    if task.then is None:
+        return []
+    others = [key.name for key in task.keys if not key.in_time]
+    lines = []
+    for name in names:
+        within = f"summary.groupby({one_or_list(others)})[{py(name)}]" if others else f"summary[{py(name)}]"
+        code = {
+            Then.SHARE: f"100 * summary[{py(name)}] / summary[{py(name)}].sum()",
+            Then.RUNNING: f"{within}.cumsum()",
+            Then.CHANGE: f"{within}.diff()",
+            Then.GROWTH: f"100 * {within}.pct_change(fill_method=None)",
+        }[task.then]
+        lines.append(f"summary[{py(then_name(task.then, name))}] = {code}")
+    return lines
+
+
+def then_name(then: Then, name: str) -> str:
+    """The column of what follows from a measure."""
+    return {
+        Then.SHARE: f"share of {name} (%)",
+        Then.RUNNING: f"running total of {name}",
+        Then.CHANGE: f"change in {name}",
+        Then.GROWTH: f"change in {name} (%)",
+    }[then]
+
+
+def _widened(task: Group, wide: Column, rows: str) -> list[str]:
+    """The values of a key as columns; with a change, that from the first to the last of them."""
+    (measure,) = task.measures
+    keys = [*task.keys, wide]
+    zero = "fill_value=0" if measure.column is None else ""
+    lines = [groups_of(keys, rows), f"summary = {taken(measure)}.unstack({zero})"]
+    if task.then:
+        first, last = "summary.iloc[:, 0]", "summary.iloc[:, 1]"
+        code = f"{last} - {first}" if task.then is Then.CHANGE else f"100 * ({last} / {first} - 1)"
+        lines.append(f'summary["{"change" if task.then is Then.CHANGE else "change (%)"}"] = {code}')
+    if not task.keys:
+        return [*lines, "summary = summary.to_frame().T"]
+    if task.sort and task.then:
+        lines.append(f"summary = summary.sort_values(summary.columns[-1], ascending={not task.sort.descending})")
+    lines += ["summary.columns = summary.columns.astype(str)", "summary = summary.reset_index()"]
+    return lines
+
+
+def measure_names(task: Group | Chart) -> dict[str, Measure]:
+    """The column each measure has in what is written: its own name, with the way it is taken where that is needed."""
+    extra = [one.measure for one in task.having if one.measure not in task.measures] if isinstance(task, Group) else []
+    measures = [*task.measures, *dict.fromkeys(extra)]
+    columns = [measure.column.name for measure in measures if measure.column]
+    keys = task.keys if isinstance(task, Group) else filter(None, (task.over, task.series))
+    in_use = [*columns, *(key.name for key in keys)]
+    names = {}
+    for measure in measures:
+        name = measure.column.name if measure.column else "rows" if "rows" not in in_use else "number of rows"
+        if measure.how is How.DISTINCT:
+            name = f"different {name}"
+        elif in_use.count(name) > 1:
+            name = f"{name} {measure.how or How.MEAN}"
+        names[name] = measure
+    return names
+
+
+def frame(columns: dict[str, str]) -> str:
+    """A table, from the code of each column."""
+    line = f"pd.DataFrame({{{', '.join(f'{py(name)}: {code}' for name, code in columns.items())}}})"
+    if len(line) <= LINE_LENGTH - len("summary = .reset_index()"):
+        return line
+    return "\n".join(["pd.DataFrame({", *(f"    {py(name)}: {code}," for name, code in columns.items()), "})"])
+
+
+def taken(measure: Measure) -> str:
+    """One measure of `groups`; a total of nothing is missing, not 0."""
+    if measure.column is None:
+        return "groups.size()"
+    whole = measure.column.floats and measure.column.whole and measure.how in {How.SUM, How.MIN, How.MAX}
+    return f"groups[{py(measure.column.name)}].{_method(measure)}" + ('.astype("Int64")' if whole else "")
+
+
+def _of_all(measure: Measure, rows: str) -> str:
+    """One measure of all rows."""
+    return f"{rows}[{py(measure.column.name)}].{_method(measure)}" if measure.column else f"len({rows})"
+
+
+def _method(measure: Measure) -> str:
+    return "sum(min_count=1)" if measure.how is How.SUM else f"{measure.how or How.MEAN}()"
+
+
+def whole_keys(keys: Sequence[Column]) -> str:
+    """Whole numbers that pandas holds as floats because of blanks become whole again, without the blanks."""
+    floats = [key.name for key in keys if key.floats]
+    return (
+        f".dropna(subset={py(floats)}).astype({{{', '.join(f'{py(name)}: int' for name in floats)}}})" if floats else ""
+    )

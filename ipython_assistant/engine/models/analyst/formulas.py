@@ -1,0 +1,252 @@
+"""Columns that a prompt defines: `ratio = treated / targeted`, `treated divided by targeted`. Part of the grammar.
+
+A definition is found before anything else is read, so that its name can be used in the rest of the prompt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from ipython_assistant.engine.models.analyst import vocabulary as known
+from ipython_assistant.engine.models.analyst.draft import Clause, Draft
+from ipython_assistant.engine.models.analyst.lexing import fold
+from ipython_assistant.engine.models.analyst.markdown import bold, quoted
+from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Name, Number, ValueMention, Word
+from ipython_assistant.engine.models.analyst.tables import Column, Formula, Kind, Table
+from ipython_assistant.engine.models.analyst.wording import formula_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Part = Column | float | Formula
+
+_SIGNS: Final[dict[tuple[str, ...], str]] = {
+    ("/",): "/", ("÷",): "/", ("divided", "by"): "/", ("*",): "*", ("×",): "*", ("times",): "*", ("x",): "*",
+    ("multiplied", "by"): "*", ("-",): "-", ("−",): "-", ("minus",): "-", ("less",): "-", ("+",): "+", ("plus",): "+",
+}  # fmt: skip
+_FIRST: Final = ({"*", "/"}, {"+", "-"})
+_PREFIXES: Final[dict[tuple[str, ...], tuple[str, str]]] = {
+    ("ratio", "of"): ("/", "to"), ("ratio", "between"): ("/", "and"), ("difference", "between"): ("-", "and"),
+    ("difference", "of"): ("-", "and"), ("product", "of"): ("*", "and"), ("quotient", "of"): ("/", "and"),
+}  # fmt: skip
+_PERCENT_OF: Final = (
+    ("as", "a", "percentage", "of"), ("as", "a", "percent", "of"), ("as", "percent", "of"), ("as", "%", "of"),
+    ("in", "percent", "of"), ("as", "a", "share", "of"),
+)  # fmt: skip
+_NAMED: Final = frozenset({"called", "named", "as"})
+_EQUALS: Final = frozenset({"=", "as", "is", "from", ":", "by", "being"})
+MAX_NAME_WORDS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A column that a prompt defines, and the items that do so."""
+
+    start: int
+    end: int
+    name: str
+    formula: Formula
+
+
+def definitions(items: Sequence[Item], table: Table) -> list[Definition]:
+    """All that a prompt defines, in order; the name is made of the formula where there is none."""
+    clause = Clause(items)
+    found: list[Definition] = []
+    at = 0
+    while at < len(items):
+        one = _definition(clause, at, table, found[-1].end if found else 0)
+        if one:
+            found.append(one)
+        at = one.end if one else at + 1
+    return found
+
+
+def with_definitions(items: Sequence[Item], table: Table) -> Table:
+    """The table with the columns that a prompt defines."""
+    there = {fold(column.name).strip() for column in table.columns}
+    new = [
+        Column(one.name, Kind.NUMBER, distinct=table.rows, made=one.formula)
+        for one in definitions(items, table)
+        if fold(one.name) not in there
+    ]
+    unique = {column.name: column for column in reversed(new)}
+    return replace(table, columns=(*table.columns, *reversed(unique.values()))) if new else table
+
+
+def _definition(clause: Clause, at: int, table: Table, after: int) -> Definition | None:
+    formula_end, formula = _whole(clause, at)
+    if formula is None:
+        return None
+    start, name = _name_before(clause, at, after)
+    end = formula_end
+    if not name and clause.word(at) == "(" and clause.word(end - 1) == ")" and _named_aside(clause, at - 1):
+        return Definition(at - 1, end, clause.items[at - 1].tokens[0].text, formula)
+    if not name:
+        named = clause.past(formula_end, {"and", "call", "it", "this", ","})
+        named += clause.word(named) in _NAMED
+        item = clause.at(named)
+        plain = isinstance(item, Word | Name) and named > formula_end and not _is_file(item)
+        if plain and item is not None:
+            end, name = _name_after(clause, named)
+    return Definition(start, end, name or formula_in_words(formula), formula)
+
+
+def _named_aside(clause: Clause, at: int) -> bool:
+    """`revenue (quantity * price)`: a word that means nothing else."""
+    item = clause.at(at)
+    if isinstance(item, ColumnMention):
+        return len(item.tokens) == 1 and item.choices[0].made is not None
+    return isinstance(item, Word) and item.norm.isalpha() and item.norm not in known.KNOWN
+
+
+def _is_file(item: Item) -> bool:
+    if isinstance(item, Name):
+        return "." in item.text
+    return isinstance(item, Word) and (
+        item.norm in known.FILE_FORMATS or not item.norm.isalnum() or item.norm in known.KNOWN
+    )
+
+
+def _name_after(clause: Clause, at: int) -> tuple[int, str]:
+    """A name, words joined by underscores among them."""
+    item = clause.items[at]
+    name = item.text if isinstance(item, Name) else item.tokens[0].text
+    end = at + 1
+    while clause.word(end) == "_" and clause.at(end + 1) is not None:
+        name += "_" + "".join(token.text for token in clause.items[end + 1].tokens)
+        end += 2
+    return end, name
+
+
+def _name_before(clause: Clause, at: int, after: int) -> tuple[int, str]:
+    """`profit =`, `a column called profit as`: the name, and where the definition begins."""
+    if clause.word(at - 1) not in _EQUALS or at - 1 <= after:
+        return at, ""
+    back = at - 1
+    if clause.word(back) in {"is", "being"} and clause.word(back - 1) in {"that", "which"}:
+        back -= 1
+    first = back - 1
+    certain = clause.word(at - 1) == "="
+    while first > after and back - first <= MAX_NAME_WORDS and _may_name(clause, first, certain=certain):
+        first -= 1
+    introduced = clause.word(first) in {"column", "called", "named", "field", "variable"}
+    first += not (first == after and _may_name(clause, first, certain=certain) and certain)
+    if first >= back or not (certain or introduced):
+        return at, ""
+    words = clause.items[first:back]
+    name = ""
+    end = 0
+    for token in (token for item in words for token in item.tokens):
+        name += (" " if name and end < token.start else "") + token.text
+        end = token.end
+    return first, name
+
+
+def _may_name(clause: Clause, at: int, *, certain: bool) -> bool:
+    item = clause.at(at)
+    if isinstance(item, Name):
+        return "." not in item.text
+    if isinstance(item, ColumnMention | ValueMention):
+        return certain
+    word = clause.word(at)
+    common = (
+        known.ACTIONS | known.IDLE | known.MAKE_VERBS | {"column", "called", "named", "field", "variable", "new", "add"}
+    )
+    return bool(word) and (word == "_" or word.isalnum()) and word not in common
+
+
+def _whole(clause: Clause, at: int) -> tuple[int, Formula | None]:
+    """A formula that begins here, where it ends; None for a lone operand."""
+    prefix = clause.phrase(at, tuple(_PREFIXES))
+    if prefix:
+        sign, joint = _PREFIXES[prefix]
+        left_end, left = _operand(clause, at + len(prefix))
+        right_end, right = _operand(clause, left_end + 1)
+        fits = left is not None and right is not None and clause.word(left_end) == joint
+        return (right_end, Formula(left, sign, right)) if fits and left and right else (at, None)
+    end, found = _sum(clause, at)
+    if isinstance(found, Column) and (phrase := clause.phrase(end, _PERCENT_OF)):
+        right_end, right = _operand(clause, end + len(phrase))
+        if isinstance(right, Column):
+            return right_end, Formula(Formula(found, "/", right), "*", 100)
+    return (end, found) if isinstance(found, Formula) and _has_column(found) else (at, None)
+
+
+def _has_column(part: Part) -> bool:
+    return isinstance(part, Column) or (
+        isinstance(part, Formula) and (_has_column(part.left) or _has_column(part.right))
+    )
+
+
+def _sum(clause: Clause, at: int) -> tuple[int, Part | None]:
+    return _chain(clause, at, level=1)
+
+
+def _chain(clause: Clause, at: int, level: int) -> tuple[int, Part | None]:
+    """Operands of one level, from left to right: products and quotients first, then sums and differences."""
+    end, left = _chain(clause, at, level - 1) if level else _operand(clause, at)
+    while left is not None:
+        phrase = clause.phrase(end, tuple(_SIGNS))
+        if not phrase or _SIGNS[phrase] not in _FIRST[level] or _hyphen(clause, end):
+            break
+        begin = end + len(phrase)
+        right_end, right = _chain(clause, begin, level - 1) if level else _operand(clause, begin)
+        if right is None:
+            break
+        end, left = right_end, Formula(left, _SIGNS[phrase], right)
+    return end, left
+
+
+def _hyphen(clause: Clause, at: int) -> bool:
+    """True for a hyphen inside a word, such as "year-end"."""
+    item, after = clause.at(at), clause.at(at + 1)
+    before = clause.at(at - 1)
+    if clause.word(at) != "-" or item is None or after is None or before is None:
+        return False
+    return before.tokens[-1].end == item.tokens[0].start and after.tokens[0].start == item.tokens[0].end
+
+
+def _operand(clause: Clause, at: int) -> tuple[int, Part | None]:
+    at = clause.past(at, {"the"})
+    if clause.word(at) == "(":
+        end, inner = _sum(clause, at + 1)
+        return (end + 1, inner) if inner is not None and clause.word(end) == ")" else (at, None)
+    item = clause.at(at)
+    if isinstance(item, Number):
+        return at + 1, item.value
+    mention = clause.column(at)
+    if mention and len(mention.choices) == 1 and mention.choices[0].kind is Kind.NUMBER:
+        return at + 1, mention.choices[0]
+    return at, None
+
+
+# ---- the phrase
+
+
+def defined(clause: Clause, at: int, draft: Draft) -> int:
+    """`add a column profit = revenue - cost`, `treated / targeted`."""
+    start = at
+    opening = clause.past(at, {"add", "insert", "create", "make", "append", "include", "derive", "define"})
+    noun = clause.past(opening, {"a", "an", "new", "the", "extra", "calculated", "computed", "derived", "another"})
+    column_word = clause.word(noun) in {"column", "field", "variable"}
+    if opening > at or column_word:
+        start = clause.past(noun + column_word, {"called", "named", "with", "the", "for", ",", ":", "of"})
+    found = next((one for one in definitions(clause.items, draft.table) if one.start in {start, at}), None)
+    if found is None:
+        return at
+    column = next((one for one in draft.table.columns if one.name == found.name), None)
+    if column is None or column.made is None:
+        draft.problem(f"There is a column {bold(found.name)} already: give what is calculated another name.")
+        return found.end
+    if column.made != found.formula:
+        draft.problem(f"{quoted(found.name)} is given two meanings.")
+    if any(how for how in draft.hows) and not draft.hows_used:
+        from ipython_assistant.engine.models.analyst.plan import Measure
+
+        draft.measures += [Measure(column, how) for how in draft.hows]
+        draft.hows_used = True
+        draft.measure_end = found.end
+    else:
+        draft.added.append(column)
+    return found.end

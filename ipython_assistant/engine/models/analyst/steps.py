@@ -1,0 +1,159 @@
+"""Phrases about what follows from groups: shares, running totals, changes, pivots. Part of the grammar in `phrases`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ipython_assistant.engine.models.analyst.periods import of_unit, only_time
+from ipython_assistant.engine.models.analyst.plan import How, Measure, Then
+from ipython_assistant.engine.models.analyst.superlatives import group_by
+from ipython_assistant.engine.models.analyst.tables import Unit
+
+if TYPE_CHECKING:
+    from ipython_assistant.engine.models.analyst.draft import Clause, Draft
+
+_SHARE: Final = frozenset(["share", "shares", "proportion", "percentage", "percent", "fraction"])
+_SAID_OF_ROWS: Final = frozenset(["with", "where", "that", "have", "having", "which", "whose", "are", "is", "were", "was",
+                                  "has", "had"])  # fmt: skip
+_TOTALS: Final = (
+    ("as", "a", "share", "of", "the", "total"), ("as", "a", "share", "of", "total"), ("as", "share", "of", "total"),
+    ("as", "a", "percent", "of", "the", "total"), ("as", "a", "percent", "of", "total"),
+    ("as", "percent", "of", "the", "total"), ("as", "percent", "of", "total"), ("in", "percent", "of", "total"),
+    ("in", "percent", "of", "the", "total"), ("share", "of", "the", "total"), ("share", "of", "total"),
+    ("percent", "of", "total"), ("percent", "of", "the", "total"), ("as", "a", "proportion", "of", "the", "total"),
+    ("share", "of", "the", "whole"), ("as", "shares",), ("share", "of", "the", "overall", "total"),
+    ("percent", "of", "grand", "total"), ("percent", "of", "the", "grand", "total"),
+)  # fmt: skip
+
+
+def share(clause: Clause, at: int, draft: Draft) -> int:
+    """`share of total units per region`, `percentage of rows per disease`, `what percentage of rows have …`."""
+    phrase = clause.phrase(at, _TOTALS)
+    if phrase:
+        draft.then = Then.SHARE
+        after = clause.column(clause.past(at + len(phrase), {"of", "the", "in"}))
+        if phrase[-1] in {"total", "whole"} and after is not None and phrase[0] in {"share", "percent"}:
+            draft.hows.append(How.SUM)
+        return at + len(phrase)
+    start = clause.past(at, {"the", "what", "which", "is", "a"})
+    if clause.word(start) not in _SHARE:
+        return at
+    joint = clause.past(start + 1, {"of"})
+    noun = clause.past(joint, {"the", "all", "our"})
+    if joint == start + 1:
+        return at
+    rows = clause.rows(noun)
+    if rows:
+        draft.of_table = True
+        if clause.word(noun + 1) in _SAID_OF_ROWS:
+            draft.proportion = True
+            return noun + 1
+        draft.measures.append(Measure(None, How.COUNT))
+        draft.measure_end = noun + 1
+        draft.then = Then.SHARE
+        return noun + 1
+    measured = clause.column(clause.past(noun, {"total", "overall", "sum", "of"})) is not None
+    if not measured:
+        return at
+    draft.then = Then.SHARE
+    return noun
+
+
+_RUNNING: Final = (
+    ("running", "total", "of"), ("running", "total"), ("running", "sum", "of"), ("running", "sum"),
+    ("cumulative", "sum", "of"), ("cumulative", "sum"), ("cumulative", "total", "of"), ("cumulative", "total"),
+    ("cumulative",), ("cumulated",), ("cumsum", "of"), ("cumulatively",), ("accumulated",), ("running", "totals", "of"),
+    ("running", "count", "of"), ("cumulative", "count", "of"), ("cumulative", "number", "of"),
+)  # fmt: skip
+
+
+def running(clause: Clause, at: int, draft: Draft) -> int:
+    """`running total of units`, `cumulative cases over time`."""
+    phrase = clause.phrase(at, _RUNNING)
+    if not phrase:
+        return at
+    draft.then = Then.RUNNING
+    end = at + len(phrase)
+    if clause.rows(clause.past(end, {"the"})):
+        draft.measures.append(Measure(None, How.COUNT))
+        draft.measure_end = clause.past(end, {"the"}) + 1
+        return draft.measure_end
+    return end
+
+
+_YEARLY: Final = (("yoy",), ("mom",), ("qoq",), ("wow",))
+_PERCENT: Final = frozenset({"percent", "relative", "percentual"})
+_CHANGE: Final = frozenset({"change", "changes", "changed", "growth", "increase", "difference"})
+
+
+def change(clause: Clause, at: int, draft: Draft) -> int:
+    """`change in coverage from 2018 to 2020`, `year-over-year growth`, `percent change in units per month`."""
+    start = clause.past(at, {"the", "a", "by", "how", "much", "did"}) if clause.word(at) in {"by", "how"} else at
+    yearly = clause.phrase(start, _YEARLY)
+    first = start + len(yearly)
+    percent = clause.word(first) in _PERCENT
+    word_at = first + percent
+    word = clause.word(word_at)
+    if word not in _CHANGE:
+        return at
+    if word == "difference" and not (clause.word(word_at + 1) in {"in", "of"}):
+        return at
+    end = clause.past(word_at + 1, {"rate"})
+    percent |= end > word_at + 1
+    if clause.phrase(end, (("in", "percent"), ("as", "percent"), ("as", "a", "percent"))):
+        percent = True
+        end = clause.past(end, {"in", "as", "a", "percent"})
+    if word in {"growth", "increase"} and not (percent or yearly):
+        draft.problem("“Growth” has two readings: write “change in …” or “percent change in …”.")
+    draft.then = Then.GROWTH if percent or (yearly and word == "growth") else Then.CHANGE
+    if yearly and not draft.keys:
+        unit = {"y": Unit.YEAR, "m": Unit.MONTH, "q": Unit.QUARTER, "w": Unit.WEEK}[yearly[0][0]]
+        if (column := only_time(draft, unit)) is not None:
+            draft.keys.append(of_unit(column, unit))
+    return clause.past(end, {"in", "of"})
+
+
+# ---- pivots
+
+
+def pivot(clause: Clause, at: int, draft: Draft) -> int:
+    """`pivot table of`, `with years as columns`, `one column per year`, `districts in rows`."""
+    lead = clause.past(at, {"as", "in", "a"})
+    if lead > at and clause.word(lead) in {"pivot", "crosstab"}:
+        draft.pivot = True
+        return clause.past(lead + 1, {"table"})
+    if clause.word(at) in {"pivot", "crosstab", "crosstabulate", "crosstabulation", "pivoted"}:
+        draft.pivot = True
+        return clause.past(at + 1, {"table", "the", "of"})
+    if clause.phrase(
+        at, (("cross", "-", "tab"), ("cross", "tab"), ("cross", "-", "tabulation"), ("cross", "tabulation"))
+    ):
+        draft.pivot = True
+        return clause.past(at, {"cross", "-", "tab", "tabulation", "of", "table"})
+    per = clause.phrase(at, (("one", "column", "per"), ("one", "column", "for", "each"), ("a", "column", "per"),
+                             ("a", "column", "for", "each"), ("columns", "per")))  # fmt: skip
+    if per and clause.column(at + len(per)):
+        return _wide(draft, clause, at + len(per))
+    start = clause.past(at, {"and", "with", ",", "the"})
+    mention = clause.column(start)
+    joint = clause.past(start + 1, {"values"})
+    side = clause.past(joint, {"as", "in", "on", "down", "across", "the", "going"})
+    if mention is None or side == joint:
+        return at
+    if clause.word(side) in {"columns", "column"} or (clause.word(side) == "top" and clause.word(side - 2) == "across"):
+        return _wide(draft, clause, start, side + 1)
+    if clause.word(side) in {"rows", "row", "side", "index"}:
+        group_by(draft, draft.keys, draft.column(mention))
+        draft.pivot = True
+        return side + 1
+    return at
+
+
+def _wide(draft: Draft, clause: Clause, at: int, end: int = 0) -> int:
+    column = clause.column(at)
+    if column is None:
+        return at
+    named = draft.column(column)
+    group_by(draft, [], named)
+    draft.wide = named
+    return end or at + 1

@@ -1,0 +1,327 @@
+"""Phrases that rank: tops and bottoms, the best and the worst, and in what order. Part of the grammar in `phrases`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ipython_assistant.engine.models.analyst import vocabulary as known
+from ipython_assistant.engine.models.analyst.lexing import plain_words
+from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
+from ipython_assistant.engine.models.analyst.mentions import Number
+from ipython_assistant.engine.models.analyst.plan import How, Measure, Sort, Top
+from ipython_assistant.engine.models.analyst.tables import Column, Kind
+
+if TYPE_CHECKING:
+    from ipython_assistant.engine.models.analyst.draft import Clause, Draft
+
+_HAVING_VERBS: Final = known.IDLE | frozenset(
+    ["with", "having", "has", "have", "had", "of", "the", "shows", "showed", "recorded", "reported", "saw", "got", "in",
+     "achieved", "by", "sold", "made"]
+)  # fmt: skip
+
+
+def top(clause: Clause, at: int, draft: Draft) -> int:
+    """`top 5 districts`, `the 3 worst rows`, `top 10% of rows`, `which district has the lowest mean coverage`."""
+    if draft.top is not None:
+        return at
+    start = clause.past(at, {"the"})
+    if end := _word_first(clause, start, draft):
+        return end
+    if end := _number_first(clause, start, draft):
+        return end
+    return _question(clause, at, draft) or at
+
+
+def _word_first(clause: Clause, at: int, draft: Draft) -> int:
+    """`top 5 districts`, `worst three rows`, `top 10 percent of rows`, `top district`."""
+    word = clause.word(at)
+    ranked = word in known.TOP_WORDS or word in known.JUDGEMENTS
+    extreme = word in known.EXTREMES and clause.word(at - 1) != "at" and number(clause, at + 1)
+    if not ranked and not extreme:
+        return 0
+    count = number(clause, at + 1)
+    noun = at + 2 if count else at + 1
+    percent = bool(count) and clause.word(noun) == "percent"
+    end = clause.past(noun + percent, {"of", "the", "performing"} if percent else {"performing"})
+    after = _noun(clause, end, draft, alone=count is None)
+    if after is None:
+        return 0
+    if word in known.JUDGEMENTS:
+        draft.judged = word
+    draft.top = Top(count or 1, known.TOP_WORDS.get(word, known.EXTREMES.get(word, True)), percent)
+    return after
+
+
+def _number_first(clause: Clause, at: int, draft: Draft) -> int:
+    """`3 worst districts`, `5 most common diseases`, `5 districts with the lowest mean coverage`."""
+    count = number(clause, at)
+    common = clause.phrase(at + bool(count), (("most", "common"), ("most", "frequent"), ("least", "common")))
+    if common:
+        noun = at + bool(count) + len(common)
+        mention = clause.column(noun)
+        if mention is None:
+            return 0
+        _top_of(draft, draft.column(mention))
+        draft.measures.append(Measure(None, How.COUNT))
+        draft.top = Top(count or 1, common[0] == "most")
+        return noun + 1
+    if count is None:
+        return 0
+    word = clause.word(at + 1)
+    if word in known.JUDGEMENTS or word in known.EXTREMES or word in known.TOP_WORDS:
+        after = _noun(clause, clause.past(at + 2, {"performing"}), draft, alone=False)
+        if after is None:
+            return 0
+        draft.judged = word if word in known.JUDGEMENTS else ""
+        draft.top = Top(count, known.EXTREMES.get(word, known.TOP_WORDS.get(word, True)))
+        return after
+    return _with_the_most(clause, at + 1, count, draft)
+
+
+def _question(clause: Clause, at: int, draft: Draft) -> int:
+    """`which district has the lowest coverage`, `the district with the most rows`."""
+    asking = clause.word(at) in {"which", "what", "the", "find", "who", "whose"}
+    noun = clause.past(at, {"which", "what", "is", "are", "was", "were", "the", "find"})
+    counted = number(clause, noun)
+    if not asking or noun == at:
+        return 0
+    return _with_the_most(clause, noun + bool(counted), counted or 1, draft)
+
+
+def _with_the_most(clause: Clause, noun: int, count: int, draft: Draft) -> int:
+    """`district with the lowest mean coverage`: the noun is a column that makes groups, or rows."""
+    mention = clause.column(noun)
+    rows = clause.rows(noun)
+    if mention is None and not rows:
+        return 0
+    word_at = clause.past(noun + 1, _HAVING_VERBS)
+    word = clause.word(word_at)
+    if word_at == noun + 1 or (word not in known.EXTREMES and word not in known.JUDGEMENTS):
+        return 0
+    if clause.word(word_at - 1) == "at":  # "at least", "at most"
+        return 0
+    if mention and not rows and not all(column.groups and not column.calculable for column in mention.choices):
+        return 0
+    measured = _ranked(clause, word_at + 1, draft)
+    if measured is None:
+        return 0
+    end, measure = measured
+    draft.ranking.append(measure)
+    draft.judged = word if word in known.JUDGEMENTS else ""
+    draft.top = Top(count, known.EXTREMES.get(word, True))
+    if mention and not rows:
+        _top_of(draft, draft.column(mention))
+    else:
+        draft.of_table = True
+    return end
+
+
+def _noun(clause: Clause, at: int, draft: Draft, *, alone: bool) -> int | None:
+    """What a top is of: a column that makes groups, or rows; None if neither stands there."""
+    if clause.rows(at):
+        draft.of_table = True
+        return at + 1
+    mention = clause.column(at)
+    if mention is not None and all(column.groups for column in mention.choices):
+        _top_of(draft, draft.column(mention))
+        return at + 1
+    measured = not alone and mention is not None
+    by_next = not alone and (clause.word(at) in {"by", "in", "for", "with", "on"} or clause.at(at) is None)
+    return at if measured or by_next else None
+
+
+def _top_of(draft: Draft, column: Column) -> None:
+    group_by(draft, draft.keys, column)
+    draft.top_of = column
+
+
+_ADJECTIVES: Final[dict[tuple[str, ...], tuple[frozenset[str], bool]]] = {
+    ("oldest",): (frozenset(["age"]), True), ("youngest",): (frozenset(["age"]), False),
+    ("longest",): (frozenset(["length", "duration", "stay", "time"]), True),
+    ("shortest",): (frozenset(["length", "duration", "stay", "time"]), False),
+    ("heaviest",): (frozenset(["weight", "mass"]), True), ("lightest",): (frozenset(["weight", "mass"]), False),
+    ("tallest",): (frozenset(["height"]), True), ("cheapest",): (frozenset(["price", "cost", "fare", "fee"]), False),
+    ("most", "expensive"): (frozenset(["price", "cost", "fare", "fee"]), True),
+    ("least", "expensive"): (frozenset(["price", "cost", "fare", "fee"]), False),
+    ("costliest",): (frozenset(["price", "cost"]), True), ("deepest",): (frozenset(["depth"]), True),
+    ("hottest",): (frozenset(["temperature"]), True), ("warmest",): (frozenset(["temperature"]), True),
+    ("coldest",): (frozenset(["temperature"]), False), ("fastest",): (frozenset(["speed"]), True),
+    ("slowest",): (frozenset(["speed"]), False), ("wettest",): (frozenset(["rain", "rainfall", "precipitation"]), True),
+    ("richest",): (frozenset(["income", "wealth"]), True), ("poorest",): (frozenset(["income", "wealth"]), False),
+}  # fmt: skip
+
+
+def of_kind(clause: Clause, at: int, draft: Draft) -> int:
+    """`the five oldest patients`, `hottest day`: an adjective that only one column of numbers can mean."""
+    start = clause.past(at, {"the"})
+    count = number(clause, start)
+    phrase = clause.phrase(start + bool(count), tuple(_ADJECTIVES))
+    if not phrase or draft.top is not None:
+        return at
+    words, largest = _ADJECTIVES[phrase]
+    columns = [column for column in draft.table.columns if column.calculable and words & set(plain_words(column.name))]
+    end = start + bool(count) + len(phrase)
+    if len(columns) != 1 or not clause.rows(end):
+        return at
+    draft.top = Top(count or 1, largest)
+    draft.ranking.append(Measure(columns[0]))
+    draft.of_table = True
+    return end + 1
+
+
+def ranked(clause: Clause, at: int, draft: Draft) -> int:
+    """`rank districts by mean coverage`: from the largest to the smallest."""
+    if clause.word(at) not in {"rank", "ranking", "order", "sort"}:
+        return at
+    noun = clause.past(at + 1, {"the", "all", "of"})
+    mention = clause.column(noun)
+    if mention is None or clause.rows(noun) or clause.word(noun + 1) not in {"by", "on"}:
+        return at
+    measured = _ranked(clause, clause.past(noun + 2, {"the", "their"}), draft)
+    if measured is None or any(column.calculable for column in mention.choices):
+        return at
+    end, measure = measured
+    group_by(draft, draft.keys, draft.column(mention))
+    draft.measures.append(measure)
+    draft.measure_end = end
+    draft.sort = draft.sort or Sort(clause.word(at) in {"rank", "ranking"}, None)
+    return end
+
+
+def number(clause: Clause, at: int) -> int | None:
+    """A whole number, in digits or as a word."""
+    item = clause.at(at)
+    if isinstance(item, Number) and isinstance(item.value, int) and item.value > 0:
+        return item.value
+    return known.NUMBER_WORDS.get(clause.word(at))
+
+
+def ranking(clause: Clause, at: int, draft: Draft) -> int:
+    """`by mean coverage`, `by number of rows`, once a top is asked for."""
+    if draft.top is None or draft.ranking or clause.word(at) not in {"by", "in", "for", "with", "on", "of"}:
+        return at
+    extremes = known.EXTREMES.keys() if clause.word(at) == "with" else frozenset()
+    start = clause.past(at + 1, {"the", "their"} | extremes)
+    measured = _ranked(clause, start, draft)
+    if measured is None:
+        return at
+    end, measure = measured
+    draft.ranking.append(measure)
+    return end
+
+
+def _ranked(clause: Clause, at: int, draft: Draft) -> tuple[int, Measure] | None:
+    """`mean coverage`, `number of rows`, `rows`: what a top is taken by, and where that ends."""
+    counted = clause.phrase(at, (("number", "of"), ("count", "of"), ("count",), ("amount", "of")))
+    noun = clause.past(at + len(counted), {"the"})
+    if clause.rows(noun) and (counted or clause.word(at) not in known.HOWS):
+        return noun + 1, Measure(None, How.COUNT)
+    how = known.HOWS.get(clause.word(at))
+    end = clause.past(at + 1, {"of", "the"}) if how else noun
+    mention = clause.column(end)
+    if mention is None:
+        return None
+    numbers = all(column.kind is Kind.NUMBER for column in mention.choices)
+    if not numbers and counted:
+        return end + 1, Measure(draft.column(mention), How.DISTINCT)
+    if not numbers:
+        return None
+    draft.totals |= clause.word(at) in {"total", "totals"}
+    return end + 1, Measure(draft.column(mention), how)
+
+
+# ---- order
+
+
+def sorted_by(clause: Clause, at: int, draft: Draft) -> int:
+    """`sorted by coverage, highest first`, `order by date`, `worst first`, `in descending order`."""
+    verb = clause.past(at, {"and", ",", "then"})
+    if clause.word(verb) in {"sort", "sorted", "order", "ordered", "rank", "ranked", "arrange", "arranged", "sorting"}:
+        end = clause.past(verb + 1, known.OUTCOME_NOUNS | known.ROW_NOUNS | {"the", "table"})
+        return _sort(clause, end, draft) or at
+    direction, end = _direction(clause, verb)
+    if direction is None:
+        return at
+    draft.sort = Sort(_descending(draft, direction), None)
+    by = clause.past(end, {"by", "of", "the"})
+    mention = clause.column(by)
+    if by > end and mention and clause.word(end) in {"by", "of"}:
+        draft.sort = Sort(draft.sort.descending, draft.column(mention))
+        return by + 1
+    return end
+
+
+def _sort(clause: Clause, at: int, draft: Draft) -> int:
+    column: Column | None = None
+    end = clause.past(at, {"by", "on", "the"})
+    how = clause.word(end) in known.HOWS
+    mention = clause.column(end + how) or clause.column(clause.past(end + how, {"of"}))
+    if end > at and mention:
+        column = draft.column(mention)
+        end = clause.past(end + how, {"of"}) + 1
+    elif end > at and clause.word(end) in {"count", "total", "it"}:
+        end += 1
+    after = clause.past(end, {",", "and", "from", "("}) if _direction(clause, end)[0] is None else end
+    direction, last = _direction(clause, after)
+    if direction is None and end == at:
+        return 0
+    descending = _descending(draft, direction) if direction else False
+    draft.sort = Sort(descending, column)
+    return clause.past(last, {")"}) if direction else end
+
+
+def _descending(draft: Draft, direction: str) -> bool:
+    if direction in known.JUDGEMENTS:
+        draft.judged = direction
+    return direction not in {"up", "worst"}
+
+
+_DIRECTIONS: Final[dict[tuple[str, ...], str]] = {
+    **{(word,): "down" for word in ("descending", "desc", "decreasing", "descendingly")},
+    **{(word,): "up" for word in ("ascending", "asc", "increasing", "alphabetically", "chronologically")},
+    **{("in", word, "order"): "down" for word in ("descending", "decreasing")},
+    **{("in", word, "order"): "up" for word in ("ascending", "increasing", "alphabetical", "chronological")},
+    **{(word, "order"): "down" for word in ("descending", "decreasing")},
+    **{(word, "order"): "up" for word in ("ascending", "increasing", "alphabetical", "chronological")},
+    **{(word, "first"): "down" for word in ("highest", "largest", "biggest", "newest", "latest", "most", "greatest")},
+    **{("most", "recent", "first"): "down", ("high", "to", "low"): "down", ("low", "to", "high"): "up"},
+    **{(word, "first"): "up" for word in ("lowest", "smallest", "oldest", "earliest", "fewest", "least")},
+    **{("from", one, "to", two): "down" for one, two in (("highest", "lowest"), ("high", "low"), ("largest", "smallest"),
+                                                         ("most", "least"), ("biggest", "smallest"))},
+    **{("from", two, "to", one): "up" for one, two in (("highest", "lowest"), ("high", "low"), ("largest", "smallest"),
+                                                       ("most", "least"), ("biggest", "smallest"))},
+    **{(one, "to", two): "down" for one, two in (("highest", "lowest"), ("largest", "smallest"))},
+    **{(two, "to", one): "up" for one, two in (("highest", "lowest"), ("largest", "smallest"))},
+    ("worst", "first"): "worst", ("best", "first"): "best",
+}  # fmt: skip
+
+
+def _direction(clause: Clause, at: int) -> tuple[str | None, int]:
+    start = clause.past(at, {"the"})
+    phrase = clause.phrase(start, tuple(_DIRECTIONS))
+    return (_DIRECTIONS[phrase], start + len(phrase)) if phrase else (None, at)
+
+
+# ---- groups and what is good
+
+
+def group_by(draft: Draft, columns: list[Column], column: Column) -> None:
+    """One more column that makes groups."""
+    if not column.groups:
+        what = "is empty" if column.kind is Kind.EMPTY else f"has {column.distinct:,} different numbers"
+        draft.problem(
+            f"{bold(column.name)} {what}; I group by, and draw over, texts, years, dates and a few whole numbers."
+        )
+    if column not in columns:
+        columns.append(column)
+
+
+def good_if_large(draft: Draft, column: Column | None) -> bool:
+    """Whether much of a column is good; a problem where its name does not say."""
+    words = set(plain_words(column.name)) if column else set()
+    good, bad = words & known.GOOD, words & known.BAD
+    if bool(good) == bool(bad):
+        name = bold(column.name) if column else "the number of rows"
+        both = listed([quoted("highest"), quoted("lowest")], "or")
+        draft.problem(f"What is {quoted(draft.judged)} of {name} is not certain: write {both}.")
+    return bool(good)
