@@ -23,7 +23,7 @@ from ipython_assistant.engine.containers import MAX_CONTAINERS
 from ipython_assistant.engine.limits import GIB, default_limits
 from ipython_assistant.engine.models.chosen import UnknownModel, add_model_options, chosen
 from ipython_assistant.engine.sandbox import KINDS
-from ipython_assistant.engine.server import Engine, Options, UnsafeOptions, running
+from ipython_assistant.engine.server import Engine, Options, UnusableOptions, running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         models = chosen(asked, os.environ)
         options = _options(asked, os.environ)
         asyncio.run(_serve(models, options, standing=asked.standing))
-    except (UnsafeOptions, UnknownModel, OSError) as error:
+    except (UnusableOptions, UnknownModel, OSError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     return 0
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.containers import Berth
-from ipython_assistant.engine.kernels import Kernel, KernelError
-from ipython_assistant.engine.launching import Here
+from ipython_assistant.engine.errors import KernelError
+from ipython_assistant.engine.kernels import Kernel
+from ipython_assistant.engine.launching import Elsewhere, Here
 from ipython_assistant.engine.sandbox import Ground
-from ipython_assistant.engine.transfer import SharedDisk
+from ipython_assistant.engine.transfer import SharedDisk, ThroughKernel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +65,30 @@ class LocalBerths:
             for fonts in (ground.home / "mpl").glob(_FONT_LISTS):
                 if not fonts.is_symlink():
                     shutil.copyfile(fonts, self._fonts / fonts.name, follow_symlinks=False)
+
+
+class RemoteBerths:
+    """Berths with kernels wherever an installed kernel's provisioner starts them.
+
+    Args:
+        kernel: The installed kernel's name.
+        limits: What is fetched at most; the rest is the provisioner's business.
+        environment: The engine's own.
+    """
+
+    def __init__(self, kernel: str, limits: Limits, environment: Mapping[str, str]) -> None:
+        self._kernel = kernel
+        self._limits = limits
+        self._environment = environment
+
+    def __call__(self, directory: Path) -> Berth:
+        """Make directories here and begin to start a kernel there."""
+        ground = make_ground(directory)
+        figures = directory / "figures"
+        figures.mkdir()
+        launcher = Elsewhere(self._kernel, secrets.token_hex(8), self._limits, self._environment)
+        transfer = ThroughKernel(ground.work, launcher.seen.work, most=self._limits.disk_bytes)
+        return Berth(ground, figures, launcher, transfer, Kernel(launcher))
 
 
 def make_ground(directory: Path) -> Ground:

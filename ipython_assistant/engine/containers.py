@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine import errors
+from ipython_assistant.engine.errors import KernelError
 from ipython_assistant.engine.folder import MOUNT, ContainerFile, Folder
-from ipython_assistant.engine.kernels import Failure, Figure, Kernel, KernelError, Text
+from ipython_assistant.engine.kernels import Failure, Figure, Kernel, Text
 from ipython_assistant.engine.limits import GIB, most_memory
 from ipython_assistant.engine.sandbox import HOME
 
@@ -194,7 +195,8 @@ class Container:
         try:
             await self._transfer.bring(kernel)
             execution = await kernel.run(self._mount.inward(code))
-            await self._transfer.fetch(kernel)
+            if not kernel.ended:
+                await self._transfer.fetch(kernel)
         finally:
             self.touch()
             await self._renew()
@@ -309,6 +311,8 @@ class Container:
         if self._stopped:
             return
         self._stopped = True
+        if not self.turn.locked():
+            await self._transfer.leave(self._kernel)
         await self._kernel.stop()
         await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
 

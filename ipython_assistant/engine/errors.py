@@ -41,6 +41,10 @@ class ApiError(Exception):
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
 
+class KernelError(RuntimeError):
+    """The kernel could not be started, or has ended; the message is for a person."""
+
+
 def unauthorized() -> ApiError:
     """The token is missing or wrong."""
     return ApiError(401, "Incorrect API key provided.", code="invalid_api_key")

@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ipython_assistant.engine.errors import KernelError
 from ipython_assistant.engine.limits import family
 
 if TYPE_CHECKING:
@@ -101,10 +102,6 @@ class Execution:
 
     shown: tuple[Text | Figure, ...]
     failure: Failure | None = None
-
-
-class KernelError(RuntimeError):
-    """The kernel could not be started, or has ended; the message is for a person."""
 
 
 class Kernel:

@@ -14,11 +14,12 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
 from ipython_assistant.engine.limits import Limits, Watch
+from ipython_assistant.engine.sandbox import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ipython_assistant.engine.sandbox import Ground, Sandbox, Seen
+    from ipython_assistant.engine.sandbox import Ground, Sandbox
 
 MAX_SOCKET_PATH: Final = 100
 """Unix socket paths end at 104 (macOS) or 108 (Linux) bytes; the kernel appends `-1` to `-5`."""
@@ -68,6 +69,17 @@ def _(shell=get_ipython()):
             output = process.stdout.read()
         return SList(output.splitlines()) if split else LSString(output)
     shell.system, shell.getoutput = system, getoutput
+_()
+del _
+"""
+
+
+_PREPARE: Final = """
+def _():
+    import os, shutil
+    shutil.rmtree({work!r}, ignore_errors=True)
+    os.makedirs({work!r})
+    os.chdir({work!r})
 _()
 del _
 """
@@ -175,6 +187,46 @@ class Here:
             log=self.ground.directory / "kernel.log",
             watch=lambda pid, limits: Watch(pid, self.ground.directory, limits),
             preload=_PLAIN_COMMANDS if self.sandbox.kind == "landlock" else "",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Kernels of an installed kernel specification, started by the provisioner it names, on whatever machine that is.
+
+    Args:
+        kernel: The specification's name.
+        mark: Tells this container's directory from those of others on that machine.
+        limits: Not enforced here: a pod has limits of its own.
+        environment: The engine's own, of which a little is passed on, and `KERNEL_*`, which is for provisioners.
+    """
+
+    kernel: str
+    mark: str
+    limits: Limits
+    environment: Mapping[str, str]
+
+    @property
+    def seen(self) -> Seen:
+        """Where code sees its directories."""
+        base = f"/tmp/ipa-kernel-{self.mark}"  # noqa: S108 - over there, under a name nobody can guess
+        return Seen(f"{base}/data", f"{base}/home", f"{base}/temporary")
+
+    def limited(self, limits: Limits) -> Elsewhere:
+        """The same with other limits."""
+        return replace(self, limits=limits)
+
+    def launch(self) -> Launch:
+        """The next kernel, in an empty directory."""
+        passed_on = {
+            name: value
+            for name, value in self.environment.items()
+            if name in ALLOWED_VARIABLES or name == "HOME" or name.startswith(("LC_", "KERNEL_"))
+        }
+        return Launch(
+            manager=AsyncKernelManager(kernel_name=self.kernel),
+            options={"env": passed_on},
+            preload=_PREPARE.format(work=self.seen.work),
         )
 
 

@@ -10,12 +10,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from jupyter_client.kernelspec import KernelSpecManager
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from ipython_assistant.engine import wire
 from ipython_assistant.engine.app import LOOPBACK, Manners, Rooms, application
-from ipython_assistant.engine.berths import LocalBerths
+from ipython_assistant.engine.berths import LocalBerths, RemoteBerths
 from ipython_assistant.engine.containers import MAX_CONTAINERS, Containers
 from ipython_assistant.engine.limits import Limits, default_limits
 from ipython_assistant.engine.responder import Responder
@@ -36,8 +37,8 @@ MAX_BODY: Final = 64 << 20
 SHORTEST_TOKEN: Final = 16
 
 
-class UnsafeOptions(ValueError):
-    """The engine would be open to others in a way that nobody asked for; the message is for a person."""
+class UnusableOptions(ValueError):
+    """The engine cannot be run like this, or would be open to others unasked; the message is for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,18 @@ class Options:
     log_prompts: bool = False
 
     def check(self) -> None:
-        """Raise `UnsafeOptions` where the engine would be open to others without a token that was chosen for it."""
+        """Raise `UnusableOptions` for a kernel that is not there, and for a door that is open without a token."""
         if self.host not in LOOPBACK and not self.token:
-            raise UnsafeOptions(
+            raise UnusableOptions(
                 f"Listening on {self.host} lets other machines in: give a token of your own "
                 "(IPYTHON_ASSISTANT_TOKEN or --token-file)."
             )
         if self.token and len(self.token) < SHORTEST_TOKEN:
-            raise UnsafeOptions(f"The token is too short: {SHORTEST_TOKEN} characters at least.")
+            raise UnusableOptions(f"The token is too short: {SHORTEST_TOKEN} characters at least.")
+        if self.kernel and self.kernel not in KernelSpecManager().find_kernel_specs():
+            raise UnusableOptions(
+                f"No kernel '{self.kernel}' is installed; `jupyter kernelspec list` shows which there are."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,7 @@ async def running(
         hurry: Set it for an end at once, whatever is being answered.
 
     Raises:
-        UnsafeOptions: It would be open to others without a token that was chosen for it.
+        UnusableOptions: See `Options.check`.
         OSError: The address cannot be listened on.
     """
     options = options or Options()
@@ -138,7 +143,9 @@ async def running(
         surroundings = os.environ if environment is None else environment
         containers = Containers(
             directory / "c",
-            berths=LocalBerths(sandbox, options.limits, surroundings, directory / "fonts"),
+            berths=RemoteBerths(options.kernel, options.limits, surroundings)
+            if options.kernel
+            else LocalBerths(sandbox, options.limits, surroundings, directory / "fonts"),
             limits=options.limits,
             most=options.containers,
             mint=mint,

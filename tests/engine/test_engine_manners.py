@@ -21,7 +21,7 @@ from engines import DEADLINE_S, OUTPUTS, Running, fence, in_thread, logs, until
 from ipython_assistant.engine.app import Manners
 from ipython_assistant.engine.limits import Limits, default_limits
 from ipython_assistant.engine.models.script import Script
-from ipython_assistant.engine.server import Options, UnsafeOptions
+from ipython_assistant.engine.server import Options, UnusableOptions
 from ipython_assistant.engine.transcripts import Transcript, Transcripts
 
 TOKEN = "a-token-of-our-own-0123456789"
@@ -102,7 +102,7 @@ def test_a_second_signal_ends_it_at_once(standing) -> None:
 
 def test_others_are_let_in_only_with_a_token_that_was_chosen_for_it() -> None:
     for options in (Options(host="0.0.0.0"), Options(host="192.0.2.1"), Options(token="short")):
-        with pytest.raises(UnsafeOptions):
+        with pytest.raises(UnusableOptions):
             options.check()
     Options(host="0.0.0.0", token=TOKEN).check()
     assert TOKEN not in repr(Options(token=TOKEN))
