@@ -50,10 +50,11 @@ _NAME_GOES_ON = re.compile(r"[\w-]|\.\w")
 _LOOK_BACK = 80
 
 _INPUT_LINE = re.compile(
-    r"^[ \t]*@(?:\"(?P<double>[^\"\n]+)\"|'(?P<single>[^'\n]+)'|(?P<bare>[^\s\"'`()<>,;]+))[ \t]*$", re.MULTILINE
+    r"^[ \t]*(?P<at>@)(?:\"(?P<double>[^\"\n]+)\"|'(?P<single>[^'\n]+)'|(?P<bare>[^\s\"'`()<>,;]+))[ \t]*$",
+    re.MULTILINE,
 )
 _NAMES_A_FILE = re.compile(r"[/\\*?]|\.[A-Za-z0-9]{1,10}$")
-_DECORATED = re.compile(r"\s*(?:@.*\n\s*)*(?:async\s+def|def|class)\b")
+_DECORATED = re.compile(r"\s*(?:@.*\n\s*){0,9}(?:async\s+def|def|class)\b")
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _TABLES = frozenset((module, name) for module in ("pandas", "polars") for name in ("DataFrame", "LazyFrame", "Series"))
 
@@ -104,18 +105,17 @@ def fill(prompt: str, namespace: Mapping[str, Any]) -> Filled:
         if value is not None:
             values[start, end] = value
     inputs: dict[str, None] = {}
+    lines: dict[tuple[int, int], str] = {}
     for line in _INPUT_LINE.finditer(prose):
         named = next(group for group in ("double", "single", "bare") if line[group] is not None)
         start, end = line.span(named)
-        written = _replaced(prompt, values, start, end)
+        written = _replaced(prompt, values, start, end) if "{" in line[named] else line[named]
         if not _is_input(line, named, written, namespace):
             continue
         inputs[written] = None
-        # The whole line goes, so that what was filled into it is not filled in again.
-        at = prose.index("@", line.start())
-        values = {span: value for span, value in values.items() if not start <= span[0] < end}
-        values[at, line.end()] = re.split(r"[/\\]", written.rstrip("/\\"))[-1]
-    return Filled(_replaced(prompt, values, 0, len(prompt)), tuple(inputs), tuple(hints))
+        lines[line.start("at"), line.end()] = re.split(r"[/\\]", written.rstrip("/\\"))[-1]
+    # A line goes as a whole, with what was filled into it.
+    return Filled(_replaced(prompt, values | lines, 0, len(prompt)), tuple(inputs), tuple(hints))
 
 
 def _replaced(text: str, values: Mapping[tuple[int, int], str], start: int, end: int) -> str:
