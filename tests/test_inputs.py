@@ -153,6 +153,7 @@ def text_of(tmp_path, value, **options):
         ),
         (pd.DataFrame({"t": pd.to_datetime(["2024-01-02", None])}), 't\n2024-01-02\n""\n'),
         (np.array([[1, 2], [3, 4]]), "0,1\n1,2\n3,4\n"),
+        (np.array([(1, 0.5)], dtype=[("a", int), ("b", float)]), "a,b\n1,0.5\n"),
         (np.array([0.5, 1.0]), "x\n0.5\n1.0\n"),
         ({"a": [1, 2], "b": ["x", None]}, "a,b\n1,x\n2,\n"),
         ({"a": range(2), "b": np.array([1, 2])}, "a,b\n0,1\n1,2\n"),

@@ -355,7 +355,7 @@ def _as_frame(value: Any, name: str) -> Any:
     import pandas as pd
 
     if _is_array(value):
-        return pd.DataFrame({name: value} if value.ndim == 1 else value)
+        return pd.DataFrame({name: value} if value.ndim == 1 and value.dtype.names is None else value)
     if isinstance(value, dict):
         return pd.DataFrame(value)
     # Whole numbers stay whole where some records have none.
