@@ -306,6 +306,28 @@ def _write_picture(path: Path, width: int, height: int) -> None:
     Image.merge("RGB", [Image.blend(rough, noise, 0.3) for noise in fine]).save(path, compress_level=1)
 
 
+def engine(runs: int) -> bool:
+    """The embedded engine: a cold turn, a warm one, what it adds to the code itself, what idle containers take."""
+    runs = min(runs, 3)
+    turns = in_turn({"turns": partial(child, "engine_child.py", "turns")}, runs)["turns"]
+    rows = in_turn({name: partial(child, "engine_child.py", name) for name in ("overhead", "bare")}, runs)
+    whole, bare = rows["overhead"]["ms"], rows["bare"]["ms"]
+    overhead_met = report(
+        "a turn of the engine / the same code in a bare kernel", whole / bare, 1.2, f"{whole:.0f} ms, {bare:.0f} ms"
+    )
+    plot_met = report(
+        "a first plot in a new container: seconds",
+        turns["warm_ms"] / 1000,
+        0.3,
+        f"first event after {turns['warm_first_ms']:.1f} ms; cold {turns['cold_first_ms']:.0f} ms to the first event, "
+        f"{turns['cold_ms']:.0f} ms to the plot",
+    )
+    print(
+        f"        memory: {turns['container_mb']:.0f} MB for an idle container, {turns['engine_mb']:.0f} MB the engine"
+    )
+    return overhead_met and plot_met
+
+
 BENCHMARKS = {
     "load": load,
     "first-token": first_token,
@@ -313,6 +335,7 @@ BENCHMARKS = {
     "fetch": fetch,
     "live": live,
     "preview": preview,
+    "engine": engine,
     "replay": replay,
     "inputs": inputs,
 }

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.limits import Limits
     from ipython_assistant.engine.sandbox import Sandbox
 
+STARTED_ELSEWHERE: Final = 16
+"""How many kernels are started at once where it is not this machine that starts them."""
+
 _FONT_LISTS: Final = "fontlist-*.json"
 
 
@@ -42,6 +45,7 @@ class LocalBerths:
         self._limits = limits
         self._environment = environment
         self._fonts = fonts
+        self._gate = asyncio.Semaphore(max(2, os.cpu_count() or 2))
         self._adopting: asyncio.Task[None] | None = None
         _seed_fonts(fonts, environment)
 
@@ -52,7 +56,7 @@ class LocalBerths:
         figures.mkdir()
         for fonts in self._fonts.glob(_FONT_LISTS):
             shutil.copyfile(fonts, ground.home / "mpl" / fonts.name)
-        launcher = Here(ground, self._sandbox, self._limits, self._environment)
+        launcher = Here(ground, self._sandbox, self._limits, self._environment, self._gate)
         kernel = Kernel(launcher)
         if self._adopting is None and not any(self._fonts.glob(_FONT_LISTS)):
             self._adopting = asyncio.create_task(self._adopt(kernel, ground))
@@ -80,13 +84,14 @@ class RemoteBerths:
         self._kernel = kernel
         self._limits = limits
         self._environment = environment
+        self._gate = asyncio.Semaphore(STARTED_ELSEWHERE)
 
     def __call__(self, directory: Path) -> Berth:
         """Make directories here and begin to start a kernel there."""
         ground = make_ground(directory)
         figures = directory / "figures"
         figures.mkdir()
-        launcher = Elsewhere(self._kernel, secrets.token_hex(8), self._limits, self._environment)
+        launcher = Elsewhere(self._kernel, secrets.token_hex(8), self._limits, self._environment, self._gate)
         transfer = ThroughKernel(ground.work, launcher.seen.work, most=self._limits.disk_bytes)
         return Berth(ground, figures, launcher, transfer, Kernel(launcher))
 

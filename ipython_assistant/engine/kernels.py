@@ -191,6 +191,10 @@ class Kernel:
             self._hang_up()
 
     async def _start(self) -> None:
+        async with self._launcher.gate:
+            await self._start_now()
+
+    async def _start_now(self) -> None:
         launch = self._launcher.launch()
         self._jupyter = launch.manager
         try:

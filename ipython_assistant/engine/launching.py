@@ -17,6 +17,7 @@ from ipython_assistant.engine.limits import Limits, Watch
 from ipython_assistant.engine.sandbox import Seen
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Mapping
 
     from ipython_assistant.engine.sandbox import Ground, Sandbox
@@ -117,6 +118,11 @@ class Launcher(Protocol):
         """What the container may use."""
         ...
 
+    @property
+    def gate(self) -> asyncio.Semaphore:
+        """What lets a few start at once: many that start together are none of them ready in time."""
+        ...
+
     def launch(self) -> Launch:
         """The next kernel."""
         ...
@@ -149,12 +155,14 @@ class Here:
         sandbox: How code is confined.
         limits: What it may use.
         environment: The engine's own, of which a little is passed on.
+        gate: Lets a few start at once.
     """
 
     ground: Ground
     sandbox: Sandbox
     limits: Limits
     environment: Mapping[str, str]
+    gate: asyncio.Semaphore
 
     @property
     def seen(self) -> Seen:
@@ -199,12 +207,14 @@ class Elsewhere:
         mark: Tells this container's directory from those of others on that machine.
         limits: Not enforced here: a pod has limits of its own.
         environment: The engine's own, of which a little is passed on, and `KERNEL_*`, which is for provisioners.
+        gate: Lets a few start at once.
     """
 
     kernel: str
     mark: str
     limits: Limits
     environment: Mapping[str, str]
+    gate: asyncio.Semaphore
 
     @property
     def seen(self) -> Seen:
