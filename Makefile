@@ -27,8 +27,9 @@ slow: ## the tests that take over ten seconds
 browser: ## only the tests in a real JupyterLab in headless Chromium
 	$(PYTHON) -m pytest -m browser
 
-notebooks: ## run the committed notebooks and compare their outputs, strictly
-	IPYTHON_ASSISTANT_SERVICE=local IPYTHON_ASSISTANT_MODE=live \
+notebooks: ## run the committed notebooks from their recordings, and compare their outputs strictly
+	settings=$$(mktemp -d) && trap 'rm -rf "$$settings"' EXIT && \
+		IPYTHON_ASSISTANT_MODE=replay IPYTHONDIR="$$settings/ipython" JUPYTER_CONFIG_DIR="$$settings/jupyter" \
 		$(PYTHON) -m pytest --nbval --nbval-current-env notebooks -p no:cacheprovider -m ""
 
 demo: ## the main job, without a browser

@@ -1,37 +1,94 @@
-"""Run the notebooks in place and keep their outputs, as a runner without a front end does."""
+"""Record the notebooks anew with the embedded engine, and keep the outputs that a replay gives.
+
+Each runs twice, in its own directory, as a runner without a front end does: first every question is asked and
+recorded, then the whole notebook is answered from those recordings. What the second run shows is what is kept: it is
+what everybody sees who runs them later, `%assistant cost` included. A question whose two outputs differ is an error.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from nbclient import NotebookClient
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+FILES = NOTEBOOKS / "assistant_files"
+OURS = "ipython_assistant"
+CELL_TIMEOUT_S = 120
 
 
 def main() -> int:
-    """Run each notebook with the embedded engine, in its own directory, from a clean folder."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AZURE_"))}
-    environment |= {"IPYTHON_ASSISTANT_SERVICE": "local", "IPYTHON_ASSISTANT_MODE": "live"}
-    shutil.rmtree(NOTEBOOKS / "assistant_files", ignore_errors=True)
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-        notebook = nbformat.read(path, as_version=4)
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-        NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute(env=environment)
-        notebook.metadata = {key: notebook.metadata[key] for key in ("kernelspec",)}
-        notebook.metadata["language_info"] = {"name": "python"}
-        for cell in notebook.cells:
-            cell.metadata.pop("execution", None)  # times: a saved notebook has none
-        nbformat.write(notebook, path)
-        print(path.name, file=sys.stdout)
-    shutil.rmtree(NOTEBOOKS / "assistant_files", ignore_errors=True)
-    return 0
+    """Record all notebooks in a fresh folder; 1 if one of them replays as something else."""
+    shutil.rmtree(FILES, ignore_errors=True)
+    different: list[str] = []
+    with tempfile.TemporaryDirectory() as settings:
+        environment = _environment(Path(settings))
+        for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+            notebook = nbformat.read(path, as_version=4)
+            asked = _run(notebook, {**environment, "IPYTHON_ASSISTANT_MODE": "live"})
+            replayed = _run(notebook, {**environment, "IPYTHON_ASSISTANT_MODE": "replay"})
+            different += (f"{path.name}, cell {at}" for at in _differing(asked, replayed))
+            nbformat.write(replayed, path)
+            print(path.name)
+    for place in different:
+        print(f"Replayed as something else: {place}", file=sys.stderr)
+    return 1 if different else 0
+
+
+def _environment(settings: Path) -> Mapping[str, str]:
+    """This process's environment without keys and without settings of its user."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OPENAI_", "AZURE_", "IPYTHON_ASSISTANT_"))
+    }
+    return {
+        **kept,
+        "IPYTHON_ASSISTANT_SERVICE": "local",
+        "IPYTHONDIR": str(settings / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(settings / "jupyter"),
+    }
+
+
+def _run(notebook: Any, environment: Mapping[str, str]) -> Any:
+    """The notebook as it is after a run, without times."""
+    run = nbformat.from_dict(notebook)
+    for cell in run.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    resources = {"metadata": {"path": str(NOTEBOOKS)}}
+    quiet = ["--IPKernelApp.log_level=ERROR"]
+    client = NotebookClient(
+        run, timeout=CELL_TIMEOUT_S, resources=resources, record_timing=False, extra_arguments=quiet
+    )
+    client.execute(env=dict(environment))
+    run.metadata = {"kernelspec": run.metadata["kernelspec"], "language_info": {"name": "python"}}
+    for output in _outputs(run):
+        output.get("metadata", {}).get(OURS, {}).pop("recorded", None)
+    return run
+
+
+def _outputs(notebook: Any) -> Iterator[Any]:
+    for cell in notebook.cells:
+        yield from cell.get("outputs", [])
+
+
+def _differing(asked: Any, replayed: Any) -> Iterator[int]:
+    """The questions, counted from 1 as all cells are, that show other outputs when they are replayed."""
+    for at, (first, second) in enumerate(zip(asked.cells, replayed.cells, strict=True), 1):
+        if first.source.startswith("%%assistant"):
+            shown = [[output.get("data", output.get("text")) for output in cell.outputs] for cell in (first, second)]
+            if shown[0] != shown[1]:
+                yield at
 
 
 if __name__ == "__main__":
