@@ -22,6 +22,10 @@ You answer questions in a data analyst's notebook. You cannot run code and canno
 the question needs it, and do not invent the result of a calculation. Keep the answer short."""
 
 
+KEEP_TEXT = "Columns described as str hold text: read them with dtype=str and keep_default_na=False."
+"""A code such as 00412 would lose its zeros otherwise, and Namibia's NA would be missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class InputNote:
     """What the model is told about an input: its path in the container and what it is. Never its contents."""
@@ -123,7 +127,7 @@ def _instructions(own: str, inputs: Sequence[InputNote], outputs: Sequence[str],
     paragraphs = [INSTRUCTIONS if code else WITHOUT_CODE]
     if inputs:
         files = "\n".join(f"- {note.path}: {note.description}" for note in inputs)
-        paragraphs.append(f"Files of the user:\n{files}")
+        paragraphs.append(f"Files of the user:\n{files}\n{KEEP_TEXT}")
     if outputs:
         names = ", ".join(f"{name}.csv" for name in outputs)
         one = len(outputs) == 1
