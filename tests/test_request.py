@@ -54,7 +54,7 @@ def test_tables_that_have_to_come_back_are_named_after_the_inputs_and_before_the
 
     first, files, tables, own = paragraphs.rsplit("\n\n", 3)
     assert first == INSTRUCTIONS
-    assert files == "Files of the user:\n- /mnt/data/cases.csv: 10 rows"
+    assert files .startswith("Files of the user:\n- /mnt/data/cases.csv: 10 rows\n")
     assert tables.endswith("and link each: by_district.csv, worst.csv")
     assert own == "Be kind."
 
