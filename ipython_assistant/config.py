@@ -155,9 +155,10 @@ class ByHand:
 class Settings:
     """Everything one cell runs with.
 
-    `notebook_dir` is where links are relative to; `save_dir` is absolute; `timeout_s` is in seconds without a byte,
-    `files_timeout_s` in seconds for all files of a turn; `policy` is what new containers are like; `container_id` is
-    the one to run in, where the cell names it.
+    `model` is empty where none is named and there is no default; see `check_model`. `notebook_dir` is where links are
+    relative to; `save_dir` is absolute; `timeout_s` is in seconds without a byte, `files_timeout_s` in seconds for all
+    files of a turn; `policy` is what new containers are like; `container_id` is the one to run in, where the cell names
+    it.
     """
 
     service: str
@@ -208,20 +209,12 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
     model = by_hand.model or environment.get("IPYTHON_ASSISTANT_MODEL") or DEFAULT_MODELS.get(service)
     chat = bool(traits.chat_server) and service == "local"
     if chat and by_hand.model is None and not environment.get("IPYTHON_ASSISTANT_MODEL"):
-        raise ConfigError(
-            f"The chat server {traits.chat_server} is to answer, and no model of it is named.",
-            "Name it with -m NAME, or `%config AssistantMagics.model = ...`.",
-        )
-    if model is None:
-        raise ConfigError(
-            "At Azure a model is the name of a deployment, and none is named.",
-            "Name it with -m NAME, `%config AssistantMagics.model = ...` or IPYTHON_ASSISTANT_MODEL.",
-        )
+        model = ""
     in_ci = bool(environment.get("CI")) and by_hand.service is None
     return Settings(
         service=service,
         mode=mode or ("replay" if in_ci else "auto"),
-        model=model,
+        model=model or "",
         instructions=instructions,
         notebook_dir=notebook_dir,
         save_dir=notebook_dir / Path(options.directory or traits.save_dir).expanduser(),
@@ -242,7 +235,19 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         ask_above=traits.ask_above,
         max_recorded_bytes=traits.max_recorded_bytes,
         by_hand=by_hand,
-        engine_arguments=("--model", traits.chat_server, "--name", model) if chat else (),
+        engine_arguments=("--model", traits.chat_server, "--name", model or "") if chat else (),
+    )
+
+
+def check_model(settings: Settings) -> None:
+    """Whether there is somebody to ask. A recording answers without, so this comes last. Raises `ConfigError`."""
+    if settings.model:
+        return
+    hint = "Name it with -m NAME, `%config AssistantMagics.model = ...` or IPYTHON_ASSISTANT_MODEL."
+    if settings.service == "azure":
+        raise ConfigError("At Azure a model is the name of a deployment, and none is named.", hint)
+    raise ConfigError(
+        f"The chat server {settings.engine_arguments[1]} is to answer, and no model of it is named.", hint
     )
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.answer import Answer
 from ipython_assistant.collection import Collected, Shelf, collect
-from ipython_assistant.config import KEYS, AssistantMagics, Settings, freeze, origins
+from ipython_assistant.config import KEYS, AssistantMagics, Settings, check_model, freeze, origins
 from ipython_assistant.core.codecell import HOME, InputSource, code_cell
 from ipython_assistant.core.conversation import Conversation, Step, Upload, line_of
 from ipython_assistant.core.footnotes import finished
@@ -34,6 +34,7 @@ from ipython_assistant.errors import (
     AssistantError,
     ContainerExpired,
     Interrupted,
+    NoKey,
     OptionError,
     TurnNotKept,
 )
@@ -119,6 +120,8 @@ class _Last:
     streamed: _Streamed
     collected: Collected
     exchange: Exchange | None
+    notes: tuple[str, ...] = ()
+    step: Step | None = None
 
 
 class Session:
@@ -149,6 +152,7 @@ class Session:
         self._runs = 0
         self._asks: tuple[tuple[str, int] | None, int] = (None, 0)
         self._last: _Last | None = None
+        self._asked_because = ""
         self._one_at_a_time = threading.RLock()
 
     # --- asking -------------------------------------------------------------------------------------------------------
@@ -165,6 +169,7 @@ class Session:
             cell = front.cell_id or self._next_run()
             question = self.question(options, body.strip(), cell, self._shell.user_ns if self._shell else {})
             if options.dry_run:
+                check_model(question.settings)
                 print(question.in_full())  # noqa: T201 as above
                 return None
             return self.answer(question, Audience(front), fresh=options.fresh)
@@ -234,11 +239,10 @@ class Session:
         recording = self._recorded_answer(question, fresh=fresh)
         if recording is not None:
             return self._replay(question, recording, audience)
-        if audience.shows and question.settings.mode == "auto" and not fresh:
-            changed = self._recordings_of(question.settings).other_predecessor(question.written)
-            if changed:
-                print(changed)  # noqa: T201 as above
-        return self._ask(question, audience)
+        why = ""
+        if question.settings.mode == "auto" and not fresh:
+            why = self._recordings_of(question.settings).other_predecessor(question.written)
+        return self._ask(question, audience, why)
 
     def show(self, response: Any, client: Any = None) -> Answer:
         """Show a response that somebody's own code got; see `ipython_assistant.show`."""
@@ -281,8 +285,13 @@ class Session:
                 have=last.collected.artifacts,
             )
         connection.containers.see(last.streamed.turn.container_ids, collected.listed)
-        self._last = replace(last, collected=collected)
-        answer, _ = self._keep(question, self._answer(question, last.streamed, collected), last.exchange)
+        answer = self._answer(question, last.streamed, collected, last.notes)
+        answer, record = self._keep(question, answer, last.exchange)
+        step, before = last.step, last.step
+        if before is not None:
+            step = replace(before, artifacts=collected.artifacts, digest=record.digest, ended=datetime.now(UTC))
+            self._amend(before, step, connection)
+        self._last = replace(last, collected=collected, step=step)
         publish(answer.text_output())
         self._show(answer, question, Audience(front_end(self._shell)))
         return self._ended(answer, downloads.cut, question, self._frames(question, answer))
@@ -364,14 +373,17 @@ class Session:
         if last is not None and last.ended is not None:
             how = "from the recording of" if last.replayed else f"by {last.model or last.provider},"
             answered = f"{how} {last.ended:%Y-%m-%d %H:%M} UTC"
+        mode = settings.mode, by.get("mode", "")
+        if settings.mode == "auto" and self._strangers(settings):
+            mode = "replay", "there is no key of the service whose answers are recorded here"
         return {
             "service": (settings.service, by.get("service", "")),
             "model": (settings.model, by.get("model", "")),
-            "mode": (settings.mode, by.get("mode", "")),
+            "mode": mode,
             "files": (str(settings.save_dir), by.get("save_dir", "")),
             "engine": ("; ".join(running) or "not running", ""),
             "buttons": (buttons.wanted_in_words(settings.buttons, front_end(self._shell)), by.get("buttons", "")),
-            "last answer": (answered or "none yet", ""),
+            "last answer": (answered or "none yet", self._asked_because),
         }
 
     def answer_of(self, response_id: str) -> Answer:
@@ -430,20 +442,27 @@ class Session:
 
     # --- one turn -----------------------------------------------------------------------------------------------------
 
-    def _ask(self, question: Question, audience: Audience) -> Answer:
+    def _ask(self, question: Question, audience: Audience, why: str = "") -> Answer:
+        """Ask the service; `why` is what the reader should know before: it is shown until the answer begins.
+
+        What is left below the cell is the same as after a replay, so why it was asked goes to the metadata.
+        """
+        check_model(question.settings)
+        self._asked_because = why
         with LiveOutput(audience.front if audience.shows else FrontEnd()) as live:
-            live.update("", "connecting")
+            live.update(why, "connecting")
             connection = self.connect(question.settings)
             with self._downloads(connection, question.settings) as downloads:
                 if question.inputs:
-                    live.update("", question.sending())
-                turn = _Asking(question, connection, downloads, live, audience.stopped)
+                    live.update(why, question.sending())
+                turn = _Asking(question, connection, downloads, live, audience.stopped, why)
                 streamed, footing, exchange = turn.ask()
-                collected, cut = self._collect(turn, streamed, exchange)
-            notes = footing.notes
-            answer, record = self._keep(question, self._answer(question, streamed, collected, notes), exchange)
+                collected, cut = self._collect(turn, streamed, exchange, footing.notes)
+            answer = self._answer(question, streamed, collected, footing.notes)
+            answer, record = self._keep(question, answer, exchange)
             if audience.shows:
-                live.finish(_with(answer.text_output(), **_circumstances(record, connection.sandbox)))
+                told = _circumstances(record, connection.sandbox) | ({"asked_because": why} if why else {})
+                live.finish(_with(answer.text_output(), **told))
         self._show(answer, question, audience)
         self._remember(connection, question, streamed, collected, record)
         if streamed.cut is not None or cut is not None:
@@ -482,7 +501,10 @@ class Session:
             began=question.began,
             ended=datetime.fromisoformat(record.ended),
         )
-        self._take_place(question, step)
+        self._asked_because = ""
+        replaced = self._take_place(question, step)
+        for connection in self._connections.values():
+            connection.containers.let_go(replaced)
         return self._ended(answer, streamed.cut, question, self._frames(question, answer))
 
     def _recorded_answer(self, question: Question, *, fresh: bool) -> Recording | None:
@@ -493,7 +515,10 @@ class Session:
                 "--fresh asks again, and in replay mode nothing is asked.",
                 'Leave it out, or: `%config AssistantMagics.mode = "auto"`.',
             )
+        strangers = self._strangers(settings)
         if fresh or settings.mode == "live":
+            if strangers:
+                raise _no_key_of(strangers)
             return None
         recordings, chosen = self._recordings_of(settings), settings.by_hand.service
         services = frozenset({chosen}) if chosen else None if settings.service == "local" else HOSTED
@@ -503,11 +528,21 @@ class Session:
             found = recordings.find(key, with_missing=lacking)
         if found is not None:
             return found
-        unasked = chosen is None and settings.service == "local" and bool(recordings.services() & HOSTED)
-        if settings.mode == "replay" or unasked:
-            # A hosted model's notebook is never answered by another service unasked.
+        if strangers and settings.mode == "auto":
+            lacking_key = _no_key_of(strangers)
+            raise recordings.not_recorded(question.written, lacking_key.message, lacking_key.hint)
+        if settings.mode == "replay":
             raise recordings.not_recorded(question.written)
         return None
+
+    def _strangers(self, settings: Settings) -> frozenset[str]:
+        """The hosted services that answered in this folder, where only the engine would answer now, unasked.
+
+        A hosted model's notebook is never answered by another service that nobody chose.
+        """
+        if settings.service != "local" or settings.by_hand.service is not None or settings.engine_arguments:
+            return frozenset()
+        return self._recordings_of(settings).services() & HOSTED
 
     def _adopt(self, question: Question, record: TurnRecord, artifacts: tuple[Artifact, ...]) -> None:
         """What a recording's turn wrote and is still on disk belongs to the cell again."""
@@ -519,7 +554,7 @@ class Session:
                 folder.adopt(artifact, question.cell, f"recording {record.id}", ours=wrote)
 
     def _collect(
-        self, turn: _Asking, streamed: _Streamed, exchange: Exchange
+        self, turn: _Asking, streamed: _Streamed, exchange: Exchange, notes: tuple[str, ...]
     ) -> tuple[Collected, AssistantError | None]:
         """The turn's files; whatever ends this early, `retry` can go on from here."""
         collected, cut, question = Collected(), None, turn.question
@@ -529,7 +564,7 @@ class Session:
             collected = collect(turn.connection.containers, turn.downloads, streamed.turn, shelf, progress)
         except KeyboardInterrupt:
             cut = interrupted()
-        self._last = _Last(turn.connection, question, streamed, collected, exchange)
+        self._last = _Last(turn.connection, question, streamed, collected, exchange, notes)
         return collected, cut or turn.downloads.cut
 
     def _answer(
@@ -634,6 +669,8 @@ class Session:
                 containers.let_go(self._take_place(question, step))
             else:
                 self._steps.append((question.cell, step))
+            if self._last is not None and self._last.question is question:
+                self._last = replace(self._last, step=step)
         if ended and question.place.conversation is None and not collected.failed:
             # Nothing will ever go on from here.
             containers.let_go(step)
@@ -652,6 +689,14 @@ class Session:
             if name is not None:
                 self._conversations[name] = self._conversations.get(name, Conversation()).with_step(cell, step)
         return replaced
+
+    def _amend(self, step: Step, amended: Step, connection: Connection) -> None:
+        """Put a step in the place of the same one, with more files."""
+        with self._one_at_a_time:
+            self._steps = [(cell, amended if old is step else old) for cell, old in self._steps]
+            self._conversations = {name: talk.amended(step, amended) for name, talk in self._conversations.items()}
+            self.last_step = amended if self.last_step is step else self.last_step
+            connection.containers.amend(step, amended)
 
     def _ended(
         self,
@@ -718,6 +763,7 @@ class _Asking:
     downloads: Downloads
     live: LiveOutput
     stopped: threading.Event | None
+    why: str = ""
 
     def ask(self) -> tuple[_Streamed, Footing, Exchange]:
         """Ask; once more if the container or the conversation is no longer there."""
@@ -738,7 +784,14 @@ class _Asking:
             reply = recorder.respond(request)
         except AssistantError as error:
             raise self.connection.explain(error) from error
-        streamed = _fold(reply, self.live, self.stopped, recorder.hear, self.downloads.code_ended)
+        streamed = _fold(
+            reply,
+            self.live,
+            self.stopped,
+            hear=recorder.hear,
+            code_ended=self.downloads.code_ended,
+            before=self.why,
+        )
         if streamed.cut is not None and not isinstance(streamed.cut, Interrupted):
             return replace(streamed, cut=self.connection.explain(streamed.cut))
         return streamed
@@ -766,6 +819,15 @@ def _sources(
             yield InputSource(name, path.as_posix())
 
 
+def _no_key_of(services: frozenset[str]) -> NoKey:
+    named = " and ".join(sorted(services))
+    keys = " or ".join(KEYS[service] for service in sorted(services))
+    return NoKey(
+        f"The answers in this folder are from {named}, and there is no key to ask it again.",
+        f'Set {keys}; or let the embedded engine answer: `%config AssistantMagics.service = "local"`.',
+    )
+
+
 def _again(error: AssistantError) -> str:
     return RENEWED if isinstance(error, ContainerExpired) else TOLD_AGAIN
 
@@ -774,10 +836,12 @@ def _fold(
     reply: Reply,
     live: LiveOutput,
     stopped: threading.Event | None = None,
+    *,
     hear: Callable[[Json], None] = lambda _event: None,
     code_ended: Callable[[str], None] = lambda _container_id: None,
+    before: str = "",
 ) -> _Streamed:
-    """An answer as it comes, event by event, into a turn."""
+    """An answer as it comes, event by event, into a turn; `before` is shown as long as it has no text."""
     fold = TurnFold()
     cut: AssistantError | None = None
     interrupt = Interrupted("The cell was interrupted.", "What had arrived is above; its files are saved.")
@@ -792,7 +856,7 @@ def _fold(
                 continue
             hear(event)
             if fold.feed(event):
-                live.update(lambda: fold.turn.text, _DOING.get(event["type"]))
+                live.update(lambda: fold.turn.text or before, _DOING.get(event["type"]))
                 if event["type"] == "response.code_interpreter_call.completed":
                     code_ended(fold.turn.calls[-1].container_id)
     except KeyboardInterrupt:

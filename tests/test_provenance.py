@@ -160,8 +160,8 @@ def test_a_record_says_who_was_asked_what_with_which_inputs_and_what_came_of_it(
         "model": "some-model-2026",
         "response_id": "resp_1",
         "status": "completed",
-        "began": "2026-01-15T09:30:00Z",
-        "ended": "2026-01-15T09:30:42Z",
+        "began": "2026-01-15T09:30:00.000Z",
+        "ended": "2026-01-15T09:30:42.000Z",
         "inputs": [{"name": "coverage.csv", "size": 34, "sha256": "ab12", "description": "a file"}],
         "calls": [{"status": "completed", "code": ["x = 1\n", "print(x)\n"], "logs": ["1\n"]}],
         "files": [
@@ -375,7 +375,7 @@ def test_a_turn_keeps_its_record_when_its_cell_runs_again(turns):
     turns.write(a_record())
     turns.write(a_record(minute=1))
 
-    assert [record.began for record in turns.read_all()[0]] == ["2026-01-15T09:30:00Z", "2026-01-15T09:31:00Z"]
+    assert [record.began for record in turns.read_all()[0]] == ["2026-01-15T09:30:00.000Z", "2026-01-15T09:31:00.000Z"]
 
 
 def test_a_response_that_is_shown_again_has_one_record(turns):
@@ -612,8 +612,8 @@ def test_notebooks_are_read_for_the_ids_of_their_cells(tmp_path):
     assert notebooks_in(tmp_path / "nowhere") == ()
 
 
-def test_a_moment_is_written_in_utc_to_the_second():
-    assert stamp(datetime(2026, 3, 1, 1, 2, 3, 999, tzinfo=timezone(timedelta(hours=2)))) == "2026-02-28T23:02:03Z"
+def test_a_moment_is_written_in_utc_to_the_millisecond():
+    assert stamp(datetime(2026, 3, 1, 1, 2, 3, 7999, tzinfo=timezone(timedelta(hours=2)))) == "2026-02-28T23:02:03.007Z"
 
 
 def test_records_are_read_again_only_when_they_changed(turns, monkeypatch):

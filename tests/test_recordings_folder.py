@@ -214,7 +214,7 @@ def test_another_key_finds_nothing_and_is_told_the_nearest(recordings):
     assert recordings.find(other.key) is None
     error = recordings.not_recorded(other)
     assert str(error).splitlines()[-3:] == [
-        "The nearest in assistant_files/.turns is “Plot coverage by year.” of 2026-01-15. What differs:",
+        f"The nearest in {recordings.folder.path / '.turns'} is “Plot coverage by year.” of 2026-01-15. What differs:",
         "  what the input a.csv holds",
         "  the answer before it (it follows “an answer that is not recorded”; recorded after “Load the table.”)",
     ]
@@ -243,7 +243,9 @@ def test_a_question_whose_predecessor_changed_is_known(recordings):
 def test_where_nothing_is_recorded_that_is_said(recordings):
     assert recordings.find(ASKED.key) is None
     assert recordings.nearest(ASKED) is None
-    assert str(recordings.not_recorded(ASKED)).endswith("Nothing is recorded in assistant_files/.turns.")
+    said = str(recordings.not_recorded(ASKED))
+    assert f"Nothing is recorded in {recordings.folder.path / '.turns'}." in said
+    assert "IPYTHON_ASSISTANT_DIR" in said
     assert not recordings.folder.path.exists()
 
 

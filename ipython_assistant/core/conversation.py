@@ -132,6 +132,11 @@ class Conversation:
         )
         return Conversation(places, gone.follows if self.latest == cell else self.latest)
 
+    def amended(self, step: Step, amended: Step) -> Conversation:
+        """The conversation with a step in the place of another, which is the same turn."""
+        places = tuple(replace(place, step=amended) if place.step is step else place for place in self.places)
+        return replace(self, places=places)
+
     def names_of_others(self, cell: str) -> frozenset[str]:
         """Saved names that the present turns of other cells show."""
         others = (place.step for place in self.places if place.cell != cell)

@@ -31,7 +31,7 @@ class NotebookFile:
     Attributes:
         name: Its file name.
         cells: The ids of its cells; None where they cannot be read, so that it may hold any cell.
-        saved: When it was saved, `2026-01-15T09:30:00Z`.
+        saved: When it was saved, `2026-01-15T09:30:00.000Z`.
     """
 
     name: str

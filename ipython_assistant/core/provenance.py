@@ -94,7 +94,7 @@ class TurnRecord:
         model: The model that answered, by the service's own word.
         response_id: The service's id of the response.
         status: The answer's: `completed`, `refused`, `incomplete`, `interrupted` or `failed`.
-        began: When the question was asked, `2026-01-15T09:30:00Z`.
+        began: When the question was asked, `2026-01-15T09:30:00.000Z`.
         ended: When its files were on disk.
         inputs: What was sent with it, by name.
         calls: The code calls, in order.
@@ -225,8 +225,8 @@ def digest_of(key: str, turn: Turn, artifacts: Iterable[Artifact]) -> str:
 
 
 def stamp(moment: datetime) -> str:
-    """A moment as records write it: UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """A moment as records write it: UTC, to the millisecond, since of two answers the later one counts."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def cell_name(cell: str) -> str:

@@ -230,6 +230,11 @@ class Containers:
         for container_id in container_ids:
             self._lives.setdefault(container_id, _Life()).last_step = step
 
+    def amend(self, step: Step, amended: Step) -> None:
+        """Take one step for the other: it is the same turn, with more files."""
+        for life in self._lives.values():
+            life.last_step = amended if life.last_step is step else life.last_step
+
     def see(self, container_ids: Iterable[str], files: Iterable[Signature]) -> None:
         """Note that these files are home: a later turn does not offer them again, unless they change."""
         for container_id in container_ids:

@@ -238,9 +238,17 @@ class Recordings:
                 return f"This question was recorded {then} and now comes {now}, so it is asked anew."
         return ""
 
-    def not_recorded(self, written: Written) -> NotRecorded:
-        """The error for a question that has to be answered from a recording and has none."""
-        record = (
+    def not_recorded(
+        self, written: Written, why: str = "In replay mode nothing is asked.", cure: str = ""
+    ) -> NotRecorded:
+        """The error for a question that has to be answered from a recording and has none.
+
+        Args:
+            written: The question.
+            why: Why nobody is asked, as a sentence.
+            cure: What to do; if not given, what to do in replay mode.
+        """
+        record = cure or (
             'Ask it where there is a service, with `%config AssistantMagics.mode = "live"`,'
             " or record the whole notebook: `ipython-assistant record NOTEBOOK`."
         )
@@ -249,13 +257,17 @@ class Recordings:
         except OSError as error:
             told = [f"The records in {self.where} cannot be read: {disk_reason(error)}."]
         else:
-            told = [f"Nothing is recorded in {self.where}."]
+            told = [
+                f"Nothing is recorded in {self.folder.path / TURNS}.",
+                "Is the notebook in another directory? Set IPYTHON_ASSISTANT_DIR to it before the kernel starts.",
+            ]
             if near is not None:
                 first = f"“{first_words(near.record.prompt)}” of {near.record.began[:10]}"
-                told = [f"The nearest in {self.where} is {first}. What differs:", *(f"  {it}" for it in near.differs)]
-        return NotRecorded(
-            "This question is not recorded, and in replay mode nothing is asked.", "\n".join([record, *told])
-        )
+                told = [
+                    f"The nearest in {self.folder.path / TURNS} is {first}. What differs:",
+                    *(f"  {it}" for it in near.differs),
+                ]
+        return NotRecorded(f"This question is not recorded. {why}", "\n".join([record, *told]))
 
     # --- replaying ----------------------------------------------------------------------------------------------------
 

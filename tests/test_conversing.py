@@ -1,0 +1,296 @@
+"""Conversations, cell by cell in a real shell: what each question continues from, and what is told to the service."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from tests_support import events as wire
+from tests_support import params
+from tests_support.notebook import Notebook
+from tests_support.scripted import refusal
+
+from ipython_assistant import errors
+
+
+@pytest.fixture
+def notebook(notebook_dir, hosted, monkeypatch):
+    """A notebook with cell ids on the scripted service, recording as it goes."""
+    monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
+    with Notebook() as notebook:
+        yield notebook
+
+
+@pytest.fixture
+def say(hosted):
+    """Queue answers; response ids and containers count up."""
+    said = []
+
+    def say(*texts):
+        for text in texts:
+            said.append(text)
+            number = len(said)
+            code = wire.Code(f"print({number})", container_id=f"cntr_{number}")
+            hosted.will_say([code, wire.Message(text)], response_id=f"resp_{number}")
+
+    return say
+
+
+def told(question):
+    """A question as it was sent: what it continues from by id, and its messages."""
+    return question.get("previous_response_id"), [message["content"] for message in question["input"]]
+
+
+def in_one_container(hosted, *texts):
+    for number, text in enumerate(texts, start=1):
+        code = wire.Code(f"print({number})", container_id="cntr_one")
+        hosted.will_say([code, wire.Message(text)], response_id=f"resp_{number}")
+
+
+def test_each_cell_continues_the_answer_before_it_by_its_id(notebook, hosted):
+    in_one_container(hosted, "1", "2", "3")
+    for name in "ABC":
+        notebook.ask(name, name)
+
+    assert [told(question) for question in hosted.questions()] == [
+        (None, ["A"]),
+        ("resp_1", ["B"]),
+        ("resp_2", ["C"]),
+    ]
+
+
+def test_a_first_cell_that_is_edited_asks_again_and_so_do_the_cells_below_it(notebook, hosted, say):
+    say("a", "b", "c", "A, anew", "B, anew", "C, anew")
+    for name in "ABC":
+        notebook.ask(name, name)
+    texts = [notebook.ask(*cell).value.text for cell in (("A", "A edited"), ("B", "B"), ("C", "C"))]
+    again = hosted.questions()[3:]
+
+    assert texts == ["A, anew", "B, anew", "C, anew"]
+    assert told(again[0]) == (None, ["A edited"])
+    assert told(again[1]) == ("resp_4", ["B"])
+    assert told(again[2]) == ("resp_5", ["C"])
+
+
+def test_an_answer_asked_for_afresh_that_comes_out_another_makes_the_cells_below_ask_again(notebook, hosted, say):
+    say("a", "b", "another a", "another b")
+    notebook.ask("A", "A")
+    notebook.ask("B", "B")
+    assert notebook.ask("A", "A", "--fresh").value.text == "another a"
+    ran = notebook.ask("B", "B")
+
+    assert ran.value.text == "another b"
+    assert len(hosted.questions()) == 4
+    notebook.restart()
+    assert [notebook.ask(name, name).value.text for name in "AB"] == ["another a", "another b"]
+    assert len(hosted.questions()) == 4
+
+
+def test_an_answer_asked_for_afresh_that_comes_out_the_same_leaves_the_cells_below_replayed(notebook, hosted):
+    for number, text in enumerate(("a", "b", "a"), start=1):
+        hosted.will_say([wire.Message(text)], response_id=f"resp_{number}")
+    notebook.ask("A", "A")
+    notebook.ask("B", "B")
+    notebook.ask("A", "A", "--fresh")
+
+    assert notebook.ask("B", "B").value.text == "b"
+    assert len(hosted.questions()) == 3
+
+
+def test_a_cell_inserted_in_the_middle_follows_the_cell_that_ran_last_until_it_is_run_in_order(notebook, hosted, say):
+    say("a", "c", "x after c", "x after a", "c after x")
+    notebook.ask("A", "A")
+    notebook.ask("C", "C")
+    assert notebook.ask("X", "X").value.text == "x after c"
+    notebook.restart()
+    texts = [notebook.ask(name, name).value.text for name in "AXC"]
+
+    assert texts == ["a", "x after a", "c after x"]
+    assert len(hosted.questions()) == 5
+    assert notebook.ask("C", "C").value.text == "c after x"
+
+
+def test_restart_and_run_all_replays_every_turn_and_asks_nobody(notebook, hosted, say):
+    say("a", "b", "c")
+    first = [notebook.ask(name, name) for name in "ABC"]
+    notebook.restart()
+    second = [notebook.ask(name, name) for name in "ABC"]
+
+    assert [ran.outputs for ran in second] == [ran.outputs for ran in first]
+    assert [ran.value for ran in second] == [ran.value for ran in first]
+    assert len(hosted.questions()) == 3
+
+
+def test_without_cell_ids_every_run_is_a_new_turn_and_run_all_replays_them(hosted, notebook_dir, monkeypatch, say):
+    monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
+    say("one", "two")
+    with Notebook(named=False) as notebook:
+        notebook.ask("", "Same.")
+        assert notebook.ask("", "Same.").value.text == "two"
+        notebook.restart()
+        assert [notebook.ask("", "Same.").value.text for _ in range(2)] == ["one", "two"]
+
+    assert len(hosted.questions()) == 2
+
+
+def test_a_named_conversation_stands_apart_from_the_notebooks_own(notebook, hosted):
+    in_one_container(hosted, "a", "x", "b", "y")
+    notebook.ask("A", "A")
+    notebook.ask("X", "X", "-c side")
+    notebook.ask("B", "B")
+    notebook.ask("Y", "Y", "-c side")
+
+    parents = [question.get("previous_response_id") for question in hosted.questions()]
+    assert parents[:2] == [None, None]
+    # Another conversation has used the container since, so these are told again in one of their own.
+    assert [told(question)[1] for question in hosted.questions()[2:]] == [["A", "a", "B"], ["X", "x", "Y"]]
+    listed = notebook.cell("L", "%assistant conversations").plain
+    assert "notebook" in listed
+    assert "side" in listed
+
+
+def test_a_cell_that_moves_to_another_conversation_leaves_its_old_one(notebook, hosted, say):
+    say("a", "b", "c", "b aside", "c, anew")
+    for name in "ABC":
+        notebook.ask(name, name)
+    notebook.ask("B", "B", "-c side")
+    notebook.ask("C", "C")
+
+    assert told(hosted.questions()[3]) == (None, ["B"])
+    assert told(hosted.questions()[4]) == ("resp_1", ["C"])
+    names = {name: [cell for cell, _ in talk.steps] for name, talk in notebook.session.conversations.items()}
+    assert names == {"": ["A", "C"], "side": ["B"]}
+
+
+@pytest.mark.parametrize("how", ["--new", "%assistant new"])
+def test_a_conversation_can_begin_anew(notebook, hosted, say, how):
+    say("a", "b", "c")
+    notebook.ask("A", "A")
+    if how.startswith("%"):
+        assert "begins the conversation anew" in notebook.cell("N", how).printed
+    notebook.ask("B", "B", how if how == "--new" else "")
+    notebook.ask("C", "C")
+
+    assert [told(question) for question in hosted.questions()[1:]] == [(None, ["B"]), ("resp_2", ["C"])]
+
+
+def test_where_the_service_may_keep_nothing_the_conversation_goes_along_as_messages(notebook, hosted):
+    in_one_container(hosted, "a", "b")
+    notebook.cell("S", "%config AssistantMagics.store = False")
+    notebook.ask("A", "A")
+    notebook.ask("B", "B")
+    first, second = hosted.questions()
+
+    params.QUESTION.validate_python(second)
+    assert (first["store"], second["store"]) == (False, False)
+    assert told(second) == (None, ["A", "a", "B"])
+    assert second["tools"][0]["container"] == "cntr_one"
+
+
+def test_a_conversation_the_service_has_dropped_is_told_again_and_that_is_said(notebook, hosted):
+    in_one_container(hosted, "a")
+    notebook.ask("A", "A")
+    hosted.will_answer(refusal("Previous response with id 'resp_1' not found.", 404, "previous_response_not_found"))
+    hosted.will_say([wire.Message("b")], response_id="resp_2")
+    ran = notebook.ask("B", "B")
+
+    assert [told(question) for question in hosted.questions()[1:]] == [("resp_1", ["B"]), (None, ["A", "a", "B"])]
+    assert "no longer held the conversation" in ran.html
+    notebook.restart()
+    assert [notebook.ask("A", "A").value.text, notebook.ask("B", "B").outputs] == ["a", ran.outputs]
+
+
+def test_after_a_replayed_answer_the_conversation_goes_along_as_messages_with_its_files(notebook, hosted, notebook_dir):
+    hosted.put("made.csv", b"a\n1\n", "cfile_1", "cntr_one")
+    in_one_container(hosted, "a")
+    notebook.names["cases"] = pd.DataFrame({"n": [1]})
+    notebook.ask("A", "A", "-i cases")
+    notebook.restart()
+    notebook.names["cases"] = pd.DataFrame({"n": [1]})
+    notebook.ask("A", "A", "-i cases")
+    hosted.will_say([wire.Message("b")], response_id="resp_2")
+    notebook.ask("B", "B")
+    question = hosted.questions()[1]
+
+    assert told(question) == (None, ["A", "a", "B"])
+    container = question["tools"][0]["container"]
+    sent = b"".join(request.body for request in hosted.asked(f"^POST /v1/containers/{container}/files"))
+    assert b'filename="cases.csv"' in sent
+    assert b'filename="made.csv"' in sent
+
+
+def test_a_replay_deletes_the_container_of_the_live_turn_it_takes_the_place_of(notebook, hosted, say):
+    say("a", "other")
+    notebook.ask("A", "A")
+    notebook.ask("A", "Other")
+    notebook.ask("A", "A")
+
+    assert [request.path for request in hosted.asked("^DELETE")] == ["/v1/containers/cntr_1", "/v1/containers/cntr_2"]
+
+
+def test_a_cell_whose_predecessor_changed_says_so_before_it_sends_anything_and_leaves_no_trace_of_it(
+    notebook, hosted, say, monkeypatch
+):
+    from ipython_assistant.display.live import LiveOutput
+
+    say("a", "b", "A, anew", "B, anew")
+    notebook.ask("A", "A")
+    notebook.ask("B", "B")
+    notebook.ask("A", "A, edited")
+    said, original = [], LiveOutput.update
+
+    def update(live, text=None, activity=None):
+        said.append((text, len(hosted.questions())))
+        original(live, text, activity)
+
+    monkeypatch.setattr(LiveOutput, "update", update)
+    asked = notebook.ask("B", "B")
+
+    told = "This question was recorded after “A” and now comes after “A, edited”, so it is asked anew."
+    assert said[0] == (told, 3)
+    assert told in notebook.cell("S", "%assistant status").printed
+    replayed = notebook.ask("B", "B")
+    assert (replayed.outputs, replayed.printed) == (asked.outputs, asked.printed)
+
+
+def test_files_that_were_fetched_later_belong_to_the_answer_the_next_cell_continues_from(notebook, hosted):
+    hosted.put("a.csv", b"a\n1\n", "cfile_a", "cntr_one")
+    hosted.on("GET .*cfile_a/content", lambda _request: refusal("Not now.", 403))
+    in_one_container(hosted, "a", "b")
+    with pytest.raises(errors.FilesMissing):
+        notebook.ask("A", "A")
+    hosted._overrides.clear()
+    notebook.cell("R", "%assistant retry")
+    notebook.ask("B", "B")
+    notebook.restart()
+
+    assert list(notebook.ask("A", "A").value.files) == ["a.csv"]
+    assert notebook.ask("B", "B").value.text == "b"
+    assert len(hosted.questions()) == 2
+
+
+def test_an_unchanged_table_of_half_a_million_rows_is_sent_once(notebook, hosted):
+    in_one_container(hosted, "a")
+    hosted.will_say([wire.Code("1", container_id="cntr_test_1"), wire.Message("b")], response_id="resp_2")
+    notebook.names["cases"] = pd.DataFrame({"n": range(500_000)})
+    hosted._turns.clear()
+    for number in (1, 2):
+        code = wire.Code("1", container_id="cntr_test_1")
+        hosted.will_say([code, wire.Message("x")], response_id=f"resp_{number}")
+    notebook.ask("A", "A", "-i cases")
+    notebook.ask("B", "B", "-i cases")
+
+    assert len(hosted.asked("^POST /v1/containers/.*/files")) == 1
+    assert {question["tools"][0]["container"] for question in hosted.questions()} == {"cntr_test_1"}
+
+
+def test_the_recordings_of_a_conversation_hold_what_each_continued_from(notebook, hosted, say, notebook_dir):
+    say("a", "b")
+    notebook.ask("A", "A")
+    notebook.ask("B", "B")
+    records = [json.loads(path.read_text()) for path in (notebook_dir / "assistant_files" / ".turns").glob("*.json")]
+    by_prompt = {record["prompt"][0]: record for record in records}
+
+    assert "parent" not in by_prompt["A"]["written"]
+    assert by_prompt["B"]["written"]["parent"] == by_prompt["A"]["digest"]

@@ -1,0 +1,88 @@
+"""A notebook as its kernel sees it: cells with ids run in a real shell, and the kernel can be restarted."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from traitlets.config import Config
+
+from ipython_assistant.magics import hooks_of
+
+if TYPE_CHECKING:
+    from ipython_assistant.session import Session
+
+
+_PROMPT = re.compile(r"Out\[\d+\]: ")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a cell gave: its value, the data of each output, what it printed."""
+
+    value: Any
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    printed: str = ""
+
+    @property
+    def html(self) -> str:
+        return "\n".join(output.get("text/html", "") for output in self.outputs)
+
+    @property
+    def plain(self) -> str:
+        return "\n".join(output.get("text/plain", "") for output in self.outputs)
+
+
+class Notebook:
+    """Used in a `with`. The working directory is the notebook's.
+
+    Args:
+        named: Whether the front end gives its cells ids.
+    """
+
+    def __init__(self, *, named: bool = True) -> None:
+        self._named = named
+        self._current = ""
+
+    def __enter__(self) -> Self:
+        self.shell = InteractiveShell.instance(config=Config({"HistoryManager": {"hist_file": ":memory:"}}))
+        self.shell.reset(new_session=False)
+        if self._named:
+            self.shell.get_parent = lambda: {"metadata": {"cellId": self._current}}
+        self.shell.run_line_magic("load_ext", "ipython_assistant")
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.shell.run_line_magic("unload_ext", "ipython_assistant")
+        InteractiveShell.clear_instance()
+
+    def restart(self) -> None:
+        self.__exit__()
+        self.__enter__()
+
+    @property
+    def session(self) -> Session:
+        return hooks_of(self.shell).session
+
+    @property
+    def names(self) -> dict[str, Any]:
+        return self.shell.user_ns
+
+    def cell(self, name: str, source: str) -> Ran:
+        """Run a cell; raises the error it ends in, with what it gave as `.ran`."""
+        self._current = name
+        with capture_output() as captured:
+            outcome = self.shell.run_cell(source, store_history=True)
+        error = outcome.error_before_exec or outcome.error_in_exec
+        ran = Ran(outcome.result, [output.data for output in captured.outputs], _PROMPT.sub("", captured.stdout))
+        if error is not None:
+            error.ran = ran
+            raise error
+        return ran
+
+    def ask(self, name: str, question: str, line: str = "") -> Ran:
+        """Run an `%%assistant` cell."""
+        return self.cell(name, f"%%assistant {line}\n{question}")
