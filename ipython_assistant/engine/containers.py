@@ -158,6 +158,7 @@ class Container:
         """Held by the response that works in the container: one at a time."""
         self.seen: frozenset[str] = frozenset()
         """The files that were there when the last response ended."""
+        self.offline = berth.launcher.offline
         self._directory = berth.ground.directory
         self._launcher = berth.launcher
         self._transfer = berth.transfer

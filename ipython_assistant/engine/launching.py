@@ -119,6 +119,11 @@ class Launcher(Protocol):
         ...
 
     @property
+    def offline(self) -> bool:
+        """Whether it is sure that code has no network."""
+        ...
+
+    @property
     def gate(self) -> asyncio.Semaphore:
         """What lets a few start at once: many that start together are none of them ready in time."""
         ...
@@ -168,6 +173,11 @@ class Here:
     def seen(self) -> Seen:
         """Where code sees its directories."""
         return self.sandbox.seen(self.ground)
+
+    @property
+    def offline(self) -> bool:
+        """Whether code has no network."""
+        return self.sandbox.offline
 
     def limited(self, limits: Limits) -> Here:
         """The same with other limits."""
@@ -221,6 +231,11 @@ class Elsewhere:
         """Where code sees its directories."""
         base = f"/tmp/ipa-kernel-{self.mark}"  # noqa: S108 - over there, under a name nobody can guess
         return Seen(f"{base}/data", f"{base}/home", f"{base}/temporary")
+
+    @property
+    def offline(self) -> bool:
+        """Never sure: whoever starts the kernel decides."""
+        return False
 
     def limited(self, limits: Limits) -> Elsewhere:
         """The same with other limits."""

@@ -166,7 +166,9 @@ def _threads_of_machine() -> int:
 
 
 def threads_of_user() -> int:
-    """Processes and threads this user has now on this machine."""
+    """Processes and threads this user has now on this machine; 0 where there is no `/proc`."""
+    if not _PROC.is_dir():
+        return 0
     own, count = os.getuid(), 0
     for name in os.listdir(_PROC):  # noqa: PTH208 - names
         try:

@@ -132,6 +132,11 @@ class Sandbox:
     landlock: int = 0
 
     @property
+    def offline(self) -> bool:
+        """Whether code has no network."""
+        return self.kind != "none"
+
+    @property
     def interrupt_mode(self) -> str:
         """How a kernel is interrupted: a signal would end bubblewrap, not the code in it."""
         return "message" if self.kind == "bubblewrap" else "signal"
@@ -233,7 +238,7 @@ def attempt(sandbox: Sandbox, directory: Path) -> str | None:
 
 @cache
 def readable() -> tuple[str, ...]:
-    """What code may read: the system's programs and this Python, never a whole home."""
+    """What code may read: the system's programs, this Python and fonts, never a whole home."""
     python = [Path(sys.executable), Path(sys.executable).resolve(), Path(_CONFINE)]
     for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}:
         python += [Path(prefix, part) for part in ("bin", "lib", "lib64", "share", "etc", "ssl", "pyvenv.cfg")]
@@ -242,7 +247,8 @@ def readable() -> tuple[str, ...]:
     if site.ENABLE_USER_SITE:
         python.append(Path(site.getusersitepackages()))
     home = Path("~").expanduser()
-    wanted = [Path(path) for path in _SYSTEM] + [path for path in python if path.is_absolute()]
+    fonts = [home / ".fonts", home / ".local/share/fonts"]
+    wanted = [Path(path) for path in _SYSTEM] + fonts + [path for path in python if path.is_absolute()]
     return tuple(dict.fromkeys(str(path) for path in wanted if path.exists() and not home.is_relative_to(path)))
 
 

@@ -141,7 +141,9 @@ def without_outputs(stored: Json) -> Json:
 
 def container(found: Container) -> Json:
     """A container. A limit that is not enforced as it was asked for is not claimed."""
-    memory = {"memory_limit": found.memory} if found.memory else {}
+    limits: Json = {"memory_limit": found.memory} if found.memory else {}
+    if found.offline:
+        limits["network_policy"] = {"type": "disabled"}
     return {
         "id": found.id,
         "object": "container",
@@ -150,7 +152,7 @@ def container(found: Container) -> Json:
         "expires_after": {"anchor": "last_active_at", "minutes": found.minutes},
         "last_active_at": found.last_active_at,
         "name": found.name,
-        **memory,
+        **limits,
     }
 
 
