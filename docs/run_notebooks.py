@@ -1,12 +1,18 @@
-"""Record the notebooks anew with the embedded engine, and keep the outputs that a replay gives.
+"""Run the notebooks, ask the embedded engine what is not recorded, and keep the outputs that a replay gives.
 
-Each runs twice, in its own directory, as a runner without a front end does: first every question is asked and
-recorded, then the whole notebook is answered from those recordings. What the second run shows is what is kept: it is
-what everybody sees who runs them later, `%assistant cost` included. A question whose two outputs differ is an error.
+    python docs/run_notebooks.py            # recordings stay as they are; outputs anew
+    python docs/run_notebooks.py --fresh    # every question is asked again, in an empty folder
+
+Each runs twice, in its own directory, as a runner without a front end does: first what is not recorded is asked, then
+the whole notebook is answered from its recordings. What the second run shows is kept: it is what everybody sees who
+runs the notebook later, `%assistant cost` included. A question whose two outputs differ is an error.
+
+The outputs hold our own words too (`--dry-run` shows the built-in instructions): where those change, run this.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
@@ -27,14 +33,17 @@ CELL_TIMEOUT_S = 120
 
 
 def main() -> int:
-    """Record all notebooks in a fresh folder; 1 if one of them replays as something else."""
-    shutil.rmtree(FILES, ignore_errors=True)
+    """Run all notebooks; 1 if one of them replays as something else."""
+    parser = argparse.ArgumentParser(description="Run the notebooks and keep what a replay shows.")
+    parser.add_argument("--fresh", action="store_true", help="throw the recordings away and ask every question again")
+    if parser.parse_args().fresh:
+        shutil.rmtree(FILES, ignore_errors=True)
     different: list[str] = []
     with tempfile.TemporaryDirectory() as settings:
         environment = _environment(Path(settings))
         for path in sorted(NOTEBOOKS.glob("*.ipynb")):
             notebook = nbformat.read(path, as_version=4)
-            asked = _run(notebook, {**environment, "IPYTHON_ASSISTANT_MODE": "live"})
+            asked = _run(notebook, {**environment, "IPYTHON_ASSISTANT_MODE": "auto"})
             replayed = _run(notebook, {**environment, "IPYTHON_ASSISTANT_MODE": "replay"})
             different += (f"{path.name}, cell {at}" for at in _differing(asked, replayed))
             nbformat.write(replayed, path)
