@@ -1,0 +1,673 @@
+"""Cells that were recorded run again: in a real shell, without a key, without a connection."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests_support import events as wire
+from tests_support.notebook import Notebook
+from tests_support.scripted import Answer
+
+from ipython_assistant import config, errors, session
+from ipython_assistant.core import request
+from ipython_assistant.service.stream import EventStream
+
+CSV = b"district,coverage\nA,0.5\nB,0.75\n"
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+TEXT = "The mean: [by_district.csv](sandbox:/mnt/data/by_district.csv). The chart: [c.png](sandbox:/mnt/data/c.png)"
+
+
+@pytest.fixture
+def recording(monkeypatch):
+    """Questions are recorded and replayed, as they are for everybody."""
+    monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
+
+
+@pytest.fixture
+def notebook(notebook_dir, hosted, recording):
+    with Notebook() as notebook:
+        yield notebook
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """From now on there is no key, and a connection to anybody, this machine included, is an error."""
+
+    def leave():
+        for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+            monkeypatch.delenv(name, raising=False)
+
+        def refuse(_self, address):
+            raise AssertionError(f"a replay tried to reach {address}")
+
+        monkeypatch.setattr(socket.socket, "connect", refuse)
+
+    return leave
+
+
+def say_both(hosted, response_id="resp_1"):
+    """A turn with code, a table, a picture and a figure that was only shown."""
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.put("c.png", PNG, "cfile_png")
+    shown = wire.image("data:image/png;base64," + base64.b64encode(PNG + b"shown").decode())
+    cited = (wire.cite(TEXT, "by_district.csv", "cfile_csv"), wire.cite(TEXT, "c.png", "cfile_png"))
+    code = wire.Code("frame.to_csv('by_district.csv')", (wire.logs("ok\n"), shown))
+    hosted.will_say([wire.Reasoning(), code, wire.Message(TEXT, cited)], response_id=response_id)
+
+
+def files_in(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def records_in(directory):
+    return {path: json.loads(path.read_text()) for path in (directory / "assistant_files" / ".turns").glob("*.json")}
+
+
+# --- the same again ---------------------------------------------------------------------------------------------------
+
+
+def test_a_recorded_notebook_runs_again_without_a_key_and_a_connection_and_everything_is_equal(
+    notebook, hosted, notebook_dir, alone
+):
+    notebook.names["cases"] = pd.DataFrame({"n": [1, 2]})
+    say_both(hosted)
+    live = notebook.ask("A", "Plot the mean of {kind}.", "-i cases -o by_district")
+    frame = notebook.names["by_district"]
+    files = files_in(notebook_dir / "assistant_files")
+    notebook.restart()
+    for name in files:
+        (notebook_dir / "assistant_files" / name).unlink()
+    alone()
+    notebook.names["cases"] = pd.DataFrame({"n": [1, 2]})
+    again = notebook.ask("A", "Plot the mean of {kind}.", "-i cases -o by_district")
+
+    assert (again.outputs, again.printed) == (live.outputs, live.printed)
+    assert again.value == live.value
+    assert files_in(notebook_dir / "assistant_files") == files
+    assert sorted(files) == ["by_district.csv", "c.png", "figure-1.png"]
+    pd.testing.assert_frame_equal(notebook.names["by_district"], frame)
+
+
+@pytest.mark.parametrize("kind", ["error", "incomplete", "cut", "missing"])
+def test_a_turn_that_did_not_come_well_to_its_end_is_asked_again(notebook, hosted, kind):
+    if kind == "cut":
+        body = wire.sse(wire.stream([wire.Message("Half.")])[:-2])
+        hosted.will_answer(Answer(body, headers={"Content-Type": "text/event-stream"}))
+    elif kind == "missing":
+        text = "[a](sandbox:/mnt/data/a.csv)"
+        hosted.will_say([wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_gone"),))])
+    else:
+        ending = {"error": "failed", "incomplete": "incomplete"}[kind]
+        hosted.will_say([wire.Message("Half.")], ending=ending)
+    with pytest.raises(errors.AssistantError):
+        notebook.ask("A", "Ask.")
+    hosted.will_say([wire.Message("Whole.")], response_id="resp_2")
+
+    assert notebook.ask("A", "Ask.").value.text == "Whole."
+    assert notebook.ask("A", "Ask.").value.text == "Whole."
+
+
+KINDS = {
+    "an answer of words": [wire.Message("Only words, and a $x^2$ formula.")],
+    "a refusal": [wire.Message("I would rather not.", refusal=True)],
+    "code that failed": [wire.Code("1/0", (wire.logs("Traceback\nZeroDivisionError: no\n"),), status="failed")],
+    "code without outputs": [wire.Code("pass", None), wire.Message("Done.")],
+    "several calls": [wire.Code("1"), wire.Message("First."), wire.Code("2", (wire.logs("2\n"),)), wire.Message("2.")],
+    "nothing at all": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_turn_replays_equal(notebook, hosted, alone, kind):
+    hosted.will_say(KINDS[kind])
+    live = outcome(notebook)
+    notebook.restart()
+    alone()
+
+    assert outcome(notebook) == live
+    assert len(hosted.questions()) == 1
+
+
+def outcome(notebook):
+    try:
+        ran = notebook.ask("A", "Ask.")
+    except errors.AssistantError as error:
+        return type(error), str(error), error.answer, error.ran.outputs, error.ran.printed
+    return ran.value, ran.outputs, ran.printed
+
+
+def test_an_item_of_a_kind_nobody_knows_replays_equal(notebook, hosted, alone):
+    item = {"id": "x_1", "type": "hologram_call", "status": "completed", "volume": {"depth": 3}}
+    events = wire.stream([wire.Message("See.")])
+    events[-1]["response"]["output"].append(item)
+    events.insert(-1, {"type": "response.output_item.done", "output_index": 1, "item": item})
+    events = [{**event, "sequence_number": number} for number, event in enumerate(events)]
+    hosted.will_answer(Answer(wire.sse(events), headers={"Content-Type": "text/event-stream"}))
+    live = outcome(notebook)
+    notebook.restart()
+    alone()
+
+    assert outcome(notebook) == live
+    assert "hologram_call" in json.dumps(live[1])
+
+
+@pytest.fixture
+def chunks(monkeypatch):
+    """Answers come in chunks of so many bytes."""
+
+    def of(size):
+        def cut_anew(reply):
+            body = b"".join(reply.chunks)
+            return EventStream(replace(reply, chunks=(body[at : at + size] for at in range(0, len(body), size))))
+
+        monkeypatch.setattr(session, "EventStream", cut_anew)
+
+    return of
+
+
+names = st.sampled_from(["a.csv", "b.txt", "ü.json", "plot.png", "same.bin"])
+bodies = st.one_of(st.binary(max_size=300), st.just(PNG), st.just(CSV))
+words = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60)
+items = st.one_of(
+    st.builds(wire.Message, words),
+    st.builds(lambda code, logs: wire.Code(code, (wire.logs(logs),)), words, words),
+    st.just(wire.Reasoning()),
+)
+
+
+@given(said=st.lists(items, max_size=4), made=st.dictionaries(names, bodies, max_size=3), cut=st.integers(1, 9000))
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_whatever_a_turn_holds_its_replay_shows_saves_and_gives_the_same(notebook, hosted, chunks, *, said, made, cut):
+    chunks(cut)
+    number = len(hosted.questions()) + 1
+    container = f"cntr_{number}"
+    hosted._turns.clear()
+    for place, (name, content) in enumerate(made.items()):
+        hosted.put(name, content, f"cfile_{number}_{place}", container)
+    said = [replace(item, container_id=container) if isinstance(item, wire.Code) else item for item in said]
+    hosted.will_say([*said, wire.Code("made()", container_id=container)], response_id=f"resp_{number}")
+    live = notebook.ask("A", f"Question {number}, {cut}.", "--fresh --new")
+    files = {name: file.read_bytes() for name, file in live.value.files.items()}
+    for file in live.value.files.values():
+        file.path.unlink()
+    again = notebook.ask("A", f"Question {number}, {cut}.", "--new")
+
+    assert len(hosted.questions()) == number
+    assert (again.outputs, again.printed, again.value) == (live.outputs, live.printed, live.value)
+    assert {name: file.read_bytes() for name, file in again.value.files.items()} == files
+
+
+def test_two_runs_of_one_recording_show_the_same_whatever_was_on_disk(notebook, hosted, notebook_dir):
+    say_both(hosted)
+    runs = [notebook.ask("A", "Both.")]
+    for _ in range(2):
+        notebook.restart()
+        runs.append(notebook.ask("A", "Both."))
+
+    assert runs[0].outputs == runs[1].outputs == runs[2].outputs
+    assert {run.printed for run in runs} == {""}
+
+
+# --- what asks again --------------------------------------------------------------------------------------------------
+
+
+def test_our_own_instructions_and_default_model_may_change(notebook, hosted, monkeypatch):
+    hosted.will_say([wire.Message("Recorded.")])
+    notebook.ask("A", "Ask.")
+    monkeypatch.setattr(request, "INSTRUCTIONS", "Another text of ours.")
+    monkeypatch.setitem(config.DEFAULT_MODELS, "openai", "gpt-99")
+    notebook.restart()
+
+    assert notebook.ask("A", "Ask.").value.text == "Recorded."
+    assert len(hosted.questions()) == 1
+
+
+OTHERWISE = [
+    ("Ask otherwise.", "-i t.csv"),
+    ("Ask.", "-i t.csv -m other"),
+    ("Ask.", "-i t.csv --instructions 'Be brief.'"),
+    ("Ask.", "-i t.csv --tool web_search"),
+    ("Ask.", "-i t.csv --effort low"),
+    ("Ask.", "-i t.csv -i u.csv"),
+    ("Ask.", "-i u.csv"),
+    ("Ask.", ""),
+    ("Ask.", "--no-code"),
+]
+
+
+def test_each_thing_the_user_wrote_in_the_cell_asks_again_when_it_changes(notebook, hosted, notebook_dir):
+    for name in ("t.csv", "u.csv"):
+        (notebook_dir / name).write_text("a\n1\n")
+    hosted.will_say([wire.Message("Recorded.")])
+    notebook.ask("A", "Ask.", "-i t.csv")
+    for number, (question, line) in enumerate(OTHERWISE, start=2):
+        hosted.will_say([wire.Message(f"Anew: {line}")], response_id=f"resp_{number}")
+        assert notebook.ask("A", question, line).value.text == f"Anew: {line}"
+        assert notebook.ask("A", "Ask.", "-i t.csv").value.text == "Recorded."
+
+    assert len(hosted.questions()) == 1 + len(OTHERWISE)
+
+
+def test_a_table_that_is_to_come_back_is_part_of_the_question(notebook, hosted):
+    hosted.will_say([wire.Message("Recorded.")])
+    notebook.ask("A", "Ask.")
+    say_both(hosted, "resp_2")
+
+    assert notebook.ask("A", "Ask.", "-o by_district").value.response_id == "resp_2"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "open('t.csv', 'w').write('a\\n2\\n')",
+        "%config AssistantMagics.model = 'other'",
+        "%config AssistantMagics.instructions = 'Be brief.'",
+        "%config AssistantMagics.tools = ['web_search']",
+        "%config AssistantMagics.effort = 'low'",
+        "%%assistant\nSomething before it.",
+    ],
+)
+def test_what_is_set_or_holds_or_comes_before_otherwise_asks_again(notebook, hosted, notebook_dir, before):
+    (notebook_dir / "t.csv").write_text("a\n1\n")
+    hosted.will_say([wire.Message("Recorded.")])
+    notebook.ask("A", "Ask.", "-i t.csv")
+    notebook.restart()
+    for number in (2, 3):
+        hosted.will_say([wire.Message("Anew.")], response_id=f"resp_{number}")
+    notebook.cell("before", before)
+
+    assert notebook.ask("A", "Ask.", "-i t.csv").value.text == "Anew."
+
+
+def test_what_does_not_change_the_question_replays(notebook, hosted, notebook_dir):
+    (notebook_dir / "t.csv").write_text("a\n1\n")
+    hosted.will_say([wire.Message("Recorded.")])
+    notebook.ask("A", "Ask.", "-i t.csv")
+    (notebook_dir / "t.csv").write_bytes(b"a\r\n1\r\n")
+    for line in ("-i t.csv --timeout 9", "-i t.csv --memory 4g", "-i t.csv --yes", "-i t.csv -i t.csv"):
+        assert notebook.ask("A", "  Ask.  \n", line).value.text == "Recorded."
+
+    assert len(hosted.questions()) == 1
+
+
+def test_a_prompt_that_is_edited_and_put_back_is_replayed_with_its_files(notebook, hosted, notebook_dir):
+    say_both(hosted)
+    live = notebook.ask("A", "Both.")
+    hosted.will_say([wire.Message("Other.")], response_id="resp_2")
+    notebook.ask("A", "Both, edited.")
+    for path in (notebook_dir / "assistant_files").iterdir():
+        if path.is_file():
+            path.unlink()
+    again = notebook.ask("A", "Both.")
+
+    assert again.outputs == live.outputs
+    assert sorted(files_in(notebook_dir / "assistant_files")) == ["by_district.csv", "c.png", "figure-1.png"]
+
+
+def test_a_refusal_never_takes_an_answers_place(notebook, hosted):
+    hosted.will_say([wire.Message("The answer.")])
+    notebook.ask("A", "Ask.")
+    hosted.will_say([wire.Message("No.", refusal=True)], response_id="resp_2")
+
+    assert notebook.ask("A", "Ask.", "--fresh").value.status == "refused"
+    assert notebook.ask("A", "Ask.").value.text == "The answer."
+
+
+def test_a_failure_never_takes_an_answers_place(notebook, hosted):
+    hosted.will_say([wire.Message("The answer.")])
+    notebook.ask("A", "Ask.")
+    hosted.will_say([wire.Message("Half.")], response_id="resp_2", ending="failed")
+    with pytest.raises(errors.TurnFailed):
+        notebook.ask("A", "Ask.", "--fresh")
+
+    assert notebook.ask("A", "Ask.").value.text == "The answer."
+
+
+# --- modes and services -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def python_cell():
+    return "```python\nprint(6 * 7)\n```"
+
+
+def test_another_services_turn_never_takes_a_hosted_answers_place(notebook, hosted, python_cell, monkeypatch):
+    hosted.will_say([wire.Message("Hosted.")])
+    notebook.ask("A", python_cell)
+    monkeypatch.setenv("IPYTHON_ASSISTANT_SERVICE", "local")
+    local = notebook.ask("A", python_cell)
+    monkeypatch.delenv("IPYTHON_ASSISTANT_SERVICE")
+
+    assert local.value.logs == "42\n"
+    assert notebook.ask("A", python_cell).value.text == "Hosted."
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert notebook.ask("A", python_cell).value.text == "Hosted."
+
+
+@pytest.mark.parametrize("line", ["", "--fresh"])
+@pytest.mark.parametrize("mode", ["auto", "live"])
+def test_a_hosted_notebook_without_a_key_is_never_answered_by_the_analyst(notebook, hosted, monkeypatch, mode, line):
+    hosted.will_say([wire.Message("Hosted.")])
+    notebook.ask("A", "Ask.")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.setenv("IPYTHON_ASSISTANT_MODE", mode)
+    with pytest.raises((errors.NotRecorded, errors.NoKey)) as caught:
+        notebook.ask("B", "Another question.", line)
+
+    assert "openai" in caught.value.message
+    assert "OPENAI_API_KEY" in caught.value.hint
+    assert notebook.session._connections.keys() == {key for key in notebook.session._connections if key[0] == "openai"}
+    if mode == "auto":
+        assert "replay  (there is no key" in notebook.cell("S", "%assistant status").printed
+        assert notebook.ask("A", "Ask.").value.text == "Hosted."
+
+
+def test_in_ci_everything_is_replayed_and_nothing_asked(notebook, hosted, monkeypatch):
+    hosted.will_say([wire.Message("Recorded.")])
+    notebook.ask("A", "Ask.")
+    monkeypatch.setenv("CI", "1")
+
+    assert notebook.ask("A", "Ask.").value.text == "Recorded."
+    with pytest.raises(errors.NotRecorded):
+        notebook.ask("B", "Not recorded.")
+    assert len(hosted.questions()) == 1
+    status = notebook.cell("S", "%assistant status").printed
+    assert "replay  (by CI)" in status
+
+
+def test_in_ci_a_service_that_was_chosen_by_hand_is_asked(notebook, hosted, monkeypatch):
+    monkeypatch.setenv("CI", "1")
+    notebook.cell("S", "%config AssistantMagics.service = 'openai'")
+    hosted.will_say([wire.Message("Live.")])
+
+    assert notebook.ask("A", "Ask.").value.text == "Live."
+
+
+def test_asking_afresh_in_replay_mode_is_an_error(notebook, monkeypatch):
+    notebook.cell("S", "%config AssistantMagics.mode = 'replay'")
+    with pytest.raises(errors.OptionError, match="--fresh") as caught:
+        notebook.ask("A", "Ask.", "--fresh")
+
+    assert "mode" in caught.value.hint
+
+
+def test_a_missing_recording_shows_the_nearest_what_differs_the_folder_and_how_to_record(
+    notebook, hosted, notebook_dir
+):
+    hosted.will_say([wire.Message("Recorded.")])
+    notebook.ask("A", "Plot the coverage by year.")
+    notebook.cell("S", "%config AssistantMagics.mode = 'replay'")
+    with pytest.raises(errors.NotRecorded) as caught:
+        notebook.ask("A", "Plot the coverage by month.", "--effort low")
+
+    said = str(caught.value)
+    assert "“Plot the coverage by year.”" in said
+    assert "the effort (low; recorded: not set)" in said
+    assert str(notebook_dir / "assistant_files" / ".turns") in said
+    assert "ipython-assistant record" in said
+
+
+def test_from_another_directory_the_folder_looked_in_is_named_with_the_cure(
+    notebook, hosted, notebook_dir, tmp_path, monkeypatch
+):
+    hosted.will_say([wire.Message("Recorded.")])
+    notebook.ask("A", "Ask.")
+    monkeypatch.chdir(tmp_path)
+    notebook.restart()
+    notebook.cell("S", "%config AssistantMagics.mode = 'replay'")
+    with pytest.raises(errors.NotRecorded) as caught:
+        notebook.ask("A", "Ask.")
+    with pytest.raises(errors.InputError) as no_file:
+        notebook.ask("A", "Ask.", "-i data/t.csv")
+
+    assert f"Nothing is recorded in {tmp_path / 'assistant_files' / '.turns'}" in str(caught.value)
+    assert "IPYTHON_ASSISTANT_DIR" in str(caught.value)
+    assert f"looked in {tmp_path}" in str(no_file.value)
+
+
+def test_the_same_notebook_runs_from_its_own_and_from_the_parent_directory(
+    notebook, hosted, notebook_dir, tmp_path, monkeypatch
+):
+    say_both(hosted)
+    live = notebook.ask("A", "Both.", "-o by_district")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IPYTHON_ASSISTANT_DIR", str(notebook_dir))
+    notebook.restart()
+    again = notebook.ask("A", "Both.", "-o by_district")
+
+    assert (again.outputs, again.value) == (live.outputs, live.value)
+    assert not (tmp_path / "assistant_files").exists()
+
+
+# --- what the user did since ------------------------------------------------------------------------------------------
+
+
+def test_a_file_the_user_changed_is_not_overwritten_and_that_is_said(notebook, hosted, notebook_dir):
+    say_both(hosted)
+    notebook.ask("A", "Both.")
+    notebook.restart()
+    mine = notebook_dir / "assistant_files" / "by_district.csv"
+    mine.write_text("my own work\n")
+    again = notebook.ask("A", "Both.", "")
+
+    assert mine.read_text() == "my own work\n"
+    assert again.value.files["by_district-2.csv"].read_bytes() == CSV
+    assert "by_district.csv is another file by now" in again.html
+
+
+def test_a_table_asked_for_is_the_recorded_one_where_the_user_changed_the_file(notebook, hosted, notebook_dir):
+    say_both(hosted)
+    notebook.ask("A", "Both.", "-o by_district")
+    (notebook_dir / "assistant_files" / "by_district.csv").write_text("my own work\n")
+    notebook.restart()
+    notebook.ask("A", "Both.", "-o by_district")
+
+    assert notebook.names["by_district"]["coverage"].tolist() == [0.5, 0.75]
+
+
+def edited(path):
+    path.write_text(path.read_text().replace("The mean", "The meen", 1))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize("damage", [edited, cut])
+def test_a_damaged_recording_is_named_and_neither_served_nor_replaced(notebook, hosted, notebook_dir, damage):
+    say_both(hosted)
+    notebook.ask("A", "Both.")
+    (path,) = records_in(notebook_dir)
+    damage(path)
+    before = path.read_bytes()
+    with pytest.raises(errors.RecordingDamaged) as caught:
+        notebook.ask("A", "Both.")
+
+    assert path.name in caught.value.message
+    assert "--fresh" in caught.value.hint
+    assert path.read_bytes() == before
+    assert len(hosted.questions()) == 1
+    say_both(hosted, "resp_2")
+    assert notebook.ask("A", "Both.", "--fresh").value.response_id == "resp_2"
+    assert notebook.ask("A", "Both.").value.response_id == "resp_2"
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_damaged_body_is_named_before_anything_is_shown(notebook, hosted, notebook_dir, gone):
+    say_both(hosted)
+    live = notebook.ask("A", "Both.")
+    sha256 = live.value.files["by_district.csv"].sha256
+    body = notebook_dir / "assistant_files" / ".turns" / "bodies" / sha256
+    body.unlink() if gone else body.write_bytes(CSV[:-1] + b"!")
+    (notebook_dir / "assistant_files" / "by_district.csv").unlink()
+    notebook.restart()
+    with pytest.raises(errors.RecordingDamaged) as caught:
+        notebook.ask("A", "Both.")
+
+    assert sha256 in caught.value.message
+    assert caught.value.ran.outputs == []
+
+
+# --- what is recorded -------------------------------------------------------------------------------------------------
+
+
+def test_nothing_that_is_recorded_holds_a_key_a_home_a_host_or_what_an_input_holds(
+    notebook, hosted, notebook_dir, monkeypatch
+):
+    key, home, host, marker = "sk-planted-0123456789abcdef", "/home/planted-user", socket.gethostname(), "markedvalue"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-planted")
+    monkeypatch.setenv("HOME", home)
+    notebook.restart()
+    notebook.names["cases"] = pd.DataFrame({"district": [marker], "n": [1]})
+    (notebook_dir / "notes.txt").write_text(f"{marker}\n")
+    hosted.put("made.csv", b"a\n1\n", "cfile_1")
+    said = f"Look in {home}/data on {host}: {key}."
+    hosted.will_say([wire.Code(f"open('{home}/x')", (wire.logs(f"{host} {home}\n"),)), wire.Message(said)])
+    notebook.ask("A", f"What is in {home}/data of {{cases}}?", f"-i cases -i notes.txt --instructions '{home}'")
+    turns = notebook_dir / "assistant_files" / ".turns"
+    recorded = [path.read_bytes() for path in turns.rglob("*") if path.is_file()]
+
+    assert len(recorded) >= 2
+    for planted in (key, "org-planted", home, marker, str(notebook_dir), *([host] if len(host) > 3 else [])):
+        assert not [text for text in recorded if planted.encode() in text], planted
+    assert notebook.ask("A", f"What is in {home}/data of {{cases}}?", f"-i cases -i notes.txt --instructions '{home}'")
+    assert len(hosted.questions()) == 1
+
+
+def test_what_code_printed_and_saved_of_an_input_is_recorded_and_the_readme_says_so(notebook, hosted, notebook_dir):
+    hosted.put("made.csv", b"markedvalue\n", "cfile_1")
+    hosted.will_say([wire.Code("x", (wire.logs("markedvalue\n"),)), wire.Message("Done.")])
+    first = notebook.ask("A", "Ask.")
+    turns = notebook_dir / "assistant_files" / ".turns"
+
+    assert [path.parent.name for path in turns.rglob("*") if path.is_file() and b"markedvalue" in path.read_bytes()]
+    assert "Answers are recorded from now on, in assistant_files/.turns" in first.html
+    assert (turns / "README").is_file()
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.run_line_magic("load_ext", "ipython_assistant")
+outcome = shell.run_cell("%%assistant\\nBoth.")
+outcome.raise_error()
+print(outcome.result.text)
+"""
+
+
+def script(notebook_dir, code, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=notebook_dir,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_replay_imports_neither_the_sdk_nor_opens_a_socket(notebook, hosted, notebook_dir, alone):
+    say_both(hosted)
+    notebook.ask("A", "Both.")
+    guard = """
+import socket, sys
+def refuse(*_args):
+    raise AssertionError("a replay connects to nobody")
+socket.socket.connect = refuse
+"""
+    process = script(notebook_dir, guard + SCRIPT + "print('openai' in sys.modules)", OPENAI_API_KEY="")
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 0, err
+    assert out.splitlines()[-1] == "False"
+    assert "assistant_files/by_district.csv" in out
+
+
+def test_a_kernel_killed_while_it_records_leaves_what_was_recorded_before(notebook, hosted, notebook_dir, monkeypatch):
+    say_both(hosted)
+    notebook.ask("A", "Both.")
+    before = {path: path.read_bytes() for path in records_in(notebook_dir)}
+    say_both(hosted, "resp_2")
+    hosted.will_say([wire.Message("Other.")], response_id="resp_3")
+    stop = """
+import os, pathlib, signal
+replace = pathlib.Path.replace
+def killed(self, target):
+    if str(target).endswith(".json"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+pathlib.Path.replace = killed
+"""
+    process = script(notebook_dir, stop + SCRIPT.replace("%%assistant", "%%assistant --fresh"))
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == -signal.SIGKILL, err
+    assert {path: path.read_bytes() for path in before} == before
+    notebook.restart()
+    assert notebook.ask("A", "Both.").value.response_id == "resp_1"
+
+
+def test_a_first_recording_that_never_came_to_its_end_is_asked_again(notebook, hosted, notebook_dir):
+    say_both(hosted)
+    stop = """
+import os, signal
+from ipython_assistant.workspace.recordings import Recordings
+Recordings._kept = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+"""
+    process = script(notebook_dir, stop + SCRIPT)
+    process.communicate(timeout=60)
+    say_both(hosted, "resp_2")
+
+    assert process.returncode == -signal.SIGKILL
+    assert notebook.ask("A", "Both.").value.response_id == "resp_2"
+    assert notebook.ask("A", "Both.").value.response_id == "resp_2"
+
+
+def test_what_the_engine_answered_replays_after_the_engine_is_gone(notebook_dir, recording, alone):
+    cell = (
+        "```python\nimport pandas as pd\npd.DataFrame({'a': [1, 2]}).to_csv('out.csv', index=False)\nprint('done')\n```"
+    )
+    with Notebook() as notebook:
+        live = notebook.ask("A", cell, "-o out")
+        notebook.restart()
+        (notebook_dir / "assistant_files" / "out.csv").unlink()
+        alone()
+        again = notebook.ask("A", cell, "-o out")
+
+        assert (again.outputs, again.value) == (live.outputs, live.value)
+        assert notebook.names["out"]["a"].tolist() == [1, 2]
+        assert notebook.session._connections == {}
+
+
+def test_outside_ipython_a_recording_answers_too(notebook, hosted, notebook_dir):
+    say_both(hosted)
+    notebook.ask("A", "Both.")
+    code = "from ipython_assistant import ask\nanswer = ask('Both.')\nprint(sorted(answer.files), answer.response_id)"
+    process = script(notebook_dir, code, OPENAI_API_KEY="")
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 0, err
+    assert out.strip() == "['by_district.csv', 'c.png', 'figure-1.png'] resp_1"
