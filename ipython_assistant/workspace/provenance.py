@@ -110,7 +110,7 @@ class Turns:
         """Make the folder, and be at work in it from now on. May be called again. Raises `OSError`."""
         self._dir.mkdir(parents=True, exist_ok=True)
         self._check_folder()
-        for name, text in (("README", README), (".gitignore", "*.lock\n*.tmp\n")):
+        for name, text in (("README", README), (".gitignore", "*.lock\n*.tmp\n"), (".gitattributes", "* -text\n")):
             with contextlib.suppress(FileExistsError), (self._dir / name).open("x", encoding="utf-8") as file:
                 file.write(text)
         with self._begins:
