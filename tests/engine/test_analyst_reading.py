@@ -334,7 +334,6 @@ def test_what_no_rule_consumed_refuses_the_whole_prompt_and_is_named(prompt, wor
         ("save the mean coverage per district as MDA.CSV", "would be overwritten"),
         ("plot coverage by year as a.png and save mean coverage per district as a.csv as b.csv", "Two file names"),
         ("mean coverage per district as a.csv. mean coverage per disease as a.csv", "same name"),
-        ("save it as x.csv", "nothing yet to be saved"),
         ("bar chart and lines of coverage by year", "Lines and bars"),
         ("mean mean coverage per district", "of a mean"),
         ("top 5 by mean coverage", "It is not said of what the top is wanted"),

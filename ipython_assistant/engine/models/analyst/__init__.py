@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from ipython_assistant.engine.models import Refuse, Run, Say
 from ipython_assistant.engine.models.analyst import refusal
 from ipython_assistant.engine.models.analyst.answer import HEAD_ROWS, OVERVIEW_ROWS, Findings, closing, opening
-from ipython_assistant.engine.models.analyst.markdown import code as code_of
 from ipython_assistant.engine.models.analyst.code_load import load
 from ipython_assistant.engine.models.analyst.code_write import NEEDS
+from ipython_assistant.engine.models.analyst.markdown import code as code_of
 from ipython_assistant.engine.models.analyst.pandas_code import IMPORT, program, section
 from ipython_assistant.engine.models.analyst.plan import PICTURED, Chart, Plan
 from ipython_assistant.engine.models.analyst.reading import NotUnderstood, read

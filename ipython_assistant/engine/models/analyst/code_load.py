@@ -8,6 +8,7 @@ from ipython_assistant.engine.models.analyst.literals import call, py
 from ipython_assistant.engine.models.analyst.markdown import one_line
 from ipython_assistant.engine.models.analyst.plan import columns_of
 from ipython_assistant.engine.models.analyst.tables import (
+    DAYS,
     MONTHS,
     WEEKDAYS,
     Column,
@@ -47,7 +48,8 @@ def _read(name: str, table: Table, *, as_text: bool = False) -> str:
     match table.form:
         case "excel":
             sheet = [f"sheet_name={py(table.sheet)}"] if table.sheet else []
-            return call(f"{name} = pd.read_excel", [py(table.path), *sheet, *([] if as_text else text)])
+            codes = [f"dtype={py(kept)}"] if kept else []
+            return call(f"{name} = pd.read_excel", [py(table.path), *sheet, *codes])
         case "json" | "lines":
             lines = ["lines=True"] if table.form == "lines" else []
             return call(f"{name} = pd.read_json", [py(table.path), *lines, "dtype=False", "convert_dates=False"])
@@ -147,6 +149,8 @@ def _formula(part: Column | float | Formula, *, inner: bool = False, divisor: bo
         return f'{cells}.replace(0, float("nan"))' if divisor else cells
     if not isinstance(part, Formula):
         return py(part)
+    if part.sign == DAYS:
+        return f"({_formula(part.left)} - {_formula(part.right)}).dt.days"
     left, right = _formula(part.left, inner=True), _formula(part.right, inner=True, divisor=part.sign == "/")
     code = f"{left} {part.sign} {right}"
     return f"({code})" if inner else code

@@ -36,7 +36,8 @@ _LEAD: Final = known.TIES | {"the", "that"}
 def valued(clause: Clause, at: int, draft: Draft) -> int:
     """`for Arvessa North`, `where disease is LF or Oncho`, `except district A`, `Arvessa North district`."""
     unless = clause.phrase(at, known.EXCEPT)
-    start = clause.past(at + len(unless), _LEAD | (known.ROW_NOUNS if unless else frozenset()))
+    by = clause.word(at) == "by" and isinstance(clause.at(at + 1), ValueMention)  # "visits by women"
+    start = at + 1 if by else clause.past(at + len(unless), _LEAD | (known.ROW_NOUNS if unless else frozenset()))
     owner = clause.column(start)
     first = clause.past(start + 1, known.TIES) if owner else start
     if owner and not unless:  # "where disease is not LF"
@@ -180,11 +181,12 @@ class _Bound:
 def _bound(clause: Clause, at: int) -> _Bound | None:
     phrase = clause.phrase(at, tuple(known.COMPARISONS))
     number = clause.at(at + len(phrase))
-    if not phrase or not isinstance(number, Number):
+    value = number.value if isinstance(number, Number) else known.NUMBER_WORDS.get(clause.word(at + len(phrase)))
+    if not phrase or number is None or value is None:
         return None
     end = at + len(phrase) + 1
     percent = clause.word(end) == "percent"
-    return _Bound(end + percent, known.COMPARISONS[phrase], number.value, number.tokens[0].text, percent)
+    return _Bound(end + percent, known.COMPARISONS[phrase], value, number.tokens[0].text, percent)
 
 
 def _equal(clause: Clause, at: int, column: Column) -> _Bound | None:
@@ -217,8 +219,7 @@ def _past_unit(clause: Clause, at: int, column: Column) -> int:
 
 
 _UNITS: Final = frozenset(
-    "days day hours hour minutes min seconds years year months weeks mm cm m km kg g mg ml l usd eur gbp dollars euros "
-    "kmh ha kwh c f people".split()
+    ["days", "day", "hours", "hour", "minutes", "min", "seconds", "years", "year", "months", "weeks", "mm", "cm", "m", "km", "kg", "g", "mg", "ml", "l", "usd", "eur", "gbp", "dollars", "euros", "kmh", "ha", "kwh", "c", "f", "people"]
 )
 
 
@@ -267,7 +268,7 @@ _PLACES: Final[dict[tuple[str, ...], str]] = {
     **{("that", verb, "with"): "startswith" for verb in ("starts", "start", "begins", "begin")},
     **{(verb, "with"): "endswith" for verb in ("ends", "ending", "end")},
     **{("that", verb, "with"): "endswith" for verb in ("ends", "end")},
-    ("starts", "by"): "startswith",
+    ("starts", "by"): "startswith", ("mention",): "contains", ("mentioning",): "contains", ("include",): "contains",
 }  # fmt: skip
 _NOT: Final = (("does", "not"), ("do", "not"), ("not",), ("doesn't",), ("don't",))
 
@@ -291,6 +292,8 @@ def _with_text(clause: Clause, at: int, draft: Draft) -> int:
     text = _text(clause, at, quoted_only=True)
     in_at = clause.past(at + 1, {"in", "the", "its", "their"})
     mention = clause.column(in_at)
+    if mention is None and clause.word(in_at) in {"name", "names"}:  # "districts with 'er' in the name"
+        mention = clause.column(at - 2)
     if not text or clause.word(at + 1) != "in" or mention is None:
         return 0
     return _require_text(draft, mention.choices, (text, "contains", False), in_at + 1) or at
@@ -392,13 +395,16 @@ _TRUE: Final = frozenset(["yes", "true", "y"])
 def flagged(clause: Clause, at: int, draft: Draft) -> int:
     """`orders that were returned`, `is not active`, `returned orders`: a column of yes and no as a condition."""
     start = clause.past(at, known.IDLE - {"the", "a", "an"})
+    having = clause.phrase(start, _HAVE) or clause.phrase(at, _HAVE)
+    if having:
+        return _had(clause, (start if clause.phrase(start, _HAVE) else at) + len(having), draft, having) or at
     verb = start > at and clause.word(start - 1) in _FLAG_VERBS
     negated = clause.word(start) == "not"
     mention = clause.column(start + negated)
     if mention is None or len(mention.choices) > 1 or mention.choices[0].kind is not Kind.BOOL:
         return at
     end = start + negated + 1
-    adjective = clause.rows(end)
+    adjective = clause.rows(end) or clause.word(end) in _YOUNG
     if not (verb or adjective) or isinstance(clause.at(end), ValueMention):
         return at
     column = draft.column(mention)
@@ -407,22 +413,74 @@ def flagged(clause: Clause, at: int, draft: Draft) -> int:
     return end
 
 
+_HAVE: Final = (
+    ("have",), ("has",), ("with",), ("having",), ("don't", "have"), ("do", "not", "have"), ("doesn't", "have"), ("does", "not", "have"),
+    ("without",), ("with", "no"), ("have", "no"), ("has", "no"), ("lacking",),
+)  # fmt: skip
+
+
+def _had(clause: Clause, at: int, draft: Draft, having: tuple[str, ...]) -> int:
+    """`that don't have a hospital`: a column called `has hospital`."""
+    column_at = clause.past(at, {"a", "an", "the", "any"})
+    mention = clause.column(column_at)
+    if mention is None or len(mention.choices) > 1 or mention.choices[0].kind is not Kind.BOOL:
+        return 0
+    follows = clause.at(column_at + 1)
+    if plain_words(mention.choices[0].name)[:1] not in {("has",), ("have",), ("with",)} or isinstance(
+        follows, ValueMention
+    ):
+        return 0
+    true = tuple(value for value in mention.choices[0].values if value.casefold() in _TRUE)
+    negated = not {"don't", "not", "doesn't", "without", "no", "lacking"}.isdisjoint(having)
+    others = tuple(value for value in mention.choices[0].values if value not in true)
+    draft.require(OneOf(draft.column(mention), others if negated else true))
+    return column_at + 1
+
+
 _AGES: Final = {("older", "than"): Sign.MORE, ("younger", "than"): Sign.LESS, ("aged", "over"): Sign.MORE,
                 ("aged", "under"): Sign.LESS, ("aged", "at", "least"): Sign.AT_LEAST}  # fmt: skip
 
 
 def aged(clause: Clause, at: int, draft: Draft) -> int:
     """`older than 65`, said of the one column of ages."""
-    start = clause.past(at, known.IDLE)
-    phrase = clause.phrase(start, tuple(_AGES))
-    number = clause.at(start + len(phrase))
     ages = [
         column for column in draft.table.columns if "age" in plain_words(column.name) and column.kind is Kind.NUMBER
     ]
-    if not phrase or not isinstance(number, Number) or len(ages) != 1:
+    if len(ages) != 1:
+        return at
+    young = clause.word(at) in _YOUNG | known.PERSONS
+    said = clause.word(at - 1) in known.PERSONS or isinstance(clause.at(at - 1), ValueMention)
+    bound = _bound(clause, at + 1) if young else _bound(clause, at) if said else None
+    if (
+        bound and clause.column(bound.end) is None and not clause.rows(bound.end)
+    ):  # "patients over 65", "children under ten"
+        draft.require(Compare(ages[0], bound.sign, bound.number))
+        draft.note(f"{quoted(bound.written)} is compared with {bold(ages[0].name)}.")
+        return clause.past(bound.end, _OF_AGE)
+    start = clause.past(at, known.IDLE)
+    aged_at = start + (clause.word(start) == "aged")
+    if aged_at > start and (between := _ages_between(clause, aged_at)):
+        draft.require(Between(ages[0], *between[:2]))
+        return clause.past(between[2], _OF_AGE)
+    phrase = clause.phrase(start, tuple(_AGES))
+    number = clause.at(start + len(phrase))
+    if not phrase or not isinstance(number, Number):
         return at
     draft.require(Compare(ages[0], _AGES[phrase], number.value))
-    return clause.past(start + len(phrase) + 1, {"years", "old", "of", "age"})
+    return clause.past(start + len(phrase) + 1, _OF_AGE)
+
+
+_YOUNG: Final = frozenset(["children", "kids", "adults", "girls", "boys"])
+_OF_AGE: Final = frozenset(["years", "year", "old", "of", "age"])
+
+
+def _ages_between(clause: Clause, at: int) -> tuple[float, float, int] | None:
+    """`between 18 and 40`, `18 to 40`, `18-40`, after `aged`."""
+    first = clause.past(at, {"between", "from"})
+    low, high = clause.at(first), clause.at(first + 2)
+    if isinstance(low, Number) and isinstance(high, Number) and clause.word(first + 1) in {"and", "to", "-", "–"}:
+        return low.value, high.value, first + 3
+    return None
 
 
 def beside_average(clause: Clause, at: int, draft: Draft) -> int:

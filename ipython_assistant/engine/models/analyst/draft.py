@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ipython_assistant.engine.models.analyst.lexing import plain_words
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Place, ValueMention, Word
-from ipython_assistant.engine.models.analyst.vocabulary import ROW_NOUNS
+from ipython_assistant.engine.models.analyst.vocabulary import PERSONS, ROW_NOUNS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -185,8 +186,10 @@ class Draft:
 class Clause:
     """Items with a way to look at them that never runs over the end."""
 
-    def __init__(self, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Item], table: Table | None = None) -> None:
         self.items = items
+        words = {word for column in table.columns for word in plain_words(column.name)} if table else set()
+        self.of_persons = not words.isdisjoint({"age", "sex", "gender"})
 
     def at(self, index: int) -> Item | None:
         """The item there, if there is one."""
@@ -221,7 +224,11 @@ class Clause:
             return not item.looked_up
         if isinstance(item, ColumnMention):
             return len(item.choices) == 1 and item.choices[0].numbers_rows
-        return self.word(index) in ROW_NOUNS
+        return self.word(index) in ROW_NOUNS or self.persons(index)
+
+    def persons(self, index: int) -> bool:
+        """True for `people` and `patients` where the table is one of persons: it has their age or sex."""
+        return self.of_persons and self.word(index) in PERSONS
 
     def column(self, index: int) -> ColumnMention | None:
         """The column mention there. A value that is called like a column is one too, where a column is looked for."""

@@ -13,7 +13,7 @@ from ipython_assistant.engine.models.analyst.draft import Clause, Draft
 from ipython_assistant.engine.models.analyst.lexing import fold
 from ipython_assistant.engine.models.analyst.markdown import bold, quoted
 from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Name, Number, ValueMention, Word
-from ipython_assistant.engine.models.analyst.tables import Column, Formula, Kind, Table
+from ipython_assistant.engine.models.analyst.tables import DAYS, Column, Formula, Kind, Table
 from ipython_assistant.engine.models.analyst.wording import formula_in_words
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Definition:
 
 def definitions(items: Sequence[Item], table: Table) -> list[Definition]:
     """All that a prompt defines, in order; the name is made of the formula where there is none."""
-    clause = Clause(items)
+    clause = Clause(items, table)
     found: list[Definition] = []
     at = 0
     while at < len(items):
@@ -158,6 +158,8 @@ def _may_name(clause: Clause, at: int, *, certain: bool) -> bool:
 
 def _whole(clause: Clause, at: int) -> tuple[int, Formula | None]:
     """A formula that begins here, where it ends; None for a lone operand."""
+    if (days := _days_between(clause, at)) is not None:
+        return days
     prefix = clause.phrase(at, tuple(_PREFIXES))
     if prefix:
         sign, joint = _PREFIXES[prefix]
@@ -171,6 +173,37 @@ def _whole(clause: Clause, at: int) -> tuple[int, Formula | None]:
         if isinstance(right, Column):
             return right_end, Formula(Formula(found, "/", right), "*", 100)
     return (end, found) if isinstance(found, Formula) and _has_column(found) else (at, None)
+
+
+_DELAYS: Final = (
+    ("days", "between"), ("delay", "between"), ("delay", "from"), ("delay", "in", "days", "between"), ("time", "between"),
+    ("number", "of", "days", "between"), ("days", "from"), ("delay", "in", "days", "from"), ("time", "from"), ("days", "elapsed", "between"),
+    ("time", "in", "days", "between"), ("difference", "in", "days", "between"), ("interval", "between"), ("gap", "between"),
+)  # fmt: skip
+
+
+def _days_between(clause: Clause, at: int) -> tuple[int, Formula] | None:
+    """`days between onset date and report date`: the second less the first."""
+    phrase = _spoken(clause, at, _DELAYS)
+    first_at = clause.past(at + phrase, {"the"})
+    second_at = clause.past(first_at + 1, {"and", "to", "the", "until"})
+    first, second = clause.column(first_at), clause.column(second_at)
+    if not phrase or first is None or second is None or len(first.choices) > 1 or len(second.choices) > 1:
+        return None
+    one, other = first.choices[0], second.choices[0]
+    if one.kind is not Kind.DATE or other.kind is not Kind.DATE or second_at == first_at + 1:
+        return None
+    return clause.past(second_at + 1, {"in", "days"}), Formula(other, DAYS, one)
+
+
+def _spoken(clause: Clause, at: int, phrases: Sequence[tuple[str, ...]]) -> int:
+    """How many items are the longest of the phrases, words that also name a column among them."""
+    words: list[str] = []
+    found = 0
+    for index in range(at, min(at + 5, len(clause.items))):
+        words += [token.norm for token in clause.items[index].tokens]
+        found = index + 1 - at if tuple(words) in phrases else found
+    return found
 
 
 def _has_column(part: Part) -> bool:

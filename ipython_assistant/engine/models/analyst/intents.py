@@ -166,6 +166,8 @@ def _chart(draft: Draft, before: Task | None) -> Task | None:
             return _scatter(draft, before)
         draft.problem("One column against another is a scatter chart; lines and bars are drawn over a third.")
     measures = _measures(draft, before)
+    if draft.shape == "heat" and draft.wide:
+        draft.keys, draft.series, draft.wide = [draft.wide], [key for key in draft.keys if key != draft.wide], None
     over, series = _axes(draft)
     if not measures:
         draft.problem(f"It is not said what to draw{_numbers_of(draft)}.")
@@ -428,7 +430,7 @@ def _rows(draft: Draft, before: Task | None) -> Task | None:
     if draft.decimals >= 0:
         draft.problem("I round what I calculate; rows are written as they stand in the file.")
     columns = _columns(draft)
-    if columns and all(column.numbers_rows for column in columns) and not draft.listing:
+    if columns and all(column.numbers_rows or column.unique for column in columns) and not (draft.listing or draft.top):
         columns, draft.of_table = (), True  # "patients older than 65" are rows
     added = tuple(dict.fromkeys((*draft.added, *(column for column in columns if column.made))))
     if draft.left_out:
@@ -455,6 +457,8 @@ def _rows(draft: Draft, before: Task | None) -> Task | None:
 def _only_values(draft: Draft, columns: tuple[Column, ...]) -> bool:
     """`list the districts`: one column that makes groups is a list of its values."""
     plain = not (draft.first or draft.sort or draft.added or draft.left_out or draft.of_rows)
+    if len(columns) == 1 and columns[0].kind is Kind.BOOL and not draft.listing:
+        draft.problem(f"It is not said which rows of {bold(columns[0].name)} are wanted: write “where … is yes”.")
     return plain and len(columns) == 1 and not columns[0].calculable and bool(draft.listing or draft.where)
 
 

@@ -28,16 +28,17 @@ def joined(tables: Sequence[Table]) -> list[Table]:
 def _pair(left: Table, right: Table) -> Iterator[Table]:
     keys = [(one, other) for one in left.columns for other in right.columns if _same_key(one, other, left, right)]
     unique = [(one, other) for one, other in keys if other.distinct == right.rows - other.missing > 1]
-    if len(unique) != 1:  # several shared keys: which one is meant would be a guess
+    named = [pair for pair in unique if pair[1].named_id]
+    chosen = named if len(named) == 1 else unique
+    if len(chosen) != 1:  # several shared keys: which one is meant would be a guess
         return
-    left_key, right_key = unique[0]
-    there = {column.name for column in left.columns}
+    left_key, right_key = chosen[0]
+    there = {plain_words(column.name) for column in left.columns}
     looked_up = tuple(
-        replace(column, name=f"{column.name} ({right.stem})" if column.name in there else column.name,
-                floats=column.floats or column.whole)
+        replace(column, floats=column.floats or column.whole, unique=False)
         for column in right.columns
-        if column.name != right_key.name or left_key.name != right_key.name
-    )  # fmt: skip
+        if column is not right_key and plain_words(column.name) not in there
+    )
     join = Join(left, right, left_key, right_key)
     yield Table(left.path, left.rows, left.columns + looked_up, form="joined", join=join)
 

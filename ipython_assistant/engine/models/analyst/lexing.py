@@ -18,6 +18,8 @@ ABBREVIATIONS: Final = {
     "%": "percent", "pct": "percent", "perc": "percent", "percentage": "percent",
     "avg": "average", "ave": "average", "med": "median", "minimum": "min", "maximum": "max",
     "pop": "population", "popn": "population", "cov": "coverage", "dist": "district", "yr": "year", "yrs": "year",
+    "wich": "which", "whcih": "which", "teh": "the", "seperate": "separate", "seperately": "separately",
+    "avarage": "average", "averge": "average", "dont": "don't", "doesnt": "doesn't", "hasnt": "hasn't", "havent": "haven't",
     "temp": "temperature", "qty": "quantity", "amt": "amount",
 }  # fmt: skip
 """Both ways of writing are the same word, in prompts and in column names."""
@@ -30,7 +32,7 @@ _TOKEN: Final = re.compile(
     | (?P<name> (?:(?<=\bas\ )|(?<=\bnamed\ )|(?<=\bcalled\ ))[^\W\d_]\w*_\w*(?![\w.]) )
     | (?P<date> (?<![\w.-])\d{{4}}-\d{{2}}-\d{{2}}(?![\w-]) )
     | (?P<number> (?<![\w.])[-+]?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?!\w) )
-    | (?P<word> (?:year|month|quarter|week)[- ](?:over|on|to)[- ](?:year|month|quarter|week)(?!\w) | [^\W_]+(?:['’][^\W_]+)* | % )
+    | (?P<word> (?:year|month|quarter|week)[- ](?:over|on|to|by)[- ](?:year|month|quarter|week)(?!\w) | [^\W_]+(?:['’][^\W_]+)* | % )
     | (?P<sign> >= | <= | == | != | <> | [≥≤≠<>=] )
     | (?P<mark> [^\s] )
     """,
@@ -72,7 +74,7 @@ class Token:
     correction: str = ""
 
 
-_OVER: Final = re.compile(r"(year|month|quarter|week)[- ](?:over|on|to)[- ]\1")
+_OVER: Final = re.compile(r"(year|month|quarter|week)[- ](?:over|on|to|by)[- ]\1")
 
 
 def fold(text: str) -> str:
@@ -122,6 +124,10 @@ def forms(word: str) -> frozenset[str]:
             known.add(word[:-2])
         if word.endswith("ies"):
             known.add(word[:-3] + "y")
+        if word.endswith("ses"):
+            known.add(word[:-2] + "is")
+    if word.endswith("ing") and len(word) >= len("waiting"):
+        known |= {word[:-3], word[:-3] + "e"}
     return frozenset(known)
 
 

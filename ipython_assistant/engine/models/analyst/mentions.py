@@ -168,6 +168,8 @@ def _item(prompt: _Prompt, at: int, table: Table, owner: Column | None) -> Item:
     if named := _idle_name(prompt.tokens, at, table):
         return ColumnMention((token,), named, known=True)
     value_end, values = _value_at(prompt, at, table, owner)
+    if value_end == at and (said := _of_sex(token.norm, table)):
+        return ValueMention((token,), said)
     column_end, rank, columns = _column_at(prompt.tokens, at, table)
     place_end, looked_up = _place_at(prompt.tokens, at, table)
     longest = max(value_end, column_end, place_end)
@@ -182,6 +184,7 @@ def _item(prompt: _Prompt, at: int, table: Table, owner: Column | None) -> Item:
         full = column_end == longest and rank < _PARTIAL and len(columns) == 1
         return ValueMention(span, values, column_too=columns[0] if full else None)
     known = all(part.norm in KNOWN for part in span if part.kind is TokenKind.WORD)
+    span = tuple(prompt.tokens[at : _past_generic(prompt.tokens, longest, columns)])
     if known and len(span) == 1 and token.norm in ACTIONS and _opens(prompt.tokens, at):
         return Word(span)
     return ColumnMention(span, columns, known)
@@ -195,6 +198,36 @@ def _idle_name(found: Sequence[Token], at: int, table: Table) -> tuple[Column, .
     after = found[at + 1] if at + 1 < len(found) else None
     goes_with = after is not None and (after.norm in NOUNS or _column_at(found, at + 1, table)[0] > at + 1)
     return () if goes_with else columns
+
+
+_GENERIC: Final = frozenset(["level", "levels", "figure", "figures", "reading", "readings", "concentration", "concentrations"])
+_TIMES: Final = frozenset(["min", "minutes", "hours", "days", "seconds", "wait"])
+
+
+def _past_generic(found: Sequence[Token], at: int, columns: tuple[Column, ...]) -> int:
+    """Past nouns that add nothing to a column: `ozone levels`, `waiting time` of a column in minutes."""
+    timed = all(_TIMES & set(plain_words(column.name)) for column in columns)
+    while at < len(found) and (found[at].norm in _GENERIC or (timed and found[at].norm in {"time", "times"})):
+        at += 1
+    return at
+
+
+_SEXES: Final = {
+    **dict.fromkeys(("women", "woman", "female", "females"), frozenset(["f", "female", "w", "woman"])),
+    **dict.fromkeys(("men", "man", "male", "males"), frozenset(["m", "male", "man"])),
+}
+_BOTH_SEXES: Final = frozenset(["f", "m", "female", "male", "w", "woman", "man", "other", "unknown", "u", "x"])
+
+
+def _of_sex(word: str, table: Table) -> tuple[tuple[Column, tuple[str, ...]], ...]:
+    """The values that `women` or `men` are, in the columns that hold nothing but these."""
+    if word not in _SEXES:
+        return ()
+    columns = [
+        column for column in table.columns if column.values and {fold(one) for one in column.values} <= _BOTH_SEXES
+    ]
+    meant = ((column, tuple(one for one in column.values if fold(one) in _SEXES[word])) for column in columns)
+    return tuple((column, values) for column, values in meant if values)
 
 
 def _calculated(found: Sequence[Token], at: int, columns: tuple[Column, ...]) -> bool:
@@ -398,11 +431,12 @@ def sides(table: Table) -> tuple[Table, ...]:
 def _place_at(found: Sequence[Token], at: int, table: Table) -> tuple[int, bool]:
     """The end of the table's own name, written as words, singular or plural; and whether it is only looked up."""
     for side in sides(table):
-        words = plain_words(side.stem)
-        written = tuple(token.norm for token in found[at : at + len(words)])
-        same = len(written) == len(words) and all(map(same_word, written, words))
-        if words and same and not all(word in KNOWN for word in words):
-            return at + len(words), table.join is not None and side is table.join.right
+        name = plain_words(side.stem)
+        for words in (name, name[-1:] if name[-1:] and name[-1].endswith("s") else ()):  # "visits" of clinic_visits
+            written = tuple(token.norm for token in found[at : at + len(words)])
+            same = len(written) == len(words) and all(map(same_word, written, words))
+            if words and same and not all(word in KNOWN for word in words):
+                return at + len(words), table.join is not None and side is table.join.right
     return at, False
 
 
@@ -431,6 +465,12 @@ def spelled(prompt: str, table: Table) -> tuple[str, tuple[str, ...]]:
         if any(form in KNOWN for form in forms(word)) or any(
             same_word(word, one) or _one_slip(word, one) for one in named
         ):
+            continue
+        known = {one for one in KNOWN if len(one) >= MIN_SLIP_LENGTH and _one_slip(word, one)}
+        if len(known) == 1 and not any(_one_slip(word, one) for one in words):
+            (right,) = known
+            notes.append(f"{quoted(token.text)} was read as {quoted(right)}.")
+            done, at = done + prompt[at : token.start] + right, token.end
             continue
         meant = [
             words[one]

@@ -34,6 +34,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Rows,
     Scatter,
     Spread,
+    Task,
     drawn,
 )
 from ipython_assistant.engine.models.analyst.wording import in_words
@@ -66,7 +67,7 @@ def program(plans: Sequence[Plan]) -> str:
     table = plans[0].table
     sections = [section(plan) for plan in plans]
     imports = ["import matplotlib.pyplot as plt"] if any(drawn(plan.task) for plan in plans) else []
-    imports += ["import numpy as np"] if any("np." in part.write for part in sections) else []
+    imports += ["import numpy as np"] if any(_many_histograms(plan.task) for plan in plans) else []
     parts = ["\n".join([*imports, IMPORT]), load(table, plans)]
     if any(has_dollar(plan) for plan in plans):
         parts.append('plt.rcParams["text.parse_math"] = False  # a $ in a name is a dollar sign, not a formula')
@@ -75,6 +76,11 @@ def program(plans: Sequence[Plan]) -> str:
         comment = "\n# ".join(textwrap.wrap(heading, LINE_LENGTH - 2, break_long_words=False, break_on_hyphens=False))
         parts.append("\n".join(filter(None, [comment, part.select, part.compute, part.write])))
     return "\n\n".join(parts) + "\n"
+
+
+def _many_histograms(task: Task) -> bool:
+    """True where several histograms share their edges."""
+    return isinstance(task, Spread) and task.kind == "hist" and (task.per is not None or len(task.columns) > 1)
 
 
 def section(plan: Plan) -> Section:

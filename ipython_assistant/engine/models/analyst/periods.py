@@ -38,6 +38,10 @@ def per_period(clause: Clause, at: int, draft: Draft) -> int:
         end = adverb + 1 + (clause.word(adverb + 1) == "basis")
         draft.adverb |= end == adverb + 1 and adverb == at and not _ends(clause, end)
         return _grouped(clause, end, draft, unit) or at
+    if (
+        stretch := {"mom": Unit.MONTH, "yoy": Unit.YEAR, "qoq": Unit.QUARTER, "wow": Unit.WEEK}.get(clause.word(at))
+    ) is not None:
+        return _grouped(clause, at + 1, draft, stretch) or at  # "month by month"
     per = clause.phrase(at, known.PER)
     first = clause.past(at + len(per), {"the", "each", "every"})
     phrase = clause.phrase(first, tuple(_UNITS))

@@ -25,21 +25,21 @@ from ipython_assistant.engine.models.analyst.lexing import plain_words
 from ipython_assistant.engine.models.analyst.markdown import bold, quoted
 from ipython_assistant.engine.models.analyst.mentions import Item, Name, Place, ValueMention, Word
 from ipython_assistant.engine.models.analyst.plan import Condition, How, InYears, Measure, OneOf
-from ipython_assistant.engine.models.analyst.tables import Column, Kind, Table
 from ipython_assistant.engine.models.analyst.superlatives import group_by
+from ipython_assistant.engine.models.analyst.tables import Column, Kind, Table, Unit
 from ipython_assistant.engine.models.analyst.wording import MARKDOWN, condition_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-ARTICLES: Final = frozenset(["the", "a", "an", "of"])
+ARTICLES: Final = frozenset(["the", "a", "an", "of", "our", "my", "these"])
 JOINTS: Final = frozenset({"and", ",", "&"})
 
 
 def read_clause(items: Sequence[Item], table: Table) -> Draft:
     """Read a clause against a table. The draft says what was understood, what is wrong, and what was left over."""
     draft = Draft(table)
-    clause = Clause(items)
+    clause = Clause(items, table)
     at = 0
     last: tuple[int, Condition] | None = None  # where the last condition ended
     while at < len(items):
@@ -115,11 +115,30 @@ def _file_name(clause: Clause, at: int, draft: Draft) -> int:
     if clause.word(end) not in known.FILE_FORMATS:
         return at
     _of_kind(clause.word(end), draft)
-    following = clause.past(end + 1, {"file", "table", "format", "spreadsheet", "workbook", "files"})
+    following = clause.past(
+        end + 1, {"file", "table", "format", "spreadsheet", "workbook", "files", "page", "document"}
+    )
     while (joint := clause.past(following, {"and", ",", "&"})) > following and clause.word(joint) in known.FILE_FORMATS:
         _of_kind(clause.word(joint), draft)
         following = clause.past(joint + 1, {"file", "table", "format"})
     return following
+
+
+def _format_alone(clause: Clause, at: int, draft: Draft) -> int:
+    """`parquet`, `excel please`: a whole request."""
+    rest = [
+        item
+        for item in clause.items[at + 1 :]
+        if not (isinstance(item, Word) and item.norm in known.IDLE | known.HARMLESS_MARKS)
+    ]
+    if (
+        clause.word(at) not in known.FILE_FORMATS
+        or at
+        or [one for one in rest if clause.word(at + 1) not in {"file", "format"}]
+    ):
+        return at
+    _of_kind(clause.word(at), draft)
+    return clause.past(at + 1, {"file", "format"})
 
 
 def _of_kind(word: str, draft: Draft) -> None:
@@ -181,6 +200,13 @@ def _verbs(clause: Clause, at: int, draft: Draft) -> int:
     """`show me`, `keep`, `calculate`, `what is`."""
     if clause.word(at) in known.LIST_VERBS:
         draft.listing = True
+        shown = clause.past(at + 1, {"me", "us"})
+        if (
+            clause.word(shown) in {"them", "it", "those", "these"}
+            and clause.at(clause.past(shown + 1, known.HARMLESS_MARKS)) is None
+        ):
+            draft.outcome = True
+            return shown + 1
         return at + 1 + (clause.word(at + 1) == "only")
     if (
         clause.word(at) == "only"
@@ -194,6 +220,14 @@ def _verbs(clause: Clause, at: int, draft: Draft) -> int:
         return clause.past(at + 1, {"of", "the"})
     if clause.word(at) in {"people", "persons", "individuals"} and (mention := clause.column(at + 1)):
         return at + 1 if all(column.added for column in mention.choices) else at
+    if (
+        clause.word(at) == "how"
+        and clause.word(at + 1) in {"strongly", "closely", "much", "well"}
+        and any(
+            isinstance(item, Word) and item.norm in {"correlated", "correlate", "correlation"} for item in clause.items
+        )
+    ):
+        return at + 2
     opening = clause.word(at) == "how" and clause.word(at + 1) in {
         "is",
         "are",
@@ -243,7 +277,11 @@ def _everything(clause: Clause, at: int, draft: Draft) -> int:
 def _table_noun(clause: Clause, at: int, draft: Draft) -> int:
     """The table by its name, or its rows or data as such; `as a table`."""
     noun = clause.past(at + 1, {"a"}) if clause.word(at) == "as" else at
-    if not isinstance(clause.at(noun), Place) and clause.word(noun) not in known.TABLE_NOUNS:
+    if (
+        not isinstance(clause.at(noun), Place)
+        and clause.word(noun) not in known.TABLE_NOUNS
+        and not clause.persons(noun)
+    ):
         return at
     draft.of_table = True
     draft.place |= isinstance(clause.at(noun), Place)
@@ -268,7 +306,11 @@ def _count(clause: Clause, at: int, draft: Draft) -> int:
         draft.measures.append(Measure(None, How.COUNT))
         draft.measure_end = end
         return end
+    if unit := _days_counted(clause, end, draft) if start else 0:
+        return unit
     if clause.rows(end):
+        if start and clause.persons(end) and set(plain_words(draft.table.stem)) & known.VISITS:
+            draft.problem("One person may have several rows, and nothing tells persons apart: count rows instead.")
         end += 1
         grouped = bool(clause.phrase(end, known.PER)) and not draft.saving and not draft.listing
         already = any(one.how is How.COUNT for one in draft.measures)
@@ -290,6 +332,17 @@ def _count(clause: Clause, at: int, draft: Draft) -> int:
 def _adverb_beside(clause: Clause, at: int, end: int) -> bool:
     """`orders weekly`, `monthly orders`."""
     return not periods.ADVERBS.isdisjoint({clause.word(at - 1), clause.word(end)})
+
+
+def _days_counted(clause: Clause, at: int, draft: Draft) -> int:
+    """`how many days`, `on how many days was …`: different days that are there."""
+    unit = {"days": Unit.DAY, "weeks": Unit.WEEK, "months": Unit.MONTH}.get(clause.word(at))
+    column = periods.only_time(draft, unit) if unit else None
+    if unit is None or column is None or clause.rows(at):
+        return 0
+    draft.measures.append(Measure(periods.of_unit(column, unit), How.DISTINCT))
+    draft.measure_end = at + 1
+    return at + 1
 
 
 def _amount(clause: Clause, at: int, draft: Draft) -> int:
@@ -418,6 +471,18 @@ def _measure(clause: Clause, at: int, draft: Draft) -> int:
     return at + 1
 
 
+def _of_all_keys(clause: Clause, at: int, draft: Draft) -> int:
+    """`coverage in 2024, all districts`: one row each, where nothing else says how rows become one."""
+    start = clause.past(at, {"for", "in", "of"})
+    mention = clause.column(clause.past(start + 1, {"the"}))
+    if clause.word(start) != "all" or mention is None or draft.hows or draft.chart or clause.rows(start + 1):
+        return at
+    if not draft.measures or any(column.calculable or not column.groups for column in mention.choices):
+        return at
+    group_by(draft, draft.keys, draft.column(mention))
+    return clause.past(start + 1, {"the"}) + 1
+
+
 def _correlation(clause: Clause, at: int, draft: Draft) -> int:
     """`correlation between coverage and treated`, `correlation table`, `how are these correlated`."""
     if clause.word(at) not in {"correlation", "correlations", "correlate", "correlated", "correlates", "corr"}:
@@ -431,15 +496,17 @@ PHRASES: Final[tuple[Callable[[Clause, int, Draft], int], ...]] = (
     formulas.defined,
     _everything,
     _file_name,
+    _format_alone,
     _saving,
     quality.left_out,
     quality.duplicates,
     quality.values_missing,
     times.latest,
     quality.first_rows,
+    _of_all_keys,
+    superlatives.of_kind,
     superlatives.top,
     superlatives.ranking,
-    superlatives.of_kind,
     superlatives.ranked,
     _rounded,
     conditions.flagged,

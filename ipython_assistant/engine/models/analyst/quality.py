@@ -27,7 +27,9 @@ def missing(clause: Clause, at: int, draft: Draft) -> int:
         return at
     end = clause.past(first + 1, _CELLS)
     draft.missing = True
-    return _per_column(clause, _there(clause, end))
+    end = _per_column(clause, _there(clause, end))
+    also = clause.past(end, {"and", ","})
+    return also + 2 if clause.phrase(also, (("how", "many"),)) and clause.at(also + 2) is None else end
 
 
 def _there(clause: Clause, at: int) -> int:
@@ -61,8 +63,10 @@ def duplicates(clause: Clause, at: int, draft: Draft) -> int:
         draft.duplicates = "first"
         return _compared_by(clause, clause.past(at + 1, {"the"} | known.TABLE_NOUNS), draft)
     dropped = clause.word(at) in _DROP
+    rid = len(clause.phrase(at, (("get", "rid", "of"), ("getting", "rid", "of"))))
+    dropped |= bool(rid)
     counted = clause.phrase(at, _COUNTING)
-    first = clause.past(at + (1 if dropped else len(counted)), {"the", "any", "all", "are", "there", "exact"})
+    first = clause.past(at + (rid or 1 if dropped else len(counted)), {"the", "any", "all", "are", "there", "exact"})
     if clause.word(first) not in _REPEATED:
         return at
     end = first + 1

@@ -21,6 +21,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Chart,
     Condition,
     Describe,
+    Duplicates,
     Group,
     InYears,
     OneOf,
@@ -37,7 +38,9 @@ from ipython_assistant.engine.models.analyst.vocabulary import (
     BAR,
     CHART_NOUNS,
     DESCRIBE_WORDS,
+    HARMLESS_MARKS,
     HOWS,
+    IDLE,
     LINE,
     LIST_VERBS,
     SAVE_VERBS,
@@ -186,7 +189,9 @@ def _clauses(items: Sequence[Item], prompt: str) -> list[list[Item]]:
         else:
             clause.append(item)
             acted = acted or word in _ACTS
-    return [clause for clause in clauses if any(not isinstance(item, Word) or item.norm.isalnum() for item in clause)]
+    spoken = [clause for clause in clauses if any(not isinstance(item, Word) or item.norm.isalnum() for item in clause)]
+    asking = [clause for clause in spoken if any(_norm(item) not in IDLE | HARMLESS_MARKS for item in clause)]
+    return asking or spoken  # "Thanks!" asks for nothing
 
 
 def _verb_follows(items: Sequence[Item], index: int) -> bool:
@@ -206,11 +211,20 @@ def _add(plans: list[Plan], draft: Draft, before: Sequence[Draft]) -> None:
     """Make a plan of a draft that has nothing left over, or add a file to the plan before."""
     if draft.bare and draft.joined and not (draft.saving or draft.listing):
         return
+    if draft.bare and draft.ending and not plans and not draft.saving:  # "as JSON please"
+        plans.append(_saved(Plan(draft.table, Rows(), notes=tuple(draft.notes)), draft))
+        return
+    if draft.bare and draft.listing and draft.outcome and plans and not draft.saving:  # "any duplicates? show me them"
+        if isinstance(plans[-1].task, Duplicates):
+            plans[-1] = replace(plans[-1], task=replace(plans[-1].task, keep="all"))
+        return
     if draft.bare and draft.sort and plans and not draft.saving:
         plans[-1] = _sorted(plans[-1], draft)
         return
     if draft.saving and draft.bare and (draft.outcome or plans):
-        if not plans:
+        if not plans and (draft.ending or draft.name):
+            plans.append(_saved(Plan(draft.table, Rows(), notes=tuple(draft.notes)), draft))
+        elif not plans:
             draft.problem("There is nothing yet to be saved.")
         elif draft.of_table and not draft.outcome and drawn(plans[-1].task):
             draft.problem("Write “save the points” for what is drawn, or “save all rows” for the table.")

@@ -130,8 +130,6 @@ def settled(plan: Plan, counts: Counts) -> Plan | str:
     """The plan with nothing left open, or why it cannot be done, as Markdown."""
     if counts.rows == 0 and plan.where:
         return f"No row of {bold(plan.table.name)} fits: {conditions_in_words(plan)}."
-    if why := _unmatched(plan, counts):
-        return why
     task = plan.task
     if not isinstance(task, Chart | Group):
         return plan
@@ -148,20 +146,6 @@ def settled(plan: Plan, counts: Counts) -> Plan | str:
     if isinstance(task, Group):
         return replace(_group(plan, task, measures), notes=notes)
     return replace(plan, task=replace(task, measures=measures), notes=notes)
-
-
-def _unmatched(plan: Plan, counts: Counts) -> str:
-    """Whether rows without a match are kept has to be said where the rows themselves are wanted."""
-    join = plan.table.join
-    if join is None or not (join.asked and join.how == "left" and isinstance(plan.task, Rows) and counts.unmatched[0]):
-        return ""
-    if plan.task.columns or plan.where:
-        return ""
-    rows = f"{counts.unmatched[0]:,} row{'s' if counts.unmatched[0] > 1 else ''} of {bold(join.left.shown)}"
-    return (
-        f"{rows} {'have' if counts.unmatched[0] > 1 else 'has'} no match in {bold(join.right.shown)}: write "
-        f"{code('left join')} to keep them, or {code('inner join')} to leave them out."
-    )
 
 
 def _crowded(task: Chart, counts: Counts) -> str:

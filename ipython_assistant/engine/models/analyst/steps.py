@@ -35,6 +35,11 @@ def share(clause: Clause, at: int, draft: Draft) -> int:
         if phrase[-1] in {"total", "whole"} and after is not None and phrase[0] in {"share", "percent"}:
             draft.hows.append(How.SUM)
         return at + len(phrase)
+    if draft.then is Then.SHARE:
+        said = (("make", "up"), ("makes", "up"), ("account", "for"), ("accounts", "for"), ("represent",), ("represents",),
+                ("contribute",), ("contributes",), ("in", "percent"), ("as", "percent"), ("as", "a", "percent"))  # fmt: skip
+        if phrase := clause.phrase(at, said):
+            return at + len(phrase)
     start = clause.past(at, {"the", "what", "which", "is", "a"})
     if clause.word(start) not in _SHARE:
         return at
@@ -96,10 +101,13 @@ def change(clause: Clause, at: int, draft: Draft) -> int:
     word = clause.word(word_at)
     if word not in _CHANGE:
         return at
-    if word == "difference" and not (clause.word(word_at + 1) in {"in", "of"}):
+    if word == "difference" and clause.word(word_at + 1) not in {"in", "of"}:
         return at
     end = clause.past(word_at + 1, {"rate"})
-    percent |= end > word_at + 1
+    later = clause.phrase(clause.past(end, {"from"}), _YEARLY)
+    if later and not yearly:
+        yearly, end = later, clause.past(end, {"from"}) + 1
+    percent |= clause.word(word_at + 1) == "rate"
     if clause.phrase(end, (("in", "percent"), ("as", "percent"), ("as", "a", "percent"))):
         percent = True
         end = clause.past(end, {"in", "as", "a", "percent"})
@@ -130,6 +138,9 @@ def pivot(clause: Clause, at: int, draft: Draft) -> int:
     ):
         draft.pivot = True
         return clause.past(at, {"cross", "-", "tab", "tabulation", "of", "table"})
+    cells = (("in", "the", "cells"), ("as", "cells"), ("as", "values"), ("as", "cell", "values"), ("in", "cells"))
+    if (draft.pivot or draft.wide) and (phrase := clause.phrase(at, cells)):
+        return at + len(phrase)
     per = clause.phrase(at, (("one", "column", "per"), ("one", "column", "for", "each"), ("a", "column", "per"),
                              ("a", "column", "for", "each"), ("columns", "per")))  # fmt: skip
     if per and clause.column(at + len(per)):
@@ -137,6 +148,17 @@ def pivot(clause: Clause, at: int, draft: Draft) -> int:
     start = clause.past(at, {"and", "with", ",", "the"})
     mention = clause.column(start)
     joint = clause.past(start + 1, {"values"})
+    follows = clause.at(joint + 1)
+    if (
+        mention is not None
+        and clause.word(joint) in {"down", "across"}
+        and (follows is None or clause.word(joint + 1) in {"and", ","})
+    ):
+        if clause.word(joint) == "across":
+            return _wide(draft, clause, start, joint + 1)
+        group_by(draft, draft.keys, draft.column(mention))
+        draft.pivot = True
+        return joint + 1
     side = clause.past(joint, {"as", "in", "on", "down", "across", "the", "going"})
     if mention is None or side == joint:
         return at

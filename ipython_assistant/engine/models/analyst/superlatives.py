@@ -103,6 +103,11 @@ def _with_the_most(clause: Clause, noun: int, count: int, draft: Draft) -> int:
     if mention and not rows and not all(column.groups and not column.calculable for column in mention.choices):
         return 0
     measured = _ranked(clause, word_at + 1, draft)
+    made = [column for column in draft.table.columns if column.made]
+    if (
+        measured is None and len(made) == 1 and clause.at(word_at + 1) is None
+    ):  # "… and list the 5 rows with the highest"
+        measured = word_at + 1, Measure(made[0])
     if measured is None:
         return 0
     end, measure = measured
@@ -154,16 +159,19 @@ _ADJECTIVES: Final[dict[tuple[str, ...], tuple[frozenset[str], bool]]] = {
 def of_kind(clause: Clause, at: int, draft: Draft) -> int:
     """`the five oldest patients`, `hottest day`: an adjective that only one column of numbers can mean."""
     start = clause.past(at, {"the"})
+    start = clause.past(start, {"top"})
     count = number(clause, start)
-    phrase = clause.phrase(start + bool(count), tuple(_ADJECTIVES))
+    percent = bool(count) and clause.word(start + 1) == "percent"
+    adjective = clause.past(start + bool(count) + percent, {"of", "the"} if percent else set())
+    phrase = clause.phrase(adjective, tuple(_ADJECTIVES))
     if not phrase or draft.top is not None:
         return at
     words, largest = _ADJECTIVES[phrase]
     columns = [column for column in draft.table.columns if column.calculable and words & set(plain_words(column.name))]
-    end = start + bool(count) + len(phrase)
+    end = adjective + len(phrase)
     if len(columns) != 1 or not clause.rows(end):
         return at
-    draft.top = Top(count or 1, largest)
+    draft.top = Top(count or 1, largest, percent)
     draft.ranking.append(Measure(columns[0]))
     draft.of_table = True
     return end + 1
@@ -284,11 +292,11 @@ _DIRECTIONS: Final[dict[tuple[str, ...], str]] = {
     **{(word, "order"): "down" for word in ("descending", "decreasing")},
     **{(word, "order"): "up" for word in ("ascending", "increasing", "alphabetical", "chronological")},
     **{(word, "first"): "down" for word in ("highest", "largest", "biggest", "newest", "latest", "most", "greatest")},
-    **{("most", "recent", "first"): "down", ("high", "to", "low"): "down", ("low", "to", "high"): "up"},
+    ("most", "recent", "first"): "down", ("high", "to", "low"): "down", ("low", "to", "high"): "up",
     **{(word, "first"): "up" for word in ("lowest", "smallest", "oldest", "earliest", "fewest", "least")},
-    **{("from", one, "to", two): "down" for one, two in (("highest", "lowest"), ("high", "low"), ("largest", "smallest"),
+    **{("from", one, "to", two): "down" for one, two in (("highest", "lowest"), ("high", "low"), ("largest", "smallest"), ("longest", "shortest"),
                                                          ("most", "least"), ("biggest", "smallest"))},
-    **{("from", two, "to", one): "up" for one, two in (("highest", "lowest"), ("high", "low"), ("largest", "smallest"),
+    **{("from", two, "to", one): "up" for one, two in (("highest", "lowest"), ("high", "low"), ("largest", "smallest"), ("longest", "shortest"),
                                                        ("most", "least"), ("biggest", "smallest"))},
     **{(one, "to", two): "down" for one, two in (("highest", "lowest"), ("largest", "smallest"))},
     **{(two, "to", one): "up" for one, two in (("highest", "lowest"), ("largest", "smallest"))},

@@ -19,21 +19,15 @@ MAX_KEY_VALUES: Final = 60
 """A whole number with at most this many different values (a week, a round) may stand on an axis or make groups."""
 
 _SHARE_WORDS: Final = frozenset(
-    "coverage rate ratio share proportion percent percentage prevalence incidence density index score rating mean "
-    "average median efficacy accuracy margin yield".split()
+    ["coverage", "rate", "ratio", "share", "proportion", "percent", "percentage", "prevalence", "incidence", "density", "index", "score", "rating", "mean", "average", "median", "efficacy", "accuracy", "margin", "yield"]
 )
 _ADDED_WORDS: Final = frozenset(
-    "sales sale revenue turnover unit units quantity amount count counts case cases death deaths birth births treated "
-    "targeted tested vaccinated population cost costs spend spending expense expenses profit total subtotal orders "
-    "visits visitors passengers trips hours minutes doses goals points income budget donations rainfall precipitation "
-    "production consumption kwh downloads clicks impressions signups tickets admissions discharges samples eggs "
-    "household households inhabitants people persons staff students pupils vehicles payments payment fee fees tax "
-    "shipped sold ordered delivered produced returned infected recovered positives".split()
+    ["sales", "sale", "revenue", "turnover", "unit", "units", "quantity", "amount", "count", "counts", "case", "cases", "death", "deaths", "birth", "births", "treated", "targeted", "tested", "vaccinated", "population", "cost", "costs", "spend", "spending", "expense", "expenses", "profit", "total", "subtotal", "orders", "visits", "visitors", "passengers", "trips", "hours", "minutes", "doses", "goals", "points", "income", "budget", "donations", "rainfall", "precipitation", "production", "consumption", "kwh", "downloads", "clicks", "impressions", "signups", "tickets", "admissions", "discharges", "samples", "eggs", "household", "households", "inhabitants", "people", "persons", "staff", "students", "pupils", "vehicles", "payments", "payment", "fee", "fees", "tax", "shipped", "sold", "ordered", "delivered", "produced", "returned", "infected", "recovered", "positives"]
 )
-ID_WORDS: Final = frozenset("id code number no nr key identifier uuid".split())
-_MEASURED: Final = frozenset("age height weight price value size length width depth score distance v n x y".split())
+ID_WORDS: Final = frozenset(["id", "code", "number", "no", "nr", "key", "identifier", "uuid"])
+_MEASURED: Final = frozenset(["age", "height", "weight", "price", "value", "size", "length", "width", "depth", "score", "distance", "v", "n", "x", "y"])
 _EACH_WORDS: Final = frozenset(
-    "unit per price avg mean average median min max minimum maximum rate each id code number no".split()
+    ["unit", "per", "price", "avg", "mean", "average", "median", "min", "max", "minimum", "maximum", "rate", "each", "id", "code", "number", "no"]
 )
 """Beside a word for what is added up, these say that it is not: a `unit price`, a `cost per visit`."""
 
@@ -181,9 +175,13 @@ class Period:
     unit: Unit
 
 
+DAYS: Final = "days from"
+"""The sign of the days from one date to another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """Two columns, numbers or formulas, and what is done with them: one of `+ - * /`."""
+    """Two columns, numbers or formulas, and what is done with them: one of `+ - * /`, or the days from one to the other."""
 
     left: Column | float | Formula
     sign: str

@@ -63,6 +63,9 @@ TABLE_NOUNS: Final = _words(
     "csv"
 )
 ROW_NOUNS: Final = _words("row rows record records entry entries observation observations")
+PERSONS: Final = _words("people persons patients individuals everyone everybody subjects participants")
+VISITS: Final = _words("visits admissions tests encounters appointments stays consultations samples")
+"""Rows of which one person may have several: these are not counted as persons."""
 NOUNS: Final = CHART_NOUNS | LINE | BAR | TABLE_NOUNS | IDLE_NOUNS | OUTCOME_NOUNS | _words("mean total sum file csv")
 """What an article may stand before, besides columns and values."""
 
@@ -77,6 +80,7 @@ HOWS: Final = {
 TOP_WORDS: Final = {"top": True, "bottom": False}
 JUDGEMENTS: Final = _words("best worst")
 EXTREMES: Final = {
+    "longest": True, "shortest": False,
     "highest": True, "largest": True, "biggest": True, "greatest": True, "most": True, "maximum": True, "max": True,
     "lowest": False, "smallest": False, "fewest": False, "least": False, "min": False, "minimum": False,
 }  # fmt: skip
@@ -121,7 +125,7 @@ RANGE_JOINTS: Final = _words("to until till through and")
 DASHES: Final = frozenset("-–—")
 
 PER: Final = (
-    ("for", "each"), ("for", "every"), ("in", "each"), ("in", "every"), ("of", "each"), ("grouped", "by"),
+    ("at", "each", "of"), ("at", "each"), ("in", "each", "of"), ("separately", "for", "each"), ("for", "each"), ("for", "every"), ("in", "each"), ("in", "every"), ("of", "each"), ("grouped", "by"),
     ("group", "by"), ("aggregated", "by"), ("broken", "down", "by"), ("split", "by"), ("by",), ("per",), ("each",),
     ("every",), ("over", "the"), ("over",), ("versus",), ("vs",), ("against",), ("within", "each"),
     ("for", "each", "of"), ("aggregate", "by"), ("grouping", "by"), ("summed", "by"), ("averaged", "by"),

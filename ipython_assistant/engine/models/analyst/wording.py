@@ -38,6 +38,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Top,
 )
 from ipython_assistant.engine.models.analyst.tables import (
+    DAYS,
     MONTHS,
     WEEKDAYS,
     Column,
@@ -231,6 +232,8 @@ def formula_in_words(part: Column | float | Formula, style: _Style = _PLAIN, *, 
         return style.name(part.name)
     if not isinstance(part, Formula):
         return f"{part:,}"
+    if part.sign == DAYS:
+        return f"days from {formula_in_words(part.right, style)} to {formula_in_words(part.left, style)}"
     sign = {"*": "×", "-": "−"}.get(part.sign, part.sign)
     left, right = formula_in_words(part.left, style, inner=True), formula_in_words(part.right, style, inner=True)
     return f"({left} {sign} {right})" if inner else f"{left} {sign} {right}"
