@@ -271,10 +271,7 @@ def test_files_that_were_fetched_later_belong_to_the_answer_the_next_cell_contin
 
 
 def test_an_unchanged_table_of_half_a_million_rows_is_sent_once(notebook, hosted):
-    in_one_container(hosted, "a")
-    hosted.will_say([wire.Code("1", container_id="cntr_test_1"), wire.Message("b")], response_id="resp_2")
     notebook.names["cases"] = pd.DataFrame({"n": range(500_000)})
-    hosted._turns.clear()
     for number in (1, 2):
         code = wire.Code("1", container_id="cntr_test_1")
         hosted.will_say([code, wire.Message("x")], response_id=f"resp_{number}")

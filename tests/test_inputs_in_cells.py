@@ -1,0 +1,260 @@
+"""What goes along with a question and what comes back from it, through cells in a real shell."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tests_support import events as wire
+from tests_support.notebook import Notebook
+
+from ipython_assistant import errors
+from ipython_assistant.config import DEFAULT_MODELS
+from ipython_assistant.workspace.assistants import assistant_folders
+
+COVERAGE = "district,coverage\nA,0.5\nB,0.75\n"
+
+
+@pytest.fixture
+def notebook(notebook_dir, hosted):
+    with Notebook() as notebook:
+        yield notebook
+
+
+def uploads(hosted):
+    """What was uploaded: name → bytes."""
+    parts = [request.body for request in hosted.asked("^POST /v1/containers/.*/files$")]
+    found = {}
+    for body in parts:
+        boundary = body[: body.index(b"\r\n")]
+        head, _, content = body.partition(b"\r\n\r\n")
+        name = re.search(rb'filename="([^"]*)"', head)
+        found[name[1].decode()] = content[: content.rindex(b"\r\n" + boundary)]
+    return found
+
+
+def ask(notebook, hosted, line, question="Look."):
+    hosted.will_say([wire.Code("1", container_id="cntr_test_1"), wire.Message("Looked.")])
+    notebook.ask("A", question, line)
+    return uploads(hosted)
+
+
+# --- in ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dataframe_a_series_a_dict_and_a_list_of_records_go_along_as_tables(notebook, hosted):
+    notebook.names.update(
+        cases=pd.DataFrame({"IU code": ["001", "002"], "n": [1, 2]}),
+        rates=pd.Series([0.5, 0.75], name="rate"),
+        columns={"a": [1, 2], "b": ["x", "y"]},
+        records=[{"a": 1}, {"a": 2}],
+        nested={"a": {"b": [1, None]}},
+    )
+    sent = ask(notebook, hosted, "-i cases -i rates -i columns -i records -i nested")
+
+    assert sent == {
+        "cases.csv": b"IU code,n\n001,1\n002,2\n",
+        "rates.csv": b"rate\n0.5\n0.75\n",
+        "columns.csv": b"a,b\n1,x\n2,y\n",
+        "records.csv": b"a\n1\n2\n",
+        "nested.json": sent["nested.json"],
+    }
+    assert b'"b"' in sent["nested.json"]
+    (question,) = hosted.questions()
+    assert "2 rows" in question["instructions"]
+    assert "001" not in str(question)
+
+
+def test_a_figure_bytes_text_paths_and_globs_go_along_as_the_files_they_are(notebook, hosted, notebook_dir):
+    figure_module = pytest.importorskip("matplotlib.figure")
+    (notebook_dir / "data").mkdir()
+    for name in ("one.csv", "two.csv"):
+        (notebook_dir / "data" / name).write_text(COVERAGE)
+    (notebook_dir / "notes.txt").write_text("note\n")
+    notebook.names.update(
+        drawing=figure_module.Figure(),
+        raw=b"\x89PNG\r\n\x1a\nrest",
+        remark="Plain words.",
+        where=Path("notes.txt"),
+    )
+    sent = ask(notebook, hosted, "-i drawing -i raw -i remark -i where -i 'data/*.csv'")
+
+    assert sorted(sent) == ["drawing.png", "notes.txt", "one.csv", "raw.png", "remark.txt", "two.csv"]
+    assert sent["drawing.png"].startswith(b"\x89PNG")
+    assert (sent["raw.png"], sent["remark.txt"]) == (b"\x89PNG\r\n\x1a\nrest", b"Plain words.")
+    assert sent["one.csv"] == COVERAGE.encode()
+
+
+def test_a_name_in_braces_is_filled_in_and_what_is_none_is_left_and_said(notebook, hosted):
+    notebook.names.update(district="B", years=[2020, 2021])
+    hosted.will_say([wire.Message("Ok.")])
+    ran = notebook.ask("A", "Plot {district} in {years[0]}. $x^{2}$ {distrct}\n```python\nprint({district})\n```")
+    (question,) = hosted.questions()
+
+    assert question["input"][0]["content"] == ("Plot B in 2020. $x^{2}$ {distrct}\n```python\nprint({district})\n```")
+    assert "distrct" in ran.printed
+    assert "district" in ran.printed
+
+
+def test_a_line_with_an_at_sign_sends_that_file(notebook, hosted, notebook_dir):
+    (notebook_dir / "coverage.csv").write_text(COVERAGE)
+    sent = ask(notebook, hosted, "", "Plot the coverage.\n@coverage.csv")
+
+    assert sent == {"coverage.csv": COVERAGE.encode()}
+    assert "@coverage.csv" not in hosted.questions()[0]["input"][0]["content"]
+
+
+def test_more_than_the_limit_is_sent_only_with_yes(notebook, hosted):
+    notebook.names["cases"] = pd.DataFrame({"n": range(1000)})
+    notebook.cell("S", "%config AssistantMagics.ask_above = 1000")
+    with pytest.raises(errors.InputError, match="would be sent to openai") as caught:
+        notebook.ask("A", "Look.", "-i cases")
+
+    assert "cases.csv" in caught.value.hint
+    assert "1,000 rows" in caught.value.hint
+    assert hosted.requests == []
+    assert list(ask(notebook, hosted, "-i cases --yes")) == ["cases.csv"]
+
+
+def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(notebook, hosted):
+    notebook.names["cases"] = pd.DataFrame({"n": range(1000)})
+    ran = notebook.ask("A", "Plot {cases.shape[0]}.", "-i cases --dry-run --effort low --instructions 'Be brief.'")
+
+    for shown in (
+        "openai",
+        DEFAULT_MODELS["openai"],
+        "code_interpreter",
+        "low",
+        "cases.csv",
+        "1,000 rows",
+        "Be brief.",
+        "Plot 1000.",
+    ):
+        assert shown in ran.printed, shown
+    assert hosted.requests == []
+    assert notebook.session._connections == {}
+
+
+def test_a_dry_run_without_a_key_starts_no_engine(notebook_dir):
+    with Notebook() as notebook:
+        ran = notebook.ask("A", "Plot.", "--dry-run")
+
+        assert "local" in ran.printed
+        assert notebook.session._connections == {}
+
+
+# --- how it is asked --------------------------------------------------------------------------------------------------
+
+
+def test_tools_effort_instructions_and_no_code_are_asked_as_they_are_written(notebook, hosted):
+    hosted.will_say([wire.Message("Ok.")])
+    hosted.will_say([wire.Message("Ok.")], response_id="resp_2")
+    own = '--tool \'{"type": "mcp", "server_label": "x"}\''
+    notebook.ask(
+        "A", "Ask.", f"--tool web_search --tool file_search:vs_1,vs_2 {own} --effort high --instructions Brief."
+    )
+    notebook.ask("B", "Ask.", "--no-code --tool web_search")
+    first, second = hosted.questions()
+
+    assert first["tools"][1:] == [
+        {"type": "web_search"},
+        {"type": "file_search", "vector_store_ids": ["vs_1", "vs_2"]},
+        {"type": "mcp", "server_label": "x"},
+    ]
+    assert first["reasoning"] == {"effort": "high"}
+    assert first["instructions"].endswith("Brief.")
+    assert second["tools"] == [{"type": "web_search"}]
+    assert "include" not in second
+
+
+def test_a_saved_assistant_is_asked_as_it_was_saved_and_the_cell_adds_to_it(notebook, hosted, notebook_dir):
+    folder = assistant_folders(notebook_dir)[0]
+    folder.mkdir()
+    (notebook_dir / "coverage.csv").write_text(COVERAGE)
+    (folder / "coverage.toml").write_text(
+        'instructions = "Coverage is in per cent."\nmodel = "saved-model"\n'
+        'inputs = ["coverage.csv"]\ntools = ["web_search"]\neffort = "low"\n'
+    )
+    sent = ask(notebook, hosted, "--assistant coverage --effort high --instructions 'Be brief.'")
+    (question,) = hosted.questions()
+
+    assert list(sent) == ["coverage.csv"]
+    assert question["model"] == "saved-model"
+    assert question["instructions"].endswith("Coverage is in per cent.\n\nBe brief.")
+    assert question["reasoning"] == {"effort": "high"}
+    assert {"type": "web_search"} in question["tools"]
+    assert "coverage" in notebook.cell("L", "%assistant assistants").plain
+
+
+def test_azure_without_a_model_says_that_a_deployment_is_needed_before_anything_is_sent(notebook, hosted, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "key")
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", hosted.url.removesuffix("/v1"))
+    with pytest.raises(errors.ConfigError, match="deployment") as caught:
+        notebook.ask("A", "Ask.")
+
+    assert "-m NAME" in caught.value.hint
+    assert hosted.requests == []
+    for command in ("status", "files", "history", "cost"):
+        notebook.cell("S", f"%assistant {command}")
+
+
+def test_a_recording_of_azure_replays_where_no_model_is_named(notebook, hosted, monkeypatch):
+    monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "key")
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", hosted.url.removesuffix("/v1"))
+    monkeypatch.setenv("IPYTHON_ASSISTANT_MODEL", "our-deployment")
+    hosted.on("/openai/v1/responses", lambda _: hosted._turns.pop(0))
+    hosted.will_say([wire.Message("From Azure.")])
+    notebook.ask("A", "Ask.")
+    monkeypatch.delenv("IPYTHON_ASSISTANT_MODEL")
+
+    assert notebook.ask("A", "Ask.").value.text == "From Azure."
+    monkeypatch.delenv("AZURE_OPENAI_API_KEY")
+    assert notebook.ask("A", "Ask.").value.text == "From Azure."
+
+
+def test_a_key_in_an_env_file_is_used_and_the_environment_comes_before_it(notebook, hosted, notebook_dir, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    (notebook_dir / ".env").write_text("OPENAI_API_KEY=from-the-file\nOPENAI_BASE_URL=http://127.0.0.1:9/v1\n")
+    notebook.cell("S", "%config AssistantMagics.env_file = '.env'")
+    hosted.will_say([wire.Message("Ok.")])
+    notebook.ask("A", "Ask.")
+
+    assert hosted.requests[0].headers["authorization"] == "Bearer from-the-file"
+    status = notebook.cell("S", "%assistant status").printed
+    assert "openai  (by OPENAI_API_KEY" in status
+    assert "from-the-file" not in status
+
+
+# --- out --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_table_that_did_not_come_ends_the_cell_in_an_error_that_says_what_came(notebook, hosted):
+    text = "[other.csv](sandbox:/mnt/data/other.csv)"
+    hosted.put("other.csv", b"a\n1\n", "cfile_1")
+    hosted.will_say([wire.Code("x"), wire.Message(text, (wire.cite(text, "other.csv", "cfile_1"),))])
+    with pytest.raises(errors.TableMissing, match="brought no table by_district") as caught:
+        notebook.ask("A", "Ask.", "-o by_district")
+
+    assert "other.csv" in caught.value.message
+    assert list(caught.value.answer.files) == ["other.csv"]
+    assert "by_district" not in notebook.names
+
+
+def test_a_refusal_where_a_table_was_asked_for_is_an_error(notebook, hosted):
+    hosted.will_say([wire.Message("No.", refusal=True)])
+    with pytest.raises(errors.TableMissing, match="refused"):
+        notebook.ask("A", "Ask.", "-o by_district")
+
+
+def test_the_request_names_the_tables_that_have_to_come(notebook, hosted):
+    hosted.put("means.csv", b"a\n1\n", "cfile_1")
+    hosted.will_say([wire.Code("x"), wire.Message("Done.")])
+    notebook.ask("A", "Ask.", "-o means")
+
+    assert "means.csv" in hosted.questions()[0]["instructions"]
+    assert notebook.names["means"]["a"].tolist() == [1]
