@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.uploads import Upload
 
 MAX_CONTAINERS: Final = 64
+MAX_LISTED: Final = 1000
+"""How many expired containers are still told from those that never were."""
 MEMORY: Final = {f"{gigabytes}g": gigabytes * GIB for gigabytes in (1, 4, 16, 64)}
 """The hosted service's tiers."""
 MAX_MINUTES: Final = 20
@@ -328,10 +330,10 @@ class Container:
         if not self._stopped and not await self._kernel.alive():
             self._kernel, self._forgot = Kernel(self._launcher), self._has_run
 
-    async def grant(self, limits: Limits) -> None:
+    def grant(self, limits: Limits) -> None:
         """Let its processes use this much from now on."""
         self._launcher = self._launcher.limited(limits)
-        await self._kernel.grant(limits)
+        self._kernel.grant(limits)
 
     def _outward(self, failure: Failure | None) -> Failure | None:
         return None if failure is None else replace(failure, message=self._mount.outward(failure.message))
@@ -411,7 +413,7 @@ class Containers:
         if memory:
             asked = MEMORY[memory]
             container.memory = memory if asked <= most_memory() else ""
-            await container.grant(replace(self._limits, memory_bytes=min(asked, most_memory())))
+            container.grant(replace(self._limits, memory_bytes=min(asked, most_memory())))
         await container.provide(uploads)
         return container
 
@@ -452,8 +454,11 @@ class Containers:
         await container.stop()
 
     async def retire(self) -> None:
-        """End the processes of expired containers and delete their files; they stay listed."""
-        await asyncio.gather(*(container.stop() for container in self.all() if container.expired))
+        """End the processes of expired containers and delete their files; the latest of them stay listed."""
+        expired = [container for container in self.all() if container.expired]
+        await asyncio.gather(*(container.stop() for container in expired))
+        for container in expired[:-MAX_LISTED]:
+            self._containers.pop(container.id, None)
 
     async def stop(self) -> None:
         """End everything, for good."""

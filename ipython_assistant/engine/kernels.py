@@ -172,11 +172,10 @@ class Kernel:
             raise KernelError(str(execution.failure))
         return "".join(part.text for part in execution.shown if isinstance(part, Text))
 
-    async def grant(self, limits: Limits) -> None:
-        """Let it use more or less memory than it was started with."""
+    def grant(self, limits: Limits) -> None:
+        """Let it use more or less memory than it was started with; at once, or as soon as it is there."""
         self._limits = limits
-        with contextlib.suppress(KernelError):
-            await self.ready()
+        if self._watch is not None and not self._ended:
             _set_memory(self._pid, limits.memory_bytes)
 
     async def stop(self) -> None:
@@ -204,6 +203,8 @@ class Kernel:
             await self._answers(self._client)
             self._watch = launch.watch
             await self._execute(launch.preload + _PRELOAD, silent=True)
+            if self._limits != self._launcher.limits:
+                _set_memory(self._pid, self._limits.memory_bytes)
         except KernelError:
             await self._close()
             log_tail = launch.log.read_text(errors="replace")[-2000:].strip() if launch.log else ""

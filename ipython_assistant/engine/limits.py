@@ -6,6 +6,7 @@ together, and what their files take, is watched here, several times a second.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,11 +219,12 @@ def _used(directory: Path) -> tuple[int, int]:
             with os.scandir(pending.pop()) as entries:
                 for entry in entries:
                     count += 1
-                    status = entry.stat(follow_symlinks=False)
-                    size += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-        except OSError:  # deleted while we looked
+                    with contextlib.suppress(OSError):  # deleted while we looked; the others still count
+                        status = entry.stat(follow_symlinks=False)
+                        size += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(entry.path)
+        except OSError:
             continue
     return size, count
 
