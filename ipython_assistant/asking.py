@@ -28,11 +28,17 @@ from ipython_assistant.session import Audience, Session
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from IPython.core.interactiveshell import InteractiveShell
+
     from ipython_assistant.answer import Answer
     from ipython_assistant.display.bundles import Bundle
     from ipython_assistant.question import Question
 
     Inputs = Mapping[str, Any] | Iterable[str | os.PathLike[str]] | str | os.PathLike[str]
+
+
+STOPS_WITHIN_S = 5.0
+"""After Ctrl-C, questions that are under way are given so long to come to their end."""
 
 
 class AskOptions(TypedDict, total=False):
@@ -83,7 +89,8 @@ async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
     session = _session()
     asked = _Asked.read(session, prompt, {**options, "show": False})
     try:
-        return await asyncio.wrap_future(_pool(session).submit(asked.carry_out))
+        pool = _pool(session, session.traits.questions_at_once)
+        return await asyncio.wrap_future(pool.submit(asked.carry_out))
     except asyncio.CancelledError:
         asked.stop.set()
         raise
@@ -115,26 +122,31 @@ def ask_each(
     labelled = dict(prompts) if isinstance(prompts, Mapping) else dict(enumerate(prompts))
     asked = {label: _Asked.read(session, prompt, {**options, "show": False}) for label, prompt in labelled.items()}
     outcomes: dict[Any, Answer | AssistantError] = {}
-    bar = _Bar(len(asked), front_end(session.shell) if progress else None)
-    with ThreadPoolExecutor(at_once or session.traits.questions_at_once, "ipython_assistant ask") as pool, bar:
-        futures = {pool.submit(one.outcome): label for label, one in asked.items()}
-        waiting: set[Future[Answer | AssistantError]] = set(futures)
-        try:
-            while waiting:
-                done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
-                outcomes |= {futures[future]: future.result() for future in done}
-                bar.show(outcomes.values())
-        except KeyboardInterrupt:
-            for one in asked.values():
-                one.stop.set()
-            pool.shutdown(cancel_futures=True)
-            ended = {futures[future]: future.result() for future in futures if not future.cancelled()}
-            answers = Answers({label: ended[label] for label in asked if label in ended}, labelled)
-            raise Interrupted(
-                f"The questions were interrupted, {len(answers)} of {len(asked)} had been asked.",
-                "The error's .answer holds what came of them.",
-                answer=answers,
-            ) from None
+    pool = ThreadPoolExecutor(at_once or session.traits.questions_at_once, "ipython_assistant ask")
+    try:
+        with _Bar(len(asked), session.shell, shown=progress) as bar:
+            futures = {pool.submit(one.outcome): label for label, one in asked.items()}
+            waiting: set[Future[Answer | AssistantError]] = set(futures)
+            try:
+                while waiting:
+                    done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
+                    outcomes |= {futures[future]: future.result() for future in done}
+                    bar.show(outcomes.values())
+            except KeyboardInterrupt:
+                for one in asked.values():
+                    one.stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                # One that the service has not even begun to answer cannot be stopped: it is not waited for.
+                done, _ = wait([future for future in futures if not future.cancelled()], timeout=STOPS_WITHIN_S)
+                ended = {futures[future]: future.result() for future in done}
+                answers = Answers({label: ended[label] for label in asked if label in ended}, labelled)
+                raise Interrupted(
+                    f"The questions were interrupted; {len(answers)} of {len(asked)} had come to an end.",
+                    "The error's .answer holds what came of them.",
+                    answer=answers,
+                ) from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     return Answers({label: outcomes[label] for label in asked}, labelled)
 
 
@@ -225,17 +237,19 @@ class _Bar:
 
     WIDTH = 20
 
-    def __init__(self, total: int, front: FrontEnd | None) -> None:
+    def __init__(self, total: int, shell: InteractiveShell | None, *, shown: bool) -> None:
+        front = front_end(shell)
         self._total = total
-        self._live = LiveOutput(front) if front is not None and front.live else None
-        self._terminal = front is not None and self._live is None and sys.stderr.isatty()
+        self._terminal = shown and not front.live and sys.stderr.isatty()
+        # A notebook that nobody watches is saved with the same outputs as one that was watched.
+        self._live = LiveOutput(front) if shown and shell is not None and not self._terminal else None
         self._told = ""
 
     def __enter__(self) -> _Bar:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._live is not None:
+        if self._live is not None and self._told:
             self._live.finish(overview((), (), [self._told]))
         elif self._terminal:
             sys.stderr.write("\n")
@@ -331,5 +345,5 @@ def _session_of_process() -> Session:
 
 
 @functools.lru_cache(maxsize=4)
-def _pool(session: Session) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(session.traits.questions_at_once, "ipython_assistant aask")
+def _pool(session: Session, at_once: int) -> ThreadPoolExecutor:  # noqa: ARG001 each session has pools of its own
+    return ThreadPoolExecutor(at_once, "ipython_assistant aask")

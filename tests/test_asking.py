@@ -1,0 +1,332 @@
+"""`ask`, `aask` and `ask_each`: in a shell, and in a plain Python process."""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pandas as pd
+import psutil
+import pytest
+from tests_support import events as wire
+from tests_support.notebook import Notebook
+from tests_support.scripted import Answer, refusal
+
+from ipython_assistant import aask, ask, ask_each, asking, errors
+
+
+@pytest.fixture
+def notebook(notebook_dir, hosted):
+    with Notebook() as notebook:
+        yield notebook
+
+
+def prompt_of(request):
+    return request.json()["input"][-1]["content"]
+
+
+def streamed(items, response_id):
+    return Answer(wire.sse(wire.stream(items, response_id)), headers={"Content-Type": "text/event-stream"})
+
+
+class Echo:
+    """Answers every question with its own words, and counts how many are under way at once."""
+
+    def __init__(self, hosted, at_once=0):
+        self.most = self.now = self.asked = 0
+        self.fails = frozenset()
+        self._counting, self._gate = threading.Lock(), threading.Event()
+        self._at_once = at_once
+        hosted.on("^POST /v1/responses$", self)
+
+    def __call__(self, request):
+        with self._counting:
+            self.now += 1
+            self.asked += 1
+            self.most, number = max(self.most, self.now), self.asked
+            if self.now >= self._at_once:
+                self._gate.set()
+        # Nobody is answered before as many have come as may come at once.
+        self._gate.wait(20)
+        with self._counting:
+            self.now -= 1
+        words = prompt_of(request)
+        if words in self.fails:
+            return refusal(f"Not {words}.")
+        return streamed([wire.Message(f"Answer to {words}")], f"resp_{number}")
+
+
+def test_ask_gives_the_answer_shows_nothing_and_stands_outside_the_conversation(notebook, hosted):
+    Echo(hosted)
+    notebook.ask("A", "A")
+    ran = notebook.cell("B", "from ipython_assistant import ask\nanswer = ask('One {not_filled}', model='mine')")
+    notebook.ask("C", "C")
+
+    assert notebook.names["answer"].text == "Answer to One {not_filled}"
+    assert ran.outputs == []
+    _, alone, last = hosted.questions()
+    assert alone["model"] == "mine"
+    assert "previous_response_id" not in alone
+    assert last["previous_response_id"] == "resp_1"
+
+
+def test_ask_goes_on_with_a_conversation_that_is_named(notebook, hosted):
+    Echo(hosted)
+    ask("First.", conversation="side")
+    ask("Second.", conversation="side")
+
+    assert hosted.questions()[1]["previous_response_id"] == "resp_1"
+
+
+def test_ask_takes_variables_by_name_and_paths(notebook, hosted, notebook_dir):
+    Echo(hosted)
+    (notebook_dir / "t.csv").write_text("a\n1\n")
+    ask("Look.", inputs={"cases": pd.DataFrame({"a": [1]})})
+    ask("Look.", inputs=notebook_dir / "t.csv")
+    sent = b"".join(request.body for request in hosted.asked("^POST /v1/containers/.*/files$"))
+
+    assert b'filename="cases.csv"' in sent
+    assert b'filename="t.csv"' in sent
+    with pytest.raises(errors.InputError, match="has no name"):
+        ask("Look.", inputs=[pd.DataFrame()])
+
+
+def test_a_mistyped_option_names_the_nearest(notebook):
+    with pytest.raises(errors.OptionError, match="modle") as caught:
+        ask("Ask.", modle="x")
+
+    assert "model" in caught.value.hint
+
+
+def test_each_question_has_its_label_and_no_more_than_the_limit_are_asked_at_once(notebook, hosted):
+    echo = Echo(hosted, at_once=3)
+    answers = ask_each({name: f"Plot {name}" for name in "ABCDEFG"}, at_once=3)
+
+    assert {label: answer.text for label, answer in answers.items()} == {
+        name: f"Answer to Plot {name}" for name in "ABCDEFG"
+    }
+    assert (echo.most, echo.asked) == (3, 7)
+    assert list(answers.to_frame().index) == list("ABCDEFG")
+
+
+def test_a_question_that_fails_is_a_value_and_the_others_are_answered(notebook, hosted):
+    Echo(hosted).fails = frozenset({"B"})
+    answers = ask_each("ABC")
+
+    assert [type(answers[label]).__name__ for label in range(3)] == ["Answer", "Refused", "Answer"]
+    assert list(answers.failed) == [1]
+    assert answers.to_frame()["error"].tolist()[1].startswith("Refused: The service answered 400: Not B.")
+    notebook.names["answers"] = answers
+    assert "2 of 3 answered, 1 failed" in notebook.cell("B", "answers").printed
+
+
+def test_a_question_that_cannot_be_meant_is_an_error_before_anything_is_asked(notebook, hosted):
+    with pytest.raises(errors.InputError):
+        ask_each(["A", "B"], inputs="nowhere.csv")
+
+    assert hosted.requests == []
+
+
+def test_many_questions_to_a_recorded_notebook_are_replayed(notebook, hosted, monkeypatch):
+    monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
+    echo = Echo(hosted)
+    source = "from ipython_assistant import ask_each\nask_each({n: f'Plot {n}' for n in 'ABCD'})"
+    live = notebook.cell("A", source)
+    notebook.restart()
+    again = notebook.cell("A", source)
+
+    assert echo.asked == 4
+    assert (again.outputs, again.printed) == (live.outputs, live.printed)
+    assert dict(again.value) == dict(live.value)
+
+
+def test_files_of_many_questions_are_all_there_and_none_is_another_questions(notebook, hosted, notebook_dir):
+    def answered(request):
+        words = prompt_of(request)
+        hosted.put("plot.csv", f"{words}\n".encode(), f"cfile_{words}", f"cntr_{words}")
+        return streamed([wire.Code("x", container_id=f"cntr_{words}"), wire.Message("Done.")], f"resp_{words}")
+
+    hosted.on("^POST /v1/responses$", answered)
+    answers = ask_each({name: name for name in "ABCDEF"}, at_once=6)
+
+    contents = {label: [file.read_bytes() for file in answer.files.values()] for label, answer in answers.items()}
+    assert contents == {name: [f"{name}\n".encode()] for name in "ABCDEF"}
+
+
+def test_ctrl_c_ends_the_questions_and_gives_what_came_of_them(notebook, hosted, monkeypatch):
+    under_way = threading.Event()
+    half = wire.sse(wire.stream([wire.Message("Half an answer.")])[:-4])
+
+    def answered(request):
+        if prompt_of(request) == "A":
+            return streamed([wire.Message("Answer.")], "resp_A")
+        under_way.set()
+        # The body is announced longer than it is, and never comes to its end.
+        return Answer(half + b" " * 10_000_000, headers={"Content-Type": "text/event-stream"}, cut_after=len(half))
+
+    def show(_bar, outcomes):
+        if len(list(outcomes)) == 1 and under_way.wait(20):
+            _thread.interrupt_main()
+            time.sleep(20)  # until the interrupt comes, which is at once
+
+    hosted.on("^POST /v1/responses$", answered)
+    monkeypatch.setattr(asking._Bar, "show", show)
+    with pytest.raises(errors.Interrupted) as caught:
+        ask_each(["A", "B", "C", "D"], at_once=1)
+
+    answers = caught.value.answer
+    assert answers[0].text == "Answer."
+    assert isinstance(answers[1], errors.AssistantError)
+    assert 3 not in answers
+    assert "of 4" in caught.value.message
+
+
+def test_what_the_service_has_not_begun_to_answer_is_not_waited_for(notebook, hosted, monkeypatch):
+    release, begun = threading.Event(), threading.Event()
+
+    def stall(_request):
+        begun.set()
+        release.wait(20)
+        return streamed([wire.Message("Too late.")], "resp_1")
+
+    def show(_bar, _outcomes):
+        raise KeyboardInterrupt
+
+    hosted.on("^POST /v1/responses$", stall)
+    monkeypatch.setattr(asking._Bar, "show", lambda _bar, _outcomes: begun.wait(20) and show(_bar, _outcomes))
+    monkeypatch.setattr(asking, "STOPS_WITHIN_S", 0.05)
+    with pytest.raises(errors.Interrupted) as caught:
+        ask_each(["A", "B"], at_once=1)
+
+    assert len(caught.value.answer) == 0
+    assert not release.is_set()
+    release.set()
+
+
+def test_how_far_it_is_stays_below_the_cell_whoever_watched(notebook, hosted):
+    Echo(hosted)
+    ran = notebook.cell(
+        "A", "from ipython_assistant import ask_each\n_ = ask_each('AB')\n_ = ask_each('C', progress=False)"
+    )
+
+    assert [output["text/plain"].endswith("2 of 2 asked") for output in ran.outputs] == [True]
+
+
+def test_aask_leaves_the_event_loop_free_and_keeps_the_limit(notebook, hosted):
+    notebook.session.traits.questions_at_once = 2
+    echo = Echo(hosted, at_once=2)
+
+    async def all_of_them():
+        ticks = 0
+
+        async def tick():
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0.001)
+
+        ticking = asyncio.create_task(tick())
+        answers = await asyncio.gather(*(aask(f"Q{number}") for number in range(5)))
+        ticking.cancel()
+        return answers, ticks
+
+    answers, ticks = asyncio.run(all_of_them())
+    assert [answer.text for answer in answers] == [f"Answer to Q{number}" for number in range(5)]
+    assert (echo.most, echo.asked) == (2, 5)
+    assert ticks > 3
+
+
+def test_an_aask_that_is_cancelled_ends_its_question(notebook, hosted):
+    begun = threading.Event()
+    body = wire.sse(wire.stream([wire.Message("Slowly.")])[:-2])
+
+    def stall(_request):
+        begun.set()
+        return Answer(body, headers={"Content-Type": "text/event-stream"})
+
+    hosted.on("^POST /v1/responses$", stall)
+
+    async def give_up():
+        task = asyncio.create_task(aask("Ask."))
+        await asyncio.to_thread(begun.wait, 20)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(give_up())
+
+
+# --- without IPython --------------------------------------------------------------------------------------------------
+
+
+def run_script(notebook_dir, code, **environment):
+    keep = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=notebook_dir,
+        env={**keep, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def test_a_plain_process_asks_the_engine_and_leaves_no_process_behind(notebook_dir):
+    completed = run_script(
+        notebook_dir,
+        """
+        import json, psutil
+        from ipython_assistant import ask
+        answer = ask("```python\\nprint(6 * 7)\\n_ = open('out.csv', 'w').write('a\\\\n1\\\\n')\\n```", show=True)
+        children = [child.pid for child in psutil.Process().children(recursive=True)]
+        print(json.dumps([answer.logs, sorted(answer.files), children]))
+        """,
+    )
+    assert completed.returncode == 0, completed.stderr
+    logs, files, children = json.loads(completed.stdout.splitlines()[-1])
+
+    assert (logs, files) == ("42\n", ["out.csv"])
+    assert "assistant_files/out.csv" in completed.stdout
+    assert (notebook_dir / "assistant_files" / "out.csv").read_text() == "a\n1\n"
+    assert children
+    still = [psutil.Process(pid) for pid in children if psutil.pid_exists(pid)]
+    assert psutil.wait_procs(still, timeout=10)[1] == []
+
+
+def test_a_plain_process_without_the_assistant_loaded_raises_the_two_line_error(notebook_dir):
+    completed = run_script(
+        notebook_dir,
+        """
+        from ipython_assistant import ask, errors
+        try:
+            ask("Look.", inputs="nowhere.csv")
+        except errors.InputError as error:
+            print(error)
+        """,
+    )
+    assert completed.returncode == 0, completed.stderr
+    assert f"looked in {notebook_dir}" in completed.stdout
+
+
+def test_a_plain_process_asks_many_with_the_same_limit(notebook_dir, hosted):
+    echo = Echo(hosted, at_once=2)
+    completed = run_script(
+        notebook_dir,
+        """
+        from ipython_assistant import ask_each
+        answers = ask_each({name: f"Plot {name}" for name in "ABC"}, at_once=2)
+        print(*(answer.text for answer in answers.values()), sep="|")
+        """,
+    )
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout.strip() == "Answer to Plot A|Answer to Plot B|Answer to Plot C"
+    assert echo.most == 2
+    assert completed.stderr == ""

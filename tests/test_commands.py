@@ -1,0 +1,155 @@
+"""`%assistant`, command by command, after real turns in a real shell."""
+
+from __future__ import annotations
+
+import pytest
+from tests_support import events as wire
+from tests_support.notebook import Notebook
+
+from ipython_assistant import errors
+
+CSV = b"a\n1\n"
+USED = {"input_tokens": 1000, "output_tokens": 2000, "total_tokens": 3000}
+
+
+@pytest.fixture
+def notebook(notebook_dir, hosted, monkeypatch):
+    monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
+    with Notebook() as notebook:
+        yield notebook
+
+
+@pytest.fixture
+def talked(notebook, hosted):
+    """Two turns, the first with a file, and one in a conversation of its own."""
+    hosted.put("a.csv", CSV, "cfile_1", "cntr_1")
+    hosted.will_say([wire.Code("save()", container_id="cntr_1"), wire.Message("First.")], usage=USED)
+    hosted.will_say([wire.Message("Second.")], response_id="resp_2", usage=USED)
+    hosted.will_say([wire.Message("Aside.")], response_id="resp_3", usage=USED)
+    notebook.ask("A", "Save the table.")
+    notebook.ask("B", "And the next?")
+    notebook.ask("C", "Something else.", "-c side")
+    return notebook
+
+
+def test_history_lists_cell_question_files_status_and_cost_of_each_turn(talked):
+    shown = talked.cell("H", "%assistant history").plain
+
+    for word in (
+        "notebook",
+        "side",
+        "Save the table.",
+        "And the next?",
+        "a.csv",
+        "completed",
+        "1,000 tokens in, 2,000 out",
+    ):
+        assert word in shown, word
+    assert len(shown.splitlines()) >= 4
+
+
+def test_history_names_a_replaced_turn_no_more_and_cost_still_counts_it(talked, hosted):
+    hosted.will_say([wire.Message("Anew.")], response_id="resp_4", usage=USED)
+    talked.ask("B", "And another?")
+    history, cost = talked.cell("H", "%assistant history").plain, talked.cell("C", "%assistant cost").plain
+
+    assert "And the next?" not in history
+    assert "And another?" in history
+    assert "And the next?" in cost
+    assert "And another?" in cost
+
+
+def test_conversations_are_listed_with_their_last_question(talked):
+    shown = talked.cell("L", "%assistant conversations").plain
+
+    assert [line.split()[0] for line in shown.splitlines()[1:3]] == ["notebook", "side"]
+    assert "And the next?" in shown
+
+
+def test_cost_adds_up_with_own_prices_and_replayed_turns_cost_nothing(talked):
+    talked.cell("S", "%config AssistantMagics.prices = {'test-model': {'input': 1.0, 'cached': 0.1, 'output': 10.0}}")
+    talked.cell("S", "import os; os.environ.pop('OPENAI_BASE_URL')")
+    shown = talked.cell("C", "%assistant cost").plain
+
+    assert "In all" in shown
+    assert "$0.06" in shown
+    talked.restart()
+    talked.ask("A", "Save the table.")
+    shown = talked.cell("C", "%assistant cost").plain
+    assert "Answered from recordings, at no cost: 1." in shown
+    assert "In all" not in shown
+
+
+def test_code_inserts_a_cell_that_runs_what_the_answer_ran(talked, monkeypatch):
+    inserted = []
+    monkeypatch.setattr(talked.shell, "set_next_input", lambda text, replace: inserted.append((text, replace)))
+    with pytest.raises(errors.OptionError, match="no code"):
+        talked.cell("X", "%assistant code")
+    talked.ask("A", "Save the table.")
+    talked.cell("X", "%assistant code")
+
+    ((text, replaced),) = inserted
+    assert "save()" in text
+    assert not replaced
+
+
+def test_show_shows_the_last_answer_again_or_the_one_that_is_named(talked):
+    first = talked.ask("A", "Save the table.")
+    assert talked.cell("X", "%assistant show").outputs == first.outputs
+    assert "Aside." in talked.cell("X", "%assistant show resp_3").plain
+    with pytest.raises(errors.OptionError, match="resp_9") as caught:
+        talked.cell("X", "%assistant show resp_9")
+
+    assert "resp_1, resp_2, resp_3" in caught.value.hint
+
+
+def test_status_says_where_each_value_comes_from(notebook, hosted, notebook_dir, monkeypatch):
+    monkeypatch.setenv("IPYTHON_ASSISTANT_MODEL", "from-the-environment")
+    notebook.cell("S", "%config AssistantMagics.save_dir = 'elsewhere'")
+    lines = notebook.cell("S", "%assistant status").printed.splitlines()
+    status = {line.split()[0]: line for line in lines}
+
+    assert status["service"].endswith("openai  (by OPENAI_API_KEY)")
+    assert status["model"].endswith("from-the-environment  (by IPYTHON_ASSISTANT_MODEL)")
+    assert status["files"].endswith(f"{notebook_dir / 'elsewhere'}  (set by hand)")
+    assert "not running" in status["engine"]
+    assert "test-key" not in "\n".join(lines)
+
+
+def test_status_says_from_which_recording_the_last_answer_is(talked):
+    assert "by test-model" in talked.cell("S", "%assistant status").printed
+    talked.restart()
+    talked.ask("A", "Save the table.")
+
+    assert "from the recording of 20" in talked.cell("S", "%assistant status").printed
+
+
+def test_without_a_turn_each_command_says_so(notebook):
+    for command in ("history", "conversations", "cost"):
+        shown = notebook.cell("X", f"%assistant {command}")
+        assert "yet" in shown.plain, command
+    assert "no answer yet" in notebook.cell("X", "%assistant show").printed
+    assert "There are none" in notebook.cell("X", "%assistant assistants").plain
+
+
+def test_doctor_runs_in_a_cell_and_sends_no_question(notebook, hosted):
+    shown = notebook.cell("D", "%assistant doctor")
+
+    assert "openai" in shown.plain + shown.printed
+    assert hosted.questions() == []
+
+
+def test_a_mistyped_command_names_the_nearest(notebook):
+    with pytest.raises(errors.OptionError, match="histroy") as caught:
+        notebook.cell("X", "%assistant histroy")
+
+    assert "%assistant history" in caught.value.hint
+
+
+def test_traceback_shows_the_stack_of_the_last_error(notebook, hosted):
+    with pytest.raises(errors.InputError):
+        notebook.ask("A", "Ask.", "-i nowhere")
+    shown = notebook.cell("X", "%assistant traceback").printed
+
+    assert "InputError" in shown
+    assert "File " in shown
