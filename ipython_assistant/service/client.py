@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.errors import ConfigError, NoKey, QuotaUsedUp, RateLimited, ServiceError, TimedOut, Unreachable
 from ipython_assistant.service.faults import RAISE_THE_LIMIT, failure, lost, not_served, retry_after_s
+from ipython_assistant.service.straight import cut, straight
 from ipython_assistant.service.wire import Reply
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class LiveWire:
         service: `openai` (or whatever is compatible with it), `azure` or `local`: what cures speak of.
         sleep: Waits so many seconds (a test passes its own).
         clock: Seconds since the epoch, for a `Retry-After` that is a date.
+        plain: Whether the client's transport is the SDK's own, so that a body can be read past it.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class LiveWire:
         *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
+        plain: bool = True,
     ) -> None:
         self._client = client
+        self._plain = plain
         # The SDK would ask the question again after a time-out or a 5xx, and the code might run twice.
         self._once = client.with_options(max_retries=0)
         self.identity = identity
@@ -65,7 +69,9 @@ class LiveWire:
 
     def once(self) -> LiveWire:
         """The same service, asked without the SDK's retries: for somebody who wants to know, not to succeed."""
-        return LiveWire(self._once, self.identity, self.service, sleep=self._sleep, clock=self._clock)
+        return LiveWire(
+            self._once, self.identity, self.service, sleep=self._sleep, clock=self._clock, plain=self._plain
+        )
 
     def respond(self, request: Json) -> Reply:
         """Ask; tried again only where nothing can have run: 429 and refused connections."""
@@ -129,8 +135,21 @@ class LiveWire:
     def _open(self, call: Callable[[], AbstractContextManager[Any]]) -> Reply:
         with contextlib.ExitStack() as stack, self._own_errors():
             response = stack.enter_context(call())
+            stack.callback(cut, response.http_response)
             close = stack.pop_all().close
-        return Reply(response.status_code, dict(response.headers), self._chunks(response), close)
+        read_into = self._straight(response.http_response) if self._plain else None
+        return Reply(response.status_code, dict(response.headers), self._chunks(response), close, read_into)
+
+    def _straight(self, response: Any) -> Callable[[memoryview], int] | None:
+        read_into = straight(response)
+        if read_into is None:
+            return None
+
+        def read(target: memoryview) -> int:
+            with self._own_errors():
+                return read_into(target)
+
+        return read
 
     def _chunks(self, response: Any) -> Iterator[bytes]:
         # No chunk size: the SDK would cut and join the bytes once more for it.
@@ -148,12 +167,12 @@ class LiveWire:
         except openai.APIStatusError as error:
             # The SDK's own error quotes the body, and the body may quote the key: a stack must not show it.
             raise self._from_status(error) from None
-        except (openai.APITimeoutError, httpx2.TimeoutException) as error:
+        except (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError) as error:
             raise TimedOut("No byte came from the service for too long.", RAISE_THE_LIMIT) from error
         except RuntimeError as error:
             # Another thread was still asking when the session ended.
             raise Unreachable("The connection to the service was closed.") from error
-        except (openai.APIConnectionError, httpx2.RequestError) as error:
+        except (openai.APIConnectionError, httpx2.RequestError, OSError) as error:
             raise lost(error, self.service) from error
 
     def _from_status(self, error: Any) -> ServiceError:
@@ -182,7 +201,7 @@ def over_client(client: OpenAI) -> LiveWire:
     import openai
 
     service = "azure" if isinstance(client, openai.AzureOpenAI) or _is_azure(str(client.base_url)) else "openai"
-    return LiveWire(client, f"client {client.base_url}", service)
+    return LiveWire(client, f"client {client.base_url}", service, plain=False)
 
 
 def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> LiveWire:

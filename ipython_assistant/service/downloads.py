@@ -13,7 +13,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Self
 
@@ -29,7 +31,7 @@ from ipython_assistant.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
     from ipython_assistant.service.containers import Containers
@@ -46,6 +48,9 @@ EVERYBODY = 32
 """So many requests at once, answered after a pause, end the care that is taken after it."""
 LONGEST_ASKED_S = 120.0
 """A service that asks to wait longer than this will not be waited for."""
+LARGE_BYTES, LARGE_AT_ONCE = 32_000_000, 2
+"""From this size on a body is read ahead in pieces, which takes memory: so many at once, the others as they come."""
+PIECE_BYTES, PIECES = 1 << 19, 4
 NOT_FOUND, RANGE_NOT_SATISFIABLE, PARTIAL = 404, 416, 206
 SERVER_FAULT = 500
 
@@ -106,6 +111,7 @@ class Downloads:
         self._clock = clock
         self._pool = ThreadPoolExecutor(limits.at_once, thread_name_prefix="ipython_assistant fetch")
         self._pace = _Pace(clock)
+        self._large = threading.Semaphore(LARGE_AT_ONCE)
         self._lock = threading.RLock()
         self._ahead: dict[tuple[str, str], _Ahead] = {}
         self._ahead_bytes = 0
@@ -288,7 +294,7 @@ class Downloads:
         return self._begin(file, speculative=False)
 
     def _begin(self, file: ContainerFile, *, speculative: bool) -> _Download:
-        download = _Download(self._wire, file, self._pace, speculative=speculative)
+        download = _Download(self._wire, file, self._pace, self._large, speculative=speculative)
         try:
             staging = self.staging()
         except OSError as error:
@@ -382,7 +388,9 @@ class _Pace:
 class _Download:
     """One file, in a thread: tries until it is here, given up, or stopped."""
 
-    def __init__(self, wire: Wire, file: ContainerFile, pace: _Pace, *, speculative: bool) -> None:
+    def __init__(
+        self, wire: Wire, file: ContainerFile, pace: _Pace, large: threading.Semaphore, *, speculative: bool
+    ) -> None:
         self.future: Future[Fetched | FailedArtifact] = Future()
         self.received = 0
         self.staged: Path | None = None
@@ -392,6 +400,8 @@ class _Download:
         self._wire = wire
         self._file = file
         self._pace = pace
+        self._large = large
+        self._read_ahead = False
         self._stopped = threading.Event()
         self._reply: Reply | None = None
         self._digest = hashlib.sha256()
@@ -472,6 +482,8 @@ class _Download:
         reply = self._ask(pauses)
         self._reply = reply
         with reply:
+            if self._stopped.is_set():
+                raise StreamBroken("It was interrupted.")  # before there was a reply that could be closed
             resumed = reply.status == PARTIAL and _starts_at(reply, self.received)
             self._encoded = bool(reply.headers.get("content-encoding"))
             if self.received and not resumed:
@@ -479,12 +491,13 @@ class _Download:
             promised = _length(reply)
             if promised is not None:
                 self._whole = self.received + promised
-            for chunk in reply.chunks:
-                if self._stopped.is_set():
-                    raise StreamBroken("It was interrupted.")
-                target.write(chunk)
-                self._digest.update(chunk)
-                self.received += len(chunk)
+            with closing(self._chunks(reply, promised or 0)) as chunks:
+                for chunk in chunks:
+                    if self._stopped.is_set():
+                        raise StreamBroken("It was interrupted.")
+                    target.write(chunk)
+                    self._digest.update(chunk)
+                    self.received += len(chunk)
         target.flush()
         expected = max(self._whole or 0, self._file.size or 0)
         if self.received < expected:
@@ -492,6 +505,19 @@ class _Download:
         if self._whole is not None and self.received > self._whole:
             self._begin_again(target)
             raise StreamBroken("More bytes came than were announced.")
+
+    def _chunks(self, reply: Reply, promised: int) -> Generator[bytes | memoryview]:
+        """The body; a chunk is valid until the next is asked for."""
+        read_into = reply.read_into if promised >= LARGE_BYTES and not self._read_ahead else None
+        if read_into is None or not self._large.acquire(blocking=False):
+            yield from reply.chunks
+            return
+        # Once: if it breaks, whatever was unusual about it, the next try takes the ordinary way.
+        self._read_ahead = True
+        try:
+            yield from _read_ahead(read_into)
+        finally:
+            self._large.release()
 
     def _ask(self, pauses: int) -> Reply:
         answered = False
@@ -511,6 +537,35 @@ class _Download:
     def _failure(self, reason: str, *, gone: bool = False) -> FailedArtifact:
         file = self._file
         return FailedArtifact(file.name, reason, file.container_id, file.file_id, gone)
+
+
+def _read_ahead(read_into: Callable[[memoryview], int]) -> Generator[memoryview]:
+    """A body in large pieces, read by a thread of its own while those before are written and hashed.
+
+    All three let other threads run meanwhile. A piece is valid until the next is asked for: then it is read into again.
+    """
+    reader = ThreadPoolExecutor(1, thread_name_prefix="ipython_assistant read")
+    pieces = [memoryview(bytearray(PIECE_BYTES)) for _ in range(PIECES)]
+    try:
+        under_way = deque((piece, reader.submit(_fill, piece, read_into)) for piece in pieces)
+        while True:
+            piece, filled = under_way.popleft()
+            size = filled.result()
+            yield piece[:size]
+            if size < len(piece):
+                return
+            under_way.append((piece, reader.submit(_fill, piece, read_into)))
+    finally:
+        # Not waited for: a read that is under way ends when its reply is closed.
+        reader.shutdown(wait=False, cancel_futures=True)
+
+
+def _fill(piece: memoryview, read_into: Callable[[memoryview], int]) -> int:
+    """Read until the piece is full or the body at its end; gives the number of bytes."""
+    size = 0
+    while size < len(piece) and (count := read_into(piece[size:])):
+        size += count
+    return size
 
 
 def _same(one: ContainerFile, other: ContainerFile) -> bool:

@@ -20,12 +20,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: bytes are read from the network as `chunks` is iterated. Close it, or use it in a `with`."""
+    """What came back: bytes are read from the network as `chunks` is iterated. Close it, or use it in a `with`.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Its headers, with names in lower case.
+        chunks: The body.
+        close: Lets go of it, from any thread.
+        read_into: Instead of `chunks`, where the body can be had that way: reads what comes next into some memory and
+            gives the number of bytes, 0 at the end. Whoever has called it must not ask for chunks.
+    """
 
     status: int
     headers: Mapping[str, str]
     chunks: Iterator[bytes]
     close: Callable[[], None]
+    read_into: Callable[[memoryview], int] | None = None
 
     def json(self) -> Any:
         """Read the whole body as a JSON object, and close.
