@@ -26,11 +26,13 @@ GIVEN, WASTED, COVERAGE = "doses_given", "doses wasted", "Coverage (%)"
 INCOME, SMOKERS, STAY = "Median Income (EUR)", "Smokers (%)", "days_in_hospital"
 
 
-def right(prompt: str) -> Callable[[Callable[[], Iterable[Accepted]]], Callable[[], Iterable[Accepted]]]:
+def right(
+    prompt: str, answers: dict[str, Callable[[], Iterable[Accepted]]] = ANSWERS
+) -> Callable[[Callable[[], Iterable[Accepted]]], Callable[[], Iterable[Accepted]]]:
     def register(answer: Callable[[], Iterable[Accepted]]) -> Callable[[], Iterable[Accepted]]:
-        if prompt in ANSWERS:
+        if prompt in answers:
             raise ValueError(f"{prompt} is answered twice.")
-        ANSWERS[prompt] = answer
+        answers[prompt] = answer
         return answer
 
     return register

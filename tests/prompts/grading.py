@@ -13,6 +13,7 @@ and upper and lower case are one. A share may be a fraction or a percentage.
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 import itertools
 import json
@@ -29,7 +30,7 @@ import numpy as np
 import pandas as pd
 
 Verdict = Literal["right", "refused", "wrong"]
-PROMPTS = Path(__file__).with_name("prompts.toml")
+SETS = {"first": ("prompts.toml", "prompts.expected"), "second": ("second.toml", "prompts.expected_second")}
 TABLES = Path(__file__).with_name("tables")
 PICTURES = (".png", ".svg", ".jpg", ".jpeg", ".pdf", ".webp")
 BETWEEN_TICKS = "?"  # a point of a line whose place has no label of its own
@@ -210,12 +211,21 @@ def grade(entry: Entry, outcome: Outcome) -> Verdict:
     return "right" if any(answer.met_by(outcome, entry) for answer in entry.accepted) else "wrong"
 
 
-def load_entries(answers: Mapping[str, Callable[[], Iterable[Accepted]]] | None = None) -> list[Entry]:
-    """The prompts in the file's order, each with the answers its function in `expected` gives."""
+def load_entries(
+    which: Literal["first", "second"] = "first", answers: Mapping[str, Callable[[], Iterable[Accepted]]] | None = None
+) -> list[Entry]:
+    """The prompts of one set in its file's order, each with the answers its function in `expected` gives.
+
+    Args:
+        which: the hundred prompts, or the second set of forty.
+        answers: id → what gives the answers; the set's own functions if not given.
+    """
+    file, module = SETS[which]
     if answers is None:
-        from prompts.expected import ANSWERS as answers  # noqa: N811 - late: it reads the tables
+        answers = importlib.import_module(module).ANSWERS  # late: it reads the tables
+    text = Path(__file__).with_name(file).read_text(encoding="utf-8")
     entries = []
-    for one in tomllib.loads(PROMPTS.read_text(encoding="utf-8"))["prompt"]:
+    for one in tomllib.loads(text)["prompt"]:
         accepted = tuple(answers[one["id"]]()) if one["id"] in answers else ()
         fields = {"id": one["id"], "kind": one["kind"], "text": one["text"], "expect": one["expect"]}
         entries.append(Entry(tables=tuple(one["tables"]), accepted=accepted, **fields))
