@@ -99,7 +99,8 @@ async def _lacking(interpreter: Interpreter, plans: Sequence[Plan]) -> str:
     """Why a file cannot be written here, as a sentence: pandas needs a package for it that is not installed."""
     needed = {package: ending for ending, package in NEEDS.items() for plan in plans if plan.save.endswith(ending)}
     for package in await _call(interpreter, "missing_packages", sorted(needed)) if needed else []:
-        return f"Writing {needed[package]} files needs {code_of(package)}: install it with {code_of(f'pip install {package}')}."
+        install = code_of(f"pip install {package}")
+        return f"Writing {needed[package]} files needs {code_of(package)}: install it with {install}."
     return ""
 
 

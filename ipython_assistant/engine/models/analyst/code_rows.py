@@ -37,7 +37,7 @@ def selected(where: Sequence[Condition]) -> tuple[str, str]:
     """The code that selects rows, and the name they have after it."""
     if not where:
         return "", "data"
-    tests = [test(condition) for condition in where]
+    tests = [says(condition) for condition in where]
     if len(tests) == 1:
         chosen = f"rows = data[{tests[0]}]"
     else:
@@ -46,10 +46,10 @@ def selected(where: Sequence[Condition]) -> tuple[str, str]:
     return f'{chosen}\nprint(f"{{len(rows):,}} of {{len(data):,}} rows selected")', "rows"
 
 
-def test(condition: Condition, frame: str = "data") -> str:
+def says(condition: Condition, frame: str = "data") -> str:
     """The code that says for each row whether it meets a condition."""
     if isinstance(condition, AnyOf):
-        return " | ".join(f"({test(one, frame)})" for one in condition.conditions)
+        return " | ".join(f"({says(one, frame)})" for one in condition.conditions)
     cells = f"{frame}[{py(condition.column.name)}]"
     match condition:
         case OneOf(values=several, negated=negated) | InYears(years=several, negated=negated):
@@ -58,7 +58,8 @@ def test(condition: Condition, frame: str = "data") -> str:
                 return f"{cells} {'!=' if negated else '=='} {py(several[0])}"
             return f"{'~' if negated else ''}{cells}.isin({py(list(several))})"
         case Compare(sign=sign, bound=bound):
-            return f"{cells}{_as_compared(condition)} {sign.value} {f'{cells}.{bound}()' if isinstance(bound, How) else py(bound)}"
+            limit = f"{cells}.{bound}()" if isinstance(bound, How) else py(bound)
+            return f"{cells}{_as_compared(condition)} {sign.value} {limit}"
         case Between(low=low, high=high):
             return f"{cells}{_as_compared(condition)}.between({py(low)}, {py(high)})"
         case InPart(unit=unit, numbers=numbers):

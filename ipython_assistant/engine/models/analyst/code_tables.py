@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipython_assistant.engine.models.analyst.code_rows import test
+from ipython_assistant.engine.models.analyst.code_rows import says
 from ipython_assistant.engine.models.analyst.code_write import write
 from ipython_assistant.engine.models.analyst.literals import LINE_LENGTH, literal, one_or_list, py
 from ipython_assistant.engine.models.analyst.plan import (
@@ -12,6 +12,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Correlation,
     Describe,
     Group,
+    Having,
     How,
     Measure,
     Missing,
@@ -69,7 +70,7 @@ def correlated(plan: Plan, task: Correlation, rows: str) -> tuple[str, str]:
 def proportion(plan: Plan, task: Proportion, rows: str) -> tuple[str, str]:
     """How many rows meet a condition."""
     keys = [key.name for key in task.keys]
-    lines = [f"fits = {test(task.condition, rows)}"]
+    lines = [f"fits = {says(task.condition, rows)}"]
     if keys:
         lines.append(f"groups = fits.groupby([{', '.join(f'{rows}[{py(key)}]' for key in keys)}])")
         columns = {"rows": "groups.size()", "rows that fit": "groups.sum()", "share (%)": "100 * groups.mean()"}
@@ -123,9 +124,10 @@ def _top_within(task: Group, first: str) -> list[str]:
         return []
     within = [key.name for key in task.within]
     ascending = f"ascending={not task.top.largest}"
+    order = f"ascending={[True] * len(within) + [not task.top.largest]}"
     return [
         f'place = summary.groupby({one_or_list(within)})[{py(first)}].rank(method="min", {ascending})',
-        f"summary = summary[place <= {task.top.count}].sort_values({py([*within, first])}, ascending={[True] * len(within) + [not task.top.largest]})",
+        f"summary = summary[place <= {task.top.count}].sort_values({py([*within, first])}, {order})",
     ]
 
 
@@ -134,7 +136,7 @@ def _ranked_by(task: Group, names: dict[str, Measure]) -> str:
     return then_name(task.then, first) if task.then else first
 
 
-def _having(task: Group) -> list[tuple[str, object]]:
+def _having(task: Group) -> list[tuple[str, Having]]:
     names = {measure: name for name, measure in measure_names(task).items()}
     return [(names[one.measure], one) for one in task.having]
 

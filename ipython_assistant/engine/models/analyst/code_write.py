@@ -37,7 +37,8 @@ def _written(name: str, ending: str, frame: str) -> list[str]:
             return [f'{frame}.to_html({py(name)}, index=False, na_rep="")']
         case ".md":
             return [
-                f'cells = [{frame}.columns, ["---"] * {frame}.shape[1], *{frame}.astype(object).where({frame}.notna(), "").to_numpy()]',
+                f'filled = {frame}.astype(object).where({frame}.notna(), "")',
+                f'cells = [{frame}.columns, ["---"] * {frame}.shape[1], *filled.to_numpy()]',
                 'text = [[str(cell).replace("|", "\\\\|").replace("\\n", " ") for cell in line] for line in cells]',
                 f'with open({py(name)}, "w", encoding="utf-8") as file:',
                 "    file.writelines(f\"| {' | '.join(line)} |\\n\" for line in text)",

@@ -219,7 +219,39 @@ def _past_unit(clause: Clause, at: int, column: Column) -> int:
 
 
 _UNITS: Final = frozenset(
-    ["days", "day", "hours", "hour", "minutes", "min", "seconds", "years", "year", "months", "weeks", "mm", "cm", "m", "km", "kg", "g", "mg", "ml", "l", "usd", "eur", "gbp", "dollars", "euros", "kmh", "ha", "kwh", "c", "f", "people"]
+    [
+        "days",
+        "day",
+        "hours",
+        "hour",
+        "minutes",
+        "min",
+        "seconds",
+        "years",
+        "year",
+        "months",
+        "weeks",
+        "mm",
+        "cm",
+        "m",
+        "km",
+        "kg",
+        "g",
+        "mg",
+        "ml",
+        "l",
+        "usd",
+        "eur",
+        "gbp",
+        "dollars",
+        "euros",
+        "kmh",
+        "ha",
+        "kwh",
+        "c",
+        "f",
+        "people",
+    ]
 )
 
 
@@ -262,7 +294,8 @@ _LARGEST_FRACTION: Final = 1.5
 
 
 _PLACES: Final[dict[tuple[str, ...], str]] = {
-    **{(word,): "contains" for word in ("contains", "containing", "contain", "includes", "including", "mentions", "like")},
+    **{(word,): "contains" for word in ("contains", "containing", "contain", "includes", "including", "mentions")},
+    ("like",): "contains",
     **{("that", word): "contains" for word in ("contains", "contain", "includes", "include")},
     **{(verb, "with"): "startswith" for verb in ("starts", "starting", "start", "begins", "beginning", "begin")},
     **{("that", verb, "with"): "startswith" for verb in ("starts", "start", "begins", "begin")},
@@ -414,7 +447,8 @@ def flagged(clause: Clause, at: int, draft: Draft) -> int:
 
 
 _HAVE: Final = (
-    ("have",), ("has",), ("with",), ("having",), ("don't", "have"), ("do", "not", "have"), ("doesn't", "have"), ("does", "not", "have"),
+    ("have",), ("has",), ("with",), ("having",), ("don't", "have"), ("do", "not", "have"), ("doesn't", "have"),
+    ("does", "not", "have"),
     ("without",), ("with", "no"), ("have", "no"), ("has", "no"), ("lacking",),
 )  # fmt: skip
 

@@ -152,7 +152,8 @@ class Draft:
         said = (
             self.measures, self.hows, self.keys, self.where, self.top, self.describe, self.everything, self.series,
             self.chart, self.missing, self.duplicates, self.distinct, self.correlation, self.spread, self.scatter,
-            self.first, self.added, self.proportion, self.over_time, self.then, self.wide, self.left_out, self.pivot, self.having,
+            self.first, self.added, self.proportion, self.over_time, self.then, self.wide,
+            self.left_out, self.pivot, self.having,
         )  # fmt: skip
         return not any(said)
 

@@ -17,7 +17,8 @@ _KINDS: Final[dict[tuple[str, ...], str]] = {
     ("box", "-", "plot"): "box", ("box", "-", "and", "-", "whisker", "plot"): "box", ("box", "and", "whisker"): "box",
     ("scatter",): "scatter", ("scatterplot",): "scatter", ("scattergram",): "scatter",
     ("heatmap",): "heat", ("heat", "map"): "heat", ("heat", "-", "map"): "heat",
-    ("stacked", "bar"): "stacked", ("stacked", "bars"): "stacked", ("stacked", "column"): "stacked", ("stacked",): "stacked",
+    ("stacked", "bar"): "stacked", ("stacked", "bars"): "stacked", ("stacked", "column"): "stacked",
+    ("stacked",): "stacked",
     ("column", "chart"): "bar", ("column", "graph"): "bar", ("barchart",): "bar", ("barplot",): "bar",
     ("linechart",): "line", ("lineplot",): "line", ("bar", "plot"): "bar",
 }  # fmt: skip

@@ -23,7 +23,8 @@ Part = Column | float | Formula
 
 _SIGNS: Final[dict[tuple[str, ...], str]] = {
     ("/",): "/", ("÷",): "/", ("divided", "by"): "/", ("*",): "*", ("×",): "*", ("times",): "*", ("x",): "*",
-    ("multiplied", "by"): "*", ("-",): "-", ("−",): "-", ("minus",): "-", ("less",): "-", ("+",): "+", ("plus",): "+",
+    ("multiplied", "by"): "*", ("-",): "-", ("\u2212",): "-", ("minus",): "-", ("less",): "-",
+    ("+",): "+", ("plus",): "+",
 }  # fmt: skip
 _FIRST: Final = ({"*", "/"}, {"+", "-"})
 _PREFIXES: Final[dict[tuple[str, ...], tuple[str, str]]] = {
@@ -55,7 +56,7 @@ def definitions(items: Sequence[Item], table: Table) -> list[Definition]:
     found: list[Definition] = []
     at = 0
     while at < len(items):
-        one = _definition(clause, at, table, found[-1].end if found else 0)
+        one = _definition(clause, at, found[-1].end if found else 0)
         if one:
             found.append(one)
         at = one.end if one else at + 1
@@ -74,7 +75,7 @@ def with_definitions(items: Sequence[Item], table: Table) -> Table:
     return replace(table, columns=(*table.columns, *reversed(unique.values()))) if new else table
 
 
-def _definition(clause: Clause, at: int, table: Table, after: int) -> Definition | None:
+def _definition(clause: Clause, at: int, after: int) -> Definition | None:
     formula_end, formula = _whole(clause, at)
     if formula is None:
         return None
@@ -176,9 +177,12 @@ def _whole(clause: Clause, at: int) -> tuple[int, Formula | None]:
 
 
 _DELAYS: Final = (
-    ("days", "between"), ("delay", "between"), ("delay", "from"), ("delay", "in", "days", "between"), ("time", "between"),
-    ("number", "of", "days", "between"), ("days", "from"), ("delay", "in", "days", "from"), ("time", "from"), ("days", "elapsed", "between"),
-    ("time", "in", "days", "between"), ("difference", "in", "days", "between"), ("interval", "between"), ("gap", "between"),
+    ("days", "between"), ("delay", "between"), ("delay", "from"), ("delay", "in", "days", "between"),
+    ("time", "between"),
+    ("number", "of", "days", "between"), ("days", "from"), ("delay", "in", "days", "from"), ("time", "from"),
+    ("days", "elapsed", "between"),
+    ("time", "in", "days", "between"), ("difference", "in", "days", "between"), ("interval", "between"),
+    ("gap", "between"),
 )  # fmt: skip
 
 

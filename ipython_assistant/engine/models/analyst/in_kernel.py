@@ -38,6 +38,8 @@ MAX_ODD_SHARE = 0.05
 """A number column may hold this share of cells such as `<5`: they have digits, so leaving them out loses something."""
 MAX_WORD_SHARE = 0.5
 """And this share of cells without digits, such as `pending`."""
+FEWEST_UNIQUE = 3
+"""Rows from which on it says something that no two have the same."""
 MAX_CODE_DIGITS = 15
 """Whole numbers with more digits are codes: a float cannot hold them."""
 
@@ -171,7 +173,9 @@ def _column(name: str, cells: Any, separator: str) -> dict[str, Any]:
     found: dict[str, Any] = {
         "kind": "text", "values": [], "distinct": len(written), "missing": missing, "ignored": [],
         "low": None, "high": None, "whole": False, "conversion": [], "sample": "", "date_format": "", "floats": False,
-        "digits": False, "padded": padded, "doubt": "", "unique": len(counts) == len(cells) > 2 and not missing, "earliest": "", "latest": "",
+        "digits": False, "padded": padded, "doubt": "",
+        "unique": len(counts) == len(cells) >= FEWEST_UNIQUE and not missing,
+        "earliest": "", "latest": "",
     }  # fmt: skip
     if not written:
         return {**found, "kind": "empty"}

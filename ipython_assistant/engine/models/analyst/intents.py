@@ -33,12 +33,13 @@ from ipython_assistant.engine.models.analyst.plan import (
     Task,
     Then,
     Top,
+    measured,
 )
 from ipython_assistant.engine.models.analyst.superlatives import good_if_large
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, Unit, sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ipython_assistant.engine.models.analyst.draft import Draft
 
@@ -50,7 +51,62 @@ def task_of(draft: Draft, before: Task | None) -> Task | None:
         draft: What the clause was understood to say.
         before: The task of the clause before, whose measure a clause such as "and the mean per district" speaks of.
     """
-    return next(read(draft, before) for claims, read in INTENTS if claims(draft))
+    task = next(read(draft, before) for claims, read in INTENTS if claims(draft))
+    if task is not None and not draft.problems:
+        _check_used(draft, task)
+    return task
+
+
+_CHARTED: Final = frozenset(["chart", "measures", "keys", "series"])
+_USED: Final[dict[type, frozenset[str]]] = {
+    Describe: frozenset(["describe", "measures"]),
+    Missing: frozenset(["missing", "measures"]),
+    Duplicates: frozenset(["duplicates", "measures"]),
+    Distinct: frozenset(["distinct", "measures"]),
+    Correlation: frozenset(["correlation", "measures", "keys", "chart", "shape"]),
+    Proportion: frozenset(["proportion", "keys", "series"]),
+    Chart: _CHARTED
+    | {"shape", "hows", "over_time", "top", "ranking", "judged", "then", "sort", "distribution", "added", "over_key"}
+    | {"pivot"},
+    Spread: _CHARTED | {"spread", "distribution", "bins"},
+    Scatter: _CHARTED | {"scatter", "versus"},
+    Group: frozenset(
+        ["measures", "hows", "keys", "series", "over_time", "top", "ranking", "judged", "then", "sort", "decimals",
+         "wide", "pivot", "having", "describe", "added", "over_key"]
+    ),
+    Rows: frozenset(["measures", "top", "ranking", "judged", "sort", "first", "added", "left_out", "hows"]),
+}  # fmt: skip
+"""What each task makes something of: what was said besides would be lost without a word."""
+_SAID: Final = {
+    "describe": "an overview", "missing": "missing cells", "duplicates": "duplicates", "distinct": "different values",
+    "correlation": "correlations", "proportion": "a share of rows", "chart": "a chart", "shape": "a kind of chart",
+    "measures": "columns", "hows": "a way to calculate", "keys": "groups", "series": "one line or part each",
+    "over_time": "a course over time", "top": "a top", "ranking": "a ranking", "judged": "best or worst",
+    "then": "a share or a change",
+    "sort": "an order", "distribution": "a distribution", "added": "a new column", "over_key": "an axis",
+    "spread": "a histogram or box plot",
+    "bins": "bins", "scatter": "a scatter chart", "decimals": "rounding", "wide": "one column each", "pivot": "a pivot",
+    "having": "a condition on groups", "first": "the first or last rows", "left_out": "columns left out", "versus": "",
+}  # fmt: skip
+
+
+def _check_used(draft: Draft, task: Task) -> None:
+    """All that was said has to be in the task: what is only half of a request is none."""
+    empty: tuple[object, ...] = (None, False, 0, "", [], -1)
+    said = [name for name in _SAID if getattr(draft, name) not in empty]
+    lost = [_SAID[name] for name in said if name not in _USED[type(task)] and _SAID[name]]
+    unused = [column for column in draft.added if column not in _columns_used(task)]
+    lost += [f"the new column {bold(column.name)}" for column in unused if not isinstance(task, Rows)]
+    if lost:
+        draft.problem(f"These do not go together with the rest: {listed(lost)}. Ask for one at a time.")
+
+
+def _columns_used(task: Task) -> tuple[Column, ...]:
+    match task:
+        case Chart() | Group():
+            return measured(task)
+        case _:
+            return ()
 
 
 def _columns(draft: Draft) -> tuple[Column, ...]:
@@ -354,12 +410,22 @@ def _wide(draft: Draft, keys: list[Column]) -> Column | None:
     if draft.pivot:
         draft.problem("A pivot is by two columns: write “by … and …”.")
     if draft.then in {Then.CHANGE, Then.GROWTH} and not any(key.in_time for key in keys):
-        ends = [one for one in draft.where if isinstance(one, Between) and one.column.in_time]
-        ends += [one for one in draft.where if isinstance(one, InYears) and len(one.years) == 2 and not one.negated]  # noqa: PLR2004
-        if len(ends) == 1 and not isinstance(getattr(ends[0], "low", 0), str):
-            return of_unit(ends[0].column, Unit.YEAR)
+        ends = [column for one in draft.where if (column := _from_year_to_year(one)) is not None]
+        if len(ends) == 1:
+            return of_unit(ends[0], Unit.YEAR)
         draft.problem("It is not said from when to when: write “from 2018 to 2020”, or “per year”.")
     return None
+
+
+def _from_year_to_year(condition: Condition) -> Column | None:
+    """The column of years or dates, where a condition names two years."""
+    match condition:
+        case Between(column, low, high) if column.in_time and not isinstance(low, str) and not isinstance(high, str):
+            return column
+        case InYears(column, (_, _), False):
+            return column
+        case _:
+            return None
 
 
 def between_as_years(where: tuple[Condition, ...], wide: Column) -> tuple[Condition, ...]:
@@ -390,6 +456,12 @@ def _check_group(draft: Draft, measures: tuple[Measure, ...], keys: list[Column]
         draft.problem(_ask_how(draft))
     if any(one.how is None and one.column and one.column.made for one in measures):
         draft.problem(_ask_how(draft))
+    _check_steps(draft, measures, keys, wide)
+    if draft.chart:
+        draft.problem("I make a table of that, not a chart.")
+
+
+def _check_steps(draft: Draft, measures: tuple[Measure, ...], keys: list[Column], wide: Column | None) -> None:
     if draft.adverb and any(_twice(measure) for measure in measures):
         draft.problem(
             "An average of daily or monthly amounts has two readings: write “mean … per month” or “total … per month”."
@@ -398,8 +470,6 @@ def _check_group(draft: Draft, measures: tuple[Measure, ...], keys: list[Column]
         _check_share(draft, measures, keys)
     if draft.then in {Then.RUNNING, Then.CHANGE, Then.GROWTH} and not wide and sum(key.in_time for key in keys) != 1:
         draft.problem("A running total or a change is over years, months or dates: write “per year”.")
-    if draft.chart:
-        draft.problem("I make a table of that, not a chart.")
 
 
 def _twice(measure: Measure) -> bool:
@@ -414,37 +484,28 @@ def _check_share(draft: Draft, measures: tuple[Measure, ...], keys: list[Column]
         draft.problem("A share is of a total or a number of rows.")
 
 
+def _counted(draft: Draft, before: Task | None) -> Task | None:
+    """`orders in 2022 by region`: nothing but rows and groups."""
+    draft.note("Rows are counted.")
+    draft.measures.append(Measure(None, How.COUNT))
+    return _group(draft, before)
+
+
 def _rows(draft: Draft, before: Task | None) -> Task | None:
     del before
-    if (
-        draft.keys
-        and draft.of_table
-        and not (draft.measures or draft.series or draft.added or draft.top or draft.first)
-    ):
-        draft.note("Rows are counted.")
-        draft.measures.append(Measure(None, How.COUNT))
-        return _group(draft, None)
     if draft.keys or draft.series or draft.over_time or draft.versus or draft.then or draft.pivot or draft.wide:
         draft.problem(_ask_how(draft))
         return None
-    if draft.decimals >= 0:
-        draft.problem("I round what I calculate; rows are written as they stand in the file.")
     columns = _columns(draft)
     if columns and all(column.numbers_rows or column.unique for column in columns) and not (draft.listing or draft.top):
         columns, draft.of_table = (), True  # "patients older than 65" are rows
     added = tuple(dict.fromkeys((*draft.added, *(column for column in columns if column.made))))
+    if draft.left_out and columns:
+        draft.problem("Columns are asked for and left out at once.")
     if draft.left_out:
-        if columns:
-            draft.problem("Columns are asked for and left out at once.")
         columns = tuple(one for one in draft.table.columns if one not in draft.left_out and not one.made)
     if draft.top:
-        ranking = [measure.column for measure in draft.ranking if measure.column]
-        by = next(iter(ranking or [column for column in columns if column.kind is Kind.NUMBER]), None)
-        if by is None or len(ranking) > 1:
-            draft.problem("It is not said by which column the top is taken.")
-        top = _judged(draft, (Measure(by),) if by else ())
-        added = tuple(dict.fromkeys((*added, *([by] if by and by.made else []))))
-        return Rows(columns if ranking else (), top, by, _order(draft, ()), added=added)
+        return _top_rows(draft, columns, added)
     if draft.sort and draft.sort.by is None:
         draft.problem("It is not said by which column the rows are to be sorted.")
     if not (draft.first or added or draft.left_out or draft.sort):
@@ -452,6 +513,18 @@ def _rows(draft: Draft, before: Task | None) -> Task | None:
     if _only_values(draft, columns):
         return Distinct(columns)
     return Rows(columns, sort=_order(draft, ()), first=draft.first, added=added)
+
+
+def _top_rows(draft: Draft, columns: tuple[Column, ...], added: tuple[Column, ...]) -> Rows:
+    ranking = [measure.column for measure in draft.ranking if measure.column]
+    by = next(iter(ranking or [column for column in columns if column.kind is Kind.NUMBER]), None)
+    if by is None or len(ranking) > 1:
+        draft.problem("It is not said by which column the top is taken.")
+    if draft.first or draft.left_out:
+        draft.problem("A top is asked for together with other rows or columns: ask for one of them.")
+    top = _judged(draft, (Measure(by),) if by else ())
+    added = tuple(dict.fromkeys((*added, *([by] if by and by.made else []))))
+    return Rows(columns if ranking else (), top, by, _order(draft, ()), added=added)
 
 
 def _only_values(draft: Draft, columns: tuple[Column, ...]) -> bool:
@@ -507,6 +580,13 @@ INTENTS: Final[tuple[tuple[Callable[[Draft], bool], Callable[[Draft, Task | None
     (lambda draft: draft.chart or (draft.over_time and draft.then is None), _chart),
     (lambda draft: draft.distinct, _distinct),
     (_claims_group, _group),
+    (
+        lambda draft: (
+            bool(draft.keys and draft.of_table)
+            and not (draft.measures or draft.series or draft.added or draft.top or draft.first or draft.left_out)
+        ),
+        _counted,
+    ),
     (lambda draft: True, _rows),  # noqa: ARG005 - what is left is about rows
 )
 
@@ -529,6 +609,11 @@ def _measures(draft: Draft, before: Task | None) -> tuple[Measure, ...]:
         if any(one.how for one in measures):
             draft.problem("It is not said which column each way of counting is for.")
         measures = [replace(one, how=how) for one in measures for how in draft.hows]
+    _check_measures(draft, measures)
+    return tuple(measures)
+
+
+def _check_measures(draft: Draft, measures: Sequence[Measure]) -> None:
     for measure in measures:
         column = measure.column
         of_dates = measure.how in {How.MIN, How.MAX} and column is not None and column.in_time
@@ -544,7 +629,6 @@ def _measures(draft: Draft, before: Task | None) -> tuple[Measure, ...]:
             draft.problem(f"{bold(column.name)} tells rows apart; it is nothing to calculate with.")
     if len(set(measures)) < len(measures):
         draft.problem("The same is asked for twice.")
-    return tuple(measures)
 
 
 _PLURAL: Final = {

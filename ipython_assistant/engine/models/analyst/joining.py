@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models.analyst.lexing import fold, plain_words
+from ipython_assistant.engine.models.analyst.lexing import fold, plain_words, words
 from ipython_assistant.engine.models.analyst.markdown import bold
 from ipython_assistant.engine.models.analyst.mentions import Name, Place
 from ipython_assistant.engine.models.analyst.tables import Column, Join, Kind, Table
@@ -46,7 +46,7 @@ def _pair(left: Table, right: Table) -> Iterator[Table]:
 def _same_key(one: Column, other: Column, left: Table, right: Table) -> bool:
     """Columns of the same name and kind whose values meet; `id` in customers is `customer_id` elsewhere."""
     named = fold(one.name).strip() == fold(other.name).strip() or plain_words(one.name) == plain_words(other.name)
-    alias = {tuple((*plain_words(right.stem.removesuffix("s")), *plain_words(other.name)))}
+    alias = {(*plain_words(right.stem.removesuffix("s")), *plain_words(other.name))}
     own = plain_words(other.name) in {("id",), ("code",), ("name",)} and plain_words(one.name) in alias
     if not (named or own) or one.kind is not other.kind or one.kind not in {Kind.TEXT, Kind.NUMBER}:
         return False
@@ -56,14 +56,16 @@ def _same_key(one: Column, other: Column, left: Table, right: Table) -> bool:
     return not (one.values and other.values) or not set(one.values).isdisjoint(other.values)
 
 
-_VERBS: Final = frozenset(["join", "joined", "merge", "merged", "combine", "combined", "match", "matched", "link", "lookup",
-                           "enrich", "attach", "joining", "merging"])  # fmt: skip
+_VERBS: Final = words(
+    "join joined merge merged combine combined match matched link lookup enrich attach joining merging"
+)
 _HOWS: Final[dict[tuple[str, ...], str]] = {
     ("left",): "left", ("inner",): "inner", ("left", "outer"): "left",
 }  # fmt: skip
-_JOINTS: Final = frozenset(["the", "with", "and", "to", "on", "onto", "by", "using", "via", "their", "shared", "common", "key",
-                            "column", "table", "tables", "file", "files", "data", "based", "both", "two", "of", "these",
-                            "together", ","])  # fmt: skip
+_JOINTS: Final = words(
+    "the with and to on onto by using via their shared common key column table tables file files data based both two",
+    "of these together ,",
+)
 
 
 def put_together(clause: Clause, at: int, draft: Draft) -> int:
@@ -125,4 +127,5 @@ def in_words(table: Table) -> str:
         return ""
     keys = " and ".join(dict.fromkeys([bold(join.left_key.name), bold(join.right_key.name)]))
     kept = "rows without a match are left out" if join.how == "inner" else "rows without a match are kept"
-    return f"To each row of {bold(join.left.shown)} I add the row of {bold(join.right.shown)} with the same {keys}; {kept}."
+    left, right = bold(join.left.shown), bold(join.right.shown)
+    return f"To each row of {left} I add the row of {right} with the same {keys}; {kept}."

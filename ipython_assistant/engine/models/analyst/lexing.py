@@ -9,6 +9,12 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
+
+def words(*lines: str) -> frozenset[str]:
+    """The words of lines."""
+    return frozenset(word for line in lines for word in line.split())
+
+
 FILE_ENDINGS: Final = (
     "csv", "tsv", "txt", "xlsx", "xls", "json", "jsonl", "parquet", "feather", "html", "md", "png", "svg", "pdf", "jpg",
     "jpeg",
@@ -19,7 +25,8 @@ ABBREVIATIONS: Final = {
     "avg": "average", "ave": "average", "med": "median", "minimum": "min", "maximum": "max",
     "pop": "population", "popn": "population", "cov": "coverage", "dist": "district", "yr": "year", "yrs": "year",
     "wich": "which", "whcih": "which", "teh": "the", "seperate": "separate", "seperately": "separately",
-    "avarage": "average", "averge": "average", "dont": "don't", "doesnt": "doesn't", "hasnt": "hasn't", "havent": "haven't",
+    "avarage": "average", "averge": "average", "dont": "don't", "doesnt": "doesn't", "hasnt": "hasn't",
+    "havent": "haven't",
     "temp": "temperature", "qty": "quantity", "amt": "amount",
 }  # fmt: skip
 """Both ways of writing are the same word, in prompts and in column names."""
@@ -32,7 +39,8 @@ _TOKEN: Final = re.compile(
     | (?P<name> (?:(?<=\bas\ )|(?<=\bnamed\ )|(?<=\bcalled\ ))[^\W\d_]\w*_\w*(?![\w.]) )
     | (?P<date> (?<![\w.-])\d{{4}}-\d{{2}}-\d{{2}}(?![\w-]) )
     | (?P<number> (?<![\w.])[-+]?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?!\w) )
-    | (?P<word> (?:year|month|quarter|week)[- ](?:over|on|to|by)[- ](?:year|month|quarter|week)(?!\w) | [^\W_]+(?:['’][^\W_]+)* | % )
+    | (?P<word> (?:year|month|quarter|week)[- ](?:over|on|to|by)[- ](?:year|month|quarter|week)(?!\w)
+              | [^\W_]+(?:['’][^\W_]+)* | % )
     | (?P<sign> >= | <= | == | != | <> | [≥≤≠<>=] )
     | (?P<mark> [^\s] )
     """,

@@ -22,6 +22,7 @@ def py(value: object) -> str:
 
 
 def one_or_list(names: Sequence[str]) -> str:
+    """One name, or a list of several."""
     return py(names[0]) if len(names) == 1 else py(list(names))
 
 

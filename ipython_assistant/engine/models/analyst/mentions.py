@@ -200,7 +200,9 @@ def _idle_name(found: Sequence[Token], at: int, table: Table) -> tuple[Column, .
     return () if goes_with else columns
 
 
-_GENERIC: Final = frozenset(["level", "levels", "figure", "figures", "reading", "readings", "concentration", "concentrations"])
+_GENERIC: Final = frozenset(
+    ["level", "levels", "figure", "figures", "reading", "readings", "concentration", "concentrations"]
+)
 _TIMES: Final = frozenset(["min", "minutes", "hours", "days", "seconds", "wait"])
 
 
@@ -407,7 +409,7 @@ def _overlap(found: Sequence[Token], at: int, column: Column, *, partial: bool) 
 
 
 def _another_noun(token: Token, word: str | None, column: Column) -> bool:
-    """`units` is no part of `unit price`, and `orders` none of `order date`; but `customers` are those of `customer id`."""
+    """`units` is no part of `unit price`, `orders` none of `order date`; but `customers` are those of `customer id`."""
     words = plain_words(column.name)
     return word is not None and word != words[-1] and token.norm != word and words[-1] not in {*ID_WORDS, "name"}
 

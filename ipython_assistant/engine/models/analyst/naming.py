@@ -105,29 +105,30 @@ def _parts(task: Task, table: Table) -> list[str]:
     stem = _plain(table.join.left.stem if table.join else table.stem)
     match task:
         case Chart(measures=measures, over=over, series=series):
-            return [*_then(task), *_measured(measures), "by", _name(over), *(("per", _name(series)) if series else ())]
+            return [*_then(task), *_measured(measures), "by", _name(over), *_each("per", series)]
         case Spread(kind, columns, per):
-            return [kind, *map(_name, columns), *(("per", _name(per)) if per else ())]
+            return [kind, *map(_name, columns), *_each("per", per)]
         case Scatter(x, y, _):
             return [_name(y), "against", _name(x)]
         case Group(measures=measures, keys=keys, wide=wide):
-            keys = (*keys, *((wide,) if wide else ()))
-            return [*_then(task), *_measured(measures), *(("by", *map(_name, keys)) if keys else ())]
-        case Describe():
-            return [stem, "described"]
-        case Missing():
-            return [stem, "missing"]
-        case Duplicates(keep=keep):
-            return [stem, {"first": "without_duplicates", "count": "duplicates_count"}.get(keep, "duplicates")]
+            return [*_then(task), *_measured(measures), *_each("by", *keys, wide)]
+        case Proportion(condition, keys):
+            return ["share", *_condition(condition), *_each("by", *keys)]
         case Distinct(columns):
             return ["different", *map(_name, columns)]
-        case Correlation():
-            return [stem, "correlations"]
-        case Proportion(condition, keys):
-            return ["share", *_condition(condition), *(("by", *map(_name, keys)) if keys else ())]
-        case Rows(columns=columns):
-            whole = "joined" if table.join else "rows"
-            return [*map(_name, columns[:3]), *(() if columns else (stem, whole))]
+        case Rows(columns=columns) if columns:
+            return [*map(_name, columns[:3])]
+        case Rows():
+            return [stem, "joined" if table.join else "rows"]
+        case Duplicates(keep=keep):
+            return [stem, {"first": "without_duplicates", "count": "duplicates_count"}.get(keep, "duplicates")]
+        case _:
+            return [stem, {Describe: "described", Missing: "missing", Correlation: "correlations"}[type(task)]]
+
+
+def _each(joint: str, *columns: Column | None) -> list[str]:
+    names = [_name(column) for column in columns if column]
+    return [joint, *names] if names else []
 
 
 def _then(task: Chart | Group) -> list[str]:

@@ -91,6 +91,8 @@ def section(plan: Plan) -> Section:
 
 
 def _worked(plan: Plan, rows: str) -> tuple[str, str]:
+    if drawn(plan.task):
+        return _drawn(plan, rows)
     match plan.task:
         case Describe() as task:
             return described(plan, task, rows)
@@ -102,16 +104,26 @@ def _worked(plan: Plan, rows: str) -> tuple[str, str]:
             return distinct(plan, task, rows)
         case Proportion() as task:
             return proportion(plan, task, rows)
+        case Group() as task:
+            return grouped(plan, task, rows)
+        case Rows() as task:
+            return copied(plan, task, rows)
         case Correlation() as task:
-            compute, write = correlated(plan, task, rows)
-            return compute, "\n".join(filter(None, [write, correlation_map(plan) if task.drawn else ""]))
+            return correlated(plan, task, rows)
+        case _:
+            return "", ""
+
+
+def _drawn(plan: Plan, rows: str) -> tuple[str, str]:
+    match plan.task:
         case Chart() as task:
             return charted(plan, task, rows)
         case Spread() as task:
             return spread(plan, task, rows)
         case Scatter() as task:
             return scattered(plan, task, rows)
-        case Group() as task:
-            return grouped(plan, task, rows)
-        case Rows() as task:
-            return copied(plan, task, rows)
+        case Correlation() as task:
+            compute, write = correlated(plan, task, rows)
+            return compute, "\n".join(filter(None, [write, correlation_map(plan)]))
+        case _:
+            return "", ""

@@ -17,7 +17,8 @@ _UNITS: Final[dict[tuple[str, ...], Unit]] = {
     ("day", "of", "the", "week"): Unit.WEEKDAY, ("day", "of", "week"): Unit.WEEKDAY, ("weekday",): Unit.WEEKDAY,
     ("weekdays",): Unit.WEEKDAY, ("week", "day"): Unit.WEEKDAY,
     ("month", "of", "the", "year"): Unit.MONTH_OF_YEAR, ("month", "of", "year"): Unit.MONTH_OF_YEAR,
-    ("calendar", "month"): Unit.MONTH_OF_YEAR, ("hour", "of", "the", "day"): Unit.HOUR, ("hour", "of", "day"): Unit.HOUR,
+    ("calendar", "month"): Unit.MONTH_OF_YEAR, ("hour", "of", "the", "day"): Unit.HOUR,
+    ("hour", "of", "day"): Unit.HOUR,
     ("hour",): Unit.HOUR, ("day",): Unit.DAY, ("days",): Unit.DAY, ("calendar", "day"): Unit.DAY, ("week",): Unit.WEEK,
     ("weeks",): Unit.WEEK, ("calendar", "week"): Unit.WEEK, ("month",): Unit.MONTH, ("months",): Unit.MONTH,
     ("quarter",): Unit.QUARTER, ("quarters",): Unit.QUARTER, ("year",): Unit.YEAR, ("years",): Unit.YEAR,
@@ -47,8 +48,8 @@ def per_period(clause: Clause, at: int, draft: Draft) -> int:
     phrase = clause.phrase(first, tuple(_UNITS))
     if not per or not phrase:
         return at
-    end = _grouped(clause, first + len(phrase), draft, _UNITS[phrase])
-    return more_keys(clause, end, draft) if end else at
+    last = _grouped(clause, first + len(phrase), draft, _UNITS[phrase])
+    return more_keys(clause, last, draft) if last else at
 
 
 _JOINTS: Final = frozenset({"and", ",", "&"})

@@ -177,7 +177,8 @@ _OVERVIEWS: Final = (
     ("summary", "statistics"), ("summary", "stats"), ("descriptive", "statistics"), ("descriptive", "stats"),
     ("basic", "statistics"), ("basic", "stats"), ("column", "types"), ("data", "types"), ("rows", "and", "columns"),
     ("which", "columns", "are", "there"), ("what", "columns", "are", "there"), ("columns", "are", "there"),
-    ("what", "columns", "does"), ("what", "is", "in"), ("what's", "in"), ("look", "like"), ("looks", "like"), ("shape",),
+    ("what", "columns", "does"), ("what", "is", "in"), ("what's", "in"), ("look", "like"), ("looks", "like"),
+    ("shape",),
     ("how", "many", "rows", "and", "columns"), ("how", "many", "columns"), ("columns", "and", "rows"), ("statistics",),
     ("stats",), ("structure",),
 )  # fmt: skip

@@ -356,15 +356,15 @@ def _used_by(task: Task, table: Table) -> tuple[Column, ...]:
         case Proportion(condition, keys):
             return (*compared(condition), *keys)
         case Chart(over=over, series=series, sort=sort):
-            return (over, *_some(series, sort and sort.by), *measured(task))
+            return (over, *_some(series, _by(sort)), *measured(task))
         case Spread(columns=columns, per=per):
             return (*columns, *_some(per))
         case Scatter(x, y, series):
             return (x, y, *_some(series))
         case Group(keys=keys, wide=wide, sort=sort):
-            return (*keys, *_some(wide, sort and sort.by), *measured(task))
+            return (*keys, *_some(wide, _by(sort)), *measured(task))
         case Rows(by=by, sort=sort, added=added):
-            return (*_some(by, sort and sort.by), *added)
+            return (*_some(by, _by(sort)), *added)
 
 
 def measured(task: Chart | Group) -> tuple[Column, ...]:
@@ -372,6 +372,10 @@ def measured(task: Chart | Group) -> tuple[Column, ...]:
     conditions = task.having if isinstance(task, Group) else ()
     measures = (*task.measures, *(one.measure for one in conditions))
     return tuple(measure.column for measure in measures if measure.column)
+
+
+def _by(sort: Sort | None) -> Column | None:
+    return sort.by if sort else None
 
 
 def _some(*columns: Column | None) -> tuple[Column, ...]:

@@ -1,4 +1,4 @@
-"""Phrases about what is in a table: what is missing, what repeats, what is different. Part of the grammar in `phrases`."""
+"""Phrases about what is in a table: what is missing, repeats or differs. Part of the grammar in `phrases`."""
 
 from __future__ import annotations
 

@@ -209,27 +209,7 @@ def _norm(item: Item) -> str:
 
 def _add(plans: list[Plan], draft: Draft, before: Sequence[Draft]) -> None:
     """Make a plan of a draft that has nothing left over, or add a file to the plan before."""
-    if draft.bare and draft.joined and not (draft.saving or draft.listing):
-        return
-    if draft.bare and draft.ending and not plans and not draft.saving:  # "as JSON please"
-        plans.append(_saved(Plan(draft.table, Rows(), notes=tuple(draft.notes)), draft))
-        return
-    if draft.bare and draft.listing and draft.outcome and plans and not draft.saving:  # "any duplicates? show me them"
-        if isinstance(plans[-1].task, Duplicates):
-            plans[-1] = replace(plans[-1], task=replace(plans[-1].task, keep="all"))
-        return
-    if draft.bare and draft.sort and plans and not draft.saving:
-        plans[-1] = _sorted(plans[-1], draft)
-        return
-    if draft.saving and draft.bare and (draft.outcome or plans):
-        if not plans and (draft.ending or draft.name):
-            plans.append(_saved(Plan(draft.table, Rows(), notes=tuple(draft.notes)), draft))
-        elif not plans:
-            draft.problem("There is nothing yet to be saved.")
-        elif draft.of_table and not draft.outcome and drawn(plans[-1].task):
-            draft.problem("Write “save the points” for what is drawn, or “save all rows” for the table.")
-        else:
-            plans[-1] = _saved(plans[-1], draft)
+    if draft.bare and _about_before(plans, draft):
         return
     task = task_of(draft, plans[-1].task if plans else None)
     if task is None or draft.problems:
@@ -241,6 +221,44 @@ def _add(plans: list[Plan], draft: Draft, before: Sequence[Draft]) -> None:
         where = between_as_years(where, task.wide)
     plan = Plan(draft.table, task, where, notes=tuple(draft.notes))
     plans.append(_saved(plan, draft))
+
+
+def _about_before(plans: list[Plan], draft: Draft) -> bool:
+    """Do what a clause without a request of its own asks for: an order, a file, another look at what came before."""
+    if draft.saving:
+        return _saved_before(plans, draft)
+    if draft.joined and not draft.listing:
+        return True
+    if draft.ending and not plans:  # "as JSON please"
+        plans.append(_whole(draft))
+        return True
+    if draft.listing and draft.outcome and plans:  # "any duplicates? show me them"
+        if isinstance(plans[-1].task, Duplicates):
+            plans[-1] = replace(plans[-1], task=replace(plans[-1].task, keep="all"))
+        return True
+    if draft.sort and plans:
+        plans[-1] = _sorted(plans[-1], draft)
+        return True
+    return False
+
+
+def _saved_before(plans: list[Plan], draft: Draft) -> bool:
+    if not (draft.outcome or plans):
+        return False
+    if not plans and (draft.ending or draft.name):
+        plans.append(_whole(draft))
+    elif not plans:
+        draft.problem("There is nothing yet to be saved.")
+    elif draft.of_table and not draft.outcome and drawn(plans[-1].task):
+        draft.problem("Write “save the points” for what is drawn, or “save all rows” for the table.")
+    else:
+        plans[-1] = _saved(plans[-1], draft)
+    return True
+
+
+def _whole(draft: Draft) -> Plan:
+    """The table itself, in another file."""
+    return _saved(Plan(draft.table, Rows(), notes=tuple(draft.notes)), draft)
 
 
 def _sorted(plan: Plan, draft: Draft) -> Plan:
@@ -278,12 +296,9 @@ def _saved(plan: Plan, draft: Draft) -> Plan:
 def _scope(draft: Draft, task: Task, before: Sequence[Draft]) -> tuple[Condition, ...]:
     """The conditions of a plan: its own, or those that head the sentence; which rows are meant must be clear."""
     own = tuple(draft.where)
-    twice = [
-        one
-        for one in own
-        if isinstance(one, OneOf) and sum(isinstance(o, OneOf) and one.column == o.column for o in own) > 1
-    ]
-    if any(isinstance(one, OneOf) and not one.negated for one in twice):
+    chosen = [one for one in own if isinstance(one, OneOf)]
+    twice = [one for one in chosen if sum(one.column == other.column for other in chosen) > 1]
+    if any(not one.negated for one in twice):
         draft.problem(f"Two values of {bold(twice[0].column.name)} are asked for at once: join them with “or”.")
     headed = tuple(before[0].leading) if before and not draft.everything else ()
     grouped = _grouping(task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ipython_assistant.engine.models.analyst.lexing import words
 from ipython_assistant.engine.models.analyst.periods import of_unit, only_time
 from ipython_assistant.engine.models.analyst.plan import How, Measure, Then
 from ipython_assistant.engine.models.analyst.superlatives import group_by
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Clause, Draft
 
 _SHARE: Final = frozenset(["share", "shares", "proportion", "percentage", "percent", "fraction"])
-_SAID_OF_ROWS: Final = frozenset(["with", "where", "that", "have", "having", "which", "whose", "are", "is", "were", "was",
-                                  "has", "had"])  # fmt: skip
+_SAID_OF_ROWS: Final = words("with where that have having which whose are is were was has had")
+_MADE_UP: Final = (
+    ("make", "up"), ("makes", "up"), ("account", "for"), ("accounts", "for"), ("represent",), ("represents",),
+    ("contribute",), ("contributes",), ("in", "percent"), ("as", "percent"), ("as", "a", "percent"),
+)  # fmt: skip
 _TOTALS: Final = (
     ("as", "a", "share", "of", "the", "total"), ("as", "a", "share", "of", "total"), ("as", "share", "of", "total"),
     ("as", "a", "percent", "of", "the", "total"), ("as", "a", "percent", "of", "total"),
@@ -35,11 +39,8 @@ def share(clause: Clause, at: int, draft: Draft) -> int:
         if phrase[-1] in {"total", "whole"} and after is not None and phrase[0] in {"share", "percent"}:
             draft.hows.append(How.SUM)
         return at + len(phrase)
-    if draft.then is Then.SHARE:
-        said = (("make", "up"), ("makes", "up"), ("account", "for"), ("accounts", "for"), ("represent",), ("represents",),
-                ("contribute",), ("contributes",), ("in", "percent"), ("as", "percent"), ("as", "a", "percent"))  # fmt: skip
-        if phrase := clause.phrase(at, said):
-            return at + len(phrase)
+    if draft.then is Then.SHARE and (phrase := clause.phrase(at, _MADE_UP)):
+        return at + len(phrase)
     start = clause.past(at, {"the", "what", "which", "is", "a"})
     if clause.word(start) not in _SHARE:
         return at
@@ -124,50 +125,50 @@ def change(clause: Clause, at: int, draft: Draft) -> int:
 # ---- pivots
 
 
+_CROSSED: Final = (
+    ("pivot",), ("pivoted",), ("crosstab",), ("crosstabulate",), ("crosstabulation",), ("cross", "tab"),
+    ("cross", "-", "tab"), ("cross", "tabulation"), ("cross", "-", "tabulation"),
+)  # fmt: skip
+_CELLS: Final = (("in", "the", "cells"), ("as", "cells"), ("as", "values"), ("as", "cell", "values"), ("in", "cells"))
+_ONE_COLUMN: Final = (
+    ("one", "column", "per"), ("one", "column", "for", "each"), ("a", "column", "per"), ("a", "column", "for", "each"),
+    ("columns", "per"),
+)  # fmt: skip
+
+
 def pivot(clause: Clause, at: int, draft: Draft) -> int:
-    """`pivot table of`, `with years as columns`, `one column per year`, `districts in rows`."""
+    """`pivot table of`, `as a pivot`, `one column per year`, `… in the cells`."""
     lead = clause.past(at, {"as", "in", "a"})
-    if lead > at and clause.word(lead) in {"pivot", "crosstab"}:
+    if crossed := clause.phrase(lead, _CROSSED):
         draft.pivot = True
-        return clause.past(lead + 1, {"table"})
-    if clause.word(at) in {"pivot", "crosstab", "crosstabulate", "crosstabulation", "pivoted"}:
-        draft.pivot = True
-        return clause.past(at + 1, {"table", "the", "of"})
-    if clause.phrase(
-        at, (("cross", "-", "tab"), ("cross", "tab"), ("cross", "-", "tabulation"), ("cross", "tabulation"))
-    ):
-        draft.pivot = True
-        return clause.past(at, {"cross", "-", "tab", "tabulation", "of", "table"})
-    cells = (("in", "the", "cells"), ("as", "cells"), ("as", "values"), ("as", "cell", "values"), ("in", "cells"))
-    if (draft.pivot or draft.wide) and (phrase := clause.phrase(at, cells)):
+        return clause.past(lead + len(crossed), {"table", "the", "of"})
+    if (draft.pivot or draft.wide) and (phrase := clause.phrase(at, _CELLS)):
         return at + len(phrase)
-    per = clause.phrase(at, (("one", "column", "per"), ("one", "column", "for", "each"), ("a", "column", "per"),
-                             ("a", "column", "for", "each"), ("columns", "per")))  # fmt: skip
+    per = clause.phrase(at, _ONE_COLUMN)
     if per and clause.column(at + len(per)):
         return _wide(draft, clause, at + len(per))
+    return _on_a_side(clause, at, draft)
+
+
+def _on_a_side(clause: Clause, at: int, draft: Draft) -> int:
+    """`with years as columns`, `districts in rows`, `districts down and months across`."""
     start = clause.past(at, {"and", "with", ",", "the"})
     mention = clause.column(start)
-    joint = clause.past(start + 1, {"values"})
-    follows = clause.at(joint + 1)
-    if (
-        mention is not None
-        and clause.word(joint) in {"down", "across"}
-        and (follows is None or clause.word(joint + 1) in {"and", ","})
-    ):
-        if clause.word(joint) == "across":
-            return _wide(draft, clause, start, joint + 1)
-        group_by(draft, draft.keys, draft.column(mention))
-        draft.pivot = True
-        return joint + 1
-    side = clause.past(joint, {"as", "in", "on", "down", "across", "the", "going"})
-    if mention is None or side == joint:
+    if mention is None:
         return at
-    if clause.word(side) in {"columns", "column"} or (clause.word(side) == "top" and clause.word(side - 2) == "across"):
+    joint = clause.past(start + 1, {"values"})
+    side = clause.past(joint, {"as", "in", "on", "down", "across", "the", "going"})
+    alone = clause.at(joint + 1) is None or clause.word(joint + 1) in {"and", ","}
+    across = clause.word(side) == "top" and clause.word(side - 2) == "across"
+    if side > joint and (clause.word(side) in {"columns", "column"} or across):
         return _wide(draft, clause, start, side + 1)
-    if clause.word(side) in {"rows", "row", "side", "index"}:
+    if clause.word(joint) == "across" and alone:
+        return _wide(draft, clause, start, joint + 1)
+    down = clause.word(joint) == "down" and alone
+    if down or (side > joint and clause.word(side) in {"rows", "row", "side", "index"}):
         group_by(draft, draft.keys, draft.column(mention))
         draft.pivot = True
-        return side + 1
+        return joint + 1 if down else side + 1
     return at
 
 

@@ -284,6 +284,10 @@ def _descending(draft: Draft, direction: str) -> bool:
     return direction not in {"up", "worst"}
 
 
+_ENDS: Final = (
+    ("highest", "lowest"), ("high", "low"), ("largest", "smallest"), ("longest", "shortest"), ("most", "least"),
+    ("biggest", "smallest"), ("newest", "oldest"), ("latest", "earliest"),
+)  # fmt: skip
 _DIRECTIONS: Final[dict[tuple[str, ...], str]] = {
     **{(word,): "down" for word in ("descending", "desc", "decreasing", "descendingly")},
     **{(word,): "up" for word in ("ascending", "asc", "increasing", "alphabetically", "chronologically")},
@@ -292,14 +296,12 @@ _DIRECTIONS: Final[dict[tuple[str, ...], str]] = {
     **{(word, "order"): "down" for word in ("descending", "decreasing")},
     **{(word, "order"): "up" for word in ("ascending", "increasing", "alphabetical", "chronological")},
     **{(word, "first"): "down" for word in ("highest", "largest", "biggest", "newest", "latest", "most", "greatest")},
-    ("most", "recent", "first"): "down", ("high", "to", "low"): "down", ("low", "to", "high"): "up",
+    ("most", "recent", "first"): "down",
     **{(word, "first"): "up" for word in ("lowest", "smallest", "oldest", "earliest", "fewest", "least")},
-    **{("from", one, "to", two): "down" for one, two in (("highest", "lowest"), ("high", "low"), ("largest", "smallest"), ("longest", "shortest"),
-                                                         ("most", "least"), ("biggest", "smallest"))},
-    **{("from", two, "to", one): "up" for one, two in (("highest", "lowest"), ("high", "low"), ("largest", "smallest"), ("longest", "shortest"),
-                                                       ("most", "least"), ("biggest", "smallest"))},
-    **{(one, "to", two): "down" for one, two in (("highest", "lowest"), ("largest", "smallest"))},
-    **{(two, "to", one): "up" for one, two in (("highest", "lowest"), ("largest", "smallest"))},
+    **{("from", one, "to", two): "down" for one, two in _ENDS},
+    **{("from", two, "to", one): "up" for one, two in _ENDS},
+    **{(one, "to", two): "down" for one, two in _ENDS},
+    **{(two, "to", one): "up" for one, two in _ENDS},
     ("worst", "first"): "worst", ("best", "first"): "best",
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models.analyst.lexing import plain_words
+from ipython_assistant.engine.models.analyst.lexing import plain_words, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,16 +18,27 @@ READABLE: Final = (".csv", ".tsv", ".xlsx", ".xlsm", ".json", ".jsonl", ".ndjson
 MAX_KEY_VALUES: Final = 60
 """A whole number with at most this many different values (a week, a round) may stand on an axis or make groups."""
 
-_SHARE_WORDS: Final = frozenset(
-    ["coverage", "rate", "ratio", "share", "proportion", "percent", "percentage", "prevalence", "incidence", "density", "index", "score", "rating", "mean", "average", "median", "efficacy", "accuracy", "margin", "yield"]
+_SHARE_WORDS: Final = words(
+    "coverage rate ratio share proportion percent percentage prevalence incidence density index score rating",
+    "mean average median efficacy accuracy margin yield",
 )
-_ADDED_WORDS: Final = frozenset(
-    ["sales", "sale", "revenue", "turnover", "unit", "units", "quantity", "amount", "count", "counts", "case", "cases", "death", "deaths", "birth", "births", "treated", "targeted", "tested", "vaccinated", "population", "cost", "costs", "spend", "spending", "expense", "expenses", "profit", "total", "subtotal", "orders", "visits", "visitors", "passengers", "trips", "hours", "minutes", "doses", "goals", "points", "income", "budget", "donations", "rainfall", "precipitation", "production", "consumption", "kwh", "downloads", "clicks", "impressions", "signups", "tickets", "admissions", "discharges", "samples", "eggs", "household", "households", "inhabitants", "people", "persons", "staff", "students", "pupils", "vehicles", "payments", "payment", "fee", "fees", "tax", "shipped", "sold", "ordered", "delivered", "produced", "returned", "infected", "recovered", "positives"]
+_ADDED_WORDS: Final = words(
+    "sales sale revenue turnover unit units quantity amount count counts case cases death deaths birth births",
+    "treated targeted tested vaccinated population cost costs spend spending expense expenses profit total",
+    "subtotal orders visits visitors passengers trips hours minutes doses goals points income budget donations",
+    "rainfall precipitation production consumption kwh downloads clicks impressions signups tickets admissions",
+    "discharges samples eggs household households inhabitants people persons staff students pupils vehicles",
+    "payments payment fee fees tax shipped sold ordered delivered produced returned infected recovered",
+    "positives",
 )
-ID_WORDS: Final = frozenset(["id", "code", "number", "no", "nr", "key", "identifier", "uuid"])
-_MEASURED: Final = frozenset(["age", "height", "weight", "price", "value", "size", "length", "width", "depth", "score", "distance", "v", "n", "x", "y"])
-_EACH_WORDS: Final = frozenset(
-    ["unit", "per", "price", "avg", "mean", "average", "median", "min", "max", "minimum", "maximum", "rate", "each", "id", "code", "number", "no"]
+ID_WORDS: Final = words(
+    "id code number no nr key identifier uuid",
+)
+_MEASURED: Final = words(
+    "age height weight price value size length width depth score distance v n x y",
+)
+_EACH_WORDS: Final = words(
+    "unit per price avg mean average median min max minimum maximum rate each id code number no",
 )
 """Beside a word for what is added up, these say that it is not: a `unit price`, a `cost per visit`."""
 
@@ -122,8 +133,9 @@ class Column:
     @property
     def numbers_rows(self) -> bool:
         """True for a column such as `patient_id` or `Patient` that has another whole number in every row."""
-        return self.unique and (self.named_id or (self.kind is Kind.NUMBER and self.whole and len(plain_words(self.name)) == 1
-                                                  and not self.added and plain_words(self.name)[0] not in _MEASURED))  # fmt: skip
+        named = plain_words(self.name)
+        bare = self.kind is Kind.NUMBER and self.whole and len(named) == 1 and named[0] not in _MEASURED
+        return self.unique and (self.named_id or (bare and not self.added))
 
     @property
     def calculable(self) -> bool:
@@ -181,7 +193,7 @@ DAYS: Final = "days from"
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """Two columns, numbers or formulas, and what is done with them: one of `+ - * /`, or the days from one to the other."""
+    """Two columns, numbers or formulas, and what is done with them: one of `+ - * /`, or the days between them."""
 
     left: Column | float | Formula
     sign: str

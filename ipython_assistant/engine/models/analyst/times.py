@@ -107,6 +107,7 @@ def _range_end(clause: Clause, at: int, ranged: str) -> int | None:
 
 
 def year_at(clause: Clause, at: int) -> int | None:
+    """The year that stands there; None for any other number."""
     item = clause.at(at)
     if not isinstance(item, Number) or not isinstance(item.value, int) or clause.word(at + 1) == "percent":
         return None
@@ -306,7 +307,7 @@ _LAST_N: Final = ("last",), ("past",), ("latest",), ("most", "recent")
 
 
 def latest(clause: Clause, at: int, draft: Draft) -> int:
-    """`in the latest year`, `for the most recent month`, `the last 3 years`: counted from the last date of the table."""
+    """`in the latest year`, `for the most recent month`, `the last 3 years`: counted from the table's last date."""
     start = clause.past(at, {"in", "for", "of", "the", "from", "during", "within", "over", "only", "at"})
     several = clause.phrase(start, _LAST_N)
     number = clause.at(start + len(several))
@@ -357,9 +358,8 @@ def _last(clause: Clause, at: int, count: int, draft: Draft, *, oldest: bool = F
     if oldest and unit != "day":
         return 0
     draft.require(Between(column, first.isoformat(), last.isoformat()))
-    draft.note(
-        f"The {'first' if oldest else 'last'} date of {bold(column.name)} is {column.earliest if oldest else column.latest}."
-    )
+    date_said = column.earliest if oldest else column.latest
+    draft.note(f"The {'first' if oldest else 'last'} date of {bold(column.name)} is {date_said}.")
     return at + 1
 
 

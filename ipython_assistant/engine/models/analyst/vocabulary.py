@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from ipython_assistant.engine.models.analyst.lexing import words
 from ipython_assistant.engine.models.analyst.plan import How, Sign
 
-
-def _words(*lines: str) -> frozenset[str]:
-    return frozenset(word for line in lines for word in line.split())
-
-
-IDLE: Final = _words(
+IDLE: Final = words(
     # articles and pointers: which thing is meant is said by the noun that follows
     "a an the this these my our",
     # politeness and asking: they ask for what the rest of the sentence says
@@ -29,44 +25,44 @@ IDLE: Final = _words(
     "hence thus therefore btw asap pls plz ty cheers using use based according possible",
 )
 """Words that may be left over, for nothing in them changes what is asked for: no noun, no number, no `not`."""
-IDLE_NOUNS: Final = _words("value values data dataset column columns")
+IDLE_NOUNS: Final = words("value values data dataset column columns")
 """The object spoken of as such. May be left over too, but may also name a column."""
 
-CHART_VERBS: Final = _words("plot draw chart graph visualise visualize")
-CHART_NOUNS: Final = _words("plot plots chart charts graph graphs figure picture diagram image")
-LINE: Final = _words("line lines curve curves")
-BAR: Final = _words("bar bars barchart barplot")
-STACKED: Final = _words("stacked")
-HIST: Final = _words("histogram histograms hist")
-BOX: Final = _words("boxplot boxplots boxes")
-SCATTER: Final = _words("scatter scatterplot scattergram")
-HEAT: Final = _words("heatmap heatmaps heat")
-CHART_KINDS: Final = STACKED | HIST | BOX | SCATTER | HEAT | _words("box map linechart lineplot")
-LIST_VERBS: Final = _words("list show give display print filter keep select extract get find see return pull view")
-MAKE_VERBS: Final = _words(
+CHART_VERBS: Final = words("plot draw chart graph visualise visualize")
+CHART_NOUNS: Final = words("plot plots chart charts graph graphs figure picture diagram image")
+LINE: Final = words("line lines curve curves")
+BAR: Final = words("bar bars barchart barplot")
+STACKED: Final = words("stacked")
+HIST: Final = words("histogram histograms hist")
+BOX: Final = words("boxplot boxplots boxes")
+SCATTER: Final = words("scatter scatterplot scattergram")
+HEAT: Final = words("heatmap heatmaps heat")
+CHART_KINDS: Final = STACKED | HIST | BOX | SCATTER | HEAT | words("box map linechart lineplot")
+LIST_VERBS: Final = words("list show give display print filter keep select extract get find see return pull view")
+MAKE_VERBS: Final = words(
     "make create produce compute calculate tabulate build generate do showing displaying work calc determine report"
 )
-DESCRIBE_WORDS: Final = _words("describe summarise summarize overview summary profile")
-SAVE_VERBS: Final = _words("save export write store download output convert turn put dump")
-ACTIONS: Final = CHART_VERBS | LIST_VERBS | MAKE_VERBS | SAVE_VERBS | _words("describe summarise summarize count")
+DESCRIBE_WORDS: Final = words("describe summarise summarize overview summary profile")
+SAVE_VERBS: Final = words("save export write store download output convert turn put dump")
+ACTIONS: Final = CHART_VERBS | LIST_VERBS | MAKE_VERBS | SAVE_VERBS | words("describe summarise summarize count")
 """A word that begins a new clause after `and`, `then` or a full stop."""
 
-ASKING: Final = _words("histogram boxplot scatter heatmap correlation add how which what top bottom")
+ASKING: Final = words("histogram boxplot scatter heatmap correlation add how which what top bottom")
 """Words that say that something is asked for, though they begin no clause by themselves."""
 
-OUTCOME_NOUNS: Final = _words("it that this them those these result results outcome points numbers")
+OUTCOME_NOUNS: Final = words("it that this them those these result results outcome points numbers")
 """What a clause saves when it saves what the clause before made."""
-NAMING: Final = _words("as to into in under called named")
+NAMING: Final = words("as to into in under called named")
 """What stands before a file name."""
-TABLE_NOUNS: Final = _words(
+TABLE_NOUNS: Final = words(
     "row rows record records entry entries observation observations table tables data dataset file spreadsheet sheet "
     "csv"
 )
-ROW_NOUNS: Final = _words("row rows record records entry entries observation observations")
-PERSONS: Final = _words("people persons patients individuals everyone everybody subjects participants")
-VISITS: Final = _words("visits admissions tests encounters appointments stays consultations samples")
+ROW_NOUNS: Final = words("row rows record records entry entries observation observations")
+PERSONS: Final = words("people persons patients individuals everyone everybody subjects participants")
+VISITS: Final = words("visits admissions tests encounters appointments stays consultations samples")
 """Rows of which one person may have several: these are not counted as persons."""
-NOUNS: Final = CHART_NOUNS | LINE | BAR | TABLE_NOUNS | IDLE_NOUNS | OUTCOME_NOUNS | _words("mean total sum file csv")
+NOUNS: Final = CHART_NOUNS | LINE | BAR | TABLE_NOUNS | IDLE_NOUNS | OUTCOME_NOUNS | words("mean total sum file csv")
 """What an article may stand before, besides columns and values."""
 
 HOWS: Final = {
@@ -78,18 +74,18 @@ HOWS: Final = {
     "std": How.STD, "stdev": How.STD, "sd": How.STD,
 }  # fmt: skip
 TOP_WORDS: Final = {"top": True, "bottom": False}
-JUDGEMENTS: Final = _words("best worst")
+JUDGEMENTS: Final = words("best worst")
 EXTREMES: Final = {
     "longest": True, "shortest": False,
     "highest": True, "largest": True, "biggest": True, "greatest": True, "most": True, "maximum": True, "max": True,
     "lowest": False, "smallest": False, "fewest": False, "least": False, "min": False, "minimum": False,
 }  # fmt: skip
-GOOD: Final = _words(
+GOOD: Final = words(
     "coverage score rating sales revenue profit accuracy yield efficacy uptake margin satisfaction income attendance "
     "turnover grade grades treated vaccinated recovered efficiency pass success survival cure retention completion "
     "literacy enrolment enrollment"
 )
-BAD: Final = _words(
+BAD: Final = words(
     "death deaths mortality case cases error errors delay delays cost costs defect defects complaint complaints "
     "incidence prevalence dropout missing loss losses crime crimes accident accidents pollution fatalities injuries "
     "fail failure dead unemployment poverty nitrate pm25 waiting wait churn downtime infections infected"
@@ -108,39 +104,43 @@ COMPARISONS: Final = {
     ("over",): Sign.MORE, ("above",): Sign.MORE, ("more", "than"): Sign.MORE, ("greater", "than"): Sign.MORE,
     ("higher", "than"): Sign.MORE, ("larger", "than"): Sign.MORE, ("exceeding",): Sign.MORE, (">",): Sign.MORE,
     ("exactly",): Sign.EQUAL, ("equal", "to"): Sign.EQUAL, ("equals",): Sign.EQUAL, ("=",): Sign.EQUAL,
-    ("==",): Sign.EQUAL, ("!=",): Sign.OTHER, ("≠",): Sign.OTHER, ("<>",): Sign.OTHER, ("not", "equal", "to"): Sign.OTHER,
+    ("==",): Sign.EQUAL, ("!=",): Sign.OTHER, ("≠",): Sign.OTHER, ("<>",): Sign.OTHER,
+    ("not", "equal", "to"): Sign.OTHER,
     ("not", "exactly"): Sign.OTHER,
     ("bigger", "than"): Sign.MORE, ("beyond",): Sign.MORE, ("exceeds",): Sign.MORE, ("exceed",): Sign.MORE,
     ("exceeded",): Sign.MORE, ("beneath",): Sign.LESS,
     ("greater", "than", "or", "equal", "to"): Sign.AT_LEAST, ("less", "than", "or", "equal", "to"): Sign.AT_MOST,
 }  # fmt: skip
 TIME_BOUNDS: Final = {
-    ("since",): Sign.AT_LEAST, ("later", "than"): Sign.MORE, ("earlier", "than"): Sign.LESS, ("starting", "in"): Sign.AT_LEAST, ("starting", "from"): Sign.AT_LEAST,
+    ("since",): Sign.AT_LEAST, ("later", "than"): Sign.MORE, ("earlier", "than"): Sign.LESS,
+    ("starting", "in"): Sign.AT_LEAST, ("starting", "from"): Sign.AT_LEAST,
     ("after",): Sign.MORE, ("before",): Sign.LESS, ("prior", "to"): Sign.LESS,
     ("until",): Sign.AT_MOST, ("till",): Sign.AT_MOST, ("through",): Sign.AT_MOST, ("up", "to"): Sign.AT_MOST,
 }  # fmt: skip
 """Those that need a year or a date after them. `by 2020` and a bare `from 2020` have two readings and are left out."""
-ONWARDS: Final = _words("onwards onward")
-RANGE_JOINTS: Final = _words("to until till through and")
+ONWARDS: Final = words("onwards onward")
+RANGE_JOINTS: Final = words("to until till through and")
 DASHES: Final = frozenset("-–—")
 
 PER: Final = (
-    ("at", "each", "of"), ("at", "each"), ("in", "each", "of"), ("separately", "for", "each"), ("for", "each"), ("for", "every"), ("in", "each"), ("in", "every"), ("of", "each"), ("grouped", "by"),
+    ("at", "each", "of"), ("at", "each"), ("in", "each", "of"), ("separately", "for", "each"), ("for", "each"),
+    ("for", "every"), ("in", "each"), ("in", "every"), ("of", "each"), ("grouped", "by"),
     ("group", "by"), ("aggregated", "by"), ("broken", "down", "by"), ("split", "by"), ("by",), ("per",), ("each",),
     ("every",), ("over", "the"), ("over",), ("versus",), ("vs",), ("against",), ("within", "each"),
     ("for", "each", "of"), ("aggregate", "by"), ("grouping", "by"), ("summed", "by"), ("averaged", "by"),
-    ("averaged", "per"), ("summed", "per"), ("by", "each"), ("per", "each"), ("broken", "out", "by"), ("separately", "for"),
+    ("averaged", "per"), ("summed", "per"), ("by", "each"), ("per", "each"), ("broken", "out", "by"),
+    ("separately", "for"),
     ("separately", "by"), ("breakdown", "by"),
 )  # fmt: skip
 """What stands before the column that makes groups or the axis. `across districts` has two readings and is left out."""
 SERIES: Final = (("split", "by"), ("broken", "down", "by"), ("coloured", "by"), ("colored", "by"), ("separated", "by"))
-VERSUS: Final = _words("versus vs against")
+VERSUS: Final = words("versus vs against")
 """Those of them that may set two columns or values against each other instead."""
 EXCEPT: Final = (
     ("except", "for"), ("except",), ("excluding",), ("without",), ("other", "than"), ("apart", "from"), ("but", "not"),
     ("not", "in"), ("not", "for"), ("not",),
 )  # fmt: skip
-TIES: Final = _words("for in of at from within where with only when whose is are was were be equals = == : during")
+TIES: Final = words("for in of at from within where with only when whose is are was were be equals = == : during")
 """What may stand between a noun and the value, year or comparison said of it."""
 
 NUMBER_WORDS: Final = {
@@ -165,11 +165,11 @@ KNOWN: Final = (
     | ACTIONS | OUTCOME_NOUNS | TABLE_NOUNS | ROW_NOUNS | frozenset(HOWS) | frozenset(TOP_WORDS) | frozenset(EXTREMES)
     | ONWARDS | RANGE_JOINTS | TIES | frozenset(NUMBER_WORDS) | frozenset(FILE_FORMATS) | CHART_KINDS | JUDGEMENTS
     | frozenset(word for phrase in (*COMPARISONS, *TIME_BOUNDS, *PER, *SERIES, *EXCEPT) for word in phrase)
-    | _words("as into under called named then trend trends time series separate or many how number")
-    | _words("between only what all everything sort sorted order ordered rank ranked descending ascending desc asc")
-    | _words("missing blank empty null duplicate duplicates duplicated distinct different unique change growth")
-    | _words("share proportion percentage running cumulative pivot correlation correlations correlate distribution")
-    | _words("first last join merge joined merged common frequent daily weekly monthly quarterly yearly annual")
-    | _words("annually minus plus times divided multiplied ratio difference contains containing starting ending")
+    | words("as into under called named then trend trends time series separate or many how number")
+    | words("between only what all everything sort sorted order ordered rank ranked descending ascending desc asc")
+    | words("missing blank empty null duplicate duplicates duplicated distinct different unique change growth")
+    | words("share proportion percentage running cumulative pivot correlation correlations correlate distribution")
+    | words("first last join merge joined merged common frequent daily weekly monthly quarterly yearly annual")
+    | words("annually minus plus times divided multiplied ratio difference contains containing starting ending")
 )  # fmt: skip
 """Every word a rule looks for: none of them is taken for a part of a column name, or for a slip of the pen."""

@@ -101,12 +101,12 @@ def _task_in_words(plan: Plan, where: str, style: _Style) -> list[str]:
             return [f"missing cells of {_names(columns, style) if columns else 'each column'}", where]
         case Duplicates(columns, keep):
             same = f"the same {_names(columns, style)}" if columns else "the same in every column"
-            what = {
+            kept = {
                 "all": "every row that has another with",
                 "first": "the first of the rows with",
                 "count": "how many rows follow another with",
             }
-            return [f"{what[keep]} {same}", where]
+            return [f"{kept[keep]} {same}", where]
         case Distinct(columns):
             return [
                 f"the different {'values' if len(columns) == 1 else 'combinations'} of {_names(columns, style)}",
@@ -234,7 +234,7 @@ def formula_in_words(part: Column | float | Formula, style: _Style = _PLAIN, *, 
         return f"{part:,}"
     if part.sign == DAYS:
         return f"days from {formula_in_words(part.right, style)} to {formula_in_words(part.left, style)}"
-    sign = {"*": "×", "-": "−"}.get(part.sign, part.sign)
+    sign = {"*": "×", "-": "\u2212"}.get(part.sign, part.sign)
     left, right = formula_in_words(part.left, style, inner=True), formula_in_words(part.right, style, inner=True)
     return f"({left} {sign} {right})" if inner else f"{left} {sign} {right}"
 
