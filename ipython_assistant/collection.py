@@ -78,11 +78,13 @@ class Shelf:
         folder: The folder beside the notebook.
         cell: The cell that owns them.
         in_use: Saved names that other cells show: never replaced.
+        key: The key of the turn.
     """
 
     folder: Folder
     cell: str
     in_use: Container[str] = ()
+    key: str = ""
 
 
 def collect(
@@ -199,7 +201,7 @@ class _Gathered:
 
     def _shelved(self, incoming: Incoming) -> Artifact | FailedArtifact:
         shelf = self._shelf
-        return shelf.folder.save(incoming, shelf.cell, shelf.in_use, turn=self._turn.response_id)
+        return shelf.folder.save(incoming, shelf.cell, shelf.in_use, turn=self._turn.response_id, key=shelf.key)
 
     def _sizes(self) -> Iterator[int]:
         return (outcome.size for outcome in self._outcomes.values() if isinstance(outcome, Fetched))

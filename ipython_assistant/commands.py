@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from ipython_assistant.workspace.folder import Folder
 
 
+REPLAYED = "from the recording, at no cost"
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """What one word after `%assistant` does.
@@ -145,7 +148,7 @@ def _history(session: Session, _words: Sequence[str]) -> None:
             step.prompt,
             ", ".join(artifact.name for artifact in step.artifacts),
             step.status,
-            in_words(tokens_of(step.turn.usage), cost_of(step, prices, base_url)),
+            REPLAYED if step.replayed else in_words(tokens_of(step.turn.usage), cost_of(step, prices, base_url)),
         )
         for name, conversation in session.conversations.items()
         for cell, step in conversation.steps

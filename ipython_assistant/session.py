@@ -251,7 +251,7 @@ class Session:
         question = Question("", settings, Place(f"response {turn.response_id}"), datetime.now(UTC))
         if turn.container_ids:
             connection = Connection(over_client(client)) if client is not None else self.connect(settings)
-            shelf = self._shelf(settings, question.cell)
+            shelf = self._shelf(question)
             with self._downloads(connection, settings) as downloads:
                 collected = collect(connection.containers, downloads, turn, shelf, _progress(None))
         cure = "Asked by another client? Then: ipython_assistant.show(response, client=client)."
@@ -273,7 +273,7 @@ class Session:
             raise OptionError("There is no answer whose files could be fetched again.", "Ask with %%assistant first.")
         question, settings = last.question, last.question.settings
         connection = last.connection if last.connection.usable else self.connect(settings)
-        shelf = self._shelf(settings, question.cell)
+        shelf = self._shelf(question)
         connection.containers.unsee(last.collected.listed)
         with self._downloads(connection, settings) as downloads:
             collected = collect(
@@ -503,7 +503,7 @@ class Session:
         )
         self._asked_because = ""
         replaced = self._take_place(question, step)
-        for connection in self._connections.values():
+        for connection in list(self._connections.values()):
             connection.containers.let_go(replaced)
         return self._ended(answer, streamed.cut, question, self._frames(question, answer))
 
@@ -559,7 +559,7 @@ class Session:
         """The turn's files; whatever ends this early, `retry` can go on from here."""
         collected, cut, question = Collected(), None, turn.question
         try:
-            shelf = self._shelf(question.settings, question.cell)
+            shelf = self._shelf(question)
             progress = _progress(turn.live)
             collected = collect(turn.connection.containers, turn.downloads, streamed.turn, shelf, progress)
         except KeyboardInterrupt:
@@ -747,8 +747,9 @@ class Session:
             self._recordings[key] = Recordings(self._folder(settings), settings.max_recorded_bytes)
         return self._recordings[key]
 
-    def _shelf(self, settings: Settings, cell: str) -> Shelf:
-        return Shelf(self._folder(settings), cell, self._names_of_others(cell))
+    def _shelf(self, question: Question) -> Shelf:
+        names = self._names_of_others(question.cell)
+        return Shelf(self._folder(question.settings), question.cell, names, question.written.key)
 
     def _names_of_others(self, cell: str) -> frozenset[str]:
         return frozenset().union(*(talk.names_of_others(cell) for talk in self._conversations.values()))

@@ -474,6 +474,66 @@ def test_a_file_the_user_changed_is_not_overwritten_and_that_is_said(notebook, h
     assert "by_district.csv is another file by now" in again.html
 
 
+@pytest.fixture
+def versions(hosted):
+    """Each answer comes with another plot.csv in another container."""
+    made = []
+
+    def say():
+        made.append(f"version\n{len(made) + 1}\n".encode())
+        hosted.put("plot.csv", made[-1], f"cfile_{len(made)}", f"cntr_{len(made)}")
+        hosted.will_say([wire.Code("x", container_id=f"cntr_{len(made)}")], response_id=f"resp_{len(made)}")
+        return made[-1]
+
+    return say
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_answer_asked_afresh_by_another_kernel_replaces_the_files_of_the_recording(
+    notebook_dir, hosted, recording, versions, named
+):
+    with Notebook(named=named) as notebook:
+        versions()
+        notebook.ask("A", "Plot.")
+        notebook.restart()
+        second = versions()
+        answer = notebook.ask("A", "Plot.", "--fresh").value
+
+        assert {name: file.read_bytes() for name, file in answer.files.items()} == {"plot.csv": second}
+        assert files_in(notebook_dir / "assistant_files") == {"plot.csv": second}
+        notebook.restart()
+        assert list(notebook.ask("A", "Plot.").value.files) == ["plot.csv"]
+
+
+def test_what_another_question_shows_is_not_replaced_by_an_answer_asked_afresh(
+    notebook_dir, hosted, recording, versions
+):
+    with Notebook(named=False) as notebook:
+        first = versions()
+        notebook.ask("A", "Plot.")
+        hosted.put("plot.csv", first, "cfile_same", "cntr_same")
+        hosted.will_say([wire.Code("x", container_id="cntr_same")], response_id="resp_same")
+        notebook.ask("B", "The same plot.")
+        notebook.restart()
+        second = versions()
+        notebook.ask("A", "Plot.", "--fresh")
+
+        assert files_in(notebook_dir / "assistant_files") == {"plot.csv": first, "plot-2.csv": second}
+
+
+def test_a_prompt_that_is_edited_and_put_back_has_its_own_file_of_that_name_again(
+    notebook, hosted, notebook_dir, versions
+):
+    first, second = versions(), versions()
+    live = notebook.ask("A", "Plot.")
+    notebook.ask("A", "Plot, edited.")
+    assert files_in(notebook_dir / "assistant_files") == {"plot.csv": second}
+    again = notebook.ask("A", "Plot.")
+
+    assert again.outputs == live.outputs
+    assert files_in(notebook_dir / "assistant_files") == {"plot.csv": first}
+
+
 def test_a_table_asked_for_is_the_recorded_one_where_the_user_changed_the_file(notebook, hosted, notebook_dir):
     say_both(hosted)
     notebook.ask("A", "Both.", "-o by_district")

@@ -121,23 +121,35 @@ class Ledger:
         left = _latest(record for record in self.records if record.id in gone)
         return tuple((record, file) for record, file in left if file.ours and file.name not in referred)
 
-    def owned(self, notebook: str, kernel: str, cell: str) -> Mapping[str, frozenset[str]]:
-        """What earlier runs of a cell wrote: saved name → the hashes it had."""
+    def owned(self, notebook: str, kernel: str, cell: str, key: str = "") -> Mapping[str, frozenset[str]]:
+        """What earlier runs of a cell wrote, or earlier recordings of its question: saved name → the hashes it had.
+
+        Args:
+            notebook: The notebook.
+            kernel: The kernel that asks.
+            cell: The cell.
+            key: The key of its question.
+        """
         owned: dict[str, frozenset[str]] = {}
         for record in self.records:
-            if self._is_mine(record, notebook, kernel, cell):
+            if self._is_mine(record, notebook, kernel, cell) or self._is_replaced(record, kernel, key):
                 for file in record.files:
                     if file.ours:
                         owned[file.name] = owned.get(file.name, frozenset()) | {file.sha256}
         return owned
 
-    def claimed(self, notebook: str, kernel: str, cell: str) -> frozenset[tuple[str, str]]:
-        """The files that present turns of other cells, notebooks and kernels refer to: saved name and hash."""
+    def claimed(self, notebook: str, kernel: str, cell: str, key: str = "") -> frozenset[tuple[str, str]]:
+        """The files that present turns of other cells, notebooks and kernels refer to: saved name and hash.
+
+        The arguments are those of `owned`.
+        """
         gone = self.gone()
         return frozenset(
             (file.name, file.sha256)
             for record in self.records
-            if record.id not in gone and not self._is_mine(record, notebook, kernel, cell)
+            if record.id not in gone
+            and not self._is_mine(record, notebook, kernel, cell)
+            and not self._is_replaced(record, kernel, key)
             for file in record.files
         )
 
@@ -147,6 +159,10 @@ class Ledger:
             return False
         asked = replace(record, notebook=notebook, kernel=kernel, cell=cell)
         return record.cell == cell and self.place(record) == self.place(asked)
+
+    def _is_replaced(self, record: TurnRecord, kernel: str, key: str) -> bool:
+        """Whether a new answer to the question of this key takes the record's place, whoever asked it then."""
+        return bool(key) and record.key == key and (record.kernel == kernel or record.kernel not in self.at_work)
 
     def _home(self, record: TurnRecord) -> str:
         """The notebook the cell is in now: the record's own, unless it is gone from there and in one other."""

@@ -71,6 +71,7 @@ class _Owner:
     cell: str
     turn: str
     in_use: Container[str]
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ class Folder:
         shutil.rmtree(staging, ignore_errors=True)
 
     def save(
-        self, incoming: Incoming, cell: str, in_use: Container[str] = (), *, turn: str = ""
+        self, incoming: Incoming, cell: str, in_use: Container[str] = (), *, turn: str = "", key: str = ""
     ) -> Artifact | FailedArtifact:
         """Give a staged file its name.
 
@@ -177,8 +178,9 @@ class Folder:
             cell: The cell that owns it.
             in_use: Saved names that other cells show.
             turn: What tells this turn from the cell's others; if not given, the staging directory does.
+            key: The key of the turn: what an earlier recording of it wrote is the cell's own too.
         """
-        owner = _Owner(cell, turn or incoming.staged.parent.name, in_use)
+        owner = _Owner(cell, turn or incoming.staged.parent.name, in_use, key)
         try:
             with self._one_at_a_time:
                 name, note = self._place(incoming, owner)
@@ -314,7 +316,7 @@ class Folder:
             except OSError:
                 self._recorded = _Recorded(owner, {}, frozenset())
             else:
-                who = (turns.notebook, turns.kernel, owner.cell)
+                who = (turns.notebook, turns.kernel, owner.cell, owner.key)
                 self._recorded = _Recorded(owner, ledger.owned(*who), ledger.claimed(*who))
         return self._recorded
 

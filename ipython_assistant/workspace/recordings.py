@@ -363,7 +363,7 @@ class Recordings:
                 staged = staging / "body.part"
                 shutil.copyfile(source, staged)
                 place = Incoming(file.name, staged, file.size, file.sha256, file.found, file.container_id, file.file_id)
-                saved = self.folder.save(place, cell, in_use, turn=f"recording {record.id}")
+                saved = self.folder.save(place, cell, in_use, turn=f"recording {record.id}", key=record.key)
                 if isinstance(saved, Artifact):
                     return replace(saved, own_name=file.own_name, media_type=file.media_type, note="")
                 reason = saved.reason
