@@ -449,6 +449,8 @@ class Session:
         """
         check_model(question.settings)
         self._asked_because = why
+        if audience.stopped is not None and audience.stopped.is_set():
+            raise _before_an_answer()
         with LiveOutput(audience.front if audience.shows else FrontEnd()) as live:
             live.update(why, "connecting")
             connection = self.connect(question.settings)
@@ -767,7 +769,17 @@ class _Asking:
     why: str = ""
 
     def ask(self) -> tuple[_Streamed, Footing, Exchange]:
-        """Ask; once more if the container or the conversation is no longer there."""
+        """Ask; once more if the container or the conversation is no longer there.
+
+        Raises:
+            Interrupted: By Ctrl-C, before the answer began.
+        """
+        try:
+            return self._ask()
+        except KeyboardInterrupt:
+            raise _before_an_answer() from None
+
+    def _ask(self) -> tuple[_Streamed, Footing, Exchange]:
         containers, ground = self.connection.containers, self.question.ground
         recorder = Recorder(self.connection.wire)
         footing = containers.footing(ground)
@@ -818,6 +830,10 @@ def _sources(
             inside = upload.path.is_relative_to(notebook_dir)
             path = upload.path.relative_to(notebook_dir) if inside else upload.path
             yield InputSource(name, path.as_posix())
+
+
+def _before_an_answer() -> Interrupted:
+    return Interrupted("The cell was interrupted before an answer came.", "Run it again to ask.")
 
 
 def _no_key_of(services: frozenset[str]) -> NoKey:

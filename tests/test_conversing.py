@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pandas as pd
 import pytest
@@ -291,3 +292,22 @@ def test_the_recordings_of_a_conversation_hold_what_each_continued_from(notebook
 
     assert "parent" not in by_prompt["A"]["written"]
     assert by_prompt["B"]["written"]["parent"] == by_prompt["A"]["digest"]
+
+
+def test_ctrl_c_while_an_input_is_being_sent_is_two_lines_and_the_next_run_asks(notebook, hosted):
+    import _thread
+
+    def interrupted(_request):
+        hosted._overrides.clear()
+        _thread.interrupt_main()
+        time.sleep(0.2)  # the client has the signal by then
+        return refusal("Nobody waits for this.", 503)
+
+    notebook.names["cases"] = pd.DataFrame({"n": [1]})
+    hosted.on("^POST /v1/containers/.*/files", interrupted)
+    with pytest.raises(errors.Interrupted, match="before an answer came"):
+        notebook.ask("A", "A", "-i cases")
+    hosted.will_say([wire.Code("1", container_id="cntr_test_2"), wire.Message("a")])
+
+    assert hosted.questions() == []
+    assert notebook.ask("A", "A", "-i cases").value.text == "a"
