@@ -303,7 +303,17 @@ _PLACES: Final[dict[tuple[str, ...], str]] = {
     **{("that", verb, "with"): "endswith" for verb in ("ends", "end")},
     ("starts", "by"): "startswith", ("mention",): "contains", ("mentioning",): "contains", ("include",): "contains",
 }  # fmt: skip
-_NOT: Final = (("does", "not"), ("do", "not"), ("not",), ("doesn't",), ("don't",))
+_NOT: Final = (
+    ("that", "do", "not"),
+    ("that", "does", "not"),
+    ("that", "don't"),
+    ("that", "doesn't"),
+    ("does", "not"),
+    ("do", "not"),
+    ("not",),
+    ("doesn't",),
+    ("don't",),
+)
 
 
 def containing(clause: Clause, at: int, draft: Draft) -> int:
@@ -315,7 +325,7 @@ def containing(clause: Clause, at: int, draft: Draft) -> int:
     negation = clause.phrase(start + 1, _NOT)
     verb = clause.phrase(start + 1 + len(negation), tuple(_PLACES))
     text_at = clause.past(start + 1 + len(negation) + len(verb), {"the", "word", "text", "letters", "letter"})
-    text = _text(clause, text_at)
+    text = _text(clause, text_at, any_word=bool(verb) and _PLACES[verb] != "contains")
     if not verb or not text:
         return at
     return _require_text(draft, mention.choices, (text, _PLACES[verb], bool(negation)), text_at + 1) or at
@@ -340,7 +350,7 @@ def _require_text(draft: Draft, columns: tuple[Column, ...], wanted: tuple[str, 
     return end
 
 
-def _text(clause: Clause, at: int, *, quoted_only: bool = False) -> str:
+def _text(clause: Clause, at: int, *, quoted_only: bool = False, any_word: bool = False) -> str:
     item = clause.at(at)
     if isinstance(item, Name):
         return item.text
@@ -350,7 +360,7 @@ def _text(clause: Clause, at: int, *, quoted_only: bool = False) -> str:
             if isinstance(item, ValueMention) and quoted_only and item.tokens[0].kind == "quoted"
             else ""
         )
-    word = isinstance(item, Word) and item.norm.isalnum() and item.norm not in known.KNOWN
+    word = isinstance(item, Word) and item.norm.isalnum() and (any_word or item.norm not in known.KNOWN)
     return " ".join(token.text for token in item.tokens) if word or isinstance(item, ValueMention | Number) else ""
 
 

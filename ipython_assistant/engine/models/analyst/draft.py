@@ -66,6 +66,7 @@ class Draft:
         duplicates: `all`, `first` or `count`, where rows that repeat are asked for.
         distinct: The different values are asked for.
         first: Only so many rows from the beginning; from the end if negative.
+        base: What share of rows is asked for, and the first condition says of which.
         proportion: What share of rows meets the conditions is asked for.
         added: Columns to be calculated.
         left_out: Columns not to be written.
@@ -124,6 +125,7 @@ class Draft:
     duplicates: str = ""
     distinct: bool = False
     first: int = 0
+    base: bool = False
     proportion: bool = False
     added: list[Column] = field(default_factory=list)
     left_out: list[Column] = field(default_factory=list)
@@ -172,6 +174,12 @@ class Draft:
         self.where.append(condition)
         if not self.acted:
             self.leading.append(condition)
+
+    def follow(self, then: Then) -> None:
+        """This is to be done with the numbers of groups; one thing at a time."""
+        if self.then not in {None, then}:
+            self.problem(f"A {self.then} and a {then} are asked for at once: ask for one of them.")
+        self.then = then
 
     def problem(self, sentence: str) -> None:
         """Why this cannot be done."""

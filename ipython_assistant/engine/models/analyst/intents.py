@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from ipython_assistant.engine.models.analyst.lexing import plain_words
 from ipython_assistant.engine.models.analyst.markdown import bold, listed
 from ipython_assistant.engine.models.analyst.periods import of_unit
 from ipython_assistant.engine.models.analyst.plan import (
@@ -166,6 +167,8 @@ def _correlation(draft: Draft, before: Task | None) -> Task | None:
 def _proportion(draft: Draft, before: Task | None) -> Task | None:
     del before
     own = [one for one in draft.where if one not in draft.leading]
+    if draft.base and len(own) == 2:  # noqa: PLR2004 - "of LF rows have coverage over 80": the first says which rows
+        own = own[1:]
     if len(own) != 1 or draft.hows or draft.chart or draft.top or draft.measures:
         draft.problem("It is not clear which rows are to be counted, and out of which.")
         return None
@@ -472,9 +475,14 @@ def _check_steps(draft: Draft, measures: tuple[Measure, ...], keys: list[Column]
         draft.problem("A running total or a change is over years, months or dates: write “per year”.")
 
 
+_STEADY: Final = frozenset(["temperature", "price", "age", "speed", "pressure", "humidity", "weight", "height", "wait"])
+"""Numbers of which nobody takes totals: their monthly average is that of the month."""
+
+
 def _twice(measure: Measure) -> bool:
-    amounts = measure.column is None or measure.column.added
-    return amounts and measure.how in {How.MEAN, How.MEDIAN, How.STD}
+    column = measure.column
+    steady = column is not None and (column.share or not _STEADY.isdisjoint(plain_words(column.name)))
+    return not steady and measure.how in {How.MEAN, How.MEDIAN, How.STD}
 
 
 def _check_share(draft: Draft, measures: tuple[Measure, ...], keys: list[Column]) -> None:

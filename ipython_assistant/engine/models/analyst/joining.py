@@ -94,7 +94,10 @@ def put_together(clause: Clause, at: int, draft: Draft) -> int:
             "the",
         }:
             keys = {join.left_key.name, join.right_key.name}
+            named = clause.word(clause.back(end - 1, {"the", "column", "key", "shared", "common"}))
             if not any(column.name in keys for column in mention.choices):
+                if named in {"on", "by", "using", "via"} and not _grouped_by(clause, end):
+                    draft.problem(f"The tables are put together on {bold(join.left_key.name)}, not on another column.")
                 break
         elif clause.word(end) not in _JOINTS or _new_request(clause, end):
             break
@@ -103,6 +106,11 @@ def put_together(clause: Clause, at: int, draft: Draft) -> int:
         end -= 1
     del seen
     return end
+
+
+def _grouped_by(clause: Clause, at: int) -> bool:
+    """`merge them and plot by region`: the column makes groups."""
+    return clause.word(clause.back(at - 1, {"the"})) == "by"
 
 
 def _new_request(clause: Clause, at: int) -> bool:

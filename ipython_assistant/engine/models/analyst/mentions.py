@@ -23,7 +23,7 @@ from ipython_assistant.engine.models.analyst.lexing import (
 )
 from ipython_assistant.engine.models.analyst.markdown import quoted
 from ipython_assistant.engine.models.analyst.tables import ID_WORDS
-from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, HOWS, IDLE, KNOWN, NOT_SLIPS, NOUNS
+from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, HOWS, IDLE, KNOWN, MISSPELT, NOT_SLIPS, NOUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -468,7 +468,7 @@ def spelled(prompt: str, table: Table) -> tuple[str, tuple[str, ...]]:
             same_word(word, one) or _one_slip(word, one) for one in named
         ):
             continue
-        known = {one for one in KNOWN if len(one) >= MIN_SLIP_LENGTH and _one_slip(word, one)}
+        known = {one for one in MISSPELT if len(one) >= MIN_SLIP_LENGTH and _one_slip(word, one)}
         if len(known) == 1 and not any(_one_slip(word, one) for one in words):
             (right,) = known
             notes.append(f"{quoted(token.text)} was read as {quoted(right)}.")

@@ -37,7 +37,8 @@ def per_period(clause: Clause, at: int, draft: Draft) -> int:
     adverb = clause.past(at, {"on", "a"}) if clause.word(at) == "on" else at
     if (unit := _ADVERBS.get(clause.word(adverb))) is not None:
         end = adverb + 1 + (clause.word(adverb + 1) == "basis")
-        draft.adverb |= end == adverb + 1 and adverb == at and not _ends(clause, end)
+        averaged = clause.word(at - 1) in known.HOWS  # "average monthly rain": of the rows, or of monthly totals?
+        draft.adverb |= averaged and end == adverb + 1 and adverb == at
         return _grouped(clause, end, draft, unit) or at
     if (
         stretch := {"mom": Unit.MONTH, "yoy": Unit.YEAR, "qoq": Unit.QUARTER, "wow": Unit.WEEK}.get(clause.word(at))
@@ -80,10 +81,6 @@ def _one_more(clause: Clause, at: int, draft: Draft) -> int:
         return at
     group_by(draft, draft.keys, draft.column(mention))
     return column_at + 1
-
-
-def _ends(clause: Clause, at: int) -> bool:
-    return clause.at(at) is None or clause.word(at) in known.HARMLESS_MARKS
 
 
 def _grouped(clause: Clause, end: int, draft: Draft, unit: Unit) -> int | None:

@@ -24,7 +24,7 @@ from ipython_assistant.engine.models.analyst.draft import Clause, Draft
 from ipython_assistant.engine.models.analyst.lexing import plain_words
 from ipython_assistant.engine.models.analyst.markdown import bold, quoted
 from ipython_assistant.engine.models.analyst.mentions import Item, Name, Place, ValueMention, Word
-from ipython_assistant.engine.models.analyst.plan import Condition, How, InYears, Measure, OneOf
+from ipython_assistant.engine.models.analyst.plan import AnyOf, Condition, How, InYears, Measure, OneOf
 from ipython_assistant.engine.models.analyst.superlatives import group_by
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, Table, Unit
 from ipython_assistant.engine.models.analyst.wording import MARKDOWN, condition_in_words
@@ -43,16 +43,15 @@ def read_clause(items: Sequence[Item], table: Table) -> Draft:
     at = 0
     last: tuple[int, Condition] | None = None  # where the last condition ended
     while at < len(items):
-        said = len(draft.where)
+        said = list(draft.where)
         after = next((end for phrase in PHRASES if (end := phrase(clause, at, draft)) > at), at)
         if after == at:
             if not _idle(clause, at):
                 draft.left_over.append(items[at])
             after = at + 1
-        if len(draft.where) > said or (draft.where and draft.where_end != -1 and at == draft.where_end < after):
+        if draft.where != said:
             draft.where_start, draft.where_end = at, after
-        if len(draft.where) > said:
-            if last is not None:
+            if last is not None and len(draft.where) > len(said):
                 _check_joint(clause, at, draft, last)
             last = (after, draft.where[-1])
         at = after
@@ -63,6 +62,8 @@ def _check_joint(clause: Clause, at: int, draft: Draft, last: tuple[int, Conditi
     """`except LF and 2020`, `for LF and Belkoru`: what is only joined to a condition may share it, or not."""
     end, before = last
     joint = clause.back(at - 1, JOINTS)
+    if isinstance(before, AnyOf) and joint + 1 == end < at and clause.word(at - 1) in {"and", "&"}:
+        draft.problem("“And” and “or” are mixed: ask for one of them at a time.")
     if joint + 1 != end or end == at or clause.word(at):  # a word such as "for" begins anew
         return
     negated = isinstance(before, OneOf | InYears) and before.negated

@@ -24,8 +24,9 @@ _CLOSE: Final = 0.72
 
 HEAD: Final = "No model was used, and nothing was run."
 ABILITIES: Final = (
-    "I describe a table, draw lines and bars, take means, totals, counts, smallest and largest per group, "
-    "list and save rows."
+    "I describe tables, find what is missing, repeats or differs, filter and sort rows, calculate columns, take means, "
+    "totals and counts per group or period, their shares, changes and running totals, pivot, correlate, put two tables "
+    "together, draw charts, and write CSV, Excel, JSON, Parquet, Markdown and HTML."
 )
 
 

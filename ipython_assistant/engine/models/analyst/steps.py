@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.lexing import words
+from ipython_assistant.engine.models.analyst.mentions import ValueMention
 from ipython_assistant.engine.models.analyst.periods import of_unit, only_time
 from ipython_assistant.engine.models.analyst.plan import How, Measure, Then
 from ipython_assistant.engine.models.analyst.superlatives import group_by
@@ -34,7 +35,7 @@ def share(clause: Clause, at: int, draft: Draft) -> int:
     """`share of total units per region`, `percentage of rows per disease`, `what percentage of rows have …`."""
     phrase = clause.phrase(at, _TOTALS)
     if phrase:
-        draft.then = Then.SHARE
+        draft.follow(Then.SHARE)
         after = clause.column(clause.past(at + len(phrase), {"of", "the", "in"}))
         if phrase[-1] in {"total", "whole"} and after is not None and phrase[0] in {"share", "percent"}:
             draft.hows.append(How.SUM)
@@ -48,6 +49,9 @@ def share(clause: Clause, at: int, draft: Draft) -> int:
     noun = clause.past(joint, {"the", "all", "our"})
     if joint == start + 1:
         return at
+    if isinstance(clause.at(noun), ValueMention) and clause.rows(noun + 1) and clause.word(noun + 2) in _SAID_OF_ROWS:
+        draft.base = draft.proportion = True
+        return noun
     rows = clause.rows(noun)
     if rows:
         draft.of_table = True
@@ -56,12 +60,12 @@ def share(clause: Clause, at: int, draft: Draft) -> int:
             return noun + 1
         draft.measures.append(Measure(None, How.COUNT))
         draft.measure_end = noun + 1
-        draft.then = Then.SHARE
+        draft.follow(Then.SHARE)
         return noun + 1
     measured = clause.column(clause.past(noun, {"total", "overall", "sum", "of"})) is not None
     if not measured:
         return at
-    draft.then = Then.SHARE
+    draft.follow(Then.SHARE)
     return noun
 
 
@@ -78,7 +82,7 @@ def running(clause: Clause, at: int, draft: Draft) -> int:
     phrase = clause.phrase(at, _RUNNING)
     if not phrase:
         return at
-    draft.then = Then.RUNNING
+    draft.follow(Then.RUNNING)
     end = at + len(phrase)
     if clause.rows(clause.past(end, {"the"})):
         draft.measures.append(Measure(None, How.COUNT))
@@ -114,7 +118,7 @@ def change(clause: Clause, at: int, draft: Draft) -> int:
         end = clause.past(end, {"in", "as", "a", "percent"})
     if word in {"growth", "increase"} and not (percent or yearly):
         draft.problem("“Growth” has two readings: write “change in …” or “percent change in …”.")
-    draft.then = Then.GROWTH if percent or (yearly and word == "growth") else Then.CHANGE
+    draft.follow(Then.GROWTH if percent or (yearly and word == "growth") else Then.CHANGE)
     if yearly and not draft.keys:
         unit = {"y": Unit.YEAR, "m": Unit.MONTH, "q": Unit.QUARTER, "w": Unit.WEEK}[yearly[0][0]]
         if (column := only_time(draft, unit)) is not None:

@@ -24,6 +24,8 @@ def top(clause: Clause, at: int, draft: Draft) -> int:
     """`top 5 districts`, `the 3 worst rows`, `top 10% of rows`, `which district has the lowest mean coverage`."""
     if draft.top is not None:
         return at
+    if draft.hows and not draft.hows_used and clause.word(at) in {"top", "bottom"}:
+        draft.problem("A mean or total of a top only is not something I do: ask for the top.")
     start = clause.past(at, {"the"})
     if end := _word_first(clause, start, draft):
         return end

@@ -114,6 +114,8 @@ class Column:
     @property
     def added(self) -> bool:
         """True for amounts, such as units sold or people treated, that are added up when rows become one."""
+        if isinstance(self.made, Formula):
+            return _adds_up(self.made)
         words = set(plain_words(_BRACKETS.sub(" ", self.name)))
         apart = words & _EACH_WORDS - ({"unit"} if "price" not in words else set())
         return (
@@ -198,6 +200,13 @@ class Formula:
     left: Column | float | Formula
     sign: str
     right: Column | float | Formula
+
+
+def _adds_up(formula: Formula) -> bool:
+    """True for an amount times a price, and for sums and differences of amounts; not for what is divided."""
+    parts = [part for part in (formula.left, formula.right) if not isinstance(part, int | float)]
+    amounts = [part.added if isinstance(part, Column) else _adds_up(part) for part in parts]
+    return any(amounts) if formula.sign == "*" else all(amounts) and formula.sign in {"+", "-"}
 
 
 def sources(column: Column) -> tuple[Column, ...]:

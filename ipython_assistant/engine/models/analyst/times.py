@@ -32,6 +32,13 @@ class _Years:
     year: int
 
 
+def of_kind(draft: Draft, kind: Kind) -> list[Column]:
+    """The columns of dates or years; where two tables are put together, those of the rows themselves come first."""
+    join = draft.table.join
+    rows = [column for column in (join.left.columns if join else ()) if column.kind is kind]
+    return rows or [column for column in draft.table.columns if column.kind is kind]
+
+
 def in_years(clause: Clause, at: int, draft: Draft) -> int:
     """`in 2020`, `since 2018`, `from 2018 to 2020`, `2018-2020`, `before year 2020`, `except 2020`, `2020 and 2021`."""
     said = _years(clause, at)
@@ -116,8 +123,7 @@ def year_at(clause: Clause, at: int) -> int | None:
 
 def _time_column(draft: Draft, year: int, *, tied: bool) -> Column | None:
     """The table's years or dates; a year that stands alone counts only if the table has it."""
-    columns = [column for column in draft.table.columns if column.kind is Kind.YEAR]
-    columns = columns or [column for column in draft.table.columns if column.kind is Kind.DATE]
+    columns = of_kind(draft, Kind.YEAR) or of_kind(draft, Kind.DATE)
     if not columns:
         return None
     if len(columns) > 1:
@@ -137,7 +143,7 @@ def on_dates(clause: Clause, at: int, draft: Draft) -> int:
     since = clause.phrase(start, tuple(known.TIME_BOUNDS))
     ranged = clause.word(start) if clause.word(start) in {"from", "between", "on"} else ""
     first = clause.at(start + len(since) + bool(ranged))
-    columns = [owner] if owner else [column for column in draft.table.columns if column.kind is Kind.DATE]
+    columns = [owner] if owner else of_kind(draft, Kind.DATE)
     if not isinstance(first, Day) or not columns or not (since or ranged):
         return at
     if len(columns) > 1:
@@ -192,7 +198,7 @@ def in_months(clause: Clause, at: int, draft: Draft) -> int:
     stretch = _stretch(clause, first)
     if stretch is None or (first == start and not since and not stretch.first and owner is None):
         return at
-    columns = [owner] if owner else [column for column in draft.table.columns if column.kind is Kind.DATE]
+    columns = [owner] if owner else of_kind(draft, Kind.DATE)
     if not columns or any(column.kind is not Kind.DATE for column in columns):
         return at
     if len(columns) > 1:
@@ -335,8 +341,7 @@ def _last(clause: Clause, at: int, count: int, draft: Draft, *, oldest: bool = F
     unit = "year" if owner and owner.kind is Kind.YEAR else "day" if owner and word != "year" else word
     if unit in {"date"}:
         unit = "day"
-    years = [column for column in draft.table.columns if column.kind is Kind.YEAR]
-    dates = [column for column in draft.table.columns if column.kind is Kind.DATE]
+    years, dates = of_kind(draft, Kind.YEAR), of_kind(draft, Kind.DATE)
     columns = [owner] if owner else years or dates if unit == "year" else dates
     if unit not in {"year", "month", "quarter", "week", "day"} or not columns:
         return 0

@@ -153,6 +153,12 @@ NOT_SLIPS: Final = frozenset(
     {("country", "county"), ("injected", "infected"), ("affected", "effected"), ("expected", "excepted")}
 )
 """Words one letter apart that are both meant."""
+MISSPELT: Final = words(
+    "average averages median maximum minimum highest lowest largest smallest histogram scatter correlation duplicate",
+    "duplicates missing column columns describe summary between records running cumulative percentage monthly weekly",
+    "quarterly yearly number sorted descending ascending chart",
+)
+"""Words of the grammar that a slip of the pen is taken for; shorter or rarer ones are too often both words."""
 FILE_FORMATS: Final = {
     "csv": ".csv", "tsv": ".tsv", "excel": ".xlsx", "xlsx": ".xlsx", "spreadsheet": ".xlsx", "json": ".json",
     "jsonl": ".jsonl", "parquet": ".parquet", "markdown": ".md", "md": ".md", "html": ".html", "xls": "", "pdf": "",
