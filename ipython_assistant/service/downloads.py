@@ -15,8 +15,8 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import IO, TYPE_CHECKING, Self
 
 from ipython_assistant.core.artifacts import ContainerFile, FailedArtifact, listed_files
@@ -31,7 +31,7 @@ from ipython_assistant.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from ipython_assistant.service.containers import Containers
@@ -49,8 +49,9 @@ EVERYBODY = 32
 LONGEST_ASKED_S = 120.0
 """A service that asks to wait longer than this will not be waited for."""
 LARGE_BYTES, LARGE_AT_ONCE = 32_000_000, 2
-"""From this size on a body is read ahead in pieces, which takes memory: so many at once, the others as they come."""
+"""From this size on a body is read in large pieces, which takes memory: two files at once, others as they come."""
 PIECE_BYTES, PIECES = 1 << 19, 4
+"""Smaller pieces cost more calls; larger ones, and more of them, only memory."""
 NOT_FOUND, RANGE_NOT_SATISFIABLE, PARTIAL = 404, 416, 206
 SERVER_FAULT = 500
 
@@ -401,7 +402,7 @@ class _Download:
         self._file = file
         self._pace = pace
         self._large = large
-        self._read_ahead = False
+        self._taken_large = False
         self._stopped = threading.Event()
         self._reply: Reply | None = None
         self._digest = hashlib.sha256()
@@ -482,8 +483,7 @@ class _Download:
         reply = self._ask(pauses)
         self._reply = reply
         with reply:
-            if self._stopped.is_set():
-                raise StreamBroken("It was interrupted.")  # before there was a reply that could be closed
+            self._go_on()  # it may have been stopped before there was a reply to close
             resumed = reply.status == PARTIAL and _starts_at(reply, self.received)
             self._encoded = bool(reply.headers.get("content-encoding"))
             if self.received and not resumed:
@@ -491,13 +491,7 @@ class _Download:
             promised = _length(reply)
             if promised is not None:
                 self._whole = self.received + promised
-            with closing(self._chunks(reply, promised or 0)) as chunks:
-                for chunk in chunks:
-                    if self._stopped.is_set():
-                        raise StreamBroken("It was interrupted.")
-                    target.write(chunk)
-                    self._digest.update(chunk)
-                    self.received += len(chunk)
+            self._take(reply, promised or 0, target)
         target.flush()
         expected = max(self._whole or 0, self._file.size or 0)
         if self.received < expected:
@@ -506,18 +500,46 @@ class _Download:
             self._begin_again(target)
             raise StreamBroken("More bytes came than were announced.")
 
-    def _chunks(self, reply: Reply, promised: int) -> Generator[bytes | memoryview]:
-        """The body; a chunk is valid until the next is asked for."""
-        read_into = reply.read_into if promised >= LARGE_BYTES and not self._read_ahead else None
-        if read_into is None or not self._large.acquire(blocking=False):
-            yield from reply.chunks
+    def _take(self, reply: Reply, promised: int, target: IO[bytes]) -> None:
+        """The body into the file, hashed on the way."""
+        read_into = reply.read_into if promised >= LARGE_BYTES and not self._taken_large else None
+        if read_into is not None and self._large.acquire(blocking=False):
+            # Once: if it breaks, whatever was unusual about it, the next try takes the ordinary way.
+            self._taken_large = True
+            try:
+                self._take_large(read_into, target)
+            finally:
+                self._large.release()
             return
-        # Once: if it breaks, whatever was unusual about it, the next try takes the ordinary way.
-        self._read_ahead = True
-        try:
-            yield from _read_ahead(read_into)
-        finally:
-            self._large.release()
+        for chunk in reply.chunks:
+            self._go_on()
+            target.write(chunk)
+            self._digest.update(chunk)
+            self.received += len(chunk)
+
+    def _take_large(self, read_into: Callable[[memoryview], int], target: IO[bytes]) -> None:
+        """In large pieces, each hashed in a thread of its own while the next are read and written.
+
+        All three leave the interpreter to others meanwhile. However it ends, what was written is hashed by then.
+        """
+        pieces = [memoryview(bytearray(PIECE_BYTES)) for _ in range(PIECES)]
+        hashing: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(1, thread_name_prefix="ipython_assistant hash") as hasher:
+            for piece in cycle(pieces):
+                if len(hashing) == PIECES:
+                    hashing.popleft().result()  # what was in this piece
+                size = _fill(piece, read_into)
+                self._go_on()
+                target.write(piece[:size])
+                hashing.append(hasher.submit(self._digest.update, piece[:size]))
+                self.received += size
+                if size < PIECE_BYTES:
+                    return
+
+    def _go_on(self) -> None:
+        """Raise if it was stopped."""
+        if self._stopped.is_set():
+            raise StreamBroken("It was interrupted.")
 
     def _ask(self, pauses: int) -> Reply:
         answered = False
@@ -537,27 +559,6 @@ class _Download:
     def _failure(self, reason: str, *, gone: bool = False) -> FailedArtifact:
         file = self._file
         return FailedArtifact(file.name, reason, file.container_id, file.file_id, gone)
-
-
-def _read_ahead(read_into: Callable[[memoryview], int]) -> Generator[memoryview]:
-    """A body in large pieces, read by a thread of its own while those before are written and hashed.
-
-    All three let other threads run meanwhile. A piece is valid until the next is asked for: then it is read into again.
-    """
-    reader = ThreadPoolExecutor(1, thread_name_prefix="ipython_assistant read")
-    pieces = [memoryview(bytearray(PIECE_BYTES)) for _ in range(PIECES)]
-    try:
-        under_way = deque((piece, reader.submit(_fill, piece, read_into)) for piece in pieces)
-        while True:
-            piece, filled = under_way.popleft()
-            size = filled.result()
-            yield piece[:size]
-            if size < len(piece):
-                return
-            under_way.append((piece, reader.submit(_fill, piece, read_into)))
-    finally:
-        # Not waited for: a read that is under way ends when its reply is closed.
-        reader.shutdown(wait=False, cancel_futures=True)
 
 
 def _fill(piece: memoryview, read_into: Callable[[memoryview], int]) -> int:

@@ -14,7 +14,7 @@ import pytest
 from tests_support import events as wire
 
 from faults.scenarios import FORBIDDEN, is_event, message, play
-from faults.server import SERVER_FAULT, Hang, Pattern, Reset, Short, Status, slow_down
+from faults.server import SERVER_FAULT, Hang, Pattern, Reset, Short, Status, sha256_of, slow_down
 from ipython_assistant import errors
 from ipython_assistant.workspace.folder import Folder
 
@@ -381,11 +381,20 @@ def test_a_file_that_code_removed_again_is_neither_saved_nor_missed(asking):
 # Ctrl-C. --------------------------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_while_files_come_keeps_what_is_here_and_retry_fetches_the_rest(asking):
+def reading() -> bool:
+    """Whether a thread is still at a file."""
+    return any(
+        thread.name.startswith(("ipython_assistant fetch", "ipython_assistant hash"))
+        for thread in threading.enumerate()
+    )
+
+
+@pytest.mark.parametrize(("content", "comes"), [(None, 4000), (Pattern(36_000_000), 33_000_000)])
+def test_ctrl_c_while_files_come_keeps_what_is_here_and_retry_fetches_the_rest(asking, content, comes):
     stage = asking.stage()
-    late, beside = stage.file("late.csv"), stage.beside()
+    late, beside = stage.file("late.csv", content), stage.beside()
     asking.set(prefetch_bytes=0)
-    asking.service.goes_wrong("content", Hang(4000), times=1, name="late.csv")
+    asking.service.goes_wrong("content", Hang(comes), times=1, name="late.csv")
     stage.play(late, beside)
 
     def interrupt():
@@ -403,9 +412,13 @@ def test_ctrl_c_while_files_come_keeps_what_is_here_and_retry_fetches_the_rest(a
     assert isinstance(ran.error, errors.Interrupted)
     assert saved(asking, beside)
     assert [failed.name for failed in ran.answer.failed] == ["late.csv"]
+    deadline = time.monotonic() + 5
+    while reading() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not reading()
     again = asking.command("retry")
     assert again.error is None
-    assert saved(asking, late)
+    assert sha256_of((asking.folder / "late.csv").read_bytes()) == sha256_of(late.content)
     assert len(asking.service.of("content", "beside.csv")) == 1
 
 
