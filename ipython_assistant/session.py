@@ -453,7 +453,10 @@ class Session:
             raise _before_an_answer()
         with LiveOutput(audience.front if audience.shows else FrontEnd()) as live:
             live.update(why, "connecting")
-            connection = self.connect(question.settings)
+            try:
+                connection = self.connect(question.settings)
+            except KeyboardInterrupt:
+                raise _before_an_answer() from None
             with self._downloads(connection, question.settings) as downloads:
                 if question.inputs:
                     live.update(why, question.sending())

@@ -12,7 +12,7 @@ from tests_support import params
 from tests_support.notebook import Notebook
 from tests_support.scripted import refusal
 
-from ipython_assistant import errors
+from ipython_assistant import errors, session
 
 
 @pytest.fixture
@@ -311,3 +311,19 @@ def test_ctrl_c_while_an_input_is_being_sent_is_two_lines_and_the_next_run_asks(
 
     assert hosted.questions() == []
     assert notebook.ask("A", "A", "-i cases").value.text == "a"
+
+
+def test_ctrl_c_while_the_service_is_being_connected_to_is_two_lines_and_the_next_run_asks(
+    notebook, hosted, monkeypatch
+):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "connect", interrupted)
+        with pytest.raises(errors.Interrupted, match="before an answer came") as caught:
+            notebook.ask("A", "A")
+    hosted.will_say([wire.Message("a")])
+
+    assert len(caught.value._render_traceback_()) == 2
+    assert notebook.ask("A", "A").value.text == "a"

@@ -49,7 +49,6 @@ class Notebook:
 
     def __enter__(self) -> Self:
         self.shell = InteractiveShell.instance(config=Config({"HistoryManager": {"hist_file": ":memory:"}}))
-        self.shell.reset(new_session=False)
         if self._named:
             self.shell.get_parent = lambda: {"metadata": {"cellId": self._current}}
         self.shell.run_line_magic("load_ext", "ipython_assistant")
