@@ -84,6 +84,7 @@ class Question:
         inputs: What is sent along.
         outputs: Names of the tables that have to come back.
         hints: What was left as it is although it looks like a name, as sentences.
+        large: Whether inputs may be larger than the setting `ask_above`.
     """
 
     prompt: str
@@ -93,6 +94,7 @@ class Question:
     inputs: tuple[Input, ...] = ()
     outputs: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
+    large: bool = False
 
     @property
     def cell(self) -> str:
@@ -157,6 +159,18 @@ class Question:
             outputs=self.outputs,
             effort=settings.effort,
             store=None if settings.store else False,
+        )
+
+    def check_size(self) -> None:
+        """Before anything is sent. Raises `InputError` where that is more than may be sent unasked."""
+        settings, size = self.settings, sum(item.size for item in self.inputs)
+        if self.large or settings.service == "local" or size <= settings.ask_above:
+            return
+        listed = "\n".join(f"  {item.name}: {_measure(item)}" for item in self.inputs)
+        raise InputError(
+            f"{size_in_words(size)} would be sent to {settings.service}; without asking it is at most"
+            f" {size_in_words(settings.ask_above)}.",
+            f"Send less, or write --yes on the first line.\n{listed}",
         )
 
     def sending(self) -> str:
@@ -251,14 +265,6 @@ def read_question(
     inputs = gather(
         named, around.namespace, around.working_dir, around.scratch, parquet=options.parquet, known=around.known
     )
-    size = sum(item.size for item in inputs)
-    if settings.service != "local" and size > settings.ask_above and not options.yes:
-        listed = "\n".join(f"  {item.name}: {_measure(item)}" for item in inputs)
-        raise InputError(
-            f"{size_in_words(size)} would be sent to {settings.service}; without asking it is at most"
-            f" {size_in_words(settings.ask_above)}.",
-            f"Send less, or write --yes on the first line.\n{listed}",
-        )
     return Question(
         prompt=meant.prompt,
         settings=settings,
@@ -267,6 +273,7 @@ def read_question(
         inputs=inputs,
         outputs=tuple(dict.fromkeys(options.outputs)),
         hints=meant.hints,
+        large=options.yes,
     )
 
 

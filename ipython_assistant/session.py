@@ -448,6 +448,7 @@ class Session:
         What is left below the cell is the same as after a replay, so why it was asked goes to the metadata.
         """
         check_model(question.settings)
+        question.check_size()
         self._asked_because = why
         if audience.stopped is not None and audience.stopped.is_set():
             raise _before_an_answer()
