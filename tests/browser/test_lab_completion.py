@@ -48,8 +48,8 @@ def shown(notebook: Notebook):
 
 
 def test_tab_offers_options_tables_files_and_variables(notebook: Notebook) -> None:
-    press_tab(notebook, "%%assistant --")
-    expect(shown(notebook)).to_have_text(["--dir", "--help", "--input", "--model"])
+    press_tab(notebook, "%%assistant --m")
+    expect(shown(notebook)).to_have_text(["--memory", "--model"])
 
     press_tab(notebook, "%%assistant -i c")
     expect(shown(notebook)).to_have_text(["cases", "cases_by_year", "coverage.csv"])
