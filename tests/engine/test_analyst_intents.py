@@ -233,6 +233,11 @@ def test_tables_of_every_kind_are_read(container, ending):
         "total order_id per product",
         "weighted mean quantity per product",
         "total quantity by product as a pie chart",
+        "max quantity and the order date",
+        "top 2 orders by quantity per product",
+        "mean and max quantity per product, sorted by max quantity",
+        "orders for Lamp with quantity above the average",
+        "orders by quantity",
     ],
 )
 def test_what_would_lose_a_part_of_the_request_is_refused(ask, prompt):

@@ -320,6 +320,8 @@ def containing(clause: Clause, at: int, draft: Draft) -> int:
     """`name contains "north"`, `site begins with Well`, `with "mine" in the name`."""
     start = clause.past(at, _LEAD)
     mention = clause.column(start)
+    if mention is None and clause.word(start) in {"name", "names"}:  # "districts whose name starts with B"
+        mention = clause.column(at - 1)
     if mention is None:
         return (_with_text(clause, start, draft) if start > at else 0) or at
     negation = clause.phrase(start + 1, _NOT)
@@ -459,7 +461,7 @@ def flagged(clause: Clause, at: int, draft: Draft) -> int:
 _HAVE: Final = (
     ("have",), ("has",), ("with",), ("having",), ("don't", "have"), ("do", "not", "have"), ("doesn't", "have"),
     ("does", "not", "have"),
-    ("without",), ("with", "no"), ("have", "no"), ("has", "no"), ("lacking",),
+    ("without",), ("with", "no"), ("and", "no"), ("have", "no"), ("has", "no"), ("lacking",),
 )  # fmt: skip
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ipython_assistant.engine.models.analyst.lexing import plain_words
+from ipython_assistant.engine.models.analyst.lexing import plain_words, same_word
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Place, ValueMention, Word
+from ipython_assistant.engine.models.analyst.tables import ID_WORDS, Kind
 from ipython_assistant.engine.models.analyst.vocabulary import PERSONS, ROW_NOUNS
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Draft:
         adverb: Groups were asked for as "monthly", which an average of may mean something else.
         then: What is done with the numbers of groups.
         having: Conditions on groups.
+        top_rows: The top is one of rows.
         top_of: The column whose groups the top is of.
         compare: Values are to be compared.
         decimals: Numbers are to be rounded to so many.
@@ -111,6 +113,7 @@ class Draft:
     adverb: bool = False
     then: Then | None = None
     having: list[Having] = field(default_factory=list)
+    top_rows: bool = False
     top_of: Column | None = None
     compare: bool = False
     decimals: int = -1
@@ -232,7 +235,12 @@ class Clause:
         if isinstance(item, Place):
             return not item.looked_up
         if isinstance(item, ColumnMention):
-            return len(item.choices) == 1 and item.choices[0].numbers_rows
+            last = item.tokens[-1].norm
+            spoken = plain_words(item.choices[0].name)
+            named = any(same_word(last, word) for word in ID_WORDS)  # "case ids" are the column, "cases" the rows
+            plural = last not in spoken and any(same_word(last, word) for word in spoken)
+            several = plural and item.choices[0].unique and item.choices[0].kind is Kind.TEXT  # a row for each district
+            return len(item.choices) == 1 and not named and (item.choices[0].numbers_rows or several)
         return self.word(index) in ROW_NOUNS or self.persons(index)
 
     def persons(self, index: int) -> bool:

@@ -282,6 +282,8 @@ def _order(draft: Draft, measures: tuple[Measure, ...]) -> Sort | None:
     if draft.sort is None:
         return None
     by = None if measures and draft.sort.by == measures[0].column else draft.sort.by
+    if draft.sort.by and sum(measure.column == draft.sort.by for measure in measures) > 1:
+        draft.problem(f"It is not said which figure of {bold(draft.sort.by.name)} is to be sorted by.")
     descending = draft.sort.descending
     if draft.judged in {"best", "worst"} and draft.top is None:
         column = draft.sort.by or (measures[0].column if measures else None)
@@ -326,11 +328,8 @@ def _axes(draft: Draft) -> tuple[Column | None, Column | None]:
 
 def _compared_values(draft: Draft, over: Column) -> Column | None:
     """`for LF and Oncho` asks for a line each, unless all are taken together in so many words."""
-    several = [
-        one.column
-        for one in draft.where
-        if isinstance(one, OneOf | InYears) and one.column != over and _names_several(one)
-    ]
+    chosen = [one for one in draft.where if isinstance(one, OneOf | InYears) and _names_several(one)]
+    several = [_key_of(one) for one in chosen if one.column not in (over, *sources(over))]
     if not several or len(draft.measures) > 1:
         return None
     if (draft.hows and not (draft.versus or draft.compare)) or len(several) > 1:
@@ -363,6 +362,8 @@ def _group(draft: Draft, before: Task | None) -> Task | None:
     if not measures:
         draft.problem(f"It is not said of which column{_numbers_of(draft)}.")
         return None
+    if draft.top_rows and keys:
+        draft.problem("A top of rows within each group is not something I do: ask for the top of all rows.")
     wide = _wide(draft, keys)
     _check_group(draft, measures, keys, wide)
     then = draft.then
@@ -372,9 +373,14 @@ def _group(draft: Draft, before: Task | None) -> Task | None:
     return Group(measures, tuple(keys), top, wide, then, order, tuple(draft.having), within, draft.decimals)
 
 
+def _key_of(condition: OneOf | InYears) -> Column:
+    """What values are told apart by: years, where these are named, even if the column holds days."""
+    return of_unit(condition.column, Unit.YEAR) if isinstance(condition, InYears) else condition.column
+
+
 def _set_against(draft: Draft, keys: list[Column]) -> None:
     """`for LF vs Oncho` is one row each."""
-    several = [one.column for one in draft.where if isinstance(one, OneOf | InYears) and _names_several(one)]
+    several = [_key_of(one) for one in draft.where if isinstance(one, OneOf | InYears) and _names_several(one)]
     if len(several) == 1:
         keys[:] = list(dict.fromkeys((several[0], *keys)))
     elif draft.versus:
@@ -494,6 +500,8 @@ def _check_share(draft: Draft, measures: tuple[Measure, ...], keys: list[Column]
 
 def _counted(draft: Draft, before: Task | None) -> Task | None:
     """`orders in 2022 by region`: nothing but rows and groups."""
+    if any(key.calculable for key in draft.keys):
+        draft.problem("It is not said what to do with the rows: write “sorted by …”, or “number of rows per …”.")
     draft.note("Rows are counted.")
     draft.measures.append(Measure(None, How.COUNT))
     return _group(draft, before)

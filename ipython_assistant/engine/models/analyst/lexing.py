@@ -38,7 +38,7 @@ _TOKEN: Final = re.compile(
     | (?P<file> [^\s"'“”`,;:()]*[\w)]\.(?:{"|".join(FILE_ENDINGS)})(?![\w/\\]) )
     | (?P<name> (?:(?<=\bas\ )|(?<=\bnamed\ )|(?<=\bcalled\ ))[^\W\d_]\w*_\w*(?![\w.]) )
     | (?P<date> (?<![\w.-])\d{{4}}-\d{{2}}-\d{{2}}(?![\w-]) )
-    | (?P<number> (?<![\w.])[-+]?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?!\w) )
+    | (?P<number> (?<![\w.])[-+]?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?k?(?!\w) )
     | (?P<word> (?:year|month|quarter|week)[- ](?:over|on|to|by)[- ](?:year|month|quarter|week)(?!\w)
               | [^\W_]+(?:['’][^\W_]+)* | % )
     | (?P<sign> >= | <= | == | != | <> | [≥≤≠<>=] )

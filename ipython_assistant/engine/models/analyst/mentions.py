@@ -257,8 +257,10 @@ def _unnamed(token: Token, table: Table) -> Item:
         case TokenKind.DATE:
             return Day((token,), token.text) if _is_date(token.text) else Word((token,))
         case TokenKind.NUMBER:
-            digits = token.text.replace(",", "")
-            return Number((token,), float(digits) if "." in digits else int(digits))
+            digits = token.text.casefold().replace(",", "")
+            times = 1000 if digits.endswith("k") else 1
+            digits = digits.removesuffix("k")
+            return Number((token,), float(digits) * times if "." in digits else int(digits) * times)
         case _:
             return Word((token,))
 

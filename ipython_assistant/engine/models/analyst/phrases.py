@@ -244,6 +244,14 @@ def _verbs(clause: Clause, at: int, draft: Draft) -> int:
     return at + 1 if opening or clause.word(at) in known.MAKE_VERBS else at
 
 
+def _overall(clause: Clause, at: int, draft: Draft) -> int:
+    """`the overall mean`, `mean coverage overall`: of all rows, where no groups are asked for."""
+    taken = draft.hows or clause.word(at + 1) in known.HOWS or any(one.how for one in draft.measures)
+    if clause.phrase(at, (("in", "total"), ("in", "all"), ("altogether",))) and any(one.how for one in draft.measures):
+        return at + 2 if clause.word(at) == "in" else at + 1
+    return at + 1 if clause.word(at) == "overall" and taken and not draft.keys else at
+
+
 def _rounded(clause: Clause, at: int, draft: Draft) -> int:
     """`rounded to 1 decimal`, `round to two decimal places`, `to the nearest whole number`."""
     verb = clause.word(at) in {"round", "rounded", "rounding"}
@@ -314,7 +322,10 @@ def _count(clause: Clause, at: int, draft: Draft) -> int:
         if start and clause.persons(end) and set(plain_words(draft.table.stem)) & known.VISITS:
             draft.problem("One person may have several rows, and nothing tells persons apart: count rows instead.")
         end += 1
-        grouped = bool(clause.phrase(end, known.PER)) and not draft.saving and not draft.listing
+        per = clause.phrase(end, known.PER)
+        key = clause.column(clause.past(end + len(per), ARTICLES))
+        sorting = key is not None and any(column.calculable for column in key.choices)  # "districts by population"
+        grouped = bool(per) and not sorting and not draft.saving and not draft.listing
         already = any(one.how is How.COUNT for one in draft.measures)
         counted = bool(start) or (grouped and not draft.top and not already) or _adverb_beside(clause, at, end)
     else:
@@ -455,8 +466,11 @@ def _measure(clause: Clause, at: int, draft: Draft) -> int:
     if isinstance(item, ValueMention):
         columns = [bold(column.name) for column, _ in item.choices]
         draft.problem(f"{quoted(item.tokens[0].text)} is a column, and a value of {columns[0]} too.")
-    column = draft.column(mention)
     before = clause.back(at - 1, ARTICLES)
+    if clause.rows(at) and draft.measure_end == before + 1 > 0:  # "the mean area of districts"
+        draft.of_table = True
+        return at + 1
+    column = draft.column(mention)
     if draft.measure_end == before + 1 and before >= 0:
         draft.problem(f"{bold(column.name)} follows another column with nothing that says how they belong together.")
     if mention.known and not (draft.chart or draft.hows):
@@ -467,6 +481,8 @@ def _measure(clause: Clause, at: int, draft: Draft) -> int:
         draft.problem(
             f"A total of {bold(column.name)} would add up shares: write “mean”, or “sum” if you do mean that."
         )
+    if draft.hows and column.in_time:  # "the highest ozone and the date" asks when, not for the latest date
+        draft.problem(f"{bold(column.name)} is no number: ask for the row with the highest or lowest.")
     draft.measures += [Measure(column, how) for how in draft.hows] or [Measure(column)]
     draft.hows_used = bool(draft.hows)
     draft.measure_end = at + 1
@@ -511,6 +527,7 @@ PHRASES: Final[tuple[Callable[[Clause, int, Draft], int], ...]] = (
     superlatives.ranking,
     superlatives.ranked,
     _rounded,
+    _overall,
     conditions.flagged,
     conditions.aged,
     conditions.beside_average,

@@ -19,10 +19,12 @@ from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item
 from ipython_assistant.engine.models.analyst.phrases import read_clause
 from ipython_assistant.engine.models.analyst.plan import (
     Chart,
+    Compare,
     Condition,
     Describe,
     Duplicates,
     Group,
+    How,
     InYears,
     OneOf,
     Plan,
@@ -300,6 +302,8 @@ def _scope(draft: Draft, task: Task, before: Sequence[Draft]) -> tuple[Condition
     twice = [one for one in chosen if sum(one.column == other.column for other in chosen) > 1]
     if any(not one.negated for one in twice):
         draft.problem(f"Two values of {bold(twice[0].column.name)} are asked for at once: join them with “or”.")
+    if len(own) > 1 and any(isinstance(one, Compare) and isinstance(one.bound, How) for one in own):
+        draft.problem("The average could be that of all rows or of those that are selected: give its number.")
     headed = tuple(before[0].leading) if before and not draft.everything else ()
     grouped = _grouping(task)
     if isinstance(task, Describe) and draft.of_table and not own:

@@ -116,17 +116,23 @@ def _with_the_most(clause: Clause, noun: int, count: int, draft: Draft) -> int:
     draft.ranking.append(measure)
     draft.judged = word if word in known.JUDGEMENTS else ""
     draft.top = Top(count, known.EXTREMES.get(word, True))
+    most = word in {"most", "fewest", "least"} and measure.how is None and measure.column is not None
+    if (
+        most and measure.column is not None and measure.column.whole and not rows
+    ):  # "the most doctors": how many there are
+        draft.ranking[-1] = Measure(measure.column, How.SUM)
+        draft.note(f"The number of {bold(measure.column.name)} is its total.")
     if mention and not rows:
         _top_of(draft, draft.column(mention))
     else:
-        draft.of_table = True
+        draft.of_table = draft.top_rows = True
     return end
 
 
 def _noun(clause: Clause, at: int, draft: Draft, *, alone: bool) -> int | None:
     """What a top is of: a column that makes groups, or rows; None if neither stands there."""
     if clause.rows(at):
-        draft.of_table = True
+        draft.of_table = draft.top_rows = True
         return at + 1
     mention = clause.column(at)
     if mention is not None and all(column.groups for column in mention.choices):
@@ -175,7 +181,7 @@ def of_kind(clause: Clause, at: int, draft: Draft) -> int:
         return at
     draft.top = Top(count or 1, largest, percent)
     draft.ranking.append(Measure(columns[0]))
-    draft.of_table = True
+    draft.of_table = draft.top_rows = True
     return end + 1
 
 
@@ -265,6 +271,7 @@ def _sort(clause: Clause, at: int, draft: Draft) -> int:
     column: Column | None = None
     end = clause.past(at, {"by", "on", "the"})
     how = clause.word(end) in known.HOWS
+    way = known.HOWS.get(clause.word(end))
     mention = clause.column(end + how) or clause.column(clause.past(end + how, {"of"}))
     if end > at and mention:
         column = draft.column(mention)
@@ -275,9 +282,29 @@ def _sort(clause: Clause, at: int, draft: Draft) -> int:
     direction, last = _direction(clause, after)
     if direction is None and end == at:
         return 0
-    descending = _descending(draft, direction) if direction else False
-    draft.sort = Sort(descending, column)
+    ranked_by_measure = way is not None and column is not None and _measured_for(draft, column, way)
+    ranking_verb = clause.word(at - 1) in {"rank", "ranked"}
+    descending = _descending(draft, direction) if direction else ranking_verb
+    draft.sort = Sort(descending, None if ranked_by_measure else column)
     return clause.past(last, {")"}) if direction else end
+
+
+def _measured_for(draft: Draft, column: Column, how: How) -> bool:
+    """`stations ranked by median no2`: what was listed makes the groups, and the order is of what is calculated."""
+    first = next(iter(draft.measures), None)
+    if first and first.column == column and first.how in {how, None} and (draft.keys or draft.hows):
+        return True
+    listed_only = [one.column for one in draft.measures if one.column and not one.column.calculable and one.how is None]
+    if len(listed_only) == len(draft.measures) == 1:
+        draft.measures[:] = []
+        group_by(draft, draft.keys, listed_only[0])
+    if not draft.keys:
+        draft.problem(f"It is not said of which groups the {how} of {bold(column.name)} is to be taken.")
+    if not draft.measures:
+        draft.measures.append(Measure(column, how))
+        return True
+    draft.problem("Groups are sorted by what is calculated for them.")
+    return False
 
 
 def _descending(draft: Draft, direction: str) -> bool:

@@ -21,7 +21,7 @@ IDLE: Final = words(
     "and also of for in on at from with to it's that where when who whose there which what",
     # words that soften or join, and say nothing of what is wanted
     "just simply quickly quick nice nicely ok okay so actually basically too along both know tell here",
-    "here's there's i'd i'll we'd you'd what's does did overall respectively someone us us' im i'm interested ask",
+    "here's there's i'd i'll we'd you'd what's does did respectively someone us us' im i'm interested ask",
     "hence thus therefore btw asap pls plz ty cheers using use based according possible",
 )
 """Words that may be left over, for nothing in them changes what is asked for: no noun, no number, no `not`."""
