@@ -1,4 +1,4 @@
-"""Fetch the files of one response. `python fetch_child.py ipython_assistant|naive|curl BASE_URL`.
+"""Fetch the files of one response. `python fetch_child.py ipython_assistant|naive|curl|curl-sha256 BASE_URL`.
 
 Prints seconds, CPU seconds of this process and its children, and megabytes of memory added at the peak. What is
 imported and connected beforehand is not counted; what was fetched is compared with what was served, afterwards.
@@ -80,7 +80,24 @@ def prepare_curl():
     return lambda: subprocess.run(command, check=True)
 
 
-fetch = {"ipython_assistant": prepare_ours, "naive": prepare_naive, "curl": prepare_curl}[row]()
+def prepare_curl_sha256():
+    """Curl, and then the hash of each file: what has been done for a file of ours when it is there."""
+    bring, paths = prepare_curl(), [str(folder / name) for _, name in spec.names()]
+
+    def fetch():
+        bring()
+        subprocess.run(["openssl", "dgst", "-sha256", *paths], check=True, stdout=subprocess.DEVNULL)
+
+    return fetch
+
+
+prepare = {
+    "ipython_assistant": prepare_ours,
+    "naive": prepare_naive,
+    "curl": prepare_curl,
+    "curl-sha256": prepare_curl_sha256,
+}
+fetch = prepare[row]()
 Path("/proc/self/clear_refs").write_text("5")  # the peak is measured from here on (Linux)
 before_kb, cpu_before = resident_kb("VmRSS"), time.process_time()
 began = time.perf_counter()

@@ -91,15 +91,16 @@ def fetch(runs: int) -> bool:
     """Files: many small, several big and one huge, against the obvious loop and curl; and the wait after an answer."""
     runs = min(runs, 3)  # the obvious loop alone takes half a minute for the small ones
     curl = ["curl"] if shutil.which("curl") else []
-    if not curl:
-        print("there is no curl: its rows are left out")
+    hashed = ["curl-sha256"] if curl and shutil.which("openssl") else []
+    if not hashed:
+        print("there is no curl, or no openssl: their rows are left out")
     with serving() as base_url:
         small, big, huge = (
             in_turn({name: partial(child, "fetch_child.py", name, base_url(spec)) for name in (OURS, *others)}, runs)
             for spec, others in (
                 ("files=200,bytes=20000,latency=150", ["naive"]),
                 ("files=20,bytes=5000000,latency=150", ["naive", *curl]),
-                ("files=1,bytes=1000000000", ["naive", *curl]),
+                ("files=1,bytes=1000000000", ["naive", *curl, *hashed]),
             )
         )
         spec = "files=20,bytes=5000000,latency=150,deltas=400,rate=100,cited=0.98"
@@ -110,6 +111,8 @@ def fetch(runs: int) -> bool:
     if curl:
         met.append(_seconds("20 files of 5 MB at 150 ms / curl --parallel-max 32", big, "curl", 1.1))
         met.append(_seconds("1 file of 1 GB / curl", huge, "curl", 1.0))
+    if hashed:
+        met.append(_seconds("1 file of 1 GB and its hash / curl, then openssl dgst -sha256", huge, "curl-sha256", 1.0))
     added = {name: max(row["added_mb"], 0.1) for name, row in huge.items()}
     met.append(
         report(
