@@ -54,9 +54,25 @@ def test_tables_that_have_to_come_back_are_named_after_the_inputs_and_before_the
 
     first, files, tables, own = paragraphs.rsplit("\n\n", 3)
     assert first == INSTRUCTIONS
-    assert files .startswith("Files of the user:\n- /mnt/data/cases.csv: 10 rows\n")
+    assert files.startswith("Files of the user:\n- /mnt/data/cases.csv: 10 rows\n")
     assert tables.endswith("and link each: by_district.csv, worst.csv")
     assert own == "Be kind."
+
+
+def test_files_that_were_named_with_the_question_are_listed_before_the_others():
+    here = InputNote("/mnt/data/cases.csv", "10 rows")
+    earlier = InputNote("/mnt/data/old.csv", "a file", named=False)
+
+    files = [request(inputs=inputs)["instructions"].split("\n\n")[1:] for inputs in ([earlier, here], [earlier])]
+
+    keep = "Columns described as str hold text: read them with dtype=str and keep_default_na=False."
+    assert files == [
+        [
+            "Files of the user, named with this question:\n- /mnt/data/cases.csv: 10 rows",
+            f"Other files of the user:\n- /mnt/data/old.csv: a file\n{keep}",
+        ],
+        [f"Files of the user, from earlier questions:\n- /mnt/data/old.csv: a file\n{keep}"],
+    ]
 
 
 def test_one_table_is_asked_for_in_the_singular():

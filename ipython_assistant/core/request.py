@@ -25,13 +25,27 @@ the question needs it, and do not invent the result of a calculation. Keep the a
 KEEP_TEXT = "Columns described as str hold text: read them with dtype=str and keep_default_na=False."
 """A code such as 00412 would lose its zeros otherwise, and Namibia's NA would be missing."""
 
+FILES = "Files of the user:"
+"""Over the files where all of them were named with this question."""
+FILES_EARLIER = "Files of the user, from earlier questions:"
+"""Where none of them was."""
+FILES_NAMED, FILES_OTHER = "Files of the user, named with this question:", "Other files of the user:"
+"""Where some were: two lists."""
+
 
 @dataclass(frozen=True, slots=True)
 class InputNote:
-    """What the model is told about an input: its path in the container and what it is. Never its contents."""
+    """What the model is told about an input: its path in the container and what it is. Never its contents.
+
+    Attributes:
+        path: Where it is in the container.
+        description: What it is, in one line.
+        named: Whether it was named with this question; else it was put there for an earlier one.
+    """
 
     path: str
     description: str
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +140,7 @@ def build_request(
 def _instructions(own: str, inputs: Sequence[InputNote], outputs: Sequence[str], *, code: bool) -> str:
     paragraphs = [INSTRUCTIONS if code else WITHOUT_CODE]
     if inputs:
-        files = "\n".join(f"- {note.path}: {note.description}" for note in inputs)
-        paragraphs.append(f"Files of the user:\n{files}\n{KEEP_TEXT}")
+        paragraphs += _listed(inputs)
     if outputs:
         names = ", ".join(f"{name}.csv" for name in outputs)
         one = len(outputs) == 1
@@ -139,3 +152,15 @@ def _instructions(own: str, inputs: Sequence[InputNote], outputs: Sequence[str],
     if own:
         paragraphs.append(own)
     return "\n\n".join(paragraphs)
+
+
+def _listed(inputs: Sequence[InputNote]) -> list[str]:
+    """The files, those that were named with this question first: it is most likely about these."""
+    named, others = ([note for note in inputs if note.named is asked] for asked in (True, False))
+    first, second = (FILES_NAMED, FILES_OTHER) if named and others else (FILES, FILES_EARLIER)
+    lists = [
+        "\n".join([heading, *(f"- {note.path}: {note.description}" for note in notes)])
+        for heading, notes in ((first, named), (second, others))
+        if notes
+    ]
+    return [*lists[:-1], f"{lists[-1]}\n{KEEP_TEXT}"]

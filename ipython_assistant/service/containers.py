@@ -120,7 +120,7 @@ class Containers:
         # Instructions do not carry over from one response to the next, so earlier inputs are named again.
         inputs = {upload.name: upload for step in line_of(parent) for upload in step.uploads}
         inputs |= {upload.name: upload for upload in asked.uploads}
-        footing = Footing(container_id, inputs=self._notes(container_id, inputs.values()))
+        footing = Footing(container_id, inputs=self._notes(container_id, inputs.values(), asked.uploads))
         if asked.held:
             return replace(footing, previous_response_id=parent.turn.response_id)
         return replace(footing, history=as_messages(parent))
@@ -135,8 +135,8 @@ class Containers:
         if gone:
             notes = (*notes, f"Gone from disk, so not sent again: {', '.join(gone)}.")
         container_id = self._with_uploads(None, there, asked.policy)
-        history = as_messages(asked.parent)
-        return Footing(container_id, history=history, inputs=self._notes(container_id, there), notes=notes)
+        inputs = self._notes(container_id, there, asked.uploads)
+        return Footing(container_id, history=as_messages(asked.parent), inputs=inputs, notes=notes)
 
     def _told(self, asked: Ground, notes: tuple[str, ...] = ()) -> Footing:
         """Without a container, telling the conversation as plain messages."""
@@ -145,7 +145,7 @@ class Containers:
     def _on_given_ground(self, asked: Ground) -> Footing:
         """In the container that the user named."""
         container_id = self._with_uploads(asked.container_id, asked.uploads, asked.policy)
-        footing = Footing(container_id, inputs=self._notes(container_id, asked.uploads))
+        footing = Footing(container_id, inputs=self._notes(container_id, asked.uploads, asked.uploads))
         if asked.parent is not None and asked.parent.service == self._wire.identity and asked.held:
             return replace(footing, previous_response_id=asked.parent.turn.response_id)
         return replace(footing, history=as_messages(asked.parent))
@@ -287,10 +287,13 @@ class Containers:
                 life.sent[signature(row)] = upload.name
         return container_id
 
-    def _notes(self, container_id: str | None, uploads: Iterable[Upload]) -> tuple[InputNote, ...]:
+    def _notes(
+        self, container_id: str | None, uploads: Iterable[Upload], named: tuple[Upload, ...]
+    ) -> tuple[InputNote, ...]:
+        """What the model is told of the files in a container, of which some were named with the question."""
         paths = self._lives[container_id].paths if container_id in self._lives else {}
         return tuple(
-            InputNote(paths[upload.name, upload.sha256], upload.description)
+            InputNote(paths[upload.name, upload.sha256], upload.description, named=upload in named)
             for upload in uploads
             if (upload.name, upload.sha256) in paths
         )

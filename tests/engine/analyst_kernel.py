@@ -88,11 +88,11 @@ class Answered:
     steps: list[str] = field(default_factory=list)
 
 
-async def answer(prompt: str, container: Container, history: tuple[Said, ...] = ()) -> Answered:
+async def answer(prompt: str, container: Container, history: tuple[Said, ...] = (), instructions: str = "") -> Answered:
     """Ask about the files that are in the container."""
     found = Answered()
     files = tuple(sorted(path.name for path in container.folder.iterdir()))
-    steps = Analyst().answer(Ask(prompt, files, history), container)
+    steps = Analyst().answer(Ask(prompt, files, history, instructions), container)
     back: Ran | None = None
     while True:
         try:

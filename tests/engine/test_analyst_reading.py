@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from ipython_assistant.engine.models.analyst.naming import Names
 from ipython_assistant.engine.models.analyst.plan import (
     Between,
     Chart,
@@ -220,8 +221,8 @@ def test_it_is_saved_under_the_name_that_was_given():
 
 
 def test_names_made_from_the_plan_are_never_taken_ones():
-    taken = ["coverage_by_mda_year.png", "Coverage_by_MDA_year_2.PNG"]
-    reading = read("plot coverage by year", [TABLE], taken)
+    taken = frozenset({"coverage_by_mda_year.png", "Coverage_by_MDA_year_2.PNG"})
+    reading = read("plot coverage by year", [TABLE], Names(taken))
 
     assert isinstance(reading, Understood)
     assert reading.plans[0].picture == "coverage_by_mda_year_3.png"

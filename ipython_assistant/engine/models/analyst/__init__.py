@@ -18,17 +18,20 @@ from ipython_assistant.engine.models.analyst.answer import HEAD_ROWS, OVERVIEW_R
 from ipython_assistant.engine.models.analyst.code_load import load
 from ipython_assistant.engine.models.analyst.code_write import NEEDS
 from ipython_assistant.engine.models.analyst.markdown import code as code_of
+from ipython_assistant.engine.models.analyst.naming import Names
 from ipython_assistant.engine.models.analyst.pandas_code import IMPORT, program, section
 from ipython_assistant.engine.models.analyst.plan import PICTURED, Chart, Plan
 from ipython_assistant.engine.models.analyst.reading import NotUnderstood, read
 from ipython_assistant.engine.models.analyst.rehearsal import Counts, counts_from, request, settled
 from ipython_assistant.engine.models.analyst.tables import READABLE, table_from
+from ipython_assistant.engine.models.analyst.told import told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from ipython_assistant.engine.models import Ask, Interpreter, Ran, Step
     from ipython_assistant.engine.models.analyst.tables import Table
+    from ipython_assistant.engine.models.analyst.told import Told
 
 
 class Analyst:
@@ -48,9 +51,12 @@ class Analyst:
         if not tables:
             yield Refuse(refusal.no_table(unread, [path for path in ask.files if path not in readable]))
             return
-        for likely in _likely(tables, ask):
-            reading = read(ask.prompt, likely, ask.files)
-            if not isinstance(reading, NotUnderstood):
+        said = told(ask.instructions, ask.files)
+        own = _made_before(ask, said)
+        names = Names(frozenset(ask.files), own, said.wanted)
+        for likely in _likely(tables, ask, said, own):
+            reading = read(ask.prompt, likely, names)
+            if not isinstance(reading, NotUnderstood) or reading.ambiguous:
                 break
         if isinstance(reading, NotUnderstood):
             yield Refuse(refusal.refusal(reading, tables, unread))
@@ -78,18 +84,19 @@ class Analyst:
         yield Say(closing(plans, counts, findings, ran))
 
 
-def _likely(tables: list[Table], ask: Ask) -> list[list[Table]]:
+def _likely(tables: list[Table], ask: Ask, said: Told, own: frozenset[str]) -> list[list[Table]]:
     """The tables a question may be about, likeliest first: what came with it, what was uploaded, all there are."""
-    made = _made_before(ask)
-    uploaded = [table for table in tables if table.name not in made]
-    new = [table for table in uploaded if table.name in ask.new]
+    uploaded = [table for table in tables if table.name not in own]
+    new = [table for table in uploaded if table.name in (said.named or ask.new)]
     narrowing = [choice for choice in (new, uploaded, tables) if choice]
     return [choice for number, choice in enumerate(narrowing) if choice not in narrowing[:number]]
 
 
-def _made_before(ask: Ask) -> frozenset[str]:
-    """The files that earlier answers of the conversation link to: a table that was uploaded is meant before these."""
-    return frozenset(name for said in ask.history if said.role == "assistant" for name in _LINKED.findall(said.text))
+def _made_before(ask: Ask, said: Told) -> frozenset[str]:
+    """The files that earlier answers of the conversation made: a table that was uploaded is meant before these."""
+    answers = (one.text for one in ask.history if one.role == "assistant")
+    linked = {name for text in answers for name in _LINKED.findall(text)}
+    return frozenset({*linked, *said.made} - {*said.named, *said.others})
 
 
 _LINKED: Final = re.compile(r"\(sandbox:/mnt/data/([^)/]+)\)")

@@ -172,6 +172,8 @@ def _item(prompt: _Prompt, at: int, table: Table, owner: Column | None) -> Item:
         return ValueMention((token,), said)
     column_end, rank, columns = _column_at(prompt.tokens, at, table)
     place_end, looked_up = _place_at(prompt.tokens, at, table)
+    if token.norm == "by" == prompt.word_at(at) and _column_at(prompt.tokens, at + 1, table)[2]:
+        place_end = at  # "by district" makes groups, even of by_district.csv
     longest = max(value_end, column_end, place_end)
     span = tuple(prompt.tokens[at:longest])
     if longest == at:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.lexing import fold
@@ -58,6 +58,41 @@ _SIGNS: Final = {
 }
 _TIMES: Final = {**_SIGNS, Sign.LESS: "before", Sign.MORE: "after", Sign.AT_LEAST: "since", Sign.EQUAL: ""}
 _UNIT: Final = re.compile(r"\s*[(\[{][^)\]}]*[)\]}]\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What is known of file names before a prompt is read.
+
+    Args:
+        taken: Files that are there.
+        own: Those of them that earlier answers made: they may be made again where their name is given again.
+        wanted: Names under which tables have to come back, where the prompt gives none.
+    """
+
+    taken: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
+    wanted: tuple[str, ...] = ()
+
+
+def as_wanted(plans: Sequence[Plan], wanted: Collection[str]) -> list[Plan]:
+    """The plans, the only table without a name called as the only wanted one that has none; more would be a guess."""
+    given = {_stem(plan.save) for plan in plans if plan.save and not _automatic(plan)}
+    left = [name for name in wanted if _stem(name) not in given]
+    nameless = [plan for plan in plans if (not drawn(plan.task) and not plan.save) or _automatic(plan)]
+    if len(left) != 1 or len(nameless) != 1:
+        return list(plans)
+    stem, _, ending = left[0].rpartition(".")
+    name = f"{stem}.{nameless[0].save.rpartition('.')[2] or ending}"
+    return [replace(plan, save=name) if plan is nameless[0] else plan for plan in plans]
+
+
+def _automatic(plan: Plan) -> bool:
+    return plan.save.startswith("*.")
+
+
+def _stem(name: str) -> str:
+    return fold(name).rpartition(".")[0]
 
 
 def checked(name: str) -> str:

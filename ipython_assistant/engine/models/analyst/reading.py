@@ -13,9 +13,10 @@ from ipython_assistant.engine.models.analyst import joining, naming
 from ipython_assistant.engine.models.analyst.code_write import TABLE_ENDINGS
 from ipython_assistant.engine.models.analyst.formulas import with_definitions
 from ipython_assistant.engine.models.analyst.intents import between_as_years, task_of, with_order
-from ipython_assistant.engine.models.analyst.lexing import fold
+from ipython_assistant.engine.models.analyst.lexing import TokenKind, fold, tokens
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
-from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Word, mentions, spelled
+from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Word, mentions, sides, spelled
+from ipython_assistant.engine.models.analyst.naming import Names
 from ipython_assistant.engine.models.analyst.phrases import read_clause
 from ipython_assistant.engine.models.analyst.plan import (
     Chart,
@@ -70,23 +71,32 @@ class NotUnderstood:
         drafts: What was understood of each clause.
         unknown: The words, numbers and signs that no rule took, as written, in order.
         problems: What is wrong besides, as Markdown sentences.
+        ambiguous: It fits several tables.
     """
 
     drafts: tuple[Draft, ...]
     unknown: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    ambiguous: bool = False
 
 
-def read(prompt: str, tables: Sequence[Table], taken: Collection[str] = ()) -> Understood | NotUnderstood:
+def read(prompt: str, tables: Sequence[Table], names: Names | None = None) -> Understood | NotUnderstood:
     """Read a prompt against the tables that are there.
 
     Args:
         prompt: What the user wrote.
         tables: The tables; the one that makes sense of all of the prompt is meant.
-        taken: Names of files that must not be written.
+        names: The files that are there and those that have to come back.
     """
-    names = {*taken, *(table.name for table in tables)}
+    names = names or Names()
+    names = replace(
+        names,
+        taken=names.taken | {table.name for table in tables},
+        own=names.own - set(_read_in(prompt, names.own)),
+    )
     readings = [_read(prompt, table, names) for table in tables]
+    if not any(isinstance(reading, Understood) for reading in readings):
+        readings += _of_the_named(prompt, tables, names)
     if not any(isinstance(reading, Understood) for reading in readings):
         readings += [_read(prompt, table, names) for table in joining.joined(tables)]
     understood = _apart([reading for reading in readings if isinstance(reading, Understood)], prompt)
@@ -94,9 +104,36 @@ def read(prompt: str, tables: Sequence[Table], taken: Collection[str] = ()) -> U
         return understood[0]
     if understood:
         shown = dict.fromkeys(bold(reading.plans[0].table.shown) for reading in understood)
-        return NotUnderstood((), problems=(f"The request fits {listed(list(shown))}: write which file is meant.",))
+        why = f"The request fits {listed(list(shown))}: write which file is meant."
+        return NotUnderstood((), problems=(why,), ambiguous=True)
     refused = [reading for reading in readings if isinstance(reading, NotUnderstood)]
     return min(refused, key=lambda reading: (len(reading.unknown), len(reading.problems)), default=NotUnderstood(()))
+
+
+def _of_the_named(prompt: str, tables: Sequence[Table], names: Names) -> list[Understood | NotUnderstood]:
+    """The prompt without its “in cases.csv”, read against that table alone: a file named in full is the one meant."""
+    found = _read_in(prompt, [table.name for table in tables])
+    meant = [table for table in tables if table.name in found]
+    if len(meant) != 1 or len(found[meant[0].name]) != 1:
+        return []
+    ((start, end),) = found[meant[0].name]
+    return [_read(f"{prompt[:start].rstrip()}{prompt[end:]}", meant[0], names)]
+
+
+def _read_in(prompt: str, names: Collection[str]) -> dict[str, list[tuple[int, int]]]:
+    """Where a prompt says “in”, “from” or “of” one of these files; “save it in x.csv” could be either."""
+    files = {fold(name): name for name in names}
+    found: dict[str, list[tuple[int, int]]] = {}
+    spoken = tokens(prompt)
+    for at, token in enumerate(spoken):
+        if token.kind is not TokenKind.FILE or fold(token.text) not in files:
+            continue
+        joint = at - 1
+        while joint > 0 and spoken[joint].norm in {"the", "file", "table"}:
+            joint -= 1
+        if joint >= 0 and spoken[joint].norm in {"in", "from", "of"}:
+            found.setdefault(files[fold(token.text)], []).append((spoken[joint].start, token.end))
+    return found
 
 
 def _apart(understood: list[Understood], prompt: str) -> list[Understood]:
@@ -112,7 +149,7 @@ def _apart(understood: list[Understood], prompt: str) -> list[Understood]:
     return [understood[places.index(min(places))]]
 
 
-def _read(prompt: str, table: Table, taken: Collection[str]) -> Understood | NotUnderstood:
+def _read(prompt: str, table: Table, names: Names) -> Understood | NotUnderstood:
     drafts = []
     plans: list[Plan] = []
     prompt, slips = spelled(prompt, table)
@@ -125,10 +162,13 @@ def _read(prompt: str, table: Table, taken: Collection[str]) -> Understood | Not
             _add(plans, draft, drafts[:-1])
     if table.join and not plans and any(draft.joined for draft in drafts) and not any(one.left_over for one in drafts):
         plans.append(_saved(Plan(table, Rows()), drafts[-1]))
+    if plans:
+        plans = naming.as_wanted(plans, names.wanted)
+    kept = (names.taken - names.own) | {side.name for side in sides(table)}
     for plan in plans:
-        _check(plan, taken, drafts[-1])
-    names = [name for plan in plans for name in (plan.picture, plan.save) if name and not name.startswith("*.")]
-    if len(set(names)) < len(names):
+        _check(plan, kept, drafts[-1])
+    given = [name for plan in plans for name in (plan.picture, plan.save) if name and not name.startswith("*.")]
+    if len(set(given)) < len(given):
         drafts[-1].problem("Two files would have the same name.")
     if plans and slips:
         plans[0] = replace(plans[0], notes=(*slips, *plans[0].notes))
@@ -140,7 +180,7 @@ def _read(prompt: str, table: Table, taken: Collection[str]) -> Understood | Not
         asked = next((draft.joined for draft in drafts if draft.joined), "")
         joined = joining.settled(table, asked)
         plans = [replace(plan, table=joined, notes=(joining.in_words(joined), *plan.notes)) for plan in plans]
-    return Understood(naming.named(plans, taken))
+    return Understood(naming.named(plans, names.taken))
 
 
 def _without_bullets(prompt: str) -> str:
@@ -348,8 +388,8 @@ def _grouping(task: Task) -> tuple[Column, ...]:
             return ()
 
 
-def _check(plan: Plan, taken: Collection[str], draft: Draft) -> None:
-    """No file that is there may be overwritten."""
+def _check(plan: Plan, kept: Collection[str], draft: Draft) -> None:
+    """No file of the user's may be overwritten, nor one that is being read."""
     for name in (plan.picture, plan.save):
-        if name and fold(name) in {fold(other) for other in taken}:
+        if name and fold(name) in {fold(other) for other in kept}:
             draft.problem(f"{quoted(name)} is there already: give another name.")
