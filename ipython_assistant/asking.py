@@ -118,6 +118,8 @@ def ask_each(
         Interrupted: Ctrl-C; its `.answer` holds the outcomes so far.
         AssistantError: A question could not even be asked (a mistyped option, a missing input).
     """
+    if isinstance(prompts, str):
+        raise OptionError("ask_each takes several questions, and this is one.", "Write: ask(...), or a list of them.")
     session = _session()
     labelled = dict(prompts) if isinstance(prompts, Mapping) else dict(enumerate(prompts))
     asked = {label: _Asked.read(session, prompt, {**options, "show": False}) for label, prompt in labelled.items()}
@@ -171,6 +173,11 @@ class Answers(Mapping[Any, "Answer | AssistantError"]):
         """The errors, by label."""
         return {label: outcome for label, outcome in self.items() if isinstance(outcome, AssistantError)}
 
+    @property
+    def refused(self) -> tuple[Any, ...]:
+        """The labels of the questions that were refused: the answer says why, and made nothing."""
+        return tuple(label for label, outcome in self.items() if getattr(outcome, "status", "") == "refused")
+
     def to_frame(self) -> Any:
         """A DataFrame, one row a question: `prompt`, `status`, `text`, `files` (names) and `error`, by label."""
         import pandas as pd
@@ -189,7 +196,7 @@ class Answers(Mapping[Any, "Answer | AssistantError"]):
         }
 
     def __repr__(self) -> str:
-        return f"Answers({len(self)}, {len(self.failed)} failed)"
+        return f"Answers({len(self)}, {len(self.refused)} refused, {len(self.failed)} failed)"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:  # noqa: ARG002 IPython's signature
         rows = [(label, self._row(label)) for label in self]
@@ -212,6 +219,8 @@ class _Asked:
 
     @classmethod
     def read(cls, session: Session, prompt: str, given: Mapping[str, Any]) -> _Asked:
+        if not prompt.strip():
+            raise OptionError("There is no question.", "Write it as text: ask('Plot coverage by year', ...).")
         options, namespace = _options(given)
         if session.shell is not None:
             namespace = {**session.shell.user_ns, **namespace}
@@ -273,8 +282,9 @@ class _Bar:
 
 
 def _told(answers: Answers) -> str:
-    failed = len(answers.failed)
-    return f"{len(answers) - failed} of {len(answers)} answered" + (f", {failed} failed" if failed else "")
+    failed, refused = len(answers.failed), len(answers.refused)
+    told = f"{len(answers) - failed - refused} of {len(answers)} answered"
+    return told + (f", {refused} refused" if refused else "") + (f", {failed} failed" if failed else "")
 
 
 def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
@@ -312,7 +322,8 @@ def _inputs(given: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
         if wrong is not None:
             raise InputError(f"The input {wrong!r} is no name of a variable.", "Name it with letters, digits and _.")
         return tuple(given), given
-    several = [given] if isinstance(given, str | os.PathLike) else list(given)
+    one = isinstance(given, str | os.PathLike) or not isinstance(given, list | tuple | set | frozenset | Iterator)
+    several = [given] if one else list(given)
     value = next((item for item in several if not isinstance(item, str | os.PathLike)), None)
     if value is not None:
         kind = type(value).__name__

@@ -35,7 +35,10 @@ def fault(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()) ->
         return unfinished(turn.incomplete_reason)
     if answer.calls and answer.calls[-1].status == "failed":
         last_line = (answer.calls[-1].logs.strip().splitlines() or ["no message"])[-1]
-        return CodeFailed(f"The code raised {last_line}", "Its log is above. Change the code, then run the cell again.")
+        return CodeFailed(
+            f"The code raised {last_line}",
+            "Change the code, then run it again; its log is above, and in the error's .answer.logs.",
+        )
     if absent:
         return _tables_missing(answer, absent)
     if answer.failed and settings.raise_on_missing:
@@ -66,8 +69,7 @@ def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:
     names = ", ".join(table.name for table in absent)
     reason = "the question was refused." if answer.status == "refused" else absent[0].reason
     listed = "\n".join(f"  {table.name}: {table.reason}" for table in absent) if len(absent) > 1 else ""
-    return TableMissing(
-        f"The answer brought no table {names}: {reason}",
-        "Say in the question which table is to be saved under that name, then run the cell again."
-        + (f"\n{listed}" if listed else ""),
-    )
+    cure = "Say in the question which table is to be saved under that name, then run the cell again."
+    if answer.status == "refused":
+        cure = "The answer says why, and what would work."
+    return TableMissing(f"The answer brought no table {names}: {reason}", cure + (f"\n{listed}" if listed else ""))

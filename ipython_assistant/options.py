@@ -9,9 +9,13 @@ import math
 import re
 import shlex
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ipython_assistant.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """https://platform.openai.com/docs/guides/reasoning; not every model takes every one, and the service says so."""
@@ -48,12 +52,13 @@ class Options:
     help_all: bool = False
 
 
-def parse_options(line: str, body: str = "") -> Options:
+def parse_options(line: str, body: str = "", known: Container[str] = ()) -> Options:
     """Read the line after `%%assistant`.
 
     Args:
         line: The rest of the cell's first line.
         body: The rest of the cell, to show a corrected cell where words stand on the first line.
+        known: The user's variables: a word that is one of them was meant as an input.
 
     Raises:
         OptionError: An option that does not exist (the nearest one is named), one without its value, or words on the
@@ -67,6 +72,12 @@ def parse_options(line: str, body: str = "") -> Options:
         options = line.strip()
         for word in words:
             options = options.replace(word, "", 1)
+        if body.strip() and all(word in known or Path(word).is_file() for word in words):
+            named = " ".join(f"-i {word}" for word in words)
+            raise OptionError(
+                f"{', '.join(words)} stands on the first line without an option.",
+                f"Write: {' '.join(f'%%assistant {named} {options}'.split())}",
+            )
         question = "\n".join(part for part in (" ".join(words), body.strip()) if part)
         first_line = " ".join(f"%%assistant {options}".split())
         raise OptionError(
@@ -94,6 +105,8 @@ def checked(options: Options) -> Options:
         raise OptionError(f"{given} needs code, and --no-code forbids it.", "Leave one of the two out.")
     if options.effort is not None and options.effort not in EFFORTS:
         raise OptionError(f"--effort {options.effort} is not one there is.", f"Write one of: {', '.join(EFFORTS)}.")
+    if options.directory is not None and not options.directory.strip():
+        raise OptionError("--dir names no folder.", "Write: --dir PATH")
     if options.timeout_s is not None and not 1 <= options.timeout_s < math.inf:
         raise OptionError(f"--timeout {options.timeout_s:g} is no time to wait.", "Write seconds, 1 or more.")
     return options

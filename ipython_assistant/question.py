@@ -15,7 +15,7 @@ from ipython_assistant.core.interpolate import Filled, fill
 from ipython_assistant.core.recording import Written
 from ipython_assistant.core.request import InputNote, build_request
 from ipython_assistant.display.bundles import size_in_words
-from ipython_assistant.errors import InputError
+from ipython_assistant.errors import ConfigError, InputError
 from ipython_assistant.options import checked
 from ipython_assistant.service.containers import Ground
 from ipython_assistant.workspace.assistants import assistant_folders, load_assistant
@@ -259,6 +259,10 @@ def read_question(
     """
     options = with_assistant(options, around.notebook_dir)
     settings = freeze(around.traits, options, around.notebook_dir, around.environment)
+    if settings.save_dir.exists() and not settings.save_dir.is_dir():
+        raise ConfigError(
+            f"{settings.save_dir} is no folder, so no files can go there.", "Name another with --dir PATH."
+        )
     meant = Filled(words) if filled else fill(words, around.namespace)
     named = (*options.inputs, *meant.inputs)
     options = checked(replace(options, inputs=named))

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 CELL_TIMEOUT_S = 600
 QUESTION = "%%assistant"
-FILES = "assistant_files"
 VIEW = "application/vnd.jupyter.widget-view+json"
 # What a run leaves beside an output that is no part of it; https://nbformat.readthedocs.io/en/latest/format_description.html
 _OF_THE_RUN = frozenset({"metadata", "execution_count", "transient"})
@@ -72,7 +71,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_timeout(record)
     record.set_defaults(run=record_notebooks)
     recordings = commands.add_parser("recordings", help="list, check or prune the recordings of a folder")
-    recordings.add_argument("folder", nargs="?", type=Path, default=Path(FILES), help=f"default: {FILES}")
+    recordings.add_argument(
+        "folder", nargs="?", type=Path, default=Path(), help="a folder, with all below it (default: this)"
+    )
     what = recordings.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true", help="read every byte; exit code 1 if anything is damaged")
     what.add_argument("--prune", action="store_true", help="remove what is never replayed and what nothing needs")
@@ -98,19 +99,21 @@ def look_after(options: argparse.Namespace) -> int:
     from ipython_assistant.workspace.folder import Folder
     from ipython_assistant.workspace.recordings import Recordings
 
-    folder: Path = options.folder.absolute()
-    if not (folder / ".turns").is_dir() and (folder / FILES / ".turns").is_dir():
-        folder = folder / FILES
-    recordings = Recordings(Folder(folder.parent, folder))
-    try:
-        if options.check:
-            return _check(recordings)
-        if options.prune:
-            return _prune(recordings)
-        return _size(recordings) if options.size else _list(recordings)
-    except OSError as error:
-        print(f"{folder} cannot be read: {error.strerror or type(error).__name__}.", file=sys.stderr)
+    asked: Path = options.folder.absolute()
+    look = _check if options.check else _prune if options.prune else _size if options.size else _list
+    # A folder for each notebook is what we recommend: all of them are meant.
+    folders = sorted(path.parent for path in asked.rglob(".turns") if path.is_dir())
+    if not folders:
+        print(f"There are no recordings in {options.folder}.\nName the folder they are in.", file=sys.stderr)
         return 1
+    worst = 0
+    for folder in folders:
+        try:
+            worst = max(worst, look(Recordings(Folder(asked, folder))))
+        except OSError as error:
+            print(f"{folder} cannot be read: {error.strerror or type(error).__name__}.", file=sys.stderr)
+            worst = 1
+    return worst
 
 
 def _run_all(options: argparse.Namespace, environment: Mapping[str, str], *, compare: bool, save: bool = False) -> int:

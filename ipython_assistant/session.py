@@ -23,7 +23,7 @@ from ipython_assistant.config import KEYS, AssistantMagics, Settings, check_mode
 from ipython_assistant.core.codecell import HOME, InputSource, code_cell
 from ipython_assistant.core.conversation import Conversation, Step, Upload, line_of
 from ipython_assistant.core.footnotes import finished
-from ipython_assistant.core.provenance import record_of
+from ipython_assistant.core.provenance import record_of, stamp
 from ipython_assistant.core.turn import Turn, TurnFold, read_response
 from ipython_assistant.display import buttons
 from ipython_assistant.display.activity import Fetching
@@ -74,6 +74,7 @@ Plot coverage by year for District B and save the mean per district as by_distri
 %%assistant --help lists the options."""
 
 HOSTED = frozenset(KEYS)
+_IPYTHONS = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
 _DOING = {
     "response.created": "thinking",
     "response.in_progress": "thinking",
@@ -123,6 +124,12 @@ class _Last:
     notes: tuple[str, ...] = ()
     step: Step | None = None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its containers were listed and every file came."""
+        listed = bool(self.collected.listed) or not self.streamed.turn.container_ids
+        return listed and not self.collected.failed and self.streamed.cut is None
+
 
 class Session:
     """Everything one shell shares between its cells.
@@ -160,14 +167,14 @@ class Session:
     def ask_cell(self, line: str, body: str) -> Answer | None:
         """What `%%assistant` does: ask, or show help, or say what to write."""
         try:
-            options = parse_options(line, body)
+            options = parse_options(line, body, self._visible())
             if options.help or options.help_all or not body.strip():
                 asked = options.help or options.help_all
                 print(option_help(everything=options.help_all) if asked else WHAT_TO_WRITE)  # noqa: T201 plain text is what was asked for
                 return None
             front = front_end(self._shell)
             cell = front.cell_id or self._next_run()
-            question = self.question(options, body.strip(), cell, self._shell.user_ns if self._shell else {})
+            question = self.question(options, body.strip(), cell, self._visible())
             if options.dry_run:
                 check_model(question.settings)
                 print(question.in_full())  # noqa: T201 as above
@@ -269,6 +276,8 @@ class Session:
             AssistantError: There is no last answer, or files are still missing.
         """
         last = self._last
+        if last is not None and last.is_whole:
+            raise OptionError("Nothing is missing from the last answer.", "%assistant show shows it again.")
         if last is None:
             raise OptionError("There is no answer whose files could be fetched again.", "Ask with %%assistant first.")
         question, settings = last.question, last.question.settings
@@ -553,11 +562,20 @@ class Session:
     def _adopt(self, question: Question, record: TurnRecord, artifacts: tuple[Artifact, ...]) -> None:
         """What a recording's turn wrote and is still on disk belongs to the cell again."""
         ours = {(file.name, file.sha256): file.ours for file in record.files}
-        folder = self._folder(question.settings)
+        folder, recorded = self._folder(question.settings), {file.sha256: file for file in record.files}
         for artifact in artifacts:
             if (artifact.name, artifact.sha256) in ours:
                 wrote = ours[artifact.name, artifact.sha256]
                 folder.adopt(artifact, question.cell, f"recording {record.id}", ours=wrote)
+        files = tuple(
+            replace(
+                recorded[artifact.sha256],
+                name=artifact.name,
+                ours=ours.get((artifact.name, artifact.sha256), True),
+            )
+            for artifact in artifacts
+        )
+        folder.turns.replayed(replace(record, files=files), question.cell, stamp(datetime.now(UTC)))
 
     def _collect(
         self, turn: _Asking, streamed: _Streamed, exchange: Exchange, notes: tuple[str, ...]
@@ -720,6 +738,14 @@ class Session:
         raise error
 
     # --- what outlives a turn -----------------------------------------------------------------------------------------
+
+    def _visible(self) -> dict[str, Any]:
+        """The user's variables, without those that are IPython's own."""
+        shell = self._shell
+        if shell is None:
+            return {}
+        hidden = set(shell.user_ns_hidden) | _IPYTHONS
+        return {name: value for name, value in shell.user_ns.items() if name not in hidden}
 
     def _next_run(self) -> str:
         self._runs += 1

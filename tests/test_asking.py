@@ -118,7 +118,7 @@ def test_each_question_has_its_label_and_no_more_than_the_limit_are_asked_at_onc
 
 def test_a_question_that_fails_is_a_value_and_the_others_are_answered(notebook, hosted):
     Echo(hosted).fails = frozenset({"B"})
-    answers = ask_each("ABC")
+    answers = ask_each(list("ABC"))
 
     assert [type(answers[label]).__name__ for label in range(3)] == ["Answer", "Refused", "Answer"]
     assert list(answers.failed) == [1]
@@ -213,7 +213,7 @@ def test_what_the_service_has_not_begun_to_answer_is_not_waited_for(notebook, ho
 def test_how_far_it_is_stays_below_the_cell_whoever_watched(notebook, hosted):
     Echo(hosted)
     ran = notebook.cell(
-        "A", "from ipython_assistant import ask_each\n_ = ask_each('AB')\n_ = ask_each('C', progress=False)"
+        "A", "from ipython_assistant import ask_each\n_ = ask_each(['A', 'B'])\n_ = ask_each(['C'], progress=False)"
     )
 
     assert [output["text/plain"].endswith("2 of 2 asked") for output in ran.outputs] == [True]
@@ -330,3 +330,31 @@ def test_a_plain_process_asks_many_with_the_same_limit(notebook_dir, hosted):
     assert completed.stdout.strip() == "Answer to Plot A|Answer to Plot B|Answer to Plot C"
     assert echo.most == 2
     assert completed.stderr == ""
+
+
+def test_one_text_is_not_several_questions(shell):
+    with pytest.raises(errors.OptionError, match="this is one"):
+        ask_each("Plot")
+
+
+def test_an_empty_question_is_not_asked(shell, hosted):
+    with pytest.raises(errors.OptionError, match="no question"):
+        ask("  ")
+
+    assert hosted.requests == []
+
+
+def test_a_table_without_a_name_says_how_to_give_it_one(shell):
+    with pytest.raises(errors.InputError) as caught:
+        ask("Plot", inputs=pd.DataFrame({"a": [1]}))
+
+    assert "type DataFrame has no name" in caught.value.message
+    assert 'inputs={"cases": cases}' in caught.value.hint
+
+
+def test_what_was_refused_is_counted(shell, hosted):
+    hosted.will_say([wire.Message("Only about tables.", refusal=True)])
+    answers = ask_each(["A"])
+
+    assert answers.refused == (0,)
+    assert repr(answers) == "Answers(1, 1 refused, 0 failed)"

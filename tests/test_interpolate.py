@@ -230,3 +230,12 @@ def test_what_was_filled_in_is_no_longer_than_its_values(text: str) -> None:
     # Only whole placeholders go; every other character stays, in its order.
     remaining = iter(text.replace("@", ""))
     assert all(char in remaining for char in filled.prompt)
+
+
+@pytest.mark.parametrize("line", ["@data/my file.csv", "@data/cases.csv,", "@data/cases.csv Mean coverage per year"])
+def test_a_line_that_is_almost_an_input_is_said(line):
+    filled = fill(f"Plot it.\n{line}", {})
+
+    assert filled.inputs == ()
+    assert filled.prompt.endswith(line)
+    assert "an input stands alone on its line" in filled.hints[0]

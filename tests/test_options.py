@@ -112,3 +112,15 @@ def test_an_option_that_cannot_be_meant_says_what_to_write(line, what, cure):
 
     assert what in caught.value.message
     assert cure in caught.value.hint
+
+
+def test_a_variable_without_its_option_is_told_the_option():
+    with pytest.raises(OptionError) as caught:
+        parse_options("cases --new", "Plot it.", {"cases"})
+
+    assert caught.value.hint == "Write: %%assistant -i cases --new"
+
+
+def test_a_folder_without_a_name_is_refused():
+    with pytest.raises(OptionError, match="names no folder"):
+        parse_options('--dir ""')

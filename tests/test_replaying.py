@@ -731,3 +731,34 @@ def test_outside_ipython_a_recording_answers_too(notebook, hosted, notebook_dir)
 
     assert process.returncode == 0, err
     assert out.strip() == "['by_district.csv', 'c.png', 'figure-1.png'] resp_1"
+
+
+def test_the_files_of_a_replayed_turn_are_listed_as_those_of_its_question(notebook, versions):
+    versions()
+    notebook.ask("A", "Year.")
+    versions()
+    notebook.ask("A", "District.")
+    notebook.ask("A", "Year.")
+    listed = notebook.cell("B", "%assistant files").plain.splitlines()
+
+    (line,) = [line for line in listed if line.startswith("plot.csv")]
+    assert "Year." in line
+    assert line.rstrip().endswith("present")
+
+
+def test_a_copy_that_was_brought_back_beside_the_users_own_is_listed(notebook, hosted, notebook_dir):
+    say_both(hosted)
+    notebook.ask("A", "Both.")
+    notebook.restart()
+    (notebook_dir / "assistant_files" / "by_district.csv").write_text("my own work\n")
+    notebook.ask("A", "Both.")
+    listed = notebook.cell("B", "%assistant files").plain
+
+    assert any(line.startswith("by_district-2.csv") and "present" in line for line in listed.splitlines())
+
+
+def test_nothing_is_fetched_again_where_nothing_is_missing(notebook, hosted):
+    say_both(hosted)
+    notebook.ask("A", "Both.")
+    with pytest.raises(errors.OptionError, match="Nothing is missing"):
+        notebook.cell("B", "%assistant retry")

@@ -53,6 +53,7 @@ _INPUT_LINE = re.compile(
     r"^[ \t]*(?P<at>@)(?:\"(?P<double>[^\"\n]+)\"|'(?P<single>[^'\n]+)'|(?P<bare>[^\s\"'`()<>,;]+))[ \t]*$",
     re.MULTILINE,
 )
+_ALMOST_AN_INPUT = re.compile(r"^[ \t]*(?P<at>@)(?=[\w./\\-]*[/.][\w-])[\w./\\*? -]+[,;]?[ \t]*$", re.MULTILINE)
 _NAMES_A_FILE = re.compile(r"[/\\*?]|\.[A-Za-z0-9]{1,10}$")
 _DECORATED = re.compile(r"\s*(?:@.*\n\s*){0,9}(?:async\s+def|def|class)\b")
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
@@ -114,6 +115,10 @@ def fill(prompt: str, namespace: Mapping[str, Any]) -> Filled:
             continue
         inputs[written] = None
         lines[line.start("at"), line.end()] = re.split(r"[/\\]", written.rstrip("/\\"))[-1]
+    for line in _ALMOST_AN_INPUT.finditer(prose):
+        if (line.start("at"), line.end()) not in lines and not _DECORATED.match(prose, line.start("at")):
+            left = line[0].strip()
+            hints[f"{left} was left as it is: an input stands alone on its line, in quotes if it has blanks."] = None
     # A line goes as a whole, with what was filled into it.
     return Filled(_replaced(prompt, values | lines, 0, len(prompt)), tuple(inputs), tuple(hints))
 

@@ -30,7 +30,10 @@ def overview(
         remarks: Sentences.
         right: The columns that are aligned to the right, counted from 0.
     """
-    cells, said = [tuple(one_line(" ".join(str(cell).split()), LONGEST_CELL) for cell in row) for row in rows], list(remarks)
+    cells, said = (
+        [tuple(one_line(" ".join(str(cell).split()), LONGEST_CELL) for cell in row) for row in rows],
+        list(remarks),
+    )
     html, lines = "", []
     if cells:
         head = "".join(_cell("th", name, f"font-weight:normal;{_QUIET}", at in right) for at, name in enumerate(header))

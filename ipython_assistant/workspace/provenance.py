@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from ipython_assistant.core.ledger import Ledger, NotebookFile, without_twins
 from ipython_assistant.core.naming import numbered
-from ipython_assistant.core.provenance import RecordedInput, TurnRecord, from_json, stamp, to_json
+from ipython_assistant.core.provenance import RecordedInput, TurnRecord, cell_name, from_json, stamp, to_json
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.workspace.presence import Presence
@@ -95,6 +95,7 @@ class Turns:
         self._dir = save_dir / TURNS
         self._redact = redact
         self._presence = Presence(self._dir, self.kernel)
+        self._replayed: dict[str, TurnRecord] = {}
         self._read: dict[str, tuple[tuple[int, ...], TurnRecord | Damaged]] = {}
         self._keys: dict[str, tuple[tuple[int, ...], str]] = {}
         self._swept = False
@@ -128,6 +129,7 @@ class Turns:
     def write(self, record: TurnRecord) -> Path:
         """Keep a record, in place of an earlier one of the same turn; gives its path. Raises `OSError`."""
         self.begin()
+        self._replayed.pop(record.cell, None)
         # Redacted first: the prompt's first words are in the file's name.
         record = replace(record, kernel=self.kernel, notebook=self.notebook).redacted(self._redact)
         path = next(
@@ -189,7 +191,20 @@ class Turns:
         """
         records, _ = self.read_all()
         notebooks = notebooks_in(notebook_dir) if notebook_dir is not None else ()
-        return Ledger(records, notebooks, self._presence.at_work())
+        return Ledger((*records, *self._replayed.values()), notebooks, self._presence.at_work())
+
+    def replayed(self, record: TurnRecord, cell: str, ended: str) -> None:
+        """A recording is this kernel's present turn of a cell, until the cell is asked anew. Nothing is written.
+
+        Args:
+            record: The recording, its files as they are on disk now.
+            cell: The cell that was answered from it.
+            ended: When, as `core.provenance.stamp` writes it.
+        """
+        named = cell_name(cell)
+        self._replayed[named] = replace(
+            record, cell=named, kernel=self.kernel, notebook=self.notebook, began=ended, ended=ended
+        )
 
     def at_work(self) -> frozenset[str]:
         """The kernels that are at work in this folder."""

@@ -130,7 +130,10 @@ def _outside(before: set[Path], notebook_dir: Path, folder: Path) -> list[Path]:
     return [
         path
         for path in notebook_dir.parent.rglob("*")
-        if path not in before and path.is_file() and folder not in path.parents and "ipython" not in path.parts[-3:]
+        if path not in before
+        and path.is_file()
+        and folder not in (path, *path.parents)
+        and "ipython" not in path.parts[-3:]
         if notebook_dir / "data" not in path.parents and path.suffix != ".sqlite"
     ]
 

@@ -881,5 +881,10 @@ def disk_full(stage: Stage) -> None:
 
 @scenario(owed="named")
 def the_folder_is_a_file(stage: Stage) -> None:
-    (stage.notebook_dir / "assistant_files").write_text("in the way")
-    stage.play(stage.file(), stage.file("other.csv"))
+    """It was not there when the question was asked: that would be said at once."""
+
+    def come_in_the_way(_service: FaultyService, _container_id: str) -> None:
+        (stage.notebook_dir / "assistant_files").write_text("in the way")
+
+    stage.settings["prefetch_bytes"] = 0
+    stage.play(stage.file(), stage.file("other.csv"), acts={0: [come_in_the_way]})

@@ -381,17 +381,17 @@ def test_a_file_that_code_removed_again_is_neither_saved_nor_missed(asking):
 # Ctrl-C. --------------------------------------------------------------------------------------------------------------
 
 
-def reading() -> bool:
-    """Whether a thread is still at a file."""
+def reading(before) -> bool:
+    """Whether a thread that was not there before is still at a file."""
     return any(
         thread.name.startswith(("ipython_assistant fetch", "ipython_assistant hash"))
-        for thread in threading.enumerate()
+        for thread in set(threading.enumerate()) - before
     )
 
 
 @pytest.mark.parametrize(("content", "comes"), [(None, 4000), (Pattern(36_000_000), 33_000_000)])
 def test_ctrl_c_while_files_come_keeps_what_is_here_and_retry_fetches_the_rest(asking, content, comes):
-    stage = asking.stage()
+    stage, before = asking.stage(), set(threading.enumerate())
     late, beside = stage.file("late.csv", content), stage.beside()
     asking.set(prefetch_bytes=0)
     asking.service.goes_wrong("content", Hang(comes), times=1, name="late.csv")
@@ -413,9 +413,9 @@ def test_ctrl_c_while_files_come_keeps_what_is_here_and_retry_fetches_the_rest(a
     assert saved(asking, beside)
     assert [failed.name for failed in ran.answer.failed] == ["late.csv"]
     deadline = time.monotonic() + 5
-    while reading() and time.monotonic() < deadline:
+    while reading(before) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not reading()
+    assert not reading(before)
     again = asking.command("retry")
     assert again.error is None
     assert sha256_of((asking.folder / "late.csv").read_bytes()) == sha256_of(late.content)
