@@ -1,7 +1,9 @@
 """Looks at tables in the container. Its source is sent to the kernel; the engine's own process never imports it.
 
-Each cell is read as text first and a column's kind is decided from what is written, so that what the analyst says of a
-table is true of the file and not of a library's guess.
+A column's kind is decided from what is written in it, so that what the analyst says of a table is true of the file and
+not of a library's guess. Small files are read as text, cell by cell. Of large ones the columns that look like plain
+numbers are read as numbers, and the spellings that a number does not show (`007`, ` 7`, `1e005`) are looked for in the
+bytes; all other columns are read as their different texts, each once.
 """
 
 from __future__ import annotations
@@ -11,16 +13,20 @@ import csv
 import html
 import io
 import re
+import sys
+import time
+import types
 import warnings
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MISSING = frozenset(
     {
@@ -42,6 +48,16 @@ FEWEST_UNIQUE = 3
 """Rows from which on it says something that no two have the same."""
 MAX_CODE_DIGITS = 15
 """Whole numbers with more digits are codes: a float cannot hold them."""
+LARGE = 1_000_000
+"""Bytes of a text file, or cells of another, from which on it is not read cell by cell."""
+LOOK = 1_000
+"""Rows of a large file, or different cells of a column, that are looked at to know what is worth trying on all."""
+AT_ONCE = 1 << 22
+"""Bytes, or cells, of a large file that are looked at together."""
+KEPT = "_surveyed_tables"
+"""The name among Python's modules under which surveys stay in the kernel; no variable of the user's can meet it."""
+SETTLED_NS = 100_000_000
+"""A file that changed less than this before it was looked at may change again unseen: clocks of files are coarse."""
 
 PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
@@ -50,6 +66,9 @@ DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 INFINITE = re.compile(r"[-+]?inf(?:inity)?|[-+]?\d.*[eE]\+?\d{3,}", re.IGNORECASE)
 """What pandas reads as an infinite number, or may."""
 LEADING_ZERO = re.compile(r"[-+]?0\d+")
+FOUR_DIGITS = re.compile(r"\d{4}")
+ODD = re.compile(r"^[-+]?0\d+$|^[ \t\v\f]|[ \t\v\f]$|[eE][-+]?\d{3}", re.MULTILINE)
+"""Spellings that a number does not show."""
 YEAR = re.compile(r"(?:1[89]|20)\d\d(?:\.0+)?")
 YEAR_NAME = re.compile(
     r"(?:^|[^a-z])(?:years?|yrs?|ann[ée]es?|jahre?|a[nñ]os?|anos?)(?:[^a-z]|$)|[a-z]Year|^year", re.IGNORECASE
@@ -63,10 +82,33 @@ TRUTH = (frozenset({"true", "false"}), frozenset({"yes", "no"}), frozenset({"y",
 
 
 def survey(paths: list[str]) -> list[dict[str, Any]]:
-    """What is in each table, as JSON values; a table that cannot be read says why."""
+    """What is in each table, as JSON values; a table that cannot be read says why.
+
+    What was found stays in the kernel, and is found again as long as the file is the same.
+    """
+    kept = sys.modules.setdefault(KEPT, types.ModuleType(KEPT)).__dict__
+    before = kept.get("tables", {})
+    found = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [table for path in paths for table in _tables(path)]
+        for path in paths:
+            state = _state(path)
+            known = before.get(path, (None, []))
+            found[path] = known if state and known[0] == state else (state, _tables(path))
+    settled = time.time_ns() - SETTLED_NS
+    kept["tables"] = {
+        path: known for path, known in found.items() if known[0] and known[0] == _state(path) and known[0][1] < settled
+    }
+    return [table for _, tables in found.values() for table in tables]
+
+
+def _state(path: str) -> tuple[int, ...]:
+    """What changes when a file does; empty where it cannot be looked at."""
+    try:
+        about = Path(path).stat()
+    except OSError:
+        return ()
+    return (about.st_size, max(about.st_mtime_ns, about.st_ctime_ns), about.st_mtime_ns, about.st_ino)
 
 
 def _tables(path: str) -> list[dict[str, Any]]:
@@ -75,7 +117,7 @@ def _tables(path: str) -> list[dict[str, Any]]:
         "sheet": "",
     }  # fmt: skip
     try:
-        return [_surveyed({**found, **about}, frame) for about, frame in _frames(path)]
+        return [_surveyed({**found, **about}, frame, texts) for about, frame, texts in _frames(path)]
     except (
         OSError,
         ValueError,
@@ -86,8 +128,8 @@ def _tables(path: str) -> list[dict[str, Any]]:
         return [{**found, "problem": " ".join(str(error).split()) or type(error).__name__}]
 
 
-def _frames(path: str) -> Iterator[tuple[dict[str, Any], Any]]:
-    """The tables of a file, every cell as text, and how to read them."""
+def _frames(path: str) -> Iterator[tuple[dict[str, Any], Any, Callable[[int], dict[str, int]] | None]]:
+    """How to read the tables of a file, their cells, and the different texts of a column where not all are texts."""
     ending = path.lower().rpartition(".")[2]
     match ending:
         case "xlsx" | "xlsm":
@@ -95,26 +137,128 @@ def _frames(path: str) -> Iterator[tuple[dict[str, Any], Any]]:
             filled = {str(name): frame for name, frame in sheets.items() if frame.shape[1]}
             for name, frame in filled.items():
                 first = len(filled) == 1 and name == str(next(iter(sheets)))
-                yield {"form": "excel", "sheet": "" if first else name}, _as_text(frame)
+                yield {"form": "excel", "sheet": "" if first else name}, _as_text(frame), None
         case "json" | "jsonl" | "ndjson":
             lines = ending != "json"
             frame = pd.read_json(path, lines=lines, dtype=False, convert_dates=False)
-            yield {"form": "lines" if lines else "json"}, _as_text(frame)
+            yield {"form": "lines" if lines else "json"}, *_typed(frame)
         case "parquet":
-            yield {"form": "parquet"}, _as_text(pd.read_parquet(path))
+            yield {"form": "parquet"}, *_typed(pd.read_parquet(path))
         case _:
-            encoding, text = _decoded(Path(path).read_bytes())
+            raw = Path(path).read_bytes()
+            encoding, text = _decoded(raw)
             if "\0" in text:
                 raise ValueError("it is not a text file")
             separator = "\t" if ending == "tsv" else _separator(text)
-            frame = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
-            yield {"encoding": encoding, "separator": separator}, frame
+            about = {"encoding": encoding, "separator": separator}
+            if len(raw) >= LARGE and encoding != "utf-16":
+                del text
+                yield about, *_large(raw, encoding, separator)
+            else:
+                yield about, pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False), None
+
+
+def _large(raw: bytes, encoding: str, separator: str) -> tuple[Any, Callable[[int], dict[str, int]] | None]:
+    """A large text file: columns that look like plain numbers as numbers, all others as their different texts."""
+
+    def read(**how: Any) -> Any:
+        return pd.read_csv(io.BytesIO(raw), sep=separator, encoding=encoding, keep_default_na=False, **how)
+
+    def texts(place: int) -> dict[str, int]:
+        known = frame.columns[place] not in plain
+        return _times(frame.iloc[:, place] if known else read(usecols=[place], dtype=object).iloc[:, 0])
+
+    first = read(dtype=object, nrows=LOOK)
+    if first.shape[1] > MAX_COLUMNS or not isinstance(first.index, pd.RangeIndex):
+        return first, None
+    looks = {name: _column(str(name), _times(first[name]), len(first), separator) for name in first.columns}
+    plain = [name for name, look in looks.items() if look["kind"] == "number" and not look["conversion"]]
+    frame = read(
+        dtype={name: object for name in first.columns if name not in plain},
+        na_values={name: list(MISSING) for name in plain},
+        low_memory=False,
+    )
+    frame.attrs["odd"] = _odd_columns(raw, encoding, separator, [first.columns.get_loc(name) for name in plain])
+    return frame, texts
+
+
+def _odd_columns(raw: bytes, encoding: str, separator: str, places: list[int]) -> set[int]:
+    """Those of the number columns with a cell whose spelling says more than its value."""
+    if not places or not _odd_bytes(raw, separator):
+        return set()
+    odd: set[int] = set()
+    rows = AT_ONCE // 20 // len(places) + 1
+    cells: dict[str, Any] = {
+        "sep": separator, "encoding": encoding, "usecols": places, "dtype": object, "keep_default_na": False,
+    }  # fmt: skip
+    for chunk in pd.read_csv(io.BytesIO(raw), chunksize=rows, **cells):
+        for number, place in enumerate(sorted(places)):
+            if place not in odd and ODD.search("\n".join(chunk.iloc[:, number].dropna())):
+                odd.add(place)
+    return odd
+
+
+def _odd_bytes(raw: bytes, separator: str) -> bool:
+    """True where some cell may begin with a zero, have blanks around it, or an exponent such as `e005`."""
+    signs = (f'{separator}"\r\n', "0", "123456789", "+-", " \t\v\f", "eE")
+    start, zero, digit, sign, blank, exponent = range(1, len(signs) + 1)
+    kinds = np.zeros(256, np.uint8)
+    for number in reversed(range(len(signs))):  # a tab that separates is no blank
+        kinds[[ord(one) for one in signs[number]]] = number + 1
+    for begin in range(max(raw.find(b"\n"), 0), len(raw), AT_ONCE):
+        kind = kinds[np.frombuffer(b"_" + raw[begin : begin + AT_ONCE + 4] + b"____", np.uint8)]
+        starts = np.flatnonzero(kind[1:-4] == start) + 1
+        after = kind[starts + 1]
+        if (after == blank).any() or (kind[starts - 1] == blank).any():
+            return True
+        if _zero_leads(kind, starts[(after == zero) | (after == sign)], (zero, digit), sign):
+            return True
+        exponents = np.flatnonzero(kind[1:-4] == exponent) + 1
+        if _zero_leads(kind, exponents, (zero, digit), sign, digits=2):
+            return True
+    return False
+
+
+def _zero_leads(kind: Any, places: Any, digits_are: tuple[int, int], sign: int, digits: int = 1) -> bool:
+    """True where after one of the places, and a sign perhaps, comes a zero with so many digits behind it."""
+    zero, digit = digits_are
+    first = places + 1 + (kind[places + 1] == sign)
+    led = kind[first] == zero
+    for number in range(1, digits + 1):
+        led &= (kind[first + number] == zero) | (kind[first + number] == digit)
+    return bool(led.any())
+
+
+def _typed(frame: Any) -> tuple[Any, Callable[[int], dict[str, int]] | None]:
+    """A table whose columns have types of their own, as text unless it is large."""
+    if frame.size < LARGE:
+        return _as_text(frame), None
+    _flat(frame)
+    frame.attrs["typed"] = [str(name) for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])]
+
+    def texts(place: int) -> dict[str, int]:
+        cells = frame.iloc[:, place]
+        if cells.dtype == object:
+            return _times(_as_text(frame.iloc[:, [place]]).iloc[:, 0])
+        codes, different = pd.factorize(cells, use_na_sentinel=False)
+        written = _as_text(pd.DataFrame({"cells": different}))["cells"]
+        found: dict[str, int] = {}
+        for text, times in zip(written, np.bincount(codes, minlength=len(written)).tolist(), strict=True):
+            found[text] = found.get(text, 0) + times
+        return found
+
+    return frame, texts
+
+
+def _times(cells: Any) -> dict[str, int]:
+    """The different texts of a column, and how often each is there."""
+    times = cells.value_counts()
+    return dict(zip(map(str, times.index.tolist()), times.tolist(), strict=True))
 
 
 def _as_text(frame: Any) -> Any:
     """Typed cells as they would be written."""
-    if any(isinstance(cell, list | dict) for name in frame.columns for cell in frame[name].head(200)):
-        raise ValueError("some of its cells hold lists or objects")
+    _flat(frame)
     written = {}
     for place, name in enumerate(frame.columns):
         cells = frame.iloc[:, place]
@@ -125,14 +269,20 @@ def _as_text(frame: Any) -> Any:
     return as_text
 
 
-def _surveyed(found: dict[str, Any], frame: Any) -> dict[str, Any]:
+def _flat(frame: Any) -> None:
+    if any(isinstance(cell, list | dict) for name in frame.columns for cell in frame[name].head(200)):
+        raise ValueError("some of its cells hold lists or objects")
+
+
+def _surveyed(found: dict[str, Any], frame: Any, texts: Callable[[int], Any] | None) -> dict[str, Any]:
     if not isinstance(frame.index, pd.RangeIndex):
         return {**found, "problem": "its rows have more cells than its header"}
     if frame.shape[1] > MAX_COLUMNS:
         return {**found, "problem": f"it has {frame.shape[1]} columns; {MAX_COLUMNS} are the most I read"}
     found["rows"] = len(frame)
     found["columns"] = [
-        {"name": str(name), **_column(str(name), frame[name], found["separator"])} for name in frame.columns
+        {"name": str(name), **_cells(str(name), frame, place, found["separator"], texts)}
+        for place, name in enumerate(frame.columns)
     ]
     for column in found["columns"] if found["form"] != "csv" else []:
         text_in_json = column["name"] not in frame.attrs.get("typed", ()) and found["form"] != "excel"
@@ -163,26 +313,59 @@ def _separator(text: str) -> str:
     return best
 
 
-def _column(name: str, cells: Any, separator: str) -> dict[str, Any]:
-    counts = {str(cell): int(times) for cell, times in cells.value_counts().items()}
+def _cells(
+    name: str, frame: Any, place: int, separator: str, texts: Callable[[int], dict[str, int]] | None
+) -> dict[str, Any]:
+    cells = frame.iloc[:, place]
+    if texts is None:
+        return _column(name, _times(cells), len(cells), separator)
+    numbers = pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_bool_dtype(cells.dtype)
+    if numbers and not YEAR_NAME.search(name) and place not in frame.attrs.get("odd", ()):
+        found = _plain_numbers(cells)
+        if found:
+            return found
+    return _column(name, texts(place), len(cells), separator)
+
+
+def _plain_numbers(cells: Any) -> dict[str, Any]:
+    """What `_column` finds, for numbers that are written as such; empty where their spelling could say more."""
+    if pd.api.types.is_complex_dtype(cells.dtype):
+        return {}
+    whole = pd.api.types.is_integer_dtype(cells.dtype)
+    known = cells.dropna().to_numpy(dtype=None if whole else float)
+    if not len(known) or not np.abs(known.astype(float)).max() < 10**MAX_CODE_DIGITS:
+        return {}
+    missing = len(cells) - len(known)
+    distinct = len(pd.unique(known))
+    integers = whole or bool((known == np.floor(known)).all())
+    return {
+        **_NOTHING, "kind": "number", "distinct": distinct, "missing": missing, "whole": integers,
+        "low": float(known.min()), "high": float(known.max()), "floats": integers and (missing > 0 or not whole),
+        "unique": distinct == len(cells) >= FEWEST_UNIQUE,
+    }  # fmt: skip
+
+
+_NOTHING: dict[str, Any] = {
+    "kind": "text", "values": [], "distinct": 0, "missing": 0, "ignored": [], "low": None, "high": None, "whole": False,
+    "conversion": [], "sample": "", "date_format": "", "floats": False, "digits": False, "padded": False, "doubt": "",
+    "unique": False, "earliest": "", "latest": "",
+}  # fmt: skip
+
+
+def _column(name: str, counts: dict[str, int], rows: int, separator: str) -> dict[str, Any]:
     written: dict[str, int] = {}
     for cell, times in counts.items():
-        if cell not in MISSING and cell.strip():
-            written[cell.strip()] = written.get(cell.strip(), 0) + times
-    missing = len(cells) - sum(written.values())
-    padded = any(cell != cell.strip() for cell in counts)
-    found: dict[str, Any] = {
-        "kind": "text", "values": [], "distinct": len(written), "missing": missing, "ignored": [],
-        "low": None, "high": None, "whole": False, "conversion": [], "sample": "", "date_format": "", "floats": False,
-        "digits": False, "padded": padded, "doubt": "",
-        "unique": len(counts) == len(cells) >= FEWEST_UNIQUE and not missing,
-        "earliest": "", "latest": "",
-    }  # fmt: skip
+        if cell not in MISSING and (bare := cell.strip()):
+            written[bare] = written.get(bare, 0) + times
+    missing = rows - sum(written.values())
+    padded = any(cell[:1].isspace() or cell[-1:].isspace() for cell in counts)
+    unique = len(counts) == rows >= FEWEST_UNIQUE and not missing
+    found = {**_NOTHING, "distinct": len(written), "missing": missing, "padded": padded, "unique": unique}
     if not written:
         return {**found, "kind": "empty"}
-    if any({cell.casefold() for cell in written} <= truth for truth in TRUTH):
+    if any(all(cell.casefold() in truth for cell in written) for truth in TRUTH):
         return {**found, "kind": "yes/no", "values": sorted(written), "digits": True}
-    number = _number(written, separator)
+    number = _number(written, separator) if _may_be_number(written) else {}
     if number.get("kind"):
         return {**found, **number, **_whole(name, written, number, spoiled=padded or missing > 0)}
     date = _date(written)
@@ -193,6 +376,15 @@ def _column(name: str, cells: Any, separator: str) -> dict[str, Any]:
         found["values"] = sorted(written)
     found["digits"] = any(PLAIN.fullmatch(cell) for cell in written)
     return found
+
+
+def _may_be_number(written: dict[str, int]) -> bool:
+    """False where a look at some of very many different cells finds so few numbers that it is no column of numbers."""
+    if len(written) <= LOOK:
+        return True
+    look = [cell.removesuffix("%").rstrip() for cell in list(written)[:: len(written) // LOOK]]
+    numbers = sum(any(form.fullmatch(cell) for form in (PLAIN, THOUSANDS, SPACES, DECIMAL_COMMA)) for cell in look)
+    return numbers >= (1 - MAX_WORD_SHARE) / 2 * len(look)
 
 
 def _number(written: dict[str, int], separator: str) -> dict[str, Any]:
@@ -262,10 +454,12 @@ def _whole(name: str, written: dict[str, int], number: dict[str, Any], *, spoile
 
 def _date(written: dict[str, int]) -> dict[str, Any]:
     """The date reading of a column's different cells; day and month must be certain."""
-    cells = pd.Series(list(written), dtype=str)
-    if not cells.str.contains(r"\d{4}").all():
+    if not all(map(FOUR_DIGITS.search, written)):
         return {}
-    fitting = [form for form in DATE_FORMATS if pd.to_datetime(cells, format=form, errors="coerce").notna().all()]
+    cells = pd.Series(list(written), dtype=str)
+    look = cells.head(LOOK)
+    likely = [form for form in DATE_FORMATS if pd.to_datetime(look, format=form, errors="coerce").notna().all()]
+    fitting = [form for form in likely if pd.to_datetime(cells, format=form, errors="coerce").notna().all()]
     if not fitting:
         return {}
     first, *others = (pd.to_datetime(cells, format=form) for form in fitting)
