@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
+from tests_support import events as wire
 
 from ipython_assistant.options import Options, option_targets, parse_options
 
@@ -198,3 +199,14 @@ def test_unloading_leaves_the_completer_as_it_was(notebook_dir):
         assert shell.Completer.custom_matchers == before
     finally:
         InteractiveShell.clear_instance()
+
+
+def test_conversations_saved_assistants_and_efforts_are_offered(ready, hosted, notebook_dir):
+    (notebook_dir / "assistants").mkdir()
+    (notebook_dir / "assistants" / "coverage.toml").write_text('model = "mine"\n')
+    hosted.will_say([wire.Message("Yes.")])
+    ready.run_cell("%%assistant -c maps\nShall we?")
+
+    assert offered(ready, "%%assistant -c |") == ["maps"]
+    assert offered(ready, "%%assistant --assistant |") == ["coverage"]
+    assert offered(ready, "%%assistant --effort m|") == ["minimal", "medium", "max"]
