@@ -259,7 +259,8 @@ class _Bar:
 
     def __exit__(self, *exc_info: object) -> None:
         if self._live is not None and self._told:
-            self._live.finish(overview((), (), [self._told]))
+            # What is left is a sentence: the bar has had its day.
+            self._live.finish(overview((), (), [f"{self._told.lstrip('█░ ')}."]))
         elif self._terminal:
             sys.stderr.write("\n")
 
