@@ -216,7 +216,7 @@ def test_how_far_it_is_stays_below_the_cell_whoever_watched(notebook, hosted):
         "A", "from ipython_assistant import ask_each\n_ = ask_each(['A', 'B'])\n_ = ask_each(['C'], progress=False)"
     )
 
-    assert [output["text/plain"].endswith("2 of 2 asked") for output in ran.outputs] == [True]
+    assert [output["text/plain"] for output in ran.outputs] == ["2 of 2 asked."]
 
 
 def test_aask_leaves_the_event_loop_free_and_keeps_the_limit(notebook, hosted):
