@@ -29,6 +29,7 @@ from ipython_assistant.errors import (
     TimedOut,
     Unreachable,
 )
+from ipython_assistant.service.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -110,7 +111,7 @@ class Downloads:
         self._stage = stage
         self._limits = limits
         self._clock = clock
-        self._pool = ThreadPoolExecutor(limits.at_once, thread_name_prefix="ipython_assistant fetch")
+        self._pool = Threads(limits.at_once, "ipython_assistant fetch")
         self._pace = _Pace(clock)
         self._large = threading.Semaphore(LARGE_AT_ONCE)
         self._lock = threading.RLock()
@@ -134,7 +135,7 @@ class Downloads:
             running = list(self._running)
         for download in running:
             download.stop()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
 
     def staging(self) -> Path:
         """The directory of the temporary files, made when it is first asked for. Raises `OSError`."""
@@ -430,7 +431,10 @@ class _Download:
     def outcome(self, why: str) -> Fetched | FailedArtifact:
         """What came of it; `why` says what ended those that did not come to their end."""
         if self.future.done() and not self.future.cancelled():
-            return self.future.result()
+            ended = self.future.result()
+            # One that was stopped may have noticed by now; why it was is known here alone.
+            if isinstance(ended, Fetched) or not (why and self._stopped.is_set()):
+                return ended
         whole = self._whole or self._file.size
         got = f" ({self.received:,} of {whole:,} bytes came)" if whole else ""
         return self._failure(f"{why}{got}.")
