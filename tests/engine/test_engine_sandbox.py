@@ -333,7 +333,7 @@ def test_a_container_says_what_is_enforced_and_may_have_more_memory_than_others(
     client = confined.client()
     assert client.containers.retrieve(place).network_policy.type == "disabled"
     larger = client.containers.create(name="larger", memory_limit="4g")
-    takes = "x = bytearray(1500 << 20); print(len(x) >> 20)"
+    takes = "x = bytes(1500 << 20); print(len(x) >> 20)"
 
     assert (larger.memory_limit, client.containers.retrieve(place).memory_limit) == ("4g", None)
     assert logs(confined.ask(takes, container=larger.id)) == "1500\n"
