@@ -138,6 +138,8 @@ class Answer:
     """The execution count of the cell that has shown it, so that the cell's value does not show it twice."""
     prompt: str = ""
     """What was asked; its first words describe the pictures."""
+    frames: Mapping[str, Any] = field(default_factory=dict)
+    """The tables that were asked for by name, as DataFrames in the dtypes their columns had."""
 
     @property
     def files(self) -> Files:

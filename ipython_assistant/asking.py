@@ -13,16 +13,17 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end
 from ipython_assistant.display.overview import overview
 from ipython_assistant.errors import AssistantError, InputError, Interrupted, OptionError
 from ipython_assistant.options import Options, checked
+from ipython_assistant.service.threads import Threads
 from ipython_assistant.session import Audience, Session
 
 if TYPE_CHECKING:
@@ -89,8 +90,7 @@ async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
     session = _session()
     asked = _Asked.read(session, prompt, {**options, "show": False})
     try:
-        pool = _pool(session, session.traits.questions_at_once)
-        return await asyncio.wrap_future(pool.submit(asked.carry_out))
+        return await asyncio.wrap_future(session.threads.submit(asked.carry_out))
     except asyncio.CancelledError:
         asked.stop.set()
         raise
@@ -124,7 +124,7 @@ def ask_each(
     labelled = dict(prompts) if isinstance(prompts, Mapping) else dict(enumerate(prompts))
     asked = {label: _Asked.read(session, prompt, {**options, "show": False}) for label, prompt in labelled.items()}
     outcomes: dict[Any, Answer | AssistantError] = {}
-    pool = ThreadPoolExecutor(at_once or session.traits.questions_at_once, "ipython_assistant ask")
+    pool = Threads(at_once or session.traits.questions_at_once, "ipython_assistant ask")
     try:
         with _Bar(len(asked), session.shell, shown=progress) as bar:
             futures = {pool.submit(one.outcome): label for label, one in asked.items()}
@@ -137,7 +137,7 @@ def ask_each(
             except KeyboardInterrupt:
                 for one in asked.values():
                     one.stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.close()
                 # One that the service has not even begun to answer cannot be stopped: it is not waited for.
                 done, _ = wait([future for future in futures if not future.cancelled()], timeout=STOPS_WITHIN_S)
                 ended = {futures[future]: future.result() for future in done}
@@ -148,7 +148,7 @@ def ask_each(
                     answer=answers,
                 ) from None
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.close()
     return Answers({label: outcomes[label] for label in asked}, labelled)
 
 
@@ -292,10 +292,9 @@ def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
     """The options, and the variables that are given with them."""
     unknown = next((name for name in given if name not in AskOptions.__annotations__), None)
     if unknown is not None:
-        near = get_close_matches(unknown, AskOptions.__annotations__, n=1, cutoff=0.5)
+        every = AskOptions.__annotations__
         raise OptionError(
-            f"There is no option {unknown!r}.",
-            f"Did you mean {near[0]}?" if near else f"Options: {', '.join(AskOptions.__annotations__)}.",
+            f"There is no option {unknown!r}.", f"{did_you_mean(unknown, every)}Options: {', '.join(every)}."
         )
     named, namespace = _inputs(given.get("inputs", ()))
     directory = given.get("directory")
@@ -354,8 +353,3 @@ def _session_of_process() -> Session:
     session = Session(None, AssistantMagics(), Path(os.environ.get("IPYTHON_ASSISTANT_DIR") or Path.cwd()))
     atexit.register(session.close)
     return session
-
-
-@functools.lru_cache(maxsize=4)
-def _pool(session: Session, at_once: int) -> ThreadPoolExecutor:  # noqa: ARG001 each session has pools of its own
-    return ThreadPoolExecutor(at_once, "ipython_assistant aask")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import traceback
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.usage import in_words, tokens_of
 from ipython_assistant.display.bundles import size_in_words
@@ -54,8 +54,7 @@ def run_command(session: Session, line: str) -> None:
     name = words[0] if words else "help"
     command = COMMANDS.get(name)
     if command is None:
-        near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
-        meant = f"Did you mean %assistant {near[0]}? " if near else ""
+        meant = did_you_mean(name, COMMANDS, before="%assistant ")
         raise OptionError(
             f"There is no command {name!r}.", f"{meant}Commands: {', '.join(COMMANDS)}. A question needs %%assistant."
         )
@@ -263,8 +262,7 @@ def _flags(command: str, words: Sequence[str], known: Sequence[str]) -> frozense
     """The words after a command, each of which has to be one of those it knows."""
     for word in words:
         if word not in known:
-            near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-            meant = f"Did you mean {near[0]}? " if near else ""
+            meant = did_you_mean(word, known)
             usage = COMMANDS[command].usage
             raise OptionError(f"%assistant {command} takes no {word!r}.", f"{meant}Write: %assistant {command} {usage}")
     return frozenset(words)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import keyword
 import math
 import re
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.errors import OptionError
 
 if TYPE_CHECKING:
@@ -208,5 +208,4 @@ def _parser(*, everything: bool = True) -> _Parser:
 
 
 def _nearest_option(unknown: str) -> str:
-    near = difflib.get_close_matches(unknown.partition("=")[0], option_targets(), n=1, cutoff=0.5)
-    return f"Did you mean {near[0]}? " * bool(near) + "%%assistant --help lists the options."
+    return did_you_mean(unknown.partition("=")[0], option_targets()) + "%%assistant --help lists the options."

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import tempfile
 import threading
@@ -20,32 +19,29 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.answer import Answer
 from ipython_assistant.collection import Collected, Shelf, collect
 from ipython_assistant.config import KEYS, AssistantMagics, Settings, check_model, freeze, origins
-from ipython_assistant.core.codecell import HOME, InputSource, code_cell
-from ipython_assistant.core.conversation import Conversation, Step, Upload, line_of
+from ipython_assistant.core.conversation import Conversation, Step
 from ipython_assistant.core.footnotes import finished
 from ipython_assistant.core.provenance import record_of, stamp
-from ipython_assistant.core.turn import Turn, TurnFold, read_response
+from ipython_assistant.core.turn import read_response
 from ipython_assistant.display import buttons
-from ipython_assistant.display.activity import Fetching
 from ipython_assistant.display.bundles import KEY, Bundle
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
 from ipython_assistant.endings import fault, without_code
 from ipython_assistant.errors import (
     AssistantError,
-    ContainerExpired,
     Interrupted,
     NoKey,
     OptionError,
-    TurnNotKept,
 )
+from ipython_assistant.inserting import cell_of
 from ipython_assistant.options import Options, option_help, parse_options
 from ipython_assistant.question import Place, Question, Surroundings, read_question
 from ipython_assistant.service.client import ASKED_OF_THE_ENVIRONMENT, over_client
 from ipython_assistant.service.connection import Connection, connect
-from ipython_assistant.service.containers import RENEWED, TOLD_AGAIN, Containers, Footing
 from ipython_assistant.service.downloads import Downloads, Limits, interrupted
-from ipython_assistant.service.replay import Recorder, ReplayWire
-from ipython_assistant.service.stream import EventStream
+from ipython_assistant.service.replay import ReplayWire
+from ipython_assistant.service.threads import Threads
+from ipython_assistant.streaming import Asking, Streamed, before_an_answer, fold_reply, progress
 from ipython_assistant.workspace.dotenv import read_env_file
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.outputs import NoFrame, named_frame
@@ -53,15 +49,14 @@ from ipython_assistant.workspace.provenance import recorded_inputs
 from ipython_assistant.workspace.recordings import Recordings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from IPython.core.interactiveshell import InteractiveShell
 
     from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.core.provenance import TurnRecord
     from ipython_assistant.core.recording import Exchange
-    from ipython_assistant.core.turn import Json
-    from ipython_assistant.service.wire import Reply
+    from ipython_assistant.service.containers import Containers
     from ipython_assistant.workspace.inputs import Input
     from ipython_assistant.workspace.recordings import Recording
 
@@ -74,27 +69,9 @@ Plot coverage by year for District B and save the mean per district as by_distri
 %%assistant --help lists the options."""
 
 HOSTED = frozenset(KEYS)
+MOST_ANSWERS = 100
+"""So many answers `%assistant show RESPONSE_ID` knows: a loop may ask thousands, each with pictures in it."""
 _IPYTHONS = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
-_DOING = {
-    "response.created": "thinking",
-    "response.in_progress": "thinking",
-    "response.output_text.delta": "writing",
-    "response.refusal.delta": "writing",
-    "response.code_interpreter_call.in_progress": "writing code",
-    "response.code_interpreter_call_code.delta": "writing code",
-    "response.code_interpreter_call.interpreting": "running code",
-    "response.code_interpreter_call.completed": "thinking",
-    "response.web_search_call.searching": "searching the web",
-    "response.file_search_call.searching": "searching files",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Streamed:
-    """A turn, and what ended its stream if that was not its end."""
-
-    turn: Turn
-    cut: AssistantError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +95,7 @@ class _Last:
 
     connection: Connection
     question: Question
-    streamed: _Streamed
+    streamed: Streamed
     collected: Collected
     exchange: Exchange | None
     notes: tuple[str, ...] = ()
@@ -160,6 +137,7 @@ class Session:
         self._asks: tuple[tuple[str, int] | None, int] = (None, 0)
         self._last: _Last | None = None
         self._asked_because = ""
+        self._threads: dict[int, Threads] = {}
         self._one_at_a_time = threading.RLock()
 
     # --- asking -------------------------------------------------------------------------------------------------------
@@ -254,13 +232,13 @@ class Session:
     def show(self, response: Any, client: Any = None) -> Answer:
         """Show a response that somebody's own code got; see `ipython_assistant.show`."""
         turn = read_response(response if isinstance(response, dict) else response.model_dump(mode="json"))
-        settings, streamed, collected = self.settings, _Streamed(turn), Collected()
+        settings, streamed, collected = self.settings, Streamed(turn), Collected()
         question = Question("", settings, Place(f"response {turn.response_id}"), datetime.now(UTC))
         if turn.container_ids:
             connection = Connection(over_client(client)) if client is not None else self.connect(settings)
             shelf = self._shelf(question)
             with self._downloads(connection, settings) as downloads:
-                collected = collect(connection.containers, downloads, turn, shelf, _progress(None))
+                collected = collect(connection.containers, downloads, turn, shelf, progress(None))
         cure = "Asked by another client? Then: ipython_assistant.show(response, client=client)."
         notes = (cure,) if collected.failed and client is None else ()
         answer, _ = self._keep(question, self._answer(question, streamed, collected, notes))
@@ -276,10 +254,10 @@ class Session:
             AssistantError: There is no last answer, or files are still missing.
         """
         last = self._last
-        if last is not None and last.is_whole:
-            raise OptionError("Nothing is missing from the last answer.", "%assistant show shows it again.")
         if last is None:
             raise OptionError("There is no answer whose files could be fetched again.", "Ask with %%assistant first.")
+        if last.is_whole:
+            raise OptionError("Nothing is missing from the last answer.", "%assistant show shows it again.")
         question, settings = last.question, last.question.settings
         connection = last.connection if last.connection.usable else self.connect(settings)
         shelf = self._shelf(question)
@@ -290,7 +268,7 @@ class Session:
                 downloads,
                 last.streamed.turn,
                 shelf,
-                _progress(None),
+                progress(None),
                 have=last.collected.artifacts,
             )
         connection.containers.see(last.streamed.turn.container_ids, collected.listed)
@@ -301,9 +279,12 @@ class Session:
             step = replace(before, artifacts=collected.artifacts, digest=record.digest, ended=datetime.now(UTC))
             self._amend(before, step, connection)
         self._last = replace(last, collected=collected, step=step)
+        audience = Audience(front_end(self._shell))
         publish(answer.text_output())
-        self._show(answer, question, Audience(front_end(self._shell)))
-        return self._ended(answer, downloads.cut, question, self._frames(question, answer))
+        self._show(answer, question, audience)
+        if downloads.cut is not None:
+            return self._ended(answer, downloads.cut, question)
+        return self._delivered(question, answer, audience)
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -405,28 +386,16 @@ class Session:
 
     def code_cell(self) -> str:
         """The code of the last answer as a cell of its own; empty where it ran none."""
-        step = self.last_step
-        if step is None:
-            return ""
-        line = line_of(step)
-        inputs = {upload.name: upload for past in line for upload in past.uploads}
-        made = {artifact.own_name: artifact for past in line[:-1] for artifact in past.artifacts}
-        namespace = self._shell.user_ns if self._shell is not None else {}
-        code = "\n".join(call.code for past in line for call in past.turn.calls)
-        sources = [
-            source
-            for upload in inputs.values()
-            for source in _sources(upload, _names_in(code, upload.name), namespace, self.notebook_dir)
-        ]
-        sources += [InputSource(name, artifact.href) for name, artifact in made.items() if name not in inputs]
-        return code_cell(
-            step.turn.calls,
-            sources,
-            outputs=[artifact.own_name for artifact in step.artifacts],
-            taken=[path.name for path in self.notebook_dir.iterdir()],
-            earlier=[call for past in line[:-1] for call in past.turn.calls],
-            earlier_outputs=tuple(made),
-        )
+        return cell_of(self.last_step, self._visible(), self.notebook_dir) if self.last_step is not None else ""
+
+    @property
+    def threads(self) -> Threads:
+        """The threads in which questions are asked that nobody waits for; so many as `questions_at_once` says."""
+        at_once = self.traits.questions_at_once
+        with self._one_at_a_time:
+            if at_once not in self._threads:
+                self._threads[at_once] = Threads(at_once, "ipython_assistant aask")
+            return self._threads[at_once]
 
     def begin_anew(self) -> None:
         """The next question of the notebook's own conversation continues from nothing."""
@@ -440,6 +409,9 @@ class Session:
         """
         if rows:
             self._rows.close()
+        for threads in self._threads.values():
+            threads.close()
+        self._threads.clear()
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
@@ -460,17 +432,17 @@ class Session:
         question.check_size()
         self._asked_because = why
         if audience.stopped is not None and audience.stopped.is_set():
-            raise _before_an_answer()
+            raise before_an_answer()
         with LiveOutput(audience.front if audience.shows else FrontEnd()) as live:
             live.update(why, "connecting")
             try:
                 connection = self.connect(question.settings)
             except KeyboardInterrupt:
-                raise _before_an_answer() from None
+                raise before_an_answer() from None
             with self._downloads(connection, question.settings) as downloads:
                 if question.inputs:
                     live.update(why, question.sending())
-                turn = _Asking(question, connection, downloads, live, audience.stopped, why)
+                turn = Asking(question, connection, downloads, live, audience.stopped, why)
                 streamed, footing, exchange = turn.ask()
                 collected, cut = self._collect(turn, streamed, exchange, footing.notes)
             answer = self._answer(question, streamed, collected, footing.notes)
@@ -482,7 +454,7 @@ class Session:
         self._remember(connection, question, streamed, collected, record)
         if streamed.cut is not None or cut is not None:
             return self._ended(answer, streamed.cut or cut, question)
-        return self._ended(answer, None, question, self._frames(question, answer))
+        return self._delivered(question, answer, audience)
 
     def _replay(self, question: Question, recording: Recording, audience: Audience) -> Answer:
         """The same, but answered from a recording: everything above the bytes is the same code."""
@@ -494,7 +466,7 @@ class Session:
         self._adopt(question, record, back.artifacts)
         self._last = None
         with LiveOutput(audience.front if audience.shows else FrontEnd()) as live:
-            streamed = _fold(wire.respond({}), live, audience.stopped)
+            streamed = fold_reply(wire.respond({}), live, audience.stopped)
             collected = Collected(back.artifacts, back.failed, (*record.notes, *back.notes), back.repeated)
             answer = self._answer(question, streamed, collected, recorded=True)
             if audience.shows:
@@ -520,7 +492,9 @@ class Session:
         replaced = self._take_place(question, step)
         for connection in list(self._connections.values()):
             connection.containers.let_go(replaced)
-        return self._ended(answer, streamed.cut, question, self._frames(question, answer))
+        if streamed.cut is not None:
+            return self._ended(answer, streamed.cut, question)
+        return self._delivered(question, answer, audience)
 
     def _recorded_answer(self, question: Question, *, fresh: bool) -> Recording | None:
         """The recording that answers; None where the service is to be asked. Raises where neither may be."""
@@ -578,14 +552,13 @@ class Session:
         folder.turns.replayed(replace(record, files=files), question.cell, stamp(datetime.now(UTC)))
 
     def _collect(
-        self, turn: _Asking, streamed: _Streamed, exchange: Exchange, notes: tuple[str, ...]
+        self, turn: Asking, streamed: Streamed, exchange: Exchange, notes: tuple[str, ...]
     ) -> tuple[Collected, AssistantError | None]:
         """The turn's files; whatever ends this early, `retry` can go on from here."""
         collected, cut, question = Collected(), None, turn.question
         try:
             shelf = self._shelf(question)
-            progress = _progress(turn.live)
-            collected = collect(turn.connection.containers, turn.downloads, streamed.turn, shelf, progress)
+            collected = collect(turn.connection.containers, turn.downloads, streamed.turn, shelf, progress(turn.live))
         except KeyboardInterrupt:
             cut = interrupted()
         self._last = _Last(turn.connection, question, streamed, collected, exchange, notes)
@@ -594,7 +567,7 @@ class Session:
     def _answer(
         self,
         question: Question,
-        streamed: _Streamed,
+        streamed: Streamed,
         collected: Collected,
         notes: tuple[str, ...] = (),
         *,
@@ -618,13 +591,19 @@ class Session:
         return replace(answer, notes=(*answer.notes, *without_code(answer, question.settings, expected=expected)))
 
     def _show(self, answer: Answer, question: Question, audience: Audience) -> None:
-        self.last_answer = self._answers[answer.response_id] = answer
+        self._know(answer)
         if not audience.shows:
             return
         for bundle in answer.outputs():
             publish(bundle)
         if buttons.wanted(question.settings.buttons, audience.front):
             self._rows.show(answer.artifacts, self.notebook_dir, audience.front.cell_id)
+
+    def _know(self, answer: Answer) -> None:
+        """This is the last answer; some before it can be shown again."""
+        self.last_answer = self._answers[answer.response_id] = answer
+        for response_id in list(self._answers)[:-MOST_ANSWERS]:
+            self._answers.pop(response_id, None)
 
     def _keep(self, question: Question, answer: Answer, exchange: Exchange | None = None) -> tuple[Answer, TurnRecord]:
         """The answer, once it is recorded beside its files, and the record; that it could not be is said in a note."""
@@ -649,22 +628,26 @@ class Session:
             notes = self._recordings_of(question.settings).keep(record)
         return replace(answer, notes=(*answer.notes, *notes)), record
 
-    def _frames(self, question: Question, answer: Answer) -> tuple[NoFrame, ...]:
-        """Give the tables that were asked for their names; gives those that did not come."""
-        absent = []
-        for name in question.outputs:
-            frame = named_frame(answer.artifacts, name, question.dtypes)
-            if isinstance(frame, NoFrame):
-                absent.append(frame)
-            elif self._shell is not None:
-                self._shell.user_ns[name] = frame
-        return tuple(absent)
+    def _delivered(self, question: Question, answer: Answer, audience: Audience) -> Answer:
+        """The answer with the tables that were asked for, or the error that the cell ends in.
+
+        A cell gets them as variables; whoever asked from code has them on the answer alone.
+        """
+        found = {name: named_frame(answer.artifacts, name, question.dtypes) for name in question.outputs}
+        frames = {name: frame for name, frame in found.items() if not isinstance(frame, NoFrame)}
+        if frames:
+            answer = replace(answer, frames=frames)
+            self._know(answer)
+        if audience.shows and self._shell is not None:
+            self._shell.user_ns.update(frames)
+        absent = tuple(frame for frame in found.values() if isinstance(frame, NoFrame))
+        return self._ended(answer, None, question, absent)
 
     def _remember(
         self,
         connection: Connection,
         question: Question,
-        streamed: _Streamed,
+        streamed: Streamed,
         collected: Collected,
         record: TurnRecord,
     ) -> None:
@@ -787,85 +770,6 @@ class Session:
         return frozenset().union(*(talk.names_of_others(cell) for talk in self._conversations.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Asking:
-    """A question on its way, and who takes part."""
-
-    question: Question
-    connection: Connection
-    downloads: Downloads
-    live: LiveOutput
-    stopped: threading.Event | None
-    why: str = ""
-
-    def ask(self) -> tuple[_Streamed, Footing, Exchange]:
-        """Ask; once more if the container or the conversation is no longer there.
-
-        Raises:
-            Interrupted: By Ctrl-C, before the answer began.
-        """
-        try:
-            return self._ask()
-        except KeyboardInterrupt:
-            raise _before_an_answer() from None
-
-    def _ask(self) -> tuple[_Streamed, Footing, Exchange]:
-        containers, ground = self.connection.containers, self.question.ground
-        recorder = Recorder(self.connection.wire)
-        footing = containers.footing(ground)
-        try:
-            streamed = self._stream(recorder, self.question.request(footing))
-        except (ContainerExpired, TurnNotKept) as error:
-            if ground.container_id is not None and isinstance(error, ContainerExpired):
-                raise
-            footing = containers.fresh_footing(ground, (_again(error),))
-            streamed = self._stream(recorder, self.question.request(footing))
-        return streamed, footing, recorder.exchange
-
-    def _stream(self, recorder: Recorder, request: Json) -> _Streamed:
-        try:
-            reply = recorder.respond(request)
-        except AssistantError as error:
-            raise self.connection.explain(error) from error
-        streamed = _fold(
-            reply,
-            self.live,
-            self.stopped,
-            hear=recorder.hear,
-            code_ended=self.downloads.code_ended,
-            before=self.why,
-        )
-        if streamed.cut is not None and not isinstance(streamed.cut, Interrupted):
-            return replace(streamed, cut=self.connection.explain(streamed.cut))
-        return streamed
-
-
-def _names_in(code: str, name: str) -> tuple[str, ...]:
-    """The names an input has in the code: its own, and those with a prefix that the service put before it."""
-    prefixed = re.findall(rf"{re.escape(HOME)}/([^/'\"\s]+[-_]{re.escape(name)})(?=['\"])", code)
-    return tuple(dict.fromkeys((name, *prefixed)))
-
-
-def _sources(
-    upload: Upload, names: tuple[str, ...], namespace: Mapping[str, Any], notebook_dir: Path
-) -> Iterator[InputSource]:
-    """Where code in the notebook finds an input."""
-    value = namespace.get(upload.source)
-    for name in names:
-        if type(value).__name__ in {"DataFrame", "Series"}:
-            index = getattr(value, "index", None)
-            plain = type(index).__name__ == "RangeIndex" and getattr(index, "name", None) is None
-            yield InputSource(name, upload.name, upload.source, index=not plain)
-        else:
-            inside = upload.path.is_relative_to(notebook_dir)
-            path = upload.path.relative_to(notebook_dir) if inside else upload.path
-            yield InputSource(name, path.as_posix())
-
-
-def _before_an_answer() -> Interrupted:
-    return Interrupted("The cell was interrupted before an answer came.", "Run it again to ask.")
-
-
 def _no_key_of(services: frozenset[str]) -> NoKey:
     named = " and ".join(sorted(services))
     keys = " or ".join(KEYS[service] for service in sorted(services))
@@ -873,56 +777,6 @@ def _no_key_of(services: frozenset[str]) -> NoKey:
         f"The answers in this folder are from {named}, and there is no key to ask it again.",
         f'Set {keys}; or let the embedded engine answer: `%config AssistantMagics.service = "local"`.',
     )
-
-
-def _again(error: AssistantError) -> str:
-    return RENEWED if isinstance(error, ContainerExpired) else TOLD_AGAIN
-
-
-def _fold(
-    reply: Reply,
-    live: LiveOutput,
-    stopped: threading.Event | None = None,
-    *,
-    hear: Callable[[Json], None] = lambda _event: None,
-    code_ended: Callable[[str], None] = lambda _container_id: None,
-    before: str = "",
-) -> _Streamed:
-    """An answer as it comes, event by event, into a turn; `before` is shown as long as it has no text."""
-    fold = TurnFold()
-    cut: AssistantError | None = None
-    interrupt = Interrupted("The cell was interrupted.", "What had arrived is above; its files are saved.")
-    events = EventStream(reply)
-    try:
-        for event in events:
-            if stopped is not None and stopped.is_set():
-                cut = interrupt
-                break
-            if event is None:
-                live.tick()
-                continue
-            hear(event)
-            if fold.feed(event):
-                live.update(lambda: fold.turn.text or before, _DOING.get(event["type"]))
-                if event["type"] == "response.code_interpreter_call.completed":
-                    code_ended(fold.turn.calls[-1].container_id)
-    except KeyboardInterrupt:
-        cut = interrupt
-    except AssistantError as error:
-        cut = error
-    finally:
-        events.close()
-    return _Streamed(fold.turn, cut)
-
-
-def _progress(live: LiveOutput | None) -> Callable[[int, int, int], None]:
-    words = Fetching()
-
-    def show(done: int, total: int, received: int) -> None:
-        if live is not None:
-            live.update(None, words(done, total, received))
-
-    return show
 
 
 def _circumstances(record: TurnRecord, sandbox: str) -> dict[str, str]:

@@ -358,3 +358,20 @@ def test_what_was_refused_is_counted(shell, hosted):
 
     assert answers.refused == (0,)
     assert repr(answers) == "Answers(1, 1 refused, 0 failed)"
+
+
+def test_tables_that_are_asked_for_come_with_the_answer_and_no_variable_is_touched(notebook, hosted):
+    hosted.put("by_district.csv", b"code,n\n007,1\n", "cfile_csv")
+    text = "[by_district.csv](sandbox:/mnt/data/by_district.csv)"
+    hosted.will_say([wire.Code("x"), wire.Message(text, (wire.cite(text, "by_district.csv", "cfile_csv"),))])
+    notebook.names["by_district"] = "mine"
+    answer = ask("Save it.", outputs=["by_district"])
+
+    assert answer.frames["by_district"].to_dict("list") == {"code": ["007"], "n": [1]}
+    assert notebook.names["by_district"] == "mine"
+
+
+def test_a_table_that_did_not_come_is_an_error_of_its_question(notebook, hosted):
+    hosted.will_say([wire.Message("No table today.")])
+    with pytest.raises(errors.TableMissing, match="came without any file"):
+        ask("Save it.", outputs="by_district")

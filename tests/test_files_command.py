@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -37,8 +38,8 @@ def command(folder, line="files"):
 
 def rows(text):
     """The table by file name, each row with its state."""
-    table = [line.rsplit("  ", 1) for line in text.splitlines()[1:] if "  " in line]
-    return {line.split("  ")[0]: state.strip() for line, state in table}
+    table = [re.split(r" {2,}", line) for line in text.splitlines()[1:] if "  " in line]
+    return {name: state for name, state, *_ in table}
 
 
 def test_each_file_is_listed_with_its_question_its_model_and_how_it_was_found(folder):
@@ -47,9 +48,9 @@ def test_each_file_is_listed_with_its_question_its_model_and_how_it_was_found(fo
     line = text.splitlines()[1]
 
     assert text.splitlines()[0].split("  ")[0] == "file"
-    assert line.startswith("by_district.csv  20.0 kB  Mean coverage per district, please ")
+    assert line.startswith("by_district.csv  present  20.0 kB  Mean coverage per district, please ")
     assert "…" in line
-    assert line.endswith("  some-model  2026-01-15 09:30  cited  present")
+    assert line.endswith("  some-model  2026-01-15 09:30  cited")
     assert [link["href"] for link in markup.all("a")] == ["assistant_files/by_district.csv"]
     assert all(name in markup.text for name in HEADER)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -270,3 +271,13 @@ def _bound(tree: ast.AST) -> set[str]:
             case _:
                 pass
     return names
+
+
+def names_in(code: str, name: str) -> tuple[str, ...]:
+    """The names an input has in the code: its own, and those with a prefix that the service put before it.
+
+    >>> names_in("pd.read_csv('/mnt/data/ab12-cases.csv')", "cases.csv")
+    ('cases.csv', 'ab12-cases.csv')
+    """
+    prefixed = re.findall(rf"{re.escape(HOME)}/([^/'\"\s]+[-_]{re.escape(name)})(?=['\"])", code)
+    return tuple(dict.fromkeys((name, *prefixed)))

@@ -7,9 +7,10 @@ container is this package's business.
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import TYPE_CHECKING
+
+from ipython_assistant.core.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,9 +46,8 @@ def parse_tool(spec: str) -> Json:
         return {"type": name}
     if name == "code_interpreter":
         raise ValueError("The tool code_interpreter cannot be added.", NO_CODE)
-    near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.5)
-    meant = f"Did you mean {near[0]}? " if near and near[0] != name else ""
-    raise ValueError(f"There is no tool {written!r}." if written else "A tool is missing.", meant + WAYS_TO_WRITE_IT)
+    said = f"There is no tool {written!r}." if written else "A tool is missing."
+    raise ValueError(said, did_you_mean(name, NAMES) + WAYS_TO_WRITE_IT)
 
 
 def parse_tools(specs: Iterable[str]) -> tuple[Json, ...]:

@@ -11,12 +11,12 @@ Every key may be left out. What stands here is less than what the cell says, and
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.tools import parse_tools
 from ipython_assistant.errors import ConfigError
@@ -132,8 +132,7 @@ def _read(name: str, path: Path) -> SavedAssistant:
         raise _damaged(path, f"is not TOML: {_one_line(error)}", 'A line is: instructions = "..."') from error
     for key, value in written.items():
         if key not in _KINDS:
-            near = difflib.get_close_matches(key, _KINDS, n=1, cutoff=0.5)
-            meant = f"Did you mean {near[0]}? " if near else ""
+            meant = did_you_mean(key, _KINDS)
             raise _damaged(path, f"has an unknown key {key[:LONGEST_NAME]!r}", f"{meant}Keys: {', '.join(_KINDS)}.")
         if not _allowed(key, value):
             raise _damaged(path, f"has a wrong {key}", f"{key} is {_KINDS[key]}.")
@@ -184,9 +183,8 @@ def _files(folder: Path) -> Iterable[tuple[str, Path]]:
 
 def _where_to_look(name: str, folders: Sequence[Path]) -> str:
     names = [listed.name for listed in list_assistants(folders)]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    meant = f"Did you mean {near[0]}? " if near else ""
-    listed = f"There are: {', '.join(dict.fromkeys(names))}. " if names and not near else ""
+    meant = did_you_mean(name, names)
+    listed = f"There are: {', '.join(dict.fromkeys(names))}. " if names and not meant else ""
     return f"{meant}{listed}Looked in: {', '.join(map(shown, folders))}."
 
 
