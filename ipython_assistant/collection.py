@@ -109,6 +109,18 @@ def collect(
     home = {(artifact.container_id, artifact.file_id) for artifact in have}
     downloads.begin(file for file in cited_files(turn) if _id(file) not in home)
     gathered = _Gathered(downloads, turn, shelf, on_progress)
+    try:
+        return _brought_home(containers, downloads, turn, gathered, have)
+    except KeyboardInterrupt:
+        # Between two waits, while something is hashed or renamed. What is on disk by then is in the answer.
+        downloads.interrupt()
+        return gathered.so_far(have)
+
+
+def _brought_home(
+    containers: Containers, downloads: Downloads, turn: Turn, gathered: _Gathered, have: tuple[Artifact, ...]
+) -> Collected:
+    home = {(artifact.container_id, artifact.file_id) for artifact in have}
     certain = [file for file in _certain(turn, downloads.current()) if _id(file) not in home]
     # The closing listing is a round trip away: what is here already goes to disk before it is asked for.
     here = [file for file in certain if downloads.has(file)]
@@ -121,9 +133,7 @@ def collect(
     gathered.bring((file for file in everything if _id(file) not in home), listing.files)
     figures = shown_figures(turn)
     outcomes = gathered.with_figures(figures, everything)
-    saved = [*have, *(outcome for outcome in outcomes if isinstance(outcome, Artifact))]
-    # The same name with the same bytes is one file: the first to name it, which is the citation, stands for all.
-    artifacts = tuple({artifact.name: artifact for artifact in reversed(saved)}.values())[::-1]
+    artifacts = _each_once([*have, *(outcome for outcome in outcomes if isinstance(outcome, Artifact))])
     failed = tuple(outcome for outcome in outcomes if isinstance(outcome, FailedArtifact))
     notes = (*listing.notes, *(artifact.note for artifact in artifacts if artifact.note))
     return Collected(artifacts, failed, notes, _repeated(turn, figures, artifacts), listing.everything)
@@ -155,6 +165,17 @@ class _Gathered:
                 self._outcomes[_id(file)] = outcome
                 if file.found != "figure":
                     self._kept[_id(file)] = self._save(outcome, file.name)
+
+    def so_far(self, have: tuple[Artifact, ...]) -> Collected:
+        """What is on disk when it is interrupted; what the answer cites beside it is named."""
+        saved = [*have, *(kept for kept in self._kept.values() if isinstance(kept, Artifact))]
+        home = {(artifact.container_id, artifact.file_id) for artifact in saved}
+        failed = tuple(
+            FailedArtifact(file.name, "It was interrupted.", file.container_id, file.file_id)
+            for file in cited_files(self._turn)
+            if _id(file) not in home
+        )
+        return Collected(_each_once(saved), failed)
 
     def check(self, listing: _Listing) -> None:
         """Take back what the closing listing contradicts: a file that is another one by now, or in another's place."""
@@ -205,6 +226,11 @@ class _Gathered:
 
     def _sizes(self) -> Iterator[int]:
         return (outcome.size for outcome in self._outcomes.values() if isinstance(outcome, Fetched))
+
+
+def _each_once(saved: list[Artifact]) -> tuple[Artifact, ...]:
+    """The same name with the same bytes is one file: the first to name it, which is the citation, stands for all."""
+    return tuple({artifact.name: artifact for artifact in reversed(saved)}.values())[::-1]
 
 
 def _id(file: ContainerFile) -> tuple[str, str]:

@@ -174,9 +174,7 @@ def _cost(session: Session, _words: Sequence[str]) -> None:
     remarks = list(dict.fromkeys(remark for _, _, money in spent for remark in (*money.notes, money.reason) if remark))
     replayed = len(session.steps) - len(asked)
     if asked:
-        rows.append(
-            ("", "In all", in_all((step for _, step in asked), prices, base_url, session.settings.policy.memory))
-        )
+        rows.append(("", "In all", in_all((step for _, step in asked), prices, base_url)))
     if replayed:
         remarks.append(f"Answered from recordings, at no cost: {replayed}.")
     publish(overview(("cell", "question", "used"), rows, remarks or ([] if rows else ["Nothing was asked yet."])))

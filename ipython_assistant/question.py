@@ -120,6 +120,7 @@ class Question:
             container_id=settings.container_id,
             held=settings.store,
             code=settings.code,
+            most_bytes=None if self.large or settings.service == "local" else settings.ask_above,
         )
 
     @property

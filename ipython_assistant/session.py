@@ -38,7 +38,7 @@ from ipython_assistant.options import Options, option_help, parse_options
 from ipython_assistant.question import Place, Question, Surroundings, read_question
 from ipython_assistant.service.client import ASKED_OF_THE_ENVIRONMENT, over_client
 from ipython_assistant.service.connection import Connection, connect
-from ipython_assistant.service.downloads import Downloads, Limits, interrupted
+from ipython_assistant.service.downloads import Downloads, Limits
 from ipython_assistant.service.replay import ReplayWire
 from ipython_assistant.service.threads import Threads
 from ipython_assistant.streaming import Asking, Streamed, before_an_answer, fold_reply, progress
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.core.provenance import TurnRecord
     from ipython_assistant.core.recording import Exchange
-    from ipython_assistant.service.containers import Containers
+    from ipython_assistant.service.containers import Containers, Footing
     from ipython_assistant.workspace.inputs import Input
     from ipython_assistant.workspace.recordings import Recording
 
@@ -442,16 +442,16 @@ class Session:
             with self._downloads(connection, question.settings) as downloads:
                 if question.inputs:
                     live.update(why, question.sending())
-                turn = Asking(question, connection, downloads, live, audience.stopped, why)
-                streamed, footing, exchange = turn.ask()
-                collected, cut = self._collect(turn, streamed, exchange, footing.notes)
+                asking = Asking(question, connection, downloads, live, audience.stopped, why)
+                streamed, footing, exchange = asking.ask()
+                collected, cut = self._collect(asking, streamed, exchange, footing.notes)
             answer = self._answer(question, streamed, collected, footing.notes)
             answer, record = self._keep(question, answer, exchange)
             if audience.shows:
                 told = _circumstances(record, connection.sandbox) | ({"asked_because": why} if why else {})
                 live.finish(_with(answer.text_output(), **told))
         self._show(answer, question, audience)
-        self._remember(connection, question, streamed, collected, record)
+        self._remember(asking, footing, streamed, collected, record)
         if streamed.cut is not None or cut is not None:
             return self._ended(answer, streamed.cut or cut, question)
         return self._delivered(question, answer, audience)
@@ -462,7 +462,7 @@ class Session:
         assert record.exchange is not None  # noqa: S101 for the type checker: without one it is no recording
         wire = ReplayWire(record.exchange, recordings.open_body, record.files, f"recording {record.id}")
         # Before anything is shown: a body that was changed since is named, and nothing is replayed.
-        back = recordings.bring_back(recording, question.cell, self._names_of_others(question.cell))
+        back = recordings.bring_back(recording, question.cell, self._in_use(question))
         self._adopt(question, record, back.artifacts)
         self._last = None
         with LiveOutput(audience.front if audience.shows else FrontEnd()) as live:
@@ -552,17 +552,14 @@ class Session:
         folder.turns.replayed(replace(record, files=files), question.cell, stamp(datetime.now(UTC)))
 
     def _collect(
-        self, turn: Asking, streamed: Streamed, exchange: Exchange, notes: tuple[str, ...]
+        self, asking: Asking, streamed: Streamed, exchange: Exchange, notes: tuple[str, ...]
     ) -> tuple[Collected, AssistantError | None]:
         """The turn's files; whatever ends this early, `retry` can go on from here."""
-        collected, cut, question = Collected(), None, turn.question
-        try:
-            shelf = self._shelf(question)
-            collected = collect(turn.connection.containers, turn.downloads, streamed.turn, shelf, progress(turn.live))
-        except KeyboardInterrupt:
-            cut = interrupted()
-        self._last = _Last(turn.connection, question, streamed, collected, exchange, notes)
-        return collected, cut or turn.downloads.cut
+        question, connection, downloads = asking.question, asking.connection, asking.downloads
+        shelf, words = self._shelf(question), progress(asking.live)
+        collected = collect(connection.containers, downloads, streamed.turn, shelf, words)
+        self._last = _Last(connection, question, streamed, collected, exchange, notes)
+        return collected, downloads.cut
 
     def _answer(
         self,
@@ -644,20 +641,19 @@ class Session:
         return self._ended(answer, None, question, absent)
 
     def _remember(
-        self,
-        connection: Connection,
-        question: Question,
-        streamed: Streamed,
-        collected: Collected,
-        record: TurnRecord,
+        self, asking: Asking, footing: Footing, streamed: Streamed, collected: Collected, record: TurnRecord
     ) -> None:
         """Put the turn into its conversation. One that did not come to its end only leaves its container used."""
+        connection, question = asking.connection, asking.question
         turn, parent = streamed.turn, question.place.parent
+        # An answer in words alone leaves the conversation its container, with the inputs that are in it.
+        stays_in = footing.container_id or (parent.container_id if parent is not None else "")
+        container_ids = turn.container_ids or ((stays_in,) if stays_in else ())
         step = Step(
             prompt=question.prompt,
             turn=turn,
             service=connection.wire.identity,
-            container_id=turn.container_ids[-1] if turn.container_ids else parent.container_id if parent else "",
+            container_id=container_ids[-1] if container_ids else "",
             uploads=question.uploads,
             artifacts=collected.artifacts,
             before=parent,
@@ -665,12 +661,13 @@ class Session:
             provider=question.settings.service,
             model=record.model,
             status=record.status,
+            memory=question.settings.policy.memory,
             began=question.began,
             ended=datetime.now(UTC),
         )
         containers, ended = connection.containers, streamed.cut is None
         with self._one_at_a_time:
-            containers.ran(turn.container_ids, step if ended else None)
+            containers.ran(container_ids, step if ended else None)
             containers.see(turn.container_ids, collected.listed)
             if ended:
                 containers.let_go(self._take_place(question, step))
@@ -754,7 +751,9 @@ class Session:
                 folder.unstage(downloads.staged)
 
     def _folder(self, settings: Settings) -> Folder:
-        return self._folders.setdefault(settings.save_dir, Folder(settings.notebook_dir, settings.save_dir))
+        if settings.save_dir not in self._folders:
+            self._folders[settings.save_dir] = Folder(settings.notebook_dir, settings.save_dir)
+        return self._folders[settings.save_dir]
 
     def _recordings_of(self, settings: Settings) -> Recordings:
         key = (settings.save_dir, settings.max_recorded_bytes)
@@ -763,11 +762,14 @@ class Session:
         return self._recordings[key]
 
     def _shelf(self, question: Question) -> Shelf:
-        names = self._names_of_others(question.cell)
+        names = self._in_use(question)
         return Shelf(self._folder(question.settings), question.cell, names, question.written.key)
 
-    def _names_of_others(self, cell: str) -> frozenset[str]:
-        return frozenset().union(*(talk.names_of_others(cell) for talk in self._conversations.values()))
+    def _in_use(self, question: Question) -> frozenset[str]:
+        """Names in the question's folder that other cells show."""
+        others = (talk.paths_of_others(question.cell) for talk in self._conversations.values())
+        folder = question.settings.save_dir
+        return frozenset(path.name for paths in others for path in paths if path.parent == folder)
 
 
 def _no_key_of(services: frozenset[str]) -> NoKey:

@@ -43,25 +43,24 @@ def cost_of(step: Step, prices: Mapping[str, Price], base_url: str) -> Cost:
     return cost(tokens_of(step.turn.usage), step.turn.model or step.model, prices, service=payee)
 
 
-def in_all(steps: Iterable[Step], prices: Mapping[str, Price], base_url: str, memory: str = "") -> str:
+def in_all(steps: Iterable[Step], prices: Mapping[str, Price], base_url: str) -> str:
     """What turns used and cost together, container time included, in words.
 
     Args:
         steps: The turns that were asked, not those that were replayed.
         prices: By model.
         base_url: See `cost_of`.
-        memory: What the containers were made with; empty for the service's default.
     """
     asked = list(steps)
     spent = [cost_of(step, prices, base_url) for step in asked]
     known = [money.tokens for money in spent if money.tokens is not None]
     runs = [
-        (container_id, step.began, step.ended)
+        (container_id, step.began, step.ended, step.memory)
         for step in asked
         if billed_by(step.provider, base_url) == "openai" and step.began is not None and step.ended is not None
-        for container_id in step.turn.container_ids
+        for container_id in dict.fromkeys((*step.turn.container_ids, *filter(None, [step.container_id])))
     ]
-    containers = cost(Tokens(), "", {}, container_uses(runs, memory)).containers
+    containers = cost(Tokens(), "", {}, container_uses(runs)).containers
     used = sum((tokens_of(step.turn.usage) for step in asked), Tokens())
     told = in_words(used, Cost(sum(known) if known else None, containers))
     unknown = len(spent) - len(known)

@@ -134,12 +134,12 @@ def test_a_container_is_billed_by_the_minute_and_for_five_at_least(use, dollars)
 
 def test_two_turns_in_one_container_are_one_container_that_lives_longer():
     runs = [
-        ("cntr_1", NOON, NOON + minutes(2)),
-        ("cntr_2", NOON, NOON + minutes(1)),
-        ("cntr_1", NOON + minutes(10), NOON + minutes(13)),
+        ("cntr_1", NOON, NOON + minutes(2), "4g"),
+        ("cntr_2", NOON, NOON + minutes(1), ""),
+        ("cntr_1", NOON + minutes(10), NOON + minutes(13), "64g"),
     ]
 
-    assert container_uses(runs, "4g") == (ContainerUse("4g", 33), ContainerUse("4g", 21))
+    assert container_uses(runs) == (ContainerUse("4g", 33), ContainerUse("1g", 21))
     assert container_uses([]) == ()
 
 
@@ -155,5 +155,7 @@ def test_every_price_says_where_and_when_it_was_read():
         assert price.cached < price.input < price.output
 
 
-def test_the_examples_of_the_module_are_true():
+def test_the_examples_of_the_module_are_true(monkeypatch):
+    # doctest leaves `_` among the builtins, where a shell takes it for somebody else's and no longer sets its own.
+    monkeypatch.setattr("builtins._", None, raising=False)
     assert doctest.testmod(usage).failed == 0

@@ -57,6 +57,7 @@ class Step:
         provider: The service by its short name, such as `openai`.
         model: The model that was asked, by the service's own word where it gave one.
         status: The answer's.
+        memory: What its container was made with; empty for the service's default.
         replayed: Whether it came from a recording.
         began: When it was asked.
         ended: When its files were on disk.
@@ -73,6 +74,7 @@ class Step:
     provider: str = ""
     model: str = ""
     status: str = "completed"
+    memory: str = ""
     replayed: bool = False
     began: datetime | None = None
     ended: datetime | None = None
@@ -137,10 +139,10 @@ class Conversation:
         places = tuple(replace(place, step=amended) if place.step is step else place for place in self.places)
         return replace(self, places=places)
 
-    def names_of_others(self, cell: str) -> frozenset[str]:
-        """Saved names that the present turns of other cells show."""
+    def paths_of_others(self, cell: str) -> frozenset[Path]:
+        """The saved files that the present turns of other cells show."""
         others = (place.step for place in self.places if place.cell != cell)
-        return frozenset(artifact.name for step in others for artifact in step.artifacts)
+        return frozenset(artifact.path for step in others for artifact in step.artifacts)
 
     def _place(self, cell: str) -> _Place | None:
         return next((place for place in self.places if place.cell == cell), None)

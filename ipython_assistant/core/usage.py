@@ -136,23 +136,24 @@ def billed_by(service: str, base_url: str = "") -> str:
     return service if service != "openai" or own else host
 
 
-def container_uses(runs: Iterable[tuple[str, datetime, datetime]], memory: str = "") -> tuple[ContainerUse, ...]:
+def container_uses(runs: Iterable[tuple[str, datetime, datetime, str]]) -> tuple[ContainerUse, ...]:
     """The containers of some turns.
 
     Args:
-        runs: For each turn and container: the container's id, when the turn began and when it ended.
-        memory: What the containers were made with; empty for the service's default, which is 1g.
+        runs: For each turn and container: the container's id, when the turn began and when it ended, and the memory
+            that was asked for; empty for the service's default, which is 1g. It is fixed when a container is made, so
+            what its first turn asked for counts.
 
     A container lives from the first turn that used it until 20 minutes after the last one. Where it has been deleted
     earlier it costs less; that is not on the wire, so what comes out is the most it can be.
     """
-    lives: dict[str, tuple[datetime, datetime]] = {}
-    for container_id, began, ended in runs:
-        first, last = lives.get(container_id, (began, ended))
-        lives[container_id] = (min(first, began), max(last, ended))
+    lives: dict[str, tuple[datetime, datetime, str]] = {}
+    for container_id, began, ended, asked in runs:
+        first, last, memory = lives.get(container_id, (began, ended, asked))
+        lives[container_id] = (min(first, began), max(last, ended), memory)
     return tuple(
         ContainerUse(memory or "1g", (last - first) / timedelta(minutes=1) + LIFETIME_MINUTES)
-        for first, last in lives.values()
+        for first, last, memory in lives.values()
     )
 
 

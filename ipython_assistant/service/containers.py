@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from ipython_assistant.core.artifacts import signature
 from ipython_assistant.core.conversation import Step, Upload, as_messages, line_of
 from ipython_assistant.core.request import ContainerPolicy, InputNote, PastMessage
-from ipython_assistant.errors import AssistantError, Refused, ServiceError
+from ipython_assistant.errors import AssistantError, InputError, Refused, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,6 +59,7 @@ class Ground:
         container_id: The container that the user named; None for the conversation's.
         held: Whether the service keeps the conversation.
         code: Whether code may run.
+        most_bytes: More than this is not sent again unasked; None for any amount.
     """
 
     parent: Step | None
@@ -66,6 +68,7 @@ class Ground:
     container_id: str | None = None
     held: bool = True
     code: bool = True
+    most_bytes: int | None = None
 
 
 @dataclass(slots=True)
@@ -79,6 +82,8 @@ class _Life:
     """The files that earlier turns have already brought home."""
     sent: dict[Signature, str] = field(default_factory=dict)
     """The uploads, as they were when they were sent → their own names."""
+    given: bool = False
+    """Whether the user named it: then it is somebody's own, and is deleted only where he names it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class Overview:
     container_id: str
     status: str
     ours: bool
-    """Whether this session has used it."""
+    """Whether it was made for this session, and nobody but it needs it."""
 
 
 class Containers:
@@ -131,9 +136,13 @@ class Containers:
             return self._told(asked, notes)
         everything = {upload.name: upload for upload in (*_left_behind(asked.parent), *asked.uploads)}
         there = tuple(upload for upload in everything.values() if upload.path.is_file())
+        _check_size(there, asked)
         gone = [upload.name for upload in everything.values() if upload not in there]
         if gone:
             notes = (*notes, f"Gone from disk, so not sent again: {', '.join(gone)}.")
+        changed = [upload.name for upload in there if upload not in asked.uploads and _sha256(upload) != upload.sha256]
+        if changed:
+            notes = (*notes, f"Changed since, so sent again as it is now: {', '.join(changed)}.")
         container_id = self._with_uploads(None, there, asked.policy)
         inputs = self._notes(container_id, there, asked.uploads)
         return Footing(container_id, history=as_messages(asked.parent), inputs=inputs, notes=notes)
@@ -144,6 +153,8 @@ class Containers:
 
     def _on_given_ground(self, asked: Ground) -> Footing:
         """In the container that the user named."""
+        if asked.container_id is not None:
+            self._lives.setdefault(asked.container_id, _Life()).given = True
         container_id = self._with_uploads(asked.container_id, asked.uploads, asked.policy)
         footing = Footing(container_id, inputs=self._notes(container_id, asked.uploads, asked.uploads))
         if asked.parent is not None and asked.parent.service == self._wire.identity and asked.held:
@@ -192,7 +203,7 @@ class Containers:
             batch = [row for row in page.get("data") or [] if isinstance(row, dict)]
             for row in batch:
                 container_id = str(row.get("id") or "")
-                ours = container_id in self._lives
+                ours = container_id in self._lives and not self._lives[container_id].given
                 if ours or row.get("name") == NAME:
                     found.append(Overview(container_id, str(row.get("status") or ""), ours))
             after = str(batch[-1].get("id") or "") if batch else ""
@@ -210,8 +221,9 @@ class Containers:
         self._lives.pop(container_id, None)
 
     def delete_all(self) -> None:
-        """Delete every container this session used, as far as that is done in `DELETE_WITHIN_S`."""
-        self._delete_within(list(self._lives), DELETE_WITHIN_S)
+        """Delete every container that was made for this session, as far as that is done in `DELETE_WITHIN_S`."""
+        ours = [container_id for container_id, life in self._lives.items() if not life.given]
+        self._delete_within(ours, DELETE_WITHIN_S)
 
     def _delete_within(self, container_ids: list[str], within_s: float) -> None:
         """Delete them at the same time; nobody waits longer than this for a service that does not answer."""
@@ -252,7 +264,7 @@ class Containers:
         no news to anybody: it expires by itself.
         """
         life = self._lives.get(step.container_id) if step is not None and step.service == self._wire.identity else None
-        if step is None or life is None or life.last_step is not step:
+        if step is None or life is None or life.given or life.last_step is not step:
             return
         self._delete_within([step.container_id], DELETE_WITHIN_S)
 
@@ -267,7 +279,11 @@ class Containers:
         if not parent.container_id:
             return True
         life = self._lives.get(parent.container_id)
-        return life is not None and life.last_step is parent
+        step = life.last_step if life is not None else None
+        while step is not None and step is not parent and not step.turn.container_ids and not step.uploads:
+            # It only talked: the container is as the step before had left it.
+            step = step.before
+        return step is parent
 
     def _with_uploads(
         self, container_id: str | None, uploads: tuple[Upload, ...], policy: ContainerPolicy
@@ -297,6 +313,24 @@ class Containers:
             for upload in uploads
             if (upload.name, upload.sha256) in paths
         )
+
+
+def _check_size(uploads: tuple[Upload, ...], asked: Ground) -> None:
+    """What is sent again counts like what is sent first. What came with the question has been looked at."""
+    size = sum(upload.path.stat().st_size for upload in uploads)
+    if asked.most_bytes is None or size <= asked.most_bytes or set(uploads) <= set(asked.uploads):
+        return
+    listed = "\n".join(f"  {upload.name}: {upload.path.stat().st_size:,} bytes" for upload in uploads)
+    raise InputError(
+        f"The conversation goes on in a new container, and its files are {size:,} bytes together;"
+        f" without asking at most {asked.most_bytes:,} are sent.",
+        f"Write --yes on the first line to send them again, or --new to go on without them.\n{listed}",
+    )
+
+
+def _sha256(upload: Upload) -> str:
+    with upload.path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _left_behind(parent: Step | None) -> list[Upload]:

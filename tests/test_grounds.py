@@ -1,0 +1,195 @@
+"""Where a turn runs, cell by cell in a real shell: which container, whose it is, what is in it, what it costs."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+from tests_support import events as wire
+from tests_support.notebook import Notebook
+from tests_support.scripted import Answer
+
+from ipython_assistant import ask, errors
+from ipython_assistant.core.conversation import Step
+from ipython_assistant.core.turn import CodeCall, Turn
+from ipython_assistant.spending import in_all
+from ipython_assistant.workspace.folder import Folder
+
+
+@pytest.fixture
+def notebook(notebook_dir, hosted):
+    with Notebook() as notebook:
+        yield notebook
+
+
+def say(hosted, number, *items):
+    hosted.will_say([*items, wire.Message(f"Answer {number}.")], response_id=f"resp_{number}")
+
+
+def code(container_id):
+    return wire.Code("print(1)", container_id=container_id)
+
+
+def deleted(hosted):
+    return [request.path.rpartition("/")[2] for request in hosted.asked("^DELETE /v1/containers/")]
+
+
+def used(question):
+    return question["tools"][0]["container"]
+
+
+def test_a_container_the_user_named_is_used_and_never_deleted_unasked(notebook, hosted):
+    for number in (1, 2):
+        say(hosted, number, code("cntr_mine"))
+    notebook.ask("A", "Count.", "--container cntr_mine")
+    ask("Count.", container="cntr_mine")
+    notebook.restart()
+
+    assert [used(question) for question in hosted.questions()] == ["cntr_mine", "cntr_mine"]
+    assert deleted(hosted) == []
+
+
+def test_deleting_this_notebooks_containers_leaves_out_the_one_that_was_named(notebook, hosted):
+    say(hosted, 1, code("cntr_mine"))
+    say(hosted, 2, code("cntr_ours"))
+    notebook.ask("A", "Count.", "--container cntr_mine")
+    notebook.ask("B", "Count.", "--new")
+    hosted.on(
+        r"^GET /v1/containers\?",
+        lambda _: wire_list([{"id": "cntr_mine", "status": "running"}, {"id": "cntr_ours", "status": "running"}]),
+    )
+    notebook.cell("C", "%assistant containers --delete")
+
+    assert deleted(hosted) == ["cntr_ours"]
+
+
+def wire_list(rows):
+    return Answer(json.dumps({"object": "list", "data": rows, "has_more": False}).encode())
+
+
+def test_an_answer_in_words_alone_leaves_the_conversation_its_container(notebook, hosted):
+    notebook.names["cases"] = pd.DataFrame({"n": [1]})
+    say(hosted, 1, code("cntr_test_1"))
+    say(hosted, 2)
+    say(hosted, 3, code("cntr_test_1"))
+    notebook.ask("A", "Count.", "-i cases")
+    notebook.ask("B", "Why?")
+    notebook.ask("C", "Go on.", "-i cases")
+    first, second, third = hosted.questions()
+
+    assert [used(first), used(third)] == ["cntr_test_1", "cntr_test_1"]
+    assert (second["previous_response_id"], third["previous_response_id"]) == ("resp_1", "resp_2")
+    assert len(hosted.asked("^POST /v1/containers$")) == 1
+    assert len(hosted.asked("^POST /v1/containers/.*/files$")) == 1
+
+
+def test_an_input_stays_known_after_an_answer_that_did_not_look_at_it(notebook, hosted):
+    notebook.names["cases"] = pd.DataFrame({"n": [1]})
+    say(hosted, 1)
+    say(hosted, 2, code("cntr_test_1"))
+    notebook.ask("A", "May I ask about this?", "-i cases")
+    notebook.ask("B", "Count.")
+    second = hosted.questions()[1]
+
+    assert used(second) == "cntr_test_1"
+    assert "cases.csv" in second["instructions"]
+
+
+def test_words_that_are_asked_anew_go_on_where_the_code_above_them_ended(notebook, hosted):
+    say(hosted, 1, code("cntr_a"))
+    say(hosted, 2)
+    say(hosted, 3)
+    notebook.ask("A", "Count.")
+    notebook.ask("B", "Why?")
+    notebook.ask("B", "Why not?")
+
+    assert hosted.questions()[2]["previous_response_id"] == "resp_1"
+    assert deleted(hosted) == []
+
+
+def test_what_would_be_sent_again_is_counted_too(notebook, hosted):
+    notebook.names["cases"] = pd.DataFrame({"n": range(2000)})
+    notebook.session.traits.ask_above = 5000
+    for number, container in enumerate(("cntr_test_1", "cntr_test_1", "cntr_test_2"), start=1):
+        say(hosted, number, code(container))
+    notebook.ask("A", "Count.", "-i cases --yes")
+    notebook.ask("B", "Go on.")
+    with pytest.raises(errors.InputError, match="goes on in a new container") as caught:
+        notebook.ask("B", "Go on anew.")
+    notebook.ask("B", "Go on anew.", "--yes")
+
+    assert "cases.csv" in caught.value.hint
+    assert "--yes" in caught.value.hint
+    assert len(hosted.questions()) == 3
+
+
+def test_an_input_that_changed_on_disk_is_sent_again_as_it_is_and_that_is_said(notebook, hosted, notebook_dir):
+    (notebook_dir / "a.csv").write_text("n\n1\n")
+    for number, container in enumerate(("cntr_test_1", "cntr_test_1", "cntr_test_2"), start=1):
+        say(hosted, number, code(container))
+    notebook.ask("A", "Count.", "-i a.csv")
+    notebook.ask("B", "Go on.")
+    (notebook_dir / "a.csv").write_text("n\n1\n2\n")
+    again = notebook.ask("B", "Go on anew.")
+
+    assert "Changed since, so sent again as it is now: a.csv." in again.plain
+
+
+def test_container_time_is_that_of_the_memory_the_container_was_made_with():
+    def told(memory):
+        turn = Turn(items=(CodeCall("ci", f"cntr_{memory}", "1", "completed"),))
+        noon = datetime(2026, 1, 15, 12, tzinfo=UTC)
+        step = Step("Count.", turn, "openai", provider="openai", memory=memory, began=noon, ended=noon)
+        return float(re.search(r"container time at most \$([\d.]+)", in_all([step], {}, ""))[1])
+
+    # https://platform.openai.com/docs/pricing: a container of 64g costs 64 times as much as one of 1g.
+    assert told("64g") / told("") == pytest.approx(64, rel=0.05)
+
+
+def test_what_a_turn_asked_for_is_what_its_container_was_made_with(notebook, hosted):
+    say(hosted, 1, code("cntr_1"))
+    notebook.ask("A", "Count.", "--memory 64g")
+
+    assert notebook.session.last_step.memory == "64g"
+    assert used(hosted.questions()[0])["memory_limit"] == "64g"
+
+
+def test_a_name_in_another_folder_is_not_in_the_way(notebook, hosted, notebook_dir):
+    for number, content in enumerate((b"a", b"b", b"c"), start=1):
+        hosted.put("plot.csv", content, f"cfile_{number}", f"cntr_{number}")
+        say(hosted, number, code(f"cntr_{number}"))
+    notebook.ask("A", "Plot.", "--dir a")
+    notebook.ask("B", "Plot.", "--new --dir b")
+    again = notebook.ask("B", "Plot anew.", "--new --dir b")
+
+    assert list(again.value.files) == ["plot.csv"]
+    assert (notebook_dir / "b" / "plot.csv").read_bytes() == b"c"
+
+
+def test_ctrl_c_while_files_are_saved_leaves_none_that_nobody_knows_of(notebook, hosted, notebook_dir, monkeypatch):
+    names = ("1.csv", "2.csv", "3.csv")
+    text = " ".join(f"[{name}](sandbox:/mnt/data/{name})" for name in names)
+    for name in names:
+        hosted.put(name, name.encode(), f"cfile_{name[0]}")
+    cited = tuple(wire.cite(text, name, f"cfile_{name[0]}") for name in names)
+    hosted.will_say([wire.Code("x"), wire.Message(text, cited)])
+    save = Folder.save
+
+    def interrupted_at_the_second(folder, incoming, *args, **kwargs):
+        if incoming.own_name == "2.csv":
+            raise KeyboardInterrupt
+        return save(folder, incoming, *args, **kwargs)
+
+    monkeypatch.setattr(Folder, "save", interrupted_at_the_second)
+    with pytest.raises(errors.Interrupted) as caught:
+        notebook.ask("A", "Save.")
+    monkeypatch.setattr(Folder, "save", save)
+    on_disk = {path.name for path in (notebook_dir / "assistant_files").glob("*.csv")}
+
+    assert set(caught.value.answer.files) == on_disk
+    assert set(names) - on_disk == {failed.name for failed in caught.value.answer.failed}
+    notebook.cell("B", "%assistant retry")
+    assert {path.name for path in (notebook_dir / "assistant_files").glob("*.csv")} == set(names)
