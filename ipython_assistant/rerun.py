@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ipython_assistant.core.wording import counted
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
@@ -208,10 +210,6 @@ def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return shown
 
 
-def _count(number: int, noun: str, nouns: str = "") -> str:
-    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
-
-
 def _ordinal(number: int) -> str:
     """A number as it is counted: `1st`, `2nd`, `13th`."""
     ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
@@ -225,7 +223,7 @@ def _check(recordings: Recordings) -> int:
     for fault in faults:
         print(f"{fault.path}: {fault.reason}")
     if not faults:
-        print(f"{_count(len(recordings.all()), 'recording')} in {recordings.where}, and nothing is damaged.")
+        print(f"{counted(len(recordings.all()), 'recording')} in {recordings.where}, and nothing is damaged.")
     return 1 if faults else 0
 
 
@@ -235,7 +233,7 @@ def _prune(recordings: Recordings) -> int:
 
     pruned = prune(recordings)
     freed = size_in_words(pruned.freed_bytes)
-    removed = f"{_count(pruned.recordings, 'recording')} and {_count(pruned.bodies, 'body', 'bodies')}"
+    removed = f"{counted(pruned.recordings, 'recording')} and {counted(pruned.bodies, 'body', 'bodies')}"
     print(f"Removed {removed}, {freed}.", *pruned.remarks, sep="\n")
     return 0
 
@@ -246,8 +244,8 @@ def _size(recordings: Recordings) -> int:
 
     there = size(recordings)
     total = size_in_words(there.total_bytes)
-    recorded = f"{_count(there.recordings, 'recording')} ({_count(there.records, 'record')})"
-    print(f"{recorded}, {_count(there.bodies, 'body', 'bodies')}, {total} in all.")
+    recorded = f"{counted(there.recordings, 'recording')} ({counted(there.records, 'record')})"
+    print(f"{recorded}, {counted(there.bodies, 'body', 'bodies')}, {total} in all.")
     return 0
 
 
@@ -256,7 +254,7 @@ def _list(recordings: Recordings) -> int:
 
     found = recordings.all()
     for record in found:
-        told = f"{record.began[:10]}  {record.service:<7} {record.status:<10} {_count(len(record.files), 'file'):>8}"
+        told = f"{record.began[:10]}  {record.service:<7} {record.status:<10} {counted(len(record.files), 'file'):>8}"
         print(f"{told}  {first_words(record.prompt, 60)}")
     if not found:
         print(f"Nothing is recorded in {recordings.where}.")

@@ -420,6 +420,19 @@ def test_a_date_that_is_over_means_now_and_nonsense_means_nothing():
     assert faults.retry_after_s({}, now) is None
 
 
+@pytest.mark.parametrize("wanted", ["²", "1²", "٣", "①", ".", "-1", "1e3", "1_0", "1.2.3"])
+def test_only_plain_digits_are_seconds(wanted):
+    assert faults.retry_after_s({"retry-after": wanted}, 0.0) is None
+
+
+@pytest.mark.parametrize("wanted", ["9" * 400, "99999999999.5", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_wait_without_end_is_one_that_a_clock_can_measure(wanted):
+    seconds = faults.retry_after_s({"retry-after": wanted}, 0.0)
+
+    assert seconds is not None
+    assert 3_600 < seconds < threading.TIMEOUT_MAX
+
+
 def test_who_has_no_quota_left_is_not_asked_to_wait(service):
     status, body, kind, _ = BODIES["quota used up"]
     service.on("^POST /v1/responses", lambda _: answer(status, body, **{"Retry-After": "1"}))

@@ -12,6 +12,7 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ipython_assistant.core.wording import on_one_line
 from ipython_assistant.errors import (
     CertificateRefused,
     ContainerExpired,
@@ -39,11 +40,12 @@ if TYPE_CHECKING:
 
 UNAUTHORIZED, NOT_FOUND, SERVER_FAULT = 401, 404, 500
 LONGEST_SAID = 400
+# Who asks to wait longer is taken to ask for a day: nobody here waits so long, and clocks have an end.
+_A_DAY_S = 86_400.0
 
 AGAIN_LATER = "The fault is on the service's side: run the cell again in a while."
 RAISE_THE_LIMIT = "Run the cell again, or raise the limit: `%config AssistantMagics.timeout = 900`."
 CHECK_THE_WAY = "Check the network and {address}, then run the cell again."
-# What a cure calls the key and the address of a service.
 # What a cure calls the key and the address of a service.
 _SETTINGS = {
     "openai": {"key": "OPENAI_API_KEY", "address": "OPENAI_BASE_URL"},
@@ -211,7 +213,7 @@ def failure(
         request_id: Its id of the request.
         retry_after_s: Seconds it asked to wait.
     """
-    words = "" if page else one_line(message)
+    words = "" if page else as_said(message)
     kind, cure = _kind(status, code, words, parameter)
     if page:
         said = f"The service answered {status} with a web page."
@@ -237,7 +239,7 @@ def failure(
 def unfinished(reason: str) -> ServiceError:
     """The error for a response that ended as `incomplete`; the reason is `incomplete_details.reason`."""
     kind = ContentFiltered if reason == "content_filter" else TurnFailed
-    said = f"The answer is incomplete: {one_line(reason) or 'no reason was given'}."
+    said = f"The answer is incomplete: {as_said(reason) or 'no reason was given'}."
     cure = "Ask in other words." if kind is ContentFiltered else "Ask for less at once."
     return kind(said, f"What arrived is above. {cure}", code=reason or None)
 
@@ -252,10 +254,10 @@ def lost(error: BaseException, service: str = "openai") -> Unreachable:
             return _untrusted(cause, settings["address"])
         if isinstance(cause, httpx2.ProxyError):
             return ProxyRefused(
-                f"The proxy did not let the request through: {one_line(cause)}.",
+                f"The proxy did not let the request through: {as_said(cause)}.",
                 "Check HTTPS_PROXY (and NO_PROXY), then run the cell again.",
             )
-    words = one_line(error.__cause__ or error)
+    words = as_said(error.__cause__ or error)
     return Unreachable(f"The connection to the service failed: {words}.", CHECK_THE_WAY.format(**settings))
 
 
@@ -286,18 +288,17 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
         now: Seconds since the epoch.
     """
     wanted = headers.get("retry-after", "").strip()
-    if wanted.replace(".", "", 1).isdigit():
-        return float(wanted)
+    if (digits := wanted.replace(".", "", 1)).isascii() and digits.isdecimal():
+        return min(float(wanted), _A_DAY_S)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(wanted).timestamp() - now)
+        return min(max(0.0, email.utils.parsedate_to_datetime(wanted).timestamp() - now), _A_DAY_S)
     except (ValueError, OverflowError):
         return None
 
 
-def one_line(what: object) -> str:
+def as_said(what: object) -> str:
     """Words from outside as one line of an error: no control characters, no endless page, nothing like a key."""
-    text = "".join(char if char.isprintable() else " " for char in str(what))
-    text = re.sub(r"\bsk-[\w-]{6,}", "<key>", " ".join(text.split()))
+    text = re.sub(r"\bsk-[\w-]{6,}", "<key>", on_one_line(what))
     if not text and not isinstance(what, str):
         text = type(what).__name__
     return (text if len(text) <= LONGEST_SAID else text[:LONGEST_SAID] + "…").rstrip(".")
@@ -306,11 +307,11 @@ def one_line(what: object) -> str:
 def _untrusted(error: ssl.SSLError, address: str) -> CertificateRefused:
     if isinstance(error, ssl.SSLCertVerificationError):
         return CertificateRefused(
-            f"The service could not prove who it is: {one_line(error.verify_message)}.",
+            f"The service could not prove who it is: {as_said(error.verify_message)}.",
             "Behind a proxy that reads along, set SSL_CERT_FILE to a file of your organisation's certificates (PEM).",
         )
     return CertificateRefused(
-        f"No secure connection came about: {one_line(error.reason or error)}.",
+        f"No secure connection came about: {as_said(error.reason or error)}.",
         f"Check that {address} begins with the right one of https:// and http://, and what a proxy does on the way.",
     )
 

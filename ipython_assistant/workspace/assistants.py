@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.tools import parse_tools
+from ipython_assistant.core.wording import on_one_line
 from ipython_assistant.errors import ConfigError
 from ipython_assistant.options import EFFORTS
 
@@ -102,7 +103,7 @@ def list_assistants(folders: Sequence[Path]) -> tuple[ListedAssistant, ...]:
         for name, path in _files(folder):
             try:
                 first_line = next(iter(_read(name, path).instructions.strip().splitlines()), "")
-                found.append(ListedAssistant(name, path, _one_line(first_line), hidden=name in seen))
+                found.append(ListedAssistant(name, path, on_one_line(first_line), hidden=name in seen))
             except ConfigError as error:
                 found.append(ListedAssistant(name, path, reason=error.message, hidden=name in seen))
     return tuple(found)
@@ -129,7 +130,7 @@ def _read(name: str, path: Path) -> SavedAssistant:
     except UnicodeDecodeError as error:
         raise _damaged(path, "is not UTF-8", "Save it as UTF-8.") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _damaged(path, f"is not TOML: {_one_line(error)}", 'A line is: instructions = "..."') from error
+        raise _damaged(path, f"is not TOML: {on_one_line(error)}", 'A line is: instructions = "..."') from error
     for key, value in written.items():
         if key not in _KINDS:
             meant = did_you_mean(key, _KINDS)
@@ -190,8 +191,3 @@ def _where_to_look(name: str, folders: Sequence[Path]) -> str:
 
 def _damaged(path: Path, what: str, cure: str) -> ConfigError:
     return ConfigError(f"{shown(path)} {what.rstrip('.')}.", cure)
-
-
-def _one_line(what: object) -> str:
-    text = "".join(char if char.isprintable() else " " for char in str(what))
-    return " ".join(text.split())

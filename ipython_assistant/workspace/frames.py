@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from ipython_assistant.core.wording import counted, on_one_line
 from ipython_assistant.errors import InputError
 from ipython_assistant.workspace import logical
 from ipython_assistant.workspace.tables import distinct_names
@@ -78,7 +79,7 @@ class Table:
 
     def describe(self) -> str:
         """Its size and its columns with their dtypes, never its contents; one line."""
-        size = f"{_count(self.rows, 'row')} × {_count(len(self.names), 'column')}"
+        size = f"{counted(self.rows, 'row')} × {counted(len(self.names), 'column')}"
         dtypes = [_dtype_in_words(series) for series in self.series]
         return f"{size}: {columns_in_words(self.names, dtypes)}" if self.names else size
 
@@ -181,7 +182,7 @@ def columns_in_words(names: Sequence[str], dtypes: Sequence[str] = ()) -> str:
 
 
 def _refused(error: Exception, cure: str) -> InputError:
-    said = " ".join(str(error).split())[:200].rstrip(".")
+    said = on_one_line(error)[:200].rstrip(".")
     return InputError(f"The table cannot be written as it is: {said}.", cure)
 
 
@@ -233,7 +234,3 @@ def _quoted(name: str) -> str:
         return plain
     inside = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in plain.replace('"', "'"))
     return f'"{inside}"'
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

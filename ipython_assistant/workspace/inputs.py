@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.artifacts import TABLE_TYPES
 from ipython_assistant.core.naming import media_type, safe_name
+from ipython_assistant.core.wording import counted
 from ipython_assistant.errors import InputError
 from ipython_assistant.workspace import logical
 from ipython_assistant.workspace.frames import columns_in_words, kind_of_frame, table_of
@@ -170,7 +171,7 @@ def _of_path(path: Path, source: str, described: str = "") -> Input:
         return item
     word = "TSV" if kind == "text/tab-separated-values" else "CSV"
     about = "about " if head.estimated else ""
-    size = f"{about}{_count(head.row_count, 'row')} × {_count(head.column_count, 'column')}"
+    size = f"{about}{counted(head.row_count, 'row')} × {counted(head.column_count, 'column')}"
     return replace(
         item,
         description=f"{word} file{described}, {size}: {columns_in_words(head.columns)}",
@@ -267,7 +268,7 @@ def _of_text(name: str, value: str, around: _Around) -> Input:
     path = around.scratch() / safe_name(f"{name}.txt")
     path.write_text(value, encoding="utf-8", errors="backslashreplace", newline="\n")
     lines = len(value.splitlines())
-    return _of_file(path, path.name, name, f"the text of the variable {name}, {_count(lines, 'line')}")
+    return _of_file(path, path.name, name, f"the text of the variable {name}, {counted(lines, 'line')}")
 
 
 def _paths(value: Any, around: _Around) -> list[str] | None:
@@ -316,7 +317,7 @@ def _of_container(name: str, value: Any, around: _Around) -> Input:
         ) from error
     path = around.scratch() / safe_name(f"{name}.json")
     path.write_text(written, encoding="utf-8", errors="backslashreplace", newline="\n")
-    return _of_file(path, path.name, name, f"the {kind} {name} as JSON, {_count(len(value), 'item')}")
+    return _of_file(path, path.name, name, f"the {kind} {name} as JSON, {counted(len(value), 'item')}")
 
 
 def _holds_columns(value: Any) -> bool:
@@ -460,7 +461,3 @@ def _files_near(name: PurePath, path: Path) -> dict[str, str]:
 
 def _either(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -17,6 +17,7 @@ from ipython_assistant.core.artifacts import TABLE_TYPES, TableHead
 from ipython_assistant.workspace.estimates import estimated_lines, rounded
 from ipython_assistant.workspace.records import json_head, json_records
 from ipython_assistant.workspace.sheets import excel_head, excel_rows, parquet_head
+from ipython_assistant.workspace.texts import marked_encoding
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -34,7 +35,6 @@ _OTHER_FORMATS = {
     "application/vnd.apache.parquet": "parquet",
 }
 _SUFFIXES = {".jsonl": "json lines", ".ndjson": "json lines"}
-_BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # Spreadsheets save the second as "CSV" on Windows; the last one reads anything.
 _ENCODINGS = ("utf-8", "cp1252", "latin-1")
 _DELIMITERS = (",", ";", "\t")
@@ -292,9 +292,8 @@ def _encodings(path: Path) -> tuple[str, ...]:
     """The encodings to try, in order; none for a binary file under a table's name."""
     with path.open("rb") as file:
         start = file.read(_SAMPLE_BYTES)
-    for mark, encoding in _BYTE_ORDER_MARKS.items():
-        if start.startswith(mark):
-            return (encoding,)
+    if marked := marked_encoding(start):
+        return (marked,)
     return () if b"\0" in start else _ENCODINGS
 
 

@@ -24,6 +24,15 @@ class TextHead:
     whole: bool
 
 
+def marked_encoding(start: bytes) -> str:
+    r"""The encoding that a file's byte order mark tells; empty where it begins with none.
+
+    >>> marked_encoding(b"\xef\xbb\xbfname"), marked_encoding(b"name")
+    ('utf-8-sig', '')
+    """
+    return next((encoding for mark, encoding in _BYTE_ORDER_MARKS.items() if start.startswith(mark)), "")
+
+
 def read_text_head(path: Path) -> TextHead | None:
     """The first lines, long ones cut; None for an empty file and for one that is no text.
 
@@ -36,7 +45,7 @@ def read_text_head(path: Path) -> TextHead | None:
     with path.open("rb") as file:
         start = file.read(_SAMPLE_BYTES)
         more = bool(file.read(1))
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if start.startswith(mark)), "utf-8")
+    encoding = marked_encoding(start) or "utf-8"
     if not _CONTROLS.isdisjoint(start) and encoding != "utf-16":
         return None
     try:

@@ -1,0 +1,24 @@
+"""Small pieces of the sentences that are shown: numbers with their nouns, and words from outside on one line."""
+
+from __future__ import annotations
+
+
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """A number with its noun; `nouns` is the plural where an `s` does not make it.
+
+    >>> counted(1, "row"), counted(1234, "row"), counted(0, "body", "bodies")
+    ('1 row', '1,234 rows', '0 bodies')
+    """
+    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
+def on_one_line(what: object) -> str:
+    r"""Words from outside as they may stand in a sentence: what is not printed, and all white space, is one blank each.
+
+    Not for names: there, what hides characters has to be seen (`display.escaping`).
+
+    >>> on_one_line(" no\n such\x1b file ")
+    'no such file'
+    """
+    text = "".join(char if char.isprintable() else " " for char in str(what))
+    return " ".join(text.split())
