@@ -86,7 +86,7 @@ class Form:
             return None
         try:
             parsed: object = json.loads(bytes(self._plain))
-        except ValueError:
+        except (ValueError, RecursionError):  # nested without end
             raise errors.not_json() from None
         return parsed
 
