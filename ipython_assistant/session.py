@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.answer import Answer
 from ipython_assistant.collection import Collected, Shelf, collect
-from ipython_assistant.config import KEYS, AssistantMagics, Settings, check_model, freeze, origins
-from ipython_assistant.core.conversation import Conversation, Step
+from ipython_assistant.config import AssistantMagics, Settings, check_model, freeze, origins
+from ipython_assistant.core.conversation import Conversations, Step
 from ipython_assistant.core.footnotes import finished
 from ipython_assistant.core.provenance import record_of, stamp
 from ipython_assistant.core.turn import read_response
@@ -27,15 +27,11 @@ from ipython_assistant.display import buttons
 from ipython_assistant.display.bundles import KEY, Bundle
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
 from ipython_assistant.endings import fault, without_code
-from ipython_assistant.errors import (
-    AssistantError,
-    Interrupted,
-    NoKey,
-    OptionError,
-)
+from ipython_assistant.errors import AssistantError, Interrupted, OptionError
 from ipython_assistant.inserting import cell_of
 from ipython_assistant.options import Options, option_help, parse_options
 from ipython_assistant.question import Place, Question, Surroundings, read_question
+from ipython_assistant.recorded import recorded_answer, strangers
 from ipython_assistant.service.client import ASKED_OF_THE_ENVIRONMENT, over_client
 from ipython_assistant.service.connection import Connection, connect
 from ipython_assistant.service.downloads import Downloads, Limits
@@ -54,6 +50,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from ipython_assistant.core.artifacts import Artifact
+    from ipython_assistant.core.conversation import Conversation
     from ipython_assistant.core.provenance import TurnRecord
     from ipython_assistant.core.recording import Exchange
     from ipython_assistant.service.containers import Containers, Footing
@@ -68,7 +65,6 @@ Plot coverage by year for District B and save the mean per district as by_distri
 
 %%assistant --help lists the options."""
 
-HOSTED = frozenset(KEYS)
 MOST_ANSWERS = 100
 """So many answers `%assistant show RESPONSE_ID` knows: a loop may ask thousands, each with pictures in it."""
 _IPYTHONS = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
@@ -120,12 +116,10 @@ class Session:
     def __init__(self, shell: InteractiveShell | None, traits: AssistantMagics, notebook_dir: Path) -> None:
         self.last_answer: Answer | None = None
         self.last_error: BaseException | None = None
-        self.last_step: Step | None = None
         self.traits = traits
         self.notebook_dir = notebook_dir
         self._shell = shell
-        self._conversations: dict[str, Conversation] = {}
-        self._steps: list[tuple[str, Step]] = []
+        self._talks = Conversations()
         self._connections: dict[tuple[str, float, int], Connection] = {}
         self._folders: dict[Path, Folder] = {}
         self._recordings: dict[tuple[Path, int], Recordings] = {}
@@ -186,8 +180,7 @@ class Session:
         def place(name: str) -> Place:
             if alone and not options.conversation:
                 return Place(cell, None, None)
-            conversation = self._conversations.get(name, Conversation())
-            return Place(cell, None if options.new else conversation.parent(cell), name)
+            return Place(cell, None if options.new else self._talks.named(name).parent(cell), name)
 
         with self._one_at_a_time:
             around = Surroundings(
@@ -221,7 +214,7 @@ class Session:
         """One turn, asked or replayed. Raises an `AssistantError`, after everything that can be is shown and saved."""
         for hint in question.hints if audience.shows else ():
             print(hint)  # noqa: T201 it belongs to the question, not to the answer
-        recording = self._recorded_answer(question, fresh=fresh)
+        recording = recorded_answer(question, self._recordings_of(question.settings), fresh=fresh)
         if recording is not None:
             return self._replay(question, recording, audience)
         why = ""
@@ -277,7 +270,9 @@ class Session:
         step, before = last.step, last.step
         if before is not None:
             step = replace(before, artifacts=collected.artifacts, digest=record.digest, ended=datetime.now(UTC))
-            self._amend(before, step, connection)
+            with self._one_at_a_time:
+                self._talks = self._talks.amended(before, step)
+                connection.containers.amend(before, step)
         self._last = replace(last, collected=collected, step=step)
         audience = Audience(front_end(self._shell))
         publish(answer.text_output())
@@ -306,12 +301,17 @@ class Session:
     @property
     def conversations(self) -> Mapping[str, Conversation]:
         """The conversations of this session by name; the notebook's own has none."""
-        return self._conversations
+        return self._talks.by_name
 
     @property
     def steps(self) -> tuple[tuple[str, Step], ...]:
         """Every turn of this session with its cell, in the order in which they ended, replaced ones too."""
-        return tuple(self._steps)
+        return self._talks.steps
+
+    @property
+    def last_step(self) -> Step | None:
+        """The turn that ended last and came to its end."""
+        return self._talks.last
 
     @property
     def shell(self) -> InteractiveShell | None:
@@ -364,7 +364,7 @@ class Session:
             how = "from the recording of" if last.replayed else f"by {last.model or last.provider},"
             answered = f"{how} {last.ended:%Y-%m-%d %H:%M} UTC"
         mode = settings.mode, by.get("mode", "")
-        if settings.mode == "auto" and self._strangers(settings):
+        if settings.mode == "auto" and strangers(settings, self._recordings_of(settings)):
             mode = "replay", "there is no key of the service whose answers are recorded here"
         return {
             "service": (settings.service, by.get("service", "")),
@@ -399,7 +399,7 @@ class Session:
 
     def begin_anew(self) -> None:
         """The next question of the notebook's own conversation continues from nothing."""
-        self._conversations[""] = replace(self._conversations.get("", Conversation()), latest=None)
+        self._talks = self._talks.begun_anew("")
 
     def close(self, *, rows: bool = True) -> None:
         """End what this session started. May be called twice.
@@ -462,7 +462,8 @@ class Session:
         assert record.exchange is not None  # noqa: S101 for the type checker: without one it is no recording
         wire = ReplayWire(record.exchange, recordings.open_body, record.files, f"recording {record.id}")
         # Before anything is shown: a body that was changed since is named, and nothing is replayed.
-        back = recordings.bring_back(recording, question.cell, self._in_use(question))
+        in_use = self._talks.names_in_use(question.cell, question.settings.save_dir)
+        back = recordings.bring_back(recording, question.cell, in_use)
         self._adopt(question, record, back.artifacts)
         self._last = None
         with LiveOutput(audience.front if audience.shows else FrontEnd()) as live:
@@ -495,43 +496,6 @@ class Session:
         if streamed.cut is not None:
             return self._ended(answer, streamed.cut, question)
         return self._delivered(question, answer, audience)
-
-    def _recorded_answer(self, question: Question, *, fresh: bool) -> Recording | None:
-        """The recording that answers; None where the service is to be asked. Raises where neither may be."""
-        settings = question.settings
-        if fresh and settings.mode == "replay":
-            raise OptionError(
-                "--fresh asks again, and in replay mode nothing is asked.",
-                'Leave it out, or: `%config AssistantMagics.mode = "auto"`.',
-            )
-        strangers = self._strangers(settings)
-        if fresh or settings.mode == "live":
-            if strangers:
-                raise _no_key_of(strangers)
-            return None
-        recordings, chosen = self._recordings_of(settings), settings.by_hand.service
-        services = frozenset({chosen}) if chosen else None if settings.service == "local" else HOSTED
-        key, lacking = question.written.key, not settings.raise_on_missing
-        found = recordings.find(key, services, with_missing=lacking)
-        if found is None and settings.mode == "replay":
-            found = recordings.find(key, with_missing=lacking)
-        if found is not None:
-            return found
-        if strangers and settings.mode == "auto":
-            lacking_key = _no_key_of(strangers)
-            raise recordings.not_recorded(question.written, lacking_key.message, lacking_key.hint)
-        if settings.mode == "replay":
-            raise recordings.not_recorded(question.written)
-        return None
-
-    def _strangers(self, settings: Settings) -> frozenset[str]:
-        """The hosted services that answered in this folder, where only the engine would answer now, unasked.
-
-        A hosted model's notebook is never answered by another service that nobody chose.
-        """
-        if settings.service != "local" or settings.by_hand.service is not None or settings.engine_arguments:
-            return frozenset()
-        return self._recordings_of(settings).services() & HOSTED
 
     def _adopt(self, question: Question, record: TurnRecord, artifacts: tuple[Artifact, ...]) -> None:
         """What a recording's turn wrote and is still on disk belongs to the cell again."""
@@ -672,7 +636,7 @@ class Session:
             if ended:
                 containers.let_go(self._take_place(question, step))
             else:
-                self._steps.append((question.cell, step))
+                self._talks = self._talks.with_cut(question.cell, step)
             if self._last is not None and self._last.question is question:
                 self._last = replace(self._last, step=step)
         if ended and question.place.conversation is None and not collected.failed:
@@ -681,26 +645,10 @@ class Session:
 
     def _take_place(self, question: Question, step: Step) -> Step | None:
         """Put a step into its conversation; gives the one that was there."""
-        name, cell = question.place.conversation, question.cell
         with self._one_at_a_time:
-            self._steps.append((cell, step))
-            self.last_step = step
-            replaced = None
-            for other, conversation in list(self._conversations.items()):
-                replaced = replaced or conversation.present(cell)
-                if other != name:
-                    self._conversations[other] = conversation.without(cell)
-            if name is not None:
-                self._conversations[name] = self._conversations.get(name, Conversation()).with_step(cell, step)
+            replaced = self._talks.present(question.cell)
+            self._talks = self._talks.with_step(question.place.conversation, question.cell, step)
         return replaced
-
-    def _amend(self, step: Step, amended: Step, connection: Connection) -> None:
-        """Put a step in the place of the same one, with more files."""
-        with self._one_at_a_time:
-            self._steps = [(cell, amended if old is step else old) for cell, old in self._steps]
-            self._conversations = {name: talk.amended(step, amended) for name, talk in self._conversations.items()}
-            self.last_step = amended if self.last_step is step else self.last_step
-            connection.containers.amend(step, amended)
 
     def _ended(
         self,
@@ -762,23 +710,8 @@ class Session:
         return self._recordings[key]
 
     def _shelf(self, question: Question) -> Shelf:
-        names = self._in_use(question)
+        names = self._talks.names_in_use(question.cell, question.settings.save_dir)
         return Shelf(self._folder(question.settings), question.cell, names, question.written.key)
-
-    def _in_use(self, question: Question) -> frozenset[str]:
-        """Names in the question's folder that other cells show."""
-        others = (talk.paths_of_others(question.cell) for talk in self._conversations.values())
-        folder = question.settings.save_dir
-        return frozenset(path.name for paths in others for path in paths if path.parent == folder)
-
-
-def _no_key_of(services: frozenset[str]) -> NoKey:
-    named = " and ".join(sorted(services))
-    keys = " or ".join(KEYS[service] for service in sorted(services))
-    return NoKey(
-        f"The answers in this folder are from {named}, and there is no key to ask it again.",
-        f'Set {keys}; or let the embedded engine answer: `%config AssistantMagics.service = "local"`.',
-    )
 
 
 def _circumstances(record: TurnRecord, sandbox: str) -> dict[str, str]:

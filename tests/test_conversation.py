@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from ipython_assistant.core.conversation import Conversation, Step, as_messages, line_of
+from dataclasses import replace
+from pathlib import Path
+
+from ipython_assistant.core.artifacts import Artifact
+from ipython_assistant.core.conversation import Conversation, Conversations, Step, as_messages, line_of
 from ipython_assistant.core.turn import Message, TextPart, Turn
 
 
@@ -59,3 +63,58 @@ def test_a_conversation_as_messages_alternates_and_leaves_out_empty_answers():
         ("user", "B"),
         ("assistant", "answer to B"),
     ]
+
+
+def test_a_cell_that_is_asked_in_another_conversation_leaves_its_place_in_the_first():
+    talks = (
+        Conversations().with_step("", "a", step("A")).with_step("", "b", step("B")).with_step("other", "a", step("A2"))
+    )
+
+    cells = {name: [cell for cell, _ in talk.steps] for name, talk in talks.by_name.items()}
+    assert cells == {"": ["b"], "other": ["a"]}
+    assert talks.present("a").prompt == "A2"
+    assert [made.prompt for _, made in talks.steps] == ["A", "B", "A2"]
+
+
+def test_a_turn_outside_every_conversation_is_the_last_one_and_has_no_place():
+    talks = Conversations().with_step("", "a", step("A")).with_step(None, "ask 1", step("aside"))
+
+    assert talks.last.prompt == "aside"
+    assert talks.present("ask 1") is None
+    assert talks.named("").parent("b").prompt == "A"
+
+
+def test_a_cut_turn_is_counted_and_nothing_goes_on_from_it():
+    talks = Conversations().with_step("", "a", step("A")).with_cut("b", step("B"))
+
+    assert [made.prompt for _, made in talks.steps] == ["A", "B"]
+    assert talks.last.prompt == talks.named("").parent("c").prompt == "A"
+
+
+def test_a_step_that_is_amended_is_the_same_turn_everywhere():
+    first = step("A")
+    amended = replace(first, status="whole now")
+    talks = Conversations().with_step("", "a", first).amended(first, amended)
+
+    assert talks.present("a") is talks.last is talks.steps[0][1] is amended
+
+
+def test_names_in_use_are_those_of_other_cells_in_the_same_folder():
+    def made(name: str, folder: str) -> Step:
+        return replace(
+            step(name),
+            artifacts=(Artifact(name, name, Path(folder) / name, f"{folder}/{name}", 1, "0" * 64, "text/csv"),),
+        )
+
+    talks = Conversations().with_step("", "a", made("mine.csv", "here"))
+    talks = talks.with_step("", "b", made("theirs.csv", "here")).with_step("talk", "c", made("far.csv", "there"))
+
+    assert talks.names_in_use("a", Path("here")) == {"theirs.csv"}
+    assert talks.names_in_use("d", Path("there")) == {"far.csv"}
+
+
+def test_begun_anew_the_next_cell_continues_from_nothing_and_the_old_ones_keep_their_places():
+    talks = Conversations().with_step("", "a", step("A")).with_step("", "b", step("B")).begun_anew("")
+
+    assert talks.named("").parent("c") is None
+    assert talks.named("").parent("b").prompt == "A"

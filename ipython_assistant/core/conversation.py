@@ -7,12 +7,13 @@ no id has a new place at every run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.request import PastMessage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -139,13 +140,61 @@ class Conversation:
         places = tuple(replace(place, step=amended) if place.step is step else place for place in self.places)
         return replace(self, places=places)
 
-    def paths_of_others(self, cell: str) -> frozenset[Path]:
-        """The saved files that the present turns of other cells show."""
-        others = (place.step for place in self.places if place.cell != cell)
-        return frozenset(artifact.path for step in others for artifact in step.artifacts)
-
     def _place(self, cell: str) -> _Place | None:
         return next((place for place in self.places if place.cell == cell), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    """All conversations of one session. A value, like each of them.
+
+    Attributes:
+        by_name: The conversations; the notebook's own has the empty name.
+        steps: Every turn with its cell, in the order in which they ended, replaced and cut ones too.
+        last: The turn that came to its end last.
+    """
+
+    by_name: Mapping[str, Conversation] = field(default_factory=dict)
+    steps: tuple[tuple[str, Step], ...] = ()
+    last: Step | None = None
+
+    def named(self, name: str) -> Conversation:
+        """The conversation of this name; an empty one where nothing was said in it."""
+        return self.by_name.get(name, Conversation())
+
+    def present(self, cell: str) -> Step | None:
+        """The cell's own turn, in whichever conversation."""
+        return next((step for talk in self.by_name.values() if (step := talk.present(cell)) is not None), None)
+
+    def with_step(self, name: str | None, cell: str, step: Step) -> Conversations:
+        """After `cell` ran and `step` came of it; a name of None is outside every conversation.
+
+        A cell has one place: where it now belongs to another conversation, it leaves the one it was in.
+        """
+        talks = {other: talk if other == name else talk.without(cell) for other, talk in self.by_name.items()}
+        if name is not None:
+            talks[name] = self.named(name).with_step(cell, step)
+        return Conversations(talks, (*self.steps, (cell, step)), step)
+
+    def with_cut(self, cell: str, step: Step) -> Conversations:
+        """After a turn of `cell` that did not come to its end: it was paid for, and nothing goes on from it."""
+        return replace(self, steps=(*self.steps, (cell, step)))
+
+    def amended(self, step: Step, amended: Step) -> Conversations:
+        """With a step in the place of another, which is the same turn."""
+        talks = {name: talk.amended(step, amended) for name, talk in self.by_name.items()}
+        steps = tuple((cell, amended if old is step else old) for cell, old in self.steps)
+        return Conversations(talks, steps, amended if self.last is step else self.last)
+
+    def begun_anew(self, name: str) -> Conversations:
+        """With a conversation whose next turn continues from nothing."""
+        return replace(self, by_name={**self.by_name, name: replace(self.named(name), latest=None)})
+
+    def names_in_use(self, cell: str, folder: Path) -> frozenset[str]:
+        """Names of the files in `folder` that the present turns of other cells show."""
+        others = (step for talk in self.by_name.values() for other, step in talk.steps if other != cell)
+        paths = (artifact.path for step in others for artifact in step.artifacts)
+        return frozenset(path.name for path in paths if path.parent == folder)
 
 
 def line_of(step: Step | None) -> tuple[Step, ...]:
