@@ -8,25 +8,40 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.wording import counted
+from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.core.wording import counted, on_one_line
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
+    from nbclient import NotebookClient
+
     from ipython_assistant.workspace.recordings import Recordings
 
 CELL_TIMEOUT_S = 600
+STOPPED = 130
+"""The exit code after Ctrl-C, as shells have it."""
 QUESTION = "%%assistant"
 VIEW = "application/vnd.jupyter.widget-view+json"
 # What a run leaves beside an output that is no part of it; https://nbformat.readthedocs.io/en/latest/format_description.html
 _OF_THE_RUN = frozenset({"metadata", "execution_count", "transient"})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a notebook did not run to its end: in two or three words for the table, and in full."""
+
+    told: str
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +53,7 @@ class Run:
         questions: How many of its cells ask.
         compared: How many of those had saved outputs to compare with.
         differs: The cells among them whose outputs are others now, counted from 1 as all cells are.
-        failure: What a cell, or the whole run, ended in; empty if all went well.
+        failure: What a cell, or the whole run, ended in; None if all went well.
         seconds: How long it took, with the kernel's start.
     """
 
@@ -46,14 +61,14 @@ class Run:
     questions: int = 0
     compared: int = 0
     differs: tuple[int, ...] = ()
-    failure: str = ""
+    failure: Failure | None = None
     seconds: float = 0.0
 
     @property
     def told(self) -> str:
         """The run in a few words."""
-        if self.failure:
-            return "failed"
+        if self.failure is not None:
+            return self.failure.told
         if self.differs:
             cells = ", ".join(map(str, self.differs))
             return f"differs in cell{'s' * (len(self.differs) > 1)} {cells}"
@@ -125,29 +140,30 @@ def _run_all(options: argparse.Namespace, environment: Mapping[str, str], *, com
     runs = []
     for path in options.notebooks:
         print(f"{path} …", file=sys.stderr, flush=True)
-        runs.append(_run(path, environment, options.timeout, compare=compare, save=save))
+        try:
+            runs.append(_run(path, environment, options.timeout, compare=compare, save=save))
+        except KeyboardInterrupt:
+            print(f"\nStopped in {path}; it is as it was.", file=sys.stderr)
+            return STOPPED
     width = max(len(str(run.path)) for run in runs)
     print(f"{'notebook':<{width}}  questions  seconds  outcome")
     for run in runs:
         print(f"{run.path!s:<{width}}  {run.questions:>9}  {run.seconds:>7.1f}  {run.told}")
     for run in runs:
-        if run.failure:
-            print(f"\n{run.path}\n{run.failure}")
-    return 1 if any(run.failure or run.differs for run in runs) else 0
+        if run.failure is not None:
+            print(f"\n{run.path}\n{run.failure.said}")
+    return 1 if any(run.failure is not None or run.differs for run in runs) else 0
 
 
 def _run(path: Path, environment: Mapping[str, str], timeout_s: float, *, compare: bool, save: bool) -> Run:
-    import nbformat
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     began, run = time.monotonic(), Run(path)
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except (OSError, ValueError) as error:
-        return replace(run, failure=f"It cannot be read as a notebook: {error}")
+    notebook = _read(path)
+    if isinstance(notebook, Failure):
+        return replace(run, failure=notebook)
     asking = [at for at, cell in enumerate(notebook.cells) if _asks(cell)]
-    before = {at: _shown(notebook.cells[at].outputs) for at in asking}
+    before = {at: _shown(notebook.cells[at].get("outputs", [])) for at in asking}
     run = replace(run, questions=len(asking))
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -155,39 +171,119 @@ def _run(path: Path, environment: Mapping[str, str], timeout_s: float, *, compar
     client = NotebookClient(
         notebook,
         timeout=timeout_s,
-        kernel_name=notebook.metadata.get("kernelspec", {}).get("name", "python3"),
+        kernel_name=_kernel(notebook),
         resources={"metadata": {"path": str(path.absolute().parent)}},
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
         record_timing=False,
     )
-    try:
-        client.execute(env=dict(environment))
-    except CellExecutionError as error:
-        at = client.code_cells_executed
-        run = replace(run, failure=f"The {_ordinal(at)} code cell that ran ended in\n{error.ename}: {error.evalue}")
-    except CellTimeoutError:
-        run = replace(run, failure=f"A cell took longer than {timeout_s:g} s: see --timeout.")
-    except DeadKernelError:
-        run = replace(run, failure="The kernel died.")
-    if compare and not run.failure and any(before.values()):
+    run = replace(run, failure=_executed(client, environment))
+    if compare and run.failure is None and any(before.values()):
         after = {at: _shown(notebook.cells[at].outputs) for at in asking}
         differs = tuple(at + 1 for at in asking if before[at] != after[at])
         run = replace(run, compared=len(asking), differs=differs)
-    if save and not run.failure:
-        _save(notebook, path)
+    if save and run.failure is None:
+        run = replace(run, failure=_saved(notebook, path))
     return replace(run, seconds=time.monotonic() - began)
 
 
-def _save(notebook: Any, path: Path) -> None:
-    """Write the notebook whole or not at all."""
+def _read(path: Path) -> Any:
+    """The notebook, or why there is none: a `Failure`."""
     import nbformat
 
-    temporary = path.with_name(f".{path.name}.tmp")
+    no_notebook = Failure("no notebook", "It cannot be read as a notebook: its JSON has another form.")
     try:
-        nbformat.write(notebook, temporary)
-        temporary.replace(path)
+        notebook = nbformat.read(path, as_version=4)
+    except (OSError, ValueError, RecursionError) as error:
+        return Failure("no notebook", f"It cannot be read as a notebook: {_words(error)}.")
+    except (nbformat.ValidationError, AttributeError, TypeError):
+        # nbformat looks for the parts of a notebook in whatever JSON it is given: a list, a number.
+        return no_notebook
+    # What else is not as it should be does no harm here: Jupyter too opens such a notebook.
+    cells = notebook.cells
+    readable = isinstance(cells, list) and all(
+        isinstance(cell.get("source"), str) and isinstance(cell.get("outputs", []), list) for cell in cells
+    )
+    return notebook if readable else no_notebook
+
+
+def _kernel(notebook: Any) -> str:
+    """The name of the kernel that the notebook asks for."""
+    spec = notebook.metadata.get("kernelspec")
+    name = spec.get("name") if isinstance(spec, dict) else None
+    return name if isinstance(name, str) else "python3"
+
+
+def _executed(client: NotebookClient, environment: Mapping[str, str]) -> Failure | None:
+    """Run all cells; returns what that ended in, if not well."""
+    from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    try:
+        # Started apart from the run: `execute` would leave a kernel that did not come up to be ended at exit, when
+        # there is none left to end.
+        with client.setup_kernel(env=dict(environment)):
+            _execute(client)
+    except CellExecutionError as error:
+        at = _ordinal(client.code_cells_executed)
+        return Failure("failed", f"The {at} code cell that ran ended in\n{error.ename}: {error.evalue}")
+    except CellTimeoutError:
+        return Failure("too slow", f"A cell took longer than {client.timeout:g} s: see --timeout.")
+    except DeadKernelError:
+        return Failure("kernel died", "The kernel died.")
+    except NoSuchKernel:
+        kernel = on_one_line(client.kernel_name)
+        return Failure(
+            "no such kernel",
+            f"There is no kernel named {kernel} here.\n"
+            "Install it, or choose another in the notebook; `jupyter kernelspec list` shows those there are.",
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        return Failure(
+            "kernel did not start",
+            f"The kernel {on_one_line(client.kernel_name)} did not start: {_words(error)}.\n"
+            "Its own words, if it had any, are above; `jupyter kernelspec list` shows where it is.",
+        )
+    return None
+
+
+def _execute(client: NotebookClient) -> None:
+    kernel = client.km
+    try:
+        client.execute(cleanup_kc=False)
+    except Exception:
+        if client.km is None:
+            # At Ctrl-C nbclient ends the kernel and forgets it; what its own steps then fall over is no matter.
+            raise KeyboardInterrupt from None
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        client.km = kernel
+
+
+def _saved(notebook: Any, path: Path) -> Failure | None:
+    """Write the notebook whole or not at all, where it is if `path` is a link; returns why it could not be."""
+    import nbformat
+
+    try:
+        target = path.resolve(strict=True)
+        descriptor, written = tempfile.mkstemp(prefix=".notebook-", suffix=".tmp", dir=target.parent)
+        temporary = Path(written)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 it is open
+                nbformat.write(notebook, file)
+            shutil.copymode(target, temporary)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        return Failure("not saved", f"All its cells ran, and it cannot be saved: {disk_reason(error)}.")
+    return None
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return on_one_line(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
+    return on_one_line(error).rstrip(".")
 
 
 def _asks(cell: Any) -> bool:
@@ -198,7 +294,7 @@ def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What outputs show: without what belongs to one run, and without widgets, which only a live notebook has."""
     shown: list[dict[str, Any]] = []
     for output in outputs:
-        if VIEW in output.get("data", {}):
+        if VIEW in (output.get("data") or {}):
             continue
         kept = {name: value for name, value in output.items() if name not in _OF_THE_RUN}
         streams = [item for item in (kept, *shown[-1:]) if item.get("output_type") == "stream"]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from tests_support.replaying import make_recording
@@ -70,7 +76,7 @@ def test_a_notebook_that_fails_is_said_with_what_it_ended_in_and_recording_it_le
     assert fails.read_bytes() == before
     (output,) = nbformat.read(good, as_version=4).cells[1].outputs
     assert output.text == f"auto None {tmp_path.name}\nHi.\n"
-    assert not list(tmp_path.glob(".*.tmp"))
+    assert not list(tmp_path.glob(".*"))
 
 
 GUARD = """
@@ -119,6 +125,118 @@ def test_a_file_that_is_no_notebook_is_said(tmp_path, capsys):
 
     assert main(["replay", str(tmp_path / "torn.ipynb"), str(tmp_path / "nowhere.ipynb")]) == 1
     assert capsys.readouterr().out.count("It cannot be read as a notebook") == 2
+
+
+NO_NOTEBOOKS = {
+    "list": "[]",
+    "number": "3",
+    "object": "{}",
+    "later": '{"nbformat": 9}',
+    "deep": "[" * 100_000,
+    "one_cell": '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": {"a": 1}}',
+    "no_text": json.dumps({**new_notebook(), "cells": [{**new_code_cell(), "source": None}]}),
+}
+
+
+def test_other_json_is_no_notebook_and_hinders_no_other(tmp_path, capsys):
+    for name, text in NO_NOTEBOOKS.items():
+        (tmp_path / f"{name}.ipynb").write_text(text)
+    good = a_notebook(tmp_path / "good.ipynb", asking("Hi."))
+
+    assert main(["replay", *(str(tmp_path / f"{name}.ipynb") for name in NO_NOTEBOOKS), str(good)]) == 1
+
+    out = capsys.readouterr().out
+    outcomes = [line.split(maxsplit=3)[3] for line in out.splitlines()[1 : len(NO_NOTEBOOKS) + 2]]
+    assert outcomes == ["no notebook"] * len(NO_NOTEBOOKS) + ["ran"]
+    assert out.count("It cannot be read as a notebook") == len(NO_NOTEBOOKS)
+
+
+def test_a_kernel_that_is_not_there_or_does_not_start_is_said_and_the_next_notebook_runs(tmp_path, monkeypatch):
+    kernels = {
+        "mute": [sys.executable, "-c", "import sys; sys.exit('There is no module x.')"],
+        "moved": [str(tmp_path / "gone" / "python"), "{connection_file}"],
+    }
+    for name, argv in kernels.items():
+        (tmp_path / "kernels" / name).mkdir(parents=True)
+        spec = {"argv": argv, "display_name": name, "language": "python"}
+        (tmp_path / "kernels" / name / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    paths = [a_notebook(tmp_path / f"{name}.ipynb", asking("Hi.")) for name in ("nowhere", *kernels, "good")]
+    for path in paths[:-1]:
+        notebook = nbformat.read(path, as_version=4)
+        notebook.metadata["kernelspec"] = {"name": path.stem, "display_name": path.stem}
+        nbformat.write(notebook, path)
+
+    # In a process of its own: what is said at its exit counts too.
+    command = [sys.executable, "-m", "ipython_assistant.cli", "replay", *map(str, paths)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    outcomes = [line.split(maxsplit=3)[3] for line in run.stdout.splitlines()[1:5]]
+    assert outcomes == ["no such kernel", "kernel did not start", "kernel did not start", "ran"]
+    assert "There is no kernel named nowhere here." in run.stdout
+    assert "There is no module x." in run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+    assert run.returncode == 1
+
+
+def test_a_notebook_that_is_interrupted_is_as_it_was_and_its_kernel_ends(tmp_path):
+    path = tmp_path / "long.ipynb"
+    begun = tmp_path / "begun"
+    waiting = f"import os, pathlib, time\npathlib.Path({str(begun)!r}).write_text(str(os.getpid()))\ntime.sleep(60)"
+    nbformat.write(new_notebook(cells=[new_code_cell(waiting)]), path)
+    before = path.read_bytes()
+    command = [sys.executable, "-m", "ipython_assistant.cli", "record", str(path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        until(lambda: begun.is_file() and begun.read_text(), "the cell runs")
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert told.rstrip().endswith(f"Stopped in {path}; it is as it was.")
+    assert path.read_bytes() == before
+    until(lambda: not psutil.pid_exists(int(begun.read_text())), "the kernel is gone")
+
+
+def until(holds, what, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"It never came about that {what}."
+        time.sleep(0.05)
+
+
+def test_a_saved_notebook_keeps_its_mode_and_a_link_to_it_stays_a_link(tmp_path):
+    (tmp_path / "shared").mkdir()
+    real = a_notebook(tmp_path / "shared" / "real.ipynb", asking("Hi."))
+    real.chmod(0o640)
+    link = tmp_path / "link.ipynb"
+    link.symlink_to(Path("shared") / "real.ipynb")
+
+    assert main(["record", str(link)]) == 0
+
+    assert link.is_symlink()
+    assert nbformat.read(real, as_version=4).cells[1].outputs[0].text.endswith("Hi.\n")
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert not list(tmp_path.glob(".*"))
+    assert [path.name for path in real.parent.iterdir()] == ["real.ipynb"]
+
+
+def test_a_notebook_that_cannot_be_saved_is_said_and_left_whole(tmp_path, monkeypatch, capsys):
+    path = a_notebook(tmp_path / "full.ipynb", asking("Hi."))
+    before = path.read_bytes()
+
+    def full(_notebook, file, **_):
+        file.write('{"cells": [')
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("nbformat.write", full)
+
+    assert main(["record", str(path)]) == 1
+
+    out = capsys.readouterr().out
+    assert out.splitlines()[1].endswith("not saved")
+    assert "All its cells ran, and it cannot be saved: the disk is full." in out
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.fixture
