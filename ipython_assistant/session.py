@@ -700,7 +700,8 @@ class Session:
 
     def _folder(self, settings: Settings) -> Folder:
         if settings.save_dir not in self._folders:
-            self._folders[settings.save_dir] = Folder(settings.notebook_dir, settings.save_dir)
+            folder = Folder(settings.notebook_dir, settings.save_dir, environment=self.environment)
+            self._folders[settings.save_dir] = folder
         return self._folders[settings.save_dir]
 
     def _recordings_of(self, settings: Settings) -> Recordings:

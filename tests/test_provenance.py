@@ -31,6 +31,7 @@ from ipython_assistant.core.provenance import (
     to_json,
 )
 from ipython_assistant.core.recording import Exchange, Written, integrity
+from ipython_assistant.core.redaction import redactor
 from ipython_assistant.core.turn import CodeCall, Turn
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.provenance import Turns, notebooks_in, recorded_inputs
@@ -354,9 +355,14 @@ def test_no_key_no_machine_and_no_folder_of_it_gets_into_a_record(tmp_path, monk
 
 @given(RECORDS)
 def test_redaction_leaves_nothing_of_what_it_is_given(record):
-    redacted = record.redacted(lambda text: text.replace("e", "").replace("\\", ""))
+    key = "sk-0123456789"
+    calls = tuple(replace(call, code=f"{call.code}{key}", logs=f"{key}{call.logs}") for call in record.calls)
+    redacted = replace(record, prompt=f"{record.prompt}{key}", calls=calls).redacted(redactor([key]))
 
-    assert "e" not in redacted.prompt + "".join(call.code + call.logs for call in redacted.calls)
+    assert redacted.prompt == f"{record.prompt}<secret>"
+    assert [(call.code, call.logs) for call in redacted.calls] == [
+        (f"{call.code}<secret>", f"<secret>{call.logs}") for call in record.calls
+    ]
     assert (redacted.files, redacted.response_id) == (record.files, record.response_id)
 
 

@@ -24,6 +24,7 @@ from ipython_assistant.core.recording import (
     taken_out,
     turn_digest,
 )
+from ipython_assistant.core.redaction import redactor
 from ipython_assistant.core.turn import Turn, TurnFold
 
 ASKED = Written(
@@ -237,7 +238,7 @@ def test_redaction_reaches_every_text_of_an_exchange_and_no_word_it_is_found_by(
         {"model": "m", "input": [{"role": "user", "content": f"on {secret}"}]},
         headers={"x-request-id": secret},
     )
-    redacted = exchange.redacted(lambda text: text.replace(secret, "<host>").replace("sha256", "<host>"))
+    redacted = exchange.redacted(redactor(hosts=[secret, "sha256"]))
 
     response = redacted.events[0]["response"]
     assert (redacted.events[0]["type"], response["status"]) == ("response.completed", "completed")

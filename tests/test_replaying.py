@@ -614,6 +614,65 @@ def test_nothing_that_is_recorded_holds_a_key_a_home_a_host_or_what_an_input_hol
     assert len(hosted.questions()) == 1
 
 
+def everything_in(folder):
+    """The names and the bytes of all files in the folder of recordings."""
+    paths = [path for path in (folder / "assistant_files" / ".turns").rglob("*") if path.is_file()]
+    return b"".join(path.name.encode() + b"\n" + path.read_bytes() for path in paths)
+
+
+def from_a_file(notebook, directory, monkeypatch, key):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    (directory / ".env").write_text(f"OPENAI_API_KEY={key}\n")
+    notebook.cell("E", "%config AssistantMagics.env_file = '.env'")
+
+
+def set_meanwhile(notebook, _directory, monkeypatch, key):
+    notebook.ask("A", "First.")
+    monkeypatch.setenv("HUB_TOKEN", key)
+
+
+@pytest.mark.parametrize("given_key", [from_a_file, set_meanwhile])
+def test_a_key_of_an_env_file_or_one_that_was_set_after_the_first_cell_is_in_no_recording_and_no_name(
+    notebook, hosted, notebook_dir, monkeypatch, given_key
+):
+    key = "sk-planted-0123456789"
+    for _ in range(2):
+        hosted.will_say([wire.Code(f"# {key}", (wire.logs(key),)), wire.Message(f"It is {key}.")])
+    given_key(notebook, notebook_dir, monkeypatch, key)
+    hosted.put("made.csv", b"a\n1\n", "cfile_1")
+    asked = len(hosted.questions())
+    notebook.ask("B", f"{key} is what?")
+
+    assert b'"It is <secret>."' in everything_in(notebook_dir)
+    if asked:  # what was recorded before the key was one
+        (first,) = [path for path, record in records_in(notebook_dir).items() if record["prompt"] == ["First."]]
+        first.unlink()
+    assert b"planted" not in everything_in(notebook_dir)
+    assert notebook.ask("B", f"{key} is what?").value.text == "It is <secret>."
+    assert len(hosted.questions()) == asked + 1
+
+
+def test_a_tools_secrets_go_to_the_service_and_into_no_recording_and_another_one_is_no_other_question(
+    notebook, hosted, notebook_dir
+):
+    def tool(secret):
+        headers = {"Authorization": f"Bearer {secret}", "X-Team": secret}
+        body = {"type": "mcp", "server_label": "crm", "server_url": "https://crm.example.org", "headers": headers}
+        return "--tool '" + json.dumps({**body, "authorization": secret, "require_approval": "never"}) + "'"
+
+    hosted.will_say([wire.Message("It failed: planted-secret-1 was refused.")])
+    first = notebook.ask("A", "Who bought?", tool("planted-secret-1"))
+
+    assert hosted.questions()[0]["tools"][-1]["authorization"] == "planted-secret-1"
+    assert b"planted" not in everything_in(notebook_dir)
+    (record,) = records_in(notebook_dir).values()
+    for tools in (record["written"]["tools"], record["exchange"]["request"]["tools"][1:]):
+        assert [(one["server_label"], one["authorization"]) for one in tools] == [("crm", "<secret>")]
+    again = notebook.ask("A", "Who bought?", tool("planted-secret-2"))
+    assert again.value.response_id == first.value.response_id
+    assert len(hosted.questions()) == 1
+
+
 def test_what_code_printed_and_saved_of_an_input_is_recorded_and_the_readme_says_so(notebook, hosted, notebook_dir):
     hosted.put("made.csv", b"markedvalue\n", "cfile_1")
     hosted.will_say([wire.Code("x", (wire.logs("markedvalue\n"),)), wire.Message("Done.")])

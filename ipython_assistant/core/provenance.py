@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.artifacts import FailedArtifact, Found
 from ipython_assistant.core.recording import Exchange, Written, integrity, turn_digest
+from ipython_assistant.core.tool_secrets import secrets_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from ipython_assistant.core.artifacts import Artifact
+    from ipython_assistant.core.redaction import Redactor
     from ipython_assistant.core.turn import Json, Turn
 
 FORMAT = 2
@@ -147,8 +149,14 @@ class TurnRecord:
         """The record with no more of its exchange than that there is one."""
         return replace(self, exchange=Exchange(()) if self.exchange is not None else None)
 
-    def redacted(self, redact: Callable[[str], str]) -> TurnRecord:
-        """The record with `redact` applied to everything that was written by people, models or programs."""
+    def redacted(self, redact: Redactor) -> TurnRecord:
+        """The record with `redact` applied to everything that was written by people, models or programs.
+
+        The secrets in its tools are taken out as well, wherever they stand.
+        """
+        written, exchange = self.written, self.exchange
+        tools = [written.tools if written is not None else (), exchange.request.get("tools") if exchange else ()]
+        redact = redact.with_secrets(secrets_in(tools))
         return replace(
             self,
             prompt=redact(self.prompt),
@@ -156,8 +164,8 @@ class TurnRecord:
             calls=tuple(replace(call, code=redact(call.code), logs=redact(call.logs)) for call in self.calls),
             missing=tuple(replace(file, reason=redact(file.reason)) for file in self.missing),
             notes=tuple(redact(note) for note in self.notes),
-            written=_redacted(self.written, redact),
-            exchange=self.exchange.redacted(redact) if self.exchange is not None else None,
+            written=written.redacted(redact) if written is not None else None,
+            exchange=exchange.redacted(redact) if exchange is not None else None,
         )
 
 
@@ -435,16 +443,6 @@ def _items(body: Json, key: str) -> list[Json]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise ValueError(f"{key!r} is not a list")
     return value
-
-
-def _redacted(written: Written | None, redact: Callable[[str], str]) -> Written | None:
-    if written is None:
-        return None
-    return replace(
-        written,
-        prompt=redact(written.prompt),
-        instructions=redact(written.instructions) if written.instructions is not None else None,
-    )
 
 
 def _lines(text: str) -> list[str]:

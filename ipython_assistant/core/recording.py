@@ -12,12 +12,16 @@ import binascii
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from ipython_assistant.core.redacted_events import redacted_events, redacted_json
+from ipython_assistant.core.tool_secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from ipython_assistant.core.redaction import Redactor
     from ipython_assistant.core.turn import Json
 
 LONGEST_INLINE = 1_000
@@ -31,11 +35,6 @@ _STAND_IN = re.compile(r"(data:[\w.+/-]{1,100};base64,)sha256=([0-9a-f]{64})")
 # Padding, drawn anew for each event: https://platform.openai.com/docs/api-reference/responses-streaming
 _PADDING = "obfuscation"
 _DIFFERS_IN_A_RUN = frozenset({"delta", "sequence_number", "logprobs", _PADDING})
-# What the rest of the package goes by: no text of a person, a model or a program stands there.
-_STRUCTURE = frozenset(
-    {"type", "id", "object", "status", "role", "item_id", "call_id", "response_id", "previous_response_id"}
-    | {"container_id", "file_id", "found"}
-)
 
 
 # --- the key ----------------------------------------------------------------------------------------------------------
@@ -73,12 +72,12 @@ class Written:
         return _sha256(canonical(self.body()))
 
     def body(self) -> Json:
-        """The parts that were written, as JSON."""
+        """The parts that were written, as JSON, without the secrets in tools: another token is the same question."""
         parts: Json = {
             "prompt": self.prompt.replace("\r\n", "\n").strip(),
             "model": self.model,
             "instructions": self.instructions,
-            "tools": sorted(self.tools, key=canonical) if self.tools else None,
+            "tools": sorted(without_secrets(self.tools), key=canonical) if self.tools else None,
             "effort": self.effort,
             "no_code": self.no_code,
             "outputs": sorted(set(self.outputs)),
@@ -86,6 +85,15 @@ class Written:
             "parent": self.parent,
         }
         return {name: part for name, part in parts.items() if part or name == "prompt"}
+
+    def redacted(self, redact: Redactor) -> Written:
+        """The same, to be kept: it is found by the key that it had before."""
+        return replace(
+            self,
+            prompt=redact(self.prompt),
+            instructions=redact(self.instructions) if self.instructions is not None else None,
+            tools=tuple(redacted_json(without_secrets(self.tools), redact)) if self.tools else self.tools,
+        )
 
     @classmethod
     def of(cls, body: Json) -> Written:
@@ -209,11 +217,14 @@ class Exchange:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def redacted(self, redact: Callable[[str], str]) -> Exchange:
-        """With `redact` applied to every text, but not to ids, types and what stands in for a file."""
+    def redacted(self, redact: Redactor) -> Exchange:
+        """With `redact` applied to every text, but not to ids, types and what stands in for a file.
+
+        Citations point at the same words afterwards.
+        """
         return Exchange(
-            tuple(_redacted(event, redact) for event in self.events),
-            _redacted(self.request, redact),
+            redacted_events(self.events, redact, _STAND_IN.fullmatch),
+            redacted_json(self.request, redact, _STAND_IN.fullmatch),
             self.status,
             {name: redact(value) for name, value in self.headers.items()},
         )
@@ -362,14 +373,3 @@ def integrity(body: Json) -> str:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
-    if isinstance(value, dict):
-        return {
-            name: part if name in _STRUCTURE and isinstance(part, str) else _redacted(part, redact)
-            for name, part in value.items()
-        }
-    if isinstance(value, list):
-        return [_redacted(part, redact) for part in value]
-    return redact(value) if isinstance(value, str) and not _STAND_IN.fullmatch(value) else value

@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact, Found
 from ipython_assistant.core.naming import folded, media_type, numbered, plain_name, safe_name
 from ipython_assistant.core.reasons import disk_reason
-from ipython_assistant.workspace.provenance import Turns, machine_redactor, notebook_name
+from ipython_assistant.workspace.machine import Machine
+from ipython_assistant.workspace.provenance import Turns, notebook_name
 from ipython_assistant.workspace.regular import fingerprint, place_new, sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from ipython_assistant.core.provenance import TurnRecord
 
@@ -90,7 +91,8 @@ class Folder:
         notebook_dir: What links are relative to.
         save_dir: The folder itself, absolute; made when the first file comes. It may be a link: that is its owner's
             choice. Links in it are never followed.
-        environ: Where the notebook's name is looked for, and what must not get into a record.
+        environ: Where the notebook's name is looked for.
+        environment: Gives what must not get into a record, as it is then; if not given, that is `environ`.
         kernel: This kernel's own name, twelve hexadecimal digits; a random one, if not given.
     """
 
@@ -100,6 +102,7 @@ class Folder:
         save_dir: Path,
         *,
         environ: Mapping[str, str] = os.environ,
+        environment: Callable[[], Mapping[str, str]] | None = None,
         kernel: str | None = None,
     ) -> None:
         self._notebook_dir = notebook_dir
@@ -115,7 +118,7 @@ class Folder:
             save_dir,
             kernel=self._kernel,
             notebook=notebook_name(environ),
-            redact=machine_redactor(notebook_dir, environ),
+            redaction=Machine(notebook_dir, environment or (lambda: environ)).redactor,
         )
 
     @property

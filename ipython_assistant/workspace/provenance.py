@@ -12,16 +12,12 @@ import errno
 import hashlib
 import json
 import os
-import platform
 import re
 import secrets
-import tempfile
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from ipython_assistant.core.ledger import Ledger, NotebookFile, without_twins
 from ipython_assistant.core.naming import numbered
@@ -33,8 +29,10 @@ from ipython_assistant.workspace.regular import fingerprint, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from ipython_assistant.core.conversation import Upload
+    from ipython_assistant.core.redaction import Redactor
 
 TURNS = ".turns"
 BODIES = "bodies"
@@ -53,13 +51,7 @@ and names of machines are not recorded.
 # The text of format 1 said that contents of files are not recorded.
 _EARLIER_READMES = {"706442669cea378111e0d493a96a6c0f5d1bcecbf44c582a55dc0c60dff21c66"}
 LARGEST_NOTEBOOK = 200_000_000
-_SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
-_ADDRESS_WORDS = ("BASE_URL", "ENDPOINT", "_PROXY")
-_ACCOUNT_WORDS = ("ORG_ID", "PROJECT_ID", "ORGANIZATION")
-_IN_EVERY_LINK = frozenset({"data", "sandbox", "mnt"})
-"""A machine of such a name keeps it: `sandbox:/mnt/data/` would lead nowhere."""
 _TEMPORARY = re.compile(r"\.(?:([0-9a-f]{12})-)?[0-9a-f]{12}\.tmp")
-_EVERYBODYS = {Path("/tmp"), Path("/var/tmp")}  # noqa: S108 they are named, not used
 _KEY = re.compile(rb'"key":\s*"([0-9a-f]{64})"')
 _HEAD_BYTES = 512
 
@@ -79,7 +71,7 @@ class Turns:
         save_dir: The folder of the files; `.turns` is made in it with the first record.
         kernel: This kernel's own name, twelve hexadecimal digits; a random one, if not given.
         notebook: The notebook's file name, where it is known.
-        redact: Takes out of a text what must not be kept.
+        redaction: Gives what takes out of a text what must not be kept; asked whenever something is kept.
     """
 
     def __init__(
@@ -88,12 +80,12 @@ class Turns:
         *,
         kernel: str | None = None,
         notebook: str = "",
-        redact: Callable[[str], str] = lambda text: text,
+        redaction: Callable[[], Redactor] = redactor,
     ) -> None:
         self.kernel = kernel or secrets.token_hex(6)
         self.notebook = notebook
         self._dir = save_dir / TURNS
-        self._redact = redact
+        self._redaction = redaction
         self._presence = Presence(self._dir, self.kernel)
         self._replayed: dict[str, TurnRecord] = {}
         self._read: dict[str, tuple[tuple[int, ...], TurnRecord | Damaged]] = {}
@@ -131,7 +123,7 @@ class Turns:
         self.begin()
         self._replayed.pop(record.cell, None)
         # Redacted first: the prompt's first words are in the file's name.
-        record = replace(record, kernel=self.kernel, notebook=self.notebook).redacted(self._redact)
+        record = replace(record, kernel=self.kernel, notebook=self.notebook).redacted(self._redaction())
         path = next(
             path for path in map(self._dir.joinpath, numbered(record.file_name)) if self._may_hold(path, record)
         )
@@ -312,21 +304,6 @@ def notebook_name(environ: Mapping[str, str]) -> str:
     return name if name.endswith(".ipynb") else ""
 
 
-def machine_redactor(notebook_dir: Path, environ: Mapping[str, str]) -> Callable[[str], str]:
-    """What takes this machine's keys, names and folders out of a text."""
-    keys = [value for name, value in environ.items() if any(word in name.upper() for word in _SECRET_WORDS)]
-    addresses = [value for name, value in environ.items() if name.upper().endswith(_ADDRESS_WORDS)]
-    keys += [value for name, value in environ.items() if name.upper().endswith(_ACCOUNT_WORDS)]
-    hosts = {platform.node(), platform.node().partition(".")[0], *(_host(address) for address in addresses)}
-    hosts -= _IN_EVERY_LINK
-    folders = {str(notebook_dir.resolve()): ".", str(notebook_dir): "."}
-    if (temporary := Path(tempfile.gettempdir())) not in _EVERYBODYS:
-        folders[str(temporary)] = "<tmp>"
-    with contextlib.suppress(RuntimeError):
-        folders[str(Path.home())] = "~"
-    return redactor(keys, sorted(hosts, key=len, reverse=True), folders)
-
-
 def _decoded(content: bytes) -> str:
     try:
         return content.decode("utf-8")
@@ -344,13 +321,6 @@ def _cell_ids(path: Path) -> frozenset[str] | None:
             return frozenset(str(cell["id"]) for cell in cells)
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
-
-
-def _host(address: str) -> str:
-    try:
-        return urlsplit(address).hostname or ""
-    except ValueError:
-        return ""
 
 
 def _size(path: Path) -> int | None:
