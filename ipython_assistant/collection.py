@@ -6,7 +6,6 @@ value with a reason; it never stops the others.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import Counter
 from concurrent.futures import Future
@@ -121,17 +120,17 @@ def _brought_home(
     containers: Containers, downloads: Downloads, turn: Turn, gathered: _Gathered, have: tuple[Artifact, ...]
 ) -> Collected:
     home = {(artifact.container_id, artifact.file_id) for artifact in have}
-    certain = [file for file in _certain(turn, downloads.current()) if _id(file) not in home]
+    figures = shown_figures(turn)
+    certain = [file for file in _certain(turn, downloads.current(), len(figures)) if _id(file) not in home]
     # The closing listing is a round trip away: what is here already goes to disk before it is asked for.
     here = [file for file in certain if downloads.has(file)]
     gathered.bring(here)
     closing = _begin(lambda: _listed(containers, downloads, turn))
     gathered.bring(file for file in certain if file not in here)
     listing = _awaited(closing, downloads)
-    everything = wanted_files(turn, listing.files + listing.ahead)
+    everything = wanted_files(turn, listing.files + listing.ahead, len(figures))
     gathered.check(listing)
     gathered.bring((file for file in everything if _id(file) not in home), listing.files)
-    figures = shown_figures(turn)
     outcomes = gathered.with_figures(figures, everything)
     artifacts = _each_once([*have, *(outcome for outcome in outcomes if isinstance(outcome, Artifact))])
     failed = tuple(outcome for outcome in outcomes if isinstance(outcome, FailedArtifact))
@@ -237,12 +236,12 @@ def _id(file: ContainerFile) -> tuple[str, str]:
     return file.container_id, file.file_id
 
 
-def _certain(turn: Turn, current: tuple[ContainerFile, ...]) -> Iterator[ContainerFile]:
+def _certain(turn: Turn, current: tuple[ContainerFile, ...], shown: int) -> Iterator[ContainerFile]:
     """The named files that an early listing showed and whose name no other file of the turn has.
 
     Of two files with one name the citation's gets it; which that is, only the closing listing settles.
     """
-    wanted = wanted_files(turn, current)
+    wanted = wanted_files(turn, current, shown)
     names = Counter(file.name.casefold() for file in wanted)
     return (
         file for file in wanted if file.size is not None and file.found != "figure" and names[file.name.casefold()] == 1
@@ -302,7 +301,7 @@ def _staged_figures(
 ) -> Iterator[Incoming | FailedArtifact]:
     """The figures that came in the outputs, numbered after those that were fetched and without what came both ways."""
     here = [outcome.sha256 for outcome in fetched if isinstance(outcome, Fetched) and outcome.file.found == "figure"]
-    new = [figure for figure in figures if hashlib.sha256(figure.content).hexdigest() not in here]
+    new = [figure for figure in figures if figure.sha256 not in here]
     for number, figure in enumerate(new, start=len(here) + 1):
         name = _figure_name(number, figure.media_type)
         try:
@@ -311,7 +310,7 @@ def _staged_figures(
         except OSError as error:
             yield FailedArtifact(name, f"It could not be written: {error.strerror or type(error).__name__}.")
             continue
-        yield Incoming(name, path, len(figure.content), hashlib.sha256(figure.content).hexdigest(), "figure")
+        yield Incoming(name, path, len(figure.content), figure.sha256, "figure")
 
 
 def _figure_name(number: int, media_type: str = "image/png") -> str:
@@ -320,9 +319,5 @@ def _figure_name(number: int, media_type: str = "image/png") -> str:
 
 def _repeated(turn: Turn, figures: tuple[Figure, ...], artifacts: tuple[Artifact, ...]) -> frozenset[str]:
     pictures = [artifact.own_name for artifact in artifacts if artifact.is_picture and artifact.found != "figure"]
-    twice = {
-        hashlib.sha256(figure.content).hexdigest()
-        for figure in figures
-        if seen_twice(figure, figures, pictures, turn.calls)
-    }
+    twice = {figure.sha256 for figure in figures if seen_twice(figure, figures, pictures, turn.calls)}
     return frozenset(artifact.name for artifact in artifacts if artifact.found == "figure" and artifact.sha256 in twice)

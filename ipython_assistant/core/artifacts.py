@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -117,11 +118,15 @@ TABLE_TYPES = frozenset({"text/csv", "text/tab-separated-values"})
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure the code displayed and that came in the code call's outputs: its bytes, and which call showed it."""
+    """A figure the code displayed and that came in the code call's outputs.
+
+    `call` counts the turn's code calls from 0; `sha256` is of its bytes, in hexadecimal.
+    """
 
     call: int
     content: bytes
     media_type: str
+    sha256: str
 
 
 def cited_files(turn: Turn) -> tuple[ContainerFile, ...]:
@@ -145,7 +150,10 @@ def cited_figures(turn: Turn) -> tuple[ContainerFile, ...]:
 
 
 def shown_figures(turn: Turn) -> tuple[Figure, ...]:
-    """The figures that came whole in the outputs, in order. Only `data:` URIs count; no other address is followed."""
+    """The figures that came whole in the outputs, in order. Only `data:` URIs count; no other address is followed.
+
+    They are decoded here, each time: a turn can hold many megabytes of them.
+    """
     figures = []
     for number, call in enumerate(turn.calls):
         for image in call.figures:
@@ -157,7 +165,7 @@ def shown_figures(turn: Turn) -> tuple[Figure, ...]:
                 content = base64.b64decode(body, validate=True)
             except binascii.Error:
                 continue
-            figures.append(Figure(number, content, match[1]))
+            figures.append(Figure(number, content, match[1], hashlib.sha256(content).hexdigest()))
     return tuple(figures)
 
 
@@ -203,15 +211,19 @@ def listed_files(
     return _each_once(files.values())
 
 
-def wanted_files(turn: Turn, listed: Iterable[ContainerFile]) -> tuple[ContainerFile, ...]:
+def wanted_files(turn: Turn, listed: Iterable[ContainerFile], shown: int) -> tuple[ContainerFile, ...]:
     """Every container file to fetch for this turn, each id once: the cited ones first, in the answer's order.
 
     A file may still come twice, cited under one id and listed under another: only its bytes tell, once they are here.
     So may a figure, if a code call came without its outputs.
 
     A displayed figure is fetched only where the outputs did not bring it along.
+
+    Args:
+        turn: The turn.
+        listed: What its containers list.
+        shown: How many figures came whole in its outputs.
     """
-    shown = len(shown_figures(turn))
     listed = tuple(listed)
     rows = {file.file_id: file for file in listed}
     cited = [_placed(file, rows, turn) for file in cited_files(turn)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import unicodedata
+from types import SimpleNamespace
 
 from tests_support import events as wire
 from tests_support.markup import Markup
@@ -151,6 +153,23 @@ def test_figures_that_were_only_shown_are_numbered_and_shown(asking):
 
     assert sorted(ran.answer.files) == ["figure-1.png", "figure-2.png", "figure-3.png"]
     assert sum("image/png" in bundle for bundle in ran.displayed) == 3
+
+
+def test_a_figure_that_came_in_the_outputs_is_decoded_once(asking, monkeypatch):
+    decoded: list[int] = []
+    decode = base64.b64decode
+
+    def counting(text, *args, **more):
+        content = decode(text, *args, **more)
+        decoded.append(len(content))
+        return content
+
+    monkeypatch.setattr("ipython_assistant.core.artifacts.base64", SimpleNamespace(b64decode=counting))
+    ran = play(asking, "figures_of_the_last_call_only_are_cited", "figure")
+    sizes = sorted(file.size for file in ran.answer.figures)
+
+    assert len(sizes) == 3
+    assert [sorted(decoded).count(size) for size in set(sizes)] == [sizes.count(size) for size in set(sizes)]
 
 
 def test_a_disk_that_is_full_is_named_for_the_file_it_concerns(asking):
