@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import base64
 import mimetypes
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine import errors
 from ipython_assistant.engine.containers import MAX_MINUTES, MEMORY
-from ipython_assistant.engine.models import Said
+from ipython_assistant.engine.models import Called, Calling, Coded, Function, Returned, Said
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ipython_assistant.engine.models import Message
 
 OUTPUTS: Final = "code_interpreter_call.outputs"
 
@@ -30,6 +33,9 @@ _RESPONSE: Final = frozenset(
     }
 )  # fmt: skip
 _TOOL: Final = frozenset({"type", "container", "allowed_callers"})
+_FUNCTION: Final = frozenset({"type", "name", "description", "parameters", "strict"})
+_FUNCTION_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_ITEMS: Final = ("message", "code_interpreter_call", "reasoning", "function_call", "function_call_output")
 _AUTO: Final = frozenset({"type", "file_ids", "memory_limit", "network_policy"})
 _CONTAINER: Final = frozenset({"name", "expires_after", "file_ids", "memory_limit", "network_policy", "skills"})
 _EXPIRES: Final = frozenset({"anchor", "minutes"})
@@ -45,6 +51,9 @@ _INCLUDABLE: Final = (
 )
 _ROLES: Final = ("user", "assistant", "system", "developer")
 _CHOICES: Final = ("none", "auto", "required")
+_MODES: Final = ("auto", "required")
+_INTERPRETER: Final = "code_interpreter"
+_CALLED: Final = ("call_id", "name", "arguments")
 _ORDERS: Final = ("asc", "desc")
 _TEXT_PARTS: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 
@@ -78,10 +87,10 @@ class Question:
 
     Args:
         model: The model's name.
-        prompt: The last message of the user.
-        history: The other messages, oldest first.
+        messages: What is said, oldest first, with calls of functions and what they gave.
         instructions: What the model is told about its task.
         container: Where code runs; None where the request has no code interpreter.
+        calling: The client's functions.
         replayed_container_id: The container of the last code call among the input, if there is one.
         file_ids: Files of the Files API that the input mentions.
         enclosed: Files and pictures that came within the input.
@@ -93,10 +102,10 @@ class Question:
     """
 
     model: str
-    prompt: str
-    history: tuple[Said, ...] = ()
+    messages: tuple[Message, ...]
     instructions: str = ""
     container: Explicit | Auto | None = None
+    calling: Calling = field(default_factory=Calling)
     replayed_container_id: str | None = None
     file_ids: tuple[str, ...] = ()
     enclosed: tuple[Enclosed, ...] = ()
@@ -105,6 +114,11 @@ class Question:
     stream: bool = False
     store: bool = True
     echo: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def prompt(self) -> str:
+        """The last message of the user; empty where there is none, and functions have given something."""
+        return prompted(self.messages)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,22 +160,57 @@ def question(body: object) -> Question:
         raise errors.unsupported("text.format", "This engine answers in plain text only.")
     model = _required(asked, "model", str, "a string")
     conversation = _Conversation(_required(asked, "input", (str, list), "a string or a list of items"))
-    container = _code_interpreter(_optional(asked, "tools", list, "a list"))
+    previous_response_id = _optional(asked, "previous_response_id", str, "a string") or None
+    if not conversation.asks(continued=previous_response_id is not None):
+        raise errors.ApiError(400, "Invalid 'input': a message of the user is expected.", param="input")
+    tools = _optional(asked, "tools", list, "a list")
+    container, functions = _tools(tools)
+    choice, allowed = _choice(asked.get("tool_choice"), container, functions)
+    if _INTERPRETER not in allowed:
+        container = None
+    parallel = asked.get("parallel_tool_calls")
+    if parallel is not None:
+        parallel = _required(asked, "parallel_tool_calls", bool, "a boolean")
+    callable_ones = tuple(function for function in functions if function.name in allowed)
     return Question(
         model=model,
-        prompt=conversation.prompt,
-        history=tuple(conversation.history),
+        messages=tuple(conversation.messages),
         instructions=_optional(asked, "instructions", str, "a string"),
-        container=container if _may_call(asked.get("tool_choice"), container) else None,
+        container=container,
+        calling=Calling(callable_ones, *choice, parallel),
         replayed_container_id=conversation.container_id,
         file_ids=tuple(conversation.file_ids),
         enclosed=tuple(conversation.enclosed),
-        previous_response_id=_optional(asked, "previous_response_id", str, "a string") or None,
+        previous_response_id=previous_response_id,
         include_outputs=OUTPUTS in included(_optional(asked, "include", list, "a list")),
         stream=_optional(asked, "stream", bool, "a boolean"),
         store=asked.get("store") is None or _optional(asked, "store", bool, "a boolean"),
-        echo=asked,
+        echo=asked | {"tools": [_echoed(tool) for tool in tools]},
     )
+
+
+def prompted(messages: Sequence[Message]) -> tuple[int | None, str]:
+    """Where the user's last message is, and what it says."""
+    found = [index for index, message in enumerate(messages) if isinstance(message, Said) and message.role == "user"]
+    last = messages[found[-1]] if found else None
+    return (found[-1], last.text) if isinstance(last, Said) else (None, "")
+
+
+def paired(messages: Iterable[Message]) -> None:
+    """See that every call of a function has what it gave, and the other way round.
+
+    Raises:
+        ApiError: One is there without the other.
+    """
+    messages = tuple(messages)
+    called = [message.call_id for message in messages if isinstance(message, Called)]
+    returned = [message.call_id for message in messages if isinstance(message, Returned)]
+    for call_id in returned:
+        if call_id not in called:
+            raise errors.uncalled_output(call_id)
+    for call_id in called:
+        if call_id not in returned:
+            raise errors.missing_output(call_id)
 
 
 def included(values: Iterable[object]) -> frozenset[str]:
@@ -231,24 +280,22 @@ class _Conversation:
     """The input's messages, files and replayed code calls."""
 
     def __init__(self, given: str | list[object]) -> None:
-        self.prompt = ""
-        self.history: list[Said] = []
+        self.messages: list[Message] = []
         self.file_ids: list[str] = []
         self.enclosed: list[Enclosed] = []
         self.container_id: str | None = None
-        messages: list[Said] = []
         if isinstance(given, str):
-            messages.append(Said("user", given))
+            self.messages.append(Said("user", given))
         else:
             for index, item in enumerate(given):
-                messages += self._item(item, f"input[{index}]")
-        last = max((index for index, message in enumerate(messages) if message.role == "user"), default=None)
-        if last is None:
-            raise errors.ApiError(400, "Invalid 'input': a message of the user is expected.", param="input")
-        self.prompt = messages[last].text
-        self.history = messages[:last] + messages[last + 1 :]
+                self.messages += self._item(item, f"input[{index}]")
 
-    def _item(self, item: object, where: str) -> list[Said]:
+    def asks(self, *, continued: bool) -> bool:
+        """Whether there is something to answer; what functions gave is, where it goes on from a response."""
+        answered = continued and any(isinstance(message, Returned) for message in self.messages)
+        return answered or prompted(self.messages)[0] is not None
+
+    def _item(self, item: object, where: str) -> list[Message]:
         if not isinstance(item, dict):
             raise errors.invalid_type(where, "an object")
         kind = item.get("type", "message")
@@ -261,10 +308,17 @@ class _Conversation:
         if kind == "code_interpreter_call":
             # https://github.com/openai/openai-agents-js/issues/253
             self.container_id = _required(item, "container_id", str, "a string", within=f"{where}.")
-            return []
+            return [Coded(str(item.get("code") or ""), _logs(item.get("outputs")))]
+        if kind == "function_call":
+            named = {key: _required(item, key, str, "a string", within=f"{where}.") for key in _CALLED}
+            return [Called(**named)]
+        if kind == "function_call_output":
+            call_id = _required(item, "call_id", str, "a string", within=f"{where}.")
+            output = _required(item, "output", (str, list), "a string or a list of parts", within=f"{where}.")
+            return [Returned(call_id, self._text(output, f"{where}.output"))]
         if kind == "reasoning":
             return []
-        raise errors.invalid_value(f"{where}.type", kind, ("message", "code_interpreter_call", "reasoning"))
+        raise errors.invalid_value(f"{where}.type", kind, _ITEMS)
 
     def _text(self, content: str | list[object], where: str) -> str:
         if isinstance(content, str):
@@ -309,35 +363,94 @@ class _Conversation:
         self.enclosed.append(Enclosed(name, content))
 
 
-def _may_call(choice: object, container: Explicit | Auto | None) -> bool:
-    """Whether `tool_choice` leaves the code interpreter to the model; that it must call it cannot be promised."""
+def _logs(outputs: object) -> str | None:
+    """What a replayed code call printed, as far as its outputs came with it."""
+    if not isinstance(outputs, list):
+        return None
+    return "".join(str(part.get("logs", "")) for part in outputs if isinstance(part, dict))
+
+
+def _choice(
+    choice: object, container: Explicit | Auto | None, functions: Sequence[Function]
+) -> tuple[tuple[str, str], frozenset[str]]:
+    """Read `tool_choice`: how freely tools may be called, and which.
+
+    Returns:
+        `Calling.choice` and `Calling.named`; the names of the functions that may be called, and `code_interpreter`.
+    """
+    every = frozenset({function.name for function in functions} | ({_INTERPRETER} if container is not None else set()))
     if choice is None or choice in _CHOICES:
-        return choice != "none"
+        # A model is told of functions that it may not call: they may have been called before.
+        return (str(choice or "auto"), ""), every - {_INTERPRETER} if choice == "none" else every
     if not isinstance(choice, dict):
         raise errors.invalid_value("tool_choice", choice, _CHOICES)
     kind = _required(choice, "type", str, "a string", within="tool_choice.")
     if kind == "allowed_tools":
         tools = _required(choice, "tools", list, "a list", within="tool_choice.")
-        return any(isinstance(tool, dict) and tool.get("type") == "code_interpreter" for tool in tools)
-    if kind != "code_interpreter" or container is None:
+        mode = choice.get("mode", "auto")
+        if mode not in _MODES:
+            raise errors.invalid_value("tool_choice.mode", mode, _MODES)
+        named = {tool.get("name", tool.get("type")) for tool in tools if isinstance(tool, dict)}
+        return (mode, ""), every & frozenset(name for name in named if isinstance(name, str))
+    if kind == "function":
+        name = _required(choice, "name", str, "a string", within="tool_choice.")
+        if name not in every:
+            raise errors.tool_choice_not_found(name)
+        return ("function", name), every
+    if kind != _INTERPRETER or container is None:
         raise errors.tool_choice_not_found(kind)
-    return True
+    return (_INTERPRETER, ""), every
 
 
-def _code_interpreter(tools: list[object]) -> Explicit | Auto | None:
-    found: Explicit | Auto | None = None
+def _tools(tools: list[object]) -> tuple[Explicit | Auto | None, tuple[Function, ...]]:
+    container: Explicit | Auto | None = None
+    functions: dict[str, Function] = {}
     for index, tool in enumerate(tools):
         where = f"tools[{index}]"
         kind = tool.get("type") if isinstance(tool, dict) else None
-        if kind != "code_interpreter":
-            message = f"This engine's only tool is 'code_interpreter'; it has no tool of type '{kind}'."
+        if kind == "function":
+            function = _function(tool, where)
+            if function.name in functions:
+                raise errors.unsupported(f"{where}.name", f"There are two functions '{function.name}'.")
+            functions[function.name] = function
+        elif kind != _INTERPRETER:
+            message = f"This engine has a code interpreter and calls functions; it has no tool of type '{kind}'."
             raise errors.unsupported(f"{where}.type", message)
-        if found is not None:
+        elif container is not None:
             raise errors.unsupported(where, "This engine runs one code interpreter per response.")
-        given = _object(tool, where, _TOOL)
-        container = _required(given, "container", (str, dict), "a container id or an object", within=f"{where}.")
-        found = Explicit(container) if isinstance(container, str) else _auto(container, f"{where}.container")
-    return found
+        else:
+            container = _code_interpreter(tool, where)
+    return container, tuple(functions.values())
+
+
+def _code_interpreter(tool: object, where: str) -> Explicit | Auto:
+    given = _object(tool, where, _TOOL)
+    container = _required(given, "container", (str, dict), "a container id or an object", within=f"{where}.")
+    return Explicit(container) if isinstance(container, str) else _auto(container, f"{where}.container")
+
+
+def _function(tool: object, where: str) -> Function:
+    name = _required(tool, "name", str, "a string", within=f"{where}.") if isinstance(tool, dict) else ""
+    given = _object(tool, where, _FUNCTION)
+    if not _FUNCTION_NAME.fullmatch(name):
+        message = f"Invalid '{where}.name': letters, digits, '_' and '-' are expected, at most 64."
+        raise errors.ApiError(400, message, param=f"{where}.name", code="invalid_value")
+    kinds: dict[str, tuple[type, str]] = {
+        "description": (str, "a string"), "parameters": (dict, "an object"), "strict": (bool, "a boolean")
+    }  # fmt: skip
+    described = {
+        key: _required(given, key, kind, expected, within=f"{where}.")
+        for key, (kind, expected) in kinds.items()
+        if given.get(key) is not None
+    }
+    return Function(name, **described)
+
+
+def _echoed(tool: Any) -> Any:
+    """A tool as a response repeats it: https://www.openresponses.org wants all of a function's fields."""
+    if tool["type"] != "function":
+        return tool
+    return {"description": None, "parameters": None, "strict": None, **tool}
 
 
 def _auto(container: dict[str, object], where: str) -> Auto:

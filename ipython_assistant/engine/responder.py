@@ -12,11 +12,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.engine import errors, wire
+from ipython_assistant.engine import errors, parameters, wire
 from ipython_assistant.engine.kernels import Figure
 from ipython_assistant.engine.models import (
     WISHES,
     Ask,
+    Call,
     Cut,
     ModelFailed,
     Ran,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
     from ipython_assistant.engine.containers import CodeRun, Container, Containers
-    from ipython_assistant.engine.models import Model, Step
+    from ipython_assistant.engine.models import Message, Model, Step
     from ipython_assistant.engine.parameters import Question
     from ipython_assistant.engine.transcripts import Transcripts
     from ipython_assistant.engine.uploads import Uploads
@@ -69,9 +70,25 @@ class Accepted:
     response: Json
 
     @property
-    def before(self) -> tuple[Said, ...]:
-        """What was said before."""
-        return self.previous.said if self.previous is not None else ()
+    def conversation(self) -> tuple[Message, ...]:
+        """What was said before, and what is said now."""
+        return (self.previous.said if self.previous is not None else ()) + self.question.messages
+
+    def ask(self, files: tuple[str, ...] = (), new: tuple[str, ...] = ()) -> Ask:
+        """The question as a model is asked it."""
+        conversation = self.conversation
+        place, prompt = parameters.prompted(conversation)
+        others = (message for index, message in enumerate(conversation) if index != place)
+        return Ask(
+            prompt=prompt,
+            files=files,
+            new=new,
+            history=tuple(message for message in others if isinstance(message, Said)),
+            conversation=conversation,
+            calling=self.question.calling,
+            instructions=self.question.instructions,
+            wishes=_wishes(self.question),
+        )
 
 
 class Responder:
@@ -136,6 +153,9 @@ class Responder:
             previous = self._transcripts.find(question.previous_response_id)
             if previous is None:
                 raise errors.previous_response_not_found(question.previous_response_id)
+        if question.calling.functions and not isinstance(model, Talker):
+            raise errors.no_functions(question.model)
+        parameters.paired((previous.said if previous is not None else ()) + question.messages)
         container = await self._container(question, previous)
         response = wire.response(
             response_id=self._mint("resp_"),
@@ -174,7 +194,8 @@ class Responder:
                 async for event in events:
                     yield event
         except ModelFailed as error:
-            ending = [*output.end_code(), *output.end_message({}, last=True), *output.fail("server_error", str(error))]
+            ending = [*output.end_code(), *output.end_call("incomplete"), *output.end_message({}, last=True)]
+            ending += output.fail("server_error", str(error))
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client is told and the log has it
             _log.exception("A response failed")
             ending = output.fail("server_error", f"The engine failed: {type(error).__name__}: {error}")
@@ -186,7 +207,7 @@ class Responder:
             yield event
 
     async def _steps(self, accepted: Accepted, output: Output) -> AsyncGenerator[Event, None]:
-        container, question = accepted.container, accepted.question
+        container = accepted.container
         if container is None:
             async with aclosing(self._talk(accepted, output)) as events_of_talk:
                 async for event in events_of_talk:
@@ -194,14 +215,7 @@ class Responder:
             return
         async with container.turn:
             files = container.names()
-            ask = Ask(
-                prompt=question.prompt,
-                files=files,
-                new=tuple(name for name in files if name not in container.seen),
-                history=accepted.before + question.history,
-                instructions=question.instructions,
-                wishes=_wishes(question),
-            )
+            ask = accepted.ask(files, tuple(name for name in files if name not in container.seen))
             outcome: Ran | None = None
             async with aclosing(accepted.model.answer(ask, container)) as steps:
                 while (step := await _next(steps, outcome)) is not None:
@@ -223,18 +237,12 @@ class Responder:
 
     async def _talk(self, accepted: Accepted, output: Output) -> AsyncGenerator[Event, None]:
         """Answer without a container, if the model can."""
-        question, model = accepted.question, accepted.model
+        model = accepted.model
         if not isinstance(model, Talker):
             for event in output.refuse(NO_INTERPRETER):
                 yield event
             return
-        ask = Ask(
-            prompt=question.prompt,
-            history=accepted.before + question.history,
-            instructions=question.instructions,
-            wishes=_wishes(question),
-        )
-        async with aclosing(model.talk(ask)) as steps:
+        async with aclosing(model.talk(accepted.ask())) as steps:
             async for step in steps:
                 for event in [] if isinstance(step, Run) else _told(step, output, None):
                     yield event
@@ -265,9 +273,9 @@ class Responder:
         question = accepted.question
         if not question.store:
             return
-        own = (*question.history, Said("user", question.prompt), Said("assistant", output.text))
         container_id = accepted.container.id if accepted.container else None
-        self._transcripts.put(output.response, Transcript(own, container_id, accepted.previous))
+        told = (*question.messages, *output.spoken)
+        self._transcripts.put(output.response, Transcript(told, container_id, accepted.previous))
 
 
 async def _next(steps: AsyncGenerator[Step, Ran | None], outcome: Ran | None) -> Step | None:
@@ -277,7 +285,7 @@ async def _next(steps: AsyncGenerator[Step, Ran | None], outcome: Ran | None) ->
         return None
 
 
-def _told(step: Say | Refuse | Write | Spent | Cut, output: Output, container: Container | None) -> list[Event]:
+def _told(step: Say | Refuse | Write | Call | Spent | Cut, output: Output, container: Container | None) -> list[Event]:
     """The events of a step that runs nothing; without a container there is nothing to cite and no code."""
     match step:
         case Say(text):
@@ -288,12 +296,14 @@ def _told(step: Say | Refuse | Write | Spent | Cut, output: Output, container: C
             if container is None:
                 return []
             return output.end_message(container.linkable(), last=False) + output.write(code, container.id)
+        case Call():
+            return output.end_message(container.linkable() if container else {}, last=True) + output.call(step)
         case Spent():
             output.spend(step)
             return []
         case Cut(reason):
             output.cut_short = reason
-            return output.end_code()
+            return output.end_code() + output.end_call("incomplete")
 
 
 def _wishes(question: Question) -> dict[str, Any]:

@@ -45,6 +45,22 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A piece of a call of one of the client's functions, passed on while it is being written.
+
+    The answer ends with its calls: what they gave comes with the client's next question.
+    """
+
+    number: int
+    """Which call of this answer: pieces of one number come one after another."""
+    name: str
+    arguments: str
+    """The next piece of the JSON that the model wrote; whether it is what the function takes, the client sees."""
+    call_id: str = ""
+    """The name the model goes by when it is told what the call gave; empty where it has none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Spent:
     """Tokens that the answer has cost, beside those said before; `cached` are among the input, `thought` the output."""
 
@@ -75,7 +91,7 @@ class Ran:
     """The displayed figures as PNG."""
 
 
-Step = Say | Refuse | Write | Run | Spent | Cut
+Step = Say | Refuse | Write | Run | Call | Spent | Cut
 
 
 class ModelFailed(Exception):
@@ -91,6 +107,67 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """A call of one of the client's functions."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What such a call gave."""
+
+    call_id: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """Code that ran for an answer that is not over yet: a function was called after it."""
+
+    code: str
+    logs: str | None
+    """What it printed; None where that is not known any more."""
+
+
+Message = Said | Called | Returned | Coded
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the client's, as it describes it.
+
+    Attributes:
+        parameters: The JSON schema of its arguments; None for a function without any.
+        strict: Whether arguments have to keep to it, where the client says so.
+    """
+
+    name: str
+    description: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """Which functions of the client's may be called, and how freely.
+
+    Attributes:
+        functions: Those there are.
+        choice: `auto`, `none`, `required`, `code_interpreter` (run code), or `function` (call the one that is `named`).
+        named: The function that has to be called.
+        parallel: Whether several may be called at once, where the client says so.
+    """
+
+    functions: tuple[Function, ...] = ()
+    choice: str = "auto"
+    named: str = ""
+    parallel: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """One question: the user's last message, what came before it, and the files that are in the container."""
 
@@ -98,6 +175,10 @@ class Ask:
     files: tuple[str, ...] = ()
     """Paths relative to `/mnt/data`, in order of upload."""
     history: tuple[Said, ...] = ()
+    """What else was said, oldest first."""
+    conversation: tuple[Message, ...] = ()
+    """All of it in order, with the prompt and with calls of functions."""
+    calling: Calling = field(default_factory=Calling)
     instructions: str = ""
     new: tuple[str, ...] = ()
     """Those of the files that came since the container's last question: most likely they are what this one is about."""
@@ -132,7 +213,7 @@ class Model(Protocol):
 
 @runtime_checkable
 class Talker(Protocol):
-    """A model that can answer without running code too."""
+    """A language model: it can answer without running code too, and call the client's functions."""
 
     def talk(self, ask: Ask) -> AsyncGenerator[Step, None]:
         """Yield the steps that answer `ask`; none of them writes or runs code. Raises `ModelFailed`."""

@@ -10,33 +10,29 @@ Chat completions: https://platform.openai.com/docs/api-reference/chat
 from __future__ import annotations
 
 import base64
-import re
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from ipython_assistant.engine.models import Cut, ModelFailed, Run, Say, Spent, Write
+from ipython_assistant.engine.models import Called, Coded, Cut, ModelFailed, Run, Say, chat_request
 from ipython_assistant.engine.models.analyst.markdown import escape
 from ipython_assistant.engine.models.chat_tables import TABLES, look, pictures
-from ipython_assistant.engine.models.chat_text import Arguments, Code, Fences, Piece, Prose
-from ipython_assistant.engine.models.chat_words import TOOL, outcome, task
+from ipython_assistant.engine.models.chat_turn import Turn
+from ipython_assistant.engine.models.chat_words import outcome, task
 from ipython_assistant.engine.models.script import link
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from ipython_assistant.engine.models import Ask, Interpreter, Ran, Step
     from ipython_assistant.engine.models.chat_http import Json, Server
     from ipython_assistant.engine.models.chat_tables import Look
-    from ipython_assistant.engine.models.chat_text import Part
 
 AFTERWARDS: Final = 24
 """How many more chunks a model may send behind its code before it is stopped. Most end at once, and a stream that ends
 by itself says how many tokens it was."""
 MOST_PICTURES: Final = 2
 GARBLED: Final = 'That call could not be read. The arguments are a JSON object: {"code": "..."}.'
-
-_CLOSING: Final = re.compile(r"\s*\*[^\n]* wrote this answer and [^\n]*\*\s*\Z")
 
 Form = Literal["fenced", "tools"]
 
@@ -80,15 +76,18 @@ class Chat:
             ModelFailed: The server cannot be reached, refuses, or falls silent.
         """
         messages = await self._opening(ask, interpreter)
-        work = _Work()
+        work = _Work.begun(ask)
         while True:
-            turn = _Turn(code_in_text=self._manner.form == "fenced")
-            async with aclosing(self._listen(turn, messages, ask)) as steps:
+            turn = _turn(ask, code=True, code_in_text=self._manner.form == "fenced")
+            first = work.first and not work.runs
+            async with aclosing(self._listen(turn, messages, ask, first=first)) as steps:
                 async for step in steps:
                     yield step
             work.said += turn.prose
             if turn.cut:
                 yield Cut("max_output_tokens")
+                return
+            if turn.calls_functions:
                 return
             if turn.garbled and work.failures < self._manner.repairs:
                 work.failures += 1
@@ -113,32 +112,49 @@ class Chat:
         Raises:
             ModelFailed: The server cannot be reached, refuses, or falls silent.
         """
-        turn = _Turn(code_in_text=False)
-        async with aclosing(self._listen(turn, _messages(ask.instructions, ask), ask, tools=False)) as steps:
+        turn = _turn(ask, code=False, code_in_text=False)
+        messages = chat_request.messages(ask.instructions, ask, code_in_text=False)
+        async with aclosing(self._listen(turn, messages, ask, code=False)) as steps:
             async for step in steps:
                 yield step
         if turn.cut:
             yield Cut("max_output_tokens")
+        elif turn.strange:
+            raise ModelFailed(f"The model called '{turn.strange}', which the request does not offer. Ask it again.")
 
     async def _opening(self, ask: Ask, interpreter: Interpreter) -> list[Json]:
         looks = await look(interpreter, ask.files)
         others = [name for name in ask.files if not name.lower().endswith(TABLES)]
-        tools = self._manner.form == "tools"
-        return _messages(task(tools=tools, instructions=ask.instructions, looks=looks, others=others), ask)
+        fenced = self._manner.form == "fenced"
+        system = task(
+            tool="" if fenced else chat_request.code_name(ask.calling),
+            functions=bool(ask.calling.functions),
+            instructions=ask.instructions,
+            looks=looks,
+            others=others,
+        )
+        return chat_request.messages(system, ask, code_in_text=fenced)
 
     async def _listen(
-        self, turn: _Turn, messages: Sequence[Json], ask: Ask, *, tools: bool = True
+        self, turn: Turn, messages: Sequence[Json], ask: Ask, *, code: bool = True, first: bool = True
     ) -> AsyncGenerator[Step, None]:
-        """One completion, as steps while it comes."""
+        """One completion, as steps while it comes.
+
+        Args:
+            turn: Takes it apart.
+            messages: What the model is told.
+            ask: The question.
+            code: Whether code may be run.
+            first: Whether nothing was called for the answer yet.
+        """
         body: Json = {
             "model": self.name,
             "messages": list(messages),
             "stream": True,
             "stream_options": {"include_usage": True},
-            **_wishes(ask),
+            **chat_request.wishes(ask),
+            **chat_request.tools(ask.calling, code=code and self._manner.form == "tools", first=first),
         }
-        if tools and self._manner.form == "tools":
-            body["tools"] = [TOOL]
         afterwards = 0
         async with aclosing(self._server.complete(body)) as chunks:
             async for chunk in chunks:
@@ -160,113 +176,6 @@ class Chat:
         return [*shown, *await pictures(interpreter, ran.files, MOST_PICTURES)][:MOST_PICTURES]
 
 
-class _Turn:
-    """One completion while it comes: its text and tool call in, steps out."""
-
-    def __init__(self, *, code_in_text: bool) -> None:
-        self.prose = ""
-        self.code = ""
-        self.cut = False
-        self.spent = Spent()
-        self._fences = Fences() if code_in_text else None
-        self._arguments: Arguments | None = None
-        self._call: Json = {}
-
-    @property
-    def ended(self) -> bool:
-        """Whether the code of a block is whole, so that nothing more is wanted."""
-        return self._fences is not None and self._fences.ended
-
-    @property
-    def garbled(self) -> bool:
-        """Whether a tool was called in a way that holds no code."""
-        return self._arguments is not None and not self.code.strip()
-
-    def count(self, chunk: Json) -> None:
-        """Take in what the chunk says of tokens."""
-        usage = chunk.get("usage")
-        if isinstance(usage, dict):
-            self.spent = Spent(
-                input=_number(usage, "prompt_tokens"),
-                cached=_number(usage.get("prompt_tokens_details"), "cached_tokens"),
-                output=_number(usage, "completion_tokens"),
-                thought=_number(usage.get("completion_tokens_details"), "reasoning_tokens"),
-            )
-
-    def take(self, chunk: Json) -> Iterator[Step]:
-        """Take in what the chunk says."""
-        choices = chunk.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-        self.cut = self.cut or choice.get("finish_reason") == "length"
-        said = choice.get("delta") or choice.get("message")
-        if not isinstance(said, dict) or self.ended:
-            return
-        if isinstance(text := said.get("content"), str) and text:
-            yield from self._text(text)
-        for call in said.get("tool_calls") or []:
-            if isinstance(call, dict):
-                yield from self._called(call)
-
-    def end(self) -> Iterator[Step]:
-        """The completion is over."""
-        if self._fences is not None and not self.cut:
-            yield from self._parts(self._fences.end())
-        if self._arguments is not None and not self.cut:
-            self.code = self._arguments.code
-
-    def remembered(self, told: str, seen: Sequence[str]) -> list[Json]:
-        """This turn and what came of it, as messages of the next request."""
-        shown = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}} for picture in seen]
-        if self._arguments is not None:
-            function = {"name": self._call.get("name") or "python", "arguments": self._arguments.raw}
-            call = {"id": self._call.get("id") or "call_1", "type": "function", "function": function}
-            messages: list[Json] = [
-                {"role": "assistant", "content": self.prose or None, "tool_calls": [call]},
-                {"role": "tool", "tool_call_id": call["id"], "content": told},
-            ]
-            if shown:
-                messages.append({"role": "user", "content": [{"type": "text", "text": "The pictures:"}, *shown]})
-            return messages
-        written = self._fences.text if self._fences is not None else self.prose
-        content: Any = [{"type": "text", "text": told}, *shown] if shown else told
-        return [{"role": "assistant", "content": written}, {"role": "user", "content": content}]
-
-    def _text(self, text: str) -> Iterator[Step]:
-        if self._fences is None:
-            self.prose += text
-            yield Say(text)
-        else:
-            yield from self._parts(self._fences.feed(text))
-
-    def _parts(self, parts: Sequence[Part]) -> Iterator[Step]:
-        for part in parts:
-            match part:
-                case Prose(text):
-                    self.prose += text
-                    yield Say(text)
-                case Piece(code):
-                    yield Write(code)
-                case Code(code):
-                    self.code = code
-
-    def _called(self, call: Json) -> Iterator[Step]:
-        """A piece of a tool call. One call is run at a time: the others are not remembered, so they come again."""
-        if self._call and call.get("index", 0) != self._call["index"]:
-            return
-        function = call.get("function")
-        if not isinstance(function, dict):
-            return
-        if self._arguments is None:
-            self._arguments = Arguments()
-            self._call = {"index": call.get("index", 0)}
-        for name, value in (("id", call.get("id")), ("name", function.get("name"))):
-            if isinstance(value, str) and value:
-                self._call.setdefault(name, value)
-        arguments = function.get("arguments")
-        if isinstance(arguments, str) and (code := self._arguments.feed(arguments)):
-            yield Write(code)
-
-
 @dataclass(slots=True)
 class _Work:
     """What an answer has come to so far."""
@@ -277,6 +186,17 @@ class _Work:
     files: dict[str, None] = field(default_factory=dict)
     looks: dict[str, Look] = field(default_factory=dict)
     last: str | None = None
+    first: bool = True
+    """Whether nothing was called for the answer before."""
+    coded: bool = False
+    """Whether code has run for it."""
+
+    @classmethod
+    def begun(cls, ask: Ask) -> _Work:
+        """The work on a question, or what there is of it where functions were called in the middle of it."""
+        done = chat_request.since_the_prompt(ask.conversation)
+        coded = any(isinstance(one, Coded) for one in done)
+        return cls(first=not any(isinstance(one, Called | Coded) for one in done), coded=coded)
 
     def account(self, code: str, ran: Ran, looks: Sequence[Look]) -> None:
         """One more run."""
@@ -297,11 +217,24 @@ class _Work:
         if unlinked:
             paragraphs.append(f"Files: {', '.join(map(link, unlinked))}")
         who = escape(name)
-        if self.runs:
+        if self.runs or self.coded:
             paragraphs.append(f"*{who} wrote this answer and its code: check the result.*")
+        elif not self.first:
+            paragraphs.append(f"*{who} wrote this answer and ran no code of its own: check the result.*")
         else:
             paragraphs.append(f"*{who} wrote this answer and ran no code: nothing in it was calculated.*")
         return "\n\n" + "\n\n".join(paragraphs)
+
+
+def _turn(ask: Ask, *, code: bool, code_in_text: bool) -> Turn:
+    calling = ask.calling
+    return Turn(
+        code_in_text=code_in_text,
+        code_in_calls=code,
+        functions={function.name for function in calling.functions} if calling.choice != "none" else (),
+        parallel=calling.parallel is not False,
+        taken={one.call_id for one in ask.conversation if isinstance(one, Called)},
+    )
 
 
 def _given_up(work: _Work, ran: Ran) -> str:
@@ -309,32 +242,3 @@ def _given_up(work: _Work, ran: Ran) -> str:
         again = " again" if work.failures > 1 else ""
         return f"The code stopped{again} with {escape(ran.error.rstrip('.'))}. Its log is shown with the code."
     return f"Code has run {work.runs} times without an answer; this is what there is."
-
-
-def _messages(system: str, ask: Ask) -> list[Json]:
-    """The conversation. Templates of many models take one system message, at the beginning."""
-    told = [said.text for said in ask.history if said.role in {"system", "developer"}]
-    whole = "\n\n".join(text for text in (system, *told) if text)
-    # A small model would write our last line itself the next time.
-    history = [
-        {"role": said.role, "content": _CLOSING.sub("", said.text)}
-        for said in ask.history
-        if said.role in {"user", "assistant"}
-    ]
-    opening = [{"role": "system", "content": whole}] if whole else []
-    return [*opening, *history, {"role": "user", "content": ask.prompt}]
-
-
-def _wishes(ask: Ask) -> Json:
-    wishes = {name: ask.wishes[name] for name in ("temperature", "top_p") if name in ask.wishes}
-    if "max_output_tokens" in ask.wishes:
-        wishes["max_tokens"] = ask.wishes["max_output_tokens"]
-    reasoning = ask.wishes.get("reasoning")
-    if isinstance(reasoning, dict) and reasoning.get("effort"):
-        wishes["reasoning_effort"] = reasoning["effort"]
-    return wishes
-
-
-def _number(usage: object, name: str) -> int:
-    value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and value > 0 else 0

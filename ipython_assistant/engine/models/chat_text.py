@@ -19,6 +19,9 @@ RUN: Final = frozenset({"python", "py", "python3", "ipython"})
 
 _FENCE: Final = re.compile(r"^([ \t]{0,8})(`{3,})[ \t]*([^\s`]*)[^`\n]*$")
 _THINK: Final = ("<think>", "</think>")
+LONGEST_KEY: Final = 64
+"""In characters, of a key in JSON with the space around it."""
+
 _CODE_KEY: Final = re.compile(r'"(?:code|script|source|python|input)"\s*:\s*"')
 # A JSON string so far: whole characters and whole escapes; two halves of a surrogate pair stay together.
 _WHOLE: Final = re.compile(
@@ -170,19 +173,33 @@ class Arguments:
     """
 
     def __init__(self) -> None:
-        self.raw = ""
-        self._said = 0
+        self._pieces: list[str] = []
+        self._unread = ""
+        self._in_code = False
+        self._over = False
+
+    @property
+    def raw(self) -> str:
+        """All of it, as it came."""
+        return "".join(self._pieces)
 
     def feed(self, piece: str) -> str:
-        """The code that this piece adds, as far as it is certain."""
-        self.raw += piece
-        opening = _CODE_KEY.search(self.raw)
-        if opening is None:
+        """The code that this piece adds, as far as it is certain. The time it takes does not grow with what came."""
+        self._pieces.append(piece)
+        if self._over:
             return ""
-        known = _WHOLE.match(self.raw, opening.end())
-        code = _unescaped(known[0]) if known else ""
-        fresh, self._said = code[self._said :], max(self._said, len(code))
-        return fresh
+        self._unread += piece
+        if not self._in_code:
+            opening = _CODE_KEY.search(self._unread)
+            if opening is None:
+                self._unread = self._unread[-LONGEST_KEY:]
+                return ""
+            self._in_code, self._unread = True, self._unread[opening.end() :]
+        known = _WHOLE.match(self._unread)
+        whole = known[0] if known else ""
+        self._unread = self._unread[len(whole) :]
+        self._over = self._unread.startswith('"')
+        return _unescaped(whole)
 
     @property
     def code(self) -> str:

@@ -6,7 +6,7 @@ column list is written as a tuple, a number is made up where nothing was calcula
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,33 +34,41 @@ You are a data analyst with a Python session. To run code, write it in one block
 message there: the code is run, and you are sent what it printed. Never write what you think it will print."""
 
 _TOOLS: Final = """\
-You are a data analyst with a Python session. Run code with the tool `python`; you are sent what it printed."""
+You are a data analyst with a Python session. Run code with the tool `{tool}`; you are sent what it printed."""
 
-TOOL: Final = {
-    "type": "function",
-    "function": {
-        "name": "python",
-        "description": "Run Python in the session; returns what it printed and which files it made.",
-        "parameters": {
-            "type": "object",
-            "properties": {"code": {"type": "string", "description": "The code to run."}},
-            "required": ["code"],
+_FUNCTIONS: Final = """\
+The functions of the user's program are called as tool calls, never from Python code, where they do not exist."""
+
+
+def code_tool(name: str) -> dict[str, Any]:
+    """The code interpreter as a function."""
+    return {
+        "type": "function",
+        "function": {
+            "name": name,
+            "description": "Run Python in the session; returns what it printed and which files it made.",
+            "parameters": {
+                "type": "object",
+                "properties": {"code": {"type": "string", "description": "The code to run."}},
+                "required": ["code"],
+            },
         },
-    },
-}
-"""The code interpreter as a function."""
+    }
 
 
-def task(*, tools: bool, instructions: str, looks: Sequence[Look], others: Iterable[str]) -> str:
+def task(*, tool: str, functions: bool, instructions: str, looks: Sequence[Look], others: Iterable[str]) -> str:
     """The system message.
 
     Args:
-        tools: Whether code comes as tool calls.
+        tool: The tool that code comes by; empty where it comes as fenced blocks.
+        functions: Whether there are functions beside it.
         instructions: What the request says of the task.
         looks: The tables in the container.
         others: Other files in it.
     """
-    paragraphs = [f"{_TOOLS if tools else _FENCED}\n\n{_RULES}"]
+    paragraphs = [f"{_TOOLS.format(tool=tool) if tool else _FENCED}\n\n{_RULES}"]
+    if functions:
+        paragraphs.append(_FUNCTIONS)
     files = [look.described() for look in looks] + list(others)
     if files:
         paragraphs.append("Files in /mnt/data:\n" + "\n".join(f"- {file}" for file in files))
@@ -69,13 +77,20 @@ def task(*, tools: bool, instructions: str, looks: Sequence[Look], others: Itera
     return "\n\n".join(paragraphs)
 
 
-def outcome(ran: Ran, looks: Iterable[Look]) -> str:
-    """What code did."""
-    logs = ran.logs.strip()
+def printed(logs: str | None) -> str:
+    """What code printed, as far as that is known."""
+    if logs is None:
+        return "The code ran."
+    logs = logs.strip()
     if len(logs) > LONGEST_LOGS:
         half = LONGEST_LOGS // 2
         logs = f"{logs[:half]}\n… {len(logs) - 2 * half:,} characters left out …\n{logs[-half:]}"
-    paragraphs = [f"The code printed:\n{logs}" if logs else "The code printed nothing."]
+    return f"The code printed:\n{logs}" if logs else "The code printed nothing."
+
+
+def outcome(ran: Ran, looks: Iterable[Look]) -> str:
+    """What code did."""
+    paragraphs = [printed(ran.logs)]
     if ran.error is not None:
         paragraphs.append(f"It stopped with {ran.error}. Find the cause and write the whole code again, corrected.")
     if ran.files:
