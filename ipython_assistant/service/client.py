@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.errors import ConfigError, NoKey, QuotaUsedUp, RateLimited, ServiceError, TimedOut, Unreachable
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
     from ipython_assistant.core.turn import Json
+    from ipython_assistant.service.pouring import Pour
+    from ipython_assistant.service.straight import Body
 
 ASKED_OF_THE_ENVIRONMENT = (
     "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "AZURE_OPENAI_API_KEY",
@@ -30,6 +33,7 @@ ASKED_OF_THE_ENVIRONMENT = (
     "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
 """What a hosted connection is made of: with another value it is another connection."""
+_Given = ParamSpec("_Given")
 QUESTION_TRIES = 3
 LONGEST_WAIT_S = 60.0
 
@@ -137,19 +141,32 @@ class LiveWire:
             response = stack.enter_context(call())
             stack.callback(cut, response.http_response)
             close = stack.pop_all().close
-        read_into = self._straight(response.http_response) if self._plain else None
-        return Reply(response.status_code, dict(response.headers), self._chunks(response), close, read_into)
+        reply = Reply(response.status_code, dict(response.headers), self._chunks(response), close)
+        body = straight(response.http_response) if self._plain else None
+        if body is None:
+            return reply
+        return replace(
+            reply,
+            read_into=self._in_own_errors(body.read_into),
+            pouring=self._poured(body) if body.pours else None,
+        )
 
-    def _straight(self, response: Any) -> Callable[[memoryview], int] | None:
-        read_into = straight(response)
-        if read_into is None:
-            return None
+    def _poured(self, body: Body) -> Callable[[], AbstractContextManager[Pour]]:
+        @contextlib.contextmanager
+        def pouring() -> Iterator[Pour]:
+            with contextlib.ExitStack() as stack:
+                with self._own_errors():  # not around what is done with it: a full disk is no fault of the service
+                    pour = stack.enter_context(body.pouring())
+                yield self._in_own_errors(pour)
 
-        def read(target: memoryview) -> int:
+        return pouring
+
+    def _in_own_errors(self, call: Callable[_Given, int]) -> Callable[_Given, int]:
+        def inside(*given: _Given.args, **named: _Given.kwargs) -> int:
             with self._own_errors():
-                return read_into(target)
+                return call(*given, **named)
 
-        return read
+        return inside
 
     def _chunks(self, response: Any) -> Iterator[bytes]:
         # No chunk size: the SDK would cut and join the bytes once more for it.

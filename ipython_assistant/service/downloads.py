@@ -29,6 +29,7 @@ from ipython_assistant.errors import (
     TimedOut,
     Unreachable,
 )
+from ipython_assistant.service.pouring import pour
 from ipython_assistant.service.threads import Threads
 
 if TYPE_CHECKING:
@@ -442,7 +443,7 @@ class _Download:
     def run(self) -> Fetched | FailedArtifact:
         assert self.staged is not None  # noqa: S101 for the type checker: whoever runs it has set it
         try:
-            with self.staged.open("wb") as target:
+            with self.staged.open("w+b") as target:
                 outcome = self._try_until_it_is_here(target, self.staged)
         except OSError as error:
             outcome = self._failure(f"It could not be written: {error.strerror or type(error).__name__}.")
@@ -506,14 +507,7 @@ class _Download:
 
     def _take(self, reply: Reply, promised: int, target: IO[bytes]) -> None:
         """The body into the file, hashed on the way."""
-        read_into = reply.read_into if promised >= LARGE_BYTES and not self._taken_large else None
-        if read_into is not None and self._large.acquire(blocking=False):
-            # Once: if it breaks, whatever was unusual about it, the next try takes the ordinary way.
-            self._taken_large = True
-            try:
-                self._take_large(read_into, target)
-            finally:
-                self._large.release()
+        if promised >= LARGE_BYTES and not self._taken_large and self._take_large(reply, target):
             return
         for chunk in reply.chunks:
             self._go_on()
@@ -521,7 +515,22 @@ class _Download:
             self._digest.update(chunk)
             self.received += len(chunk)
 
-    def _take_large(self, read_into: Callable[[memoryview], int], target: IO[bytes]) -> None:
+    def _take_large(self, reply: Reply, target: IO[bytes]) -> bool:
+        """Past the transport, where there is a way; says whether there was."""
+        if (reply.pouring or reply.read_into) is None or not self._large.acquire(blocking=False):
+            return False
+        # Once: if it breaks, whatever was unusual about it, the next try takes the ordinary way.
+        self._taken_large = True
+        try:
+            if reply.pouring is not None:
+                pour(reply.pouring, target, self.received, self._digest, self._came)
+            elif reply.read_into is not None:
+                self._read_large(reply.read_into, target)
+        finally:
+            self._large.release()
+        return True
+
+    def _read_large(self, read_into: Callable[[memoryview], int], target: IO[bytes]) -> None:
         """In large pieces, each hashed in a thread of its own while the next are read and written.
 
         All three leave the interpreter to others meanwhile. However it ends, what was written is hashed by then.
@@ -539,6 +548,11 @@ class _Download:
                 self.received += size
                 if size < PIECE_BYTES:
                     return
+
+    def _came(self, count: int) -> None:
+        """So many bytes are in the file."""
+        self.received += count
+        self._go_on()
 
     def _go_on(self) -> None:
         """Raise if it was stopped."""

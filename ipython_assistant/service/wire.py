@@ -13,9 +13,11 @@ from ipython_assistant.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ipython_assistant.core.turn import Json
+    from ipython_assistant.service.pouring import Pour
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Reply:
         close: Lets go of it, from any thread.
         read_into: Instead of `chunks`, where the body can be had that way: reads what comes next into some memory and
             gives the number of bytes, 0 at the end. Whoever has called it must not ask for chunks.
+        pouring: The same past the memory of this process: while it is entered, moves what comes next into a pipe.
     """
 
     status: int
@@ -36,6 +39,7 @@ class Reply:
     chunks: Iterator[bytes]
     close: Callable[[], None]
     read_into: Callable[[memoryview], int] | None = None
+    pouring: Callable[[], AbstractContextManager[Pour]] | None = None
 
     def json(self) -> Any:
         """Read the whole body as a JSON object, and close.

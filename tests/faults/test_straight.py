@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import os
 import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -23,8 +25,8 @@ from tests_support.events import CONTAINER
 
 from faults.server import BLOCK, Container, FaultyService, Hang, Pattern, Reset, Short
 from ipython_assistant import errors
-from ipython_assistant.core.artifacts import ContainerFile
-from ipython_assistant.service import downloads
+from ipython_assistant.core.artifacts import ContainerFile, FailedArtifact
+from ipython_assistant.service import downloads, straight
 from ipython_assistant.service.client import LiveWire, connect_hosted, over_client
 from ipython_assistant.service.downloads import Downloads, Fetched, Limits
 from ipython_assistant.service.wire import Reply
@@ -81,6 +83,25 @@ def read(reply: Reply, most: int) -> Iterator[bytes]:
         yield bytes(piece[:size])
 
 
+def poured(reply: Reply, most: int) -> Iterator[bytes]:
+    """The same through a pipe."""
+    assert reply.pouring is not None
+    out_of, into = os.pipe()
+    try:
+        with reply.pouring() as pour:
+            while size := pour(into, most):
+                yield os.read(out_of, size)
+    finally:
+        os.close(out_of)
+        os.close(into)
+
+
+WAYS = [
+    read,
+    pytest.param(poured, marks=pytest.mark.skipif(sys.platform != "linux", reason="only Linux moves bytes by itself")),
+]
+
+
 def hold(service: FaultyService, content: Pattern = BIG) -> str:
     """Put a file into the service; gives its id."""
     service.containers.setdefault(CONTAINER, Container())
@@ -105,19 +126,21 @@ def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext
 # The same bytes. ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("most", [1000, 1 << 19])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("most", [1000, 1 << 16])
 @pytest.mark.parametrize("with_the_head", [0, 1, 5_000, 200_000])
-def test_the_body_is_whole_however_much_of_it_comes_with_the_headers(with_the_head, most):
+def test_the_body_is_whole_however_much_of_it_comes_with_the_headers(with_the_head, most, way):
     body = BLOCK[:300_000]
     parts = (HEAD % len(body) + body[:with_the_head], body[with_the_head:])
     with sending(*parts, pause_s=0.05) as url, connected(url) as wire, wire.content(CONTAINER, "cfile_1") as reply:
-        assert b"".join(read(reply, most)) == body
+        assert b"".join(way(reply, most)) == body
 
 
-def test_bytes_after_the_end_are_not_part_of_the_body():
+@pytest.mark.parametrize("way", WAYS)
+def test_bytes_after_the_end_are_not_part_of_the_body(way):
     sent = (HEAD % 7 + b"content", b" and more")
     with sending(*sent) as url, connected(url) as wire, wire.content(CONTAINER, "cfile_1") as reply:
-        assert b"".join(read(reply, 100)) == b"content"
+        assert b"".join(way(reply, 100)) == b"content"
 
 
 def test_a_connection_that_was_read_straight_is_not_used_for_the_next_request(faulty):
@@ -135,6 +158,7 @@ def test_over_tls_it_is_the_same(certified):
     with service, connected(service.url.replace("http:", "https:")) as wire:
         file_id = hold(service)
         with wire.content(CONTAINER, file_id) as reply:
+            assert reply.pouring is None
             assert hashlib.sha256(b"".join(read(reply, 1 << 19))).hexdigest() == BIG.sha256()
         service.goes_wrong("content", Hang(1_000_000))
         reply = wire.content(CONTAINER, file_id)
@@ -153,7 +177,7 @@ def test_over_tls_it_is_the_same(certified):
 )
 def test_a_body_that_is_not_the_bytes_in_the_socket_comes_in_chunks(head):
     with sending(head) as url, connected(url) as wire, wire.content(CONTAINER, "cfile_1") as reply:
-        assert reply.read_into is None
+        assert reply.read_into is reply.pouring is None
 
 
 def test_past_a_users_own_client_nothing_is_read(faulty):
@@ -162,29 +186,31 @@ def test_past_a_users_own_client_nothing_is_read(faulty):
     file_id = hold(faulty, Pattern(100))
     with openai.OpenAI(api_key="test-key", base_url=faulty.url) as client:
         reply = over_client(client).content(CONTAINER, file_id)
-        assert reply.read_into is None
+        assert reply.read_into is reply.pouring is None
         assert b"".join(reply.chunks) == BLOCK[:100]
 
 
 # How it ends. ---------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_for_too_long_is_timed_out():
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_for_too_long_is_timed_out(way):
     with sending(HEAD % 100 + b"begun") as url, connected(url, timeout_s=0.2) as wire:
         reply = wire.content(CONTAINER, "cfile_1")
         with reply, pytest.raises(errors.TimedOut):
-            list(read(reply, 10))
+            list(way(reply, 10))
 
 
-def test_a_reset_is_a_connection_that_failed_and_a_short_body_just_ends(faulty):
+@pytest.mark.parametrize("way", WAYS)
+def test_a_reset_is_a_connection_that_failed_and_a_short_body_just_ends(faulty, way):
     file_id = hold(faulty)
     faulty.goes_wrong("content", Reset(3_000_000))
     faulty.goes_wrong("content", Short(3_000_000))
     with connected(faulty.url) as wire:
         with wire.content(CONTAINER, file_id) as reply, pytest.raises(errors.Unreachable, match="reset"):
-            list(read(reply, 1 << 19))
+            list(way(reply, 1 << 16))
         with wire.content(CONTAINER, file_id) as reply:
-            assert sum(map(len, read(reply, 1 << 19))) == 3_000_000
+            assert sum(map(len, way(reply, 1 << 16))) == 3_000_000
 
 
 def woken_s(reply: Reply, reads: Callable[[], Any]) -> float:
@@ -200,11 +226,11 @@ def woken_s(reply: Reply, reads: Callable[[], Any]) -> float:
         return time.monotonic() - began
 
 
-@pytest.mark.parametrize("way", ["straight", "in chunks"])
+@pytest.mark.parametrize("way", [*WAYS, "in chunks"])
 def test_closing_a_reply_wakes_who_waits_for_its_bytes(way):
     with sending(HEAD % 100 + b"begun") as url, connected(url) as wire:
         reply = wire.content(CONTAINER, "cfile_1")
-        body = read(reply, 10) if way == "straight" else reply.chunks
+        body = reply.chunks if way == "in chunks" else way(reply, 10)
         assert woken_s(reply, lambda: list(body)) < 2
 
 
@@ -245,6 +271,16 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@pytest.fixture(params=["poured", "read"])
+def past_the_transport(request, monkeypatch):
+    """Either way; where the system cannot move bytes by itself, the other."""
+    if request.param == "read":
+        monkeypatch.setattr(straight.Body, "pours", False)
+    elif sys.platform != "linux":
+        pytest.skip("only Linux moves bytes by itself")
+
+
+@pytest.mark.usefixtures("past_the_transport")
 @pytest.mark.parametrize("size", [downloads.LARGE_BYTES, 65 * downloads.PIECE_BYTES, 40_000_001])
 def test_a_large_file_is_read_straight_and_hashed_right(faulty, tmp_path, size):
     file_id = hold(faulty, Pattern(size))
@@ -266,6 +302,7 @@ def test_a_small_file_comes_in_chunks(faulty, tmp_path):
     assert watched.chunks[0] > 1
 
 
+@pytest.mark.usefixtures("past_the_transport")
 @pytest.mark.parametrize("fault", [Reset(36_000_000), Short(36_000_000)])
 def test_a_large_file_that_breaks_goes_on_where_it_broke_in_chunks(faulty, tmp_path, fault):
     file_id = hold(faulty)
@@ -280,6 +317,54 @@ def test_a_large_file_that_breaks_goes_on_where_it_broke_in_chunks(faulty, tmp_p
     assert 20_000_000 < watched.starts[1] <= 36_000_000
     assert watched.chunks[1] > 0
     assert big.sha256 == BIG.sha256() == sha256_of(big.staged)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux moves bytes by itself")
+def test_where_the_file_system_takes_no_part_the_bytes_are_the_same(faulty, tmp_path, monkeypatch):
+    moved, splice = [], os.splice
+
+    def from_sockets_only(source: int, target: int, count: int, **offsets: int) -> int:
+        if offsets:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        moved.append(splice(source, target, count))
+        return moved[-1]
+
+    monkeypatch.setattr(os, "splice", from_sockets_only)
+    file_id = hold(faulty)
+    with connected(faulty.url) as live:
+        (big,) = fetched(Watched(live), tmp_path, file_id)
+
+    assert sum(moved) > BIG.size - 200_000  # all but what came with the headers
+    assert big.sha256 == BIG.sha256() == sha256_of(big.staged)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux moves bytes by itself")
+def test_a_full_disk_is_named_as_that_and_not_as_the_services_fault(faulty, tmp_path):
+    import resource
+
+    file_id = hold(faulty)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, limits[1]))  # the interpreter ignores the signal
+    try:
+        with connected(faulty.url) as live, Downloads(live, None, lambda: tmp_path, Limits(1)) as under_way:
+            (outcome,) = under_way.fetch([ContainerFile(CONTAINER, file_id, "big.bin", "listed")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert isinstance(outcome, FailedArtifact)
+    assert outcome.reason == "It could not be written: File too large."
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux moves bytes by itself")
+def test_no_descriptor_is_left_after_pouring(faulty, tmp_path):
+    file_id = hold(faulty)
+    faulty.goes_wrong("content", Reset(36_000_000))
+    with connected(faulty.url) as live:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        fetched(Watched(live), tmp_path, file_id)
+        fetched(Watched(live), tmp_path, file_id)
+        # The client keeps a connection; the server's ends are in this process, too.
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
 
 
 def test_no_more_than_two_large_files_are_read_straight_at_once(tmp_path):
