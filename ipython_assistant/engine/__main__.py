@@ -134,11 +134,11 @@ async def _serve(models: Mapping[str, Model], options: Options, *, standing: boo
         sys.stdout.write(engine.ready_line() + "\n")
         sys.stdout.flush()
         if standing:
-            sys.stderr.write(_welcome(engine, own_token=bool(options.token)))
+            sys.stderr.write(_welcome(engine))
         await over.wait()
 
 
-def _welcome(engine: Engine, *, own_token: bool) -> str:
+def _welcome(engine: Engine) -> str:
     """How to use an engine, for whoever started it."""
     confined = f"by {engine.sandbox}" if engine.sandbox != "none" else "by nothing: it can do what you can"
     reason = f" ({engine.reason})" if engine.reason else ""
@@ -146,7 +146,7 @@ def _welcome(engine: Engine, *, own_token: bool) -> str:
         f"Models: {', '.join(engine.models)}. Code is confined {confined}{reason}.\n"
         "For a notebook that is to use this engine:\n"
         f"  export OPENAI_BASE_URL={engine.url}\n"
-        f"  export OPENAI_API_KEY={'<your token>' if own_token else engine.token}\n"
+        f"  export OPENAI_API_KEY={'<your token>' if engine.token_given else engine.token}\n"
         "Stop it with Ctrl-C: answers that are being made are finished first; press it twice to stop at once.\n"
     )
 

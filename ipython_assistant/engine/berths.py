@@ -14,6 +14,7 @@ from ipython_assistant.engine.containers import Berth
 from ipython_assistant.engine.errors import KernelError
 from ipython_assistant.engine.kernels import Kernel
 from ipython_assistant.engine.launching import Elsewhere, Here
+from ipython_assistant.engine.limits import Census
 from ipython_assistant.engine.sandbox import Ground
 from ipython_assistant.engine.transfer import SharedDisk, ThroughKernel
 
@@ -46,6 +47,7 @@ class LocalBerths:
         self._environment = environment
         self._fonts = fonts
         self._gate = asyncio.Semaphore(max(2, os.cpu_count() or 2))
+        self._census = Census()
         self._adopting: asyncio.Task[None] | None = None
         _seed_fonts(fonts, environment)
 
@@ -56,7 +58,7 @@ class LocalBerths:
         figures.mkdir()
         for fonts in self._fonts.glob(_FONT_LISTS):
             shutil.copyfile(fonts, ground.home / "mpl" / fonts.name)
-        launcher = Here(ground, self._sandbox, self._limits, self._environment, self._gate)
+        launcher = Here(ground, self._sandbox, self._limits, self._environment, self._gate, self._census)
         kernel = Kernel(launcher)
         if self._adopting is None and not any(self._fonts.glob(_FONT_LISTS)):
             self._adopting = asyncio.create_task(self._adopt(kernel, ground))

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import re
 import shutil
 import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine import errors
 from ipython_assistant.engine.errors import KernelError
 from ipython_assistant.engine.folder import MOUNT, ContainerFile, Folder
-from ipython_assistant.engine.kernels import Failure, Figure, Kernel, Text
+from ipython_assistant.engine.kernels import Kernel
 from ipython_assistant.engine.limits import GIB, most_memory
 from ipython_assistant.engine.sandbox import HOME
+from ipython_assistant.engine.showing import Failure, Figure, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
 
     from ipython_assistant.engine.launching import Launcher
     from ipython_assistant.engine.limits import Limits
@@ -42,12 +44,19 @@ MAX_MINUTES: Final = 20
 SPARE_AFTER_S: Final = 5.0
 """When the process for the next container is started, after one was taken."""
 FORGOTTEN: Final = "[A new Python process: variables from before are gone, files are kept.]\n"
+LEFT_RUNNING: Final = (
+    "[A new Python process: what earlier code had left running was stopped: {reason}, which is the limit here. "
+    "Variables from before are gone, files are kept.]\n"
+)
 DIED: Final = (
     "The Python process ended while it ran this code. Variables are gone, files are kept; "
     "the next code runs in a new process.\n"
 )
 STOPPED: Final = "The code was stopped: {reason}, which is the limit here. Variables are {variables}, files are kept.\n"
 """What is said of code that passed a limit."""
+NOT_FETCHED: Final = "The files that this code made could not be fetched: {reason}\n"
+
+_log = logging.getLogger(__name__)
 
 _MOUNTED: Final = re.compile(rf"(?<![\w.~-]){re.escape(MOUNT)}(?![\w.-])")
 _CELL_FILE: Final = re.compile(r"(?:/tmp)?[/\\]ipykernel_\d+[/\\]\d+\.py")
@@ -168,16 +177,26 @@ class Container:
         self._mount = Mount(berth.launcher.seen)
         self._folder = Folder(container_id, berth.ground.work, berth.figures, mint=mint, clock=clock)
         self._copied: set[str] = set()
+        self._copying = 0
         self._has_run = False
-        self._forgot = False
-        self._stopped = False
+        self._forgot = ""
         self._kernel = berth.kernel
+        self._stopping: asyncio.Future[None] | None = None
 
     @property
     def expired(self) -> bool:
         """True once it has not been used for its time; it cannot be used again."""
         idle = self._clock() - self.last_active_at
-        return self._stopped or (idle > self.minutes * 60 and not self.turn.locked())
+        return self._over or (idle > self.minutes * 60 and not self.at_work)
+
+    @property
+    def _over(self) -> bool:
+        return self._stopping is not None
+
+    @property
+    def at_work(self) -> bool:
+        """True while a response works in it, or files are being copied in."""
+        return self.turn.locked() or self._copying > 0
 
     def touch(self) -> None:
         """Count this moment as use."""
@@ -195,22 +214,29 @@ class Container:
         self._folder.scan()
         self._has_run = True
         before = {file.id for file in self._folder.made()}
+        not_fetched: KernelError | None = None
         try:
             await self._transfer.bring(kernel)
             execution = await kernel.run(self._mount.inward(code))
-            if not kernel.ended:
-                await self._transfer.fetch(kernel)
+            try:
+                if not kernel.ended:
+                    await self._transfer.fetch(kernel)
+            except KernelError as error:  # what was printed is there all the same
+                not_fetched = error
         finally:
             self.touch()
             await self._renew()
-        died = execution.failure is not None and execution.failure.died
-        self._forgot = kernel.ended and not died
+        failure = execution.failure or (Failure("FilesNotFetched", str(not_fetched)) if not_fetched else None)
+        died = failure is not None and failure.died
+        self._forgot = FORGOTTEN if kernel.ended and not died else ""
         shown = [Text(self._mount.outward(part.text)) if isinstance(part, Text) else part for part in execution.shown]
-        told = ([Text(FORGOTTEN)] if forgot else []) + shown + _ending(execution.failure)
+        told = ([Text(forgot)] if forgot else []) + shown + _ending(execution.failure)
+        if not_fetched is not None:
+            told.append(Text(NOT_FETCHED.format(reason=self._mount.outward(str(not_fetched)))))
         figures = tuple(self._folder.show(part.png) for part in told if isinstance(part, Figure))
         self._folder.scan()
         files = tuple(file for file in self._folder.made() if file.id not in before)
-        return CodeRun(tuple(told), self._outward(execution.failure), files, figures)
+        return CodeRun(tuple(told), self._outward(failure), files, figures)
 
     async def probe(self, code: str) -> str:
         """Run code that leaves no names behind and return what it printed.
@@ -264,6 +290,7 @@ class Container:
             ApiError: The name cannot be used.
         """
         self.touch()
+        self._kernel.given(staged.stat().st_size)
         return self._folder.add(staged, name)
 
     async def copy_in(self, upload: Upload) -> ContainerFile:
@@ -273,7 +300,12 @@ class Container:
             ApiError: Its name cannot be used.
         """
         staged = self._directory / upload.id
-        await asyncio.to_thread(shutil.copyfile, upload.path, staged)
+        self._kernel.given(upload.size)
+        self._copying += 1
+        try:
+            await asyncio.to_thread(shutil.copyfile, upload.path, staged)
+        finally:
+            self._copying -= 1
         self._copied.add(upload.id)
         return self.add(staged, upload.filename)
 
@@ -310,25 +342,32 @@ class Container:
         self._folder.remove(file_id)
 
     async def stop(self) -> None:
-        """End its process and delete its directory, once."""
-        if self._stopped:
-            return
-        self._stopped = True
+        """End its process and delete its directory, once, even where whoever asked for it does not wait."""
+        if self._stopping is None:
+            self._stopping = asyncio.ensure_future(self._stop())
+            self._stopping.add_done_callback(_noted)
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
         if not self.turn.locked():
             await self._transfer.leave(self._kernel)
         await self._kernel.stop()
         await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
 
     async def _living_kernel(self) -> Kernel:
-        if self._stopped:
+        if self._over:
             raise errors.container_expired()
         await self._renew()
         return self._kernel
 
     async def _renew(self) -> None:
         """Put a new process in the place of one that has ended, so that it is warm when it is needed."""
-        if not self._stopped and not await self._kernel.alive():
-            self._kernel, self._forgot = Kernel(self._launcher), self._has_run
+        kernel = self._kernel
+        alive = self._over or await kernel.alive()
+        if not alive and not self._over and self._kernel is kernel:
+            self._kernel = Kernel(self._launcher)
+            reason = kernel.left_running
+            self._forgot = LEFT_RUNNING.format(reason=reason) if reason else FORGOTTEN if self._has_run else ""
 
     def grant(self, limits: Limits) -> None:
         """Let its processes use this much from now on."""
@@ -395,9 +434,12 @@ class Containers:
             memory: The tier it is to have, such as `4g`: at most what this machine can give.
 
         Raises:
-            ApiError: A file's name cannot be used, or all containers there may be are at work.
+            ApiError: A file's name cannot be used, all containers there may be are at work, or the engine is being
+                stopped.
         """
         await self._make_room()
+        if self._stopped:
+            raise errors.stopping()
         berth, self._spare = self._spare or self._berth(), None
         # Not at once: the new container's own work comes first.
         self._warming = asyncio.get_running_loop().call_later(SPARE_AFTER_S, self.warm)
@@ -456,7 +498,7 @@ class Containers:
     async def retire(self) -> None:
         """End the processes of expired containers and delete their files; the latest of them stay listed."""
         expired = [container for container in self.all() if container.expired]
-        await asyncio.gather(*(container.stop() for container in expired))
+        await _all_of(container.stop() for container in expired)
         for container in expired[:-MAX_LISTED]:
             self._containers.pop(container.id, None)
 
@@ -466,8 +508,8 @@ class Containers:
         if self._warming is not None:
             self._warming.cancel()
         spare, self._spare = self._spare, None
-        await asyncio.gather(
-            *(container.stop() for container in self.all()), *([spare.kernel.stop()] if spare is not None else [])
+        await _all_of(
+            [container.stop() for container in self.all()] + ([spare.kernel.stop()] if spare is not None else [])
         )
 
     async def _make_room(self) -> None:
@@ -476,13 +518,11 @@ class Containers:
         Raises:
             ApiError: All of them are at work.
         """
-        there = [container for container in self._containers.values() if not container.expired]
-        if len(there) < self._most:
-            return
-        idle = [container for container in there if not container.turn.locked()]
-        if not idle:
-            raise errors.too_many_containers(self._most)
-        await min(idle, key=lambda container: container.used_at).stop()
+        while len(there := [each for each in self._containers.values() if not each.expired]) >= self._most:
+            idle = [container for container in there if not container.at_work]
+            if not idle:
+                raise errors.too_many_containers(self._most)
+            await min(idle, key=lambda container: container.used_at).stop()
 
     def _berth(self) -> Berth:
         self._made += 1
@@ -496,3 +536,16 @@ def _ending(failure: Failure | None) -> list[Text | Figure]:
     if failure.stopped:
         return [Text(STOPPED.format(reason=failure.message, variables="gone" if failure.died else "kept"))]
     return [Text(DIED)]
+
+
+async def _all_of(endings: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all of them: one that fails keeps none of the others from its end."""
+    for outcome in await asyncio.gather(*endings, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            _log.error("A container could not be ended in order: %r", outcome)
+
+
+def _noted(ending: asyncio.Future[None]) -> None:
+    """Mark the exception as seen, for where nobody waits any more."""
+    if not ending.cancelled():
+        ending.exception()

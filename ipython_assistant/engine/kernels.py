@@ -8,37 +8,41 @@ here knows of containers, files or HTTP.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
+import logging
 import queue
-import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.errors import KernelError
+from ipython_assistant.engine.guard import Guard
 from ipython_assistant.engine.limits import family
+from ipython_assistant.engine.showing import Execution, Failure, Figure, Showing, Text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from jupyter_client.asynchronous.client import AsyncKernelClient
     from jupyter_client.manager import AsyncKernelManager
 
     from ipython_assistant.engine.launching import Launch, Launcher
-    from ipython_assistant.engine.limits import Excess, Limits, Watch
+    from ipython_assistant.engine.limits import Limits
+
+__all__ = ["Execution", "Failure", "Figure", "Kernel", "Text"]
 
 START_TIMEOUT_S: Final = 60.0
 INTERRUPT_GRACE_S: Final = 1.0
 """How long interrupted code may take to stop before its process is ended."""
-MAX_TEXT: Final = 1_000_000
-"""Characters of printed text kept per run; what comes after is counted and left out."""
-LOOK_EVERY_S: Final = 0.25
-"""How often running code is looked at; less often where looking takes long."""
-GLANCE_EVERY_S: Final = 0.03
-"""How often it is looked whether there are suddenly many processes."""
+MOST_OTHER_REPLIES: Final = 100
+"""How many replies to something else are passed over in search of one."""
+WAIT_S: Final = 0.25
+"""How long a message is waited for before it is asked whether the process is there at all."""
+SILENT_AFTER_REPLY: Final = 8
+"""After so many of these waits in vain a run has ended if the kernel has replied, though it never said it was idle."""
+ENDS_WITHIN_S: Final = 1.0
+"""How long those who talk to a process that was killed wait until it is gone."""
 
 _PRELOAD: Final = """
 def _(shell=get_ipython()):
@@ -56,52 +60,12 @@ _()
 del _
 """
 
-_ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-_RULER: Final = re.compile(r"-+")
-_CHAINED: Final = ("The above exception was", "During handling of the above")
-_CELL_FILE: Final = re.compile(r"\(\d+\.py, (line \d+)\)$")
+_UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What jupyter_client raises for a message that is not one, or that is signed wrongly."""
 
+_DIED: Final = Failure("KernelDied", "the Python process ended while it ran this code", died=True)
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Text the code printed or its last expression's value."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A picture the code displayed."""
-
-    png: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """How code stopped early.
-
-    Args:
-        name: The exception's class name.
-        message: The exception's text.
-        died: True where the process itself ended; its variables are gone.
-        stopped: True where it was stopped because it passed a limit.
-    """
-
-    name: str
-    message: str
-    died: bool = False
-    stopped: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.message}" if self.message else self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """What one run showed, in order, and how it failed, if it did. A traceback is the last of `shown`."""
-
-    shown: tuple[Text | Figure, ...]
-    failure: Failure | None = None
+_log = logging.getLogger(__name__)
 
 
 class Kernel:
@@ -116,11 +80,14 @@ class Kernel:
         self._launcher = launcher
         self._limits = launcher.limits
         self._clock = clock
-        self._watch: Callable[[int, Limits], Watch] | None = None
+        self._guard: Guard | None = None
         self._turn = asyncio.Lock()
         self._jupyter: AsyncKernelManager | None = None
         self._client: AsyncKernelClient | None = None
         self._ended = False
+        self._stopped = False
+        self._own_code_only = True
+        self._ending: asyncio.Future[None] | None = None
         self._started = asyncio.create_task(self._start())
         self._started.add_done_callback(_retrieved)
 
@@ -129,9 +96,15 @@ class Kernel:
         """True once the process is gone, or is going because the code asked for it (`exit()`)."""
         return self._ended
 
+    @property
+    def left_running(self) -> str:
+        """Which limit was passed by what earlier code had left running, if it was ended for that."""
+        excess = self._guard.left_running if self._guard is not None else None
+        return excess.message if excess is not None else ""
+
     async def alive(self) -> bool:
         """False once the process has ended, or could not be started."""
-        if self._started.done() and (self._jupyter is None or not await self._jupyter.is_alive()):
+        if self._started.done() and (self.left_running or self._jupyter is None or not await self._jupyter.is_alive()):
             await self.stop()
         return not self._ended
 
@@ -154,9 +127,15 @@ class Kernel:
         Raises:
             KernelError: The kernel could not be started.
         """
-        await self.ready()
-        async with self._turn:
-            return await self._execute(code, silent=False)
+        try:
+            await self.ready()
+            async with self._turn:
+                self._own_code_only = False
+                return await self._execute(code, silent=False)
+        except KernelError:
+            if not self._stopped:
+                raise
+            return Execution((), _DIED)  # stopped, as when its container is deleted, before it took the code up
 
     async def probe(self, code: str) -> str:
         """Run code that sees the variables but leaves none behind, and return what it printed.
@@ -175,17 +154,22 @@ class Kernel:
     def grant(self, limits: Limits) -> None:
         """Let it use more or less memory than it was started with; at once, or as soon as it is there."""
         self._limits = limits
-        if self._watch is not None and not self._ended:
+        if self._guard is not None and not self._ended:
             _set_memory(self._pid, limits.memory_bytes)
+
+    def given(self, size: int) -> None:
+        """Somebody else than the code puts a file of this many bytes among its own: it does not count as the code's."""
+        if self._guard is not None:
+            self._guard.given(size)
 
     async def stop(self) -> None:
         """End the process and all its children of the same process group, at once."""
-        self._ended = True
+        self._ended = self._stopped = True
         if not self._started.done():
             self._started.cancel()
             with contextlib.suppress(asyncio.CancelledError, KernelError):
                 await self._started
-        await self._end_process()
+        await self._end_process(within_s=None)
         async with self._turn:  # a run that is going on notices that its process is gone, and leaves first
             self._hang_up()
 
@@ -201,7 +185,7 @@ class Kernel:
             self._client = launch.manager.client()
             self._client.start_channels(stdin=False, hb=False, control=False)
             await self._answers(self._client)
-            self._watch = launch.watch
+            self._guard = self._guarded(launch)
             await self._execute(launch.preload + _PRELOAD, silent=True)
             if self._limits != self._launcher.limits:
                 _set_memory(self._pid, self._limits.memory_bytes)
@@ -236,57 +220,40 @@ class Kernel:
             self._ended = True
             raise KernelError("The Python process has ended.")
 
+    def _guarded(self, launch: Launch) -> Guard | None:
+        pid, watch = self._pid, launch.watch
+        if watch is None or pid is None:
+            return None
+        return Guard(
+            lambda: watch(pid, self._limits), interrupt=self._interrupt, kill=self._kill, grace_s=INTERRUPT_GRACE_S
+        )
+
     async def _execute(self, code: str, *, silent: bool) -> Execution:
-        client = self._client
+        client, guard = self._client, self._guard
         if client is None or self._ended:
             raise KernelError("The Python process has ended.")
-        passed: list[Excess] = []
-        watching = asyncio.create_task(self._keep_watch(passed))
+        if guard is not None:
+            guard.begin()
         request = client.execute(code, silent=silent, store_history=not silent, allow_stdin=False)
-        shown = _Shown(begins_with="status" if silent else "execute_input")
+        showing = Showing(self._launcher.seen.work, begins_with="status" if silent else "execute_input")
+        asked = _Asked(client, request)
         try:
-            failure = await self._collect(client, request, shown)
+            await self._collect(asked, showing)
+            failure = showing.failure
         except asyncio.CancelledError:
-            await asyncio.shield(self._silence(client, request, shown))
+            await _to_its_end(self._silence(asked, showing))
             raise
         except KernelError:
             await self._close()
-            failure = Failure("KernelDied", "the Python process ended while it ran this code", died=True)
+            failure = _DIED
         finally:
-            watching.cancel()
-        if passed and failure is not None:
-            failure = Failure("Stopped", passed[0].message, died=failure.died, stopped=True)
-        return Execution(shown.parts(), failure)
-
-    async def _keep_watch(self, passed: list[Excess]) -> None:
-        """Look at the process while it runs code, and stop it when it passes a limit; says so in `passed` first."""
-        pid = self._pid
-        if self._watch is None or pid is None:
-            return
-        watch = await asyncio.to_thread(self._watch, pid, self._limits)
-        passed.append(excess := await self._excess(watch))
-        if excess.gentle:
-            await self._interrupt()
-            await asyncio.sleep(INTERRUPT_GRACE_S)
-        if self._jupyter is not None and self._jupyter.provisioner is not None:
-            await self._jupyter.provisioner.kill()
-
-    async def _excess(self, watch: Watch) -> Excess:
-        """Wait for the first limit that is passed."""
-        looking: asyncio.Task[Excess | None] | None = None
-        began = self._clock()
-        next_look = began + LOOK_EVERY_S
-        while True:
-            await asyncio.sleep(GLANCE_EVERY_S)
-            if excess := watch.glance():
-                return excess
-            if looking is not None and looking.done():
-                if excess := looking.result():
-                    return excess
-                looking, next_look = None, self._clock() + max(LOOK_EVERY_S, 10 * (self._clock() - began))
-            if looking is None and self._clock() >= next_look:
-                began = self._clock()
-                looking = asyncio.create_task(asyncio.to_thread(watch.look))
+            if guard is not None and (self.ended or self._own_code_only):
+                guard.stop()
+            elif guard is not None:
+                guard.rest()
+        if guard is not None and guard.passed is not None and failure is not None:
+            failure = Failure("Stopped", guard.passed.message, died=failure.died, stopped=True)
+        return Execution(showing.parts(), failure)
 
     @property
     def _pid(self) -> int | None:
@@ -294,56 +261,60 @@ class Kernel:
         pid = getattr(self._jupyter.provisioner, "pid", None) if self._jupyter is not None else None
         return pid if isinstance(pid, int) else None
 
-    async def _collect(self, client: AsyncKernelClient, request: str, shown: _Shown) -> Failure | None:
-        failure = None
-        async for kind, content in self._published(client, request):
-            shown.begun = shown.begun or kind == shown.begins_with
-            if kind == "stream":
-                shown.write(content["text"])
-            elif kind in {"execute_result", "display_data"}:
-                shown.display(content["data"])
-            elif kind == "error":
-                shown.line(readable(content["traceback"], own=self._launcher.seen.work) + "\n")
-                failure = Failure(content["ename"], _CELL_FILE.sub(r"(\1)", _plain(content["evalue"])))
-        await self._take_reply(client, request)
-        return failure
+    async def _collect(self, asked: _Asked, showing: Showing) -> None:
+        async for kind, content in self._published(asked, showing):
+            showing.take(kind, content)
+        await self._heed_reply(asked)
 
-    async def _take_reply(self, client: AsyncKernelClient, request: str) -> None:
-        """Take the reply, which is on its way when the kernel says idle. `exit()` is known from it alone."""
-        with contextlib.suppress(queue.Empty):
-            while (reply := await client.get_shell_msg(timeout=1)) and reply["parent_header"].get("msg_id") != request:
-                continue
-            if any(payload.get("source") == "ask_exit" for payload in reply["content"].get("payload", ())):
+    async def _heed_reply(self, asked: _Asked) -> None:
+        """The reply is on its way when the kernel says idle. `exit()` is known from it alone."""
+        await asked.look_for_reply(within_s=1.0)
+        content = asked.reply.get("content") if asked.reply is not None else None
+        payloads = content.get("payload") if isinstance(content, dict) else None
+        for payload in payloads if isinstance(payloads, list) else ():
+            if isinstance(payload, dict) and payload.get("source") == "ask_exit":
                 await self._close()
 
-    async def _published(self, client: AsyncKernelClient, request: str) -> AsyncIterator[tuple[str, Any]]:
-        """Messages of one request, until the kernel is idle again. Raises `KernelError` when the process ends."""
-        while True:
+    async def _published(self, asked: _Asked, showing: Showing) -> AsyncIterator[tuple[object, object]]:
+        """Kind and content of what is published about a request, until the kernel is idle again.
+
+        Code can send messages of its own, and keep the kernel from sending the last one.
+
+        Raises:
+            KernelError: The process has ended.
+        """
+        in_vain = 0
+        while in_vain < SILENT_AFTER_REPLY:
             try:
-                message = await client.get_iopub_msg(timeout=0.25)
+                message = await asked.client.get_iopub_msg(timeout=WAIT_S)
             except queue.Empty:
                 await self._check_alive()
+                await asked.look_for_reply(within_s=0)
+                in_vain += asked.reply is not None
                 continue
-            if message["parent_header"].get("msg_id") != request:
+            except _UNREADABLE:
+                showing.could_not_be_read()
                 continue
-            kind, content = message["msg_type"], message["content"]
-            if kind == "status" and content["execution_state"] == "idle":
-                return
-            yield kind, content
+            if asked.is_about_it(message):
+                in_vain = 0
+                kind, content = message.get("msg_type"), message.get("content")
+                if kind == "status" and isinstance(content, dict) and content.get("execution_state") == "idle":
+                    return
+                yield kind, content
 
-    async def _silence(self, client: AsyncKernelClient, request: str, shown: _Shown) -> None:
+    async def _silence(self, asked: _Asked, showing: Showing) -> None:
         """Interrupt a run nobody waits for any more.
 
         An interrupt that comes before the kernel has taken the code up would be lost on it.
         """
         with contextlib.suppress(KernelError, TimeoutError):
             async with asyncio.timeout(INTERRUPT_GRACE_S):
-                if shown.begun:
+                if showing.begun:
                     await self._interrupt()
-                async for kind, _ in self._published(client, request):
-                    if kind == shown.begins_with:
+                async for kind, _ in self._published(asked, showing):
+                    if kind == showing.begins_with:
                         await self._interrupt()
-                await self._take_reply(client, request)
+                await self._heed_reply(asked)
                 return
         await self._close()
 
@@ -351,16 +322,26 @@ class Kernel:
         if self._jupyter is not None:
             await self._jupyter.interrupt_kernel()
 
+    async def _kill(self) -> None:
+        if self._jupyter is not None and self._jupyter.provisioner is not None:
+            await self._jupyter.provisioner.kill()
+
     async def _close(self) -> None:
         """For whoever talks to the process: end it and let go of it."""
-        await self._end_process()
+        await self._end_process(within_s=ENDS_WITHIN_S)
         self._hang_up()
 
-    async def _end_process(self) -> None:
+    async def _end_process(self, *, within_s: float | None) -> None:
+        """End the process, whoever else waits for that or gives up; it is killed at once, and gone a little later."""
         self._ended = True
+        if self._guard is not None:
+            self._guard.stop()
         jupyter, self._jupyter = self._jupyter, None
         if jupyter is not None:
-            await jupyter.shutdown_kernel(now=True)
+            self._ending = asyncio.ensure_future(jupyter.shutdown_kernel(now=True))
+            self._ending.add_done_callback(_noted)
+        if self._ending is not None:
+            await asyncio.wait({self._ending}, timeout=within_s)
 
     def _hang_up(self) -> None:
         client, self._client = self._client, None
@@ -368,79 +349,41 @@ class Kernel:
             client.stop_channels()
 
 
-class _Shown:
-    """What a run showed so far, as it comes.
+class _Asked:
+    """One request, and its reply once that has come.
 
     Args:
-        begins_with: The kind of message that says the kernel has taken the code up.
+        client: Talks to the kernel.
+        request: The request's id.
     """
 
-    def __init__(self, *, begins_with: str) -> None:
-        self.begins_with = begins_with
-        self.begun = False
-        self._parts: list[Text | Figure] = []
-        self._text: list[str] = []
-        self._room = MAX_TEXT
-        self._left_out = 0
+    def __init__(self, client: AsyncKernelClient, request: str) -> None:
+        self.client = client
+        self.reply: dict[str, Any] | None = None
+        self._request = request
 
-    def write(self, text: str) -> None:
-        kept = text[: self._room]
-        self._room -= len(kept)
-        self._left_out += len(text) - len(kept)
-        self._text.append(kept)
+    def is_about_it(self, message: dict[str, Any]) -> bool:
+        parent = message.get("parent_header")
+        return isinstance(parent, dict) and parent.get("msg_id") == self._request
 
-    def line(self, text: str) -> None:
-        """Text that begins on a line of its own."""
-        if any(self._text) and not next(filter(None, reversed(self._text))).endswith("\n"):
-            text = "\n" + text
-        self.write(text)
-
-    def display(self, bundle: Mapping[str, Any]) -> None:
-        """A MIME bundle: a picture if there is one, else its text."""
-        png = bundle.get("image/png")
-        if isinstance(png, str):
-            self._flush()
-            self._parts.append(Figure(base64.b64decode(png)))
-        elif text := bundle.get("text/plain"):
-            self.line(str(text))
-
-    def parts(self) -> tuple[Text | Figure, ...]:
-        if self._left_out:
-            self._text.append(f"\n[{self._left_out:,} more characters were printed and left out]\n")
-        self._flush()
-        return tuple(self._parts)
-
-    def _flush(self) -> None:
-        if text := _plain("".join(self._text)):
-            self._parts.append(Text(text))
-        self._text.clear()
+    async def look_for_reply(self, *, within_s: float) -> None:
+        """Take the reply if it has come, or comes in time."""
+        with contextlib.suppress(queue.Empty):
+            for _ in range(MOST_OTHER_REPLIES):
+                if self.reply is not None:
+                    return
+                with contextlib.suppress(*_UNREADABLE):
+                    message = await self.client.get_shell_msg(timeout=within_s)
+                    self.reply = message if self.is_about_it(message) else None
 
 
-def readable(traceback: Sequence[str], *, own: str) -> str:
-    """A traceback for the person who wrote the code: no colours, no rulers, no frames of libraries.
-
-    Args:
-        traceback: The blocks IPython sends: a ruler, a heading, one block per frame, the exception; and so on again
-            for each exception in the chain.
-        own: The directory whose files are the person's own, besides the cell itself.
-    """
-    chain: list[list[str]] = [[]]
-    for block in map(_plain, traceback):
-        if block.strip().startswith(_CHAINED):
-            chain.append([block.strip("\n")])
-        elif not _RULER.fullmatch(block) and (not block.startswith("File ") or own in block.partition("\n")[0]):
-            chain[-1].append(block.strip("\n"))
-    last = chain[-1]
-    kept = [part for part in chain[:-1] if any(block.startswith(("Cell ", "File ")) for block in part)]
-    if not kept and last[0].startswith(_CHAINED):
-        last = last[1:]
-    return "\n\n".join("\n".join(part) for part in [*kept, last])
-
-
-def _plain(text: str) -> str:
-    """Text as it would be read: no escape sequences, progress bars at their last state, no half characters."""
-    lines = [line.rstrip("\r").rpartition("\r")[2] for line in _ANSI.sub("", text).split("\n")]
-    return "\n".join(lines).encode("utf-8", "replace").decode("utf-8")
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for something short, however often whoever waits is cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({task})
+    task.result()
 
 
 def _set_memory(pid: int | None, limit: int) -> None:
@@ -460,3 +403,9 @@ def _retrieved(task: asyncio.Task[None]) -> None:
     """Whoever waits for the start sees its exception; nobody may, so mark it as seen."""
     if not task.cancelled():
         task.exception()
+
+
+def _noted(ending: asyncio.Future[None]) -> None:
+    """Nobody can do anything about a process that does not end as it should, but the log should hold it."""
+    if not ending.cancelled() and (error := ending.exception()) is not None:
+        _log.warning("A Python process did not end in order: %r", error)

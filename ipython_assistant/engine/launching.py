@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from ipython_assistant.engine.limits import Limits, Watch
+from ipython_assistant.engine.limits import Census, Limits, Watch
 from ipython_assistant.engine.sandbox import Seen
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ class Here:
         limits: What it may use.
         environment: The engine's own, of which a little is passed on.
         gate: Lets a few start at once.
+        census: The machine's processes, read once for all containers.
     """
 
     ground: Ground
@@ -168,6 +169,7 @@ class Here:
     limits: Limits
     environment: Mapping[str, str]
     gate: asyncio.Semaphore
+    census: Census
 
     @property
     def seen(self) -> Seen:
@@ -203,7 +205,7 @@ class Here:
                 "env": scrubbed(self.environment, self.seen),
             },
             log=self.ground.directory / "kernel.log",
-            watch=lambda pid, limits: Watch(pid, self.ground.directory, limits),
+            watch=lambda pid, limits: Watch(pid, self.ground.directory, limits, self.census),
             preload=_PLAIN_COMMANDS if self.sandbox.kind == "landlock" else "",
         )
 

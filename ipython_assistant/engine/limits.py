@@ -1,4 +1,4 @@
-"""How much code may use, and whether it does: looks at its processes and its files while it runs.
+"""How much code may use, and whether it does: looks at its processes and its files.
 
 What a single process may have is the system's business (`resource limits`). What the processes of one container have
 together, and what their files take, is watched here, several times a second.
@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MB: Final = 1_000_000
 GIB: Final = 1 << 30
 KEPT_FREE: Final = 256 * MB
 """Code is stopped when it leaves less than this of the disk."""
+
+FRESH_ENOUGH_S: Final = 0.4
+"""A list of processes of so long ago will do for one that should be doing nothing."""
+IDLE_TICKS: Final = 2
+"""A process that took fewer ticks of the processor since its files were looked at has hardly written any."""
 
 _PROC: Final = Path("/proc")
 _PARENT, _SESSION, _USER_TIME, _THREADS, _RESIDENT = 1, 3, 11, 17, 21
@@ -28,7 +38,7 @@ class Limits:
 
     Args:
         memory_bytes: Of all its processes together, and of each.
-        cpu_s: Processor seconds of one run.
+        cpu_s: Processor seconds of one run, with what it leaves going on until the next.
         processes: Processes and threads.
         file_bytes: One file.
         disk_bytes: All its files together.
@@ -79,19 +89,50 @@ class _Process:
     resident_pages: int
 
 
+class Census:
+    """The processes of this machine, read once for all who ask within a moment.
+
+    Args:
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._taken = float("-inf")
+        self._processes: tuple[_Process, ...] = ()
+
+    def processes(self, within_s: float = 0.0) -> tuple[_Process, ...]:
+        """All of them; none where there is no `/proc`.
+
+        Args:
+            within_s: How old the list may be.
+        """
+        with self._lock:
+            if not within_s or self._clock() - self._taken > within_s:
+                self._processes, self._taken = _all_processes(), self._clock()
+            return self._processes
+
+
 class Watch:
-    """Looks at one run.
+    """Looks at one run, and at what it leaves going on.
 
     Args:
         pid: The process that was started for the container; all others descend from it, or are of its session.
         directory: The container's directory.
         limits: What it may use.
+        census: The machine's processes.
     """
 
-    def __init__(self, pid: int, directory: Path, limits: Limits) -> None:
+    def __init__(self, pid: int, directory: Path, limits: Limits, census: Census | None = None) -> None:
+        self.busy = False
+        """Whether the last look at rest found it to do anything."""
         self._pid = pid
         self._directory = directory
         self._limits = limits
+        self._census = census or Census()
+        self._ticks = 0
+        self._ticks_at_files = 0
         self._cpu_before: float | None = None
         self._disk_before, self._files_before = _used(directory)
         self._free_before = _free(directory)
@@ -108,15 +149,26 @@ class Watch:
 
     def look(self) -> Excess | None:
         """The first limit that is passed, or None. Reads many files: for a thread of its own."""
-        return self._look_at_processes() or self._look_at_files()
+        return self._look_at_processes(self._census.processes()) or self._look_at_files()
+
+    def look_at_rest(self) -> Excess | None:
+        """The same where nothing is to be run. Files are looked at only if something was: others may write them too."""
+        excess = self._look_at_processes(self._census.processes(FRESH_ENOUGH_S))
+        self.busy = abs(self._ticks - self._ticks_at_files) >= IDLE_TICKS
+        return excess or (self._look_at_files() if self.busy else None)
+
+    def given(self, size: int) -> None:
+        """A file of this many bytes, put there by somebody else, is not the code's excess."""
+        self._disk_before = max(self._disk_before, self._limits.disk_bytes) + size
+        self._files_before = max(self._files_before, self._limits.files) + 1
 
     def _swarm(self, processes: tuple[_Process, ...]) -> Excess | None:
         if sum(process.threads for process in processes) <= self._limits.processes:
             return None
         return Excess(f"it started more than {self._limits.processes:,} processes and threads")
 
-    def _look_at_processes(self) -> Excess | None:
-        limits, processes = self._limits, family(self._pid)
+    def _look_at_processes(self, there: tuple[_Process, ...]) -> Excess | None:
+        limits, processes = self._limits, family(self._pid, there)
         if swarm := self._swarm(processes):
             return swarm
         page = os.sysconf("SC_PAGE_SIZE") if processes else 0
@@ -124,7 +176,8 @@ class Watch:
         if resident > limits.memory_bytes and _proportional(processes, page) > limits.memory_bytes:
             return Excess(f"its processes used more than {_size(limits.memory_bytes)} of memory")
         if processes:
-            used = sum(process.cpu_ticks for process in processes) / os.sysconf("SC_CLK_TCK")
+            self._ticks = sum(process.cpu_ticks for process in processes)
+            used = self._ticks / os.sysconf("SC_CLK_TCK")
             self._cpu_before = used if self._cpu_before is None else self._cpu_before
             if used - self._cpu_before > limits.cpu_s:
                 return Excess(f"it used more than {limits.cpu_s:g} s of processor time", gentle=True)
@@ -132,6 +185,7 @@ class Watch:
 
     def _look_at_files(self) -> Excess | None:
         limits = self._limits
+        self._ticks_at_files = self._ticks
         size, count = _used(self._directory)
         if size > max(limits.disk_bytes, self._disk_before):
             return Excess(f"its files took more than {_size(limits.disk_bytes)}")
@@ -142,11 +196,15 @@ class Watch:
         return None
 
 
-def family(pid: int) -> tuple[_Process, ...]:
-    """A process, what descends from it, and what is of its session; empty where there is no `/proc`."""
-    if not _PROC.is_dir():
-        return ()
-    processes = [found for name in os.listdir(_PROC) if name.isdigit() and (found := _process(int(name)))]  # noqa: PTH208 - names
+def family(pid: int, processes: tuple[_Process, ...] | None = None) -> tuple[_Process, ...]:
+    """A process, what descends from it, and what is of its session; empty where there is no `/proc`.
+
+    Args:
+        pid: The process.
+        processes: Those of this machine, if they are known already.
+    """
+    if processes is None:
+        processes = _all_processes()
     children: dict[int, list[_Process]] = {}
     for process in processes:
         children.setdefault(process.parent, []).append(process)
@@ -157,6 +215,13 @@ def family(pid: int) -> tuple[_Process, ...]:
         members |= {child.pid: child for child in below}
         pending += below
     return tuple(members.values())
+
+
+def _all_processes() -> tuple[_Process, ...]:
+    if not _PROC.is_dir():
+        return ()
+    names = os.listdir(_PROC)  # noqa: PTH208 - names
+    return tuple(found for name in names if name.isdigit() and (found := _process(int(name))))
 
 
 def _threads_of_machine() -> int:

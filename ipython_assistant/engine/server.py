@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import time
@@ -35,6 +36,8 @@ RETIRE_EVERY_S: Final = 30.0
 MAX_BODY: Final = 64 << 20
 """Bytes of a request that is no upload."""
 SHORTEST_TOKEN: Final = 16
+
+_log = logging.getLogger(__name__)
 
 
 class UnusableOptions(ValueError):
@@ -96,19 +99,28 @@ class Engine:
         sandbox: How code is confined.
         reason: Why by nothing stronger.
         models: The names of the models.
+        token_given: Whether the owner chose the token, and so knows it.
     """
 
     url: str
-    token: str
+    token: str = field(repr=False)
     pid: int
     sandbox: str
     reason: str
     models: tuple[str, ...]
+    token_given: bool = False
 
     def ready_line(self) -> str:
-        """One line of JSON."""
-        fields: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        return wire.dumps(fields)
+        """One line of JSON. A token that was given is not said again: what is printed ends in logs."""
+        told: dict[str, Any] = {
+            "url": self.url,
+            "token": "" if self.token_given else self.token,
+            "pid": self.pid,
+            "sandbox": self.sandbox,
+            "reason": self.reason,
+            "models": self.models,
+        }
+        return wire.dumps(told)
 
 
 @contextlib.asynccontextmanager
@@ -167,7 +179,8 @@ async def running(
         try:
             host = f"[{options.host}]" if ":" in options.host else options.host
             url = f"http://{host}:{sockets[0].getsockname()[1]}/v1"
-            yield Engine(url, token, os.getpid(), sandbox.kind, sandbox.reason, tuple(models))
+            told = (url, token, os.getpid(), sandbox.kind, sandbox.reason, tuple(models))
+            yield Engine(*told, token_given=bool(options.token))
         finally:
             retiring.cancel()
             server.stop()
@@ -183,6 +196,10 @@ def _sandbox(options: Options, directory: Path) -> Sandbox:
 
 
 async def _retire(containers: Containers) -> None:
+    """End what is expired, again and again: one look that fails is not the last."""
     while True:
         await asyncio.sleep(RETIRE_EVERY_S)
-        await containers.retire()
+        try:
+            await containers.retire()
+        except Exception as error:  # noqa: BLE001 - whatever it was, containers must go on expiring
+            _log.error("Expired containers could not be ended: %r", error)

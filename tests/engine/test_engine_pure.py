@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from ipython_assistant.engine import wire
 from ipython_assistant.engine.containers import Mount
-from ipython_assistant.engine.kernels import readable
 from ipython_assistant.engine.launching import scrubbed
 from ipython_assistant.engine.models import Ask, Ran, Refuse, Run, Say
 from ipython_assistant.engine.models.script import Script, fenced, link
 from ipython_assistant.engine.multipart import MultipartError, MultipartReader, PartBegan, PartContent, PartEnded
 from ipython_assistant.engine.output import LINK, links
 from ipython_assistant.engine.sandbox import Seen
+from ipython_assistant.engine.showing import readable
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 

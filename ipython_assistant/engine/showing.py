@@ -1,0 +1,213 @@
+"""What one run showed: reads a kernel's messages as they come, and keeps what is worth keeping of them.
+
+No I/O. The messages come from a process that runs somebody's code, which may send whatever it likes: what cannot be
+read is counted, left out and said, and what there is too much of as well.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+MAX_TEXT: Final = 1_000_000
+"""Characters of printed text kept per run; what comes after is counted and left out."""
+MAX_FIGURES: Final = 100
+MAX_FIGURE_BYTES: Final = 64 << 20
+"""Figures kept per run, and their bytes together; what comes after is counted and left out."""
+MAX_NAME: Final = 200
+MAX_MESSAGE: Final = 20_000
+"""Characters kept of an exception's name and of its text."""
+
+_SHOWS: Final = frozenset({"stream", "execute_result", "display_data", "error"})
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+_ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_RULER: Final = re.compile(r"-+")
+_CHAINED: Final = ("The above exception was", "During handling of the above")
+_CELL_FILE: Final = re.compile(r"\(\d+\.py, (line \d+)\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text the code printed or its last expression's value."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture the code displayed."""
+
+    png: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How code stopped early.
+
+    Args:
+        name: The exception's class name.
+        message: The exception's text.
+        died: True where the process itself ended; its variables are gone.
+        stopped: True where it was stopped because it passed a limit.
+    """
+
+    name: str
+    message: str
+    died: bool = False
+    stopped: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message}" if self.message else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What one run showed, in order, and how it failed, if it did. A traceback is the last of `shown`."""
+
+    shown: tuple[Text | Figure, ...]
+    failure: Failure | None = None
+
+
+class Showing:
+    """What a run showed so far, as it comes.
+
+    Args:
+        own: The directory whose files are the person's own: their frames stay in a traceback.
+        begins_with: The kind of message that says the kernel has taken the code up.
+    """
+
+    def __init__(self, own: str, *, begins_with: str = "execute_input") -> None:
+        self.begins_with = begins_with
+        self.begun = False
+        self.failure: Failure | None = None
+        self._own = own
+        self._parts: list[Text | Figure] = []
+        self._text: list[str] = []
+        self._room = MAX_TEXT
+        self._characters_left_out = 0
+        self._figures = 0
+        self._figure_room = MAX_FIGURE_BYTES
+        self._figures_left_out = 0
+        self._unreadable = 0
+
+    def take(self, kind: object, content: object) -> None:
+        """The next message: its `msg_type` and its `content`, whatever they are."""
+        self.begun = self.begun or kind == self.begins_with
+        if not isinstance(kind, str) or kind not in _SHOWS:
+            return
+        fields = content if isinstance(content, Mapping) else {}
+        if kind == "error":
+            self._fail(fields)
+            return
+        text, bundle = fields.get("text"), fields.get("data")
+        if kind == "stream" and isinstance(text, str):
+            self._write(text)
+        elif kind != "stream" and isinstance(bundle, Mapping):
+            self._display(bundle)
+        else:
+            self.could_not_be_read()
+
+    def could_not_be_read(self) -> None:
+        """A message, or a part of one, that makes no sense."""
+        self._unreadable += 1
+
+    def parts(self) -> tuple[Text | Figure, ...]:
+        """All of it, with a line for each kind of thing that was left out."""
+        if self._characters_left_out:
+            self._text.append(f"\n[{self._characters_left_out:,} more characters were printed and left out]\n")
+        if self._figures_left_out:
+            self._note(
+                f"{self._figures_left_out:,} more figures were shown and left out: of one run at most {MAX_FIGURES} "
+                f"are kept, and {MAX_FIGURE_BYTES >> 20} MB of them; `savefig` keeps as many as you like"
+            )
+        if self._unreadable:
+            self._note(f"{self._unreadable:,} messages of the Python process could not be read and were left out")
+        self._flush()
+        return tuple(self._parts)
+
+    def _fail(self, fields: Mapping[str, object]) -> None:
+        name = _plain(str(fields.get("ename") or "Error"))[:MAX_NAME]
+        message = _CELL_FILE.sub(r"(\1)", _plain(str(fields.get("evalue") or ""))[:MAX_MESSAGE])
+        self.failure = Failure(name, message)
+        blocks = fields.get("traceback")
+        listed = [block for block in blocks if isinstance(block, str)] if isinstance(blocks, list) else []
+        self._line((readable(listed, own=self._own) or str(self.failure)) + "\n")
+
+    def _display(self, bundle: Mapping[str, object]) -> None:
+        """A MIME bundle: a picture if there is one, else its text."""
+        encoded, text = bundle.get("image/png"), bundle.get("text/plain")
+        if encoded is not None:
+            size = len(encoded) * 3 // 4 if isinstance(encoded, str) else 0
+            if self._figures >= MAX_FIGURES or size > self._figure_room:
+                self._figures_left_out += 1
+                return
+            png = _decoded(encoded)
+            if png is not None:
+                self._figures += 1
+                self._figure_room -= size
+                self._flush()
+                self._parts.append(Figure(png))
+                return
+            self.could_not_be_read()
+        if text:
+            self._line(str(text))
+
+    def _write(self, text: str) -> None:
+        kept = text[: self._room]
+        self._room -= len(kept)
+        self._characters_left_out += len(text) - len(kept)
+        if kept:
+            self._text.append(kept)
+
+    def _line(self, text: str) -> None:
+        """Text that begins on a line of its own."""
+        self._write("\n" + text if self._text and not self._text[-1].endswith("\n") else text)
+
+    def _note(self, text: str) -> None:
+        """A line of ours, which has room however much was printed."""
+        begin = "\n" if self._text and not self._text[-1].endswith("\n") else ""
+        self._text.append(f"{begin}[{text}]\n")
+
+    def _flush(self) -> None:
+        if text := _plain("".join(self._text)):
+            self._parts.append(Text(text))
+        self._text.clear()
+
+
+def readable(traceback: Sequence[str], *, own: str) -> str:
+    """A traceback for the person who wrote the code: no colours, no rulers, no frames of libraries.
+
+    Args:
+        traceback: The blocks IPython sends: a ruler, a heading, one block per frame, the exception; and so on again
+            for each exception in the chain. Code that replaces IPython's own may send anything, or nothing.
+        own: The directory whose files are the person's own, besides the cell itself.
+    """
+    chain: list[list[str]] = [[]]
+    for block in map(_plain, traceback):
+        if block.strip().startswith(_CHAINED):
+            chain.append([block.strip("\n")])
+        elif not _RULER.fullmatch(block) and (not block.startswith("File ") or own in block.partition("\n")[0]):
+            chain[-1].append(block.strip("\n"))
+    last = chain[-1]
+    kept = [part for part in chain[:-1] if any(block.startswith(("Cell ", "File ")) for block in part)]
+    if not kept and last and last[0].startswith(_CHAINED):
+        last = last[1:]
+    return "\n\n".join("\n".join(part) for part in [*kept, last])
+
+
+def _decoded(encoded: object) -> bytes | None:
+    """The picture, if it is one."""
+    try:
+        png = base64.b64decode(encoded) if isinstance(encoded, str) else b""
+    except ValueError:
+        return None
+    return png if png.startswith(_PNG) else None
+
+
+def _plain(text: str) -> str:
+    """Text as it would be read: no escape sequences, progress bars at their last state, no half characters."""
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in _ANSI.sub("", text).split("\n")]
+    return "\n".join(lines).encode("utf-8", "replace").decode("utf-8")
