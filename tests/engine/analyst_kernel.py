@@ -92,7 +92,7 @@ async def answer(prompt: str, container: Container, history: tuple[Said, ...] = 
     """Ask about the files that are in the container."""
     found = Answered()
     files = tuple(sorted(path.name for path in container.folder.iterdir()))
-    steps = Analyst().answer(Ask(prompt, files, history, instructions), container)
+    steps = Analyst().answer(Ask(prompt, files, history, instructions=instructions), container)
     back: Ran | None = None
     while True:
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from analyst_kernel import Answered, Container, answer, put, started
+from analyst_kernel import Answered, Container, answer, put
 from IPython.utils.capture import capture_output
 
 from ipython_assistant.core.request import InputNote, build_request
@@ -15,19 +15,11 @@ from ipython_assistant.engine.models import Said
 from ipython_assistant.engine.models.analyst.told import Told, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from jupyter_client.blocking import BlockingKernelClient
 
 CASES = pd.DataFrame({"disease": ["LF", "LF", "STH"], "coverage": [10.5, 20.5, 60.0], "cases": [1, 2, 3]})
 COVERAGE = pd.DataFrame({"disease": ["LF", "STH", "STH"], "coverage": [1.5, 2.0, 4.0], "year": [2020, 2021, 2022]})
 MEANS = {"cases.csv": [["LF", 15.5], ["STH", 60.0]], "coverage.csv": [["LF", 1.5], ["STH", 3.0]]}
-
-
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[BlockingKernelClient]:
-    with started() as client:
-        yield client
 
 
 @pytest.fixture

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from analyst_kernel import Answered, Container, answer, put, started
+from analyst_kernel import Answered, Container, answer, put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from jupyter_client.blocking import BlockingKernelClient
 
 ORDERS = pd.DataFrame(
@@ -30,12 +28,6 @@ ORDERS = pd.DataFrame(
 ORDERS.loc[4, "price"] = np.nan
 CUSTOMERS = pd.DataFrame({"customer_id": [1, 2, 3, 4], "segment": ["Home", "Office", "Home", "School"]})
 MONTH = pd.to_datetime(ORDERS["order_date"]).dt.strftime("%Y-%m")
-
-
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[BlockingKernelClient]:
-    with started() as client:
-        yield client
 
 
 @pytest.fixture

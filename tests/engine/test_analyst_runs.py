@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from analyst_kernel import Answered, Container, answer, put, started
+from analyst_kernel import Answered, Container, answer, put
 
 from ipython_assistant.engine.models import Ran, Said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_client.blocking import BlockingKernelClient
 
 SAMPLE = Path(__file__).parents[2] / "notebooks" / "data" / "mda_coverage.csv"
 
 HOOK = """
 import matplotlib.pyplot as plt
-_figures = []
+_figures, _close = [], plt.close
 plt.close = _figures.append  # the figures are looked at before they go
 """
 DRAWN = """
@@ -41,15 +40,11 @@ print(json.dumps([points(figure.axes[0]) for figure in _figures]))
 """
 
 
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[BlockingKernelClient]:
-    with started() as client:
-        yield client
-
-
 @pytest.fixture
-def container(kernel, tmp_path) -> Container:
-    return Container(kernel, tmp_path, HOOK, DRAWN)
+def container(kernel, tmp_path) -> Iterator[Container]:
+    container = Container(kernel, tmp_path, HOOK, DRAWN)
+    yield container
+    asyncio.run(container.probe("plt.close = _close; plt.close('all')"))
 
 
 @pytest.fixture

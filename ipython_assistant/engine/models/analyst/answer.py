@@ -15,6 +15,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Duplicates,
     Group,
     Plan,
+    Proportion,
     Rows,
     Spread,
     columns_of,
@@ -138,7 +139,10 @@ def _left_out(plan: Plan, counts: Counts) -> str:
         sentences.append(f"{counts.rows:,} of {_number(counts.all, 'row')} fit the conditions.")
     for column, rows in counts.uncompared.items():
         if rows:
-            sentences.append(f"{_number(rows, 'row')} of the table {_have(rows)} no {bold(column)} to compare.")
+            counted = "; they count as not fitting" if isinstance(plan.task, Proportion) else ""
+            sentences.append(
+                f"{_number(rows, 'row')} of the table {_have(rows)} no {bold(column)} to compare{counted}."
+            )
     for known in counts.measures:
         if gone := counts.rows - known.known:
             names = listed([bold(name) for name, rows in known.missing.items() if rows], "or")

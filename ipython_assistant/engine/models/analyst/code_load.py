@@ -30,7 +30,8 @@ def load(table: Table, plans: Sequence[Plan]) -> str:
     """Reads the table as `data`, and makes numbers and dates of the columns the plans use."""
     used = list(dict.fromkeys(column for plan in plans for column in columns_of(plan)))
     lines = _joined(table.join) if table.join else [_read("data", table)]
-    for column in (*(one for one in table.columns if one in used), *(one for one in used if one.made)):
+    made = {one.name: one for one in used if one.made}
+    for column in (*(one for one in table.columns if one in used and not one.made), *made.values()):
         lines += _made(column) if column.made else _cleaned(column)
     return "\n".join(lines)
 

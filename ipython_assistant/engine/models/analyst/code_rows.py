@@ -109,8 +109,10 @@ def copied(plan: Plan, task: Rows, rows: str) -> tuple[str, str]:
     lines = []
     chosen = rows
     if task.top and task.by:
-        lines.append(f"rows = {_best(rows, task.top, py(task.by.name))}")
+        lines.append(f"rows = {best(rows, task.top, py(task.by.name))}")
         chosen = "rows"
+        if task.top.percent and not task.sort:
+            lines.append(f"rows = rows.sort_values({_by(Sort(task.top.largest), task.by)})")
     if task.sort and task.sort.by:
         lines.append(f"rows = {chosen}.sort_values({_by(task.sort, task.sort.by)})")
         chosen = "rows"
@@ -138,8 +140,8 @@ def _typed(plan: Plan, task: Rows, names: list[str], chosen: str) -> list[str]:
     return [f"chosen = {chosen}"]
 
 
-def _best(frame: str, top: Top, by: str) -> str:
-    """The largest or smallest, all that share the last place among them."""
+def best(frame: str, top: Top, by: str) -> str:
+    """The code of the largest or smallest of a frame, so many or so many percent, all that share the last place too."""
     if top.percent:
         share = top.count / 100
         at = f"quantile({1 - share:.10g})" if top.largest else f"quantile({share:.10g})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipython_assistant.engine.models.analyst.code_rows import says
+from ipython_assistant.engine.models.analyst.code_rows import best, says
 from ipython_assistant.engine.models.analyst.code_write import write
 from ipython_assistant.engine.models.analyst.literals import LINE_LENGTH, literal, one_or_list, py
 from ipython_assistant.engine.models.analyst.plan import (
@@ -108,11 +108,14 @@ def _per_key(task: Group, rows: str) -> list[str]:
     if task.top and task.within:
         lines += _top_within(task, _ranked_by(task, names))
     elif task.top:
-        first = py(_ranked_by(task, names))
-        best = "nlargest" if task.top.largest else "nsmallest"
-        lines.append(f'summary = summary.{best}({task.top.count}, {first}, keep="all")')
+        ranked = py(_ranked_by(task, names))
+        lines.append(f"summary = {best('summary', task.top, ranked)}")
+        if task.top.percent and not task.sort:
+            ascending = not task.top.largest
+            lines.append(f'summary = summary.sort_values({ranked}, ascending={ascending}, kind="stable")')
+            )
     if task.sort:
-        by = task.sort.by.name if task.sort.by else _ranked_by(task, names)
+        by = _sorted_by(task, names)
         order = ", ascending=False" if task.sort.descending else ""
         lines.append(f'summary = summary.sort_values({py(by)}{order}, kind="stable")')
     return lines
@@ -134,6 +137,14 @@ def _top_within(task: Group, first: str) -> list[str]:
 def _ranked_by(task: Group, names: dict[str, Measure]) -> str:
     first = next(iter(names))
     return then_name(task.then, first) if task.then else first
+
+
+def _sorted_by(task: Group, names: dict[str, Measure]) -> str:
+    """The column of the outcome that it is sorted by: a key, a measure, or what was calculated first."""
+    if task.sort is None or task.sort.by is None:
+        return _ranked_by(task, names)
+    of_measure = (name for name, measure in names.items() if measure.column == task.sort.by)
+    return task.sort.by.name if task.sort.by in task.keys else next(of_measure, task.sort.by.name)
 
 
 def _having(task: Group) -> list[tuple[str, Having]]:
@@ -189,15 +200,32 @@ def _widened(task: Group, wide: Column, rows: str) -> list[str]:
     zero = "fill_value=0" if measure.column is None else ""
     lines = [groups_of(keys, rows), f"summary = {taken(measure)}.unstack({zero})"]
     if task.then:
-        first, last = "summary.iloc[:, 0]", "summary.iloc[:, 1]"
+        first, last = "summary.iloc[:, 0]", "summary.iloc[:, -1]"
         code = f"{last} - {first}" if task.then is Then.CHANGE else f"100 * ({last} / {first} - 1)"
         lines.append(f'summary["{"change" if task.then is Then.CHANGE else "change (%)"}"] = {code}')
     if not task.keys:
         return [*lines, "summary = summary.to_frame().T"]
-    if task.sort and task.then:
-        lines.append(f"summary = summary.sort_values(summary.columns[-1], ascending={not task.sort.descending})")
-    lines += ["summary.columns = summary.columns.astype(str)", "summary = summary.reset_index()"]
-    return lines
+    lines += _widened_order(task, wide)
+    if wide.kind is Kind.DATE:
+        written = wide.date_format if "%H" in wide.date_format else "%Y-%m-%d"
+        dates = "summary.columns[:-1]" if task.then else "summary.columns"
+        lines.append(f"dates = pd.to_datetime({dates}).strftime({py(written)})")
+        lines.append(f"summary.columns = [*dates{', summary.columns[-1]' if task.then else ''}]")
+    else:
+        lines.append("summary.columns = summary.columns.astype(str)")
+    return [*lines, "summary = summary.reset_index()"]
+
+
+def _widened_order(task: Group, wide: Column) -> list[str]:
+    """A pivot is sorted by its change, by a key of its rows, or its columns are by what they are of."""
+    if task.sort is None:
+        return []
+    descending = task.sort.descending
+    if task.sort.by is None:
+        return [f"summary = summary.sort_values(summary.columns[-1], ascending={not descending})"]
+    if task.sort.by == wide:
+        return [f"summary = summary.sort_index(axis=1, ascending={not descending})"]
+    return [f"summary = summary.sort_index(level={py(task.sort.by.name)}, ascending={not descending})"]
 
 
 def measure_names(task: Group | Chart) -> dict[str, Measure]:

@@ -480,8 +480,8 @@ def counts(load: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Args:
         load: The code that reads the table as `data`.
-        requests: For each plan, the code that selects `rows` if it does, the columns it compares, and the columns it
-            groups by and calculates with.
+        requests: For each plan, the code that selects `rows` if it does, the columns it compares, those it groups by,
+            and those it calculates with, each with the columns that it is made of and those it adds up.
     """
     scope = _after(load, {})
     return [_counted(scope["data"], _after(request["select"], dict(scope)), request) for request in requests]
@@ -498,16 +498,23 @@ def _after(code: str, scope: dict[str, Any]) -> dict[str, Any]:
 def _counted(data: Any, scope: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
     rows = scope.get("rows", data)
     measures = []
-    for column in request["measures"]:
+    for asked in request["measures"]:
+        column, made_of = asked["name"], asked["made_of"]
         needed = [*request["keys"], *([column] if column else [])]
         known = rows.dropna(subset=needed)
+        grouped = rows.dropna(subset=request["keys"])
+        missing = {name: int(rows[name].isna().sum()) for name in [*request["keys"], *made_of]}
+        if column:
+            missing[column] = int(rows.dropna(subset=made_of)[column].isna().sum())
+        there = grouped[asked["parts"]].notna()
         sizes = known.groupby(request["keys"]).size() if request["keys"] else pd.Series([len(known)])
         measures.append(
             {
                 "known": len(known),
-                "missing": {name: int(rows[name].isna().sum()) for name in needed},
+                "missing": missing,
                 "groups": len(sizes),
                 "largest": int(sizes.max()) if len(sizes) else 0,
+                "partial": int((there.any(axis=1) & ~there.all(axis=1)).sum()),
             }
         )
     return {

@@ -295,9 +295,14 @@ def with_order(draft: Draft, task: Task) -> Task | None:
     """A task with an order that was asked for after it; None if it has none."""
     match task:
         case Group(measures=measures):
-            return replace(task, sort=_order(draft, measures))
+            ordered = replace(task, sort=_order(draft, measures))
+            _check_order(draft, ordered)
+            return ordered
         case Chart(kind="bar", measures=measures, series=None):
-            return replace(task, sort=_order(draft, measures))
+            order = _order(draft, measures)
+            if order and order.by:
+                draft.problem("Bars are sorted by what is drawn.")
+            return replace(task, sort=order)
         case Rows() if draft.sort and draft.sort.by:
             return replace(task, sort=_order(draft, ()))
         case _:
@@ -369,8 +374,33 @@ def _group(draft: Draft, before: Task | None) -> Task | None:
     then = draft.then
     top = _judged(draft, measures)
     within = tuple(key for key in keys if key != draft.top_of) if top and draft.top_of in keys else ()
+    if within and top and top.percent:
+        draft.problem("So many percent within each group is not something I do: ask for a number of them.")
     order = _order(draft, measures)
-    return Group(measures, tuple(keys), top, wide, then, order, tuple(draft.having), within, draft.decimals)
+    task = Group(measures, tuple(keys), top, wide, then, order, tuple(draft.having), within, draft.decimals)
+    _check_order(draft, task)
+    return task
+
+
+def _check_order(draft: Draft, task: Group) -> None:
+    """Groups are sorted by what is written of them; a pivot has no one column of what was calculated."""
+    if task.sort is None or draft.sort is None:
+        return
+    by = task.sort.by
+    if task.then and task.then is not Then.SHARE and draft.sort.by and draft.sort.by not in task.keys:
+        draft.problem(f"{bold(draft.sort.by.name)} or the {task.then}: it is not said which of them is sorted by.")
+    if task.wide is None:
+        known = [*task.keys, *(measure.column for measure in task.measures)]
+        if by is not None and by not in known:
+            draft.problem(f"Groups are sorted by what is calculated for them, not by {bold(by.name)}.")
+    elif (by is None and not task.then) or (
+        by is not None and by not in (*task.keys, *(() if task.then else (task.wide,)))
+    ):
+        names = listed([bold(key.name) for key in task.keys], "or") or "nothing"
+        draft.problem(
+            f"A pivot has no single column of what is calculated to be sorted by: sort it by {names}, or ask for one "
+            "row per group instead."
+        )
 
 
 def _key_of(condition: OneOf | InYears) -> Column:
@@ -461,6 +491,10 @@ def _check_group(draft: Draft, measures: tuple[Measure, ...], keys: list[Column]
         draft.problem("A top is taken by one column." if draft.top else "A pivot is of one column.")
     if wide and (draft.having or draft.then in {Then.SHARE, Then.RUNNING}):
         draft.problem("Shares and running totals are of groups in rows: leave the pivot out.")
+    if wide and draft.then and not wide.in_time:
+        draft.problem(f"A change is from one time to another, not from one {bold(wide.name)} to another.")
+    if wide and draft.then and any(key.in_time for key in keys):
+        draft.problem("It is not clear whether the change is along the rows or along the columns: leave the pivot out.")
     if any(measure.how is None for measure in measures) and not (draft.top or keys or wide or draft.then):
         draft.problem(_ask_how(draft))
     if any(one.how is None and one.column and one.column.made for one in measures):
@@ -630,8 +664,14 @@ def _measures(draft: Draft, before: Task | None) -> tuple[Measure, ...]:
 
 
 def _check_measures(draft: Draft, measures: Sequence[Measure]) -> None:
-    for measure in measures:
+    for measure in (*measures, *(one.measure for one in draft.having)):
         column = measure.column
+        if column is not None and column.ratio and measure.how is How.SUM:
+            totals = listed([bold(one.name) for one in dict.fromkeys(sources(column))])
+            draft.problem(
+                f"A total of {bold(column.name)} would add up ratios, which means nothing: write “mean” for their "
+                f"mean, or ask for the totals of {totals}."
+            )
         of_dates = measure.how in {How.MIN, How.MAX} and column is not None and column.in_time
         if column is not None and column.kind is not Kind.NUMBER and measure.how is not How.DISTINCT and not of_dates:
             why = f" ({column.doubt})" if column.doubt else ""
@@ -669,5 +709,7 @@ def _numbers_of(draft: Draft) -> str:
 
 
 def _ask_how(draft: Draft) -> str:
-    columns = listed([bold(measure.column.name) for measure in draft.measures if measure.column]) or "each group"
-    return f"It is not said how the rows of a group become one: plot them, or take the mean or total of {columns}."
+    measured = [measure.column for measure in draft.measures if measure.column]
+    columns = listed([bold(column.name) for column in measured]) or "each group"
+    way = "mean" if any(column.ratio for column in measured) else "mean or total"
+    return f"It is not said how the rows of a group become one: plot them, or take the {way} of {columns}."

@@ -21,8 +21,8 @@ from ipython_assistant.engine.models.analyst import (
 )
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.draft import Clause, Draft
-from ipython_assistant.engine.models.analyst.lexing import plain_words
-from ipython_assistant.engine.models.analyst.markdown import bold, quoted
+from ipython_assistant.engine.models.analyst.lexing import forms, plain_words
+from ipython_assistant.engine.models.analyst.markdown import bold, escape, quoted
 from ipython_assistant.engine.models.analyst.mentions import Item, Name, Place, ValueMention, Word
 from ipython_assistant.engine.models.analyst.plan import AnyOf, Condition, How, InYears, Measure, OneOf
 from ipython_assistant.engine.models.analyst.superlatives import group_by
@@ -452,9 +452,21 @@ def _keys(clause: Clause, at: int, draft: Draft) -> int:
         draft.measures.append(Measure(draft.column(mention)))
         draft.measure_end = end + 1
         return end + 1
-    group_by(draft, draft.keys, draft.column(mention))
+    column = draft.column(mention)
+    if per == ("per",) and _counts_things(column):
+        draft.problem(
+            f"“Per” {bold(column.name)} has two readings: write “… / {escape(column.name)}” to divide by it, or "
+            f"“by {escape(column.name)}” for a group for each of its numbers."
+        )
+    group_by(draft, draft.keys, column)
     draft.over_key |= per[0] == "over"
     return periods.more_keys(clause, end + 1, draft)
+
+
+def _counts_things(column: Column) -> bool:
+    """`doctors`, `cases`: per such a number is a ratio for most people; per week or per age is a group."""
+    words = [word for word in plain_words(column.name) if word.isalpha()]
+    return column.calculable and (column.added or any(len(forms(word)) > 1 and word.endswith("s") for word in words))
 
 
 def _measure(clause: Clause, at: int, draft: Draft) -> int:
@@ -477,7 +489,7 @@ def _measure(clause: Clause, at: int, draft: Draft) -> int:
         draft.problem(
             f"{quoted(column.name)} is a column, and a word I use: put it in quotation marks if you mean the column."
         )
-    if draft.totals and How.SUM in draft.hows and column.share:
+    if draft.totals and How.SUM in draft.hows and column.share and not column.ratio:
         draft.problem(
             f"A total of {bold(column.name)} would add up shares: write “mean”, or “sum” if you do mean that."
         )

@@ -21,12 +21,14 @@ from ipython_assistant.engine.models.analyst.plan import (
     Rows,
     Scatter,
     Spread,
+    Top,
     compared,
 )
+from ipython_assistant.engine.models.analyst.tables import sources
 from ipython_assistant.engine.models.analyst.wording import conditions_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ipython_assistant.engine.models.analyst.tables import Column
 
@@ -42,15 +44,18 @@ class Known:
 
     Args:
         known: How many such rows there are.
-        missing: For each of the columns, the rows without a value.
+        missing: For each of the columns, the rows without a value; of a formula for the columns it is made of, and for
+            itself the rows that have all of these.
         groups: How many groups they make.
         largest: The rows of the largest group.
+        partial: Rows of these groups that have only some of the columns that a formula adds up.
     """
 
     known: int
     missing: Mapping[str, int]
     groups: int
     largest: int
+    partial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class Counts:
         rows: Rows that meet the conditions.
         uncompared: For each column in a comparison, rows of the table without a value, which meet no condition.
         keys: For each column that makes groups, its different values.
-        measures: What there is for each measure.
+        measures: What there is for each measure, then for each condition on groups, or for what rows are ranked by.
         unmatched: Where two tables are put together: rows of the left one without a match, and of the right one.
     """
 
@@ -82,16 +87,26 @@ def counts_from(found: Mapping[str, Any]) -> Counts:
 
 def request(plan: Plan, select: str) -> dict[str, object]:
     """What has to be counted for a plan; `select` is the code that selects its rows."""
-    conditions = [*plan.where, *([plan.task.condition] if isinstance(plan.task, Proportion) else [])]
-    unknown = [column.name for one in conditions if _needs_value(one) for column in compared(one)]
+    unknown = [column.name for one in plan.where if _needs_value(one) for column in compared(one)]
+    if isinstance(plan.task, Proportion):  # rows without a value count among all
+        unknown += [column.name for column in compared(plan.task.condition)]
     join = plan.table.join
     return {
         "select": select,
         "compared": list(dict.fromkeys(unknown)),
         "keys": [key.name for key in keys_of(plan)],
-        "measures": [column.name if column else None for column in _numbers_of(plan)],
+        "measures": [_asked(column) for column in _numbers_of(plan)],
         "join": [join.left_key.name, join.right_key.name] if join else [],
     }
+
+
+def _asked(column: Column | None) -> dict[str, object]:
+    """What is to be counted of a column of numbers; nothing but rows where there is none."""
+    if column is None:
+        return {"name": None, "made_of": [], "parts": []}
+    made_of = sources(column) if column.made else ()
+    names = {"made_of": made_of, "parts": column.parts}
+    return {"name": column.name, **{key: list(dict.fromkeys(one.name for one in some)) for key, some in names.items()}}
 
 
 def _needs_value(condition: Condition) -> bool:
@@ -103,8 +118,12 @@ def _needs_value(condition: Condition) -> bool:
 
 def _numbers_of(plan: Plan) -> tuple[Column | None, ...]:
     match plan.task:
-        case Chart(measures=measures) | Group(measures=measures):
+        case Chart(measures=measures):
             return tuple(measure.column for measure in measures)
+        case Group(measures=measures, having=having):
+            return tuple(measure.column for measure in (*measures, *(one.measure for one in having)))
+        case Rows(top=Top(), by=by):
+            return (by,)
         case Spread(columns=columns):
             return columns
         case Scatter(x, y, _):
@@ -135,16 +154,23 @@ def settled(plan: Plan, counts: Counts) -> Plan | str:
         return plan
     if not any(measure.known for measure in counts.measures):
         return f"No row has a value for {_columns(plan)}."
-    several = [known.largest > 1 for known in counts.measures]
+    several = [known.largest > 1 for known in counts.measures[: len(task.measures)]]
     unsaid = [one for one, more in zip(task.measures, several, strict=True) if more and one.how is None and one.column]
     if asked := [one.column for one in unsaid if one.column and not (one.column.share or one.column.added)]:
         return _ask(plan, asked[0])
     if isinstance(task, Chart) and (why := _crowded(task, counts)):
         return why
     measures = tuple(replace(one, how=_natural(one)) if one in unsaid else one for one in task.measures)
+    taken = [*measures, *(one.measure for one in task.having)] if isinstance(task, Group) else measures
+    for one, known in zip(taken, counts.measures, strict=True):
+        if one.how is How.SUM and one.column and known.partial:
+            return _partial(one.column, known)
+    if isinstance(task, Group) and task.wide and task.then and counts.keys[task.wide.name] < 2:  # noqa: PLR2004
+        return f"There is only one {bold(task.wide.name)} in these rows: nothing changes from it to another."
     notes = plan.notes + tuple(_shared(plan, [one]) for one in unsaid)
+    notes += tuple(_of_ratios(one.column) for one in _of_several(measures, several) if one.column and one.column.ratio)
     if isinstance(task, Group):
-        return replace(_group(plan, task, measures), notes=notes)
+        return replace(_group(plan, task, measures, counts), notes=notes)
     return replace(plan, task=replace(task, measures=measures), notes=notes)
 
 
@@ -158,15 +184,44 @@ def _crowded(task: Chart, counts: Counts) -> str:
     return ""
 
 
+def _partial(column: Column, known: Known) -> str:
+    """Why a total of a sum is not taken where rows have only some of what is added up, and what to ask instead."""
+    parts = [part for part in column.parts if known.missing.get(part.name)]
+    rows = "1 row has" if known.partial == 1 else f"{known.partial:,} rows have"
+    totals = " and ".join(f"total {_spoken(part)}" for part in dict.fromkeys(column.parts))
+    filled = " and ".join(f"{_spoken(part)} is known" for part in parts)
+    return (
+        f"{rows} no {listed([bold(part.name) for part in parts], 'or')}: a total of {bold(column.name)} would leave "
+        f"out the rest of what these rows hold. Ask for {code(totals)}, or add {code(f'where {filled}')}."
+    )
+
+
+def _spoken(column: Column) -> str:
+    return " ".join(column.name.split())
+
+
+def _of_several(measures: Sequence[Measure], several: Sequence[bool]) -> list[Measure]:
+    """The means that are taken of more than one row."""
+    return [one for one, more in zip(measures, several, strict=True) if more and one.how is How.MEAN]
+
+
+def _of_ratios(column: Column) -> str:
+    return (
+        f"The mean of {bold(column.name)} is the mean of the rows' ratios, each row counting once: "
+        "it is not the ratio of the totals."
+    )
+
+
 def _natural(measure: Measure) -> How:
     """How rows become one where it is not said: shares by their mean, amounts by their total."""
     return How.SUM if measure.column and measure.column.added else How.MEAN
 
 
-def _group(plan: Plan, task: Group, measures: tuple[Measure, ...]) -> Plan:
+def _group(plan: Plan, task: Group, measures: tuple[Measure, ...], counts: Counts) -> Plan:
     """What has one row per group is taken as it stands, and a top of such groups is a top of rows."""
     first = measures[0]
-    bare = not (task.wide or task.then or task.having or task.within or task.sort or task.decimals >= 0)
+    named = not any(counts.measures[0].missing.get(key.name) for key in task.keys)  # a row without a key is no group
+    bare = named and not (task.wide or task.then or task.having or task.within or task.sort or task.decimals >= 0)
     if task.top and bare and first.how is None and first.column and len(measures) == 1:
         return replace(plan, task=Rows((*task.keys, first.column), task.top, first.column))
     taken = tuple(one if one.how or one.column is None else replace(one, how=_as_is(one)) for one in measures)
@@ -189,7 +244,7 @@ def _shared(plan: Plan, unsaid: list[Measure]) -> str:
 
 def _ask(plan: Plan, column: Column) -> str:
     keys = listed([bold(key.name) for key in keys_of(plan)])
-    name = " ".join(column.name.split())
+    name = _spoken(column)
     lines = ", or name a column for one line per value" if isinstance(plan.task, Chart) and not plan.task.series else ""
     ways = f"{code(f'mean {name}')} or {code(f'total {name}')}{lines}"
     share = f"Several rows share one {keys}" if keys else "There are several rows"

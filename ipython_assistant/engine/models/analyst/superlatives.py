@@ -50,8 +50,15 @@ def _word_first(clause: Clause, at: int, draft: Draft) -> int:
         return 0
     if word in known.JUDGEMENTS:
         draft.judged = word
-    draft.top = Top(count or 1, known.TOP_WORDS.get(word, known.EXTREMES.get(word, True)), percent)
+    draft.top = _of_all(draft, Top(count or 1, known.TOP_WORDS.get(word, known.EXTREMES.get(word, True)), percent))
     return after
+
+
+def _of_all(draft: Draft, top: Top) -> Top:
+    """A top, that may be one of so many percent."""
+    if top.percent and top.count > 100:  # noqa: PLR2004 - percent
+        draft.problem(f"There is no top {top.count:,} percent.")
+    return top
 
 
 def _number_first(clause: Clause, at: int, draft: Draft) -> int:
@@ -179,7 +186,7 @@ def of_kind(clause: Clause, at: int, draft: Draft) -> int:
     end = adjective + len(phrase)
     if len(columns) != 1 or not clause.rows(end):
         return at
-    draft.top = Top(count or 1, largest, percent)
+    draft.top = _of_all(draft, Top(count or 1, largest, percent))
     draft.ranking.append(Measure(columns[0]))
     draft.of_table = draft.top_rows = True
     return end + 1

@@ -127,6 +127,16 @@ class Column:
         )
 
     @property
+    def ratio(self) -> bool:
+        """True for what is divided by another column: totals of it mean nothing, and its mean is not that of totals."""
+        return isinstance(self.made, Formula) and _divides(self.made)
+
+    @property
+    def parts(self) -> tuple[Column, ...]:
+        """The columns that are added to or taken from each other in it: a row with only some of them has no sum."""
+        return sources(self) if isinstance(self.made, Formula) and _adds(self.made) else ()
+
+    @property
     def named_id(self) -> bool:
         """True for whole numbers and texts whose name says that they tell things apart."""
         words = plain_words(self.name)
@@ -209,6 +219,22 @@ def _adds_up(formula: Formula) -> bool:
     return any(amounts) if formula.sign == "*" else all(amounts) and formula.sign in {"+", "-"}
 
 
+def _divides(formula: Formula) -> bool:
+    """True for one column by another, times a number or not; an amount times such a ratio is an amount again."""
+    if formula.sign == "/" and _columns_in(formula.right):
+        return True
+    parts = (formula.left, formula.right)
+    divided = any(isinstance(part, Formula) and _divides(part) for part in parts)
+    return divided and not (formula.sign == "*" and _adds_up(formula))
+
+
+def _adds(formula: Formula) -> bool:
+    """True where columns are on both sides of a plus or minus."""
+    if formula.sign in {"+", "-"} and _columns_in(formula.left) and _columns_in(formula.right):
+        return True
+    return any(isinstance(part, Formula) and _adds(part) for part in (formula.left, formula.right))
+
+
 def sources(column: Column) -> tuple[Column, ...]:
     """The columns of the file that a column is made of; itself, if it is in the file."""
     match column.made:
@@ -217,12 +243,12 @@ def sources(column: Column) -> tuple[Column, ...]:
         case Period(column=dates):
             return (dates,)
         case Formula() as formula:
-            return _operands(formula)
+            return _columns_in(formula)
 
 
-def _operands(part: Column | float | Formula) -> tuple[Column, ...]:
+def _columns_in(part: Column | float | Formula) -> tuple[Column, ...]:
     if isinstance(part, Formula):
-        return (*_operands(part.left), *_operands(part.right))
+        return (*_columns_in(part.left), *_columns_in(part.right))
     return sources(part) if isinstance(part, Column) else ()
 
 

@@ -1,0 +1,273 @@
+"""What could be silently wrong is said or refused: rows with a part missing, ratios, shares of groups, orders."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from analyst_kernel import Answered, Container, answer, put
+
+if TYPE_CHECKING:
+    from jupyter_client.blocking import BlockingKernelClient
+
+DISTRICTS = [f"D{number:02}" for number in range(1, 13)]
+ROUNDS = pd.DataFrame(
+    {
+        "district": [name for name in DISTRICTS for _ in range(2)],
+        "year": [2021, 2023] * 12,
+        "drug": ["ALB", "MEB", "MEB", "ALB"] * 6,
+        "given": [100 + 7 * (number * number % 17) for number in range(24)],
+        "wasted": [number % 5 for number in range(24)],
+        "population": [1000 + 130 * (number % 7) + number // 3 for number in range(24)],
+        "clinics": [2 + number // 2 for number in range(24)],
+    }
+)
+GAPS = ROUNDS.astype({"wasted": float})
+GAPS.loc[[3, 10, 11], "wasted"] = math.nan
+
+
+@pytest.fixture
+def container(kernel: BlockingKernelClient, tmp_path) -> Container:
+    container = Container(kernel, tmp_path)
+    put(container, "rounds.csv", GAPS)
+    return container
+
+
+@pytest.fixture
+def ask(container):
+    def asking(prompt: str) -> Answered:
+        return asyncio.run(answer(prompt, container))
+
+    return asking
+
+
+def outcome(container: Container, got: Answered) -> pd.DataFrame:
+    """The one table that an answer wrote."""
+    assert got.refused == "", got.refused
+    assert got.error == ""
+    (name,) = got.files
+    found = pd.read_csv(container.folder / name)
+    (container.folder / name).unlink()
+    return found
+
+
+def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    """The same values in the same places; the columns may be called otherwise."""
+    expected = expected.reset_index(drop=True).set_axis(found.columns, axis=1)
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False, check_index_type=False)
+
+
+# ---- sums of which a part is missing
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "given + wasted, totals per drug",
+        "total of given - wasted per drug",
+        "running total of given + wasted per year",
+        "share of total given + wasted per drug",
+        "top 3 districts by total given + wasted",
+        "bar chart of total given + wasted by drug",
+        "used = given - wasted. total used per year",
+        "districts with total given + wasted over 200",
+    ],
+)
+def test_a_total_of_a_sum_is_refused_where_rows_have_only_a_part_of_it(ask, prompt):
+    got = ask(prompt)
+
+    assert got.code == ""
+    assert "3 rows have no **wasted**" in got.refused or "I did not understand" in got.refused, got.refused
+
+
+def test_what_is_offered_instead_of_such_a_total_works(container, ask):
+    refused = ask("given + wasted, totals per drug").refused
+    assert "Ask for `total given and total wasted`, or add `where wasted is known`." in refused
+
+    apart = outcome(container, ask("total given and total wasted per drug"))
+    known = outcome(container, ask("total of given + wasted per drug where wasted is known"))
+
+    same(apart, GAPS.groupby("drug")[["given", "wasted"]].sum().reset_index())
+    filled = GAPS.dropna(subset="wasted")
+    same(known, (filled["given"] + filled["wasted"]).groupby(filled["drug"]).sum().reset_index())
+
+
+def test_the_same_total_is_calculated_where_nothing_or_all_of_it_is_missing(container, ask):
+    whole = ROUNDS.assign(given=ROUNDS["given"].astype(float))
+    whole.loc[4, ["given", "wasted"]] = math.nan
+    put(container, "rounds.csv", whole)
+    got = ask("total of given + wasted per drug")
+
+    assert "1 row has no **given** or **wasted** and is left out." in got.said
+    same(outcome(container, got), (whole["given"] + whole["wasted"]).groupby(whole["drug"]).sum().reset_index())
+
+
+def test_a_mean_of_a_sum_says_how_many_rows_lack_which_part(container, ask):
+    got = ask("mean of given + wasted per drug")
+
+    assert "3 rows have no **wasted** and are left out." in got.said
+    same(outcome(container, got), (GAPS["given"] + GAPS["wasted"]).groupby(GAPS["drug"]).mean().reset_index())
+
+
+@pytest.mark.parametrize("prompt", ["top 3 rows by wasted", "districts with a mean wasted over 1"])
+def test_rows_that_cannot_be_ranked_and_conditions_on_groups_say_what_they_leave_out(ask, prompt):
+    assert "3 rows have no **wasted** and are left out." in ask(prompt).said
+
+
+def test_a_share_of_rows_says_how_many_have_no_value(ask):
+    got = ask("what share of rows have wasted over 2")
+
+    assert "3 rows of the table have no **wasted** to compare; they count as not fitting." in got.said
+
+
+# ---- ratios
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "coverage = given / population. total coverage per district",
+        "coverage = given / population * 100. sum of coverage per drug",
+        "total given / population per district",
+        "running total of given / population per year",
+        "plot total given / population by year",
+        "districts with total given / population over 1",
+    ],
+)
+def test_a_total_of_ratios_is_refused(ask, prompt):
+    got = ask(prompt)
+
+    assert got.code == ""
+    assert "would add up ratios" in got.refused
+    assert "the totals of **given** and **population**" in got.refused
+
+
+def test_a_mean_of_ratios_says_that_it_is_no_ratio_of_totals(container, ask):
+    got = ask("mean coverage per district where coverage = given / population")
+
+    assert "it is not the ratio of the totals" in got.said
+    ratios = GAPS["given"] / GAPS["population"]
+    same(outcome(container, got), ratios.groupby(GAPS["district"]).mean().reset_index())
+
+
+def test_an_amount_times_a_ratio_of_numbers_is_still_an_amount(container, ask):
+    got = ask("total cost per drug where cost = given * 2.5")
+
+    assert "ratio" not in got.said
+    same(outcome(container, got), (2.5 * GAPS["given"]).groupby(GAPS["drug"]).sum().reset_index())
+
+
+@pytest.mark.parametrize("prompt", ["population per clinic", "mean population per clinics", "given per population"])
+def test_per_a_number_of_things_is_not_taken_for_groups(ask, prompt):
+    got = ask(prompt)
+
+    assert got.code == ""
+    assert "has two readings" in got.refused
+
+
+# ---- so many percent of groups
+
+
+@pytest.mark.parametrize(("share", "count"), [(25, 3), (10, 2), (50, 6), (100, 12)])
+def test_a_top_percent_of_groups_is_a_share_of_the_groups(container, ask, share, count):
+    totals = GAPS.groupby("district")["given"].sum()
+    got = ask(f"top {share} percent of districts by total given")
+
+    assert f"the {share} % largest" in got.said
+    same(outcome(container, got), totals.nlargest(count, keep="all").reset_index())
+
+
+def test_a_bottom_percent_of_groups_is_taken_of_their_means(container, ask):
+    means = GAPS.groupby("district")["given"].mean()
+
+    same(outcome(container, ask("bottom 25% of districts by mean given")), means.nsmallest(3, keep="all").reset_index())
+
+
+@pytest.mark.parametrize("prompt", ["top 20 percent of districts per drug by total given", "top 250% of rows by given"])
+def test_a_top_percent_that_is_none_is_refused(ask, prompt):
+    assert ask(prompt).code == ""
+
+
+# ---- pivots
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "change in total given per district, one column per drug",
+        "pivot total given by district and drug with the change",
+        "percent change in total given per district, one column per drug",
+    ],
+)
+def test_a_change_from_one_name_to_another_is_refused(ask, prompt):
+    got = ask(prompt)
+
+    assert got.code == ""
+    assert "A change is from one time to another, not from one **drug** to another." in got.refused
+
+
+def test_a_change_over_the_columns_of_years_is_from_the_first_to_the_last(container, ask):
+    three = GAPS.assign(year=[2021, 2022, 2023] * 8, drug=["ALB"] * 12 + ["MEB"] * 12)
+    put(container, "rounds.csv", three)
+    found = outcome(container, ask("change in total given per drug, one column per year"))
+
+    wide = three.groupby(["drug", "year"])["given"].sum().unstack()
+    assert found.columns.tolist() == ["drug", "2021", "2022", "2023", "change"]
+    assert found["change"].tolist() == (wide[2023] - wide[2021]).tolist()
+
+
+def test_a_change_between_two_years_of_which_one_is_not_there_is_refused(ask):
+    got = ask("change in total given per drug from 2021 to 2022")
+
+    assert got.code == ""
+    assert "only one **year**" in got.refused
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "pivot total given by district and drug, highest first",
+        "pivot total given by district and drug sorted by given",
+        "pivot of total given by district and drug sorted by population",
+        "change in total given per district from 2021 to 2023 sorted by given",
+        "mean given per district sorted by population",
+        "Mean given per district. Sort it by population",
+        "Bar chart of mean given by district. Sort it by population",
+    ],
+)
+def test_an_order_that_cannot_be_followed_is_refused(ask, prompt):
+    assert ask(prompt).code == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("sorted by district descending", lambda wide: wide.sort_index(ascending=False)),
+        ("sorted by drug descending", lambda wide: wide[["MEB", "ALB"]]),
+    ],
+)
+def test_a_pivot_is_sorted_by_its_rows_or_its_columns(container, ask, words, expected):
+    found = outcome(container, ask(f"pivot of total given by district and drug {words}"))
+
+    wide = expected(GAPS.groupby(["district", "drug"])["given"].sum().unstack())
+    assert found.columns.tolist() == ["district", *wide.columns]
+    same(found, wide.reset_index())
+
+
+def test_a_change_from_year_to_year_is_sorted_by_the_change(container, ask):
+    found = outcome(container, ask("change in total given per drug from 2021 to 2023, highest first"))
+
+    wide = GAPS.groupby(["drug", "year"])["given"].sum().unstack()
+    assert found["change"].tolist() == sorted((wide[2023] - wide[2021]).tolist(), reverse=True)
+
+
+def test_groups_are_sorted_by_another_of_their_numbers(container, ask):
+    found = outcome(container, ask("mean given and total population per drug sorted by population, highest first"))
+
+    expected = (
+        GAPS.groupby("drug").agg({"given": "mean", "population": "sum"}).sort_values("population", ascending=False)
+    )
+    same(found, expected.reset_index())
