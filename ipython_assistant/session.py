@@ -219,7 +219,7 @@ class Session:
             return self._replay(question, recording, audience)
         why = ""
         if question.settings.mode == "auto" and not fresh:
-            why = self._recordings_of(question.settings).other_predecessor(question.written)
+            why = self._recordings_of(question.settings).asked_because(question.written)
         return self._ask(question, audience, why)
 
     def show(self, response: Any, client: Any = None) -> Answer:

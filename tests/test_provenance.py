@@ -626,7 +626,7 @@ def test_records_are_read_again_only_when_they_changed(turns, monkeypatch):
     turns.write(a_record())
     assert len(turns.read_all()[0]) == 1
     opened = []
-    monkeypatch.setattr("ipython_assistant.workspace.provenance.open_regular", opened.append)
+    monkeypatch.setattr("ipython_assistant.workspace.index.open_regular", opened.append)
 
     assert len(turns.read_all()[0]) == 1
     assert opened == []

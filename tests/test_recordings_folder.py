@@ -105,6 +105,20 @@ def test_a_file_that_its_user_changed_is_not_overwritten_and_it_is_said(recordin
         assert saved(recordings) == {"table.csv": b"mine", "table-2.csv": TABLE}
 
 
+def test_all_files_of_a_recording_are_put_in_their_places_by_way_of_one_hidden_folder(recordings, monkeypatch):
+    files = {f"{number}.csv": b"n\n%d\n" % number for number in range(20)}
+    make_recording(recordings, ASKED, files)
+    for name in files:
+        (recordings.folder.path / name).unlink()
+    made = []
+    stage = recordings.folder.stage
+    monkeypatch.setattr(recordings.folder, "stage", lambda: made.append(stage()) or made[-1])
+
+    assert len(recordings.bring_back(recordings.find(ASKED.key), "cell-1").artifacts) == 20
+    assert saved(recordings) == files
+    assert [path.exists() for path in made] == [False]
+
+
 def test_a_prompt_that_is_edited_and_put_back_brings_the_cells_first_files_back(recordings):
     edited = replace(ASKED, prompt="Plot coverage by month.")
     make_recording(recordings, ASKED, {"table.csv": TABLE})
@@ -228,8 +242,8 @@ def test_a_question_whose_predecessor_changed_is_known(recordings):
     asked = replace(ASKED, parent=table.digest)
     make_recording(recordings, asked, minute=3)
 
-    assert recordings.other_predecessor(asked) == ""
-    assert recordings.other_predecessor(replace(asked, prompt="Plot.", parent=other.digest)) == ""
+    assert recordings.asked_because(asked) == ""
+    assert recordings.asked_because(replace(asked, prompt="Plot.", parent=other.digest)) == ""
     recorded = "This question was recorded after “Load the table.” and now comes"
     told = {
         anew.digest: f"{recorded} after another answer to that, so it is asked anew.",
@@ -237,7 +251,7 @@ def test_a_question_whose_predecessor_changed_is_known(recordings):
         "": f"{recorded} at the beginning, so it is asked anew.",
     }
     for parent, said in told.items():
-        assert recordings.other_predecessor(replace(asked, parent=parent)) == said
+        assert recordings.asked_because(replace(asked, parent=parent)) == said
 
 
 def test_where_nothing_is_recorded_that_is_said(recordings):
@@ -279,6 +293,38 @@ def test_a_damaged_record_is_named_not_served_and_not_written_over(how, recordin
     assert recordings.find(ASKED.key).path != path
     assert path.read_bytes() == damaged
     assert [fault.path for fault in check(recordings)] == [path]
+
+
+def edit_key(path):
+    text = path.read_text()
+    key = json.loads(text)["key"]
+    path.write_text(text.replace(key, ("0" if key[0] != "0" else "1") + key[1:]))
+
+
+KEYLESS = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut at its key": lambda path: path.write_bytes(path.read_bytes()[:40]),
+    "its key edited": edit_key,
+}
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize("how", KEYLESS)
+def test_a_damaged_record_whose_key_cannot_be_read_is_named_before_its_question_is_asked_anew(how, renamed, recordings):
+    make_recording(recordings, ASKED, {"table.csv": TABLE})
+    (path,) = records(recordings)
+    KEYLESS[how](path)
+    if renamed:
+        path = path.rename(path.with_name("copy of it.json"))
+
+    assert recordings.find(ASKED.key) is None
+    (fault,) = check(recordings)
+    assert fault.path == path
+    assert f"  {path}: {fault.reason}" in str(recordings.not_recorded(ASKED)).splitlines()
+    if how != "its key edited" or not renamed:
+        named = f"This question may be recorded in assistant_files/.turns/{path.name}, but {fault.reason};"
+        assert recordings.asked_because(ASKED) == f"{named} so it is asked anew."
+    assert (recordings.asked_because(Written("Who bought?")) == "") == (not renamed or how == "its key edited")
 
 
 @pytest.mark.parametrize("how", ["edited", "cut", "gone"])

@@ -571,6 +571,21 @@ def test_a_damaged_recording_is_named_and_neither_served_nor_replaced(notebook, 
     assert notebook.ask("A", "Both.").value.response_id == "resp_2"
 
 
+@pytest.mark.parametrize("length", [0, 40])
+def test_why_a_cell_is_asked_whose_recording_has_lost_its_key_is_said(notebook, hosted, notebook_dir, length):
+    for number in (1, 2):
+        hosted.will_say([wire.Message("It rose.")], response_id=f"resp_{number}")
+    notebook.ask("A", "Did it rise?")
+    (path,) = records_in(notebook_dir)
+    path.write_bytes(path.read_bytes()[:length])
+    notebook.restart()
+
+    assert notebook.ask("A", "Did it rise?").value.response_id == "resp_2"
+    told = notebook.session.status()["last answer"][1]
+    assert told.startswith(f"This question may be recorded in assistant_files/.turns/{path.name}, but it is not whole")
+    assert path.stat().st_size == length
+
+
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_damaged_body_is_named_before_anything_is_shown(notebook, hosted, notebook_dir, gone):
     say_both(hosted)
@@ -585,6 +600,46 @@ def test_a_damaged_body_is_named_before_anything_is_shown(notebook, hosted, note
 
     assert sha256 in caught.value.message
     assert caught.value.ran.outputs == []
+
+
+# --- how often is looked --------------------------------------------------------------------------------------------
+
+
+def test_a_cell_that_is_asked_looks_once_into_the_folder_of_recordings_and_opens_none_it_knows(
+    notebook, hosted, notebook_dir, monkeypatch
+):
+    turns = notebook_dir / "assistant_files" / ".turns"
+    for number in range(4):
+        hosted.put("by_district.csv", CSV, "cfile_csv")
+        said = f"[by_district.csv](sandbox:/mnt/data/by_district.csv) {number}"
+        cited = (wire.cite(said, "by_district.csv", "cfile_csv"),)
+        hosted.will_say([wire.Code("x"), wire.Message(said, cited)], response_id=f"resp_{number}")
+    for number in range(3):
+        notebook.ask(f"cell-{number}", f"Question {number}.")
+    hour_ago = turns.stat().st_mtime_ns - 3600 * 10**9
+    os.utime(turns, ns=(hour_ago, hour_ago))  # as if the last of them had been some time ago
+    looked, opened, scandir, open_ = [], [], os.scandir, os.open
+
+    def counted_scandir(path="."):
+        looked.append(str(path))
+        return scandir(path)
+
+    def counted_open(path, *args, **more):
+        opened.append(str(path))
+        return open_(path, *args, **more)
+
+    monkeypatch.setattr(os, "scandir", counted_scandir)
+    monkeypatch.setattr(os, "open", counted_open)
+    notebook.ask("cell-3", "Question 3.")
+
+    assert len(hosted.questions()) == 4
+    assert looked.count(str(turns)) == 1
+    assert [path for path in opened if path.endswith(".json")] == []
+    looked.clear()
+    notebook.ask("cell-0", "Question 0.")
+    assert len(hosted.questions()) == 4
+    assert looked.count(str(turns)) <= 1
+    assert len([path for path in opened if path.endswith(".json")]) == 1  # what is answered from is read whole
 
 
 # --- what is recorded -------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RUN = re.compile(r"run \d+")
 _ASK = re.compile(r"[A-Za-z0-9_-]{1,64} ask \d+")
 _RESPONSE = re.compile(r"response ")
+_FILE_NAME = re.compile(r"([a-z0-9-]+)-[0-9a-f]{12}(?:-\d+)?\.json")
 _NO_EVENTS = "[]\n  }\n}"
 """How a text ends whose exchange has no events."""
 # What hides or reorders other characters is written as an escape: a record is read by people.
@@ -141,9 +142,7 @@ class TurnRecord:
     @property
     def file_name(self) -> str:
         """`plot-coverage-by-year-3f2a91c04b5d.json`: the first words of the prompt, and the id."""
-        words = unicodedata.normalize("NFKD", self.prompt or self.cell).encode("ascii", "ignore").decode().lower()
-        slug = re.sub(r"[^a-z0-9]+", "-", words)[:40].strip("-")
-        return f"{slug or 'turn'}-{self.id}.json"
+        return f"{slug(self.prompt or self.cell)}-{self.id}.json"
 
     def summary(self) -> TurnRecord:
         """The record with no more of its exchange than that there is one."""
@@ -230,6 +229,18 @@ def record_of(
 def digest_of(key: str, turn: Turn, artifacts: Iterable[Artifact]) -> str:
     """The digest of a turn, recorded or not; see `turn_digest`."""
     return turn_digest(key, turn.text, (call.code for call in turn.calls), (item.sha256 for item in artifacts))
+
+
+def slug(prompt: str) -> str:
+    """What the name of a record begins with: the first words of the prompt, in letters and digits every disk knows."""
+    words = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", words)[:40].strip("-") or "turn"
+
+
+def slug_of(file_name: str) -> str | None:
+    """The words in the name of a record; None where it was not named by `TurnRecord.file_name`."""
+    match = _FILE_NAME.fullmatch(file_name)
+    return match[1] if match is not None else None
 
 
 def stamp(moment: datetime) -> str:

@@ -15,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 SUFFIX = ".lock"
@@ -56,15 +57,19 @@ class Presence:
             with contextlib.suppress(OSError):
                 (self._folder / f"{self._kernel}{SUFFIX}").unlink()
 
-    def at_work(self) -> frozenset[str]:
+    def at_work(self, names: Iterable[str] | None = None) -> frozenset[str]:
         """The kernels that are at work here, this one included if it announced itself.
 
         Lock files of kernels that are no more are removed on the way.
+
+        Args:
+            names: The names in the folder; if not given, it is looked at.
         """
-        names = []
-        with contextlib.suppress(OSError):
-            names = [entry.name for entry in os.scandir(self._folder) if entry.name.endswith(SUFFIX)]
-        kernels = [name.removesuffix(SUFFIX) for name in names]
+        if names is None:
+            names = []
+            with contextlib.suppress(OSError):
+                names = [entry.name for entry in os.scandir(self._folder)]
+        kernels = [name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)]
         return frozenset(kernel for kernel in kernels if _KERNEL.fullmatch(kernel) and self._is_at_work(kernel))
 
     def _is_at_work(self, kernel: str) -> bool:

@@ -15,24 +15,26 @@ import os
 import re
 import secrets
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ipython_assistant.core.ledger import Ledger, NotebookFile, without_twins
+from ipython_assistant.core.ledger import Ledger, NotebookFile
 from ipython_assistant.core.naming import numbered
-from ipython_assistant.core.provenance import RecordedInput, TurnRecord, cell_name, from_json, stamp, to_json
-from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.core.provenance import RecordedInput, TurnRecord, cell_name, stamp, to_json
 from ipython_assistant.core.redaction import redactor
+from ipython_assistant.workspace.index import Index, read_record
 from ipython_assistant.workspace.presence import Presence
-from ipython_assistant.workspace.regular import fingerprint, open_regular
+from ipython_assistant.workspace.regular import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from ipython_assistant.core.conversation import Upload
+    from ipython_assistant.core.recording import Written
     from ipython_assistant.core.redaction import Redactor
+    from ipython_assistant.workspace.index import Damaged
 
 TURNS = ".turns"
 BODIES = "bodies"
@@ -52,16 +54,6 @@ and names of machines are not recorded.
 _EARLIER_READMES = {"706442669cea378111e0d493a96a6c0f5d1bcecbf44c582a55dc0c60dff21c66"}
 LARGEST_NOTEBOOK = 200_000_000
 _TEMPORARY = re.compile(r"\.(?:([0-9a-f]{12})-)?[0-9a-f]{12}\.tmp")
-_KEY = re.compile(rb'"key":\s*"([0-9a-f]{64})"')
-_HEAD_BYTES = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Damaged:
-    """A file among the records that is none, and why."""
-
-    name: str
-    reason: str
 
 
 class Turns:
@@ -88,8 +80,7 @@ class Turns:
         self._redaction = redaction
         self._presence = Presence(self._dir, self.kernel)
         self._replayed: dict[str, TurnRecord] = {}
-        self._read: dict[str, tuple[tuple[int, ...], TurnRecord | Damaged]] = {}
-        self._keys: dict[str, tuple[tuple[int, ...], str]] = {}
+        self._index = Index(self._dir)
         self._swept = False
         self._begins = threading.Lock()
         """Several questions may be asked at once."""
@@ -131,6 +122,8 @@ class Turns:
             with temporary.open("x", encoding="utf-8", newline="\n") as file:
                 file.write(to_json(record))
             temporary.replace(path)
+        with contextlib.suppress(OSError):
+            self._index.wrote(path.name, record)
         return path
 
     @contextlib.contextmanager
@@ -155,25 +148,27 @@ class Turns:
             ValueError: It is none, or was changed since it was written.
         """
         with open_regular(self._dir / name) as file:
-            return from_json(_decoded(file.read()))
+            return read_record(file.read())
 
     def names_with(self, key: str) -> tuple[str, ...]:
         """The files whose record seems to have this key: only a glance is taken at each. Raises `OSError`."""
-        return tuple(name for name in self._names() if self._key_of(name) == key)
+        return self._index.with_key(key)
 
     def names(self) -> tuple[str, ...]:
         """The files of the records. Raises `OSError`."""
-        return tuple(self._names())
+        return self._index.names
 
     def read_all(self) -> tuple[tuple[TurnRecord, ...], tuple[Damaged, ...]]:
         """Every record, each turn once and by time; and the files that are none. Raises `OSError`."""
-        found: list[TurnRecord | Damaged] = []
-        for name in self._names():
-            there = self._look(name)
-            if there is not None:
-                found.append(there)
-        records = without_twins([item for item in found if isinstance(item, TurnRecord)])
-        return records, tuple(item for item in found if isinstance(item, Damaged))
+        return self._index.all()
+
+    def forget(self) -> None:
+        """Read every record anew from now on, be its file as it was."""
+        self._index.forget()
+
+    def as_kept(self, written: Written) -> Written:
+        """What a user wrote, as a record would have it now."""
+        return written.redacted(self._redaction())
 
     def ledger(self, notebook_dir: Path | None = None) -> Ledger:
         """All records, with what is known beside them. Raises `OSError`.
@@ -183,7 +178,7 @@ class Turns:
         """
         records, _ = self.read_all()
         notebooks = notebooks_in(notebook_dir) if notebook_dir is not None else ()
-        return Ledger((*records, *self._replayed.values()), notebooks, self._presence.at_work())
+        return Ledger((*records, *self._replayed.values()), notebooks, self._presence.at_work(self._index.others))
 
     def replayed(self, record: TurnRecord, cell: str, ended: str) -> None:
         """A recording is this kernel's present turn of a cell, until the cell is asked anew. Nothing is written.
@@ -202,55 +197,9 @@ class Turns:
         """The kernels that are at work in this folder."""
         return self._presence.at_work()
 
-    def _names(self) -> list[str]:
-        try:
-            self._check_folder()
-            return sorted(entry.name for entry in os.scandir(self._dir) if entry.name.endswith(".json"))
-        except FileNotFoundError:
-            return []
-
     def _check_folder(self) -> None:
         if self._dir.is_symlink():
             raise OSError(errno.ELOOP, "it is a link")
-
-    def _look(self, name: str) -> TurnRecord | Damaged | None:
-        """The record in a file; it is read again only if the file is another one."""
-        path = self._dir / name
-        try:
-            now = fingerprint(path)
-            before = self._read.get(name)
-            if before is not None and before[0] == now:
-                return before[1]
-            with open_regular(path) as file:
-                # Without what is only needed when the question is asked again: a folder may hold many records.
-                there: TurnRecord | Damaged = from_json(_decoded(file.read())).summary()
-        except FileNotFoundError:
-            # Another kernel or its user has just removed it.
-            return None
-        except OSError as error:
-            return Damaged(name, disk_reason(error))
-        except ValueError as error:
-            there = Damaged(name, str(error))
-        self._read[name] = (now, there)
-        return there
-
-    def _key_of(self, name: str) -> str:
-        """The key that stands in a file, near its beginning; nothing where there is none."""
-        path = self._dir / name
-        try:
-            now = fingerprint(path)
-            before = self._keys.get(name)
-            if before is not None and before[0] == now:
-                return before[1]
-            with open_regular(path) as file:
-                head = file.read(_HEAD_BYTES)
-                # Written anew by another program, it may stand anywhere.
-                match = _KEY.search(head) or _KEY.search(head + file.read())
-        except OSError:
-            return ""
-        key = match[1].decode() if match is not None else ""
-        self._keys[name] = (now, key)
-        return key
 
     def _tidy(self) -> None:
         """Remove what kernels that are no more have left unfinished, and correct a README that says too little."""
@@ -269,7 +218,7 @@ class Turns:
 
     def _may_hold(self, path: Path, record: TurnRecord) -> bool:
         """Whether the record may be written there: the name is free, or has an earlier record of the same turn."""
-        there = self._look(path.name)
+        there = self._index.look(path.name)
         return there is None or (isinstance(there, TurnRecord) and there.id == record.id)
 
 
@@ -302,13 +251,6 @@ def notebook_name(environ: Mapping[str, str]) -> str:
     """
     name = environ.get("JPY_SESSION_NAME", "").replace("\\", "/").rpartition("/")[2]
     return name if name.endswith(".ipynb") else ""
-
-
-def _decoded(content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError("it is not text") from None
 
 
 def _cell_ids(path: Path) -> frozenset[str] | None:

@@ -12,10 +12,12 @@ import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
 from ipython_assistant.core.ledger import REPLAYED, answers, best_first
+from ipython_assistant.core.provenance import slug, slug_of
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.recording import differences, first_words, take_out
 from ipython_assistant.errors import NotRecorded, RecordingDamaged
@@ -24,18 +26,20 @@ from ipython_assistant.workspace.folder import Incoming
 from ipython_assistant.workspace.provenance import BODIES, TURNS
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ipython_assistant.core.provenance import RecordedFile, TurnRecord
     from ipython_assistant.core.recording import Exchange, Written
     from ipython_assistant.workspace.folder import Folder
+    from ipython_assistant.workspace.index import Damaged
 
 MAX_RECORDED_BYTES = 10_000_000
 """A larger file is known by its hash alone, and found among the saved files."""
 WORTH_A_THREAD = 8_000_000
 """Files of fewer bytes in all are hashed one after the other."""
 HASHED_AT_ONCE = 4
+MOST_LISTED = 5
 ALIKE = 0.5
 """Questions that a rough measure finds less alike than this are not compared more closely."""
 
@@ -92,6 +96,7 @@ class Recordings:
         self.folder = folder
         self._turns = folder.turns
         self._max_bytes = max_bytes
+        self._is_new = True
         self._keeps = threading.Lock()
         """Several questions may be asked at once, and only one is the first."""
 
@@ -102,11 +107,13 @@ class Recordings:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing is recorded here yet."""
-        try:
-            return not self.all()
-        except OSError:
-            return False
+        """Whether nothing is recorded here yet; asked until something is."""
+        if self._is_new:
+            try:
+                self._is_new = not self.all()
+            except OSError:
+                return False
+        return self._is_new
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
@@ -205,7 +212,7 @@ class Recordings:
             OSError: The records cannot be read.
         """
         records, _ = self._turns.read_all()
-        names = {record.digest: first_words(record.prompt) for record in records if record.digest}
+        written, names = self._turns.as_kept(written), _names(records)
         ranked = [(_likeness(written, record), record) for record in records if answers(record, with_missing=True)]
         best = max(ranked, key=lambda pair: pair[0], default=(None, None))[1]
         if best is None or best.written is None:
@@ -215,28 +222,24 @@ class Recordings:
             differs.append("that files of it are missing")
         return Near(best, tuple(differs))
 
-    def other_predecessor(self, written: Written) -> str:
-        """Why this very question is recorded and yet not answered from it, as a sentence; nothing where it is not.
+    def asked_because(self, written: Written) -> str:
+        """Why a question is asked although it may be recorded, as a sentence; nothing where it is not.
 
-        It is so where a cell above has another answer now, or where cells ran in another order.
+        Its record may be damaged, so that it is not known by its key any more. Or a cell above has another answer now,
+        or cells ran in another order.
         """
         try:
-            records, _ = self._turns.read_all()
+            records, damaged = self._turns.read_all()
         except OSError:
             return ""
-        names = {record.digest: first_words(record.prompt) for record in records if record.digest}
-        asked = written.body()
-        for record in sorted(records, key=lambda record: record.began, reverse=True):
-            if record.written is None or record.exchange is None or record.written.parent == written.parent:
-                continue
-            if replace(record.written, parent=written.parent).body() == asked:
-                then = f"after “{names.get(record.written.parent, 'another answer')}”"
-                then = then if record.written.parent else "at the beginning of a conversation"
-                now = f"after “{names.get(written.parent, 'another answer')}”" if written.parent else "at the beginning"
-                if names.get(written.parent) == names.get(record.written.parent) and written.parent:
-                    now = "after another answer to that"
-                return f"This question was recorded {then} and now comes {now}, so it is asked anew."
-        return ""
+        written = self._turns.as_kept(written)
+        lost = [item for item in damaged if _may_hold(item, written)]
+        return self._damaged_record(lost) if lost else _other_predecessor(records, written)
+
+    def _damaged_record(self, lost: Sequence[Damaged]) -> str:
+        named = self.folder.href(f"{TURNS}/{lost[0].name}")
+        more = f" So may {len(lost) - 1} more that cannot be read." if len(lost) > 1 else ""
+        return f"This question may be recorded in {named}, but {lost[0].reason}; so it is asked anew.{more}"
 
     def not_recorded(
         self, written: Written, why: str = "In replay mode nothing is asked.", cure: str = ""
@@ -254,6 +257,7 @@ class Recordings:
         )
         try:
             near = self.nearest(written)
+            _, damaged = self._turns.read_all()
         except OSError as error:
             told = [f"The records in {self.where} cannot be read: {disk_reason(error)}."]
         else:
@@ -267,7 +271,14 @@ class Recordings:
                     f"The nearest in {self.folder.path / TURNS} is {first}. What differs:",
                     *(f"  {it}" for it in near.differs),
                 ]
+            if damaged:
+                told = ["Records that cannot be read, and may be what is missing:", *self._listed(damaged), *told]
         return NotRecorded(f"This question is not recorded. {why}", "\n".join([record, *told]))
+
+    def _listed(self, damaged: Sequence[Damaged]) -> list[str]:
+        lines = [f"  {self.folder.path / TURNS / item.name}: {item.reason}" for item in damaged[:MOST_LISTED]]
+        more = len(damaged) - len(lines)
+        return [*lines, f"  and {more} more: ipython-assistant recordings --check"] if more else lines
 
     # --- replaying ----------------------------------------------------------------------------------------------------
 
@@ -287,10 +298,10 @@ class Recordings:
         record = recording.record
         there = self._saved(record.files)
         sources = {file.name: self._source(file) for file in record.files if file.name not in there}
-        outcomes = [
-            (file, self._artifact(file) if file.name in there else self._restored(file, sources, record, cell, in_use))
-            for file in record.files
-        ]
+        restored = self._restored(
+            [file for file in record.files if file.name not in there], sources, record, cell, in_use
+        )
+        outcomes = [(file, restored.get(file.name) or self._artifact(file)) for file in record.files]
         back = [(file, outcome) for file, outcome in outcomes if isinstance(outcome, Artifact)]
         return BroughtBack(
             artifacts=tuple(artifact for _, artifact in back),
@@ -349,30 +360,24 @@ class Recordings:
 
     def _restored(
         self,
-        file: RecordedFile,
-        sources: dict[str, Path | None],
+        files: Sequence[RecordedFile],
+        sources: Mapping[str, Path | None],
         record: TurnRecord,
         cell: str,
         in_use: Container[str],
-    ) -> Artifact | FailedArtifact:
-        source, staging = sources[file.name], None
-        reason = "It was too large to be recorded, and is no longer among the saved files."
+    ) -> dict[str, Artifact | FailedArtifact]:
+        """The files as they are put in their places, by their recorded names."""
+        if not files:
+            return {}
         try:
-            if source is not None:
-                staging = self.folder.stage()
-                staged = staging / "body.part"
-                shutil.copyfile(source, staged)
-                place = Incoming(file.name, staged, file.size, file.sha256, file.found, file.container_id, file.file_id)
-                saved = self.folder.save(place, cell, in_use, turn=f"recording {record.id}", key=record.key)
-                if isinstance(saved, Artifact):
-                    return replace(saved, own_name=file.own_name, media_type=file.media_type, note="")
-                reason = saved.reason
+            staging = self.folder.stage()
         except OSError as error:
-            reason = f"It could not be saved: {disk_reason(error)}."
+            return {file.name: _not_saved(file, disk_reason(error)) for file in files}
+        save = partial(self.folder.save, cell=cell, in_use=in_use, turn=f"recording {record.id}", key=record.key)
+        try:
+            return {file.name: _put(file, sources[file.name], staging / "body.part", save) for file in files}
         finally:
-            if staging is not None:
-                self.folder.unstage(staging)
-        return FailedArtifact(file.own_name, reason, file.container_id, file.file_id)
+            self.folder.unstage(staging)
 
     def _artifact(self, file: RecordedFile) -> Artifact:
         return Artifact(
@@ -393,6 +398,59 @@ class Recordings:
             f"The recording in {self.folder.href(name)} is not replayed: {reason}.",
             "Bring it back (from version control, for one), or ask anew: %%assistant --fresh.",
         )
+
+
+def _put(
+    file: RecordedFile, source: Path | None, staged: Path, save: Callable[[Incoming], Artifact | FailedArtifact]
+) -> Artifact | FailedArtifact:
+    """Put a recorded file in its place."""
+    if source is None:
+        return _failed(file, "It was too large to be recorded, and is no longer among the saved files.")
+    try:
+        shutil.copyfile(source, staged)
+    except OSError as error:
+        return _not_saved(file, disk_reason(error))
+    saved = save(Incoming(file.name, staged, file.size, file.sha256, file.found, file.container_id, file.file_id))
+    if isinstance(saved, FailedArtifact):
+        return _failed(file, saved.reason)
+    return replace(saved, own_name=file.own_name, media_type=file.media_type, note="")
+
+
+def _failed(file: RecordedFile, reason: str) -> FailedArtifact:
+    return FailedArtifact(file.own_name, reason, file.container_id, file.file_id)
+
+
+def _not_saved(file: RecordedFile, reason: str) -> FailedArtifact:
+    return _failed(file, f"It could not be saved: {reason}.")
+
+
+def _may_hold(item: Damaged, written: Written) -> bool:
+    """Whether a damaged record may be that of a question whose key is not found in it: by its name, where it has one.
+
+    What can be read of a key says nothing: it may be what was damaged.
+    """
+    named = slug_of(item.name)
+    return named == slug(written.prompt) if named is not None else not item.key
+
+
+def _names(records: Iterable[TurnRecord]) -> dict[str, str]:
+    """The first words of each turn's question, by the turn's digest."""
+    return {record.digest: first_words(record.prompt) for record in records if record.digest}
+
+
+def _other_predecessor(records: Sequence[TurnRecord], written: Written) -> str:
+    names, asked = _names(records), written.body()
+    for record in sorted(records, key=lambda record: record.began, reverse=True):
+        if record.written is None or record.exchange is None or record.written.parent == written.parent:
+            continue
+        if replace(record.written, parent=written.parent).body() == asked:
+            then = f"after “{names.get(record.written.parent, 'another answer')}”"
+            then = then if record.written.parent else "at the beginning of a conversation"
+            now = f"after “{names.get(written.parent, 'another answer')}”" if written.parent else "at the beginning"
+            if names.get(written.parent) == names.get(record.written.parent) and written.parent:
+                now = "after another answer to that"
+            return f"This question was recorded {then} and now comes {now}, so it is asked anew."
+    return ""
 
 
 def _likeness(asked: Written, record: TurnRecord) -> tuple[float, int, str]:

@@ -63,6 +63,7 @@ def check(recordings: Recordings) -> tuple[Fault, ...]:
         OSError: The folder cannot be read.
     """
     recordings.hashes.forget()
+    recordings.folder.turns.forget()
     folder, bodies = recordings.folder, recordings.bodies
     _, damaged = folder.turns.read_all()
     faults = [Fault(folder.turns.path / item.name, item.reason) for item in damaged]
