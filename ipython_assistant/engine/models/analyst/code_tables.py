@@ -113,7 +113,6 @@ def _per_key(task: Group, rows: str) -> list[str]:
         if task.top.percent and not task.sort:
             ascending = not task.top.largest
             lines.append(f'summary = summary.sort_values({ranked}, ascending={ascending}, kind="stable")')
-            )
     if task.sort:
         by = _sorted_by(task, names)
         order = ", ascending=False" if task.sort.descending else ""
