@@ -35,7 +35,7 @@ from ipython_assistant.recorded import recorded_answer, strangers
 from ipython_assistant.service.client import ASKED_OF_THE_ENVIRONMENT, over_client
 from ipython_assistant.service.connection import Connection, connect
 from ipython_assistant.service.downloads import Downloads, Limits
-from ipython_assistant.service.replay import ReplayWire
+from ipython_assistant.service.replay import recorded_reply
 from ipython_assistant.service.threads import Threads
 from ipython_assistant.streaming import Asking, Streamed, before_an_answer, fold_reply, progress
 from ipython_assistant.workspace.dotenv import read_env_file
@@ -460,14 +460,14 @@ class Session:
         """The same, but answered from a recording: everything above the bytes is the same code."""
         record, recordings = recording.record, self._recordings_of(question.settings)
         assert record.exchange is not None  # noqa: S101 for the type checker: without one it is no recording
-        wire = ReplayWire(record.exchange, recordings.open_body, record.files, f"recording {record.id}")
         # Before anything is shown: a body that was changed since is named, and nothing is replayed.
+        reply = recorded_reply(record.exchange, recordings.open_body)
         in_use = self._talks.names_in_use(question.cell, question.settings.save_dir)
         back = recordings.bring_back(recording, question.cell, in_use)
         self._adopt(question, record, back.artifacts)
         self._last = None
         with LiveOutput(audience.front if audience.shows else FrontEnd()) as live:
-            streamed = fold_reply(wire.respond({}), live, audience.stopped)
+            streamed = fold_reply(reply, live, audience.stopped)
             collected = Collected(back.artifacts, back.failed, (*record.notes, *back.notes), back.repeated)
             answer = self._answer(question, streamed, collected, recorded=True)
             if audience.shows:
@@ -477,7 +477,7 @@ class Session:
         step = Step(
             prompt=question.prompt,
             turn=streamed.turn,
-            service=wire.identity,
+            service=f"recording {record.id}",
             uploads=question.uploads,
             artifacts=collected.artifacts,
             before=question.place.parent,

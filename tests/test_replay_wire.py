@@ -1,4 +1,4 @@
-"""A recorded turn over the seam: equal to the live one, without the SDK, without a connection."""
+"""A recorded turn, read like a reply that came over the wire: equal to the live one, without the SDK, without a connection."""
 
 from __future__ import annotations
 
@@ -12,18 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests_support.events import CONTAINER, Code, Message, cite, cite_figure, image, logs
-from tests_support.replaying import ask, folded, make_recording, replay, wire_of
+from tests_support.events import Code, Message, cite, cite_figure, image, logs
+from tests_support.replaying import ask, folded, make_recording, replay, reply_of
 from tests_support.saving import NOTEBOOK
 
-from ipython_assistant.collection import Shelf, collect
-from ipython_assistant.core.provenance import RecordedFile
-from ipython_assistant.core.recording import Exchange, Written
-from ipython_assistant.errors import RecordingDamaged, ServiceError
+from ipython_assistant.core.recording import Written
+from ipython_assistant.errors import RecordingDamaged
 from ipython_assistant.service.client import over_client
-from ipython_assistant.service.containers import Containers
-from ipython_assistant.service.downloads import Downloads, Limits
-from ipython_assistant.service.replay import ReplayWire
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings
 
@@ -136,23 +131,10 @@ def test_random_turns_replay_equal_however_their_bytes_are_cut(client, service, 
         before = saved(folder)
         emptied(folder)
         recording = recordings.find(Written("q").key)
-        wire = wire_of(recordings, recording)
 
-        assert folded(wire.respond({}), cut) == live.turn
+        assert folded(reply_of(recordings, recording), cut) == live.turn
         assert recordings.bring_back(recording, "cell-1").artifacts == live.collected.artifacts
         assert saved(folder) == before
-
-        # And as any other service, by whoever knows nothing of recordings.
-        other = Folder(Path(directory), Path(directory) / "other", environ=NOTEBOOK)
-        containers = Containers(wire)
-        with Downloads(wire, containers, other.stage, Limits()) as downloads:
-            collected = collect(containers, downloads, live.turn, Shelf(other, "cell-1"), lambda *_: None)
-        if downloads.staged is not None:
-            other.unstage(downloads.staged)
-        assert {item.name: item.sha256 for item in collected.artifacts} == {
-            item.name: item.sha256 for item in live.collected.artifacts
-        }
-        assert collected.failed == ()
         folder.close()
         shutil.rmtree(folder.path)
 
@@ -169,33 +151,6 @@ def test_a_recording_holds_the_request_without_upload_bodies_and_only_headers_th
     assert (exchange.status, exchange.headers) == (200, {"content-type": "text/event-stream"})
 
 
-def test_a_file_is_given_from_where_it_is_asked_for(tmp_path):
-    content = bytes(range(256)) * 10
-    (tmp_path / "body").write_bytes(content)
-    file = RecordedFile("a.bin", "a.bin", len(content), "ab", "", CONTAINER, "cfile_1", "cited")
-    wire = ReplayWire(Exchange(()), lambda _sha256: (tmp_path / "body").open("rb"), [file])
-
-    with wire.content(CONTAINER, "cfile_1", 100) as reply:
-        assert b"".join(reply.chunks) == content[100:]
-    assert (reply.status, reply.headers["content-range"]) == (206, "bytes 100-2559/2560")
-    with wire.content(CONTAINER, "cfile_1") as reply:
-        assert b"".join(reply.chunks) == content
-
-
-def test_a_recording_asks_nobody_and_makes_nothing(tmp_path):
-    wire = ReplayWire(Exchange(()), lambda _sha256: pytest.fail("there are no bodies"))
-
-    for call in (
-        lambda: wire.create_container({}),
-        lambda: wire.delete_container("c"),
-        lambda: wire.upload("c", "a", tmp_path),
-        lambda: wire.list_containers(None),
-        lambda: wire.content("c", "f"),
-    ):
-        with pytest.raises(ServiceError, match=r"recording|recorded"):
-            call()
-
-
 def test_a_damaged_picture_is_noticed_before_anything_is_shown(folder):
     recordings = Recordings(folder)
     make_recording(recordings, Written("q"), items=[Code("show()", (image(FIGURE),)), Message("Done.")])
@@ -204,7 +159,7 @@ def test_a_damaged_picture_is_noticed_before_anything_is_shown(folder):
     recording = recordings.find(Written("q").key)
 
     with pytest.raises(RecordingDamaged, match=body.name):
-        wire_of(recordings, recording).respond({})
+        reply_of(recordings, recording)
 
 
 def test_replaying_imports_no_sdk_and_no_pandas(folder, run_python):
@@ -216,14 +171,14 @@ def test_replaying_imports_no_sdk_and_no_pandas(folder, run_python):
 import sys
 from pathlib import Path
 from ipython_assistant.core.recording import Written
-from ipython_assistant.service.replay import ReplayWire
+from ipython_assistant.service.replay import recorded_reply
 from ipython_assistant.service.stream import EventStream
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings
 recordings = Recordings(Folder(Path({str(folder.notebook_dir)!r}), Path({str(folder.path)!r})))
 recording = recordings.find(Written("q").key)
 back = recordings.bring_back(recording, "cell-1")
-reply = ReplayWire(recording.record.exchange, recordings.open_body).respond({{}})
+reply = recorded_reply(recording.record.exchange, recordings.open_body)
 print(len([event for event in EventStream(reply) if event]), [item.name for item in back.artifacts])
 print({{"openai", "pandas", "httpx", "httpx2"}} & set(sys.modules))
 """)

@@ -602,6 +602,24 @@ def test_a_damaged_body_is_named_before_anything_is_shown(notebook, hosted, note
     assert caught.value.ran.outputs == []
 
 
+def test_a_damaged_picture_is_named_before_any_file_is_put_in_its_place(notebook, hosted, notebook_dir):
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    large = "data:image/png;base64," + base64.b64encode(PNG + bytes(2000)).decode()
+    hosted.will_say([wire.Code("show()", (wire.image(large),)), wire.Message("Done.")])
+    live = notebook.ask("A", "Show.")
+    folder = notebook_dir / "assistant_files"
+    figure = next(name for name in files_in(folder) if name.startswith("figure"))
+    body = folder / ".turns" / "bodies" / live.value.files[figure].sha256
+    for name in files_in(folder):
+        (folder / name).unlink()
+    body.write_bytes(PNG)
+    notebook.restart()
+    with pytest.raises(errors.RecordingDamaged, match=body.name) as caught:
+        notebook.ask("A", "Show.")
+
+    assert (caught.value.ran.outputs, files_in(folder)) == ([], {})
+
+
 # --- how often is looked --------------------------------------------------------------------------------------------
 
 

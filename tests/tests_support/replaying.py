@@ -14,7 +14,7 @@ from ipython_assistant.core.recording import EventLog, Exchange, Written
 from ipython_assistant.core.turn import Turn, TurnFold
 from ipython_assistant.service.containers import Containers
 from ipython_assistant.service.downloads import Downloads, Limits
-from ipython_assistant.service.replay import Recorder, ReplayWire
+from ipython_assistant.service.replay import Recorder, recorded_reply
 from ipython_assistant.service.stream import EventStream
 from tests_support.events import Item, Json, stream
 from tests_support.saving import BEGAN, save_all
@@ -67,14 +67,13 @@ def ask(wire: Wire, folder: Folder, recordings: Recordings, written: Written, ce
 def replay(recordings: Recordings, recording: Recording, cell: str = "cell-1") -> tuple[Turn, BroughtBack]:
     """The same from the recording."""
     back = recordings.bring_back(recording, cell)
-    return folded(wire_of(recordings, recording).respond({})), back
+    return folded(reply_of(recordings, recording)), back
 
 
-def wire_of(recordings: Recordings, recording: Recording) -> ReplayWire:
-    """The recording as a service."""
-    record = recording.record
-    assert record.exchange is not None
-    return ReplayWire(record.exchange, recordings.open_body, record.files, record.id)
+def reply_of(recordings: Recordings, recording: Recording) -> Reply:
+    """The recorded answer."""
+    assert recording.record.exchange is not None
+    return recorded_reply(recording.record.exchange, recordings.open_body)
 
 
 def folded(reply: Reply, cut: int = 0) -> Turn:
