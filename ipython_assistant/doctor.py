@@ -10,7 +10,6 @@ import io
 import json
 import os
 import platform
-import socket
 import tempfile
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -28,6 +27,7 @@ from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.options import Options
 from ipython_assistant.service.client import LiveWire, connect_azure, connect_hosted
 from ipython_assistant.service.local import READY_WITHIN_S, Engine
+from ipython_assistant.workspace.machine import machine_redactor, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -127,7 +127,8 @@ def run_doctor(
         Whether nothing is wrong.
     """
     checks = examine(session, environment)
-    print(in_lines(checks))  # noqa: T201 plain text is what was asked for
+    # An error's own words may repeat what was sent. Names of machines and folders are of use to whoever sits here.
+    print(redactor(secrets_of(environment))(in_lines(checks)))  # noqa: T201 plain text is what was asked for
     well = all(check.ok is not False for check in checks)
     if not live:
         return well
@@ -191,13 +192,8 @@ def report(
     checks: Iterable[Check], outcome: Iterable[Check], settings: Settings, environment: Mapping[str, str]
 ) -> str:
     """Everything as a text to send to somebody: no key, no name of a machine or an account, no path."""
-    addresses = (environment.get(name, "") for name in ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"))
-    hosts = [socket.gethostname(), *(urlsplit(address).hostname or "" for address in addresses if address)]
-    secrets = [environment.get(name, "").strip() for name in KEYS.values()]
-    folders = {tempfile.gettempdir(): "<temporary>", str(settings.notebook_dir): ".", str(Path.home()): "~"}
-    redact = redactor(secrets, hosts, folders)
-    text = f"Report (made to be sent to somebody: check it first)\n{in_lines([*checks, *outcome])}"
-    return redact(text)
+    redact = machine_redactor(settings.notebook_dir, environment)
+    return redact(f"Report (made to be sent to somebody: check it first)\n{in_lines([*checks, *outcome])}")
 
 
 # What is looked at. ---------------------------------------------------------------------------------------------------

@@ -243,6 +243,42 @@ def test_live_at_a_service_ends_in_a_report_without_secrets_or_paths(hosted_one,
     assert "squares.csv" in json.dumps(hosted.questions()[0])
 
 
+def test_a_report_says_nothing_of_the_machine_its_account_and_its_proxy(notebook_dir, monkeypatch):
+    monkeypatch.setattr("platform.node", lambda: "venus.planted.org")
+    monkeypatch.setenv("HOME", "/home/planted-user")
+    planted = {
+        "OPENAI_API_KEY": KEY,
+        "OPENAI_ORG_ID": "org-planted-0123",
+        "OPENAI_PROJECT_ID": "proj-planted-0123",
+        "OPENAI_BASE_URL": "https://gateway.planted.net/v1",
+        "HTTPS_PROXY": "http://ada:pa%2Fplanted@proxy.planted.net:3128",
+        "ALL_PROXY": "bob:short@socks.planted.net:1080",
+        "HUB_TOKEN": "hub-planted-0123456789",
+    }
+    said = " ".join([*planted.values(), "pa/planted", "venus", "/home/planted-user/x", f"{notebook_dir}/a.csv"])
+    outcome = Check("question", ok=False, says=said, cure=f"Look at {said}")
+    settings = Patient(notebook_dir, "openai").settings
+    made = doctor.report([Check("service", ok=True, says=said)], [outcome], settings, planted)
+
+    assert "planted" not in made
+    assert [word in made for word in ("venus", "bob:short", "/home/", str(notebook_dir))] == [False] * 4
+    assert made.count("~/x ./a.csv") == 3
+
+
+def test_what_is_printed_in_the_notebook_repeats_no_key_that_a_service_or_a_proxy_repeats(
+    hosted_one, hosted, capsys, monkeypatch
+):
+    monkeypatch.setenv("ALL_PROXY_OF_OURS", "http://ada:planted-pass@proxy.example.net:3128")
+    said = "The proxy http://ada:planted-pass@proxy.example.net:3128 of org-planted-0123 is tired."
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-planted-0123")
+    hosted.on("^GET", lambda _: refusal(said, 403))
+    run_doctor(hosted_one)
+
+    printed = capsys.readouterr().out
+    assert "is tired" in printed
+    assert "planted" not in printed
+
+
 def test_live_that_fails_is_a_report_too(hosted_one, hosted, capsys):
     hosted.will_answer(refusal("You exceeded your current quota.", 429, "insufficient_quota"))
 

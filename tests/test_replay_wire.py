@@ -1,4 +1,4 @@
-"""A recorded turn, read like a reply that came over the wire: equal to the live one, without the SDK, without a connection."""
+"""A recorded turn, read like one that came over the wire: equal to it, without the SDK, without a connection."""
 
 from __future__ import annotations
 
