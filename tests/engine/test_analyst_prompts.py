@@ -1,13 +1,15 @@
-"""A hundred prompts, written by someone who had not read the grammar, put to the real analyst in one kernel.
+"""Two sets of prompts, written by people who had not read the grammar, put to the real analyst in one kernel.
 
-First run, on the grammar as it was frozen before anyone read the prompts: 50 right, 46 refused, 4 silently wrong. What
-was wrong was then put right by general rules, never by one for a prompt.
+The first hundred, on the grammar as it was frozen before anyone read the prompts: 50 right, 46 refused, 4 silently
+wrong. What was wrong, or refused without need, was then put right by general rules, never by one for a prompt.
+
+The second forty, on the grammar as it was frozen before they were written: 9 right, 30 refused, 1 silently wrong
+(`d2-given-wasted`: a total over rows of which a part is missing, which is refused since). Nothing is tuned to them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,19 +35,26 @@ def _read_and_save(figure, *arguments, **keywords):
 matplotlib.figure.Figure.savefig = _read_and_save
 """
 DRAWN = "import json; print(json.dumps(_figures.axes))"
-EVERY = 6
-"""Of the whole set, the quick run asks every so many prompts."""
+REFUSED_OF_FIRST = frozenset(
+    ["a-worst-day", "d-wasted", "p-density", "p-smokers", "c-epi-curve", "c-stay", "c-age-groups", "j-incidence"]
+)
+"""All others of the first set are answered right."""
+RIGHT_OF_SECOND = frozenset(
+    ["v2-no-2022", "v2-doctor", "a2-port-months", "a2-days-25", "a2-jogging", "d2-clean-csv", "d2-covid", "p2-compare",
+     "c2-mail"]
+)  # fmt: skip
+"""All others of the second set may be refused."""
 
 
-@pytest.fixture(scope="module")
-def entries() -> list[Entry]:
+@pytest.fixture(scope="module", autouse=True)
+def tables_can_be_read() -> None:
     pytest.importorskip("openpyxl")
     pytest.importorskip("pyarrow")
-    return load_entries()
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlockingKernelClient]:
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlockingKernelClient]:
+    """A kernel in which every figure is read before it is saved."""
     with started() as client:
         Container(client, tmp_path_factory.mktemp("first"), HOOK)
         yield client
@@ -79,22 +88,26 @@ def verdicts(entries: Sequence[Entry], client: BlockingKernelClient, folder: Pat
     return found
 
 
-def test_of_every_sixth_prompt_most_are_right_and_none_is_silently_wrong(entries, kernel, tmp_path):
-    chosen = entries[::EVERY]
-    found = verdicts(chosen, kernel, tmp_path)
+def right_so_far(which: str, entries: Sequence[Entry]) -> set[str]:
+    """The prompts of a set that are answered right, or refused where a refusal is right."""
+    ids = {entry.id for entry in entries}
+    return ids - REFUSED_OF_FIRST if which == "first" else ids & RIGHT_OF_SECOND
+
+
+@pytest.mark.parametrize(
+    ("which", "every"),
+    [("first", 6), ("second", 1), pytest.param("first", 1, marks=pytest.mark.slow)],
+    ids=["every sixth of the first", "the second", "the first"],
+)
+def test_none_is_silently_wrong_and_what_was_right_stays_right(which, every, reader, tmp_path):
+    entries = load_entries(which)[::every]
+    found = verdicts(entries, reader, tmp_path)
 
     assert [name for name, verdict in found.items() if verdict == "wrong"] == []
-    assert list(found.values()).count("right") >= 0.7 * len(chosen)
+    assert right_so_far(which, entries) - {name for name, verdict in found.items() if verdict == "right"} == set()
 
 
-@pytest.mark.slow
-def test_of_a_hundred_prompts_seventy_are_right_and_none_is_silently_wrong(entries, kernel, tmp_path, capsys):
-    found = verdicts(entries, kernel, tmp_path)
-
-    counts = Counter(found.values())
-    with capsys.disabled():
-        print(
-            f"\n{len(entries)} prompts: " + ", ".join(f"{counts[one]} {one}" for one in ("right", "refused", "wrong"))
-        )
-    assert [name for name, verdict in found.items() if verdict == "wrong"] == []
-    assert counts["right"] >= 70
+def test_the_prompts_that_are_named_here_are_there():
+    assert {entry.id for entry in load_entries("first")} > REFUSED_OF_FIRST
+    assert {entry.id for entry in load_entries("second")} > RIGHT_OF_SECOND
+    assert len(right_so_far("first", load_entries("first"))) == 92
