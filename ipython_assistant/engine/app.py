@@ -27,15 +27,15 @@ from ipython_assistant.engine.file_doors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import AsyncGenerator, Coroutine, Mapping
 
     from ipython_assistant.engine.containers import Containers
     from ipython_assistant.engine.models import Model
-    from ipython_assistant.engine.responder import Accepted, Responder
+    from ipython_assistant.engine.responder import Responder
     from ipython_assistant.engine.sandbox import Sandbox
     from ipython_assistant.engine.transcripts import Transcripts
     from ipython_assistant.engine.uploads import Uploads
-    from ipython_assistant.engine.wire import Json
+    from ipython_assistant.engine.wire import Event
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - listened on only with a token of one's own
@@ -160,7 +160,21 @@ class OneModel(Door):
         self.answer(wire.model(name, self.rooms.started_at))
 
 
-class Responses(Door):
+class Streaming(Door):
+    """A route that may answer with events."""
+
+    async def stream(self, made: AsyncGenerator[Event, None]) -> None:
+        """Pass events on as they come."""
+        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+        # Events are small and must not wait for each other.
+        self.request.connection.stream.set_nodelay(True)  # type: ignore[union-attr] # HTTP/1 has a stream
+        async with aclosing(made) as events:
+            async for event in events:
+                self.write(wire.sse(event))
+                await self.flush()
+
+
+class Responses(Streaming):
     """Questions."""
 
     _work: asyncio.Task[None] | None = None
@@ -174,8 +188,17 @@ class Responses(Door):
         question = parameters.question(self.json())
         if self.rooms.manners.log_prompts:
             _log.info("asked: %s", question.prompt)
-        accepted = await self.rooms.responder.accept(question)
-        await self._abandonable(self._stream(accepted) if question.stream else self._whole(accepted))
+        responder = self.rooms.responder
+        accepted = await responder.accept(question)
+        if question.background:
+            job = responder.begin(accepted)
+            if question.stream:
+                await self.stream(job.follow())
+            else:
+                self.answer(job.response)
+            return
+        events = responder.respond(accepted)
+        await self._abandonable(self.stream(events) if question.stream else self._whole(events))
 
     def on_connection_close(self) -> None:
         """The client is gone: what is being done for it is interrupted."""
@@ -192,44 +215,42 @@ class Responses(Door):
         except iostream.StreamClosedError:
             return
 
-    async def _stream(self, accepted: Accepted) -> None:
-        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
-        # Events are small and must not wait for each other.
-        self.request.connection.stream.set_nodelay(True)  # type: ignore[union-attr] # HTTP/1 has a stream
-        async with aclosing(self.rooms.responder.respond(accepted)) as events:
-            async for event in events:
-                self.write(wire.sse(event))
-                await self.flush()
-
-    async def _whole(self, accepted: Accepted) -> None:
-        event: Json = {}
-        async with aclosing(self.rooms.responder.respond(accepted)) as events:
+    async def _whole(self, made: AsyncGenerator[Event, None]) -> None:
+        event: Event = {}
+        async with aclosing(made) as events:
             async for last in events:
                 event = last
         self.answer(event["response"])
 
 
-class OneResponse(Door):
-    """A stored response."""
+class OneResponse(Streaming):
+    """A stored response, or one that is made in the background."""
 
-    def get(self, response_id: str) -> None:
-        """Give it again.
+    async def get(self, response_id: str) -> None:
+        """Give it, as it is now or as a stream.
 
         Raises:
-            ApiError: It is not stored, or asked for as a stream.
+            ApiError: It is neither stored nor being made; or it is asked for as a stream and did not begin as one, or
+                ended long ago.
         """
+        job = self.rooms.responder.jobs.find(response_id)
         if self.get_query_argument("stream", "false") == "true":
-            raise errors.response_not_found(response_id)  # only background responses can be streamed again
-        body = self.rooms.transcripts.body(response_id)
+            after = parameters.starting_after(self.get_query_argument("starting_after", None))
+            if job is None or not job.streamed:
+                raise errors.response_not_found(response_id)  # https://community.openai.com/t/1362217
+            await self.stream(job.follow(after))
+            return
+        body = self.rooms.transcripts.body(response_id) if job is None or job.over else job.response
         include = parameters.included(self.get_query_arguments("include") + self.get_query_arguments("include[]"))
         self.answer(body if parameters.OUTPUTS in include else wire.without_outputs(body))
 
-    def delete(self, response_id: str) -> None:
-        """Forget it.
+    async def delete(self, response_id: str) -> None:
+        """Forget it; one that is being made is cancelled first.
 
         Raises:
             ApiError: It is not stored.
         """
+        await self.rooms.responder.jobs.remove(response_id)
         self.rooms.transcripts.remove(response_id)
         self.answer(wire.deleted(response_id, "response"))
 
@@ -237,14 +258,21 @@ class OneResponse(Door):
 class Cancel(Door):
     """Cancelling by request, which is for background responses only."""
 
-    def post(self, response_id: str) -> None:
-        """Refuse.
+    async def post(self, response_id: str) -> None:
+        """End it, and the code it runs. One that is cancelled already stays as it is.
 
         Raises:
-            ApiError: Always.
+            ApiError: It is not there, not in the background, or has ended by itself.
         """
-        self.rooms.transcripts.body(response_id)
-        raise errors.not_background()
+        job = self.rooms.responder.jobs.find(response_id)
+        if job is not None:
+            await job.cancel()
+        body = self.rooms.transcripts.body(response_id)
+        if not body["background"]:
+            raise errors.not_background()
+        if body["status"] != "cancelled":
+            raise errors.already_over(body["status"])
+        self.answer(wire.without_outputs(body))
 
 
 class AllContainers(Door):

@@ -167,6 +167,11 @@ def not_background() -> ApiError:
     return ApiError(400, message)
 
 
+def already_over(status: str) -> ApiError:
+    """A response that has ended by itself cannot be cancelled any more."""
+    return ApiError(400, f"Cannot cancel a response that is {status}.")
+
+
 def container_not_found(container_id: str) -> ApiError:
     """No such container, or it was deleted."""
     return ApiError(404, f"Container with id '{container_id}' not found.")

@@ -235,6 +235,19 @@ class Output:
         self.response |= details
         return [wire.response_event("incomplete", self._snapshot())]
 
+    def cancel(self) -> list[Event]:
+        """The last events of a response that was cancelled: what was being made is incomplete.
+
+        No event of the `openai` package says that a response was cancelled; its status does.
+        """
+        events = [*self.end_code(), *self.end_call("incomplete"), *self.end_message({}, last=True)]
+        if self.response["output"] and self.response["output"][-1]["status"] == "in_progress":
+            item = self.response["output"][-1] | {"status": "incomplete"}
+            self.response["output"][-1] = item
+            events.append(wire.item_event("done", len(self.response["output"]) - 1, item))
+        self.response |= {"status": "cancelled", "usage": self._usage}
+        return [*events, wire.response_event("incomplete", self._snapshot())]
+
     def fail(self, code: str, message: str) -> list[Event]:
         """The last events of a response that did not."""
         self.response |= {"status": "failed", "error": {"code": code, "message": message}}

@@ -98,6 +98,7 @@ class Question:
         include_outputs: Whether code calls carry their outputs.
         stream: Whether the answer is a stream of events.
         store: Whether the response can be asked for, or continued, later.
+        background: Whether it is made without its client waiting.
         echo: The values the response repeats.
     """
 
@@ -113,6 +114,7 @@ class Question:
     include_outputs: bool = False
     stream: bool = False
     store: bool = True
+    background: bool = False
     echo: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -151,8 +153,6 @@ def question(body: object) -> Question:
         if asked.get("previous_response_id") is not None:
             raise errors.mutually_exclusive()
         raise errors.unsupported("conversation", "This engine keeps no conversations; use 'previous_response_id'.")
-    if asked.get("background"):
-        raise errors.unsupported("background", "This engine has no background responses; stream the response instead.")
     if asked.get("prompt") is not None:
         raise errors.unsupported("prompt", "This engine has no prompt templates.")
     form = _optional(asked, "text", dict, "an object").get("format") or {"type": "text"}
@@ -163,6 +163,10 @@ def question(body: object) -> Question:
     previous_response_id = _optional(asked, "previous_response_id", str, "a string") or None
     if not conversation.asks(continued=previous_response_id is not None):
         raise errors.ApiError(400, "Invalid 'input': a message of the user is expected.", param="input")
+    store = asked.get("store") is None or _optional(asked, "store", bool, "a boolean")
+    background = _optional(asked, "background", bool, "a boolean")
+    if background and not store:
+        raise errors.unsupported("background", "A background response is fetched later: 'store' cannot be false.")
     tools = _optional(asked, "tools", list, "a list")
     container, functions = _tools(tools)
     choice, allowed = _choice(asked.get("tool_choice"), container, functions)
@@ -184,7 +188,8 @@ def question(body: object) -> Question:
         previous_response_id=previous_response_id,
         include_outputs=OUTPUTS in included(_optional(asked, "include", list, "a list")),
         stream=_optional(asked, "stream", bool, "a boolean"),
-        store=asked.get("store") is None or _optional(asked, "store", bool, "a boolean"),
+        store=store,
+        background=background,
         echo=asked | {"tools": [_echoed(tool) for tool in tools]},
     )
 
@@ -255,6 +260,19 @@ def file_reference(body: object) -> str:
         ApiError: It is malformed.
     """
     return str(_required(_object(body, None, frozenset({"file_id"})), "file_id", str, "a string"))
+
+
+def starting_after(given: str | None) -> int:
+    """Read `starting_after`: the number of the last event that is known.
+
+    Raises:
+        ApiError: It is no number.
+    """
+    if given is None:
+        return -1
+    if not given.isascii() or not given.isdigit():
+        raise errors.invalid_type("starting_after", "an integer")
+    return int(given[:9])
 
 
 def listing(query: Mapping[str, str], *, maximum: int = 100, default: int = 20) -> Listing:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.engine import errors, parameters, wire
+from ipython_assistant.engine.jobs import Jobs
 from ipython_assistant.engine.kernels import Figure
 from ipython_assistant.engine.models import (
     WISHES,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
     from ipython_assistant.engine.containers import CodeRun, Container, Containers
+    from ipython_assistant.engine.jobs import Job
     from ipython_assistant.engine.models import Message, Model, Step
     from ipython_assistant.engine.parameters import Question
     from ipython_assistant.engine.transcripts import Transcripts
@@ -119,6 +121,8 @@ class Responder:
         self._transcripts = transcripts
         self._mint = mint
         self._clock = clock
+        self.jobs = Jobs()
+        """Those that are made in the background."""
         self._at_work = 0
         self._closing = False
         self._idle = asyncio.Event()
@@ -136,6 +140,7 @@ class Responder:
         await asyncio.wait(waiting, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
+        await self.jobs.stop()
 
     async def accept(self, question: Question) -> Accepted:
         """Find everything the question refers to, and make its container if it needs one.
@@ -166,8 +171,15 @@ class Responder:
         )
         return Accepted(question, model, container, previous, response)
 
+    def begin(self, accepted: Accepted) -> Job:
+        """Answer in the background."""
+        question = accepted.question
+        return self.jobs.begin(accepted.response, self.respond(accepted), streamed=question.stream)
+
     async def respond(self, accepted: Accepted) -> AsyncGenerator[Event, None]:
         """Answer, as events numbered from 0. Closing the iterator, or cancelling, interrupts running code.
+
+        A background response that is cancelled comes to its end as what it is then, and is stored.
 
         An exception of the model, or of this engine, ends the stream with `error` and `response.failed`.
         """
@@ -193,6 +205,12 @@ class Responder:
             async with aclosing(self._steps(accepted, output)) as events:
                 async for event in events:
                     yield event
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not accepted.question.background or task is None:
+                raise
+            task.uncancel()
+            ending = output.cancel()
         except ModelFailed as error:
             ending = [*output.end_code(), *output.end_call("incomplete"), *output.end_message({}, last=True)]
             ending += output.fail("server_error", str(error))

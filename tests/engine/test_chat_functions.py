@@ -325,7 +325,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("changed", "words"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_cannot_be_meant_is_refused(ask: Any, changed: dict[str, Any], words: str) -> None:
-    with pytest.raises(openai.BadRequestError, match="") as refused:
+    with pytest.raises(openai.BadRequestError) as refused:
         ask(**changed)
 
     assert words in refused.value.body["message"]
