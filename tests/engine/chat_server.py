@@ -22,7 +22,8 @@ USAGE = {
 class Reply:
     """One answer: deltas to stream, or a body to send with a status.
 
-    `hold` is waited for before the first delta; `cut` ends the connection after the deltas, without a word.
+    `hold` is waited for before the first delta; `cut` ends the connection after the deltas, without a word; `error` is
+    told in the stream, after them.
     """
 
     deltas: list[dict[str, Any]] = field(default_factory=list)
@@ -32,6 +33,7 @@ class Reply:
     body: bytes | None = None
     hold: threading.Event | None = None
     cut: bool = False
+    error: dict[str, Any] | None = None
 
 
 def text(written: str, *, piece: int = 5, **more: Any) -> Reply:
@@ -125,6 +127,8 @@ class ChatServer:
             chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": reply.finish}]})
         if reply.usage is not None:
             chunks.append({"choices": [], "usage": reply.usage})
+        if reply.error is not None:
+            chunks.append({"error": reply.error})
         for chunk in chunks:
             self._chunk(request, f"data: {json.dumps(chunk)}\n\n".encode())
         if reply.cut:

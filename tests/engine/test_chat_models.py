@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
 import itertools
 import json
@@ -24,6 +25,7 @@ from pydantic import TypeAdapter
 from ipython_assistant.engine.models.chat import Chat, Manner
 from ipython_assistant.engine.models.chat_http import Server
 from ipython_assistant.engine.models.chat_text import Arguments, Code, Fences, Piece, Prose
+from ipython_assistant.engine.models.chosen import UnknownModel, add_model_options, chosen
 
 KEY = "sk-of-the-chat-server"
 TABLE = "district,cases\nA,3\nB,5\n"
@@ -312,6 +314,24 @@ def test_the_key_goes_to_the_server_and_nowhere_else(ask: Any, chat: ChatServer)
     assert KEY not in repr(Server("http://localhost/v1", KEY))
 
 
+ECHOES = {
+    "in a body": Reply(body=json.dumps({"error": {"message": f"bad key {KEY}"}}).encode()),
+    "in the middle of a stream": Reply([{"content": "So "}], finish=None, error={"message": f"bad key {KEY}"}),
+    "as a mere text": Reply(status=403, body=f"bad key {KEY}".encode()),
+    "where a text is cut off": Reply(status=403, body=("x" * 290 + KEY).encode()),
+    "where nothing of it makes sense": Reply(body=f"\x00{KEY}".encode()),
+}
+
+
+@pytest.mark.parametrize("reply", ECHOES.values(), ids=ECHOES.keys())
+def test_a_key_that_the_server_repeats_is_not_passed_on(ask: Any, reply: Reply) -> None:
+    response = ask(reply)
+
+    assert response.status == "failed"
+    for length in range(6, len(KEY) + 1):
+        assert KEY[:length] not in response.model_dump_json()
+
+
 FAULTS = {
     "it refuses": (Reply(status=404, body=b'{"error": "model \\"q\\" not found"}'), 'status 404: model "q" not found'),
     "it says nothing that can be read": (Reply(status=502, body=b"<html>Bad"), "status 502: <html>Bad"),
@@ -384,6 +404,8 @@ def test_an_engine_process_takes_its_chat_model_from_the_command_line(chat: Chat
         (["--model", "llama", "--name", "a"], "is not the address of a server"),
         (["--model", "http://u:p@localhost/v1", "--name", "a"], "holds no name, password or query"),
         (["--name", "a"], "put it behind --model URL"),
+        (["--model", "http://a/v1", "--name", "a", "--key-from", "NO_SUCH_KEY"], "NO_SUCH_KEY: there is no such"),
+        (["--model", "http://a/v1", "--name", "a", "--model", "http://b/v1", "--name", "a"], "Two models are called a"),
         (["--model", "http://localhost/v1", "--name", "a", "--repairs", "-1"], "is not a whole number"),
     ],
 )
@@ -397,18 +419,38 @@ def test_a_command_line_that_cannot_be_meant_is_refused(arguments: list[str], wo
 
 
 def test_what_follows_a_model_is_about_that_one() -> None:
-    import argparse
-
-    from ipython_assistant.engine.models.chosen import add_model_options, chosen
-
-    parser = argparse.ArgumentParser()
-    add_model_options(parser)
     line = "--model http://a/v1 --name a --format tools --vision --model http://b/v1 --name b --repairs 3"
-    models = chosen(parser.parse_args(line.split()), {})
+    models = chat_models(line, {})
 
     assert list(models) == ["a", "b", "analyst"]
     assert models["a"]._manner == Manner(form="tools", vision=True)
     assert models["b"]._manner == Manner(repairs=3)
+
+
+def chat_models(line: str, environment: dict[str, str]) -> dict[str, Any]:
+    parser = argparse.ArgumentParser()
+    add_model_options(parser)
+    return chosen(parser.parse_args(line.split()), environment)
+
+
+@pytest.mark.parametrize("second", ["http://b/v1", "http://a:8000/v1", "https://a/v1"])
+def test_a_key_is_never_sent_to_a_second_server(second: str) -> None:
+    line = f"--model http://a/v1 --name a --model {second} --name b"
+
+    with pytest.raises(UnknownModel, match="is for one server, and would go to a and"):
+        chat_models(line, {"IPYTHON_ASSISTANT_MODEL_KEY": KEY})
+    with pytest.raises(UnknownModel, match="is for one server"):
+        chat_models(line.replace(" --name", " --key-from MINE --name"), {"MINE": KEY})
+    assert len(chat_models(line, {})) == 3
+
+
+def test_each_server_has_a_key_of_its_own_and_no_key_stays_in_the_environment() -> None:
+    environment = {"KEY_OF_B": "b-key", "IPYTHON_ASSISTANT_MODEL_KEY": "a-key", "HOME": "/"}
+    line = "--model http://a/v1 --name a --model http://a/v1 --name a2 --model http://b/v1 --name b --key-from KEY_OF_B"
+    models = chat_models(line, environment)
+
+    assert [models[name]._server.key for name in ("a", "a2", "b")] == ["a-key", "a-key", "b-key"]
+    assert environment == {"HOME": "/"}
 
 
 # The text of a model, taken apart.

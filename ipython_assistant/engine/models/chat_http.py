@@ -29,6 +29,8 @@ LONGEST_LINE: Final = 1 << 24
 """In bytes, of a line or a chunk."""
 LONGEST_BODY: Final = 1 << 26
 """In bytes, of an answer that is not a stream."""
+LONGEST_TOLD: Final = 300
+"""In characters, of what a server says of a fault."""
 MOST_HEADERS: Final = 200
 
 
@@ -72,14 +74,14 @@ class Server:
             if status != HTTPStatus.OK:
                 raise ModelFailed(self._refusal(status, await self._within(source.whole())))
             if "text/event-stream" not in headers.get("content-type", ""):
-                yield _parsed(await self._within(source.whole()))
+                yield self._parsed(await self._within(source.whole()))
                 return
             async with aclosing(self._chunks(source)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except (OSError, EOFError, ValueError, RecursionError, asyncio.LimitOverrunError) as error:
             raise ModelFailed(
-                f"The connection to {self.url} broke: {_words(error)}. The server's log may say more."
+                f"The connection to {self.url} broke: {self._told(_words(error))}. The server's log may say more."
             ) from error
         finally:
             writer.transport.abort()
@@ -92,7 +94,7 @@ class Server:
                 continue
             if value.strip() == b"[DONE]":
                 return
-            chunk = _parsed(value)
+            chunk = self._parsed(value)
             finished = finished or _finishes(chunk)
             yield chunk
         if not finished:
@@ -140,11 +142,30 @@ class Server:
             said = json.loads(raw).get("error")
             words = said.get("message") if isinstance(said, dict) else said
         except (ValueError, AttributeError):
-            words = raw[:300].decode("utf-8", "replace")
-        told = " ".join(str(words or "it gave no reason").split())[:300]
+            words = raw.decode("utf-8", "replace")
+        return f"The server at {self.url} refused with status {status}: {self._told(words)}"
+
+    def _parsed(self, raw: bytes) -> Json:
+        """One JSON object.
+
+        Raises:
+            ModelFailed: It is an error, which some servers put into the stream.
+            ValueError: It is no object.
+        """
+        found = json.loads(raw)
+        if not isinstance(found, dict):
+            raise ValueError("it sent something that is not a chunk")  # noqa: TRY004 it is the bytes that are wrong
+        if (error := found.get("error")) is not None:
+            words = error.get("message") if isinstance(error, dict) else error
+            raise ModelFailed(f"The server gave up: {self._told(words)}")
+        return found
+
+    def _told(self, words: object) -> str:
+        """What the server says of a fault, in a line; it may repeat the key that it was shown."""
+        whole = str(words or "it gave no reason")
         if self.key:
-            told = told.replace(self.key, "…")
-        return f"The server at {self.url} refused with status {status}: {told}"
+            whole = whole.replace(self.key, "…")
+        return " ".join(whole.split())[:LONGEST_TOLD]
 
 
 class _Body:
@@ -222,22 +243,6 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
             headers[name.strip().lower()] = value.strip()
         if int(rest[:3]) >= HTTPStatus.OK:
             return int(rest[:3]), headers
-
-
-def _parsed(raw: bytes) -> Json:
-    """One JSON object.
-
-    Raises:
-        ModelFailed: It is an error, which some servers put into the stream.
-        ValueError: It is no object.
-    """
-    found = json.loads(raw)
-    if not isinstance(found, dict):
-        raise ValueError("it sent something that is not a chunk")  # noqa: TRY004 it is the bytes that are wrong
-    if (error := found.get("error")) is not None:
-        words = error.get("message") if isinstance(error, dict) else error
-        raise ModelFailed(f"The server gave up: {' '.join(str(words).split())[:300]}")
-    return found
 
 
 def _finishes(chunk: Json) -> bool:

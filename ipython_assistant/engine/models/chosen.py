@@ -5,20 +5,22 @@
     --model http://localhost:8000/v1 --name a --format tools --model http://localhost:8000/v1 --name b
 
 What follows a `--model` is about that one. A key never stands on a command line, where every process can read it: it
-is taken from the environment, and out of it, so that nothing that is started later has it.
+is taken from the environment, and out of it, so that nothing that is started later has it. And it is for one server: it
+is never sent to a second one.
 """
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING, Any, Final, get_args
+from urllib.parse import urlsplit
 
 from ipython_assistant.engine.models.chat import Chat, Form, Manner
 from ipython_assistant.engine.models.chat_http import Server
 from ipython_assistant.engine.models.default import OFFERED
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping, Sequence
+    from collections.abc import Mapping, MutableMapping, Sequence
 
     from ipython_assistant.engine.models import Model
 
@@ -27,7 +29,7 @@ KEY_VARIABLE: Final = "IPYTHON_ASSISTANT_MODEL_KEY"
 
 
 class UnknownModel(ValueError):
-    """A model lacks its name, or its address is none; the message is for a person."""
+    """A model lacks its name or its key, or its address is none; the message is for a person."""
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +58,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     of_chat.add_argument("--vision", action=_OfTheLast, nargs=0, help="show it the pictures its code makes")
     of_chat.add_argument(
+        "--key-from",
+        action=_OfTheLast,
+        metavar="VARIABLE",
+        help=f"the environment variable with its server's key (default: {KEY_VARIABLE})",
+    )
+    of_chat.add_argument(
         "--patience", action=_OfTheLast, type=float, metavar="S", help="seconds it may be silent (default: 600)"
     )
 
@@ -67,28 +75,52 @@ def chosen(options: argparse.Namespace, environment: MutableMapping[str, str]) -
 
     Args:
         options: What the parser read.
-        environment: The process's own; the key is taken out of it.
+        environment: The process's own; the keys are taken out of it.
 
     Raises:
-        UnknownModel: A model lacks its name, or its address is none.
+        UnknownModel: A model lacks its name or its key, its address is none, or a key would go to two servers.
     """
-    key = environment.pop(KEY_VARIABLE, "")
+    wanted = [one for one in options.models if one["model"] not in OFFERED]
+    keys = _keys(wanted, environment)
     chats: dict[str, Model] = {}
-    for one in options.models:
-        if one["model"] in OFFERED:
-            continue
+    for one in wanted:
         if not one.get("name"):
             raise UnknownModel(
                 f"--model {one['model']} needs a name after it: --name qwen3-coder, as the server calls it."
             )
+        if one["name"] in chats:
+            raise UnknownModel(f"Two models are called {one['name']}: which of them is meant could not be said.")
         patience = {"patience_s": one["patience"]} if "patience" in one else {}
         manner = {field: one[option] for option, field in _FIELDS.items() if option in one}
         try:
-            server = Server(one["model"], key, **patience)
+            server = Server(one["model"], keys.get(one.get("key_from", KEY_VARIABLE), ""), **patience)
         except ValueError as error:
             raise UnknownModel(str(error)) from None
         chats[one["name"]] = Chat(one["name"], server, Manner(**manner))
     return chats | {name: make() for name, make in OFFERED.items() if name not in chats}
+
+
+def _keys(wanted: Sequence[Mapping[str, Any]], environment: MutableMapping[str, str]) -> dict[str, str]:
+    """The keys by their variables, each of them for one server, taken out of the environment.
+
+    Raises:
+        UnknownModel: A variable is not set, or its key would go to two servers.
+    """
+    servers: dict[str, dict[tuple[str, str], None]] = {KEY_VARIABLE: {}}
+    for one in wanted:
+        parts = urlsplit(one["model"])
+        servers.setdefault(one.get("key_from", KEY_VARIABLE), {})[parts.scheme, parts.netloc] = None
+    keys = {variable: environment.pop(variable, "") for variable in servers}
+    for variable, its in servers.items():
+        if not keys[variable] and variable != KEY_VARIABLE:
+            raise UnknownModel(f"--key-from {variable}: there is no such environment variable, or it is empty.")
+        if keys[variable] and len(its) > 1:
+            named = " and ".join(host for _, host in its)
+            raise UnknownModel(
+                f"The key in {variable} is for one server, and would go to {named}. Put the key of each in a variable "
+                "of its own, and --key-from VARIABLE behind its --model."
+            )
+    return keys
 
 
 _FIELDS: Final = {"format": "form", "repairs": "repairs", "runs": "runs", "vision": "vision"}
