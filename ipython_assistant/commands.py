@@ -138,19 +138,23 @@ def _new(session: Session, _words: Sequence[str]) -> None:
 
 
 def _history(session: Session, _words: Sequence[str]) -> None:
-    """List the turns of each conversation: cell, question, files, tokens and what they cost."""
+    """List the turns of each conversation, and those outside: cell, question, files, tokens and what they cost."""
     prices, base_url = _prices(session)
+    told = [
+        (name or "notebook", cell, step)
+        for name, conversation in session.conversations.items()
+        for cell, step in conversation.steps
+    ]
     rows = [
         (
-            name or "notebook",
+            where,
             cell,
             step.prompt,
             ", ".join(artifact.name for artifact in step.artifacts),
             step.status,
             REPLAYED if step.replayed else in_words(tokens_of(step.turn.usage), cost_of(step, prices, base_url)),
         )
-        for name, conversation in session.conversations.items()
-        for cell, step in conversation.steps
+        for where, cell, step in (*told, *(("none", cell, step) for cell, step in session.outside))
     ]
     header = ("conversation", "cell", "question", "files", "status", "cost")
     publish(overview(header, rows, [] if rows else ["Nothing was asked yet."]))

@@ -309,6 +309,11 @@ class Session:
         return self._talks.steps
 
     @property
+    def outside(self) -> tuple[tuple[str, Step], ...]:
+        """The last turns of cells that are in no conversation: what was cut, and what code asked by itself."""
+        return self._talks.outside
+
+    @property
     def last_step(self) -> Step | None:
         """The turn that ended last and came to its end."""
         return self._talks.last

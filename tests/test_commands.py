@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests_support import events as wire
 from tests_support.notebook import Notebook
+from tests_support.scripted import Answer
 
 from ipython_assistant import errors
 
@@ -57,6 +58,22 @@ def test_history_names_a_replaced_turn_no_more_and_cost_still_counts_it(talked, 
     assert "And another?" in history
     assert "And the next?" in cost
     assert "And another?" in cost
+
+
+def test_history_has_what_was_cut_and_what_code_asked_too(talked, hosted):
+    begun = wire.stream([wire.Message("Begun and never ended.")], usage=USED)[:-1]
+    hosted.will_answer(Answer(wire.sse(begun), headers={"Content-Type": "text/event-stream"}))
+    hosted.will_say([wire.Message("By code.")], response_id="resp_5", usage=USED)
+    with pytest.raises(errors.StreamBroken):
+        talked.ask("D", "Will it end?")
+    talked.cell("E", "import ipython_assistant\nipython_assistant.ask('By the way?')")
+    rows = talked.cell("H", "%assistant history").plain.splitlines()
+
+    (broken,) = [row for row in rows if "Will it end?" in row]
+    (aside,) = [row for row in rows if "By the way?" in row]
+    assert broken.split()[0] == aside.split()[0] == "none"
+    assert "failed" in broken
+    assert "completed" in aside
 
 
 def test_conversations_are_listed_with_their_last_question(talked):

@@ -162,6 +162,12 @@ class Conversations:
         """The conversation of this name; an empty one where nothing was said in it."""
         return self.by_name.get(name, Conversation())
 
+    @property
+    def outside(self) -> tuple[tuple[str, Step], ...]:
+        """The last turns of cells that have no place for them: what was cut, and what code asked by itself."""
+        placed = {id(step) for talk in self.by_name.values() for _, step in talk.steps}
+        return tuple((cell, step) for cell, step in dict(self.steps).items() if id(step) not in placed)
+
     def present(self, cell: str) -> Step | None:
         """The cell's own turn, in whichever conversation."""
         return next((step for talk in self.by_name.values() if (step := talk.present(cell)) is not None), None)
