@@ -6,6 +6,8 @@ import datetime as dt
 import hashlib
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pandas as pd
 import pytest
 
 from ipython_assistant.errors import InputError
+from ipython_assistant.workspace import logical
 from ipython_assistant.workspace.inputs import gather
 
 FRAME = pd.DataFrame({"district": ["A", "B"], "IU code": ["001", "002"], "coverage": [0.5, None]})
@@ -217,6 +220,96 @@ def test_a_table_that_has_not_changed_is_not_written_again(tmp_path):
     assert [item.path.parent.name for item in (first, changed, gone)] == ["0", "1", "2"]
     assert (changed.logical, changed.sha256) != (first.logical, first.sha256)
     assert (gone.logical, gone.sha256) == (first.logical, first.sha256)
+
+
+READING = """
+import json, sys
+from pathlib import Path
+from ipython_assistant.workspace.inputs import gather
+
+path, folder = Path(sys.argv[1]), Path(sys.argv[1]).parent
+opened, read = [], [0]
+names = {path, str(path)}
+sys.addaudithook(lambda event, args: opened.append(event) if event == "open" and args[0] in names else None)
+
+def counted():
+    with open("/proc/self/io") as file:
+        now = int(file.readline().split()[1])
+    read.append(now)
+    return read[-1] - read[-2]
+
+counted()
+(first,) = gather([path.name], {}, folder, lambda: folder)
+told = {"first": counted()}
+opened.clear()
+(again,) = gather(["named"], {"named": path}, folder, lambda: folder, known=[first])
+told |= {"again": counted(), "opened": len(opened), "same": again.reading is first.reading}
+told |= {"rows": again.rows, "description": again.description, "hashes": [again.sha256, again.logical]}
+print(json.dumps(told))
+"""
+
+
+def long_ago(path):
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    return path
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="this system does not count what a process reads")
+@pytest.mark.parametrize("row", [b"District A,1234\n", b'"District, A",1234\n', b"District A,1234\r\n"])
+def test_a_file_is_read_once_and_by_a_second_cell_not_at_all(tmp_path, row):
+    content = b"district,n\n" + row * 1_000_000
+    (path := tmp_path / "cases.csv").write_bytes(content)
+    long_ago(path)
+    ran = subprocess.run([sys.executable, "-c", READING, path], capture_output=True, text=True, timeout=60, check=True)
+    told = json.loads(ran.stdout)
+
+    assert len(content) < told["first"] < 1.2 * len(content)
+    assert told["again"] < 100_000
+    assert (told["opened"], told["same"]) == (0, True)
+    plain = content.replace(b"\r\n", b"\n")
+    assert told["hashes"] == [hashlib.sha256(content).hexdigest(), hashlib.sha256(plain).hexdigest()]
+    assert told["rows"] == 1_000_000
+    assert told["description"].startswith("CSV file, named by the variable named, 1,000,000 rows × 2 columns")
+
+
+def test_a_file_that_was_changed_is_read_again_though_it_looks_the_same(tmp_path):
+    def look():
+        return gather(["a.csv"], {}, tmp_path, lambda: tmp_path, known=known)[0]
+
+    known = []
+    path = tmp_path / "a.csv"
+    path.write_text("a\n1\n")
+    known = [look()]
+    assert known[0].reading is None  # it was written just now: the next change might fall into the same tick
+    known = [first := (long_ago(path), look())[1]]
+    path.write_text("a\n2\n")
+    long_ago(path)
+    changed = look()
+    (other := tmp_path / "other").write_text("a\n3\n")
+    long_ago(other).replace(path)
+    replaced = look()
+
+    contents = [b"a\n1\n", b"a\n2\n", b"a\n3\n"]
+    assert [item.sha256 for item in (first, changed, replaced)] == [hashlib.sha256(c).hexdigest() for c in contents]
+
+
+def test_a_file_that_is_written_to_while_it_is_read_is_read_again(tmp_path, monkeypatch):
+    path = tmp_path / "a.csv"
+    path.write_text("a\n1\n")
+    long_ago(path)
+    finish = logical.Hashing.finish
+
+    def finish_and_write(hashing):
+        hashes = finish(hashing)
+        path.write_text("a\n2\n")
+        return hashes
+
+    with monkeypatch.context() as patched:
+        patched.setattr(logical.Hashing, "finish", finish_and_write)
+        (torn,) = gather(["a.csv"], {}, tmp_path, lambda: tmp_path)
+    (whole,) = gather(["a.csv"], {}, tmp_path, lambda: tmp_path, known=[torn])
+
+    assert whole.sha256 == hashlib.sha256(b"a\n2\n").hexdigest()
 
 
 def test_parquet_needs_pyarrow_and_says_so(tmp_path, monkeypatch):

@@ -254,10 +254,38 @@ def test_rows_are_counted_alike_with_and_without_parsing(
 ) -> None:
     content = line_end.join(["a,b", *["1,ü"] * 200_000]) + end
     counted = head_of(path, content, rows=1)
-    monkeypatch.setattr(tables, "_plain_lines", lambda _path, _encoding: None)
+    monkeypatch.setattr(tables, "_plain_lines", lambda *_: (0, 0))
 
     assert counted == head_of(path, content, rows=1)
     assert not counted.estimated
+
+
+@given(
+    st.lists(st.sampled_from(["1,2", "", '"x\ny",1', "ü,2", "3", '"', "\r", '"a""b"']), max_size=12),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "cp1252", "utf-16"]),
+    st.integers(1, 12),
+)
+def test_a_file_is_counted_as_the_csv_module_does_and_whoever_looks_on_sees_each_byte_in_its_place(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], line_end: str, encoding: str, piece: int
+) -> None:
+    content = line_end.join(["a,b", *lines]).encode(encoding)
+    path = tmp_path_factory.mktemp("count") / "t.csv"
+    path.write_bytes(content)
+    seen = bytearray(len(content))
+
+    def look_on(offset: int, passed: bytes) -> None:
+        seen[offset : offset + len(passed)] = passed
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tables, "_PIECE_BYTES", piece)
+        head = read_head(path, CSV, rows=0, passing=look_on)
+
+    with path.open(newline="", encoding=encoding) as file:
+        records = [record for record in csv.reader(file) if record]
+    assert head is not None
+    assert head.row_count == len(records) - 1
+    assert bytes(seen) == content
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------
@@ -401,6 +429,30 @@ def test_without_its_reader_a_workbook_is_left_to_the_card(path: Path, monkeypat
         archive.writestr("xl/workbook.xml", "<workbook/>")
 
     assert read_head(path, EXCEL) is None
+    with pytest.raises(ImportError):
+        read_frame(path, EXCEL)
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [(b"[]", JSON), (b'[{"a": 1}', JSON), (b'{"a": 1}\nx', LINES), (b"PK", EXCEL), (b"PAR1", PARQUET), (b"\n", CSV)],
+)
+def test_what_is_no_table_is_no_frame(path: Path, content: bytes, media_type: str) -> None:
+    path.write_bytes(content)
+
+    with pytest.raises(ValueError, match=r"table\.csv cannot be read as a table"):
+        read_frame(path, media_type)
+
+
+def test_a_frame_is_read_without_counting_its_rows_first(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text('a,b\n1,"x"\n')
+
+    def counting(*_: object) -> int:
+        raise AssertionError("The rows are counted.")
+
+    monkeypatch.setattr(tables, "_record_count", counting)
+
+    assert read_frame(path, CSV).to_dict("list") == {"a": [1], "b": ["x"]}
 
 
 # --- dtypes and the index ---------------------------------------------------------------------------------------------

@@ -9,13 +9,15 @@ import difflib
 import glob
 import json
 import re
+import time
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipython_assistant.core.artifacts import TABLE_TYPES
 from ipython_assistant.core.naming import media_type, safe_name
+from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.wording import counted
 from ipython_assistant.errors import InputError
 from ipython_assistant.workspace import logical
@@ -25,9 +27,13 @@ from ipython_assistant.workspace.tables import read_head
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from ipython_assistant.core.artifacts import TableHead
+
 
 MOST_FOLDERS = 20
 """So many folders are looked into for a file that is not where it was named."""
+COARSEST_CLOCK_NS = 2 * 10**9
+"""The coarsest time of writing that a disk keeps: that of FAT."""
 _LONGEST_PATH = 1_000
 _EXPRESSION = re.compile(r"(?P<variable>[^\W\d]\w*)(?:[\[(]|\.(?:loc|iloc|head|query|T)\b)")
 # What a file begins with that came as bytes: https://en.wikipedia.org/wiki/List_of_file_signatures
@@ -40,6 +46,25 @@ _SIGNATURES = {
     b"PK\x03\x04": "zip",
     b"\x1f\x8b": "gz",
 }
+
+
+class _Fingerprint(NamedTuple):
+    """What changes when somebody writes to a file or puts another one in its place; of a link, what it leads to."""
+
+    device: int
+    inode: int
+    size: int
+    written_ns: int
+    changed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was found in a file of the user's, which need not be read again while its fingerprint is the same."""
+
+    fingerprint: _Fingerprint
+    hashes: logical.FileHashes
+    head: TableHead | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +83,7 @@ class Input:
         columns: How many columns.
         estimated: The rows are about that many.
         dtypes: The columns' names and pandas dtypes, where it was a DataFrame: what `-o` restores them by.
+        reading: Of a file of the user's, what was found in it; None where it may change unseen.
     """
 
     name: str
@@ -71,6 +97,7 @@ class Input:
     columns: int | None = None
     estimated: bool = False
     dtypes: tuple[tuple[str, Any], ...] = ()
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +109,8 @@ class _Around:
     scratch: Callable[[], Path]
     parquet: bool
     known: Mapping[tuple[str, str], Input]
+    read: Mapping[Path, Reading]
+    clock_ns: Callable[[], int]
 
 
 def gather(
@@ -92,6 +121,7 @@ def gather(
     *,
     parquet: bool = False,
     known: Iterable[Input] = (),
+    clock_ns: Callable[[], int] = time.time_ns,
 ) -> tuple[Input, ...]:
     """What the `-i` options name, as files.
 
@@ -105,12 +135,16 @@ def gather(
         working_dir: What relative paths are relative to.
         scratch: Makes a directory for the files that are made of variables.
         parquet: Tables as Parquet, not as CSV.
-        known: Inputs of earlier cells: a table that has not changed since is not written again.
+        known: Inputs of earlier cells: what has not changed since is neither read nor written again.
+        clock_ns: The time, in nanoseconds since the epoch.
 
     Raises:
         InputError: Nothing of that name (the nearest ones are listed), or something that cannot be sent.
     """
-    around = _Around(namespace, working_dir, scratch, parquet, {(item.name, item.logical): item for item in known})
+    known = tuple(known)
+    written = {(item.name, item.logical): item for item in known}
+    read = {item.path: item.reading for item in known if item.reading is not None}
+    around = _Around(namespace, working_dir, scratch, parquet, written, read, clock_ns)
     inputs = tuple(chain.from_iterable(_each(name, around) for name in dict.fromkeys(named)))
     seen: dict[str, Input] = {}
     for item in inputs:
@@ -130,7 +164,7 @@ def _each(name: str, around: _Around) -> Iterator[Input]:
         raise _no_address(name)
     path = around.working_dir / _expanded(name)
     if _is_file(path):
-        yield _of_path(path, name)
+        yield _of_path(path, name, around)
     elif glob.has_magic(name):
         yield from _of_glob(name, around)
     elif _is_folder(path):
@@ -159,14 +193,22 @@ def _of_glob(pattern: str, around: _Around) -> Iterator[Input]:
             f"There is: {', '.join(shown)}." if shown else "Check the pattern, or the notebook's working directory.",
         )
     for name in files:
-        yield _of_path(around.working_dir / name, name)
+        yield _of_path(around.working_dir / name, name, around)
 
 
-def _of_path(path: Path, source: str, described: str = "") -> Input:
+def _of_path(path: Path, source: str, around: _Around, described: str = "") -> Input:
     """A file of the user's, as it is."""
-    kind = media_type(path.name)
-    item = _of_file(path, safe_name(path.name), source, f"a file{described}")
-    head = read_head(path, kind, rows=0) if kind in TABLE_TYPES else None
+    try:
+        known, now = around.read.get(path), _fingerprint(path)
+        reading = known if known is not None and known.fingerprint == now else _read(path, now)
+        settled = reading is known or _is_settled(path, now, around.clock_ns())
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    kind, head = media_type(path.name), reading.head
+    item = replace(
+        _hashed(path, safe_name(path.name), source, f"a file{described}", reading.hashes),
+        reading=reading if settled else None,
+    )
     if head is None:
         return item
     word = "TSV" if kind == "text/tab-separated-values" else "CSV"
@@ -181,12 +223,40 @@ def _of_path(path: Path, source: str, described: str = "") -> Input:
     )
 
 
+def _read(path: Path, now: _Fingerprint) -> Reading:
+    """Read a file once: what its rows are counted by is hashed on its way."""
+    kind, hashing = media_type(path.name), logical.Hashing(path)
+    head = read_head(path, kind, rows=0, passing=hashing.see) if kind in TABLE_TYPES else None
+    return Reading(now, hashing.finish(), head)
+
+
+def _fingerprint(path: Path) -> _Fingerprint:
+    there = path.stat()
+    return _Fingerprint(there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns)
+
+
+def _is_settled(path: Path, before: _Fingerprint, now_ns: int) -> bool:
+    """Whether a file was the same from before it was read until after, and whoever writes to it now leaves a trace.
+
+    The next one to write may do so within the same tick of the disk's clock. Git has the same difficulty:
+    https://git-scm.com/docs/racy-git
+    """
+    return _fingerprint(path) == before and before.written_ns + COARSEST_CLOCK_NS < now_ns
+
+
 def _of_file(path: Path, name: str, source: str, description: str) -> Input:
     try:
-        hashes = logical.of_file(path)
+        return _hashed(path, name, source, description, logical.of_file(path))
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
+        raise _unreadable(path, error) from error
+
+
+def _hashed(path: Path, name: str, source: str, description: str, hashes: logical.FileHashes) -> Input:
     return Input(name, path, hashes.size, hashes.sha256, description, hashes.logical, source)
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path} cannot be read: {disk_reason(error)}.", "Check its permissions.")
 
 
 def _expanded(name: str) -> Path:
@@ -254,7 +324,7 @@ def _named_by(name: str, value: str, around: _Around) -> Input:
             f"The variable {name} names {value!r}, and there is no such file (looked in {around.working_dir}).",
             _nearest(value, {}, path),
         )
-    return _of_path(path, name, f", named by the variable {name}")
+    return _of_path(path, name, around, f", named by the variable {name}")
 
 
 def _of_text(name: str, value: str, around: _Around) -> Input:

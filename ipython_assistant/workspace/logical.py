@@ -37,38 +37,81 @@ class FileHashes(NamedTuple):
     logical: str
 
 
+class Hashing:
+    """Both hashes of a file, taken of its bytes as others read them: whoever reads it whole reads it once.
+
+    Needs memory that does not grow with the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = 0
+        self._exact = hashlib.sha256()
+        # Without a carriage return and a mark both hashes are one: there is no second one to compute until the first.
+        self._plain: Any = None
+        self._start = b""
+        self._is_text: bool | None = None
+        self._held = b""
+
+    def see(self, offset: int, piece: bytes) -> None:
+        """Take what is new of the bytes at a place; what comes after a gap is left for `finish`."""
+        if offset <= self._size < offset + len(piece):
+            self._take(piece[self._size - offset :])
+
+    def finish(self) -> FileHashes:
+        """Read what has not been seen.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        with self._path.open("rb") as file:
+            file.seek(self._size)
+            while piece := file.read(_BYTES):
+                self._take(piece)
+        if self._is_text is None:
+            self._begin()
+        if self._plain is not None:
+            self._plain.update(self._held.replace(b"\r", b"\n"))
+        sha256 = self._exact.hexdigest()
+        return FileHashes(self._size, sha256, self._plain.hexdigest() if self._plain is not None else sha256)
+
+    def _take(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._is_text is not None:
+            self._digest(piece)
+            return
+        # Whether it is text is always asked of as much, however it is cut.
+        self._start += piece
+        if len(self._start) >= _BYTES:
+            self._begin()
+
+    def _begin(self) -> None:
+        start, self._start = self._start, b""
+        self._is_text = _is_text(self._path, start[:_BYTES])
+        if self._is_text and start.startswith(codecs.BOM_UTF8):
+            self._plain = hashlib.sha256()
+            self._exact.update(codecs.BOM_UTF8)
+            start = start[len(codecs.BOM_UTF8) :]
+        self._digest(start)
+
+    def _digest(self, piece: bytes) -> None:
+        if self._is_text and self._plain is None and b"\r" in piece:
+            self._plain = self._exact.copy()
+        self._exact.update(piece)
+        if self._plain is not None:
+            joined = self._held + piece
+            # The second half of a line end may come with the next piece.
+            self._held = b"\r" if joined.endswith(b"\r") else b""
+            self._plain.update(joined.removesuffix(self._held).replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+
+
 def of_file(path: Path) -> FileHashes:
-    """Both hashes of a file in one pass, in memory that does not grow with it.
+    """Both hashes of a file in one pass.
 
     Raises:
         OSError: The file cannot be read.
     """
-    size, exact = 0, hashlib.sha256()
-    # Without a carriage return and a mark both hashes are one: there is no second one to compute until the first.
-    plain: Any = None
-    held = b""
-    with path.open("rb") as file:
-        piece = file.read(_BYTES)
-        is_text = _is_text(path, piece)
-        if is_text and piece.startswith(codecs.BOM_UTF8):
-            plain = hashlib.sha256()
-            exact.update(codecs.BOM_UTF8)
-            size, piece = len(codecs.BOM_UTF8), piece[len(codecs.BOM_UTF8) :]
-        while piece:
-            if is_text and plain is None and b"\r" in piece:
-                plain = exact.copy()
-            size += len(piece)
-            exact.update(piece)
-            if plain is not None:
-                joined = held + piece
-                # The second half of a line end may come with the next piece.
-                held = b"\r" if joined.endswith(b"\r") else b""
-                plain.update(joined.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
-            piece = file.read(_BYTES)
-    if plain is not None:
-        plain.update(held.replace(b"\r", b"\n"))
-    sha256 = exact.hexdigest()
-    return FileHashes(size, sha256, plain.hexdigest() if plain is not None else sha256)
+    return Hashing(path).finish()
 
 
 def of_table(columns: Iterable[tuple[str, Any]], rows: int) -> str:

@@ -43,9 +43,19 @@ def excel_head(path: Path, rows: int) -> TableHead | None:
     return TableHead(tuple(columns), cells, row_count)
 
 
-def excel_rows(path: Path) -> Iterator[Sequence[Any]]:
-    """Every row of the first sheet, its header first. Raises `ImportError` without openpyxl."""
-    return _sheet(path)
+def excel_rows(path: Path) -> list[Sequence[Any]]:
+    """Every row of the first sheet, its header first; none where it is no workbook, or too large to be opened.
+
+    Raises:
+        ImportError: openpyxl is not installed.
+        OSError: The file cannot be read at all.
+    """
+    try:
+        return list(_sheet(path)) if _is_small_workbook(path) else []
+    except ImportError:
+        raise
+    except _unreadable():
+        return []
 
 
 def parquet_head(path: Path, rows: int) -> TableHead | None:

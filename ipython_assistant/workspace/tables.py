@@ -8,25 +8,33 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
 from collections import Counter
-from itertools import islice, zip_longest
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.artifacts import TABLE_TYPES, TableHead
 from ipython_assistant.workspace.estimates import estimated_lines, rounded
-from ipython_assistant.workspace.records import json_head, json_records
+from ipython_assistant.workspace.records import MOST_COLUMNS, json_head, json_records
 from ipython_assistant.workspace.sheets import excel_head, excel_rows, parquet_head
 from ipython_assistant.workspace.texts import marked_encoding
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
-    from io import TextIOWrapper
+    from collections.abc import Container, Generator, Iterable, Mapping
     from pathlib import Path
+
+    from _typeshed import WriteableBuffer
+
+Passing = Callable[[int, bytes], None]
+"""Called with bytes of a file and their place in it while they are read for something else."""
 
 EXACT_BYTES = 128_000_000
 """Up to this size the rows of a CSV file are counted: a tenth of a second, or a second where cells are quoted."""
 _SAMPLE_BYTES = 64 << 10
+_PIECE_BYTES = 1 << 18
 _SAMPLE_LINES = 200
 _OTHER_FORMATS = {
     "application/json": "json",
@@ -53,7 +61,7 @@ def may_be_table(path: Path, media_type: str) -> bool:
     return bool(_format(path, media_type))
 
 
-def read_head(path: Path, media_type: str, rows: int = 10) -> TableHead | None:
+def read_head(path: Path, media_type: str, rows: int = 10, passing: Passing | None = None) -> TableHead | None:
     """The first rows of a table as they stand there, and how many there are.
 
     CSV and TSV: the delimiter is the one of comma, semicolon and tab that gives the most regular rows; the encoding is
@@ -65,6 +73,7 @@ def read_head(path: Path, media_type: str, rows: int = 10) -> TableHead | None:
         path: The file.
         media_type: What it is said to be.
         rows: How many rows to read, the header not counted.
+        passing: Called while the rows of a CSV or TSV file are counted, so that nobody has to read it again.
 
     Returns:
         The head, or None where the file cannot be read as a table.
@@ -74,7 +83,7 @@ def read_head(path: Path, media_type: str, rows: int = 10) -> TableHead | None:
     """
     match _format(path, media_type):
         case "delimited":
-            return _delimited_head(path, media_type, rows)
+            return _delimited_head(path, media_type, rows, passing)
         case "json" | "json lines" as kind:
             return json_head(path, rows, lines=kind == "json lines")
         case "excel":
@@ -101,22 +110,45 @@ def read_frame(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
         ValueError: It is not a table.
         OSError: The file cannot be read at all.
     """
-    if read_head(path, media_type, rows=0) is None:
+    frame = None
+    match _format(path, media_type):
+        case "delimited":
+            frame = _delimited_frame(path, media_type, dtypes or {})
+        case "json" | "json lines" as kind:
+            frame = _json_frame(path, dtypes or {}, lines=kind == "json lines")
+        case "excel":
+            frame = _excel_frame(path)
+        case "parquet" if parquet_head(path, rows=0) is not None:
+            import pandas as pd
+
+            frame = pd.read_parquet(path, engine="pyarrow")
+    if frame is None:
         raise ValueError(f"{path.name} cannot be read as a table.")
+    return frame
+
+
+def _json_frame(path: Path, dtypes: Mapping[str, Any], *, lines: bool) -> Any:
     import pandas as pd
 
-    match _format(path, media_type):
-        case "json" | "json lines" as kind:
-            frame = pd.DataFrame.from_records(json_records(path, lines=kind == "json lines"))
-            return _with_types(frame, _texts(dtypes or {}))
-        case "excel":
-            header, *rows = excel_rows(path)
-            columns = distinct_names(_named("" if cell is None else str(cell) for cell in header))
-            frame = pd.DataFrame(rows, columns=columns).infer_objects()
-            return frame if header[0] else _with_its_index(frame)
-        case "parquet":
-            return pd.read_parquet(path, engine="pyarrow")
-    return _delimited_frame(path, media_type, dtypes or {})
+    try:
+        records = json_records(path, lines=lines)
+    except (ValueError, RecursionError):
+        return None
+    if not 0 < len(set(chain.from_iterable(records))) <= MOST_COLUMNS:
+        return None
+    return _with_types(pd.DataFrame.from_records(records), _texts(dtypes))
+
+
+def _excel_frame(path: Path) -> Any:
+    import pandas as pd
+
+    rows = excel_rows(path)
+    if not rows:
+        return None
+    header = rows.pop(0)
+    columns = distinct_names(_named("" if cell is None else str(cell) for cell in header))
+    frame = pd.DataFrame(rows, columns=columns).infer_objects()
+    return frame if header[0] else _with_its_index(frame)
 
 
 def _format(path: Path, media_type: str) -> str:
@@ -125,10 +157,10 @@ def _format(path: Path, media_type: str) -> str:
     return _OTHER_FORMATS.get(media_type) or _SUFFIXES.get(path.suffix.lower(), "")
 
 
-def _delimited_head(path: Path, media_type: str, rows: int) -> TableHead | None:
+def _delimited_head(path: Path, media_type: str, rows: int, passing: Passing | None) -> TableHead | None:
     for encoding in _encodings(path):
         try:
-            return _head(path, encoding, media_type, rows)
+            return _head(path, encoding, media_type, rows, passing)
         except UnicodeError:
             continue
         except csv.Error:
@@ -139,19 +171,19 @@ def _delimited_head(path: Path, media_type: str, rows: int) -> TableHead | None:
 def _delimited_frame(path: Path, media_type: str, dtypes: Mapping[str, Any]) -> Any:
     import pandas as pd
 
-    encoding = _readable(path)
-    delimiter = _delimiter(path, encoding, media_type)
-    header, names, codes = _columns(path, encoding, delimiter)
-    texts = codes | _texts(dtypes).intersection(names)
+    written = _written(path, media_type)
+    if written is None:
+        return None
+    names, texts = list(written.names), written.codes | _texts(dtypes).intersection(written.names)
 
     def read(**how: Any) -> Any:
         return pd.read_csv(
             path,
-            sep=delimiter,
-            encoding=encoding,
+            sep=written.delimiter,
+            encoding=written.encoding,
             # The header is passed over and its names given: pandas refuses rows that are longer than a header it reads.
             header=None,
-            skiprows=_header_place(path, encoding, delimiter) + 1,
+            skiprows=_header_place(path, written.encoding, written.delimiter) + 1,
             names=names,
             index_col=False,
             # Read column by column, not in pieces: a column then has one type, whatever the file's size.
@@ -167,7 +199,7 @@ def _delimited_frame(path: Path, media_type: str, dtypes: Mapping[str, Any]) -> 
         again = read(usecols=doubtful, dtype=str, keep_default_na=False, na_values=_WRITTEN_FOR_MISSING)
         frame = frame.assign(**{name: again[name] for name in doubtful if again[name].notna().any()})
     frame = _with_types(frame, texts)
-    return frame if header[0] else _with_its_index(frame)
+    return frame if written.header[0] else _with_its_index(frame)
 
 
 def _exactly() -> dict[str, Any]:
@@ -229,22 +261,19 @@ def _with_its_index(frame: Any) -> Any:
     return rest.set_axis(pd.Index(labels).rename(None), axis=0)
 
 
-def _head(path: Path, encoding: str, media_type: str, rows: int) -> TableHead | None:
-    records = _records(path, encoding, _delimiter(path, encoding, media_type))
-    header = next(records, None)
-    if header is None or not any(cell.strip() for cell in header):
-        return None
-    if _MARKUP.match(header[0]):
-        # An error page under a table's name.
+def _head(path: Path, encoding: str, media_type: str, rows: int, passing: Passing | None) -> TableHead | None:
+    delimiter = _delimiter(path, encoding, media_type)
+    records = _records(path, encoding, delimiter)
+    header = next(records, [])
+    if not _is_header(header):
         return None
     first = list(islice(records, rows))
+    records.close()
     size = path.stat().st_size
     estimated = size > EXACT_BYTES
-    if estimated:
-        row_count = rounded(estimated_lines(path, size) - 1)
-    else:
-        lines = _plain_lines(path, encoding)
-        row_count = lines - 1 if lines is not None else len(first) + sum(1 for _ in records)
+    row_count = (
+        rounded(estimated_lines(path, size) - 1) if estimated else _record_count(path, encoding, delimiter, passing) - 1
+    )
     width = max(len(record) for record in (header, *first))
     columns = [*header, *[""] * (width - len(header))]
     return TableHead(
@@ -255,36 +284,78 @@ def _head(path: Path, encoding: str, media_type: str, rows: int) -> TableHead | 
     )
 
 
-def _plain_lines(path: Path, encoding: str) -> int | None:
-    """How many lines the file has, if each is a record: no quotes, no blank lines, no carriage return alone.
+def _is_header(cells: list[str]) -> bool:
+    """Whether a first record names columns; that of an error page under a table's name does not."""
+    return any(cell.strip() for cell in cells) and _MARKUP.match(cells[0]) is None
+
+
+def _record_count(path: Path, encoding: str, delimiter: str, passing: Passing | None) -> int:
+    """How many records the file has, its header included: by its line ends while that is certain, then by their cells.
+
+    Raises:
+        UnicodeError: The encoding is another.
+        csv.Error: It is no table.
+    """
+    lines, end = (0, 0) if encoding == "utf-16" else _plain_lines(path, encoding, passing)
+    with path.open("rb", buffering=0) as file:
+        file.seek(end)
+        # A mark is only at the beginning.
+        rest = encoding if end == 0 else encoding.removesuffix("-sig")
+        read = io.BufferedReader(file if passing is None else _Watched(file, passing), _PIECE_BYTES)
+        with io.TextIOWrapper(read, rest, newline="") as text:
+            return lines + sum(1 for record in csv.reader(text, delimiter=delimiter) if record)
+
+
+def _plain_lines(path: Path, encoding: str, passing: Passing | None) -> tuple[int, int]:
+    """How many lines the file has up to a place, and that place: each is a record, and what follows may be anything.
+
+    Such a line has no quotes and no carriage return alone, and it is not blank.
 
     Raises:
         UnicodeError: The encoding is another.
     """
-    if encoding == "utf-16":
-        return None
-    decoder, count, end = codecs.getincrementaldecoder(encoding)(), 0, b"\n"
+    decoder, count, place, end = codecs.getincrementaldecoder(encoding)(), 0, 0, b"\n"
+    at = 0
     with path.open("rb") as file:
-        while piece := file.read(1 << 18):
+        while piece := file.read(_PIECE_BYTES):
+            if passing is not None:
+                passing(at, piece)
             if not piece.isascii():
                 decoder.decode(piece)
             joined = end + piece
             if b'"' in piece or b"\n\n" in joined or b"\n\r" in joined:
-                return None
+                break
             if b"\r" in joined and joined.count(b"\r") != joined.count(b"\r\n") + joined.endswith(b"\r"):
-                return None
+                break
             count += piece.count(b"\n")
-            end = piece[-1:]
-    return None if end == b"\r" else count + (end != b"\n")
+            place = at + piece.rfind(b"\n") + 1 if b"\n" in piece else place
+            at, end = at + len(piece), piece[-1:]
+    return count, place
 
 
-def _records(path: Path, encoding: str, delimiter: str) -> Iterator[list[str]]:
+class _Watched(io.RawIOBase):
+    """A file whose bytes another sees too while they are read."""
+
+    def __init__(self, file: io.FileIO, passing: Passing) -> None:
+        self._file = file
+        self._passing = passing
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        at, count = self._file.tell(), self._file.readinto(buffer)
+        self._passing(at, bytes(memoryview(buffer)[:count]))
+        return count
+
+
+def _records(path: Path, encoding: str, delimiter: str) -> Generator[list[str], None, None]:
     """The records of the file, header first, without blank lines."""
     with _open(path, encoding) as file:
         yield from filter(None, csv.reader(file, delimiter=delimiter))
 
 
-def _open(path: Path, encoding: str) -> TextIOWrapper:
+def _open(path: Path, encoding: str) -> io.TextIOWrapper:
     return path.open(encoding=encoding, newline="")
 
 
@@ -295,20 +366,6 @@ def _encodings(path: Path) -> tuple[str, ...]:
     if marked := marked_encoding(start):
         return (marked,)
     return () if b"\0" in start else _ENCODINGS
-
-
-def _readable(path: Path) -> str:
-    """The first encoding in which the whole file can be read."""
-    *candidates, last = _encodings(path)
-    for encoding in candidates:
-        try:
-            with _open(path, encoding) as file:
-                while file.read(1 << 20):
-                    pass
-        except UnicodeError:
-            continue
-        return encoding
-    return last
 
 
 def _delimiter(path: Path, encoding: str, media_type: str) -> str:
@@ -333,13 +390,43 @@ def _delimiter(path: Path, encoding: str, media_type: str) -> str:
     return max(_DELIMITERS, key=regularity)
 
 
-def _columns(path: Path, encoding: str, delimiter: str) -> tuple[list[str], list[str], set[str]]:
-    """The header; the names of all columns, one for each cell of the longest row; the names of those that hold codes.
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """How a table is written.
 
-    A column holds codes if some cell of it is a number with a leading zero, such as `00412`.
+    Attributes:
+        encoding: The first in which the whole file can be read.
+        delimiter: What stands between its cells.
+        header: Its first record.
+        names: The names of all columns, one for each cell of the longest row.
+        codes: The names of those with some number that has a leading zero, such as `00412`.
     """
+
+    encoding: str
+    delimiter: str
+    header: tuple[str, ...]
+    names: tuple[str, ...]
+    codes: frozenset[str]
+
+
+def _written(path: Path, media_type: str) -> _Written | None:
+    """How it is written, read to its end; None where it is no table."""
+    for encoding in _encodings(path):
+        try:
+            return _written_in(path, encoding, media_type)
+        except UnicodeError:
+            continue
+        except csv.Error:
+            return None
+    return None
+
+
+def _written_in(path: Path, encoding: str, media_type: str) -> _Written | None:
+    delimiter = _delimiter(path, encoding, media_type)
     records = _records(path, encoding, delimiter)
-    header = next(records)
+    header = next(records, [])
+    if not _is_header(header):
+        return None
     width, codes = len(header), set[int]()
     while batch := list(islice(records, _BATCH)):
         width = max(width, *map(len, batch))
@@ -347,7 +434,7 @@ def _columns(path: Path, encoding: str, delimiter: str) -> tuple[list[str], list
             if place not in codes and _CODE.search("\n".join(cells)):
                 codes.add(place)
     names = distinct_names(_named([*header, *[""] * (width - len(header))]))
-    return header, names, {names[place] for place in codes}
+    return _Written(encoding, delimiter, tuple(header), tuple(names), frozenset(names[place] for place in codes))
 
 
 def _header_place(path: Path, encoding: str, delimiter: str) -> int:
