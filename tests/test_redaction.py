@@ -189,6 +189,10 @@ TOOL = {
     "allowed_tools": ["search"],
     "config": [{"apiKey": "planted-api-key", "deeper": {"client_secret": "planted-client", "password": 12345678}}],
     "env": [{"name": "ACCESS_TOKEN", "value": "planted-token"}, {"name": "REGION", "value": "eu"}],
+    "network_policy": {
+        "allowed_domains": ["api.example.org"],
+        "domain_secrets": [{"domain": "api.example.org", "name": "ANY", "value": "planted-domain-secret"}],
+    },
     "max_tokens": 100,
     "filters": {"type": "eq", "key": "region", "value": "eu"},
     "parameters": {"type": "object", "properties": {"password": {"type": "string"}}, "primary_key": "id"},
@@ -204,6 +208,10 @@ def test_every_secret_in_a_tool_is_taken_out_at_any_depth_and_nothing_else():
             "headers": {"Authorization": "<secret>", "X-Anything": "<secret>"},
             "config": [{"apiKey": "<secret>", "deeper": {"client_secret": "<secret>", "password": "<secret>"}}],
             "env": [{"name": "ACCESS_TOKEN", "value": "<secret>"}, {"name": "REGION", "value": "eu"}],
+            "network_policy": {
+                "allowed_domains": ["api.example.org"],
+                "domain_secrets": [{"domain": "api.example.org", "name": "ANY", "value": "<secret>"}],
+            },
         }
     ]
     assert without_secrets(without_secrets([TOOL])) == without_secrets([TOOL])

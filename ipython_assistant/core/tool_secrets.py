@@ -14,7 +14,8 @@ from urllib.parse import unquote
 from ipython_assistant.core.redaction import SECRET, SHORTEST_SECRET
 
 _ALWAYS = frozenset(
-    {"authorization", "apikey", "password", "passwd", "passphrase", "pwd", "secret", "credential", "credentials"}
+    {"authorization", "apikey", "password", "passwords", "passwd", "passphrase", "pwd", "secret", "secrets"}
+    | {"credential", "credentials"}
 )
 """Wherever in a name: `client_secret`, `passwordHash`."""
 _LAST = frozenset({"token", "tokens", "auth", "cookie", "cookies", "bearer", "jwt"})
@@ -27,6 +28,9 @@ _OF_A_KEY = frozenset(
 """What makes a key a secret: a filter's `key`, and a table's `primary_key`, is none."""
 _IN_ADDRESSES = frozenset({"key", "sig", "signature", "code"})
 """Parameters of an address that are secrets too."""
+_SAYS_WHICH = frozenset({"type", "kind", "scheme", "name", "domain"})
+"""What stands beside a secret and says which it is: a container's `domain_secrets` are `domain`, `name` and `value`
+(https://platform.openai.com/docs/guides/tools-shell)."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _USER = re.compile(r"(?<=://)([^/?#\s@]+)(?=@)")
 _PARAMETER = re.compile(r"(?<=[?&;])([^=&;#\s]+)=([^&;#\s]+)")
@@ -74,7 +78,10 @@ def _part(name: str, part: Any, around: dict[str, Any], taken: list[str]) -> Any
 def _blank(part: Any, taken: list[str], *, numbers: bool) -> Any:
     """The value with `<secret>` for each text in it, and with `numbers` for each number."""
     if isinstance(part, dict):
-        return {name: _blank(inner, taken, numbers=numbers) for name, inner in part.items()}
+        return {
+            name: inner if name in _SAYS_WHICH and isinstance(inner, str) else _blank(inner, taken, numbers=numbers)
+            for name, inner in part.items()
+        }
     if isinstance(part, list | tuple):
         return [_blank(inner, taken, numbers=numbers) for inner in part]
     if isinstance(part, str) and part:
