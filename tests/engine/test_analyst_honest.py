@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pandas as pd
 import pytest
 from analyst_kernel import Answered, Container, answer, put
+
+from ipython_assistant.engine.models.analyst.pandas_code import WRITERS
+from ipython_assistant.engine.models.analyst.plan import Task
 
 if TYPE_CHECKING:
     from jupyter_client.blocking import BlockingKernelClient
@@ -271,3 +274,7 @@ def test_groups_are_sorted_by_another_of_their_numbers(container, ask):
         GAPS.groupby("drug").agg({"given": "mean", "population": "sum"}).sort_values("population", ascending=False)
     )
     same(found, expected.reset_index())
+
+
+def test_every_kind_of_task_has_a_writer():
+    assert set(WRITERS) == set(get_args(Task))

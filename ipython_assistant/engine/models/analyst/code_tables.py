@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ipython_assistant.engine.models.analyst.code_rows import best, says
 from ipython_assistant.engine.models.analyst.code_write import write
-from ipython_assistant.engine.models.analyst.literals import LINE_LENGTH, literal, one_or_list, py
+from ipython_assistant.engine.models.analyst.literals import dictionary, literal, one_or_list, py
 from ipython_assistant.engine.models.analyst.plan import (
     Chart,
     Correlation,
@@ -247,10 +247,7 @@ def measure_names(task: Group | Chart) -> dict[str, Measure]:
 
 def frame(columns: dict[str, str]) -> str:
     """A table, from the code of each column."""
-    line = f"pd.DataFrame({{{', '.join(f'{py(name)}: {code}' for name, code in columns.items())}}})"
-    if len(line) <= LINE_LENGTH - len("summary = .reset_index()"):
-        return line
-    return "\n".join(["pd.DataFrame({", *(f"    {py(name)}: {code}," for name, code in columns.items()), "})"])
+    return f"pd.DataFrame({dictionary(columns, room=len('summary = pd.DataFrame().reset_index()'))})"
 
 
 def taken(measure: Measure) -> str:

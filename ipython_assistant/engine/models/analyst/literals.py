@@ -27,18 +27,23 @@ def one_or_list(names: Sequence[str]) -> str:
 
 
 def literal(mapping: dict[str, str]) -> str:
-    """A dictionary, on one line if it fits."""
-    line = py(mapping)
-    if len(line) <= LINE_LENGTH - len("kinds = "):
-        return line
-    return "\n".join(["{", *(f"    {py(key)}: {py(value)}," for key, value in mapping.items()), "}"])
+    """A dictionary of texts, on one line if it fits."""
+    return dictionary({key: py(value) for key, value in mapping.items()}, room=len("kinds = "))
+
+
+def dictionary(codes: dict[str, str], *, room: int = 0) -> str:
+    """A dictionary of what is already code, on one line if it fits beside so many characters."""
+    return _wrapped("{", [f"{py(key)}: {code}" for key, code in codes.items()], "}", room)
 
 
 def call(start: str, arguments: Sequence[str]) -> str:
     """A call, on one line if it fits."""
-    line = f"{start}({', '.join(arguments)})"
-    return (
-        line
-        if len(line) <= LINE_LENGTH
-        else "\n".join([f"{start}(", *(f"    {argument}," for argument in arguments), ")"])
-    )
+    return _wrapped(f"{start}(", arguments, ")")
+
+
+def _wrapped(opening: str, parts: Sequence[str], closing: str, room: int = 0) -> str:
+    """Parts between brackets: on one line if that fits, else each on its own."""
+    line = f"{opening}{', '.join(parts)}{closing}"
+    if len(line) <= LINE_LENGTH - room:
+        return line
+    return "\n".join([opening, *(f"    {part}," for part in parts), closing])

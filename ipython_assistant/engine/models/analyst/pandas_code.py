@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.analyst.code_charts import (
     charted,
@@ -40,7 +40,7 @@ from ipython_assistant.engine.models.analyst.plan import (
 from ipython_assistant.engine.models.analyst.wording import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 IMPORT: Final = "import pandas as pd"
 
@@ -86,44 +86,27 @@ def _many_histograms(task: Task) -> bool:
 def section(plan: Plan) -> Section:
     """The code of one plan, `data` having been read."""
     select, rows = selected(plan.where)
-    compute, write = _worked(plan, rows)
+    compute, write = WRITERS[type(plan.task)](plan, plan.task, rows)
     return Section(in_words(plan, plain=True), select, compute, write)
 
 
-def _worked(plan: Plan, rows: str) -> tuple[str, str]:
-    if drawn(plan.task):
-        return _drawn(plan, rows)
-    match plan.task:
-        case Describe() as task:
-            return described(plan, task, rows)
-        case Missing() as task:
-            return missing(plan, task, rows)
-        case Duplicates() as task:
-            return deduplicated(plan, task, rows)
-        case Distinct() as task:
-            return distinct(plan, task, rows)
-        case Proportion() as task:
-            return proportion(plan, task, rows)
-        case Group() as task:
-            return grouped(plan, task, rows)
-        case Rows() as task:
-            return copied(plan, task, rows)
-        case Correlation() as task:
-            return correlated(plan, task, rows)
-        case _:
-            return "", ""
+def _correlated(plan: Plan, task: Correlation, rows: str) -> tuple[str, str]:
+    """A table of coefficients, or a heat map, and the table where it is asked for."""
+    compute, write = correlated(plan, task, rows)
+    return compute, "\n".join(filter(None, [write, correlation_map(plan) if task.drawn else ""]))
 
 
-def _drawn(plan: Plan, rows: str) -> tuple[str, str]:
-    match plan.task:
-        case Chart() as task:
-            return charted(plan, task, rows)
-        case Spread() as task:
-            return spread(plan, task, rows)
-        case Scatter() as task:
-            return scattered(plan, task, rows)
-        case Correlation() as task:
-            compute, write = correlated(plan, task, rows)
-            return compute, "\n".join(filter(None, [write, correlation_map(plan)]))
-        case _:
-            return "", ""
+WRITERS: Final[Mapping[type[Task], Callable[[Plan, Any, str], tuple[str, str]]]] = {
+    Describe: described,
+    Missing: missing,
+    Duplicates: deduplicated,
+    Distinct: distinct,
+    Correlation: _correlated,
+    Proportion: proportion,
+    Chart: charted,
+    Spread: spread,
+    Scatter: scattered,
+    Group: grouped,
+    Rows: copied,
+}
+"""For each kind of task what writes its code, of the plan, its task and the name of its rows: compute, then write."""
