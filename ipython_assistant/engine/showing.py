@@ -140,14 +140,14 @@ class Showing:
         """A MIME bundle: a picture if there is one, else its text."""
         encoded, text = bundle.get("image/png"), bundle.get("text/plain")
         if encoded is not None:
-            size = len(encoded) * 3 // 4 if isinstance(encoded, str) else 0
-            if self._figures >= MAX_FIGURES or size > self._figure_room:
+            at_least = len(encoded) * 3 // 4 - 2 if isinstance(encoded, str) else 0
+            if self._figures >= MAX_FIGURES or at_least > self._figure_room:
                 self._figures_left_out += 1
                 return
             png = _decoded(encoded)
             if png is not None:
                 self._figures += 1
-                self._figure_room -= size
+                self._figure_room -= len(png)
                 self._flush()
                 self._parts.append(Figure(png))
                 return

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 CHUNK: Final = 600_000
 """Bytes in one message: as text they are a third more, and a kernel's text is cut at a million characters."""
 
+MAX_QUOTED: Final = 80
+"""Characters of an answer that makes no sense, in the message that says so."""
+
 _LIST: Final = """
 import json, os, stat
 def _found(top):
@@ -132,12 +135,12 @@ class ThroughKernel:
         Raises:
             KernelError: It could not be read, or there is too much of it.
         """
-        listed = json.loads(await kernel.probe(_LIST.format(work=self._there)))
-        theirs = {name: (int(size), int(changed)) for name, size, changed in listed if is_inside(name)}
+        theirs = _listed(await kernel.probe(_LIST.format(work=self._there)))
         if sum(size for size, _ in theirs.values()) > self._most:
             raise KernelError(f"The files take more than {self._most:,} bytes, which is the limit here.")
         for name in self._theirs.keys() - theirs.keys():
-            self._here.joinpath(name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it may be a directory by now, or be gone
+                self._here.joinpath(name).unlink()
         for name, version in theirs.items():
             if self._theirs.get(name) != version:
                 await self._receive(kernel, name, version[0])
@@ -157,22 +160,27 @@ class ThroughKernel:
                 code = _WRITE.format(work=self._there, name=name, mode=mode, content=content)
                 answer = await kernel.probe(code)
                 chunk, mode = file.read(CHUNK), "ab"
-        size, changed = json.loads(answer)
-        return size, changed
+        try:
+            size, changed = json.loads(answer)
+            return int(size), int(changed)
+        except (ValueError, TypeError):
+            raise KernelError(f"{name!r} could not be brought over: the answer was {answer[:MAX_QUOTED]!r}.") from None
 
     async def _receive(self, kernel: Kernel, name: str, size: int) -> None:
         path = self._here / name
         staged = self._here.parent / "received"
-        with staged.open("wb") as file:
-            for start in range(0, size, CHUNK):
-                length = min(CHUNK, size - start)
-                code = _READ.format(work=self._there, name=name, start=start, length=length)
-                file.write(base64.b64decode(await kernel.probe(code)))
         try:
+            with staged.open("wb") as file:
+                for start in range(0, size, CHUNK):
+                    length = min(CHUNK, size - start)
+                    code = _READ.format(work=self._there, name=name, start=start, length=length)
+                    file.write(_chunk(await kernel.probe(code), length))
             path.parent.mkdir(parents=True, exist_ok=True)
             staged.replace(path)
         except OSError as error:  # over there a file became a directory meanwhile, or the other way round
             raise KernelError(f"{name!r} could not be fetched: {error.strerror}.") from error
+        except ValueError as error:
+            raise KernelError(f"{name!r} could not be fetched: what came is not its content.") from error
 
     def _files(self) -> Iterator[tuple[str, tuple[int, int, int]]]:
         for at, _, names in os.walk(self._here):
@@ -182,9 +190,30 @@ class ThroughKernel:
                 yield path.relative_to(self._here).as_posix(), (status.st_size, status.st_mtime_ns, status.st_ino)
 
 
+def _listed(said: str) -> dict[str, tuple[int, int]]:
+    """Name → size and time of change, of what a kernel says of its files. Raises `KernelError` if that is no list."""
+    try:
+        listed = [(name, int(size), int(changed)) for name, size, changed in json.loads(said)]
+    except (ValueError, TypeError, RecursionError):
+        raise KernelError(f"Instead of a list of the files there came {said[:MAX_QUOTED]!r}.") from None
+    return {name: (size, changed) for name, size, changed in listed if is_inside(name) and size >= 0}
+
+
+def _chunk(said: str, length: int) -> bytes:
+    """A piece of a file. Raises `ValueError` if it is not so many bytes: the file changed, or the kernel is odd."""
+    content = base64.b64decode(said.strip(), validate=True)
+    if len(content) != length:
+        raise ValueError(length)
+    return content
+
+
 def is_inside(name: object) -> bool:
-    """Whether a name that came from over there stays below the directory it is for."""
+    """Whether a name that came from over there stays below the directory it is for, and is one at all."""
     if not isinstance(name, str) or "\0" in name or "\\" in name:
+        return False
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
         return False
     parts = PurePosixPath(name).parts
     return bool(parts) and not name.startswith("/") and ".." not in parts

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 import os
 import signal
+import threading
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
-from engines import Running, annotations, gone, kernel_in, kernels_of, logs, until
+from engines import DEADLINE_S, Running, Stage, annotations, gone, kernel_in, kernels_of, logs, until
 
 from ipython_assistant.engine.containers import FORGOTTEN
+from ipython_assistant.engine.models import Ask, Interpreter, Ran, Run, Step
+from ipython_assistant.engine.showing import MAX_FIGURE_BYTES, MAX_FIGURES, Showing
 
 if TYPE_CHECKING:
     import openai
@@ -86,6 +92,70 @@ def test_a_value_on_the_last_line_is_shown_after_what_was_printed(engine: Runnin
     assert logs(engine.ask("print('a', end='')\n'b'", container=container)) == "a\n'b'"
 
 
+ODD = """
+kernel = get_ipython().kernel
+def publish(kind, content):
+    kernel.session.send(kernel.iopub_socket, kind, content, parent=kernel.get_parent())
+for png in ('abc', '!!!!', 'bm8gcGljdHVyZQ==', 3, ['a']):
+    publish('display_data', {'data': {'image/png': png, 'text/plain': 'instead'}})
+for kind in ('display_data', 'execute_result', 'stream', 'status', 'no such kind'):
+    for content in ({}, {'data': 3, 'text': 3}, b'["a"]'):
+        publish(kind, content)
+publish('error', {})
+publish('error', {'ename': 'Odd', 'evalue': 3, 'traceback': [None]})
+kernel.iopub_socket.send_multipart([b'no message'])
+kernel.iopub_socket.send_multipart([b'stream', b'<IDS|MSG>', b'', b'{', b'{}', b'{}', b'{}'])
+print('after all that')
+"""
+
+
+def test_messages_that_make_no_sense_are_passed_over_and_counted(engine: Running, container: str) -> None:
+    response = engine.ask(ODD, container=container)
+
+    [call] = [item for item in response.output if item.type == "code_interpreter_call"]
+    assert (response.status, call.status) == ("completed", "failed")
+    assert logs(response).count("instead\n") == 5
+    assert "Error\nOdd: 3\nafter all that\n[16 messages of the Python process could not be read" in logs(response)
+    assert logs(engine.ask("print('as ever')", container=container)) == "as ever\n"
+
+
+def test_a_run_ends_though_its_process_never_says_so(engine: Running, container: str) -> None:
+    response = engine.ask(
+        "kernel = get_ipython().kernel\nkernel._publish_status = lambda *_, **__: None\nprint('done')",
+        container=container,
+    )
+
+    assert logs(response) == "done\n"
+    assert logs(engine.ask("del kernel._publish_status\nprint('on')", container=container)) == "on\n"
+
+
+def test_more_figures_than_anybody_looks_at_are_left_out_and_that_is_said(engine: Running, container: str) -> None:
+    code = f"""
+import matplotlib.pyplot as plt, io
+from IPython.display import Image, display
+drawn = io.BytesIO(); plt.figure(figsize=(.2, .2)).savefig(drawn); plt.close()
+for _ in range({MAX_FIGURES + 3}): display(Image(drawn.getvalue()))
+print('end')
+"""
+    [call] = [item for item in engine.ask(code, container=container).output if item.type == "code_interpreter_call"]
+
+    kinds = [part.type for part in call.outputs]
+    assert (kinds.count("image"), kinds.count("logs")) == (MAX_FIGURES, 1)
+    assert call.outputs[-1].logs.startswith("end\n[3 more figures were shown and left out: of one run at most 100 ")
+
+
+def test_figures_are_left_out_where_they_take_too_much_together() -> None:
+    half = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(MAX_FIGURE_BYTES // 2 - 8)).decode()
+    showing = Showing("/mnt/data")
+    for png in (half, half, half[: len(half) // 2]):
+        showing.take("display_data", {"data": {"image/png": png}})
+
+    *figures, said = showing.parts()
+
+    assert [len(figure.png) for figure in figures] == [MAX_FIGURE_BYTES // 2] * 2
+    assert "[1 more figures were shown and left out" in said.text
+
+
 def test_code_that_asks_for_input_is_told_that_nobody_is_there(engine: Running, container: str) -> None:
     response = engine.ask("input('name? ')", container=container)
 
@@ -139,16 +209,32 @@ def test_deleting_a_container_ends_its_process_even_while_code_runs(engine: Runn
     assert call.status == "failed"
 
 
-def test_two_questions_in_one_container_are_answered_one_after_the_other(engine: Running, container: str) -> None:
-    slow = engine.ask("import time\ntime.sleep(0.5)\norder = ['slow']", container=container, stream=True)
-    for event in slow:
-        if event.type == "response.code_interpreter_call.interpreting":
-            break
-    quick = engine.ask("order.append('quick')\nprint(order)", container=container)
+def test_two_questions_in_one_container_are_answered_one_after_the_other(stage: Stage) -> None:
+    second_has_begun = threading.Event()
+    second_was_let_in = threading.Event()
 
-    list(slow)
+    async def steps(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        if "second" in ask.prompt:
+            second_was_let_in.set()
+            yield Run("order.append('second')")
+            return
+        yield Run("order = ['first']")
+        assert await asyncio.to_thread(second_has_begun.wait, DEADLINE_S)
+        await asyncio.to_thread(second_was_let_in.wait, 0.5)  # with all the time it needs to come between
+        yield Run("order.append('first again')")
 
-    assert logs(quick) == "['slow', 'quick']\n"
+    stage.model.steps = steps
+    first = iter(stage.engine.ask("first", container=stage.container, stream=True))
+    next(event for event in first if event.type == "response.code_interpreter_call.completed")
+    second = iter(stage.engine.ask("second", container=stage.container, stream=True))
+    assert next(second).type == "response.created"
+    second_has_begun.set()
+    assert [list(stream)[-1].type for stream in (first, second)] == ["response.completed"] * 2
+
+    async def looks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+        yield Run("print(order)")
+
+    assert logs(stage.ask(looks)) == "['first', 'first again', 'second']\n"
 
 
 def test_a_question_has_begun_before_its_container_is_free(engine: Running, container: str) -> None:

@@ -105,7 +105,36 @@ def test_how_code_is_confined_is_not_for_this_engine_to_say(remote: Running) -> 
         Options(kernel="absent").check()
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", "", ".", "a\\..\\x", "a\0", None, 3])
+SAYS = "import builtins, sys; kept = print; builtins.print = lambda *_: sys.stdout.write({!r})"
+
+
+@pytest.mark.parametrize(
+    ("spoils", "undo", "said"),
+    [
+        ("open('a', 'wb').truncate(9 << 30)", "pass", "The files take more than 8,589,934,592 bytes"),
+        (SAYS.format("no list"), "builtins.print = kept", "Instead of a list of the files there came 'no list'"),
+        (SAYS.format('[["a", "x"]]'), "builtins.print = kept", "Instead of a list of the files there came"),
+        (
+            "import base64; kept = base64.b64encode; base64.b64encode = lambda _: b'IyMj'; open('a', 'w').write('1')",
+            "base64.b64encode = kept",
+            "'a' could not be fetched: what came is not its content",
+        ),
+    ],
+)
+def test_files_that_cannot_be_fetched_cost_nothing_of_what_was_printed(
+    remote: Running, place: str, spoils: str, undo: str, said: str
+) -> None:
+    response = remote.ask(f"print('printed'); {spoils}; None", container=place)
+    remote.ask(f"{undo}; import os; os.path.exists('a') and os.remove('a')", container=place)
+
+    [call] = [item for item in response.output if item.type == "code_interpreter_call"]
+    assert (response.status, call.status) == ("completed", "failed")
+    assert logs(response).startswith("printed\nThe files that this code made could not be fetched: ")
+    assert said in logs(response)
+    assert logs(remote.ask("print('on')", container=place)) == "on\n"
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", "", ".", "a\\..\\x", "a\0", "\ud800", None, 3])
 def test_a_name_from_over_there_that_would_lead_out_is_left_alone(name: object) -> None:
     assert not is_inside(name)
     assert is_inside("a/b ☃.csv")
