@@ -195,3 +195,33 @@ def test_what_was_found_stays_in_the_kernel_and_is_no_variable_there(tmp_path):
     assert found.refused
     assert rows.strip() == "2"
     assert after == before
+
+
+COUNTING = """
+import sys
+opened, counting = [], [True]  # bound below: a hook stays, its test's variables do not
+def hear(event, about, opened=opened, counting=counting):
+    if counting and event == "open":
+        opened.append(str(about[0]))
+sys.addaudithook(hear)
+"""
+
+
+@pytest.mark.parametrize(
+    ("prompt", "opens"),
+    [("Plot mean v by g", [3, 2]), ("Plot mean v by g. Plot total v by g. Mean v per g as m.csv", [3, 2])],
+)
+def test_a_table_is_looked_at_once_and_then_read_once_a_turn_before_the_code_that_is_shown(
+    kernel, tmp_path, prompt, opens
+):
+    container = Container(kernel, tmp_path, COUNTING)
+    settle(put(container, "t.csv", "g,v\na,1.5\nb,2\nb,4\n"))
+    found = []
+    for _ in opens:
+        assert "points, lowest" in asyncio.run(answer(prompt, container)).said
+        found.append(int(asyncio.run(container.probe("print(sum(path.endswith('t.csv') for path in opened))"))))
+        asyncio.run(container.probe("opened.clear()"))
+        (tmp_path / "m.csv").unlink(missing_ok=True)
+    asyncio.run(container.probe("counting.clear()"))
+
+    assert found == opens

@@ -136,19 +136,23 @@ async def _read_back(interpreter: Interpreter, plan: Plan, ran: Ran) -> Findings
     points = None
     if isinstance(plan.task, PICTURED):
         part = section(plan)
-        code = "\n".join([IMPORT, load(plan.table, [plan]), part.select, part.compute])
+        code = "\n".join([part.select, part.compute])
         points = await _call(interpreter, "ends" if isinstance(plan.task, Chart) else "rows_drawn", code)
     return Findings(head, points)
 
 
 async def _call(interpreter: Interpreter, function: str, *arguments: object) -> Any:
-    """Call a function of `in_kernel` in the container's kernel; its names stay in a scope of their own."""
+    """Call a function of `in_kernel` in the container's kernel; its names stay in a scope of their own.
+
+    It may look at the kernel's variables, which are those that the code of the turn has left, but binds none.
+    """
     source = resources.files(__package__).joinpath("in_kernel.py").read_text(encoding="utf-8")
     code = f"""
 def _(source, function, arguments):
     import json
     scope = {{"__name__": "in_kernel"}}
     exec(compile(source, "in_kernel.py", "exec"), scope)
+    scope["VARIABLES"].update(globals())
     print(json.dumps(scope[function](*arguments)))
 _({source!r}, {function!r}, {list(arguments)!r})
 """

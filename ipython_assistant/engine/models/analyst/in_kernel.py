@@ -28,6 +28,9 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+VARIABLES: dict[str, Any] = {}
+"""The kernel's own variables; who sends this source there puts them in."""
+
 MISSING = frozenset(
     {
         "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
@@ -536,8 +539,12 @@ def _unmatched(scope: dict[str, Any], keys: list[str]) -> list[int]:
 
 
 def ends(code: str) -> dict[str, Any]:
-    """The points a chart shows: how many, the lowest and the highest, and where these are."""
-    drawn = _after(code, {})["drawn"]
+    """The points a chart shows: how many, the lowest and the highest, and where these are.
+
+    Args:
+        code: What made `drawn` of the table, which is still there: it is not read again.
+    """
+    drawn = _after(code, dict(VARIABLES))["drawn"]
     points = (drawn.stack() if drawn.ndim > 1 else drawn).dropna()
     found: dict[str, Any] = {"points": len(points)}
     if len(points):
@@ -552,7 +559,7 @@ def ends(code: str) -> dict[str, Any]:
 
 def rows_drawn(code: str) -> dict[str, Any]:
     """How many rows a chart shows, each its own point."""
-    return {"points": len(_after(code, {})["drawn"])}
+    return {"points": len(_after(code, dict(VARIABLES))["drawn"])}
 
 
 def missing_packages(names: list[str]) -> list[str]:
