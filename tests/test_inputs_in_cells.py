@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests_support.notebook import Notebook
 from ipython_assistant import errors
 from ipython_assistant.config import DEFAULT_MODELS
 from ipython_assistant.workspace.assistants import assistant_folders
+from ipython_assistant.workspace.logical import Hashing
 
 COVERAGE = "district,coverage\nA,0.5\nB,0.75\n"
 
@@ -65,6 +67,22 @@ def test_a_dataframe_a_series_a_dict_and_a_list_of_records_go_along_as_tables(no
     (question,) = hosted.questions()
     assert "2 rows" in question["instructions"]
     assert "001" not in str(question)
+
+
+def test_a_file_that_a_second_cell_names_too_is_not_read_again(notebook, hosted, notebook_dir, monkeypatch):
+    path = notebook_dir / "coverage.csv"
+    path.write_text(COVERAGE)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    read = []
+    finish = Hashing.finish
+    monkeypatch.setattr(Hashing, "finish", lambda hashing: read.append(hashing) or finish(hashing))
+
+    ask(notebook, hosted, "-i coverage.csv")
+    ask(notebook, hosted, "-i coverage.csv --new", "Look again.")
+
+    assert len(read) == 1
+    assert [COVERAGE.encode()] == list(uploads(hosted).values())
+    assert [question["instructions"].count("2 rows") for question in hosted.questions()] == [1, 1]
 
 
 def test_a_figure_bytes_text_paths_and_globs_go_along_as_the_files_they_are(notebook, hosted, notebook_dir):
