@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import urllib.parse
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tornado import iostream, web
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.app import Rooms
     from ipython_assistant.engine.wire import Json
+
+
+_SURROGATE: Final = re.compile(rb"\\u[dD][89abcdefABCDEF]")
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 class Door(web.RequestHandler):
@@ -66,9 +71,11 @@ class Door(web.RequestHandler):
             ApiError: It is not JSON.
         """
         try:
-            parsed: object = json.loads(self.request.body)
+            parsed: object = json.loads(self.request.body, parse_constant=_no_number)
         except (ValueError, RecursionError):  # nested without end
             raise errors.not_json() from None
+        if _SURROGATE.search(self.request.body) and _HALF.search(json.dumps(parsed, ensure_ascii=False)):
+            raise errors.half_character()
         return parsed
 
     def listing(self, rows: list[Json], *, maximum: int = 100, default: int = 20) -> None:
@@ -111,6 +118,11 @@ class Nowhere(Door):
         """
         super().prepare()
         raise errors.unknown_url(self.request.method or "", self.request.path)
+
+
+def _no_number(name: str) -> float:
+    """`NaN` and its like, which Python reads and JSON does not have."""
+    raise ValueError(name)
 
 
 def _hostname(host: str) -> str | None:

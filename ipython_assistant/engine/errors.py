@@ -6,7 +6,10 @@ recognise some refusals by nothing else (an expired container has no code).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+LONGEST_ECHO: Final = 200
+"""In characters, of what a client sent and is told again."""
 
 
 class ApiError(Exception):
@@ -70,6 +73,11 @@ def not_json() -> ApiError:
     return ApiError(400, "We could not parse the JSON body of your request: a JSON object is expected.")
 
 
+def half_character() -> ApiError:
+    """Half of a surrogate pair, which no text in UTF-8 can hold; a string that was cut in the middle ends like that."""
+    return ApiError(400, "The request holds half a character (a lone surrogate): was a text cut in the middle of one?")
+
+
 def missing(param: str) -> ApiError:
     """A required parameter is not there, such as `container`: https://github.com/QuantumNous/new-api/issues/1305 ."""
     return ApiError(400, f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
@@ -80,6 +88,7 @@ def unknown_parameter(param: str) -> ApiError:
 
     https://community.openai.com/t/responses-code-interpreter-file-input-error/1269708
     """
+    param = _short(param)
     return ApiError(400, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
 
 
@@ -91,7 +100,7 @@ def invalid_type(param: str, expected: str) -> ApiError:
 def invalid_value(param: str, found: object, supported: tuple[str, ...]) -> ApiError:
     """A value outside a closed list."""
     listed = ", ".join(f"'{value}'" for value in supported)
-    message = f"Invalid value: '{found}'. Supported values are: {listed}."
+    message = f"Invalid value: '{_short(found)}'. Supported values are: {listed}."
     return ApiError(400, message, param=param, code="invalid_value")
 
 
@@ -144,7 +153,7 @@ def mutually_exclusive() -> ApiError:
 
 def model_not_found(model: str, offered: tuple[str, ...], *, status: int = 400) -> ApiError:
     """No such model; says which there are."""
-    message = f"The requested model '{model}' does not exist. This engine offers: {', '.join(offered)}."
+    message = f"The requested model '{_short(model)}' does not exist. This engine offers: {', '.join(offered)}."
     return ApiError(status, message, param="model", code="model_not_found")
 
 
@@ -226,3 +235,8 @@ def stopping() -> ApiError:
 def server_error(message: str) -> ApiError:
     """The engine's own fault."""
     return ApiError(500, message, code="server_error", kind="server_error")
+
+
+def _short(given: object) -> str:
+    text = str(given)
+    return text if len(text) <= LONGEST_ECHO else f"{text[:LONGEST_ECHO]}…"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine import errors
 from ipython_assistant.engine.containers import MAX_MINUTES, MEMORY
-from ipython_assistant.engine.models import Called, Calling, Coded, Function, Returned, Said
+from ipython_assistant.engine.models import Called, Calling, Coded, Enclosed, Function, Returned, Said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +32,22 @@ _RESPONSE: Final = frozenset(
         "temperature", "text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user",
     }
 )  # fmt: skip
+_STEERING: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
+    "max_output_tokens": (int, "an integer"),
+    "max_tool_calls": (int, "an integer"),
+    "metadata": (dict, "an object"),
+    "prompt_cache_key": (str, "a string"),
+    "reasoning": (dict, "an object"),
+    "safety_identifier": (str, "a string"),
+    "service_tier": (str, "a string"),
+    "stream_options": (dict, "an object"),
+    "temperature": ((int, float), "a number"),
+    "top_logprobs": (int, "an integer"),
+    "top_p": ((int, float), "a number"),
+    "truncation": (str, "a string"),
+    "user": (str, "a string"),
+}
+"""What steers a language model is passed on or repeated, and has to be of its type for that."""
 _TOOL: Final = frozenset({"type", "container", "allowed_callers"})
 _FUNCTION: Final = frozenset({"type", "name", "description", "parameters", "strict"})
 _FUNCTION_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -71,14 +87,6 @@ class Auto:
 
     file_ids: tuple[str, ...] = ()
     memory: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Enclosed:
-    """A file or a picture that came within the input itself."""
-
-    name: str
-    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +157,7 @@ def question(body: object) -> Question:
         ApiError: It asks for something that is unknown, malformed or not to be had here.
     """
     asked = _object(body, None, _RESPONSE)
-    if asked.get("conversation") is not None:
-        if asked.get("previous_response_id") is not None:
-            raise errors.mutually_exclusive()
-        raise errors.unsupported("conversation", "This engine keeps no conversations; use 'previous_response_id'.")
-    if asked.get("prompt") is not None:
-        raise errors.unsupported("prompt", "This engine has no prompt templates.")
-    form = _optional(asked, "text", dict, "an object").get("format") or {"type": "text"}
-    if not isinstance(form, dict) or form.get("type") != "text":
-        raise errors.unsupported("text.format", "This engine answers in plain text only.")
+    _possible(asked)
     model = _required(asked, "model", str, "a string")
     conversation = _Conversation(_required(asked, "input", (str, list), "a string or a list of items"))
     previous_response_id = _optional(asked, "previous_response_id", str, "a string") or None
@@ -192,6 +192,26 @@ def question(body: object) -> Question:
         background=background,
         echo=asked | {"tools": [_echoed(tool) for tool in tools]},
     )
+
+
+def _possible(asked: Mapping[str, Any]) -> None:
+    """See that nothing is asked for that is not to be had here.
+
+    Raises:
+        ApiError: Something is.
+    """
+    if asked.get("conversation") is not None:
+        if asked.get("previous_response_id") is not None:
+            raise errors.mutually_exclusive()
+        raise errors.unsupported("conversation", "This engine keeps no conversations; use 'previous_response_id'.")
+    if asked.get("prompt") is not None:
+        raise errors.unsupported("prompt", "This engine has no prompt templates.")
+    for name, (kinds, expected) in _STEERING.items():
+        if asked.get(name) is not None:
+            _required(asked, name, kinds, expected)
+    form = _optional(asked, "text", dict, "an object").get("format")
+    if form is not None and (not isinstance(form, dict) or form.get("type") != "text"):
+        raise errors.unsupported("text.format", "This engine answers in plain text only.")
 
 
 def prompted(messages: Sequence[Message]) -> tuple[int | None, str]:
@@ -347,9 +367,9 @@ class _Conversation:
             if not isinstance(part, dict):
                 raise errors.invalid_type(here, "an object")
             kind = part.get("type")
-            if kind in {"input_file", "input_image"}:
+            if kind in ("input_file", "input_image"):  # a tuple, since it may be a list
                 self._attach(part, here)
-            elif kind in _TEXT_PARTS:
+            elif isinstance(kind, str) and kind in _TEXT_PARTS:
                 texts.append(_required(part, _TEXT_PARTS[kind], str, "a string", within=f"{here}."))
             else:
                 message = f"This engine reads text, files and pictures, not a part of type '{kind}'."
@@ -358,8 +378,8 @@ class _Conversation:
 
     def _attach(self, part: dict[str, Any], where: str) -> None:
         """Take a file or a picture, given by its id or with its content. Nothing is fetched from elsewhere."""
-        if isinstance(part.get("file_id"), str):
-            self.file_ids.append(part["file_id"])
+        if part.get("file_id") is not None:
+            self.file_ids.append(_required(part, "file_id", str, "a string", within=f"{where}."))
             return
         picture = part["type"] == "input_image"
         param = "image_url" if picture else "file_data"
@@ -368,17 +388,23 @@ class _Conversation:
         given = _required(part, param, str, "a string", within=f"{where}.")
         if picture and not given.startswith("data:"):
             raise errors.unsupported(f"{where}.image_url", "This engine fetches nothing; give a data URL.")
-        kind, comma, encoded = given.rpartition(",")
+        media_type, encoded = "", given
+        if given.startswith("data:"):
+            kind, _, encoded = given.removeprefix("data:").partition(",")
+            media_type, _, coding = kind.lower().partition(";")
+            if coding.rpartition(";")[2].strip() != "base64":
+                raise errors.invalid_type(f"{where}.{param}", "base64, as a data URL")
         try:
             content = base64.b64decode(encoded, validate=True)
         except ValueError:
             raise errors.invalid_type(f"{where}.{param}", "base64, as a data URL") from None
         if picture:
-            media_type = kind.removeprefix("data:").partition(";")[0] if comma else ""
+            if not content or not media_type.startswith("image/"):
+                raise errors.invalid_type(f"{where}.{param}", "a picture, as a data URL")
             name = f"input-image-{len(self.enclosed) + 1}{mimetypes.guess_extension(media_type) or '.png'}"
         else:
             name = _required(part, "filename", str, "a string", within=f"{where}.")
-        self.enclosed.append(Enclosed(name, content))
+        self.enclosed.append(Enclosed(name, content, media_type))
 
 
 def _logs(outputs: object) -> str | None:
@@ -408,7 +434,7 @@ def _choice(
         mode = choice.get("mode", "auto")
         if mode not in _MODES:
             raise errors.invalid_value("tool_choice.mode", mode, _MODES)
-        named = {tool.get("name", tool.get("type")) for tool in tools if isinstance(tool, dict)}
+        named = [tool.get("name", tool.get("type")) for tool in tools if isinstance(tool, dict)]
         return (mode, ""), every & frozenset(name for name in named if isinstance(name, str))
     if kind == "function":
         name = _required(choice, "name", str, "a string", within="tool_choice.")
@@ -482,7 +508,7 @@ def _auto(container: dict[str, object], where: str) -> Auto:
 def _limits(given: Mapping[str, Any], within: str) -> str:
     """The memory tier that is asked for, or nothing."""
     memory = given.get("memory_limit")
-    if memory is not None and memory not in MEMORY:
+    if memory is not None and memory not in tuple(MEMORY):
         raise errors.invalid_value(f"{within}memory_limit", memory, tuple(MEMORY))
     policy = given.get("network_policy") or {}
     if not isinstance(policy, dict) or policy.get("type", "disabled") != "disabled":

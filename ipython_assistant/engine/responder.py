@@ -88,6 +88,8 @@ class Accepted:
             history=tuple(message for message in others if isinstance(message, Said)),
             conversation=conversation,
             calling=self.question.calling,
+            enclosed=self.question.enclosed,
+            unread=() if self.container else (*(one.name for one in self.question.enclosed), *self.question.file_ids),
             instructions=self.question.instructions,
             wishes=_wishes(self.question),
         )
@@ -268,13 +270,13 @@ class Responder:
             yield event
 
     async def _container(self, question: Question, previous: Transcript | None) -> Container | None:
-        if question.container is None:
-            return None
         known = question.replayed_container_id or (previous.container_id if previous else None)
         files, memory = question.file_ids, ""
         if isinstance(question.container, Auto):
             files, memory = question.container.file_ids + files, question.container.memory
         uploads = [self._uploads.get(file_id) for file_id in files]
+        if question.container is None:
+            return None
         if isinstance(question.container, Explicit):
             container = self._containers.live(question.container.container_id)
         elif known is not None:

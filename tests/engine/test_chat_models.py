@@ -244,6 +244,35 @@ def test_a_model_that_can_see_is_shown_the_pictures_its_code_made(ask: Any, chat
     assert "displayed a figure" in content[0]["text"]
 
 
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+LOOK = [
+    {"type": "input_text", "text": "What is this?"},
+    {"type": "input_image", "image_url": f"data:image/png;base64,{PIXEL}"},
+    {"type": "input_file", "filename": "plan.pdf", "file_data": "eA=="},
+]
+
+
+@pytest.mark.parametrize("interpreter", [True, False], ids=["beside code", "without code"])
+def test_a_model_that_can_see_is_shown_the_pictures_of_the_question(
+    ask: Any, chat: ChatServer, container: str, interpreter: bool
+) -> None:
+    tools = [tool(container)] if interpreter else []
+    ask(text("A dot."), model="sees", tools=tools, input=[{"role": "user", "content": LOOK}])
+
+    words, picture = chat.asked[0]["messages"][-1]["content"]
+    assert picture["image_url"]["url"] == f"data:image/png;base64,{PIXEL}"
+    assert ("attached plan.pdf. It cannot be shown" in words["text"]) is not interpreter
+    assert ("- plan.pdf" in chat.asked[0]["messages"][0]["content"]) is interpreter
+
+
+def test_a_model_that_cannot_see_is_told_that_there_was_something(ask: Any, chat: ChatServer) -> None:
+    ask(text("I cannot see it."), tools=[], input=[{"role": "user", "content": LOOK}])
+
+    assert chat.asked[0]["messages"][-1]["content"] == (
+        "What is this?\n\n(The user attached input-image-1.png, plan.pdf. It cannot be shown to you: say so.)"
+    )
+
+
 def test_tokens_of_all_completions_are_counted(ask: Any) -> None:
     usage = ask(text(fenced("print(1)\n")), text("One.")).usage
 

@@ -48,6 +48,11 @@ def test_an_unknown_parameter(engine: Running) -> None:
     assert (status, error["code"], error["param"]) == (400, "unknown_parameter", "temprature")
 
 
+def test_what_was_sent_is_not_sent_back_at_length(engine: Running) -> None:
+    for body in ({"model": "x" * 100_000}, {"x" * 100_000: 1}, {"tool_choice": "x" * 100_000}):
+        assert len(refusal(engine, "/responses", asked(**body))[1]["message"]) < 500
+
+
 def test_an_unknown_parameter_of_the_tool(engine: Running) -> None:
     status, error = refusal(engine, "/responses", asked(tools=[{**TOOL, "containers": "x"}]))
 
@@ -155,6 +160,18 @@ def test_a_list_with_a_bad_bound(engine: Running, container: str, query: str, co
          "input[0].content[0].file_data"),
         ({"input": [{"role": "user", "content": [{"type": "input_file", "file_data": "eA=="}]}]},
          "input[0].content[0].filename"),
+        ({"input": [{"role": "user", "content": [{"type": ["input_text"]}]}]}, "input[0].content[0].type"),
+        *[({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]},
+           "input[0].content[0].image_url")
+          for url in ("data:image/png;base64,@@", "data:image/png;base64,é", "data:image/png;base64", "data:,abcd",
+                      "data:image/png,abcd", "data:image/png;base64,", "data:text/html;base64,eA==", {"url": "x"})],
+        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": 5}]}]},
+         "input[0].content[0].file_id"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"metadata": 5}, "metadata"),
+        ({"tool_choice": {"type": "allowed_tools", "mode": [], "tools": []}}, "tool_choice.mode"),
+        ({"tools": [{"type": "code_interpreter", "container": {"type": "auto", "memory_limit": []}}]},
+         "tools[0].container.memory_limit"),
         ({"tool_choice": "always"}, "tool_choice"),
         ({"tool_choice": {"type": "web_search"}}, "tool_choice"),
         ({"tool_choice": {"type": "code_interpreter"}, "tools": []}, "tool_choice"),
@@ -176,7 +193,13 @@ def test_a_malformed_question(engine: Running, changed: dict[str, Any], param: s
     assert (status, error["param"]) == (400, param)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"text"'])
+NO_OBJECTS = {
+    "nothing": b"", "a list": b"[]", "half of one": b"{", "a text": b'"text"', "no UTF-8": b'{"model":"\xff"}',
+    "no end of lists": b"[" * 200_000, "no number": b'{"temperature":NaN}', "half a character": b'{"input":"\\ud83d"}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NO_OBJECTS.values(), ids=NO_OBJECTS.keys())
 def test_a_body_that_is_no_json_object(engine: Running, body: bytes) -> None:
     status, error = refusal(engine, "/responses", body)
 

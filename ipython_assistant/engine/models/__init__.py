@@ -168,6 +168,15 @@ class Calling:
 
 
 @dataclass(frozen=True, slots=True)
+class Enclosed:
+    """A file or a picture that came within the question itself; `media_type` is empty where it is not told."""
+
+    name: str
+    content: bytes = field(repr=False)
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """One question: the user's last message, what came before it, and the files that are in the container."""
 
@@ -182,6 +191,10 @@ class Ask:
     instructions: str = ""
     new: tuple[str, ...] = ()
     """Those of the files that came since the container's last question: most likely they are what this one is about."""
+    enclosed: tuple[Enclosed, ...] = ()
+    """What came within the question; where there is a container, it is among its files too."""
+    unread: tuple[str, ...] = ()
+    """What came with the question and is nowhere, since there is no container: names, or ids of files."""
     wishes: Mapping[str, Any] = field(default_factory=dict)
     """What the request says of how to answer, in the API's words: those of `WISHES` that it sets."""
 

@@ -113,7 +113,7 @@ class Chat:
             ModelFailed: The server cannot be reached, refuses, or falls silent.
         """
         turn = _turn(ask, code=False, code_in_text=False)
-        messages = chat_request.messages(ask.instructions, ask, code_in_text=False)
+        messages = chat_request.messages(ask.instructions, ask, code_in_text=False, vision=self._manner.vision)
         async with aclosing(self._listen(turn, messages, ask, code=False)) as steps:
             async for step in steps:
                 yield step
@@ -133,7 +133,7 @@ class Chat:
             looks=looks,
             others=others,
         )
-        return chat_request.messages(system, ask, code_in_text=fenced)
+        return chat_request.messages(system, ask, code_in_text=fenced, vision=self._manner.vision)
 
     async def _listen(
         self, turn: Turn, messages: Sequence[Json], ask: Ask, *, code: bool = True, first: bool = True

@@ -5,10 +5,11 @@ Chat completions: https://platform.openai.com/docs/api-reference/chat
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models import Called, Coded, Returned, Said
 from ipython_assistant.engine.models.chat_words import code_tool, printed
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models import Ask, Calling, Function, Message
     from ipython_assistant.engine.models.chat_http import Json
 
+SHOWN: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+"""Pictures that models can be shown."""
+
 _CLOSING: Final = re.compile(r"\s*\*[^\n]* wrote this answer and [^\n]*\*\s*\Z")
 
 
-def messages(system: str, ask: Ask, *, code_in_text: bool) -> list[Json]:
+def messages(system: str, ask: Ask, *, code_in_text: bool, vision: bool) -> list[Json]:
     """The conversation.
 
     Templates of many models take one system message, at the beginning, and what a function gave right behind its call.
@@ -31,8 +35,10 @@ def messages(system: str, ask: Ask, *, code_in_text: bool) -> list[Json]:
         system: The beginning of the system message.
         ask: The question.
         code_in_text: Whether code comes as a fenced block in the text, not as tool calls.
+        vision: Whether the model can be shown pictures.
     """
     conversation = ask.conversation
+    prompts = [one for one in conversation if isinstance(one, Said) and one.role == "user"]
     told = [one.text for one in conversation if isinstance(one, Said) and one.role in {"system", "developer"}]
     whole = "\n\n".join(text for text in (system, *told) if text)
     returned = {one.call_id: one.output for one in conversation if isinstance(one, Returned)}
@@ -42,7 +48,11 @@ def messages(system: str, ask: Ask, *, code_in_text: bool) -> list[Json]:
             _add_calls(written, [one for one in group if isinstance(one, Called)], returned)
         else:
             tool = "" if code_in_text else code_name(ask.calling)
-            written += [message for number, one in enumerate(group) for message in _rendered(one, tool, number)]
+            for number, one in enumerate(group):
+                if prompts and one is prompts[-1]:
+                    written.append({"role": "user", "content": _prompt(ask, vision=vision)})
+                else:
+                    written += _rendered(one, tool, number)
     return written
 
 
@@ -97,6 +107,19 @@ def _spoken(conversation: tuple[Message, ...]) -> Iterable[Message]:
     early = conversation[: len(conversation) - len(late)]
     yield from (one for one in early if not isinstance(one, Coded))
     yield from late
+
+
+def _prompt(ask: Ask, *, vision: bool) -> Any:
+    """The user's last message, with the pictures that came within it, or with a word on what cannot be shown."""
+    shown = [one for one in ask.enclosed if vision and one.media_type in SHOWN]
+    unread = [name for name in ask.unread if name not in {one.name for one in shown}]
+    text = ask.prompt
+    if unread:
+        text += f"\n\n(The user attached {', '.join(unread)}. It cannot be shown to you: say so.)"
+    if not shown:
+        return text
+    urls = [f"data:{one.media_type};base64,{base64.b64encode(one.content).decode()}" for one in shown]
+    return [{"type": "text", "text": text}, *({"type": "image_url", "image_url": {"url": url}} for url in urls)]
 
 
 def _rendered(one: Message, tool: str, number: int) -> list[Json]:
