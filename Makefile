@@ -1,12 +1,16 @@
 # Each verb is one command. They use the active environment's Python; see CONTRIBUTING.md for setting one up.
 PYTHON ?= python
 
-.PHONY: help check lint types imports test slow browser notebooks demo bench pictures
+# For `make oldest`: what the tests need beside pandas, and which of them it concerns.
+TOOLS = hypothesis ipython pytest pytest-timeout
+OF_TABLES = tests/test_logical.py tests/test_tables.py tests/test_named_frames.py
+
+.PHONY: help check lint types imports test slow browser oldest notebooks demo bench pictures
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-check: lint types imports test notebooks ## everything below but slow, browser and bench
+check: lint types imports test notebooks ## everything below but slow, browser, oldest and bench
 
 lint: ## style and formatting
 	$(PYTHON) -m ruff check .
@@ -26,6 +30,14 @@ slow: ## the tests that take over ten seconds
 
 browser: ## only the tests in a real JupyterLab in headless Chromium
 	$(PYTHON) -m pytest -m browser
+
+oldest: ## what reads and hashes tables, with the oldest pandas we support and without pyarrow
+	old=$$(mktemp -d) && trap 'rm -rf "$$old"' EXIT && \
+		pandas=$$(sed -n 's/^ *"pandas>=\([0-9.]*\)",$$/\1/p' pyproject.toml) && \
+		$(PYTHON) -m venv "$$old" && \
+		"$$old/bin/pip" install --quiet --disable-pip-version-check "pandas==$$pandas.*" $(TOOLS) && \
+		"$$old/bin/python" -c 'import pandas; print("pandas", pandas.__version__)' && \
+		"$$old/bin/python" -m pytest -p no:cacheprovider --durations=0 --durations-min=5 $(OF_TABLES)
 
 notebooks: ## run the committed notebooks from their recordings, and compare their outputs strictly
 	settings=$$(mktemp -d) && trap 'rm -rf "$$settings"' EXIT && \
