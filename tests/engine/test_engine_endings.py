@@ -1,0 +1,198 @@
+"""How containers end: once, whole, whoever waits for it; and what is refused while they do."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engines import DEADLINE_S, Clock
+
+from ipython_assistant.engine import server
+from ipython_assistant.engine.berths import make_ground
+from ipython_assistant.engine.containers import Berth, Containers
+from ipython_assistant.engine.errors import ApiError
+from ipython_assistant.engine.limits import default_limits
+from ipython_assistant.engine.sandbox import Seen
+from ipython_assistant.engine.transfer import SharedDisk
+from ipython_assistant.engine.uploads import Upload
+
+
+@dataclass
+class Process:
+    """Stands for a kernel whose end takes as long as the test wishes, or fails."""
+
+    may_end: asyncio.Event = field(default_factory=asyncio.Event)
+    stops: int = 0
+    fails: bool = False
+    left_running: str = ""
+
+    async def alive(self) -> bool:
+        return not self.stops
+
+    async def stop(self) -> None:
+        self.stops += 1
+        if self.fails:
+            raise OSError("it cannot be ended")
+        await self.may_end.wait()
+
+    def given(self, size: int) -> None:
+        """Nobody counts."""
+
+
+@dataclass(frozen=True)
+class Nowhere:
+    """A launcher that is never asked to launch."""
+
+    seen: Seen = field(default_factory=lambda: Seen("/mnt/data", "/home/user", "/tmp"))
+    offline: bool = True
+
+
+@dataclass
+class Place:
+    """Containers with such processes."""
+
+    containers: Containers
+    processes: list[Process]
+    directory: Path
+    clock: Clock
+
+    def left(self) -> list[str]:
+        return sorted(path.name for path in self.directory.iterdir())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    processes: list[Process] = []
+    numbers, clock, directory = itertools.count(1), Clock(), tmp_path / "c"
+
+    def berth(directory: Path) -> Berth:
+        processes.append(Process())
+        ground = make_ground(directory)
+        (directory / "figures").mkdir()
+        return Berth(ground, directory / "figures", Nowhere(), SharedDisk(), processes[-1])
+
+    containers = Containers(
+        directory,
+        berths=berth,
+        limits=default_limits(),
+        most=2,
+        mint=lambda kind: f"{kind}{next(numbers)}",
+        clock=clock,
+    )
+    return Place(containers, processes, directory, clock)
+
+
+def run(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(asyncio.wait_for(scene(), DEADLINE_S))
+
+
+def test_a_container_ends_whole_though_whoever_deletes_it_goes_away(place: Place) -> None:
+    async def scene() -> None:
+        container = await place.containers.create()
+        deleting = asyncio.create_task(place.containers.delete(container.id))
+        while not place.processes[0].stops:
+            await asyncio.sleep(0)
+        deleting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await deleting
+        assert place.left() == ["1"]
+        again = asyncio.create_task(container.stop())
+        place.processes[0].may_end.set()
+        await again
+        assert (place.left(), place.processes[0].stops) == ([], 1)
+        await place.containers.stop()
+
+    run(scene)
+
+
+def test_a_container_that_cannot_be_ended_keeps_no_other_from_expiring(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "RETIRE_EVERY_S", 0.01)
+
+    async def scene() -> None:
+        stuck, other = [await place.containers.create() for _ in range(2)]
+        place.processes[0].fails = True
+        place.processes[1].may_end.set()
+        place.clock.now += 21 * 60
+        retiring = asyncio.create_task(server._retire(place.containers))
+        while place.left() != ["1"]:
+            await asyncio.sleep(0.01)
+        retiring.cancel()
+        assert (stuck.expired, other.expired) == (True, True)
+        await place.containers.stop()
+
+    run(scene)
+    assert "A container could not be ended in order: OSError('it cannot be ended')" in caplog.text
+
+
+def test_a_container_that_is_asked_for_while_the_engine_stops_is_refused_and_leaves_nothing(place: Place) -> None:
+    async def scene() -> None:
+        await place.containers.create()
+        stopping = asyncio.create_task(place.containers.stop())
+        while not place.processes[0].stops:
+            await asyncio.sleep(0)
+        with pytest.raises(ApiError) as refused:
+            await place.containers.create()
+        assert (refused.value.status, refused.value.body()["error"]["code"]) == (503, "server_shutdown")
+        place.processes[0].may_end.set()
+        await stopping
+        assert (place.left(), len(place.processes)) == ([], 1)
+
+    run(scene)
+
+
+def test_there_are_never_more_containers_than_there_may_be_however_many_are_asked_for_at_once(place: Place) -> None:
+    async def scene() -> None:
+        for _ in range(2):
+            await place.containers.create()
+        asked = [asyncio.create_task(place.containers.create()) for _ in range(4)]
+        while not all(task.done() for task in asked):
+            for process in place.processes:
+                if process.stops:
+                    process.may_end.set()
+            await asyncio.sleep(0)
+            assert sum(not container.expired for container in place.containers.all()) <= 2
+        assert [task.exception() for task in asked] == [None] * 4
+        for process in place.processes:
+            process.may_end.set()
+        await place.containers.stop()
+
+    run(scene)
+
+
+def test_a_container_at_work_or_taking_files_in_makes_no_room(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = tmp_path / "given.csv"
+    given.write_text("a\n1\n")
+    copied, copies = threading.Event(), shutil.copyfile
+    monkeypatch.setattr(shutil, "copyfile", lambda *paths: (copied.wait(DEADLINE_S), copies(*paths)))
+
+    async def scene() -> None:
+        working = await place.containers.create()
+        upload = Upload("file-1", "given.csv", "user_data", given.stat().st_size, 0, given)
+        taking = asyncio.create_task(place.containers.create(uploads=[upload]))
+        while len(place.processes) < 2:
+            await asyncio.sleep(0)
+        async with working.turn:
+            with pytest.raises(ApiError) as refused:
+                await place.containers.create()
+            assert refused.value.status == 429
+        copied.set()
+        assert (await taking).names() == ("given.csv",)
+        for process in place.processes:
+            process.may_end.set()
+        assert not (await place.containers.create()).expired
+        assert working.expired
+        place.processes[2].may_end.set()
+        await place.containers.stop()
+
+    run(scene)
