@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.config import freeze
-from ipython_assistant.core.conversation import Upload
+from ipython_assistant.core.conversation import Upload, as_messages, line_of
 from ipython_assistant.core.interpolate import Filled, fill
 from ipython_assistant.core.recording import Written
 from ipython_assistant.core.request import InputNote, build_request
 from ipython_assistant.display.bundles import size_in_words
 from ipython_assistant.errors import ConfigError, InputError
 from ipython_assistant.options import checked
-from ipython_assistant.service.containers import Ground
+from ipython_assistant.service.containers import Ground, left_behind
 from ipython_assistant.workspace.assistants import assistant_folders, load_assistant
 from ipython_assistant.workspace.inputs import gather
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.config import AssistantMagics, Settings
     from ipython_assistant.core.conversation import Step
+    from ipython_assistant.core.request import PastMessage
     from ipython_assistant.core.turn import Json
     from ipython_assistant.options import Options
     from ipython_assistant.service.containers import Footing
@@ -183,7 +184,10 @@ class Question:
     def in_full(self) -> str:
         """Everything that would be sent, for a person to read. Nothing is asked for it, so a container has no name."""
         settings, parent = self.settings, self.place.parent
-        notes = tuple(InputNote(f"/mnt/data/{item.name}", item.description) for item in self.inputs)
+        # Instructions do not carry over from one response to the next, so earlier inputs are named again.
+        named = {upload.name: upload for step in line_of(parent) for upload in step.uploads}
+        named |= {upload.name: upload for upload in self.uploads}
+        notes = tuple(InputNote(f"/mnt/data/{upload.name}", upload.description) for upload in named.values())
         request = build_request(
             model=settings.model,
             prompt=self.prompt,
@@ -200,6 +204,7 @@ class Question:
             ("service", settings.service),
             ("model", settings.model),
             ("continues", after),
+            *self._earlier(),
             ("tools", ", ".join(tools) or "none"),
             *([("effort", settings.effort)] if settings.effort else []),
             ("inputs", f"{len(self.inputs)}, {size_in_words(sum(item.size for item in self.inputs))}"),
@@ -208,6 +213,19 @@ class Question:
         lines = ["Nothing was sent. This would be:", "", *(f"{name:<13}{value}" for name, value in rows)]
         lines += ["instructions", *_indented(request["instructions"]), "prompt", *_indented(self.prompt)]
         return "\n".join(lines)
+
+    def _earlier(self) -> list[tuple[str, str]]:
+        """What of the conversation is sent again where the service, or a container, no longer has it."""
+        told = as_messages(self.place.parent)
+        if not told:
+            return []
+        own = {item.name for item in self.inputs}
+        behind = {upload.name: upload.path for upload in left_behind(self.place.parent) if upload.name not in own}
+        sizes = {name: path.stat().st_size for name, path in behind.items() if path.is_file()}
+        again = [("and again", f"where the service no longer has them, {len(told)} messages, {_characters(told)}")]
+        if sizes and self.settings.code:
+            again.append(("", f"in a new container, {size_in_words(sum(sizes.values()))}: {', '.join(sizes)}"))
+        return again
 
 
 _MOST_NAMED = 3
@@ -280,6 +298,10 @@ def read_question(
         hints=meant.hints,
         large=options.yes,
     )
+
+
+def _characters(told: tuple[PastMessage, ...]) -> str:
+    return f"{sum(len(message.text) for message in told):,} characters"
 
 
 def _measure(item: Input) -> str:

@@ -155,6 +155,21 @@ def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(notebook, hosted):
     assert notebook.session._connections == {}
 
 
+def test_a_dry_run_names_what_of_the_conversation_is_sent_again_where_it_is_lost(notebook, hosted):
+    hosted.put("mean.csv", b"a\n1\n", "cfile_1", "cntr_1")
+    hosted.will_say([wire.Code("save()", container_id="cntr_1"), wire.Message("Saved.")])
+    notebook.names["cases"] = pd.DataFrame({"n": range(1000)})
+    notebook.ask("A", "Save the mean.", "-i cases")
+    before = len(hosted.requests)
+    ran = notebook.ask("B", "Plot it.", "--dry-run")
+
+    again = [line for line in ran.printed.splitlines() if "again" in line or "new container" in line]
+    assert again[0].split(maxsplit=2)[2] == "where the service no longer has them, 2 messages, 20 characters"
+    assert again[1].split(": ")[1] == "cases.csv, mean.csv"
+    assert "/mnt/data/cases.csv" in ran.printed  # in the instructions, which are sent with every question
+    assert len(hosted.requests) == before
+
+
 def test_a_dry_run_without_a_key_starts_no_engine(notebook_dir):
     with Notebook() as notebook:
         ran = notebook.ask("A", "Plot.", "--dry-run")

@@ -134,7 +134,7 @@ class Containers:
         """The same in a new container, telling the conversation as plain messages."""
         if not asked.code:
             return self._told(asked, notes)
-        everything = {upload.name: upload for upload in (*_left_behind(asked.parent), *asked.uploads)}
+        everything = {upload.name: upload for upload in (*left_behind(asked.parent), *asked.uploads)}
         there = tuple(upload for upload in everything.values() if upload.path.is_file())
         _check_size(there, asked)
         gone = [upload.name for upload in everything.values() if upload not in there]
@@ -333,7 +333,7 @@ def _sha256(upload: Upload) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _left_behind(parent: Step | None) -> list[Upload]:
+def left_behind(parent: Step | None) -> list[Upload]:
     """What the branch had in its container: the inputs of its turns, and the files they made."""
     uploads: list[Upload] = []
     for step in line_of(parent):
