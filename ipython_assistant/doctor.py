@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from ipython_assistant.config import KEYS
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.core.usage import ContainerUse, Tokens, billed_by, cost, dollars, in_words, tokens_of
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 ANSWERS_WITHIN_S = 3.0
 LOOKED_AT = ("ipython_assistant", "ipython", "ipykernel", "openai", "pandas", "matplotlib", "jupyterlab", "notebook")
-KEYS = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 LABEXTENSION = "ipython-assistant"
 INSTALL = "In the environment JupyterLab runs in: python -m pip install ipython_assistant, then start JupyterLab again."
 WITHOUT = 'or work without a service: `%config AssistantMagics.service = "local"`.'
