@@ -228,8 +228,8 @@ def paired(messages: Iterable[Message]) -> None:
         ApiError: One is there without the other.
     """
     messages = tuple(messages)
-    called = [message.call_id for message in messages if isinstance(message, Called)]
-    returned = [message.call_id for message in messages if isinstance(message, Returned)]
+    called = dict.fromkeys(message.call_id for message in messages if isinstance(message, Called))
+    returned = dict.fromkeys(message.call_id for message in messages if isinstance(message, Returned))
     for call_id in returned:
         if call_id not in called:
             raise errors.uncalled_output(call_id)

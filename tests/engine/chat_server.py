@@ -61,6 +61,9 @@ class ChatServer:
         self.script: Script = []
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.offers: list[str] = []
+        """The models that it lists."""
+        self.looked_at: list[str] = []
         self.hung_up = threading.Event()
         """Set when a client is gone before its answer was."""
         self.asked_once = threading.Event()
@@ -71,6 +74,11 @@ class ChatServer:
 
             def do_POST(self) -> None:
                 server._answer(self)
+
+            def do_GET(self) -> None:
+                server.looked_at.append(self.path)
+                rows = [{"id": name, "object": "model"} for name in server.offers]
+                server._whole(self, 200 if rows else 501, json.dumps({"object": "list", "data": rows}).encode())
 
             def log_message(self, *_: object) -> None:
                 pass

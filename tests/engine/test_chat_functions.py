@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,11 +12,14 @@ import openai
 import pytest
 from chat_server import ChatServer, Reply, call, text
 from engines import OUTPUTS, Running, in_thread, logs, tool
+from hypothesis import given
+from hypothesis import strategies as st
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from ipython_assistant.engine.models.chat import Chat, Manner
 from ipython_assistant.engine.models.chat_http import Server
+from ipython_assistant.engine.models.chat_turn import Turn
 from ipython_assistant.engine.models.default import Unaided
 
 WEATHER = {
@@ -295,6 +299,40 @@ def test_arguments_of_a_megabyte_arrive_in_time(ask: Any) -> None:
 
     assert called(response)[0][2] == long
     assert time.monotonic() - began < 20
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["get_weather", "note"]), st.text(max_size=12)), min_size=1, max_size=3),
+    st.integers(1, 5),
+    st.randoms(use_true_random=False),
+)
+def test_how_a_server_cuts_and_mixes_calls_does_not_matter(
+    calls: list[tuple[str, str]], size: int, chance: random.Random
+) -> None:
+    wanted = [(name, json.dumps({"code": said})) for name, said in calls]
+    queues = [
+        [{"index": index, "id": f"c{index}", "function": {"name": name, "arguments": raw[:size]}},
+         *({"index": index, "function": {"arguments": raw[at : at + size]}} for at in range(size, len(raw), size))]
+        for index, (name, raw) in enumerate(wanted)
+    ]  # fmt: skip
+    turn, steps = Turn(code_in_text=True, functions={"get_weather", "note"}), []
+    left: list[list[dict[str, Any]]] = []  # calls begin in their order, and then come as they like
+    while left or queues:
+        if queues and (not left or chance.random() < 0.5):
+            left.append(queues.pop(0))
+            piece = left[-1].pop(0)
+        else:
+            piece = chance.choice(left).pop(0)
+        left = [queue for queue in left if queue]
+        steps += turn.take({"choices": [{"delta": {"tool_calls": [piece]}}]})
+    steps += turn.end()
+
+    numbers = [step.number for step in steps]
+    assert numbers == sorted(numbers)
+    told = [[step for step in steps if step.number == number] for number in dict.fromkeys(numbers)]
+    assert [(one[0].call_id, one[0].name, "".join(step.arguments for step in one)) for one in told] == [
+        (f"c{index}", *one) for index, one in enumerate(wanted)
+    ]
 
 
 REFUSED = {

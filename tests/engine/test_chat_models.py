@@ -378,6 +378,18 @@ def test_a_fault_of_the_server_is_told_in_words(ask: Any, reply: Reply, words: s
     assert words in response.error.message
 
 
+def test_a_model_that_the_server_does_not_have_is_answered_with_those_it_has(ask: Any, chat: ChatServer) -> None:
+    refusal = Reply(status=404, body=b'{"error": "no such model"}')
+    chat.offers, chat.looked_at = [f"coder-{number}" for number in range(12)], []
+    message = ask(refusal).error.message
+    ask(text("Fine."))
+    chat.offers = []
+
+    names = ", ".join(f"coder-{number}" for number in range(10))
+    assert message.endswith(f"refused with status 404: no such model. It has: {names} and 2 more.")
+    assert chat.looked_at == ["/v1/models"]
+
+
 def test_a_server_that_is_not_there_is_named(ask: Any) -> None:
     message = ask(model="nobody").error.message
 

@@ -32,6 +32,8 @@ LONGEST_BODY: Final = 1 << 26
 LONGEST_TOLD: Final = 300
 """In characters, of what a server says of a fault."""
 MOST_HEADERS: Final = 200
+MOST_OFFERED: Final = 10
+"""How many of a server's models are named to someone who asked for another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,12 @@ class Server:
         """
         reader, writer = await self._connect()
         try:
-            await self._within(_sent(writer, self._request(body)))
+            await self._within(_sent(writer, self._request("POST", "/chat/completions", json.dumps(body).encode())))
             status, headers = await self._within(_head(reader))
             source = _Body(reader, headers)
             if status != HTTPStatus.OK:
-                raise ModelFailed(self._refusal(status, await self._within(source.whole())))
+                refusal = self._refusal(status, await self._within(source.whole()))
+                raise ModelFailed(refusal + (await self._offer() if status == HTTPStatus.NOT_FOUND else ""))
             if "text/event-stream" not in headers.get("content-type", ""):
                 yield self._parsed(await self._within(source.whole()))
                 return
@@ -122,11 +125,30 @@ class Server:
                 "`--patience` is how long it may take."
             ) from None
 
-    def _request(self, body: Json) -> bytes:
+    async def _offer(self) -> str:
+        """What the server has, for someone who asked it for something else; nothing where it does not say.
+
+        It is asked only then: for a question that can be answered it need not be known.
+        """
+        try:
+            async with asyncio.timeout(min(CONNECT_WITHIN_S, self.patience_s)):
+                reader, writer = await self._connect()
+                try:
+                    await _sent(writer, self._request("GET", "/models", b""))
+                    status, headers = await _head(reader)
+                    found = json.loads(await _Body(reader, headers).whole()) if status == HTTPStatus.OK else {}
+                finally:
+                    writer.transport.abort()
+            names = [str(one["id"]) for one in found["data"]]
+        except _UNREADABLE:
+            return ""
+        more = f" and {len(names) - MOST_OFFERED} more" if len(names) > MOST_OFFERED else ""
+        return f". It has: {self._told(', '.join(names[:MOST_OFFERED]))}{more}." if names else ""
+
+    def _request(self, method: str, path: str, payload: bytes) -> bytes:
         parts = urlsplit(self.url)
-        payload = json.dumps(body).encode()
         lines = [
-            f"POST {parts.path.rstrip('/')}/chat/completions HTTP/1.1",
+            f"{method} {parts.path.rstrip('/')}{path} HTTP/1.1",
             f"Host: {parts.netloc}",
             "Content-Type: application/json",
             "Accept: text/event-stream, application/json",
@@ -166,6 +188,12 @@ class Server:
         if self.key:
             whole = whole.replace(self.key, "…")
         return " ".join(whole.split())[:LONGEST_TOLD]
+
+
+_UNREADABLE: Final = (
+    ModelFailed, OSError, EOFError, ValueError, LookupError, TypeError, RecursionError, asyncio.LimitOverrunError
+)  # fmt: skip
+"""What may come of asking a server that is known to refuse."""
 
 
 class _Body:
