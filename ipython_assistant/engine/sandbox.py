@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -38,19 +38,28 @@ KINDS: Final[tuple[Kind, ...]] = ("bubblewrap", "landlock", "none")
 PROBE_TIMEOUT_S: Final = 20.0
 HOME: Final = "/home/user"
 OPEN_FILES: Final = 1024
+HEADROOM: Final = 1024
+"""Processes and threads that this user may start besides, after the limit was set: it counts all of them."""
 
+_SYSTEMS: Final = {"darwin": "macOS", "win32": "Windows"}
+_STARTING: Final = "start threads and processes"
 _CONFINE: Final = str(Path(confine.__file__).resolve())
 _SYSTEM: Final = (
-    "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache",
-    "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime", "/etc/mime.types", "/etc/ssl/certs", "/nix/store",
+    "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/share",
+    "/usr/local/bin", "/usr/local/lib", "/usr/local/lib64", "/usr/local/share",
+    "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/store",
+    "/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types",
     "/sys/devices/system/cpu",
 )  # fmt: skip
+_OF_PREFIX: Final = ("bin", "lib", "lib64", "ssl", "etc/fonts", "pyvenv.cfg")
+_NOT_OF_SHARE: Final = "jupyter"
+"""Under a prefix it holds kernels of the user's own, with the variables they are started with."""
 _DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _OF_PROC: Final = ("/proc/self", "/proc/stat", "/proc/meminfo", "/proc/cpuinfo", "/proc/filesystems", "/proc/loadavg")
 
 # Runs inside, and says what it could do that it must not.
 _PROBE: Final = """
-import json, os, socket, sys
+import json, os, socket, sys, threading
 import importlib.util
 work, secret, port, parent = json.loads(sys.argv[1])
 found = []
@@ -74,11 +83,24 @@ except OSError:
     pass  # and where it seems to succeed, it may have been a file of the sandbox's own
 possible("connect", connect)
 possible("signal", lambda: os.kill(parent, 0))
+def start():
+    over = threading.Event()
+    for _ in range(16):
+        threading.Thread(target=over.wait).start()
+    over.set()
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+lacking = [] if importlib.util.find_spec("ipykernel") else ["import ipykernel"]
+try:
+    start()
+except (OSError, RuntimeError):
+    lacking.append("start threads and processes")
 with open(os.path.join(work, "made"), "w") as made:
     made.write("1")
-if importlib.util.find_spec("ipykernel") is None:
-    found.append("no kernel")
-print(json.dumps(found))
+print(json.dumps([found, lacking]), flush=True)
+os._exit(0)
 """
 
 
@@ -125,11 +147,14 @@ class Sandbox:
         kind: By what.
         reason: Why by nothing stronger; empty where there is nothing stronger.
         landlock: The version of Landlock to rely on.
+        counts_user: Whether the limit of processes counts all of this user's; before Linux 5.14 it does so in a
+            user namespace too.
     """
 
     kind: Kind
     reason: str = ""
     landlock: int = 0
+    counts_user: bool = True
 
     @property
     def offline(self) -> bool:
@@ -167,10 +192,9 @@ class Sandbox:
         """A command line that runs another one confined."""
         if os.name != "posix":
             return list(command)
+        others = threads_of_user() + HEADROOM if self.counts_user else 0
         plan = confine.Plan(
-            limits=_resources(
-                limits, threads=limits.processes + (0 if self.kind == "bubblewrap" else threads_of_user())
-            ),
+            limits=_resources(limits, threads=limits.processes + others),
             landlock=self.landlock if self.kind == "landlock" else 0,
             filtered=self.kind != "none",
         )
@@ -183,32 +207,53 @@ class Sandbox:
         return [*_bubblewrap(ground, sockets), "--", *confined] if self.kind == "bubblewrap" else confined
 
 
-def strongest(directory: Path, wanted: Sequence[Kind] = KINDS) -> Sandbox:
+def strongest(
+    directory: Path, wanted: Sequence[Kind] = KINDS, *, limits: Limits | None = None, platform: str = sys.platform
+) -> Sandbox:
     """The strongest sandbox that works here, of those wanted; tried by running something in it.
 
     Args:
         directory: A private directory to try in.
         wanted: Which to try, the strongest first.
+        limits: What code may use; a sandbox is to hold with them.
+        platform: What this system is, as `sys.platform` says it.
     """
+    if not wanted or wanted[0] == "none":
+        return Sandbox("none", "it was switched off")
+    if not platform.startswith("linux"):
+        name = _SYSTEMS.get(platform, platform)
+        return Sandbox("none", f"{name}: the sandboxes of this engine, bubblewrap and Landlock, are for Linux")
     reasons: list[str] = []
     for kind in wanted:
         if kind == "none":
             break
-        sandbox = Sandbox(kind, "; ".join(reasons), confine.landlock_abi() if kind == "landlock" else 0)
-        reason = _unavailable(kind) or attempt(sandbox, directory / kind)
-        if reason is None:
-            return sandbox
+        reason = _unavailable(kind)
+        for number, sandbox in enumerate(_variants(kind, "; ".join(reasons)) if reason is None else ()):
+            reason = attempt(sandbox, directory / f"{kind}{number}", limits=limits)
+            if reason is None:
+                return sandbox
+            if not reason.endswith(_STARTING):
+                break
         reasons.append(f"{kind}: {reason}")
-    return Sandbox("none", "; ".join(reasons) or "it was switched off")
+    return Sandbox("none", "; ".join(reasons))
 
 
-def attempt(sandbox: Sandbox, directory: Path) -> str | None:
+def _variants(kind: Kind, reason: str) -> tuple[Sandbox, ...]:
+    """Ways to set one up: the next is for where code cannot start threads in the one before."""
+    if kind == "landlock":
+        return (Sandbox(kind, reason, landlock=confine.landlock_abi()),)
+    return (Sandbox(kind, reason, counts_user=False), Sandbox(kind, reason))
+
+
+def attempt(sandbox: Sandbox, directory: Path, *, limits: Limits | None = None) -> str | None:
     """Why a sandbox does not hold, or None: code is run in it that tries to get out.
 
     Args:
         sandbox: Which.
         directory: A new private directory.
+        limits: What it may use; memory apart, of which this Python alone takes its share.
     """
+    allowed = replace(limits or Limits(0), memory_bytes=most_memory())
     ground = Ground(directory, directory / "data", directory / "home")
     sockets = directory / "run"
     for path in (ground.work, ground.home / "tmp", ground.home / "shm", sockets):
@@ -218,7 +263,7 @@ def attempt(sandbox: Sandbox, directory: Path) -> str | None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         told = json.dumps([sandbox.seen(ground).work, str(secret), server.getsockname()[1], os.getpid()])
         inner = [sys.executable, "-P", "-c", _PROBE, told]
-        command = sandbox.command(inner, ground=ground, sockets=sockets, limits=Limits(most_memory()))
+        command = sandbox.command(inner, ground=ground, sockets=sockets, limits=allowed)
         try:
             ran = subprocess.run(
                 command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, cwd=ground.work, check=False
@@ -226,35 +271,50 @@ def attempt(sandbox: Sandbox, directory: Path) -> str | None:
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
     try:
-        found: list[str] = json.loads(ran.stdout)
+        found, lacking = json.loads(ran.stdout)
     except ValueError:
         return (ran.stderr.strip().splitlines() or [f"it ended with {ran.returncode}"])[-1][:200]
     if secret.read_text() != "secret":
         found.append("write")
     if sandbox.kind == "bubblewrap":  # there the number is that of another process, which may be signalled
         found = [name for name in found if name != "signal"]
-    return f"code in it could still do this: {', '.join(found)}" if found else None
+    if found:
+        return f"code in it could still do this: {', '.join(found)}"
+    return f"code in it could not {', nor '.join(lacking)}" if lacking else None
 
 
 @cache
 def readable() -> tuple[str, ...]:
-    """What code may read: the system's programs, this Python and fonts, never a whole home."""
+    """What code may read: the system's programs, this Python with its libraries, and fonts.
+
+    Never a whole home, no configuration, and no directory that is on Python's path only because somebody works in it.
+    """
     python = [Path(sys.executable), Path(sys.executable).resolve(), Path(_CONFINE)]
     for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}:
-        python += [Path(prefix, part) for part in ("bin", "lib", "lib64", "share", "etc", "ssl", "pyvenv.cfg")]
-    beside = 0 if sys.flags.safe_path else 1  # the directory the engine was started in is not for code to read
-    python += [Path(path) for path in (*sysconfig.get_paths().values(), *sys.path[beside:]) if path]
+        python += [Path(prefix, part) for part in _OF_PREFIX]
+        share = Path(prefix, "share")
+        python += [path for path in share.iterdir() if path.name != _NOT_OF_SHARE] if share.is_dir() else []
+    python += [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    python += [path for path in map(Path, sys.path) if _holds_libraries(path)]
     if site.ENABLE_USER_SITE:
         python.append(Path(site.getusersitepackages()))
     home = Path("~").expanduser()
     fonts = [home / ".fonts", home / ".local/share/fonts"]
     wanted = [Path(path) for path in _SYSTEM] + fonts + [path for path in python if path.is_absolute()]
-    return tuple(dict.fromkeys(str(path) for path in wanted if path.exists() and not home.is_relative_to(path)))
+    there = dict.fromkeys(path for path in wanted if path.exists() and not home.is_relative_to(path))
+    return tuple(str(path) for path in there if there.keys().isdisjoint(path.parents))
+
+
+def _holds_libraries(path: Path) -> bool:
+    """Whether something on Python's path is an archive, or a directory that packages were installed into."""
+    if not path.is_absolute():
+        return False
+    return path.is_file() or any(path.glob("*.dist-info"))
 
 
 def _unavailable(kind: Kind) -> str | None:
     if not confine.filterable():
-        return "this is not Linux on x86_64 or aarch64"
+        return "this machine is neither x86_64 nor aarch64"
     if kind == "bubblewrap" and shutil.which("bwrap") is None:
         return "bwrap is not installed"
     if kind == "landlock" and not confine.landlock_abi():

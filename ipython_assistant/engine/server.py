@@ -192,7 +192,7 @@ async def running(
 def _sandbox(options: Options, directory: Path) -> Sandbox:
     if options.kernel:
         return Sandbox("none", f"code runs where the kernel '{options.kernel}' is started")
-    return strongest(directory, options.sandboxes)
+    return strongest(directory, options.sandboxes, limits=options.limits)
 
 
 async def _retire(containers: Containers) -> None:

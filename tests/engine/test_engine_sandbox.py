@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import sys
 import time
@@ -18,7 +19,7 @@ from engines import Running, gone, in_thread, kernel_in, logs, until
 from ipython_assistant.engine import confine
 from ipython_assistant.engine.limits import GIB, Limits
 from ipython_assistant.engine.models.script import Script
-from ipython_assistant.engine.sandbox import Ground, Sandbox, attempt, strongest
+from ipython_assistant.engine.sandbox import HEADROOM, Ground, Sandbox, attempt, strongest
 from ipython_assistant.engine.server import Options
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these sandboxes")
@@ -85,6 +86,10 @@ def test_code_reads_and_writes_nothing_of_the_user(confined: Running, place: str
         home=f"open({str(home / '.bashrc')!r}).read()",
         file=f"open({str(tmp_path / 'secret.txt')!r}).read()",
         password="open('/etc/shadow').read()",
+        names="open('/etc/passwd').read()",
+        project=f"open({__file__!r}).read()",
+        configuration=f"os.listdir({str(Path(sys.prefix, 'etc'))!r})",
+        kernels=f"os.listdir({str(Path(sys.prefix, 'share', 'jupyter'))!r})",
         append=f"open({str(tmp_path / 'secret.txt')!r}, 'a').write('x')",
         make=f"open({str(tmp_path / 'made.txt')!r}, 'w').write('x')",
         remove=f"os.remove({str(tmp_path / 'secret.txt')!r})",
@@ -420,6 +425,66 @@ def test_a_sandbox_that_does_not_hold_is_found_out_and_the_next_is_taken(
 
     assert found.kind in {"landlock", "none"}
     assert "bubblewrap: setting up uid map: Permission denied" in found.reason
+
+
+# Stands for a system that counts all processes of the user in a sandbox too: with a limit below that no thread starts.
+CROWDED = """#!{python}
+import os, re, sys
+most = int(re.search(r'"NPROC": \\[(\\d+)', " ".join(sys.argv))[1])
+with open({tries!r}, "a") as tries:
+    print(most, file=tries)
+if most < 1000:
+    said = [[], ["start threads and processes"]]
+    print(__import__("json").dumps(said))
+else:
+    os.execv({bwrap!r}, sys.argv)
+"""
+
+
+def test_where_no_thread_can_be_started_the_limit_is_raised_before_a_weaker_sandbox_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which("bwrap")
+    if real is None or strongest(tmp_path / "real", ("bubblewrap",)).kind == "none":
+        pytest.skip("bubblewrap does not work here")
+    planted, tries = tmp_path / "bin" / "bwrap", tmp_path / "tries"
+    planted.parent.mkdir()
+    planted.write_text(CROWDED.format(python=sys.executable, tries=str(tries), bwrap=real))
+    planted.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{planted.parent}:{os.environ['PATH']}")
+
+    found = strongest(tmp_path / "s", limits=SMALL)
+
+    first, second = map(int, tries.read_text().split())
+    assert (found.kind, found.reason, found.counts_user) == ("bubblewrap", "", True)
+    assert first == SMALL.processes
+    assert second > first + HEADROOM
+
+
+def test_code_that_can_start_no_thread_is_not_taken_for_confined(tmp_path: Path) -> None:
+    class Lonely(Sandbox):
+        def command(self, command: Any, *, ground: Ground, sockets: Path, limits: Limits) -> list[str]:
+            alone = "import threading\ndef refused(*_): raise RuntimeError\nthreading.Thread.start = refused\n"
+            inner = [part.replace("import json", f"{alone}import json", 1) for part in command]
+            return super().command(inner, ground=ground, sockets=sockets, limits=limits)
+
+    found = strongest(tmp_path / "s")
+    if found.kind == "none":
+        pytest.skip(found.reason)
+    lonely = Lonely(found.kind, landlock=found.landlock, counts_user=found.counts_user)
+
+    assert attempt(lonely, tmp_path / "lonely") == "code in it could not start threads and processes"
+
+
+@pytest.mark.parametrize(("platform", "named"), [("darwin", "macOS: "), ("win32", "Windows: "), ("freebsd14", "freeb")])
+def test_another_system_is_named_as_the_reason_and_nothing_is_tried_there(
+    tmp_path: Path, platform: str, named: str
+) -> None:
+    found = strongest(tmp_path / "s", platform=platform)
+
+    assert (found.kind, found.offline) == ("none", False)
+    assert found.reason.startswith(named)
+    assert not (tmp_path / "s").exists()
 
 
 def test_without_any_sandbox_the_limits_hold_and_the_state_is_said(tmp_path: Path) -> None:
