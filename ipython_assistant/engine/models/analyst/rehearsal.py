@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models.analyst.markdown import bold, code, listed
+from ipython_assistant.engine.models.analyst.lexing import fold
+from ipython_assistant.engine.models.analyst.markdown import bold, code, listed, quoted
 from ipython_assistant.engine.models.analyst.plan import (
     AnyOf,
     Blank,
     Chart,
     Condition,
     Contains,
+    Correlation,
+    Distinct,
     Group,
     How,
     Measure,
@@ -36,6 +39,10 @@ MAX_LINES: Final = 30
 """Lines in one chart that can still be told apart."""
 MAX_BARS: Final = 60
 """Bars in one chart that can still be named."""
+
+
+MAX_SPELLINGS: Final = 5
+"""Values written in several ways that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,7 @@ def _numbers_of(plan: Plan) -> tuple[Column | None, ...]:
             return tuple(measure.column for measure in (*measures, *(one.measure for one in having)))
         case Rows(top=Top(), by=by):
             return (by,)
-        case Spread(columns=columns):
+        case Spread(columns=columns) | Correlation(columns=columns):
             return columns
         case Scatter(x, y, _):
             return (x, y)
@@ -150,6 +157,8 @@ def settled(plan: Plan, counts: Counts) -> Plan | str:
     if counts.rows == 0 and plan.where:
         return f"No row of {bold(plan.table.name)} fits: {conditions_in_words(plan)}."
     task = plan.task
+    apart = tuple(filter(None, map(_written_apart, _told_apart(plan))))
+    plan = replace(plan, notes=plan.notes + apart)
     if not isinstance(task, Chart | Group):
         return plan
     if not any(measure.known for measure in counts.measures):
@@ -172,6 +181,32 @@ def settled(plan: Plan, counts: Counts) -> Plan | str:
     if isinstance(task, Group):
         return replace(_group(plan, task, measures, counts), notes=notes)
     return replace(plan, task=replace(task, measures=measures), notes=notes)
+
+
+def _told_apart(plan: Plan) -> tuple[Column, ...]:
+    """The columns whose values are told apart."""
+    match plan.task:
+        case Distinct(columns=columns):
+            return columns
+        case Proportion(keys=keys):
+            return keys
+        case Group(measures=measures):
+            counted = (one.column for one in measures if one.how is How.DISTINCT and one.column)
+            return (*keys_of(plan), *counted)
+        case _:
+            return keys_of(plan)
+
+
+def _written_apart(column: Column) -> str:
+    """That values which may be the same are not taken for the same: “Yes” and “yes”; a Markdown sentence or nothing."""
+    spellings: dict[str, list[str]] = {}
+    for value in column.values if column.made is None else ():
+        spellings.setdefault(" ".join(fold(value).split()), []).append(value)
+    several = [values for values in spellings.values() if len(values) > 1]
+    if not several:
+        return ""
+    shown = [listed(list(map(quoted, values))) for values in several[:MAX_SPELLINGS]]
+    return f"In {bold(column.name)}, {'; '.join(shown)} differ only in how they are written: each is kept apart."
 
 
 def _crowded(task: Chart, counts: Counts) -> str:

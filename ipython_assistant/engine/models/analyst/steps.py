@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.lexing import words
+from ipython_assistant.engine.models.analyst.markdown import bold, escape
 from ipython_assistant.engine.models.analyst.mentions import ValueMention
 from ipython_assistant.engine.models.analyst.periods import of_unit, only_time
 from ipython_assistant.engine.models.analyst.plan import How, Measure, Then
@@ -62,11 +63,26 @@ def share(clause: Clause, at: int, draft: Draft) -> int:
         draft.measure_end = noun + 1
         draft.follow(Then.SHARE)
         return noun + 1
-    measured = clause.column(clause.past(noun, {"total", "overall", "sum", "of"})) is not None
-    if not measured:
-        return at
+    return _share_of_column(clause, start, noun, draft) or at
+
+
+def _share_of_column(clause: Clause, at: int, noun: int, draft: Draft) -> int:
+    """`share of total units`; without “total”, a percentage of doses wasted may be out of the doses given."""
+    column_at = clause.past(noun, _WHOLE | {"of"})
+    mention = clause.column(column_at)
+    if mention is None:
+        return 0
+    if _WHOLE.isdisjoint(clause.word(index) for index in range(at, column_at)):
+        name = mention.choices[0].name
+        draft.problem(
+            f"A {clause.word(at)} of {bold(name)} could be out of its total or out of another column: "
+            f"write “share of total {escape(name)} per …”, or “mean of {escape(name)} / …”."
+        )
     draft.follow(Then.SHARE)
     return noun
+
+
+_WHOLE: Final = frozenset({"total", "overall", "sum", "all"})
 
 
 _RUNNING: Final = (
