@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ipython_assistant.engine.limits import Limits
+    from ipython_assistant.engine.reaper import Reaper
     from ipython_assistant.engine.sandbox import Sandbox
 
 STARTED_ELSEWHERE: Final = 16
@@ -38,9 +39,17 @@ class LocalBerths:
         limits: What it may use.
         environment: The engine's own.
         fonts: A new private directory for matplotlib's list of fonts: making it anew for each kernel can take seconds.
+        reaper: Ends what kernels started if the engine is killed.
     """
 
-    def __init__(self, sandbox: Sandbox, limits: Limits, environment: Mapping[str, str], fonts: Path) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        limits: Limits,
+        environment: Mapping[str, str],
+        fonts: Path,
+        reaper: Reaper | None = None,
+    ) -> None:
         fonts.mkdir(parents=True)
         self._sandbox = sandbox
         self._limits = limits
@@ -48,6 +57,7 @@ class LocalBerths:
         self._fonts = fonts
         self._gate = asyncio.Semaphore(max(2, os.cpu_count() or 2))
         self._census = Census()
+        self._reaper = reaper
         self._adopting: asyncio.Task[None] | None = None
         _seed_fonts(fonts, environment)
 
@@ -58,7 +68,7 @@ class LocalBerths:
         figures.mkdir()
         for fonts in self._fonts.glob(_FONT_LISTS):
             shutil.copyfile(fonts, ground.home / "mpl" / fonts.name)
-        launcher = Here(ground, self._sandbox, self._limits, self._environment, self._gate, self._census)
+        launcher = Here(ground, self._sandbox, self._limits, self._environment, self._gate, self._census, self._reaper)
         kernel = Kernel(launcher)
         if self._adopting is None and not any(self._fonts.glob(_FONT_LISTS)):
             self._adopting = asyncio.create_task(self._adopt(kernel, ground))

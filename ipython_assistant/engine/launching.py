@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Mapping
 
+    from ipython_assistant.engine.reaper import Reaper
     from ipython_assistant.engine.sandbox import Ground, Sandbox
 
 MAX_SOCKET_PATH: Final = 100
@@ -162,6 +163,7 @@ class Here:
         environment: The engine's own, of which a little is passed on.
         gate: Lets a few start at once.
         census: The machine's processes, read once for all containers.
+        reaper: Ends what they start if the engine is killed.
     """
 
     ground: Ground
@@ -170,6 +172,7 @@ class Here:
     environment: Mapping[str, str]
     gate: asyncio.Semaphore
     census: Census
+    reaper: Reaper | None = None
 
     @property
     def seen(self) -> Seen:
@@ -196,7 +199,7 @@ class Here:
                 shutil.rmtree(old, ignore_errors=True)
         manager = _OwnSpec(connection_file=str(sockets / "kernel.json"), **_transport(sockets))
         manager.sandbox = self.sandbox
-        provisioner = self.sandbox.provisioner(self.ground, sockets, self.limits)
+        provisioner = self.sandbox.provisioner(self.ground, sockets, self.limits, self.reaper)
         manager.provisioner = provisioner(kernel_id=sockets.name, kernel_spec=manager.kernel_spec, parent=manager)
         return Launch(
             manager=manager,

@@ -29,8 +29,11 @@ from ipython_assistant.engine.limits import Limits, most_memory, threads_of_user
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from jupyter_client.connect import KernelConnectionInfo
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
+
+    from ipython_assistant.engine.reaper import Reaper
 
 Kind = Literal["bubblewrap", "landlock", "none"]
 KINDS: Final[tuple[Kind, ...]] = ("bubblewrap", "landlock", "none")
@@ -132,11 +135,25 @@ class Confined(LocalProvisioner):
     """jupyter_client's own provisioner, with another command in front of the kernel's."""
 
     wrap: Callable[[Sequence[str]], list[str]]
+    reaper: Reaper | None = None
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Called by jupyter_client before the process is started."""
         launch: dict[str, Any] = await super().pre_launch(**kwargs)
         return launch | {"cmd": self.wrap(launch["cmd"])}
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Called by jupyter_client to start the process."""
+        launched = await super().launch_kernel(cmd, **kwargs)
+        if self.reaper is not None and isinstance(self.pgid, int):
+            self.reaper.watch(self.pgid)
+        return launched
+
+    async def cleanup(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002 - as jupyter_client calls it
+        """Called by jupyter_client when the process has been ended."""
+        if self.reaper is not None and isinstance(self.pgid, int):
+            self.reaper.forget(self.pgid)
+        await super().cleanup(restart=restart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +189,27 @@ class Sandbox:
             return Seen(MOUNT, HOME, "/tmp")  # noqa: S108 - the sandbox's own
         return Seen(str(ground.work), str(ground.home), str(ground.home / "tmp"))
 
-    def provisioner(self, ground: Ground, sockets: Path, limits: Limits) -> Callable[..., LocalProvisioner]:
+    @property
+    def leaves_children(self) -> bool:
+        """Whether what code started goes on when the engine is killed, unless somebody ends it."""
+        return self.kind != "bubblewrap" and os.name == "posix"
+
+    def provisioner(
+        self, ground: Ground, sockets: Path, limits: Limits, reaper: Reaper | None = None
+    ) -> Callable[..., LocalProvisioner]:
         """What makes the provisioner for one kernel.
 
         Args:
             ground: The container's directories.
             sockets: A directory of this kernel's own, for its connection.
             limits: What its processes may use.
+            reaper: Ends them if the engine cannot.
         """
 
         def make(*, kernel_id: str, kernel_spec: KernelSpec, parent: AsyncKernelManager) -> LocalProvisioner:
             made = Confined(kernel_id=kernel_id, kernel_spec=kernel_spec, parent=parent)
             made.wrap = partial(self.command, ground=ground, sockets=sockets, limits=limits)
+            made.reaper = reaper
             return made
 
         return make

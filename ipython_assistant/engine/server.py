@@ -20,6 +20,7 @@ from ipython_assistant.engine.app import LOOPBACK, Manners, Rooms, application
 from ipython_assistant.engine.berths import LocalBerths, RemoteBerths
 from ipython_assistant.engine.containers import MAX_CONTAINERS, Containers
 from ipython_assistant.engine.limits import Limits, default_limits
+from ipython_assistant.engine.reaper import Reaper
 from ipython_assistant.engine.responder import Responder
 from ipython_assistant.engine.sandbox import KINDS, Kind, Sandbox, strongest
 from ipython_assistant.engine.scratch import private_directory
@@ -150,14 +151,17 @@ async def running(
     options = options or Options()
     options.check()
     mint = wire.minter(clock)
-    with private_directory() as directory:
+    with private_directory() as directory, contextlib.ExitStack() as ending:
         sandbox = await asyncio.to_thread(_sandbox, options, directory / "s")
         surroundings = os.environ if environment is None else environment
+        reaper = Reaper(os.environ) if sandbox.leaves_children and not options.kernel else None
+        if reaper is not None:
+            ending.callback(reaper.close)
         containers = Containers(
             directory / "c",
             berths=RemoteBerths(options.kernel, options.limits, surroundings)
             if options.kernel
-            else LocalBerths(sandbox, options.limits, surroundings, directory / "fonts"),
+            else LocalBerths(sandbox, options.limits, surroundings, directory / "fonts", reaper),
             limits=options.limits,
             most=options.containers,
             mint=mint,

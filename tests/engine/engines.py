@@ -177,10 +177,10 @@ def kernel_in(engine: Running, container: str) -> int:
     return next(pid for pid in kernels_of(engine.pid) if Path(f"/proc/{pid}/cwd", marker).exists())
 
 
-def spawn(*, environment: Mapping[str, str] | None = None) -> tuple[subprocess.Popen[str], Running]:
+def spawn(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[subprocess.Popen[str], Running]:
     """A real engine process; whoever asks for it ends it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "ipython_assistant.engine"],
+        [sys.executable, "-m", "ipython_assistant.engine", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

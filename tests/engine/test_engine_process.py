@@ -19,6 +19,7 @@ from engines import DEADLINE_S, Running, Stage, fence, gone, kernels_of, logs, s
 
 from ipython_assistant.engine.models import Ask, Interpreter, Ran, Run, Step
 from ipython_assistant.engine.models.script import fenced
+from ipython_assistant.engine.reaper import left
 from ipython_assistant.engine.scratch import private_directory, sweep
 
 OWNER = """
@@ -83,7 +84,7 @@ def test_no_kernel_outlives_an_engine_that_was_killed(own) -> None:
     for event in stream:
         if event.type == "response.code_interpreter_call.interpreting":
             break
-    kernels = kernels_of(process.pid)
+    kernels = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
     scratch = scratch_of(process.pid)
 
     process.kill()
@@ -93,6 +94,26 @@ def test_no_kernel_outlives_an_engine_that_was_killed(own) -> None:
     assert scratch.exists()
     sweep(scratch.parent, now=scratch.stat().st_mtime + 100)
     assert not scratch.exists()
+
+
+@pytest.mark.parametrize("sandbox", ["landlock", "none"])
+def test_nothing_that_code_started_outlives_an_engine_that_was_killed(sandbox: str) -> None:
+    process, engine = spawn("--sandbox", sandbox)
+    with process:
+        if engine.sandbox != sandbox:
+            process.kill()
+            pytest.skip(f"there is no {sandbox} here")
+        assert logs(engine.ask("import subprocess\nsubprocess.Popen(['sleep', '600']).poll()")) == ""
+        family = psutil.Process(process.pid).children(recursive=True)
+
+        process.kill()
+
+    assert "sleep" in {each.name() for each in family}
+    until(lambda: all(gone(each.pid) for each in family), "all of them end")
+
+
+def test_what_ends_the_rest_is_told_of_the_living_alone() -> None:
+    assert left([b"+1\n", b"+22\n", b"-1\n", b"-3\n", b"+4"]) == {22}
 
 
 def test_an_interrupt_from_the_terminal_is_for_its_owner(engine: Running, container: str) -> None:
