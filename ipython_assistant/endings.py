@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipython_assistant.errors import CodeFailed, FilesMissing, TableMissing
+from ipython_assistant.errors import AssistantError, CodeFailed, FilesMissing, TableMissing
 from ipython_assistant.service.faults import failure, unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ipython_assistant.answer import Answer
     from ipython_assistant.config import Settings
-    from ipython_assistant.errors import AssistantError
     from ipython_assistant.workspace.outputs import NoFrame
 
 NO_CODE_RAN = "No code was run: the service may not have the code interpreter, and the answer may be made up."
@@ -63,6 +62,17 @@ def without_code(answer: Answer, settings: Settings, *, expected: bool) -> tuple
     """
     ran = bool(answer.calls) or answer.status != "completed"
     return (NO_CODE_RAN,) if expected and settings.code and not ran else ()
+
+
+def hide(error: BaseException | None, redact: Callable[[str], str]) -> None:
+    """Take out of an error what must not be shown, and out of those that led to it: its stack can be asked for."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, AssistantError):
+            error.message, error.hint = redact(error.message), redact(error.hint)
+            error.args = (error.message,)
+        error = error.__cause__
 
 
 def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:

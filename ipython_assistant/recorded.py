@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ipython_assistant.config import KEYS
-from ipython_assistant.errors import NoKey, OptionError
+from ipython_assistant.errors import NoKey, OptionError, RecordingDamaged
 
 if TYPE_CHECKING:
     from ipython_assistant.config import Settings
@@ -24,7 +24,7 @@ def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) 
         fresh: Whether an answer is wanted though there is a recording.
 
     Raises:
-        AssistantError: Neither may answer: `OptionError`, `NoKey`, `NotRecorded`.
+        AssistantError: Neither may answer: `OptionError`, `NoKey`, `NotRecorded`, `RecordingDamaged`.
     """
     settings = question.settings
     if fresh and settings.mode == "replay":
@@ -50,6 +50,10 @@ def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) 
         raise recordings.not_recorded(question.written, lacking_key.message, lacking_key.hint)
     if settings.mode == "replay":
         raise recordings.not_recorded(question.written)
+    damaged = recordings.lost(question.written) if _by_default(settings) else ""
+    if damaged:
+        # Nobody can tell any more whose answer that was.
+        raise RecordingDamaged(damaged, "Bring the file back, or write --fresh on the first line to ask anew.")
     return None
 
 
@@ -58,9 +62,12 @@ def strangers(settings: Settings, recordings: Recordings) -> frozenset[str]:
 
     A hosted model's notebook is never answered by another service that nobody chose.
     """
-    if settings.service != "local" or settings.by_hand.service is not None or settings.engine_arguments:
-        return frozenset()
-    return recordings.services() & HOSTED
+    return recordings.services() & HOSTED if _by_default(settings) else frozenset()
+
+
+def _by_default(settings: Settings) -> bool:
+    """Whether the engine would answer because there is no key, and not because somebody chose it."""
+    return settings.service == "local" and settings.by_hand.service is None and not settings.engine_arguments
 
 
 def _no_key_of(services: frozenset[str]) -> NoKey:

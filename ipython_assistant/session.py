@@ -22,11 +22,13 @@ from ipython_assistant.config import AssistantMagics, Settings, check_model, fre
 from ipython_assistant.core.conversation import Conversations, Step
 from ipython_assistant.core.footnotes import finished
 from ipython_assistant.core.provenance import record_of, stamp
+from ipython_assistant.core.redaction import redactor
+from ipython_assistant.core.tool_secrets import secrets_in
 from ipython_assistant.core.turn import read_response
 from ipython_assistant.display import buttons
 from ipython_assistant.display.bundles import KEY, Bundle
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
-from ipython_assistant.endings import fault, without_code
+from ipython_assistant.endings import fault, hide, without_code
 from ipython_assistant.errors import AssistantError, Interrupted, OptionError
 from ipython_assistant.inserting import cell_of
 from ipython_assistant.options import Options, option_help, parse_options
@@ -212,6 +214,14 @@ class Session:
 
     def answer(self, question: Question, audience: Audience, *, fresh: bool = False) -> Answer:
         """One turn, asked or replayed. Raises an `AssistantError`, after everything that can be is shown and saved."""
+        try:
+            return self._answered(question, audience, fresh=fresh)
+        except AssistantError as error:
+            # A service may repeat what it was sent, and a tool may hold somebody's token.
+            hide(error, redactor(secrets_in(question.settings.tools)))
+            raise
+
+    def _answered(self, question: Question, audience: Audience, *, fresh: bool) -> Answer:
         for hint in question.hints if audience.shows else ():
             print(hint)  # noqa: T201 it belongs to the question, not to the answer
         recording = recorded_answer(question, self._recordings_of(question.settings), fresh=fresh)

@@ -88,7 +88,10 @@ class Asking:
         try:
             reply = recorder.respond(request)
         except AssistantError as error:
-            raise self.connection.explain(error) from error
+            explained = self.connection.explain(error)
+            if explained is error:
+                raise
+            raise explained from error
         streamed = fold_reply(
             reply,
             self.live,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from tests_support import events as wire
 from tests_support.notebook import Notebook
+from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors
 from ipython_assistant.config import DEFAULT_MODELS
@@ -179,6 +181,28 @@ def test_a_dry_run_without_a_key_starts_no_engine(notebook_dir):
 
 
 # --- how it is asked --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_tools_token_that_the_service_repeats_is_in_no_error(notebook, hosted, streamed):
+    token = "tok-0123456789abcdef"
+    said = f"The server crm did not accept {token}."
+    if streamed:
+        failed = wire.stream([wire.Message("Begun.")], ending="failed")
+        failed[-1]["response"]["error"] = {"code": "server_error", "message": said}
+        hosted.will_answer(Answer(wire.sse(failed), headers={"Content-Type": "text/event-stream"}))
+    else:
+        hosted.will_answer(refusal(said))
+    tool = json.dumps({"type": "mcp", "server_label": "crm", "authorization": token})
+    with pytest.raises(errors.AssistantError) as caught:
+        notebook.ask("A", "Ask.", f"--tool '{tool}'")
+
+    assert "The server crm did not accept <secret>." in str(caught.value)
+    chain, error = "", caught.value
+    while error is not None:
+        chain, error = f"{chain}{error!r}{error}", error.__cause__
+    assert token not in chain
+    assert token not in str(caught.value.ran.outputs)
 
 
 def test_tools_effort_instructions_and_no_code_are_asked_as_they_are_written(notebook, hosted):

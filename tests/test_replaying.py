@@ -586,6 +586,23 @@ def test_why_a_cell_is_asked_whose_recording_has_lost_its_key_is_said(notebook, 
     assert path.stat().st_size == length
 
 
+def test_where_nobody_can_tell_whose_answer_is_lost_the_engine_does_not_give_another(
+    notebook, hosted, notebook_dir, alone
+):
+    hosted.will_say([wire.Message("It rose.")])
+    notebook.ask("A", "Did it rise?")
+    (path,) = records_in(notebook_dir)
+    path.write_bytes(path.read_bytes()[:40])
+    alone()
+    notebook.restart()
+    with pytest.raises(errors.RecordingDamaged) as caught:
+        notebook.ask("A", "Did it rise?")
+
+    assert path.name in caught.value.message
+    assert "--fresh" in caught.value.hint
+    assert caught.value.ran.outputs == []
+
+
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_damaged_body_is_named_before_anything_is_shown(notebook, hosted, notebook_dir, gone):
     say_both(hosted)

@@ -229,17 +229,29 @@ class Recordings:
         or cells ran in another order.
         """
         try:
-            records, damaged = self._turns.read_all()
+            records, _ = self._turns.read_all()
         except OSError:
             return ""
-        written = self._turns.as_kept(written)
-        lost = [item for item in damaged if _may_hold(item, written)]
-        return self._damaged_record(lost) if lost else _other_predecessor(records, written)
+        damaged = self.lost(written)
+        return (
+            f"{damaged[:-1]}; so it is asked anew."
+            if damaged
+            else _other_predecessor(records, self._turns.as_kept(written))
+        )
 
-    def _damaged_record(self, lost: Sequence[Damaged]) -> str:
+    def lost(self, written: Written) -> str:
+        """Which record may hold the question's answer and cannot be read, as a sentence; nothing where none may."""
+        try:
+            _, damaged = self._turns.read_all()
+        except OSError:
+            return ""
+        kept = self._turns.as_kept(written)
+        lost = [item for item in damaged if _may_hold(item, kept)]
+        if not lost:
+            return ""
         named = self.folder.href(f"{TURNS}/{lost[0].name}")
-        more = f" So may {len(lost) - 1} more that cannot be read." if len(lost) > 1 else ""
-        return f"This question may be recorded in {named}, but {lost[0].reason}; so it is asked anew.{more}"
+        more = f", and so may {len(lost) - 1} more that cannot be read" if len(lost) > 1 else ""
+        return f"This question may be recorded in {named}, but {lost[0].reason}{more}."
 
     def not_recorded(
         self, written: Written, why: str = "In replay mode nothing is asked.", cure: str = ""
