@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ipython_assistant.core.links import hrefs
+from ipython_assistant.core.wording import counted
 from ipython_assistant.display import bundles
 from ipython_assistant.display.live import publish
 from ipython_assistant.workspace import pictures, tables
@@ -239,7 +240,7 @@ class Answer:
 
     def __repr__(self) -> str:
         files = len(self.artifacts)
-        return f"Answer({self.status}, {files} file{'' if files == 1 else 's'})"
+        return f"Answer({self.status}, {counted(files, 'file')})"
 
     def _repr_mimebundle_(self, **_choice: object) -> tuple[dict[str, Any], dict[str, Any]]:
         """Everything in one output, for front ends that do not know `_ipython_display_`.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.usage import in_words, tokens_of
+from ipython_assistant.core.wording import counted
 from ipython_assistant.display.bundles import size_in_words
 from ipython_assistant.display.ledger import ledger
 from ipython_assistant.display.live import publish
@@ -257,7 +258,7 @@ def _removed(folder: Folder, left: Sequence[LedgerEntry]) -> tuple[list[LedgerEn
 
 def _amount(listed: Sequence[LedgerEntry]) -> str:
     size = size_in_words(sum(entry.file.size for entry in listed))
-    return f"{len(listed)} file{'' if len(listed) == 1 else 's'}, {size}"
+    return f"{counted(len(listed), 'file')}, {size}"
 
 
 def _flags(command: str, words: Sequence[str], known: Sequence[str]) -> frozenset[str]:

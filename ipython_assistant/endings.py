@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ipython_assistant.core.wording import counted
 from ipython_assistant.errors import AssistantError, CodeFailed, FilesMissing, TableMissing
 from ipython_assistant.service.faults import failure, unfinished
 
@@ -44,7 +45,7 @@ def fault(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()) ->
         count = len(answer.failed)
         listed = "\n".join(f"  {file.name}: {file.reason}" for file in answer.failed)
         return FilesMissing(
-            f"{count} file{'s' if count > 1 else ''} of the answer could not be saved.",
+            f"{counted(count, 'file')} of the answer could not be saved.",
             f'Run the cell again, or set `%config AssistantMagics.on_missing_file = "warn"`.\n{listed}',
         )
     return None

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from ipython_assistant.core.wording import counted
 from ipython_assistant.display.bundles import size_in_words
 
 if TYPE_CHECKING:
@@ -54,4 +55,4 @@ class Fetching:
         amount = size_in_words(received)
         if now - since >= RATE_FROM_S and received > before:
             amount += f", {size_in_words(round((received - before) / (now - since)))}/s"
-        return f"fetching {done} of {total} file{'' if total == 1 else 's'} ({amount})"
+        return f"fetching {done} of {counted(total, 'file')} ({amount})"

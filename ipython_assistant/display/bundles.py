@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipython_assistant.core.links import encode_href
+from ipython_assistant.core.wording import counted
 from ipython_assistant.display.escaping import escaped, one_line, printed, visible
 from ipython_assistant.display.grid import aligned, grid, grid_html, grid_text
 from ipython_assistant.display.highlight import highlight
@@ -107,7 +108,7 @@ def running(html: str, activity: str) -> Bundle:
 
 def work(calls: Sequence[CodeCall]) -> Bundle:
     """The code that was run and what it printed: folded, but open where a call failed."""
-    steps = f"{len(calls)} step{'' if len(calls) == 1 else 's'}"
+    steps = counted(len(calls), "step")
     troubles = [f"{_ordinal(calls, index)}{trouble}" for index, call in enumerate(calls) if (trouble := _trouble(call))]
     summary = f"Code, {steps}" + (f" ({'; '.join(troubles)})" if troubles else "")
     body = "".join(_step_html(call, index, len(calls)) for index, call in enumerate(calls))
