@@ -1,0 +1,397 @@
+"""What is right for each prompt of the third set, worked out anew from the tables: nothing is taken from the others.
+
+Rows that stand twice may be counted as they stand or once, unless the prompt says which: both are honest. Where a
+value is missing in what is grouped by, the group of the missing may be shown or left out, unless the prompt says.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from prompts.grading import TABLES, Accepted, Entry, File, Outcome, Plot, Table, Value
+
+AGE, WAIT, COST = "Age (years)", "Wait (min)", "Cost (EUR)"
+GIVEN, WASTED, COVERAGE = "doses_given", "doses wasted", "Coverage (%)"
+PM, TEMP, ER = "PM2.5 (µg/m³)", "Temp (°C)", "ER asthma visits"
+AREA, INCOME, SMOKERS, HOSPITAL = "Area (km²)", "Median Income (EUR)", "Smokers (%)", "Has Hospital"
+WEEKS = ("W-SUN", "W-SAT")  # from Monday, from Sunday
+UNNAMED = ("missing", "unknown", "nan", "none", "not recorded")  # what a series of missing labels may be called
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Every one of the parts has to be there: a question for two things, or a list given in words."""
+
+    parts: tuple[Accepted, ...]
+
+    def met_by(self, outcome: Outcome, entry: Entry) -> bool:
+        return bool(self.parts) and all(part.met_by(outcome, entry) for part in self.parts)
+
+
+Answers = Iterable[Accepted | Both]
+ANSWERS: dict[str, Callable[[], Answers]] = {}
+
+
+def right(prompt: str) -> Callable[[Callable[[], Answers]], Callable[[], Answers]]:
+    """Notes down the function as what gives the right answers to the prompt with that id."""
+
+    def noted(answers: Callable[[], Answers]) -> Callable[[], Answers]:
+        ANSWERS[prompt] = answers
+        return answers
+
+    return noted
+
+
+# The tables, with codes as text and dates as dates
+
+
+@functools.cache
+def visits() -> pd.DataFrame:
+    frame = pd.read_csv(TABLES / "clinic_visits.csv", dtype={"Postcode": str}, parse_dates=["Visit Date"])
+    return frame.assign(follow=frame["Follow-up"].str.lower())
+
+
+@functools.cache
+def doses() -> pd.DataFrame:
+    frame = pd.read_csv(TABLES / "vaccination.tsv", sep="\t", dtype={"district_code": str})
+    return frame.assign(month=pd.PeriodIndex(frame["month"], freq="M"))
+
+
+@functools.cache
+def air() -> pd.DataFrame:
+    return pd.read_parquet(TABLES / "air_quality.parquet")
+
+
+@functools.cache
+def profile() -> pd.DataFrame:
+    return pd.read_excel(TABLES / "district_profile.xlsx", dtype={"District Code": str})
+
+
+@functools.cache
+def line_list() -> pd.DataFrame:
+    return pd.read_json(TABLES / "outbreak_cases.json", dtype=False)
+
+
+@functools.cache
+def cases() -> pd.DataFrame:
+    frame = line_list()
+    return frame.assign(onset=pd.to_datetime(frame["onset_date"]), ended=frame["outcome"].str.strip().str.lower())
+
+
+# Forms of an answer
+
+
+def twice_or_once(frame: pd.DataFrame) -> tuple[pd.DataFrame, ...]:
+    """The rows as they stand, and each of them once."""
+    once = frame.drop_duplicates()
+    return (frame,) if len(once) == len(frame) else (frame, once)
+
+
+def percent(table: Table, *columns: str) -> Iterator[Table]:
+    """The columns' fractions as percentages, and as they are."""
+    hundred = table.frame.assign(**{name: 100 * table.frame[name] for name in columns})
+    yield dataclasses.replace(table, frame=hundred)
+    yield table
+
+
+def in_words(labels: Sequence[str], every: Iterable[str]) -> Both:
+    """All of these labels are said, and none of the others."""
+    rivals = tuple(sorted(set(every) - set(labels)))
+    return Both(tuple(Value(label, rivals) for label in labels))
+
+
+def series_of(columns: pd.DataFrame, kind: str) -> Plot:
+    """One series per column, over the index."""
+    shown = {str(name): (list(columns.index), list(columns[name])) for name in columns}
+    return Plot((kind,), shown)
+
+
+# clinic_visits.csv
+
+
+@right("d3-leave-out-harbour")
+def _() -> Answers:
+    for frame in twice_or_once(visits()[visits()["Clinic"] != "Harbour"]):
+        yield Table(frame.groupby("Diagnosis")[COST].sum().reset_index())
+
+
+@right("d3-young-and-old")
+def _() -> Answers:
+    """Two numbers said, in one row, or in two."""
+    for frame in twice_or_once(visits()):
+        young, old = int((frame[AGE] < 18).sum()), int((frame[AGE] >= 80).sum())
+        yield Both((Value(young), Value(old)))
+        yield Table(pd.DataFrame({"n": [young, old]}))
+
+
+@right("d3-wait-quartiles")
+def _() -> Answers:
+    """One column per quartile, or one row."""
+    for frame in twice_or_once(visits()):
+        wait = frame.groupby("Clinic")[WAIT]
+        quartiles = pd.DataFrame({share: wait.quantile(share) for share in (0.25, 0.5, 0.75)}).reset_index()
+        yield Table(quartiles)
+        long = quartiles.melt("Clinic", var_name="quantile", value_name="wait").astype({"quantile": float})
+        yield from (Table(long), Table(long.assign(quantile=100 * long["quantile"])))
+
+
+@right("d3-asthma-2023")
+def _() -> Answers:
+    """Of the clinic's own visits: neither of all clinics' nor of the clinic's asthma visits."""
+    for frame in twice_or_once(visits()[visits()["Visit Date"].dt.year == 2023]):
+        asthma = frame["Diagnosis"].eq("Asthma").groupby(frame["Clinic"]).mean().rename("share")
+        yield from percent(Table(asthma.reset_index()), "share")
+
+
+@right("d3-diabet-04")
+def _() -> Answers:
+    wanted = visits()["Diagnosis"].str.contains("diabet", case=False) & visits()["Postcode"].str.startswith("04")
+    for frame in twice_or_once(visits()[wanted].sort_values("Visit Date", kind="stable")):
+        yield Table(frame[["Visit ID", "Visit Date", "Postcode"]], order=("Visit Date",))
+
+
+@right("d3-not-followed")
+def _() -> Answers:
+    for frame in twice_or_once(visits()[(visits()["follow"] == "no") & (visits()[WAIT] >= 45)]):
+        yield Table(frame[["Visit ID", WAIT]])
+
+
+@right("d3-female-ages")
+def _() -> Answers:
+    for frame in twice_or_once(visits()[visits()["Sex"] == "F"]):
+        yield Plot(("hist",), {"": ((), frame[AGE].dropna().tolist())})
+
+
+@right("d3-entered-twice")
+def _() -> Answers:
+    """Each id once, or every row that bears it, or the ids in words."""
+    counts = visits()["Visit ID"].value_counts()
+    repeated = counts[counts > 1].index
+    yield Table(pd.DataFrame({"id": repeated}))
+    yield Table(visits().loc[visits()["Visit ID"].isin(repeated), ["Visit ID"]])
+    yield in_words(list(repeated), visits()["Visit ID"])
+
+
+@right("d3-jan-may")
+def _() -> Answers:
+    """June is in the table for both years and is not asked for."""
+    for frame in twice_or_once(visits()[visits()["Visit Date"].dt.month <= 5]):
+        counts = pd.crosstab(frame["Clinic"], frame["Visit Date"].dt.year)
+        change = counts[2024] / counts[2023] - 1
+        table = pd.DataFrame({"before": counts[2023], "after": counts[2024], "change": change}).reset_index()
+        yield from percent(Table(table, suffix=".xlsx"), "change")
+
+
+# vaccination.tsv
+
+
+@right("d3-mmr-below-80")
+def _() -> Answers:
+    low = doses()[(doses()["vaccine"] == "MMR") & (doses()[COVERAGE] < 80)]
+    for name in ("district", "district_code"):
+        yield Table(low[[name, "month", COVERAGE]])
+
+
+@right("d3-never-below")
+def _() -> Answers:
+    lowest = doses()[doses()["vaccine"] == "HPV"].groupby("district")[COVERAGE].min()
+    never = lowest[lowest >= 65].index
+    yield Table(pd.DataFrame({"district": never}))
+    yield in_words(list(never), lowest.index)
+
+
+@right("d3-two-months")
+def _() -> Answers:
+    mmr = doses()[doses()["vaccine"] == "MMR"]
+    months = mmr[mmr[COVERAGE] >= 90].groupby("district")["month"].nunique()
+    reached = months[months >= 2].index
+    yield Table(pd.DataFrame({"district": reached}))
+    yield in_words(list(reached), doses()["district"])
+
+
+@right("d3-wastage")
+def _() -> Answers:
+    """Sums over sums; a row without its wasted doses may be left out or count as none wasted."""
+    for frame in twice_or_once(doses()):
+        for counted in (frame, frame.dropna(subset=[WASTED])):
+            total = counted.groupby("vaccine")[[GIVEN, WASTED]].sum()
+            rate = (total[WASTED] / total.sum(axis="columns")).rename("rate")
+            yield from percent(Table(rate.reset_index()), "rate")
+
+
+@right("d3-mean-of-totals")
+def _() -> Answers:
+    for frame in twice_or_once(doses()):
+        yield Value(float(frame.groupby("district")[WASTED].sum().mean()))
+
+
+@right("d3-heat")
+def _() -> Answers:
+    """A row that stands twice has the same coverage twice: a mean, or a maximum, but no sum."""
+    grid = doses()[doses()["vaccine"] == "HPV"].pivot_table(index="month", columns="district", values=COVERAGE)
+    yield series_of(grid, "heatmap")
+
+
+@right("d3-totals-md")
+def _() -> Answers:
+    for frame in twice_or_once(doses()):
+        for name in ("district", "district_code"):
+            yield Table(frame.groupby(name)[GIVEN].sum().reset_index(), suffix=".md")
+
+
+@right("d3-hollins-share")
+def _() -> Answers:
+    """Of the doses, not of the column that has a % in its name."""
+    given = doses()[doses()["vaccine"] == "MMR"].groupby("district")[GIVEN].sum()
+    share = float(given["Hollins"] / given.sum())
+    yield from (Value(100 * share), Value(share))
+
+
+# air_quality.parquet
+
+
+@right("d3-two-stations")
+def _() -> Answers:
+    """A day without a measurement at a station has none over 10 there."""
+    over = air()[PM].gt(10).groupby(air()["date"]).sum()
+    yield Value(int((over >= 2).sum()))
+
+
+@right("d3-gaps")
+def _() -> Answers:
+    """One row per station, or one per station and column."""
+    gaps = air()[[PM, TEMP]].isna().groupby(air()["station"]).sum()
+    yield Table(gaps.reset_index())
+    long = gaps.reset_index().melt("station", var_name="column", value_name="missing")
+    yield from (Table(long), Table(long[long["missing"] > 0]))
+
+
+@right("d3-fahrenheit")
+def _() -> Answers:
+    celsius = air().groupby(air()["date"].dt.to_period("M").rename("month"))[TEMP].mean()
+    yield Table((celsius * 9 / 5 + 32).rename("fahrenheit").reset_index())
+
+
+@right("d3-weekly-er")
+def _() -> Answers:
+    """The last week is not whole: it may be drawn as it is or left out."""
+    for weeks in WEEKS:
+        week = air()["date"].dt.to_period(weeks).rename("week")
+        total = air().groupby([week, "station"])[ER].sum().unstack()
+        yield series_of(total, "line")
+        days = air().groupby(week)["date"].nunique()
+        yield series_of(total[days == 7], "line")
+
+
+# district_profile.xlsx
+
+
+@right("d3-region-doctors")
+def _() -> Answers:
+    total = profile().groupby("Région")[["Doctors", "Population"]].sum()
+    yield Table((total["Doctors"] / total["Population"] * 100_000).rename("rate").reset_index())
+
+
+@right("d3-mean-of-median")
+def _() -> Answers:
+    """The mean of the column that is called a median, not its median; in a table, or both numbers said."""
+    table = profile().groupby(HOSPITAL)[INCOME].mean().reset_index()
+    yield Table(table)
+    without, with_one = table[INCOME]
+    yield Both((Value(float(without)), Value(float(with_one))))
+
+
+@right("d3-neither")
+def _() -> Answers:
+    wanted = profile().loc[~profile()[HOSPITAL] & profile()[SMOKERS].isna(), "District"]
+    yield Table(wanted.to_frame())
+    yield in_words(list(wanted), profile()["District"])
+
+
+@right("d3-sparse")
+def _() -> Answers:
+    density = profile()["Population"] / profile()[AREA]
+    yield Table(profile().assign(density=density).nsmallest(5, "density")[["District", "density"]], order=("density",))
+
+
+# outbreak_cases.json: one record per case
+
+
+@right("d3-epicurve")
+def _() -> Answers:
+    """A week without a case has no bar. Cases of unknown gender may be a part of the bar or left out."""
+    for weeks in WEEKS:
+        week = cases()["onset"].dt.to_period(weeks).rename("week")
+        yield series_of(cases().groupby([week, "gender"]).size().unstack(fill_value=0), "stacked")
+        for label in UNNAMED:
+            gender = cases()["gender"].fillna(label)
+            yield series_of(cases().groupby([week, gender]).size().unstack(fill_value=0), "stacked")
+
+
+@right("d3-outcome-by-gender")
+def _() -> Answers:
+    """Percentages of each gender's cases; one row per gender, or one per gender and outcome."""
+    known = cases().dropna(subset=["gender", "ended"])
+    shares = pd.crosstab(known["gender"], known["ended"], normalize="index")
+    yield from percent(Table(shares.reset_index(), named=True), *shares.columns)
+    long = shares.reset_index().melt("gender", var_name="ended", value_name="share")
+    yield from percent(Table(long), "share")
+
+
+@right("d3-not-household")
+def _() -> Answers:
+    notes = cases()["notes"].fillna("").str.lower()
+    wanted = cases()[notes.str.contains("contact") & ~notes.str.contains("household")]
+    yield Table(wanted[["case_id", "notes"]])
+
+
+@right("d3-other-codes")
+def _() -> Answers:
+    """The days of onset, not of the report; a code without a district is another code too."""
+    within = cases()["onset"].between("2023-12-15", "2024-01-15")
+    wanted = cases()[within & ~cases()["district_code"].isin(["003", "005"])]
+    yield from (Value(len(wanted)), Table(wanted[["case_id"]]))
+
+
+@right("d3-stay-box")
+def _() -> Answers:
+    """Cases of unknown gender may have a box of their own or be left out."""
+    for label in ("", *UNNAMED):
+        gender = cases()["gender"].fillna(label) if label else cases()["gender"]
+        median = cases().groupby(gender)["days_in_hospital"].median().dropna()
+        yield Plot(("box",), {"": (list(median.index), list(median))})
+
+
+@right("d3-admitted-parquet")
+def _() -> Answers:
+    yield File(line_list()[line_list()["hospitalised"]], (".parquet",))
+
+
+# Two tables
+
+
+@right("d3-attack-rate")
+def _() -> Answers:
+    """Cases whose district is in no profile have no rate; a district without cases may be left out, empty or 0."""
+    counts = cases().groupby("district_code").size().rename("n")
+    people = profile().rename(columns={"District Code": "district_code"}).set_index("district_code")
+    for how in ("inner", "left", "right", "outer"):
+        joined = counts.to_frame().join(people, how=how)
+        rate = joined["n"] / joined["Population"] * 100_000
+        table = joined.assign(rate=rate).reset_index()
+        for name in ("District", "district_code"):
+            yield Table(table[[name, "rate"]])
+            if how in ("right", "outer"):
+                none = table["n"].isna() & table["Population"].notna()
+                yield Table(table.assign(rate=table["rate"].mask(none, 0.0))[[name, "rate"]])
+
+
+@right("d3-orphans")
+def _() -> Answers:
+    wanted = cases()[~cases()["district_code"].isin(profile()["District Code"])]
+    yield Table(wanted[["case_id", "district_code"]])
