@@ -413,13 +413,13 @@ class Containers:
         self._clock = clock
         self._containers: dict[str, Container] = {}
         self._made = 0
-        self._stopped = False
+        self._closed = False
         self._spare: Berth | None = None
         self._warming: asyncio.TimerHandle | None = None
 
     def warm(self) -> None:
         """Have a process ready for the next container; starting one takes a second or two."""
-        if self._spare is None and not self._stopped:
+        if self._spare is None and not self._closed:
             self._spare = self._berth()
 
     async def create(
@@ -437,8 +437,9 @@ class Containers:
             ApiError: A file's name cannot be used, all containers there may be are at work, or the engine is being
                 stopped.
         """
-        await self._make_room()
-        if self._stopped:
+        if not self._closed:
+            await self._make_room()
+        if self._closed:
             raise errors.stopping()
         berth, self._spare = self._spare or self._berth(), None
         # Not at once: the new container's own work comes first.
@@ -502,11 +503,15 @@ class Containers:
         for container in expired[:-MAX_LISTED]:
             self._containers.pop(container.id, None)
 
-    async def stop(self) -> None:
-        """End everything, for good."""
-        self._stopped = True
+    def close(self) -> None:
+        """Begin nothing new; what there is goes on."""
+        self._closed = True
         if self._warming is not None:
             self._warming.cancel()
+
+    async def stop(self) -> None:
+        """End everything, for good."""
+        self.close()
         spare, self._spare = self._spare, None
         await _all_of(
             [container.stop() for container in self.all()] + ([spare.kernel.stop()] if spare is not None else [])

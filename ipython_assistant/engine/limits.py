@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 MB: Final = 1_000_000
 GIB: Final = 1 << 30
+CPU_S: Final = 600.0
+"""Seconds of each processor, for one run."""
+MOST_PROCESSORS: Final = 8
+"""More of them do not count: a loop without end keeps one busy, for this many times ten minutes."""
 KEPT_FREE: Final = 256 * MB
 """Code is stopped when it leaves less than this of the disk."""
 
@@ -46,7 +50,7 @@ class Limits:
     """
 
     memory_bytes: int
-    cpu_s: float = 600.0
+    cpu_s: float = CPU_S
     processes: int = 256
     file_bytes: int = 4 * GIB
     disk_bytes: int = 8 * GIB
@@ -62,8 +66,12 @@ def most_memory() -> int:
 
 
 def default_limits() -> Limits:
-    """The limits of a container that asked for none."""
-    return Limits(memory_bytes=min(4 * GIB, most_memory()))
+    """The limits of a container that asked for none.
+
+    Ten minutes of each processor: a library that uses all of them takes ten times as much of ten as of one.
+    """
+    processors = min(os.cpu_count() or 1, MOST_PROCESSORS)
+    return Limits(memory_bytes=min(4 * GIB, most_memory()), cpu_s=processors * CPU_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,7 @@ async def running(
         finally:
             retiring.cancel()
             server.stop()
+            containers.close()
             await responder.finish(options.finish_s, hurry or asyncio.Event())
             await containers.stop()
             await server.close_all_connections()

@@ -135,7 +135,11 @@ def test_a_container_that_cannot_be_ended_keeps_no_other_from_expiring(
 
 def test_a_container_that_is_asked_for_while_the_engine_stops_is_refused_and_leaves_nothing(place: Place) -> None:
     async def scene() -> None:
-        await place.containers.create()
+        there = await place.containers.create()
+        place.containers.close()
+        with pytest.raises(ApiError):
+            await place.containers.create()
+        assert not there.expired
         stopping = asyncio.create_task(place.containers.stop())
         while not place.processes[0].stops:
             await asyncio.sleep(0)

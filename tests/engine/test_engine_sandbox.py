@@ -267,9 +267,9 @@ os._exit(0)
 # Looking is the same in each sandbox, ending is not: one or two for each.
 ENDED = {
     "bubblewrap": {
-        "import mmap\nm = mmap.mmap(-1, 2 << 30)\nfor i in range(0, 2 << 30, 4096): m[i] = 1":
+        "import mmap\nm = mmap.mmap(-1, 2 << 30)\nfor i in range(2000): m.write(bytes(1 << 20))":
             "its processes used more than 1 GB of memory",
-        "import os, time\nfor i in range(10**6): os.mkdir(f'{i}'); i % 100 or time.sleep(0.001)":
+        "import os, time\nfor i in range(10**6): os.mkdir(f'{i}'); i % 10 or time.sleep(0.001)":
             "it made more than 3,000 files",
     },
     "landlock": {
@@ -308,7 +308,7 @@ def test_what_would_fill_memory_or_disk_is_ended_and_the_container_goes_on(confi
 
 # A thread that goes on when its cell has ended; no cell runs while it does too much.
 LEAVES = """
-import mmap, os, subprocess, threading, time
+import subprocess, threading, time
 def goes_on():
     {does}
 threading.Thread(target=goes_on, daemon=True).start()
@@ -317,8 +317,6 @@ LEFT_RUNNING = {
     "bubblewrap": {
         "for i in range(999): open(f'{i}.bin', 'wb').write(bytes(16 << 20)); time.sleep(0.02)":
             "its files took more than 200 MB",
-        "m = mmap.mmap(-1, 1500 << 20)\n    for i in range(0, 1500 << 20, 4096): m[i] = 1\n    time.sleep(60)":
-            "its processes used more than 1 GB of memory",
     },
     "landlock": {
         "started = [subprocess.Popen(['sleep', '30']) for _ in range(80)]":
@@ -342,6 +340,7 @@ def test_what_code_left_running_is_held_to_the_limits_and_the_next_question_is_t
         )
 
 
+@pytest.mark.parametrize("confined", ["landlock"], indirect=True)  # looking is the same in each
 def test_files_that_others_put_there_end_nobody(confined: Running) -> None:
     client = confined.client()
     place = client.containers.create(name="given").id
