@@ -137,7 +137,7 @@ def test_a_share_of_rows_says_how_many_have_no_value(ask):
         "total given / population per district",
         "running total of given / population per year",
         "plot total given / population by year",
-        "districts with total given / population over 1",
+        "share of total given / population per drug",
     ],
 )
 def test_a_total_of_ratios_is_refused(ask, prompt):
@@ -274,6 +274,115 @@ def test_groups_are_sorted_by_another_of_their_numbers(container, ask):
         GAPS.groupby("drug").agg({"given": "mean", "population": "sum"}).sort_values("population", ascending=False)
     )
     same(found, expected.reset_index())
+
+
+# ---- shares, spellings, rows without a value
+
+
+@pytest.mark.parametrize(
+    "prompt", ["percentage of wasted per district", "what proportion of given is in D01, per drug"]
+)
+def test_a_percentage_of_a_column_without_its_whole_is_refused(ask, prompt):
+    assert "could be out of its total or out of another column" in ask(prompt).refused
+
+
+CASES = pd.DataFrame(
+    {
+        "case": [f"c{number}" for number in range(8)],
+        "district": ["D01", "D01", "D02", "D02", "D02", "D03", "D09", "D01"],
+        "outcome": ["Died", "died", "Recovered", None, "recovered", "Died", "Recovered", "Recovered"],
+        "age": [3.0, 41.0, math.nan, 20.0, 33.0, 7.0, 60.0, 15.0],
+        "dose": ["001", "002", None, "001", "001", "002", "002", "001"],
+    }
+)
+PLACES = pd.DataFrame(
+    {"district": ["D01", "D02", "D03", "D04"], "region": ["N", "N", "S", "S"], "population": [900, 500, 300, 800]}
+)
+
+
+@pytest.fixture
+def cases(container):
+    (container.folder / "rounds.csv").unlink()
+    put(container, "cases.csv", CASES)
+    return container
+
+
+@pytest.mark.parametrize("prompt", ["mean age by outcome", "bar chart of cases by outcome", "unique outcomes"])
+def test_values_that_differ_only_in_spelling_are_said_to_be_apart(cases, ask, prompt):
+    got = ask(prompt)
+
+    assert "In **outcome**, “Died” and “died”; “Recovered” and “recovered” differ only in how they are" in got.said
+
+
+@pytest.mark.parametrize(
+    ("prompt", "kept"), [("cases where outcome is not died", 5), ("cases where dose is not 001", 4)]
+)
+def test_rows_without_a_value_are_not_this_value_and_that_is_said(cases, ask, prompt, kept):
+    got = ask(prompt)
+
+    assert "1 row of the table has no" in got.said
+    assert "it counts as another" in got.said
+    assert len(outcome(cases, got)) == kept
+
+
+def test_groups_that_have_no_such_row_are_said_not_to_be_listed(cases, ask):
+    got = ask("number of cases with age over 18 per district")
+
+    assert "1 of the 4 values of **district** has no such row and is not listed." in got.said
+    assert outcome(cases, got).to_numpy().tolist() == [["D01", 1], ["D02", 2], ["D09", 1]]
+
+
+def test_correlations_say_which_rows_they_leave_out(container, ask):
+    assert "3 rows have no **wasted** and are left out." in ask("correlation of given and wasted").said
+
+
+# ---- two tables put together
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["number of cases and population per region", "total population per outcome", "plot population by outcome"],
+)
+def test_a_total_of_what_stands_beside_several_rows_is_refused(cases, ask, prompt):
+    put(cases, "places.csv", PLACES)
+    got = ask(prompt)
+
+    assert got.code == ""
+    assert "a total would count its **population** once for each of them" in got.refused
+
+
+def test_a_mean_of_what_stands_beside_several_rows_says_what_counts_once(cases, ask):
+    put(cases, "places.csv", PLACES)
+
+    assert "counts it once for each row of **cases.csv**" in ask("mean population per outcome").said
+
+
+def test_a_total_of_what_is_looked_up_once_is_calculated(cases, ask):
+    put(cases, "places.csv", PLACES)
+    put(cases, "cases.csv", CASES.drop_duplicates("district"))
+    got = ask("total population per outcome")
+
+    both = CASES.drop_duplicates("district").merge(PLACES, on="district", how="left")
+    expected = both.groupby("outcome")["population"].sum(min_count=1).reset_index()
+    pd.testing.assert_frame_equal(outcome(cases, got), expected, check_dtype=False)
+
+
+@pytest.mark.parametrize("prompt", ["cases in regions N", "list cases in districts with age over 18"])
+def test_rows_that_are_named_are_not_lost_to_the_column_after_them(cases, ask, prompt):
+    put(cases, "places.csv", PLACES)
+    got = ask(prompt)
+
+    assert "the different values" not in got.said
+
+
+def test_names_that_several_rows_share_are_not_sorted_by_one_of_their_numbers(ask):
+    assert "Several rows share one **district**" in ask("districts sorted by given").refused
+
+
+def test_a_formula_without_a_name_is_read_as_a_whole(container, ask):
+    found = outcome(container, ask("mean of given / population * 100 per drug"))
+
+    same(found, (100 * GAPS["given"] / GAPS["population"]).groupby(GAPS["drug"]).mean().reset_index())
 
 
 def test_every_kind_of_task_has_a_writer():

@@ -14,13 +14,17 @@ from ipython_assistant.engine.models.analyst.plan import (
     Distinct,
     Duplicates,
     Group,
+    How,
     Plan,
     Proportion,
     Rows,
     Spread,
     columns_of,
+    compared,
     drawn,
 )
+from ipython_assistant.engine.models.analyst.rehearsal import kept_without_value
+from ipython_assistant.engine.models.analyst.tables import sources
 from ipython_assistant.engine.models.analyst.wording import in_words, reading_notes
 
 if TYPE_CHECKING:
@@ -133,13 +137,16 @@ def _left_out(plan: Plan, counts: Counts) -> str:
     join = plan.table.join
     for side, gone in zip((join.left, join.right) if join else (), counts.unmatched, strict=False):
         if gone:
-            kept = "" if side is not (join and join.left) or (join and join.how == "inner") else ", and is kept"
+            left = join is not None and side is join.left and join.how != "inner"
+            kept = "" if not left else ", and is kept" if gone == 1 else ", and are kept"
             sentences.append(f"{_number(gone, 'row')} of {bold(side.shown)} {_have(gone)} no match{kept}.")
     if plan.where:
         sentences.append(f"{counts.rows:,} of {_number(counts.all, 'row')} fit the conditions.")
+    kept = kept_without_value(plan)
     for column, rows in counts.uncompared.items():
         if rows:
-            counted = "; they count as not fitting" if isinstance(plan.task, Proportion) else ""
+            kind = "not fitting" if isinstance(plan.task, Proportion) else "another" * (column in kept)
+            counted = f"; {'it counts' if rows == 1 else 'they count'} as {kind}" if kind else ""
             sentences.append(
                 f"{_number(rows, 'row')} of the table {_have(rows)} no {bold(column)} to compare{counted}."
             )
@@ -152,9 +159,25 @@ def _left_out(plan: Plan, counts: Counts) -> str:
                 f"{_number(gone, 'row')} {_have(gone)} no {names} and {what}"
                 + (f"; the line runs straight across {'it' if gone == 1 else 'them'}." if across else ".")
             )
+    sentences += _not_listed(plan, counts)
     if isinstance(plan.task, Chart | Group | Rows) and plan.task.top:
         sentences.append("All that share the last place are kept.")
     return " ".join(dict.fromkeys(sentences))
+
+
+def _not_listed(plan: Plan, counts: Counts) -> list[str]:
+    """Groups that have none of the rows that are counted: they do not show up as 0."""
+    task = plan.task
+    if not isinstance(task, Group) or len(task.keys) != 1 or task.wide or task.top:
+        return []
+    (key,) = task.keys
+    compared_with = {source for one in plan.where for column in compared(one) for source in sources(column)}
+    gone = counts.all_keys[key.name] - counts.keys[key.name]
+    counted = any(one.how in {How.COUNT, How.DISTINCT} for one in task.measures)
+    if not (gone and counted) or not compared_with.isdisjoint(sources(key)):
+        return []
+    rows = "has no such row and is" if gone == 1 else "have no such row and are"
+    return [f"{gone:,} of the {counts.all_keys[key.name]:,} values of {bold(key.name)} {rows} not listed."]
 
 
 def _have(rows: int) -> str:

@@ -54,7 +54,7 @@ def says(condition: Condition, frame: str = "data") -> str:
     match condition:
         case OneOf(values=several, negated=negated) | InYears(years=several, negated=negated):
             cells += _as_compared(condition)
-            if len(several) == 1:
+            if len(several) == 1 and not (negated and condition.column.digits):  # what is missing is no other text
                 return f"{cells} {'!=' if negated else '=='} {py(several[0])}"
             return f"{'~' if negated else ''}{cells}.isin({py(list(several))})"
         case Compare(sign=sign, bound=bound):

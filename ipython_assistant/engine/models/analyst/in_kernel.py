@@ -525,6 +525,7 @@ def _counted(data: Any, scope: dict[str, Any], request: dict[str, Any]) -> dict[
         "rows": len(rows),
         "uncompared": {column: int(data[column].isna().sum()) for column in request["compared"]},
         "keys": {column: int(rows[column].nunique()) for column in request["keys"]},
+        "all_keys": {column: int(data[column].nunique()) for column in request["keys"]},
         "measures": measures,
         "unmatched": _unmatched(scope, request["join"]),
     }

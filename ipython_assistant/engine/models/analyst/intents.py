@@ -560,9 +560,17 @@ def _rows(draft: Draft, before: Task | None) -> Task | None:
         draft.problem("It is not said by which column the rows are to be sorted.")
     if not (draft.first or added or draft.left_out or draft.sort):
         _check_rows(draft, columns)
+    if columns and draft.sort and draft.sort.by not in columns and all(_shared_by_rows(draft, one) for one in columns):
+        names = listed([bold(column.name) for column in columns])
+        draft.problem(f"Several rows share one {names}: say by which figure, such as its mean, they are to be sorted.")
     if _only_values(draft, columns):
         return Distinct(columns)
     return Rows(columns, sort=_order(draft, ()), first=draft.first, added=added)
+
+
+def _shared_by_rows(draft: Draft, column: Column) -> bool:
+    """True for a column that makes groups of several rows."""
+    return column.groups and not column.calculable and column.distinct < draft.table.rows - column.missing
 
 
 def _top_rows(draft: Draft, columns: tuple[Column, ...], added: tuple[Column, ...]) -> Rows:

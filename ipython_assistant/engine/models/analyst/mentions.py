@@ -22,8 +22,9 @@ from ipython_assistant.engine.models.analyst.lexing import (
     tokens,
 )
 from ipython_assistant.engine.models.analyst.markdown import quoted
-from ipython_assistant.engine.models.analyst.tables import ID_WORDS
+from ipython_assistant.engine.models.analyst.tables import ID_WORDS, Formula
 from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, HOWS, IDLE, KNOWN, MISSPELT, NOT_SLIPS, NOUNS
+from ipython_assistant.engine.models.analyst.wording import formula_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -134,9 +135,14 @@ class _Prompt:
 
 
 def mentions(prompt: str, table: Table) -> tuple[Item, ...]:
-    """The prompt as items."""
-    text = _Prompt(prompt, _corrected(tokens(prompt), table))
-    return tuple(_items(text, table))
+    """The prompt as items. A column that the prompt defines and gives no name is spoken of by its formula alone."""
+    named = replace(table, columns=tuple(column for column in table.columns if not _without_a_name(column)))
+    text = _Prompt(prompt, _corrected(tokens(prompt), named))
+    return tuple(_items(text, named))
+
+
+def _without_a_name(column: Column) -> bool:
+    return isinstance(column.made, Formula) and formula_in_words(column.made) == column.name
 
 
 def _items(prompt: _Prompt, table: Table) -> Iterator[Item]:

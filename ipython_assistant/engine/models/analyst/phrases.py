@@ -21,7 +21,7 @@ from ipython_assistant.engine.models.analyst import (
 )
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.draft import Clause, Draft
-from ipython_assistant.engine.models.analyst.lexing import forms, plain_words
+from ipython_assistant.engine.models.analyst.lexing import TokenKind, forms, plain_words
 from ipython_assistant.engine.models.analyst.markdown import bold, escape, quoted
 from ipython_assistant.engine.models.analyst.mentions import Item, Name, Place, ValueMention, Word
 from ipython_assistant.engine.models.analyst.plan import AnyOf, Condition, How, InYears, Measure, OneOf
@@ -295,9 +295,19 @@ def _table_noun(clause: Clause, at: int, draft: Draft) -> int:
         return at
     draft.of_table = True
     draft.place |= isinstance(clause.at(noun), Place)
-    draft.of_rows |= clause.word(noun) in known.ROW_NOUNS
+    draft.of_rows |= clause.word(noun) in known.ROW_NOUNS or _rows_in(clause, noun, draft)
     draft.as_table |= clause.word(noun) == "table" and clause.word(noun - 1) in {"a", "and"}
     return noun + 1
+
+
+def _rows_in(clause: Clause, at: int, draft: Draft) -> bool:
+    """`cases in districts with a hospital`: the table's name, said first, is what is wanted."""
+    item = clause.at(at)
+    named = isinstance(item, Place) and all(token.kind is TokenKind.WORD for token in item.tokens)
+    after = clause.word(at + 1) in {"in", "of", "from", "at"}
+    return (
+        named and after and not draft.measures and clause.word(at - 1) not in {"in", "of", "from", "for", "on", "using"}
+    )
 
 
 _COUNTS: Final = (("number", "of"), ("how", "many"), ("count", "of"), ("count",), ("total", "number", "of"),

@@ -337,6 +337,19 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
+def keys_of(plan: Plan) -> tuple[Column, ...]:
+    """The columns that make a plan's groups, or the axis and lines of its chart."""
+    match plan.task:
+        case Chart(over=over, series=series):
+            return (over, series) if series else (over,)
+        case Group(keys=keys, wide=wide):
+            return (*keys, wide) if wide else keys
+        case Spread(per=per):
+            return (per,) if per else ()
+        case _:
+            return ()
+
+
 def columns_of(plan: Plan) -> tuple[Column, ...]:
     """The columns of the table a plan uses, in its order; then those that are made of them."""
     used = [*(column for condition in plan.where for column in compared(condition)), *_used_by(plan.task, plan.table)]

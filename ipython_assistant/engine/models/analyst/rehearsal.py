@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models.analyst.lexing import fold
-from ipython_assistant.engine.models.analyst.markdown import bold, code, listed, quoted
+from ipython_assistant.engine.models.analyst.caveats import misleading, reservations, spellings
+from ipython_assistant.engine.models.analyst.markdown import bold, code, listed
 from ipython_assistant.engine.models.analyst.plan import (
     AnyOf,
     Blank,
@@ -14,9 +14,9 @@ from ipython_assistant.engine.models.analyst.plan import (
     Condition,
     Contains,
     Correlation,
-    Distinct,
     Group,
     How,
+    InYears,
     Measure,
     OneOf,
     Plan,
@@ -26,12 +26,13 @@ from ipython_assistant.engine.models.analyst.plan import (
     Spread,
     Top,
     compared,
+    keys_of,
 )
-from ipython_assistant.engine.models.analyst.tables import sources
+from ipython_assistant.engine.models.analyst.tables import sources, spoken
 from ipython_assistant.engine.models.analyst.wording import conditions_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ipython_assistant.engine.models.analyst.tables import Column
 
@@ -39,10 +40,6 @@ MAX_LINES: Final = 30
 """Lines in one chart that can still be told apart."""
 MAX_BARS: Final = 60
 """Bars in one chart that can still be named."""
-
-
-MAX_SPELLINGS: Final = 5
-"""Values written in several ways that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +71,7 @@ class Counts:
         rows: Rows that meet the conditions.
         uncompared: For each column in a comparison, rows of the table without a value, which meet no condition.
         keys: For each column that makes groups, its different values.
+        all_keys: The same of the whole table.
         measures: What there is for each measure, then for each condition on groups, or for what rows are ranked by.
         unmatched: Where two tables are put together: rows of the left one without a match, and of the right one.
     """
@@ -82,6 +80,7 @@ class Counts:
     rows: int
     uncompared: Mapping[str, int]
     keys: Mapping[str, int]
+    all_keys: Mapping[str, int]
     measures: tuple[Known, ...]
     unmatched: tuple[int, int] = (0, 0)
 
@@ -118,9 +117,20 @@ def _asked(column: Column | None) -> dict[str, object]:
 
 def _needs_value(condition: Condition) -> bool:
     """True where a row without a value would go unnoticed: comparisons with what is missing are never true."""
-    return not isinstance(condition, OneOf | Blank | Contains) and not (
-        isinstance(condition, AnyOf) and not all(map(_needs_value, condition.conditions))
-    )
+    match condition:
+        case OneOf(negated=negated):
+            return negated
+        case Blank() | Contains():
+            return False
+        case AnyOf(conditions=several):
+            return all(map(_needs_value, several))
+        case _:
+            return True
+
+
+def kept_without_value(plan: Plan) -> frozenset[str]:
+    """The columns of which rows without a value are kept by a condition: they are not this or that either."""
+    return frozenset(one.column.name for one in plan.where if isinstance(one, OneOf | InYears) and one.negated)
 
 
 def _numbers_of(plan: Plan) -> tuple[Column | None, ...]:
@@ -139,26 +149,12 @@ def _numbers_of(plan: Plan) -> tuple[Column | None, ...]:
             return ()
 
 
-def keys_of(plan: Plan) -> tuple[Column, ...]:
-    """The columns that make a plan's groups, or the axis and lines of its chart."""
-    match plan.task:
-        case Chart(over=over, series=series):
-            return (over, series) if series else (over,)
-        case Group(keys=keys, wide=wide):
-            return (*keys, wide) if wide else keys
-        case Spread(per=per):
-            return (per,) if per else ()
-        case _:
-            return ()
-
-
 def settled(plan: Plan, counts: Counts) -> Plan | str:
     """The plan with nothing left open, or why it cannot be done, as Markdown."""
     if counts.rows == 0 and plan.where:
         return f"No row of {bold(plan.table.name)} fits: {conditions_in_words(plan)}."
     task = plan.task
-    apart = tuple(filter(None, map(_written_apart, _told_apart(plan))))
-    plan = replace(plan, notes=plan.notes + apart)
+    plan = replace(plan, notes=plan.notes + spellings(plan))
     if not isinstance(task, Chart | Group):
         return plan
     if not any(measure.known for measure in counts.measures):
@@ -171,42 +167,13 @@ def settled(plan: Plan, counts: Counts) -> Plan | str:
         return why
     measures = tuple(replace(one, how=_natural(one)) if one in unsaid else one for one in task.measures)
     taken = [*measures, *(one.measure for one in task.having)] if isinstance(task, Group) else measures
-    for one, known in zip(taken, counts.measures, strict=True):
-        if one.how is How.SUM and one.column and known.partial:
-            return _partial(one.column, known)
-    if isinstance(task, Group) and task.wide and task.then and counts.keys[task.wide.name] < 2:  # noqa: PLR2004
-        return f"There is only one {bold(task.wide.name)} in these rows: nothing changes from it to another."
+    if why := misleading(plan, taken, counts):
+        return why
     notes = plan.notes + tuple(_shared(plan, [one]) for one in unsaid)
-    notes += tuple(_of_ratios(one.column) for one in _of_several(measures, several) if one.column and one.column.ratio)
+    notes += reservations(plan, [one for one, more in zip(measures, several, strict=True) if more])
     if isinstance(task, Group):
         return replace(_group(plan, task, measures, counts), notes=notes)
     return replace(plan, task=replace(task, measures=measures), notes=notes)
-
-
-def _told_apart(plan: Plan) -> tuple[Column, ...]:
-    """The columns whose values are told apart."""
-    match plan.task:
-        case Distinct(columns=columns):
-            return columns
-        case Proportion(keys=keys):
-            return keys
-        case Group(measures=measures):
-            counted = (one.column for one in measures if one.how is How.DISTINCT and one.column)
-            return (*keys_of(plan), *counted)
-        case _:
-            return keys_of(plan)
-
-
-def _written_apart(column: Column) -> str:
-    """That values which may be the same are not taken for the same: “Yes” and “yes”; a Markdown sentence or nothing."""
-    spellings: dict[str, list[str]] = {}
-    for value in column.values if column.made is None else ():
-        spellings.setdefault(" ".join(fold(value).split()), []).append(value)
-    several = [values for values in spellings.values() if len(values) > 1]
-    if not several:
-        return ""
-    shown = [listed(list(map(quoted, values))) for values in several[:MAX_SPELLINGS]]
-    return f"In {bold(column.name)}, {'; '.join(shown)} differ only in how they are written: each is kept apart."
 
 
 def _crowded(task: Chart, counts: Counts) -> str:
@@ -217,34 +184,6 @@ def _crowded(task: Chart, counts: Counts) -> str:
     if task.kind in {"bar", "stacked"} and not task.top and bars > MAX_BARS:
         return f"There would be over {MAX_BARS} bars. Ask for a line, for the top 20, or for fewer values."
     return ""
-
-
-def _partial(column: Column, known: Known) -> str:
-    """Why a total of a sum is not taken where rows have only some of what is added up, and what to ask instead."""
-    parts = [part for part in column.parts if known.missing.get(part.name)]
-    rows = "1 row has" if known.partial == 1 else f"{known.partial:,} rows have"
-    totals = " and ".join(f"total {_spoken(part)}" for part in dict.fromkeys(column.parts))
-    filled = " and ".join(f"{_spoken(part)} is known" for part in parts)
-    return (
-        f"{rows} no {listed([bold(part.name) for part in parts], 'or')}: a total of {bold(column.name)} would leave "
-        f"out the rest of what these rows hold. Ask for {code(totals)}, or add {code(f'where {filled}')}."
-    )
-
-
-def _spoken(column: Column) -> str:
-    return " ".join(column.name.split())
-
-
-def _of_several(measures: Sequence[Measure], several: Sequence[bool]) -> list[Measure]:
-    """The means that are taken of more than one row."""
-    return [one for one, more in zip(measures, several, strict=True) if more and one.how is How.MEAN]
-
-
-def _of_ratios(column: Column) -> str:
-    return (
-        f"The mean of {bold(column.name)} is the mean of the rows' ratios, each row counting once: "
-        "it is not the ratio of the totals."
-    )
 
 
 def _natural(measure: Measure) -> How:
@@ -279,7 +218,7 @@ def _shared(plan: Plan, unsaid: list[Measure]) -> str:
 
 def _ask(plan: Plan, column: Column) -> str:
     keys = listed([bold(key.name) for key in keys_of(plan)])
-    name = _spoken(column)
+    name = spoken(column)
     lines = ", or name a column for one line per value" if isinstance(plan.task, Chart) and not plan.task.series else ""
     ways = f"{code(f'mean {name}')} or {code(f'total {name}')}{lines}"
     share = f"Several rows share one {keys}" if keys else "There are several rows"

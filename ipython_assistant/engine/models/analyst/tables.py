@@ -168,6 +168,11 @@ class Column:
         return self.kind in {Kind.YEAR, Kind.DATE} or running
 
 
+def spoken(column: Column) -> str:
+    """A column's name as it can be written in a prompt, on one line."""
+    return " ".join(column.name.split())
+
+
 class Unit(StrEnum):
     """A stretch of time that dates fall in; the value names the column made of it."""
 
@@ -308,6 +313,15 @@ class Table:
     def stem(self) -> str:
         """The sheet's name where the workbook has several, else the file's name without its ending."""
         return self.sheet or self.name.rsplit(".", 1)[0]
+
+    def repeats(self, column: Column) -> bool:
+        """True for a looked-up column whose cells stand beside several rows: the population of each case's district."""
+        join = self.join
+        if join is None or join.left_key.distinct == join.left.rows - join.left_key.missing:
+            return False
+        own = {one.name for one in join.left.columns}
+        looked_up = {one.name for one in join.right.columns} - own
+        return any(one.name in looked_up for one in (column.parts if column.made else (column,)))
 
     @property
     def shown(self) -> str:
