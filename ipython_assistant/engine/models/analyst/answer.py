@@ -142,10 +142,10 @@ def _left_out(plan: Plan, counts: Counts) -> str:
             sentences.append(f"{_number(gone, 'row')} of {bold(side.shown)} {_have(gone)} no match{kept}.")
     if plan.where:
         sentences.append(f"{counts.rows:,} of {_number(counts.all, 'row')} fit the conditions.")
-    kept = kept_without_value(plan)
+    others = kept_without_value(plan)
     for column, rows in counts.uncompared.items():
         if rows:
-            kind = "not fitting" if isinstance(plan.task, Proportion) else "another" * (column in kept)
+            kind = "not fitting" if isinstance(plan.task, Proportion) else "another" * (column in others)
             counted = f"; {'it counts' if rows == 1 else 'they count'} as {kind}" if kind else ""
             sentences.append(
                 f"{_number(rows, 'row')} of the table {_have(rows)} no {bold(column)} to compare{counted}."
