@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from prompts.figures import figures_of
-from prompts.grading import Accepted, Axes, Entry, File, Outcome, Plot, Table, Value, grade, load_entries
+from prompts.grading import SETS, Accepted, Axes, Entry, File, Outcome, Plot, Table, Value, grade, load_entries
 
 MEANS = pd.DataFrame({"clinic": ["Harbour", "Old Mill"], "wait": [41.256, 28.5]})
 CODES = pd.DataFrame({"code": ["003", "017"], "day": ["2024-01-01", "2024-01-02"], "n": [4, None]})
@@ -257,19 +257,19 @@ def test_code_that_breaks_has_drawn_nothing(tmp_path: Path) -> None:
 def sets() -> dict[str, list[Entry]]:
     pytest.importorskip("openpyxl")
     pytest.importorskip("pyarrow")
-    return {"first": load_entries(), "second": load_entries("second")}
+    return {which: load_entries(which) for which in SETS}
 
 
-@pytest.fixture(scope="module", params=["first", "second"])
+@pytest.fixture(scope="module", params=list(SETS))
 def entries(request: pytest.FixtureRequest, sets: dict[str, list[Entry]]) -> list[Entry]:
     return sets[request.param]
 
 
-def test_there_are_a_hundred_prompts_and_forty_more_and_none_stands_twice(sets: dict[str, list[Entry]]) -> None:
+def test_there_are_a_hundred_prompts_and_twice_forty_more_and_none_stands_twice(sets: dict[str, list[Entry]]) -> None:
     sizes = {which: Counter(one.expect == "refusal" for one in entries) for which, entries in sets.items()}
-    assert sizes == {"first": {False: 85, True: 15}, "second": {False: 34, True: 6}}
+    assert sizes == {"first": {False: 85, True: 15}, "second": {False: 34, True: 6}, "third": {False: 33, True: 7}}
     every = [one for entries in sets.values() for one in entries]
-    assert len({one.id for one in every}) == len({one.text.lower() for one in every}) == 140
+    assert len({one.id for one in every}) == len({one.text.lower() for one in every}) == 180
 
 
 def test_each_prompt_has_its_answers_or_none_to_give(entries: list[Entry]) -> None:

@@ -1,1 +1,1 @@
-"""A hundred prompts, and a second set of forty, over five invented tables, with what is right for each."""
+"""A hundred prompts, and two more sets of forty, over five invented tables, with what is right for each."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
-from prompts.grading import TABLES, Accepted, Entry, File, Outcome, Plot, Table, Value
+from prompts.grading import TABLES, Accepted, Both, File, Plot, Table, Value
 
 AGE, WAIT, COST = "Age (years)", "Wait (min)", "Cost (EUR)"
 GIVEN, WASTED, COVERAGE = "doses_given", "doses wasted", "Coverage (%)"
@@ -23,17 +22,7 @@ WEEKS = ("W-SUN", "W-SAT")  # from Monday, from Sunday
 UNNAMED = ("missing", "unknown", "nan", "none", "not recorded")  # what a series of missing labels may be called
 
 
-@dataclass(frozen=True, slots=True)
-class Both:
-    """Every one of the parts has to be there: a question for two things, or a list given in words."""
-
-    parts: tuple[Accepted, ...]
-
-    def met_by(self, outcome: Outcome, entry: Entry) -> bool:
-        return bool(self.parts) and all(part.met_by(outcome, entry) for part in self.parts)
-
-
-Answers = Iterable[Accepted | Both]
+Answers = Iterable[Accepted]
 ANSWERS: dict[str, Callable[[], Answers]] = {}
 
 

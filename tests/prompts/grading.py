@@ -30,7 +30,11 @@ import numpy as np
 import pandas as pd
 
 Verdict = Literal["right", "refused", "wrong"]
-SETS = {"first": ("prompts.toml", "prompts.expected"), "second": ("second.toml", "prompts.expected_second")}
+SETS = {
+    "first": ("prompts.toml", "prompts.expected"),
+    "second": ("second.toml", "prompts.expected_second"),
+    "third": ("third.toml", "prompts.expected_third"),
+}
 TABLES = Path(__file__).with_name("tables")
 PICTURES = (".png", ".svg", ".jpg", ".jpeg", ".pdf", ".webp")
 BETWEEN_TICKS = "?"  # a point of a line whose place has no label of its own
@@ -132,7 +136,17 @@ class File:
         return any(equal(self.frame, one) for one in found)
 
 
-Accepted = Table | Value | Plot | File
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Every one of the parts has to be there: a question for two things, or a list given in words."""
+
+    parts: tuple[Table | Value | Plot | File, ...]
+
+    def met_by(self, outcome: Outcome, entry: Entry) -> bool:
+        return bool(self.parts) and all(part.met_by(outcome, entry) for part in self.parts)
+
+
+Accepted = Table | Value | Plot | File | Both
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +226,13 @@ def grade(entry: Entry, outcome: Outcome) -> Verdict:
 
 
 def load_entries(
-    which: Literal["first", "second"] = "first", answers: Mapping[str, Callable[[], Iterable[Accepted]]] | None = None
+    which: Literal["first", "second", "third"] = "first",
+    answers: Mapping[str, Callable[[], Iterable[Accepted]]] | None = None,
 ) -> list[Entry]:
     """The prompts of one set in its file's order, each with the answers its function in `expected` gives.
 
     Args:
-        which: the hundred prompts, or the second set of forty.
+        which: the hundred prompts, or the second or the third set of forty.
         answers: id → what gives the answers; the set's own functions if not given.
     """
     file, module = SETS[which]
