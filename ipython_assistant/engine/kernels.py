@@ -105,7 +105,7 @@ class Kernel:
     async def alive(self) -> bool:
         """False once the process has ended, or could not be started."""
         if self._started.done() and (self.left_running or self._jupyter is None or not await self._jupyter.is_alive()):
-            await self.stop()
+            await self.stop(within_s=0)
         return not self._ended
 
     async def ready(self) -> None:
@@ -162,14 +162,18 @@ class Kernel:
         if self._guard is not None:
             self._guard.given(size)
 
-    async def stop(self) -> None:
-        """End the process and all its children of the same process group, at once."""
+    async def stop(self, *, within_s: float | None = None) -> None:
+        """End the process and all its children of the same process group, at once.
+
+        Args:
+            within_s: How long to wait until they are gone; None for as long as it takes.
+        """
         self._ended = self._stopped = True
         if not self._started.done():
             self._started.cancel()
             with contextlib.suppress(asyncio.CancelledError, KernelError):
                 await self._started
-        await self._end_process(within_s=None)
+        await self._end_process(within_s=within_s)
         async with self._turn:  # a run that is going on notices that its process is gone, and leaves first
             self._hang_up()
 
