@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models.analyst import joining, naming
 from ipython_assistant.engine.models.analyst.code_write import TABLE_ENDINGS
 from ipython_assistant.engine.models.analyst.formulas import with_definitions
-from ipython_assistant.engine.models.analyst.intents import between_as_years, task_of, with_order
+from ipython_assistant.engine.models.analyst.grouping import between_as_years
+from ipython_assistant.engine.models.analyst.intents import task_of
 from ipython_assistant.engine.models.analyst.lexing import TokenKind, fold, tokens
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Word, mentions, sides, spelled
 from ipython_assistant.engine.models.analyst.naming import Names
+from ipython_assistant.engine.models.analyst.ordering import with_order
 from ipython_assistant.engine.models.analyst.phrases import read_clause
 from ipython_assistant.engine.models.analyst.plan import (
     Chart,
