@@ -327,6 +327,9 @@ class _Conversation:
         else:
             for index, item in enumerate(given):
                 self.messages += self._item(item, f"input[{index}]")
+        # Of code, only that of the answer which is being made is told to a model: see `Coded`.
+        asked = prompted(self.messages)[0] or 0
+        self.messages[:asked] = [message for message in self.messages[:asked] if not isinstance(message, Coded)]
 
     def asks(self, *, continued: bool) -> bool:
         """Whether there is something to answer; what functions gave is, where it goes on from a response."""

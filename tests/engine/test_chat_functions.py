@@ -135,6 +135,22 @@ def test_a_conversation_without_a_stored_response_is_sent_whole(ask: Any, chat: 
     assert chat.asked[1]["messages"][1]["tool_calls"][0]["function"]["arguments"] == PARIS
 
 
+def test_code_that_is_sent_whole_is_told_where_the_answer_is_not_over(
+    ask: Any, chat: ChatServer, container: str
+) -> None:
+    tools = [tool(container), NOTE]
+    first = ask(text("```python\nprint(3 + 5)\n```\n"), call("{}", name="note"), tools=tools, store=False)
+    question = {"role": "user", "content": "Add."}
+    sent = [question, *first.to_dict()["output"], gave("call_7", "ok")]
+    ask(text("Eight."), tools=tools, input=sent, store=False)
+    ask(text("Yes."), tools=tools, input=[*sent, {"role": "user", "content": "Sure?"}], store=False)
+
+    during, after = (json.dumps(asked["messages"][1:]) for asked in chat.asked[2:])
+    assert "print(3 + 5)" in during
+    assert "The code printed:\\n8" in during
+    assert "print(3 + 5)" not in after
+
+
 def test_the_events_of_a_call_come_in_the_order_of_the_service(engine: Running, chat: ChatServer) -> None:
     chat.script = [Reply([{"content": "Let me "}, {"content": "look."}, *call(PARIS, name="get_weather").deltas])]
     asked = {"model": "tools", "input": "Weather?", "tools": [WEATHER], "stream": True}
@@ -208,8 +224,9 @@ def test_one_call_at_a_time_is_kept_to_even_by_a_model_that_does_not_know(ask: A
     assert called(response) == [("a", "note", "{}")]
 
 
-def test_a_call_that_has_no_name_of_its_own_is_given_one(ask: Any) -> None:
-    first = ask(together(("", "note", "{}")), tools=[NOTE])
+@pytest.mark.parametrize("given", ["", "x" * 200, "a\x00b"])
+def test_a_call_that_has_no_name_of_its_own_is_given_one(ask: Any, given: str) -> None:
+    first = ask(together((given, "note", "{}")), tools=[NOTE])
     ((made, _, _),) = called(first)
     again = ask(
         together((made, "note", "{}")), tools=[NOTE], previous_response_id=first.id, input=[gave(made, "noted")]
@@ -217,6 +234,40 @@ def test_a_call_that_has_no_name_of_its_own_is_given_one(ask: Any) -> None:
 
     assert made.startswith("call_")
     assert called(again)[0][0] not in {"", made}
+
+
+def test_text_before_a_call_is_said_before_it_and_stays_with_it(ask: Any, chat: ChatServer) -> None:
+    words = [{"content": "`note` "}, {"content": "is next."}]  # a line like this one waits: it might be a fence
+    first = ask(Reply([*words, *call("{}", name="note").deltas, {"content": "\n"}]), tools=[NOTE])
+    ask(text("Noted."), tools=[NOTE], previous_response_id=first.id, input=[gave("call_7", "ok")])
+
+    assert [item.type for item in first.output] == ["message", "function_call"]
+    assert first.output_text == "`note` is next."
+    roles = [(each["role"], each["content"]) for each in chat.asked[1]["messages"]]
+    assert roles[1:] == [("assistant", "`note` is next."), ("tool", "ok")]
+
+
+def test_code_that_a_call_interrupts_runs_first_and_the_call_comes_again(
+    ask: Any, chat: ChatServer, container: str
+) -> None:
+    both = Reply([{"content": "```python\nprint(7)\n"}, *call('{"seven": 7}', name="note").deltas])
+    response = ask(both, call('{"seven": 7}', name="note"), tools=[tool(container), NOTE])
+
+    assert [item.type for item in response.output] == ["code_interpreter_call", "function_call"]
+    assert "The code printed:\n7" in chat.asked[1]["messages"][-1]["content"]
+
+
+def test_arguments_that_come_as_an_object_are_passed_on_as_json(ask: Any) -> None:
+    parts = {"index": 0, "id": "o", "function": {"name": "get_weather", "arguments": {"town": "Paris"}}}
+
+    assert called(ask(Reply([{"tool_calls": [parts]}]))) == [("o", "get_weather", PARIS)]
+
+
+def test_a_model_that_calls_what_it_may_not_is_stopped(ask: Any) -> None:
+    response = ask(call("{}", name="get_weather"), tool_choice="none")
+
+    assert response.status == "failed"
+    assert called(response) == []
 
 
 @pytest.mark.parametrize("model", ["fenced", "tools"])
@@ -236,6 +287,17 @@ def test_code_runs_before_a_function_is_called_and_is_remembered(
     assert "The code printed:\\n8" in told
     assert [each["role"] for each in chat.asked[2]["messages"]][-1] == "tool"
     assert then.output_text.endswith("wrote this answer and its code: check the result.*")
+
+    ask(text("Yes."), model=model, tools=tools, previous_response_id=then.id, input="Sure?")
+    assert "total = 3 + 5" not in json.dumps(chat.asked[3]["messages"])
+
+
+def test_an_answer_from_what_functions_gave_says_that_no_code_ran(ask: Any, container: str) -> None:
+    tools = [tool(container), WEATHER]
+    first = ask(call(PARIS, name="get_weather"), tools=tools)
+    then = ask(text("It rains."), tools=tools, previous_response_id=first.id, input=[gave("call_7", "rain")])
+
+    assert then.output_text.endswith("ran no code of its own: check the result.*")
 
 
 @pytest.mark.parametrize(
