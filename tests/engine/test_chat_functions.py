@@ -339,6 +339,14 @@ def test_a_function_that_is_called_like_our_own_tool_is_the_clients(ask: Any, ch
     assert [each["function"]["name"] for each in chat.asked[0]["tools"]] == ["run_python_code", "python"]
 
 
+def test_a_function_whose_name_was_got_wrong_is_called_again(ask: Any, chat: ChatServer, container: str) -> None:
+    wrong, right = call(PARIS, name="getWeather"), call(PARIS, name="get_weather")
+    response = ask(wrong, right, tools=[tool(container), WEATHER])
+
+    assert called(response) == [("call_7", "get_weather", PARIS)]
+    assert chat.asked[1]["messages"][-1]["content"] == "There is no tool 'getWeather'. There are: get_weather."
+
+
 def test_a_call_of_something_that_was_not_offered_is_said(ask: Any) -> None:
     response = ask(call("{}", name="order_pizza"))
 

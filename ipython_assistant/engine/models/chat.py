@@ -46,7 +46,7 @@ class Manner:
             where they come all the same; `tools`: code comes as tool calls only.
         repairs: How often in an answer code that raised may be written anew.
         runs: How often in an answer code may run.
-        vision: Whether the model is shown the pictures its code made.
+        vision: Whether the model is shown pictures: those of the question, and those its code made.
     """
 
     form: Form = "fenced"
@@ -79,8 +79,7 @@ class Chat:
         work = _Work.begun(ask)
         while True:
             turn = _turn(ask, code=True, code_in_text=self._manner.form == "fenced")
-            first = work.first and not work.runs
-            async with aclosing(self._listen(turn, messages, ask, first=first)) as steps:
+            async with aclosing(self._listen(turn, messages, ask, first=not work.runs)) as steps:
                 async for step in steps:
                     yield step
             work.said += turn.prose
@@ -91,7 +90,7 @@ class Chat:
                 return
             if turn.garbled and work.failures < self._manner.repairs:
                 work.failures += 1
-                messages += turn.remembered(GARBLED, [])
+                messages += turn.remembered(_misread(turn.called, ask), [])
                 continue
             if not turn.code.strip() or work.stuck(turn.code):
                 break
@@ -145,7 +144,7 @@ class Chat:
             messages: What the model is told.
             ask: The question.
             code: Whether code may be run.
-            first: Whether nothing was called for the answer yet.
+            first: Whether nothing was called in this answer yet.
         """
         body: Json = {
             "model": self.name,
@@ -186,17 +185,18 @@ class _Work:
     files: dict[str, None] = field(default_factory=dict)
     looks: dict[str, Look] = field(default_factory=dict)
     last: str | None = None
-    first: bool = True
-    """Whether nothing was called for the answer before."""
+    called: bool = False
+    """Whether functions were called for the answer before."""
     coded: bool = False
-    """Whether code has run for it."""
+    """Whether code has run for it before."""
 
     @classmethod
     def begun(cls, ask: Ask) -> _Work:
         """The work on a question, or what there is of it where functions were called in the middle of it."""
         done = chat_request.since_the_prompt(ask.conversation)
-        coded = any(isinstance(one, Coded) for one in done)
-        return cls(first=not any(isinstance(one, Called | Coded) for one in done), coded=coded)
+        return cls(
+            called=any(isinstance(one, Called) for one in done), coded=any(isinstance(one, Coded) for one in done)
+        )
 
     def account(self, code: str, ran: Ran, looks: Sequence[Look]) -> None:
         """One more run."""
@@ -219,7 +219,7 @@ class _Work:
         who = escape(name)
         if self.runs or self.coded:
             paragraphs.append(f"*{who} wrote this answer and its code: check the result.*")
-        elif not self.first:
+        elif self.called:
             paragraphs.append(f"*{who} wrote this answer and ran no code of its own: check the result.*")
         else:
             paragraphs.append(f"*{who} wrote this answer and ran no code: nothing in it was calculated.*")
@@ -235,6 +235,14 @@ def _turn(ask: Ask, *, code: bool, code_in_text: bool) -> Turn:
         parallel=calling.parallel is not False,
         taken={one.call_id for one in ask.conversation if isinstance(one, Called)},
     )
+
+
+def _misread(called: str, ask: Ask) -> str:
+    """What a model is told whose call holds no code: where there are functions, it may have meant one of them."""
+    names = [function.name for function in ask.calling.functions]
+    if not names or called == chat_request.code_name(ask.calling):
+        return GARBLED
+    return f"There is no tool '{called}'. There are: {', '.join(names)}."
 
 
 def _given_up(work: _Work, ran: Ran) -> str:

@@ -85,6 +85,11 @@ class Turn:
         return self._first is not None and not self.calls_functions and not self.code.strip()
 
     @property
+    def called(self) -> str:
+        """The name of the tool that was called first."""
+        return self._first.name if self._first is not None else ""
+
+    @property
     def calls_functions(self) -> bool:
         """Whether the answer ends here, with calls of the client's functions."""
         return self._first is not None and self._first.name in self._functions

@@ -56,7 +56,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     of_chat.add_argument(
         "--runs", action=_OfTheLast, type=_count, help=f"how often code runs for an answer (default: {known.runs})"
     )
-    of_chat.add_argument("--vision", action=_OfTheLast, nargs=0, help="show it the pictures its code makes")
+    of_chat.add_argument(
+        "--vision",
+        action=_OfTheLast,
+        nargs=0,
+        help="show it pictures: those sent with a question, those its code makes",
+    )
     of_chat.add_argument(
         "--key-from",
         action=_OfTheLast,
