@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import times
 from ipython_assistant.engine.models.analyst import vocabulary as known
-from ipython_assistant.engine.models.analyst.lexing import plain_words
+from ipython_assistant.engine.models.analyst.lexing import plain_words, words
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
-from ipython_assistant.engine.models.analyst.mentions import Name, Number, ValueMention, Word
+from ipython_assistant.engine.models.analyst.mentions import Number, ValueMention
 from ipython_assistant.engine.models.analyst.plan import (
     AnyOf,
     Between,
-    Blank,
     Compare,
     Condition,
-    Contains,
     Having,
     How,
     Measure,
@@ -25,19 +23,19 @@ from ipython_assistant.engine.models.analyst.plan import (
     Sign,
 )
 from ipython_assistant.engine.models.analyst.tables import Column, Kind
+from ipython_assistant.engine.models.analyst.texts import LEAD, blank, containing
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Clause, Draft
 
 _JOINTS: Final = frozenset({"and", "or", ",", "&"})
-_LEAD: Final = known.TIES | {"the", "that"}
 
 
 def valued(clause: Clause, at: int, draft: Draft) -> int:
     """`for Arvessa North`, `where disease is LF or Oncho`, `except district A`, `Arvessa North district`."""
     unless = clause.phrase(at, known.EXCEPT)
     by = clause.word(at) == "by" and isinstance(clause.at(at + 1), ValueMention)  # "visits by women"
-    start = at + 1 if by else clause.past(at + len(unless), _LEAD | (known.ROW_NOUNS if unless else frozenset()))
+    start = at + 1 if by else clause.past(at + len(unless), LEAD | (known.ROW_NOUNS if unless else frozenset()))
     owner = clause.column(start)
     first = clause.past(start + 1, known.TIES) if owner else start
     if owner and not unless:  # "where disease is not LF"
@@ -97,7 +95,7 @@ def _another(clause: Clause, at: int, column: Column) -> tuple[int, tuple[str, .
 
 def compared(clause: Clause, at: int, draft: Draft) -> int:
     """`coverage under 65%`, `at least 1,000 treated`, `coverage between 60 and 80`, `coverage over 50 and under 80`."""
-    start = _to_sign(clause, at, _LEAD)
+    start = _to_sign(clause, at, LEAD)
     mention = clause.column(start)
     if mention is None:
         return _bound_first(clause, at, start, draft)
@@ -125,11 +123,11 @@ def compared(clause: Clause, at: int, draft: Draft) -> int:
 
 def _speaks_of_years(clause: Clause, at: int, draft: Draft) -> bool:
     """`Cases between 2018 and 2020` are those of these years, where the table has them; `from … to`, `up to` too."""
-    words = clause.word(at)
-    year = times.year_at(clause, at + 2 if words == "up" else at + 1)
+    word = clause.word(at)
+    year = times.year_at(clause, at + 2 if word == "up" else at + 1)
     columns = [column for column in draft.table.columns if column.in_time and column.low is not None]
     within = any(year is not None and (column.low or 0) <= year <= (column.high or 0) for column in columns)
-    return within and words in {"between", "from", "up"}
+    return within and word in {"between", "from", "up"}
 
 
 def _of_groups(draft: Draft, measure: Measure, bound: _Bound) -> int:
@@ -218,43 +216,10 @@ def _past_unit(clause: Clause, at: int, column: Column) -> int:
     return clause.past(at, forms)
 
 
-_UNITS: Final = frozenset(
-    [
-        "days",
-        "day",
-        "hours",
-        "hour",
-        "minutes",
-        "min",
-        "seconds",
-        "years",
-        "year",
-        "months",
-        "weeks",
-        "mm",
-        "cm",
-        "m",
-        "km",
-        "kg",
-        "g",
-        "mg",
-        "ml",
-        "l",
-        "usd",
-        "eur",
-        "gbp",
-        "dollars",
-        "euros",
-        "kmh",
-        "ha",
-        "kwh",
-        "c",
-        "f",
-        "people",
-    ]
+_UNITS: Final = words(
+    "days day hours hour minutes min seconds years year months weeks mm cm m",
+    "km kg g mg ml l usd eur gbp dollars euros kmh ha kwh c f people",
 )
-
-
 _THREE_DECIMALS: Final = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 
 
@@ -288,151 +253,12 @@ def _on_scale(draft: Draft, column: Column, number: float, *, percent: bool) -> 
 
 _LARGEST_FRACTION: Final = 1.5
 """Shares written as fractions may exceed 1 (more people treated than targeted), but hardly by more."""
-
-
-# ---- texts, blanks, averages, alternatives
-
-
-_PLACES: Final[dict[tuple[str, ...], str]] = {
-    **{(word,): "contains" for word in ("contains", "containing", "contain", "includes", "including", "mentions")},
-    ("like",): "contains",
-    **{("that", word): "contains" for word in ("contains", "contain", "includes", "include")},
-    **{(verb, "with"): "startswith" for verb in ("starts", "starting", "start", "begins", "beginning", "begin")},
-    **{("that", verb, "with"): "startswith" for verb in ("starts", "start", "begins", "begin")},
-    **{(verb, "with"): "endswith" for verb in ("ends", "ending", "end")},
-    **{("that", verb, "with"): "endswith" for verb in ("ends", "end")},
-    ("starts", "by"): "startswith", ("mention",): "contains", ("mentioning",): "contains", ("include",): "contains",
-}  # fmt: skip
-_NOT: Final = (
-    ("that", "do", "not"),
-    ("that", "does", "not"),
-    ("that", "don't"),
-    ("that", "doesn't"),
-    ("does", "not"),
-    ("do", "not"),
-    ("not",),
-    ("doesn't",),
-    ("don't",),
-)
-
-
-def containing(clause: Clause, at: int, draft: Draft) -> int:
-    """`name contains "north"`, `site begins with Well`, `with "mine" in the name`."""
-    start = clause.past(at, _LEAD)
-    mention = clause.column(start)
-    if mention is None and clause.word(start) in {"name", "names"}:  # "districts whose name starts with B"
-        mention = clause.column(at - 1)
-    if mention is None:
-        return (_with_text(clause, start, draft) if start > at else 0) or at
-    negation = clause.phrase(start + 1, _NOT)
-    verb = clause.phrase(start + 1 + len(negation), tuple(_PLACES))
-    text_at = clause.past(start + 1 + len(negation) + len(verb), {"the", "word", "text", "letters", "letter"})
-    text = _text(clause, text_at, any_word=bool(verb) and _PLACES[verb] != "contains")
-    if not verb or not text:
-        return at
-    return _require_text(draft, mention.choices, (text, _PLACES[verb], bool(negation)), text_at + 1) or at
-
-
-def _with_text(clause: Clause, at: int, draft: Draft) -> int:
-    text = _text(clause, at, quoted_only=True)
-    in_at = clause.past(at + 1, {"in", "the", "its", "their"})
-    mention = clause.column(in_at)
-    if mention is None and clause.word(in_at) in {"name", "names"}:  # "districts with 'er' in the name"
-        mention = clause.column(at - 2)
-    if not text or clause.word(at + 1) != "in" or mention is None:
-        return 0
-    return _require_text(draft, mention.choices, (text, "contains", False), in_at + 1) or at
-
-
-def _require_text(draft: Draft, columns: tuple[Column, ...], wanted: tuple[str, str, bool], end: int) -> int:
-    texts = [column for column in columns if column.kind is Kind.TEXT]
-    if len(texts) != 1:
-        return 0
-    draft.require(Contains(texts[0], *wanted))
-    return end
-
-
-def _text(clause: Clause, at: int, *, quoted_only: bool = False, any_word: bool = False) -> str:
-    item = clause.at(at)
-    if isinstance(item, Name):
-        return item.text
-    if quoted_only or item is None:
-        return (
-            item.tokens[0].text
-            if isinstance(item, ValueMention) and quoted_only and item.tokens[0].kind == "quoted"
-            else ""
-        )
-    word = isinstance(item, Word) and item.norm.isalnum() and (any_word or item.norm not in known.KNOWN)
-    return " ".join(token.text for token in item.tokens) if word or isinstance(item, ValueMention | Number) else ""
-
-
-_BLANK: Final = frozenset(["missing", "blank", "empty", "null", "unknown", "na", "nan", "absent", "unavailable"])
-_FILLED: Final = frozenset(["known", "present", "available", "filled", "recorded", "nonmissing"])
-_DROP: Final = frozenset(
-    ["drop", "remove", "exclude", "excluding", "ignore", "ignoring", "skip", "omit", "delete", "discard"]
-)
-_CELLS: Final = frozenset(["value", "values", "cell", "cells", "entry", "entries", "data", "number", "numbers"])
-
-
-def blank(clause: Clause, at: int, draft: Draft) -> int:
-    """`where coverage is missing`, `without coverage`, `with no coverage`, `drop rows with missing coverage`."""
-    dropped = clause.word(at) in _DROP
-    ahead = clause.past(at + 1, {"the", "all", "any"} | known.ROW_NOUNS) if dropped else at
-    start = clause.past(ahead, (_LEAD - {"without"}) | {"a", "an", "any"} | known.IDLE)
-    if (found := _blank_first(clause, ahead, start)) or (found := _blank_after(clause, start)):
-        column_at, end, negated = found
-        mention = clause.column(column_at)
-        if mention is None:
-            return at
-        draft.require(Blank(draft.column(mention), negated=negated is not dropped))
-        return end
-    return at
-
-
-def _blank_first(clause: Clause, ahead: int, start: int) -> tuple[int, int, bool] | None:
-    """`missing coverage`, `without a coverage`, `with no coverage`, `non-missing coverage`."""
-    negated = clause.word(start) == "non"
-    word_at = clause.past(start + negated, {"-"})
-    word = clause.word(word_at)
-    if word in {"without", "lacking"} or (word == "no" and clause.word(word_at - 1) in {"with", "have", "has", "had"}):
-        column_at = clause.past(
-            word_at + 1, {"a", "an", "any", "the"} | _CELLS - {"number", "numbers", "data"} | {"for", "of"}
-        )
-    elif word in _BLANK:
-        column_at = clause.past(word_at + 1, {"the"} | _CELLS | {"for", "in", "of"})
-        if start == ahead and clause.word(ahead - 1) not in known.ROW_NOUNS:  # "missing coverage" alone may be a count
-            return None
-    else:
-        return None
-    follows = clause.at(column_at + 1)
-    if clause.column(column_at) is None or isinstance(follows, ValueMention | Number):
-        return None
-    return column_at, clause.past(column_at + 1, {"value", "values", "data"}), negated
-
-
-def _blank_after(clause: Clause, start: int) -> tuple[int, int, bool] | None:
-    """`coverage is missing`, `coverage is not blank`, `coverage value is empty`."""
-    if clause.column(start) is None:
-        return None
-    verb = clause.past(start + 1, {"value", "values", "cell"})
-    end = clause.past(verb, {"is", "are", "was", "were", "has", "been"})
-    if end == verb:
-        return None
-    negated = clause.word(end) in {"not", "non"}
-    end = clause.past(end + negated, {"-"})
-    if clause.word(end) not in _BLANK | _FILLED:
-        return None
-    return start, end + 1, negated is not (clause.word(end) in _FILLED)
-
-
 _AVERAGES: Final = {"average": How.MEAN, "mean": How.MEAN, "median": How.MEDIAN}
 _BESIDE: Final = {
     ("above",): Sign.MORE, ("over",): Sign.MORE, ("below",): Sign.LESS, ("under",): Sign.LESS,
     ("more", "than"): Sign.MORE, ("less", "than"): Sign.LESS, ("greater", "than"): Sign.MORE,
     ("higher", "than"): Sign.MORE, ("lower", "than"): Sign.LESS, (">",): Sign.MORE, ("<",): Sign.LESS,
 }  # fmt: skip
-
-
 _FLAG_VERBS: Final = frozenset(["is", "are", "was", "were", "been", "be"])
 _TRUE: Final = frozenset(["yes", "true", "y"])
 
@@ -531,7 +357,7 @@ def _ages_between(clause: Clause, at: int) -> tuple[float, float, int] | None:
 
 def beside_average(clause: Clause, at: int, draft: Draft) -> int:
     """`coverage above the average`, `with below-average coverage`: the mean of all rows of the table."""
-    start = clause.past(at, _LEAD)
+    start = clause.past(at, LEAD)
     mention = clause.column(start)
     sign_at = clause.past(start + 1, {"is", "are", "was", "were"}) if mention else start
     phrase = clause.phrase(sign_at, tuple(_BESIDE))

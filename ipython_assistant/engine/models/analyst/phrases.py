@@ -19,6 +19,7 @@ from ipython_assistant.engine.models.analyst import (
     quality,
     steps,
     superlatives,
+    texts,
     times,
 )
 from ipython_assistant.engine.models.analyst import vocabulary as known
@@ -190,8 +191,8 @@ PHRASES: Final[tuple[Callable[[Clause, int, Draft], int], ...]] = (
     conditions.flagged,
     conditions.aged,
     conditions.beside_average,
-    conditions.blank,
-    conditions.containing,
+    texts.blank,
+    texts.containing,
     steps.pivot,
     conditions.compared,
     times.in_years,

@@ -1,0 +1,149 @@
+"""Phrases about what a cell says, or that it says nothing: `contains "north"`, `is missing`. Part of the grammar."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ipython_assistant.engine.models.analyst import vocabulary as known
+from ipython_assistant.engine.models.analyst.mentions import Name, Number, ValueMention, Word
+from ipython_assistant.engine.models.analyst.plan import (
+    Blank,
+    Contains,
+)
+from ipython_assistant.engine.models.analyst.tables import Column, Kind
+
+if TYPE_CHECKING:
+    from ipython_assistant.engine.models.analyst.draft import Clause, Draft
+
+
+LEAD: Final = known.TIES | {"the", "that"}
+_PLACES: Final[dict[tuple[str, ...], str]] = {
+    **{(word,): "contains" for word in ("contains", "containing", "contain", "includes", "including", "mentions")},
+    ("like",): "contains",
+    **{("that", word): "contains" for word in ("contains", "contain", "includes", "include")},
+    **{(verb, "with"): "startswith" for verb in ("starts", "starting", "start", "begins", "beginning", "begin")},
+    **{("that", verb, "with"): "startswith" for verb in ("starts", "start", "begins", "begin")},
+    **{(verb, "with"): "endswith" for verb in ("ends", "ending", "end")},
+    **{("that", verb, "with"): "endswith" for verb in ("ends", "end")},
+    ("starts", "by"): "startswith", ("mention",): "contains", ("mentioning",): "contains", ("include",): "contains",
+}  # fmt: skip
+_NOT: Final = (
+    ("that", "do", "not"),
+    ("that", "does", "not"),
+    ("that", "don't"),
+    ("that", "doesn't"),
+    ("does", "not"),
+    ("do", "not"),
+    ("not",),
+    ("doesn't",),
+    ("don't",),
+)
+
+
+def containing(clause: Clause, at: int, draft: Draft) -> int:
+    """`name contains "north"`, `site begins with Well`, `with "mine" in the name`."""
+    start = clause.past(at, LEAD)
+    mention = clause.column(start)
+    if mention is None and clause.word(start) in {"name", "names"}:  # "districts whose name starts with B"
+        mention = clause.column(at - 1)
+    if mention is None:
+        return (_with_text(clause, start, draft) if start > at else 0) or at
+    negation = clause.phrase(start + 1, _NOT)
+    verb = clause.phrase(start + 1 + len(negation), tuple(_PLACES))
+    text_at = clause.past(start + 1 + len(negation) + len(verb), {"the", "word", "text", "letters", "letter"})
+    text = _text(clause, text_at, any_word=bool(verb) and _PLACES[verb] != "contains")
+    if not verb or not text:
+        return at
+    return _require_text(draft, mention.choices, (text, _PLACES[verb], bool(negation)), text_at + 1) or at
+
+
+def _with_text(clause: Clause, at: int, draft: Draft) -> int:
+    text = _text(clause, at, quoted_only=True)
+    in_at = clause.past(at + 1, {"in", "the", "its", "their"})
+    mention = clause.column(in_at)
+    if mention is None and clause.word(in_at) in {"name", "names"}:  # "districts with 'er' in the name"
+        mention = clause.column(at - 2)
+    if not text or clause.word(at + 1) != "in" or mention is None:
+        return 0
+    return _require_text(draft, mention.choices, (text, "contains", False), in_at + 1) or at
+
+
+def _require_text(draft: Draft, columns: tuple[Column, ...], wanted: tuple[str, str, bool], end: int) -> int:
+    texts = [column for column in columns if column.kind is Kind.TEXT]
+    if len(texts) != 1:
+        return 0
+    draft.require(Contains(texts[0], *wanted))
+    return end
+
+
+def _text(clause: Clause, at: int, *, quoted_only: bool = False, any_word: bool = False) -> str:
+    item = clause.at(at)
+    if isinstance(item, Name):
+        return item.text
+    if quoted_only or item is None:
+        return (
+            item.tokens[0].text
+            if isinstance(item, ValueMention) and quoted_only and item.tokens[0].kind == "quoted"
+            else ""
+        )
+    word = isinstance(item, Word) and item.norm.isalnum() and (any_word or item.norm not in known.KNOWN)
+    return " ".join(token.text for token in item.tokens) if word or isinstance(item, ValueMention | Number) else ""
+
+
+_BLANK: Final = frozenset(["missing", "blank", "empty", "null", "unknown", "na", "nan", "absent", "unavailable"])
+_FILLED: Final = frozenset(["known", "present", "available", "filled", "recorded", "nonmissing"])
+_DROP: Final = frozenset(
+    ["drop", "remove", "exclude", "excluding", "ignore", "ignoring", "skip", "omit", "delete", "discard"]
+)
+_CELLS: Final = frozenset(["value", "values", "cell", "cells", "entry", "entries", "data", "number", "numbers"])
+
+
+def blank(clause: Clause, at: int, draft: Draft) -> int:
+    """`where coverage is missing`, `without coverage`, `with no coverage`, `drop rows with missing coverage`."""
+    dropped = clause.word(at) in _DROP
+    ahead = clause.past(at + 1, {"the", "all", "any"} | known.ROW_NOUNS) if dropped else at
+    start = clause.past(ahead, (LEAD - {"without"}) | {"a", "an", "any"} | known.IDLE)
+    if (found := _blank_first(clause, ahead, start)) or (found := _blank_after(clause, start)):
+        column_at, end, negated = found
+        mention = clause.column(column_at)
+        if mention is None:
+            return at
+        draft.require(Blank(draft.column(mention), negated=negated is not dropped))
+        return end
+    return at
+
+
+def _blank_first(clause: Clause, ahead: int, start: int) -> tuple[int, int, bool] | None:
+    """`missing coverage`, `without a coverage`, `with no coverage`, `non-missing coverage`."""
+    negated = clause.word(start) == "non"
+    word_at = clause.past(start + negated, {"-"})
+    word = clause.word(word_at)
+    if word in {"without", "lacking"} or (word == "no" and clause.word(word_at - 1) in {"with", "have", "has", "had"}):
+        column_at = clause.past(
+            word_at + 1, {"a", "an", "any", "the"} | _CELLS - {"number", "numbers", "data"} | {"for", "of"}
+        )
+    elif word in _BLANK:
+        column_at = clause.past(word_at + 1, {"the"} | _CELLS | {"for", "in", "of"})
+        if start == ahead and clause.word(ahead - 1) not in known.ROW_NOUNS:  # "missing coverage" alone may be a count
+            return None
+    else:
+        return None
+    follows = clause.at(column_at + 1)
+    if clause.column(column_at) is None or isinstance(follows, ValueMention | Number):
+        return None
+    return column_at, clause.past(column_at + 1, {"value", "values", "data"}), negated
+
+
+def _blank_after(clause: Clause, start: int) -> tuple[int, int, bool] | None:
+    """`coverage is missing`, `coverage is not blank`, `coverage value is empty`."""
+    if clause.column(start) is None:
+        return None
+    verb = clause.past(start + 1, {"value", "values", "cell"})
+    end = clause.past(verb, {"is", "are", "was", "were", "has", "been"})
+    if end == verb:
+        return None
+    negated = clause.word(end) in {"not", "non"}
+    end = clause.past(end + negated, {"-"})
+    if clause.word(end) not in _BLANK | _FILLED:
+        return None
+    return start, end + 1, negated is not (clause.word(end) in _FILLED)
