@@ -7,16 +7,14 @@ web page of elsewhere (`door`). What brings and gives files is in `file_doors`.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tornado import iostream, web
 
 from ipython_assistant.engine import errors, parameters, wire
-from ipython_assistant.engine.door import Door, Nowhere
+from ipython_assistant.engine.door import Door, Nowhere, Rooms
 from ipython_assistant.engine.file_doors import (
     ContainerFileContent,
     ContainerFiles,
@@ -27,72 +25,11 @@ from ipython_assistant.engine.file_doors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine, Mapping
+    from collections.abc import AsyncGenerator, Coroutine
 
-    from ipython_assistant.engine.containers import Containers
-    from ipython_assistant.engine.models import Model
-    from ipython_assistant.engine.responder import Responder
-    from ipython_assistant.engine.sandbox import Sandbox
-    from ipython_assistant.engine.transcripts import Transcripts
-    from ipython_assistant.engine.uploads import Uploads
     from ipython_assistant.engine.wire import Event
 
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - listened on only with a token of one's own
-
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Manners:
-    """Who may enter, and what may be brought in.
-
-    Args:
-        host: The address that is listened on.
-        names: Other names that requests may be addressed to.
-        upload_bytes: The largest file that is taken.
-        log_prompts: Whether the log holds what was asked.
-    """
-
-    host: str
-    names: tuple[str, ...]
-    upload_bytes: int
-    log_prompts: bool
-
-    def addressed(self, name: str | None) -> bool:
-        """Whether a `Host` is this engine: a name that someone else points here is not.
-
-        Where it listens on all addresses of a machine, each of them is, but only as an address.
-        """
-        if name in LOOPBACK or name in {self.host, *self.names}:
-            return True
-        try:
-            ipaddress.ip_address(name or "")
-        except ValueError:
-            return False
-        return self.host in EVERY_ADDRESS
-
-
-@dataclass(frozen=True, slots=True)
-class Rooms:
-    """What the routes lead to.
-
-    Args:
-        token: What every request must carry.
-        sandbox: How code is confined.
-        manners: Who may enter.
-        started_at: Seconds since the epoch.
-    """
-
-    responder: Responder
-    containers: Containers
-    uploads: Uploads
-    transcripts: Transcripts
-    models: Mapping[str, Model]
-    token: str
-    sandbox: Sandbox
-    manners: Manners
-    started_at: int
 
 
 def application(rooms: Rooms) -> web.Application:

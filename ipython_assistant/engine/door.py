@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import json
 import re
 import urllib.parse
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,14 +17,74 @@ from ipython_assistant.engine import errors, parameters, wire
 from ipython_assistant.engine.errors import ApiError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
-    from ipython_assistant.engine.app import Rooms
+    from ipython_assistant.engine.containers import Containers
+    from ipython_assistant.engine.models import Model
+    from ipython_assistant.engine.responder import Responder
+    from ipython_assistant.engine.sandbox import Sandbox
+    from ipython_assistant.engine.transcripts import Transcripts
+    from ipython_assistant.engine.uploads import Uploads
     from ipython_assistant.engine.wire import Json
 
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - listened on only with a token of one's own
 
 _SURROGATE: Final = re.compile(rb"\\u[dD][89abcdefABCDEF]")
 _HALF: Final = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """Who may enter, and what may be brought in.
+
+    Args:
+        host: The address that is listened on.
+        names: Other names that requests may be addressed to.
+        upload_bytes: The largest file that is taken.
+        log_prompts: Whether the log holds what was asked.
+    """
+
+    host: str
+    names: tuple[str, ...]
+    upload_bytes: int
+    log_prompts: bool
+
+    def addressed(self, name: str | None) -> bool:
+        """Whether a `Host` is this engine: a name that someone else points here is not.
+
+        Where it listens on all addresses of a machine, each of them is, but only as an address.
+        """
+        if name in LOOPBACK or name in {self.host, *self.names}:
+            return True
+        try:
+            ipaddress.ip_address(name or "")
+        except ValueError:
+            return False
+        return self.host in EVERY_ADDRESS
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What the routes lead to.
+
+    Args:
+        token: What every request must carry.
+        sandbox: How code is confined.
+        manners: Who may enter.
+        started_at: Seconds since the epoch.
+    """
+
+    responder: Responder
+    containers: Containers
+    uploads: Uploads
+    transcripts: Transcripts
+    models: Mapping[str, Model]
+    token: str
+    sandbox: Sandbox
+    manners: Manners
+    started_at: int
 
 
 class Door(web.RequestHandler):

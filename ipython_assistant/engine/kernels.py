@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ipython_assistant.engine.errors import KernelError
 from ipython_assistant.engine.guard import Guard
 from ipython_assistant.engine.limits import family
-from ipython_assistant.engine.showing import Execution, Failure, Figure, Showing, Text
+from ipython_assistant.engine.showing import Execution, Failure, Showing, Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.launching import Launch, Launcher
     from ipython_assistant.engine.limits import Limits
-
-__all__ = ["Execution", "Failure", "Figure", "Kernel", "Text"]
 
 START_TIMEOUT_S: Final = 60.0
 INTERRUPT_GRACE_S: Final = 1.0

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.engine import errors, parameters, wire
 from ipython_assistant.engine.jobs import Jobs
-from ipython_assistant.engine.kernels import Figure
 from ipython_assistant.engine.models import (
     WISHES,
     Ask,
@@ -32,6 +31,7 @@ from ipython_assistant.engine.models import (
 )
 from ipython_assistant.engine.output import Output
 from ipython_assistant.engine.parameters import Auto, Explicit
+from ipython_assistant.engine.showing import Figure
 from ipython_assistant.engine.transcripts import Transcript
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from ipython_assistant.engine import wire
-from ipython_assistant.engine.app import LOOPBACK, Manners, Rooms, application
+from ipython_assistant.engine.app import application
 from ipython_assistant.engine.berths import LocalBerths, RemoteBerths
 from ipython_assistant.engine.containers import MAX_CONTAINERS, Containers
+from ipython_assistant.engine.door import LOOPBACK, Manners, Rooms
 from ipython_assistant.engine.limits import Limits, default_limits
 from ipython_assistant.engine.reaper import Reaper
 from ipython_assistant.engine.responder import Responder

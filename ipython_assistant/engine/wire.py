@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine import errors
 from ipython_assistant.engine.folder import MOUNT
-from ipython_assistant.engine.kernels import Figure
+from ipython_assistant.engine.showing import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ipython_assistant.engine.containers import Container
     from ipython_assistant.engine.folder import ContainerFile
-    from ipython_assistant.engine.kernels import Text
+    from ipython_assistant.engine.showing import Text
     from ipython_assistant.engine.uploads import Upload
 
 Json = dict[str, Any]

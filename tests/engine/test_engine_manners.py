@@ -18,7 +18,7 @@ import openai
 import pytest
 from engines import DEADLINE_S, OUTPUTS, Running, fence, in_thread, logs, until
 
-from ipython_assistant.engine.app import Manners
+from ipython_assistant.engine.door import Manners
 from ipython_assistant.engine.limits import Limits, default_limits
 from ipython_assistant.engine.models.script import Script
 from ipython_assistant.engine.server import Options, UnusableOptions
