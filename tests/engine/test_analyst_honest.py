@@ -385,5 +385,48 @@ def test_a_formula_without_a_name_is_read_as_a_whole(container, ask):
     same(found, (100 * GAPS["given"] / GAPS["population"]).groupby(GAPS["drug"]).mean().reset_index())
 
 
+# ---- what people write in several ways
+
+
+ANSWERS = pd.DataFrame({"visit": range(1, 8), "seen": ["yes", "No", "no", "Yes", None, "NO", "yes"], "v": range(7)})
+
+
+@pytest.mark.parametrize(
+    ("prompt", "visits"),
+    [
+        ("rows where seen is no", [2, 3, 6]),
+        ("rows where seen is yes", [1, 4, 7]),
+        ("rows where seen is not yes", [2, 3, 5, 6]),
+        ("rows where seen is missing", [5]),
+    ],
+)
+def test_yes_and_no_are_meant_however_they_are_written(container, ask, prompt, visits):
+    (container.folder / "rounds.csv").unlink()
+    put(container, "answers.csv", ANSWERS)
+
+    assert outcome(container, ask(prompt))["visit"].tolist() == visits
+
+
+@pytest.mark.parametrize("prompt", ["rows without seen", "rows with no seen", "count rows without a seen"])
+def test_no_answer_is_neither_taken_for_a_no_nor_for_none(container, ask, prompt):
+    (container.folder / "rounds.csv").unlink()
+    put(container, "answers.csv", ANSWERS)
+
+    assert "could be a no or a missing answer" in ask(prompt).refused
+
+
+def test_the_last_months_of_a_column_called_month_are_months(container, ask):
+    (container.folder / "rounds.csv").unlink()
+    months = pd.DataFrame({"month": [f"2023-{number:02}" for number in range(1, 13)], "v": range(12)})
+    put(container, "months.csv", months)
+
+    assert outcome(container, ask("total v for the last 3 months")).to_numpy().tolist() == [[9 + 10 + 11]]
+
+
+def test_rows_without_several_values_are_not_counted_as_cells(container, ask):
+    assert ask("how many rows have given and wasted missing").code == ""
+    assert outcome(container, ask("how many rows have wasted missing"))["missing"].tolist() == [3]
+
+
 def test_every_kind_of_task_has_a_writer():
     assert set(WRITERS) == set(get_args(Task))

@@ -127,6 +127,10 @@ def _read_missing(draft: Draft, before: Task | None) -> Task | None:
     del before
     if draft.keys or draft.hows or draft.chart or draft.top or draft.series:
         draft.problem("I count missing cells of columns, not of groups.")
+    if any(measure.how for measure in draft.measures) and len(columns_named(draft)) != 1:
+        draft.problem(
+            "Rows without any of these, or without all of them: ask for one column, or for the missing cells."
+        )
     return Missing(columns_named(draft))
 
 

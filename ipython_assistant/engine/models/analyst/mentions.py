@@ -320,7 +320,13 @@ def _value_at(
             if end > longest:
                 longest, found = end, {}
             found.setdefault(column.name, (column, []))[1].append(value)
-    return longest, _owned(tuple((column, tuple(values)) for column, values in found.values()), owner)
+    return longest, _owned(tuple((column, _in_any_case(column, values)) for column, values in found.values()), owner)
+
+
+def _in_any_case(column: Column, found: Sequence[str]) -> tuple[str, ...]:
+    """The values, and those of the column that differ from them in upper and lower case alone: `no` is `No` too."""
+    folded = {fold(value) for value in found}
+    return tuple(value for value in column.values if value in found or fold(value) in folded)
 
 
 @lru_cache(maxsize=256)

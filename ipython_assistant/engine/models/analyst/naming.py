@@ -185,7 +185,7 @@ _HOWS: Final[dict[How | None, str]] = {How.SUM: "total", How.DISTINCT: "number_o
 def _condition(condition: Condition) -> list[str]:
     match condition:
         case OneOf(values=values, negated=negated):
-            return ["without"] * negated + [_plain(value) for value in values]
+            return ["without"] * negated + list(dict.fromkeys(map(_plain, values)))
         case InYears(years=years, negated=negated):
             return ["without"] * negated + [str(year) for year in years]
         case Compare(column, sign, bound):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
+from ipython_assistant.engine.models.analyst.markdown import escape, quoted
 from ipython_assistant.engine.models.analyst.mentions import Name, Number, ValueMention, Word
 from ipython_assistant.engine.models.analyst.plan import (
     Blank,
@@ -108,7 +109,14 @@ def blank(clause: Clause, at: int, draft: Draft) -> int:
         mention = clause.column(column_at)
         if mention is None:
             return at
-        draft.require(Blank(draft.column(mention), negated=negated is not dropped))
+        column = draft.column(mention)
+        if column.kind is Kind.BOOL and _BLANK.isdisjoint(map(clause.word, range(ahead, end))) and not negated:
+            none = f"{clause.word(column_at - 1)} {escape(column.name)}"
+            draft.problem(
+                f"{quoted(none)} could be a no or a missing answer: write “where {escape(column.name)} is no”, or "
+                f"“where {escape(column.name)} is missing”."
+            )
+        draft.require(Blank(column, negated=negated is not dropped))
         return end
     return at
 

@@ -336,14 +336,14 @@ def latest(clause: Clause, at: int, draft: Draft) -> int:
 
 
 def _last(clause: Clause, at: int, count: int, draft: Draft, *, oldest: bool = False) -> int:
-    word = clause.word(at).removesuffix("s")
-    owner = _in_time(clause, at)
-    unit = "year" if owner and owner.kind is Kind.YEAR else "day" if owner and word != "year" else word
-    if unit in {"date"}:
+    item, owner = clause.at(at), _in_time(clause, at)
+    word = item.tokens[-1].norm.removesuffix("s") if item else ""
+    unit = "year" if owner and owner.kind is Kind.YEAR else word if word in _STRETCHES else "day" if owner else word
+    if unit == "date":
         unit = "day"
     years, dates = of_kind(draft, Kind.YEAR), of_kind(draft, Kind.DATE)
     columns = [owner] if owner else years or dates if unit == "year" else dates
-    if unit not in {"year", "month", "quarter", "week", "day"} or not columns:
+    if unit not in _STRETCHES or not columns:
         return 0
     if len(columns) > 1:
         draft.problem(f"“{unit}” could be of {listed([bold(column.name) for column in columns], 'or')}.")
@@ -366,6 +366,9 @@ def _last(clause: Clause, at: int, count: int, draft: Draft, *, oldest: bool = F
     date_said = column.earliest if oldest else column.latest
     draft.note(f"The {'first' if oldest else 'last'} date of {bold(column.name)} is {date_said}.")
     return at + 1
+
+
+_STRETCHES: Final = frozenset({"year", "month", "quarter", "week", "day"})
 
 
 def _ending(last: date, unit: str, count: int) -> tuple[date, date]:

@@ -207,6 +207,8 @@ def drawn_in_words(task: Chart, style: _Style = _PLAIN) -> str:
             return words
         case Then.SHARE:
             return f"share of {words} in percent"
+        case Then.RUNNING:
+            return f"{task.then.value} of {words.removeprefix('total of ')}"
         case _:
             return f"{task.then.value} of {words}"
 

@@ -1,0 +1,160 @@
+"""Questions as an epidemiologist asks them of the five invented tables, with the answers pandas gives by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from analyst_kernel import Answered, Container, answer
+
+if TYPE_CHECKING:
+    from jupyter_client.blocking import BlockingKernelClient
+
+TABLES = Path(__file__).parents[1] / "prompts" / "tables"
+
+
+NEEDS = {"air_quality.parquet": "pyarrow", "district_profile.xlsx": "openpyxl"}
+
+
+class Field:
+    """The analyst with some of the tables at hand."""
+
+    def __init__(self, kernel: BlockingKernelClient, folder: Path) -> None:
+        self.kernel, self.folder = kernel, folder
+
+    def __call__(self, tables: str, prompt: str) -> Answered:
+        for name in tables.split():
+            if name in NEEDS:
+                pytest.importorskip(NEEDS[name])
+            (self.folder / name).write_bytes((TABLES / name).read_bytes())
+        return asyncio.run(answer(prompt, Container(self.kernel, self.folder)))
+
+    def saved(self, got: Answered) -> pd.DataFrame:
+        return pd.read_csv(self.folder / got.files[0])
+
+
+@pytest.fixture
+def ask(kernel: BlockingKernelClient, tmp_path: Path) -> Field:
+    return Field(kernel, tmp_path)
+
+
+def visits() -> pd.DataFrame:
+    return pd.read_csv(TABLES / "clinic_visits.csv", dtype={"Postcode": str}, parse_dates=["Visit Date"])
+
+
+def doses() -> pd.DataFrame:
+    return pd.read_csv(TABLES / "vaccination.tsv", sep="\t", dtype={"district_code": str})
+
+
+def cases() -> pd.DataFrame:
+    table = pd.read_json(TABLES / "outbreak_cases.json", dtype={"district_code": str})
+    return table.assign(onset=pd.to_datetime(table["onset_date"]), ended=table["outcome"].str.strip().str.lower())
+
+
+def air() -> pd.DataFrame:
+    pytest.importorskip("pyarrow")
+    return pd.read_parquet(TABLES / "air_quality.parquet")
+
+
+def profile() -> pd.DataFrame:
+    pytest.importorskip("openpyxl")
+    return pd.read_excel(TABLES / "district_profile.xlsx", dtype={"District Code": str})
+
+
+def wasted_share() -> pd.DataFrame:
+    ratio = 100 * doses()["doses wasted"] / doses()["doses_given"]
+    return ratio.groupby(doses()["district"]).mean().sort_values(ascending=False).reset_index()
+
+
+def recovered() -> pd.DataFrame:
+    fits = (cases()["ended"] == "recovered").groupby(cases()["onset"].dt.strftime("%Y-%m"))
+    return pd.DataFrame({"rows": fits.size(), "fit": fits.sum(), "share": 100 * fits.mean()}).reset_index()
+
+
+def age_of_dead() -> pd.DataFrame:
+    return pd.DataFrame({"age": [cases().loc[cases()["ended"] == "died", "age"].median()]})
+
+
+def high_days() -> pd.DataFrame:
+    high = air()[air()["PM2.5 (µg/m³)"] > 25]
+    return high.groupby("station")["date"].nunique().reset_index()
+
+
+def low_months() -> pd.DataFrame:
+    low = doses()[doses()["Coverage (%)"] < 65]
+    return low.groupby("district")["month"].nunique().reset_index()
+
+
+def last_quarter() -> pd.DataFrame:
+    late = doses()[doses()["month"] >= "2023-10"]
+    return late.groupby("vaccine")["Coverage (%)"].mean().reset_index()
+
+
+def poorest() -> pd.DataFrame:
+    known = profile().dropna(subset="Median Income (EUR)")
+    low = known[known["Median Income (EUR)"] <= known["Median Income (EUR)"].quantile(0.1)]
+    return low.sort_values("Median Income (EUR)", kind="stable")[["District", "Median Income (EUR)"]]
+
+
+def not_followed() -> pd.DataFrame:
+    chosen = visits()[visits()["Follow-up"].str.lower() == "no"]
+    return chosen.groupby("Clinic").size().reset_index()
+
+
+def per_region() -> pd.DataFrame:
+    both = cases().merge(profile(), left_on="district_code", right_on="District Code", how="left")
+    return both[both["hospitalised"]].groupby("Région").size().reset_index()
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        (("vaccination.tsv", "mean of doses wasted / doses given * 100 per district, highest first",
+          "not the ratio of the totals"), wasted_share),
+        (("vaccination.tsv", "number of months with coverage under 65 per district",
+          "4 of the 8 values of **district** have no such row and are not listed"), low_months),
+        (("vaccination.tsv", "average coverage per vaccine for the last 3 months", ""), last_quarter),
+        (("outbreak_cases.json", "percentage of cases that recovered per month of onset", "they count as not fitting"),
+         recovered),
+        (("outbreak_cases.json", "median age of cases who died", "2 rows have no **age** and are left out"),
+         age_of_dead),
+        (("air_quality.parquet", "number of days with PM2.5 over 25 per station", ""), high_days),
+        (("district_profile.xlsx", "bottom 10 percent of districts by median income",
+          "3 rows have no **Median Income (EUR)**"), poorest),
+        (("clinic_visits.csv", "visits where follow-up is no by clinic", "“No” or “no”"), not_followed),
+        (("outbreak_cases.json district_profile.xlsx", "hospitalised cases by region", "have no match"), per_region),
+    ],
+)  # fmt: skip
+def test_what_is_answered_is_what_pandas_says(ask, question, expected):
+    (tables, prompt, said), right = question, expected()
+    got = ask(tables, prompt)
+
+    assert got.refused == ""
+    assert said in got.said
+    found = ask.saved(got)
+    if len(found.columns) > len(right.columns):  # whole rows
+        found = found[list(right.columns)]
+    right = right.reset_index(drop=True).set_axis(found.columns, axis=1)
+    pd.testing.assert_frame_equal(found, right, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("tables", "prompt"),
+    [
+        ("vaccination.tsv", "percentage of doses wasted per district"),
+        ("vaccination.tsv", "doses given + wasted per month, total"),
+        ("vaccination.tsv", "total coverage per district"),
+        ("vaccination.tsv", "change in mean coverage per district, one column per vaccine"),
+        ("district_profile.xlsx", "population per doctor by region"),
+        ("district_profile.xlsx", "mean smokers in the 5 largest districts"),
+        ("clinic_visits.csv", "visits without a follow-up"),
+        ("air_quality.parquet", "average daily ER asthma visits per station"),
+        ("outbreak_cases.json district_profile.xlsx", "number of cases and population per region"),
+        ("outbreak_cases.json district_profile.xlsx", "cases in districts with a hospital"),
+    ],
+)
+def test_what_has_two_readings_is_refused(ask, tables, prompt):
+    assert ask(tables, prompt).code == ""
