@@ -148,6 +148,11 @@ def test_a_total_of_ratios_is_refused(ask, prompt):
     assert "the totals of **given** and **population**" in got.refused
 
 
+def test_a_total_of_ratios_is_not_offered_either(ask):
+    assert "take the mean of **given / population**." in ask("given / population per district").refused
+    assert "total given / population" not in ask("plot given / population by year").refused
+
+
 def test_a_mean_of_ratios_says_that_it_is_no_ratio_of_totals(container, ask):
     got = ask("mean coverage per district where coverage = given / population")
 
@@ -426,6 +431,18 @@ def test_the_last_months_of_a_column_called_month_are_months(container, ask):
 def test_rows_without_several_values_are_not_counted_as_cells(container, ask):
     assert ask("how many rows have given and wasted missing").code == ""
     assert outcome(container, ask("how many rows have wasted missing"))["missing"].tolist() == [3]
+
+
+@pytest.mark.parametrize("prompt", ["mean given per district, count of rows, since 2022"])
+def test_a_condition_at_the_end_of_several_parts_is_refused(ask, prompt):
+    assert "It is not clear whether the condition at the end is about all parts" in ask(prompt).refused
+
+
+@pytest.mark.parametrize(
+    "prompt", ["Mean given per drug. Count rows, since 2022", "since 2022: mean given, count of rows"]
+)
+def test_a_condition_of_one_part_or_before_all_is_not(ask, prompt):
+    assert "at the end" not in ask(prompt).refused
 
 
 def test_every_kind_of_task_has_a_writer():

@@ -102,7 +102,7 @@ def numbers_offered(draft: Draft) -> str:
 
 def ask_how(draft: Draft) -> str:
     """What to write where it is not said how rows become one."""
-    measured = [measure.column for measure in draft.measures if measure.column]
+    measured = list(columns_named(draft)) or draft.added
     columns = listed([bold(column.name) for column in measured]) or "each group"
     way = "mean" if any(column.ratio for column in measured) else "mean or total"
     return f"It is not said how the rows of a group become one: plot them, or take the {way} of {columns}."

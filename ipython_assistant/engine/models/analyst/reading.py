@@ -152,16 +152,14 @@ def _apart(understood: list[Understood], prompt: str) -> list[Understood]:
 
 
 def _read(prompt: str, table: Table, names: Names) -> Understood | NotUnderstood:
-    drafts = []
     plans: list[Plan] = []
     prompt, slips = spelled(prompt, table)
     plain = _without_bullets(prompt)
     table = with_definitions(mentions(plain, table), table)
-    for clause in _clauses(mentions(plain, table), prompt):
-        draft = read_clause(clause, table)
-        drafts.append(draft)
-        if not any(one.left_over or one.problems for one in drafts):
-            _add(plans, draft, drafts[:-1])
+    drafts = _drafts(_clauses(mentions(plain, table), prompt), prompt, table)
+    for number, draft in enumerate(drafts):
+        if not any(one.left_over or one.problems for one in drafts[: number + 1]):
+            _add(plans, draft, drafts[:number])
     if table.join and not plans and any(draft.joined for draft in drafts) and not any(one.left_over for one in drafts):
         plans.append(_saved(Plan(table, Rows()), drafts[-1]))
     if plans:
@@ -183,6 +181,22 @@ def _read(prompt: str, table: Table, names: Names) -> Understood | NotUnderstood
         joined = joining.settled(table, asked)
         plans = [replace(plan, table=joined, notes=(joining.in_words(joined), *plan.notes)) for plan in plans]
     return Understood(naming.named(plans, names.taken))
+
+
+def _drafts(clauses: Sequence[Sequence[Item]], prompt: str, table: Table) -> list[Draft]:
+    """What each clause says by itself."""
+    drafts = [read_clause(clause, table) for clause in clauses]
+    for number in range(1, len(drafts)):
+        if not drafts[number - 1].where and _trails(drafts[number], clauses[number], clauses[number - 1], prompt):
+            drafts[number].problem("It is not clear whether the condition at the end is about all parts: put it first.")
+    return drafts
+
+
+def _trails(draft: Draft, clause: Sequence[Item], before: Sequence[Item], prompt: str) -> bool:
+    """`mean coverage per district, count of rows, since 2018`: a condition set apart at the end of a sentence."""
+    apart = draft.where_start > 0 and _norm(clause[draft.where_start - 1]) == ","
+    between = prompt[before[-1].tokens[-1].end : clause[0].tokens[0].start]
+    return apart and draft.where_end == len(clause) and _BREAKS.isdisjoint(between)
 
 
 def _without_bullets(prompt: str) -> str:

@@ -220,7 +220,8 @@ def _ask(plan: Plan, column: Column) -> str:
     keys = listed([bold(key.name) for key in keys_of(plan)])
     name = spoken(column)
     lines = ", or name a column for one line per value" if isinstance(plan.task, Chart) and not plan.task.series else ""
-    ways = f"{code(f'mean {name}')} or {code(f'total {name}')}{lines}"
+    total = "" if column.ratio else f" or {code(f'total {name}')}"
+    ways = f"{code(f'mean {name}')}{total}{lines}"
     share = f"Several rows share one {keys}" if keys else "There are several rows"
     return f"{share}, and it is not said how they become one: write {ways}."
 
