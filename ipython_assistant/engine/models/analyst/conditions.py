@@ -275,7 +275,7 @@ def flagged(clause: Clause, at: int, draft: Draft) -> int:
     if mention is None or len(mention.choices) > 1 or mention.choices[0].kind is not Kind.BOOL:
         return at
     end = start + negated + 1
-    adjective = clause.rows(end) or clause.word(end) in _YOUNG
+    adjective = clause.rows(end) or clause.word(end) in known.YOUNG
     if not (verb or adjective) or isinstance(clause.at(end), ValueMention):
         return at
     column = draft.column(mention)
@@ -320,7 +320,7 @@ def aged(clause: Clause, at: int, draft: Draft) -> int:
     ]
     if len(ages) != 1:
         return at
-    young = clause.word(at) in _YOUNG | known.PERSONS
+    young = clause.word(at) in known.YOUNG | known.PERSONS
     said = clause.word(at - 1) in known.PERSONS or isinstance(clause.at(at - 1), ValueMention)
     bound = _bound(clause, at + 1) if young else _bound(clause, at) if said else None
     if (
@@ -342,7 +342,6 @@ def aged(clause: Clause, at: int, draft: Draft) -> int:
     return clause.past(start + len(phrase) + 1, _OF_AGE)
 
 
-_YOUNG: Final = frozenset(["children", "kids", "adults", "girls", "boys"])
 _OF_AGE: Final = frozenset(["years", "year", "old", "of", "age"])
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import joining, naming
 from ipython_assistant.engine.models.analyst.code_write import TABLE_ENDINGS
+from ipython_assistant.engine.models.analyst.courtesy import broken, usual, without_courtesy
 from ipython_assistant.engine.models.analyst.formulas import with_definitions
 from ipython_assistant.engine.models.analyst.grouping import between_as_years
 from ipython_assistant.engine.models.analyst.intents import task_of
@@ -153,6 +154,7 @@ def _apart(understood: list[Understood], prompt: str) -> list[Understood]:
 
 def _read(prompt: str, table: Table, names: Names) -> Understood | NotUnderstood:
     plans: list[Plan] = []
+    prompt, promises = without_courtesy(usual(prompt), table)
     prompt, slips = spelled(prompt, table)
     plain = _without_bullets(prompt)
     table = with_definitions(mentions(plain, table), table)
@@ -170,6 +172,8 @@ def _read(prompt: str, table: Table, names: Names) -> Understood | NotUnderstood
     given = [name for plan in plans for name in (plan.picture, plan.save) if name and not name.startswith("*.")]
     if len(set(given)) < len(given):
         drafts[-1].problem("Two files would have the same name.")
+    for sentence in broken(promises, plans) if plans else ():
+        drafts[-1].problem(sentence)
     if plans and slips:
         plans[0] = replace(plans[0], notes=(*slips, *plans[0].notes))
     unknown = tuple(part for draft in drafts for part in _shown(draft.left_over, prompt))

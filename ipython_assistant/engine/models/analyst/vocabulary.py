@@ -60,6 +60,9 @@ TABLE_NOUNS: Final = words(
 )
 ROW_NOUNS: Final = words("row rows record records entry entries observation observations")
 PERSONS: Final = words("people persons patients individuals everyone everybody subjects participants")
+YOUNG: Final = words("children kids adults girls boys")
+SEXES: Final = words("women woman female females men man male males")
+"""What people are called by their age and sex: never a part of a phrase that says nothing."""
 VISITS: Final = words("visits admissions tests encounters appointments stays consultations samples")
 """Rows of which one person may have several: these are not counted as persons."""
 NOUNS: Final = CHART_NOUNS | LINE | BAR | TABLE_NOUNS | IDLE_NOUNS | OUTCOME_NOUNS | words("mean total sum file csv")

@@ -1,0 +1,98 @@
+"""Questions in the free wording of the field: what asks for nothing is passed over, what might mean something is not."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from analyst_kernel import Answered, Container, answer
+
+if TYPE_CHECKING:
+    from jupyter_client.blocking import BlockingKernelClient
+
+TABLES = Path(__file__).parents[1] / "prompts" / "tables"
+VISITS, DOSES, CASES = "clinic_visits.csv", "vaccination.tsv", "outbreak_cases.json"
+PROFILE, AIR = "district_profile.xlsx", "air_quality.parquet"
+
+
+class Field:
+    """The analyst with one of the tables at hand."""
+
+    def __init__(self, kernel: BlockingKernelClient, folder: Path) -> None:
+        self.kernel, self.folder = kernel, folder
+
+    def __call__(self, table: str, prompt: str) -> Answered:
+        pytest.importorskip({PROFILE: "openpyxl", AIR: "pyarrow"}.get(table, "pandas"))
+        (self.folder / table).write_bytes((TABLES / table).read_bytes())
+        return asyncio.run(answer(prompt, Container(self.kernel, self.folder)))
+
+    def saved(self, got: Answered) -> pd.DataFrame:
+        return pd.read_csv(self.folder / got.files[0])
+
+    def same(self, got: Answered, right: pd.DataFrame | pd.Series) -> None:
+        """What was saved is what pandas gives, whatever its columns are called."""
+        assert got.refused == ""
+        found, right = self.saved(got), right.reset_index() if isinstance(right, pd.Series) else right
+        right = right.reset_index(drop=True).set_axis(found.columns, axis=1)
+        pd.testing.assert_frame_equal(found, right, check_dtype=False)
+
+
+@pytest.fixture
+def ask(kernel: BlockingKernelClient, tmp_path: Path) -> Field:
+    return Field(kernel, tmp_path)
+
+
+def visits() -> pd.DataFrame:
+    return pd.read_csv(TABLES / VISITS, dtype={"Postcode": str}, parse_dates=["Visit Date"])
+
+
+def doses() -> pd.DataFrame:
+    return pd.read_csv(TABLES / DOSES, sep="\t", dtype={"district_code": str})
+
+
+def cases() -> pd.DataFrame:
+    return pd.read_json(TABLES / CASES, dtype={"district_code": str})
+
+
+def profile() -> pd.DataFrame:
+    pytest.importorskip("openpyxl")
+    return pd.read_excel(TABLES / PROFILE, dtype={"District Code": str})
+
+
+# ---- courtesy, purposes, promises
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Dear colleague, could you give me the visits per clinic, please? Many thanks in advance",
+        "The minister wants the number of visits per clinic. I need to tell the clinics.",
+        "For the annual report: no. of visits per clinic",
+    ],
+)
+def test_what_surrounds_a_request_says_nothing(ask, prompt):
+    ask.same(ask(VISITS, prompt), visits().groupby("Clinic").size())
+
+
+def test_a_sentence_about_the_outcome_is_checked_against_it(ask):
+    ask.same(ask(VISITS, "How many visits are there? One number will do, thank you."), pd.DataFrame({"rows": [225]}))
+
+    assert "is not what I understood" in ask(VISITS, "How many visits per clinic? One number.").refused
+    assert "is not what I understood" in ask(VISITS, "visits where follow-up is yes. A blank is not a no.").refused
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Dear Harbour, mean cost per clinic",
+        "Harbour wants the mean cost per clinic",
+        "mean cost per clinic for the children",
+        "mean cost per clinic. I need to adjust for age",
+        "mean cost per clinic. I need to forecast the next month",
+    ],
+)
+def test_what_looks_like_courtesy_and_may_mean_something_is_refused(ask, prompt):
+    assert ask(VISITS, prompt).code == ""
