@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from tests_support.summary import TALLIES
 
 from faults.asking import Asking
-from faults.matrix import Tally
 from faults.server import FaultyService
 from ipython_assistant.service import downloads
 
-TALLIES = pytest.StashKey[dict[str, Tally]]()
+if TYPE_CHECKING:
+    from faults.matrix import Tally
 
 
 @pytest.fixture
@@ -43,12 +45,3 @@ def asking(faulty: FaultyService, notebook_dir: Path, monkeypatch: pytest.Monkey
 def tallies(request: pytest.FixtureRequest) -> dict[str, Tally]:
     """The sums of this run, by whose they are."""
     return request.config.stash.setdefault(TALLIES, {})
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """What became of the files: ours, and the obvious loop's."""
-    tallies = config.stash.get(TALLIES, {})
-    if tallies:
-        terminalreporter.section("files in the fault matrix")
-        for whose, tally in tallies.items():
-            terminalreporter.line(f"{whose:<18} {tally}")
