@@ -1,4 +1,4 @@
-"""Questions in the free wording of the field: what asks for nothing is passed over, what might mean something is not."""
+"""Questions in the free wording of the field: what asks for nothing is passed over, what may mean something is not."""
 
 from __future__ import annotations
 
@@ -96,3 +96,61 @@ def test_a_sentence_about_the_outcome_is_checked_against_it(ask):
 )
 def test_what_looks_like_courtesy_and_may_mean_something_is_refused(ask, prompt):
     assert ask(VISITS, prompt).code == ""
+
+
+# ---- rates
+
+
+def rate(table: pd.DataFrame, above: str, below: list[str], key: str, times: float = 1) -> pd.Series:
+    known = table.dropna(subset=[above, *below]).groupby(key)
+    return times * known[above].sum() / known[below].sum().sum(axis="columns")
+
+
+@pytest.mark.parametrize(
+    ("table", "prompt", "expected"),
+    [
+        (PROFILE, "Doctors per 100 000 inhabitants by region",
+         lambda: rate(profile(), "Doctors", ["Population"], "Région", 100_000)),
+        (DOSES, "wastage rate by vaccine: wasted / (given + wasted), over the whole file",
+         lambda: rate(doses(), "doses wasted", ["doses_given", "doses wasted"], "vaccine")),
+        (DOSES, "doses wasted divided by doses given per district, excluding HPV, highest first",
+         lambda: rate(doses()[doses()["vaccine"] != "HPV"], "doses wasted", ["doses_given"], "district")
+         .sort_values(ascending=False)),
+        (DOSES, "rate of doses wasted per thousand doses given, overall",
+         lambda: pd.DataFrame({"rate": [1000 * doses()["doses wasted"].sum() /
+                                        doses().dropna(subset="doses wasted")["doses_given"].sum()]})),
+        (DOSES, "top 3 districts by doses wasted / doses given",
+         lambda: rate(doses(), "doses wasted", ["doses_given"], "district").nlargest(3)),
+    ],
+)  # fmt: skip
+def test_a_rate_of_groups_is_that_of_their_totals(ask, table, prompt, expected):
+    got = ask(table, prompt)
+
+    ask.same(got, expected())
+    assert "total of" in got.said
+    assert "is not the mean of the rows' rates" in got.said
+    assert table == PROFILE or "no **doses wasted** and" in got.said
+
+
+def test_a_rate_is_drawn_as_a_line_for_each_of_a_kind(ask):
+    ask(DOSES, "line chart of doses wasted per 100 doses given by month, one line per vaccine, save the points")
+
+    saved = pd.read_csv(next(path for path in ask.folder.iterdir() if path.suffix == ".csv"))
+    known = doses().dropna(subset="doses wasted").groupby(["month", "vaccine"])[["doses wasted", "doses_given"]].sum()
+    right = (100 * known["doses wasted"] / known["doses_given"]).unstack().rename(index=lambda month: f"{month}-01")
+    pd.testing.assert_frame_equal(saved.set_index("month"), right, check_names=False, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("table", "prompt"),
+    [
+        (PROFILE, "median income / population by region"),
+        (DOSES, "coverage / doses given by district"),
+        (DOSES, "dropout rate and doses wasted / doses given by district"),
+        (DOSES, "doses wasted / doses given, weighted"),
+        (DOSES, "mean coverage and doses wasted per 100 doses given by district"),
+        (AIR, "ER asthma visits per 1000 population per month"),
+    ],
+)
+def test_what_is_no_rate_of_totals_is_refused(ask, table, prompt):
+    assert ask(table, prompt).code == ""

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.lexing import fold
 from ipython_assistant.engine.models.analyst.markdown import bold, code, listed, quoted
-from ipython_assistant.engine.models.analyst.plan import Distinct, Group, How, Measure, Plan, Proportion, keys_of
+from ipython_assistant.engine.models.analyst.plan import (
+    Distinct,
+    Group,
+    How,
+    Measure,
+    Plan,
+    Proportion,
+    keys_of,
+    taken_of,
+)
 from ipython_assistant.engine.models.analyst.tables import spoken
 
 if TYPE_CHECKING:
@@ -36,6 +45,8 @@ def misleading(plan: Plan, measures: Sequence[Measure], counts: Counts) -> str:
             return _partial(one.column, known)
         if one.how is How.SUM and one.column and plan.table.repeats(one.column):
             return _repeated(plan, one.column)
+        if one.how is How.RATE and (repeated := [part for part in taken_of(one) if plan.table.repeats(part)]):
+            return _repeated(plan, repeated[0])
     task = plan.task
     if isinstance(task, Group) and task.wide and task.then and counts.keys[task.wide.name] < 2:  # noqa: PLR2004
         return f"There is only one {bold(task.wide.name)} in these rows: nothing changes from it to another."
@@ -46,6 +57,7 @@ def reservations(plan: Plan, measures: Sequence[Measure]) -> tuple[str, ...]:
     """What has to be said of means that are taken of several rows each, as Markdown sentences."""
     means = [one.column for one in measures if one.how is How.MEAN and one.column]
     said = [_of_ratios(column) for column in means if column.ratio]
+    said += [_of_totals(one.column) for one in measures if one.how is How.RATE and one.column]
     return (*said, *(_of_rows(plan, column) for column in means if plan.table.repeats(column)))
 
 
@@ -80,6 +92,13 @@ def _of_ratios(column: Column) -> str:
     return (
         f"The mean of {bold(column.name)} is the mean of the rows' ratios, each row counting once: "
         "it is not the ratio of the totals."
+    )
+
+
+def _of_totals(column: Column) -> str:
+    return (
+        f"The rate {bold(column.name)} is that of the totals, over rows that have all of its numbers: "
+        "it is not the mean of the rows' rates."
     )
 
 

@@ -11,6 +11,7 @@ from ipython_assistant.engine.models.analyst.literals import call, py
 from ipython_assistant.engine.models.analyst.markdown import one_line
 from ipython_assistant.engine.models.analyst.plan import (
     Chart,
+    How,
     Measure,
     OneOf,
     Plan,
@@ -19,6 +20,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Then,
     columns_of,
     drawn,
+    taken_of,
 )
 from ipython_assistant.engine.models.analyst.tables import Kind
 from ipython_assistant.engine.models.analyst.wording import drawn_in_words, title
@@ -46,8 +48,8 @@ def charted(plan: Plan, task: Chart, rows: str) -> tuple[str, str]:
     names = measure_names(task)
     axes = [task.over, *filter(None, [task.series])]
     needed = [column.name for column in axes]
-    if len(names) == 1 and task.measures[0].column:
-        needed.append(task.measures[0].column.name)
+    if len(names) == 1:
+        needed += [column.name for column in taken_of(task.measures[0])]
     whole = whole_keys(axes).partition(".astype")
     lines = [
         f"known = {rows}.dropna(subset={py(needed)}){whole[1]}{whole[2]}",
@@ -92,6 +94,8 @@ def _points(task: Chart, names: dict[str, Measure]) -> list[str]:
         return [f"drawn = known.pivot(index={py(axes[0])}, columns={py(axes[1])}, values={py(measure.column.name)})"]
     if measure.how is None:
         return [f"drawn = known.set_index({py(axes[0])})[{py(measure.column.name)}].sort_index()"]
+    if measure.how is How.RATE:
+        return [_groups(task), f"drawn = {taken(measure)}", *(["drawn = drawn.unstack()"] if task.series else [])]
     code = f"drawn = {_groups(task).removeprefix('groups = ')}[{py(measure.column.name)}].{measure.how}()"
     return [f"{code}.unstack()" if task.series else code]
 

@@ -19,7 +19,9 @@ from ipython_assistant.engine.models.analyst.plan import (
     Plan,
     Proportion,
     Then,
+    taken_of,
 )
+from ipython_assistant.engine.models.analyst.ratios import code_of, ratio_of
 from ipython_assistant.engine.models.analyst.tables import AGAIN, Column, Kind, Period
 
 if TYPE_CHECKING:
@@ -91,8 +93,10 @@ def grouped(plan: Plan, task: Group, rows: str) -> tuple[str, str]:
     elif task.keys:
         lines = _per_key(task, rows)
     else:
-        columns = {name: f"[{_of_all(one, rows)}]" for name, one in measure_names(task).items()}
-        lines = [f"summary = {frame(columns)}"]
+        known = "known" if with_all(task.measures) else rows
+        columns = {name: f"[{_of_all(one, known)}]" for name, one in measure_names(task).items()}
+        lines = [f"known = {rows}{with_all(task.measures)}"] if known != rows else []
+        lines.append(f"summary = {frame(columns)}")
     if task.decimals >= 0:
         lines.append(f"summary = summary.round({task.decimals})")
     return "\n".join(lines), write(plan.save, "summary")
@@ -100,7 +104,7 @@ def grouped(plan: Plan, task: Group, rows: str) -> tuple[str, str]:
 
 def _per_key(task: Group, rows: str) -> list[str]:
     names = measure_names(task)
-    lines = [groups_of(task.keys, rows)]
+    lines = [groups_of(task.keys, rows + with_all(task.measures))]
     lines.append(f"summary = {frame({name: taken(measure) for name, measure in names.items()})}.reset_index()")
     lines += _then(task, list(names))
     lines += [f"summary = summary[summary[{py(name)}] {one.sign.value} {py(one.bound)}]" for name, one in _having(task)]
@@ -197,7 +201,7 @@ def _widened(task: Group, wide: Column, rows: str) -> list[str]:
     (measure,) = task.measures
     keys = [*task.keys, wide]
     zero = "fill_value=0" if measure.column is None else ""
-    lines = [groups_of(keys, rows), f"summary = {taken(measure)}.unstack({zero})"]
+    lines = [groups_of(keys, rows + with_all(task.measures)), f"summary = {taken(measure)}.unstack({zero})"]
     if task.then:
         first, last = "summary.iloc[:, 0]", "summary.iloc[:, -1]"
         code = f"{last} - {first}" if task.then is Then.CHANGE else f"100 * ({last} / {first} - 1)"
@@ -254,17 +258,27 @@ def taken(measure: Measure) -> str:
     """One measure of `groups`; a total of nothing is missing, not 0."""
     if measure.column is None:
         return "groups.size()"
+    if measure.how is How.RATE and (ratio := ratio_of(measure.column)):
+        return code_of(ratio, lambda name: f"groups[{name}].sum()", of_groups=True)
     whole = measure.column.floats and measure.column.whole and measure.how in {How.SUM, How.MIN, How.MAX}
     return f"groups[{py(measure.column.name)}].{_method(measure)}" + ('.astype("Int64")' if whole else "")
 
 
 def _of_all(measure: Measure, rows: str) -> str:
     """One measure of all rows."""
+    if measure.how is How.RATE and (ratio := ratio_of(measure.column)):
+        return code_of(ratio, lambda name: f"{rows}[{name}].sum()", of_groups=False)
     return f"{rows}[{py(measure.column.name)}].{_method(measure)}" if measure.column else f"len({rows})"
 
 
 def _method(measure: Measure) -> str:
     return "sum(min_count=1)" if measure.how is How.SUM else f"{measure.how or How.MEAN}()"
+
+
+def with_all(measures: Sequence[Measure]) -> str:
+    """The code that keeps the rows which have all of what a rate is made of; nothing where no rate is taken."""
+    names = dict.fromkeys(column.name for one in measures if one.how is How.RATE for column in taken_of(one))
+    return f".dropna(subset={py(list(names))})" if names else ""
 
 
 def whole_keys(keys: Sequence[Column]) -> str:

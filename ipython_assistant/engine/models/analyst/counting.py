@@ -13,6 +13,7 @@ from ipython_assistant.engine.models.analyst.lexing import forms, plain_words
 from ipython_assistant.engine.models.analyst.markdown import bold, escape, quoted
 from ipython_assistant.engine.models.analyst.mentions import ValueMention
 from ipython_assistant.engine.models.analyst.plan import How, Measure
+from ipython_assistant.engine.models.analyst.ratios import ratio_of
 from ipython_assistant.engine.models.analyst.superlatives import group_by
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, Unit
 
@@ -28,7 +29,11 @@ def of_all_rows(clause: Clause, at: int, draft: Draft) -> int:
     taken = draft.hows or clause.word(at + 1) in known.HOWS or any(one.how for one in draft.measures)
     if clause.phrase(at, (("in", "total"), ("in", "all"), ("altogether",))) and any(one.how for one in draft.measures):
         return at + 2 if clause.word(at) == "in" else at + 1
-    return at + 1 if clause.word(at) == "overall" and taken and not draft.keys else at
+    if clause.word(at) != "overall" or draft.keys:
+        return at
+    rates = any(map(ratio_of, draft.added)) or any(one.column and one.column.ratio for one in draft.measures)
+    draft.overall |= rates
+    return at + 1 if taken or rates else at
 
 
 def rounded(clause: Clause, at: int, draft: Draft) -> int:

@@ -74,7 +74,7 @@ def without_courtesy(prompt: str, table: Table) -> tuple[str, tuple[Promise, ...
 
 def broken(promises: Sequence[Promise], plans: Sequence[Plan]) -> Iterator[str]:
     """What a prompt says of its outcome that is not so, as Markdown sentences."""
-    for one in promises:
+    for one in promises if plans else ():
         if not one.kept(plans):
             yield f"{quoted(one.written)} is not what I understood the rest to ask for."
 
@@ -126,27 +126,35 @@ _PHRASES: Final = tuple(
             # “Dear colleague,”, “Hello all,”
             rf"{_START}(?:dear|hi|hello|hey|good (?:morning|afternoon|evening|day))(?:[ ]{_WHO})?[ ]*[,!:\n]",
             # “Data check:”
-            rf"{_START}(?:(?:small|quick|short|another|next|simple|data) )?"
-            r"(?:question|request|task|query|check|reminder|favou?r|to-?do)[ ]*[:—–](?!\S)",
+            (
+                rf"{_START}(?:(?:small|quick|short|another|next|simple|data) )?"
+                r"(?:question|request|task|query|check|reminder|favou?r|to-?do)[ ]*[:—–](?!\S)"
+            ),
             # “For my thesis:”, “for the annual report”
-            rf"{_ANYWHERE}for (?:(?:my|our|the|a|an|his|her|their|this|tomorrow['’]s|today['’]s)[ ])?"
-            r"(?:(?:annual|monthly|weekly|quarterly|yearly|next|final|internal|upcoming|phd|master['’]?s)[ ])?"
-            rf"(?P<occasion>{_OCCASIONS})(?![\w'’-])[ ]*[:,]?(?![ ]+(?:of|with|by|in|from)\b)",
+            (
+                rf"{_ANYWHERE}for (?:(?:my|our|the|a|an|his|her|their|this|tomorrow['’]s|today['’]s)[ ])?"
+                r"(?:(?:annual|monthly|weekly|quarterly|yearly|next|final|internal|upcoming|phd|master['’]?s)[ ])?"
+                rf"(?P<occasion>{_OCCASIONS})(?![\w'’-])[ ]*[:,]?(?![ ]+(?:of|with|by|in|from)\b)"
+            ),
             # “the minister wants”, “Our American partners need”
             rf"{_START}(?:(?:the|my|our|a)[ ])?{_WHO} (?:{_WANTS})(?: (?:me )?to (?:{_KNOWING}))?(?![\w'’-])(?=[ ]+\w)",
             # “I have to state”
             rf"{_START}(?:i|we) (?:have|need|want|must|would like|[’']d like) to (?:{_KNOWING})(?![\w'’-])(?=[ ]+\w)",
             # “I need to tell the clinics”, “i have to chase the clinics”: whoever they are, they only hear of it
-            r"(?P<before>(?:^|[.!?;:,\n])[^\S\n]*)(?:i|we) (?:have to|need to|want to|must|will|[’']ll) "
-            r"(?:tell|inform|brief|notify|call|ring|phone|e-?mail|chase|warn|remind) (?:the|my|our|those|these) "
-            rf"[^\W\d_]+{_END}",
+            (
+                r"(?P<before>(?:^|[.!?;:,\n])[^\S\n]*)(?:i|we) (?:have to|need to|want to|must|will|[’']ll) "
+                r"(?:tell|inform|brief|notify|call|ring|phone|e-?mail|chase|warn|remind) (?:the|my|our|those|these) "
+                rf"[^\W\d_]+{_END}"
+            ),
             # “if possible”, “thanks in advance”
-            rf"{_ANYWHERE}(?:if (?:possible|you (?:can|could|have time|don['’]t mind|would|please))|"
-            r"as soon as (?:possible|you can)|(?:many |kind |best |warm )?(?:thanks|regards|thank you)"
-            r"(?: (?:in advance|a lot|so much|very much))?|when you (?:have|find) (?:time|a minute|a moment)|"
-            r"(?:could|can|would) you (?:please |kindly )?work (?:that|this|it) out|"
-            r"i was wondering (?:if|whether) you could|would (?:it be possible|you be so kind as) to|"
-            r"be so kind as to|sorry to bother(?: you)?)(?![\w'’-])",
+            (
+                rf"{_ANYWHERE}(?:if (?:possible|you (?:can|could|have time|don['’]t mind|would|please))|"
+                r"as soon as (?:possible|you can)|(?:many |kind |best |warm )?(?:thanks|regards|thank you)"
+                r"(?: (?:in advance|a lot|so much|very much))?|when you (?:have|find) (?:time|a minute|a moment)|"
+                r"(?:could|can|would) you (?:please |kindly )?work (?:that|this|it) out|"
+                r"i was wondering (?:if|whether) you could|would (?:it be possible|you be so kind as) to|"
+                r"be so kind as to|sorry to bother(?: you)?)(?![\w'’-])"
+            ),
         ),
     )
 )
@@ -155,11 +163,15 @@ _PROMISES: Final = tuple(
         _pattern,
         (
             # “Two numbers will do”, “One number.”
-            rf"{_START}(?P<said>(?:just |only )?(?P<count>one|two|three|four|five|six) (?:number|figure)s?"
-            rf"(?: (?:will do|(?:is|are) (?:enough|fine|sufficient))|[ ]?,? please)?){_END}",
+            (
+                rf"{_START}(?P<said>(?:just |only )?(?P<count>one|two|three|four|five|six) (?:number|figure)s?"
+                rf"(?: (?:will do|(?:is|are) (?:enough|fine|sufficient))|[ ]?,? please)?){_END}"
+            ),
             # “A blank is not a no”
-            rf"{_START}(?P<said>(?:a |an |the )?(?:blanks?|empty cells?|missing(?: values?)?) (?:is|are|does|do) not "
-            rf"(?:mean |count as )?(?:a |an )?(?P<value>[^\W\d_]+)){_END}",
+            (
+                rf"{_START}(?P<said>(?:a |an |the )?(?:blanks?|empty cells?|missing(?: values?)?) "
+                rf"(?:is|are|does|do) not (?:mean |count as )?(?:a |an )?(?P<value>[^\W\d_]+)){_END}"
+            ),
         ),
     )
 )

@@ -37,6 +37,7 @@ class Draft:
         place: It is spoken of by its own name.
         of_rows: Its rows are spoken of.
         everything: All rows, in so many words.
+        overall: A rate is that of all rows together.
         top: Only so many of the largest or smallest.
         hows: Ways to take a column that no column has followed yet, or the last ones used.
         hows_used: A column has followed.
@@ -97,6 +98,7 @@ class Draft:
     place: bool = False
     of_rows: bool = False
     everything: bool = False
+    overall: bool = False
     top: Top | None = None
     hows: list[How] = field(default_factory=list)
     hows_used: bool = False
@@ -200,6 +202,7 @@ class Clause:
 
     def __init__(self, items: Sequence[Item], table: Table | None = None) -> None:
         self.items = items
+        self.columns = table.columns if table else ()
         words = {word for column in table.columns for word in plain_words(column.name)} if table else set()
         self.of_persons = not words.isdisjoint({"age", "sex", "gender"})
 

@@ -97,7 +97,8 @@ def saving(clause: Clause, at: int, draft: Draft) -> int:
 
 def all_rows(clause: Clause, at: int, draft: Draft) -> int:
     """`for all rows`, `over all the data`, `everything`."""
-    start = clause.past(at, {"for", "of", "over", "in", "from", "on"})
+    start = clause.past(at, {"for", "of", "over", "in", "from", "on", "across"})
+    start += clause.word(start) == "the" and clause.word(start + 1) in {"whole", "full", "entire", "complete"}
     noun = clause.past(start + 1, {"the"})
     if clause.word(start) == "everything":
         noun = start

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.draft import Clause, Draft
-from ipython_assistant.engine.models.analyst.lexing import fold
+from ipython_assistant.engine.models.analyst.lexing import fold, plain_words
 from ipython_assistant.engine.models.analyst.markdown import bold, quoted
 from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Name, Number, ValueMention, Word
 from ipython_assistant.engine.models.analyst.tables import DAYS, Column, Formula, Kind, Table
-from ipython_assistant.engine.models.analyst.wording import formula_in_words
+from ipython_assistant.engine.models.analyst.wording import MARKDOWN, formula_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,8 @@ def _definition(clause: Clause, at: int, after: int) -> Definition | None:
         named = clause.past(formula_end, {"and", "call", "it", "this", ","})
         named += clause.word(named) in _NAMED
         item = clause.at(named)
-        plain = isinstance(item, Word | Name) and named > formula_end and not _is_file(item)
+        called = any(clause.word(index) in _NAMED | {"call"} for index in range(formula_end, named))
+        plain = isinstance(item, Word | Name) and called and not _is_file(item)
         if plain and item is not None:
             end, name = _name_after(clause, named)
     return Definition(start, end, name or formula_in_words(formula), formula)
@@ -173,7 +174,26 @@ def _whole(clause: Clause, at: int) -> tuple[int, Formula | None]:
         right_end, right = _operand(clause, end + len(phrase))
         if isinstance(right, Column):
             return right_end, Formula(Formula(found, "/", right), "*", 100)
+    if isinstance(found, Column) and (per := _per_so_many(clause, end)):
+        return per[0], Formula(Formula(found, "/", per[1]), "*", per[2])
     return (end, found) if isinstance(found, Formula) and _has_column(found) else (at, None)
+
+
+def _per_so_many(clause: Clause, at: int) -> tuple[int, Column, float] | None:
+    """`per 1,000 population`, `per 100 000 inhabitants`: the end, what is divided by, and so many of it."""
+    number = clause.at(at + 1)
+    if clause.word(at) != "per" or not isinstance(number, Number) or number.value <= 0:
+        return None
+    noun = clause.past(at + 2, {"of", "the"})
+    end, below = _operand(clause, noun)
+    if below is None and clause.word(noun) in _PEOPLE:
+        numbers = [one for one in clause.columns if one.kind is Kind.NUMBER and not one.made]
+        columns = [one for one in numbers if not _PEOPLE.isdisjoint(plain_words(one.name))]
+        end, below = noun + 1, columns[0] if len(columns) == 1 else None
+    return (end, below, number.value) if isinstance(below, Column) else None
+
+
+_PEOPLE: Final = frozenset(["people", "persons", "inhabitants", "residents", "population", "person", "inhabitant"])
 
 
 _DELAYS: Final = (
@@ -258,7 +278,38 @@ def _operand(clause: Clause, at: int) -> tuple[int, Part | None]:
     return at, None
 
 
-# ---- the phrase
+# ---- the phrases
+
+
+def made_at(clause: Clause, at: int, table: Table) -> tuple[int, Column] | None:
+    """The column that a formula which begins there defines, and the index after it."""
+    found = next((one for one in definitions(clause.items, table) if one.start == at), None)
+    column = next((one for one in table.columns if found and one.name == found.name), None)
+    return (found.end, column) if found and column and column.made == found.formula else None
+
+
+def rate_named(clause: Clause, at: int, draft: Draft) -> int:
+    """`rate of` before what is divided; `wastage rate by vaccine: wasted / given`: what the formula is called."""
+    named = clause.word(at).isalpha() and clause.word(at) not in known.KNOWN
+    rate_at = at + (named and clause.word(at + 1) in _RATES)
+    if clause.word(rate_at) not in _RATES:
+        return at
+    later = [one for one in definitions(clause.items, draft.table) if one.start > rate_at]
+    columns = [one for one in draft.table.columns if len(later) == 1 and one.made == later[0].formula]
+    if len(columns) != 1 or not columns[0].ratio:
+        return at
+    start = later[0].start
+    if rate_at == at and clause.past(at + 1, {"of", "the"}) == start and clause.word(at + 1) == "of":
+        return start
+    between = {clause.word(index) for index in range(rate_at + 1, start)}
+    if not ({clause.word(start - 1), clause.word(start)} & {":", "(", "="}) or between & {"and", "&", "+", "also"}:
+        return at
+    words = " ".join(token.text for item in clause.items[at : rate_at + 1] for token in item.tokens)
+    draft.note(f"{quoted(words)} is {formula_in_words(later[0].formula, MARKDOWN)}.")
+    return rate_at + 1
+
+
+_RATES: Final = frozenset(["rate", "rates", "ratio", "ratios"])
 
 
 def defined(clause: Clause, at: int, draft: Draft) -> int:

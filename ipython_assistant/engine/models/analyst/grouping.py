@@ -20,6 +20,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Task,
     Then,
 )
+from ipython_assistant.engine.models.analyst.ratios import ratio_of
 from ipython_assistant.engine.models.analyst.tables import Column, Unit, sources
 
 if TYPE_CHECKING:
@@ -208,5 +209,13 @@ def read_count(draft: Draft, before: Task | None) -> Task | None:
 def claims_group(draft: Draft) -> bool:
     """True where something is calculated, or groups of numbers are asked for."""
     taken = bool(draft.hows or draft.having or any(one.how for one in [*draft.measures, *draft.ranking]))
-    by_groups = bool((draft.keys or draft.series or draft.wide) and any(is_number(one) for one in draft.measures))
-    return taken or by_groups or bool(draft.top and draft.keys) or draft.then is not None or draft.wide is not None
+    numbers = any(is_number(one) for one in draft.measures) or any(map(ratio_of, draft.added))
+    by_groups = bool((draft.keys or draft.series or draft.wide) and numbers)
+    return (
+        taken
+        or by_groups
+        or draft.overall
+        or bool(draft.top and draft.keys)
+        or draft.then is not None
+        or draft.wide is not None
+    )

@@ -503,7 +503,7 @@ def _counted(data: Any, scope: dict[str, Any], request: dict[str, Any]) -> dict[
     measures = []
     for asked in request["measures"]:
         column, made_of = asked["name"], asked["made_of"]
-        needed = [*request["keys"], *([column] if column else [])]
+        needed = [*request["keys"], *([column] if column else made_of)]
         known = rows.dropna(subset=needed)
         grouped = rows.dropna(subset=request["keys"])
         missing = {name: int(rows[name].isna().sum()) for name in [*request["keys"], *made_of]}

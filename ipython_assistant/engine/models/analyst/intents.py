@@ -98,7 +98,7 @@ def _check_used(draft: Draft, task: Task) -> None:
 def _columns_used(task: Task) -> tuple[Column, ...]:
     match task:
         case Chart() | Group():
-            return measured(task)
+            return (*measured(task), *(one.column for one in task.measures if one.column))
         case _:
             return ()
 

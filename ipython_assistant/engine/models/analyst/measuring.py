@@ -14,6 +14,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Task,
     Then,
 )
+from ipython_assistant.engine.models.analyst.ratios import ratio_of
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, sources
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def measures_named(draft: Draft, before: Task | None) -> tuple[Measure, ...]:
         if any(one.how for one in measures):
             draft.problem("It is not said which column each way of counting is for.")
         measures = [replace(one, how=how) for one in measures for how in draft.hows]
+    measures = [replace(one, how=How.RATE) if one.how is None and ratio_of(one.column) else one for one in measures]
     _check_measures(draft, measures)
     return tuple(measures)
 
@@ -74,6 +76,8 @@ def _check_measures(draft: Draft, measures: Sequence[Measure]) -> None:
             and measure.how is not How.DISTINCT
         ):
             draft.problem(f"{bold(column.name)} tells rows apart; it is nothing to calculate with.")
+    if any(one.how is How.RATE for one in measures) and (len(measures) > 1 or draft.having):
+        draft.problem("A rate is calculated by itself: ask for one at a time.")
     if len(set(measures)) < len(measures):
         draft.problem("The same is asked for twice.")
 

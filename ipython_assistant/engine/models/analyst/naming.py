@@ -179,7 +179,7 @@ def _measured(measures: Sequence[Measure]) -> list[str]:
     return [word for part in parts for word in ("and", part.strip("_"))][1:]
 
 
-_HOWS: Final[dict[How | None, str]] = {How.SUM: "total", How.DISTINCT: "number_of"}
+_HOWS: Final[dict[How | None, str]] = {How.SUM: "total", How.DISTINCT: "number_of", How.RATE: ""}
 
 
 def _condition(condition: Condition) -> list[str]:

@@ -171,6 +171,7 @@ def _correlation(clause: Clause, at: int, draft: Draft) -> int:
 
 PHRASES: Final[tuple[Callable[[Clause, int, Draft], int], ...]] = (
     joining.put_together,
+    formulas.rate_named,
     formulas.defined,
     filing.all_rows,
     filing.file_name,

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class How(StrEnum):
-    """How many values become one; the names are those of pandas' methods, but for the count of rows."""
+    """How many values become one; the names are those of pandas' methods, but for the count of rows and the rate.
+
+    A rate is that of a column made by dividing: the total of what is above by the total of what is below.
+    """
 
     MEAN = "mean"
     SUM = "sum"
@@ -27,6 +30,7 @@ class How(StrEnum):
     COUNT = "count"
     DISTINCT = "nunique"
     STD = "std"
+    RATE = "rate"
 
 
 class Sign(StrEnum):
@@ -384,7 +388,14 @@ def measured(task: Chart | Group) -> tuple[Column, ...]:
     """The columns that are calculated with, those of conditions on groups too."""
     conditions = task.having if isinstance(task, Group) else ()
     measures = (*task.measures, *(one.measure for one in conditions))
-    return tuple(measure.column for measure in measures if measure.column)
+    return tuple(column for measure in measures for column in taken_of(measure))
+
+
+def taken_of(measure: Measure) -> tuple[Column, ...]:
+    """The columns whose cells a measure is taken of; of a rate, those whose totals are divided."""
+    if measure.column is None:
+        return ()
+    return tuple(dict.fromkeys(sources(measure.column))) if measure.how is How.RATE else (measure.column,)
 
 
 def _by(sort: Sort | None) -> Column | None:

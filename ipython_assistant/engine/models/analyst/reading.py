@@ -172,12 +172,11 @@ def _read(prompt: str, table: Table, names: Names) -> Understood | NotUnderstood
     given = [name for plan in plans for name in (plan.picture, plan.save) if name and not name.startswith("*.")]
     if len(set(given)) < len(given):
         drafts[-1].problem("Two files would have the same name.")
-    for sentence in broken(promises, plans) if plans else ():
-        drafts[-1].problem(sentence)
     if plans and slips:
         plans[0] = replace(plans[0], notes=(*slips, *plans[0].notes))
     unknown = tuple(part for draft in drafts for part in _shown(draft.left_over, prompt))
-    problems = tuple(dict.fromkeys(problem for draft in drafts for problem in draft.problems))
+    problems = tuple(dict.fromkeys([problem for draft in drafts for problem in draft.problems]))
+    problems += tuple(broken(promises, plans))
     if unknown or problems or not plans:
         return NotUnderstood(tuple(drafts), unknown, problems or (() if unknown else ("Nothing is asked for.",)))
     if table.join:

@@ -27,6 +27,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Top,
     compared,
     keys_of,
+    taken_of,
 )
 from ipython_assistant.engine.models.analyst.tables import sources, spoken
 from ipython_assistant.engine.models.analyst.wording import conditions_in_words
@@ -101,15 +102,16 @@ def request(plan: Plan, select: str) -> dict[str, object]:
         "select": select,
         "compared": list(dict.fromkeys(unknown)),
         "keys": [key.name for key in keys_of(plan)],
-        "measures": [_asked(column) for column in _numbers_of(plan)],
+        "measures": [_asked(one) for one in _numbers_of(plan)],
         "join": [join.left_key.name, join.right_key.name] if join else [],
     }
 
 
-def _asked(column: Column | None) -> dict[str, object]:
-    """What is to be counted of a column of numbers; nothing but rows where there is none."""
-    if column is None:
-        return {"name": None, "made_of": [], "parts": []}
+def _asked(measure: Measure) -> dict[str, object]:
+    """What is to be counted of a column of numbers; nothing but rows where there is none, and those of a rate."""
+    column = measure.column
+    if column is None or measure.how is How.RATE:
+        return {"name": None, "made_of": [one.name for one in taken_of(measure)], "parts": []}
     made_of = sources(column) if column.made else ()
     names = {"made_of": made_of, "parts": column.parts}
     return {"name": column.name, **{key: list(dict.fromkeys(one.name for one in some)) for key, some in names.items()}}
@@ -133,18 +135,18 @@ def kept_without_value(plan: Plan) -> frozenset[str]:
     return frozenset(one.column.name for one in plan.where if isinstance(one, OneOf | InYears) and one.negated)
 
 
-def _numbers_of(plan: Plan) -> tuple[Column | None, ...]:
+def _numbers_of(plan: Plan) -> tuple[Measure, ...]:
     match plan.task:
         case Chart(measures=measures):
-            return tuple(measure.column for measure in measures)
+            return measures
         case Group(measures=measures, having=having):
-            return tuple(measure.column for measure in (*measures, *(one.measure for one in having)))
+            return (*measures, *(one.measure for one in having))
         case Rows(top=Top(), by=by):
-            return (by,)
+            return (Measure(by),)
         case Spread(columns=columns) | Correlation(columns=columns):
-            return columns
+            return tuple(map(Measure, columns))
         case Scatter(x, y, _):
-            return (x, y)
+            return (Measure(x), Measure(y))
         case _:
             return ()
 

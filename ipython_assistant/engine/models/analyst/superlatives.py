@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
+from ipython_assistant.engine.models.analyst.formulas import made_at
 from ipython_assistant.engine.models.analyst.lexing import plain_words
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import Number
@@ -235,6 +236,8 @@ def ranking(clause: Clause, at: int, draft: Draft) -> int:
 
 def _ranked(clause: Clause, at: int, draft: Draft) -> tuple[int, Measure] | None:
     """`mean coverage`, `number of rows`, `rows`: what a top is taken by, and where that ends."""
+    if made := made_at(clause, at, draft.table):
+        return made[0], Measure(made[1])
     counted = clause.phrase(at, (("number", "of"), ("count", "of"), ("count",), ("amount", "of")))
     noun = clause.past(at + len(counted), {"the"})
     if clause.rows(noun) and (counted or clause.word(at) not in known.HOWS):

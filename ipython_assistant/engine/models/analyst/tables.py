@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models.analyst.lexing import plain_words, words
+from ipython_assistant.engine.models.analyst.lexing import forms, plain_words, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,7 @@ ID_WORDS: Final = words(
 _MEASURED: Final = words(
     "age height weight price value size length width depth score distance v n x y",
 )
+_SURFACES: Final = words("area surface hectares land")
 _EACH_WORDS: Final = words(
     "unit per price avg mean average median min max minimum maximum rate each id code number no",
 )
@@ -125,6 +126,14 @@ class Column:
             and not apart
             and not words.isdisjoint(_ADDED_WORDS)
         )
+
+    @property
+    def summed(self) -> bool:
+        """True for amounts, areas and whole numbers of things: numbers whose total over rows means something."""
+        words = [word for word in plain_words(_BRACKETS.sub(" ", self.name)) if word.isalpha()]
+        things = self.whole and any(word.endswith("s") and len(forms(word)) > 1 for word in words)
+        counted = self.calculable and self.made is None and not self.share and _EACH_WORDS.isdisjoint(words)
+        return self.added or (counted and (things or not _SURFACES.isdisjoint(words)))
 
     @property
     def ratio(self) -> bool:

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 HOW_WORDS: Final = {
     How.MEAN: "mean", How.SUM: "total", How.MEDIAN: "median", How.MIN: "minimum", How.MAX: "maximum",
-    How.COUNT: "number", How.DISTINCT: "number of different", How.STD: "standard deviation",
+    How.COUNT: "number", How.RATE: "rate", How.DISTINCT: "number of different", How.STD: "standard deviation",
 }  # fmt: skip
 _SIGN_WORDS: Final = {
     Sign.LESS: "under {}", Sign.AT_MOST: "at most {}", Sign.MORE: "over {}", Sign.AT_LEAST: "at least {}",
@@ -254,6 +254,9 @@ def measure_in_words(measure: Measure, style: _Style = _PLAIN) -> str:
     """`mean of coverage`, `number of rows`, or the column's name where it is taken as it is."""
     if measure.column is None:
         return "number of rows"
+    if measure.how is How.RATE and isinstance(measure.column.made, Formula):
+        totals = _Style(lambda name: f"total of {style.name(name)}", style.value, style.file)
+        return formula_in_words(measure.column.made, totals)
     name = _column(measure.column, style)
     return f"{HOW_WORDS[measure.how]} of {name}" if measure.how else name
 
