@@ -154,3 +154,69 @@ def test_a_rate_is_drawn_as_a_line_for_each_of_a_kind(ask):
 )
 def test_what_is_no_rate_of_totals_is_refused(ask, table, prompt):
     assert ask(table, prompt).code == ""
+
+
+# ---- counts, shares, what is missing
+
+
+def asthma_2023() -> pd.DataFrame:
+    year = visits()[visits()["Visit Date"].dt.year == 2023]
+    fits = year["Diagnosis"].eq("Asthma").groupby(year["Clinic"])
+    return pd.DataFrame({"rows": fits.size(), "fit": fits.sum(), "share": 100 * fits.mean()}).reset_index()
+
+
+def from_hollins() -> pd.DataFrame:
+    mmr = doses()[doses()["vaccine"] == "MMR"]
+    all_given, given = mmr["doses_given"].sum(), mmr.loc[mmr["district"] == "Hollins", "doses_given"].sum()
+    return pd.DataFrame({"all": [all_given], "part": [given], "share": [100 * given / all_given]})
+
+
+def unknown_per_sex() -> pd.DataFrame:
+    gone = visits()[["Age (years)", "Wait (min)"]].isna()
+    return gone.groupby(visits()["Sex"]).sum().reset_index()
+
+
+@pytest.mark.parametrize(
+    ("table", "prompt", "expected"),
+    [
+        (VISITS, "In 2023, what percentage of the visits at each clinic were for asthma?", asthma_2023),
+        (DOSES, "what percent of all the MMR doses given came from Hollins", from_hollins),
+        (VISITS, "how many age and how many wait values are missing, per sex", unknown_per_sex),
+        (VISITS, "number of visits with a wait of 45 minutes or longer per clinic",
+         lambda: visits()[visits()["Wait (min)"] >= 45].groupby("Clinic").size()),
+        (VISITS, "how many visits by patients of 65 or older per clinic",
+         lambda: visits()[visits()["Age (years)"] >= 65].groupby("Clinic").size()),
+    ],
+)  # fmt: skip
+def test_counts_and_shares_are_those_of_pandas(ask, table, prompt, expected):
+    ask.same(ask(table, prompt), expected())
+
+
+def test_rows_without_a_group_are_said_to_be_left_out(ask):
+    assert "6 rows have no **Sex** and are left out" in ask(VISITS, "how many wait values are missing per sex").said
+
+
+def test_two_counts_in_one_sentence_are_two_numbers(ask):
+    got = ask(VISITS, "How many visits were by minors (under 18), and how many by people of 80 or older? Two numbers.")
+
+    counts = [int(pd.read_csv(ask.folder / name).iloc[0, 0]) for name in got.files]
+    assert sorted(counts) == sorted(
+        [int((visits()["Age (years)"] < 18).sum()), int((visits()["Age (years)"] >= 80).sum())]
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "prompt"),
+    [
+        (VISITS, "visits with a wait of 45 hours or longer"),
+        (VISITS, "visits 45 or longer"),
+        (VISITS, "how many visits were by children"),
+        (VISITS, "visits of 80 or older or younger"),
+        (VISITS, "how many men"),
+        (DOSES, "what percent of coverage came from Hollins"),
+        (DOSES, "percent of all doses given wasted"),
+        (DOSES, "what percent of all doses given came from the north"),
+    ],
+)
+def test_a_count_or_share_of_what_is_not_certain_is_refused(ask, table, prompt):
+    assert ask(table, prompt).code == ""

@@ -54,6 +54,9 @@ def described(plan: Plan, task: Describe, rows: str) -> tuple[str, str]:
 def missing(plan: Plan, task: Missing, rows: str) -> tuple[str, str]:
     """How many cells are missing."""
     part = f"{rows}[{py([column.name for column in task.columns])}]" if task.columns else rows
+    if task.keys:
+        keys = ", ".join(f"{rows}[{py(key.name)}]" for key in task.keys)
+        return f"summary = {part}.isna().groupby([{keys}]).sum().reset_index()", write(plan.save, "summary")
     lines = [
         f"part = {part}",
         'summary = pd.DataFrame({"missing": part.isna().sum(), "missing (%)": 100 * part.isna().mean()})',
@@ -73,7 +76,18 @@ def proportion(plan: Plan, task: Proportion, rows: str) -> tuple[str, str]:
     """How many rows meet a condition."""
     keys = [key.name for key in task.keys]
     lines = [f"fits = {says(task.condition, rows)}"]
-    if keys:
+    if task.of:
+        lines.append(f"amount = {rows}[{py(task.of.name)}]")
+        total, part = "amount.sum()", "amount[fits].sum()"
+        if keys:
+            groups = f".groupby([{', '.join(f'{rows}[{py(key)}]' for key in keys)}]).sum()"
+            total, part = f"amount{groups}", f"amount.where(fits, 0){groups}"
+        lines += [f"total = {total}", f"part = {part}"]
+        name = task.of.name
+        codes = {name: "total", f"{name} that fits": "part", "share (%)": "100 * part / total"}
+        codes = codes if keys else {one: f"[{code}]" for one, code in codes.items()}
+        lines.append(f"summary = {frame(codes)}{'.reset_index()' if keys else ''}")
+    elif keys:
         lines.append(f"groups = fits.groupby([{', '.join(f'{rows}[{py(key)}]' for key in keys)}])")
         columns = {"rows": "groups.size()", "rows that fit": "groups.sum()", "share (%)": "100 * groups.mean()"}
         lines.append(f"summary = {frame(columns)}.reset_index()")

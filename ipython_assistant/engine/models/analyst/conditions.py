@@ -107,7 +107,8 @@ def compared(clause: Clause, at: int, draft: Draft) -> int:
         end, low, high = between
         draft.require(Between(draft.column(mention), low, high))
         return end
-    bound = _bound(clause, sign_at) or _equal(clause, sign_at, mention.choices[0])
+    bound = _bound(clause, sign_at) or _or_more(clause, sign_at, mention.choices[0])
+    bound = bound or _equal(clause, sign_at, mention.choices[0])
     if bound is None:
         return at
     column = draft.column(mention)
@@ -187,6 +188,27 @@ def _bound(clause: Clause, at: int) -> _Bound | None:
     return _Bound(end + percent, known.COMPARISONS[phrase], value, number.tokens[0].text, percent)
 
 
+def _or_more(clause: Clause, at: int, column: Column | None) -> _Bound | None:
+    """`45 minutes or longer`, `80 or older`, `90% or more`, `50+`; of a column, in its own unit."""
+    number = clause.at(at)
+    if not isinstance(number, Number):
+        return None
+    percent = clause.word(at + 1) == "percent"
+    end = _past_unit(clause, at + 1 + percent, column) if column else clause.past(at + 1 + percent, _OF_AGE)
+    plus = clause.at(end) if clause.word(end) == "+" else None
+    if plus and plus.tokens[0].start == number.tokens[0].end and not isinstance(clause.at(end + 1), Number):
+        return _Bound(end + 1, Sign.AT_LEAST, number.value, number.tokens[0].text, percent)
+    sign = _OR_MORE.get(clause.word(end + 1)) if clause.word(end) in {"or", "and"} else None
+    further = clause.word(end + 2) in {"than", "or"} or isinstance(clause.at(end + 2), Number)
+    return None if sign is None or further else _Bound(end + 2, sign, number.value, number.tokens[0].text, percent)
+
+
+_OR_MORE: Final = {
+    **dict.fromkeys(("more", "longer", "older", "higher", "above", "over", "greater", "up", "upwards"), Sign.AT_LEAST),
+    **dict.fromkeys(("less", "fewer", "younger", "shorter", "lower", "below", "under"), Sign.AT_MOST),
+}
+
+
 def _equal(clause: Clause, at: int, column: Column) -> _Bound | None:
     """`round 2`: one of the few whole numbers that a column has."""
     number = clause.at(at)
@@ -212,6 +234,7 @@ def _past_unit(clause: Clause, at: int, column: Column) -> int:
     units = set(plain_words(column.name)) & _UNITS | (
         {"years", "year", "old"} if "age" in plain_words(column.name) else set()
     )
+    units |= {name for unit in units for name in _UNIT_NAMES.get(unit, ())}
     forms = units | {f"{unit}s" for unit in units} | {unit.removesuffix("s") for unit in units}
     return clause.past(at, forms)
 
@@ -220,6 +243,10 @@ _UNITS: Final = words(
     "days day hours hour minutes min seconds years year months weeks mm cm m",
     "km kg g mg ml l usd eur gbp dollars euros kmh ha kwh c f people",
 )
+_UNIT_NAMES: Final = {
+    "min": ("minutes", "minute"), "h": ("hours", "hour"), "eur": ("euros", "euro", "€"), "usd": ("dollars", "dollar"),
+    "c": ("degrees", "celsius"), "kg": ("kilos", "kilograms"), "km": ("kilometres", "kilometers"),
+}  # fmt: skip
 _THREE_DECIMALS: Final = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 
 
@@ -320,15 +347,11 @@ def aged(clause: Clause, at: int, draft: Draft) -> int:
     ]
     if len(ages) != 1:
         return at
-    young = clause.word(at) in known.YOUNG | known.PERSONS
-    said = clause.word(at - 1) in known.PERSONS or isinstance(clause.at(at - 1), ValueMention)
-    bound = _bound(clause, at + 1) if young else _bound(clause, at) if said else None
-    if (
-        bound and clause.column(bound.end) is None and not clause.rows(bound.end)
-    ):  # "patients over 65", "children under ten"
+    bound = _of_persons(clause, at)
+    if bound and clause.column(bound.end) is None and (clause.persons(bound.end) or not clause.rows(bound.end)):
         draft.require(Compare(ages[0], bound.sign, bound.number))
         draft.note(f"{quoted(bound.written)} is compared with {bold(ages[0].name)}.")
-        return clause.past(bound.end, _OF_AGE)
+        return clause.past(bound.end, _OF_AGE | {")"} | (known.PERSONS if clause.of_persons else frozenset()))
     start = clause.past(at, known.IDLE)
     aged_at = start + (clause.word(start) == "aged")
     if aged_at > start and (between := _ages_between(clause, aged_at)):
@@ -340,6 +363,21 @@ def aged(clause: Clause, at: int, draft: Draft) -> int:
         return at
     draft.require(Compare(ages[0], _AGES[phrase], number.value))
     return clause.past(start + len(phrase) + 1, _OF_AGE)
+
+
+def _of_persons(clause: Clause, at: int) -> _Bound | None:
+    """`patients over 65`, `children under ten`, `by minors (under 18)`, `people of 80 or older`, `50+`."""
+    named = clause.past(at, {"by", "from", "in", "among", "of"})
+    if clause.word(named) in known.YOUNG | known.PERSONS:
+        start = clause.past(named + 1, {"(", "of", "aged", "who", "are", "were"})
+        return _bound(clause, start) or _or_more(clause, start, None)
+    before = clause.word(at - 1) in known.PERSONS or isinstance(clause.at(at - 1), ValueMention)
+    start = clause.past(at, {"aged", "&", "and", "who", "are"})
+    after = _or_more(clause, start, None)
+    older = after and clause.word(after.end - 1) in {"older", "younger"}
+    if after and (older or (clause.of_persons and (before or clause.word(start - 1) == "aged"))):
+        return after
+    return _bound(clause, at) if before else None
 
 
 _OF_AGE: Final = frozenset(["years", "year", "old", "of", "age"])

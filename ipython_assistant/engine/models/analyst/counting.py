@@ -89,11 +89,24 @@ def rows_counted(clause: Clause, at: int, draft: Draft) -> int:
             return at + 1
         if start and (amount := _amount(clause, end, draft)):
             return amount
+        if start == ("how", "many") and _counted_again(clause, at, end, draft):
+            draft.measures.append(Measure(None, How.COUNT))  # "how many visits by …, and how many by …"
+            draft.note("Rows are counted.")
+            draft.measure_end = end
+            return end
     if not counted:
         return at
     draft.measures.append(Measure(None, How.COUNT))
     draft.measure_end = end
     return end
+
+
+def _counted_again(clause: Clause, at: int, end: int, draft: Draft) -> bool:
+    """`… and how many by people of 80 or older`; `how many still ill`, of a table with a row for each person."""
+    if clause.back(at - 1, JOINTS | {"also"}) < 0 and clause.word(end) in {"by", "were", "was", "are", "with", "from"}:
+        return True
+    alone = isinstance(clause.at(end), ValueMention) and not (clause.column(end) or clause.column(end + 1))
+    return alone and clause.of_persons and known.VISITS.isdisjoint(plain_words(draft.table.stem))
 
 
 def _adverb_beside(clause: Clause, at: int, end: int) -> bool:

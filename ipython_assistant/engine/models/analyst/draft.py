@@ -71,6 +71,7 @@ class Draft:
         first: Only so many rows from the beginning; from the end if negative.
         base: What share of rows is asked for, and the first condition says of which.
         proportion: What share of rows meets the conditions is asked for.
+        amount: The share is that of its total instead.
         added: Columns to be calculated.
         left_out: Columns not to be written.
         joined: Tables were to be put together in so many words: `left`, `inner`, or `?` where it was not said how.
@@ -132,6 +133,7 @@ class Draft:
     first: int = 0
     base: bool = False
     proportion: bool = False
+    amount: Column | None = None
     added: list[Column] = field(default_factory=list)
     left_out: list[Column] = field(default_factory=list)
     joined: str = ""

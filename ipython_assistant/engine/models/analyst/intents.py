@@ -54,7 +54,7 @@ def task_of(draft: Draft, before: Task | None) -> Task | None:
 _CHARTED: Final = frozenset(["chart", "measures", "keys", "series"])
 _USED: Final[dict[type, frozenset[str]]] = {
     Describe: frozenset(["describe", "measures"]),
-    Missing: frozenset(["missing", "measures"]),
+    Missing: frozenset(["missing", "measures", "keys"]),
     Duplicates: frozenset(["duplicates", "measures"]),
     Distinct: frozenset(["distinct", "measures"]),
     Correlation: frozenset(["correlation", "measures", "keys", "chart", "shape"]),
@@ -125,13 +125,18 @@ def _described_groups(draft: Draft) -> Task | None:
 
 def _read_missing(draft: Draft, before: Task | None) -> Task | None:
     del before
-    if draft.keys or draft.hows or draft.chart or draft.top or draft.series:
-        draft.problem("I count missing cells of columns, not of groups.")
+    if draft.hows or draft.chart or draft.top or draft.series or (draft.keys and draft.then):
+        draft.problem("I count missing cells of columns and groups: ask for that alone.")
+    keys, columns = tuple(dict.fromkeys(draft.keys)), columns_named(draft)
+    if keys and not set(keys).isdisjoint(columns):
+        draft.problem("The same column is asked for twice.")
     if any(measure.how for measure in draft.measures) and len(columns_named(draft)) != 1:
         draft.problem(
             "Rows without any of these, or without all of them: ask for one column, or for the missing cells."
         )
-    return Missing(columns_named(draft))
+    if keys and not columns:
+        columns = tuple(column for column in draft.table.columns if column not in keys and not column.made)
+    return Missing(columns, keys)
 
 
 def _read_duplicates(draft: Draft, before: Task | None) -> Task | None:
@@ -165,7 +170,7 @@ def _read_proportion(draft: Draft, before: Task | None) -> Task | None:
     if len(own) != 1 or draft.hows or draft.chart or draft.top or draft.measures:
         draft.problem("It is not clear which rows are to be counted, and out of which.")
         return None
-    return Proportion(own[0], (*draft.keys, *draft.series))
+    return Proportion(own[0], (*draft.keys, *draft.series), draft.amount)
 
 
 def _read_distinct(draft: Draft, before: Task | None) -> Task | None:

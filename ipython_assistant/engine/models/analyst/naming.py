@@ -147,8 +147,8 @@ def _parts(task: Task, table: Table) -> list[str]:
             return [_name(y), "against", _name(x)]
         case Group(measures=measures, keys=keys, wide=wide):
             return [*_then(task), *_measured(measures), *_each("by", *keys, wide)]
-        case Proportion(condition, keys):
-            return ["share", *_condition(condition), *_each("by", *keys)]
+        case Proportion(condition, keys, of):
+            return ["share", *_each("of", of), *_condition(condition), *_each("by", *keys)]
         case Distinct(columns):
             return ["different", *map(_name, columns)]
         case Rows(columns=columns) if columns:
@@ -158,7 +158,8 @@ def _parts(task: Task, table: Table) -> list[str]:
         case Duplicates(keep=keep):
             return [stem, {"first": "without_duplicates", "count": "duplicates_count"}.get(keep, "duplicates")]
         case _:
-            return [stem, {Describe: "described", Missing: "missing", Correlation: "correlations"}[type(task)]]
+            what = {Describe: "described", Missing: "missing", Correlation: "correlations"}[type(task)]
+            return [stem, what, *_each("by", *(task.keys if isinstance(task, Missing) else ()))]
 
 
 def _each(joint: str, *columns: Column | None) -> list[str]:

@@ -189,9 +189,10 @@ class Describe:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """How many cells of each column are missing. No columns means all."""
+    """How many cells of each column are missing; with keys, in each group. No columns means all."""
 
     columns: tuple[Column, ...] = ()
+    keys: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +225,14 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """How many of the rows meet a condition, and what share of all that is; with keys, of each group."""
+    """How many of the rows meet a condition, and what share of all that is; with keys, of each group.
+
+    With `of`, it is not the rows that are counted but the total of that column.
+    """
 
     condition: Condition
     keys: tuple[Column, ...] = ()
+    of: Column | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +355,8 @@ def keys_of(plan: Plan) -> tuple[Column, ...]:
             return (*keys, wide) if wide else keys
         case Spread(per=per):
             return (per,) if per else ()
+        case Missing(keys=keys) | Proportion(keys=keys):
+            return keys
         case _:
             return ()
 
@@ -365,13 +372,13 @@ def columns_of(plan: Plan) -> tuple[Column, ...]:
 def _used_by(task: Task, table: Table) -> tuple[Column, ...]:
     match task:
         case Describe(columns) | Missing(columns):
-            return columns or table.columns
+            return (*(columns or table.columns), *(task.keys if isinstance(task, Missing) else ()))
         case Duplicates():
             return ()
         case Distinct(columns) | Correlation(columns):
             return columns
-        case Proportion(condition, keys):
-            return (*compared(condition), *keys)
+        case Proportion(condition, keys, of):
+            return (*compared(condition), *keys, *_some(of))
         case Chart(over=over, series=series, sort=sort):
             return (over, *_some(series, _by(sort)), *measured(task))
         case Spread(columns=columns, per=per):

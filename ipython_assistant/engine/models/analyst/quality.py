@@ -44,15 +44,23 @@ def _per_column(clause: Clause, at: int) -> int:
 
 
 def values_missing(clause: Clause, at: int, draft: Draft) -> int:
-    """`how many coverage values are missing`."""
-    counted = clause.phrase(at, (("how", "many"),))
-    column_at = clause.past(at + len(counted), {"of", "the"})
-    mention = clause.column(column_at)
-    verb = clause.past(column_at + 1, _CELLS | {"is", "are"})
-    if not counted or mention is None or verb == column_at + 1 or clause.word(verb) not in _GONE:
+    """`how many coverage values are missing`, `how many PM2.5 and how many ozone values are missing`."""
+    counted = clause.phrase(at, (("how", "many"), ("number", "of")))
+    found = []
+    verb = at + len(counted)
+    while (mention := clause.column(column_at := clause.past(verb, {"of", "the"}))) is not None:
+        found.append(mention)
+        verb = clause.past(column_at + 1, _CELLS)
+        joint = clause.past(verb, {"and", ",", "&"})
+        again = clause.past(joint, {"how", "many"})
+        if joint > verb and clause.column(clause.past(again, {"of", "the"})):
+            verb = again
+    verb = clause.past(verb, {"is", "are", "were", "was"})
+    spoken = _CELLS | {"is", "are", "were", "was"}
+    if not counted or not found or clause.word(verb - 1) not in spoken or clause.word(verb) not in _GONE:
         return at
     draft.missing = True
-    draft.measures.append(Measure(draft.column(mention)))
+    draft.measures += [Measure(draft.column(mention)) for mention in found]
     draft.measure_end = verb + 1
     return verb + 1
 

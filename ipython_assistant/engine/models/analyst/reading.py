@@ -257,8 +257,16 @@ def _clauses(items: Sequence[Item], prompt: str) -> list[list[Item]]:
 
 def _verb_follows(items: Sequence[Item], index: int) -> bool:
     """True where only joints stand between here and a verb."""
-    after = next((item for item in items[index:] if _norm(item) not in _JOINTS), None)
-    return after is not None and _norm(after) in ACTIONS
+    after = next((number for number, item in enumerate(items[index:], index) if _norm(item) not in _JOINTS), None)
+    if after is None:
+        return False
+    following = items[after + 2] if after + 2 < len(items) else None
+    asked = _norm(items[after]) == "how" and after + 1 < len(items) and _norm(items[after + 1]) == "many"
+    return _norm(items[after]) in ACTIONS or (asked and following is not None and _norm(following) in _WHOSE)
+
+
+_WHOSE: Final = frozenset({"by", "were", "was", "are", "with", "from", "of", "in"})
+"""After “and how many”: the rows spoken of, counted again."""
 
 
 def _norm(item: Item) -> str:

@@ -18,6 +18,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     How,
     InYears,
     Measure,
+    Missing,
     OneOf,
     Plan,
     Proportion,
@@ -29,13 +30,11 @@ from ipython_assistant.engine.models.analyst.plan import (
     keys_of,
     taken_of,
 )
-from ipython_assistant.engine.models.analyst.tables import sources, spoken
+from ipython_assistant.engine.models.analyst.tables import Column, sources, spoken
 from ipython_assistant.engine.models.analyst.wording import conditions_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from ipython_assistant.engine.models.analyst.tables import Column
 
 MAX_LINES: Final = 30
 """Lines in one chart that can still be told apart."""
@@ -141,6 +140,10 @@ def _numbers_of(plan: Plan) -> tuple[Measure, ...]:
             return measures
         case Group(measures=measures, having=having):
             return (*measures, *(one.measure for one in having))
+        case Proportion(of=Column() as of):
+            return (Measure(of, How.SUM),)
+        case Missing(keys=(_, *_)) | Proportion(keys=(_, *_)):
+            return (Measure(None, How.COUNT),)
         case Rows(top=Top(), by=by):
             return (Measure(by),)
         case Spread(columns=columns) | Correlation(columns=columns):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.lexing import words
 from ipython_assistant.engine.models.analyst.markdown import bold, escape
 from ipython_assistant.engine.models.analyst.mentions import ValueMention
 from ipython_assistant.engine.models.analyst.periods import of_unit, only_time
-from ipython_assistant.engine.models.analyst.plan import How, Measure, Then
+from ipython_assistant.engine.models.analyst.plan import How, Measure, OneOf, Then
 from ipython_assistant.engine.models.analyst.superlatives import group_by
 from ipython_assistant.engine.models.analyst.tables import Unit
 
@@ -56,7 +57,10 @@ def share(clause: Clause, at: int, draft: Draft) -> int:
     rows = clause.rows(noun)
     if rows:
         draft.of_table = True
-        if clause.word(noun + 1) in _SAID_OF_ROWS:
+        per = clause.phrase(noun + 1, known.PER)
+        key_at = clause.past(noun + 1 + len(per), {"the", "each", "every"})
+        said_of_each = bool(per) and clause.column(key_at) is not None and clause.word(key_at + 1) in _SAID_OF_ROWS
+        if clause.word(noun + 1) in _SAID_OF_ROWS or said_of_each:
             draft.proportion = True
             return noun + 1
         draft.measures.append(Measure(None, How.COUNT))
@@ -68,7 +72,9 @@ def share(clause: Clause, at: int, draft: Draft) -> int:
 
 def _share_of_column(clause: Clause, at: int, noun: int, draft: Draft) -> int:
     """`share of total units`; without “total”, a percentage of doses wasted may be out of the doses given."""
-    column_at = clause.past(noun, _WHOLE | {"of"})
+    column_at = clause.past(noun, _WHOLE | {"of", "the"})
+    if end := _part_of_amount(clause, column_at, draft):
+        return end
     mention = clause.column(column_at)
     if mention is None:
         return 0
@@ -80,6 +86,29 @@ def _share_of_column(clause: Clause, at: int, noun: int, draft: Draft) -> int:
         )
     draft.follow(Then.SHARE)
     return noun
+
+
+def _part_of_amount(clause: Clause, at: int, draft: Draft) -> int:
+    """`percent of all MMR doses given came from Hollins`: a part of a total, said of which rows it is."""
+    value = clause.at(at)
+    whole = isinstance(value, ValueMention) and not clause.column(at)
+    mention = clause.column(at + whole)
+    verb = at + whole + 1
+    part_at = clause.past(verb + 1, known.TIES | {"the"})
+    said = clause.word(verb) in _COMES and isinstance(clause.at(part_at), ValueMention)
+    if mention is None or not said or not all(column.summed for column in mention.choices):
+        return 0
+    if isinstance(value, ValueMention) and whole:
+        if len(value.choices) > 1:
+            return 0
+        draft.require(OneOf(*value.choices[0]))
+        draft.base = True
+    draft.proportion = True
+    draft.amount = draft.column(mention)
+    return verb + 1
+
+
+_COMES: Final = words("came comes come were was are is went goes go fell falls lives live")
 
 
 _WHOLE: Final = frozenset({"total", "overall", "sum", "all"})

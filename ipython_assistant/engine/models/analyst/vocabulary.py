@@ -60,7 +60,7 @@ TABLE_NOUNS: Final = words(
 )
 ROW_NOUNS: Final = words("row rows record records entry entries observation observations")
 PERSONS: Final = words("people persons patients individuals everyone everybody subjects participants")
-YOUNG: Final = words("children kids adults girls boys")
+YOUNG: Final = words("children kids adults girls boys minors adolescents teenagers infants seniors elders")
 SEXES: Final = words("women woman female females men man male males")
 """What people are called by their age and sex: never a part of a phrase that says nothing."""
 VISITS: Final = words("visits admissions tests encounters appointments stays consultations samples")

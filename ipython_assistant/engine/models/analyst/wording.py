@@ -97,8 +97,9 @@ def _task_in_words(plan: Plan, where: str, style: _Style) -> list[str]:
     match plan.task:
         case Describe(columns):
             return [f"overview of {_names(columns, style) if columns else style.name(plan.table.shown)}", where]
-        case Missing(columns):
-            return [f"missing cells of {_names(columns, style) if columns else 'each column'}", where]
+        case Missing(columns, keys):
+            per = f" per {_names(keys, style)}" if keys else ""
+            return [f"missing cells of {_names(columns, style) if columns else 'each column'}{per}", where]
         case Duplicates(columns, keep):
             same = f"the same {_names(columns, style)}" if columns else "the same in every column"
             kept = {
@@ -115,9 +116,10 @@ def _task_in_words(plan: Plan, where: str, style: _Style) -> list[str]:
         case Correlation(columns, drawn):
             what = "heat map of the correlations" if drawn else "correlations (Pearson)"
             return [f"{what} of {_names(columns, style)}", where]
-        case Proportion(condition, keys):
+        case Proportion(condition, keys, amount):
             per = f" per {_names(keys, style)}" if keys else ""
-            return [f"share of rows where {condition_in_words(condition, style)}{per}, out of {where}"]
+            of = f"the total of {_column(amount, style)}" if amount else "rows"
+            return [f"share of {of} where {condition_in_words(condition, style)}{per}, out of {where}"]
         case Chart() | Spread() | Scatter():
             return [*_drawn(plan.task, style), where]
         case Group():
