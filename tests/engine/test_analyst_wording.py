@@ -220,3 +220,92 @@ def test_two_counts_in_one_sentence_are_two_numbers(ask):
 )
 def test_a_count_or_share_of_what_is_not_certain_is_refused(ask, table, prompt):
     assert ask(table, prompt).code == ""
+
+
+# ---- leaving out, percentiles, what stands twice, dates, slips of the pen
+
+
+def quartiles() -> pd.DataFrame:
+    wait = visits().groupby("Clinic")["Wait (min)"]
+    return pd.DataFrame({share: wait.quantile(share) for share in (0.25, 0.5, 0.75)}).reset_index()
+
+
+def spread_of_age() -> pd.DataFrame:
+    age = visits().groupby("Sex")["Age (years)"]
+    low, high = age.quantile(0.25), age.quantile(0.75)
+    return pd.DataFrame({"median": age.median(), "low": low, "high": high, "range": high - low}).reset_index()
+
+
+def mean_cost_of_known() -> pd.Series:
+    return visits().dropna(subset=["Age (years)", "Wait (min)"]).groupby("Sex")["Cost (EUR)"].mean()
+
+
+def onset_in_winter() -> pd.DataFrame:
+    other = ~cases()["district_code"].isin(["003", "005"])
+    return pd.DataFrame({"rows": [int((cases()["onset_date"].between("2023-12-15", "2024-01-15") & other).sum())]})
+
+
+@pytest.mark.parametrize(
+    ("table", "prompt", "expected"),
+    [
+        (VISITS, "total cost per diagnosis, leave out Harbour",
+         visits()[visits()["Clinic"] != "Harbour"].groupby("Diagnosis")["Cost (EUR)"].sum),
+        (VISITS, "mean cost per sex, leave out whoever has no age or no wait", mean_cost_of_known),
+        (VISITS, "mean wait per clinic, excluding missing", visits().groupby("Clinic")["Wait (min)"].mean),
+        (VISITS, "quartiles of the wait (p25, p50, p75) for each clinic", quartiles),
+        (VISITS, "median and IQR of age by sex", spread_of_age),
+        (VISITS, "90th percentile of cost per clinic", lambda: visits().groupby("Clinic")["Cost (EUR)"].quantile(0.9)),
+        (VISITS, "number of visits: clinic x sex",
+         lambda: visits().groupby(["Clinic", "Sex"]).size().unstack(fill_value=0).reset_index()),
+        (VISITS, "visits per clinic from January to May 2023",
+         lambda: visits()[visits()["Visit Date"].between("2023-01-01", "2023-05-31")].groupby("Clinic").size()),
+        (CASES, "no. of cases with onset 15 Dec 2023 - 15 Jan 2024 (both days included), codes other than 003 and 005",
+         onset_in_winter),
+        (VISITS, "mean age of femle patients only, by clinic",
+         visits()[visits()["Sex"] == "F"].groupby("Clinic")["Age (years)"].mean),
+    ],
+)  # fmt: skip
+def test_free_wording_is_answered_with_what_pandas_gives(ask, table, prompt, expected):
+    ask.same(ask(table, prompt), expected())
+
+
+def test_what_notes_may_not_contain_comes_after_what_they_have_to(ask):
+    got = ask(CASES, "cases whose notes mention contact, but not household contact")
+
+    notes = cases()["notes"].fillna("").str.lower()
+    right = cases()[notes.str.contains("contact") & ~notes.str.contains("household")]
+    assert ask.saved(got)["case_id"].tolist() == right["case_id"].tolist()
+
+
+def test_what_is_there_more_than_once_is_listed_each_time(ask):
+    got = ask(VISITS, "which visit ids are in there more than once? i need to tell the clinics")
+
+    ids = visits()["Visit ID"]
+    assert sorted(ask.saved(got)["Visit ID"]) == sorted(ids[ids.duplicated(keep=False)])
+
+
+def test_rows_are_put_in_the_order_of_their_only_date(ask):
+    got = ask(VISITS, "visits where diagnosis contains 'diabet', oldest visit first")
+
+    right = visits()[visits()["Diagnosis"].str.contains("diabet")].sort_values("Visit Date", kind="stable")
+    assert ask.saved(got)["Visit ID"].tolist() == right["Visit ID"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("table", "prompt"),
+    [
+        (VISITS, "mean cost per sex, leave out cost"),
+        (VISITS, "visits per clinic, excluding missing"),
+        (VISITS, "mean cost per clinic, leave out asthma and Harbour"),
+        (VISITS, "mean cost per clinic, leave out weekends"),
+        (VISITS, "mean cost per sex, leave out whoever has no age and no wait"),
+        (VISITS, "42nd percentile of cost per clinic"),
+        (VISITS, "quartiles per clinic"),
+        (VISITS, "wait x cost per clinic"),
+        (VISITS, "which ages are there more than once"),
+        (VISITS, "which clinics were entered twice"),
+        (VISITS, "patients with asthma, oldest patient first"),
+    ],
+)
+def test_what_looks_like_it_and_is_not_certain_is_refused(ask, table, prompt):
+    assert ask(table, prompt).code == ""

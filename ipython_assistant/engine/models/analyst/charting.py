@@ -32,6 +32,9 @@ def read_spread(draft: Draft, before: Task | None) -> Task | None:
     numbers = tuple(column for column in columns if column.kind is Kind.NUMBER)
     per = [*draft.keys, *draft.series, *(column for column in columns if column not in numbers)]
     kind = draft.spread or "hist"
+    several = [one.column for one in draft.where if isinstance(one, OneOf) and names_several(one)]
+    if draft.versus and not per and len(several) == 1:  # "women vs men": one each
+        per, draft.versus = several, False
     if draft.versus or draft.hows or draft.top or draft.then or draft.over_time or len(per) > 1:
         draft.problem("A histogram or box plot shows the rows of one column, for one kind of group at most.")
     if not numbers:

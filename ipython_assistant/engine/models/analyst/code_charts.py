@@ -5,7 +5,14 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models.analyst.code_tables import frame, groups_of, measure_names, taken, whole_keys
+from ipython_assistant.engine.models.analyst.code_tables import (
+    frame,
+    groups_of,
+    measure_names,
+    method,
+    taken,
+    whole_keys,
+)
 from ipython_assistant.engine.models.analyst.code_write import write
 from ipython_assistant.engine.models.analyst.literals import call, py
 from ipython_assistant.engine.models.analyst.markdown import one_line
@@ -94,9 +101,9 @@ def _points(task: Chart, names: dict[str, Measure]) -> list[str]:
         return [f"drawn = known.pivot(index={py(axes[0])}, columns={py(axes[1])}, values={py(measure.column.name)})"]
     if measure.how is None:
         return [f"drawn = known.set_index({py(axes[0])})[{py(measure.column.name)}].sort_index()"]
-    if measure.how is How.RATE:
+    if measure.how in {How.RATE, How.IQR}:
         return [_groups(task), f"drawn = {taken(measure)}", *(["drawn = drawn.unstack()"] if task.series else [])]
-    code = f"drawn = {_groups(task).removeprefix('groups = ')}[{py(measure.column.name)}].{measure.how}()"
+    code = f"drawn = {_groups(task).removeprefix('groups = ')}[{py(measure.column.name)}].{method(measure)}"
     return [f"{code}.unstack()" if task.series else code]
 
 

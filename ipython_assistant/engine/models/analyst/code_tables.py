@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.code_rows import best, says
 from ipython_assistant.engine.models.analyst.code_write import write
@@ -275,17 +276,26 @@ def taken(measure: Measure) -> str:
     if measure.how is How.RATE and (ratio := ratio_of(measure.column)):
         return code_of(ratio, lambda name: f"groups[{name}].sum()", of_groups=True)
     whole = measure.column.floats and measure.column.whole and measure.how in {How.SUM, How.MIN, How.MAX}
-    return f"groups[{py(measure.column.name)}].{_method(measure)}" + ('.astype("Int64")' if whole else "")
+    if measure.how is How.IQR:
+        cells = f"groups[{py(measure.column.name)}]"
+        return f"{cells}.quantile(0.75) - {cells}.quantile(0.25)"
+    return f"groups[{py(measure.column.name)}].{method(measure)}" + ('.astype("Int64")' if whole else "")
 
 
 def _of_all(measure: Measure, rows: str) -> str:
     """One measure of all rows."""
     if measure.how is How.RATE and (ratio := ratio_of(measure.column)):
         return code_of(ratio, lambda name: f"{rows}[{name}].sum()", of_groups=False)
-    return f"{rows}[{py(measure.column.name)}].{_method(measure)}" if measure.column else f"len({rows})"
+    if measure.how is How.IQR and measure.column:
+        cells = f"{rows}[{py(measure.column.name)}]"
+        return f"{cells}.quantile(0.75) - {cells}.quantile(0.25)"
+    return f"{rows}[{py(measure.column.name)}].{method(measure)}" if measure.column else f"len({rows})"
 
 
-def _method(measure: Measure) -> str:
+def method(measure: Measure) -> str:
+    """The method that makes one of many values, called."""
+    if measure.how and _PERCENTILE.fullmatch(measure.how):
+        return f"quantile({int(measure.how[1:]) / 100:g})"
     return "sum(min_count=1)" if measure.how is How.SUM else f"{measure.how or How.MEAN}()"
 
 
@@ -293,6 +303,9 @@ def with_all(measures: Sequence[Measure]) -> str:
     """The code that keeps the rows which have all of what a rate is made of; nothing where no rate is taken."""
     names = dict.fromkeys(column.name for one in measures if one.how is How.RATE for column in taken_of(one))
     return f".dropna(subset={py(list(names))})" if names else ""
+
+
+_PERCENTILE: Final = re.compile(r"p\d+")
 
 
 def whole_keys(keys: Sequence[Column]) -> str:

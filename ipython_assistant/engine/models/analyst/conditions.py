@@ -34,6 +34,8 @@ _JOINTS: Final = frozenset({"and", "or", ",", "&"})
 def valued(clause: Clause, at: int, draft: Draft) -> int:
     """`for Arvessa North`, `where disease is LF or Oncho`, `except district A`, `Arvessa North district`."""
     unless = clause.phrase(at, known.EXCEPT)
+    if clause.word(at) in {"leave", "leaving"} and isinstance(clause.at(at + 1), ValueMention):  # "leave Harbour out"
+        unless = (clause.word(at),)
     by = clause.word(at) == "by" and isinstance(clause.at(at + 1), ValueMention)  # "visits by women"
     start = at + 1 if by else clause.past(at + len(unless), LEAD | (known.ROW_NOUNS if unless else frozenset()))
     owner = clause.column(start)
@@ -59,8 +61,13 @@ def valued(clause: Clause, at: int, draft: Draft) -> int:
         draft.versus |= any(clause.word(index) in known.VERSUS for index in range(end, following[0]))
         end, more = following
         values += [value for value in more if value not in values]
+    if unless in {("leave",), ("leaving",)}:
+        if clause.word(end) != "out":
+            return at
+        end += 1
     draft.require(OneOf(column, tuple(values), negated=bool(unless)))
-    return clause.past(end, {"only"})
+    only = end + 1 if clause.rows(end) and clause.word(end + 1) == "only" else end  # "female patients only"
+    return clause.past(only, {"only"})
 
 
 def _column(mention: ValueMention, wanted: tuple[Column, ...]) -> Column | None:
@@ -302,13 +309,14 @@ def flagged(clause: Clause, at: int, draft: Draft) -> int:
     if mention is None or len(mention.choices) > 1 or mention.choices[0].kind is not Kind.BOOL:
         return at
     end = start + negated + 1
-    adjective = clause.rows(end) or clause.word(end) in known.YOUNG
+    ones = clause.word(end) == "ones"  # "just the hospitalised ones"
+    adjective = ones or clause.rows(end) or clause.word(end) in known.YOUNG
     if not (verb or adjective) or isinstance(clause.at(end), ValueMention):
         return at
     column = draft.column(mention)
     true = tuple(value for value in column.values if value.casefold() in _TRUE)
     draft.require(OneOf(column, true if not negated else tuple(value for value in column.values if value not in true)))
-    return end
+    return end + ones
 
 
 _HAVE: Final = (

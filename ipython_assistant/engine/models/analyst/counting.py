@@ -12,7 +12,7 @@ from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.lexing import forms, plain_words
 from ipython_assistant.engine.models.analyst.markdown import bold, escape, quoted
 from ipython_assistant.engine.models.analyst.mentions import ValueMention
-from ipython_assistant.engine.models.analyst.plan import How, Measure
+from ipython_assistant.engine.models.analyst.plan import PERCENTILES, How, Measure
 from ipython_assistant.engine.models.analyst.ratios import ratio_of
 from ipython_assistant.engine.models.analyst.superlatives import group_by
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, Unit
@@ -136,6 +136,36 @@ def _amount(clause: Clause, at: int, draft: Draft) -> int:
     draft.note(f"The number of {bold(mention.choices[0].name)} is its total.")
     draft.measure_end = end
     return end
+
+
+_QUARTERS: Final = (How.P25, How.MEDIAN, How.P75)
+_PERCENTILES: Final[dict[tuple[str, ...], tuple[How, ...]]] = {
+    ("quartiles",): _QUARTERS, ("the", "quartiles"): _QUARTERS, ("iqr",): (How.P25, How.P75, How.IQR),
+    ("interquartile", "range"): (How.P25, How.P75, How.IQR), ("p50",): (How.MEDIAN,), ("q1",): (How.P25,),
+    ("inter", "-", "quartile", "range"): (How.P25, How.P75, How.IQR), ("q3",): (How.P75,), ("q2",): (How.MEDIAN,),
+    ("50th", "percentile"): (How.MEDIAN,),
+    **{(name, "quartile"): (How.P25,) for name in ("lower", "first", "1st")},
+    **{(name, "quartile"): (How.P75,) for name in ("upper", "third", "3rd")},
+    **{(str(how),): (how,) for how in PERCENTILES},
+    **{(f"{how[1:]}th", "percentile"): (how,) for how in PERCENTILES},
+}  # fmt: skip
+
+
+def percentiles(clause: Clause, at: int, draft: Draft) -> int:
+    """`quartiles of the wait (p25, p50, p75)`, `median and IQR of age`, `90th percentile`."""
+    phrase = clause.phrase(at, tuple(_PERCENTILES))
+    if not phrase or (phrase[0] in {"q1", "q2", "q3"} and not (draft.hows or clause.word(at + 1) in {",", "and"})):
+        return at
+    there = {*draft.hows, *(one.how for one in draft.measures)}
+    wanted = [how for how in _PERCENTILES[phrase] if how not in there]
+    if wanted and draft.hows_used:  # "the median wait, and the p90": of the column before
+        columns = dict.fromkeys(one.column for one in draft.measures)
+        if len(columns) != 1:
+            return at
+        draft.measures += [Measure(column, how) for column in columns for how in wanted]
+        return at + len(phrase)
+    draft.hows += wanted
+    return at + len(phrase)
 
 
 def how_much(clause: Clause, at: int, draft: Draft) -> int:

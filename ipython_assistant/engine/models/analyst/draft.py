@@ -37,6 +37,7 @@ class Draft:
         place: It is spoken of by its own name.
         of_rows: Its rows are spoken of.
         everything: All rows, in so many words.
+        known_only: What is missing is to be left out of what is calculated.
         overall: A rate is that of all rows together.
         top: Only so many of the largest or smallest.
         hows: Ways to take a column that no column has followed yet, or the last ones used.
@@ -100,6 +101,7 @@ class Draft:
     of_rows: bool = False
     everything: bool = False
     overall: bool = False
+    known_only: bool = False
     top: Top | None = None
     hows: list[How] = field(default_factory=list)
     hows_used: bool = False

@@ -90,6 +90,20 @@ def bins(clause: Clause, at: int, draft: Draft) -> int:
     return start + 2
 
 
+def crossed(clause: Clause, at: int, draft: Draft) -> int:
+    """`district x month`: the two sides of a heat map or a table."""
+    one, other = clause.column(at), clause.column(at + 2)
+    if clause.word(at + 1) not in {"x", "×"} or one is None or other is None:
+        return at
+    columns = [draft.column(one), draft.column(other)]
+    if any(column.calculable or not column.groups for column in columns):
+        return at
+    for column in columns:
+        group_by(draft, draft.keys, column)
+    draft.pivot = True
+    return at + 3
+
+
 def over_time(clause: Clause, at: int, draft: Draft) -> int:
     """`over time`, `the trend of`, `time series`; not `trend line`, which is a calculation."""
     phrases = (("over", "time"), ("time", "series"), ("through", "time"), ("across", "time"), ("with", "time"),

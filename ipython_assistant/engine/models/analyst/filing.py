@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.lexing import TokenKind
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def file_name(clause: Clause, at: int, draft: Draft) -> int:
     """`as by_district.csv`, `to "by district.csv"`, `as csv`."""
     start = clause.word(at)
-    if start not in known.NAMING or (start == "in" and not draft.saving):
+    if start not in known.NAMING or (
+        start == "in" and not draft.saving and clause.word(at + 1) not in known.FILE_FORMATS
+    ):
         return at
     end = clause.past(at + 1, {"a", "an", "the", "file", "called", "named", "new", "name", "into"})
     item = clause.at(end)
@@ -93,6 +95,22 @@ def saving(clause: Clause, at: int, draft: Draft) -> int:
         draft.outcome = True
         return end
     return at + 1
+
+
+def all_columns(clause: Clause, at: int, draft: Draft) -> int:
+    """`all the columns`, `every column`, `with all columns`: as rows are always written."""
+    start = clause.past(at, {"with", "and", "keep"})
+    phrase = clause.phrase(start, _ALL_COLUMNS)
+    if not phrase or draft.measures or draft.hows or draft.chart:
+        return at
+    draft.listing = draft.of_table = True
+    return start + len(phrase)
+
+
+_ALL_COLUMNS: Final = (
+    ("all", "the", "columns"), ("all", "columns"), ("every", "column"), ("all", "the", "fields"), ("all", "fields"),
+    ("all", "the", "variables"), ("all", "variables"),
+)  # fmt: skip
 
 
 def all_rows(clause: Clause, at: int, draft: Draft) -> int:

@@ -187,7 +187,7 @@ _STEADY: Final = frozenset(["temperature", "price", "age", "speed", "pressure", 
 def _twice(measure: Measure) -> bool:
     column = measure.column
     steady = column is not None and (column.share or not _STEADY.isdisjoint(plain_words(column.name)))
-    return not steady and measure.how in {How.MEAN, How.MEDIAN, How.STD}
+    return not steady and measure.how not in {None, How.SUM, How.COUNT, How.DISTINCT, How.MIN, How.MAX, How.RATE}
 
 
 def _check_share(draft: Draft, measures: tuple[Measure, ...], keys: list[Column]) -> None:

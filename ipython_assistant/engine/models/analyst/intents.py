@@ -66,7 +66,7 @@ _USED: Final[dict[type, frozenset[str]]] = {
     Scatter: _CHARTED | {"scatter", "versus"},
     Group: frozenset(
         ["measures", "hows", "keys", "series", "over_time", "top", "ranking", "judged", "then", "sort", "decimals",
-         "wide", "pivot", "having", "describe", "added", "over_key"]
+         "wide", "pivot", "having", "describe", "added", "over_key", "known_only"]
     ),
     Rows: frozenset(["measures", "top", "ranking", "judged", "sort", "first", "added", "left_out", "hows"]),
 }  # fmt: skip
@@ -80,7 +80,9 @@ _SAID: Final = {
     "sort": "an order", "distribution": "a distribution", "added": "a new column", "over_key": "an axis",
     "spread": "a histogram or box plot",
     "bins": "bins", "scatter": "a scatter chart", "decimals": "rounding", "wide": "one column each", "pivot": "a pivot",
-    "having": "a condition on groups", "first": "the first or last rows", "left_out": "columns left out", "versus": "",
+    "having": "a condition on groups",
+    "known_only": "missing values left out", "first": "the first or last rows", "left_out": "columns left out",
+    "versus": "",
 }  # fmt: skip
 
 
@@ -90,6 +92,8 @@ def _check_used(draft: Draft, task: Task) -> None:
     said = [name for name in _SAID if getattr(draft, name) not in empty]
     lost = [_SAID[name] for name in said if name not in _USED[type(task)] and _SAID[name]]
     unused = [column for column in draft.added if column not in _columns_used(task)]
+    if draft.known_only and (not isinstance(task, Group) or any(one.column is None for one in task.measures)):
+        draft.problem("It is not said of which column the missing values are to be left out.")
     lost += [f"the new column {bold(column.name)}" for column in unused if not isinstance(task, Rows)]
     if lost:
         draft.problem(f"These do not go together with the rest: {listed(lost)}. Ask for one at a time.")

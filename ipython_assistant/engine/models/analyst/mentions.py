@@ -416,12 +416,16 @@ def _overlap(found: Sequence[Token], at: int, column: Column, *, partial: bool) 
         barred = partial and (
             token.norm in KNOWN or token.kind is TokenKind.NUMBER or _another_noun(token, word, column)
         )
-        if word is None or barred or (index == at and word in IDLE):
+        bare = token.norm in _NEVER_PLURAL and token.norm != word  # "not" is no "notes"
+        if word is None or barred or bare or (index == at and word in IDLE):
             break
         left.remove(word)
         if word not in IDLE:  # a name does not end in "of"
             end, left_there = index + 1, list(left)
     return end, left_there
+
+
+_NEVER_PLURAL: Final = frozenset(["not", "no", "but", "nor", "or", "on", "in"])
 
 
 def _another_noun(token: Token, word: str | None, column: Column) -> bool:
@@ -478,6 +482,10 @@ def spelled(prompt: str, table: Table) -> tuple[str, tuple[str, ...]]:
     notes, done, at = [], "", 0
     for token in tokens(prompt):
         word = token.norm
+        if word in _SLIPS and word not in words:
+            notes.append(f"{quoted(token.text)} was read as {quoted(_SLIPS[word])}.")
+            done, at = done + prompt[at : token.start] + _SLIPS[word], token.end
+            continue
         if token.kind is not TokenKind.WORD or len(word) < MIN_SLIP_LENGTH or not word.isalpha() or word in words:
             continue
         if any(form in KNOWN for form in forms(word)) or any(
@@ -499,6 +507,16 @@ def spelled(prompt: str, table: Table) -> tuple[str, tuple[str, ...]]:
             notes.append(f"{quoted(token.text)} was read as {quoted(meant[0])}.")
             done, at = done + prompt[at : token.start] + meant[0], token.end
     return done + prompt[at:], tuple(notes)
+
+
+_SLIPS: Final = {
+    **dict.fromkeys(("femle", "femal", "femals", "famale", "femail", "femails", "fmale", "femles"), "female"),
+    **dict.fromkeys(("womens", "womans", "wimen"), "women"), **dict.fromkeys(("excell", "exell"), "excel"),
+    **dict.fromkeys(("ony", "olny", "onyl"), "only"), **dict.fromkeys(("boxplott", "boxplotts"), "boxplot"),
+    **dict.fromkeys(("totel", "totl", "toal"), "total"), **dict.fromkeys(("mising", "misssing"), "missing"),
+    **dict.fromkeys(("monht", "mounth"), "month"), **dict.fromkeys(("nubmer", "numbr"), "number"),
+}  # fmt: skip
+"""Slips of the pen in words that are too short to tell by their letters alone."""
 
 
 def _without_slip(token: Token, column_words: set[str], others: set[str]) -> Token:

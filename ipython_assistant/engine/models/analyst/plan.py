@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class How(StrEnum):
     """How many values become one; the names are those of pandas' methods, but for the count of rows and the rate.
 
-    A rate is that of a column made by dividing: the total of what is above by the total of what is below.
+    A rate is that of a column made by dividing: the total of what is above by the total of what is below. Percentiles
+    are read off between the two nearest rows, as pandas does.
     """
 
     MEAN = "mean"
@@ -31,6 +32,17 @@ class How(StrEnum):
     DISTINCT = "nunique"
     STD = "std"
     RATE = "rate"
+    P5 = "p5"
+    P10 = "p10"
+    P25 = "p25"
+    P75 = "p75"
+    P90 = "p90"
+    P95 = "p95"
+    P99 = "p99"
+    IQR = "iqr"
+
+
+PERCENTILES: Final = (How.P5, How.P10, How.P25, How.P75, How.P90, How.P95, How.P99)
 
 
 class Sign(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
+from ipython_assistant.engine.models.analyst.lexing import words
 from ipython_assistant.engine.models.analyst.plan import How, Measure
 from ipython_assistant.engine.models.analyst.superlatives import number
 from ipython_assistant.engine.models.analyst.tables import Kind
@@ -89,6 +90,30 @@ def duplicates(clause: Clause, at: int, draft: Draft) -> int:
         draft.measure_end = end + 1
         end = _there(clause, end + 1)
     return _compared_by(clause, end, draft)
+
+
+_THERE: Final = words(
+    "are is in there the file table data list entered appear appears occur occurs listed recorded present that which",
+    "were was have has been exist it come up",
+)
+_AGAIN: Final = (
+    ("more", "than", "once"), ("at", "least", "twice"), ("twice", "or", "more"), ("several", "times"),
+    ("multiple", "times"), ("more", "often", "than", "once"),
+)  # fmt: skip
+
+
+def more_than_once(clause: Clause, at: int, draft: Draft) -> int:
+    """`which visit ids are in there more than once`: the rows that share one."""
+    column_at = clause.past(at, {"which", "what", "list", "show", "find", "the", "all", "any"})
+    mention = clause.column(column_at)
+    times_at = clause.past(column_at + 1, _THERE)
+    phrase = clause.phrase(times_at, _AGAIN)
+    if mention is None or not phrase or any(column.calculable for column in mention.choices):
+        return at
+    draft.duplicates = "all"
+    draft.measures.append(Measure(draft.column(mention)))
+    draft.measure_end = times_at + len(phrase)
+    return times_at + len(phrase)
 
 
 def _compared_by(clause: Clause, at: int, draft: Draft) -> int:

@@ -265,6 +265,8 @@ def sorted_by(clause: Clause, at: int, draft: Draft) -> int:
     if clause.word(verb) in {"sort", "sorted", "order", "ordered", "rank", "ranked", "arrange", "arranged", "sorting"}:
         end = clause.past(verb + 1, known.OUTCOME_NOUNS | known.ROW_NOUNS | {"the", "table"})
         return _sort(clause, end, draft) or at
+    if dated := _dated_first(clause, verb, draft):
+        return dated
     direction, end = _direction(clause, verb)
     if direction is None:
         return at
@@ -275,6 +277,23 @@ def sorted_by(clause: Clause, at: int, draft: Draft) -> int:
         draft.sort = Sort(draft.sort.descending, draft.column(mention))
         return by + 1
     return end
+
+
+_AGES: Final = {"oldest": False, "earliest": False, "newest": True, "latest": True}
+
+
+def _dated_first(clause: Clause, at: int, draft: Draft) -> int:
+    """`oldest visit first`: by the only date of the rows; of persons, the oldest may be those of an age."""
+    start = clause.past(at, {"the"})
+    times = [column for column in draft.table.columns if column.kind is Kind.DATE]
+    named = clause.rows(start + 1) and not clause.persons(start + 1)
+    if clause.word(start) not in _AGES or not named or clause.word(start + 2) != "first":
+        return 0
+    if len(times) != 1:
+        return 0
+    draft.sort = Sort(_AGES[clause.word(start)], times[0])
+    draft.note(f"The order is that of {bold(times[0].name)}.")
+    return start + 3
 
 
 def _sort(clause: Clause, at: int, draft: Draft) -> int:

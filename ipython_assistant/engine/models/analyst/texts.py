@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
+from ipython_assistant.engine.models.analyst.lexing import words
 from ipython_assistant.engine.models.analyst.markdown import escape, quoted
 from ipython_assistant.engine.models.analyst.mentions import Name, Number, ValueMention, Word
 from ipython_assistant.engine.models.analyst.plan import (
@@ -56,6 +57,20 @@ def containing(clause: Clause, at: int, draft: Draft) -> int:
     if not verb or not text:
         return at
     return _require_text(draft, mention.choices, (text, _PLACES[verb], bool(negation)), text_at + 1) or at
+
+
+def but_not_containing(clause: Clause, at: int, draft: Draft) -> int:
+    """`…, but not household contact`: right after what a text has to contain, what it may not."""
+    before = draft.where[-1] if draft.where and draft.where_end in {at, at - 1} else None
+    phrase = clause.phrase(clause.past(at, {","}), (("but", "not"), ("and", "not"), ("but", "no"), ("not",)))
+    text_at = clause.past(at, {","}) + len(phrase)
+    text = _text(clause, text_at)
+    if not phrase or not text or not isinstance(before, Contains) or before.negated:
+        return at
+    if clause.at(text_at + 1) is not None and clause.word(text_at + 1) not in known.HARMLESS_MARKS:
+        return at
+    draft.require(Contains(before.column, text, negated=True))
+    return text_at + 1
 
 
 def _with_text(clause: Clause, at: int, draft: Draft) -> int:
@@ -119,6 +134,54 @@ def blank(clause: Clause, at: int, draft: Draft) -> int:
         draft.require(Blank(column, negated=negated is not dropped))
         return end
     return at
+
+
+_LEAVING: Final = (
+    ("leave", "out"), ("leaving", "out"), ("without",), *((word,) for word in sorted(_DROP)),
+    ("not", "counting"), ("disregarding",),
+)  # fmt: skip
+_WHOEVER: Final = (
+    words("the all any whoever those anyone everyone who that which with has have having")
+    | known.ROW_NOUNS
+    | known.PERSONS
+)
+_UNFILLED: Final = frozenset(
+    ["missing", "blanks", "blank", "empty", "nulls", "nans", "na", "nas", "missings", "unknown"]
+)
+
+
+def without_blanks(clause: Clause, at: int, draft: Draft) -> int:
+    """`leave out whoever has no outcome or no gender`; `excluding missing`, which is said of what is calculated."""
+    leaving = clause.phrase(at, _LEAVING)
+    if not leaving:
+        return at
+    start = clause.past(at + len(leaving), {"the", "all", "any"})
+    after = clause.past(start + 1, _CELLS | {"ones"})
+    if clause.word(start) in _UNFILLED and (clause.at(after) is None or clause.word(after) in known.HARMLESS_MARKS):
+        draft.known_only = True
+        return after
+    none_at = start
+    while (
+        clause.word(none_at) in _WHOEVER
+        or (none_at > start and clause.rows(none_at))
+        or (none_at == start and clause.rows(none_at) and clause.word(none_at + 1) in {"with", "that", "which", "who"})
+    ):
+        none_at += 1
+    columns, at_column = [], clause.past(none_at + 1, {"a", "an", "any"})
+    while clause.word(none_at) in {"no", "missing"} and (mention := clause.column(at_column)):
+        columns.append(draft.column(mention))
+        end = at_column + 1
+        joint = clause.past(end, {"or", ","})
+        none_at, at_column = joint, clause.past(joint + 1, {"a", "an", "any"})
+        if joint == end or clause.word(joint) not in {"no", "missing"}:
+            break
+    if none_at == start or not columns or isinstance(clause.at(end), ValueMention | Number):
+        return at
+    if clause.word(end) in {"and", "&"} and (clause.column(end + 1) or clause.word(end + 1) == "no"):
+        return at
+    for column in columns:
+        draft.require(Blank(column, negated=True))
+    return end
 
 
 def _blank_first(clause: Clause, ahead: int, start: int) -> tuple[int, int, bool] | None:

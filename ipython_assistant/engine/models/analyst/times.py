@@ -160,7 +160,7 @@ def on_dates(clause: Clause, at: int, draft: Draft) -> int:
     if clause.word(end) not in known.RANGE_JOINTS or not isinstance(last, Day):
         return at
     draft.require(Between(columns[0], first.text, last.text))
-    return end + 2
+    return _past_included(clause, end + 2)
 
 
 # ---- months, quarters, days written in words
@@ -205,7 +205,27 @@ def in_months(clause: Clause, at: int, draft: Draft) -> int:
         draft.problem(
             f"It is not said which dates are meant: {listed([bold(column.name) for column in columns], 'or')}."
         )
-    return _require_stretch(clause, stretch, columns[0], draft, since) or at
+    end = _require_stretch(clause, stretch, columns[0], draft, since)
+    return _past_included(clause, end) if end else at
+
+
+def _past_included(clause: Clause, at: int) -> int:
+    """`(both days included)`, `inclusive`: as it is always taken. "Days" may name a column too."""
+    start = clause.past(at, {"("})
+    said = [
+        tuple(token.norm for item in clause.items[start:end] for token in item.tokens)
+        for end in range(start, start + 6)
+    ]
+    end = start + next((length for length in range(5, 0, -1) if said[length] in _INCLUDED), 0)
+    if end == start or (start > at and clause.word(end) != ")"):
+        return at
+    return end + (start > at)
+
+
+_INCLUDED: Final = (
+    ("both", "days", "included"), ("both", "included"), ("inclusive",), ("both", "inclusive"), ("included",),
+    ("both", "days", "inclusive"), ("both", "dates", "included"), ("first", "and", "last", "day", "included"),
+)  # fmt: skip
 
 
 def _require_stretch(clause: Clause, stretch: _Stretch, column: Column, draft: Draft, since: tuple[str, ...]) -> int:

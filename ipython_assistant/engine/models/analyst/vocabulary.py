@@ -141,7 +141,9 @@ VERSUS: Final = words("versus vs against")
 """Those of them that may set two columns or values against each other instead."""
 EXCEPT: Final = (
     ("except", "for"), ("except",), ("excluding",), ("without",), ("other", "than"), ("apart", "from"), ("but", "not"),
-    ("not", "in"), ("not", "for"), ("not",),
+    ("not", "in"), ("not", "for"), ("not",), ("leave", "out"), ("leaving", "out"), ("exclude",), ("omit",),
+    ("omitting",), ("ignore",), ("ignoring",), ("not", "counting"), ("not", "including"), ("but", "without"), ("drop",),
+    ("remove",), ("disregard",), ("disregarding",),
 )  # fmt: skip
 TIES: Final = words("for in of at from within where with only when whose is are was were be equals = == : during")
 """What may stand between a noun and the value, year or comparison said of it."""

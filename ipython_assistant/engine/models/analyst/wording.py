@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models.analyst import markdown
 from ipython_assistant.engine.models.analyst.markdown import listed, one_line
 from ipython_assistant.engine.models.analyst.plan import (
+    PERCENTILES,
     AnyOf,
     Between,
     Blank,
@@ -55,7 +56,8 @@ if TYPE_CHECKING:
 
 HOW_WORDS: Final = {
     How.MEAN: "mean", How.SUM: "total", How.MEDIAN: "median", How.MIN: "minimum", How.MAX: "maximum",
-    How.COUNT: "number", How.RATE: "rate", How.DISTINCT: "number of different", How.STD: "standard deviation",
+    How.COUNT: "number", How.DISTINCT: "number of different", How.STD: "standard deviation", How.RATE: "rate",
+    How.IQR: "interquartile range", **{how: f"{how[1:]}th percentile" for how in PERCENTILES},
 }  # fmt: skip
 _SIGN_WORDS: Final = {
     Sign.LESS: "under {}", Sign.AT_MOST: "at most {}", Sign.MORE: "over {}", Sign.AT_LEAST: "at least {}",
