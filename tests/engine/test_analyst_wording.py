@@ -309,3 +309,69 @@ def test_rows_are_put_in_the_order_of_their_only_date(ask):
 )
 def test_what_looks_like_it_and_is_not_certain_is_refused(ask, table, prompt):
     assert ask(table, prompt).code == ""
+
+
+# ---- one beside another, several times, shorthand
+
+
+def january_to_march() -> pd.DataFrame:
+    part = visits()[visits()["Visit Date"].dt.month <= 3]
+    counts = pd.crosstab(part["Clinic"], part["Visit Date"].dt.year)[[2023, 2024]]
+    return counts.assign(change=100 * (counts[2024] / counts[2023] - 1)).reset_index()
+
+
+def often_high() -> pd.Series:
+    high = doses()[(doses()["vaccine"] == "MMR") & (doses()["Coverage (%)"] >= 90)]
+    months = high.groupby("district")["month"].nunique()
+    return months[months >= 2]
+
+
+@pytest.mark.parametrize(
+    ("table", "prompt", "expected"),
+    [
+        (VISITS, "visits per clinic, January to March 2023 next to January to March 2024, with the change in percent",
+         january_to_march),
+        (DOSES, "List the districts that reached 90% MMR coverage or more in at least two months", often_high),
+        (VISITS, "avg cost M vs F", lambda: visits().groupby("Sex")["Cost (EUR)"].mean().loc[["F", "M"]]),
+        (CASES, "epi curve pls - cases by month of onset. Save the points.",
+         lambda: cases().groupby(cases()["onset_date"].str[:7]).size()),
+        (CASES, "mean length of stay by gender", cases().groupby("gender")["days_in_hospital"].mean),
+    ],
+)  # fmt: skip
+def test_shorthand_is_answered_with_what_pandas_gives(ask, table, prompt, expected):
+    got = ask(table, prompt)
+
+    tables = [name for name in got.files if name.endswith(".csv")]
+    ask.same(Answered(refused=got.refused, files=tuple(tables)), expected())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "fits"),
+    [
+        ("give me every record where the age or the wait is blank",
+         lambda table: table[["Age (years)", "Wait (min)"]].isna().any(axis="columns")),
+        ("visits with a wait of 45 minutes or longer where follow-up is a no, however it is spelt. A blank is not a no.",
+         lambda table: (table["Wait (min)"] >= 45) & (table["Follow-up"].str.lower() == "no")),
+    ],
+    ids=["either", "no"],
+)  # fmt: skip
+def test_rows_are_those_that_fit(ask, prompt, fits):
+    got = ask(VISITS, prompt)
+
+    assert ask.saved(got)["Visit ID"].tolist() == visits()[fits(visits())]["Visit ID"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("table", "prompt"),
+    [
+        (VISITS, "visits per clinic, January to March 2023 next to January to May 2024, change in percent"),
+        (VISITS, "total cost - Harbour, by clinic"),
+        (VISITS, "mean cost of m per clinic"),
+        (VISITS, "visits where follow-up is not a no, however it is spelt"),
+        (CASES, "patients in hospital for at least 2 days"),
+        (CASES, "mean length of notes by gender"),
+        (DOSES, "districts that never reached 90% MMR coverage"),
+    ],
+)
+def test_shorthand_that_may_mean_another_thing_is_refused(ask, table, prompt):
+    assert ask(table, prompt).code == ""

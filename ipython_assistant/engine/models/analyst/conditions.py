@@ -11,6 +11,7 @@ from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.lexing import plain_words, words
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import Number, ValueMention
+from ipython_assistant.engine.models.analyst.periods import of_unit, only_time
 from ipython_assistant.engine.models.analyst.plan import (
     AnyOf,
     Between,
@@ -22,7 +23,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     OneOf,
     Sign,
 )
-from ipython_assistant.engine.models.analyst.tables import Column, Kind
+from ipython_assistant.engine.models.analyst.tables import Column, Kind, Unit
 from ipython_assistant.engine.models.analyst.texts import LEAD, blank, containing
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def valued(clause: Clause, at: int, draft: Draft) -> int:
     first = clause.past(start + 1, known.TIES) if owner else start
     if owner and not unless:  # "where disease is not LF"
         unless = clause.phrase(first, known.EXCEPT)
-        first = clause.past(first + len(unless), known.TIES)
+        first = clause.past(first + len(unless), known.TIES | {"a", "an"})
     mention = clause.at(first)
     if owner and not (isinstance(mention, ValueMention) and _column(mention, owner.choices)):
         return at
@@ -68,6 +69,30 @@ def valued(clause: Clause, at: int, draft: Draft) -> int:
     draft.require(OneOf(column, tuple(values), negated=bool(unless)))
     only = end + 1 if clause.rows(end) and clause.word(end + 1) == "only" else end  # "female patients only"
     return clause.past(only, {"only"})
+
+
+def spelt(clause: Clause, at: int, draft: Draft) -> int:
+    """`…, however it is spelt`: right after a value, which is taken in upper and lower case alike."""
+    start = clause.past(at, {","})
+    phrase = clause.phrase(start, _HOWEVER)
+    before = draft.where[-1] if phrase and draft.where and draft.where_end in {at, at - 1} else None
+    if not isinstance(before, OneOf) or before.negated:
+        return at
+    draft.note(f"Taken as meant: {listed([quoted(value) for value in before.values])}.")
+    return start + len(phrase)
+
+
+_HOWEVER: Final = tuple(
+    (*how, verb)
+    for how in (
+        ("however", "it", "is"),
+        ("however", "it", "was"),
+        ("however", "they", "are"),
+        ("however",),
+        ("however", "it's"),
+    )
+    for verb in ("spelt", "spelled", "written", "capitalised", "capitalized")
+)
 
 
 def _column(mention: ValueMention, wanted: tuple[Column, ...]) -> Column | None:
@@ -214,6 +239,48 @@ _OR_MORE: Final = {
     **dict.fromkeys(("more", "longer", "older", "higher", "above", "over", "greater", "up", "upwards"), Sign.AT_LEAST),
     **dict.fromkeys(("less", "fewer", "younger", "shorter", "lower", "below", "under"), Sign.AT_MOST),
 }
+
+
+def reached(clause: Clause, at: int, draft: Draft) -> int:
+    """`that reached 90% coverage`, `reached 90% MMR coverage or more`."""
+    start = clause.past(at, {"that", "which", "who", "have", "has", "had"})
+    number = clause.at(start + 1)
+    if clause.word(start) not in {"reached", "reach", "reaching", "achieved"} or not isinstance(number, Number):
+        return at
+    percent = clause.word(start + 2) == "percent"
+    value_at = clause.past(start + 2 + percent, {"of", "the"})
+    value = clause.at(value_at)
+    told = isinstance(value, ValueMention) and not clause.column(value_at)
+    mention = clause.column(value_at + told)
+    if mention is None or not _measured(mention.choices):
+        return at
+    if isinstance(value, ValueMention) and told:
+        if len(value.choices) > 1:
+            return at
+        draft.require(OneOf(*value.choices[0]))
+    end = value_at + told + 1
+    end += 2 if clause.phrase(end, (("or", "more"), ("or", "higher"), ("or", "above"))) else 0
+    bound = _Bound(end, Sign.AT_LEAST, number.value, number.tokens[0].text, percent)
+    return _require(draft, draft.column(mention), bound)
+
+
+def in_so_many(clause: Clause, at: int, draft: Draft) -> int:
+    """`districts … in at least two months`: groups with so many different months among the rows that fit."""
+    bound = _bound(clause, at + 1) if clause.word(at) in {"in", "on"} else None
+    unit = _SO_MANY.get(clause.word(bound.end)) or _SO_MANY.get(_plural(clause, bound.end)) if bound else None
+    column = only_time(draft, unit) if unit else None
+    if bound is None or unit is None or column is None or not draft.where:
+        return at
+    draft.having.append(Having(Measure(of_unit(column, unit), How.DISTINCT), bound.sign, bound.number))
+    return bound.end + 1
+
+
+def _plural(clause: Clause, at: int) -> str:
+    mention = clause.column(at)
+    return mention.tokens[-1].norm if mention and len(mention.tokens) == 1 else ""
+
+
+_SO_MANY: Final = {"months": Unit.MONTH, "days": Unit.DAY, "weeks": Unit.WEEK, "years": Unit.YEAR}
 
 
 def _equal(clause: Clause, at: int, column: Column) -> _Bound | None:

@@ -177,11 +177,25 @@ _PROMISES: Final = tuple(
 )
 
 
-def usual(prompt: str) -> str:
+def usual(prompt: str, table: Table) -> str:
     """Abbreviations and numbers in the usual spelling: `no. of`, `per 100 000`, `per thousand`."""
     prompt = _NUMBER_OF.sub("number of", prompt)
     prompt = _SPACED.sub(lambda match: re.sub(r"\s", ",", match.group()), prompt)
-    return _IN_WORDS.sub(lambda match: _THOUSANDS[match["number"].casefold()], prompt)
+    prompt = _IN_WORDS.sub(lambda match: _THOUSANDS[match["number"].casefold()], prompt)
+    prompt = _ARROW.sub(" as ", _EPI_CURVE.sub("bar chart", prompt))
+    stays = [column.name for column in table.columns if _is_stay(plain_words(column.name))]
+    named = any(not {"stay", "los"}.isdisjoint(plain_words(column.name)) for column in table.columns)
+    return _STAY.sub(f'"{stays[0]}"', prompt) if len(stays) == 1 and not named and '"' not in stays[0] else prompt
+
+
+def _is_stay(name: tuple[str, ...]) -> bool:
+    """True for `days_in_hospital`: what everybody calls the length of stay."""
+    return {"days", "nights"} & {*name} != set() and {"hospital", "ward", "inpatient", "admitted"} & {*name} != set()
+
+
+_ARROW: Final = _pattern(r"\s*(?:->|=>|→)\s*(?=(?:an? )?(?:excel|csv|xlsx|json|parquet|markdown|html)\b)")
+_EPI_CURVE: Final = _pattern(r"\bepi(?:demic)?[ -]?curve\b")
+_STAY: Final = _pattern(r"\blength of (?:hospital )?stay\b(?: in (?:the )?hospital\b)?")
 
 
 _NUMBER_OF: Final = _pattern(r"(?<![\w.])(?:no|nr|nbr|num)(?:\.|(?= of)) ?of(?!\w)|(?<!\S)# ?of(?!\w)")

@@ -37,7 +37,7 @@ def kind(clause: Clause, at: int, draft: Draft) -> int:
     elif wanted == "scatter":
         draft.scatter = True
     else:
-        if draft.shape and draft.shape != wanted:
+        if draft.shape and draft.shape != wanted and (draft.shape, wanted) != ("bar", "stacked"):
             draft.problem("Two kinds of chart are asked for at once.")
         draft.shape = wanted
     end = clause.past(

@@ -131,6 +131,7 @@ def all_rows(clause: Clause, at: int, draft: Draft) -> int:
 def table_noun(clause: Clause, at: int, draft: Draft) -> int:
     """The table by its name, or its rows or data as such; `as a table`."""
     noun = clause.past(at + 1, {"a"}) if clause.word(at) == "as" else at
+    noun += clause.word(at) == "every" and clause.word(at - 1) in known.LIST_VERBS | {"me", "us"}
     if (
         not isinstance(clause.at(noun), Place)
         and clause.word(noun) not in known.TABLE_NOUNS

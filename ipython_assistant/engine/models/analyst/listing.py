@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant.engine.models.analyst.markdown import bold, listed
@@ -37,8 +38,7 @@ def read_rows(draft: Draft, before: Task | None) -> Task | None:
         columns = tuple(one for one in draft.table.columns if one not in draft.left_out and not one.made)
     if draft.top:
         return _top_rows(draft, columns, added)
-    if draft.sort and draft.sort.by is None:
-        draft.problem("It is not said by which column the rows are to be sorted.")
+    _settle_order(draft, added)
     if not (draft.first or added or draft.left_out or draft.sort):
         _check_rows(draft, columns)
     if columns and draft.sort and draft.sort.by not in columns and all(_shared_by_rows(draft, one) for one in columns):
@@ -47,6 +47,16 @@ def read_rows(draft: Draft, before: Task | None) -> Task | None:
     if _only_values(draft, columns):
         return Distinct(columns)
     return Rows(columns, sort=order_named(draft, ()), first=draft.first, added=added)
+
+
+def _settle_order(draft: Draft, added: tuple[Column, ...]) -> None:
+    """`doctors / population, highest first`: by what is calculated, where no column is named."""
+    if draft.sort is None or draft.sort.by is not None:
+        return
+    if len(added) == 1:
+        draft.sort = replace(draft.sort, by=added[0])
+    else:
+        draft.problem("It is not said by which column the rows are to be sorted.")
 
 
 def _shared_by_rows(draft: Draft, column: Column) -> bool:

@@ -23,7 +23,16 @@ from ipython_assistant.engine.models.analyst.lexing import (
 )
 from ipython_assistant.engine.models.analyst.markdown import quoted
 from ipython_assistant.engine.models.analyst.tables import ID_WORDS, Formula
-from ipython_assistant.engine.models.analyst.vocabulary import ACTIONS, HOWS, IDLE, KNOWN, MISSPELT, NOT_SLIPS, NOUNS
+from ipython_assistant.engine.models.analyst.vocabulary import (
+    ACTIONS,
+    HOWS,
+    IDLE,
+    KNOWN,
+    MISSPELT,
+    NOT_SLIPS,
+    NOUNS,
+    VERSUS,
+)
 from ipython_assistant.engine.models.analyst.wording import formula_in_words
 
 if TYPE_CHECKING:
@@ -164,7 +173,9 @@ def _owner(item: Item, owner: Column | None) -> Column | None:
     return None
 
 
-_OWNER_JOINTS: Final = frozenset({"is", "are", "was", "were", "in", "=", "==", "equals", ":", ",", "and", "or", "&"})
+_OWNER_JOINTS: Final = frozenset(
+    {"is", "are", "was", "were", "a", "an", "in", "=", "==", "equals", ":", ",", "and", "or", "&"}
+)
 
 
 def _item(prompt: _Prompt, at: int, table: Table, owner: Column | None) -> Item:
@@ -174,7 +185,7 @@ def _item(prompt: _Prompt, at: int, table: Table, owner: Column | None) -> Item:
     if named := _idle_name(prompt.tokens, at, table):
         return ColumnMention((token,), named, known=True)
     value_end, values = _value_at(prompt, at, table, owner)
-    if value_end == at and (said := _of_sex(token.norm, table)):
+    if value_end == at and (said := _of_sex(_set_against(prompt.tokens, at), table)):
         return ValueMention((token,), said)
     column_end, rank, columns = _column_at(prompt.tokens, at, table)
     place_end, looked_up = _place_at(prompt.tokens, at, table)
@@ -227,6 +238,18 @@ _SEXES: Final = {
     **dict.fromkeys(("men", "man", "male", "males"), frozenset(["m", "male", "man"])),
 }
 _BOTH_SEXES: Final = frozenset(["f", "m", "female", "male", "w", "woman", "man", "other", "unknown", "u", "x"])
+
+
+def _set_against(found: Sequence[Token], at: int) -> str:
+    """The word there; of `M vs F`, which could be anything else by themselves, the sex."""
+    word = found[at].norm
+    other = {"m": "f", "f": "m"}.get(word)
+    beside = [
+        found[index].norm
+        for index, joint in ((at + 2, at + 1), (at - 2, at - 1))
+        if 0 <= index < len(found) and found[joint].norm in VERSUS
+    ]
+    return {"m": "men", "f": "women"}[word] if other in beside and found[at].text.isupper() else word
 
 
 def _of_sex(word: str, table: Table) -> tuple[tuple[Column, tuple[str, ...]], ...]:

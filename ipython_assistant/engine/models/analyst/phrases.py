@@ -25,7 +25,7 @@ from ipython_assistant.engine.models.analyst import (
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.draft import Clause, Draft
 from ipython_assistant.engine.models.analyst.markdown import quoted
-from ipython_assistant.engine.models.analyst.mentions import Item, Place, ValueMention, Word
+from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Place, ValueMention, Word
 from ipython_assistant.engine.models.analyst.plan import AnyOf, Condition, InYears, OneOf
 from ipython_assistant.engine.models.analyst.wording import MARKDOWN, condition_in_words
 
@@ -82,6 +82,8 @@ def _idle(clause: Clause, at: int) -> bool:
     if word == "-":
         before, after = clause.at(at - 1), clause.at(at + 1)
         here = clause.items[at].tokens[0]
+        if _dash(clause, at) and before and after and before.tokens[-1].end < here.start < after.tokens[0].start - 1:
+            return True
         return (
             isinstance(before, Word)
             and isinstance(after, Word)
@@ -89,6 +91,14 @@ def _idle(clause: Clause, at: int) -> bool:
             and after.tokens[0].start == here.end
         )
     return word in known.IDLE or word in known.IDLE_NOUNS or word in known.HARMLESS_MARKS
+
+
+def _dash(clause: Clause, at: int) -> bool:
+    """`HPV only - months down the side`: what is taken from a word that means no number is no difference."""
+    before, after = clause.at(at - 1), clause.at(at + 1)
+    sums = known.HOWS.keys() | {"all", "number", "count", "everything"}
+    worded = isinstance(before, Place) or (isinstance(before, Word) and before.norm not in sums)
+    return worded and isinstance(after, Word | Place | ValueMention | ColumnMention)
 
 
 _OVERVIEWS: Final = (
@@ -192,6 +202,9 @@ PHRASES: Final[tuple[Callable[[Clause, int, Draft], int], ...]] = (
     superlatives.ranked,
     counting.rounded,
     counting.of_all_rows,
+    conditions.reached,
+    conditions.in_so_many,
+    conditions.spelt,
     conditions.flagged,
     conditions.aged,
     conditions.beside_average,
@@ -209,6 +222,7 @@ PHRASES: Final[tuple[Callable[[Clause, int, Draft], int], ...]] = (
     steps.running,
     steps.change,
     quality.missing,
+    quality.paired,
     quality.distinct,
     drawing.series,
     drawing.crossed,

@@ -161,6 +161,19 @@ def distinct(clause: Clause, at: int, draft: Draft) -> int:
     return _there(clause, end)
 
 
+def paired(clause: Clause, at: int, draft: Draft) -> int:
+    """`districts + months where …`: the different pairs of what is no number."""
+    one, other = clause.column(at), clause.column(at + 2)
+    if clause.word(at + 1) != "+" or one is None or other is None or draft.acted:
+        return at
+    if any(column.calculable for mention in (one, other) for column in mention.choices):
+        return at
+    draft.distinct = True
+    draft.measures += [Measure(draft.column(one)), Measure(draft.column(other))]
+    draft.measure_end = at + 3
+    return at + 3
+
+
 def _present(clause: Clause, at: int, draft: Draft) -> int:
     """`which diseases are there`, `what are the values of disease`."""
     asking = clause.word(at) in {"which", "what"}

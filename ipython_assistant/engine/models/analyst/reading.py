@@ -154,7 +154,7 @@ def _apart(understood: list[Understood], prompt: str) -> list[Understood]:
 
 def _read(prompt: str, table: Table, names: Names) -> Understood | NotUnderstood:
     plans: list[Plan] = []
-    prompt, promises = without_courtesy(usual(prompt), table)
+    prompt, promises = without_courtesy(usual(prompt, table), table)
     prompt, slips = spelled(prompt, table)
     plain = _without_bullets(prompt)
     table = with_definitions(mentions(plain, table), table)

@@ -9,6 +9,7 @@ from ipython_assistant.engine.models.analyst.lexing import words
 from ipython_assistant.engine.models.analyst.markdown import escape, quoted
 from ipython_assistant.engine.models.analyst.mentions import Name, Number, ValueMention, Word
 from ipython_assistant.engine.models.analyst.plan import (
+    AnyOf,
     Blank,
     Contains,
 )
@@ -119,6 +120,8 @@ def blank(clause: Clause, at: int, draft: Draft) -> int:
     dropped = clause.word(at) in _DROP
     ahead = clause.past(at + 1, {"the", "all", "any"} | known.ROW_NOUNS) if dropped else at
     start = clause.past(ahead, (LEAD - {"without"}) | {"a", "an", "any"} | known.IDLE)
+    if either := _either_blank(clause, start, draft) if not dropped else 0:
+        return either
     if (found := _blank_first(clause, ahead, start)) or (found := _blank_after(clause, start)):
         column_at, end, negated = found
         mention = clause.column(column_at)
@@ -203,6 +206,20 @@ def _blank_first(clause: Clause, ahead: int, start: int) -> tuple[int, int, bool
     if clause.column(column_at) is None or isinstance(follows, ValueMention | Number):
         return None
     return column_at, clause.past(column_at + 1, {"value", "values", "data"}), negated
+
+
+def _either_blank(clause: Clause, start: int, draft: Draft) -> int:
+    """`the age or the wait is blank`."""
+    second = clause.past(start + 2, {"the"})
+    one, other = clause.column(start), _blank_after(clause, second)
+    if one is None or other is None or clause.word(start + 1) != "or":
+        return 0
+    _, end, negated = other
+    last = clause.column(second)
+    if last is None or negated:
+        return 0
+    draft.require(AnyOf((Blank(draft.column(one)), Blank(draft.column(last)))))
+    return end
 
 
 def _blank_after(clause: Clause, start: int) -> tuple[int, int, bool] | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import Day, Number
+from ipython_assistant.engine.models.analyst.periods import of_unit
 from ipython_assistant.engine.models.analyst.plan import Between, Compare, InPart, InYears, Sign
 from ipython_assistant.engine.models.analyst.tables import MONTHS, WEEKDAYS, Column, Kind, Unit
 
@@ -66,15 +67,27 @@ def in_years(clause: Clause, at: int, draft: Draft) -> int:
         words = said.ranged or " ".join(said.since)
         draft.problem(f"“{words} {said.year}” has two readings: write “in {said.year}” or “since {said.year}”.")
     years = {said.year}
-    while (more := clause.past(end, _JOINTS | known.VERSUS)) > end:
+    while (more := _past_beside(clause, end, draft) or clause.past(end, _JOINTS | known.VERSUS)) > end:
         following = year_at(clause, clause.past(more, {"in"}))
         if following is None:
             break
-        draft.versus |= any(clause.word(index) in known.VERSUS for index in range(end, more))
+        draft.versus |= bool(_past_beside(clause, end, draft)) or any(
+            clause.word(index) in known.VERSUS for index in range(end, more)
+        )
         years.add(following)
         end = clause.past(more, {"in"}) + 1
     draft.require(InYears(column, tuple(sorted(years)), negated=bool(said.unless)))
     return clause.past(end, {"only"})
+
+
+_BESIDE: Final = (("next", "to"), ("compared", "with"), ("compared", "to"), ("versus",), ("vs",), ("against",))
+
+
+def _past_beside(clause: Clause, at: int, draft: Draft) -> int:
+    """`2023 next to 2024`, `compare 2023 with 2024`: where the second begins; 0 if it is not set beside the first."""
+    start = clause.past(at, {","})
+    phrase = clause.phrase(start, _BESIDE) or (("with",) if draft.compare and clause.word(start) == "with" else ())
+    return start + len(phrase) if phrase else 0
 
 
 def _years(clause: Clause, at: int) -> _Years | None:
@@ -196,7 +209,10 @@ def in_months(clause: Clause, at: int, draft: Draft) -> int:
     since = clause.phrase(start, tuple(known.TIME_BOUNDS))
     first = start + len(since) if since else clause.past(start, _INTO)
     stretch = _stretch(clause, first)
-    if stretch is None or (first == start and not since and not stretch.first and owner is None):
+    if stretch is None:
+        return at
+    ranged = clause.word(stretch.end) in known.RANGE_JOINTS | known.DASHES and _stretch(clause, stretch.end + 1)
+    if first == start and not (since or stretch.first or owner or (ranged and ranged.first)):
         return at
     columns = [owner] if owner else of_kind(draft, Kind.DATE)
     if not columns or any(column.kind is not Kind.DATE for column in columns):
@@ -240,6 +256,8 @@ def _require_stretch(clause: Clause, stretch: _Stretch, column: Column, draft: D
     last = _stretch(clause, stretch.end + 1) if joint in known.RANGE_JOINTS | known.DASHES else None
     if last is not None and last.first:
         begin = stretch.first or _of_year(stretch, last.first[:4])
+        if beside := _same_months(clause, (begin, last), column, draft):
+            return beside
         draft.require(Between(column, begin, last.last))
         return last.end
     if stretch.first:
@@ -254,6 +272,26 @@ def _require_stretch(clause: Clause, stretch: _Stretch, column: Column, draft: D
         end = other.end
     draft.require(InPart(column, stretch.unit, tuple(numbers)))
     return end
+
+
+def _same_months(clause: Clause, first: tuple[str, _Stretch], column: Column, draft: Draft) -> int:
+    """`January to May 2023 next to January to May 2024`: the same months of two years, one column for each year."""
+    begin, last = first
+    at = _past_beside(clause, last.end, draft)
+    low = _stretch(clause, clause.past(at, _INTO)) if at else None
+    high = _stretch(clause, low.end + 1) if low and clause.word(low.end) in known.RANGE_JOINTS | known.DASHES else None
+    if low is None or high is None or not high.first:
+        return 0
+    start, years = low.first or _of_year(low, high.first[:4]), (int(begin[:4]), int(high.first[:4]))
+    of_months = {low.unit, high.unit, last.unit} == {Unit.MONTH_OF_YEAR} and begin.endswith("-01")
+    same = begin[5:] == start[5:] and last.first[5:7] == high.first[5:7] and begin[:4] == last.first[:4]
+    whole = last.first.endswith("-01") and not last.last.endswith("-01")
+    if not (of_months and same and whole and start[:4] == high.first[:4] and years[0] != years[1]):
+        return 0
+    draft.require(InPart(column, Unit.MONTH_OF_YEAR, tuple(range(int(begin[5:7]), int(last.first[5:7]) + 1))))
+    draft.require(InYears(column, tuple(sorted(years))))
+    draft.wide = of_unit(column, Unit.YEAR)
+    return high.end
 
 
 def _of_year(stretch: _Stretch, year: str) -> str:
