@@ -8,6 +8,9 @@ The second forty, on the grammar as it was frozen before they were written: 9 ri
 
 The third forty, on the grammar as it was frozen before it was run on them: 9 right (7 of them refusals that were due),
 31 refused, none silently wrong.
+
+The refusals of the second and the third set led to general rules too. With these: 94, 17 and 27 right, 6, 23 and 13
+refused, none silently wrong; none of the sets is unseen any more.
 """
 
 from __future__ import annotations
@@ -38,16 +41,18 @@ def _read_and_save(figure, *arguments, **keywords):
 matplotlib.figure.Figure.savefig = _read_and_save
 """
 DRAWN = "import json; print(json.dumps(_figures.axes))"
-REFUSED_OF_FIRST = frozenset(
-    ["a-worst-day", "d-wasted", "p-density", "p-smokers", "c-epi-curve", "c-stay", "c-age-groups", "j-incidence"]
-)
+REFUSED_OF_FIRST = frozenset(["a-worst-day", "d-wasted", "p-density", "p-smokers", "c-age-groups", "j-incidence"])
 """All others of the first set are answered right."""
 RIGHT_OF_SECOND = frozenset(
-    ["v2-no-2022", "v2-doctor", "a2-port-months", "a2-days-25", "a2-jogging", "d2-clean-csv", "d2-covid", "p2-compare",
-     "c2-mail"]
+    ["v2-no-2022", "v2-doctor", "v2-cost-sex", "v2-quarter-excel", "v2-blank", "a2-port-months", "a2-days-25",
+     "a2-jogging", "d2-clean-csv", "d2-covid", "d2-pivot-hpv", "p2-compare", "p2-doctors-rate", "p2-hospital-bar",
+     "c2-mail", "c2-still-ill", "c2-excell"]
 )  # fmt: skip
 RIGHT_OF_THIRD = frozenset(
-    ["d3-bmi", "d3-mean-postcode", "d3-totals-md", "d3-better", "d3-weekly-er", "d3-forecast", "d3-map", "d3-p-value",
+    ["d3-leave-out-harbour", "d3-young-and-old", "d3-wait-quartiles", "d3-diabet-04", "d3-not-followed",
+     "d3-female-ages", "d3-entered-twice", "d3-jan-may", "d3-bmi", "d3-mean-postcode", "d3-two-months", "d3-wastage",
+     "d3-heat", "d3-totals-md", "d3-hollins-share", "d3-better", "d3-gaps", "d3-weekly-er", "d3-forecast", "d3-map",
+     "d3-epicurve", "d3-not-household", "d3-other-codes", "d3-stay-box", "d3-admitted-parquet", "d3-p-value",
      "d3-wait-region"]
 )  # fmt: skip
 """All others of the second and third set may be refused."""
@@ -120,4 +125,4 @@ def test_the_prompts_that_are_named_here_are_there():
     assert {entry.id for entry in load_entries("first")} > REFUSED_OF_FIRST
     assert {entry.id for entry in load_entries("second")} > RIGHT_OF_SECOND
     assert {entry.id for entry in load_entries("third")} > RIGHT_OF_THIRD
-    assert len(right_so_far("first", load_entries("first"))) == 92
+    assert len(right_so_far("first", load_entries("first"))) == 94

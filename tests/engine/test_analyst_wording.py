@@ -171,6 +171,12 @@ def from_hollins() -> pd.DataFrame:
     return pd.DataFrame({"all": [all_given], "part": [given], "share": [100 * given / all_given]})
 
 
+def died_of_women() -> pd.DataFrame:
+    women = cases()[cases()["gender"] == "female"]
+    died = women["outcome"].str.strip().str.lower() == "died"
+    return pd.DataFrame({"rows": [len(died)], "fit": [died.sum()], "share": [100 * died.mean()]})
+
+
 def unknown_per_sex() -> pd.DataFrame:
     gone = visits()[["Age (years)", "Wait (min)"]].isna()
     return gone.groupby(visits()["Sex"]).sum().reset_index()
@@ -181,6 +187,7 @@ def unknown_per_sex() -> pd.DataFrame:
     [
         (VISITS, "In 2023, what percentage of the visits at each clinic were for asthma?", asthma_2023),
         (DOSES, "what percent of all the MMR doses given came from Hollins", from_hollins),
+        (CASES, "what percent of women died", died_of_women),
         (VISITS, "how many age and how many wait values are missing, per sex", unknown_per_sex),
         (VISITS, "number of visits with a wait of 45 minutes or longer per clinic",
          lambda: visits()[visits()["Wait (min)"] >= 45].groupby("Clinic").size()),
@@ -213,6 +220,8 @@ def test_two_counts_in_one_sentence_are_two_numbers(ask):
         (VISITS, "how many visits were by children"),
         (VISITS, "visits of 80 or older or younger"),
         (VISITS, "how many men"),
+        (VISITS, "what percent of women had asthma"),
+        (CASES, "what percent of women and men died"),
         (DOSES, "what percent of coverage came from Hollins"),
         (DOSES, "percent of all doses given wasted"),
         (DOSES, "what percent of all doses given came from the north"),
@@ -350,7 +359,7 @@ def test_shorthand_is_answered_with_what_pandas_gives(ask, table, prompt, expect
     [
         ("give me every record where the age or the wait is blank",
          lambda table: table[["Age (years)", "Wait (min)"]].isna().any(axis="columns")),
-        ("visits with a wait of 45 minutes or longer where follow-up is a no, however it is spelt. A blank is not a no.",
+        ("visits with a wait of 45 minutes or longer and follow-up is a no, however it is spelt. A blank is not a no.",
          lambda table: (table["Wait (min)"] >= 45) & (table["Follow-up"].str.lower() == "no")),
     ],
     ids=["either", "no"],
@@ -366,6 +375,10 @@ def test_rows_are_those_that_fit(ask, prompt, fits):
     [
         (VISITS, "visits per clinic, January to March 2023 next to January to May 2024, change in percent"),
         (VISITS, "total cost - Harbour, by clinic"),
+        (VISITS, "visits 50+ min wait"),
+        (VISITS, "all columns per clinic"),
+        (DOSES, "total doses given, districts with coverage under 65 in at least two months"),
+        (DOSES, "stacked bars of doses wasted / doses given by month and vaccine"),
         (VISITS, "mean cost of m per clinic"),
         (VISITS, "visits where follow-up is not a no, however it is spelt"),
         (CASES, "patients in hospital for at least 2 days"),

@@ -90,6 +90,8 @@ def read_chart(draft: Draft, before: Task | None) -> Task | None:
     if len(measures) > 1 and (series or draft.top or draft.then or draft.sort):
         draft.problem("Several columns and one line per group, or a top, are too much for one chart.")
     shape = draft.shape or ("line" if over.in_time and not draft.top else "bar")
+    if shape == "stacked" and any(one.how is How.RATE for one in measures):
+        draft.problem("Rates do not add up to a bar: ask for lines, or for bars beside each other.")
     _check_chart(draft, shape, over, series)
     return Chart(shape, measures, over, series, judged_top(draft, measures), draft.then, order_named(draft, measures))
 

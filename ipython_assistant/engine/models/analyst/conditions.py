@@ -242,7 +242,7 @@ _OR_MORE: Final = {
 
 
 def reached(clause: Clause, at: int, draft: Draft) -> int:
-    """`that reached 90% coverage`, `reached 90% MMR coverage or more`."""
+    """`reached 90% MMR coverage or more in at least two months`; without “in so many”, it is not said how often."""
     start = clause.past(at, {"that", "which", "who", "have", "has", "had"})
     number = clause.at(start + 1)
     if clause.word(start) not in {"reached", "reach", "reaching", "achieved"} or not isinstance(number, Number):
@@ -252,7 +252,10 @@ def reached(clause: Clause, at: int, draft: Draft) -> int:
     value = clause.at(value_at)
     told = isinstance(value, ValueMention) and not clause.column(value_at)
     mention = clause.column(value_at + told)
-    if mention is None or not _measured(mention.choices):
+    often = any(
+        clause.word(index) in {"in", "on"} and _bound(clause, index + 1) for index in range(at, len(clause.items))
+    )
+    if mention is None or not _measured(mention.choices) or not often:
         return at
     if isinstance(value, ValueMention) and told:
         if len(value.choices) > 1:
@@ -272,6 +275,7 @@ def in_so_many(clause: Clause, at: int, draft: Draft) -> int:
     if bound is None or unit is None or column is None or not draft.where:
         return at
     draft.having.append(Having(Measure(of_unit(column, unit), How.DISTINCT), bound.sign, bound.number))
+    draft.so_many = True
     return bound.end + 1
 
 

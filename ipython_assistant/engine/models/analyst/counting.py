@@ -103,10 +103,12 @@ def rows_counted(clause: Clause, at: int, draft: Draft) -> int:
 
 def _counted_again(clause: Clause, at: int, end: int, draft: Draft) -> bool:
     """`… and how many by people of 80 or older`; `how many still ill`, of a table with a row for each person."""
-    if clause.back(at - 1, JOINTS | {"also"}) < 0 and clause.word(end) in {"by", "were", "was", "are", "with", "from"}:
+    told_apart = known.VISITS.isdisjoint(plain_words(draft.table.stem))
+    begins = clause.back(at - 1, JOINTS | {"also"}) < 0 and (told_apart or at > 0)
+    if begins and clause.word(end) in {"by", "were", "was", "are", "with", "from"}:
         return True
     alone = isinstance(clause.at(end), ValueMention) and not (clause.column(end) or clause.column(end + 1))
-    return alone and clause.of_persons and known.VISITS.isdisjoint(plain_words(draft.table.stem))
+    return alone and clause.of_persons and told_apart
 
 
 def _adverb_beside(clause: Clause, at: int, end: int) -> bool:

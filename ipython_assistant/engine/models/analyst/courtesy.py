@@ -101,7 +101,7 @@ def _free(match: re.Match[str], names: frozenset[str]) -> bool:
     return (who | occasion).isdisjoint(names) and who.isdisjoint(_MEANT)
 
 
-_MEANT: Final = (known.KNOWN - {"file"}) | known.PERSONS | known.VISITS | known.YOUNG | known.SEXES
+_MEANT: Final = (known.KNOWN - {"file"}) | {"nobody", "none"} | known.PERSONS | known.VISITS | known.YOUNG | known.SEXES
 _START: Final = r"(?P<before>(?:^|[.!?;:\n])[^\S\n]*)"
 _ANYWHERE: Final = r"(?P<before>(?<![\w'’-]))"
 _WHO: Final = r"(?P<who>[^\W\d_]+(?:[ ][^\W\d_]+){0,2}?)"
@@ -134,7 +134,7 @@ _PHRASES: Final = tuple(
             (
                 rf"{_ANYWHERE}for (?:(?:my|our|the|a|an|his|her|their|this|tomorrow['’]s|today['’]s)[ ])?"
                 r"(?:(?:annual|monthly|weekly|quarterly|yearly|next|final|internal|upcoming|phd|master['’]?s)[ ])?"
-                rf"(?P<occasion>{_OCCASIONS})(?![\w'’-])[ ]*[:,]?(?![ ]+(?:of|with|by|in|from)\b)"
+                rf"(?P<occasion>{_OCCASIONS})(?![\w'’-])(?![ ]+(?:of|with|in|from)\b)[ ]*[:,]?"
             ),
             # “the minister wants”, “Our American partners need”
             rf"{_START}(?:(?:the|my|our|a)[ ])?{_WHO} (?:{_WANTS})(?: (?:me )?to (?:{_KNOWING}))?(?![\w'’-])(?=[ ]+\w)",

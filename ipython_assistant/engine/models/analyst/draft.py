@@ -9,7 +9,7 @@ from ipython_assistant.engine.models.analyst.lexing import plain_words, same_wor
 from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Place, ValueMention, Word
 from ipython_assistant.engine.models.analyst.tables import ID_WORDS, Kind
-from ipython_assistant.engine.models.analyst.vocabulary import PERSONS, ROW_NOUNS
+from ipython_assistant.engine.models.analyst.vocabulary import PERSONS, ROW_NOUNS, VISITS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -38,6 +38,8 @@ class Draft:
         of_rows: Its rows are spoken of.
         everything: All rows, in so many words.
         known_only: What is missing is to be left out of what is calculated.
+        so_many: Groups are those with so many months or days.
+        all_columns: Every column, in so many words.
         overall: A rate is that of all rows together.
         top: Only so many of the largest or smallest.
         hows: Ways to take a column that no column has followed yet, or the last ones used.
@@ -101,6 +103,8 @@ class Draft:
     of_rows: bool = False
     everything: bool = False
     overall: bool = False
+    so_many: bool = False
+    all_columns: bool = False
     known_only: bool = False
     top: Top | None = None
     hows: list[How] = field(default_factory=list)
@@ -209,6 +213,7 @@ class Clause:
         self.columns = table.columns if table else ()
         words = {word for column in table.columns for word in plain_words(column.name)} if table else set()
         self.of_persons = not words.isdisjoint({"age", "sex", "gender"})
+        self.one_each = table is None or VISITS.isdisjoint(plain_words(table.stem))
 
     def at(self, index: int) -> Item | None:
         """The item there, if there is one."""

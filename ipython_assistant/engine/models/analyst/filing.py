@@ -103,7 +103,7 @@ def all_columns(clause: Clause, at: int, draft: Draft) -> int:
     phrase = clause.phrase(start, _ALL_COLUMNS)
     if not phrase or draft.measures or draft.hows or draft.chart:
         return at
-    draft.listing = draft.of_table = True
+    draft.listing = draft.all_columns = True
     return start + len(phrase)
 
 

@@ -245,7 +245,7 @@ def _chain(clause: Clause, at: int, level: int) -> tuple[int, Part | None]:
     end, left = _chain(clause, at, level - 1) if level else _operand(clause, at)
     while left is not None:
         phrase = clause.phrase(end, tuple(_SIGNS))
-        if not phrase or _SIGNS[phrase] not in _FIRST[level] or _hyphen(clause, end):
+        if not phrase or _SIGNS[phrase] not in _FIRST[level] or _hyphen(clause, end) or _or_more(clause, end):
             break
         begin = end + len(phrase)
         right_end, right = _chain(clause, begin, level - 1) if level else _operand(clause, begin)
@@ -253,6 +253,14 @@ def _chain(clause: Clause, at: int, level: int) -> tuple[int, Part | None]:
             break
         end, left = right_end, Formula(left, _SIGNS[phrase], right)
     return end, left
+
+
+def _or_more(clause: Clause, at: int) -> bool:
+    """True for the plus of `50+`, which adds nothing."""
+    before, sign, after = clause.at(at - 1), clause.at(at), clause.at(at + 1)
+    if clause.word(at) != "+" or not isinstance(before, Number) or sign is None or after is None:
+        return False
+    return before.tokens[-1].end == sign.tokens[0].start and sign.tokens[0].end < after.tokens[0].start
 
 
 def _hyphen(clause: Clause, at: int) -> bool:

@@ -42,6 +42,8 @@ def read_group(draft: Draft, before: Task | None) -> Task | None:
         _grouped_by_mention(draft)
     measures = measures_named(draft, before)
     if draft.having:
+        if draft.so_many and measures:
+            draft.problem("It is not clear whether the numbers are to be of these rows only: ask for the groups alone.")
         measures = measures or (draft.having[0].measure,)
     keys = list(dict.fromkeys((*draft.keys, *draft.series)))
     if draft.over_time and not any(key.in_time for key in keys):

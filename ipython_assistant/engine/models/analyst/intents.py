@@ -53,11 +53,11 @@ def task_of(draft: Draft, before: Task | None) -> Task | None:
 
 _CHARTED: Final = frozenset(["chart", "measures", "keys", "series"])
 _USED: Final[dict[type, frozenset[str]]] = {
-    Describe: frozenset(["describe", "measures"]),
-    Missing: frozenset(["missing", "measures", "keys"]),
-    Duplicates: frozenset(["duplicates", "measures"]),
-    Distinct: frozenset(["distinct", "measures"]),
-    Correlation: frozenset(["correlation", "measures", "keys", "chart", "shape"]),
+    Describe: frozenset(["all_columns", "describe", "measures"]),
+    Missing: frozenset(["all_columns", "missing", "measures", "keys"]),
+    Duplicates: frozenset(["all_columns", "duplicates", "measures"]),
+    Distinct: frozenset(["all_columns", "distinct", "measures"]),
+    Correlation: frozenset(["all_columns", "correlation", "measures", "keys", "chart", "shape"]),
     Proportion: frozenset(["proportion", "keys", "series"]),
     Chart: _CHARTED
     | {"shape", "hows", "over_time", "top", "ranking", "judged", "then", "sort", "distribution", "added", "over_key"}
@@ -68,7 +68,9 @@ _USED: Final[dict[type, frozenset[str]]] = {
         ["measures", "hows", "keys", "series", "over_time", "top", "ranking", "judged", "then", "sort", "decimals",
          "wide", "pivot", "having", "describe", "added", "over_key", "known_only"]
     ),
-    Rows: frozenset(["measures", "top", "ranking", "judged", "sort", "first", "added", "left_out", "hows"]),
+    Rows: frozenset(
+        ["all_columns", "measures", "top", "ranking", "judged", "sort", "first", "added", "left_out", "hows"]
+    ),
 }  # fmt: skip
 """What each task makes something of: what was said besides would be lost without a word."""
 _SAID: Final = {
@@ -81,7 +83,9 @@ _SAID: Final = {
     "spread": "a histogram or box plot",
     "bins": "bins", "scatter": "a scatter chart", "decimals": "rounding", "wide": "one column each", "pivot": "a pivot",
     "having": "a condition on groups",
-    "known_only": "missing values left out", "first": "the first or last rows", "left_out": "columns left out",
+    "all_columns": "every column",
+    "known_only": "missing values left out",
+    "first": "the first or last rows", "left_out": "columns left out",
     "versus": "",
 }  # fmt: skip
 

@@ -54,6 +54,9 @@ def share(clause: Clause, at: int, draft: Draft) -> int:
     if isinstance(clause.at(noun), ValueMention) and clause.rows(noun + 1) and clause.word(noun + 2) in _SAID_OF_ROWS:
         draft.base = draft.proportion = True
         return noun
+    if _of_some(clause, noun):
+        draft.base = draft.proportion = True
+        return noun + clause.rows(noun)
     rows = clause.rows(noun)
     if rows:
         draft.of_table = True
@@ -68,6 +71,23 @@ def share(clause: Clause, at: int, draft: Draft) -> int:
         draft.follow(Then.SHARE)
         return noun + 1
     return _share_of_column(clause, start, noun, draft) or at
+
+
+def _of_some(clause: Clause, noun: int) -> bool:
+    """`percent of visits in Harbour were …`; `percent of women who died`, of a table with a row for each person."""
+    value_at = clause.past(noun + 1, {"in", "at", "from", "of", "among", "by", "the"})
+    if clause.rows(noun) and value_at > noun + 1 and isinstance(clause.at(value_at), ValueMention):
+        return clause.word(value_at + 1) in _VERBS and isinstance(_said(clause, value_at + 1), ValueMention)
+    apart = clause.of_persons and clause.one_each and not clause.rows(noun)
+    return apart and isinstance(clause.at(noun), ValueMention) and isinstance(_said(clause, noun + 1), ValueMention)
+
+
+_VERBS: Final = words("were was are is had have has")
+
+
+def _said(clause: Clause, at: int) -> object:
+    """What is said after “were for”, “who”, “had”."""
+    return clause.at(clause.past(at, _VERBS | {"who", "that", "for", "with", "by", "a", "an"}))
 
 
 def _share_of_column(clause: Clause, at: int, noun: int, draft: Draft) -> int:
