@@ -329,6 +329,10 @@ def january_to_march() -> pd.DataFrame:
     return counts.assign(change=100 * (counts[2024] / counts[2023] - 1)).reset_index()
 
 
+def mean_income() -> pd.Series:
+    return profile().groupby("Has Hospital")["Median Income (EUR)"].mean()
+
+
 def often_high() -> pd.Series:
     high = doses()[(doses()["vaccine"] == "MMR") & (doses()["Coverage (%)"] >= 90)]
     months = high.groupby("district")["month"].nunique()
@@ -344,6 +348,10 @@ def often_high() -> pd.Series:
         (VISITS, "avg cost M vs F", lambda: visits().groupby("Sex")["Cost (EUR)"].mean().loc[["F", "M"]]),
         (CASES, "epi curve pls - cases by month of onset. Save the points.",
          lambda: cases().groupby(cases()["onset_date"].str[:7]).size()),
+        (PROFILE, "average of the median income, districts with a hospital against districts without one",
+         mean_income),
+        (VISITS, "N, mean and SD of cost by clinic",
+         lambda: visits().groupby("Clinic")["Cost (EUR)"].agg(["size", "mean", "std"]).reset_index()),
         (CASES, "mean length of stay by gender", cases().groupby("gender")["days_in_hospital"].mean),
     ],
 )  # fmt: skip
@@ -354,15 +362,20 @@ def test_shorthand_is_answered_with_what_pandas_gives(ask, table, prompt, expect
     ask.same(Answered(refused=got.refused, files=tuple(tables)), expected())
 
 
+def longest(table: pd.DataFrame) -> float:
+    return table.loc[table["Clinic"] == "São Bento", "Wait (min)"].max()
+
+
 @pytest.mark.parametrize(
     ("prompt", "fits"),
     [
+        ("longest wait at Sao Bento, which visit was that??", lambda table: table["Wait (min)"] == longest(table)),
         ("give me every record where the age or the wait is blank",
          lambda table: table[["Age (years)", "Wait (min)"]].isna().any(axis="columns")),
         ("visits with a wait of 45 minutes or longer and follow-up is a no, however it is spelt. A blank is not a no.",
          lambda table: (table["Wait (min)"] >= 45) & (table["Follow-up"].str.lower() == "no")),
     ],
-    ids=["either", "no"],
+    ids=["longest", "either", "no"],
 )  # fmt: skip
 def test_rows_are_those_that_fit(ask, prompt, fits):
     got = ask(VISITS, prompt)
@@ -383,6 +396,8 @@ def test_rows_are_those_that_fit(ask, prompt, fits):
         (VISITS, "visits where follow-up is not a no, however it is spelt"),
         (CASES, "patients in hospital for at least 2 days"),
         (CASES, "mean length of notes by gender"),
+        (PROFILE, "mean smokers of districts with or without a hospital"),
+        (DOSES, "districts where mean coverage fell below 60 in any month"),
         (DOSES, "districts that never reached 90% MMR coverage"),
     ],
 )

@@ -23,6 +23,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     OneOf,
     Sign,
 )
+from ipython_assistant.engine.models.analyst.superlatives import group_by
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, Unit
 from ipython_assistant.engine.models.analyst.texts import LEAD, blank, containing
 
@@ -131,7 +132,9 @@ def compared(clause: Clause, at: int, draft: Draft) -> int:
     mention = clause.column(start)
     if mention is None:
         return _bound_first(clause, at, start, draft)
-    sign_at = _to_sign(clause, start + 1, known.TIES | {"has", "have", "had"})
+    sign_at = _to_sign(
+        clause, start + 1, known.TIES | {"has", "have", "had", "fell", "dropped", "falls", "drops", "rose"}
+    )
     if not _measured(mention.choices) or (sign_at == start + 1 and _speaks_of_years(clause, sign_at, draft)):
         return at
     between = _between(clause, sign_at, mention.choices[0], draft)
@@ -269,6 +272,11 @@ def reached(clause: Clause, at: int, draft: Draft) -> int:
 
 def in_so_many(clause: Clause, at: int, draft: Draft) -> int:
     """`districts … in at least two months`: groups with so many different months among the rows that fit."""
+    time = clause.column(at + 2)
+    timed = clause.word(at + 2) in _ANY or (time is not None and all(column.in_time for column in time.choices))
+    if clause.phrase(at, (("in", "any"), ("on", "any"))) and timed and draft.where and not draft.hows:
+        draft.any_time = True
+        return at + 3
     bound = _bound(clause, at + 1) if clause.word(at) in {"in", "on"} else None
     unit = _SO_MANY.get(clause.word(bound.end)) or _SO_MANY.get(_plural(clause, bound.end)) if bound else None
     column = only_time(draft, unit) if unit else None
@@ -284,6 +292,7 @@ def _plural(clause: Clause, at: int) -> str:
     return mention.tokens[-1].norm if mention and len(mention.tokens) == 1 else ""
 
 
+_ANY: Final = frozenset({"month", "week", "day", "year"})
 _SO_MANY: Final = {"months": Unit.MONTH, "days": Unit.DAY, "weeks": Unit.WEEK, "years": Unit.YEAR}
 
 
@@ -390,6 +399,33 @@ def flagged(clause: Clause, at: int, draft: Draft) -> int:
     return end + ones
 
 
+def with_and_without(clause: Clause, at: int, draft: Draft) -> int:
+    """`with and without a hospital`, `with a hospital against districts without one`: one group each."""
+    start = at + clause.rows(at)
+    if clause.word(start) != "with":
+        return at
+    both = clause.word(start + 1) in _AGAINST and clause.word(start + 2) == "without"
+    column_at = clause.past(start + (3 if both else 1), {"a", "an", "the", "any"})
+    mention = clause.column(column_at)
+    if mention is None or len(mention.choices) > 1 or mention.choices[0].kind is not Kind.BOOL:
+        return at
+    end = column_at + 1
+    if not both:
+        other = clause.past(end, {","})
+        noun = other + 1 + (clause.rows(other + 1) or clause.word(other + 1) in {"those", "districts"})
+        again_at = clause.past(noun + 1, {"a", "an", "the", "any"})
+        again = clause.column(again_at)
+        same = again is not None and again.choices == mention.choices
+        if clause.word(other) not in _AGAINST or clause.word(noun) != "without":
+            return at
+        if not (same or clause.word(again_at) in {"one", "it"}):
+            return at
+        end = again_at + 1
+    group_by(draft, draft.keys, draft.column(mention))
+    return end
+
+
+_AGAINST: Final = frozenset({"and", "vs", "versus", "against"})
 _HAVE: Final = (
     ("have",), ("has",), ("with",), ("having",), ("don't", "have"), ("do", "not", "have"), ("doesn't", "have"),
     ("does", "not", "have"),

@@ -60,6 +60,13 @@ _COUNTS: Final = (("number", "of"), ("how", "many"), ("count", "of"), ("count",)
 
 def rows_counted(clause: Clause, at: int, draft: Draft) -> int:
     """`count rows`, `number of rows`, `how many rows`, `rows per year`, and `count` followed by no noun."""
+    ends = (
+        clause.at(at + 1) is None or clause.word(at + 1) in {",", "and", "&", ")"} or clause.phrase(at + 1, known.PER)
+    )
+    if clause.word(at) == "n" and ends:  # "n, mean and SD of cost by clinic"
+        draft.measures.append(Measure(None, How.COUNT))
+        draft.measure_end = at + 1
+        return at + 1
     start = clause.phrase(at, _COUNTS)
     end = clause.past(at + len(start), {"the", "all", "total"} if start else set())
     mention = clause.column(end)
@@ -207,7 +214,7 @@ def extreme_date(clause: Clause, at: int, draft: Draft) -> int:
 
 def how_taken(clause: Clause, at: int, draft: Draft) -> int:
     """`mean`, `total`, `mean and max`; the columns follow, or have gone before."""
-    how = known.HOWS.get(clause.word(at))
+    how = known.HOWS.get(clause.word(at)) or _longest(clause, at)
     if clause.word(at) == "total" and clause.rows(at + 1):  # "total orders": how many there are
         if plain_words(draft.table.stem)[-1:] and Column(draft.table.stem, Kind.NUMBER).added:
             draft.problem(
@@ -226,6 +233,13 @@ def how_taken(clause: Clause, at: int, draft: Draft) -> int:
         draft.totals = True
     draft.hows.append(how)
     return at + 1
+
+
+def _longest(clause: Clause, at: int) -> How | None:
+    """`longest wait`: the largest of a column of numbers."""
+    mention = clause.column(at + 1)
+    how = {"longest": How.MAX, "shortest": How.MIN}.get(clause.word(at))
+    return how if mention and all(column.calculable for column in mention.choices) else None
 
 
 def grouped_by(clause: Clause, at: int, draft: Draft) -> int:

@@ -39,6 +39,7 @@ class Draft:
         everything: All rows, in so many words.
         known_only: What is missing is to be left out of what is calculated.
         so_many: Groups are those with so many months or days.
+        any_time: A condition has to hold in any month or day: rows are looked at one by one.
         all_columns: Every column, in so many words.
         overall: A rate is that of all rows together.
         top: Only so many of the largest or smallest.
@@ -104,6 +105,7 @@ class Draft:
     everything: bool = False
     overall: bool = False
     so_many: bool = False
+    any_time: bool = False
     all_columns: bool = False
     known_only: bool = False
     top: Top | None = None

@@ -56,7 +56,7 @@ _USED: Final[dict[type, frozenset[str]]] = {
     Describe: frozenset(["all_columns", "describe", "measures"]),
     Missing: frozenset(["all_columns", "missing", "measures", "keys"]),
     Duplicates: frozenset(["all_columns", "duplicates", "measures"]),
-    Distinct: frozenset(["all_columns", "distinct", "measures"]),
+    Distinct: frozenset(["any_time", "all_columns", "distinct", "measures"]),
     Correlation: frozenset(["all_columns", "correlation", "measures", "keys", "chart", "shape"]),
     Proportion: frozenset(["proportion", "keys", "series"]),
     Chart: _CHARTED
@@ -83,7 +83,7 @@ _SAID: Final = {
     "spread": "a histogram or box plot",
     "bins": "bins", "scatter": "a scatter chart", "decimals": "rounding", "wide": "one column each", "pivot": "a pivot",
     "having": "a condition on groups",
-    "all_columns": "every column",
+    "all_columns": "every column", "any_time": "any month or day",
     "known_only": "missing values left out",
     "first": "the first or last rows", "left_out": "columns left out",
     "versus": "",

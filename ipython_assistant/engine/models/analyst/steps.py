@@ -33,6 +33,17 @@ _TOTALS: Final = (
 )  # fmt: skip
 
 
+def in_percent(clause: Clause, at: int, draft: Draft) -> int:
+    """`cases by outcome in percent`: each group's share of the rows."""
+    counted = draft.keys and [(one.column, one.how) for one in draft.measures] == [(None, How.COUNT)]
+    phrase = clause.phrase(at, (("in", "percent"), ("as", "percent"), ("as", "percentages"), ("in", "percentages")))
+    after = clause.word(at + len(phrase))
+    if not phrase or not counted or draft.hows or draft.top or draft.then or (after and after not in {",", ")", "and"}):
+        return at
+    draft.follow(Then.SHARE)
+    return at + len(phrase)
+
+
 def share(clause: Clause, at: int, draft: Draft) -> int:
     """`share of total units per region`, `percentage of rows per disease`, `what percentage of rows have …`."""
     phrase = clause.phrase(at, _TOTALS)
