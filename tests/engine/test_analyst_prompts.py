@@ -44,16 +44,16 @@ DRAWN = "import json; print(json.dumps(_figures.axes))"
 REFUSED_OF_FIRST = frozenset(["a-worst-day", "d-wasted", "p-density", "p-smokers", "c-age-groups", "j-incidence"])
 """All others of the first set are answered right."""
 RIGHT_OF_SECOND = frozenset(
-    ["v2-no-2022", "v2-doctor", "v2-cost-sex", "v2-quarter-excel", "v2-sao-bento", "v2-blank", "a2-port-months", "a2-days-25",
-     "a2-jogging", "d2-clean-csv", "d2-covid", "d2-pivot-hpv", "p2-compare", "p2-doctors-rate", "p2-hospital-bar",
-     "c2-mail", "c2-still-ill", "c2-excell"]
+    ["v2-no-2022", "v2-doctor", "v2-cost-sex", "v2-quarter-excel", "v2-sao-bento", "v2-blank", "a2-port-months",
+     "a2-days-25", "a2-jogging", "d2-clean-csv", "d2-covid", "d2-pivot-hpv", "p2-compare", "p2-doctors-rate",
+     "p2-hospital-bar", "c2-mail", "c2-still-ill", "c2-excell"]
 )  # fmt: skip
 RIGHT_OF_THIRD = frozenset(
     ["d3-leave-out-harbour", "d3-young-and-old", "d3-wait-quartiles", "d3-diabet-04", "d3-not-followed",
-     "d3-female-ages", "d3-entered-twice", "d3-jan-may", "d3-bmi", "d3-mean-postcode", "d3-two-months", "d3-wastage",
-     "d3-heat", "d3-totals-md", "d3-hollins-share", "d3-better", "d3-gaps", "d3-weekly-er", "d3-forecast", "d3-mean-of-median", "d3-map",
-     "d3-epicurve", "d3-not-household", "d3-other-codes", "d3-stay-box", "d3-admitted-parquet", "d3-p-value",
-     "d3-wait-region"]
+     "d3-female-ages", "d3-entered-twice", "d3-jan-may", "d3-bmi", "d3-mean-postcode", "d3-two-months",
+     "d3-wastage", "d3-heat", "d3-totals-md", "d3-hollins-share", "d3-better", "d3-gaps", "d3-weekly-er",
+     "d3-forecast", "d3-mean-of-median", "d3-map", "d3-epicurve", "d3-not-household", "d3-other-codes",
+     "d3-stay-box", "d3-admitted-parquet", "d3-p-value", "d3-wait-region"]
 )  # fmt: skip
 """All others of the second and third set may be refused."""
 

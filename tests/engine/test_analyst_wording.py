@@ -393,6 +393,8 @@ def test_rows_are_those_that_fit(ask, prompt, fits):
         (DOSES, "total doses given, districts with coverage under 65 in at least two months"),
         (DOSES, "stacked bars of doses wasted / doses given by month and vaccine"),
         (VISITS, "mean cost of m per clinic"),
+        (VISITS, "longest wait per clinic, when was that"),
+        (VISITS, "highest cost, which clinic was that?"),
         (VISITS, "visits where follow-up is not a no, however it is spelt"),
         (CASES, "patients in hospital for at least 2 days"),
         (CASES, "mean length of notes by gender"),

@@ -194,20 +194,22 @@ def of_kind(clause: Clause, at: int, draft: Draft) -> int:
 
 
 def which_one(clause: Clause, at: int, draft: Draft) -> int:
-    """`longest wait, which visit was that?`: the row itself, not only its number."""
-    first = clause.word(at) in {"which", "what"} and clause.rows(at + 1) and clause.word(at + 2) in {"was", "is"}
-    if not first or clause.word(at + 3) not in {"that", "it", "this"}:
+    """`longest wait, which visit was that?`, `… and when was it`: the row itself, not only its number."""
+    named = clause.word(at) in {"which", "what"} and clause.rows(at + 1)
+    verb = at + 1 + named
+    asked = named or clause.word(at) in {"when", "where", "who", "whose"}
+    if not asked or clause.word(verb) not in {"was", "is"} or clause.word(verb + 1) not in {"that", "it", "this"}:
         return at
     extremes = {How.MAX: True, How.MIN: False}
     one = draft.measures[0] if len(draft.measures) == 1 else None
     if one is None or one.column is None or one.how not in extremes or draft.keys or draft.top:
         draft.problem("It is not said which row is asked for: write “which row has the highest …”.")
-        return at + 4
+        return verb + 2
     draft.measures, draft.hows, draft.hows_used = [], [], False
     draft.ranking.append(Measure(one.column))
     draft.top = Top(1, extremes[one.how])
     draft.of_table = draft.top_rows = True
-    return at + 4
+    return verb + 2
 
 
 def ranked(clause: Clause, at: int, draft: Draft) -> int:
