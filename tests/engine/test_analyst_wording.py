@@ -89,6 +89,7 @@ def test_a_sentence_about_the_outcome_is_checked_against_it(ask):
     [
         "Dear Harbour, mean cost per clinic",
         "Harbour wants the mean cost per clinic",
+        "Smokers need the mean cost per clinic",
         "mean cost per clinic for the children",
         "mean cost per clinic. I need to adjust for age",
         "mean cost per clinic. I need to forecast the next month",

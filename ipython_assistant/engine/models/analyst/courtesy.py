@@ -105,6 +105,11 @@ _MEANT: Final = (known.KNOWN - {"file"}) | {"nobody", "none"} | known.PERSONS | 
 _START: Final = r"(?P<before>(?:^|[.!?;:\n])[^\S\n]*)"
 _ANYWHERE: Final = r"(?P<before>(?<![\w'’-]))"
 _WHO: Final = r"(?P<who>[^\W\d_]+(?:[ ][^\W\d_]+){0,2}?)"
+_ASKING: Final = (
+    r"(?P<who>(?:[^\W\d_]+[ ]){0,2}(?:minist(?:er|ry)|boss|director|team|colleagues?|partners?|editors?|reviewers?|"
+    r"auditors?|committee|board|manager|supervisor|professor|client|press|media|journalists?|donors?|department|office|"
+    r"agency|mayor|council|head|chief|who|government|management|funders?))"
+)
 _END: Final = r"(?=[^\S\n,]*,?[^\S\n]*(?:[.!?;\n]|$))"
 _OCCASIONS: Final = (
     "thesis|paper|poster|talk|presentation|slides?|deck|report|bulletin|newsletter|meeting|audit|review|dashboard|"
@@ -137,7 +142,7 @@ _PHRASES: Final = tuple(
                 rf"(?P<occasion>{_OCCASIONS})(?![\w'’-])(?![ ]+(?:of|with|in|from)\b)[ ]*[:,]?"
             ),
             # “the minister wants”, “Our American partners need”
-            rf"{_START}(?:(?:the|my|our|a)[ ])?{_WHO} (?:{_WANTS})(?: (?:me )?to (?:{_KNOWING}))?(?![\w'’-])(?=[ ]+\w)",
+            rf"{_START}(?:(?:the|my|our|a) )?{_ASKING} (?:{_WANTS})(?: (?:me )?to (?:{_KNOWING}))?(?![\w'’-])(?=[ ]+\w)",
             # “I have to state”
             rf"{_START}(?:i|we) (?:have|need|want|must|would like|[’']d like) to (?:{_KNOWING})(?![\w'’-])(?=[ ]+\w)",
             # “I need to tell the clinics”, “i have to chase the clinics”: whoever they are, they only hear of it
