@@ -142,7 +142,7 @@ _PHRASES: Final = tuple(
                 rf"(?P<occasion>{_OCCASIONS})(?![\w'’-])(?![ ]+(?:of|with|in|from)\b)[ ]*[:,]?"
             ),
             # “the minister wants”, “Our American partners need”
-            rf"{_START}(?:(?:the|my|our|a) )?{_ASKING} (?:{_WANTS})(?: (?:me )?to (?:{_KNOWING}))?(?![\w'’-])(?=[ ]+\w)",
+            rf"{_START}(?:(?:the|my|our|a) )?{_ASKING} (?:{_WANTS})(?: (?:me )?to (?:{_KNOWING}))?(?![\w'’-])(?= +\w)",
             # “I have to state”
             rf"{_START}(?:i|we) (?:have|need|want|must|would like|[’']d like) to (?:{_KNOWING})(?![\w'’-])(?=[ ]+\w)",
             # “I need to tell the clinics”, “i have to chase the clinics”: whoever they are, they only hear of it
