@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ipython_assistant.engine.models import Ran
-    from ipython_assistant.engine.models.analyst.rehearsal import Counts
+    from ipython_assistant.engine.models.analyst.counts import Counts
 
 _CENT: Final = Decimal("0.01")
 _LARGE: Final = 1e15

@@ -25,7 +25,7 @@ from ipython_assistant.engine.models.analyst.tables import spoken
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ipython_assistant.engine.models.analyst.rehearsal import Counts, Known
+    from ipython_assistant.engine.models.analyst.counts import Counts, Known
     from ipython_assistant.engine.models.analyst.tables import Column
 
 MAX_SPELLINGS: Final = 5

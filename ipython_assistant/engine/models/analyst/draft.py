@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ipython_assistant.engine.models.analyst.plan import Condition, Having, How, Measure, Sort, Then, Top
-    from ipython_assistant.engine.models.analyst.tables import Column, Table
+    from ipython_assistant.engine.models.analyst.tables import Column, Formula, Table
 
 
 @dataclass(slots=True)
@@ -207,6 +207,16 @@ class Draft:
             self.notes.append(sentence)
 
 
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A column that a prompt defines, and the items that do so."""
+
+    start: int
+    end: int
+    name: str
+    formula: Formula
+
+
 class Clause:
     """Items with a way to look at them that never runs over the end."""
 
@@ -214,6 +224,8 @@ class Clause:
         self.items = items
         self.columns = table.columns if table else ()
         words = {word for column in table.columns for word in plain_words(column.name)} if table else set()
+        self.defined: tuple[Table, list[Definition]] | None = None
+        """The columns it defines, once they were looked for, and with which table."""
         self.of_persons = not words.isdisjoint({"age", "sex", "gender"})
         self.one_each = table is None or VISITS.isdisjoint(plain_words(table.stem))
 

@@ -5,11 +5,11 @@ A definition is found before anything else is read, so that its name can be used
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
-from ipython_assistant.engine.models.analyst.draft import Clause, Draft
+from ipython_assistant.engine.models.analyst.draft import Clause, Definition, Draft
 from ipython_assistant.engine.models.analyst.lexing import fold, plain_words
 from ipython_assistant.engine.models.analyst.markdown import bold, quoted
 from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Name, Number, ValueMention, Word
@@ -40,16 +40,6 @@ _EQUALS: Final = frozenset({"=", "as", "is", "from", ":", "by", "being"})
 MAX_NAME_WORDS: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A column that a prompt defines, and the items that do so."""
-
-    start: int
-    end: int
-    name: str
-    formula: Formula
-
-
 def definitions(items: Sequence[Item], table: Table) -> list[Definition]:
     """All that a prompt defines, in order; the name is made of the formula where there is none."""
     clause = Clause(items, table)
@@ -61,6 +51,13 @@ def definitions(items: Sequence[Item], table: Table) -> list[Definition]:
             found.append(one)
         at = one.end if one else at + 1
     return found
+
+
+def _definitions_in(clause: Clause, table: Table) -> list[Definition]:
+    """The same of a clause: every place in it asks, so they are looked for once."""
+    if clause.defined is None or clause.defined[0] is not table:
+        clause.defined = table, definitions(clause.items, table)
+    return clause.defined[1]
 
 
 def with_definitions(items: Sequence[Item], table: Table) -> Table:
@@ -302,7 +299,7 @@ def rate_named(clause: Clause, at: int, draft: Draft) -> int:
     rate_at = at + (named and clause.word(at + 1) in _RATES)
     if clause.word(rate_at) not in _RATES:
         return at
-    later = [one for one in definitions(clause.items, draft.table) if one.start > rate_at]
+    later = [one for one in _definitions_in(clause, draft.table) if one.start > rate_at]
     columns = [one for one in draft.table.columns if len(later) == 1 and one.made == later[0].formula]
     if len(columns) != 1 or not columns[0].ratio:
         return at
@@ -328,7 +325,7 @@ def defined(clause: Clause, at: int, draft: Draft) -> int:
     column_word = clause.word(noun) in {"column", "field", "variable"}
     if opening > at or column_word:
         start = clause.past(noun + column_word, {"called", "named", "with", "the", "for", ",", ":", "of"})
-    found = next((one for one in definitions(clause.items, draft.table) if one.start in {start, at}), None)
+    found = next((one for one in _definitions_in(clause, draft.table) if one.start in {start, at}), None)
     if found is None:
         return at
     column = next((one for one in draft.table.columns if one.name == found.name), None)

@@ -9,10 +9,12 @@ from ipython_assistant.engine.models.analyst.lexing import fold, plain_words
 from ipython_assistant.engine.models.analyst.markdown import bold, code, escape, listed, one_line, quoted
 from ipython_assistant.engine.models.analyst.reading import NotUnderstood, Understood, read
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, Table
-from ipython_assistant.engine.models.analyst.wording import drafted
+from ipython_assistant.engine.models.analyst.wording import HOW_WORDS, MARKDOWN, condition_in_words, measure_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from ipython_assistant.engine.models.analyst.draft import Draft
 
 EXAMPLES: Final = 3
 MOST_BARS: Final = 30
@@ -41,7 +43,7 @@ def no_table(unread: Sequence[Table], others: Sequence[str]) -> str:
 
 def refusal(reading: NotUnderstood, tables: Sequence[Table], unread: Sequence[Table] = ()) -> str:
     """The answer to a prompt that cannot be read as a whole."""
-    understood = list(dict.fromkeys(part for draft in reading.drafts for part in drafted(draft)))
+    understood = list(dict.fromkeys(part for draft in reading.drafts for part in _understood(draft)))
     parts = [HEAD]
     if understood:
         parts.append(f"I understood: {', '.join(understood)}.")
@@ -128,3 +130,19 @@ def _spoken(column: Column) -> Iterator[str]:
     yield " ".join(word for word in plain_words(column.name) if word != "percent")
     yield " ".join(column.name.split())
     yield from (f"{mark}{column.name}{mark}" for mark in ('"', "`") if mark not in column.name)
+
+
+def _understood(draft: Draft) -> list[str]:
+    """What was understood of a clause that could not be understood as a whole, as Markdown."""
+    parts = []
+    if draft.chart:
+        parts.append(f"a {draft.shape} chart".replace("  ", " "))
+    parts += ["an overview"] if draft.describe else []
+    parts += [f"the {'top' if draft.top.largest else 'bottom'} {draft.top.count}"] if draft.top else []
+    parts += [HOW_WORDS[how] for how in draft.hows] if draft.hows and not draft.hows_used else []
+    parts += [measure_in_words(measure, MARKDOWN) for measure in [*draft.measures, *draft.ranking]]
+    parts += [f"by {bold(key.name)}" for key in [*draft.keys, *draft.series]]
+    if draft.where:
+        parts.append(f"rows where {listed([condition_in_words(one, MARKDOWN) for one in draft.where])}")
+    parts += [f"a file {code(draft.name)}"] if draft.name else []
+    return parts

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.caveats import misleading, reservations, spellings
 from ipython_assistant.engine.models.analyst.markdown import bold, code, listed
@@ -34,61 +34,12 @@ from ipython_assistant.engine.models.analyst.tables import Column, sources, spok
 from ipython_assistant.engine.models.analyst.wording import conditions_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from ipython_assistant.engine.models.analyst.counts import Counts
 
 MAX_LINES: Final = 30
 """Lines in one chart that can still be told apart."""
 MAX_BARS: Final = 60
 """Bars in one chart that can still be named."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Rows that have a value for one measure and its groups.
-
-    Args:
-        known: How many such rows there are.
-        missing: For each of the columns, the rows without a value; of a formula for the columns it is made of, and for
-            itself the rows that have all of these.
-        groups: How many groups they make.
-        largest: The rows of the largest group.
-        partial: Rows of these groups that have only some of the columns that a formula adds up.
-    """
-
-    known: int
-    missing: Mapping[str, int]
-    groups: int
-    largest: int
-    partial: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many rows a plan is about.
-
-    Args:
-        all: Rows of the table.
-        rows: Rows that meet the conditions.
-        uncompared: For each column in a comparison, rows of the table without a value, which meet no condition.
-        keys: For each column that makes groups, its different values.
-        all_keys: The same of the whole table.
-        measures: What there is for each measure, then for each condition on groups, or for what rows are ranked by.
-        unmatched: Where two tables are put together: rows of the left one without a match, and of the right one.
-    """
-
-    all: int
-    rows: int
-    uncompared: Mapping[str, int]
-    keys: Mapping[str, int]
-    all_keys: Mapping[str, int]
-    measures: tuple[Known, ...]
-    unmatched: tuple[int, int] = (0, 0)
-
-
-def counts_from(found: Mapping[str, Any]) -> Counts:
-    """One plan's counts out of the kernel's JSON."""
-    measures = tuple(Known(**measure) for measure in found["measures"])
-    return Counts(**{**found, "measures": measures, "unmatched": tuple(found["unmatched"])})
 
 
 def request(plan: Plan, select: str) -> dict[str, object]:

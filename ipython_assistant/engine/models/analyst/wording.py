@@ -52,7 +52,6 @@ from ipython_assistant.engine.models.analyst.tables import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ipython_assistant.engine.models.analyst.draft import Draft
 
 HOW_WORDS: Final = {
     How.MEAN: "mean", How.SUM: "total", How.MEDIAN: "median", How.MIN: "minimum", How.MAX: "maximum",
@@ -357,19 +356,3 @@ _AS_READ: Final = (("%", ""), (" ", ""), ("\u00a0", ""), ("\u202f", ""))
 def conditions_in_words(plan: Plan) -> str:
     """All of a plan's conditions, as Markdown."""
     return listed([condition_in_words(one, MARKDOWN) for one in plan.where])
-
-
-def drafted(draft: Draft) -> list[str]:
-    """What was understood of a clause that could not be understood as a whole, as Markdown."""
-    parts = []
-    if draft.chart:
-        parts.append(f"a {draft.shape} chart".replace("  ", " "))
-    parts += ["an overview"] if draft.describe else []
-    parts += [f"the {'top' if draft.top.largest else 'bottom'} {draft.top.count}"] if draft.top else []
-    parts += [HOW_WORDS[how] for how in draft.hows] if draft.hows and not draft.hows_used else []
-    parts += [measure_in_words(measure, MARKDOWN) for measure in [*draft.measures, *draft.ranking]]
-    parts += [f"by {markdown.bold(key.name)}" for key in [*draft.keys, *draft.series]]
-    if draft.where:
-        parts.append(f"rows where {listed([condition_in_words(one, MARKDOWN) for one in draft.where])}")
-    parts += [f"a file {markdown.code(draft.name)}"] if draft.name else []
-    return parts
