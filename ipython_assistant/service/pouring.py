@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-PIECE_BYTES = 1 << 19
-"""So much is hashed at once: a core keeps it near."""
+PIECE_BYTES = 1 << 21
+"""So much is hashed at once: with less, two threads wait for each other too often; with more, only memory is taken."""
 ROOM_BYTES = 1 << 20
 """Of the pipe, where the system grants it: an ordinary user may have this much (`/proc/sys/fs/pipe-max-size`)."""
 
