@@ -158,3 +158,53 @@ def test_what_is_answered_is_what_pandas_says(ask, question, expected):
 )
 def test_what_has_two_readings_is_refused(ask, tables, prompt):
     assert ask(tables, prompt).code == ""
+
+
+def count(fits: pd.Series) -> pd.DataFrame:
+    return pd.DataFrame({"rows": [int(fits.sum())]})
+
+
+def of_months(first: str, last: str) -> pd.Series:
+    return visits()["Visit Date"].dt.strftime("%Y-%m").between(first, last)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "right"),
+    [
+        ("Number of visits in March and May 2023",
+         lambda: count(visits()["Visit Date"].dt.strftime("%Y-%m").isin(["2023-03", "2023-05"]))),
+        ("Number of visits in Q1 and Q3 2023",
+         lambda: count(of_months("2023-01", "2023-03") | of_months("2023-07", "2023-09"))),
+        ("Number of visits in January and March", lambda: count(visits()["Visit Date"].dt.month.isin([1, 3]))),
+        ("Number of visits between March 2023 and October 2023", lambda: count(of_months("2023-03", "2023-10"))),
+        ("Number of visits between 2023-03-01 and 2023-10-31", lambda: count(of_months("2023-03", "2023-10"))),
+        ("Number of visits from June 2023 on", lambda: count(of_months("2023-06", "2100-01"))),
+        ("Number of visits from June 2023 onwards", lambda: count(of_months("2023-06", "2100-01"))),
+    ],
+)  # fmt: skip
+def test_and_joins_a_range_only_after_between_and_on_leaves_it_open(ask, prompt, right):
+    got = ask("clinic_visits.csv", prompt)
+
+    assert got.refused == ""
+    pd.testing.assert_frame_equal(ask.saved(got), right())
+
+
+@pytest.mark.parametrize(
+    ("tables", "prompt"),
+    [
+        ("clinic_visits.csv", "Visits in June 2023 and July 2024"),
+        ("clinic_visits.csv", "Visits in June 2023 and in July 2024"),
+        ("clinic_visits.csv", "Number of visits in Jan 2023 and Jan 2024"),
+        ("clinic_visits.csv", "Number of visits in Q1 2023 and Q1 2024"),
+        ("clinic_visits.csv", "Number of visits on 5 January 2024 and 9 March 2024"),
+        ("clinic_visits.csv", "Number of visits on 2024-01-05 and 2024-03-09"),
+        ("clinic_visits.csv", "Number of visits during March 2023 and October 2023"),
+        ("clinic_visits.csv", "Number of visits in 2023 and March 2024"),
+        ("air_quality.parquet", "Compare mean PM2.5 in January 2024 and March 2024 by station"),
+        ("air_quality.parquet", "Compare mean PM2.5 in January and March 2024 by station"),
+        ("clinic_visits.csv", "Number of visits from March on"),
+        ("clinic_visits.csv", "Number of visits in 2023 from March on"),
+    ],
+)
+def test_two_times_are_no_range_and_a_month_without_a_year_begins_none(ask, tables, prompt):
+    assert ask(tables, prompt).code == ""

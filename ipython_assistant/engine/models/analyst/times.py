@@ -59,9 +59,9 @@ def in_years(clause: Clause, at: int, draft: Draft) -> int:
             draft.problem(f"No year is between {said.year} and {final}.")
         draft.require(Between(column, said.year, final))
         return last + 1
-    if clause.word(end) in known.ONWARDS and not said.unless:
+    if (open_end := _onwards(clause, end, ranged=said.ranged == "from")) and not said.unless:
         draft.require(Compare(column, Sign.AT_LEAST, said.year))
-        return end + 1
+        return open_end
     if said.ranged or said.since:
         # "from 2020" is said of the rows of 2020 and of all since: either reading would be a guess
         words = said.ranged or " ".join(said.since)
@@ -77,7 +77,28 @@ def in_years(clause: Clause, at: int, draft: Draft) -> int:
         years.add(following)
         end = clause.past(more, {"in"}) + 1
     draft.require(InYears(column, tuple(sorted(years)), negated=bool(said.unless)))
+    _refuse_another(clause, end, draft)
     return clause.past(end, {"only"})
+
+
+def _onwards(clause: Clause, at: int, *, ranged: bool) -> int:
+    """`from 2020 onwards`, `from March 2021 on`: where that ends; 0 if it is not said, as of `from 2020 on Mondays`."""
+    if clause.word(at) in known.ONWARDS:
+        return at + 1
+    return (
+        at + 1 if ranged and clause.word(at) == "on" and _stretch(clause, clause.past(at + 1, {"the"})) is None else 0
+    )
+
+
+def _refuse_another(clause: Clause, at: int, draft: Draft) -> None:
+    """`in June 2023 and July 2024`: two times joined by “and” are no range, and no row is of both."""
+    joint = _past_beside(clause, at, draft) or clause.past(at, _JOINTS | known.VERSUS)
+    other = _stretch(clause, clause.past(joint, _INTO)) if joint > at else None
+    if other is not None and other.first:
+        draft.problem(
+            "It is not clear whether two times are meant or all from the one to the other: write “from … to …”, or "
+            "ask for each of the two by itself."
+        )
 
 
 _BESIDE: Final = (("next", "to"), ("compared", "with"), ("compared", "to"), ("versus",), ("vs",), ("against",))
@@ -165,12 +186,14 @@ def on_dates(clause: Clause, at: int, draft: Draft) -> int:
     end = start + len(since) + bool(ranged) + 1
     if since:
         draft.require(Compare(columns[0], known.TIME_BOUNDS[since], first.text))
+        _refuse_another(clause, end, draft)
         return end
     if ranged == "on":
         draft.require(Compare(columns[0], Sign.EQUAL, first.text))
+        _refuse_another(clause, end, draft)
         return end
     last = clause.at(end + 1)
-    if clause.word(end) not in known.RANGE_JOINTS or not isinstance(last, Day):
+    if clause.word(end) not in _joints(ranged) or not isinstance(last, Day):
         return at
     draft.require(Between(columns[0], first.text, last.text))
     return _past_included(clause, end + 2)
@@ -221,8 +244,24 @@ def in_months(clause: Clause, at: int, draft: Draft) -> int:
         draft.problem(
             f"It is not said which dates are meant: {listed([bold(column.name) for column in columns], 'or')}."
         )
-    end = _require_stretch(clause, stretch, columns[0], draft, since)
+    said = {clause.word(index) for index in range(start, first)}
+    if not since and (open_end := _onwards(clause, stretch.end, ranged="from" in said)):
+        if not stretch.first:
+            draft.problem("It is not said from when on: name the year too, as in “from March 2021 onwards”.")
+        draft.require(Compare(columns[0], Sign.AT_LEAST, stretch.first))
+        return open_end
+    end = _require_stretch(
+        clause, stretch, columns[0], draft, since, next((one for one in ("between", "from") if one in said), "")
+    )
+    if end and draft.where and not isinstance(draft.where[-1], InPart):
+        _refuse_another(clause, end, draft)
     return _past_included(clause, end) if end else at
+
+
+def _joints(ranged: str) -> frozenset[str]:
+    """What joins the two ends of a range: “and” does so after “between” alone."""
+    joints = known.RANGE_JOINTS | known.DASHES
+    return joints if ranged == "between" else joints - {"and"}
 
 
 def _past_included(clause: Clause, at: int) -> int:
@@ -244,7 +283,9 @@ _INCLUDED: Final = (
 )  # fmt: skip
 
 
-def _require_stretch(clause: Clause, stretch: _Stretch, column: Column, draft: Draft, since: tuple[str, ...]) -> int:
+def _require_stretch(
+    clause: Clause, stretch: _Stretch, column: Column, draft: Draft, since: tuple[str, ...], ranged: str
+) -> int:
     if since:
         if not stretch.first:
             return 0
@@ -253,7 +294,7 @@ def _require_stretch(clause: Clause, stretch: _Stretch, column: Column, draft: D
         draft.require(Compare(column, sign, bound))
         return stretch.end
     joint = clause.word(stretch.end)
-    last = _stretch(clause, stretch.end + 1) if joint in known.RANGE_JOINTS | known.DASHES else None
+    last = _stretch(clause, stretch.end + 1) if joint in _joints(ranged) else None
     if last is not None and last.first:
         begin = stretch.first or _of_year(stretch, last.first[:4])
         if beside := _same_months(clause, (begin, last), column, draft):
@@ -266,10 +307,18 @@ def _require_stretch(clause: Clause, stretch: _Stretch, column: Column, draft: D
     numbers = [stretch.number]
     end = stretch.end
     while (more := clause.past(end, _JOINTS)) > end and (other := _stretch(clause, more)) is not None:
-        if other.first or other.unit is not stretch.unit:
+        if other.unit is not stretch.unit or not other.number:
             return 0
         numbers.append(other.number)
         end = other.end
+        if other.first:  # "in March and May 2023"
+            if ranged == "from":
+                draft.problem("It is not clear whether two times are meant or all between them: write “from … to …”.")
+            draft.require(InYears(column, (int(other.first[:4]),)))
+            _refuse_another(clause, end, draft)
+            break
+    if draft.compare and len(numbers) > 1:
+        draft.problem("Two times are compared: ask for one row per month or quarter, or for each time by itself.")
     draft.require(InPart(column, stretch.unit, tuple(numbers)))
     return end
 
@@ -359,7 +408,8 @@ def _quarter(clause: Clause, at: int) -> _Stretch | None:
     year = ahead or year_at(clause, year_index)
     if year is None:
         return _Stretch(end, unit=Unit.QUARTER, number=quarter)
-    return _Stretch(end if ahead else year_index + 1, *_days(year, 3 * quarter - 2, 3 * quarter), number=quarter)
+    first, last = _days(year, 3 * quarter - 2, 3 * quarter)
+    return _Stretch(end if ahead else year_index + 1, first, last, Unit.QUARTER, quarter)
 
 
 # ---- what is latest
