@@ -208,3 +208,35 @@ def test_and_joins_a_range_only_after_between_and_on_leaves_it_open(ask, prompt,
 )
 def test_two_times_are_no_range_and_a_month_without_a_year_begins_none(ask, tables, prompt):
     assert ask(tables, prompt).code == ""
+
+
+@pytest.mark.parametrize(
+    ("tables", "prompt"),
+    [
+        ("outbreak_cases.json", "What percent of cases died in each district?"),
+        ("outbreak_cases.json", "Share of cases died per district_code"),
+        ("outbreak_cases.json", "Percentage of cases recovered by gender"),
+        ("outbreak_cases.json", "Percentage of cases not recovered by gender"),
+        ("outbreak_cases.json", "Percentage of cases still ill by gender"),
+        ("clinic_visits.csv", "What proportion of visits cost more than 100 in each clinic?"),
+        ("clinic_visits.csv", "Percentage of visits by women per clinic, only asthma"),
+        ("clinic_visits.csv", "Percentage of visits in 2023 with asthma by clinic"),
+    ],
+)
+def test_a_share_of_rows_that_fit_is_never_their_spread_over_groups(ask, tables, prompt):
+    assert ask(tables, prompt).code == ""
+
+
+@pytest.mark.parametrize(
+    ("prompt", "fits", "key"),
+    [
+        ("Percentage of visits in 2023 by clinic", lambda: visits()["Visit Date"].dt.year == 2023, "Clinic"),
+        ("Percentage of visits at Harbour by diagnosis", lambda: visits()["Clinic"] == "Harbour", "Diagnosis"),
+    ],
+)
+def test_a_share_of_the_rows_of_a_time_or_place_is_spread_over_groups(ask, prompt, fits, key):
+    found = ask.saved(ask("clinic_visits.csv", prompt))
+
+    rows = visits()[fits()].groupby(key).size()
+    assert dict(zip(found[key], found["rows"], strict=True)) == rows.to_dict()
+    assert list(found.iloc[:, 2]) == pytest.approx(100 * found["rows"] / rows.sum())

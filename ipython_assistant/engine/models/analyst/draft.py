@@ -75,6 +75,7 @@ class Draft:
         first: Only so many rows from the beginning; from the end if negative.
         base: What share of rows is asked for, and the first condition says of which.
         proportion: What share of rows meets the conditions is asked for.
+        rows_shared: A share of rows was asked for without saying which: one for each group.
         amount: The share is that of its total instead.
         added: Columns to be calculated.
         left_out: Columns not to be written.
@@ -141,6 +142,7 @@ class Draft:
     first: int = 0
     base: bool = False
     proportion: bool = False
+    rows_shared: bool = False
     amount: Column | None = None
     added: list[Column] = field(default_factory=list)
     left_out: list[Column] = field(default_factory=list)

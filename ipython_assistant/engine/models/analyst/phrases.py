@@ -24,9 +24,11 @@ from ipython_assistant.engine.models.analyst import (
 )
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.draft import Clause, Draft
+from ipython_assistant.engine.models.analyst.lexing import plain_words
 from ipython_assistant.engine.models.analyst.markdown import quoted
 from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Place, ValueMention, Word
 from ipython_assistant.engine.models.analyst.plan import AnyOf, Condition, InYears, OneOf
+from ipython_assistant.engine.models.analyst.tables import Kind
 from ipython_assistant.engine.models.analyst.wording import MARKDOWN, condition_in_words
 
 if TYPE_CHECKING:
@@ -50,8 +52,10 @@ def read_clause(items: Sequence[Item], table: Table) -> Draft:
             after = at + 1
         if draft.where != said:
             draft.where_start, draft.where_end = at, after
-            if last is not None and len(draft.where) > len(said):
-                _check_joint(clause, at, draft, last)
+            if len(draft.where) > len(said):
+                if last is not None:
+                    _check_joint(clause, at, draft, last)
+                _check_share(clause, at, draft)
             last = (after, draft.where[-1])
         at = after
     return draft
@@ -73,6 +77,28 @@ def _check_joint(clause: Clause, at: int, draft: Draft, last: tuple[int, Conditi
         shown = quoted(" ".join(token.text for token in clause.items[at].tokens))
         draft.problem(
             f"It is not clear how {shown} goes with {condition_in_words(before, MARKDOWN)}: say “where … is …”."
+        )
+
+
+def _check_share(clause: Clause, at: int, draft: Draft) -> None:
+    """`percentage of cases recovered by gender`: out of the group's rows, or how those that fit are spread over groups?
+
+    A time or a place only says which rows are meant: `percentage of visits at Harbour in 2023 by diagnosis`.
+    """
+    condition = draft.where[-1]
+    if not draft.rows_shared or condition in draft.leading:
+        return
+    column = None if isinstance(condition, AnyOf) else condition.column
+    where = (
+        isinstance(condition, OneOf) and not condition.negated and {"at", "in"} & {clause.word(at), clause.word(at - 1)}
+    )
+    placed = where and column and column.kind is Kind.TEXT and {"sex", "gender"}.isdisjoint(plain_words(column.name))
+    if not placed and not (column and column.in_time):
+        said = condition_in_words(condition, MARKDOWN)
+        draft.problem(
+            f"It is not clear whether the share of rows where {said} is out of each group, or how they are spread over "
+            "the groups: say “percentage of rows where … per …” for the first, or “number of rows where … per …, as a "
+            "share of the total” for the second."
         )
 
 

@@ -79,6 +79,7 @@ def share(clause: Clause, at: int, draft: Draft) -> int:
             return noun + 1
         draft.measures.append(Measure(None, How.COUNT))
         draft.measure_end = noun + 1
+        draft.rows_shared = True
         draft.follow(Then.SHARE)
         return noun + 1
     return _share_of_column(clause, start, noun, draft) or at

@@ -250,9 +250,8 @@ def in_months(clause: Clause, at: int, draft: Draft) -> int:
             draft.problem("It is not said from when on: name the year too, as in “from March 2021 onwards”.")
         draft.require(Compare(columns[0], Sign.AT_LEAST, stretch.first))
         return open_end
-    end = _require_stretch(
-        clause, stretch, columns[0], draft, since, next((one for one in ("between", "from") if one in said), "")
-    )
+    joint = next((one for one in ("between", "from") if one in said), "")
+    end = _require_stretch(clause, stretch, columns[0], draft, since, ranged=joint)
     if end and draft.where and not isinstance(draft.where[-1], InPart):
         _refuse_another(clause, end, draft)
     return _past_included(clause, end) if end else at
@@ -284,7 +283,7 @@ _INCLUDED: Final = (
 
 
 def _require_stretch(
-    clause: Clause, stretch: _Stretch, column: Column, draft: Draft, since: tuple[str, ...], ranged: str
+    clause: Clause, stretch: _Stretch, column: Column, draft: Draft, since: tuple[str, ...], *, ranged: str
 ) -> int:
     if since:
         if not stretch.first:
@@ -304,6 +303,11 @@ def _require_stretch(
     if stretch.first:
         draft.require(Between(column, stretch.first, stretch.last))
         return stretch.end
+    return _parts_of_years(clause, stretch, column, draft, ranged=ranged)
+
+
+def _parts_of_years(clause: Clause, stretch: _Stretch, column: Column, draft: Draft, *, ranged: str) -> int:
+    """`in January and March`, of any year; `in January and March 2023`."""
     numbers = [stretch.number]
     end = stretch.end
     while (more := clause.past(end, _JOINTS)) > end and (other := _stretch(clause, more)) is not None:
