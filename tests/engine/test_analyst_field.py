@@ -240,3 +240,24 @@ def test_a_share_of_the_rows_of_a_time_or_place_is_spread_over_groups(ask, promp
     rows = visits()[fits()].groupby(key).size()
     assert dict(zip(found[key], found["rows"], strict=True)) == rows.to_dict()
     assert list(found.iloc[:, 2]) == pytest.approx(100 * found["rows"] / rows.sum())
+
+
+@pytest.mark.parametrize(
+    ("tables", "prompt"),
+    [
+        ("clinic_visits.csv", "Mean cost for women and number of asthma visits per clinic"),
+        ("clinic_visits.csv", "Mean age for men and total cost at Harbour by diagnosis"),
+        ("clinic_visits.csv", "Number of visits for asthma and mean cost for women by clinic"),
+        ("clinic_visits.csv", "In 2023, mean cost per clinic and visits per diagnosis"),
+        ("clinic_visits.csv", "Mean cost by clinic ordered by number of visits"),
+        ("clinic_visits.csv", "Mean cost by clinic ordered by count"),
+        ("clinic_visits.csv", "Mean cost by clinic from highest to lowest number of visits"),
+        ("clinic_visits.csv", "Visits per diagnosis in descending order of mean cost"),
+        ("clinic_visits.csv", "Top 5 visits by cost and wait"),
+        ("clinic_visits.csv", "Top 5 visits by wait, show clinic and cost"),
+        ("clinic_visits.csv", "Visits with cost over 1.000"),
+        ("air_quality.parquet", "How many days had more than 10 ER asthma visits?"),
+    ],
+)
+def test_what_is_said_of_one_figure_is_not_taken_for_another(ask, tables, prompt):
+    assert ask(tables, prompt).code == ""

@@ -63,6 +63,9 @@ class Draft:
         compare: Values are to be compared.
         decimals: Numbers are to be rounded to so many.
         sort: In what order.
+        sorted_by: By what figure, where it is one and not only a column.
+        conditions_at: After how many measures each condition was said.
+        keys_at: After how many measures each key was said.
         judged: "best" or "worst" instead of a direction; which one it is depends on the column.
         spread: `hist` or `box`.
         distribution: How values are distributed is asked for.
@@ -130,6 +133,9 @@ class Draft:
     compare: bool = False
     decimals: int = -1
     sort: Sort | None = None
+    sorted_by: Measure | None = None
+    conditions_at: list[int] = field(default_factory=list)
+    keys_at: list[int] = field(default_factory=list)
     judged: str = ""
     spread: str = ""
     distribution: bool = False

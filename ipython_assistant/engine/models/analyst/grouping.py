@@ -11,6 +11,7 @@ from ipython_assistant.engine.models.analyst.ordering import check_order, judged
 from ipython_assistant.engine.models.analyst.periods import of_unit
 from ipython_assistant.engine.models.analyst.plan import (
     Between,
+    Compare,
     Condition,
     Group,
     How,
@@ -57,6 +58,7 @@ def read_group(draft: Draft, before: Task | None) -> Task | None:
         return None
     if draft.top_rows and keys:
         draft.problem("A top of rows within each group is not something I do: ask for the top of all rows.")
+    _check_each(draft, keys)
     wide = _wide(draft, keys)
     _check_group(draft, measures, keys, wide)
     then = draft.then
@@ -68,6 +70,22 @@ def read_group(draft: Draft, before: Task | None) -> Task | None:
     task = Group(measures, tuple(keys), top, wide, then, order, tuple(draft.having), within, draft.decimals)
     check_order(draft, task)
     return task
+
+
+def _check_each(draft: Draft, keys: list[Column]) -> None:
+    """What was said of one of two measures only, and days that several rows share."""
+    if len({count for count in draft.conditions_at if count}) > 1:
+        draft.problem("It is not clear which of the measures each condition is about: ask for one measure at a time.")
+    if len({count for count in draft.keys_at if count}) > 1:
+        draft.problem("It is not clear which of the measures each group is for: ask for one measure at a time.")
+    distinct = [one.column for one in draft.measures if one.how is How.DISTINCT and one.column and one.column.in_time]
+    compared = [one.column for one in draft.where if isinstance(one, Compare | Between) and one.column.calculable]
+    rows = draft.table.rows
+    if compared and not keys and not draft.any_time and any(column.distinct < rows for column in distinct):
+        draft.problem(
+            f"Several rows may share one day or month: it is not clear whether {bold(compared[0].name)} of one row is "
+            "meant, or of all of them together."
+        )
 
 
 def key_of(condition: OneOf | InYears) -> Column:

@@ -34,6 +34,10 @@ def order_named(draft: Draft, measures: tuple[Measure, ...]) -> Sort | None:
     """The order that is asked for; none where it is that of what was calculated first and is said so."""
     if draft.sort is None:
         return None
+    figure = draft.sorted_by
+    if figure and measures and draft.sort.by is None and not _same_figure(figure, measures[0]):
+        name = bold(figure.column.name) if figure.column else "the number of rows"
+        draft.problem(f"Groups are sorted by what is calculated first, not by {name}: ask for that first.")
     by = None if measures and draft.sort.by == measures[0].column else draft.sort.by
     if draft.sort.by and sum(measure.column == draft.sort.by for measure in measures) > 1:
         draft.problem(f"It is not said which figure of {bold(draft.sort.by.name)} is to be sorted by.")
@@ -42,6 +46,10 @@ def order_named(draft: Draft, measures: tuple[Measure, ...]) -> Sort | None:
         column = draft.sort.by or (measures[0].column if measures else None)
         descending = good_if_large(draft, column) is (draft.judged == "best")
     return replace(draft.sort, by=by, descending=descending)
+
+
+def _same_figure(named: Measure, measure: Measure) -> bool:
+    return named.column == measure.column and named.how in {None, measure.how}
 
 
 def with_order(draft: Draft, task: Task) -> Task | None:

@@ -6,12 +6,14 @@ what no phrase takes, and is not idle, is left over. A new phrase is a function 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import (
     conditions,
     counting,
     drawing,
+    exclusions,
     filing,
     formulas,
     joining,
@@ -26,7 +28,7 @@ from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.draft import Clause, Draft
 from ipython_assistant.engine.models.analyst.lexing import plain_words
 from ipython_assistant.engine.models.analyst.markdown import quoted
-from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Place, ValueMention, Word
+from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Number, Place, ValueMention, Word
 from ipython_assistant.engine.models.analyst.plan import AnyOf, Condition, InYears, OneOf
 from ipython_assistant.engine.models.analyst.tables import Kind
 from ipython_assistant.engine.models.analyst.wording import MARKDOWN, condition_in_words
@@ -41,10 +43,13 @@ def read_clause(items: Sequence[Item], table: Table) -> Draft:
     """Read a clause against a table. The draft says what was understood, what is wrong, and what was left over."""
     draft = Draft(table)
     clause = Clause(items, table)
+    exclusions.check_not_only(clause, draft)
     at = 0
+    exclusion = exclusions.Exclusion()
     last: tuple[int, Condition] | None = None  # where the last condition ended
+    _check_numbers(clause, draft)
     while at < len(items):
-        said = list(draft.where)
+        said, keys = list(draft.where), list(draft.keys)
         after = next((end for phrase in PHRASES if (end := phrase(clause, at, draft)) > at), at)
         if after == at:
             if not _idle(clause, at):
@@ -56,9 +61,27 @@ def read_clause(items: Sequence[Item], table: Table) -> Draft:
                 if last is not None:
                     _check_joint(clause, at, draft, last)
                 _check_share(clause, at, draft)
+                if draft.where[-1] not in draft.leading:
+                    draft.conditions_at.append(len(draft.measures))
             last = (after, draft.where[-1])
+        exclusion.check(clause, (at, after), draft)
+        if len(draft.keys) > len(keys):
+            draft.keys_at.append(len(draft.measures))
         at = after
     return draft
+
+
+_THOUSANDS: Final = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}")
+
+
+def _check_numbers(clause: Clause, draft: Draft) -> None:
+    """`over 1.000`: a thousand to some, and one to others."""
+    for item in clause.items:
+        if isinstance(item, Number) and _THOUSANDS.fullmatch(written := item.tokens[0].text):
+            draft.problem(
+                f"It is not clear whether {quoted(written)} has thousands or decimals: write "
+                f"{quoted(written.replace('.', ''))} or {quoted(written.rstrip('0').rstrip('.'))}."
+            )
 
 
 def _check_joint(clause: Clause, at: int, draft: Draft, last: tuple[int, Condition]) -> None:

@@ -26,6 +26,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Compare,
     Condition,
     Describe,
+    Distinct,
     Duplicates,
     Group,
     How,
@@ -283,6 +284,10 @@ def _add(plans: list[Plan], draft: Draft, before: Sequence[Draft]) -> None:
     task = task_of(draft, plans[-1].task if plans else None)
     if task is None or draft.problems:
         return
+    above = plans[-1].task if plans else None
+    of_top = isinstance(above, Rows) and above.top and isinstance(task, Rows | Distinct)
+    if of_top and not (draft.where or draft.everything or draft.of_table or (isinstance(task, Rows) and task.top)):
+        draft.problem("It is not clear whether these columns are to be those of the top: ask for “only …” with it.")
     where = _scope(draft, task, before)
     if isinstance(task, Proportion):
         where = tuple(one for one in where if one != task.condition)

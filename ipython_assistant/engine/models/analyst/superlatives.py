@@ -250,6 +250,9 @@ def ranking(clause: Clause, at: int, draft: Draft) -> int:
         return at
     end, measure = measured
     draft.ranking.append(measure)
+    second = clause.past(end, {"and", "&", "then", "by"})
+    if second > end and _ranked(clause, second, draft):
+        draft.problem("A top is taken by one figure, and two are named: ask for one, or write which columns to list.")
     return end
 
 
@@ -295,6 +298,8 @@ def sorted_by(clause: Clause, at: int, draft: Draft) -> int:
     if by > end and mention and clause.word(end) in {"by", "of"}:
         draft.sort = Sort(draft.sort.descending, draft.column(mention))
         return by + 1
+    if figure := _ranked(clause, by, draft):  # "from highest to lowest number of visits"
+        draft.sorted_by = figure[1]
     return end
 
 
@@ -324,7 +329,10 @@ def _sort(clause: Clause, at: int, draft: Draft) -> int:
     if end > at and mention:
         column = draft.column(mention)
         end = clause.past(end + how, {"of"}) + 1
+    elif end > at and (figure := _ranked(clause, end, draft)):
+        draft.sorted_by = figure[1]
     elif end > at and clause.word(end) in {"count", "total", "it"}:
+        draft.sorted_by = Measure(None, How.COUNT) if clause.word(end) == "count" else None
         end += 1
     after = clause.past(end, {",", "and", "from", "("}) if _direction(clause, end)[0] is None else end
     direction, last = _direction(clause, after)
