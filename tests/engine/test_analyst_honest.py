@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import pandas as pd
@@ -16,6 +17,7 @@ from ipython_assistant.engine.models.analyst.plan import Task
 if TYPE_CHECKING:
     from jupyter_client.blocking import BlockingKernelClient
 
+PROMPT_TABLES = Path(__file__).parents[1] / "prompts" / "tables"
 DISTRICTS = [f"D{number:02}" for number in range(1, 13)]
 ROUNDS = pd.DataFrame(
     {
@@ -443,6 +445,89 @@ def test_a_condition_at_the_end_of_several_parts_is_refused(ask, prompt):
 )
 def test_a_condition_of_one_part_or_before_all_is_not(ask, prompt):
     assert "at the end" not in ask(prompt).refused
+
+
+# ---- exclusions, and what is said after them (the tables of the prompts)
+
+
+TABLES = {"c": "clinic_visits.csv", "v": "vaccination.tsv", "o": "outbreak_cases.json", "d": "district_profile.xlsx"}
+
+
+@pytest.fixture
+def asked_of(kernel: BlockingKernelClient, tmp_path):
+    pytest.importorskip("openpyxl")
+
+    def asking(which: str, prompt: str) -> tuple[Container, Answered]:
+        for letter in which:
+            name = TABLES[letter]
+            (tmp_path / name).write_bytes((PROMPT_TABLES / name).read_bytes())
+        container = Container(kernel, tmp_path)
+        return container, asyncio.run(answer(prompt, container))
+
+    return asking
+
+
+@pytest.mark.parametrize(
+    ("which", "prompt"),
+    [
+        ("c", "Number of visits excluding men over 60"),
+        ("c", "Number of visits excluding men and people over 60"),
+        ("c", "Number of visits excluding men or people over 60"),
+        ("c", "Number of visits excluding missing age and women"),
+        ("c", "Number of visits excluding asthma and missing sex"),
+        ("c", "Mean cost per clinic excluding asthma visits in 2024"),
+        ("c", "Mean cost per clinic without women over 60"),
+        ("c", "Mean cost per clinic except for women with asthma"),
+        ("c", "Mean cost per clinic leaving out women with a cost over 100"),
+        ("c", "Mean cost per clinic not counting Harbour patients under 18"),
+        ("c", "Number of visits other than women over 60 by clinic"),
+        ("c", "Number of visits except in women aged 20 to 30"),
+        ("c", "Number of visits leaving out asthma with follow-up yes"),
+        ("c", "Number of visits excluding women with missing age"),
+        ("c", "Mean cost per diagnosis excluding Harbour in 2024"),
+        ("v", "Total doses given except for HPV in Dunmore"),
+        ("v", "Doses wasted per 100 doses given excluding HPV in Alder by district"),
+        ("c", "Mean cost with and without asthma by clinic"),
+        ("c", "Number of visits with and without age by clinic"),
+        ("c", "Mean cost of visits with and without wait"),
+        ("v", "Mean coverage with and without HPV by district"),
+        ("c", "Mean wait by clinic, not only for women"),
+    ],
+)
+def test_what_may_or_may_not_belong_to_what_is_left_out_is_refused(asked_of, which, prompt):
+    _, got = asked_of(which, prompt)
+
+    assert got.refused
+    assert got.code == ""
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Number of visits in 2023 except asthma",
+        "Number of visits excluding asthma, in 2023",
+        "Excluding asthma, number of visits in 2023",
+        "Number of visits where diagnosis is not asthma and in 2023",
+    ],
+)
+def test_a_condition_before_what_is_left_out_or_set_apart_from_it_is_about_all_rows(asked_of, prompt):
+    container, got = asked_of("c", prompt)
+    visits = pd.read_csv(PROMPT_TABLES / TABLES["c"])
+    fitting = (visits["Diagnosis"] != "Asthma") & visits["Visit Date"].str.startswith("2023")
+
+    assert outcome(container, got).to_numpy().tolist() == [[fitting.sum()]]
+
+
+def test_a_part_of_a_name_that_the_other_table_has_in_full_is_not_taken_for_the_longer_one(asked_of):
+    _, got = asked_of("od", "Number of cases by district without a hospital")
+
+    assert "days_in_hospital" not in got.said + got.code
+
+
+def test_rows_without_a_value_that_are_asked_for_count_as_fitting(asked_of):
+    _, got = asked_of("c", "Percentage of visits with missing wait")
+
+    assert "not fitting" not in got.said
 
 
 def test_every_kind_of_task_has_a_writer():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.analyst.markdown import bold, code, escape, link, listed, one_line, table
 from ipython_assistant.engine.models.analyst.plan import (
+    Blank,
     Chart,
     Correlation,
     Describe,
@@ -15,6 +16,8 @@ from ipython_assistant.engine.models.analyst.plan import (
     Duplicates,
     Group,
     How,
+    InYears,
+    OneOf,
     Plan,
     Proportion,
     Rows,
@@ -145,7 +148,7 @@ def _left_out(plan: Plan, counts: Counts) -> str:
     others = kept_without_value(plan)
     for column, rows in counts.uncompared.items():
         if rows:
-            kind = "not fitting" if isinstance(plan.task, Proportion) else "another" * (column in others)
+            kind = _counted_as(plan, column) or "another" * (column in others)
             counted = f"; {'it counts' if rows == 1 else 'they count'} as {kind}" if kind else ""
             sentences.append(
                 f"{_number(rows, 'row')} of the table {_have(rows)} no {bold(column)} to compare{counted}."
@@ -163,6 +166,19 @@ def _left_out(plan: Plan, counts: Counts) -> str:
     if isinstance(plan.task, Chart | Group | Rows) and plan.task.top:
         sentences.append("All that share the last place are kept.")
     return " ".join(dict.fromkeys(sentences))
+
+
+def _counted_as(plan: Plan, column: str) -> str:
+    """What rows without a value count as in a share of rows: those that are asked for may be just these."""
+    match plan.task:
+        case Proportion(condition=Blank(negated=False, column=asked)) if asked.name == column:
+            return "fitting"
+        case Proportion(condition=OneOf() | InYears() as asked) if asked.negated and asked.column.name == column:
+            return "fitting"
+        case Proportion():
+            return "not fitting"
+        case _:
+            return ""
 
 
 def _not_listed(plan: Plan, counts: Counts) -> list[str]:

@@ -408,6 +408,8 @@ def with_and_without(clause: Clause, at: int, draft: Draft) -> int:
     column_at = clause.past(start + (3 if both else 1), {"a", "an", "the", "any"})
     mention = clause.column(column_at)
     if mention is None or len(mention.choices) > 1 or mention.choices[0].kind is not Kind.BOOL:
+        if both:
+            draft.problem("“With and without” is read of a column of yes and no: ask for each of the two on its own.")
         return at
     end = column_at + 1
     if not both:

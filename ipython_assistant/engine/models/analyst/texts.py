@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
-from ipython_assistant.engine.models.analyst.lexing import words
-from ipython_assistant.engine.models.analyst.markdown import escape, quoted
-from ipython_assistant.engine.models.analyst.mentions import Name, Number, ValueMention, Word
+from ipython_assistant.engine.models.analyst.lexing import plain_words, words
+from ipython_assistant.engine.models.analyst.markdown import bold, escape, listed, quoted
+from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Name, Number, ValueMention, Word
 from ipython_assistant.engine.models.analyst.plan import (
     AnyOf,
     Blank,
@@ -128,6 +128,7 @@ def blank(clause: Clause, at: int, draft: Draft) -> int:
         if mention is None:
             return at
         column = draft.column(mention)
+        _check_named(draft, mention, column)
         if column.kind is Kind.BOOL and _BLANK.isdisjoint(map(clause.word, range(ahead, end))) and not negated:
             none = f"{clause.word(column_at - 1)} {escape(column.name)}"
             draft.problem(
@@ -137,6 +138,21 @@ def blank(clause: Clause, at: int, draft: Draft) -> int:
         draft.require(Blank(column, negated=negated is not dropped))
         return end
     return at
+
+
+def _check_named(draft: Draft, mention: ColumnMention, column: Column) -> None:
+    """A part of a name that columns of both tables put together have may be said of either."""
+    said = {token.norm for token in mention.tokens}
+    spoken = plain_words(column.name)
+    head = next((spoken[:at] for at, word in enumerate(spoken) if at and word in {"in", "at", "per"}), spoken)
+    if said.isdisjoint(head) and said <= set(spoken):  # "without a hospital" is not said of days in hospital
+        draft.problem(f"{quoted(' '.join(token.text for token in mention.tokens))} may not mean {bold(column.name)}.")
+    if draft.table.join is None or said >= set(plain_words(column.name)):
+        return
+    fitting = [one for one in draft.table.columns if said <= set(plain_words(one.name))]
+    if len(fitting) > 1:
+        names = listed([bold(one.name) for one in fitting], "or")
+        draft.problem(f"{quoted(' '.join(token.text for token in mention.tokens))} could be {names}.")
 
 
 _LEAVING: Final = (
