@@ -81,7 +81,10 @@ def _check_each(draft: Draft, keys: list[Column]) -> None:
     distinct = [one.column for one in draft.measures if one.how is How.DISTINCT and one.column and one.column.in_time]
     compared = [one.column for one in draft.where if isinstance(one, Compare | Between) and one.column.calculable]
     rows = draft.table.rows
-    if compared and not keys and not draft.any_time and any(column.distinct < rows for column in distinct):
+    of_one = bool(keys) or any(
+        isinstance(one, OneOf) and not one.negated and not names_several(one) for one in draft.where
+    )
+    if compared and not of_one and any(column.distinct < rows for column in distinct):
         draft.problem(
             f"Several rows may share one day or month: it is not clear whether {bold(compared[0].name)} of one row is "
             "meant, or of all of them together."
