@@ -34,13 +34,6 @@ PARIS = '{"town": "Paris"}'
 
 
 @pytest.fixture(scope="module")
-def chat() -> Iterator[ChatServer]:
-    server = ChatServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
 def engine(chat: ChatServer) -> Iterator[Running]:
     models: dict[str, Any] = {
         "fenced": Chat("fenced", Server(chat.url)),

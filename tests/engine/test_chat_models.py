@@ -42,13 +42,6 @@ def fenced(code: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def chat() -> Iterator[ChatServer]:
-    server = ChatServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
 def engine(chat: ChatServer) -> Iterator[Running]:
     """One engine with a model for each manner, all of the same server."""
     manners = {
