@@ -346,13 +346,16 @@ def test_a_full_disk_is_named_as_that_and_not_as_the_services_fault(faulty, tmp_
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, limits[1]))  # the interpreter ignores the signal
     try:
-        with connected(faulty.url) as live, Downloads(live, None, lambda: tmp_path, Limits(1)) as under_way:
-            (outcome,) = under_way.fetch([ContainerFile(CONTAINER, file_id, "big.bin", "listed")])
+        with connected(faulty.url) as live:
+            watched = Watched(live)
+            with Downloads(watched, None, lambda: tmp_path, Limits(1)) as under_way:
+                (outcome,) = under_way.fetch([ContainerFile(CONTAINER, file_id, "big.bin", "listed")])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     assert isinstance(outcome, FailedArtifact)
     assert outcome.reason == "It could not be written: File too large."
+    assert watched.starts == [0]  # a fault of the service would be tried again
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux moves bytes by itself")
