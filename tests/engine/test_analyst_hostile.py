@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from ipython_assistant.engine.models.analyst import naming
-from ipython_assistant.engine.models.analyst.markdown import bold, code, escape, one_line, quoted, table
 from ipython_assistant.engine.models.analyst.mentions import mentions
 from ipython_assistant.engine.models.analyst.pandas_code import program
 from ipython_assistant.engine.models.analyst.plan import (
@@ -29,6 +28,7 @@ from ipython_assistant.engine.models.analyst.plan import (
 )
 from ipython_assistant.engine.models.analyst.reading import NotUnderstood, Understood, read
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, Table
+from ipython_assistant.engine.models.markdown import bold, code, escape, one_line, quoted, table
 
 SPICE = [
     "'",

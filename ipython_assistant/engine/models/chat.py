@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from ipython_assistant.engine.models import Called, Coded, Cut, ModelFailed, Run, Say, chat_request
-from ipython_assistant.engine.models.analyst.markdown import escape
 from ipython_assistant.engine.models.chat_tables import TABLES, look, pictures
 from ipython_assistant.engine.models.chat_turn import Turn
 from ipython_assistant.engine.models.chat_words import outcome, task
+from ipython_assistant.engine.models.markdown import escape
 from ipython_assistant.engine.models.script import link
 
 if TYPE_CHECKING:

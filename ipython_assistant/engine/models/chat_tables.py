@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models.analyst.markdown import code, escape, table
+from ipython_assistant.engine.models.markdown import code, escape, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,7 +18,6 @@ from ipython_assistant.engine.models.analyst.answer import HEAD_ROWS, OVERVIEW_R
 from ipython_assistant.engine.models.analyst.code_load import load
 from ipython_assistant.engine.models.analyst.code_write import NEEDS
 from ipython_assistant.engine.models.analyst.counts import Counts, counts_from
-from ipython_assistant.engine.models.analyst.markdown import code as code_of
 from ipython_assistant.engine.models.analyst.naming import Names
 from ipython_assistant.engine.models.analyst.pandas_code import IMPORT, program, section
 from ipython_assistant.engine.models.analyst.plan import PICTURED, Chart, Plan
@@ -26,6 +25,7 @@ from ipython_assistant.engine.models.analyst.reading import NotUnderstood, read
 from ipython_assistant.engine.models.analyst.rehearsal import request, settled
 from ipython_assistant.engine.models.analyst.tables import READABLE, table_from
 from ipython_assistant.engine.models.analyst.told import told
+from ipython_assistant.engine.models.markdown import code as code_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models.analyst.markdown import bold, code, escape, link, listed, one_line, table
 from ipython_assistant.engine.models.analyst.plan import (
     Blank,
     Chart,
@@ -29,6 +28,7 @@ from ipython_assistant.engine.models.analyst.plan import (
 from ipython_assistant.engine.models.analyst.rehearsal import kept_without_value
 from ipython_assistant.engine.models.analyst.tables import sources
 from ipython_assistant.engine.models.analyst.wording import in_words, reading_notes
+from ipython_assistant.engine.models.markdown import bold, code, escape, link, listed, one_line, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

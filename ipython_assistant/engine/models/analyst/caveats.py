@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.lexing import fold
-from ipython_assistant.engine.models.analyst.markdown import bold, code, listed, quoted
 from ipython_assistant.engine.models.analyst.plan import (
     Distinct,
     Group,
@@ -21,6 +20,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     taken_of,
 )
 from ipython_assistant.engine.models.analyst.tables import spoken
+from ipython_assistant.engine.models.markdown import bold, code, listed, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

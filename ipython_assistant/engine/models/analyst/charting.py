@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ipython_assistant.engine.models.analyst.grouping import key_of, names_several
-from ipython_assistant.engine.models.analyst.markdown import bold, listed
 from ipython_assistant.engine.models.analyst.measuring import columns_named, measures_named, numbers_offered
 from ipython_assistant.engine.models.analyst.ordering import judged_top, order_named
 from ipython_assistant.engine.models.analyst.plan import (
@@ -20,6 +19,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Then,
 )
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, sources
+from ipython_assistant.engine.models.markdown import bold, listed
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Draft

@@ -15,7 +15,6 @@ from ipython_assistant.engine.models.analyst.code_tables import (
 )
 from ipython_assistant.engine.models.analyst.code_write import write
 from ipython_assistant.engine.models.analyst.literals import call, py
-from ipython_assistant.engine.models.analyst.markdown import one_line
 from ipython_assistant.engine.models.analyst.plan import (
     Chart,
     How,
@@ -31,6 +30,7 @@ from ipython_assistant.engine.models.analyst.plan import (
 )
 from ipython_assistant.engine.models.analyst.tables import Kind
 from ipython_assistant.engine.models.analyst.wording import drawn_in_words, title
+from ipython_assistant.engine.models.markdown import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

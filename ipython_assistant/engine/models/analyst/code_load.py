@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.literals import call, py
-from ipython_assistant.engine.models.analyst.markdown import one_line
 from ipython_assistant.engine.models.analyst.plan import columns_of
 from ipython_assistant.engine.models.analyst.tables import (
     DAYS,
@@ -19,6 +18,7 @@ from ipython_assistant.engine.models.analyst.tables import (
     Table,
     Unit,
 )
+from ipython_assistant.engine.models.markdown import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

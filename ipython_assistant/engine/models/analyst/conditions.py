@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models.analyst import times
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.lexing import plain_words, words
-from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import Number, ValueMention
 from ipython_assistant.engine.models.analyst.periods import of_unit, only_time
 from ipython_assistant.engine.models.analyst.plan import (
@@ -26,6 +25,7 @@ from ipython_assistant.engine.models.analyst.plan import (
 from ipython_assistant.engine.models.analyst.superlatives import group_by
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, Unit
 from ipython_assistant.engine.models.analyst.texts import LEAD, blank, containing
+from ipython_assistant.engine.models.markdown import bold, listed, quoted
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Clause, Draft

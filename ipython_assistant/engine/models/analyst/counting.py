@@ -10,12 +10,12 @@ from ipython_assistant.engine.models.analyst import (
 )
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.lexing import forms, plain_words
-from ipython_assistant.engine.models.analyst.markdown import bold, escape, quoted
 from ipython_assistant.engine.models.analyst.mentions import ValueMention
 from ipython_assistant.engine.models.analyst.plan import PERCENTILES, How, Measure
 from ipython_assistant.engine.models.analyst.ratios import ratio_of
 from ipython_assistant.engine.models.analyst.superlatives import group_by
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, Unit
+from ipython_assistant.engine.models.markdown import bold, escape, quoted
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Clause, Draft

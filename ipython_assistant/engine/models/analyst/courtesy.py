@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.lexing import canonical, fold, forms, plain_words
-from ipython_assistant.engine.models.analyst.markdown import quoted
 from ipython_assistant.engine.models.analyst.plan import Group, OneOf, Plan, Proportion
+from ipython_assistant.engine.models.markdown import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

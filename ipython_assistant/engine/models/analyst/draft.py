@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ipython_assistant.engine.models.analyst.lexing import plain_words, same_word
-from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Place, ValueMention, Word
 from ipython_assistant.engine.models.analyst.tables import ID_WORDS, Kind
 from ipython_assistant.engine.models.analyst.vocabulary import PERSONS, ROW_NOUNS, VISITS
+from ipython_assistant.engine.models.markdown import bold, listed, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
-from ipython_assistant.engine.models.analyst.markdown import quoted
+from ipython_assistant.engine.models.markdown import quoted
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Clause, Draft

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.lexing import TokenKind
-from ipython_assistant.engine.models.analyst.markdown import quoted
 from ipython_assistant.engine.models.analyst.mentions import Name, Place, Word
+from ipython_assistant.engine.models.markdown import quoted
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Clause, Draft

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.draft import Clause, Definition, Draft
 from ipython_assistant.engine.models.analyst.lexing import fold, plain_words
-from ipython_assistant.engine.models.analyst.markdown import bold, quoted
 from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Name, Number, ValueMention, Word
 from ipython_assistant.engine.models.analyst.tables import DAYS, Column, Formula, Kind, Table
 from ipython_assistant.engine.models.analyst.wording import MARKDOWN, formula_in_words
+from ipython_assistant.engine.models.markdown import bold, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.lexing import plain_words
-from ipython_assistant.engine.models.analyst.markdown import bold, listed
 from ipython_assistant.engine.models.analyst.measuring import ask_how, is_number, measures_named, numbers_offered
 from ipython_assistant.engine.models.analyst.ordering import check_order, judged_top, order_named
 from ipython_assistant.engine.models.analyst.periods import of_unit
@@ -23,6 +22,7 @@ from ipython_assistant.engine.models.analyst.plan import (
 )
 from ipython_assistant.engine.models.analyst.ratios import ratio_of
 from ipython_assistant.engine.models.analyst.tables import Column, Unit, sources
+from ipython_assistant.engine.models.markdown import bold, listed
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Draft

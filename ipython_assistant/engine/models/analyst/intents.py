@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models.analyst.charting import read_chart, read_scatter, read_spread
 from ipython_assistant.engine.models.analyst.grouping import claims_group, read_count, read_group
 from ipython_assistant.engine.models.analyst.listing import read_rows
-from ipython_assistant.engine.models.analyst.markdown import bold, listed
 from ipython_assistant.engine.models.analyst.measuring import PLURAL, columns_named, is_number
 from ipython_assistant.engine.models.analyst.plan import (
     Chart,
@@ -31,6 +30,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     measured,
 )
 from ipython_assistant.engine.models.analyst.tables import Column, Kind
+from ipython_assistant.engine.models.markdown import bold, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

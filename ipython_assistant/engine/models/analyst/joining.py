@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.lexing import fold, plain_words, words
-from ipython_assistant.engine.models.analyst.markdown import bold
 from ipython_assistant.engine.models.analyst.mentions import Name, Place
 from ipython_assistant.engine.models.analyst.tables import Column, Join, Kind, Table
+from ipython_assistant.engine.models.markdown import bold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

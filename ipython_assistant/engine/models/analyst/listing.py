@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ipython_assistant.engine.models.analyst.markdown import bold, listed
 from ipython_assistant.engine.models.analyst.measuring import ask_how, columns_named
 from ipython_assistant.engine.models.analyst.ordering import judged_top, order_named
 from ipython_assistant.engine.models.analyst.plan import (
@@ -17,6 +16,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Task,
 )
 from ipython_assistant.engine.models.analyst.tables import Column, Kind
+from ipython_assistant.engine.models.markdown import bold, listed
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Draft

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models.analyst.markdown import bold, listed
 from ipython_assistant.engine.models.analyst.plan import (
     Chart,
     Group,
@@ -16,6 +15,7 @@ from ipython_assistant.engine.models.analyst.plan import (
 )
 from ipython_assistant.engine.models.analyst.ratios import ratio_of
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, sources
+from ipython_assistant.engine.models.markdown import bold, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,6 @@ from ipython_assistant.engine.models.analyst.lexing import (
     same_word,
     tokens,
 )
-from ipython_assistant.engine.models.analyst.markdown import quoted
 from ipython_assistant.engine.models.analyst.tables import ID_WORDS, Formula
 from ipython_assistant.engine.models.analyst.vocabulary import (
     ACTIONS,
@@ -34,6 +33,7 @@ from ipython_assistant.engine.models.analyst.vocabulary import (
     VERSUS,
 )
 from ipython_assistant.engine.models.analyst.wording import formula_in_words
+from ipython_assistant.engine.models.markdown import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

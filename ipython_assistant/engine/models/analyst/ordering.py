@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ipython_assistant.engine.models.analyst.markdown import bold, listed
 from ipython_assistant.engine.models.analyst.plan import (
     Chart,
     Group,
@@ -17,6 +16,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Top,
 )
 from ipython_assistant.engine.models.analyst.superlatives import good_if_large
+from ipython_assistant.engine.models.markdown import bold, listed
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Draft

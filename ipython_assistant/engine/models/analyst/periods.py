@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
-from ipython_assistant.engine.models.analyst.markdown import bold, listed
 from ipython_assistant.engine.models.analyst.mentions import ValueMention
 from ipython_assistant.engine.models.analyst.superlatives import group_by
 from ipython_assistant.engine.models.analyst.tables import AGAIN, MONTHS, WEEKDAYS, Column, Kind, Period, Unit
+from ipython_assistant.engine.models.markdown import bold, listed
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Clause, Draft

@@ -27,11 +27,11 @@ from ipython_assistant.engine.models.analyst import (
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.draft import Clause, Draft
 from ipython_assistant.engine.models.analyst.lexing import plain_words
-from ipython_assistant.engine.models.analyst.markdown import quoted
 from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Number, Place, ValueMention, Word
 from ipython_assistant.engine.models.analyst.plan import AnyOf, Condition, InYears, OneOf
 from ipython_assistant.engine.models.analyst.tables import Kind
 from ipython_assistant.engine.models.analyst.wording import MARKDOWN, condition_in_words
+from ipython_assistant.engine.models.markdown import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

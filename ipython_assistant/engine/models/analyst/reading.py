@@ -16,7 +16,6 @@ from ipython_assistant.engine.models.analyst.formulas import with_definitions
 from ipython_assistant.engine.models.analyst.grouping import between_as_years
 from ipython_assistant.engine.models.analyst.intents import task_of
 from ipython_assistant.engine.models.analyst.lexing import TokenKind, fold, tokens
-from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Item, Word, mentions, sides, spelled
 from ipython_assistant.engine.models.analyst.naming import Names
 from ipython_assistant.engine.models.analyst.ordering import with_order
@@ -52,6 +51,7 @@ from ipython_assistant.engine.models.analyst.vocabulary import (
     LIST_VERBS,
     SAVE_VERBS,
 )
+from ipython_assistant.engine.models.markdown import bold, listed, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -6,10 +6,10 @@ import difflib
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.lexing import fold, plain_words
-from ipython_assistant.engine.models.analyst.markdown import bold, code, escape, listed, one_line, quoted
 from ipython_assistant.engine.models.analyst.reading import NotUnderstood, Understood, read
 from ipython_assistant.engine.models.analyst.tables import Column, Kind, Table
 from ipython_assistant.engine.models.analyst.wording import HOW_WORDS, MARKDOWN, condition_in_words, measure_in_words
+from ipython_assistant.engine.models.markdown import bold, code, escape, listed, one_line, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst.caveats import misleading, reservations, spellings
-from ipython_assistant.engine.models.analyst.markdown import bold, code, listed
 from ipython_assistant.engine.models.analyst.plan import (
     AnyOf,
     Blank,
@@ -32,6 +31,7 @@ from ipython_assistant.engine.models.analyst.plan import (
 )
 from ipython_assistant.engine.models.analyst.tables import Column, sources, spoken
 from ipython_assistant.engine.models.analyst.wording import conditions_in_words
+from ipython_assistant.engine.models.markdown import bold, code, listed
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.counts import Counts

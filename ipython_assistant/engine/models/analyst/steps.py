@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.lexing import words
-from ipython_assistant.engine.models.analyst.markdown import bold, escape
 from ipython_assistant.engine.models.analyst.mentions import ValueMention
 from ipython_assistant.engine.models.analyst.periods import of_unit, only_time
 from ipython_assistant.engine.models.analyst.plan import How, Measure, OneOf, Then
 from ipython_assistant.engine.models.analyst.superlatives import group_by
 from ipython_assistant.engine.models.analyst.tables import Unit
+from ipython_assistant.engine.models.markdown import bold, escape
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Clause, Draft

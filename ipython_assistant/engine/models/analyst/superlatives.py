@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.formulas import made_at
 from ipython_assistant.engine.models.analyst.lexing import plain_words
-from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import Number
 from ipython_assistant.engine.models.analyst.plan import How, Measure, Sort, Top
 from ipython_assistant.engine.models.analyst.tables import Column, Kind
+from ipython_assistant.engine.models.markdown import bold, listed, quoted
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Clause, Draft

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
 from ipython_assistant.engine.models.analyst.lexing import plain_words, words
-from ipython_assistant.engine.models.analyst.markdown import bold, escape, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import ColumnMention, Name, Number, ValueMention, Word
 from ipython_assistant.engine.models.analyst.plan import (
     AnyOf,
@@ -14,6 +13,7 @@ from ipython_assistant.engine.models.analyst.plan import (
     Contains,
 )
 from ipython_assistant.engine.models.analyst.tables import Column, Kind
+from ipython_assistant.engine.models.markdown import bold, escape, listed, quoted
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Clause, Draft

@@ -8,11 +8,11 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.analyst import vocabulary as known
-from ipython_assistant.engine.models.analyst.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.analyst.mentions import Day, Number
 from ipython_assistant.engine.models.analyst.periods import of_unit
 from ipython_assistant.engine.models.analyst.plan import Between, Compare, InPart, InYears, Sign
 from ipython_assistant.engine.models.analyst.tables import MONTHS, WEEKDAYS, Column, Kind, Unit
+from ipython_assistant.engine.models.markdown import bold, listed, quoted
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.analyst.draft import Clause, Draft

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models.analyst import markdown
-from ipython_assistant.engine.models.analyst.markdown import listed, one_line
+from ipython_assistant.engine.models import markdown
 from ipython_assistant.engine.models.analyst.plan import (
     PERCENTILES,
     AnyOf,
@@ -48,6 +47,7 @@ from ipython_assistant.engine.models.analyst.tables import (
     Period,
     Unit,
 )
+from ipython_assistant.engine.models.markdown import listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
