@@ -40,9 +40,7 @@ def application(rooms: Rooms) -> web.Application:
         ("/v1/models", Models),
         (f"/v1/models/{one}", OneModel),
         ("/v1/responses", Responses),
-        ("/v1/responses/compact", Nowhere),
         (f"/v1/responses/{one}", OneResponse),
-        (f"/v1/responses/{one}/cancel", Cancel),
         ("/v1/containers", AllContainers),
         (f"/v1/containers/{one}", OneContainer),
         (f"/v1/containers/{one}/files", ContainerFiles),
@@ -127,13 +125,6 @@ class Responses(Streaming):
             _log.info("asked: %s", question.prompt)
         responder = self.rooms.responder
         accepted = await responder.accept(question)
-        if question.background:
-            job = responder.begin(accepted)
-            if question.stream:
-                await self.stream(job.follow())
-            else:
-                self.answer(job.response)
-            return
         events = responder.respond(accepted)
         await self._abandonable(self.stream(events) if question.stream else self._whole(events))
 
@@ -160,56 +151,29 @@ class Responses(Streaming):
         self.answer(event["response"])
 
 
-class OneResponse(Streaming):
-    """A stored response, or one that is made in the background."""
+class OneResponse(Door):
+    """A stored response."""
 
-    async def get(self, response_id: str) -> None:
-        """Give it, as it is now or as a stream.
+    def get(self, response_id: str) -> None:
+        """Give it.
 
         Raises:
-            ApiError: It is neither stored nor being made; or it is asked for as a stream and did not begin as one, or
-                ended long ago.
+            ApiError: It is not stored, or asked for as a stream, which is possible in the background only.
         """
-        job = self.rooms.responder.jobs.find(response_id)
         if self.get_query_argument("stream", "false") == "true":
-            after = parameters.starting_after(self.get_query_argument("starting_after", None))
-            if job is None or not job.streamed:
-                raise errors.response_not_found(response_id)  # https://community.openai.com/t/1362217
-            await self.stream(job.follow(after))
-            return
-        body = self.rooms.transcripts.body(response_id) if job is None or job.over else job.response
+            raise errors.response_not_found(response_id)  # https://community.openai.com/t/1362217
+        body = self.rooms.transcripts.body(response_id)
         include = parameters.included(self.get_query_arguments("include") + self.get_query_arguments("include[]"))
         self.answer(body if parameters.OUTPUTS in include else wire.without_outputs(body))
 
-    async def delete(self, response_id: str) -> None:
-        """Forget it; one that is being made is cancelled first.
+    def delete(self, response_id: str) -> None:
+        """Forget it.
 
         Raises:
             ApiError: It is not stored.
         """
-        await self.rooms.responder.jobs.remove(response_id)
         self.rooms.transcripts.remove(response_id)
         self.answer(wire.deleted(response_id, "response"))
-
-
-class Cancel(Door):
-    """Cancelling by request, which is for background responses only."""
-
-    async def post(self, response_id: str) -> None:
-        """End it, and the code it runs. One that is cancelled already stays as it is.
-
-        Raises:
-            ApiError: It is not there, not in the background, or has ended by itself.
-        """
-        job = self.rooms.responder.jobs.find(response_id)
-        if job is not None:
-            await job.cancel()
-        body = self.rooms.transcripts.body(response_id)
-        if not body["background"]:
-            raise errors.not_background()
-        if body["status"] != "cancelled":
-            raise errors.already_over(body["status"])
-        self.answer(wire.without_outputs(body))
 
 
 class AllContainers(Door):

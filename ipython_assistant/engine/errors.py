@@ -126,22 +126,6 @@ def tool_choice_not_found(kind: str) -> ApiError:
     return ApiError(400, f"Tool choice '{kind}' not found in 'tools' parameter.", param="tool_choice")
 
 
-def no_functions(model: str) -> ApiError:
-    """Functions for something that decides without a language model."""
-    message = f"'{model}' is no language model and calls no functions. Leave them out, or choose a chat model."
-    return ApiError(400, message, param="tools", code="unsupported_parameter")
-
-
-def uncalled_output(call_id: str) -> ApiError:
-    """What a function gave, without the call: https://github.com/continuedev/continue/issues/10092 ."""
-    return ApiError(400, f"No tool call found for function call output with call_id {call_id}.", param="input")
-
-
-def missing_output(call_id: str) -> ApiError:
-    """A call of a function, without what it gave: https://github.com/bytedance/trae-agent/issues/245 ."""
-    return ApiError(400, f"No tool output found for function call {call_id}.", param="input")
-
-
 def mutually_exclusive() -> ApiError:
     """`conversation` and `previous_response_id` in one request."""
     message = (
@@ -166,19 +150,6 @@ def previous_response_not_found(response_id: str) -> ApiError:
 def response_not_found(response_id: str) -> ApiError:
     """No stored response of this id."""
     return ApiError(404, f"Response with id '{response_id}' not found.")
-
-
-def not_background() -> ApiError:
-    """Only background responses can be cancelled; a streamed one is cancelled by closing the connection."""
-    message = (
-        "Only responses created with background=true can be cancelled; close the connection to stop a streamed one."
-    )
-    return ApiError(400, message)
-
-
-def already_over(status: str) -> ApiError:
-    """A response that has ended by itself cannot be cancelled any more."""
-    return ApiError(400, f"Cannot cancel a response that is {status}.")
 
 
 def container_not_found(container_id: str) -> ApiError:

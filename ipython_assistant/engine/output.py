@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine import wire
 from ipython_assistant.engine.folder import MOUNT
-from ipython_assistant.engine.models import Called, Coded, Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from ipython_assistant.engine.containers import CodeRun
-    from ipython_assistant.engine.models import Call, Message, Spent
+    from ipython_assistant.engine.models import TokensUsed
     from ipython_assistant.engine.wire import Event, Json
 
 LINK: Final = f"sandbox:{MOUNT}/"
@@ -49,9 +48,6 @@ class Output:
         self._figures: tuple[str, ...] = ()
         self._container_id = ""
         self._code: str | None = None
-        self._logs: dict[str, str] = {}
-        self._call: int | None = None
-        self._arguments: list[str] = []
         self.cut_short: str | None = None
         """Why the answer is not whole, if it is not."""
         self._usage = wire.no_usage()
@@ -63,21 +59,6 @@ class Output:
             item["content"][0] for item in self.response["output"] if item["type"] == "message" and item["content"]
         ]
         return "\n\n".join([part.get("text", part.get("refusal", "")) for part in parts])
-
-    @property
-    def spoken(self) -> tuple[Message, ...]:
-        """What a later question is told of it: everything said or, before functions are called, all work so far."""
-        items = self.response["output"]
-        if self.response["status"] != "completed" or not any(item["type"] == "function_call" for item in items):
-            return (Said("assistant", self.text),)
-        return tuple(self._told(item) for item in items)
-
-    def _told(self, item: Json) -> Message:
-        if item["type"] == "function_call":
-            return Called(item["call_id"], item["name"], item["arguments"])
-        if item["type"] == "code_interpreter_call":
-            return Coded(item["code"], self._logs.get(item["id"]))
-        return Said("assistant", "".join(part.get("text", part.get("refusal", "")) for part in item["content"]))
 
     def begin(self) -> list[Event]:
         """The first two events."""
@@ -144,42 +125,7 @@ class Output:
             wire.code_event("interpreting", index, item_id),
         ]
 
-    def call(self, piece: Call) -> list[Event]:
-        """Go on with a call of one of the client's functions, or begin one."""
-        events = [] if self._call == piece.number else self._open_call(piece)
-        if not piece.arguments:
-            return events
-        self._arguments.append(piece.arguments)
-        return [*events, wire.arguments_event("delta", *self._place(), piece.arguments)]
-
-    def end_call(self, status: str = "completed") -> list[Event]:
-        """End the call that is being written, if there is one; an `incomplete` one is not to be carried out."""
-        if self._call is None:
-            return []
-        index, item_id = self._place()
-        arguments = "".join(self._arguments)
-        item = self.response["output"][index] | {"status": status, "arguments": arguments}
-        self.response["output"][index] = item
-        self._call = None
-        done = [wire.arguments_event("done", index, item_id, arguments)] if status == "completed" else []
-        return [*done, wire.item_event("done", index, item)]
-
-    def _open_call(self, piece: Call) -> list[Event]:
-        events = [*self.end_code(), *self.end_call()]
-        call: Json = {
-            "id": self._mint("fc_"),
-            "type": "function_call",
-            "status": "in_progress",
-            "arguments": "",
-            "call_id": piece.call_id or self._mint("call_"),
-            "name": piece.name,
-        }
-        self._call, self._arguments = piece.number, []
-        self.response["output"].append(call)
-        return [*events, wire.item_event("added", self._place()[0], call)]
-
     def _open_code(self, container_id: str) -> list[Event]:
-        events = self.end_call()
         self._container_id = container_id
         call: Json = {
             "id": self._mint("ci_"),
@@ -191,7 +137,7 @@ class Output:
         }
         self.response["output"].append(call)
         index, item_id = self._place()
-        return [*events, wire.item_event("added", index, call), wire.code_event("in_progress", index, item_id)]
+        return [wire.item_event("added", index, call), wire.code_event("in_progress", index, item_id)]
 
     def end_code(self) -> list[Event]:
         """End a code call that was being written and will not be run."""
@@ -203,7 +149,7 @@ class Output:
         self._code = None
         return [wire.item_event("done", index, item)]
 
-    def spend(self, spent: Spent) -> None:
+    def spend(self, spent: TokensUsed) -> None:
         """Count tokens."""
         usage = self._usage
         usage["input_tokens"] += spent.input
@@ -220,12 +166,11 @@ class Output:
             item["outputs"] = wire.outputs(outcome.shown)
         self.response["output"][index] = item
         self._figures = tuple(figure.id for figure in outcome.figures)
-        self._logs[item_id] = outcome.logs
         return [wire.code_event("completed", index, item_id), wire.item_event("done", index, item)]
 
     def complete(self, now: int) -> list[Event]:
         """The last event of a response that went well."""
-        events = [*self.end_code(), *self.end_call()]
+        events = self.end_code()
         self.response |= {"status": "completed", "completed_at": now, "usage": self._usage}
         return [*events, wire.response_event("completed", self._snapshot())]
 
@@ -235,19 +180,6 @@ class Output:
         self.response |= details
         return [wire.response_event("incomplete", self._snapshot())]
 
-    def cancel(self) -> list[Event]:
-        """The last events of a response that was cancelled: what was being made is incomplete.
-
-        No event of the `openai` package says that a response was cancelled; its status does.
-        """
-        events = [*self.end_code(), *self.end_call("incomplete"), *self.end_message({}, last=True)]
-        if self.response["output"] and self.response["output"][-1]["status"] == "in_progress":
-            item = self.response["output"][-1] | {"status": "incomplete"}
-            self.response["output"][-1] = item
-            events.append(wire.item_event("done", len(self.response["output"]) - 1, item))
-        self.response |= {"status": "cancelled", "usage": self._usage}
-        return [*events, wire.response_event("incomplete", self._snapshot())]
-
     def fail(self, code: str, message: str) -> list[Event]:
         """The last events of a response that did not."""
         self.response |= {"status": "failed", "error": {"code": code, "message": message}}
@@ -256,7 +188,7 @@ class Output:
         return [wire.error_event(code, message), wire.response_event("failed", self._snapshot())]
 
     def _open_message(self, empty_part: Json) -> list[Event]:
-        events = [*self.end_code(), *self.end_call()]
+        events = self.end_code()
         self._message = {
             "id": self._mint("msg_"),
             "type": "message",

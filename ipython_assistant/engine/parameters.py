@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import base64
 import mimetypes
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine import errors
 from ipython_assistant.engine.containers import MAX_MINUTES, MEMORY
-from ipython_assistant.engine.models import Called, Calling, Coded, Enclosed, Function, Returned, Said
+from ipython_assistant.engine.models import Attachment, ChatMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from ipython_assistant.engine.models import Message
 
 OUTPUTS: Final = "code_interpreter_call.outputs"
 
@@ -49,9 +46,7 @@ _STEERING: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
 }
 """What steers a language model is passed on or repeated, and has to be of its type for that."""
 _TOOL: Final = frozenset({"type", "container", "allowed_callers"})
-_FUNCTION: Final = frozenset({"type", "name", "description", "parameters", "strict"})
-_FUNCTION_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_ITEMS: Final = ("message", "code_interpreter_call", "reasoning", "function_call", "function_call_output")
+_ITEMS: Final = ("message", "code_interpreter_call", "reasoning")
 _AUTO: Final = frozenset({"type", "file_ids", "memory_limit", "network_policy"})
 _CONTAINER: Final = frozenset({"name", "expires_after", "file_ids", "memory_limit", "network_policy", "skills"})
 _EXPIRES: Final = frozenset({"anchor", "minutes"})
@@ -67,9 +62,7 @@ _INCLUDABLE: Final = (
 )
 _ROLES: Final = ("user", "assistant", "system", "developer")
 _CHOICES: Final = ("none", "auto", "required")
-_MODES: Final = ("auto", "required")
 _INTERPRETER: Final = "code_interpreter"
-_CALLED: Final = ("call_id", "name", "arguments")
 _ORDERS: Final = ("asc", "desc")
 _TEXT_PARTS: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 
@@ -95,10 +88,9 @@ class Question:
 
     Args:
         model: The model's name.
-        messages: What is said, oldest first, with calls of functions and what they gave.
+        messages: What is said, oldest first.
         instructions: What the model is told about its task.
         container: Where code runs; None where the request has no code interpreter.
-        calling: The client's functions.
         replayed_container_id: The container of the last code call among the input, if there is one.
         file_ids: Files of the Files API that the input mentions.
         enclosed: Files and pictures that came within the input.
@@ -106,28 +98,25 @@ class Question:
         include_outputs: Whether code calls carry their outputs.
         stream: Whether the answer is a stream of events.
         store: Whether the response can be asked for, or continued, later.
-        background: Whether it is made without its client waiting.
         echo: The values the response repeats.
     """
 
     model: str
-    messages: tuple[Message, ...]
+    messages: tuple[ChatMessage, ...]
     instructions: str = ""
     container: Explicit | Auto | None = None
-    calling: Calling = field(default_factory=Calling)
     replayed_container_id: str | None = None
     file_ids: tuple[str, ...] = ()
-    enclosed: tuple[Enclosed, ...] = ()
+    enclosed: tuple[Attachment, ...] = ()
     previous_response_id: str | None = None
     include_outputs: bool = False
     stream: bool = False
     store: bool = True
-    background: bool = False
     echo: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def prompt(self) -> str:
-        """The last message of the user; empty where there is none, and functions have given something."""
+        """The last message of the user."""
         return prompted(self.messages)[1]
 
 
@@ -161,27 +150,18 @@ def question(body: object) -> Question:
     model = _required(asked, "model", str, "a string")
     conversation = _Conversation(_required(asked, "input", (str, list), "a string or a list of items"))
     previous_response_id = _optional(asked, "previous_response_id", str, "a string") or None
-    if not conversation.asks(continued=previous_response_id is not None):
+    if prompted(conversation.messages)[0] is None:
         raise errors.ApiError(400, "Invalid 'input': a message of the user is expected.", param="input")
     store = asked.get("store") is None or _optional(asked, "store", bool, "a boolean")
-    background = _optional(asked, "background", bool, "a boolean")
-    if background and not store:
-        raise errors.unsupported("background", "A background response is fetched later: 'store' cannot be false.")
     tools = _optional(asked, "tools", list, "a list")
-    container, functions = _tools(tools)
-    choice, allowed = _choice(asked.get("tool_choice"), container, functions)
-    if _INTERPRETER not in allowed:
+    container = _tools(tools)
+    if not _may_run_code(asked.get("tool_choice"), container):
         container = None
-    parallel = asked.get("parallel_tool_calls")
-    if parallel is not None:
-        parallel = _required(asked, "parallel_tool_calls", bool, "a boolean")
-    callable_ones = tuple(function for function in functions if function.name in allowed)
     return Question(
         model=model,
         messages=tuple(conversation.messages),
         instructions=_optional(asked, "instructions", str, "a string"),
         container=container,
-        calling=Calling(callable_ones, *choice, parallel),
         replayed_container_id=conversation.container_id,
         file_ids=tuple(conversation.file_ids),
         enclosed=tuple(conversation.enclosed),
@@ -189,8 +169,7 @@ def question(body: object) -> Question:
         include_outputs=OUTPUTS in included(_optional(asked, "include", list, "a list")),
         stream=_optional(asked, "stream", bool, "a boolean"),
         store=store,
-        background=background,
-        echo=asked | {"tools": [_echoed(tool) for tool in tools]},
+        echo=asked,
     )
 
 
@@ -204,6 +183,8 @@ def _possible(asked: Mapping[str, Any]) -> None:
         if asked.get("previous_response_id") is not None:
             raise errors.mutually_exclusive()
         raise errors.unsupported("conversation", "This engine keeps no conversations; use 'previous_response_id'.")
+    if asked.get("background"):
+        raise errors.unsupported("background", "This engine answers while its client waits.")
     if asked.get("prompt") is not None:
         raise errors.unsupported("prompt", "This engine has no prompt templates.")
     for name, (kinds, expected) in _STEERING.items():
@@ -214,28 +195,10 @@ def _possible(asked: Mapping[str, Any]) -> None:
         raise errors.unsupported("text.format", "This engine answers in plain text only.")
 
 
-def prompted(messages: Sequence[Message]) -> tuple[int | None, str]:
+def prompted(messages: Sequence[ChatMessage]) -> tuple[int | None, str]:
     """Where the user's last message is, and what it says."""
-    found = [index for index, message in enumerate(messages) if isinstance(message, Said) and message.role == "user"]
-    last = messages[found[-1]] if found else None
-    return (found[-1], last.text) if isinstance(last, Said) else (None, "")
-
-
-def paired(messages: Iterable[Message]) -> None:
-    """See that every call of a function has what it gave, and the other way round.
-
-    Raises:
-        ApiError: One is there without the other.
-    """
-    messages = tuple(messages)
-    called = dict.fromkeys(message.call_id for message in messages if isinstance(message, Called))
-    returned = dict.fromkeys(message.call_id for message in messages if isinstance(message, Returned))
-    for call_id in returned:
-        if call_id not in called:
-            raise errors.uncalled_output(call_id)
-    for call_id in called:
-        if call_id not in returned:
-            raise errors.missing_output(call_id)
+    found = [index for index, message in enumerate(messages) if message.role == "user"]
+    return (found[-1], messages[found[-1]].text) if found else (None, "")
 
 
 def included(values: Iterable[object]) -> frozenset[str]:
@@ -282,19 +245,6 @@ def file_reference(body: object) -> str:
     return str(_required(_object(body, None, frozenset({"file_id"})), "file_id", str, "a string"))
 
 
-def starting_after(given: str | None) -> int:
-    """Read `starting_after`: the number of the last event that is known.
-
-    Raises:
-        ApiError: It is no number.
-    """
-    if given is None:
-        return -1
-    if not given.isascii() or not given.isdigit():
-        raise errors.invalid_type("starting_after", "an integer")
-    return int(given[:9])
-
-
 def listing(query: Mapping[str, str], *, maximum: int = 100, default: int = 20) -> Listing:
     """Read the query string of a list.
 
@@ -318,25 +268,17 @@ class _Conversation:
     """The input's messages, files and replayed code calls."""
 
     def __init__(self, given: str | list[object]) -> None:
-        self.messages: list[Message] = []
+        self.messages: list[ChatMessage] = []
         self.file_ids: list[str] = []
-        self.enclosed: list[Enclosed] = []
+        self.enclosed: list[Attachment] = []
         self.container_id: str | None = None
         if isinstance(given, str):
-            self.messages.append(Said("user", given))
+            self.messages.append(ChatMessage("user", given))
         else:
             for index, item in enumerate(given):
                 self.messages += self._item(item, f"input[{index}]")
-        # Of code, only that of the answer which is being made is told to a model: see `Coded`.
-        asked = prompted(self.messages)[0] or 0
-        self.messages[:asked] = [message for message in self.messages[:asked] if not isinstance(message, Coded)]
 
-    def asks(self, *, continued: bool) -> bool:
-        """Whether there is something to answer; what functions gave is, where it goes on from a response."""
-        answered = continued and any(isinstance(message, Returned) for message in self.messages)
-        return answered or prompted(self.messages)[0] is not None
-
-    def _item(self, item: object, where: str) -> list[Message]:
+    def _item(self, item: object, where: str) -> list[ChatMessage]:
         if not isinstance(item, dict):
             raise errors.invalid_type(where, "an object")
         kind = item.get("type", "message")
@@ -345,18 +287,11 @@ class _Conversation:
             if role not in _ROLES:
                 raise errors.invalid_value(f"{where}.role", role, _ROLES)
             content = _required(item, "content", (str, list), "a string or a list of parts", within=f"{where}.")
-            return [Said(role, self._text(content, f"{where}.content"))]
+            return [ChatMessage(role, self._text(content, f"{where}.content"))]
         if kind == "code_interpreter_call":
             # https://github.com/openai/openai-agents-js/issues/253
             self.container_id = _required(item, "container_id", str, "a string", within=f"{where}.")
-            return [Coded(str(item.get("code") or ""), _logs(item.get("outputs")))]
-        if kind == "function_call":
-            named = {key: _required(item, key, str, "a string", within=f"{where}.") for key in _CALLED}
-            return [Called(**named)]
-        if kind == "function_call_output":
-            call_id = _required(item, "call_id", str, "a string", within=f"{where}.")
-            output = _required(item, "output", (str, list), "a string or a list of parts", within=f"{where}.")
-            return [Returned(call_id, self._text(output, f"{where}.output"))]
+            return []
         if kind == "reasoning":
             return []
         raise errors.invalid_value(f"{where}.type", kind, _ITEMS)
@@ -407,97 +342,39 @@ class _Conversation:
             name = f"input-image-{len(self.enclosed) + 1}{mimetypes.guess_extension(media_type) or '.png'}"
         else:
             name = _required(part, "filename", str, "a string", within=f"{where}.")
-        self.enclosed.append(Enclosed(name, content, media_type))
+        self.enclosed.append(Attachment(name, content, media_type))
 
 
-def _logs(outputs: object) -> str | None:
-    """What a replayed code call printed, as far as its outputs came with it."""
-    if not isinstance(outputs, list):
-        return None
-    return "".join(str(part.get("logs", "")) for part in outputs if isinstance(part, dict))
-
-
-def _choice(
-    choice: object, container: Explicit | Auto | None, functions: Sequence[Function]
-) -> tuple[tuple[str, str], frozenset[str]]:
-    """Read `tool_choice`: how freely tools may be called, and which.
-
-    Returns:
-        `Calling.choice` and `Calling.named`; the names of the functions that may be called, and `code_interpreter`.
-    """
-    every = frozenset({function.name for function in functions} | ({_INTERPRETER} if container is not None else set()))
-    if choice is None or choice in _CHOICES:
-        # A model is told of functions that it may not call: they may have been called before.
-        return (str(choice or "auto"), ""), every - {_INTERPRETER} if choice == "none" else every
+def _may_run_code(choice: object, container: Explicit | Auto | None) -> bool:
+    """Read `tool_choice`: whether the code interpreter may be used."""
+    if choice is None or (isinstance(choice, str) and choice in _CHOICES):
+        return choice != "none"
     if not isinstance(choice, dict):
         raise errors.invalid_value("tool_choice", choice, _CHOICES)
     kind = _required(choice, "type", str, "a string", within="tool_choice.")
-    if kind == "allowed_tools":
-        tools = _required(choice, "tools", list, "a list", within="tool_choice.")
-        mode = choice.get("mode", "auto")
-        if mode not in _MODES:
-            raise errors.invalid_value("tool_choice.mode", mode, _MODES)
-        named = [tool.get("name", tool.get("type")) for tool in tools if isinstance(tool, dict)]
-        return (mode, ""), every & frozenset(name for name in named if isinstance(name, str))
-    if kind == "function":
-        name = _required(choice, "name", str, "a string", within="tool_choice.")
-        if name not in every:
-            raise errors.tool_choice_not_found(name)
-        return ("function", name), every
     if kind != _INTERPRETER or container is None:
         raise errors.tool_choice_not_found(kind)
-    return (_INTERPRETER, ""), every
+    return True
 
 
-def _tools(tools: list[object]) -> tuple[Explicit | Auto | None, tuple[Function, ...]]:
+def _tools(tools: list[object]) -> Explicit | Auto | None:
     container: Explicit | Auto | None = None
-    functions: dict[str, Function] = {}
     for index, tool in enumerate(tools):
         where = f"tools[{index}]"
         kind = tool.get("type") if isinstance(tool, dict) else None
-        if kind == "function":
-            function = _function(tool, where)
-            if function.name in functions:
-                raise errors.unsupported(f"{where}.name", f"There are two functions '{function.name}'.")
-            functions[function.name] = function
-        elif kind != _INTERPRETER:
-            message = f"This engine has a code interpreter and calls functions; it has no tool of type '{kind}'."
+        if kind != _INTERPRETER:
+            message = f"This engine has a code interpreter; it has no tool of type '{kind}'."
             raise errors.unsupported(f"{where}.type", message)
-        elif container is not None:
+        if container is not None:
             raise errors.unsupported(where, "This engine runs one code interpreter per response.")
-        else:
-            container = _code_interpreter(tool, where)
-    return container, tuple(functions.values())
+        container = _code_interpreter(tool, where)
+    return container
 
 
 def _code_interpreter(tool: object, where: str) -> Explicit | Auto:
     given = _object(tool, where, _TOOL)
     container = _required(given, "container", (str, dict), "a container id or an object", within=f"{where}.")
     return Explicit(container) if isinstance(container, str) else _auto(container, f"{where}.container")
-
-
-def _function(tool: object, where: str) -> Function:
-    name = _required(tool, "name", str, "a string", within=f"{where}.") if isinstance(tool, dict) else ""
-    given = _object(tool, where, _FUNCTION)
-    if not _FUNCTION_NAME.fullmatch(name):
-        message = f"Invalid '{where}.name': letters, digits, '_' and '-' are expected, at most 64."
-        raise errors.ApiError(400, message, param=f"{where}.name", code="invalid_value")
-    kinds: dict[str, tuple[type, str]] = {
-        "description": (str, "a string"), "parameters": (dict, "an object"), "strict": (bool, "a boolean")
-    }  # fmt: skip
-    described = {
-        key: _required(given, key, kind, expected, within=f"{where}.")
-        for key, (kind, expected) in kinds.items()
-        if given.get(key) is not None
-    }
-    return Function(name, **described)
-
-
-def _echoed(tool: Any) -> Any:
-    """A tool as a response repeats it: https://www.openresponses.org wants all of a function's fields."""
-    if tool["type"] != "function":
-        return tool
-    return {"description": None, "parameters": None, "strict": None, **tool}
 
 
 def _auto(container: dict[str, object], where: str) -> Auto:

@@ -13,20 +13,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.engine import errors, parameters, wire
-from ipython_assistant.engine.jobs import Jobs
 from ipython_assistant.engine.models import (
     WISHES,
     Ask,
-    Call,
-    Cut,
+    ChatMessage,
+    EndEarly,
     ModelFailed,
-    Ran,
     Refuse,
     Run,
-    Said,
+    RunOutcome,
     Say,
-    Spent,
     Talker,
+    TokensUsed,
     Write,
 )
 from ipython_assistant.engine.output import Output
@@ -38,8 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
     from ipython_assistant.engine.containers import CodeRun, Container, Containers
-    from ipython_assistant.engine.jobs import Job
-    from ipython_assistant.engine.models import Message, Model, Step
+    from ipython_assistant.engine.models import Model, Step
     from ipython_assistant.engine.parameters import Question
     from ipython_assistant.engine.transcripts import Transcripts
     from ipython_assistant.engine.uploads import Uploads
@@ -72,7 +69,7 @@ class Accepted:
     response: Json
 
     @property
-    def conversation(self) -> tuple[Message, ...]:
+    def conversation(self) -> tuple[ChatMessage, ...]:
         """What was said before, and what is said now."""
         return (self.previous.said if self.previous is not None else ()) + self.question.messages
 
@@ -80,14 +77,11 @@ class Accepted:
         """The question as a model is asked it."""
         conversation = self.conversation
         place, prompt = parameters.prompted(conversation)
-        others = (message for index, message in enumerate(conversation) if index != place)
         return Ask(
             prompt=prompt,
             files=files,
             new=new,
-            history=tuple(message for message in others if isinstance(message, Said)),
-            conversation=conversation,
-            calling=self.question.calling,
+            history=tuple(message for index, message in enumerate(conversation) if index != place),
             enclosed=self.question.enclosed,
             unread=() if self.container else (*(one.name for one in self.question.enclosed), *self.question.file_ids),
             instructions=self.question.instructions,
@@ -123,8 +117,6 @@ class Responder:
         self._transcripts = transcripts
         self._mint = mint
         self._clock = clock
-        self.jobs = Jobs()
-        """Those that are made in the background."""
         self._at_work = 0
         self._closing = False
         self._idle = asyncio.Event()
@@ -142,7 +134,6 @@ class Responder:
         await asyncio.wait(waiting, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
-        await self.jobs.stop()
 
     async def accept(self, question: Question) -> Accepted:
         """Find everything the question refers to, and make its container if it needs one.
@@ -160,9 +151,6 @@ class Responder:
             previous = self._transcripts.find(question.previous_response_id)
             if previous is None:
                 raise errors.previous_response_not_found(question.previous_response_id)
-        if question.calling.functions and not isinstance(model, Talker):
-            raise errors.no_functions(question.model)
-        parameters.paired((previous.said if previous is not None else ()) + question.messages)
         container = await self._container(question, previous)
         response = wire.response(
             response_id=self._mint("resp_"),
@@ -173,15 +161,8 @@ class Responder:
         )
         return Accepted(question, model, container, previous, response)
 
-    def begin(self, accepted: Accepted) -> Job:
-        """Answer in the background."""
-        question = accepted.question
-        return self.jobs.begin(accepted.response, self.respond(accepted), streamed=question.stream)
-
     async def respond(self, accepted: Accepted) -> AsyncGenerator[Event, None]:
         """Answer, as events numbered from 0. Closing the iterator, or cancelling, interrupts running code.
-
-        A background response that is cancelled comes to its end as what it is then, and is stored.
 
         An exception of the model, or of this engine, ends the stream with `error` and `response.failed`.
         """
@@ -207,14 +188,8 @@ class Responder:
             async with aclosing(self._steps(accepted, output)) as events:
                 async for event in events:
                     yield event
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if not accepted.question.background or task is None:
-                raise
-            task.uncancel()
-            ending = output.cancel()
         except ModelFailed as error:
-            ending = [*output.end_code(), *output.end_call("incomplete"), *output.end_message({}, last=True)]
+            ending = [*output.end_code(), *output.end_message({}, last=True)]
             ending += output.fail("server_error", str(error))
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client is told and the log has it
             _log.exception("A response failed")
@@ -236,7 +211,7 @@ class Responder:
         async with container.turn:
             files = container.names()
             ask = accepted.ask(files, tuple(name for name in files if name not in container.seen))
-            outcome: Ran | None = None
+            outcome: RunOutcome | None = None
             async with aclosing(accepted.model.answer(ask, container)) as steps:
                 while (step := await _next(steps, outcome)) is not None:
                     outcome = None
@@ -264,7 +239,7 @@ class Responder:
             return
         async with aclosing(model.talk(accepted.ask())) as steps:
             async for step in steps:
-                for event in [] if isinstance(step, Run) else _told(step, output, None):
+                for event in _told(step, output, None):
                     yield event
         for event in output.end_message({}, last=True):
             yield event
@@ -294,18 +269,18 @@ class Responder:
         if not question.store:
             return
         container_id = accepted.container.id if accepted.container else None
-        told = (*question.messages, *output.spoken)
+        told = (*question.messages, ChatMessage("assistant", output.text))
         self._transcripts.put(output.response, Transcript(told, container_id, accepted.previous))
 
 
-async def _next(steps: AsyncGenerator[Step, Ran | None], outcome: Ran | None) -> Step | None:
+async def _next(steps: AsyncGenerator[Step, RunOutcome | None], outcome: RunOutcome | None) -> Step | None:
     try:
         return await steps.asend(outcome)
     except StopAsyncIteration:
         return None
 
 
-def _told(step: Say | Refuse | Write | Call | Spent | Cut, output: Output, container: Container | None) -> list[Event]:
+def _told(step: Step, output: Output, container: Container | None) -> list[Event]:
     """The events of a step that runs nothing; without a container there is nothing to cite and no code."""
     match step:
         case Say(text):
@@ -316,22 +291,22 @@ def _told(step: Say | Refuse | Write | Call | Spent | Cut, output: Output, conta
             if container is None:
                 return []
             return output.end_message(container.linkable(), last=False) + output.write(code, container.id)
-        case Call():
-            return output.end_message(container.linkable() if container else {}, last=True) + output.call(step)
-        case Spent():
+        case TokensUsed():
             output.spend(step)
             return []
-        case Cut(reason):
+        case EndEarly(reason):
             output.cut_short = reason
-            return output.end_code() + output.end_call("incomplete")
+            return output.end_code()
+        case Run():
+            return []
 
 
 def _wishes(question: Question) -> dict[str, Any]:
     return {wish: question.echo[wish] for wish in WISHES if question.echo.get(wish) is not None}
 
 
-def _ran(done: CodeRun) -> Ran:
-    return Ran(
+def _ran(done: CodeRun) -> RunOutcome:
+    return RunOutcome(
         logs=done.logs,
         error=None if done.failure is None else str(done.failure),
         figures=len(done.figures),

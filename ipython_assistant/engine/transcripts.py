@@ -11,7 +11,7 @@ from ipython_assistant.engine import errors
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ipython_assistant.engine.models import Message
+    from ipython_assistant.engine.models import ChatMessage
 
 MOST_RESPONSES: Final = 10_000
 
@@ -26,14 +26,14 @@ class Transcript:
         before: What it continued from itself.
     """
 
-    own: tuple[Message, ...]
+    own: tuple[ChatMessage, ...]
     container_id: str | None
     before: Transcript | None = None
 
     @property
-    def said(self) -> tuple[Message, ...]:
+    def said(self) -> tuple[ChatMessage, ...]:
         """All messages up to and with the answer."""
-        turns: list[tuple[Message, ...]] = []
+        turns: list[tuple[ChatMessage, ...]] = []
         turn: Transcript | None = self
         while turn is not None:
             turns.append(turn.own)

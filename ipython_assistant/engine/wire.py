@@ -295,16 +295,6 @@ def code_done(index: int, item_id: str, code: str) -> Event:
     return {"type": kind, "output_index": index, "item_id": item_id, "code": code}
 
 
-def arguments_event(kind: str, index: int, item_id: str, arguments: str) -> Event:
-    """`response.function_call_arguments.delta` or `.done`."""
-    return {
-        "type": f"response.function_call_arguments.{kind}",
-        "item_id": item_id,
-        "output_index": index,
-        "delta" if kind == "delta" else "arguments": arguments,
-    }
-
-
 def part_event(kind: str, index: int, item_id: str, part: Json) -> Event:
     """`response.content_part.added` or `.done`."""
     return {

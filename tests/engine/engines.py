@@ -21,7 +21,7 @@ import openai
 import psutil
 import pytest
 
-from ipython_assistant.engine.models import Ask, Interpreter, Ran, Step
+from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
 from ipython_assistant.engine.server import Options, running
 
 TOOL: Final = {"type": "code_interpreter", "container": {"type": "auto"}}
@@ -39,7 +39,7 @@ class Clock:
         return self.now
 
 
-Steps = Callable[[Ask, Interpreter], AsyncGenerator[Step, Ran | None]]
+Steps = Callable[[Ask, Interpreter], AsyncGenerator[Step, RunOutcome | None]]
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Told:
     name: str = "told"
     asked: list[Ask] = field(default_factory=list)
 
-    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         self.asked.append(ask)
         return self.steps(ask, interpreter)
 

@@ -124,8 +124,6 @@ def test_files_and_pictures_within_the_input_are_in_the_container_once(engine: R
         ("auto", True),
         ("required", True),
         ({"type": "code_interpreter"}, True),
-        ({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "code_interpreter"}]}, True),
-        ({"type": "allowed_tools", "mode": "auto", "tools": []}, False),
         ("none", False),
     ],
 )

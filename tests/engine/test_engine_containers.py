@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from engines import DEADLINE_S, Running, Stage, annotations, gone, kernel_in, kernels_of, logs, until
 
 from ipython_assistant.engine.containers import FORGOTTEN
-from ipython_assistant.engine.models import Ask, Interpreter, Ran, Run, Step
+from ipython_assistant.engine.models import Ask, Interpreter, Run, RunOutcome, Step
 from ipython_assistant.engine.showing import MAX_FIGURE_BYTES, MAX_FIGURES, Showing
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def test_two_questions_in_one_container_are_answered_one_after_the_other(stage: 
     second_has_begun = threading.Event()
     second_was_let_in = threading.Event()
 
-    async def steps(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    async def steps(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         if "second" in ask.prompt:
             second_was_let_in.set()
             yield Run("order.append('second')")
@@ -231,7 +231,7 @@ def test_two_questions_in_one_container_are_answered_one_after_the_other(stage: 
     second_has_begun.set()
     assert [list(stream)[-1].type for stream in (first, second)] == ["response.completed"] * 2
 
-    async def looks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    async def looks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         yield Run("print(order)")
 
     assert logs(stage.ask(looks)) == "['first', 'first again', 'second']\n"

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from engines import DEADLINE_S, Running, Stage, fence, gone, kernels_of, logs, spawn, tool, until
 
-from ipython_assistant.engine.models import Ask, Interpreter, Ran, Run, Step
+from ipython_assistant.engine.models import Ask, Interpreter, Run, RunOutcome, Step
 from ipython_assistant.engine.models.script import fenced
 from ipython_assistant.engine.reaper import left
 from ipython_assistant.engine.scratch import private_directory, sweep
@@ -168,11 +168,11 @@ def test_code_that_will_not_be_interrupted_is_ended(engine: Running, container: 
 
 
 def test_a_probe_is_interrupted_when_the_client_goes_away(stage: Stage) -> None:
-    async def probes(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    async def probes(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         yield Run("variable = 'kept'")
         await interpreter.probe(fenced(ask.prompt))
 
-    async def looks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    async def looks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         yield Run("print(variable)")
 
     stage.model.steps = probes

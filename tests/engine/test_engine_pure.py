@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ipython_assistant.engine import wire
 from ipython_assistant.engine.containers import Mount
 from ipython_assistant.engine.launching import scrubbed
-from ipython_assistant.engine.models import Ask, Ran, Refuse, Run, Say
+from ipython_assistant.engine.models import Ask, Refuse, Run, RunOutcome, Say
 from ipython_assistant.engine.models.script import Script, fenced, link
 from ipython_assistant.engine.multipart import MultipartError, MultipartReader, PartBegan, PartContent, PartEnded
 from ipython_assistant.engine.output import LINK, links
@@ -141,7 +141,7 @@ def test_a_link_is_one_to_a_name_that_exists(text: str, found: list[str]) -> Non
     assert [name for name, _, _ in links(text, names)] == found
 
 
-async def steps_of(prompt: str, ran: Ran | None) -> list[object]:
+async def steps_of(prompt: str, ran: RunOutcome | None) -> list[object]:
     steps = Script().answer(Ask(prompt), None)
     taken: list[object] = [await anext(steps)]
     while True:
@@ -152,7 +152,7 @@ async def steps_of(prompt: str, ran: Ran | None) -> list[object]:
 
 
 def test_a_script_tells_what_came_of_the_code() -> None:
-    ran = Ran("log", "KeyError: 'x'", 2, ("a b.csv", "sub/[1].png"))
+    ran = RunOutcome("log", "KeyError: 'x'", 2, ("a b.csv", "sub/[1].png"))
 
     before, run, after = asyncio.run(steps_of("```\n1\n```", ran))
 

@@ -11,7 +11,7 @@ from engines import Running, Stage, annotations, logs, tool
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from ipython_assistant.engine.models import Ask, Interpreter, Ran, Refuse, Run, Say, Step
+from ipython_assistant.engine.models import Ask, Interpreter, Refuse, Run, RunOutcome, Say, Step
 
 if TYPE_CHECKING:
     import openai
@@ -33,7 +33,7 @@ def kinds(events: list[dict]) -> list[str]:
     return [kind for index, kind in enumerate(found) if index == 0 or found[index - 1] != kind]
 
 
-async def shown_and_saved(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+async def shown_and_saved(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
     yield Say("I will plot it. ")
     yield Say("One moment.")
     ran = yield Run(SHOWS_AND_SAVES.strip())
@@ -75,7 +75,7 @@ def test_events_come_in_the_order_of_the_service(stage: Stage) -> None:
 
 
 def test_every_event_is_one_that_the_client_library_knows(stage: Stage) -> None:
-    async def everything(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    async def everything(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         yield Run(SHOWS_AND_SAVES)
         yield Say("A figure: sandbox:/mnt/data/line.png")
         yield Run("1/0")
@@ -148,7 +148,7 @@ def test_a_shown_figure_is_a_file_of_its_own_that_code_does_not_see(stage: Stage
 
 
 def test_only_figures_right_before_the_last_message_are_cited(stage: Stage) -> None:
-    async def twice(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    async def twice(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         yield Run("import matplotlib.pyplot as plt\nplt.plot([1]); plt.show(); plt.plot([2]); plt.show()")
         yield Say("Two figures, but not the last word.")
         yield Run("plt.plot([3])")
@@ -167,7 +167,7 @@ def test_only_figures_right_before_the_last_message_are_cited(stage: Stage) -> N
 
 
 def test_a_citation_may_be_in_a_middle_message_and_one_call_may_follow_another(stage: Stage) -> None:
-    async def linked_early(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    async def linked_early(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         yield Run("open('sub.txt', 'w').write('x')")
         yield Say("See sandbox:/mnt/data/sub.txt.")
         yield Run("1")
@@ -188,7 +188,7 @@ def test_a_citation_may_be_in_a_middle_message_and_one_call_may_follow_another(s
 
 
 def test_links_to_files_that_code_did_not_make_are_not_cited(stage: Stage) -> None:
-    async def invented(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    async def invented(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         yield Say("[a](sandbox:/mnt/data/never.csv) [b](sandbox:/mnt/data/given.csv) [c](sandbox:/mnt/data/)")
 
     stage.engine.client().containers.files.create(stage.container, file=("given.csv", b"1"))
@@ -242,7 +242,7 @@ def test_awkward_names_are_linked_cited_and_fetched(engine: Running, client: ope
 
 
 def test_a_refusal_is_a_message_of_its_own_kind(stage: Stage) -> None:
-    async def refuses(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    async def refuses(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         yield Refuse("I did not understand “fluxbar”. Try: mean of cases by year.")
 
     events = stage.events(refuses)
@@ -265,7 +265,7 @@ def test_a_refusal_is_a_message_of_its_own_kind(stage: Stage) -> None:
 def test_a_model_that_raises_ends_the_stream_with_error_and_failed(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def breaks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    async def breaks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         yield Say("So far so good.")
         raise ZeroDivisionError("the model is broken")
 
@@ -281,7 +281,7 @@ def test_a_model_that_raises_ends_the_stream_with_error_and_failed(
 
 
 def test_what_a_model_is_told_is_what_the_client_sent(stage: Stage) -> None:
-    async def listens(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    async def listens(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         yield Say("Yes.")
 
     client = stage.engine.client()
@@ -299,7 +299,7 @@ def test_what_a_model_is_told_is_what_the_client_sent(stage: Stage) -> None:
 
 
 def test_a_probe_sees_files_and_variables_and_leaves_nothing_behind(stage: Stage) -> None:
-    async def probes(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
+    async def probes(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         yield Run("seen = 1")
         told = await interpreter.probe("hidden = seen + 1\nprint(open('/mnt/data/in.txt').read(), hidden)")
         try:

@@ -36,7 +36,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Python to run in the container, shown to the user as a code call. The generator is sent a `Ran`.
+    """Python to run in the container, shown to the user as a code call. The generator is sent a `RunOutcome`.
 
     It is all the code, whether or not pieces of it were written before.
     """
@@ -45,23 +45,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A piece of a call of one of the client's functions, passed on while it is being written.
-
-    The answer ends with its calls: what they gave comes with the client's next question.
-    """
-
-    number: int
-    """Which call of this answer: pieces of one number come one after another."""
-    name: str
-    arguments: str
-    """The next piece of the JSON that the model wrote; whether it is what the function takes, the client sees."""
-    call_id: str = ""
-    """The name the model goes by when it is told what the call gave; empty where it has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
+class TokensUsed:
     """Tokens that the answer has cost, beside those said before; `cached` are among the input, `thought` the output."""
 
     input: int = 0
@@ -71,14 +55,14 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class EndEarly:
     """The last step of an answer that is not whole; `reason` is in the words of the API (`max_output_tokens`)."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class RunOutcome:
     """What a `Run` did: its printed text, the traceback's last line if it raised, and what it left behind."""
 
     logs: str
@@ -91,7 +75,7 @@ class Ran:
     """The displayed figures as PNG."""
 
 
-Step = Say | Refuse | Write | Run | Call | Spent | Cut
+Step = Say | Refuse | Write | Run | TokensUsed | EndEarly
 
 
 class ModelFailed(Exception):
@@ -99,7 +83,7 @@ class ModelFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ChatMessage:
     """One earlier message of the conversation; `role` is `user`, `assistant`, `system` or `developer`."""
 
     role: str
@@ -107,68 +91,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
-    """A call of one of the client's functions."""
-
-    call_id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """What such a call gave."""
-
-    call_id: str
-    output: str
-
-
-@dataclass(frozen=True, slots=True)
-class Coded:
-    """Code that ran for an answer that is not over yet: a function was called after it."""
-
-    code: str
-    logs: str | None
-    """What it printed; None where that is not known any more."""
-
-
-Message = Said | Called | Returned | Coded
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function of the client's, as it describes it.
-
-    Attributes:
-        parameters: The JSON schema of its arguments; None for a function without any.
-        strict: Whether arguments have to keep to it, where the client says so.
-    """
-
-    name: str
-    description: str | None = None
-    parameters: Mapping[str, Any] | None = None
-    strict: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Calling:
-    """Which functions of the client's may be called, and how freely.
-
-    Attributes:
-        functions: Those there are.
-        choice: `auto`, `none`, `required`, `code_interpreter` (run code), or `function` (call the one that is `named`).
-        named: The function that has to be called.
-        parallel: Whether several may be called at once, where the client says so.
-    """
-
-    functions: tuple[Function, ...] = ()
-    choice: str = "auto"
-    named: str = ""
-    parallel: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Enclosed:
+class Attachment:
     """A file or a picture that came within the question itself; `media_type` is empty where it is not told."""
 
     name: str
@@ -183,21 +106,30 @@ class Ask:
     prompt: str
     files: tuple[str, ...] = ()
     """Paths relative to `/mnt/data`, in order of upload."""
-    history: tuple[Said, ...] = ()
+    history: tuple[ChatMessage, ...] = ()
     """What else was said, oldest first."""
-    conversation: tuple[Message, ...] = ()
-    """All of it in order, with the prompt and with calls of functions."""
-    calling: Calling = field(default_factory=Calling)
     instructions: str = ""
     new: tuple[str, ...] = ()
     """Those of the files that came since the container's last question: most likely they are what this one is about."""
-    enclosed: tuple[Enclosed, ...] = ()
+    enclosed: tuple[Attachment, ...] = ()
     """What came within the question; where there is a container, it is among its files too."""
     unread: tuple[str, ...] = ()
     """What came with the question and is nowhere, since there is no container: names, or ids of files."""
     wishes: Mapping[str, Any] = field(default_factory=dict)
     """What the request says of how to answer, in the API's words: those of `WISHES` that it sets."""
 
+    @property
+    def conversation(self) -> tuple[ChatMessage, ...]:
+        """Everything that was said, oldest first, with the prompt as the last message."""
+        return (*self.history, ChatMessage("user", self.prompt))
+
+
+# Names from before, until the models have been written anew.
+Said = ChatMessage
+Ran = RunOutcome
+Spent = TokensUsed
+Enclosed = Attachment
+Cut = EndEarly
 
 WISHES: Final = ("temperature", "top_p", "max_output_tokens", "reasoning")
 
@@ -215,8 +147,8 @@ class Model(Protocol):
 
     name: str
 
-    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:
-        """Yield the steps that answer `ask`. The responder sends a `Ran` after each `Run`, and None otherwise.
+    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+        """Yield the steps that answer `ask`. The responder sends a `RunOutcome` after each `Run`, and None otherwise.
 
         Raises:
             ModelFailed: It cannot answer, or not to the end.
@@ -226,7 +158,7 @@ class Model(Protocol):
 
 @runtime_checkable
 class Talker(Protocol):
-    """A language model: it can answer without running code too, and call the client's functions."""
+    """A language model: it can answer without running code too."""
 
     def talk(self, ask: Ask) -> AsyncGenerator[Step, None]:
         """Yield the steps that answer `ask`; none of them writes or runs code. Raises `ModelFailed`."""

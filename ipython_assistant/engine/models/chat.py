@@ -14,7 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from ipython_assistant.engine.models import Called, Coded, Cut, ModelFailed, Run, Say, chat_request
+from ipython_assistant.engine.models import Cut, ModelFailed, Run, Say, chat_request
 from ipython_assistant.engine.models.chat_tables import TABLES, look, pictures
 from ipython_assistant.engine.models.chat_turn import Turn
 from ipython_assistant.engine.models.chat_words import outcome, task
@@ -76,21 +76,19 @@ class Chat:
             ModelFailed: The server cannot be reached, refuses, or falls silent.
         """
         messages = await self._opening(ask, interpreter)
-        work = _Work.begun(ask)
+        work = _Work()
         while True:
-            turn = _turn(ask, code=True, code_in_text=self._manner.form == "fenced")
-            async with aclosing(self._listen(turn, messages, ask, first=not work.runs)) as steps:
+            turn = Turn(code_in_text=self._manner.form == "fenced")
+            async with aclosing(self._listen(turn, messages, ask)) as steps:
                 async for step in steps:
                     yield step
             work.said += turn.prose
             if turn.cut:
                 yield Cut("max_output_tokens")
                 return
-            if turn.calls_functions:
-                return
             if turn.garbled and work.failures < self._manner.repairs:
                 work.failures += 1
-                messages += turn.remembered(_misread(turn.called, ask), [])
+                messages += turn.remembered(GARBLED, [])
                 continue
             if not turn.code.strip() or work.stuck(turn.code):
                 break
@@ -111,8 +109,8 @@ class Chat:
         Raises:
             ModelFailed: The server cannot be reached, refuses, or falls silent.
         """
-        turn = _turn(ask, code=False, code_in_text=False)
-        messages = chat_request.messages(ask.instructions, ask, code_in_text=False, vision=self._manner.vision)
+        turn = Turn(code_in_text=False, code_in_calls=False)
+        messages = chat_request.messages(ask.instructions, ask, vision=self._manner.vision)
         async with aclosing(self._listen(turn, messages, ask, code=False)) as steps:
             async for step in steps:
                 yield step
@@ -126,16 +124,15 @@ class Chat:
         others = [name for name in ask.files if not name.lower().endswith(TABLES)]
         fenced = self._manner.form == "fenced"
         system = task(
-            tool="" if fenced else chat_request.code_name(ask.calling),
-            functions=bool(ask.calling.functions),
+            tool="" if fenced else chat_request.CODE_TOOL,
             instructions=ask.instructions,
             looks=looks,
             others=others,
         )
-        return chat_request.messages(system, ask, code_in_text=fenced, vision=self._manner.vision)
+        return chat_request.messages(system, ask, vision=self._manner.vision)
 
     async def _listen(
-        self, turn: Turn, messages: Sequence[Json], ask: Ask, *, code: bool = True, first: bool = True
+        self, turn: Turn, messages: Sequence[Json], ask: Ask, *, code: bool = True
     ) -> AsyncGenerator[Step, None]:
         """One completion, as steps while it comes.
 
@@ -144,7 +141,6 @@ class Chat:
             messages: What the model is told.
             ask: The question.
             code: Whether code may be run.
-            first: Whether nothing was called in this answer yet.
         """
         body: Json = {
             "model": self.name,
@@ -152,7 +148,7 @@ class Chat:
             "stream": True,
             "stream_options": {"include_usage": True},
             **chat_request.wishes(ask),
-            **chat_request.tools(ask.calling, code=code and self._manner.form == "tools", first=first),
+            **chat_request.tools(code=code and self._manner.form == "tools"),
         }
         afterwards = 0
         async with aclosing(self._server.complete(body)) as chunks:
@@ -185,18 +181,6 @@ class _Work:
     files: dict[str, None] = field(default_factory=dict)
     looks: dict[str, Look] = field(default_factory=dict)
     last: str | None = None
-    called: bool = False
-    """Whether functions were called for the answer before."""
-    coded: bool = False
-    """Whether code has run for it before."""
-
-    @classmethod
-    def begun(cls, ask: Ask) -> _Work:
-        """The work on a question, or what there is of it where functions were called in the middle of it."""
-        done = chat_request.since_the_prompt(ask.conversation)
-        return cls(
-            called=any(isinstance(one, Called) for one in done), coded=any(isinstance(one, Coded) for one in done)
-        )
 
     def account(self, code: str, ran: Ran, looks: Sequence[Look]) -> None:
         """One more run."""
@@ -217,32 +201,11 @@ class _Work:
         if unlinked:
             paragraphs.append(f"Files: {', '.join(map(link, unlinked))}")
         who = escape(name)
-        if self.runs or self.coded:
+        if self.runs:
             paragraphs.append(f"*{who} wrote this answer and its code: check the result.*")
-        elif self.called:
-            paragraphs.append(f"*{who} wrote this answer and ran no code of its own: check the result.*")
         else:
             paragraphs.append(f"*{who} wrote this answer and ran no code: nothing in it was calculated.*")
         return "\n\n" + "\n\n".join(paragraphs)
-
-
-def _turn(ask: Ask, *, code: bool, code_in_text: bool) -> Turn:
-    calling = ask.calling
-    return Turn(
-        code_in_text=code_in_text,
-        code_in_calls=code,
-        functions={function.name for function in calling.functions} if calling.choice != "none" else (),
-        parallel=calling.parallel is not False,
-        taken={one.call_id for one in ask.conversation if isinstance(one, Called)},
-    )
-
-
-def _misread(called: str, ask: Ask) -> str:
-    """What a model is told whose call holds no code: where there are functions, it may have meant one of them."""
-    names = [function.name for function in ask.calling.functions]
-    if not names or called == chat_request.code_name(ask.calling):
-        return GARBLED
-    return f"There is no tool '{called}'. There are: {', '.join(names)}."
 
 
 def _given_up(work: _Work, ran: Ran) -> str:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.engine.models import Call, Say, Spent, Write
+from ipython_assistant.engine.models import Say, Spent, Write
 from ipython_assistant.engine.models.chat_text import Arguments, Code, Fences, Piece, Prose
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ipython_assistant.engine.models import Step
     from ipython_assistant.engine.models.chat_http import Json
     from ipython_assistant.engine.models.chat_text import Part
-
-LONGEST_ID: Final = 64
-"""In characters, of what a server calls a call."""
 
 
 @dataclass(slots=True)
@@ -28,18 +25,6 @@ class _Called:
     call_id: str = ""
     name: str = ""
     arguments: Arguments = field(default_factory=Arguments)
-    waiting: list[str] = field(default_factory=list)
-
-    def feed(self, piece: str) -> str:
-        """Take in a piece of the arguments; return the code it adds, where it is code."""
-        self.waiting.append(piece)
-        return self.arguments.feed(piece)
-
-    def fresh(self) -> str:
-        """The arguments that came since this was asked last."""
-        piece = "".join(self.waiting)
-        self.waiting.clear()
-        return piece
 
 
 class Turn:
@@ -47,30 +32,16 @@ class Turn:
 
     Args:
         code_in_text: Whether code comes as a fenced block in the text.
-        code_in_calls: Whether code may come as a tool call: then every call that is not of a function holds some.
-        functions: The client's functions that may be called.
-        parallel: Whether several may be called at once.
-        taken: Names that calls went by before; another one of the same name could not be told from them.
+        code_in_calls: Whether code may come as a tool call: then every call holds some.
     """
 
-    def __init__(
-        self,
-        *,
-        code_in_text: bool,
-        code_in_calls: bool = True,
-        functions: Collection[str] = (),
-        parallel: bool = True,
-        taken: Collection[str] = (),
-    ) -> None:
+    def __init__(self, *, code_in_text: bool, code_in_calls: bool = True) -> None:
         self.prose = ""
         self.code = ""
         self.cut = False
         self.spent = Spent()
         self._fences = Fences() if code_in_text else None
         self._code_in_calls = code_in_calls
-        self._functions = functions
-        self._parallel = parallel
-        self._taken = set(taken)
         self._calls: list[_Called] = []
         self._first: _Called | None = None
 
@@ -82,17 +53,7 @@ class Turn:
     @property
     def garbled(self) -> bool:
         """Whether a tool was called in a way that holds no code."""
-        return self._first is not None and not self.calls_functions and not self.code.strip()
-
-    @property
-    def called(self) -> str:
-        """The name of the tool that was called first."""
-        return self._first.name if self._first is not None else ""
-
-    @property
-    def calls_functions(self) -> bool:
-        """Whether the answer ends here, with calls of the client's functions."""
-        return self._first is not None and self._first.name in self._functions
+        return self._first is not None and not self.code.strip()
 
     @property
     def strange(self) -> str:
@@ -118,8 +79,7 @@ class Turn:
         said = choice.get("delta") or choice.get("message")
         if not isinstance(said, dict) or self.ended:
             return
-        # No template has a model speak on behind a call of a function: what comes there belongs to the call's form.
-        if isinstance(text := said.get("content"), str) and text and not self.calls_functions:
+        if isinstance(text := said.get("content"), str) and text:
             yield from self._text(text)
         calls = said.get("tool_calls")
         for place, call in enumerate(calls if isinstance(calls, list) else []):
@@ -132,17 +92,8 @@ class Turn:
             return
         if self._fences is not None:
             yield from self._parts(self._fences.end())
-        if self._first is None:
-            return
-        if not self.calls_functions:
+        if self._first is not None:
             self.code = self._first.arguments.code
-            return
-        if not self._first.arguments.raw:
-            yield self._step(self._first, "{}")
-        # The first was passed on while it came; a piece of another one in between would have torn it apart.
-        others = [one for one in self._calls if one.name in self._functions and one is not self._first]
-        for one in others if self._parallel else []:
-            yield self._step(one, one.arguments.raw or "{}")
 
     def remembered(self, told: str, seen: Sequence[str]) -> list[Json]:
         """This turn and what came of it, as messages of the next request."""
@@ -182,21 +133,13 @@ class Turn:
     def _called(self, call: Json, function: Json, place: int) -> Iterator[Step]:
         """A piece of a tool call. Code is run one call at a time: the others are not remembered, so they come again."""
         one = self._one(call, function, place)
-        if self._first is None and one.name in self._functions:
-            if self._fences is not None:  # a text that waits for its end has it here; code in it goes first
-                yield from self._parts(self._fences.end())
-            if self.code:
-                return
-            self._first = one
-        elif self._first is None and self._code_in_calls:
+        if self._first is None and self._code_in_calls:
             self._first = one
         arguments = function.get("arguments")
         if isinstance(arguments, dict):
             arguments = json.dumps(arguments)
-        piece = one.feed(arguments) if isinstance(arguments, str) else ""
-        if one is self._first and self.calls_functions:
-            yield self._step(one, one.fresh())
-        elif one is self._first and piece:
+        piece = one.arguments.feed(arguments) if isinstance(arguments, str) else ""
+        if one is self._first and piece:
             yield Write(piece)
 
     def _one(self, call: Json, function: Json, place: int) -> _Called:
@@ -211,13 +154,6 @@ class Turn:
         if isinstance(name, str) and not known.name:
             known.name = name
         return known
-
-    def _step(self, one: _Called, piece: str) -> Call:
-        number = self._calls.index(one)
-        earlier = {call.call_id for call in self._calls[:number]}
-        fits = one.call_id.isprintable() and len(one.call_id) <= LONGEST_ID
-        call_id = one.call_id if fits and one.call_id not in self._taken | earlier else ""
-        return Call(number, one.name, piece, call_id)
 
 
 def _number(usage: object, name: str) -> int:

@@ -36,9 +36,6 @@ message there: the code is run, and you are sent what it printed. Never write wh
 _TOOLS: Final = """\
 You are a data analyst with a Python session. Run code with the tool `{tool}`; you are sent what it printed."""
 
-_FUNCTIONS: Final = """\
-The functions of the user's program are called as tool calls, never from Python code, where they do not exist."""
-
 
 def code_tool(name: str) -> dict[str, Any]:
     """The code interpreter as a function."""
@@ -56,19 +53,16 @@ def code_tool(name: str) -> dict[str, Any]:
     }
 
 
-def task(*, tool: str, functions: bool, instructions: str, looks: Sequence[Look], others: Iterable[str]) -> str:
+def task(*, tool: str, instructions: str, looks: Sequence[Look], others: Iterable[str]) -> str:
     """The system message.
 
     Args:
         tool: The tool that code comes by; empty where it comes as fenced blocks.
-        functions: Whether there are functions beside it.
         instructions: What the request says of the task.
         looks: The tables in the container.
         others: Other files in it.
     """
     paragraphs = [f"{_TOOLS.format(tool=tool) if tool else _FENCED}\n\n{_RULES}"]
-    if functions:
-        paragraphs.append(_FUNCTIONS)
     files = [look.described() for look in looks] + list(others)
     if files:
         paragraphs.append("Files in /mnt/data:\n" + "\n".join(f"- {file}" for file in files))
