@@ -32,7 +32,7 @@ def resident_kb(field: str) -> int:
 def prepare_ours():
     """As a cell does it: the closing listing, the files side by side, each under its own name."""
     from ipython_assistant.collection import Shelf, collect
-    from ipython_assistant.core.turn import read_response
+    from ipython_assistant.core.fold import read_response
     from ipython_assistant.service.client import connect_hosted
     from ipython_assistant.service.connection import Connection
     from ipython_assistant.service.downloads import Downloads, Limits

@@ -20,11 +20,11 @@ from ipython_assistant.answer import Answer
 from ipython_assistant.collection import Collected, Shelf, collect
 from ipython_assistant.config import AssistantMagics, Settings, check_model, freeze, origins
 from ipython_assistant.core.conversation import Conversations, Step
+from ipython_assistant.core.fold import read_response
 from ipython_assistant.core.footnotes import finished
 from ipython_assistant.core.provenance import record_of, stamp
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.core.tool_secrets import secrets_in
-from ipython_assistant.core.turn import read_response
 from ipython_assistant.display import buttons
 from ipython_assistant.display.bundles import KEY, Bundle
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish

@@ -8,19 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ipython_assistant.core.turn import Turn, TurnFold
+from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.display.activity import Fetching
 from ipython_assistant.errors import AssistantError, ContainerExpired, Interrupted, TurnNotKept
 from ipython_assistant.service.containers import RENEWED, TOLD_AGAIN, Footing
 from ipython_assistant.service.replay import Recorder
-from ipython_assistant.service.stream import EventStream
+from ipython_assistant.service.stream import EventStream, broken
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
     from ipython_assistant.core.recording import Exchange
-    from ipython_assistant.core.turn import Json
+    from ipython_assistant.core.turn import Json, Turn
     from ipython_assistant.display.live import LiveOutput
     from ipython_assistant.question import Question
     from ipython_assistant.service.connection import Connection
@@ -140,11 +140,14 @@ def fold_reply(
             if fold.feed(event):
                 live.update(lambda: fold.turn.text or before, _DOING.get(event["type"]))
                 if event["type"] == "response.code_interpreter_call.completed":
-                    code_ended(fold.turn.calls[-1].container_id)
+                    code_ended(fold.container_of(event))
     except KeyboardInterrupt:
         cut = interrupt
     except AssistantError as error:
         cut = error
+    except Exception as error:  # noqa: BLE001 whatever is odd about an answer, what arrived of it is shown and saved
+        cut = broken(f"because it could not be read ({type(error).__name__}: {error})")
+        cut.__cause__ = error
     finally:
         events.close()
     return Streamed(fold.turn, cut)

@@ -13,7 +13,8 @@ from tests_support.markup import Markup
 
 from ipython_assistant.answer import Answer
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
-from ipython_assistant.core.turn import OtherItem, read_response
+from ipython_assistant.core.fold import read_response
+from ipython_assistant.core.turn import OtherItem
 
 TABLE = b"district,cases\n007,3\n"
 

@@ -22,7 +22,7 @@ from tests_support import events as wire
 from tests_support.scripted import Answer, Request, ScriptedService
 
 from ipython_assistant import errors
-from ipython_assistant.core.turn import TurnFold
+from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.options import parse_options
 from ipython_assistant.service import faults
 from ipython_assistant.service.client import LiveWire, connect_azure, connect_hosted

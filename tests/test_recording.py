@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests_support.events import Code, Message, cite, image, logs, stream
 from tests_support.saving import recorded
 
+from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.ledger import answers, best_first
 from ipython_assistant.core.provenance import digest_of
 from ipython_assistant.core.recording import (
@@ -25,7 +26,7 @@ from ipython_assistant.core.recording import (
     turn_digest,
 )
 from ipython_assistant.core.redaction import redactor
-from ipython_assistant.core.turn import Turn, TurnFold
+from ipython_assistant.core.turn import Turn
 
 ASKED = Written(
     "Plot coverage by year.",

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests_support.events import sse
 
-from ipython_assistant.core.turn import TurnFold, read_response
+from ipython_assistant.core.fold import TurnFold, read_response
 from ipython_assistant.errors import ServiceError
 from ipython_assistant.service.stream import decode
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from tests_support.events import Code, Message, logs, stream
 from tests_support.saving import recorded
 
+from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.footnotes import finished
 from ipython_assistant.core.provenance import from_json, to_json
 from ipython_assistant.core.recording import EventLog, Exchange, Written, differences
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.core.tool_secrets import secrets_in, without_secrets
-from ipython_assistant.core.turn import TurnFold
 
 KEY = "sk-planted-0123456789"
 LONG = "k" * 40

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
+import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests_support import events as wire
 
 from ipython_assistant.errors import StreamBroken, Unreachable
+from ipython_assistant.service import stream
 from ipython_assistant.service.stream import EventStream, decode
 from ipython_assistant.service.wire import Reply
 
@@ -21,6 +24,7 @@ def reply(chunks, close=lambda: None):
     return Reply(200, {}, iter(chunks), close)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, len(wire.sse(EVENTS))), max_size=30), st.sampled_from(["\n", "\r\n"]))
 def test_any_cutting_of_the_same_bytes_gives_the_same_events(cuts, newline):
     body = wire.sse(EVENTS, newline)
@@ -89,3 +93,50 @@ def test_closing_closes_the_reply():
     EventStream(reply([wire.sse(EVENTS)], closed.set)).close()
 
     assert closed.is_set()
+
+
+def seconds(body: bytes) -> float:
+    chunks = [body[start : start + 65_536] for start in range(0, len(body), 65_536)]
+    began = time.process_time()
+    assert list(decode(chunks)) == [json.loads(body[5:])]
+    return time.process_time() - began
+
+
+def test_an_event_of_twice_the_size_takes_about_twice_the_time():
+    small, large = (
+        b"data:" + json.dumps({"figure": "A" * size}).encode() + b"\n\n" for size in (8_000_000, 32_000_000)
+    )
+    fastest = min(seconds(small) for _ in range(3))
+
+    assert seconds(large) < 8 * fastest + 0.2
+
+
+ENDLESS = {
+    "line": (b"data: ", b"x" * 100),
+    "lines": (b"", b"data: x\n"),
+    "other": (b": ", b"x" * 100),
+    "json": (b"{", b"1"),
+}
+
+
+@pytest.mark.parametrize(("first", "on_and_on"), ENDLESS.values(), ids=ENDLESS)
+def test_an_event_without_end_is_given_up(monkeypatch, first, on_and_on):
+    monkeypatch.setattr(stream, "LARGEST_EVENT_BYTES", 10_000)
+    with pytest.raises(StreamBroken, match="without end"):
+        list(decode(itertools.chain([first], itertools.repeat(on_and_on))))
+
+
+def test_an_event_that_is_no_json_or_too_deep_is_passed_over():
+    odd = b"data: ping\n\ndata: [1]\n\ndata: " + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"\n\n"
+
+    assert list(decode([odd, wire.sse(EVENTS)])) == EVENTS
+
+
+def test_a_byte_order_mark_and_blank_lines_before_the_first_event_are_passed_over():
+    assert list(decode([b"\xef\xbb", b"\xbf\r\n", b"\n", wire.sse(EVENTS)])) == EVENTS
+
+
+def test_an_error_event_may_be_the_last():
+    error = {"type": "error", "error": {"message": "No."}}
+
+    assert [event for event in EventStream(reply([wire.sse([*EVENTS[:3], error])])) if event] == [*EVENTS[:3], error]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests_support import events as wire
 
+from ipython_assistant.core.artifacts import cited_figures, cited_files, shown_figures
+from ipython_assistant.core.fold import TurnFold, read_response
+from ipython_assistant.core.footnotes import finished
 from ipython_assistant.core.turn import (
     CodeCall,
     FileCitation,
     Image,
     Message,
     OtherItem,
-    TurnFold,
     UrlCitation,
-    read_response,
 )
+from ipython_assistant.core.usage import tokens_of
 
 TEXT = "Here is ’it’: [the table](sandbox:/mnt/data/by_district.csv)."
 CITATION = wire.cite(TEXT, "by_district.csv", "cfile_1")
@@ -160,6 +164,7 @@ unknown_events = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(list(TURNS.values())),
     st.lists(st.tuples(st.integers(0, 60), st.none() | unknown_events), max_size=8),
@@ -229,3 +234,155 @@ def test_an_item_without_a_view_still_says_which_files_and_containers_are_its_ow
     assert [citation.filename for citation in turn.citations] == ["by_district.csv", "a.csv"]
     assert not turn.citations[1].anonymous
     assert turn.container_ids == ("cntr_3", "cntr_2", wire.CONTAINER)
+
+
+# Servers that are nearly right. ---------------------------------------------------------------------------------------
+
+FULL = [
+    wire.Reasoning(),
+    wire.Message("First I plan."),
+    wire.Code("one()", (wire.logs("1"),)),
+    wire.Code("two()", (wire.image("data:image/png;base64,AA=="),)),
+    wire.Message(TEXT, (CITATION,)),
+]
+
+
+def without(*keys):
+    """The events with some keys left out, of the event and of what it carries."""
+
+    def leave_out(value):
+        if isinstance(value, dict):
+            return {key: leave_out(inner) for key, inner in value.items() if key not in keys}
+        return [leave_out(inner) for inner in value] if isinstance(value, list) else value
+
+    return leave_out(wire.stream(FULL))
+
+
+def contents(turn):
+    """What a turn says, without its ids."""
+    return turn.text, [(call.code, call.outputs, call.container_id) for call in turn.calls], turn.citations
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        ("output_index",),
+        ("item_id",),
+        ("content_index",),
+        ("annotation_index",),
+        ("sequence_number",),
+        ("id", "item_id"),
+        ("output_index", "item_id", "id"),
+        ("output_index", "content_index", "annotation_index", "sequence_number"),
+    ],
+    ids="+".join,
+)
+def test_a_stream_that_leaves_out_indices_and_ids_gives_the_same_turn(missing):
+    events = without(*missing)
+
+    assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
+    assert contents(fold(events[:-1])) == contents(read_response(wire.response(FULL)))
+
+
+def test_a_service_that_numbers_every_event_0_gives_the_same_turn():
+    events = [{**event, "sequence_number": 0} for event in wire.stream(FULL)]
+
+    assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
+
+
+def test_every_item_at_place_0_gives_the_same_turn():
+    events = [{**event, "output_index": 0} if "output_index" in event else event for event in wire.stream(FULL)]
+
+    assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
+
+
+def test_ids_that_are_others_in_the_last_event_do_not_double_the_answer():
+    events = wire.stream(FULL)
+    for number, item in enumerate(events[-1]["response"]["output"]):
+        item["id"] = f"other_{number}"
+
+    assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
+
+
+EMPTY = {"content": [], "code": None, "outputs": [], "container_id": ""}
+
+
+@pytest.mark.parametrize("content", [[], None, "none"])
+@pytest.mark.parametrize("kind", ["response.output_item.done", "response.completed"])
+def test_an_empty_whole_copy_takes_nothing_away(kind, content):
+    events = wire.stream(FULL)
+    for event in events:
+        if event["type"] == kind:
+            for item in event.get("response", {}).get("output", [event.get("item")]):
+                item.update({**EMPTY, "content": content} if item["type"] == "message" else EMPTY)
+
+    assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
+
+
+def test_the_container_of_an_event_is_that_of_its_own_call_not_of_the_last():
+    items = [wire.Code("one()", container_id="cntr_1"), wire.Code("two()", container_id="cntr_2")]
+    turn_fold = TurnFold()
+    for event in wire.stream(items)[:-1]:
+        turn_fold.feed(event)
+
+    assert turn_fold.container_of({"type": "x", "output_index": 0, "item_id": "ci_0"}) == "cntr_1"
+    assert turn_fold.container_of({"type": "x", "output_index": 1}) == "cntr_2"
+    assert turn_fold.container_of({"type": "x"}) == "cntr_2"
+    assert turn_fold.container_of({"type": "x", "item_id": "ci_nowhere"}) == ""
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.just("\ud83d"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def paths(value, at=()):
+    """Every place in a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    yield at
+    for key, one in inner:
+        yield from paths(one, (*at, key))
+
+
+def put(value, path, new):
+    """The value with something else in one place; None takes it out."""
+    if not path:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = put(value[path[0]], path[1:], new)
+    return copy
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_any_field_may_be_of_any_type_and_the_rest_of_the_answer_is_there(data):
+    events = wire.stream(FULL)
+    places = [path for path in paths(events) if len(path) >= 2]
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from(places))
+        with contextlib.suppress(LookupError, TypeError):
+            events = put(events, path, data.draw(JSON_VALUES))
+    turn = fold(events)
+
+    # Everything that is read off a turn can be read and written.
+    said = [turn.text, turn.response_id, turn.model, turn.status, turn.incomplete_reason, *turn.container_ids]
+    said += [text for call in turn.calls for text in (call.id, call.code, call.logs, call.status)]
+    said += [text for citation in turn.citations for text in (citation.file_id, citation.filename)]
+    assert all(text.encode() is not None for text in said)
+    assert all(citation.start <= 2**63 for citation in turn.citations)
+    assert isinstance(turn.usage, dict)
+    json.dumps([item.raw for item in turn.others], ensure_ascii=False).encode()
+    tokens_of(turn.usage)
+    finished(turn, (), {}).encode()
+    cited_files(turn), cited_figures(turn), shown_figures(turn)
+
+
+def test_an_item_nested_without_end_is_cut_where_nobody_reads_on():
+    raw = {"type": "brand_new", "id": "x", "value": (inner := {})}
+    for _ in range(900):
+        inner["value"] = inner = {}
+    (item,) = read_response({"output": [raw]}).others
+
+    assert json.dumps(item.raw).count("{") < 60

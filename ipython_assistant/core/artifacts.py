@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from ipython_assistant.core.turn import number_of, text_of
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
     from pathlib import Path
@@ -175,7 +177,7 @@ Signature = tuple[str, int | None, int | None]
 
 def signature(row: Json) -> Signature:
     """The signature of a `container.file` object."""
-    return str(row.get("id") or ""), _number(row.get("bytes")), _number(row.get("created_at"))
+    return text_of(row.get("id")), number_of(row.get("bytes")), number_of(row.get("created_at"))
 
 
 def listed_files(
@@ -195,14 +197,14 @@ def listed_files(
     own_names = {file_id: name for (file_id, _, _), name in (sent or {}).items()}
     files: dict[tuple[str, str], ContainerFile] = {}
     for row in rows:
-        seen, path = signature(row), str(row.get("path") or "")
+        seen, path = signature(row), text_of(row.get("path"))
         file_id, size, created_at = seen
         if not file_id or seen in known or path.count("/mnt/data/") > 1 or not _bare(path):
             continue
         changed = file_id in own_names and size is not None and seen not in (sent or {})
         if row.get("source") != "assistant" and not changed:
             continue
-        name, container_id = own_names.get(file_id) or _bare(path), str(row.get("container_id") or "")
+        name, container_id = own_names.get(file_id) or _bare(path), text_of(row.get("container_id"))
         found: Found = "figure" if name == f"{file_id}.png" else "listed"
         file = ContainerFile(container_id, file_id, name, found, size, created_at)
         earlier = files.get((container_id, path))
@@ -256,10 +258,6 @@ def seen_twice(figure: Figure, figures: Iterable[Figure], pictures: Iterable[str
     """
     alone = sum(other.call == figure.call for other in figures) == 1
     return alone and sum(name in calls[figure.call].code for name in pictures) == 1
-
-
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) else None
 
 
 def _bare(path: str) -> str:

@@ -236,6 +236,15 @@ def failure(
     )
 
 
+def page_instead() -> ServiceError:
+    """The error for a web page that came where a stream of events was asked for."""
+    return ServiceError(
+        "The service answered with a web page.",
+        "Something on the way may have answered in its place (a proxy, a login page). Check the network and the"
+        " service's address, then run the cell again.",
+    )
+
+
 def unfinished(reason: str) -> ServiceError:
     """The error for a response that ended as `incomplete`; the reason is `incomplete_details.reason`."""
     kind = ContentFiltered if reason == "content_filter" else TurnFailed

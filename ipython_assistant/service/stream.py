@@ -6,12 +6,14 @@ without a `[DONE]` line, and the SDK does not notice a body that ends before its
 
 from __future__ import annotations
 
+import itertools
 import json
 import queue
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.errors import AssistantError, StreamBroken, Unreachable
+from ipython_assistant.service.faults import page_instead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,43 +22,99 @@ if TYPE_CHECKING:
     from ipython_assistant.service.wire import Reply
 
 ENDINGS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
+LARGEST_EVENT_BYTES = 128_000_000
+"""An event carries the figures of a turn as text; one that is larger than this ends the stream."""
 
 
 def decode(chunks: Iterable[bytes]) -> Iterator[Json]:
     """The events of a body, however its bytes are cut.
 
+    A service that was asked for a stream may send the whole response as one JSON object instead, or an error.
+
     Raises:
-        StreamBroken: An event that is not JSON, which is what a cut in the middle of one leaves.
+        StreamBroken: The body ends in the middle of an event, or an event is larger than `LARGEST_EVENT_BYTES`.
+        ServiceError: The body is a web page.
     """
-    pending = b""
-    lines: list[bytes] = []
+    chunks, beginning = iter(chunks), b""
     for chunk in chunks:
-        *whole, pending = (pending + chunk).split(b"\n")
-        for line in whole:
-            bare = line.rstrip(b"\r")
-            if bare.startswith(b"data:"):
-                lines.append(bare[5:].removeprefix(b" "))
-            elif not bare and lines:
-                event = _event(lines)
-                lines = []
-                if event is not None:
-                    yield event
-    if lines or pending.startswith(b"data:"):
-        last = pending.rstrip(b"\r")
-        event = _event([*lines, last[5:].removeprefix(b" ")] if last.startswith(b"data:") else lines)
+        beginning = (beginning + chunk).removeprefix(b"\xef\xbb\xbf").lstrip()
+        if beginning:
+            break
+    chunks = itertools.chain([beginning], chunks)
+    if beginning.startswith(b"<"):
+        raise page_instead()
+    if beginning.startswith(b"{"):
+        yield _whole(chunks)
+        return
+    for body, is_whole in _bodies(chunks):
+        event = _event(body)
         if event is not None:
             yield event
+        elif not is_whole and body.strip() != b"[DONE]":
+            raise broken("in the middle of an event")
 
 
-def _event(lines: list[bytes]) -> Json | None:
-    body = b"\n".join(lines)
-    if body.strip() == b"[DONE]":
-        return None
+def _bodies(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The `data` of each event, and whether the empty line came that ends it."""
+    data: list[bytes] = []
+    size = 0
+    for line in _lines(chunks):
+        if line.startswith(b"data:"):
+            data.append(line[5:].removeprefix(b" "))
+            size += len(line)
+            _check_size(size)
+        elif not line and data:
+            yield b"\n".join(data), True
+            data, size = [], 0
+    if data:
+        yield b"\n".join(data), False
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a body without their ends, each byte looked at once."""
+    pieces: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            yield b"".join([*pieces, end]).removesuffix(b"\r")
+            pieces, size = [], 0
+        pieces.append(rest)
+        size += len(rest)
+        _check_size(size)
+    if size:
+        yield b"".join(pieces).removesuffix(b"\r")
+
+
+def _event(body: bytes) -> Json | None:
+    """An event as an object; None where it is not one. An error may come without a type."""
     try:
         event = json.loads(body)
-    except ValueError:
-        raise broken("in the middle of an event") from None
-    return event if isinstance(event, dict) else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict):
+        return None
+    return {"type": "error", **event} if "error" in event and "type" not in event else event
+
+
+def _whole(chunks: Iterable[bytes]) -> Json:
+    """A response that was not streamed, as the event that would have ended its stream."""
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        _check_size(len(body))
+    response = _event(bytes(body))
+    if response is None:
+        raise broken("in the middle of an event")
+    if "output" not in response:
+        return {"type": "error", "error": response.get("error") or response}
+    ending = f"response.{response.get('status')}"
+    return {"type": ending if ending in ENDINGS else "response.completed", "response": response}
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST_EVENT_BYTES:
+        raise broken("in an event without end")
 
 
 def broken(where: str) -> StreamBroken:
@@ -70,7 +128,8 @@ class EventStream:
     """Iterate over it: an event, or None when `pause_s` passed without one (so that a display can move on).
 
     The reading happens in a thread, so that Ctrl-C reaches the main thread at once; `close` ends both. The iteration
-    ends after the response's last event, and raises `StreamBroken` if the body ends before it.
+    ends after the response's last event, and raises `StreamBroken` if the body ends before it. A body may also end
+    after an `error` event, which says why.
     """
 
     def __init__(self, reply: Reply, pause_s: float = 0.1) -> None:
@@ -81,26 +140,21 @@ class EventStream:
         self._reader.start()
 
     def __iter__(self) -> Iterator[Json | None]:
-        ended = False
-        while True:
+        kind: Any = None
+        explained = False
+        while kind not in ENDINGS:
             try:
                 event = self._events.get(timeout=self._pause_s)
             except queue.Empty:
                 yield None
                 continue
-            if isinstance(event, BaseException):
-                # After its last event a connection may end as it likes.
-                if ended:
+            if event is None or isinstance(event, BaseException):
+                if explained:
                     return
-                raise event
-            if event is None:
-                if ended:
-                    return
-                raise broken("before its end")
-            ended = ended or event.get("type") in ENDINGS
+                raise event or broken("before its end")
+            kind = event.get("type") if isinstance(event.get("type"), str) else None
+            explained = explained or kind == "error"
             yield event
-            if ended:
-                return
 
     def close(self) -> None:
         """Stop reading and let the connection go: the service sees that nobody listens any more."""

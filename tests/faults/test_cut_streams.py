@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
+from tests_support import events as wire
 
 from faults.scenarios import SCENARIOS
 from faults.server import SERVER_FAULT, Page, slow_down
 from ipython_assistant import errors
+from ipython_assistant.core.fold import TurnFold
 
 if TYPE_CHECKING:
     from faults.asking import Asking, Ran
@@ -90,11 +93,57 @@ def test_a_question_is_not_asked_again_after_a_server_fault_since_its_code_may_h
     assert len(asking.service.of("respond")) == 1
 
 
-def test_a_page_where_a_stream_should_be_is_a_broken_stream(asking):
+def test_a_web_page_where_a_stream_should_be_is_said_to_be_one(asking):
     asking.service.goes_wrong("respond", Page())
     ran = asking.run()
 
+    assert type(ran.error) is errors.ServiceError
+    assert "web page" in ran.error.message
+
+
+def test_a_response_that_comes_whole_though_a_stream_was_asked_for_is_the_answer(asking):
+    body = json.dumps(wire.response([wire.Message("Whole.")])).encode()
+    asking.service.goes_wrong("respond", Page(body))
+    ran = asking.run()
+
+    assert ran.error is None
+    assert ran.answer.text == "Whole."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'data: {"error": {"message": "Too much smoke.", "code": "server_error"}}\n\n',
+        b'data: {"error": "Too much smoke."}\n\n',
+        b'{"error": {"message": "Too much smoke."}}',
+        b'{"detail": "Too much smoke."}',
+    ],
+)
+def test_an_error_of_any_shape_where_a_stream_should_be_gives_the_reason(asking, body):
+    asking.service.goes_wrong("respond", Page(body))
+    ran = asking.run()
+
+    assert type(ran.error) is errors.TurnFailed
+    assert "Too much smoke" in ran.error.message
+
+
+def test_an_answer_with_a_fault_nobody_foresaw_is_kept_and_its_files_are_saved(asking, monkeypatch):
+    feed = TurnFold.feed
+
+    def fails_at_the_end(fold, event):
+        if event["type"] == "response.completed":
+            raise ZeroDivisionError("nobody foresaw this")
+        return feed(fold, event)
+
+    monkeypatch.setattr(TurnFold, "feed", fails_at_the_end)
+    stage = asking.stage()
+    stage.play(stage.file("kept.csv"))
+    ran = asking.run()
+
     assert isinstance(ran.error, errors.StreamBroken)
+    assert "ZeroDivisionError" in ran.error.message
+    assert "kept.csv" in ran.answer.files
+    assert ran.answer.text.startswith("Done.")
 
 
 def test_a_refusal_that_is_a_page_still_ends_in_an_error_of_ours(asking):

@@ -14,7 +14,7 @@ from tests_support import events as wire
 from faults.scenarios import NASTY_NAMES
 from faults.server import sha256_of
 from ipython_assistant.core.artifacts import Artifact
-from ipython_assistant.core.turn import TurnFold, read_response
+from ipython_assistant.core.fold import TurnFold, read_response
 from ipython_assistant.service.stream import decode
 from ipython_assistant.workspace.folder import Folder, Incoming
 

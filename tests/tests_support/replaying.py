@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ipython_assistant.collection import Collected, Shelf, collect
 from ipython_assistant.core.artifacts import Artifact
+from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.provenance import TurnRecord, record_of
 from ipython_assistant.core.recording import EventLog, Exchange, Written
-from ipython_assistant.core.turn import Turn, TurnFold
 from ipython_assistant.service.containers import Containers
 from ipython_assistant.service.downloads import Downloads, Limits
 from ipython_assistant.service.replay import Recorder, recorded_reply
@@ -20,6 +20,7 @@ from tests_support.events import Item, Json, stream
 from tests_support.saving import BEGAN, save_all
 
 if TYPE_CHECKING:
+    from ipython_assistant.core.turn import Turn
     from ipython_assistant.service.wire import Reply, Wire
     from ipython_assistant.workspace.folder import Folder
     from ipython_assistant.workspace.recordings import BroughtBack, Recording, Recordings

@@ -1,0 +1,372 @@
+"""Events in, turn out.
+
+A Responses stream is folded here into one `Turn`. Two rules. This room does no I/O: it is handed events (dicts, as they
+came off the wire) and can be asked for the turn at any moment. And it takes anything that parses as JSON: an unknown
+event changes nothing, an event that comes twice counts once, and a stream that stops early leaves a turn that holds
+what arrived.
+
+Events and their order: https://platform.openai.com/docs/api-reference/responses-streaming
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ipython_assistant.core.turn import (
+    Citation,
+    CodeCall,
+    Failure,
+    Image,
+    Message,
+    OtherItem,
+    TextPart,
+    Turn,
+    annotation_of,
+    bounded,
+    number_of,
+    text_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ipython_assistant.core.turn import Item, Json, Source
+
+
+class TurnFold:
+    """Builds a turn from events: `feed` it each one, ask it for the `turn` at any moment.
+
+    Servers that are nearly right leave out indices and ids, number every event 0, repeat events, or send an empty copy
+    at the end. So an item is found by its id, else by its place, else by its kind, and a whole copy of something never
+    takes away what earlier events said of it.
+
+    >>> fold = TurnFold()
+    >>> fold.feed({"type": "response.output_text.delta", "delta": "Hi"})
+    True
+    >>> fold.turn.text
+    'Hi'
+    """
+
+    def __init__(self) -> None:
+        self._turn = Turn()
+        self._items: list[_OpenItem] = []
+        self._numbering = _Numbering()
+
+    def feed(self, event: Json) -> bool:
+        """Take in one event; says whether it was one that can change the turn."""
+        kind = event.get("type")
+        step = self._STEPS.get(kind) if isinstance(kind, str) else None
+        if step is None or self._numbering.repeats(event):
+            return False
+        step(self, event)
+        return True
+
+    @property
+    def turn(self) -> Turn:
+        """The turn so far."""
+        items = sorted(self._items, key=lambda item: item.index)
+        return replace(self._turn, items=tuple(item.freeze() for item in items))
+
+    def container_of(self, event: Json) -> str:
+        """The container of the code call that an event speaks of; empty where no event has named it."""
+        call = self._find("code_interpreter_call", event)
+        return text_of(call.raw.get("container_id")) if call is not None else ""
+
+    def _response(self, event: Json) -> None:
+        response = event.get("response")
+        if not isinstance(response, dict):
+            return
+        head, before = _without_items(response), self._turn
+        self._turn = replace(
+            head,
+            response_id=head.response_id or before.response_id,
+            model=head.model or before.model,
+            failure=head.failure or before.failure,
+        )
+        unmatched = list(self._items)
+        for index, raw in enumerate(_objects_in(response.get("output"))):
+            item = _copied(unmatched, raw, index)
+            if item is None:
+                self._items.append(item := _OpenItem(raw, index))
+            else:
+                unmatched.remove(item)
+            item.index = index
+            item.take(raw)
+
+    def _item(self, event: Json) -> None:
+        raw = event.get("item")
+        if not isinstance(raw, dict):
+            return
+        done = event["type"] == "response.output_item.done"
+        about = {"item_id": raw.get("id"), "output_index": event.get("output_index")}
+        item = self._find(text_of(raw.get("type")), about, begins=not done) or self._begun(raw, event)
+        item.take(raw)
+        item.done = item.done or done
+
+    def _part(self, event: Json) -> None:
+        self._open_part(event).take(event.get("part"))
+
+    def _text_delta(self, event: Json) -> None:
+        self._open_part(event).text.add(event.get("delta"))
+
+    def _text_done(self, event: Json) -> None:
+        self._open_part(event).text.replace(event.get("text"))
+
+    def _refusal_delta(self, event: Json) -> None:
+        part = self._open_part(event)
+        part.refusal = True
+        part.text.add(event.get("delta"))
+
+    def _refusal_done(self, event: Json) -> None:
+        part = self._open_part(event)
+        part.refusal = True
+        part.text.replace(event.get("refusal"))
+
+    def _annotation(self, event: Json) -> None:
+        self._open_part(event).annotate(event.get("annotation"), event.get("annotation_index"))
+
+    def _code_delta(self, event: Json) -> None:
+        self._open("code_interpreter_call", event).code.add(event.get("delta"))
+
+    def _code_done(self, event: Json) -> None:
+        self._open("code_interpreter_call", event).code.replace(event.get("code"))
+
+    def _code_status(self, event: Json) -> None:
+        self._open("code_interpreter_call", event).raw["status"] = event["type"].rpartition(".")[2]
+
+    def _error(self, event: Json) -> None:
+        # On the wire the error is nested; the SDK's type describes it flat. Both are read.
+        self._turn = replace(self._turn, failure=_failure(event.get("error") or event))
+
+    def _open_part(self, event: Json) -> _OpenPart:
+        parts = self._open("message", event).parts
+        return parts.setdefault(number_of(event.get("content_index")) or 0, _OpenPart())
+
+    def _open(self, kind: str, event: Json) -> _OpenItem:
+        return self._find(kind, event) or self._begun({"id": event.get("item_id"), "type": kind}, event)
+
+    def _begun(self, raw: Json, event: Json) -> _OpenItem:
+        index = number_of(event.get("output_index"))
+        if index is None:
+            index = 1 + max((item.index for item in self._items), default=-1)
+        self._items.append(item := _OpenItem(raw, index))
+        return item
+
+    def _find(self, kind: str, event: Json, *, begins: bool = False) -> _OpenItem | None:
+        """The item of this kind that an event speaks of; the event that `begins` an item speaks of no finished one."""
+        item_id, index = text_of(event.get("item_id")), number_of(event.get("output_index"))
+        latest_first = [item for item in reversed(self._items) if item.kind == kind]
+        for item in latest_first:
+            if item_id and item.id == item_id:
+                return item
+        for item in latest_first:
+            if begins and (item.done or index is None):
+                continue
+            if item.index == index or (index is None and not (item_id and item.id)):
+                return item
+        return None
+
+    _STEPS: ClassVar[Mapping[str, Callable[[TurnFold, Json], None]]] = {
+        "response.created": _response,
+        "response.in_progress": _response,
+        "response.queued": _response,
+        "response.completed": _response,
+        "response.incomplete": _response,
+        "response.failed": _response,
+        "response.cancelled": _response,
+        "response.output_item.added": _item,
+        "response.output_item.done": _item,
+        "response.content_part.added": _part,
+        "response.content_part.done": _part,
+        "response.output_text.delta": _text_delta,
+        "response.output_text.done": _text_done,
+        "response.output_text.annotation.added": _annotation,
+        "response.refusal.delta": _refusal_delta,
+        "response.refusal.done": _refusal_done,
+        "response.code_interpreter_call_code.delta": _code_delta,
+        "response.code_interpreter_call_code.done": _code_done,
+        "response.code_interpreter_call.in_progress": _code_status,
+        "response.code_interpreter_call.interpreting": _code_status,
+        "response.code_interpreter_call.completed": _code_status,
+        "error": _error,
+    }
+
+
+def read_response(response: Json) -> Turn:
+    """The turn of a response that came whole: one that was not streamed, or the last event of a stream."""
+    items = [_OpenItem(raw, index) for index, raw in enumerate(_objects_in(response.get("output")))]
+    return replace(_without_items(response), items=tuple(item.freeze() for item in items))
+
+
+class _Numbering:
+    """Tells a repeated event from a new one by `sequence_number`, as long as the service counts with it."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+        self._before: Json = {}
+        self._counts: bool | None = None
+
+    def repeats(self, event: Json) -> bool:
+        number = number_of(event.get("sequence_number"))
+        if number is None or self._counts is False:
+            return False
+        if self._last is None or number > self._last:
+            self._counts = None if self._last is None else True
+            self._last, self._before = number, event
+            return False
+        if self._counts is None and event != self._before:
+            # Two different events of one number: this service does not count.
+            self._counts = False
+            return False
+        # A whole copy of the response changes nothing when it comes twice, and is missed if it is taken for a repeat.
+        return not isinstance(event.get("response"), dict) or event == self._before
+
+
+class _OpenText:
+    """Text that is still being written, in pieces, since joining at each delta would be quadratic."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+
+    def add(self, delta: Any) -> None:
+        if isinstance(delta, str):
+            self._pieces.append(delta)
+
+    def replace(self, whole: Any) -> None:
+        """Take a whole copy, unless it is shorter than what came in pieces."""
+        if isinstance(whole, str) and len(whole) >= sum(map(len, self._pieces)):
+            self._pieces = [whole]
+
+    def freeze(self) -> str:
+        if len(self._pieces) > 1:
+            self._pieces[:] = ["".join(self._pieces)]
+        return text_of("".join(self._pieces))
+
+
+class _OpenPart:
+    """A content part that is still being written."""
+
+    __slots__ = ("_annotations", "refusal", "text")
+
+    def __init__(self) -> None:
+        self.text = _OpenText()
+        self.refusal = False
+        self._annotations: dict[int, Citation | Source] = {}
+
+    def take(self, raw: Any) -> None:
+        """Take in a whole copy of the part; some servers send the bare text."""
+        raw = raw if isinstance(raw, dict) else {"text": raw}
+        self.refusal = self.refusal or raw.get("type") == "refusal"
+        self.text.replace(raw.get("refusal" if raw.get("type") == "refusal" else "text"))
+        annotations = raw.get("annotations")
+        for index, annotation in enumerate(annotations if isinstance(annotations, list) else []):
+            self.annotate(annotation, index)
+
+    def annotate(self, raw: Any, index: Any) -> None:
+        annotation = annotation_of(raw)
+        if annotation is not None:
+            place = number_of(index)
+            self._annotations[len(self._annotations) if place is None else place] = annotation
+
+    def freeze(self) -> TextPart:
+        # The same annotation comes up to four times.
+        annotations = dict.fromkeys(self._annotations[index] for index in sorted(self._annotations))
+        return TextPart(
+            text=self.text.freeze(),
+            citations=tuple(annotation for annotation in annotations if isinstance(annotation, Citation)),
+            refusal=self.refusal,
+            sources=tuple(annotation for annotation in annotations if not isinstance(annotation, Citation)),
+        )
+
+
+class _OpenItem:
+    """An output item that is still being written."""
+
+    __slots__ = ("code", "done", "index", "parts", "raw")
+
+    def __init__(self, raw: Json, index: int) -> None:
+        self.raw: Json = {}
+        self.index = index
+        self.done = False
+        self.code = _OpenText()
+        self.parts: dict[int, _OpenPart] = {}
+        self.take(raw)
+
+    @property
+    def kind(self) -> str:
+        return text_of(self.raw.get("type"))
+
+    @property
+    def id(self) -> str:
+        return text_of(self.raw.get("id"))
+
+    def take(self, raw: Json) -> None:
+        """Take in a whole copy of the item: what it leaves empty stays as it was.
+
+        The last event of a background response may come without the outputs that an earlier one carried:
+        https://community.openai.com/t/1372536
+        """
+        said = {key: value for key, value in raw.items() if value or not self.raw.get(key)}
+        self.raw.update(said if raw.get("type") in ("message", "code_interpreter_call") else bounded(said))
+        self.code.replace(raw.get("code"))
+        content = raw.get("content")
+        for index, part in enumerate(content if isinstance(content, list) else [content] if content else []):
+            self.parts.setdefault(index, _OpenPart()).take(part)
+
+    def freeze(self) -> Item:
+        if self.kind == "message":
+            return Message(self.id, tuple(self.parts[index].freeze() for index in sorted(self.parts)))
+        if self.kind == "code_interpreter_call":
+            return CodeCall(
+                id=self.id,
+                container_id=text_of(self.raw.get("container_id")),
+                code=self.code.freeze().replace("\r\n", "\n"),
+                status=text_of(self.raw.get("status")) or "in_progress",
+                outputs=_outputs(self.raw.get("outputs")),
+            )
+        return OtherItem(self.id, self.kind, self.raw)
+
+
+def _copied(items: list[_OpenItem], raw: Json, index: int) -> _OpenItem | None:
+    """The item of which this is a whole copy: ids may be others in the end, and places may have been missing."""
+    item_id, alike = text_of(raw.get("id")), [item for item in items if item.kind == text_of(raw.get("type"))]
+    of_this_id = [item for item in alike if item_id and item.id == item_id]
+    of_this_place = [item for item in alike if item.index == index]
+    return next(iter([*of_this_id, *of_this_place, *alike]), None)
+
+
+def _without_items(response: Json) -> Turn:
+    error, details, usage = response.get("error"), response.get("incomplete_details"), response.get("usage")
+    return Turn(
+        response_id=text_of(response.get("id")),
+        model=text_of(response.get("model")),
+        status=text_of(response.get("status")) or "in_progress",
+        usage=dict(usage) if isinstance(usage, dict) else {},
+        failure=_failure(error) if error else None,
+        incomplete_reason=text_of(details.get("reason")) if isinstance(details, dict) else "",
+    )
+
+
+def _failure(raw: Any) -> Failure:
+    if not isinstance(raw, dict):
+        return Failure("", text_of(raw))
+    return Failure(text_of(raw.get("code")), text_of(raw.get("message")) or text_of(raw.get("detail")))
+
+
+def _outputs(raw: Any) -> tuple[str | Image, ...] | None:
+    if not isinstance(raw, list):
+        return None
+    outputs: list[str | Image] = []
+    for output in _objects_in(raw):
+        if output.get("type") == "logs":
+            outputs.append(text_of(output.get("logs")))
+        elif output.get("type") == "image":
+            outputs.append(Image(text_of(output.get("url"))))
+    return tuple(outputs)
+
+
+def _objects_in(raw: Any) -> list[Json]:
+    return [value for value in raw if isinstance(value, dict)] if isinstance(raw, list) else []
