@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from tests_support.scripted import ScriptedService
@@ -19,6 +20,12 @@ from tests_support.summary import (  # noqa: F401 pytest finds its hooks here
     pytest_testnodedown,
 )
 from traitlets.config import Config
+
+# No test needs a machine of its own: a slow one makes inputs slowly, which is no fault of theirs.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 _OURS = ("OPENAI_", "AZURE_", "IPYTHON_ASSISTANT_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "CI")
 _FOR_THE_TESTS = {"IPYTHON_ASSISTANT_RECORDINGS", "IPYTHON_ASSISTANT_BROWSER_TESTS"}
