@@ -28,7 +28,7 @@ from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.options import Options
 from ipython_assistant.service.client import LiveWire, connect_azure, connect_hosted
 from ipython_assistant.service.local import READY_WITHIN_S, Engine
-from ipython_assistant.workspace.machine import machine_redactor, secrets_of
+from ipython_assistant.workspace.secrets import report_redactor, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -192,7 +192,7 @@ def report(
     checks: Iterable[Check], outcome: Iterable[Check], settings: Settings, environment: Mapping[str, str]
 ) -> str:
     """Everything as a text to send to somebody: no key, no name of a machine or an account, no path."""
-    redact = machine_redactor(settings.notebook_dir, environment)
+    redact = report_redactor(settings.notebook_dir, environment)
     return redact(f"Report (made to be sent to somebody: check it first)\n{in_lines([*checks, *outcome])}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 from dataclasses import replace
@@ -311,19 +310,17 @@ def test_what_a_killed_kernel_left_unfinished_is_removed_and_what_one_at_work_wr
 # --- what it never holds ----------------------------------------------------------------------------------------------
 
 
-def test_no_key_no_machine_and_no_folder_of_it_gets_into_a_record(tmp_path, monkeypatch):
-    monkeypatch.setattr(platform, "node", lambda: "venus.example.org")
+def test_no_key_and_no_folder_of_the_machine_gets_into_a_record(tmp_path, monkeypatch):
     environ = {
         "OPENAI_API_KEY": "sk-planted-1234567890",
         "HUB_TOKEN": "hub-planted-1234567890",
-        "OPENAI_BASE_URL": "https://gateway.example.net:8443/v1",
         "SHORT_KEY": "a",
     }
     notebook_dir = tmp_path / "work"
     monkeypatch.setenv("HOME", str(tmp_path / "home" / "ada"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home" / "ada"))
     said = (
-        "sk-planted-1234567890 hub-planted-1234567890 on venus, venus.example.org, gateway.example.net: "
+        "sk-planted-1234567890 hub-planted-1234567890 sk-planted-typed-1234567890: "
         f"{notebook_dir}/a.csv, {tmp_path}/home/ada/.ssh, a data"
     )
     call = CodeCall("ci_1", "cntr_1", f"# {said}", "completed", (repr(said),))
@@ -348,14 +345,14 @@ def test_no_key_no_machine_and_no_folder_of_it_gets_into_a_record(tmp_path, monk
     (path,) = (notebook_dir / "assistant_files" / ".turns").glob("*.json")
     text = path.read_text() + path.name
 
-    for planted in ("planted", "venus", "gateway.example", str(tmp_path), "input marker"):
+    for planted in ("planted", str(tmp_path), "input marker"):
         assert planted not in text
     assert text.count("./a.csv, ~/.ssh, a data") == 5
 
 
 @given(RECORDS)
 def test_redaction_leaves_nothing_of_what_it_is_given(record):
-    key = "sk-0123456789"
+    key = "open-sesame-0123456789-0123456789"
     calls = tuple(replace(call, code=f"{call.code}{key}", logs=f"{key}{call.logs}") for call in record.calls)
     redacted = replace(record, prompt=f"{record.prompt}{key}", calls=calls).redacted(redactor([key]))
 

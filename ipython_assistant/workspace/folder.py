@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact, Found
 from ipython_assistant.core.naming import folded, media_type, numbered, plain_name, safe_name
 from ipython_assistant.core.reasons import disk_reason
-from ipython_assistant.workspace.machine import Machine
 from ipython_assistant.workspace.provenance import Turns, notebook_name
 from ipython_assistant.workspace.regular import fingerprint, place_new, sha256_of
+from ipython_assistant.workspace.secrets import LocalSecrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
@@ -118,7 +118,7 @@ class Folder:
             save_dir,
             kernel=self._kernel,
             notebook=notebook_name(environ),
-            redaction=Machine(notebook_dir, environment or (lambda: environ)).redactor,
+            redaction=LocalSecrets(notebook_dir, environment or (lambda: environ)).redactor,
         )
 
     @property
