@@ -5,7 +5,7 @@ PYTHON ?= python
 TOOLS = hypothesis ipython pytest pytest-timeout
 OF_TABLES = tests/test_logical.py tests/test_tables.py tests/test_named_frames.py
 
-.PHONY: help check lint types imports test slow browser oldest notebooks demo bench pictures
+.PHONY: help check lint types imports test slow browser oldest notebooks demo bench pictures compat live
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,12 @@ notebooks: ## run the committed notebooks from their recordings, and compare the
 	settings=$$(mktemp -d) && trap 'rm -rf "$$settings"' EXIT && \
 		IPYTHON_ASSISTANT_MODE=replay IPYTHONDIR="$$settings/ipython" JUPYTER_CONFIG_DIR="$$settings/jupyter" \
 		$(PYTHON) -m pytest --nbval --nbval-current-env notebooks -p no:cacheprovider -m ""
+
+compat: ## ask the engine with clients that other people wrote; they are installed for it
+	$(PYTHON) tests/compat/run_clients.py
+
+live: ## five cells against the real service (needs OPENAI_API_KEY; says the cost first): make live FOLDER=report
+	$(PYTHON) tests/live/run_live.py $(FOLDER)
 
 demo: ## the main job, without a browser
 	ipython-assistant demo --headless

@@ -1,0 +1,28 @@
+"""llm: its command line with the code interpreter tool, streamed and not. It offers no files."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from flow import FIRST, MODEL, done
+
+with tempfile.TemporaryDirectory() as folder:
+    base = os.environ["OPENAI_BASE_URL"]
+    models = (
+        f"- model_id: compat\n  model_name: {MODEL}\n  api_base: {base}\n  responses: true\n  api_key_name: compat\n"
+    )
+    Path(folder, "extra-openai-models.yaml").write_text(models)
+    Path(folder, "keys.json").write_text(json.dumps({"compat": os.environ["OPENAI_API_KEY"]}))
+    for more in ([], ["--no-stream"]):
+        said = subprocess.run(
+            [Path(sys.executable).with_name("llm"), "-m", "compat", "-T", "CodeInterpreter", *more, FIRST],
+            env={**os.environ, "LLM_USER_PATH": folder},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "made.csv" in said.stdout, said.stderr or said
+done("streamed and not (it offers no files)")

@@ -1,0 +1,119 @@
+"""A proxy on loopback that passes requests on to a service and keeps what both sides said, without keys or headers."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from http.client import HTTPConnection, HTTPSConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import SplitResult, urlsplit
+
+Json = dict[str, Any]
+
+PASSED_ON = ("authorization", "content-type", "accept", "range", "openai-organization", "openai-project")
+PASSED_BACK = ("content-type", "content-disposition", "content-range", "x-request-id", "retry-after")
+ACCOUNT = re.compile(rb"(org|proj|user)-[A-Za-z0-9]{8,}")
+CHUNK = 65536
+
+
+class Recording:
+    """Writes each request and its answer down, without the key and without account ids.
+
+    Args:
+        key: The API key.
+        folder: Where the files go.
+    """
+
+    def __init__(self, key: bytes, folder: Path) -> None:
+        self._key, self._folder = key, folder
+        self._numbers, self._lock = iter(range(1, 10_000)), threading.Lock()
+
+    def keep(self, exchange: Json, media_type: str, said: bytes) -> None:
+        """Write one exchange: what was asked as `.request.json`, the answer as `.sse` or `.json`; other bytes not."""
+        with self._lock:
+            number = next(self._numbers)
+        path = re.sub(r"/(cntr|cfile|resp)_\w+", "/id", exchange["path"].partition("?")[0])
+        stem = self._folder / f"{number:03}-{exchange['method'].lower()}{re.sub(r'[^a-z]+', '-', path)}"
+        stem.with_suffix(".request.json").write_bytes(self._clean(json.dumps(exchange, indent=1).encode()))
+        if "event-stream" in media_type:
+            stem.with_suffix(".sse").write_bytes(self._clean(said))
+        elif "json" in media_type:
+            stem.with_suffix(".json").write_bytes(self._clean(said))
+
+    def _clean(self, body: bytes) -> bytes:
+        return ACCOUNT.sub(rb"\1-REDACTED", body.replace(self._key, b"REDACTED"))
+
+
+class RecordingProxy:
+    """Records into `folder`, one pair a request: `NN-post-responses.request.json` and `NN-post-responses.sse`.
+
+    Bodies that are neither JSON nor events (uploads, files) are kept as their length alone.
+
+    Args:
+        upstream: The service's base URL.
+        key: What must never be written down.
+        folder: Where the traffic goes; it is made.
+    """
+
+    def __init__(self, upstream: str, key: str, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        door = type("Door", (_Door,), {"upstream": urlsplit(upstream), "recording": Recording(key.encode(), folder)})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), door)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Door(BaseHTTPRequestHandler):
+    upstream: SplitResult
+    recording: Recording
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """The recording is the log."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        connect = HTTPSConnection if self.upstream.scheme == "https" else HTTPConnection
+        connection = connect(self.upstream.netloc, timeout=300)
+        headers = {name: self.headers[name] for name in PASSED_ON if name in self.headers}
+        connection.request(self.command, self.upstream.path.rstrip("/") + self.path, body or None, headers)
+        reply = connection.getresponse()
+        self.send_response(reply.status)
+        for name in PASSED_BACK:
+            if value := reply.getheader(name):
+                self.send_header(name, value)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        said = bytearray()
+        while piece := reply.read1(CHUNK):
+            said += piece
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.flush()
+        self.wfile.write(b"0\r\n\r\n")
+        connection.close()
+        asked = _parsed(body) if body else None
+        exchange = {"method": self.command, "path": self.path, "request": asked, "status": {"code": reply.status}}
+        self.recording.keep(exchange, reply.getheader("content-type") or "", bytes(said))
+
+    do_GET = do_DELETE = do_POST
+
+
+def _parsed(body: bytes) -> Any:
+    """A JSON body as it is; of any other body (an upload) the number of bytes."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return {"bytes": len(body)}
