@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_support.growth import assert_linear
 from tests_support.markup import Markup
 
 from ipython_assistant.core.artifacts import Artifact
@@ -222,12 +222,13 @@ def test_a_title_is_one_line_of_words():
 
 
 @pytest.mark.parametrize(
-    "sign", ["`", "``x", "$", "$$", "\\(", "\\[", "[", "[](", "<", " ", "([x](", "**", "|", "```\n", "(" * 9]
+    "sign",
+    ["`", "``x", "` `` ", "$", "$$", "\\(", "\\[", "[", "![", "[](", "<", " ", "([x](", "**", "|", "```\n", "(" * 9],
 )
-def test_a_text_of_opening_marks_alone_takes_no_time(sign):
-    text = sign * (20_000 // len(sign))
-    began = time.perf_counter()
+def test_the_cost_of_footnotes_grows_with_text_and_sources_not_with_their_product(sign):
+    def work(size):
+        sources = (UrlCitation(f"{PAGE}/{end}", "R", 0, end) for end in range(1, size, 40))
+        turn = answer(TextPart(sign * (size // len(sign)), sources=tuple(sources)))
+        return lambda: finished(turn, [])
 
-    written(text, *(UrlCitation(PAGE, "R", 0, end) for end in range(100, 20_000, 1_000)))
-
-    assert time.perf_counter() - began < 5
+    assert_linear(work, 8_000)

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_support.growth import assert_linear
 
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.links import relink
+from ipython_assistant.core.prose import Spans, brackets, code
 from ipython_assistant.core.turn import Citation, TextPart
 
 
@@ -22,7 +24,39 @@ CASES = {
     "a link": ("See [the table](sandbox:/mnt/data/a.csv).", "See [the table](assistant_files/a.csv)."),
     "a picture is a link": ("![chart](sandbox:/mnt/data/a.csv)", "[chart](assistant_files/a.csv)"),
     "a bare address": ("Saved to sandbox:/mnt/data/a.csv.", "Saved to [a.csv](assistant_files/a.csv)."),
-    "an address in code": ("`sandbox:/mnt/data/a.csv`", "`assistant_files/a.csv`"),
+    "an address in code stays": ("`sandbox:/mnt/data/a.csv`", "`sandbox:/mnt/data/a.csv`"),
+    "a link in code stays": ("``[a](sandbox:/mnt/data/a.csv) ` ``", "``[a](sandbox:/mnt/data/a.csv) ` ``"),
+    "a fence of backticks stays": ("```\nsandbox:/mnt/data/a.csv\n```", "```\nsandbox:/mnt/data/a.csv\n```"),
+    "a fence of tildes stays": ("~~~sh\n[a](/mnt/data/a.csv)\n~~~", "~~~sh\n[a](/mnt/data/a.csv)\n~~~"),
+    "a fence in a list stays": ("- ```\n  sandbox:/mnt/data/a.csv\n  ```", "- ```\n  sandbox:/mnt/data/a.csv\n  ```"),
+    "an indented block stays": ("x\n\n    sandbox:/mnt/data/a.csv", "x\n\n    sandbox:/mnt/data/a.csv"),
+    "an escaped backtick is no code": ("\\`sandbox:/mnt/data/a.csv", "\\`[a.csv](assistant_files/a.csv)"),
+    "a path": ("[a](/mnt/data/a.csv)", "[a](assistant_files/a.csv)"),
+    "a bare path": ("It is /mnt/data/a.csv.", "It is [a.csv](assistant_files/a.csv)."),
+    "a bare path of no file stays": ("It read /mnt/data/b.csv.", "It read /mnt/data/b.csv."),
+    "the end of a web address stays": ("https://e.org/mnt/data/a.csv", "https://e.org/mnt/data/a.csv"),
+    "a file: address": ("[a](file:///mnt/data/a.csv)", "[a](assistant_files/a.csv)"),
+    "a file: address elsewhere stays": ("[a](file:///etc/passwd)", "[a](file:///etc/passwd)"),
+    "an attachment": (
+        "[a](attachment:/mnt/data/a.csv) [b](attachment:a.csv)",
+        "[a](assistant_files/a.csv) [b](assistant_files/a.csv)",
+    ),
+    "a name alone as the address": ("[a](a.csv) [b](b.csv)", "[a](assistant_files/a.csv) [b](b.csv)"),
+    "a reference": ("See [y][1].\n\n[1]: sandbox:/mnt/data/a.csv", "See [y][1].\n\n[1]: assistant_files/a.csv"),
+    "a dead reference says so": (
+        "[y][1]\n\n[1]: sandbox:/mnt/data/b.csv\n[2]: https://e.org",
+        "[y][1]\n\n[1]: sandbox:/mnt/data/b.csv\n\nb.csv (no such file was made)\n\n[2]: https://e.org",
+    ),
+    "an HTML anchor": ('<a href="sandbox:/mnt/data/a.csv" download>the a</a>.', "[the a](assistant_files/a.csv)."),
+    "an HTML picture": ("<img alt='A' src='/mnt/data/a.csv'/>", "[A](assistant_files/a.csv)"),
+    "a dead HTML anchor says so": ('<a href="sandbox:/mnt/data/b.csv">b</a>', "b (no such file was made)"),
+    "an autolink": ("<sandbox:/mnt/data/a.csv>", "[a.csv](assistant_files/a.csv)"),
+    "an address as its own label": (
+        "[sandbox:/mnt/data/a.csv](sandbox:/mnt/data/a.csv)",
+        "[a.csv](assistant_files/a.csv)",
+    ),
+    "the name goes on": ("[a](sandbox:/mnt/data/a.csv.bak)", "a (no such file was made)"),
+    "citation marks": ("It rose \ue200cite\ue202turn1view0\ue202turn1view1\ue201. \ue202", "It rose. "),
     "code in the label": ("[`a.csv`](sandbox:/mnt/data/a.csv)", "[`a.csv`](assistant_files/a.csv)"),
     "angle brackets": ("[a](<sandbox:/mnt/data/a.csv>)", "[a](<assistant_files/a.csv>)"),
     "two links to one file": (
@@ -47,6 +81,21 @@ def test_a_name_with_blanks_and_parentheses_is_found_as_it_is_and_percent_encode
     text = relink(TextPart(f"[x](sandbox:/mnt/data/{written}) end"), [artifact("my table (1).csv")])
 
     assert text == "[x](assistant_files/my%20table%20%281%29.csv) end"
+
+
+def test_a_name_with_blanks_in_a_subfolder_is_found():
+    text = relink(TextPart("[x](sandbox:/mnt/data/out/my table (1).csv) end"), [artifact("my table (1).csv")])
+
+    assert text == "[x](assistant_files/my%20table%20%281%29.csv) end"
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"), [("a.csv", "a-2.csv"), ("**`a.csv`**", "a-2.csv"), ("the table", "the table")]
+)
+def test_a_label_that_is_the_models_name_becomes_the_saved_name(label, expected):
+    text = relink(TextPart(f"[{label}](sandbox:/mnt/data/a.csv)"), [artifact("a.csv", "a-2.csv")])
+
+    assert text == f"[{expected}](assistant_files/a-2.csv)"
 
 
 def test_the_citation_decides_between_two_files_of_one_name():
@@ -96,3 +145,45 @@ def test_all_text_outside_the_link_is_preserved(before, after, picture):
     part = TextPart(f"{before}{mark}[label](sandbox:/mnt/data/a.csv){after}")
 
     assert relink(part, [artifact("a.csv")]) == f"{before}[label](assistant_files/a.csv){after}"
+
+
+LINK = "[a](sandbox:/mnt/data/f1.csv) "
+SLOW = [
+    "",
+    "](sandbox:/mnt/data/f1.csv",
+    "[",
+    "![",
+    "[a]: sandbox:/mnt/data/z\n",
+    "`",
+    "` `` ",
+    "\\`",
+    "<a href=",
+    "/mnt/data/",
+]
+SLOW += ["sandbox:/", "a/", "\ue200", "[a]("]
+
+
+@pytest.mark.parametrize("piece", SLOW, ids=ascii)
+def test_the_cost_of_links_grows_with_text_and_files_not_with_their_product(piece):
+    def work(size):
+        files = [artifact(f"f{number} {'x' * (number % 50)}.csv") for number in range(size)]
+        part = TextPart(f"sandbox:/mnt/data/{piece * (20 * size // len(piece or LINK))} {LINK * size}")
+        return lambda: relink(part, files)
+
+    assert_linear(work, 500)
+
+
+def test_brackets_pair_up_within_a_paragraph_and_outside_code():
+    text = "[a `]` [b]] [c\n\n]"
+
+    assert brackets(text, code(text)) == {9: 7, 10: 0}
+
+
+def test_spans_that_overlap_are_one_and_know_what_lies_in_them():
+    spans = Spans([(5, 8), (1, 3), (7, 9)])
+
+    assert list(spans) == [(1, 3), (5, 9)]
+    assert spans.around(1) == (1, 3)
+    assert spans.around(3) is None
+    assert (spans.inside(1), spans.inside(2)) == (None, (1, 3))
+    assert (spans.touches(3), spans.touches(4)) == (True, False)

@@ -13,11 +13,13 @@ one of the web, and the host it leads to is always written out.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from ipython_assistant.core.links import Edit, edited, link_edits
+from ipython_assistant.core.prose import Spans, code, code_blocks, open_fence
 from ipython_assistant.core.turn import UrlCitation
 
 if TYPE_CHECKING:
@@ -32,22 +34,29 @@ LONGEST_TITLE = 160
 _DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _GAP = "\u202f"
 
-# What a mark must not be put into. Dollar signs are a formula only where they cannot be money. The lengths keep the
-# search short in a text of opening marks alone.
+# What a mark must not be put into, beside code. Dollar signs are a formula only where they cannot be money. The lengths
+# keep the search short in a text of opening marks alone.
 _WHOLE = re.compile(
-    r"""(?P<ticks>(?<!`)`+(?!`)) [^\n]{0,2000}? (?<!`)(?P=ticks)(?!`)
-      | !?\[ [^\[\]\n]* \] \( [^()\n]* (?:\([^()\n]*\)[^()\n]*)* \)
-      | < [^<>\s]+ >
-      | (?:https?|sandbox): [^\s<>()\[\]"'`]+
+    r"""!?\[ [^\[\]\n]{0,2000} \] \( [^()\n]{0,2000} (?:\([^()\n]{0,2000}\)[^()\n]{0,2000}){0,9} \)
+      | < [^<>\s]{1,2000} >
+      | (?:https?|sandbox): [^\s<>()\[\]"'`]{1,2000}
       | \$\$ .{1,2000}? \$\$
-      | \$ (?=[^\s$]) [^$\n]*? (?<=[^\s\\$]) \$ (?!\d)
+      | \$ (?=[^\s$]) [^$\n]{0,2000}? (?<=[^\s\\$]) \$ (?!\d)
       | \\\( .{1,2000}? \\\)
       | \\\[ .{1,2000}? \\\]
     """,
     re.VERBOSE | re.DOTALL,
 )
+_WORD = re.compile(r"\w{0,99}")
+_ENDS_EMPHASIS = re.compile(r"[*_~]{0,9}")
+_TABLE_ROW = re.compile(r"[ \t]{0,99}\|")
+_NEAR = 99
+"""In characters: so far before a place its white space is left out."""
+_LETTER = re.compile(r"[^\W_]")
 # The service's models write a source into the text themselves, as a link of its own in parentheses.
-_LINK_OF_ITS_OWN = re.compile(r"(?<![ \t])[ \t]*\(\[[^\[\]\n]*\]\((?P<url>[^\s()]*(?:\([^\s()]*\)[^\s()]*)*)\)\)")
+_LINK_OF_ITS_OWN = re.compile(
+    r"(?<![ \t])[ \t]{0,9}\(\[[^\[\]\n]{0,500}\]\((?P<url>[^\s()]{0,2000}(?:\([^\s()]{0,500}\)[^\s()]{0,500}){0,9})\)\)"
+)
 _TRACKING = re.compile(r"(?<=[?&])utm_source=openai(?:&|$)")
 
 
@@ -58,6 +67,50 @@ class _Mark:
     place: int | None
     source: Source
     instead_of: tuple[int, int] | None = None
+
+
+class _Page:
+    """A text in which places for marks are looked for: many, so that each look must not read the whole line again.
+
+    Args:
+        text: The text, as the model wrote it.
+        spans: Stretches of it that no mark may break up, beside what is seen from the text itself.
+    """
+
+    def __init__(self, text: str, spans: Iterable[tuple[int, int]]) -> None:
+        self._text = text
+        self._whole = Spans([*spans, *(match.span() for match in _WHOLE.finditer(text)), *code(text)])
+        self._blocks = code_blocks(text)
+        self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        self._letters: dict[int, int] = {}
+
+    def place_near(self, place: int) -> int | None:
+        """The nearest place to this one where a mark breaks nothing; None where it would have to leave its line."""
+        text = self._text
+        place = max(place - _NEAR, 0) + len(text[max(place - _NEAR, 0) : place].rstrip())
+        if 0 < place < len(text) and text[place - 1].isalnum():
+            word = _WORD.match(text, place)
+            place = word.end() if word else place
+        if (broken := self._whole.inside(place)) is not None:
+            place = broken[1]
+        closing = _ENDS_EMPHASIS.match(text, place)
+        if closing is not None and place and not text[place - 1].isspace():
+            place = closing.end()
+        line_start = self._line_starts[bisect_right(self._line_starts, place) - 1]
+        if text[place - 1 : place] == "|" and _TABLE_ROW.match(text, line_start):
+            # In a table the mark goes into the cell, before the bar.
+            begin = max(place - 1 - _NEAR, line_start)
+            place = begin + len(text[begin : place - 1].rstrip())
+        if place <= self._first_letter(line_start) or self._blocks.touches(place):
+            return None
+        return place
+
+    def _first_letter(self, line_start: int) -> int:
+        """Where the first letter or digit at or behind the start of a line stands."""
+        if line_start not in self._letters:
+            letter = _LETTER.search(self._text, line_start)
+            self._letters[line_start] = letter.start() if letter else len(self._text)
+        return self._letters[line_start]
 
 
 def finished(turn: Turn, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None) -> str:
@@ -83,15 +136,15 @@ def finished(turn: Turn, artifacts: Iterable[Artifact], missing: Mapping[str, st
 def _marks(part: TextPart, links: Sequence[Edit]) -> tuple[_Mark, ...]:
     if not part.sources:
         return ()
-    own = {match.span(): _key(match["url"]) for match in _LINK_OF_ITS_OWN.finditer(part.text)}
-    whole = [*own, *(match.span() for match in _WHOLE.finditer(part.text)), *((edit.start, edit.end) for edit in links)]
-    blocks = _blocks(part.text)
+    text = part.text
+    own = [(match.span(), _key(match["url"])) for match in _LINK_OF_ITS_OWN.finditer(text)]
+    page = _Page(text, [*(span for span, _ in own), *((edit.start, edit.end) for edit in links)])
     marks = []
     for source in part.sources:
         span = _own_link(source, own)
         start, end = (span[0], span[0]) if span is not None else _span(source)
-        believed = 0 <= start <= end <= len(part.text) and end > 0
-        marks.append(_Mark(_place(part.text, end, whole, blocks) if believed else None, source, span))
+        believed = 0 <= start <= end <= len(text) and end > 0
+        marks.append(_Mark(page.place_near(end) if believed else None, source, span))
     return tuple(marks)
 
 
@@ -99,42 +152,17 @@ def _span(source: Source) -> tuple[int, int]:
     return (source.start, source.end) if isinstance(source, UrlCitation) else (source.index, source.index)
 
 
-def _own_link(source: Source, own: Mapping[tuple[int, int], str]) -> tuple[int, int] | None:
+def _own_link(source: Source, own: Sequence[tuple[tuple[int, int], str]]) -> tuple[int, int] | None:
     """The link in parentheses that the model wrote for this source: the one where the span says it is."""
     if not isinstance(source, UrlCitation):
         return None
     key = _key(source.url)
-    near = [span for span, url in own.items() if url == key and span[0] <= source.end and source.start <= span[1]]
-    return near[0] if near else None
-
-
-def _place(text: str, place: int, whole: Iterable[tuple[int, int]], blocks: Iterable[tuple[int, int]]) -> int | None:
-    """The nearest place to this one where a mark breaks nothing; None where it would have to leave its line."""
-    place = len(text[:place].rstrip())
-    if 0 < place < len(text) and text[place - 1].isalnum():
-        word = re.compile(r"\w*").match(text, place)
-        place = word.end() if word else place
-    place = max((end for start, end in whole if start < place < end), default=place)
-    closing = re.compile(r"[*_~]*").match(text, place)
-    if closing is not None and place and not text[place - 1].isspace():
-        place = closing.end()
-    line_start = text.rfind("\n", 0, place) + 1
-    line = text[line_start:place]
-    if line.lstrip().startswith("|") and line.endswith("|"):
-        place = line_start + len(line[:-1].rstrip())
-    if not re.search(r"[^\W_]", text[line_start:place]) or any(start <= place <= end for start, end in blocks):
-        return None
-    return place
-
-
-def _blocks(text: str) -> list[tuple[int, int]]:
-    """The spans of blocks of code, in which nothing is to be put."""
-    from markdown_it import MarkdownIt
-
-    starts = [0, *(match.end() for match in re.finditer("\n", text)), len(text) + 1]
-    tokens = MarkdownIt("commonmark", {"html": False}).parse(text)
-    lines = [token.map for token in tokens if token.type in {"fence", "code_block"} and token.map]
-    return [(starts[first], starts[min(after, len(starts) - 1)] - 1) for first, after in lines]
+    # The links do not overlap, so their ends are in order too: only those the span touches are looked at.
+    first = bisect_left(own, source.start, key=lambda link: link[0][1])
+    for span, url in own[first : first + 9]:
+        if span[0] <= source.end and url == key:
+            return span
+    return None
 
 
 def _numbers(parts: Iterable[Sequence[_Mark]]) -> dict[str, tuple[int, Source]]:
@@ -180,18 +208,9 @@ def _key(url: str) -> str:
 
 def _listed(text: str, numbers: Mapping[str, tuple[int, Source]]) -> str:
     lines = [f"{number}. {_entry(source)}" for number, source in numbers.values()]
-    return f"{_closed(text)}\n\n**Sources**\n\n" + "\n".join(lines)
-
-
-def _closed(text: str) -> str:
-    """What ends a block of code that the text leaves open, and which would take in the list."""
-    from markdown_it import MarkdownIt
-
-    tokens = MarkdownIt("commonmark", {"html": False}).parse(text)
-    last = tokens[-1] if tokens else None
-    if last is None or last.type != "fence" or last.level:
-        return ""
-    return "" if re.search(rf"\n {{0,3}}{re.escape(last.markup)}+[ \t]*\n*\Z", text) else f"\n{last.markup}"
+    # A block of code that the text leaves open would take in the list.
+    fence = open_fence(text)
+    return (f"\n{fence}" if fence else "") + "\n\n**Sources**\n\n" + "\n".join(lines)
 
 
 def _entry(source: Source) -> str:

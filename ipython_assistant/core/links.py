@@ -1,15 +1,18 @@
-"""`sandbox:` links in an answer become relative links to the saved files, or say that there is no such file.
+"""Links to a container's files in an answer become links to the saved files, or say that there is no such file.
 
-A citation's span is believed only where the text really holds a `sandbox:` link there; everything else is found by
-name. All text outside the links stays as the model wrote it.
+Models write them as `[x](sandbox:/mnt/data/x)`, and in other ways: as a bare path, a `file:` or `attachment:` address,
+a reference definition, an HTML anchor. A citation's span is believed only where the text really holds such an address;
+everything else is found by name. Code, and all text outside the links, stays as the model wrote it.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, unquote
+
+from ipython_assistant.core.prose import Spans, brackets, code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,9 +20,33 @@ if TYPE_CHECKING:
     from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.core.turn import TextPart
 
-_START = re.compile(r"sandbox:/*mnt/data/")
-_CLOSING = re.compile(r'>?(?:\s+"[^"\n]*")?\s*\)')
-_UNKNOWN = re.compile(r"[^\s()<>\[\]`\"']+")
+_IN_CONTAINER = r"(?:sandbox:|file:|attachment:)/{0,9}mnt/data/|sandbox:/{1,9}"
+# Where a link's address begins, by what stands before it. The lengths keep the search short in a hostile text.
+_OPENINGS: Mapping[Kind, re.Pattern[str]] = {
+    "link": re.compile(
+        r"(?P<before>\]\([ \t\n]{0,9}<?)(?P<root>" + _IN_CONTAINER + r"|(?:attachment:)?/{0,9}(?:mnt/data/)?)"
+    ),
+    "definition": re.compile(
+        r"(?P<before>^[ ]{0,3}\[[^\[\]\n]{1,200}\]:[ \t]{0,9}<?)(?P<root>" + _IN_CONTAINER + r"|/mnt/data/)",
+        re.MULTILINE,
+    ),
+    "html": re.compile(
+        r"(?P<before><(?:a|img)\s[^<>]{0,300}?\b(?:href|src)\s{0,9}=\s{0,9}[\"']?)(?P<root>"
+        + _IN_CONTAINER
+        + r"|/mnt/data/)"
+    ),
+    "bare": re.compile(r"(?P<before><?)(?P<root>" + _IN_CONTAINER + r"|(?<![\w/.:~%-])/mnt/data/)"),
+}
+_CLOSING = re.compile(r'>?(?:[ \t\n]{1,9}"[^"\n]{0,300}")?[ \t\n]{0,9}\)')
+_HTML_END = re.compile(r"[^<>]{0,300}>(?:(?P<label>[^<>]{0,500})</a\s{0,9}>)?")
+_ALT = re.compile(r"\balt\s{0,9}=\s{0,9}([\"'])(?P<label>.{0,500}?)\1")
+_FOLDERS = re.compile(r"(?:[^\s/()<>\[\]`\"']{1,100}/){1,9}")
+_TOKEN = re.compile(r"[^\s()<>\[\]`\"']{1,1000}")
+_GOES_ON = re.compile(r"[\w%-]|\.\w")
+# What a hosted model's own page shows as a source: https://github.com/tidyverse/ellmer/pull/1068
+_CITATION_MARKS = re.compile("[ \t]?\ue200[^\ue200\ue201\n]{0,500}\ue201|[\ue200-\ue20f]")
+
+Kind = Literal["link", "definition", "html", "bare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +59,30 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a link's address stands in the text, and what it should become."""
+class _Address:
+    """An address in the text: what it stands in, from where to where, and the file it means.
 
+    Attributes:
+        kind: What it stands in.
+        before: Where that begins: the `](`, the `[` of a definition, the `<`.
+        start: Where the address itself begins.
+        end: Where it ends.
+        name: The file's name, as the model calls it.
+        artifact: The saved file; None where there is none.
+        certain: Whether it can only mean a file of the container.
+    """
+
+    kind: Kind
+    before: int
     start: int
     end: int
     name: str
     artifact: Artifact | None
+    certain: bool
 
 
 def relink(part: TextPart, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None) -> str:
-    """The part's text with each `sandbox:` link pointing at the saved file.
+    """The part's text with each link to a container's file pointing at the saved one.
 
     Args:
         part: A content part, with its citations.
@@ -55,9 +95,20 @@ def relink(part: TextPart, artifacts: Iterable[Artifact], missing: Mapping[str, 
 def link_edits(
     part: TextPart, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None
 ) -> tuple[Edit, ...]:
-    """What `relink` changes, as edits of the part's text that can be applied together with others."""
-    places = _places(part, list(artifacts))
-    return tuple(edit for place in places for edit in _edits(part.text, place, missing or {}))
+    """What `relink` changes, as edits of the part's text that can be applied together with others.
+
+    They also take out the citation marks (private-use characters) that only the service's own page can draw.
+    """
+    text = part.text
+    if "/" not in text and ":" not in text and "](" not in text and "\ue200" not in text:
+        return ()
+    untouched = code(text)
+    addresses = list(_addresses(part, list(artifacts), untouched))
+    pairs = brackets(text, untouched)
+    labels = Spans((pairs[found.before], found.before) for found in addresses if found.before in pairs)
+    edits = [edit for found in addresses for edit in _edits(text, found, pairs, labels, missing or {})]
+    marks = (match for match in _CITATION_MARKS.finditer(text) if not untouched.around(match.end() - 1))
+    return (*edits, *(Edit(*match.span(), "") for match in marks))
 
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
@@ -84,92 +135,106 @@ def hrefs(artifacts: Iterable[Artifact]) -> dict[str, str]:
     return {encode_href(artifact.href): artifact.name for artifact in artifacts}
 
 
-def _places(part: TextPart, artifacts: list[Artifact]) -> list[_Place]:
+class _Names:
+    """The saved files by what the model may have written for their names."""
+
+    def __init__(self, artifacts: list[Artifact]) -> None:
+        self.by_name: dict[str, Artifact] = {}
+        for artifact in artifacts:
+            self.by_name.setdefault(artifact.own_name, artifact)
+        # A name that no address may hold as it is, with a blank or a parenthesis, is looked for by its length.
+        self._odd = {form: name for name in self.by_name for form in _forms(name) if not _TOKEN.fullmatch(form)}
+        self._lengths = sorted({len(form) for form in self._odd}, reverse=True)
+
+    def at(self, text: str, start: int, *, in_prose: bool) -> tuple[int, str]:
+        """Where the name that begins here ends, and the name; in prose a full stop behind it is not part of it."""
+        folders = _FOLDERS.match(text, start) if self._lengths else None
+        for place in {start, folders.end() if folders else start}:
+            for length in self._lengths:
+                name = self._odd.get(text[place : place + length])
+                if name is not None and not _GOES_ON.match(text, place + length):
+                    return place + length, name
+        token = _TOKEN.match(text, start)
+        end = token.end() if token else start
+        if in_prose:
+            end = start + len(text[start:end].rstrip(".,;:!?*_"))
+        written = unquote(re.sub(r"\\([_*~])", r"\1", text[start:end]))
+        return end, written.rpartition("/")[2] or written
+
+
+def _forms(name: str) -> set[str]:
+    return {name, quote(name), quote(name, safe=""), quote(name, safe="/()!*',;:@&=+$"), name.replace("_", r"\_")}
+
+
+def _addresses(part: TextPart, artifacts: list[Artifact], untouched: Spans) -> Iterator[_Address]:
+    """Every address of a file in the text, each once."""
+    text, names = part.text, _Names(artifacts)
     by_id = {(artifact.container_id, artifact.file_id): artifact for artifact in artifacts if artifact.file_id}
-    by_name: dict[str, Artifact] = {}
-    for artifact in artifacts:
-        by_name.setdefault(artifact.own_name, artifact)
     cited = {
-        citation.start: _Place(
-            citation.start,
-            citation.end,
-            citation.filename,
-            by_id.get((citation.container_id, citation.file_id)) or by_name.get(citation.filename),
-        )
+        citation.start: citation
         for citation in part.citations
-        if not citation.anonymous and _spans_a_link(part.text, citation.start, citation.end)
+        if not citation.anonymous and _spans_an_address(text, citation.start, citation.end)
     }
-    places = []
-    for match in _START.finditer(part.text):
-        place = cited.get(match.start()) or _by_name(part.text, match, by_name)
-        places.append(place)
-    return places
+    seen: set[int] = set()
+    for kind, opening in _OPENINGS.items():
+        for match in opening.finditer(text):
+            start = match.start("root")
+            if start in seen or untouched.around(start):
+                continue
+            certain = bool(re.match("sandbox:", match["root"])) or match["root"].endswith("mnt/data/")
+            end, name = names.at(text, match.end(), in_prose=kind == "bare" and not match["before"])
+            artifact = names.by_name.get(name)
+            citation = cited.get(start)
+            if citation is not None:
+                end, name = citation.end, citation.filename
+                artifact = by_id.get((citation.container_id, citation.file_id)) or names.by_name.get(name)
+            elif artifact is None and not (certain and name):
+                continue
+            seen.add(start)
+            yield _Address(kind, match.start(), start, end, name, artifact, certain)
 
 
-def _spans_a_link(text: str, start: int, end: int) -> bool:
-    match = _START.match(text, start)
+def _spans_an_address(text: str, start: int, end: int) -> bool:
+    match = re.compile(_IN_CONTAINER).match(text, start) if start >= 0 else None
     return match is not None and match.end() < end <= len(text) and "\n" not in text[start:end]
 
 
-def _by_name(text: str, match: re.Match[str], by_name: Mapping[str, Artifact]) -> _Place:
-    """The longest saved name that stands here, as it is or percent-encoded; else what looks like a name."""
-    for name in sorted(by_name, key=len, reverse=True):
-        for written in (name, quote(name), quote(name, safe=""), quote(name, safe="/()!*',;:@&=+$")):
-            if text.startswith(written, match.end()):
-                return _Place(match.start(), match.end() + len(written), name, by_name[name])
-    rest = _UNKNOWN.match(text, match.end())
-    end = rest.end() if rest else match.end()
-    if not text.startswith(("](", "](<"), max(0, match.start() - 2)):
-        end = match.start() + len(text[match.start() : end].rstrip(".,;:!?*_"))
-    name = unquote(text[match.end() : end])
-    base = name.rpartition("/")[2]
-    return _Place(match.start(), end, base or name, by_name.get(base))
-
-
-def _edits(text: str, place: _Place, missing: Mapping[str, str]) -> Iterator[Edit]:
-    before = text[: place.start]
-    opening = re.search(r"\]\(\s*<?$", before)
-    label = _label_start(text, opening.start()) if opening else None
-    if opening is None or label is None:
-        yield Edit(place.start, place.end, _bare(place, missing, in_code=before.endswith("`")))
-        return
-    start = label - 1 if before[:label].endswith("!") else label
-    if place.artifact is not None:
+def _edits(
+    text: str, found: _Address, pairs: Mapping[int, int], labels: Spans, missing: Mapping[str, str]
+) -> Iterator[Edit]:
+    artifact, dead = found.artifact, f" ({missing.get(found.name) or 'no such file was made'})"
+    href = encode_href(artifact.href) if artifact is not None else ""
+    if found.kind == "link" and found.before in pairs and (closing := _CLOSING.match(text, found.end)):
+        label = pairs[found.before]
+        start = label - 1 if text[label - 1 : label] == "!" else label
+        if artifact is None:
+            yield Edit(start, label + 1, "")
+            yield Edit(found.before, closing.end(), dead)
+            return
         # A picture is shown once, in its own output: here it is a link like any other.
         yield Edit(start, label, "")
-        yield Edit(place.start, place.end, encode_href(place.artifact.href))
-        return
-    closing = _CLOSING.match(text, place.end)
-    if closing is None:
-        yield Edit(place.start, place.end, _bare(place, missing, in_code=False))
-        return
-    yield Edit(start, label + 1, "")
-    yield Edit(opening.start(), closing.end(), f" ({_reason(place, missing)})")
+        yield Edit(found.start, found.end, href)
+        if artifact.name != artifact.own_name and text[label + 1 : found.before].strip(" `*_") == artifact.own_name:
+            yield Edit(label + 1, found.before, _escaped(artifact.name))
+    elif found.kind == "definition":
+        if artifact is not None:
+            yield Edit(found.start, found.end, href)
+        else:
+            line_end = text.find("\n", found.end)
+            place = line_end if line_end >= 0 else len(text)
+            yield Edit(place, place, f"\n\n{_escaped(found.name)}{dead}\n")
+    elif found.kind == "html" and (closing := _HTML_END.match(text, found.end)):
+        alt = _ALT.search(text, found.before, closing.end())
+        said = _escaped(closing["label"] or (alt["label"] if alt else "") or found.name)
+        yield Edit(found.before, closing.end(), f"[{said}]({href})" if href else f"{said}{dead}")
+    elif artifact is not None:
+        in_angles = found.kind == "bare" and text[found.before] == "<" and text[found.end : found.end + 1] == ">"
+        start, end = (found.before, found.end + 1) if in_angles else (found.start, found.end)
+        name = _escaped(artifact.name)
+        yield Edit(start, end, name if labels.around(found.start) else f"[{name}]({href})")
+    elif not text.startswith("/", found.start):
+        yield Edit(found.start, found.end, f"{_escaped(found.name)}{dead}")
 
 
-def _label_start(text: str, end: int) -> int | None:
-    """Where the `[` of the label that ends at `end` stands."""
-    depth = 0
-    for index in range(end - 1, -1, -1):
-        if text[index] == "]":
-            depth += 1
-        elif text[index] == "[":
-            if depth == 0:
-                return index
-            depth -= 1
-        elif text[index] == "\n" and text[index - 1 : index] == "\n":
-            return None
-    return None
-
-
-def _bare(place: _Place, missing: Mapping[str, str], *, in_code: bool) -> str:
-    if place.artifact is None:
-        return f"{place.name} ({_reason(place, missing)})"
-    if in_code:
-        return place.artifact.href
-    label = re.sub(r"([\\`*_\[\]<>&])", r"\\\1", place.artifact.name)
-    return f"[{label}]({encode_href(place.artifact.href)})"
-
-
-def _reason(place: _Place, missing: Mapping[str, str]) -> str:
-    return missing.get(place.name) or "no such file was made"
+def _escaped(name: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>&])", r"\\\1", name)

@@ -144,7 +144,8 @@ def _inline(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 the signa
     if closer is not None:
         stop = source.find(closer, start + 2, min(end, start + LONGEST))
         tex, after = source[start + 2 : stop], stop + 2
-        meant = stop > 0 and _is_meant(opener, tex)
+        # With another opener in it, it would be looked at again and again.
+        meant = stop > 0 and (opener == closer or opener not in tex) and _is_meant(opener, tex)
     elif opener[:1] == "$":
         found = _DOLLARS.match(source, start, end)
         before = source[start - 1 : start] if start else ""
@@ -167,14 +168,19 @@ def _block(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # no
     if opener not in {"\\[", "$$"} or state.is_code_block(start):
         return False
     lines: list[str] = []
+    length = 0
     for line in range(start, end):
         if line > start and (state.sCount[line] < state.blkIndent or state.isEmpty(line)):
             return False
         text = state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
         text, closed, rest = (text[2:] if line == start else text).partition(_CLOSERS[opener])
         lines.append(text)
-        if closed or sum(map(len, lines)) > LONGEST:
+        length += len(text) + 1
+        if closed or length > LONGEST:
             break
+        if line > start and opener in text:
+            # It is looked at again from there: only so does a page of openers take time in proportion to its length.
+            return False
     else:
         return False
     tex = "\n".join(lines).strip()
