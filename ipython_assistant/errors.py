@@ -21,6 +21,7 @@
     │  │  ├─ ToolNotAllowed     code interpreter or another tool is not allowed or not there
     │  │  ├─ TurnNotKept        the service does not hold the turn this one continues from
     │  │  ├─ ContextTooLong     more than the model can read at once
+    │  │  ├─ TooLarge           more bytes than the service takes at once
     │  │  ├─ ContentFiltered    the service's content rules
     │  │  └─ ContainerExpired   the container went away between two turns
     │  ├─ FileNotServed         a service that does not hand out its containers' files (Azure)
@@ -175,6 +176,10 @@ class TurnNotKept(Refused):
 
 class ContextTooLong(Refused):
     """The question, its conversation and what code printed are more than the model can read at once."""
+
+
+class TooLarge(Refused):
+    """A file or a request has more bytes, or more tokens a minute, than the service takes at once (413)."""
 
 
 class ContentFiltered(Refused):

@@ -102,8 +102,14 @@ BODIES: dict[str, tuple[int, dict[str, Any], type[errors.ServiceError], str]] = 
             "Request too large for gpt-4.1 on tokens per min (TPM): Limit 30000, Requested 42000.",
             "rate_limit_exceeded",
         ),
-        errors.RateLimited,
+        errors.TooLarge,
         "less at once",
+    ),
+    "a file that is too large": (
+        413,
+        said("File size exceeds the maximum allowed for a container."),
+        errors.TooLarge,
+        "smaller inputs",
     ),
     "tool not allowed under zero data retention": (
         400,
@@ -139,6 +145,30 @@ BODIES: dict[str, tuple[int, dict[str, Any], type[errors.ServiceError], str]] = 
         errors.TurnNotKept,
         "--new",
     ),
+    "earlier turn not stored": (
+        404,
+        said("Item with id 'rs_1' not found. Items are not persisted when `store` is set to false."),
+        errors.TurnNotKept,
+        "--new",
+    ),
+    "earlier turn at llama.cpp": (
+        400,
+        said("llama.cpp does not support 'previous_response_id'."),
+        errors.TurnNotKept,
+        "--new",
+    ),
+    "earlier turn at vLLM": (
+        404,
+        said("Response with id 'resp_1' not found.", "404", "response_id"),
+        errors.TurnNotKept,
+        "--new",
+    ),
+    "tool unknown to a server's schema": (
+        400,
+        said("Input tag 'code_interpreter' found using 'type' does not match any of the expected tags: 'function'"),
+        errors.ToolNotAllowed,
+        "--no-code",
+    ),
     "context too long": (
         400,
         said("Your input exceeds the context window of this model.", "context_length_exceeded", "input"),
@@ -168,6 +198,28 @@ BODIES: dict[str, tuple[int, dict[str, Any], type[errors.ServiceError], str]] = 
         errors.ContainerExpired,
         "new container",
     ),
+    "container deleted": (
+        404,
+        said("Container with id 'cntr_6b0be1757947193ac7cd8c8c0eac0bdf' not found."),
+        errors.ContainerExpired,
+        "new container",
+    ),
+    "container id that a gateway does not know": (
+        404,
+        said(
+            'litellm.BadRequestError: OpenAIException - {"error": {"message": "Container with id \'cntr_'
+            + "bGl0ZWxs" * 29
+            + "' not found.\"}}"
+        ),
+        errors.ContainerExpired,
+        "new container",
+    ),
+    "container id that is too long for Azure": (
+        400,
+        said("Invalid 'tools[0].container': string too long. Expected at most 64.", "string_above_max_length"),
+        errors.ContainerExpired,
+        "new container",
+    ),
     "container limit": (
         429,
         said("You have reached the maximum number of containers for your organization."),
@@ -177,8 +229,20 @@ BODIES: dict[str, tuple[int, dict[str, Any], type[errors.ServiceError], str]] = 
     "requests for containers a minute": (
         429,
         said("Rate limit reached for containers in organization org-1: Limit 100, Used 100.", "rate_limit_exceeded"),
-        errors.ContainerLimit,
-        "wait",
+        errors.RateLimited,
+        "Wait",
+    ),
+    "a file of a container that is not there": (
+        404,
+        said("File cfile_1 not found on container cntr_1."),
+        errors.Refused,
+        "what the message names",
+    ),
+    "a container file that is not available": (
+        404,
+        said("Container file is not available."),
+        errors.Refused,
+        "what the message names",
     ),
     "address that a server has not": (
         404,

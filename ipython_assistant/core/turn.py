@@ -201,6 +201,11 @@ class Turn:
         return any(part.refusal for part in self.parts)
 
     @property
+    def failed(self) -> bool:
+        """Whether the service gave it up: nothing can continue from it."""
+        return self.failure is not None or self.status in {"failed", "cancelled"}
+
+    @property
     def container_ids(self) -> tuple[str, ...]:
         """The containers this turn ran in, in order of first use."""
         named = [call.container_id for call in self.calls]

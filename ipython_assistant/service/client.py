@@ -6,13 +6,36 @@ The SDK is imported inside `connect`, since that takes a second or two and `%loa
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec
+from urllib.parse import urlsplit, urlunsplit
 
 from ipython_assistant.core.redaction import redactor
-from ipython_assistant.errors import ConfigError, NoKey, QuotaUsedUp, RateLimited, ServiceError, TimedOut, Unreachable
-from ipython_assistant.service.faults import RAISE_THE_LIMIT, failure, lost, not_served, retry_after_s
+from ipython_assistant.errors import (
+    AssistantError,
+    ConfigError,
+    ContainerLimit,
+    NoKey,
+    QuotaUsedUp,
+    RateLimited,
+    Refused,
+    ServiceError,
+    TimedOut,
+    Unreachable,
+)
+from ipython_assistant.service.faults import (
+    AGAIN_LATER,
+    RAISE_THE_LIMIT,
+    causes,
+    failure,
+    in_one_line,
+    lost,
+    not_served,
+    retry_after_s,
+)
 from ipython_assistant.service.straight import cut, straight
 from ipython_assistant.service.wire import Reply
 
@@ -25,7 +48,6 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.turn import Json
     from ipython_assistant.service.pouring import Pour
-    from ipython_assistant.service.straight import Body
 
 ASKED_OF_THE_ENVIRONMENT = (
     "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "AZURE_OPENAI_API_KEY",
@@ -36,6 +58,10 @@ ASKED_OF_THE_ENVIRONMENT = (
 _Given = ParamSpec("_Given")
 QUESTION_TRIES = 3
 LONGEST_WAIT_S = 60.0
+CONNECT_S = 10.0
+"""Seconds for a connection to be made."""
+QUICK_S = 30.0
+"""Seconds without a byte after which a listing, a new container or a deletion is given up."""
 
 
 class LiveWire:
@@ -44,7 +70,7 @@ class LiveWire:
     Args:
         client: The client to ask with.
         identity: Names the service down to the process.
-        service: `openai` (or whatever is compatible with it), `azure` or `local`: what cures speak of.
+        service: `openai` (also for compatible servers), `azure` or `local`: decides what cures speak of.
         sleep: Waits so many seconds (a test passes its own).
         clock: Seconds since the epoch, for a `Retry-After` that is a date.
         plain: Whether the client's transport is the SDK's own, so that a body can be read past it.
@@ -64,7 +90,10 @@ class LiveWire:
         self._plain = plain
         # The SDK would ask the question again after a time-out or a 5xx, and the code might run twice.
         self._once = client.with_options(max_retries=0)
+        # What is answered at once by a service that is well: nobody waits for it as long as for an answer.
+        self._quick = client.with_options(timeout=limits(min(QUICK_S, _read_limit_s(client))))
         self.identity = identity
+        self.address = without_password(str(client.base_url))
         self.service = service
         self._sleep = sleep
         self._clock = clock
@@ -72,16 +101,17 @@ class LiveWire:
         self._redact = redactor([client.api_key])
 
     def once(self) -> LiveWire:
-        """The same service, asked without the SDK's retries: for somebody who wants to know, not to succeed."""
+        """The same service, asked without the SDK's retries: to learn whether it answers at all."""
         return LiveWire(
             self._once, self.identity, self.service, sleep=self._sleep, clock=self._clock, plain=self._plain
         )
 
     def respond(self, request: Json) -> Reply:
         """Ask; tried again only where nothing can have run: 429 and refused connections."""
+        responses = self._once.responses.with_streaming_response
         for attempt in range(1, QUESTION_TRIES + 1):
             try:
-                return self._open(lambda: self._once.responses.with_streaming_response.create(**request))
+                return self._open("the answer", self._once, lambda: responses.create(**request))
             except (RateLimited, Unreachable) as error:
                 wait_s = _wait_before_retry(error, attempt)
                 if attempt == QUESTION_TRIES or wait_s is None:
@@ -90,92 +120,93 @@ class LiveWire:
         raise AssertionError("unreachable")  # pragma: no cover
 
     def create_container(self, body: Json) -> Reply:
-        """See `Wire`."""
-        return self._open(lambda: self._client.containers.with_streaming_response.create(**body))
+        """Make a container, by `POST /containers`."""
+        containers = self._quick.containers.with_streaming_response
+        return self._open("a new container", self._quick, lambda: containers.create(**body))
 
     def delete_container(self, container_id: str) -> Reply:
-        """See `Wire`."""
-        return self._open(lambda: self._once.containers.with_streaming_response.delete(container_id))
+        """Delete a container, by `DELETE /containers/{id}`; tried once."""
+        containers = self._quick.with_options(max_retries=0).containers.with_streaming_response
+        return self._open("a container to be deleted", self._quick, lambda: containers.delete(container_id))
 
     def upload(self, container_id: str, name: str, path: Path) -> Reply:
-        """See `Wire`."""
+        """Put a file into a container, by `POST /containers/{id}/files`, streamed from disk."""
+        files = self._client.containers.files.with_streaming_response
         with path.open("rb") as file:
-            files = self._client.containers.files.with_streaming_response
-            return self._open(lambda: files.create(container_id, file=(name, file, "application/octet-stream")))
+            given = (name, file, "application/octet-stream")
+            return self._open(f"the upload of {name}", self._client, lambda: files.create(container_id, file=given))
 
     def list_containers(self, after: str | None) -> Reply:
-        """See `Wire`."""
-        page: dict[str, Any] = {"after": after} if after else {}
-        return self._open(lambda: self._client.containers.with_streaming_response.list(limit=100, **page))
+        """One page of the containers, by `GET /containers`."""
+        page: dict[str, Any] = {"limit": 100, **({"after": after} if after else {})}
+        containers = self._quick.containers.with_streaming_response
+        return self._open("the list of containers", self._quick, lambda: containers.list(**page))
 
     def list_files(self, container_id: str, after: str | None) -> Reply:
-        """See `Wire`."""
-        page: dict[str, Any] = {"after": after} if after else {}
-        files = self._client.containers.files.with_streaming_response
-        return self._open(lambda: files.list(container_id, limit=100, order="asc", **page))
+        """One page of a container's files, newest first, by `GET /containers/{id}/files`."""
+        page: dict[str, Any] = {"limit": 100, "order": "desc", **({"after": after} if after else {})}
+        files = self._quick.containers.files.with_streaming_response
+        return self._open("the container's list of files", self._quick, lambda: files.list(container_id, **page))
 
     def content(self, container_id: str, file_id: str, start: int = 0) -> Reply:
-        """See `Wire`. Tried once: the downloads have their own manners."""
+        """The bytes of a file, by `GET /containers/{id}/files/{file}/content`; tried once, `downloads` tries again."""
         # Compressed bytes could be neither counted nor resumed.
-        headers = {"Accept-Encoding": "identity"}
-        if start:
-            headers["Range"] = f"bytes={start}-"
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
         content = self._once.containers.files.content.with_streaming_response
+        wanted: dict[str, Any] = {"container_id": container_id, "extra_headers": headers}
         try:
-            return self._open(lambda: content.retrieve(file_id, container_id=container_id, extra_headers=headers))
+            return self._open("a file", self._once, lambda: content.retrieve(file_id, **wanted))
         except ServiceError as error:
             if self.service != "azure":
                 raise
             raise not_served(error) from error
 
     def model(self, name: str) -> Reply:
-        """`GET /models/{name}`: whether the service knows a model, and this key may use it."""
-        return self._open(lambda: self._client.models.with_streaming_response.retrieve(name))
+        """What the service says of a model, by `GET /models/{name}`; without a name, the list of its models."""
+        models = self._quick.models.with_streaming_response
+        return self._open("a model's name", self._quick, lambda: models.retrieve(name) if name else models.list())
 
     def close(self) -> None:
-        """See `Wire`."""
+        """Let go of the connections."""
         self._client.close()
 
-    def _open(self, call: Callable[[], AbstractContextManager[Any]]) -> Reply:
-        with contextlib.ExitStack() as stack, self._own_errors():
+    def _open(self, what: str, client: OpenAI, call: Callable[[], AbstractContextManager[Any]]) -> Reply:
+        own_errors = partial(self._own_errors, what, client)
+        with contextlib.ExitStack() as stack, own_errors():
             response = stack.enter_context(call())
             stack.callback(cut, response.http_response)
             close = stack.pop_all().close
-        reply = Reply(response.status_code, dict(response.headers), self._chunks(response), close)
+
+        def chunks() -> Iterator[bytes]:
+            # No chunk size: the SDK would cut and join the bytes once more for it.
+            with own_errors():
+                yield from response.iter_bytes()
+
+        reply = Reply(response.status_code, dict(response.headers), chunks(), close)
         body = straight(response.http_response) if self._plain else None
         if body is None:
             return reply
-        return replace(
-            reply,
-            read_into=self._in_own_errors(body.read_into),
-            pouring=self._poured(body) if body.pours else None,
-        )
 
-    def _poured(self, body: Body) -> Callable[[], AbstractContextManager[Pour]]:
         @contextlib.contextmanager
         def pouring() -> Iterator[Pour]:
             with contextlib.ExitStack() as stack:
-                with self._own_errors():  # not around what is done with it: a full disk is no fault of the service
+                with own_errors():  # not around what is done with it: a full disk is no fault of the service
                     pour = stack.enter_context(body.pouring())
-                yield self._in_own_errors(pour)
+                yield lambda pipe, most: in_own_errors(lambda: pour(pipe, most))
 
-        return pouring
+        def in_own_errors(call: Callable[[], int]) -> int:
+            with own_errors():
+                return call()
 
-    def _in_own_errors(self, call: Callable[_Given, int]) -> Callable[_Given, int]:
-        def inside(*given: _Given.args, **named: _Given.kwargs) -> int:
-            with self._own_errors():
-                return call(*given, **named)
-
-        return inside
-
-    def _chunks(self, response: Any) -> Iterator[bytes]:
-        # No chunk size: the SDK would cut and join the bytes once more for it.
-        with self._own_errors():
-            yield from response.iter_bytes()
+        return replace(
+            reply,
+            read_into=lambda room: in_own_errors(lambda: body.read_into(room)),
+            pouring=pouring if body.pours else None,
+        )
 
     @contextlib.contextmanager
-    def _own_errors(self) -> Iterator[None]:
-        """Whatever the SDK or its transport raises inside comes out as one of ours."""
+    def _own_errors(self, what: str, client: OpenAI) -> Iterator[None]:
+        """Turn what the SDK or its transport raises inside into an error of ours; `what` was being waited for."""
         import httpx2
         import openai
 
@@ -184,23 +215,30 @@ class LiveWire:
         except openai.APIStatusError as error:
             # The SDK's own error quotes the body, and the body may quote the key: a stack must not show it.
             raise self._from_status(error) from None
-        except (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError) as error:
-            raise TimedOut("No byte came from the service for too long.", RAISE_THE_LIMIT) from error
-        except RuntimeError as error:
-            # Another thread was still asking when the session ended.
-            raise Unreachable("The connection to the service was closed.") from error
         except (openai.APIConnectionError, httpx2.RequestError, OSError) as error:
-            raise lost(error, self.service) from error
+            for cause in causes(error):
+                if isinstance(cause, AssistantError):
+                    raise cause from None
+            if _is_timeout(error):
+                cure = AGAIN_LATER if client is self._quick else RAISE_THE_LIMIT
+                waited_s = _read_limit_s(client)
+                raise TimedOut(f"Nothing came for {waited_s:g} s while waiting for {what}.", cure) from error
+            raise lost(error, self.address, self.service) from error
+        except RuntimeError as error:
+            if type(error) is RuntimeError and "closed" in str(error):
+                # Another thread was still asking when the session ended.
+                raise Unreachable("The connection to the service was closed.") from error
+            raise
 
     def _from_status(self, error: Any) -> ServiceError:
         # Compatible servers put a text where the service puts an object, or use FastAPI's own `detail`.
-        said = error.body if isinstance(error.body, dict) else {"message": error.body}
-        code = said.get("code")
+        said = error.body if isinstance(error.body, dict) else {"message": error.body or ""}
+        code, message = said.get("code"), said.get("message") or said.get("detail")
         return failure(
             code if isinstance(code, str) else "",
-            self._redact(str(said.get("message") or said.get("detail") or error.message)),
+            self._redact(str(message or "" if "message" in said or "detail" in said else said)),
             status=int(error.status_code),
-            page="html" in error.response.headers.get("content-type", ""),
+            page=bool(error.body) and "html" in error.response.headers.get("content-type", ""),
             parameter=str(said.get("param") or ""),
             service=self.service,
             request_id=error.request_id,
@@ -226,6 +264,7 @@ def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> LiveWire
 
     Raises:
         NoKey: No OPENAI_API_KEY.
+        ConfigError: A proxy or certificate setting of the environment cannot be used.
     """
     key = _key(environment, "openai", "OPENAI_API_KEY")
     import openai
@@ -235,7 +274,8 @@ def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> LiveWire
         base_url=environment.get("OPENAI_BASE_URL") or None,
         organization=environment.get("OPENAI_ORG_ID") or None,
         project=environment.get("OPENAI_PROJECT_ID") or None,
-        timeout=timeout_s,
+        timeout=limits(timeout_s),
+        http_client=_transport(),
     )
     return LiveWire(client, f"openai {client.base_url}")
 
@@ -248,29 +288,26 @@ def connect_azure(environment: Mapping[str, str], timeout_s: float) -> LiveWire:
 
     Raises:
         NoKey: No AZURE_OPENAI_API_KEY.
-        ConfigError: No AZURE_OPENAI_ENDPOINT, or one that is no address.
+        ConfigError: No AZURE_OPENAI_ENDPOINT, or one that is not an address; or a proxy or certificate setting of the
+            environment cannot be used.
     """
     key = _key(environment, "azure", "AZURE_OPENAI_API_KEY")
     root = _azure_root(environment.get("AZURE_OPENAI_ENDPOINT", ""))
     version = environment.get("OPENAI_API_VERSION", "").strip()
     import openai
 
+    common: dict[str, Any] = {
+        "api_key": key,
+        "timeout": limits(timeout_s),
+        "default_headers": _without_openai_account(),
+        "http_client": _transport(),
+    }
     client: openai.OpenAI
-    if version and version not in {"v1", "preview", "latest"}:
-        client = openai.AzureOpenAI(
-            api_key=key,
-            azure_endpoint=root,
-            api_version=version,
-            timeout=timeout_s,
-            default_headers=_without_openai_account(),
-        )
+    if version in {"", "v1", "latest", "preview"}:
+        query = {"api-version": "preview"} if version == "preview" else None
+        client = openai.OpenAI(base_url=f"{root}/openai/v1/", default_query=query, **common)
     else:
-        client = openai.OpenAI(
-            api_key=key,
-            base_url=f"{root}/openai/v1/",
-            timeout=timeout_s,
-            default_headers=_without_openai_account(),
-        )
+        client = openai.AzureOpenAI(azure_endpoint=root, api_version=version, **common)
     return LiveWire(client, f"azure {client.base_url}", "azure")
 
 
@@ -281,11 +318,64 @@ def connect_local(base_url: str, token: str, timeout_s: float) -> LiveWire:
     client = openai.OpenAI(
         api_key=token,
         base_url=base_url,
-        timeout=timeout_s,
+        timeout=limits(timeout_s),
         default_headers=_without_openai_account(),
-        http_client=openai.DefaultHttpxClient(trust_env=False),
+        http_client=_transport(trust_env=False),
     )
     return LiveWire(client, f"local {base_url}", "local")
+
+
+def limits(read_s: float) -> Any:
+    """The time-outs of a request: so many seconds without a byte, and `CONNECT_S` for the connection."""
+    import httpx2
+
+    return httpx2.Timeout(read_s, connect=min(CONNECT_S, read_s))
+
+
+def without_password(address: str) -> str:
+    """An address as it may be shown.
+
+    >>> without_password("https://user:secret@example.org:8000/v1/?key=x")
+    'https://example.org:8000/v1'
+    """
+    parts = urlsplit(address)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+
+
+def _transport(*, trust_env: bool = True) -> Any:
+    """The SDK's transport, with what the environment says of proxies and certificates."""
+    import openai
+
+    try:
+        return openai.DefaultHttpxClient(trust_env=trust_env, event_hooks={"response": [_refuse_redirect]})
+    except ImportError as error:
+        raise ConfigError(
+            "The proxy of this environment is a SOCKS proxy, and the package socksio is missing.",
+            "Run `pip install socksio`, or take the proxy out of ALL_PROXY and HTTPS_PROXY.",
+        ) from error
+    except (OSError, ValueError) as error:
+        names = (
+            "SSL_CERT_FILE or SSL_CERT_DIR" if isinstance(error, OSError) else "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
+        )
+        raise ConfigError(
+            f"No connection can be set up: {in_one_line(error)}.", f"Correct {names} where Jupyter is started."
+        ) from error
+
+
+def _refuse_redirect(response: Any) -> None:
+    """A question, its inputs and its files go to the address that was set, and to no other host."""
+    target = response.headers.get("location", "")
+    host = urlsplit(target).netloc.rpartition("@")[2]
+    if (
+        response.has_redirect_location
+        and response.request.method != "GET"
+        and host not in {"", response.url.netloc.decode()}
+    ):
+        raise Refused(
+            f"The service sent the question on to another address, {without_password(target)}; it was not sent there.",
+            "If you trust that address, set it as the service's address.",
+            status=response.status_code,
+        )
 
 
 def _without_openai_account() -> dict[str, Any]:
@@ -327,17 +417,32 @@ def _is_azure(base_url: str) -> bool:
     return ".azure.com" in base_url or ".azure.us" in base_url
 
 
+def _is_timeout(error: BaseException) -> bool:
+    """Whether nothing came for too long. A connection that was not made in time is another thing."""
+    import httpx2
+
+    chain = list(causes(error))
+    if any(isinstance(cause, httpx2.ConnectTimeout) for cause in chain):
+        return False
+    return any(isinstance(cause, httpx2.TimeoutException | TimeoutError) for cause in chain)
+
+
+def _read_limit_s(client: OpenAI) -> float:
+    """Seconds without a byte after which the client gives up; a user's own client may have no limit."""
+    timeout = client.timeout
+    limit = timeout if isinstance(timeout, int | float | None) else timeout.read
+    return limit if limit is not None else math.inf
+
+
 def _wait_before_retry(error: ServiceError, attempt: int) -> float | None:
     """Seconds to wait, or None where trying again is pointless or could run the code twice."""
     import httpx2
 
-    if isinstance(error, QuotaUsedUp):
+    if isinstance(error, QuotaUsedUp | ContainerLimit):
         return None
     if isinstance(error, RateLimited):
         wait_s = error.retry_after_s if error.retry_after_s is not None else 2.0**attempt
         return wait_s if wait_s <= LONGEST_WAIT_S else None
     # A proxy or a certificate that refused once will refuse again.
-    cause = error.__cause__ if type(error) is Unreachable else None
-    while cause is not None and not isinstance(cause, httpx2.ConnectError):
-        cause = cause.__cause__
-    return 0.5 * attempt if cause is not None else None
+    refused = type(error) is Unreachable and any(isinstance(cause, httpx2.ConnectError) for cause in causes(error))
+    return 0.5 * attempt if refused else None

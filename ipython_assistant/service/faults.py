@@ -29,6 +29,7 @@ from ipython_assistant.errors import (
     Refused,
     ServiceError,
     TimedOut,
+    TooLarge,
     ToolNotAllowed,
     TurnFailed,
     TurnNotKept,
@@ -38,9 +39,12 @@ from ipython_assistant.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ipython_assistant.core.turn import Turn
+
 UNAUTHORIZED, NOT_FOUND, SERVER_FAULT = 401, 404, 500
-LONGEST_SAID = 400
-# Who asks to wait longer is taken to ask for a day: nobody here waits so long, and clocks have an end.
+_CLIENT_FAULT = 400
+LONGEST_MESSAGE = 400
+# A service that asks for a longer wait is taken to ask for a day: nobody here waits so long, and clocks have an end.
 _A_DAY_S = 86_400.0
 
 AGAIN_LATER = "The fault is on the service's side: run the cell again in a while."
@@ -59,130 +63,101 @@ class _Rule:
 
     kind: type[ServiceError]
     cure: str
-    codes: frozenset[str] = frozenset()
-    statuses: frozenset[int] = frozenset()
-    words: re.Pattern[str] | None = None
-    parameter: re.Pattern[str] | None = None
+    codes: str = ""
+    statuses: tuple[int, ...] = ()
+    words: str = r"(?!)"
+    parameter: str = r"(?!)"
 
     def fits(self, status: int | None, code: str, message: str, parameter: str) -> bool:
         return (
-            code in self.codes
+            (bool(code) and code in self.codes.split())
             or status in self.statuses
-            or (self.words is not None and bool(self.words.search(message)))
-            or (self.parameter is not None and bool(self.parameter.match(parameter)))
+            or bool(re.search(self.words, message, re.IGNORECASE))
+            or bool(re.match(self.parameter, parameter))
         )
-
-
-def _rule(
-    kind: type[ServiceError],
-    cure: str,
-    *codes: str,
-    statuses: tuple[int, ...] = (),
-    words: str = "",
-    parameter: str = "",
-) -> _Rule:
-    return _Rule(
-        kind,
-        cure,
-        frozenset(codes),
-        frozenset(statuses),
-        re.compile(words, re.IGNORECASE) if words else None,
-        re.compile(parameter) if parameter else None,
-    )
 
 
 # In this order: what is more particular comes first.
 _RULES = (
-    _rule(KeyRefused, "Check {key} where Jupyter is started.", "invalid_api_key", statuses=(UNAUTHORIZED,)),
-    _rule(ProxyRefused, "Check HTTPS_PROXY and what the proxy asks for, then run the cell again.", statuses=(407,)),
-    # It has no code of its own: only its text tells.
+    _Rule(KeyRefused, "Check {key} where Jupyter is started.", "invalid_api_key", (UNAUTHORIZED,)),
+    _Rule(ProxyRefused, "Check HTTPS_PROXY and what the proxy asks for, then run the cell again.", statuses=(407,)),
+    # It has no code of its own: only its text tells. A file that is not found "on container X" is another thing.
     # https://community.openai.com/t/container-is-expired-error-in-openai-responses-api-stream/1321773
-    # https://github.com/pydantic/pydantic-ai/issues/7461
-    _rule(
+    # https://github.com/pydantic/pydantic-ai/issues/7461, https://github.com/BerriAI/litellm/issues/30781
+    _Rule(
         ContainerExpired,
         "Run the cell again: it gets a new container.",
-        words="container is expired|expected container_id",
+        words=r"\bcontainer\b(?! files?\b)[^.]{0,400}\b(expired|not found|does not exist|was deleted)\b"
+        r"|expected container_id|tools\[\d+\]\.container': string too long",
     ),
-    # https://github.com/openai/codex/issues/106 and https://github.com/egoist/chatwise-releases/issues/1350
-    _rule(
+    # https://github.com/openai/codex/issues/106, https://github.com/egoist/chatwise-releases/issues/1350; llama.cpp and
+    # vLLM refuse the parameter in words of their own; "Items are not persisted when `store` is set to false".
+    _Rule(
         TurnNotKept,
         "Start a conversation of its own: %%assistant --new.",
         "previous_response_not_found",
-        words="previous response|not persisted for zero data|conversation id cannot be used",
+        words=r"previous[ _]response|response with id \S+ not found|not persisted|conversation id cannot be used",
+        parameter=r"(previous_)?response_id$",
     ),
     # https://github.com/compl-ai/compl-ai/issues/20 (Azure)
-    _rule(
+    _Rule(
         ContentFiltered,
         "Ask in other words; where the rules are your own organisation's, its administrator can change them.",
-        "content_filter",
-        "content_policy_violation",
-        "ResponsibleAIPolicyViolation",
-        "invalid_prompt",
-        "bio_policy",
-        "misalignment_policy_violation",
-        "image_content_policy_violation",
+        "content_filter content_policy_violation ResponsibleAIPolicyViolation invalid_prompt bio_policy"
+        " misalignment_policy_violation image_content_policy_violation",
         words="content management policy|flagged as potentially violating|violates? our usage polic",
     ),
     # https://github.com/dyad-sh/dyad/issues/1672
-    _rule(
+    _Rule(
         ContextTooLong,
         "Start anew with --new, name fewer inputs, or ask for less to be printed; files are not read whole.",
         "context_length_exceeded",
-        words="exceeds the context window|maximum context length|'input[^']*': string too long",
+        words=r"exceeds the context window|maximum context length|'input[^']*': string too long",
     ),
-    _rule(
+    _Rule(
         QuotaUsedUp,
         "See the account's billing page; the embedded engine needs no account:"
         ' `%config AssistantMagics.service = "local"`.',
-        "insufficient_quota",
-        "billing_hard_limit_reached",
-        "billing_not_active",
-        statuses=(402,),
+        "insufficient_quota billing_hard_limit_reached billing_not_active",
+        (402,),
         words="exceeded your current quota",
     ),
-    _rule(
+    _Rule(
+        TooLarge,
+        "Send less: name fewer or smaller inputs, or ask for less at once.",
+        statuses=(413,),
+        words=r"request too large|(file|body|payload|content)( size)? (is too large|exceeds)",
+    ),
+    _Rule(
         ContainerLimit,
         "Delete those you no longer need (%assistant containers --delete), or wait: they end 20 minutes after their"
         " last use.",
-        words=r"(reached|exceed\w*|too many|maximum number)[^.?]*\bcontainers?\b"
-        r"|\bcontainers?\b[^.?]*(reached|exceed\w*|too many)",
+        words=r"(maximum number of|too many)( \w+)? containers\b|\bcontainers?\b[^.]*\b(limit|quota)\b[^.]*reached",
     ),
     # https://github.com/Azure-Samples/computer-use/issues/8, https://github.com/CommandCodeAI/command-code/issues/885
-    _rule(
+    _Rule(
         ToolNotAllowed,
         "Choose another model with -m, ask whoever administers the account to allow it, or ask without: --no-code.",
-        words=r"(\btools?\b|code[ _]interpreter|\bcontainers?\b).*"
-        r"(not (supported|allowed|enabled|available|permitted|executed)|disabled|zero data retention)"
-        r"|(not allowed|disabled|zero data retention).*(\btools?\b|code[ _]interpreter|\bcontainers?\b)",
+        words=r"(\btools?\b|code[ _]interpreter|\bcontainers\b).*"
+        r"(not (supported|allowed|enabled|available|permitted|executed)|disabled|does not match|zero data retention)"
+        r"|(not allowed|disabled|zero data retention).*(\btools?\b|code[ _]interpreter|\bcontainers\b)",
         parameter=r"tools(\[\d+\]|\.\d+)\.type$",
     ),
     # https://github.com/Aider-AI/aider/issues/604
-    _rule(
+    _Rule(
         ModelNotAllowed,
         "Choose another model with -m NAME, or ask whoever administers the account for this one.",
         words="does not have access to model|must be verified to",
     ),
     # https://github.com/Aider-AI/aider/issues/2030
-    _rule(
+    _Rule(
         ModelUnknown,
         "Choose another with -m NAME, or `%config AssistantMagics.model = ...`.",
-        "model_not_found",
-        "DeploymentNotFound",
-        words="deployment .*does not exist|model ['`\"][^'`\"]*['`\"] (does not exist|not found)",
+        "model_not_found DeploymentNotFound",
+        words=r"deployment .*does not exist|model ['`\"][^'`\"]*['`\"] (does not exist|not found)",
     ),
-    _rule(
-        RateLimited,
-        "Ask for less at once: waiting does not make this question smaller.",
-        words="request too large",
-    ),
-    _rule(
-        RateLimited,
-        "Wait a little, then run the cell again.",
-        "rate_limit_exceeded",
-        "too_many_requests",
-        statuses=(429,),
-    ),
-    _rule(TimedOut, RAISE_THE_LIMIT, "Timeout", statuses=(408,)),
+    _Rule(RateLimited, "Wait a little, then run the cell again.", "rate_limit_exceeded too_many_requests", (429,)),
+    _Rule(TimedOut, AGAIN_LATER, "Timeout", (408,)),
 )
 
 _AT_AZURE: Mapping[type[ServiceError], str] = {
@@ -208,27 +183,28 @@ def failure(
         message: Its words.
         status: The HTTP status; None where it was said in a stream (an `error` event, or `response.failed`).
         parameter: The part of the request it names, where it does.
-        page: It is a web page, which is nothing to read out.
+        page: Whether it is a web page, which nobody wants to read in an error.
         service: Who said it, for the cure: `openai`, `azure` or `local`.
         request_id: Its id of the request.
         retry_after_s: Seconds it asked to wait.
     """
-    words = "" if page else as_said(message)
+    words = "" if page else in_one_line(message)
     kind, cure = _kind(status, code, words, parameter)
-    if page:
-        said = f"The service answered {status} with a web page."
-        cure = "Something on the way may have answered in its place (a proxy, a login page). " + CHECK_THE_WAY
-    else:
-        if kind is KeyRefused:
-            # Services repeat the key here, in whole or in part, and an output is no place for either.
-            words = _missing_scopes(words) or "the key was not accepted"
-        words = words or "no reason was given"
-        said = f"{'The service gave up' if status is None else f'The service answered {status}'}: {words}."
-    if service == "azure":
-        cure = _AT_AZURE.get(kind, cure)
+    subject = "The service gave up" if status is None else f"The service answered {status}"
+    if kind is KeyRefused:
+        # Services repeat the key here, in whole or in part, and an output is no place for either.
+        words = _missing_scopes(words) or "the key was not accepted"
+    elif kind is TooLarge and not words:
+        words = "the request is too large"
+    elif page:
+        return kind(
+            f"{subject} with a web page.",
+            "A proxy or a login page may have answered in its place. " + CHECK_THE_WAY.format(**_settings(service)),
+            status=status,
+        )
     return kind(
-        said,
-        cure.format(**_SETTINGS.get(service, _SETTINGS["openai"])),
+        f"{subject}: {words or 'no reason was given'}.",
+        (_AT_AZURE.get(kind, cure) if service == "azure" else cure).format(**_settings(service)),
         status=status,
         code=code or None,
         request_id=request_id,
@@ -236,44 +212,60 @@ def failure(
     )
 
 
-def page_instead() -> ServiceError:
-    """The error for a web page that came where a stream of events was asked for."""
-    return ServiceError(
-        "The service answered with a web page.",
-        "Something on the way may have answered in its place (a proxy, a login page). Check the network and the"
-        " service's address, then run the cell again.",
-    )
-
-
 def unfinished(reason: str) -> ServiceError:
     """The error for a response that ended as `incomplete`; the reason is `incomplete_details.reason`."""
     kind = ContentFiltered if reason == "content_filter" else TurnFailed
-    said = f"The answer is incomplete: {as_said(reason) or 'no reason was given'}."
     cure = "Ask in other words." if kind is ContentFiltered else "Ask for less at once."
-    return kind(said, f"What arrived is above. {cure}", code=reason or None)
+    what = in_one_line(reason) or "no reason was given"
+    return kind(f"The answer is incomplete: {what}.", f"What arrived is above. {cure}", code=reason or None)
 
 
-def lost(error: BaseException, service: str = "openai") -> Unreachable:
-    """The error for a connection that could not be made, or broke."""
+def not_begun(turn: Turn, service: str = "openai") -> ServiceError | None:
+    """The error of a turn that failed before anything of it came, so that it may be asked again; None for any other.
+
+    Args:
+        turn: The turn.
+        service: Who answered: `openai`, `azure` or `local`.
+    """
+    if not turn.failed or turn.text or turn.calls:
+        return None
+    said = turn.failure
+    return failure(said.code if said else "", said.message if said else "", service=service)
+
+
+def page_instead() -> ServiceError:
+    """The error for a web page that came where a stream of events was asked for."""
+    return failure("", "", status=200, page=True)
+
+
+def lost(error: BaseException, address: str, service: str = "openai") -> Unreachable:
+    """The error for a connection that could not be made, or broke.
+
+    Args:
+        error: What the SDK or its transport raised.
+        address: The address that was asked, without a password.
+        service: Who was asked: `openai`, `azure` or `local`.
+    """
     import httpx2
 
-    settings = _SETTINGS.get(service, _SETTINGS["openai"])
-    for cause in _causes(error):
+    settings = _settings(service)
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLError):
             return _untrusted(cause, settings["address"])
         if isinstance(cause, httpx2.ProxyError):
             return ProxyRefused(
-                f"The proxy did not let the request through: {as_said(cause)}.",
+                f"The proxy did not let the request through: {in_one_line(cause)}.",
                 "Check HTTPS_PROXY (and NO_PROXY), then run the cell again.",
             )
-    words = as_said(error.__cause__ or error)
-    return Unreachable(f"The connection to the service failed: {words}.", CHECK_THE_WAY.format(**settings))
+    made = not any(isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout) for cause in causes(error))
+    what = f"The connection to {address} broke" if made else f"No connection to {address}"
+    return Unreachable(f"{what}: {in_one_line(error.__cause__ or error)}.", CHECK_THE_WAY.format(**settings))
 
 
 def not_served(error: ServiceError) -> ServiceError:
     """What a failed download at Azure means; another error as it is.
 
-    Azure lists the files of its containers and answers 404 or 500 to whoever wants one:
+    Azure lists the files of its containers and answers 404 or 500 when one is asked for:
     https://github.com/microsoft/agent-framework/issues/7598, https://github.com/Azure/azure-sdk-for-net/issues/61869.
     """
     status = error.status or 0
@@ -305,23 +297,37 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
-def as_said(what: object) -> str:
+def in_one_line(what: object) -> str:
     """Words from outside as one line of an error: no control characters, no endless page, nothing like a key."""
     text = re.sub(r"\bsk-[\w-]{6,}", "<key>", on_one_line(what))
     if not text and not isinstance(what, str):
         text = type(what).__name__
-    return (text if len(text) <= LONGEST_SAID else text[:LONGEST_SAID] + "…").rstrip(".")
+    return (text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…").rstrip(".")
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that led to it, each once."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _settings(service: str) -> Mapping[str, str]:
+    return _SETTINGS.get(service, _SETTINGS["openai"])
 
 
 def _untrusted(error: ssl.SSLError, address: str) -> CertificateRefused:
     if isinstance(error, ssl.SSLCertVerificationError):
         return CertificateRefused(
-            f"The service could not prove who it is: {as_said(error.verify_message)}.",
-            "Behind a proxy that reads along, set SSL_CERT_FILE to a file of your organisation's certificates (PEM).",
+            f"The service's certificate is not trusted: {in_one_line(error.verify_message)}.",
+            "Behind an intercepting proxy, set SSL_CERT_FILE to a file of your organisation's certificates (PEM).",
         )
     return CertificateRefused(
-        f"No secure connection came about: {as_said(error.reason or error)}.",
-        f"Check that {address} begins with the right one of https:// and http://, and what a proxy does on the way.",
+        f"No secure connection could be made: {in_one_line(error.reason or error)}.",
+        f"Check whether {address} has to begin with https:// or http://, and what a proxy does on the way.",
     )
 
 
@@ -333,7 +339,9 @@ def _kind(status: int | None, code: str, message: str, parameter: str) -> tuple[
     if status is None:
         return TurnFailed, "What arrived is above. Run the cell again, or change the question."
     if status >= SERVER_FAULT:
-        return (TimedOut, RAISE_THE_LIMIT) if code == "Timeout" else (ServiceError, AGAIN_LATER)
+        return (TimedOut if code == "Timeout" else ServiceError), AGAIN_LATER
+    if status < _CLIENT_FAULT:
+        return ServiceError, AGAIN_LATER
     return Refused, "Change what the message names, then run the cell again."
 
 
@@ -341,12 +349,3 @@ def _missing_scopes(message: str) -> str:
     """What a restricted key lacks, which is worth saying and is no secret."""
     scopes = re.search(r"missing scopes?:\s*([a-z][a-z_.]+(?:,\s*[a-z][a-z_.]+)*)", message, re.IGNORECASE)
     return f"the key lacks a permission ({scopes[1].rstrip('.')})" if scopes else ""
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        yield cause
-        cause = cause.__cause__ or cause.__context__

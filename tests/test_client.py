@@ -1,0 +1,259 @@
+"""service.client: what reaches the service, what does not, and how long anything waits."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import traceback
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests_support import events as wire
+from tests_support.scripted import Answer, Request, ScriptedService, refusal
+
+from ipython_assistant import errors
+from ipython_assistant.service import client
+from ipython_assistant.service.client import LiveWire, connect_azure, connect_hosted, connect_local
+
+KEY = "sk-planted-key-0123456789"
+ASKED = {"model": "gpt-5-mini", "input": "A confidential question.", "stream": True}
+
+
+def hosted(url: str, timeout_s: float = 5.0) -> LiveWire:
+    live = connect_hosted({"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url}, timeout_s)
+    live._sleep = lambda _seconds: None
+    return live
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[ScriptedService]:
+    with ScriptedService() as service:
+        yield service
+
+
+def lines(error: errors.AssistantError) -> str:
+    text = error._render_traceback_()
+    assert len(text) == 2
+    return "\n".join(text)
+
+
+# Where it goes. -------------------------------------------------------------------------------------------------------
+
+
+def test_an_address_where_nobody_listens_is_named_without_its_password():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers, and nobody else gets the port
+        port = taken.getsockname()[1]
+        address = "http://user:{}@127.0.0.1:{}/v1".format("secret-" + "password", port)
+        with pytest.raises(errors.Unreachable) as caught:
+            hosted(address).respond(ASKED)
+
+    assert f"http://127.0.0.1:{port}/v1" in caught.value.message
+    assert "secret-password" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_question_is_not_sent_on_to_another_address(service, elsewhere, status):
+    target = f"{elsewhere.url}/responses?key=in-the-address"
+    service.on("^POST /v1/responses", lambda _: Answer(b"", status, {"Location": target}))
+    with pytest.raises(errors.Refused) as caught:
+        hosted(service.url).respond(ASKED)
+
+    assert elsewhere.requests == []
+    assert f"{elsewhere.url}/responses" in caught.value.message
+    assert "in-the-address" not in lines(caught.value)
+
+
+def test_an_upload_is_not_sent_on_to_another_address(service, elsewhere, tmp_path):
+    path = tmp_path / "cases.csv"
+    path.write_text("a\n1\n")
+    service.on("^POST .*/files", lambda _: Answer(b"", 307, {"Location": elsewhere.url}))
+    with pytest.raises(errors.Refused):
+        hosted(service.url).upload("cntr_1", "cases.csv", path)
+
+    assert elsewhere.requests == []
+
+
+def test_a_question_is_sent_on_within_its_own_address(service):
+    service.on("^POST /v1/responses$", lambda _: Answer(b"", 307, {"Location": f"{service.url}/moved"}))
+    service.on("^POST /v1/moved", lambda _: Answer(wire.sse(wire.stream([wire.Message("Ok.")]))))
+    with hosted(service.url).respond(ASKED) as reply:
+        assert b"Ok." in b"".join(reply.chunks)
+
+
+def test_a_file_may_come_from_another_address_which_is_not_given_the_key(service, elsewhere):
+    service.on("^GET .*/content", lambda _: Answer(b"", 302, {"Location": f"{elsewhere.url}/blob"}))
+    elsewhere.on("^GET /v1/blob", lambda _: Answer(b"bytes"))
+    with hosted(service.url).content("cntr_1", "cfile_1") as reply:
+        assert b"".join(reply.chunks) == b"bytes"
+
+    assert KEY not in json.dumps(elsewhere.requests[0].headers)
+
+
+# What the environment says of the way. --------------------------------------------------------------------------------
+
+
+def test_a_socks_proxy_without_its_package_is_two_lines(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "socksio", None)
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:secret-password@127.0.0.1:9")
+    with pytest.raises(errors.ConfigError) as caught:
+        hosted("http://127.0.0.1:9/v1")
+
+    assert "pip install socksio" in lines(caught.value)
+    assert "secret-password" not in lines(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, "not a certificate"])
+def test_certificates_that_cannot_be_read_are_two_lines(monkeypatch, tmp_path, content):
+    path = tmp_path / "gone.pem"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    with pytest.raises(errors.ConfigError) as caught:
+        hosted("https://127.0.0.1:9/v1")
+
+    assert "SSL_CERT_FILE" in lines(caught.value)
+
+
+def test_a_proxy_that_is_not_an_address_is_two_lines(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://127.0.0.1:9")
+    with pytest.raises(errors.ConfigError) as caught:
+        hosted("https://127.0.0.1:9/v1")
+
+    assert "HTTPS_PROXY" in lines(caught.value)
+
+
+def test_the_embedded_engine_is_reached_whatever_the_environment_says_of_proxies(service, monkeypatch, tmp_path):
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
+    service.will_say([wire.Message("Ok.")])
+    connect_local(service.url, "token", 5.0).respond(ASKED).close()
+
+    assert len(service.questions()) == 1
+
+
+# How long anything waits. ---------------------------------------------------------------------------------------------
+
+
+def test_a_connection_is_given_seconds_and_an_answer_as_long_as_the_setting_says():
+    azure = {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": "https://ours.openai.azure.com"}
+    for live in (
+        hosted("http://127.0.0.1:9/v1", 300.0),
+        connect_azure(azure, 300.0),
+        connect_azure({**azure, "OPENAI_API_VERSION": "2025-04-01-preview"}, 300.0),
+        connect_local("http://127.0.0.1:9/v1", "token", 300.0),
+    ):
+        asking: Any = live._once.timeout
+        listing: Any = live._quick.timeout
+
+        assert (asking.connect, asking.read) == (client.CONNECT_S, 300.0)
+        assert (listing.connect, listing.read) == (client.CONNECT_S, client.QUICK_S)
+
+
+@pytest.fixture
+def silent(service: ScriptedService) -> Iterator[ScriptedService]:
+    """A service that takes every request and says nothing."""
+    over = threading.Event()
+
+    def nothing(_: Request) -> Answer:
+        over.wait(20)
+        return Answer(b"")
+
+    service.on("", nothing)
+    yield service
+    over.set()
+
+
+CALLS = {
+    "the answer": lambda live, _: live.respond(ASKED),
+    "a new container": lambda live, _: live.create_container({"name": "x"}),
+    "the upload of cases.csv": lambda live, path: live.upload("cntr_1", "cases.csv", path),
+    "the container's list of files": lambda live, _: live.list_files("cntr_1", None),
+    "the list of containers": lambda live, _: live.list_containers(None),
+    "a file": lambda live, _: live.content("cntr_1", "cfile_1"),
+}
+
+
+@pytest.mark.parametrize("what", CALLS)
+def test_a_time_out_says_what_was_waited_for_and_how_long(silent, what, tmp_path, monkeypatch):
+    import openai
+
+    path = tmp_path / "cases.csv"
+    path.write_text("a\n")
+    monkeypatch.setattr(openai._base_client, "INITIAL_RETRY_DELAY", 0.01)
+    with pytest.raises(errors.TimedOut) as caught:
+        CALLS[what](hosted(silent.url, 0.1), path)
+
+    assert caught.value.message == f"Nothing came for 0.1 s while waiting for {what}."
+    assert ("AssistantMagics.timeout" in caught.value.hint) == (
+        what in {"the answer", "a file", "the upload of cases.csv"}
+    )
+
+
+@pytest.mark.parametrize("name", ["container limit", "request too large"])
+def test_what_waiting_does_not_help_is_asked_once(service, name):
+    messages = {
+        "container limit": "You have reached the maximum number of containers for your organization.",
+        "request too large": "Request too large for gpt-5 on tokens per min (TPM): Limit 30000, Requested 42000.",
+    }
+    service.on("^POST", lambda _: refusal(messages[name], 429, "rate_limit_exceeded"))
+    with pytest.raises(errors.ServiceError):
+        hosted(service.url).respond(ASKED)
+
+    assert len(service.questions()) == 1
+
+
+# What is said. --------------------------------------------------------------------------------------------------------
+
+
+def test_503_with_an_empty_body_is_no_web_page(service):
+    service.on("^POST", lambda _: Answer(b"", 503, {"Content-Type": "text/html"}))
+    with pytest.raises(errors.ServiceError) as caught:
+        hosted(service.url).respond(ASKED)
+
+    assert caught.value.message == "The service answered 503: no reason was given."
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>413 Request Entity Too Large</html>"])
+def test_413_says_that_it_is_too_large_whoever_answers(service, body):
+    service.on("^POST", lambda _: Answer(body, 413, {"Content-Type": "text/html"}))
+    with pytest.raises(errors.TooLarge) as caught:
+        hosted(service.url).respond(ASKED)
+
+    assert "too large" in caught.value.message
+
+
+def test_a_fault_of_this_package_is_not_taken_for_a_closed_connection(service, monkeypatch):
+    def endless(**_request: Any) -> Any:
+        raise RecursionError("ours")
+
+    live = hosted(service.url)
+    once = SimpleNamespace(responses=SimpleNamespace(with_streaming_response=SimpleNamespace(create=endless)))
+    monkeypatch.setattr(live, "_once", once)
+    with pytest.raises(RecursionError):
+        live.respond(ASKED)
+
+
+def test_a_question_after_the_connection_was_closed_says_so(service):
+    live = hosted(service.url)
+    live.close()
+    with pytest.raises(errors.Unreachable, match="closed"):
+        live.respond(ASKED)
+
+
+def test_without_a_model_the_service_is_asked_for_its_list(service):
+    service.on("^GET /v1/models$", lambda _: Answer(b'{"object": "list", "data": []}'))
+
+    assert hosted(service.url).model("").json() == {"object": "list", "data": []}
+
+
+def test_the_v1_preview_of_azure_is_asked_as_such(service):
+    service.on("", lambda _: Answer(wire.sse(wire.stream([wire.Message("Ok.")]))))
+    root = service.url.removesuffix("/v1")
+    environment = {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": root, "OPENAI_API_VERSION": "preview"}
+    connect_azure(environment, 5.0).respond(ASKED).close()
+
+    assert service.requests[0].path == "/openai/v1/responses?api-version=preview"
