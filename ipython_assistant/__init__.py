@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from ipython_assistant.answer import Answer
-    from ipython_assistant.asking import Answers, aask, ask, ask_each
+    from ipython_assistant.batch import Answers, aask, ask, ask_each
     from ipython_assistant.magics import show
 
 __all__ = [
@@ -53,9 +53,9 @@ def __getattr__(name: str) -> Any:
 
         return Answer
     if name in {"Answers", "aask", "ask", "ask_each"}:
-        from ipython_assistant import asking
+        from ipython_assistant import batch
 
-        return getattr(asking, name)
+        return getattr(batch, name)
     if name == "show":
         from ipython_assistant.magics import show
 

@@ -1,4 +1,4 @@
-"""`%assistant`: look after what came of the questions."""
+"""What `%%assistant` and the commands of `%assistant` do."""
 
 from __future__ import annotations
 
@@ -6,29 +6,41 @@ import traceback
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ipython_assistant import turn_run
+from ipython_assistant.config import check_model, origins
+from ipython_assistant.core.codecell import cell_of
 from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.core.reasons import disk_reason
-from ipython_assistant.core.usage import in_words, tokens_of
+from ipython_assistant.core.usage import cost_of, in_words, prices_with, tokens_of, total_in_words
 from ipython_assistant.core.wording import counted
+from ipython_assistant.display import buttons
 from ipython_assistant.display.bundles import size_in_words
 from ipython_assistant.display.ledger import ledger
-from ipython_assistant.display.live import publish
+from ipython_assistant.display.live import front_end, publish
 from ipython_assistant.display.overview import overview
-from ipython_assistant.errors import OptionError
-from ipython_assistant.options import option_help, split_line
-from ipython_assistant.spending import cost_of, in_all, prices_with
+from ipython_assistant.errors import AssistantError, OptionError
+from ipython_assistant.options import option_help, parse_options, split_line
+from ipython_assistant.replay_policy import other_services_recorded
 from ipython_assistant.workspace.assistants import assistant_folders, list_assistants, shown
 from ipython_assistant.workspace.ledger import entries, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ipython_assistant.answer import Answer
     from ipython_assistant.core.ledger import LedgerEntry
     from ipython_assistant.core.usage import Price
     from ipython_assistant.session import Session
     from ipython_assistant.workspace.folder import Folder
 
 
+WHAT_TO_WRITE = """\
+Write your question below the first line:
+
+%%assistant -i coverage.csv
+Plot coverage by year for District B and save the mean per district as by_district.csv
+
+%%assistant --help lists the options."""
 REPLAYED = "from the recording, at no cost"
 
 
@@ -43,6 +55,30 @@ class Command:
 
     run: Callable[[Session, Sequence[str]], None]
     usage: str = ""
+
+
+def ask_cell(session: Session, line: str, body: str) -> Answer | None:
+    """Ask the question in a cell; without one, show the help or say what to write. Raises an `AssistantError`."""
+    try:
+        names = session.visible()
+        options = parse_options(line, body, names)
+        if options.help or options.help_all or not body.strip():
+            asked = options.help or options.help_all
+            print(option_help(everything=options.help_all) if asked else WHAT_TO_WRITE)  # noqa: T201 plain text is what was asked for
+            return None
+        front = front_end(session.shell)
+        question = session.question(options, body.strip(), front.cell_id or session.next_run(), names)
+        if options.dry_run:
+            check_model(question.settings)
+            print(question.in_full())  # noqa: T201 as above
+            return None
+        return turn_run.ask(session, question, turn_run.Viewer(front), fresh=options.fresh)
+    except KeyboardInterrupt:
+        session.last_error = turn_run.interrupted()
+        raise session.last_error from None
+    except AssistantError as error:
+        session.last_error = error
+        raise
 
 
 def run_command(session: Session, line: str) -> None:
@@ -74,8 +110,31 @@ def _help(_session: Session, _words: Sequence[str]) -> None:
 
 def _status(session: Session, _words: Sequence[str]) -> None:
     """Show who answers, where files go, and what runs on this machine."""
-    rows = [(name, value, f"  ({origin})" if origin else "") for name, (value, origin) in session.status().items()]
+    rows = [(name, value, f"  ({origin})" if origin else "") for name, (value, origin) in status_of(session).items()]
     print("\n".join(f"{name:<12} {value}{origin}" for name, value, origin in rows))  # noqa: T201 as above
+
+
+def status_of(session: Session) -> dict[str, tuple[str, str]]:
+    """Who answers, where files go and what runs, for a person to read: each value, and where it comes from."""
+    settings, by = session.settings, origins(session.traits, session.environment())
+    engines = [connection for connection in session.connections if connection.engine_pid is not None]
+    running = [f"process {engine.engine_pid}, sandbox: {engine.sandbox}" for engine in engines if engine.usable]
+    last, answered = session.conversations.last, "none yet"
+    if last is not None and last.ended is not None:
+        how = "from the recording of" if last.replayed else f"by {last.model or last.provider},"
+        answered = f"{how} {last.ended:%Y-%m-%d %H:%M} UTC"
+    mode = settings.mode, by.get("mode", "")
+    if settings.mode == "auto" and other_services_recorded(settings, session.recordings(settings)):
+        mode = "replay", "there is no key of the service whose answers are recorded here"
+    return {
+        "service": (settings.service, by.get("service", "")),
+        "model": (settings.model, by.get("model", "")),
+        "mode": mode,
+        "files": (str(settings.save_dir), by.get("save_dir", "")),
+        "engine": ("; ".join(running) or "not running", ""),
+        "buttons": (buttons.wanted_in_words(settings.buttons, front_end(session.shell)), by.get("buttons", "")),
+        "last answer": (answered, session.last.asked_because),
+    }
 
 
 def _files(session: Session, words: Sequence[str]) -> None:
@@ -83,7 +142,7 @@ def _files(session: Session, words: Sequence[str]) -> None:
     flags = _flags("files", words, ("--prune", "--yes"))
     if "--yes" in flags and "--prune" not in flags:
         raise OptionError("--yes says yes to --prune.", "Write: %assistant files --prune --yes")
-    folder = session.folder
+    folder = session.folder(session.settings)
     try:
         found, (_, damaged) = entries(folder), folder.turns.read_all()
     except OSError as error:
@@ -106,12 +165,13 @@ def _files(session: Session, words: Sequence[str]) -> None:
 
 def _retry(session: Session, _words: Sequence[str]) -> None:
     """Fetch again the files of the last answer that could not be had, while its container lives."""
-    session.retry()
+    turn_run.retry(session)
 
 
 def _containers(session: Session, words: Sequence[str]) -> None:
     """List the containers at the service; with --delete those that this notebook used, or those that are named."""
-    listed = session.containers.overview()
+    containers = session.connect(session.settings).containers
+    listed = containers.overview()
     if not words:
         lines = [f"{one.container_id}  {one.status:<8} {'used here' if one.ours else ''}".rstrip() for one in listed]
         print("\n".join(lines) or "There are no containers.")  # noqa: T201 plain text is what was asked for
@@ -120,7 +180,7 @@ def _containers(session: Session, words: Sequence[str]) -> None:
         _flags("containers", words[:1], ("--delete",))
     named = words[1:] or [one.container_id for one in listed if one.ours]
     for container_id in named:
-        session.containers.delete(container_id)
+        containers.delete(container_id)
         print(f"Deleted {container_id}: its files and variables are gone; what was saved stays.")  # noqa: T201 as above
     if not named:
         print("This notebook has no containers to delete.")  # noqa: T201 as above
@@ -128,7 +188,7 @@ def _containers(session: Session, words: Sequence[str]) -> None:
 
 def _show(session: Session, words: Sequence[str]) -> None:
     """Show the last answer again, complete or not; or the one whose response has this id."""
-    answer = session.answer_of(words[0]) if words else session.last_answer
+    answer = session.answer_of(words[0]) if words else session.last.answer
     print("There is no answer yet.") if answer is None else answer.display()  # noqa: T201 as above
 
 
@@ -142,20 +202,20 @@ def _history(session: Session, _words: Sequence[str]) -> None:
     """List the turns of each conversation, and those outside: cell, question, files, tokens and what they cost."""
     prices, base_url = _prices(session)
     told = [
-        (name or "notebook", cell, step)
-        for name, conversation in session.conversations.items()
-        for cell, step in conversation.steps
+        (name or "notebook", cell, turn)
+        for name, conversation in session.conversations.by_name.items()
+        for cell, turn in conversation.turns
     ]
     rows = [
         (
             where,
             cell,
-            step.prompt,
-            ", ".join(artifact.name for artifact in step.artifacts),
-            step.status,
-            REPLAYED if step.replayed else in_words(tokens_of(step.turn.usage), cost_of(step, prices, base_url)),
+            turn.prompt,
+            ", ".join(artifact.name for artifact in turn.artifacts),
+            turn.status,
+            REPLAYED if turn.replayed else in_words(tokens_of(turn.turn.usage), cost_of(turn, prices, base_url)),
         )
-        for where, cell, step in (*told, *(("none", cell, step) for cell, step in session.outside))
+        for where, cell, turn in (*told, *(("none", cell, turn) for cell, turn in session.conversations.outside))
     ]
     header = ("conversation", "cell", "question", "files", "status", "cost")
     publish(overview(header, rows, [] if rows else ["Nothing was asked yet."]))
@@ -164,22 +224,23 @@ def _history(session: Session, _words: Sequence[str]) -> None:
 def _conversations(session: Session, _words: Sequence[str]) -> None:
     """List the conversations; -c NAME goes on with one."""
     rows = [
-        (name or "notebook", len(conversation.steps), conversation.steps[-1][1].prompt)
-        for name, conversation in session.conversations.items()
-        if conversation.steps
+        (name or "notebook", len(conversation.turns), conversation.turns[-1][1].prompt)
+        for name, conversation in session.conversations.by_name.items()
+        if conversation.turns
     ]
     publish(overview(("conversation", "turns", "last question"), rows, [] if rows else ["There are none yet."], (1,)))
 
 
 def _cost(session: Session, _words: Sequence[str]) -> None:
     """Add up tokens, container time and money, turn by turn and in all; replayed turns cost nothing."""
-    (prices, base_url), asked = _prices(session), [(cell, step) for cell, step in session.steps if not step.replayed]
-    spent = [(cell, step, cost_of(step, prices, base_url)) for cell, step in asked]
-    rows = [(cell, step.prompt, in_words(tokens_of(step.turn.usage), money)) for cell, step, money in spent]
+    (prices, base_url), turns = _prices(session), session.conversations.turns
+    asked = [(cell, turn) for cell, turn in turns if not turn.replayed]
+    spent = [(cell, turn, cost_of(turn, prices, base_url)) for cell, turn in asked]
+    rows = [(cell, turn.prompt, in_words(tokens_of(turn.turn.usage), money)) for cell, turn, money in spent]
     remarks = list(dict.fromkeys(remark for _, _, money in spent for remark in (*money.notes, money.reason) if remark))
-    replayed = len(session.steps) - len(asked)
+    replayed = len(turns) - len(asked)
     if asked:
-        rows.append(("", "In all", in_all((step for _, step in asked), prices, base_url)))
+        rows.append(("", "In all", total_in_words((turn for _, turn in asked), prices, base_url)))
     if replayed:
         remarks.append(f"Answered from recordings, at no cost: {replayed}.")
     publish(overview(("cell", "question", "used"), rows, remarks or ([] if rows else ["Nothing was asked yet."])))
@@ -202,7 +263,8 @@ def _assistants(session: Session, _words: Sequence[str]) -> None:
 
 def _code(session: Session, _words: Sequence[str]) -> None:
     """Insert the code of the last answer as a new cell below, with the inputs it needs."""
-    text = session.code_cell()
+    last = session.conversations.last
+    text = cell_of(last, session.visible(), session.notebook_dir) if last is not None else ""
     if not text:
         raise OptionError("The last answer ran no code.", "Ask with %%assistant first.")
     if session.shell is None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from ipython_assistant.config import KEYS
+from ipython_assistant.config import KEYS, AssistantMagics
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.core.usage import ContainerUse, Tokens, billed_by, cost, dollars, in_words, tokens_of
@@ -28,6 +28,8 @@ from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.options import Options
 from ipython_assistant.service.client import LiveWire, connect_azure, connect_hosted
 from ipython_assistant.service.local import READY_WITHIN_S, Engine
+from ipython_assistant.session import Session
+from ipython_assistant.turn_run import ask_alone
 from ipython_assistant.workspace.secrets import report_redactor, secrets_of
 
 if TYPE_CHECKING:
@@ -85,20 +87,10 @@ def _unsure(name: str, says: str, cure: str = "") -> Check:
     return Check(name, ok=None, says=says, cure=cure)
 
 
-class Asked(Protocol):
-    """A session that can be asked one question, and ended."""
-
-    def run(self, options: Options, prompt: str) -> Answer:
-        """One turn."""
-        ...
-
-    def close(self) -> None:
-        """End what it started."""
-        ...
-
-
 class Examined(Protocol):
     """The session that is looked at, as far as that is needed."""
+
+    traits: AssistantMagics
 
     @property
     def settings(self) -> Settings:
@@ -107,10 +99,6 @@ class Examined(Protocol):
 
     def connect(self, settings: Settings) -> Connection:
         """The connection the next cell would use; starts the engine where it answers."""
-        ...
-
-    def apart(self, notebook_dir: Path) -> Asked:
-        """Another session with the same settings, in another directory, that shares nothing else with this one."""
         ...
 
 
@@ -413,16 +401,25 @@ def _small_turn(session: Examined, payee: str) -> tuple[Check, ...]:
     from IPython.utils.capture import capture_output
 
     with tempfile.TemporaryDirectory(prefix="ipython_assistant-", ignore_cleanup_errors=True) as folder:
-        asked = session.apart(Path(folder))
+        asked = Session(None, _always_asks(session.traits), Path(folder))
         try:
             with capture_output():
-                answer = asked.run(Options(), LIVE_PROMPT)
+                answer = ask_alone(asked, Options(), LIVE_PROMPT)
             return (_ok("question", "answered"), *_findings(answer, payee))
         except AssistantError as error:
             problem = _no("question", f"{type(error).__name__}: {error.message}", error.hint)
             return (problem, *(_findings(error.answer, payee) if error.answer is not None else ()))
         finally:
             asked.close()
+
+
+def _always_asks(traits: AssistantMagics) -> AssistantMagics:
+    """The same settings, except that nothing is answered from a recording."""
+    own = AssistantMagics()
+    for name in traits.trait_names(config=True):
+        setattr(own, name, getattr(traits, name))
+    own.mode = "live"
+    return own
 
 
 def _findings(answer: Answer, payee: str) -> list[Check]:

@@ -41,12 +41,12 @@ class Hooks:
 
         As a line magic: `%assistant status`, `history`, `files`, `code`, `cost`, ...: `%assistant help` lists them.
         """
-        if cell is None:
-            from ipython_assistant.commands import run_command
+        from ipython_assistant.commands import ask_cell, run_command
 
+        if cell is None:
             run_command(self.session, line)
             return None
-        return self.session.ask_cell(line, cell)
+        return ask_cell(self.session, line, cell)
 
     # `$x` and `{x}` in a question are the user's own; the name is IPython's, set by its decorator `no_var_expand`.
     assistant._ipython_magic_no_var_expand = True  # type: ignore[attr-defined] # noqa: SLF001 see above
@@ -100,7 +100,7 @@ class Hooks:
 
         shell = self._shell
         models = known_models(self.traits, os.environ)
-        conversations = self._session.conversations if self._session is not None else {}
+        conversations = self._session.conversations.by_name if self._session is not None else {}
         assistants = list_assistants(assistant_folders(Path(self._directory)))
         values = {
             "conversation": [name for name in conversations if name],
@@ -118,10 +118,11 @@ class Hooks:
 
     def display_response(self, response: Any) -> None:
         """How a `Response` that ends anyone's cell is shown; says what went wrong instead of raising."""
+        from ipython_assistant import turn_run
         from ipython_assistant.errors import AssistantError
 
         try:
-            self.session.show(response)
+            turn_run.show(self.session, response)
         except AssistantError as error:
             print(error)  # noqa: T201 a formatter must not raise, and the reader must see it
         except Exception as error:  # noqa: BLE001 a fault of ours must not hide the value of somebody's cell
@@ -190,9 +191,11 @@ def show(response: Any, client: Any = None) -> Answer:
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
+    from ipython_assistant import turn_run
+
     hooks = hooks_of(shell) if shell is not None else None
     if hooks is not None:
-        return hooks.session.show(response, client)
+        return turn_run.show(hooks.session, response, client)
     from pathlib import Path
 
     from ipython_assistant.config import AssistantMagics
@@ -200,7 +203,7 @@ def show(response: Any, client: Any = None) -> Answer:
 
     session = Session(shell, AssistantMagics(), Path.cwd())
     try:
-        return session.show(response, client)
+        return turn_run.show(session, response, client)
     finally:
         session.close(rows=False)
 

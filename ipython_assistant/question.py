@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.config import freeze
-from ipython_assistant.core.conversation import Upload, as_messages, line_of
+from ipython_assistant.core.conversation import Upload, ancestors, as_messages
 from ipython_assistant.core.interpolate import Filled, fill
 from ipython_assistant.core.recording import Written
 from ipython_assistant.core.request import InputNote, build_request
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ipython_assistant.config import AssistantMagics, Settings
-    from ipython_assistant.core.conversation import Step
+    from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.core.request import PastMessage
     from ipython_assistant.core.turn import Json
     from ipython_assistant.options import Options
@@ -69,7 +69,7 @@ class Place:
     """
 
     cell: str
-    parent: Step | None = None
+    parent: PlacedTurn | None = None
     conversation: str | None = None
 
 
@@ -185,7 +185,7 @@ class Question:
         """Everything that would be sent, for a person to read. Nothing is asked for it, so a container has no name."""
         settings, parent = self.settings, self.place.parent
         # Instructions do not carry over from one response to the next, so earlier inputs are named again.
-        named = {upload.name: upload for step in line_of(parent) for upload in step.uploads}
+        named = {upload.name: upload for step in ancestors(parent) for upload in step.uploads}
         named |= {upload.name: upload for upload in self.uploads}
         notes = tuple(InputNote(f"/mnt/data/{upload.name}", upload.description) for upload in named.values())
         request = build_request(

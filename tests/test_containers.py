@@ -179,7 +179,8 @@ def test_the_services_list_shows_ours_and_those_made_by_this_package_only(shell,
         {"id": "cntr_other", "name": "somebody's", "status": "running"},
     ]
     hosted.on(r"^GET /v1/containers\?", lambda _request: Answer(json.dumps({"data": rows, "has_more": False}).encode()))
-    seen = hooks_of(shell).session.containers.overview()
+    session = hooks_of(shell).session
+    seen = session.connect(session.settings).containers.overview()
 
     assert [(one.container_id, one.status, one.ours) for one in seen] == [
         ("cntr_a", "running", True),

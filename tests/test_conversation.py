@@ -6,20 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from ipython_assistant.core.artifacts import Artifact
-from ipython_assistant.core.conversation import Conversation, Conversations, Step, as_messages, line_of
+from ipython_assistant.core.conversation import Conversation, Conversations, PlacedTurn, ancestors, as_messages
 from ipython_assistant.core.turn import Message, TextPart, Turn
 
 
-def step(prompt: str, before: Step | None = None) -> Step:
-    return Step(prompt, Turn(items=(Message("m", (TextPart(f"answer to {prompt}"),)),)), "test", before=before)
+def step(prompt: str, before: PlacedTurn | None = None) -> PlacedTurn:
+    return PlacedTurn(prompt, Turn(items=(Message("m", (TextPart(f"answer to {prompt}"),)),)), "test", before=before)
 
 
 def ask(conversation: Conversation, cell: str, prompt: str) -> Conversation:
-    return conversation.with_step(cell, step(prompt, conversation.parent(cell)))
+    return conversation.with_turn(cell, step(prompt, conversation.parent(cell)))
 
 
 def prompts(conversation: Conversation, cell: str) -> list[str]:
-    return [past.prompt for past in line_of(conversation.present(cell))]
+    return [past.prompt for past in ancestors(conversation.present(cell))]
 
 
 def test_the_first_cell_continues_from_nothing():
@@ -55,7 +55,7 @@ def test_a_cell_inserted_in_the_middle_continues_from_the_last_one_run():
 
 
 def test_a_conversation_as_messages_alternates_and_leaves_out_empty_answers():
-    first = Step("A", Turn(), "test")
+    first = PlacedTurn("A", Turn(), "test")
     messages = as_messages(step("B", first))
 
     assert [(message.role, message.text) for message in messages] == [
@@ -67,17 +67,17 @@ def test_a_conversation_as_messages_alternates_and_leaves_out_empty_answers():
 
 def test_a_cell_that_is_asked_in_another_conversation_leaves_its_place_in_the_first():
     talks = (
-        Conversations().with_step("", "a", step("A")).with_step("", "b", step("B")).with_step("other", "a", step("A2"))
+        Conversations().with_turn("", "a", step("A")).with_turn("", "b", step("B")).with_turn("other", "a", step("A2"))
     )
 
-    cells = {name: [cell for cell, _ in talk.steps] for name, talk in talks.by_name.items()}
+    cells = {name: [cell for cell, _ in talk.turns] for name, talk in talks.by_name.items()}
     assert cells == {"": ["b"], "other": ["a"]}
     assert talks.present("a").prompt == "A2"
-    assert [made.prompt for _, made in talks.steps] == ["A", "B", "A2"]
+    assert [made.prompt for _, made in talks.turns] == ["A", "B", "A2"]
 
 
 def test_a_turn_outside_every_conversation_is_the_last_one_and_has_no_place():
-    talks = Conversations().with_step("", "a", step("A")).with_step(None, "ask 1", step("aside"))
+    talks = Conversations().with_turn("", "a", step("A")).with_turn(None, "ask 1", step("aside"))
 
     assert talks.last.prompt == "aside"
     assert talks.present("ask 1") is None
@@ -85,36 +85,36 @@ def test_a_turn_outside_every_conversation_is_the_last_one_and_has_no_place():
 
 
 def test_a_cut_turn_is_counted_and_nothing_goes_on_from_it():
-    talks = Conversations().with_step("", "a", step("A")).with_cut("b", step("B"))
+    talks = Conversations().with_turn("", "a", step("A")).with_cut_turn("b", step("B"))
 
-    assert [made.prompt for _, made in talks.steps] == ["A", "B"]
+    assert [made.prompt for _, made in talks.turns] == ["A", "B"]
     assert talks.last.prompt == talks.named("").parent("c").prompt == "A"
 
 
 def test_a_step_that_is_amended_is_the_same_turn_everywhere():
     first = step("A")
     amended = replace(first, status="whole now")
-    talks = Conversations().with_step("", "a", first).amended(first, amended)
+    talks = Conversations().with_turn("", "a", first).amended(first, amended)
 
-    assert talks.present("a") is talks.last is talks.steps[0][1] is amended
+    assert talks.present("a") is talks.last is talks.turns[0][1] is amended
 
 
 def test_names_in_use_are_those_of_other_cells_in_the_same_folder():
-    def made(name: str, folder: str) -> Step:
+    def made(name: str, folder: str) -> PlacedTurn:
         return replace(
             step(name),
             artifacts=(Artifact(name, name, Path(folder) / name, f"{folder}/{name}", 1, "0" * 64, "text/csv"),),
         )
 
-    talks = Conversations().with_step("", "a", made("mine.csv", "here"))
-    talks = talks.with_step("", "b", made("theirs.csv", "here")).with_step("talk", "c", made("far.csv", "there"))
+    talks = Conversations().with_turn("", "a", made("mine.csv", "here"))
+    talks = talks.with_turn("", "b", made("theirs.csv", "here")).with_turn("talk", "c", made("far.csv", "there"))
 
     assert talks.names_in_use("a", Path("here")) == {"theirs.csv"}
     assert talks.names_in_use("d", Path("there")) == {"far.csv"}
 
 
 def test_begun_anew_the_next_cell_continues_from_nothing_and_the_old_ones_keep_their_places():
-    talks = Conversations().with_step("", "a", step("A")).with_step("", "b", step("B")).begun_anew("")
+    talks = Conversations().with_turn("", "a", step("A")).with_turn("", "b", step("B")).begun_anew("")
 
     assert talks.named("").parent("c") is None
     assert talks.named("").parent("b").prompt == "A"

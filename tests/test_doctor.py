@@ -18,7 +18,6 @@ from ipython_assistant.doctor import Check, examine, in_lines, run_doctor
 from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.options import Options
 from ipython_assistant.service.connection import Connection, connect
-from ipython_assistant.session import Session
 
 KEY = "sk-planted-key-0123456789"
 CSV = b"n,square\n1,1\n2,4\n3,9\n4,16\n5,25\n"
@@ -40,9 +39,6 @@ class Patient:
     def connect(self, settings: Settings) -> Connection:
         self.connection = self.connection or connect(settings.service, settings.timeout_s, os.environ)
         return self.connection
-
-    def apart(self, notebook_dir: Path) -> Session:
-        return Session(None, self.traits, notebook_dir)
 
     def close(self) -> None:
         if self.connection is not None:

@@ -13,9 +13,9 @@ from tests_support.notebook import Notebook
 from tests_support.scripted import Answer
 
 from ipython_assistant import ask, errors
-from ipython_assistant.core.conversation import Step
+from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.turn import CodeCall, Turn
-from ipython_assistant.spending import in_all
+from ipython_assistant.core.usage import total_in_words
 from ipython_assistant.workspace.folder import Folder
 
 
@@ -142,8 +142,8 @@ def test_container_time_is_that_of_the_memory_the_container_was_made_with():
     def told(memory):
         turn = Turn(items=(CodeCall("ci", f"cntr_{memory}", "1", "completed"),))
         noon = datetime(2026, 1, 15, 12, tzinfo=UTC)
-        step = Step("Count.", turn, "openai", provider="openai", memory=memory, began=noon, ended=noon)
-        return float(re.search(r"container time at most \$([\d.]+)", in_all([step], {}, ""))[1])
+        step = PlacedTurn("Count.", turn, "openai", provider="openai", memory=memory, began=noon, ended=noon)
+        return float(re.search(r"container time at most \$([\d.]+)", total_in_words([step], {}, ""))[1])
 
     # https://platform.openai.com/docs/pricing: a container of 64g costs 64 times as much as one of 1g.
     assert told("64g") / told("") == pytest.approx(64, rel=0.05)
@@ -153,7 +153,7 @@ def test_what_a_turn_asked_for_is_what_its_container_was_made_with(notebook, hos
     say(hosted, 1, code("cntr_1"))
     notebook.ask("A", "Count.", "--memory 64g")
 
-    assert notebook.session.last_step.memory == "64g"
+    assert notebook.session.conversations.last.memory == "64g"
     assert used(hosted.questions()[0])["memory_limit"] == "64g"
 
 

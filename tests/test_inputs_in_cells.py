@@ -154,7 +154,7 @@ def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(notebook, hosted):
     ):
         assert shown in ran.printed, shown
     assert hosted.requests == []
-    assert notebook.session._connections == {}
+    assert list(notebook.session.connections) == []
 
 
 def test_a_dry_run_names_what_of_the_conversation_is_sent_again_where_it_is_lost(notebook, hosted):
@@ -177,7 +177,7 @@ def test_a_dry_run_without_a_key_starts_no_engine(notebook_dir):
         ran = notebook.ask("A", "Plot.", "--dry-run")
 
         assert "local" in ran.printed
-        assert notebook.session._connections == {}
+        assert list(notebook.session.connections) == []
 
 
 # --- how it is asked --------------------------------------------------------------------------------------------------

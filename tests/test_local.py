@@ -34,7 +34,7 @@ def session(shell):
 
 
 def engine_pid(shell):
-    (connection,) = session(shell)._connections.values()
+    (connection,) = session(shell).connections
     return connection.engine_pid
 
 

@@ -20,7 +20,8 @@ from tests_support import events as wire
 from tests_support.notebook import Notebook
 from tests_support.scripted import Answer
 
-from ipython_assistant import config, errors, streaming
+from ipython_assistant import config, errors, turn_sources
+from ipython_assistant.commands import status_of
 from ipython_assistant.core import request
 from ipython_assistant.service.stream import EventStream
 
@@ -174,7 +175,7 @@ def chunks(monkeypatch):
             body = b"".join(reply.chunks)
             return EventStream(replace(reply, chunks=(body[at : at + size] for at in range(0, len(body), size))))
 
-        monkeypatch.setattr(streaming, "EventStream", cut_anew)
+        monkeypatch.setattr(turn_sources, "EventStream", cut_anew)
 
     return of
 
@@ -375,7 +376,7 @@ def test_a_hosted_notebook_without_a_key_is_never_answered_by_the_analyst(notebo
 
     assert "openai" in caught.value.message
     assert "OPENAI_API_KEY" in caught.value.hint
-    assert notebook.session._connections.keys() == {key for key in notebook.session._connections if key[0] == "openai"}
+    assert all(connection.engine_pid is None for connection in notebook.session.connections)
     if mode == "auto":
         assert "replay  (there is no key" in notebook.cell("S", "%assistant status").printed
         assert notebook.ask("A", "Ask.").value.text == "Hosted."
@@ -581,7 +582,7 @@ def test_why_a_cell_is_asked_whose_recording_has_lost_its_key_is_said(notebook, 
     notebook.restart()
 
     assert notebook.ask("A", "Did it rise?").value.response_id == "resp_2"
-    told = notebook.session.status()["last answer"][1]
+    told = status_of(notebook.session)["last answer"][1]
     assert told.startswith(f"This question may be recorded in assistant_files/.turns/{path.name}, but it is not whole")
     assert path.stat().st_size == length
 
@@ -868,7 +869,7 @@ def test_what_the_engine_answered_replays_after_the_engine_is_gone(notebook_dir,
 
         assert (again.outputs, again.value) == (live.outputs, live.value)
         assert notebook.names["out"]["a"].tolist() == [1, 2]
-        assert notebook.session._connections == {}
+        assert list(notebook.session.connections) == []
 
 
 def test_outside_ipython_a_recording_answers_too(notebook, hosted, notebook_dir):

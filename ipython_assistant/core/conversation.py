@@ -29,7 +29,7 @@ class Upload:
         name: Its own name.
         path: Where it is on disk.
         sha256: Of its bytes.
-        description: What the model is told of it.
+        description: What the model is told about it.
         logical: The hash of what it holds; empty where only its bytes count.
         source: The variable or path it was made of, as the user wrote it; empty for a file of an earlier turn.
     """
@@ -43,22 +43,24 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A turn in its place.
+class PlacedTurn:
+    """A turn that has ended, in its place in a conversation.
+
+    A session keeps every one of them, so each is small: see `core.turn.without_outputs`.
 
     Attributes:
         prompt: What the user asked.
-        turn: What came back.
+        turn: What came back, without what code printed and showed.
         service: Which service answered, down to the engine process: a turn never continues elsewhere by id.
         container_id: The container it ran in; empty where no code ran.
         uploads: The inputs this turn added.
         artifacts: The files it left on disk.
-        before: The step it continued from.
-        digest: Of its recording: what a turn that continues from it depends on.
+        before: The turn it continued from.
+        digest: The digest of its recording, on which the key of a turn that continues from it depends.
         provider: The service by its short name, such as `openai`.
         model: The model that was asked, by the service's own word where it gave one.
-        status: The answer's.
-        memory: What its container was made with; empty for the service's default.
+        status: The answer's status, such as `completed`.
+        memory: What its container was made with, such as `4g`; empty for the service's default.
         replayed: Whether it came from a recording.
         began: When it was asked.
         ended: When its files were on disk.
@@ -70,7 +72,7 @@ class Step:
     container_id: str = ""
     uploads: tuple[Upload, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
-    before: Step | None = None
+    before: PlacedTurn | None = None
     digest: str = ""
     provider: str = ""
     model: str = ""
@@ -83,65 +85,65 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
+    """A cell's place in a conversation; `follows` is the cell before it, None at the start."""
+
     cell: str
     follows: str | None
-    step: Step
+    turn: PlacedTurn
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """The turns so far. Values only change by replacement: `conversation = conversation.with_step(...)`."""
+    """The turns so far. Values only change by replacement: `conversation = conversation.with_turn(...)`."""
 
-    places: tuple[_Place, ...] = ()
+    places: Mapping[str, _Place] = field(default_factory=dict)
+    """By cell, in the order in which the cells first ran."""
     latest: str | None = None
 
-    def parent(self, cell: str) -> Step | None:
-        """The step that a turn asked in `cell` continues from; None at the start of the conversation."""
-        place = self._place(cell)
+    def parent(self, cell: str) -> PlacedTurn | None:
+        """The turn that a question asked in `cell` continues from; None at the start of the conversation."""
+        place = self.places.get(cell)
         follows = place.follows if place else self.latest
-        before = self._place(follows) if follows is not None else None
-        return before.step if before else None
+        return self.present(follows) if follows is not None else None
 
-    def present(self, cell: str) -> Step | None:
+    def present(self, cell: str) -> PlacedTurn | None:
         """The cell's own turn, if it has run."""
-        place = self._place(cell)
-        return place.step if place else None
+        place = self.places.get(cell)
+        return place.turn if place else None
 
     @property
-    def steps(self) -> tuple[tuple[str, Step], ...]:
+    def turns(self) -> tuple[tuple[str, PlacedTurn], ...]:
         """The cells and their present turns, in the order in which the cells first ran."""
-        return tuple((place.cell, place.step) for place in self.places)
+        return tuple((place.cell, place.turn) for place in self.places.values())
 
-    def with_step(self, cell: str, step: Step) -> Conversation:
-        """The conversation after `cell` ran and `step` came of it.
+    def with_turn(self, cell: str, turn: PlacedTurn) -> Conversation:
+        """The conversation after `turn` ended in `cell`.
 
-        A step that continues from nothing, though its cell's place is not at the start, leaves the place as it is: the
+        A turn that continues from nothing, though its cell's place is not at the start, leaves the place as it is: the
         cell may be asked without `--new` again.
         """
-        place = self._place(cell)
-        new = _Place(cell, place.follows if place else self.latest, step)
-        places = tuple(new if old.cell == cell else old for old in self.places)
-        return replace(self, places=places if place else (*places, new), latest=cell)
+        place = self.places.get(cell)
+        new = _Place(cell, place.follows if place else self.latest, turn)
+        return Conversation({**self.places, cell: new}, cell)
 
     def without(self, cell: str) -> Conversation:
         """The conversation without a cell that now belongs to another one; what followed it follows its predecessor."""
-        gone = self._place(cell)
+        gone = self.places.get(cell)
         if gone is None:
             return self
-        places = tuple(
-            replace(place, follows=gone.follows) if place.follows == cell else place
-            for place in self.places
-            if place is not gone
-        )
+        places = {
+            name: replace(place, follows=gone.follows) if place.follows == cell else place
+            for name, place in self.places.items()
+            if name != cell
+        }
         return Conversation(places, gone.follows if self.latest == cell else self.latest)
 
-    def amended(self, step: Step, amended: Step) -> Conversation:
-        """The conversation with a step in the place of another, which is the same turn."""
-        places = tuple(replace(place, step=amended) if place.step is step else place for place in self.places)
+    def amended(self, turn: PlacedTurn, amended: PlacedTurn) -> Conversation:
+        """The conversation with one value in the place of another that stands for the same turn."""
+        places = {
+            name: replace(place, turn=amended) if place.turn is turn else place for name, place in self.places.items()
+        }
         return replace(self, places=places)
-
-    def _place(self, cell: str) -> _Place | None:
-        return next((place for place in self.places if place.cell == cell), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,69 +152,70 @@ class Conversations:
 
     Attributes:
         by_name: The conversations; the notebook's own has the empty name.
-        steps: Every turn with its cell, in the order in which they ended, replaced and cut ones too.
+        turns: Every turn with its cell, in the order in which they ended, replaced and cut ones too.
         last: The turn that came to its end last.
     """
 
     by_name: Mapping[str, Conversation] = field(default_factory=dict)
-    steps: tuple[tuple[str, Step], ...] = ()
-    last: Step | None = None
+    turns: tuple[tuple[str, PlacedTurn], ...] = ()
+    last: PlacedTurn | None = None
 
     def named(self, name: str) -> Conversation:
         """The conversation of this name; an empty one where nothing was said in it."""
         return self.by_name.get(name, Conversation())
 
     @property
-    def outside(self) -> tuple[tuple[str, Step], ...]:
-        """The last turns of cells that have no place for them: what was cut, and what code asked by itself."""
-        placed = {id(step) for talk in self.by_name.values() for _, step in talk.steps}
-        return tuple((cell, step) for cell, step in dict(self.steps).items() if id(step) not in placed)
+    def outside(self) -> tuple[tuple[str, PlacedTurn], ...]:
+        """The last turns of cells that are in no conversation: turns that were cut, and questions that code asked."""
+        placed = {id(turn) for conversation in self.by_name.values() for _, turn in conversation.turns}
+        return tuple((cell, turn) for cell, turn in dict(self.turns).items() if id(turn) not in placed)
 
-    def present(self, cell: str) -> Step | None:
+    def present(self, cell: str) -> PlacedTurn | None:
         """The cell's own turn, in whichever conversation."""
-        return next((step for talk in self.by_name.values() if (step := talk.present(cell)) is not None), None)
+        found = (conversation.present(cell) for conversation in self.by_name.values())
+        return next((turn for turn in found if turn is not None), None)
 
-    def with_step(self, name: str | None, cell: str, step: Step) -> Conversations:
-        """After `cell` ran and `step` came of it; a name of None is outside every conversation.
+    def with_turn(self, name: str | None, cell: str, turn: PlacedTurn) -> Conversations:
+        """The conversations after `turn` ended in `cell`; a name of None is outside every conversation.
 
         A cell has one place: where it now belongs to another conversation, it leaves the one it was in.
         """
-        talks = {other: talk if other == name else talk.without(cell) for other, talk in self.by_name.items()}
+        by_name = {other: value if other == name else value.without(cell) for other, value in self.by_name.items()}
         if name is not None:
-            talks[name] = self.named(name).with_step(cell, step)
-        return Conversations(talks, (*self.steps, (cell, step)), step)
+            by_name[name] = self.named(name).with_turn(cell, turn)
+        return Conversations(by_name, (*self.turns, (cell, turn)), turn)
 
-    def with_cut(self, cell: str, step: Step) -> Conversations:
-        """After a turn of `cell` that did not come to its end: it was paid for, and nothing goes on from it."""
-        return replace(self, steps=(*self.steps, (cell, step)))
+    def with_cut_turn(self, cell: str, turn: PlacedTurn) -> Conversations:
+        """The conversations after a turn that did not come to its end: it was paid for, nothing continues from it."""
+        return replace(self, turns=(*self.turns, (cell, turn)))
 
-    def amended(self, step: Step, amended: Step) -> Conversations:
-        """With a step in the place of another, which is the same turn."""
-        talks = {name: talk.amended(step, amended) for name, talk in self.by_name.items()}
-        steps = tuple((cell, amended if old is step else old) for cell, old in self.steps)
-        return Conversations(talks, steps, amended if self.last is step else self.last)
+    def amended(self, turn: PlacedTurn, amended: PlacedTurn) -> Conversations:
+        """The conversations with one value in the place of another that stands for the same turn."""
+        by_name = {name: conversation.amended(turn, amended) for name, conversation in self.by_name.items()}
+        turns = tuple((cell, amended if old is turn else old) for cell, old in self.turns)
+        return Conversations(by_name, turns, amended if self.last is turn else self.last)
 
     def begun_anew(self, name: str) -> Conversations:
-        """With a conversation whose next turn continues from nothing."""
+        """The conversations, with the next turn of this one continuing from nothing."""
         return replace(self, by_name={**self.by_name, name: replace(self.named(name), latest=None)})
 
     def names_in_use(self, cell: str, folder: Path) -> frozenset[str]:
         """Names of the files in `folder` that the present turns of other cells show."""
-        others = (step for talk in self.by_name.values() for other, step in talk.steps if other != cell)
-        paths = (artifact.path for step in others for artifact in step.artifacts)
+        others = (turn for value in self.by_name.values() for other, turn in value.turns if other != cell)
+        paths = (artifact.path for turn in others for artifact in turn.artifacts)
         return frozenset(path.name for path in paths if path.parent == folder)
 
 
-def line_of(step: Step | None) -> tuple[Step, ...]:
-    """The steps from the start of the conversation to this one."""
-    steps: list[Step] = []
-    while step is not None:
-        steps.append(step)
-        step = step.before
-    return tuple(reversed(steps))
+def ancestors(turn: PlacedTurn | None) -> tuple[PlacedTurn, ...]:
+    """The turns from the start of the conversation to this one, this one included."""
+    turns: list[PlacedTurn] = []
+    while turn is not None:
+        turns.append(turn)
+        turn = turn.before
+    return tuple(reversed(turns))
 
 
-def as_messages(step: Step | None) -> tuple[PastMessage, ...]:
+def as_messages(turn: PlacedTurn | None) -> tuple[PastMessage, ...]:
     """The conversation as plain messages, for a service that does not hold it.
 
     Without the `code_interpreter_call` items: they name a container, and a container that is gone makes the whole
@@ -220,7 +223,7 @@ def as_messages(step: Step | None) -> tuple[PastMessage, ...]:
     """
     return tuple(
         message
-        for past in line_of(step)
+        for past in ancestors(turn)
         for message in (PastMessage("user", past.prompt), PastMessage("assistant", past.turn.text))
         if message.text
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ipython_assistant.core.links import Edit
+from ipython_assistant.errors import AssistantError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -147,3 +148,14 @@ def _written_forms(secret: str) -> frozenset[str]:
     forms = {secret, secret.strip()}
     forms |= {json.dumps(form)[1:-1] for form in forms} | {quote(form, safe="") for form in forms}
     return frozenset(form for form in forms if len(form.strip()) >= SHORTEST_SECRET)
+
+
+def redact_error(error: BaseException | None, secrets: Iterable[str]) -> None:
+    """Take secrets out of an error, and out of the errors that led to it: its stack can be asked for."""
+    redact, seen = redactor(secrets), set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, AssistantError):
+            error.message, error.hint = redact(error.message), redact(error.hint)
+            error.args = (error.message,)
+        error = error.__cause__

@@ -13,9 +13,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ipython_assistant.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.core.turn import Json
 
 MILLION = 1_000_000
@@ -244,6 +247,52 @@ def dollars(amount: float) -> str:
         return "under $0.0001"
     cents = f"${amount:,.2f}"
     return cents if amount >= 0.1 or math.isclose(float(cents[1:]), amount) else f"${amount:.4f}"  # noqa: PLR2004 a dime
+
+
+def prices_with(own: Mapping[str, Mapping[str, float]]) -> Mapping[str, Price]:
+    """The built-in prices, with the user's own over them. Raises `ConfigError`."""
+    try:
+        return price_table(own)
+    except ValueError as error:
+        raise ConfigError(*error.args) from error
+
+
+def cost_of(turn: PlacedTurn, prices: Mapping[str, Price], base_url: str) -> Cost:
+    """What the tokens of a turn cost; container time is in the sum of all turns, since they share containers.
+
+    Args:
+        turn: The turn.
+        prices: By model.
+        base_url: The address OPENAI_BASE_URL names; another server than OpenAI's sends a bill of its own.
+    """
+    payee = billed_by(turn.provider, base_url)
+    return cost(tokens_of(turn.turn.usage), turn.turn.model or turn.model, prices, service=payee)
+
+
+def total_in_words(turns: Iterable[PlacedTurn], prices: Mapping[str, Price], base_url: str) -> str:
+    """What turns used and cost together, container time included, in words.
+
+    Args:
+        turns: The turns that were asked, not those that were replayed.
+        prices: By model.
+        base_url: See `cost_of`.
+    """
+    asked = list(turns)
+    spent = [cost_of(turn, prices, base_url) for turn in asked]
+    known = [money.tokens for money in spent if money.tokens is not None]
+    runs = [
+        (container_id, turn.began, turn.ended, turn.memory)
+        for turn in asked
+        if billed_by(turn.provider, base_url) == "openai" and turn.began is not None and turn.ended is not None
+        for container_id in dict.fromkeys((*turn.turn.container_ids, *filter(None, [turn.container_id])))
+    ]
+    containers = cost(Tokens(), "", {}, container_uses(runs)).containers
+    used = sum((tokens_of(turn.turn.usage) for turn in asked), Tokens())
+    told = in_words(used, Cost(sum(known) if known else None, containers))
+    unknown = len(spent) - len(known)
+    if known and unknown:
+        told += f"; and {unknown} turn{'s' * (unknown > 1)} whose price is not known"
+    return told
 
 
 def _for_container(use: ContainerUse) -> float:

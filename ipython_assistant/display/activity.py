@@ -1,4 +1,4 @@
-"""Words for what is going on while files come home: how many, how much, how fast."""
+"""Words for what is going on: what the service is doing, and how many files have come, how much and how fast."""
 
 from __future__ import annotations
 
@@ -12,6 +12,19 @@ from ipython_assistant.display.bundles import size_in_words
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+DOING = {
+    "response.created": "thinking",
+    "response.in_progress": "thinking",
+    "response.output_text.delta": "writing",
+    "response.refusal.delta": "writing",
+    "response.code_interpreter_call.in_progress": "writing code",
+    "response.code_interpreter_call_code.delta": "writing code",
+    "response.code_interpreter_call.interpreting": "running code",
+    "response.code_interpreter_call.completed": "thinking",
+    "response.web_search_call.searching": "searching the web",
+    "response.file_search_call.searching": "searching files",
+}
+"""What a service is doing from an event of this type on."""
 RATE_OVER_S = 3.0
 """The rate is that of the last so many seconds: one that has slowed down is soon seen to have."""
 RATE_FROM_S = 0.5

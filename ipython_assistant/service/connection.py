@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from ipython_assistant.errors import StreamBroken, Unreachable
@@ -10,7 +12,7 @@ from ipython_assistant.service.containers import Containers
 from ipython_assistant.service.local import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
     from ipython_assistant.errors import AssistantError
     from ipython_assistant.service.wire import Wire
@@ -62,6 +64,54 @@ class Connection:
         self.wire.close()
         if self._engine is not None:
             self._engine.stop()
+
+
+class Connections:
+    """The connections of a session, each made once even when several threads ask for it at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[Hashable, Future[Connection]] = {}
+
+    def get(self, key: Hashable, make: Callable[[], Connection]) -> Connection:
+        """The connection for this key; made where there is none, or none that is usable. Raises what `make` raises."""
+        with self._lock:
+            future = self._made.get(key)
+            old = _made(future)
+            if future is None or (old is not None and not old.usable):
+                future, mine = Future[Connection](), True
+                self._made[key] = future
+            else:
+                mine = False
+        # Starting an engine takes a second: it is done without the lock, and other threads wait for this one.
+        if mine:
+            try:
+                if old is not None:
+                    old.close()
+                future.set_result(make())
+            except BaseException as error:
+                with self._lock:
+                    self._made.pop(key, None)
+                future.set_exception(error)
+                raise
+        return future.result()
+
+    def __iter__(self) -> Iterator[Connection]:
+        with self._lock:
+            futures = tuple(self._made.values())
+        return (connection for future in futures if (connection := _made(future)) is not None)
+
+    def close(self) -> None:
+        """Close every connection. May be called twice."""
+        connections = tuple(self)
+        with self._lock:
+            self._made.clear()
+        for connection in connections:
+            connection.close()
+
+
+def _made(future: Future[Connection] | None) -> Connection | None:
+    return future.result() if future is not None and future.done() and future.exception() is None else None
 
 
 def connect(

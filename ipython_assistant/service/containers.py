@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.artifacts import signature
-from ipython_assistant.core.conversation import Step, Upload, as_messages, line_of
+from ipython_assistant.core.conversation import PlacedTurn, Upload, ancestors, as_messages
 from ipython_assistant.core.request import ContainerPolicy, InputNote, PastMessage
 from ipython_assistant.errors import AssistantError, InputError, Refused, ServiceError
 
@@ -62,7 +62,7 @@ class Ground:
         most_bytes: More than this is not sent again unasked; None for any amount.
     """
 
-    parent: Step | None
+    parent: PlacedTurn | None
     uploads: tuple[Upload, ...]
     policy: ContainerPolicy
     container_id: str | None = None
@@ -75,7 +75,7 @@ class Ground:
 class _Life:
     """What is known of one container."""
 
-    last_step: Step | None = None
+    last_step: PlacedTurn | None = None
     paths: dict[tuple[str, str], str] = field(default_factory=dict)
     """(name, sha256) of an upload → its path in the container."""
     seen: set[Signature] = field(default_factory=set)
@@ -123,7 +123,7 @@ class Containers:
         except Refused:
             return self.fresh_footing(asked, notes=(RENEWED,))
         # Instructions do not carry over from one response to the next, so earlier inputs are named again.
-        inputs = {upload.name: upload for step in line_of(parent) for upload in step.uploads}
+        inputs = {upload.name: upload for step in ancestors(parent) for upload in step.uploads}
         inputs |= {upload.name: upload for upload in asked.uploads}
         footing = Footing(container_id, inputs=self._notes(container_id, inputs.values(), asked.uploads))
         if asked.held:
@@ -237,12 +237,12 @@ class Containers:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def ran(self, container_ids: Iterable[str], step: Step | None) -> None:
+    def ran(self, container_ids: Iterable[str], step: PlacedTurn | None) -> None:
         """Note who ran in these containers last; `step` is None where the turn did not come to its end."""
         for container_id in container_ids:
             self._lives.setdefault(container_id, _Life()).last_step = step
 
-    def amend(self, step: Step, amended: Step) -> None:
+    def amend(self, step: PlacedTurn, amended: PlacedTurn) -> None:
         """Take one step for the other: it is the same turn, with more files."""
         for life in self._lives.values():
             life.last_step = amended if life.last_step is step else life.last_step
@@ -257,7 +257,7 @@ class Containers:
         for life in self._lives.values():
             life.seen.difference_update(files)
 
-    def let_go(self, step: Step | None) -> None:
+    def let_go(self, step: PlacedTurn | None) -> None:
         """Delete the container of a step that was replaced, if nothing else goes on in it.
 
         A container that nobody needs costs money at a hosted service and memory here. That it could not be deleted is
@@ -273,7 +273,7 @@ class Containers:
         with contextlib.suppress(AssistantError):
             self._wire.delete_container(container_id).close()
 
-    def _may_continue(self, parent: Step | None) -> bool:
+    def _may_continue(self, parent: PlacedTurn | None) -> bool:
         if parent is None or parent.service != self._wire.identity:
             return False
         if not parent.container_id:
@@ -333,10 +333,10 @@ def _sha256(upload: Upload) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def left_behind(parent: Step | None) -> list[Upload]:
+def left_behind(parent: PlacedTurn | None) -> list[Upload]:
     """What the branch had in its container: the inputs of its turns, and the files they made."""
     uploads: list[Upload] = []
-    for step in line_of(parent):
+    for step in ancestors(parent):
         uploads += step.uploads
         uploads += [
             Upload(artifact.own_name, artifact.path, artifact.sha256, "made earlier in this conversation")

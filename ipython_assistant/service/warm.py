@@ -19,7 +19,7 @@ MODULES = (
     "openai",
     "openai.resources.responses.responses",
     "openai.resources.containers.files.content",
-    "ipython_assistant.session",
+    "ipython_assistant.commands",
     "markdown_it",
     "pygments.lexers.python",
     "ipython_assistant.service.client",

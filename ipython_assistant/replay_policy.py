@@ -32,7 +32,7 @@ def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) 
             "--fresh asks again, and in replay mode nothing is asked.",
             'Leave it out, or: `%config AssistantMagics.mode = "auto"`.',
         )
-    others = strangers(settings, recordings)
+    others = other_services_recorded(settings, recordings)
     if fresh or settings.mode == "live":
         if others:
             raise _no_key_of(others)
@@ -57,7 +57,7 @@ def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) 
     return None
 
 
-def strangers(settings: Settings, recordings: Recordings) -> frozenset[str]:
+def other_services_recorded(settings: Settings, recordings: Recordings) -> frozenset[str]:
     """The hosted services that answered in this folder, where only the engine would answer now, unasked.
 
     A hosted model's notebook is never answered by another service that nobody chose.

@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from ipython_assistant import turn_run
 from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end
 from ipython_assistant.display.overview import overview
 from ipython_assistant.errors import AssistantError, InputError, Interrupted, OptionError
 from ipython_assistant.options import Options, checked
 from ipython_assistant.service.threads import Threads
-from ipython_assistant.session import Audience, Session
+from ipython_assistant.session import Session
+from ipython_assistant.turn_run import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -230,8 +232,8 @@ class _Asked:
 
     def carry_out(self) -> Answer:
         front = front_end(self.session.shell) if self.shows else FrontEnd()
-        stop = None if self.shows else self.stop
-        return self.session.answer(self.question, Audience(front, shows=self.shows, stopped=stop), fresh=self.fresh)
+        viewer = Viewer(front, shows=self.shows, stop=None if self.shows else self.stop)
+        return turn_run.ask(self.session, self.question, viewer, fresh=self.fresh)
 
     def outcome(self) -> Answer | AssistantError:
         try:

@@ -1,4 +1,4 @@
-"""What a turn that came to its end ends its cell in: the answer, or an error that says what is wrong with it."""
+"""What is wrong with a turn that came to its end, if anything is: the error that its cell ends in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ipython_assistant.errors import AssistantError, CodeFailed, FilesMissing, T
 from ipython_assistant.service.faults import failure, unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ipython_assistant.answer import Answer
     from ipython_assistant.config import Settings
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NO_CODE_RAN = "No code was run: the service may not have the code interpreter, and the answer may be made up."
 
 
-def fault(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()) -> AssistantError | None:
+def error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()) -> AssistantError | None:
     """What is wrong with a turn that came to its end; None where nothing is.
 
     Args:
@@ -51,7 +51,7 @@ def fault(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()) ->
     return None
 
 
-def without_code(answer: Answer, settings: Settings, *, expected: bool) -> tuple[str, ...]:
+def no_code_note(answer: Answer, settings: Settings, *, expected: bool) -> tuple[str, ...]:
     """What is to be said of an answer that was to be calculated, and for which no code ran.
 
     Some servers accept the tool and drop it without a word.
@@ -63,17 +63,6 @@ def without_code(answer: Answer, settings: Settings, *, expected: bool) -> tuple
     """
     ran = bool(answer.calls) or answer.status != "completed"
     return (NO_CODE_RAN,) if expected and settings.code and not ran else ()
-
-
-def hide(error: BaseException | None, redact: Callable[[str], str]) -> None:
-    """Take out of an error what must not be shown, and out of those that led to it: its stack can be asked for."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, AssistantError):
-            error.message, error.hint = redact(error.message), redact(error.hint)
-            error.args = (error.message,)
-        error = error.__cause__
 
 
 def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:

@@ -19,7 +19,7 @@ from tests_support import events as wire
 from tests_support.notebook import Notebook
 from tests_support.scripted import Answer, refusal
 
-from ipython_assistant import aask, ask, ask_each, asking, errors
+from ipython_assistant import aask, ask, ask_each, batch, errors
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_ctrl_c_ends_the_questions_and_gives_what_came_of_them(notebook, hosted,
             time.sleep(20)  # until the interrupt comes, which is at once
 
     hosted.on("^POST /v1/responses$", answered)
-    monkeypatch.setattr(asking._Bar, "show", show)
+    monkeypatch.setattr(batch._Bar, "show", show)
     with pytest.raises(errors.Interrupted) as caught:
         ask_each(["A", "B", "C", "D"], at_once=1)
 
@@ -200,8 +200,8 @@ def test_what_the_service_has_not_begun_to_answer_is_not_waited_for(notebook, ho
         raise KeyboardInterrupt
 
     hosted.on("^POST /v1/responses$", stall)
-    monkeypatch.setattr(asking._Bar, "show", lambda _bar, _outcomes: begun.wait(20) and show(_bar, _outcomes))
-    monkeypatch.setattr(asking, "STOPS_WITHIN_S", 0.05)
+    monkeypatch.setattr(batch._Bar, "show", lambda _bar, _outcomes: begun.wait(20) and show(_bar, _outcomes))
+    monkeypatch.setattr(batch, "STOPS_WITHIN_S", 0.05)
     with pytest.raises(errors.Interrupted) as caught:
         ask_each(["A", "B"], at_once=1)
 

@@ -1,0 +1,214 @@
+"""One turn, from the question to the last output.
+
+`run_turn` is ARCHITECTURE's table as code. A turn is asked, replayed from its recording, shown (somebody's own code got
+the response) or retried (files of the last one are missing). What differs is where the turn and its files come from:
+that is a `TurnSource`. Everything else happens once, here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ipython_assistant.answer import Answer
+from ipython_assistant.core.compact import without_pictures
+from ipython_assistant.core.fold import read_response
+from ipython_assistant.core.footnotes import finished
+from ipython_assistant.core.redaction import redact_error
+from ipython_assistant.core.tool_secrets import secrets_in
+from ipython_assistant.display import buttons
+from ipython_assistant.display.bundles import KEY, Bundle
+from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
+from ipython_assistant.errors import AssistantError, Interrupted, OptionError
+from ipython_assistant.last_turn import LastTurn, UnfinishedTurn
+from ipython_assistant.outcome import error_of, no_code_note
+from ipython_assistant.question import Place, Question
+from ipython_assistant.replay_policy import recorded_answer
+from ipython_assistant.service.client import over_client
+from ipython_assistant.service.connection import Connection
+from ipython_assistant.turn_sources import RecordingSource, ServiceSource
+from ipython_assistant.workspace.outputs import NoFrame, named_frame
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator
+    from typing import Any
+
+    from ipython_assistant.collection import Collected
+    from ipython_assistant.options import Options
+    from ipython_assistant.session import Session
+    from ipython_assistant.turn_sources import Arrival, TurnSource
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who a turn is for.
+
+    Attributes:
+        front: The front end that runs the cell.
+        shows: Whether the outputs are shown.
+        stop: Set from outside to end the turn, where Ctrl-C cannot reach it; None where it can.
+    """
+
+    front: FrontEnd
+    shows: bool = True
+    stop: threading.Event | None = None
+
+
+def ask(session: Session, question: Question, viewer: Viewer, *, fresh: bool = False) -> Answer:
+    """Answer a question from its recording, or ask the service.
+
+    Args:
+        session: The session it belongs to.
+        question: The question.
+        viewer: Who it is for.
+        fresh: Whether to ask again though there is a recording.
+
+    Raises:
+        AssistantError: After everything that could be is shown and saved; `.answer` holds what arrived.
+    """
+    with _without_secrets(question):
+        recordings = session.recordings(question.settings)
+        for hint in question.hints if viewer.shows else ():
+            print(hint)  # noqa: T201 it belongs to the question, not to the answer
+        recording = recorded_answer(question, recordings, fresh=fresh)
+        if recording is not None:
+            return run_turn(RecordingSource(session, question, recording, viewer.stop), viewer)
+        asks_again = question.settings.mode == "auto" and not fresh
+        why = recordings.asked_because(question.written) if asks_again else ""
+        return run_turn(ServiceSource(session, question, stop=viewer.stop, why=why), viewer)
+
+
+def ask_alone(session: Session, options: Options, words: str) -> Answer:
+    """Ask one question outside every conversation, and show nothing. Raises an `AssistantError`."""
+    question = session.question(options, words, session.cell_of_ask(), {}, alone=True)
+    return ask(session, question, Viewer(FrontEnd(), shows=False), fresh=options.fresh)
+
+
+def show(session: Session, response: Any, client: Any = None) -> Answer:
+    """Show a response that somebody's own code got, with its files saved; see `ipython_assistant.show`."""
+    turn = read_response(response if isinstance(response, dict) else response.model_dump(mode="json"))
+    question = Question("", session.settings, Place(f"response {turn.response_id}"), datetime.now(UTC))
+    if client is not None:
+        resumed = UnfinishedTurn(question, turn, Connection(over_client(client)))
+    else:
+        cure = "Asked by another client? Then: ipython_assistant.show(response, client=client)."
+        resumed = UnfinishedTurn(question, turn, cure=cure)
+    return run_turn(ServiceSource(session, question, resumed=resumed), Viewer(front_end(session.shell)))
+
+
+def retry(session: Session) -> Answer:
+    """Fetch again what is missing of the last answer, while its container lives; then show it again.
+
+    Raises:
+        AssistantError: Nothing is missing, or files are still missing.
+    """
+    last = session.last
+    if last.answer is None or (last.unfinished is None and last.answer.failed):
+        raise OptionError("There is no answer whose files could be fetched again.", "Ask with %%assistant first.")
+    if last.unfinished is None:
+        raise OptionError("Nothing is missing from the last answer.", "%assistant show shows it again.")
+    question = last.unfinished.question
+    source = ServiceSource(session, question, why=last.asked_because, resumed=last.unfinished)
+    with _without_secrets(question):
+        return run_turn(source, Viewer(front_end(session.shell)))
+
+
+def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
+    """Run one turn to its end.
+
+    Returns:
+        The answer, with the tables that were asked for by name.
+
+    Raises:
+        AssistantError: The error that the cell ends in; everything that arrived is shown and saved by then.
+    """
+    session, question, answer = source.session, source.question, None
+    try:
+        with LiveOutput(viewer.front if viewer.shows else FrontEnd()) as live, source.open(live):
+            arrival = source.receive(live)
+            collected, cut = source.collect(arrival, live)
+            answer = _answer(source, arrival, collected, viewer)
+            # Recorded before it is shown: what the recording cannot hold is one of the notes.
+            notes = (*answer.notes, *source.keep(answer))
+            answer = replace(answer, notes=notes, turn=without_pictures(answer.turn))
+            if viewer.shows:
+                live.finish(_with_metadata(answer.text_output(), source.metadata()))
+        source.place(arrival, collected, answer)
+        last = LastTurn(answer, source.why, source.unfinished(arrival, collected))
+        session.remember(last)
+        if viewer.shows:
+            _show(session, question, answer, viewer.front)
+        tables = {name: named_frame(answer.artifacts, name, question.dtypes) for name in question.outputs}
+    except KeyboardInterrupt:
+        raise interrupted(answer) from None
+    answer = _with_tables(session, answer, tables, viewer)
+    session.remember(replace(last, answer=answer))
+    # The answer is complete. Ctrl-C now only stops the wait for a container to be deleted.
+    with contextlib.suppress(KeyboardInterrupt):
+        source.release()
+    absent = tuple(table for table in tables.values() if isinstance(table, NoFrame))
+    error = arrival.error or cut or error_of(answer, question.settings, absent)
+    if error is not None:
+        error.answer = answer
+        session.last_error = error
+        raise error
+    return answer
+
+
+def interrupted(answer: Answer | None = None) -> Interrupted:
+    """The error for Ctrl-C; `answer` is what had arrived by then."""
+    if answer is None:
+        return Interrupted("The cell was interrupted before an answer came.", "Run it again to ask.")
+    return Interrupted("The cell was interrupted.", "%assistant show shows what had arrived.", answer=answer)
+
+
+def _answer(source: TurnSource, arrival: Arrival, collected: Collected, viewer: Viewer) -> Answer:
+    question, shell = source.question, source.session.shell
+    missing = {file.name: "it could not be saved" for file in collected.failed}
+    answer = Answer(
+        text=finished(arrival.turn, collected.artifacts, missing),
+        turn=arrival.turn,
+        artifacts=collected.artifacts,
+        failed=collected.failed,
+        notes=(*arrival.notes, *collected.notes),
+        repeated=collected.repeated,
+        interrupted=isinstance(arrival.error, Interrupted),
+        prompt=question.prompt,
+        shown_in=shell.execution_count if shell is not None and viewer.shows else None,
+    )
+    if source.is_replay or arrival.error is not None:
+        return answer
+    expected = bool(question.inputs or question.outputs)
+    return replace(answer, notes=(*answer.notes, *no_code_note(answer, question.settings, expected=expected)))
+
+
+def _show(session: Session, question: Question, answer: Answer, front: FrontEnd) -> None:
+    for bundle in answer.outputs():
+        publish(bundle)
+    if buttons.wanted(question.settings.buttons, front):
+        session.rows.show(answer.artifacts, session.notebook_dir, front.cell_id)
+
+
+def _with_tables(session: Session, answer: Answer, tables: dict[str, Any], viewer: Viewer) -> Answer:
+    """The answer with the DataFrames asked for. A cell gets them as variables too; code that asks does not."""
+    frames = {name: table for name, table in tables.items() if not isinstance(table, NoFrame)}
+    if viewer.shows and session.shell is not None:
+        session.shell.user_ns.update(frames)
+    return replace(answer, frames=frames) if frames else answer
+
+
+def _with_metadata(bundle: Bundle, more: dict[str, str]) -> Bundle:
+    return Bundle(bundle.data, {**bundle.metadata, KEY: {**bundle.metadata[KEY], **more}})
+
+
+@contextlib.contextmanager
+def _without_secrets(question: Question) -> Iterator[None]:
+    """A service may repeat in an error what it was sent, and a tool may hold somebody's token."""
+    try:
+        yield
+    except AssistantError as error:
+        redact_error(error, secrets_in(question.settings.tools))
+        raise

@@ -1,0 +1,417 @@
+"""Where a turn and its files come from: a live service, or a recording.
+
+Both have the same methods, in the order in which `turn_run.run_turn` calls them: `open` what is needed, `receive` the
+turn, `collect` its files, `keep` the record, `place` the turn in its conversation, `release` containers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ipython_assistant.collection import Collected, Shelf, collect
+from ipython_assistant.config import check_model
+from ipython_assistant.core.compact import without_outputs
+from ipython_assistant.core.conversation import PlacedTurn
+from ipython_assistant.core.fold import TurnFold
+from ipython_assistant.core.provenance import record_of, stamp
+from ipython_assistant.display.activity import DOING, Fetching
+from ipython_assistant.errors import AssistantError, ContainerExpired, Interrupted, TurnNotKept
+from ipython_assistant.last_turn import UnfinishedTurn
+from ipython_assistant.service.containers import RENEWED, TOLD_AGAIN, Footing
+from ipython_assistant.service.downloads import Downloads, Limits
+from ipython_assistant.service.replay import Recorder, recorded_reply
+from ipython_assistant.service.stream import EventStream, broken
+from ipython_assistant.workspace.provenance import recorded_inputs
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from ipython_assistant.answer import Answer
+    from ipython_assistant.core.artifacts import Artifact
+    from ipython_assistant.core.provenance import TurnRecord
+    from ipython_assistant.core.turn import Json, Turn
+    from ipython_assistant.display.live import LiveOutput
+    from ipython_assistant.question import Question
+    from ipython_assistant.service.connection import Connection
+    from ipython_assistant.service.wire import Reply
+    from ipython_assistant.session import Session
+    from ipython_assistant.workspace.recordings import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A turn as it arrived: with the error that cut its stream, if one did, and what the reader should know."""
+
+    turn: Turn
+    error: AssistantError | None = None
+    notes: tuple[str, ...] = ()
+
+
+class ServiceSource:
+    """A live service: it is asked, and the files come out of its containers.
+
+    With `resumed` the turn is here already, and only its files, or some of them, are fetched.
+
+    Args:
+        session: The session that the turn belongs to.
+        question: The question.
+        stop: Set from outside to end the turn.
+        why: Why it is asked although something like it is recorded, as a sentence. It is shown until the answer begins
+            and goes to the metadata afterwards: what is left below the cell is the same as after a replay.
+        resumed: The turn whose files are to be fetched; None to ask.
+    """
+
+    is_replay = False
+
+    def __init__(
+        self,
+        session: Session,
+        question: Question,
+        *,
+        stop: threading.Event | None = None,
+        why: str = "",
+        resumed: UnfinishedTurn | None = None,
+    ) -> None:
+        self.session = session
+        self.question = question
+        self.why = why
+        self._stop = stop
+        self._resumed = resumed
+        self._connection = resumed.connection if resumed is not None else None
+        self._exchange = resumed.exchange if resumed is not None else None
+        self._placed = resumed.placed if resumed is not None else None
+        self._base = Footing()
+        self._record: TurnRecord | None = None
+        self._to_delete: list[PlacedTurn] = []
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, made when it is first needed. Raises an `AssistantError`."""
+        if self._connection is None or not self._connection.usable:
+            self._connection = self.session.connect(self.question.settings)
+        return self._connection
+
+    @contextlib.contextmanager
+    def open(self, live: LiveOutput) -> Iterator[None]:
+        """Connect, and hold the downloads of the turn; their temporary files are gone afterwards."""
+        question, settings = self.question, self.question.settings
+        if self._resumed is None:
+            check_model(settings)
+            question.check_size()
+            if self._stop is not None and self._stop.is_set():
+                raise KeyboardInterrupt
+            live.update(self.why, "connecting")
+        elif not self._resumed.turn.container_ids:
+            yield  # nothing to fetch, so nobody to connect to
+            return
+        folder = self.session.folder(settings)
+        limits = Limits(settings.downloads, settings.files_timeout_s, settings.prefetch_bytes)
+        self._downloads = Downloads(self.connection.wire, self.connection.containers, folder.stage, limits)
+        try:
+            with self._downloads:
+                yield
+        finally:
+            if self._downloads.staged is not None:
+                folder.unstage(self._downloads.staged)
+
+    def receive(self, live: LiveOutput) -> Arrival:
+        """Ask, and once more if the container or the conversation is gone. Raises an `AssistantError`."""
+        if self._resumed is not None:
+            return Arrival(self._resumed.turn, self._resumed.error, self._resumed.notes)
+        containers, needs = self.connection.containers, self.question.ground
+        if self.question.inputs:
+            live.update(self.why, self.question.sending())
+        recorder = Recorder(self.connection.wire)
+        self._base = containers.footing(needs)
+        try:
+            arrival = self._stream(recorder, live)
+        except (ContainerExpired, TurnNotKept) as error:
+            if needs.container_id is not None and isinstance(error, ContainerExpired):
+                raise
+            again = RENEWED if isinstance(error, ContainerExpired) else TOLD_AGAIN
+            self._base = containers.fresh_footing(needs, (again,))
+            arrival = self._stream(recorder, live)
+        self._exchange = recorder.exchange
+        return replace(arrival, notes=self._base.notes)
+
+    def _stream(self, recorder: Recorder, live: LiveOutput) -> Arrival:
+        try:
+            reply = recorder.respond(self.question.request(self._base))
+        except AssistantError as error:
+            explained = self.connection.explain(error)
+            if explained is error:
+                raise
+            raise explained from error
+        code_ended = self._downloads.code_ended
+        arrival = fold_reply(reply, live, self._stop, on_event=recorder.hear, on_code_end=code_ended, before=self.why)
+        if arrival.error is not None and not isinstance(arrival.error, Interrupted):
+            return replace(arrival, error=self.connection.explain(arrival.error))
+        return arrival
+
+    def collect(self, arrival: Arrival, live: LiveOutput) -> tuple[Collected, AssistantError | None]:
+        """Fetch the files; a file that cannot be fetched is a value. The error is what cut the fetching short."""
+        have = self._resumed.collected if self._resumed is not None else Collected()
+        if self._resumed is not None and not arrival.turn.container_ids:
+            return have, None
+        question, containers, words = self.question, self.connection.containers, Fetching()
+        containers.unsee(have.listed)
+        names = self.session.conversations.names_in_use(question.cell, question.settings.save_dir)
+        collected = collect(
+            containers,
+            self._downloads,
+            arrival.turn,
+            Shelf(self.session.folder(question.settings), question.cell, names, question.written.key),
+            lambda done, total, received: live.update(None, words(done, total, received)),
+            have=have.artifacts,
+        )
+        if collected.failed and self._resumed is not None and self._resumed.cure:
+            collected = replace(collected, notes=(self._resumed.cure, *collected.notes))
+        return collected, self._downloads.cut
+
+    def keep(self, answer: Answer) -> tuple[str, ...]:
+        """Record the answer beside its files; gives what the reader should know of that."""
+        question = self.question
+        self._record = record_of(
+            answer.turn,
+            prompt=question.prompt,
+            cell=question.cell,
+            service=question.settings.service,
+            model=question.settings.model,
+            status=answer.status,
+            began=question.began,
+            ended=datetime.now(UTC),
+            inputs=recorded_inputs(question.uploads),
+            artifacts=answer.artifacts,
+            failed=answer.failed,
+            notes=answer.notes,
+            repeated=answer.repeated,
+            written=question.written if self._exchange is not None else None,
+            exchange=self._exchange,
+        )
+        return self.session.recordings(question.settings).keep(self._record)
+
+    def metadata(self) -> dict[str, str]:
+        """What may differ between two runs of one recording."""
+        if self._record is None or self._resumed is not None:
+            return {}
+        because = {"asked_because": self.why} if self.why else {}
+        return _circumstances(self._record, self.connection.sandbox) | because
+
+    def place(self, arrival: Arrival, collected: Collected, answer: Answer) -> None:
+        """Put the turn into its conversation; one that was cut only leaves its container used."""
+        if self._resumed is not None:
+            self._amend(arrival.turn, collected, answer)
+            return
+        question, turn, parent = self.question, arrival.turn, self.question.place.parent
+        assert self._record is not None  # noqa: S101 for the type checker: `keep` comes first
+        # An answer in words alone leaves the conversation its container, with the inputs that are in it.
+        stays_in = self._base.container_id or (parent.container_id if parent is not None else "")
+        container_ids = turn.container_ids or ((stays_in,) if stays_in else ())
+        placed = self._placed = _placed(
+            question,
+            answer,
+            service=self.connection.wire.identity,
+            container_id=container_ids[-1] if container_ids else "",
+            digest=self._record.digest,
+            provider=question.settings.service,
+            model=self._record.model,
+            memory=question.settings.policy.memory,
+        )
+        ended, containers = arrival.error is None, self.connection.containers
+        containers.ran(container_ids, placed if ended else None)
+        containers.see(turn.container_ids, collected.listed)
+        replaced = self.session.place(question, placed, cut=not ended)
+        # A turn outside every conversation is never continued, so its container is of use only to `retry`.
+        alone = ended and question.place.conversation is None and not collected.failed
+        self._to_delete = [each for each in (replaced, placed if alone else None) if each is not None]
+
+    def _amend(self, turn: Turn, collected: Collected, answer: Answer) -> None:
+        """The turn keeps its place, with the files that are here now."""
+        before = self._placed
+        if before is None or self._record is None:
+            return
+        self._placed = replace(before, artifacts=answer.artifacts, digest=self._record.digest, ended=datetime.now(UTC))
+        self.session.amend(before, self._placed)
+        self.connection.containers.see(turn.container_ids, collected.listed)
+        self.connection.containers.amend(before, self._placed)
+
+    def unfinished(self, arrival: Arrival, collected: Collected) -> UnfinishedTurn | None:
+        """What it takes to fetch the turn's files again; None where nothing is missing."""
+        turn, error = arrival.turn, arrival.error
+        if error is None and not collected.failed and (collected.listed or not turn.container_ids):
+            return None
+        return UnfinishedTurn(
+            self.question, turn, self.connection, error, collected, self._exchange, arrival.notes, self._placed
+        )
+
+    def release(self) -> None:
+        """Delete the containers that no turn needs any more."""
+        for turn in self._to_delete:
+            self.connection.containers.let_go(turn)
+
+
+class RecordingSource:
+    """A recording: everything above the bytes is the same code as for a service.
+
+    Args:
+        session: The session that the turn belongs to.
+        question: The question.
+        recording: The recording that answers it.
+        stop: Set from outside to end the turn.
+    """
+
+    is_replay = True
+    why = ""
+
+    def __init__(
+        self, session: Session, question: Question, recording: Recording, stop: threading.Event | None
+    ) -> None:
+        self.session = session
+        self.question = question
+        self._recording = recording
+        self._stop = stop
+        self._replaced: PlacedTurn | None = None
+
+    @contextlib.contextmanager
+    def open(self, live: LiveOutput) -> Iterator[None]:  # noqa: ARG002 see ServiceSource
+        """Put the recorded files where they were. A body that was changed since is named before anything is shown."""
+        session, question, record = self.session, self.question, self._recording.record
+        recordings = session.recordings(question.settings)
+        assert record.exchange is not None  # noqa: S101 for the type checker: without one it is no recording
+        self._reply = recorded_reply(record.exchange, recordings.open_body)
+        in_use = session.conversations.names_in_use(question.cell, question.settings.save_dir)
+        back = recordings.bring_back(self._recording, question.cell, in_use)
+        self._adopt(back.artifacts)
+        self._collected = Collected(back.artifacts, back.failed, (*record.notes, *back.notes), back.repeated)
+        yield
+
+    def _adopt(self, artifacts: tuple[Artifact, ...]) -> None:
+        """What the recorded turn wrote and is still on disk belongs to the cell again."""
+        question, record = self.question, self._recording.record
+        ours = {(file.name, file.sha256): file.ours for file in record.files}
+        folder, recorded = self.session.folder(question.settings), {file.sha256: file for file in record.files}
+        for artifact in artifacts:
+            if (artifact.name, artifact.sha256) in ours:
+                wrote = ours[artifact.name, artifact.sha256]
+                folder.adopt(artifact, question.cell, f"recording {record.id}", ours=wrote)
+        files = tuple(
+            replace(
+                recorded[artifact.sha256], name=artifact.name, ours=ours.get((artifact.name, artifact.sha256), True)
+            )
+            for artifact in artifacts
+        )
+        folder.turns.replayed(replace(record, files=files), question.cell, stamp(datetime.now(UTC)))
+
+    def receive(self, live: LiveOutput) -> Arrival:
+        """The recorded turn."""
+        return fold_reply(self._reply, live, self._stop)
+
+    def collect(self, arrival: Arrival, live: LiveOutput) -> tuple[Collected, None]:  # noqa: ARG002 they are back already
+        """The recorded files."""
+        return self._collected, None
+
+    def keep(self, answer: Answer) -> tuple[str, ...]:  # noqa: ARG002 it is recorded already
+        """Nothing to record."""
+        return ()
+
+    def metadata(self) -> dict[str, str]:
+        """What may differ between two runs of one recording."""
+        record = self._recording.record
+        return _circumstances(record, "recorded") | {"recorded": record.ended}
+
+    def place(self, arrival: Arrival, collected: Collected, answer: Answer) -> None:  # noqa: ARG002 see ServiceSource
+        """Put the turn into its conversation."""
+        record = self._recording.record
+        placed = _placed(
+            self.question,
+            answer,
+            service=f"recording {record.id}",
+            digest=record.digest,
+            provider=record.service,
+            model=record.model,
+            replayed=True,
+            ended=datetime.fromisoformat(record.ended),
+        )
+        self._replaced = self.session.place(self.question, placed)
+
+    def unfinished(self, arrival: Arrival, collected: Collected) -> None:
+        """Nothing can be fetched again: the containers of a recorded turn are gone."""
+
+    def release(self) -> None:
+        """Delete the container of the turn that this one replaces."""
+        for connection in self.session.connections:
+            connection.containers.let_go(self._replaced)
+
+
+TurnSource = ServiceSource | RecordingSource
+
+
+def fold_reply(
+    reply: Reply,
+    live: LiveOutput,
+    stop: threading.Event | None = None,
+    *,
+    on_event: Callable[[Json], None] = lambda _event: None,
+    on_code_end: Callable[[str], None] = lambda _container_id: None,
+    before: str = "",
+) -> Arrival:
+    """Fold an answer into a turn as it arrives, event by event, and show it on the way.
+
+    Args:
+        reply: The reply, whose bytes are server-sent events.
+        live: Where it is shown.
+        stop: Set from outside to end it.
+        on_event: Called with each event.
+        on_code_end: Called with the id of the container whose code has just ended.
+        before: What is shown as long as the answer has no text.
+    """
+    fold = TurnFold()
+    error: AssistantError | None = None
+    interrupt = Interrupted("The cell was interrupted.", "What had arrived is above; its files are saved.")
+    events = EventStream(reply)
+    try:
+        for event in events:
+            if stop is not None and stop.is_set():
+                error = interrupt
+                break
+            if event is None:
+                live.tick()
+                continue
+            on_event(event)
+            if fold.feed(event):
+                live.update(lambda: fold.turn.text or before, DOING.get(event["type"]))
+                if event["type"] == "response.code_interpreter_call.completed":
+                    on_code_end(fold.container_of(event))
+    except KeyboardInterrupt:
+        error = interrupt
+    except AssistantError as cut:
+        error = cut
+    except Exception as cut:  # noqa: BLE001 whatever is odd about an answer, what arrived of it is shown and saved
+        error = broken(f"because it could not be read ({type(cut).__name__}: {cut})")
+        error.__cause__ = cut
+    finally:
+        events.close()
+    return Arrival(fold.turn, error)
+
+
+def _placed(question: Question, answer: Answer, **more: Any) -> PlacedTurn:
+    place = {
+        "prompt": question.prompt,
+        "turn": without_outputs(answer.turn),
+        "uploads": question.uploads,
+        "artifacts": answer.artifacts,
+        "before": question.place.parent,
+        "status": answer.status,
+        "began": question.began,
+        "ended": datetime.now(UTC),
+    }
+    return PlacedTurn(**{**place, **more})
+
+
+def _circumstances(record: TurnRecord, sandbox: str) -> dict[str, str]:
+    return {"service": record.service, "model": record.model, "sandbox": sandbox}
