@@ -1,0 +1,141 @@
+"""Every request that the extension sends, held against what others say a request has to be.
+
+Always against the types of the `openai` package. Against OpenAI's OpenAPI document where `IPYTHON_ASSISTANT_OPENAPI`
+names a folder with `openapi.json` (or `.yaml`) of https://github.com/openai/openai-openapi, which is not part of this
+repository. The answers of the embedded engine are held against both in tests/engine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from openai.types import container_create_params
+from openai.types.responses import response_create_params
+from tests_support import events as wire
+from tests_support.descriptions import Description, validator_of
+from tests_support.scripted import Request, refusal
+
+FOLDER = os.environ.get("IPYTHON_ASSISTANT_OPENAPI", "")
+SDK_TYPES = {
+    "POST /responses": response_create_params.ResponseCreateParamsStreaming,
+    "POST /containers": container_create_params.ContainerCreateParams,
+}
+LINES = {
+    "a question": "",
+    "a model, effort and instructions": "-m gpt-6-luna --effort high --instructions 'Use metric units.'",
+    "a table sent along": "-i visits",
+    "a table brought back": "-i visits -o by_month",
+    "a file sent along": "-i notes.txt",
+    "web search": "--tool web_search",
+    "file search": "--tool file_search:vs_123",
+    "a tool as JSON": """--tool '{"type": "image_generation", "quality": "low"}'""",
+    "no code": "--no-code",
+    "more memory": "--memory 4g",
+    "a container of one's own": "--container cntr_mine",
+}
+SETTINGS = {
+    "not stored": "store = False",
+    "a network for the container": "network = ['example.org']",
+    "a container that expires early": "expires_after = 5",
+    "tools by hand": "tools = ['web_search']",
+}
+
+
+@pytest.fixture
+def asked(shell, hosted, notebook_dir):
+    """Ask with a line of options and perhaps a setting, then go on; returns the requests the service was sent."""
+    shell.user_ns["visits"] = pd.DataFrame({"month": [1, 2], "visits": [10, 12]})
+    (notebook_dir / "notes.txt").write_text("Counted by hand.")
+    hosted.put("by_month.csv", b"month,visits\n1,10\n", "cfile_1")
+
+    def ask(line: str, setting: str = "") -> list[Request]:
+        if setting:
+            shell.run_line_magic("config", f"AssistantMagics.{setting}")
+        text = "[by_month.csv](sandbox:/mnt/data/by_month.csv)"
+        for response_id in ("resp_1", "resp_2"):
+            item = wire.Message(text, (wire.cite(text, "by_month.csv", "cfile_1"),))
+            hosted.will_say([wire.Code("..."), item], response_id=response_id)
+            outcome = shell.run_cell(f"%%assistant {line}\nSave the visits per month.", store_history=True)
+            assert outcome.error_in_exec is None
+        return hosted.requests
+
+    return ask
+
+
+def judged(requests: list[Request]) -> int:
+    """How many requests were held against something; fails with every fault that was found."""
+    description = Description(Path(FOLDER)) if FOLDER else None
+    number = 0
+    for request in requests:
+        path = "/" + re.sub(r"^/v1/", "", request.path.partition("?")[0])
+        if not request.body.startswith(b"{"):
+            continue
+        body = request.json()
+        judges = (
+            [validator_of(SDK_TYPES[f"{request.method} {path}"])] if f"{request.method} {path}" in SDK_TYPES else []
+        )
+        if description is not None:
+            judge = description.request(request.method, path)
+            assert judge is not None, f"the description knows no {request.method} {path}"
+            judges.append(judge)
+        for judge in judges:
+            assert [(error.json_path, error.message[:300]) for error in judge.iter_errors(body)] == []
+            number += 1
+    return number
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_a_request_with_an_option_keeps_to_the_description(asked, line):
+    assert judged(asked(line)) >= 2
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_a_request_with_a_setting_keeps_to_the_description(asked, setting):
+    assert judged(asked("-i visits", setting)) >= 2
+
+
+def test_a_question_asked_again_after_an_expiry_keeps_to_the_description(asked, hosted):
+    asked("-i visits")
+    hosted.will_answer(refusal("Container is expired.", 400))
+    assert judged(asked("")) >= 5
+
+
+def test_a_judge_finds_a_field_that_does_not_exist_and_a_wrong_value():
+    judge = validator_of(response_create_params.ResponseCreateParamsStreaming)
+    fine = {"model": "m", "input": "?", "stream": True}
+
+    assert list(judge.iter_errors(fine)) == []
+    assert list(judge.iter_errors({**fine, "modell": "m"}))
+    assert list(judge.iter_errors({**fine, "reasoning": {"effort": 3}}))
+
+
+def test_an_openapi_document_judges_requests_answers_and_named_parts(tmp_path):
+    """With a small document of our own, in the shapes that OpenAI's has: references, `allOf`, paths with an id."""
+    both = {"allOf": [{"$ref": "#/components/schemas/Base"}, {"type": "object", "properties": {"text": {}}}]}
+    base = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
+    posted = {"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Both"}}}}}
+    got = {"responses": {"200": {"content": {"application/json": {"schema": base}}}}}
+    schemas = {"Base": base, "Both": both}
+    document = {"paths": {"/things/{id}": {"post": posted, "get": got}}, "components": {"schemas": schemas}}
+    (tmp_path / "openapi.json").write_text(json.dumps(document))
+    description = Description(tmp_path)
+
+    request = description.request("POST", "/things/7")
+    assert request is not None
+    assert list(request.iter_errors({"id": "7", "text": "x"})) == []
+    assert list(request.iter_errors({"id": "7", "txet": "x"}))
+    answer = description.answer("GET", "/things/7")
+    assert answer is not None
+    assert list(answer.iter_errors({"id": 7}))
+    assert list(description.component("Base").iter_errors({"id": "7"})) == []
+    assert description.request("PUT", "/things/7") is None
+
+
+@pytest.mark.skipif(bool(FOLDER), reason="the document is at hand, and every test above used it")
+def test_the_published_description_is_at_hand():
+    pytest.skip("IPYTHON_ASSISTANT_OPENAPI names no folder with OpenAI's OpenAPI document")
