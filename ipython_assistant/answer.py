@@ -283,7 +283,7 @@ def _picture(artifact: Artifact, prompt: str) -> Iterator[Bundle]:
 def _head(artifact: Artifact, rows: int = 10) -> TableHead | None:
     try:
         return tables.read_head(artifact.path, artifact.media_type, rows)
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 

@@ -1,28 +1,31 @@
-"""The head and the true size of a table, read from the file alone; the whole as a DataFrame when asked."""
+"""workspace.tables: heads and DataFrames of files as people have them, or the reason why a file is no table."""
 
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import json
+import sqlite3
 import sys
+import time
 import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipython_assistant.core.artifacts import TableHead
-from ipython_assistant.workspace import tables
-from ipython_assistant.workspace.tables import read_frame, read_head
+from ipython_assistant.core.naming import media_type
+from ipython_assistant.workspace import csv_tables, sheets, tables
+from ipython_assistant.workspace.dialect import NotATable
+from ipython_assistant.workspace.tables import read_frame, read_head, read_table
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-CSV = "text/csv"
-TSV = "text/tab-separated-values"
+    from ipython_assistant.core.artifacts import TableHead
 
 
 @pytest.fixture
@@ -30,534 +33,517 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "table.csv"
 
 
-def head_of(path: Path, content: str | bytes, media_type: str = CSV, rows: int = 10) -> TableHead | None:
+def written(path: Path, content: str | bytes) -> Path:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_head(path, media_type, rows)
+    return path
 
 
-def test_a_table_is_read_with_its_header_its_cells_and_its_true_size(path: Path) -> None:
-    rows = "".join(f"{number},x{number}\n" for number in range(1234))
-
-    head = head_of(path, f"n,name\n{rows}", rows=2)
-
-    assert head == TableHead(("n", "name"), (("0", "x0"), ("1", "x1")), 1234)
-    assert head.column_count == 2
+def head_of(path: Path, content: str | bytes, rows: int = 10) -> TableHead:
+    return read_head(written(path, content), media_type(path.name), rows)
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_the_delimiter_is_found(path: Path, delimiter: str) -> None:
-    content = "".join(delimiter.join(row) + "\n" for row in (("a", "b", "c"), ("1", "2", "3"), ("4", "5", "6")))
-
-    assert head_of(path, content) == TableHead(("a", "b", "c"), (("1", "2", "3"), ("4", "5", "6")), 2)
+def frame_of(path: Path, content: str | bytes) -> pd.DataFrame:
+    return read_frame(written(path, content), media_type(path.name))
 
 
-def test_decimal_commas_are_not_delimiters(path: Path) -> None:
-    assert head_of(path, "district;mean\nA;1,5\nB;2,25\n") == TableHead(
-        ("district", "mean"), (("A", "1,5"), ("B", "2,25")), 2
-    )
+def shown(head: TableHead) -> tuple[Any, ...]:
+    return head.columns, head.rows, head.row_count
 
 
-def test_a_column_of_sentences_is_one_column(path: Path) -> None:
-    head = head_of(path, '"note"\n"one, two; three"\n"four, five"\n')
-
-    assert head == TableHead(("note",), (("one, two; three",), ("four, five",)), 2)
+# --- the form of a CSV file -------------------------------------------------------------------------------------------
 
 
-def test_a_tab_separated_file_may_hold_commas(path: Path) -> None:
-    assert head_of(path, "a\tb,c\n1,2\t3,4\n", TSV) == TableHead(("a", "b,c"), (("1,2", "3,4"),), 1)
+def test_a_head_has_the_first_rows_and_the_true_size(path: Path) -> None:
+    head = head_of(path, "n,name\n" + "".join(f"{number},x{number}\n" for number in range(1234)), rows=2)
 
-
-@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_quoted_line_ends_are_part_of_a_cell_and_of_no_count(path: Path, line_end: str) -> None:
-    content = line_end.join(["a,b", '"one\ntwo",2', "3,4", ""])
-
-    assert head_of(path, content) == TableHead(("a", "b"), (("one\ntwo", "2"), ("3", "4")), 2)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"])
-def test_the_encoding_is_found(path: Path, encoding: str) -> None:
-    assert head_of(path, "ort,wert\nMünchen,1\n".encode(encoding)) == TableHead(("ort", "wert"), (("München", "1"),), 1)
-
-
-def test_an_encoding_that_turns_out_wrong_late_in_the_file_is_changed(path: Path) -> None:
-    content = ("a,b\n" + "1,2\n" * 100_000 + "Zürich,3\n").encode("cp1252")
-
-    assert head_of(path, content, rows=1) == TableHead(("a", "b"), (("1", "2"),), 100_001)
-
-
-def test_bytes_that_are_no_windows_text_are_read_too(path: Path) -> None:
-    assert head_of(path, b"a,b\n\x81,\xe4\n") == TableHead(("a", "b"), (("\x81", "ä"),), 1)
-
-
-def test_missing_cells_are_none(path: Path) -> None:
-    assert head_of(path, "a,b,c\n1,,\n,,3\n") == TableHead(("a", "b", "c"), (("1", None, None), (None, None, "3")), 2)
-
-
-def test_short_rows_are_filled_and_long_ones_widen_the_table(path: Path) -> None:
-    assert head_of(path, "a,b\n1\n1,2,3\n") == TableHead(
-        ("a", "b", "Unnamed: 2"), (("1", None, None), ("1", "2", "3")), 2
-    )
-
-
-def test_blank_lines_do_not_count(path: Path) -> None:
-    assert head_of(path, "\na,b\n\n1,2\n\n\n3,4\n\n") == TableHead(("a", "b"), (("1", "2"), ("3", "4")), 2)
-
-
-def test_a_header_without_rows_is_a_table(path: Path) -> None:
-    assert head_of(path, "a,b\n") == TableHead(("a", "b"), (), 0)
+    assert shown(head) == (("n", "name"), (("0", "x0"), ("1", "x1")), 1234)
+    assert (head.column_count, head.dtypes, head.notes, head.read_with) == (2, ("int64", "str"), (), "")
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "columns", "rows"),
     [
-        b"",
-        b"\n\n",
-        b"   \n",
-        b",,\n1,2,3\n",
-        b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
-        b"<!DOCTYPE html>\n<html>",
-        b"  <html><body>",
-        b'<?xml version="1.0"?>',
-        b"a,b\n" + b'"' + b"x" * 200_000,
+        ("a;b\n1;2\n", ("a", "b"), (("1", "2"),)),
+        ("a\tb,c\n1,2\t3,4\n", ("a", "b,c"), (("1,2", "3,4"),)),
+        ("a|b\n1|2\n", ("a", "b"), (("1", "2"),)),
+        ('"note"\n"one, two; three"\n', ("note",), (("one, two; three",),)),
+        ("district;mean\nA;1,5\nB;2,25\n", ("district", "mean"), (("A", "1,5"), ("B", "2,25"))),
+        ("sep=;\r\na;b\r\n1;2\r\n", ("a", "b"), (("1", "2"),)),
+        ('a,b\r\n"one\ntwo",2\r\n', ("a", "b"), (("one\ntwo", "2"),)),
+        ('a,b\r"one\ntwo",2\r', ("a", "b"), (("one\ntwo", "2"),)),
+        ("a,b\r\n1,2\n3,4\r5,6\r\n", ("a", "b"), (("1", "2"), ("3", "4"), ("5", "6"))),
+        ("\na,b\n\n1,\n\n\n,4\n\n", ("a", "b"), (("1", None), (None, "4"))),
+        ("a,b,\n1,2,\n", ("a", "b"), (("1", "2"),)),
+        (",a\nx,1\ny,2\n", ("Unnamed: 0", "a"), (("x", "1"), ("y", "2"))),
+        ("a,b\nx,1,2\ny,3,4\n", ("Unnamed: 0", "a", "b"), (("x", "1", "2"), ("y", "3", "4"))),
+        ("a,b\n", ("a", "b"), ()),
+        ("ort,wert\nMünchen,1\n".encode("utf-8-sig"), ("ort", "wert"), (("München", "1"),)),
+        ("ort,wert\nMünchen,1\n".encode("utf-16"), ("ort", "wert"), (("München", "1"),)),
+        ("ort,wert\nGröße,1\n".encode("latin-1"), ("ort", "wert"), (("Größe", "1"),)),
     ],
-    ids=lambda content: ascii(content[:12]),
-)
-def test_what_is_not_a_table_has_no_head(path: Path, content: bytes) -> None:
-    assert head_of(path, content) is None
-    with pytest.raises(ValueError, match=r"table\.csv cannot be read as a table"):
-        read_frame(path, CSV)
+)  # fmt: skip
+def test_separator_line_ends_blank_lines_and_encoding_are_found(
+    path: Path, content: str | bytes, columns: tuple[str, ...], rows: tuple[Any, ...]
+) -> None:
+    assert shown(head_of(path, content)) == (columns, rows, len(rows))
+    assert len(frame_of(path, content)) == len(rows)
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "application/pdf", "image/png", ""])
-def test_only_tables_are_read(path: Path, media_type: str) -> None:
-    assert head_of(path, "a,b\n1,2\n", media_type) is None
+def test_an_encoding_that_turns_out_wrong_late_in_the_file_is_changed(path: Path) -> None:
+    content = ("a,b\n" + "1,x\n" * 50_000 + "3,Zürich\n").encode("cp1252")
+
+    assert head_of(path, content).row_count == 50_001
+    assert frame_of(path, content)["b"].iloc[-1] == "Zürich"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("x.csv", b"", "is empty"),
+        ("x.csv", b"\n  \n,,\n", "is empty"),
+        ("x.csv", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "is not a text file"),
+        ("x.csv", b"  <html><body>", "holds a web page"),
+        ("x.xlsx", b"<!DOCTYPE html><table>", "holds a web page"),
+        ("x.csv", "地區,病例\n台北,10\n高雄,20\n".encode("big5"), "save it as UTF-8"),
+        ("x.csv", b"\xf0\xe0\xe9\xee\xed,n\n\xd1\xe5\xe2\xe5\xf0,10\n", "save it as UTF-8"),
+        ("x.csv", b"PK\x03\x04 and no more", "damaged"),
+        ("x.csv.gz", gzip.compress(b"a,b\n" * 999)[:-9], "cannot be unpacked"),
+        ("x.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .xlsx"),
+        ("x.csv", "x" * 16_000_001, "line of over 16,000,000 characters"),
+        ("x.csv", "a" + "," * 20_001 + "\n" + "1" + "," * 20_001 + "2\n", "over 20,000 columns"),
+        ("x.json", '{"meta": 1, "results": [{"id": 1}]}', "list of records, but has one under 'results'"),
+        ("x.json", "[1, 2]", "list of records"),
+        ("x.json", "[{}]", "no columns"),
+        ("x.json", '[{"a":' + "[" * 100_000, "is not JSON"),
+        ("x.jsonl", '{"a": 1}\n{"a": ', "one JSON object a line"),
+        ("x.parquet", b"PAR1 and no more", "Parquet file"),
+        ("x.gpkg", b"SQLite format 3\0", "GeoPackage"),
+        ("x.pdf", b"%PDF", "is not a table"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_table_says_why(tmp_path: Path, name: str, content: str | bytes, reason: str) -> None:
+    path = written(tmp_path / name, content)
+    for read in (read_head, read_table):
+        with pytest.raises(NotATable) as caught:
+            read(path, media_type(name))
+        assert reason in str(caught.value)
+    with pytest.raises(ValueError, match=rf"^{name} "):
+        read_frame(path, media_type(name))
 
 
 def test_a_file_that_is_not_there_is_an_error(path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        read_head(path, CSV)
+        read_head(path, "text/csv")
 
 
-def test_memory_does_not_grow_with_the_file(path: Path) -> None:
-    path.write_text("a,b\n" + "some text,1234\n" * 300_000)
-
-    tracemalloc.start()
-    head = read_head(path, CSV)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-
-    assert head is not None
-    assert head.row_count == 300_000
-    assert peak < path.stat().st_size / 4
+# --- files as people have them ----------------------------------------------------------------------------------------
 
 
-CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+def days(*days: str) -> pd.DatetimeIndex:
+    return pd.to_datetime([*days])
+
+
+WORLD_BANK = '\ufeff"Source","Indicators",\r\n\r\n"Updated","2026-05-01",\r\n\r\n"Name","Code","2019","2020",\r\n"Kenya","KEN","88","91",\r\n"Chad","TCD","50","",\r\n'  # noqa: E501
+SHAPES = {
+    "titles above": (WORLD_BANK, {"2020": [91, None], "Name": ["Kenya", "Chad"]}, ["above the header", "“Source”"]),
+    "a title with blanks": ("Cases,,\n,,\nd,n,m\nA,1,2\nB,3,4\n", {"n": [1, 3]}, ["“Cases”"]),
+    "a header one short": ("a\nx,2\ny,4\n", {"a": [2, 4]}, []),
+    "tags": ("d,n\n#adm1+name,#value\nA,1\nB,3\n", {"n": [1, 3]}, ["HXL"]),
+    "footnotes": (
+        'R,2023,2024\nN,100,110\nS,200,190\nTotal,300,300\n,,\n"Source: Ministry",,\n"a Provisional.",,\n',
+        {"2023": [100, 200, 300]},
+        ["Below the table 3 lines", "“Total”"],
+    ),
+    "one source": ("R,n\nN,1\nS,2\nSource: Ministry\n", {"n": [1, 2]}, ["Below the table 1 line"]),
+    "a last row with a gap": ("R,n\nN,1\nS,\n", {"n": [1, None]}, []),
+    "ragged": ("a,b,c\n1,2,3\n4,5\n6,7,8,9\n", {"c": [3, None, 8], "Unnamed: 3": [None, None, 9]}, ["line 3 has 2"]),
+    "twins": ("d,cases,cases\nN,10,100\n", {"cases": [10], "cases.1": [100]}, ["2 columns are called cases"]),
+    "thousand points": (
+        "L;E;F\nB;13.140.183;70.541,57\nT;2.108;16.202,39\n".encode("latin-1"),
+        {"E": [13_140_183, 2_108], "F": [70_541.57, 16_202.39]},
+        ["E: 13.140.183 was read as 13140183", "F: 70.541,57"],
+    ),
+    "points proven by another column": ("K;E;Q\nA;2.108;69,1\nB;13.140;74,5\n", {"E": [2108, 13_140]}, ["E: 2.108"]),
+    "points that nothing proves": ("K;E\nA;2.108\nB;13.140\n", {"E": ["2.108", "13.140"]}, ["E: “2.108”"]),
+    "decimal points in semicolons": ("K;E\nA;0.108\nB;13.140\n", {"E": [0.108, 13.14]}, []),
+    "thousand commas": ('s,n\nA,"6,718"\nB,154\n', {"n": [6718, 154]}, ["n: 6,718 was read as 6718"]),
+    "currency": ('s,n\nA,"$1,200.50"\nB,($3.00)\n', {"n": [1200.5, -3]}, ["$1,200.50 was read as 1200.5"]),
+    "per cent": ("d,c\nN,85%\nS,70.5%\n", {"c": [85, 70.5]}, ["c: 85% was read as 85"]),
+    "statistical marks": ("d,n\nA,..\nB,3\n", {"n": [None, 3]}, ["n: read as missing: .."]),
+    "flags": ("d,n\n" + "A,1\n" * 9 + "B,3 p\n", {"n": ["1"] * 9 + ["3 p"]}, ["“3 p” is no number"]),
+    "codes": ("fips,n\n01001,1\n48001,2\n", {"fips": ["01001", "48001"]}, []),
+    "long identifiers": ("id\n12345678901234567891\n", {"id": ["12345678901234567891"]}, []),
+    "day first": ("t\n01/02/2026\n25/02/2026\n", {"t": days("2026-02-01", "2026-02-25")}, ["25/02/2026 occurs"]),
+    "month first": ("t\n5/19/2006 0:00:00\n2/3/2006\n", {"t": days("2006-05-19", "2006-02-03")}, ["month first"]),
+    "day or month": ("t\n01/02/2026\n05/04/2026\n", {"t": ["01/02/2026", "05/04/2026"]}, ["day/month or month/day"]),
+    "day and month": ("t\n25/02/2026\n02/25/2026\n", {"t": ["25/02/2026", "02/25/2026"]}, ["cannot both"]),
+    "dates with points": ("t;w\n01.02.2026;1,5\n03.03.2026;4\n", {"t": days("2026-02-01", "2026-03-03")}, ["w: 1,5"]),
+    "no such day": ("t\n2024-02-30\n", {"t": ["2024-02-30"]}, ["t: not every cell is a date"]),
+    "versions": ("v\n1.2.34\n", {"v": ["1.2.34"]}, []),
+    "spellings of yes": ("v,n\nYes,1\nNo,2\n,3\nY,4\n", {"v": [True, False, None, True]}, ["read as True: Y, Yes"]),
+    "yes and no": ("v\nYes\nNo\n", {"v": ["Yes", "No"]}, []),
+    "truth with gaps": ("v,n\nTRUE,1\n,2\nFALSE,3\n", {"v": [True, None, False]}, []),
+    "Namibia": ("c,n\nNA,1\nZA,NA\n", {"c": ["NA", "ZA"], "n": [1, None]}, []),
+    "only Namibia": ("c\nNA\nNA\n", {"c": ["NA", "NA"]}, []),
+    "a NUL character": ("a,b\n1,x\0y\n2,z\n", {"a": [1, 2], "b": ["x\0y", "z"]}, ["NUL character stands in line 2"]),
+    "a polygon": ("a,b\n1," + f'"{"POLYGON (1 2, " * 15_000}"' + "\n", {"a": [1]}, []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_file_as_people_have_it_is_read_right_or_what_is_unsure_is_said(path: Path, shape: str) -> None:
+    content, columns, said = SHAPES[shape]
+    head = head_of(path, content)
+    table = read_table(path, "text/csv")
+
+    for name, values in columns.items():
+        column = table.frame[name]
+        assert [None if pd.isna(value) else value for value in column] == list(values), name
+    assert len(table.frame) == head.row_count
+    assert tuple(table.frame.columns) == head.columns[-table.frame.shape[1] :]
+    for words in said:
+        assert any(words in note for note in table.notes), table.notes
+    if shape != "no such day":  # found only when every cell is converted
+        assert head.notes == table.notes
+    if not said:
+        assert table.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("shape", "column", "total"),
+    [("titles above", "2020", 91), ("tags", "n", 4), ("footnotes", "2024", 600), ("thousand points", "E", 13_142_291),
+     ("thousand commas", "n", 6872), ("dates with points", "w", 5.5)],
+)  # fmt: skip
+def test_pandas_reads_the_same_with_the_arguments_that_the_model_is_told(
+    path: Path, shape: str, column: str, total: float
+) -> None:
+    head = head_of(path, SHAPES[shape][0])
+
+    arguments = eval(f"dict({head.read_with})")
+    assert pd.read_csv(path, **arguments)[column].sum() == total
+
+
+def test_a_column_that_is_known_to_be_text_stays_text(path: Path) -> None:
+    written(path, "digits,share\n12,85%\n")
+
+    table = read_table(path, "text/csv", {"digits": "str", "share": "str"})
+
+    assert table.frame.to_dict("list") == {"digits": ["12"], "share": ["85%"]}
+    assert table.notes == ()
+
+
+def test_a_code_late_in_the_file_keeps_the_whole_column_text(path: Path) -> None:
+    frame = frame_of(path, "code,n\n" + "12,1\n" * 30_000 + "007,2\n")
+
+    assert (frame["code"].iloc[0], frame["code"].iloc[-1]) == ("12", "007")
+
+
+def test_numbers_are_read_to_their_last_digit(path: Path) -> None:
+    numbers, whole = [0.1 + 0.2, 1 / 3, -2.5e-300], [9_007_199_254_740_993, 2, 3]
+    frame = frame_of(path, "n,m\n" + "".join(f"{n!r},{m}\n" for n, m in zip(numbers, whole, strict=True)))
+
+    assert frame.to_dict("list") == {"n": numbers, "m": whole}
+
+
+def test_a_quotation_mark_that_is_never_closed_is_said(path: Path) -> None:
+    head = head_of(path, 'a,b\n1,"x\n' + "2,y\n" * 200)
+
+    assert head.row_count == 1
+    assert "a quotation mark may be missing" in head.notes[0]
+    with pytest.raises(NotATable, match="never closed"):
+        read_table(path, "text/csv")
+
+
+CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=12)
 
 
 @given(st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=8))
-def test_what_the_csv_module_writes_is_read_back(
+def test_the_cells_that_the_csv_module_writes_are_those_of_the_head(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
 ) -> None:
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["x", "y", "z"], *rows])
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["x", "y", "z"], *rows, ["1", "2", "3"]])
 
-    assert read_head(path, CSV) == TableHead(
-        ("x", "y", "z"), tuple(tuple(cell or None for cell in row) for row in rows), len(rows)
-    )
+    head = read_head(path, "text/csv", rows=20)
 
-
-# --- the whole --------------------------------------------------------------------------------------------------------
-
-
-def frame_of(path: Path, content: str | bytes, media_type: str = CSV) -> pd.DataFrame:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_frame(path, media_type)
+    expected = tuple(tuple(cell or None for cell in row) for row in [*rows, ["1", "2", "3"]])
+    assert shown(head) == (("x", "y", "z"), expected, len(expected))
+    assert len(read_frame(path, "text/csv")) == len(expected)
 
 
-def test_codes_with_leading_zeros_stay_text_and_numbers_become_numbers(path: Path) -> None:
-    frame = frame_of(path, "code,n,share\n00412,1,0.5\n1200,2,\n")
-
-    assert frame["code"].tolist() == ["00412", "1200"]
-    assert frame["n"].tolist() == [1, 2]
-    assert frame["share"].isna().tolist() == [False, True]
-
-
-def test_a_code_late_in_the_file_keeps_the_whole_column_text(path: Path) -> None:
-    frame = frame_of(path, "code\n" + "12\n" * 5000 + "007\n")
-
-    assert frame["code"].iloc[0] == "12"
-    assert frame["code"].iloc[-1] == "007"
-
-
-def test_zero_itself_is_a_number(path: Path) -> None:
-    assert frame_of(path, "n,m\n0,0.25\n10,-0.5\n").to_dict("list") == {"n": [0, 10], "m": [0.25, -0.5]}
-
-
-@pytest.mark.parametrize(("content", "media_type"), [("a;b\n1;x\n", CSV), ("a\tb\n1\tx\n", TSV), ("a,b\n1,x\n", CSV)])
-def test_a_frame_is_read_with_the_delimiter_of_its_head(path: Path, content: str, media_type: str) -> None:
-    assert frame_of(path, content, media_type).to_dict("list") == {"a": [1], "b": ["x"]}
-
-
-def test_a_frame_is_read_in_the_encoding_of_its_head(path: Path) -> None:
-    assert frame_of(path, "ort;n\nMünchen;1\n".encode("cp1252"))["ort"].tolist() == ["München"]
-
-
-def test_columns_of_one_name_are_told_apart(path: Path) -> None:
-    frame = frame_of(path, "a,a,a.1,a\n01,2,3,4\n")
-
-    assert frame.columns.tolist() == ["a", "a.2", "a.1", "a.3"]
-    assert frame.iloc[0].tolist() == ["01", 2, 3, 4]
-    assert [str(kind) for kind in frame.dtypes[1:]] == ["int64"] * 3
-
-
-def test_ragged_rows_lose_nothing_in_a_frame(path: Path) -> None:
-    frame = frame_of(path, "a,b\n1\n1,2\n1,2,3\n")
-
-    assert frame.columns.tolist() == ["a", "b", "Unnamed: 2"]
-    assert frame["Unnamed: 2"].iloc[2] == 3
-
-
-def test_the_frame_has_as_many_rows_as_the_head_says(path: Path) -> None:
-    content = 'a,b\n\n"x\ny",1\n\nz,2\n'
-
-    assert len(frame_of(path, content)) == read_head(path, CSV).row_count == 2
-
-
-def test_a_header_over_two_lines_is_one_header(path: Path) -> None:
-    frame = frame_of(path, '\n\n"x\ny",b\n1,2\n')
-
-    assert frame.to_dict("list") == {"x\ny": [1], "b": [2]}
-
-
-# --- very large ones --------------------------------------------------------------------------------------------------
+# --- large ones -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_the_rows_of_a_very_large_file_are_estimated_to_two_digits(
     path: Path, monkeypatch: pytest.MonkeyPatch, quote: str
 ) -> None:
-    monkeypatch.setattr(tables, "EXACT_BYTES", 1_000_000)
-    content = "id,name\n" + "".join(f"{number},{quote}name{number}{quote}\n" for number in range(200_000))
+    monkeypatch.setattr(csv_tables, "EXACT_BYTES", 1_000_000)
+    head = head_of(path, "id,name\n" + "".join(f"{number},{quote}name{number}{quote}\n" for number in range(200_000)))
 
-    head = head_of(path, content)
-
-    assert head == TableHead(("id", "name"), head.rows, head.row_count, estimated=True)
-    assert head.rows[1] == ("1", "name1")
-    assert head.row_count == 200_000
+    assert (head.row_count, head.estimated, head.rows[1]) == (200_000, True, ("1", "name1"))
+    assert len(read_frame(path, "text/csv")) == 200_000
 
 
-@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n", "\r", '\n"x\ny",1', "\n\r\n1,2"])
-@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_rows_are_counted_alike_with_and_without_parsing(
-    path: Path, monkeypatch: pytest.MonkeyPatch, end: str, line_end: str
+def test_the_memory_of_a_look_does_not_grow_with_the_file(path: Path) -> None:
+    path.write_text("a,b\n" + "some text,1234\n" * 300_000)
+
+    tracemalloc.start()
+    head = read_head(path, "text/csv")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert head.row_count == 300_000
+    assert peak < path.stat().st_size
+
+
+@pytest.mark.parametrize("name", ["bomb.csv.gz", "bomb.zip"])
+def test_a_packed_file_is_unpacked_only_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(csv_tables, "EXACT_BYTES", 1_000_000)
+    monkeypatch.setattr(csv_tables, "LARGEST_UNPACKED", 2_000_000)
+    content = b"a,b\n" + b"1,2\n" * 1_000_000
+    path = tmp_path / name
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(content))
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("t.csv", content)
+
+    head = read_head(path, media_type(name))
+
+    assert (head.rows[0], head.estimated, head.row_count < 500_000) == (("1", "2"), True, True)
+    assert "first 1 MB" in head.notes[-1]
+    with pytest.raises(NotATable, match="unpacks to over 2,000,000 bytes"):
+        read_table(path, media_type(name))
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.zip", "t.csv"])
+def test_a_packed_table_is_read_whatever_its_name(tmp_path: Path, name: str) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("folder/t.csv", "code,n\n007,1\n")
+    path = written(tmp_path / name, gzip.compress(b"code,n\n007,1\n") if name == "t.csv.gz" else archive.getvalue())
+
+    assert read_head(path, media_type(name)).rows == (("007", "1"),)
+    assert read_frame(path, media_type(name)).to_dict("list") == {"code": ["007"], "n": [1]}
+
+
+# --- JSON and GeoJSON -------------------------------------------------------------------------------------------------
+
+
+def test_json_records_are_a_table_with_the_keys_of_all(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    content = '[{"a": 1, "b": "x"},\n {"a": 0.5, "c": [1, {"d": null}]}, {"b": null, "a": 2}]'
+    head = head_of(path, content, rows=2)
+
+    assert shown(head) == (("a", "b", "c"), (("1", "x", None), ("0.5", None, '[1, {"d": null}]')), 3)
+    assert head.dtypes == ("float64", "str", "object")
+
+
+def test_json_keeps_text_as_text_and_knows_dates_and_truth_values(tmp_path: Path) -> None:
+    content = '[{"code": "007", "t": "2024-01-31", "v": true}, {"code": "12", "t": null, "v": null}]'
+    frame = frame_of(tmp_path / "t.json", content)
+
+    assert frame["code"].tolist() == ["007", "12"]
+    assert [frame["t"].dtype.kind, str(frame["v"].dtype)] == ["M", "boolean"]
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.ndjson"])
+def test_json_lines_are_a_table(tmp_path: Path, name: str) -> None:
+    content = '{"d":"North","v":1}\n\n{"d":"South","v":2,"note":"z"}\n'
+
+    assert shown(head_of(tmp_path / name, content)) == (
+        ("d", "v", "note"), (("North", "1", None), ("South", "2", "z")), 2
+    )  # fmt: skip
+    assert frame_of(tmp_path / name, content)["v"].tolist() == [1, 2]
+
+
+def test_a_large_file_of_json_lines_is_estimated_and_large_json_is_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = line_end.join(["a,b", *["1,ü"] * 200_000]) + end
-    counted = head_of(path, content, rows=1)
-    monkeypatch.setattr(tables, "_plain_lines", lambda *_: (0, 0))
-
-    assert counted == head_of(path, content, rows=1)
-    assert not counted.estimated
-
-
-@given(
-    st.lists(st.sampled_from(["1,2", "", '"x\ny",1', "ü,2", "3", '"', "\r", '"a""b"']), max_size=12),
-    st.sampled_from(["\n", "\r\n", "\r"]),
-    st.sampled_from(["utf-8", "utf-8-sig", "cp1252", "utf-16"]),
-    st.integers(1, 12),
-)
-def test_a_file_is_counted_as_the_csv_module_does_and_whoever_looks_on_sees_each_byte_in_its_place(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[str], line_end: str, encoding: str, piece: int
-) -> None:
-    content = line_end.join(["a,b", *lines]).encode(encoding)
-    path = tmp_path_factory.mktemp("count") / "t.csv"
-    path.write_bytes(content)
-    seen = bytearray(len(content))
-
-    def look_on(offset: int, passed: bytes) -> None:
-        seen[offset : offset + len(passed)] = passed
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(tables, "_PIECE_BYTES", piece)
-        head = read_head(path, CSV, rows=0, passing=look_on)
-
-    with path.open(newline="", encoding=encoding) as file:
-        records = [record for record in csv.reader(file) if record]
-    assert head is not None
-    assert head.row_count == len(records) - 1
-    assert bytes(seen) == content
-
-
-# --- JSON -------------------------------------------------------------------------------------------------------------
-
-JSON = "application/json"
-LINES = "application/x-ndjson"
-
-
-def test_json_records_are_a_table_with_the_keys_of_all(path: Path) -> None:
-    content = '[{"a": 1, "b": "x"},\n {"a": 0.5, "c": [1, {"d": null}]}, {"b": null, "a": true}]'
-
-    assert head_of(path, content, JSON, rows=2) == TableHead(
-        ("a", "b", "c"), (("1", "x", None), ("0.5", None, '[1, {"d": null}]')), 3
-    )
-
-
-def test_json_lines_are_a_table_by_type_or_by_name(tmp_path: Path) -> None:
-    content = '{"a": "007"}\n\n{"a": "ü"}\n'
-    expected = TableHead(("a",), (("007",), ("ü",)), 2)
-
-    assert head_of(tmp_path / "t.json", content, LINES) == expected
-    assert head_of(tmp_path / "t.jsonl", content, "application/octet-stream") == expected
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "[]",
-        "{}",
-        "[1, 2]",
-        '{"a": {"0": 1}}',
-        '[{"a": 1}',
-        '[{"a": 1}, 2]',
-        '[{"a": 1} x',
-        "[{}]",
-        "[" * 100_000,
-        '[{"a":' + "[" * 100_000,
-        '[{"a": "' + "x" * 5_000_000,
-        b"\xff\xfe[",
-        "null",
-        "<html>",
-    ],
-    ids=lambda content: ascii(content[:12]),
-)
-@pytest.mark.parametrize("media_type", [JSON, LINES])
-def test_other_json_is_no_table(path: Path, content: str | bytes, media_type: str) -> None:
-    if media_type == LINES and content in {"{}"}:
-        pytest.skip("one record without keys is tested as an array")
-    if media_type == LINES and content == '{"a": {"0": 1}}':
-        assert head_of(path, content, media_type) == TableHead(("a",), (('{"0": 1}',),), 1)
-        return
-
-    assert head_of(path, content, media_type) is None
-
-
-@given(
-    st.lists(
-        st.dictionaries(
-            st.text(st.characters(codec="utf-8"), max_size=5),
-            st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8"), max_size=9),
-            min_size=1,
-            max_size=4,
-        ),
-        min_size=1,
-        max_size=30,
-    ),
-    st.sampled_from([None, 1]),
-    st.integers(1, 40),
-)
-def test_records_are_found_however_the_file_is_cut_in_reading(
-    tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]], indent: int | None, chunk: int
-) -> None:
-    path = tmp_path_factory.mktemp("json") / "t.json"
-    path.write_text(json.dumps(records, indent=indent, ensure_ascii=False), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("ipython_assistant.workspace.records._CHUNK", chunk)
-        head = read_head(path, JSON)
-
-    assert head is not None
-    assert head.row_count == len(records)
-    assert set(head.columns) == {key for record in records for key in record}
-
-
-def test_the_records_of_a_very_large_file_are_estimated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipython_assistant.workspace.records.EXACT_BYTES", 100_000)
+    monkeypatch.setattr(tables, "LOOK", sheets.Limits(10**8, 100_000, 10**6, 3))
     records = [{"n": number + 100_000, "name": f"name{number % 7}"} for number in range(50_000)]
+    head = head_of(tmp_path / "t.jsonl", "\n".join(map(json.dumps, records)), rows=1)
 
-    as_array = head_of(path, json.dumps(records), JSON, rows=1)
-    as_lines = head_of(path, "\n".join(map(json.dumps, records)), LINES, rows=1)
-
-    assert as_array == as_lines == TableHead(("n", "name"), (("100000", "name0"),), 50_000, estimated=True)
-
-
-def test_a_frame_of_json_keeps_what_is_text_as_text(path: Path) -> None:
-    frame = frame_of(path, '[{"code": "007", "n": 1}, {"code": "12", "n": 2}]', JSON)
-
-    assert frame.to_dict("list") == {"code": ["007", "12"], "n": [1, 2]}
+    assert (head.rows, head.row_count, head.estimated) == ((("100000", "name0"),), 50_000, True)
+    with pytest.raises(NotATable, match="too much JSON"):
+        head_of(tmp_path / "t.json", json.dumps(records))
+    assert len(read_frame(tmp_path / "t.json", "application/json")) == 50_000
 
 
-# --- Excel and Parquet ------------------------------------------------------------------------------------------------
+def test_the_properties_of_geojson_are_a_table_and_its_geometries_are_said_to_be_left_out(tmp_path: Path) -> None:
+    feature = {"type": "Feature", "properties": {"name": "Alpha", "pop": 10}, "geometry": {"type": "Point"}}
+    path = written(tmp_path / "t.geojson", json.dumps({"type": "FeatureCollection", "features": [feature] * 2}))
+    table = read_table(path, media_type(path.name))
 
-EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-PARQUET = "application/vnd.apache.parquet"
+    assert table.frame.to_dict("list") == {"name": ["Alpha"] * 2, "pop": [10, 10]}
+    assert table.notes == read_head(path, media_type(path.name)).notes == ("The geometries were left out.",)
 
 
-def test_a_workbook_is_read_where_its_reader_is_installed(path: Path) -> None:
+def geopackage(path: Path, *, layers: tuple[str, ...] = ("wells",), endless: bool = False) -> Path:
+    base = sqlite3.connect(path)
+    base.execute("CREATE TABLE gpkg_contents (table_name TEXT, data_type TEXT)")
+    base.execute("CREATE TABLE gpkg_geometry_columns (table_name TEXT, column_name TEXT)")
+    for layer in layers:
+        quoted = layer.replace('"', '""')
+        base.execute("INSERT INTO gpkg_contents VALUES (?, 'features')", (layer,))
+        base.execute("INSERT INTO gpkg_geometry_columns VALUES (?, 'geom')", (layer,))
+        if endless:
+            count = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT x, x AS geom FROM c"
+            base.execute(f'CREATE VIEW "{quoted}" AS {count} WHERE x = 2')
+            continue
+        base.execute(f'CREATE TABLE "{quoted}" (fid INTEGER, geom BLOB, "depth, m" REAL)')
+        base.execute(f"INSERT INTO \"{quoted}\" VALUES (1, x'00', 1.5), (2, x'00', 2.5)")
+    base.commit()
+    base.close()
+    return path
+
+
+def test_a_layer_of_a_geopackage_is_a_table(tmp_path: Path) -> None:
+    path = geopackage(tmp_path / "g.gpkg", layers=("wells", 'a"b'))
+    kind = media_type(path.name)
+
+    assert shown(read_head(path, kind)) == (("fid", "depth, m"), (("1", "1.5"), ("2", "2.5")), 2)
+    assert read_table(path, kind, sheet='a"b').frame["depth, m"].tolist() == [1.5, 2.5]
+    assert 'There are 2 layers (wells, a"b)' in read_head(path, kind).notes[0]
+    with pytest.raises(NotATable, match="has no layer 'x'"):
+        read_head(path, kind, sheet="x")
+
+
+# --- workbooks and Parquet --------------------------------------------------------------------------------------------
+
+
+def workbook(path: Path, **rows_of_sheets: list[tuple[Any, ...]]) -> Path:
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
-    for row in [("code", "n", None), ("007", 1, None), (None, None, None), ("12", None, "x")]:
-        book.active.append(row)
-    book.save(path.with_suffix(".xlsx"))
-
-    head = read_head(path.with_suffix(".xlsx"), EXCEL)
-
-    assert head == TableHead(("code", "n", "Unnamed: 2"), (("007", "1", None), ("12", None, "x")), 2)
-    assert read_frame(path.with_suffix(".xlsx"), EXCEL)["code"].tolist() == ["007", "12"]
-
-
-def test_a_parquet_file_is_read_where_its_reader_is_installed(path: Path) -> None:
-    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    parquet.write_table(arrow.table({"code": ["007"] * 5000, "n": [None, *range(4999)]}), path)
-
-    head = read_head(path, PARQUET, rows=2)
-
-    assert head == TableHead(("code", "n"), (("007", None), ("007", "0")), 5000)
-    assert read_frame(path, PARQUET)["code"].tolist() == ["007"] * 5000
+    book.remove(book.active)
+    for name, rows in rows_of_sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+        if name == "Merged":
+            sheet.merge_cells("A1:B1")
+    book.save(path)
+    return path
 
 
-@pytest.mark.parametrize("media_type", [EXCEL, PARQUET])
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"PAR1", b"a,b\n1,2\n"])
-def test_what_is_no_workbook_and_no_parquet_file_is_left_to_the_card(
-    path: Path, content: bytes, media_type: str
-) -> None:
-    assert head_of(path, content, media_type) is None
+def test_a_workbook_is_read_with_its_types_its_titles_and_its_notes_left_out(tmp_path: Path) -> None:
+    rows = [
+        ("Cases 2025", None, None),
+        (),
+        ("code", "n", None),
+        ("007", 1, None),
+        ("12", None, "x"),
+        (),
+        ("Source: M",),
+    ]
+    path = workbook(tmp_path / "t.xlsx", Cases=rows)
+    head, table = read_head(path, media_type("t.xlsx")), read_table(path, media_type("t.xlsx"))
+
+    assert shown(head) == (("code", "n", "Unnamed: 2"), (("007", "1", None), ("12", None, "x")), 2)
+    assert head.dtypes == ("str", "float64", "str")
+    assert table.frame["code"].tolist() == ["007", "12"]
+    assert table.notes == head.notes
+    assert ["above the header" in head.notes[0], "Below the table" in head.notes[1]] == [True, True]
 
 
-def test_without_its_reader_a_workbook_is_left_to_the_card(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("xl/workbook.xml", "<workbook/>")
+def test_a_sheet_can_be_named_and_the_others_are_said(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "t.xlsx", Empty=[], Cases=[("a",), (1,)], Merged=[("b", None), (2, 3)])
+    kind = media_type("t.xlsx")
 
-    assert read_head(path, EXCEL) is None
-    with pytest.raises(ImportError):
-        read_frame(path, EXCEL)
-
-
-@pytest.mark.parametrize(
-    ("content", "media_type"),
-    [(b"[]", JSON), (b'[{"a": 1}', JSON), (b'{"a": 1}\nx', LINES), (b"PK", EXCEL), (b"PAR1", PARQUET), (b"\n", CSV)],
-)
-def test_what_is_no_table_is_no_frame(path: Path, content: bytes, media_type: str) -> None:
-    path.write_bytes(content)
-
-    with pytest.raises(ValueError, match=r"table\.csv cannot be read as a table"):
-        read_frame(path, media_type)
+    assert read_head(path, kind).columns == ("a",)
+    assert read_head(path, kind, sheet="Merged").rows == (("2", "3"),)
+    assert "There are 3 sheets (Empty, Cases, Merged); this is Cases." in read_head(path, kind).notes
+    assert any("merged" in note for note in read_head(path, kind).notes)
+    with pytest.raises(NotATable, match="has no sheet 'X'; there are: Empty, Cases, Merged"):
+        read_head(path, kind, sheet="X")
 
 
-def test_a_frame_is_read_without_counting_its_rows_first(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path.write_text('a,b\n1,"x"\n')
+def test_what_is_called_a_workbook_and_is_a_text_file_is_read_as_one_and_the_other_way_round(tmp_path: Path) -> None:
+    text = written(tmp_path / "t.xls", "a\tb\n1\t2\n")
+    book = workbook(tmp_path / "t.xlsx", Cases=[("a", "b"), (1, 2)]).rename(tmp_path / "t.csv")
 
-    def counting(*_: object) -> int:
-        raise AssertionError("The rows are counted.")
-
-    monkeypatch.setattr(tables, "_record_count", counting)
-
-    assert read_frame(path, CSV).to_dict("list") == {"a": [1], "b": ["x"]}
+    assert read_head(text, media_type("t.xls")).rows == read_head(book, "text/csv").rows == (("1", "2"),)
 
 
-# --- dtypes and the index ---------------------------------------------------------------------------------------------
-
-
-def kinds(frame: pd.DataFrame) -> dict[str, str]:
-    import pandas as pd
-
-    return {name: pd.api.types.infer_dtype(frame[name], skipna=True) for name in frame.columns}
-
-
-def test_namibia_and_treatments_called_none_are_no_gaps(path: Path) -> None:
-    frame = frame_of(path, "country,treatment,n\nNA,None,1\nZA,null,NA\n,surgery,3\nnan,N/A,4\n")
-
-    assert frame["country"].isna().tolist() == [False, False, True, True]
-    assert frame["country"].tolist()[:2] == ["NA", "ZA"]
-    assert frame["treatment"].tolist() == ["None", "null", "surgery", "N/A"]
-    assert frame["n"].isna().tolist() == [False, True, False, False]
-
-
-def test_a_table_of_namibia_alone_keeps_its_country(path: Path) -> None:
-    frame = frame_of(path, "country,nothing,n\nNA,,1\nNA,,2\n")
-
-    assert frame["country"].tolist() == ["NA", "NA"]
-    assert frame["nothing"].isna().all()
-
-
-def test_gaps_among_codes_and_in_ragged_rows_are_gaps(path: Path) -> None:
-    frame = frame_of(path, "code,name\n001,x\n,NA,late\n003\n")
-
-    assert frame["code"].isna().tolist() == [False, True, False]
-    assert frame["name"].tolist()[:2] == ["x", "NA"]
-    assert frame["Unnamed: 2"].tolist()[1] == "late"
+def sheet_bomb(path: Path, xml: str) -> Path:
+    workbook(path, Sheet=[("a",), (1,)])
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    begin, end = b"<sheetData>", b"</sheetData>"
+    part = parts["xl/worksheets/sheet1.xml"]
+    parts["xl/worksheets/sheet1.xml"] = (
+        part[: part.index(begin)] + f"<sheetData>{xml}".encode() + part[part.index(end) :]
+    )
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return path
 
 
 @pytest.mark.parametrize(
-    ("cells", "kind"),
+    "xml",
     [
-        (["2024-01-31", "1999-12-01"], "datetime64"),
-        (["2024-01-31", ""], "datetime64"),
-        (["2024-01-31 12:30", "2024-01-31T12:30:05.25"], "datetime64"),
-        (["2024-01-31T12:30:00Z"], "datetime64"),
-        (["2024-01-31", "soon"], "string"),
-        (["2024-02-30"], "string"),
-        (["31.01.2024", "01/02/2024"], "string"),
-        (["2024-01", "2024-W05"], "string"),
-        (["20240131"], "integer"),
-        (["True", "False"], "boolean"),
-        (["True", ""], "boolean"),
-        (["yes", "no"], "string"),
-        (["1", "2.5"], "floating"),
+        '<row r="1"><c r="A1" t="str"><v>a</v></c></row><row r="99999999999"><c r="A9"><v>1</v></c></row>',
+        '<row r="1"><c r="A1" t="str"><v>a</v></c></row>'
+        + "".join(f'<row r="{row}"><c r="XFD{row}"><v>1</v></c></row>' for row in range(2, 30_000)),
     ],
+    ids=["a far row", "far columns"],
 )
-def test_iso_dates_and_truth_values_are_read_as_such_and_nothing_is_guessed(
-    path: Path, cells: list[str], kind: str
+def test_a_small_workbook_that_unpacks_to_endless_cells_is_looked_at_for_seconds(tmp_path: Path, xml: str) -> None:
+    path = sheet_bomb(tmp_path / "bomb.xlsx", xml)
+    began = time.monotonic()
+    assert read_head(path, media_type(path.name)).estimated
+
+    assert time.monotonic() - began < 30
+
+
+def test_a_view_that_never_ends_is_looked_at_for_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "LOOK", sheets.Limits(10**8, 10**8, 10**6, 0.2))
+    path = geopackage(tmp_path / "g.gpkg", endless=True)
+
+    with pytest.raises(NotATable, match="interrupted"):
+        read_head(path, media_type(path.name))
+
+
+def test_a_parquet_file_is_read_with_what_it_says_of_its_columns(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"code": ["007"] * 5000, "n": [None, *range(4999)]})
+    frame.to_parquet(path := tmp_path / "t.parquet")
+    head = read_head(path, media_type(path.name), rows=2)
+
+    assert shown(head) == (("code", "n"), (("007", None), ("007", "0.0")), 5000)
+    assert head.dtypes[1] == "double"
+    assert read_frame(path, media_type(path.name)).equals(pd.read_parquet(path))
+
+
+def test_a_small_parquet_file_with_a_list_of_millions_is_not_unpacked(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "bomb.parquet"
+    values = pyarrow.array([0] * 3_000_000)
+    column = pyarrow.ListArray.from_arrays(pyarrow.array([0, 3_000_000]), values)
+    parquet.write_table(pyarrow.table({"n": [1], "list": column}), path, compression="zstd")
+    assert path.stat().st_size < 100_000
+
+    before = pyarrow.total_allocated_bytes()
+    head = read_head(path, media_type(path.name))
+
+    assert shown(head) == (("n",), (("1",),), 1)
+    assert "not shown: list" in head.notes[0]
+    assert pyarrow.total_allocated_bytes() - before < 1_000_000
+
+
+@pytest.mark.parametrize(("name", "package"), [("t.xlsx", "openpyxl"), ("t.parquet", "pyarrow")])
+def test_a_reader_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
 ) -> None:
-    frame = frame_of(path, "".join(f"{cell},1\n" for cell in ("x", *cells)))
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("xl/workbook.xml", "")
+    path = written(tmp_path / name, archive.getvalue() if package == "openpyxl" else b"PAR1")
+    monkeypatch.setitem(sys.modules, package, None)
 
-    assert kinds(frame)["x"] == kind
-    assert len(frame) == len(cells)
-
-
-def test_what_is_known_to_be_text_is_read_as_it_is_written(path: Path) -> None:
-    path.write_text("a,b,c,d\n1,2024-01-01,True,1e5\n2,2024-01-02,NA,007\n")
-    frame = read_frame(path, CSV, dict.fromkeys("abcdx", "str"))
-
-    assert frame.to_dict("list") == {
-        "a": ["1", "2"], "b": ["2024-01-01", "2024-01-02"], "c": ["True", "NA"], "d": ["1e5", "007"],
-    }  # fmt: skip
-
-
-def test_numbers_are_read_to_their_last_digit(path: Path) -> None:
-    numbers = [0.1 + 0.2, 1 / 3, 1e-300, 123456.789012345678, 5e-324]
-
-    assert frame_of(path, "x\n" + "".join(f"{number!r}\n" for number in numbers))["x"].tolist() == numbers
-
-
-@pytest.mark.parametrize(
-    ("content", "columns", "index"),
-    [
-        (",a\n0,x\n1,y\n", ["a"], [0, 1]),
-        (",a\nNorth,x\nSouth,y\n", ["a"], ["North", "South"]),
-        (",a\n7,x\n3,y\n", ["a"], [7, 3]),
-        (",a\n2024-01-01,x\n2024-01-02,y\n", ["a"], None),
-        (",a\nNorth,x\nNorth,y\n", ["Unnamed: 0", "a"], [0, 1]),
-        (",a\n,x\nNorth,y\n", ["Unnamed: 0", "a"], [0, 1]),
-        ("a,\n0,x\n1,y\n", ["a", "Unnamed: 1"], [0, 1]),
-        (",\n", None, None),
-    ],
-)
-def test_an_index_that_pandas_saved_is_one_again(
-    path: Path, content: str, columns: list[str] | None, index: list[Any] | None
-) -> None:
-    if columns is None:
-        assert head_of(path, content) is None
-        return
-    frame = frame_of(path, content)
-
-    assert frame.columns.tolist() == columns
-    assert frame.index.name is None
-    if index is not None:
-        assert frame.index.tolist() == index
-
-
-def test_dates_in_json_are_dates(path: Path) -> None:
-    frame = frame_of(path, '[{"day": "2024-01-31", "code": "007"}, {"day": null, "code": "x"}]', JSON)
-
-    assert kinds(frame) == {"day": "datetime64", "code": "string"}
+    with pytest.raises(NotATable, match=rf"needs {package}, which is not installed: `%pip install {package}`"):
+        read_head(path, media_type(name))

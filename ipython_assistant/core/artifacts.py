@@ -100,13 +100,18 @@ class TableHead:
     """The first rows of a table as text, and its true size.
 
     `rows` holds the cells as they stand in the file; None marks a missing one. `row_count` does not count the header;
-    `estimated` says that it is about that number, since the file is too large to be counted.
+    `estimated` says that it is about that number, since the file is too large to be counted. `notes` are sentences on
+    how it was read, such as what was left out; `dtypes` what the columns hold, if it is known; `read_with` the
+    arguments that `pandas.read_csv` needs beside the path, as code.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | None, ...], ...]
     row_count: int
     estimated: bool = False
+    notes: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    read_with: str = ""
 
     @property
     def column_count(self) -> int:

@@ -43,7 +43,9 @@ _MEDIA_TYPES = {
     "bmp": "image/bmp",
     "csv": "text/csv",
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "geojson": "application/geo+json",
     "gif": "image/gif",
+    "gpkg": "application/geopackage+sqlite3",
     "htm": "text/html",
     "html": "text/html",
     "jpeg": "image/jpeg",
@@ -62,6 +64,7 @@ _MEDIA_TYPES = {
     "tsv": "text/tab-separated-values",
     "txt": "text/plain",
     "webp": "image/webp",
+    "xls": "application/vnd.ms-excel",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "zip": "application/zip",
 }

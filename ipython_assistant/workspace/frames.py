@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.core.wording import counted, on_one_line
 from ipython_assistant.errors import InputError
 from ipython_assistant.workspace import logical
-from ipython_assistant.workspace.tables import distinct_names
+from ipython_assistant.workspace.dialect import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

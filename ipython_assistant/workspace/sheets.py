@@ -1,106 +1,227 @@
-"""Excel and Parquet → the head of a table, where the reader of each is installed.
+"""Workbooks, Parquet files and GeoPackages → rows of cells; openpyxl and pyarrow are imported when such a file comes.
 
-Neither reader is a dependency: openpyxl and pyarrow are imported when such a file has come, and a file whose reader is
-not there keeps its place in the card. Both formats are compressed, so what they say of themselves is looked at first.
+A small file of these kinds can unpack to any size. So cells are counted while they are read, what a file says of itself
+is checked first, and a look has a deadline.
 """
 
 from __future__ import annotations
 
-import math
+import sqlite3
+import time
 import zipfile
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.artifacts import TableHead
+from ipython_assistant.core.wording import on_one_line
+from ipython_assistant.workspace.dialect import NotATable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-LARGEST_BYTES = 200_000_000
-"""Of a workbook's sheet or a Parquet file's first row group, uncompressed. A larger one is not opened for a look."""
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a file is read: bytes that it unpacks to, bytes of JSON, cells, and seconds."""
+
+    unpacked_bytes: int
+    json_bytes: int
+    cells: int
+    seconds: float
 
 
-def excel_head(path: Path, rows: int) -> TableHead | None:
-    """The head of a workbook's first sheet; None without openpyxl, or where it is no workbook."""
-    try:
-        if not _is_small_workbook(path):
-            return None
-        records = _sheet(path)
-        header = next(records, ())
-        first = list(islice(records, rows))
-        row_count = len(first) + sum(1 for _ in records)
-    except _unreadable():
-        return None
-    width = max(len(header), *(len(row) for row in first), 0)
-    if not width:
-        return None
-    names = [_text(cell) for cell in (*header, *[None] * (width - len(header)))]
-    columns = [name or f"Unnamed: {place}" for place, name in enumerate(names)]
-    cells = tuple(tuple(_text(cell) for cell in (*row, *[None] * (width - len(row)))) for row in first)
-    return TableHead(tuple(columns), cells, row_count)
+LOOK = Limits(100_000_000, 32_000_000, 1_000_000, 3)
+"""For a preview, or for what the model is told."""
+WHOLE = Limits(2_000_000_000, 2_000_000_000, 100_000_000, 600)
+"""For a table that was asked for."""
 
 
-def excel_rows(path: Path) -> list[Sequence[Any]]:
-    """Every row of the first sheet, its header first; none where it is no workbook, or too large to be opened.
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """Rows of a sheet, a layer or a file, each a sequence of values.
+
+    Attributes:
+        names: The columns' names; none for a workbook's sheet, where they are among its rows.
+        rows: The rows that were read.
+        row_count: How many rows there are; about so many, where they are `estimated`.
+        is_whole: Whether all of them were read.
+        sheets: The names of all sheets or layers of the file.
+        notes: What the reader should know of how it was read, in sentences.
+        dtypes: What the file says that its columns hold.
+    """
+
+    names: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    row_count: int
+    is_whole: bool = True
+    estimated: bool = False
+    sheets: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+
+
+def estimated_rows(path: Path, size: int) -> int:
+    """A file's size in bytes by the length of its lines at sixteen places, to two digits."""
+    windows, window_bytes = 16, 1 << 16
+    lines = read = 0
+    with path.open("rb") as file:
+        for window in range(windows):
+            file.seek(window * max(size - window_bytes, 0) // (windows - 1))
+            piece = file.read(window_bytes)
+            lines, read = lines + piece.count(b"\n"), read + len(piece)
+    return int(float(f"{size * lines / max(read, 1):.1e}"))
+
+
+def workbook_rows(path: Path, limits: Limits, sheet: str = "") -> TableRows:
+    """The rows of a workbook's sheet; of the first one that is not empty, where none is named.
 
     Raises:
-        ImportError: openpyxl is not installed.
-        OSError: The file cannot be read at all.
+        NotATable: It is no workbook, too large, has no such sheet, or openpyxl is not installed.
+        OSError: It cannot be read at all.
     """
+    end = time.monotonic() + limits.seconds
+    with _workbook(path, limits) as (book, merged):
+        sheets = {one.title: one for one in book.worksheets}
+        if sheet and sheet not in sheets:
+            raise NotATable(f"has no sheet {sheet!r}; there are: {', '.join(sheets)}")
+        rows: list[Sequence[Any]] = []
+        for name in [sheet] if sheet else sheets:
+            claimed = sheets[name].max_row or 0
+            sheets[name].reset_dimensions()
+            rows, is_whole = _within(sheets[name].iter_rows(values_only=True), limits, end)
+            if rows:
+                break
+    if not rows:
+        raise NotATable("is empty")
+    notes = _this_one("sheets", sheets, name)
+    if merged:
+        notes.append("Cells are merged: a value stands in the first of them alone.")
+    count = len(rows) if is_whole else max(claimed, len(rows))
+    return TableRows((), rows, count, is_whole, not is_whole, tuple(sheets), tuple(notes))
+
+
+@contextmanager
+def _workbook(path: Path, limits: Limits) -> Iterator[tuple[Any, bool]]:
+    """The workbook, and whether some of its cells are merged."""
     try:
-        return list(_sheet(path)) if _is_small_workbook(path) else []
-    except ImportError:
+        openpyxl = import_module("openpyxl")
+    except ImportError as error:
+        raise NotATable("needs openpyxl, which is not installed: `%pip install openpyxl`") from error
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+            parts = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+            is_small = unpacked <= LOOK.unpacked_bytes
+            merged = is_small and any(b"<mergeCell " in archive.read(part) for part in parts)
+            if unpacked > limits.unpacked_bytes:
+                raise NotATable(f"unpacks to {unpacked // 1_000_000:,} MB, which is too much to read")  # noqa: TRY301
+            # By its bytes: by its name openpyxl would refuse one that is called otherwise.
+            yield openpyxl.load_workbook(file, read_only=True, data_only=True), merged
+    except (NotATable, OSError):
         raise
-    except _unreadable():
-        return []
+    except Exception as error:  # openpyxl says in a dozen ways that a file is no workbook
+        raise NotATable(f"is not a workbook that can be read ({on_one_line(error)[:100]})") from error
 
 
-def parquet_head(path: Path, rows: int) -> TableHead | None:
-    """The head of a Parquet file, its size from the footer; None without pyarrow, or where it is no such file."""
-    if find_spec("pyarrow") is None:
-        return None
-    arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+def layer_rows(path: Path, limits: Limits, layer: str = "") -> TableRows:
+    """The rows of a GeoPackage's layer without its geometries: https://www.geopackage.org/spec/.
+
+    Raises:
+        NotATable: It is no GeoPackage, or has no such layer.
+    """
+    end = time.monotonic() + limits.seconds
+    try:
+        base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        try:
+            # A view can count for ever.
+            base.set_progress_handler(lambda: time.monotonic() > end, 10_000)
+            names = [
+                name for (name,) in base.execute("SELECT table_name FROM gpkg_contents WHERE data_type != 'tiles'")
+            ]
+            if not names or (layer and layer not in names):
+                raise NotATable(f"has no layer {layer!r}; there are: {', '.join(names)}")
+            name = layer or names[0]
+            geometries = base.execute("SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", (name,))
+            hidden = {column for (column,) in geometries}
+            quoted = _quoted(name)
+            columns = [row[1] for row in base.execute(f"PRAGMA table_info({quoted})") if row[1] not in hidden]
+            chosen = f"SELECT {', '.join(map(_quoted, columns))} FROM {quoted}"  # noqa: S608 every name is quoted
+            rows, is_whole = _within(base.execute(chosen), limits, end)
+            count = len(rows) if is_whole else base.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]  # noqa: S608
+        finally:
+            base.close()
+    except sqlite3.Error as error:
+        raise NotATable(f"is not a GeoPackage that can be read ({on_one_line(error)})") from error
+    notes = [*_this_one("layers", names, name), "The geometries were left out."]
+    return TableRows(columns, rows, count, is_whole, sheets=tuple(names), notes=tuple(notes))
+
+
+def parquet_rows(path: Path, rows: int) -> TableRows:
+    """The first rows of a Parquet file, below its columns' names; lists and structs are left out.
+
+    Raises:
+        NotATable: It is no Parquet file, too large for a look, or pyarrow is not installed.
+    """
+    with _parquet_file(path) as file:
+        about, notes = file.metadata, []
+        # A list of millions can be a few bytes in the file, so only columns with one value a row are looked at.
+        flat = [column.name for column in file.schema if column.path == column.name and not column.max_repetition_level]
+        if nested := [name for name in file.schema_arrow.names if name not in flat]:
+            notes.append(f"Columns of lists and structs are not shown: {', '.join(nested)}.")
+        size = about.row_group(0).total_byte_size if about.num_row_groups else 0
+        if size > LOOK.unpacked_bytes:
+            notes.append(f"Its first rows unpack to {size // 1_000_000:,} MB, which is too much to look at.")
+        batches = file.iter_batches(rows or 1, row_groups=[0], columns=flat) if 0 < size <= LOOK.unpacked_bytes else ()
+        first = next(iter(batches), None)
+        cells = zip(*(column.to_pylist()[:rows] for column in first.columns), strict=True) if first is not None else ()
+        dtypes = tuple(str(file.schema_arrow.field(name).type) for name in flat)
+        return TableRows(flat, [*cells], about.num_rows, is_whole=False, notes=tuple(notes), dtypes=dtypes)
+
+
+def check_parquet(path: Path) -> None:
+    """Before a Parquet file is read whole. Raises `NotATable` where it is none, or would not fit into memory."""
+    with _parquet_file(path) as file:
+        groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+        values = sum(group.column(place).num_values for group in groups for place in range(group.num_columns))
+        if values > WHOLE.cells:
+            raise NotATable(f"holds {values:,} values, which is too much to read")
+
+
+@contextmanager
+def _parquet_file(path: Path) -> Iterator[Any]:
+    try:
+        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise NotATable("needs pyarrow, which is not installed: `%pip install pyarrow`") from error
     try:
         with parquet.ParquetFile(path) as file:
-            about, names = file.metadata, file.schema_arrow.names
-            fits = about.num_row_groups > 0 and about.row_group(0).total_byte_size <= LARGEST_BYTES
-            batches = file.iter_batches(batch_size=max(rows, 1), row_groups=[0]) if fits and rows else iter(())
-            batch = next(batches, None)
-            columns = [column.to_pylist()[:rows] for column in batch.columns] if batch is not None else []
-            return TableHead(
-                tuple(names),
-                tuple(tuple(_text(cell) for cell in row) for row in zip(*columns, strict=True)),
-                about.num_rows,
-            )
-    except (arrow.ArrowException, OSError, ValueError):
-        # Arrow's own reading errors are OSErrors too; one that is not about the file shows in the card.
-        return None
+            yield file
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, NotATable | FileNotFoundError):
+            raise
+        # Arrow's own reading errors are OSErrors too.
+        raise NotATable(f"is not a Parquet file that can be read ({on_one_line(error)[:100]})") from error
 
 
-def _is_small_workbook(path: Path) -> bool:
-    with zipfile.ZipFile(path) as archive:
-        return sum(entry.file_size for entry in archive.infolist()) <= LARGEST_BYTES
+def _within(rows: Iterator[Sequence[Any]], limits: Limits, end: float) -> tuple[list[Sequence[Any]], bool]:
+    """The rows that are not blank, as far as the limits go; and whether that is all of them."""
+    kept: list[Sequence[Any]] = []
+    cells = 0
+    for row in rows:
+        cells += max(len(row), 1)
+        if cells > limits.cells or time.monotonic() > end:
+            return kept, False
+        if any(cell is not None for cell in row):
+            kept.append(row)
+    return kept, True
 
 
-def _sheet(path: Path) -> Iterator[Sequence[Any]]:
-    book = import_module("openpyxl").load_workbook(path, read_only=True, data_only=True)
-    try:
-        for row in book.worksheets[0].iter_rows(values_only=True):
-            if any(cell is not None for cell in row):
-                yield row
-    finally:
-        book.close()
+def _this_one(what: str, names: Iterable[str], name: str) -> list[str]:
+    named = [*names]
+    return [f"There are {len(named)} {what} ({', '.join(named)}); this is {name}."] if len(named) > 1 else []
 
 
-def _unreadable() -> tuple[type[Exception], ...]:
-    """What a file that is no workbook makes openpyxl raise; it says so in many ways."""
-    return (ImportError, zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError, AttributeError, SyntaxError)
-
-
-def _text(cell: Any) -> str | None:
-    if cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell)):
-        return None
-    return str(cell)
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,249 @@
+"""What the text cells of one column hold: numbers, dates, truth values or text; and the column as pandas holds it.
+
+Every cell decides, not the first few. A column that can be read in two ways stays text, and a sentence says so. Codes
+with leading zeros, such as 00412, are text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Kind = Literal["empty", "text", "integer", "number", "amount", "truth", "iso date", "day first", "month first"]
+
+NO_VALUE = ("", "nan", "NaN", "-nan", "-NaN", "<NA>", "NaT", "#N/A", "#NA", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND")
+"""What software writes for a missing value: missing in any column."""
+_WORDS = ("NA", "N/A", "n/a", "NULL", "null", "None")
+"""Missing among numbers; in a column of text NA is Namibia, and people are called None."""
+_MARKS = ("-", "–", "—", "..", "...", "…", ":")
+"""Missing in the tables of statistical offices, and said where they are taken for it."""
+
+_GAP = "|".join(map(re.escape, sorted((*NO_VALUE, *_WORDS, *_MARKS), key=len, reverse=True)))
+# A longer whole number is an identifier: as a number it would lose its last digits.
+_WHOLE = r"(?:0|[1-9]\d{0,17})"
+_PLAIN = rf"[+-]?(?:{_WHOLE}(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?|[+-]?inf"
+_POINT = rf"(?:[1-9]\d{{0,2}}(?:,\d{{3}})++|{_WHOLE})(?:\.\d++)?"
+_COMMA = rf"(?:[1-9]\d{{0,2}}(?:[.\u00a0\u202f ]\d{{3}})++|{_WHOLE})(?:,\d++)?"
+_DECORATED = r"\(?[+-]?[$€£¥]?[ \u00a0]?{}[ \u00a0]?[%$€£¥]?\)?"
+_ISO = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
+# With two digits for the year only what cannot be a version or a code.
+_DAY = (
+    r"(?:\d{1,2}[/.-]\d{1,2}[/.-]\d{4}|\d{1,2}/\d{1,2}/\d{2}|\d{2}\.\d{2}\.\d{2})"
+    r"(?:[T ]\d{1,2}:\d{2}(?::\d{2})?(?: ?[AP]M)?)?"
+)
+
+
+def _whole_column(cell: str) -> re.Pattern[str]:
+    """Matches cells joined by line ends; possessive, so that hostile cells cost no more than others."""
+    return re.compile(rf"(?:(?:[ \t]*+(?:{cell})[ \t]*+|{_GAP})\n)*+", re.ASCII)
+
+
+_PATTERNS = {
+    "integer": _whole_column(rf"[+-]?{_WHOLE}"),
+    "plain": _whole_column(_PLAIN),
+    "point": _whole_column(_DECORATED.format(_POINT)),
+    "comma": _whole_column(_DECORATED.format(_COMMA)),
+    "truth": _whole_column("(?i:true|false|yes|no|y|n)"),
+    "iso": _whole_column(_ISO),
+    "day": _whole_column(_DAY),
+}
+_GAPS = frozenset((*NO_VALUE, *_WORDS, *_MARKS))
+_NUMBERS = frozenset({"integer", "plain", "point", "comma"})
+_ONE_PLAIN = re.compile(_PLAIN, re.ASCII)
+_ONE_NUMBER = re.compile("|".join((_PLAIN, _DECORATED.format(_POINT), _DECORATED.format(_COMMA))), re.ASCII)
+_DAY_OVER_12 = re.compile(r"^[ \t]*((?:1[3-9]|2\d|3[01])[/.-]\d[^\n]*)", re.MULTILINE)
+_SECOND_OVER_12 = re.compile(r"^[ \t]*(\d{1,2}[/.-](?:1[3-9]|2\d|3[01])[/.-][^\n]*)", re.MULTILINE)
+_MOSTLY = 0.8
+"""From this share of numbers on, a column of text is said to hold numbers too."""
+_ENOUGH_SPELLINGS = 2
+_WORDS_FOR_TRUE = frozenset({"true", "yes", "y"})
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a column holds.
+
+    Attributes:
+        name: Its name, which no other column of the table has.
+        kind: `amount` is a number with thousands, a decimal comma, a currency or a percent sign.
+        decimal: The decimal sign of its amounts.
+        gaps: Whether cells are missing.
+        note: What the reader should know of how it is read, as a sentence.
+    """
+
+    name: str
+    kind: Kind
+    decimal: str = "."
+    gaps: bool = False
+    note: str = ""
+
+    @property
+    def dtype(self) -> str:
+        """The dtype that pandas gives it, or how its dates are written."""
+        words = {"number": "float64", "amount": "float64", "iso date": "datetime64", "empty": "empty"}
+        if self.kind in {"day first", "month first"}:
+            return f"date, {self.kind}"
+        if self.kind == "integer":
+            return "float64" if self.gaps else "int64"
+        if self.kind == "truth":
+            return "boolean" if self.gaps else "bool"
+        return words.get(self.kind, "str")
+
+
+class ColumnCells:
+    """The cells of one column, seen in pieces; afterwards `column` says what they hold."""
+
+    def __init__(self, *, has_gaps: bool = False) -> None:
+        self._fits = set(_PATTERNS)
+        self._first = ""
+        self._gaps = {""} if has_gaps else set[str]()
+        self._unplain = ""
+        self._odd = ""
+        self._over_12: dict[str, str] = {}
+        self._spellings: set[str] = set()
+
+    def see(self, cells: Sequence[str]) -> None:
+        """Take the next cells."""
+        distinct = set(cells)
+        self._gaps |= distinct & _GAPS
+        values = distinct - _GAPS
+        if not self._first and values:
+            self._first = next(cell for cell in cells if cell in values)
+        if not self._fits:
+            return
+        before, joined = set(self._fits), "\n".join(cells) + "\n"
+        self._fits = {fit for fit in before if _PATTERNS[fit].fullmatch(joined)}
+        if "plain" in before - self._fits:
+            self._unplain = next((cell for cell in cells if cell in values and not _ONE_PLAIN.fullmatch(cell)), "")
+        if before & _NUMBERS and not self._fits & _NUMBERS:
+            odd = [cell for cell in cells if cell in values and not _ONE_NUMBER.fullmatch(cell.strip())]
+            self._odd = odd[0] if odd and len(odd) <= (1 - _MOSTLY) * len(cells) else ""
+        if "day" in self._fits:
+            for order, pattern in (("day first", _DAY_OVER_12), ("month first", _SECOND_OVER_12)):
+                if order not in self._over_12 and (found := pattern.search(joined)):
+                    self._over_12[order] = found[1].strip()
+        if "truth" in self._fits:
+            self._spellings |= values
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every cell is empty."""
+        return not self._first and self._gaps <= {""}
+
+    @property
+    def decimal(self) -> str:
+        """The decimal sign that its numbers prove: a comma, a point, or neither."""
+        fits = self._fits & _NUMBERS if self._first else set()
+        if fits == {"comma"}:
+            return ","
+        return "." if fits and "comma" not in fits else ""
+
+    def column(self, name: str, decimal: str, *, unsure: bool) -> Column:
+        """What it holds.
+
+        Args:
+            name: The column's name.
+            decimal: The decimal sign of the table's other columns.
+            unsure: Whether no column proves a sign, and the separator speaks for decimal commas.
+        """
+        kind, sign, said = self._kind(decimal, unsure=unsure)
+        marks = self._gaps.intersection(_MARKS)
+        if marks and kind in {"integer", "number", "amount"}:
+            said = [*said, f"read as missing: {_listed(marks)}"]
+        note = f"{name}: {'; '.join(said)}." if said else ""
+        return Column(name, kind, sign, gaps=bool(self._gaps.intersection(missing_in(kind))), note=note)
+
+    def _kind(self, decimal: str, *, unsure: bool) -> tuple[Kind, str, list[str]]:
+        fits = self._fits
+        if not self._first:
+            return "empty" if self._gaps <= set(NO_VALUE) else "text", ".", []
+        if "integer" in fits:
+            return "integer", ".", []
+        if fits & _NUMBERS:
+            return self._number_kind(decimal, unsure=unsure)
+        if "truth" in fits:
+            return self._truth_kind()
+        if "iso" in fits:
+            return "iso date", ".", []
+        if "day" in fits:
+            return self._date_kind()
+        if self._odd:
+            return "text", ".", [f"“{_short(self._odd)}” is no number, so the column was kept as text"]
+        return "text", ".", []
+
+    def _number_kind(self, decimal: str, *, unsure: bool) -> tuple[Kind, str, list[str]]:
+        sign = self.decimal or decimal
+        example = self._unplain or self._first
+        if not self.decimal and unsure:
+            return "text", ".", [f"“{_short(example)}” has a decimal sign or thousands, so the column was kept as text"]
+        if "plain" in self._fits and sign == ".":
+            return "number", ".", []
+        return "amount", sign, [f"{_short(example)} was read as {_number(example, sign)}"]
+
+    def _truth_kind(self) -> tuple[Kind, str, list[str]]:
+        spelled = {cell.strip() for cell in self._spellings}
+        if {cell.casefold() for cell in spelled} <= {"true", "false"}:
+            return "truth", ".", []
+        if len(spelled) <= _ENOUGH_SPELLINGS:
+            return "text", ".", []
+        true = {cell for cell in spelled if cell.casefold() in _WORDS_FOR_TRUE}
+        return "truth", ".", [f"read as True: {_listed(true)}", f"read as False: {_listed(spelled - true)}"]
+
+    def _date_kind(self) -> tuple[Kind, str, list[str]]:
+        orders = list(self._over_12)
+        if len(orders) == 1:
+            order: Kind = "day first" if orders == ["day first"] else "month first"
+            said = f"dates were read {order}, because {self._over_12[order]} occurs"
+            return order, ".", [] if "." in self._first else [said]
+        if orders:
+            both = " and ".join(self._over_12.values())
+            return "text", ".", [f"{both} cannot both be dates of one form, so the column was kept as text"]
+        if "." in self._first:
+            return "day first", ".", []
+        return "text", ".", [f"{self._first} can be day/month or month/day, so the column was kept as text"]
+
+
+def typed(cells: Any, column: Column) -> Any:
+    """A pandas Series of text as the kind that its column is; unchanged where the column is text.
+
+    Raises:
+        ValueError: A date that is in no calendar, or several time zones in one column.
+    """
+    import pandas as pd
+
+    match column.kind:
+        case "iso date":
+            return pd.to_datetime(cells.str.strip(), format="ISO8601")
+        case "day first" | "month first":
+            return pd.to_datetime(cells.str.strip(), format="mixed", dayfirst=column.kind == "day first")
+        case "amount":
+            numbers = cells.map(lambda cell: _number(cell, column.decimal), na_action="ignore")
+            return pd.to_numeric(numbers.astype(object).infer_objects())
+        case "truth":
+            truths = cells.map(lambda cell: cell.strip().casefold() in _WORDS_FOR_TRUE, na_action="ignore")
+            return truths.astype("boolean" if column.gaps else "bool")
+    return cells
+
+
+def missing_in(kind: Kind) -> list[str]:
+    """What stands for a missing value in a column of that kind."""
+    return [*NO_VALUE] if kind in {"text", "empty"} else [*NO_VALUE, *_WORDS, *_MARKS]
+
+
+def _number(cell: str, decimal: str) -> float | int:
+    digits = re.sub(rf"[^\d{re.escape(decimal)}]", "", cell).replace(decimal, ".")
+    number = float(digits) if "." in digits else int(digits or 0)
+    return -number if "(" in cell or "-" in cell else number
+
+
+def _listed(cells: set[str]) -> str:
+    return ", ".join(map(_short, sorted(cells))) or "nothing"
+
+
+def _short(cell: str) -> str:
+    plain = "".join(char if char.isprintable() else " " for char in cell.strip())
+    return plain if len(plain) <= 30 else f"{plain[:30]}…"  # noqa: PLR2004 as much as a sentence bears

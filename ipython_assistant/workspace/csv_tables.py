@@ -1,0 +1,297 @@
+"""A CSV or TSV file → how it is written and what it holds, and with which arguments pandas reads exactly that."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zipfile
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice, pairwise, zip_longest
+from typing import TYPE_CHECKING, Any
+
+from ipython_assistant.core.wording import counted, on_one_line
+from ipython_assistant.workspace import dialect
+from ipython_assistant.workspace.columns import Column, ColumnCells, missing_in
+from ipython_assistant.workspace.dialect import NotATable
+from ipython_assistant.workspace.sheets import estimated_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    Record = tuple[int, list[str]]
+    """A record's cells, with the number of its last line."""
+
+EXACT_BYTES = 32_000_000
+"""Up to this size the rows are counted; those of a larger table are estimated."""
+MOST_COLUMNS = 20_000
+LONGEST_LINE = 16_000_000
+"""In characters; also of a field, such as a polygon."""
+LARGEST_UNPACKED = 2_000_000_000
+"""In bytes; a larger table in a gzip file or a ZIP archive is not read."""
+_SAMPLE_BYTES = 1 << 16
+_BATCH = 5_000
+_TYPED_ROWS = 20_000
+_SHOWN = 3
+_MANY_LINES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class CsvTable:
+    """A CSV file: how it is written, and what it holds.
+
+    Attributes:
+        encoding: In Python's words.
+        separator: What stands between its cells.
+        above: How many lines stand above its header.
+        tags: Whether a row of HXL tags stands below the header.
+        below: How many lines at its foot are notes or blank.
+        columns: What its columns hold, one for each cell of the longest row.
+        has_index: Whether its first column has no name.
+        first: The cells of its first rows.
+        row_count: How many rows there are; about so many, where they are `estimated`.
+        estimated: Whether the file was too large to count.
+        notes: What the reader should know of how it was read, in sentences.
+    """
+
+    encoding: str
+    separator: str
+    above: int
+    tags: bool
+    below: int
+    columns: tuple[Column, ...]
+    has_index: bool
+    first: tuple[tuple[str, ...], ...]
+    row_count: int
+    estimated: bool
+    notes: tuple[str, ...]
+
+    def pandas_arguments(self) -> dict[str, Any]:
+        """Those with which `pandas.read_csv` reads these rows: plain numbers as such, and the rest as text."""
+        native = {"integer", "number", "empty"}
+        return {
+            "sep": self.separator,
+            "encoding": self.encoding,
+            # The header is passed over and its names given: pandas refuses rows that are longer than a header it reads.
+            "header": None,
+            "skiprows": self.above + 1 + self.tags,
+            "nrows": self.row_count,
+            "names": [column.name for column in self.columns],
+            "usecols": range(len(self.columns)),
+            "index_col": False,
+            "dtype": {column.name: str for column in self.columns if column.kind not in native},
+            "keep_default_na": False,
+            "na_values": {column.name: missing_in(column.kind) for column in self.columns},
+            # Read column by column, not in pieces: a column then has one type, whatever the file's size.
+            "low_memory": False,
+        }
+
+    def hint(self) -> str:
+        """The arguments of `pandas.read_csv` that differ from its defaults, as code; empty where it needs none."""
+        decimals = {column.decimal for column in self.columns if column.kind == "amount"}
+        above: int | list[int] = [*range(self.above), self.above + 1] if self.tags else self.above
+        wanted = {
+            "sep": self.separator if self.separator != "," else None,
+            "encoding": self.encoding if not self.encoding.startswith("utf-8") else None,
+            "skiprows": above or None,
+            "skipfooter": self.below or None,
+            "engine": "python" if self.below else None,
+            "decimal": "," if decimals == {","} else None,
+            "thousands": {",": ".", ".": ","}[decimals.pop()] if len(decimals) == 1 else None,
+        }
+        return ", ".join(f"{name}={value!r}" for name, value in wanted.items() if value is not None)
+
+
+def read_csv_table(path: Path, media_type: str, rows: int = 10, *, whole: bool = False) -> CsvTable:
+    """Find out how a CSV or TSV file is written, also within a gzip file or a ZIP archive of one file.
+
+    Args:
+        path: The file.
+        media_type: What it is said to be.
+        rows: How many of its first rows to keep.
+        whole: Whether every row decides on its columns and all are counted; else the first thousands decide.
+
+    Raises:
+        NotATable: It is no table.
+        OSError: It cannot be read at all.
+    """
+    # One limit for the whole process, 131,072 by default: a polygon is longer. It is only ever raised.
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
+    try:
+        with dialect.opened(path) as file:
+            start = file.read(_SAMPLE_BYTES)
+        encoding = dialect.encoding_of(start)
+        is_tsv = media_type == "text/tab-separated-values"
+        separator = "\t" if is_tsv else dialect.separator_of(start.decode(encoding, "replace"))
+        try:
+            return _examined(path, encoding, separator, rows, whole=whole)
+        except UnicodeDecodeError as error:
+            if encoding != "utf-8" or not dialect.is_western(error.object):
+                raise
+            return _examined(path, "cp1252", separator, rows, whole=whole)
+    except UnicodeDecodeError as error:
+        raise NotATable("is neither UTF-8 nor Windows-1252; save it as UTF-8") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError) as error:
+        raise NotATable(f"cannot be unpacked ({on_one_line(error)})") from error
+    except csv.Error as error:
+        raise NotATable(f"has a cell of over {LONGEST_LINE:,} characters") from error
+
+
+def _examined(path: Path, encoding: str, separator: str, rows: int, *, whole: bool) -> CsvTable:
+    size, nuls = path.stat().st_size, list[int]()
+    is_large = size > EXACT_BYTES and not whole
+    most_bytes = max(LARGEST_UNPACKED, size) if whole else EXACT_BYTES
+    with io.TextIOWrapper(dialect.opened(path), encoding, newline="") as text:
+        reader = csv.reader(_lines(text, nuls), delimiter=separator)
+        records = ((reader.line_num, record) for record in reader)
+        sample = list(islice(records, dialect.SAMPLE_RECORDS if is_large else _BATCH))
+        given = bool(sample) and bool(dialect.separator_line(separator.join(sample[0][1])))
+        above = given + dialect.header_place([record for _, record in sample[given : dialect.SAMPLE_RECORDS]])
+        header, pending = sample[above][1], sample[above + 1 :]
+        tags = bool(pending) and dialect.are_tags(pending[0][1])
+        del pending[:tags]
+        table = _Rows(header, [record for _, record in pending[: dialect.SAMPLE_RECORDS]], rows)
+        while pending:
+            table.take(pending, typed=whole or is_large or table.count < _TYPED_ROWS)
+            if is_large:
+                break
+            pending = list(islice(records, _BATCH))
+            is_large = bool(pending) and text.buffer.tell() > most_bytes
+    if is_large and whole:
+        raise NotATable(f"unpacks to over {LARGEST_UNPACKED:,} bytes")
+    below = table.end(is_whole=not is_large)
+    columns = table.columns(separator)
+    notes = [*dialect.notes_around([record for _, record in sample[given:above]], below), *table.notes(columns)]
+    if tags:
+        notes.insert(0, "The row of HXL tags below the header was left out.")
+    if nuls:
+        notes.append(f"A NUL character stands in line {nuls[0]}.")
+    if is_large and size <= EXACT_BYTES:
+        notes.append(f"Only the first {EXACT_BYTES // 1_000_000} MB of it were unpacked and counted.")
+    return CsvTable(
+        encoding,
+        separator,
+        above,
+        tags,
+        below,
+        columns,
+        has_index=not table.header[0],
+        first=tuple(table.first),
+        row_count=estimated_rows(path, size) if size > EXACT_BYTES and is_large else table.count,
+        estimated=is_large,
+        notes=tuple(notes),
+    )
+
+
+def _lines(text: io.TextIOWrapper, nuls: list[int]) -> Iterator[str]:
+    """The lines with their ends; the numbers of those that hold a NUL character go into `nuls`."""
+    number = 0
+    while line := text.readline(LONGEST_LINE):
+        number += 1
+        if len(line) == LONGEST_LINE:
+            raise NotATable(f"has a line of over {LONGEST_LINE:,} characters")
+        if "\0" in line:
+            nuls.append(number)
+        yield line
+
+
+class _Rows:
+    """The rows below a header, taken in pieces; the last ones are held back until it is known which are notes.
+
+    Attributes:
+        header: The columns' names as they are written.
+        count: How many rows there are.
+        first: The first of them.
+    """
+
+    def __init__(self, header: Sequence[str], sample: Sequence[Sequence[str]], keep: int) -> None:
+        body = [record for record in sample if record]
+        # As R writes a table: the column of row names has no name, so that the header is one cell short.
+        is_short = len(body) > 1 and all(len(record) == len(header) + 1 and record[-1] for record in body)
+        self.header = ["", *header] if is_short else [*header]
+        if len(self.header) > MOST_COLUMNS:
+            raise NotATable(f"has over {MOST_COLUMNS:,} columns")
+        self.count = 0
+        self.first: list[tuple[str, ...]] = []
+        self._keep = keep
+        self._cells = [ColumnCells() for _ in self.header]
+        self._held: list[Record] = []
+        self._uneven: list[tuple[int, int]] = []
+        self._last: Record = (0, [])
+        self._longest = (0, 0)
+
+    def take(self, records: Sequence[Record], *, typed: bool) -> None:
+        """Take the next records; `typed` if they help to decide what the columns hold."""
+        self._held += records
+        self._see(self._held[: -dialect.MOST_BELOW], typed=typed)
+        del self._held[: -dialect.MOST_BELOW]
+
+    def end(self, *, is_whole: bool) -> int:
+        """How many of the lines at the foot are notes; none if the last piece was not the end of the table."""
+        below = dialect.notes_below([record for _, record in self._held], len(self.header)) if is_whole else 0
+        self._see(self._held[: len(self._held) - below], typed=True)
+        return below
+
+    def columns(self, separator: str) -> tuple[Column, ...]:
+        """What each column holds, without those at the end that have neither a name nor a value."""
+        header = [*self.header, *[""] * (len(self._cells) - len(self.header))]
+        while not header[-1] and self._cells[len(header) - 1].is_empty:
+            header.pop()
+        proven = {cells.decimal for cells in self._cells} - {""}
+        decimal = "," if "," in proven and (len(proven) == 1 or separator == ";") else "."
+        unsure = separator == ";" and not proven
+        named = zip(dialect.distinct_names(header), self._cells, strict=False)
+        return tuple(cells.column(name, decimal, unsure=unsure) for name, cells in named)
+
+    def notes(self, columns: Sequence[Column]) -> Iterator[str]:
+        """What is odd about the rows and the columns, in sentences."""
+        for name, count in Counter(filter(None, self.header)).items():
+            if count > 1:
+                named = ", ".join(column.name for column, own in zip(columns, self.header, strict=False) if own == name)
+                yield f"{counted(count, 'column')} are called {name}; here they are {named}."
+        if self._uneven:
+            lines = ", ".join(f"line {line} has {count}" for line, count in self._uneven[:_SHOWN])
+            more = f", and {len(self._uneven) - _SHOWN} more lines differ" if len(self._uneven) > _SHOWN else ""
+            width = counted(len(self.header), "cell")
+            yield f"The header has {width}, but {lines}{more}; what is missing was taken to be at the end."
+        height, line = self._longest
+        if height > _MANY_LINES:
+            yield f"One cell ends in line {line} and is {height} lines long: a quotation mark may be missing."
+        total = self._last[1][0].strip() if self._last[1] else ""
+        if self.count > _SHOWN - 1 and _is_total(total):
+            yield f"The last row, “{total}”, may be the sum of the others."
+        yield from (column.note for column in columns if column.note)
+
+    def _see(self, records: Sequence[Record], *, typed: bool) -> None:
+        rows = [row for row in records if not dialect.is_blank(row[1])]
+        if not rows:
+            return
+        self.first += [tuple(record) for _, record in rows[: max(self._keep - len(self.first), 0)]]
+        if rows[-1][0] - self._last[0] > len(rows) + _MANY_LINES:
+            lines = [self._last[0], *(line for line, _ in rows)]
+            self._longest = max(self._longest, *((after - before, after) for before, after in pairwise(lines)))
+        self._last = rows[-1]
+        if typed:
+            width = len(self.header)
+            self._uneven += [
+                (line, len(record))
+                for line, record in rows
+                if len(record) != width and (any(record[width:]) or any(self.header[len(record) :]))
+            ]
+            for place, cells in enumerate(zip_longest(*(record for _, record in rows), fillvalue="")):
+                if place == len(self._cells):
+                    if place == MOST_COLUMNS:
+                        raise NotATable(f"has over {MOST_COLUMNS:,} columns")
+                    self._cells.append(ColumnCells(has_gaps=self.count > 0))
+                self._cells[place].see(cells)
+            for cells_below in self._cells[place + 1 :]:
+                cells_below.see([""])
+        self.count += len(rows)
+
+
+def _is_total(text: str) -> bool:
+    words = ("total", "grand total", "sum", "all", "overall", "gesamt", "insgesamt", "summe", "ensemble")
+    return text.casefold().rstrip(":") in words

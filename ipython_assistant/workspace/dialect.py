@@ -1,0 +1,198 @@
+"""The form a table is written in: its bytes, its encoding and separator, its header, and the notes above and below.
+
+Tables as people publish them have titles above the header, tags below it and notes at their foot. One place decides
+what they are, for text files and workbooks alike.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zipfile
+from collections import Counter
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from ipython_assistant.core.wording import counted, on_one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+SAMPLE_RECORDS = 200
+"""So many records decide on the separator and the header."""
+MOST_BELOW = 60
+"""So many records at the foot may be notes."""
+_MOST_ABOVE = 30
+_SEPARATORS = (",", ";", "\t", "|")
+_SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)\s*", re.IGNORECASE)
+_BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_CONTROLS = bytes(set(range(1, 0x20)) - set(b"\t\n\r\f\x1b\b"))
+_MOST_CONTROLS, _MOST_NULS = 0.05, 0.3
+"""Of a text file's bytes: the second is over what a stray NUL makes, and under what UTF-16 without a mark has."""
+_MARKUP = re.compile(r"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)
+# One or two accented letters, or a sign, between bytes of ASCII: so looks Windows-1252, and Big5 or Cyrillic do not.
+_WESTERN = re.compile(
+    rb"(?<![\x80-\xff])(?:[\xc0-\xff\x8a\x8c\x8e\x9a\x9c\x9e\x9f]{1,2}"
+    rb"|[\x80\x82-\x87\x91-\x97\x99\xa0\xa3\xa7\xa9\xab\xb0-\xb3\xb5\xb7\xbb])(?![\x80-\xff])"
+)
+_MOSTLY_WESTERN = 0.7
+_NUMBER = re.compile(r"[+-]?[\d.,]+%?")
+_YEAR = re.compile(r"(?:1[5-9]|2[01])\d\d")
+_NOTE = re.compile(
+    r"(?:sources?|notes?|quelle|anmerkung|fuente|nota|updated|\d\))\b.*|[*†].*", re.IGNORECASE | re.DOTALL
+)
+
+
+class NotATable(ValueError):
+    """Why a file cannot be read as a table: the end of a sentence that begins with its name, such as `is empty`."""
+
+
+def opened(path: Path) -> BinaryIO:
+    """The file's bytes, unpacked if it is a gzip file or a ZIP archive of one file, whatever its name.
+
+    Raises:
+        NotATable: It is an archive of several files.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start.startswith(b"\x1f\x8b"):
+        return cast("BinaryIO", gzip.open(path))
+    if start != b"PK\x03\x04":
+        return path.open("rb")
+    archive = zipfile.ZipFile(path)
+    members = [item for item in archive.infolist() if not item.is_dir() and not item.filename.startswith("__MACOSX/")]
+    if len(members) != 1:
+        archive.close()
+        raise NotATable(f"is an archive of {counted(len(members), 'file')}, not of one table")
+    return cast("BinaryIO", archive.open(members[0]))
+
+
+def marked_encoding(start: bytes) -> str:
+    r"""The encoding that a file's byte order mark tells; empty where it begins with none.
+
+    >>> marked_encoding(b"\xef\xbb\xbfname"), marked_encoding(b"name")
+    ('utf-8-sig', '')
+    """
+    return next((encoding for mark, encoding in _BYTE_ORDER_MARKS.items() if start.startswith(mark)), "")
+
+
+def encoding_of(start: bytes) -> str:
+    """The encoding by a file's first bytes: that of its mark, else UTF-8.
+
+    Raises:
+        NotATable: It is empty, binary, or a web page.
+    """
+    if not start.strip():
+        raise NotATable("is empty")
+    encoding = marked_encoding(start)
+    controls = len(start) - len(start.translate(None, _CONTROLS))
+    if not encoding and (controls > _MOST_CONTROLS * len(start) or start.count(0) > _MOST_NULS * len(start)):
+        raise NotATable("is not a text file")
+    if _MARKUP.match(start.decode("utf-8", "replace")):
+        raise NotATable("holds a web page")
+    return encoding or "utf-8"
+
+
+def is_western(sample: bytes) -> bool:
+    """Whether bytes that are not UTF-8 look like Windows-1252, of which Latin-1 is a part."""
+    high = len(sample) - len(sample.translate(None, bytes(range(0x80, 0x100))))
+    return sum(map(len, _WESTERN.findall(sample))) >= _MOSTLY_WESTERN * high
+
+
+def separator_line(line: str) -> str:
+    """The separator that a first line such as `sep=;` gives to Excel; empty for any other line."""
+    given = _SEPARATOR_LINE.fullmatch(line)
+    return given[1] if given is not None else ""
+
+
+def separator_of(text: str) -> str:
+    """The separator under which most of the lines have the same number of cells, and more than one."""
+    lines = text.splitlines(keepends=True)
+    if lines and (given := separator_line(lines[0])):
+        return given
+    # The last line may be cut, unless it is one of few.
+    whole = lines[:SAMPLE_RECORDS] if len(lines) > SAMPLE_RECORDS else lines[: max(len(lines) - 1, 2)]
+
+    def regularity(separator: str) -> tuple[int, int]:
+        widths = Counter(len(record) for record in csv.reader(whole, delimiter=separator) if record)
+        width, count = max(widths.items(), key=lambda item: (item[1], item[0]), default=(1, 0))
+        return (count, width) if width > 1 else (0, 0)
+
+    return max(_SEPARATORS, key=regularity)
+
+
+def header_place(records: Sequence[Sequence[str]]) -> int:
+    """The place of the header among a table's first records: the first that is not blank, unless it is a title.
+
+    Raises:
+        NotATable: Every record is blank.
+    """
+    place = next((place for place, record in enumerate(records) if _filled(record)), None)
+    if place is None:
+        raise NotATable("is empty")
+    widths = Counter(len(record) for record in records if record)
+    width = max(widths, key=lambda width: (widths[width], width))
+    if len(records[place]) >= width and 2 * _filled(records[place]) >= width:
+        return place
+    below = range(place + 1, min(place + _MOST_ABOVE, len(records)))
+    return next((at for at in below if len(records[at]) >= width and _is_header(records[at], width)), place)
+
+
+def are_tags(record: Sequence[str]) -> bool:
+    """Whether a record below a header holds HXL tags: https://hxlstandard.org."""
+    return _filled(record) > 0 and all(not cell.strip() or cell.lstrip().startswith("#") for cell in record)
+
+
+def notes_below(records: Sequence[Sequence[str]], width: int) -> int:
+    """How many of a table's last records are notes or blank: those below a blank one, and sources."""
+    if width < 2:  # noqa: PLR2004 in a single column, a note cannot be told from any other text
+        return 0
+    notes = 0
+    for count, record in enumerate(reversed(records[-MOST_BELOW:]), 1):
+        first = record[0].strip() if record else ""
+        if _filled(record) > bool(first) or _NUMBER.fullmatch(first):
+            break
+        if not first or _NOTE.fullmatch(first):
+            notes = count
+    return notes
+
+
+def notes_around(above: Sequence[Sequence[str]], below: int) -> list[str]:
+    """What was left out above a header, and how many lines below the last row, in sentences."""
+    notes = []
+    titles = [cell for record in above for cell in record if cell.strip()]
+    if titles:
+        notes.append(f"The lines above the header were left out; they begin with “{on_one_line(titles[0])[:60]}”.")
+    if below:
+        notes.append(f"Below the table {counted(below, 'line')} with notes or nothing were left out.")
+    return notes
+
+
+def is_blank(record: Sequence[str]) -> bool:
+    """Whether a line is blank; one with a quoted empty cell, or with separators, is not."""
+    return not record or (len(record) == 1 and record[0].isspace())
+
+
+def distinct_names(header: Iterable[str]) -> list[str]:
+    """As pandas names columns: `Unnamed: 2` for one without a name, `a`, `a.1`, `a.2` for columns of one name."""
+    names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
+    given, distinct = set(names), dict[str, None]()
+    for name in names:
+        new, count = name, 0
+        while new in distinct or (count and new in given):
+            count += 1
+            new = f"{name}.{count}"
+        distinct[new] = None
+    return list(distinct)
+
+
+def _is_header(record: Sequence[str], width: int) -> bool:
+    """Whether at least half of a record is filled, with names and years and no other numbers."""
+    cells = [cell.strip() for cell in record if cell.strip()]
+    return 2 * len(cells) >= width and not any(_NUMBER.fullmatch(cell) and not _YEAR.fullmatch(cell) for cell in cells)
+
+
+def _filled(record: Sequence[str]) -> int:
+    return sum(1 for cell in record if cell.strip())
