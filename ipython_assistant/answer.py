@@ -15,6 +15,7 @@ from ipython_assistant.core.wording import counted
 from ipython_assistant.display import bundles
 from ipython_assistant.display.live import publish
 from ipython_assistant.workspace import pictures, tables
+from ipython_assistant.workspace.dialect import NotATable
 from ipython_assistant.workspace.texts import read_text_head
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Answer:
     def tables(self) -> tuple[SavedFile, ...]:
         """The saved tables: CSV and TSV by their type, other formats where they can be read as one."""
         files = self.files
-        return tuple(files[artifact.name] for artifact in self.artifacts if artifact.is_table or _head(artifact, 0))
+        return tuple(files[artifact.name] for artifact in self.artifacts if artifact.is_table or _head(artifact, 0)[0])
 
     @property
     def calls(self) -> tuple[CodeCall, ...]:
@@ -207,17 +208,22 @@ class Answer:
         for artifact in self.artifacts:
             if artifact.is_picture and artifact.name not in self.repeated:
                 yield from _picture(artifact, self.prompt)
-        heads = {artifact.name: _head(artifact) for artifact in self.artifacts}
+        heads: dict[str, TableHead] = {}
+        no_tables: list[str] = []
         for artifact in self.artifacts:
-            if (head := heads[artifact.name]) is not None:
+            head, reason = _head(artifact)
+            if head is not None:
+                heads[artifact.name] = head
                 yield bundles.table(artifact, head)
-        texts = [artifact for artifact in self.artifacts if heads[artifact.name] is None and _may_be_text(artifact)]
+            elif reason and artifact.is_table:
+                no_tables.append(f"{artifact.name} is not shown as a table: it {reason}.")
+        texts = [artifact for artifact in self.artifacts if artifact.name not in heads and _may_be_text(artifact)]
         for artifact in texts[:MOST_TEXTS]:
             yield from _source(artifact)
         if self.artifacts or self.failed or self.notes:
             more = len(texts) - MOST_TEXTS
             left_out = (f"{more} more text file{'s are' if more > 1 else ' is'} not shown above.",) if more > 0 else ()
-            yield bundles.card(self.artifacts, self.failed, (*self.notes, *left_out))
+            yield bundles.card(self.artifacts, self.failed, (*self.notes, *no_tables, *left_out))
 
     def text_output(self) -> Bundle:
         """The answer's text as a MIME bundle."""
@@ -280,11 +286,14 @@ def _picture(artifact: Artifact, prompt: str) -> Iterator[Bundle]:
         yield bundles.full_picture(artifact)
 
 
-def _head(artifact: Artifact, rows: int = 10) -> TableHead | None:
+def _head(artifact: Artifact, rows: int = 10) -> tuple[TableHead | None, str]:
+    """The head of a table, or why there is none; both are empty where the file is gone."""
     try:
-        return tables.read_head(artifact.path, artifact.media_type, rows)
-    except (OSError, ValueError):
-        return None
+        return tables.read_head(artifact.path, artifact.media_type, rows), ""
+    except NotATable as reason:
+        return None, str(reason)
+    except OSError:
+        return None, ""
 
 
 def _may_be_text(artifact: Artifact) -> bool:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ipython_assistant.options import Options
     from ipython_assistant.session import Session
     from ipython_assistant.turn_sources import Arrival, TurnSource
+    from ipython_assistant.workspace.tables import TableFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +193,17 @@ def _show(session: Session, question: Question, answer: Answer, front: FrontEnd)
         session.rows.show(answer.artifacts, session.notebook_dir, front.cell_id)
 
 
-def _with_tables(session: Session, answer: Answer, tables: dict[str, Any], viewer: Viewer) -> Answer:
-    """The answer with the DataFrames asked for. A cell gets them as variables too; code that asks does not."""
-    frames = {name: table for name, table in tables.items() if not isinstance(table, NoFrame)}
+def _with_tables(session: Session, answer: Answer, tables: dict[str, TableFrame | NoFrame], viewer: Viewer) -> Answer:
+    """The answer with the DataFrames asked for, and notes on how they were read.
+
+    A cell gets them as variables too; code that asks does not.
+    """
+    found = {name: table for name, table in tables.items() if not isinstance(table, NoFrame)}
+    frames = {name: table.frame for name, table in found.items()}
     if viewer.shows and session.shell is not None:
         session.shell.user_ns.update(frames)
-    return replace(answer, frames=frames) if frames else answer
+    notes = (f"{name}: {note}" for name, table in found.items() for note in table.notes)
+    return replace(answer, frames=frames, notes=(*answer.notes, *notes)) if frames else answer
 
 
 def _with_metadata(bundle: Bundle, more: dict[str, str]) -> Bundle:

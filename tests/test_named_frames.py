@@ -26,22 +26,22 @@ def saved(folder: Path, name: str, content: str | bytes = "a,b\n1,2\n", own_name
 def test_the_table_with_that_stem_is_a_frame(tmp_path: Path) -> None:
     files = [saved(tmp_path, "plot.png", b"\x89PNG"), saved(tmp_path, "by_district.csv"), saved(tmp_path, "other.csv")]
 
-    assert named_frame(files, "by_district").to_dict("list") == {"a": [1], "b": [2]}
-    assert named_frame(files, "by_district.csv").to_dict("list") == {"a": [1], "b": [2]}
+    assert named_frame(files, "by_district").frame.to_dict("list") == {"a": [1], "b": [2]}
+    assert named_frame(files, "by_district.csv").frame.to_dict("list") == {"a": [1], "b": [2]}
 
 
 def test_the_models_own_name_counts_where_the_file_was_saved_under_another(tmp_path: Path) -> None:
     files = [saved(tmp_path, "x.csv", "old\n1\n", own_name="y.csv"), saved(tmp_path, "x-2.csv", "new\n1\n", "x.csv")]
 
-    assert named_frame(files, "x").columns.tolist() == ["new"]
-    assert named_frame(files, "x-2").columns.tolist() == ["new"]
+    assert named_frame(files, "x").frame.columns.tolist() == ["new"]
+    assert named_frame(files, "x-2").frame.columns.tolist() == ["new"]
 
 
 def test_case_counts_only_if_something_else_matches(tmp_path: Path) -> None:
     upper = saved(tmp_path, "Means.csv", "upper\n1\n")
 
-    assert named_frame([upper], "means").columns.tolist() == ["upper"]
-    assert named_frame([upper, saved(tmp_path, "means.tsv", "lower\n1\n")], "means").columns.tolist() == ["lower"]
+    assert named_frame([upper], "means").frame.columns.tolist() == ["upper"]
+    assert named_frame([upper, saved(tmp_path, "means.tsv", "lower\n1\n")], "means").frame.columns.tolist() == ["lower"]
 
 
 def test_of_several_formats_the_first_that_can_be_read_is_taken(tmp_path: Path) -> None:
@@ -52,8 +52,8 @@ def test_of_several_formats_the_first_that_can_be_read_is_taken(tmp_path: Path) 
         saved(tmp_path, "t.png", b"\x89PNG"),
     ]
 
-    assert named_frame(files, "t").columns.tolist() == ["csv"]
-    assert named_frame(files[:1], "t").columns.tolist() == ["json"]
+    assert named_frame(files, "t").frame.columns.tolist() == ["csv"]
+    assert named_frame(files[:1], "t").frame.columns.tolist() == ["json"]
 
 
 def test_parquet_comes_before_csv(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_parquet_comes_before_csv(tmp_path: Path) -> None:
     pd.DataFrame({"parquet": [1]}).to_parquet(tmp_path / "source")
     files = [saved(tmp_path, "t.csv"), saved(tmp_path, "t.parquet", (tmp_path / "source").read_bytes())]
 
-    assert named_frame(files, "t").columns.tolist() == ["parquet"]
+    assert named_frame(files, "t").frame.columns.tolist() == ["parquet"]
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_parquet_comes_before_csv(tmp_path: Path) -> None:
         ([], "the answer came without any file."),
         ([("plot.png", b"")], "the answer's file is plot.png."),
         ([("a.csv", b"x\n1\n"), ("b.png", b"")], "the answer's files are a.csv, b.png."),
-        ([("t.png", b"")], "t.png is no table."),
-        ([("t.csv", b"")], "t.csv cannot be read as a table (t.csv cannot be read as a table)."),
+        ([("t.png", b"")], "t.png is not a table."),
+        ([("t.csv", b"")], "t.csv is empty."),
         ([(f"{n}.csv", b"x\n") for n in range(12)], "the answer's files are "
          + ", ".join(f"{n}.csv" for n in range(10)) + " and 2 more."),
     ],
@@ -86,7 +86,7 @@ def test_a_file_that_is_gone_since_is_a_reason_too(tmp_path: Path) -> None:
     artifact = saved(tmp_path, "t.csv")
     artifact.path.unlink()
 
-    assert named_frame([artifact], "t") == NoFrame("t", "t.csv cannot be read as a table (No such file or directory).")
+    assert named_frame([artifact], "t") == NoFrame("t", "t.csv cannot be read: it is no longer there.")
 
 
 # --- dtypes -----------------------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def test_what_goes_in_comes_out_with_equal_dtypes_and_values(tmp_path: Path) -> 
     (item,) = gather(["x"], {"x": frame}, tmp_path, lambda: tmp_path)
     artifact = Artifact("x.csv", "x.csv", item.path, "x.csv", item.size, item.sha256, "text/csv")
 
-    assert_frame_equal(named_frame([artifact], "x", dict(item.dtypes)), frame)
+    assert_frame_equal(named_frame([artifact], "x", dict(item.dtypes)).frame, frame)
 
 
 def test_without_its_dtypes_the_same_file_is_read_sensibly(tmp_path: Path) -> None:

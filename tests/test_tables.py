@@ -145,14 +145,14 @@ def days(*days: str) -> pd.DatetimeIndex:
 
 WORLD_BANK = '\ufeff"Source","Indicators",\r\n\r\n"Updated","2026-05-01",\r\n\r\n"Name","Code","2019","2020",\r\n"Kenya","KEN","88","91",\r\n"Chad","TCD","50","",\r\n'  # noqa: E501
 SHAPES = {
-    "titles above": (WORLD_BANK, {"2020": [91, None], "Name": ["Kenya", "Chad"]}, ["above the header", "“Source”"]),
-    "a title with blanks": ("Cases,,\n,,\nd,n,m\nA,1,2\nB,3,4\n", {"n": [1, 3]}, ["“Cases”"]),
+    "titles above": (WORLD_BANK, {"2020": [91, None], "Name": ["Kenya", "Chad"]}, ["above the header"]),
+    "a title with blanks": ("Cases,,\n,,\nd,n,m\nA,1,2\nB,3,4\n", {"n": [1, 3]}, ["above the header"]),
     "a header one short": ("a\nx,2\ny,4\n", {"a": [2, 4]}, []),
     "tags": ("d,n\n#adm1+name,#value\nA,1\nB,3\n", {"n": [1, 3]}, ["HXL"]),
     "footnotes": (
         'R,2023,2024\nN,100,110\nS,200,190\nTotal,300,300\n,,\n"Source: Ministry",,\n"a Provisional.",,\n',
         {"2023": [100, 200, 300]},
-        ["Below the table 3 lines", "“Total”"],
+        ["Below the table 3 lines", "a total"],
     ),
     "one source": ("R,n\nN,1\nS,2\nSource: Ministry\n", {"n": [1, 2]}, ["Below the table 1 line"]),
     "a last row with a gap": ("R,n\nN,1\nS,\n", {"n": [1, None]}, []),

@@ -77,8 +77,8 @@ class Artifact:
 
     @property
     def is_table(self) -> bool:
-        """Whether its first rows can be shown."""
-        return self.media_type in TABLE_TYPES
+        """Whether its name says that it is a table."""
+        return self.media_type in TABLE_TYPES | WORKBOOK_TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ class TableHead:
 
     `rows` holds the cells as they stand in the file; None marks a missing one. `row_count` does not count the header;
     `estimated` says that it is about that number, since the file is too large to be counted. `notes` are sentences on
-    how it was read, such as what was left out; `dtypes` what the columns hold, if it is known; `read_with` the
-    arguments that `pandas.read_csv` needs beside the path, as code.
+    how it was read, such as what was left out, and `told` those of them that name no cell; `dtypes` what the columns
+    hold, if it is known; `read_with` the arguments that `pandas.read_csv` needs beside the path, as code.
     """
 
     columns: tuple[str, ...]
@@ -111,6 +111,7 @@ class TableHead:
     estimated: bool = False
     notes: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
     read_with: str = ""
 
     @property
@@ -121,6 +122,9 @@ class TableHead:
 
 PICTURE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"})
 TABLE_TYPES = frozenset({"text/csv", "text/tab-separated-values"})
+WORKBOOK_TYPES = frozenset(
+    {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "application/vnd.ms-excel"}
+)
 
 
 @dataclass(frozen=True, slots=True)

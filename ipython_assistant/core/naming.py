@@ -120,6 +120,15 @@ def numbered(name: str) -> Iterator[str]:
         count += 1
 
 
+def stem_of(name: str) -> str:
+    """The name without its suffix.
+
+    >>> stem_of("cov.csv"), stem_of("cov.csv.gz"), stem_of("cov")
+    ('cov', 'cov', 'cov')
+    """
+    return _parted(name)[0]
+
+
 def folded(name: str) -> str:
     """Names that some disk takes for the same are the same here, whatever this disk thinks of them."""
     decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())

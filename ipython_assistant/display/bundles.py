@@ -215,12 +215,14 @@ def source(artifact: Artifact, text: str, *, whole: bool) -> Bundle:
 
 
 def table(artifact: Artifact, head: TableHead) -> Bundle:
-    """The first rows of a table, with the look of a pandas DataFrame, and its true size."""
+    """The first rows of a table, with the look of a pandas DataFrame, its true size, and how it was read."""
     rows, columns = head.row_count, head.column_count
     size = f"{'about ' if head.estimated else ''}{rows:,} row{_s(rows)} × {columns:,} column{_s(columns)}"
     name, lines = one_line(artifact.name), grid(head)
     html = grid_html(lines, f"<b>{escaped(name)}</b> — {size}")
-    return _bundle("table", html, f"{name} — {size}\n\n{grid_text(lines)}")
+    html += "".join(f'<p class="{NO_MATH}" style="margin:.2em 0;{_QUIET}">{escaped(note)}</p>' for note in head.notes)
+    notes = "".join(f"\n{visible(note)}" for note in head.notes)
+    return _bundle("table", html, f"{name} — {size}\n\n{grid_text(lines)}{notes}")
 
 
 def card(artifacts: Iterable[Artifact], failed: Iterable[FailedArtifact] = (), notes: Iterable[str] = ()) -> Bundle:

@@ -72,7 +72,8 @@ class Column:
         kind: `amount` is a number with thousands, a decimal comma, a currency or a percent sign.
         decimal: The decimal sign of its amounts.
         gaps: Whether cells are missing.
-        note: What the reader should know of how it is read, as a sentence.
+        note: What the reader should know of how it is read, as a sentence that may name a cell.
+        doubt: What a column of text may also be, without any cell.
     """
 
     name: str
@@ -80,18 +81,21 @@ class Column:
     decimal: str = "."
     gaps: bool = False
     note: str = ""
+    doubt: str = ""
 
     @property
     def dtype(self) -> str:
-        """The dtype that pandas gives it, or how its dates are written."""
-        words = {"number": "float64", "amount": "float64", "iso date": "datetime64", "empty": "empty"}
+        """The dtype that pandas gives it, or how its numbers or dates are written; never any of its cells."""
+        words = {"number": "float64", "iso date": "datetime64", "empty": "empty"}
         if self.kind in {"day first", "month first"}:
             return f"date, {self.kind}"
+        if self.kind == "amount":
+            return f"number, decimal {'comma' if self.decimal == ',' else 'point'}, with thousands, signs or units"
         if self.kind == "integer":
             return "float64" if self.gaps else "int64"
         if self.kind == "truth":
             return "boolean" if self.gaps else "bool"
-        return words.get(self.kind, "str")
+        return words.get(self.kind, f"str, {self.doubt}" if self.doubt else "str")
 
 
 class ColumnCells:
@@ -151,11 +155,14 @@ class ColumnCells:
             unsure: Whether no column proves a sign, and the separator speaks for decimal commas.
         """
         kind, sign, said = self._kind(decimal, unsure=unsure)
+        doubt = ""
+        if kind == "text" and said:
+            doubt = "dates: day or month first" if "day" in self._fits else "numbers, not certain how written"
         marks = self._gaps.intersection(_MARKS)
         if marks and kind in {"integer", "number", "amount"}:
             said = [*said, f"read as missing: {_listed(marks)}"]
         note = f"{name}: {'; '.join(said)}." if said else ""
-        return Column(name, kind, sign, gaps=bool(self._gaps.intersection(missing_in(kind))), note=note)
+        return Column(name, kind, sign, gaps=bool(self._gaps.intersection(missing_in(kind))), note=note, doubt=doubt)
 
     def _kind(self, decimal: str, *, unsure: bool) -> tuple[Kind, str, list[str]]:
         fits = self._fits

@@ -54,7 +54,7 @@ class CsvTable:
         first: The cells of its first rows.
         row_count: How many rows there are; about so many, where they are `estimated`.
         estimated: Whether the file was too large to count.
-        notes: What the reader should know of how it was read, in sentences.
+        notes: What the reader should know of how it was read, in sentences that name no cell.
     """
 
     encoding: str
@@ -262,8 +262,7 @@ class _Rows:
             yield f"One cell ends in line {line} and is {height} lines long: a quotation mark may be missing."
         total = self._last[1][0].strip() if self._last[1] else ""
         if self.count > _SHOWN - 1 and _is_total(total):
-            yield f"The last row, “{total}”, may be the sum of the others."
-        yield from (column.note for column in columns if column.note)
+            yield "The last row is called a total: it may be the sum of the others."
 
     def _see(self, records: Sequence[Record], *, typed: bool) -> None:
         rows = [row for row in records if not dialect.is_blank(row[1])]

@@ -13,7 +13,7 @@ import zipfile
 from collections import Counter
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ipython_assistant.core.wording import counted, on_one_line
+from ipython_assistant.core.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -162,9 +162,8 @@ def notes_below(records: Sequence[Sequence[str]], width: int) -> int:
 def notes_around(above: Sequence[Sequence[str]], below: int) -> list[str]:
     """What was left out above a header, and how many lines below the last row, in sentences."""
     notes = []
-    titles = [cell for record in above for cell in record if cell.strip()]
-    if titles:
-        notes.append(f"The lines above the header were left out; they begin with “{on_one_line(titles[0])[:60]}”.")
+    if any(map(_filled, above)):
+        notes.append("The lines above the header were left out.")
     if below:
         notes.append(f"Below the table {counted(below, 'line')} with notes or nothing were left out.")
     return notes

@@ -8,8 +8,6 @@ libraries are known by the names of their types, and whoever has a DataFrame has
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -17,17 +15,13 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.core.wording import counted, on_one_line
 from ipython_assistant.errors import InputError
 from ipython_assistant.workspace import logical
+from ipython_assistant.workspace.descriptions import columns_in_words
 from ipython_assistant.workspace.dialect import distinct_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-MOST_COLUMNS = 40
-"""So many columns are named to the model; of the others it is told how many there are of each dtype."""
-LONGEST_NAME = 80
 _KINDS = {"pandas": ("DataFrame", "Series", "Index"), "polars": ("DataFrame", "LazyFrame", "Series")}
-_NEEDS_QUOTES = re.compile(r"^\s|\s$|[,;:\"()]|^$")
 
 
 def kind_of_frame(value: Any) -> str:
@@ -163,24 +157,6 @@ def table_of(value: Any, name: str) -> Table:
     return Table(frame, tuple(distinct_names(names)), series, len(frame), len(levels))
 
 
-def columns_in_words(names: Sequence[str], dtypes: Sequence[str] = ()) -> str:
-    """The columns with their dtypes, if known; of a wide table the first, and how many more there are of each dtype.
-
-    >>> columns_in_words(["district", "mean, sd"], ["str", "float64"])
-    'district (str), "mean, sd" (float64)'
-    """
-    shown = [_quoted(name) for name in names[:MOST_COLUMNS]]
-    if dtypes:
-        shown = [f"{name} ({dtype})" for name, dtype in zip(shown, dtypes, strict=False)]
-    words = ", ".join(shown)
-    more = len(names) - MOST_COLUMNS
-    if more <= 0:
-        return words
-    counts = Counter(dtypes[MOST_COLUMNS:])
-    kinds = ", ".join(f"{count:,} {dtype}" for dtype, count in counts.most_common())
-    return f"{words} and {more:,} more{f' ({kinds})' if kinds else ''}"
-
-
 def _refused(error: Exception, cure: str) -> InputError:
     said = on_one_line(error)[:200].rstrip(".")
     return InputError(f"The table cannot be written as it is: {said}.", cure)
@@ -225,12 +201,3 @@ def _dtype(series: Any) -> Any:
 
 def _dtype_in_words(series: Any) -> str:
     return str(_dtype(series)) if type(series).__module__.partition(".")[0] == "pandas" else str(series.dtype)
-
-
-def _quoted(name: str) -> str:
-    """A column's name in a line of several: hostile ones stay on that line."""
-    plain = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
-    if _NEEDS_QUOTES.search(plain) is None and plain.isprintable():
-        return plain
-    inside = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in plain.replace('"', "'"))
-    return f'"{inside}"'

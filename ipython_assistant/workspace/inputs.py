@@ -21,8 +21,9 @@ from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.wording import counted
 from ipython_assistant.errors import InputError
 from ipython_assistant.workspace import logical
+from ipython_assistant.workspace.descriptions import columns_in_words
 from ipython_assistant.workspace.dialect import NotATable
-from ipython_assistant.workspace.frames import columns_in_words, kind_of_frame, table_of
+from ipython_assistant.workspace.frames import kind_of_frame, table_of
 from ipython_assistant.workspace.tables import read_head
 
 if TYPE_CHECKING:
@@ -225,7 +226,6 @@ def _of_path(path: Path, source: str, around: _Around, described: str = "") -> I
 
 
 def _read(path: Path, now: _Fingerprint) -> Reading:
-    """Read a file once: what its rows are counted by is hashed on its way."""
     kind, hashing = media_type(path.name), logical.Hashing(path)
     try:
         head = read_head(path, kind, rows=0) if kind in TABLE_TYPES else None

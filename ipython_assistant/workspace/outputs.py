@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.naming import folded
-from ipython_assistant.workspace.tables import may_be_table, read_frame
+from ipython_assistant.core.naming import folded, stem_of
+from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.workspace.dialect import NotATable
+from ipython_assistant.workspace.tables import TableFrame, may_be_table, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 _PREFERRED = ("parquet", "csv", "tsv", "xlsx", "jsonl", "ndjson", "json")
 """Where one name has several formats: first those that keep most of a table's types, then those most often written."""
 _MOST_NAMED = 10
-_LARGEST_EXACT_FLOAT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,10 @@ class NoFrame:
     reason: str
 
 
-def named_frame(artifacts: Iterable[Artifact], name: str, dtypes: Mapping[str, Any] | None = None) -> Any:
-    """The table among the files of an answer whose stem is `name`, as a pandas DataFrame.
+def named_frame(
+    artifacts: Iterable[Artifact], name: str, dtypes: Mapping[str, Any] | None = None
+) -> TableFrame | NoFrame:
+    """The table among the files of an answer whose stem is `name`.
 
     The model's own name for a file counts, then the one it was saved under; case only if nothing else matches. Of
     several formats the first is taken that can be read, Parquet before CSV.
@@ -37,24 +40,20 @@ def named_frame(artifacts: Iterable[Artifact], name: str, dtypes: Mapping[str, A
         artifacts: The files of the answer.
         name: What stood after `-o`.
         dtypes: Columns of the inputs → their dtypes; see `restored`.
-
-    Returns:
-        A DataFrame, or a `NoFrame`.
     """
     files = list(artifacts)
-    candidates = _of_that_name(files, name)
     reasons: list[str] = []
-    for artifact in sorted(candidates, key=_preference):
+    for artifact in sorted(_of_that_name(files, name), key=_preference):
         if not may_be_table(artifact.path, artifact.media_type):
-            reasons.append(f"{artifact.own_name} is no table")
+            reasons.append(f"{artifact.own_name} is not a table")
             continue
         try:
-            return restored(read_frame(artifact.path, artifact.media_type, dtypes), dtypes or {})
-        except ImportError as error:
-            reasons.append(f"{artifact.own_name} cannot be read here: {error.name or error} is not installed")
-        except (ValueError, OSError) as error:
-            said = error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".")
-            reasons.append(f"{artifact.own_name} cannot be read as a table ({said})")
+            table = read_table(artifact.path, artifact.media_type, dtypes)
+            return replace(table, frame=restored(table.frame, dtypes or {}))
+        except NotATable as reason:
+            reasons.append(f"{artifact.own_name} {reason}")
+        except OSError as error:
+            reasons.append(f"{artifact.own_name} cannot be read: {disk_reason(error)}")
     if reasons:
         return NoFrame(name, f"{'; '.join(reasons)}.")
     if not files:
@@ -65,7 +64,7 @@ def named_frame(artifacts: Iterable[Artifact], name: str, dtypes: Mapping[str, A
 
 
 def restored(frame: Any, dtypes: Mapping[str, Any]) -> Any:
-    """The frame with each column that an input had too in the input's dtype, where no value changes by it.
+    """The frame with each column that an input had too in the input's dtype, if no value changes by it.
 
     A file of text knows no dtypes: dates, categories and whole numbers with gaps come back as something else. Columns
     that cannot be what they were stay as they are: a district `Total` is in no category, a mean is no whole number.
@@ -81,107 +80,68 @@ def restored(frame: Any, dtypes: Mapping[str, Any]) -> Any:
 
 
 def _as(column: Any, dtype: Any) -> Any:
-    """The column in that dtype, or None where it has it already or cannot have it."""
+    """The column in that dtype; None where it has it already or cannot have it."""
     import pandas as pd
 
     wanted = pd.api.types.pandas_dtype(dtype)
     if column.dtype == wanted:
         return None
     try:
-        return _converted(column, dtype, wanted)
+        new = _converted(column, dtype, wanted)
     except (ValueError, TypeError, OverflowError, ArithmeticError):
         return None
+    return new if new is not None and new.isna().equals(column.isna()) else None
 
 
 def _converted(column: Any, dtype: Any, wanted: Any) -> Any:
     import pandas as pd
 
     kinds = pd.api.types
-    new = None
+    if str(wanted) == "object" and dtype != "str":
+        return None
+    is_date = kinds.is_datetime64_any_dtype(column.dtype)
     if isinstance(wanted, pd.CategoricalDtype):
-        new = _as_categories(column, wanted)
-    elif dtype == "str" or isinstance(wanted, pd.StringDtype):
-        new = _as_text(column, dtype, wanted)
-    elif kinds.is_datetime64_any_dtype(wanted):
-        new = _as_moments(column, wanted)
-    elif kinds.is_timedelta64_dtype(wanted):
-        new = pd.to_timedelta(column).astype(wanted)
-    elif kinds.is_bool_dtype(wanted):
-        new = _as_booleans(column, wanted)
-    elif kinds.is_numeric_dtype(wanted):
-        new = _as_numbers(column, wanted)
-    return new if new is not None and (new.isna() == column.isna()).all() else None
-
-
-def _as_categories(column: Any, wanted: Any) -> Any:
-    import pandas as pd
-
-    words = pd.api.types.infer_dtype(wanted.categories) == "string"
-    converted = _as(column, "str" if words else wanted.categories.dtype)
-    values = column if converted is None else converted
-    return values.astype(wanted) if values.dropna().isin(wanted.categories).all() else None
-
-
-def _as_text(column: Any, dtype: Any, wanted: Any) -> Any:
-    import pandas as pd
-
-    if pd.api.types.is_float_dtype(column.dtype) or pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return None  # how it was written is not known any more
-    text = column.astype(object).map(str, na_action="ignore")
-    return text.infer_objects() if dtype == "str" else text.astype(wanted)
-
-
-def _as_moments(column: Any, wanted: Any) -> Any:
-    import pandas as pd
-
-    moments = column if pd.api.types.is_datetime64_any_dtype(column.dtype) else pd.to_datetime(column, format="ISO8601")
-    zone = getattr(wanted, "tz", None)
-    if (zone is None) != (moments.dt.tz is None):
+        are_words = kinds.infer_dtype(wanted.categories) == "string"
+        values = _as(column, "str" if are_words else wanted.categories.dtype)
+        values = column if values is None else values
+        return values.astype(wanted) if values.dropna().isin(wanted.categories).all() else None
+    if dtype == "str" or isinstance(wanted, pd.StringDtype):
+        # How a number or a date was written is not known any more.
+        text = None if is_date or kinds.is_float_dtype(column.dtype) else column.astype(object).map(str, "ignore")
+        return text if text is None else text.infer_objects() if dtype == "str" else text.astype(wanted)
+    if kinds.is_timedelta64_dtype(wanted):
+        return pd.to_timedelta(column).astype(wanted)
+    if kinds.is_datetime64_any_dtype(wanted):
+        column = column if is_date else pd.to_datetime(column, format="ISO8601")
+        zone = getattr(wanted, "tz", None)
+        new = (column if zone is None else column.dt.tz_convert(zone)).astype(wanted)
+    elif kinds.is_bool_dtype(wanted) != (kinds.infer_dtype(column, skipna=True) == "boolean"):
         return None
-    new = (moments if zone is None else moments.dt.tz_convert(zone)).astype(wanted)
-    return new if (new.dropna() == moments.dropna()).all() else None
+    else:
+        new = column.astype(_with_room_for_gaps(wanted) if column.hasnans else wanted)
+    both_floats = kinds.is_float_dtype(wanted) and kinds.is_float_dtype(column.dtype)
+    # As Python's numbers, which compare exactly: NumPy would take 2**60 + 1 and its float for the same.
+    return new if both_floats or new.dropna().tolist() == column.dropna().tolist() else None
 
 
-def _as_booleans(column: Any, wanted: Any) -> Any:
-    import pandas as pd
+def _with_room_for_gaps(wanted: Any) -> Any:
+    import numpy as np
 
-    if pd.api.types.infer_dtype(column, skipna=True) != "boolean":
-        return None
-    gaps = column.isna().any() and not pd.api.types.is_extension_array_dtype(wanted)
-    return column.astype("boolean" if gaps else wanted)
-
-
-def _as_numbers(column: Any, wanted: Any) -> Any:
-    import pandas as pd
-
-    kinds = pd.api.types
-    if not kinds.is_numeric_dtype(column.dtype) or kinds.is_bool_dtype(column.dtype):
-        return None
-    there = column.dropna()
-    if kinds.is_integer_dtype(column.dtype) != kinds.is_integer_dtype(wanted) and (
-        (there.abs() > _LARGEST_EXACT_FLOAT).any() or (there % 1 != 0).any()
-    ):
-        return None
-    if kinds.is_integer_dtype(wanted) and len(there) < len(column) and not kinds.is_extension_array_dtype(wanted):
-        wanted = str(wanted).replace("uint", "UInt").replace("int", "Int")
-    new = column.astype(wanted)
-    return new if kinds.is_float_dtype(wanted) or (new.dropna() == there).all() else None
+    if not isinstance(wanted, np.dtype) or wanted.kind not in "iub":
+        return wanted
+    return "boolean" if wanted.kind == "b" else str(wanted).replace("i", "I").replace("u", "U")
 
 
 def _of_that_name(files: Sequence[Artifact], name: str) -> list[Artifact]:
-    wanted = _stem(name) if name.rpartition(".")[2].lower() in _PREFERRED else name
+    wanted = stem_of(name) if name.rpartition(".")[2].lower() in _PREFERRED else name
     for found in (
-        [artifact for artifact in files if _stem(artifact.own_name) == wanted],
-        [artifact for artifact in files if _stem(artifact.name) == wanted],
-        [artifact for artifact in files if folded(_stem(artifact.own_name)) == folded(wanted)],
+        [artifact for artifact in files if stem_of(artifact.own_name) == wanted],
+        [artifact for artifact in files if stem_of(artifact.name) == wanted],
+        [artifact for artifact in files if folded(stem_of(artifact.own_name)) == folded(wanted)],
     ):
         if found:
             return found
     return []
-
-
-def _stem(file_name: str) -> str:
-    return file_name.rpartition(".")[0] or file_name
 
 
 def _preference(artifact: Artifact) -> int:

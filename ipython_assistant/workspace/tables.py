@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.artifacts import TABLE_TYPES, TableHead
+from ipython_assistant.core.artifacts import TABLE_TYPES, WORKBOOK_TYPES, TableHead
 from ipython_assistant.workspace import dialect
-from ipython_assistant.workspace.columns import ColumnCells, typed
+from ipython_assistant.workspace.columns import Column, ColumnCells, typed
 from ipython_assistant.workspace.csv_tables import read_csv_table
 from ipython_assistant.workspace.dialect import NotATable, distinct_names
 from ipython_assistant.workspace.json_tables import json_lines, json_rows
@@ -34,8 +34,7 @@ _FORMATS = {
     "application/json": "json",
     "application/geo+json": "json",
     "application/x-ndjson": "json lines",
-    "application/vnd.ms-excel": "workbook",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "workbook",
+    **dict.fromkeys(WORKBOOK_TYPES, "workbook"),
     "application/vnd.apache.parquet": "parquet",
     "application/geopackage+sqlite3": "geopackage",
 }
@@ -76,12 +75,13 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
         dtypes = read.dtypes or tuple(
             map(_dtype, zip(*(_filled(row, len(read.names)) for row in read.rows), strict=True))
         )
-        return TableHead(tuple(read.names), cells, read.row_count, read.estimated, read.notes, dtypes)
+        return TableHead(tuple(read.names), cells, read.row_count, read.estimated, read.notes, dtypes, read.notes)
     table = read_csv_table(path, media_type, rows)
     names = tuple(column.name for column in table.columns)
     cells = tuple(tuple(cell or None for cell in _filled(row, len(names))[: len(names)]) for row in table.first)
     dtypes = tuple(column.dtype for column in table.columns)
-    return TableHead(names, cells, table.row_count, table.estimated, table.notes, dtypes, table.hint())
+    notes = (*table.notes, *(column.note for column in table.columns if column.note))
+    return TableHead(names, cells, table.row_count, table.estimated, notes, dtypes, table.notes, table.hint())
 
 
 def read_table(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = None, sheet: str = "") -> TableFrame:
@@ -161,9 +161,8 @@ def _csv_frame(path: Path, media_type: str, texts: set[str]) -> TableFrame:
     import pandas as pd
 
     table = read_csv_table(path, media_type, rows=0, whole=True)
-    settled = {column.note for column in table.columns if column.name in texts}
-    columns = (replace(column, kind="text") if column.name in texts else column for column in table.columns)
-    table = replace(table, columns=tuple(columns))
+    known = (Column(column.name, "text") if column.name in texts else column for column in table.columns)
+    table = replace(table, columns=tuple(known))
     # From 3.1 on pandas reads numbers to their last digit unasked, and warns where it is asked.
     version = tuple(int(part) for part in pd.__version__.split(".")[:2])
     exactly = {"float_precision": "round_trip"} if version < (3, 1) else {}
@@ -172,14 +171,14 @@ def _csv_frame(path: Path, media_type: str, texts: set[str]) -> TableFrame:
             frame = pd.read_csv(file, **{**table.pandas_arguments(), **exactly})
     except pd.errors.ParserError as error:
         raise NotATable("has a cell whose quotation mark is never closed") from error
-    notes = [note for note in table.notes if note not in settled]
-    new = {}
+    notes, new = [*table.notes], {}
     for column in table.columns:
+        note = column.note
         try:
             new[column.name] = typed(frame[column.name], column)
         except ValueError:
-            notes = [note for note in notes if note != column.note]
-            notes.append(f"{column.name}: not every cell is a date of one calendar, so the column was kept as text.")
+            note = f"{column.name}: not every cell is a date of one calendar, so the column was kept as text."
+        notes += [note] if note else []
     return TableFrame(_with_its_index(frame.assign(**new), unnamed=table.has_index), tuple(notes))
 
 
