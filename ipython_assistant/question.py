@@ -20,6 +20,7 @@ from ipython_assistant.options import checked
 from ipython_assistant.service.containers import Ground, left_behind
 from ipython_assistant.workspace.assistants import assistant_folders, load_assistant
 from ipython_assistant.workspace.inputs import gather
+from ipython_assistant.workspace.regular import refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -282,6 +283,13 @@ def read_question(
         raise ConfigError(
             f"{settings.save_dir} is no folder, so no files can go there.", "Name another with --dir PATH."
         )
+    try:
+        refuse_links(settings.save_dir / ".turns" / "bodies", settings.notebook_dir)
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename} is a link, and links that may have come with a notebook are not followed.",
+            "Remove it, or name the real folder with --dir PATH.",
+        ) from None
     meant = Filled(words) if filled else fill(words, around.namespace)
     named = (*options.inputs, *meant.inputs)
     options = checked(replace(options, inputs=named))

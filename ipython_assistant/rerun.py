@@ -14,10 +14,10 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ipython_assistant.core.reasons import disk_reason
-from ipython_assistant.core.wording import counted, on_one_line
+from ipython_assistant.core.wording import counted, on_one_line, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -121,37 +121,37 @@ def look_after(options: argparse.Namespace) -> int:
     # A folder for each notebook is what we recommend: all of them are meant.
     folders = sorted(path.parent for path in asked.rglob(".turns") if path.is_dir())
     if not folders:
-        print(f"There are no recordings in {options.folder}.\nName the folder they are in.", file=sys.stderr)
+        _say(f"There are no recordings in {options.folder}.\nName the folder they are in.", to=sys.stderr)
         return 1
     worst = 0
     for folder in folders:
         try:
             worst = max(worst, look(Recordings(Folder(asked, folder))))
         except OSError as error:
-            print(f"{folder} cannot be read: {error.strerror or type(error).__name__}.", file=sys.stderr)
+            _say(f"{folder} cannot be read: {error.strerror or type(error).__name__}.", to=sys.stderr)
             worst = 1
     return worst
 
 
 def _run_all(options: argparse.Namespace, environment: Mapping[str, str], *, compare: bool, save: bool = False) -> int:
     if importlib.util.find_spec("nbclient") is None:
-        print("nbclient is not installed here.\nRun: pip install 'ipython_assistant[lab]'", file=sys.stderr)
+        _say("nbclient is not installed here.\nRun: pip install 'ipython_assistant[lab]'", to=sys.stderr)
         return 1
     runs = []
     for path in options.notebooks:
-        print(f"{path} …", file=sys.stderr, flush=True)
+        _say(f"{path} …", to=sys.stderr)
         try:
             runs.append(_run(path, environment, options.timeout, compare=compare, save=save))
         except KeyboardInterrupt:
-            print(f"\nStopped in {path}; it is as it was.", file=sys.stderr)
+            _say(f"\nStopped in {path}; it is as it was.", to=sys.stderr)
             return STOPPED
     width = max(len(str(run.path)) for run in runs)
-    print(f"{'notebook':<{width}}  questions  seconds  outcome")
+    _say(f"{'notebook':<{width}}  questions  seconds  outcome")
     for run in runs:
-        print(f"{run.path!s:<{width}}  {run.questions:>9}  {run.seconds:>7.1f}  {run.told}")
+        _say(f"{run.path!s:<{width}}  {run.questions:>9}  {run.seconds:>7.1f}  {run.told}")
     for run in runs:
         if run.failure is not None:
-            print(f"\n{run.path}\n{run.failure.said}")
+            _say(f"\n{run.path}\n{run.failure.said}")
     return 1 if any(run.failure is not None or run.differs for run in runs) else 0
 
 
@@ -317,9 +317,9 @@ def _check(recordings: Recordings) -> int:
 
     faults = check(recordings)
     for fault in faults:
-        print(f"{fault.path}: {fault.reason}")
+        _say(f"{fault.path}: {fault.reason}")
     if not faults:
-        print(f"{counted(len(recordings.all()), 'recording')} in {recordings.where}, and nothing is damaged.")
+        _say(f"{counted(len(recordings.all()), 'recording')} in {recordings.where}, and nothing is damaged.")
     return 1 if faults else 0
 
 
@@ -330,7 +330,7 @@ def _prune(recordings: Recordings) -> int:
     pruned = prune(recordings)
     freed = size_in_words(pruned.freed_bytes)
     removed = f"{counted(pruned.recordings, 'recording')} and {counted(pruned.bodies, 'body', 'bodies')}"
-    print(f"Removed {removed}, {freed}.", *pruned.remarks, sep="\n")
+    _say("\n".join([f"Removed {removed}, {freed}.", *pruned.remarks]))
     return 0
 
 
@@ -341,7 +341,7 @@ def _size(recordings: Recordings) -> int:
     there = size(recordings)
     total = size_in_words(there.total_bytes)
     recorded = f"{counted(there.recordings, 'recording')} ({counted(there.records, 'record')})"
-    print(f"{recorded}, {counted(there.bodies, 'body', 'bodies')}, {total} in all.")
+    _say(f"{recorded}, {counted(there.bodies, 'body', 'bodies')}, {total} in all.")
     return 0
 
 
@@ -351,10 +351,15 @@ def _list(recordings: Recordings) -> int:
     found = recordings.all()
     for record in found:
         told = f"{record.began[:10]}  {record.service:<7} {record.status:<10} {counted(len(record.files), 'file'):>8}"
-        print(f"{told}  {first_words(record.prompt, 60)}")
+        _say(f"{told}  {first_words(record.prompt, 60)}")
     if not found:
-        print(f"Nothing is recorded in {recordings.where}.")
+        _say(f"Nothing is recorded in {recordings.where}.")
     return 0
+
+
+def _say(text: str, to: TextIO | None = None) -> None:
+    """Print lines in which words from outside may stand: nothing in them controls the terminal."""
+    print(printable(text), file=to, flush=True)
 
 
 def _add_timeout(parser: argparse.ArgumentParser) -> None:

@@ -358,12 +358,12 @@ def test_a_link_put_in_place_of_our_own_file_is_not_followed(folder, tmp_path):
 
 
 @posix_only
-def test_the_folder_itself_may_be_a_link_that_its_owner_made(tmp_path):
+def test_a_folder_outside_the_notebooks_directory_may_be_a_link_since_the_user_named_it(tmp_path):
     (tmp_path / "big disk").mkdir()
-    (tmp_path / "assistant_files").symlink_to(tmp_path / "big disk")
-    artifact = save(Folder(tmp_path, tmp_path / "assistant_files", environ={}), "a.csv", b"1")
+    (tmp_path / "link").symlink_to(tmp_path / "big disk")
+    artifact = save(Folder(tmp_path / "notebook", tmp_path / "link", environ={}), "a.csv", b"1")
 
-    assert artifact.href == "assistant_files/a.csv"
+    assert artifact.href == "../link/a.csv"
     assert (tmp_path / "big disk" / "a.csv").read_bytes() == b"1"
 
 

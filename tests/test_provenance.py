@@ -90,7 +90,7 @@ RECORDS = st.builds(
     status=TEXT,
     began=TEXT,
     ended=TEXT,
-    inputs=st.lists(st.builds(RecordedInput, TEXT, st.none() | st.integers(0), TEXT, TEXT), max_size=2).map(tuple),
+    inputs=st.lists(st.builds(RecordedInput, TEXT, st.none() | st.integers(0, 2**63 - 1), TEXT, TEXT), max_size=2).map(tuple),
     calls=st.lists(st.builds(RecordedCall, TEXT, TEXT, TEXT), max_size=2).map(tuple),
     files=st.lists(FILES, max_size=2).map(tuple),
     missing=st.lists(st.builds(FailedArtifact, TEXT, TEXT, TEXT, TEXT), max_size=2).map(tuple),

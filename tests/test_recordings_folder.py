@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import threading
@@ -18,7 +17,7 @@ from tests_support.saving import NOTEBOOK, save_all
 
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.provenance import RecordedInput
-from ipython_assistant.core.recording import Exchange, Written
+from ipython_assistant.core.recording import Exchange, Written, integrity
 from ipython_assistant.errors import RecordingDamaged
 from ipython_assistant.workspace import bodies as bodies_module
 from ipython_assistant.workspace.folder import Folder
@@ -357,16 +356,14 @@ def test_a_damaged_body_is_made_whole_when_the_question_is_asked_anew(recordings
 
 
 def test_nothing_of_this_machine_or_its_account_and_no_input_gets_into_a_recording(make_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(platform, "node", lambda: "venus.example.org")
     monkeypatch.setenv("HOME", str(tmp_path / "home" / "ada"))
     planted = {
         "OPENAI_API_KEY": "sk-planted-1234567890",
         "OPENAI_ORG_ID": "org-planted-123456",
         "OPENAI_PROJECT_ID": "proj-planted-12345",
-        "OPENAI_BASE_URL": "https://gateway.example.net/v1",
     }
     recordings = Recordings(make_folder(**planted))
-    said = " ".join([*planted.values(), str(tmp_path), str(tmp_path / "home" / "ada"), "venus"])
+    said = " ".join([*planted.values(), str(tmp_path), str(tmp_path / "home" / "ada")])
     make_recording(
         recordings,
         Written(said, instructions=said),
@@ -381,7 +378,7 @@ def test_nothing_of_this_machine_or_its_account_and_no_input_gets_into_a_recordi
     )
 
     assert b"printed marker" in everything
-    for word in ("planted", "gateway.example", "venus", "home/ada", str(tmp_path), "input marker"):
+    for word in ("planted", "home/ada", str(tmp_path), "input marker"):
         assert word.encode() not in everything
 
 
@@ -499,3 +496,42 @@ def test_no_body_is_removed_while_a_record_cannot_be_read(recordings):
 
     assert prune(recordings).remarks == (f"No bodies were removed: {path.name} cannot be read, and may need them.",)
     assert len(bodies(recordings)) == 1
+
+
+# --- one bad record is named and passed over --------------------------------------------------------------------------
+
+
+def nested(depth):
+    return json.loads("[" * depth + "]" * depth)
+
+
+BAD = {
+    "a format that is a list": lambda body: body | {"format": []},
+    "nested 600 deep": lambda body: body | {"written": {"prompt": nested(600)}},
+    "an exchange nested 900 deep": lambda body: (
+        body | {"exchange": {**body["exchange"], "events": [{"a": nested(900)}]}}
+    ),
+    "a size of 400 digits": lambda body: body | {"files": [body["files"][0] | {"size": 10**400}]},
+    "inputs that are a number": lambda body: body | {"written": {"prompt": "Ask.", "inputs": 1}},
+    "an input whose name is a list": lambda body: body | {"written": {"prompt": "Ask.", "inputs": [[]]}},
+    "a file found in no way there is": lambda body: body | {"files": [body["files"][0] | {"found": []}]},
+}
+
+
+@pytest.mark.parametrize("change", BAD.values(), ids=BAD)
+def test_a_bad_record_is_named_and_the_cells_of_its_folder_go_on(tmp_path, change):
+    folder = Folder(tmp_path, tmp_path / "assistant_files", environ={})
+    recordings = Recordings(folder)
+    make_recording(recordings, Written("Bad."), {"bad.csv": b"1"})
+    make_recording(recordings, Written("Good."), {"good.csv": b"1"}, minute=1)
+    (bad,) = folder.turns.path.glob("bad-*.json")
+    body = change(json.loads(bad.read_text()))
+    body["integrity"] = integrity(body)
+    bad.write_text(json.dumps(body))
+    folder.turns.forget()
+
+    assert [item.name for item in folder.turns.read_all()[1]] == [bad.name]
+    assert recordings.find(Written("Good.").key) is not None
+    assert bad.name in recordings.not_recorded(Written("Bad.")).hint
+    with pytest.raises(RecordingDamaged, match=bad.name):
+        recordings.find(Written("Bad.").key)

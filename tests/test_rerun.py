@@ -271,3 +271,16 @@ def test_a_damaged_recording_is_found_by_the_check(folder, capsys):
 
     assert main(["recordings", str(folder), "--check"]) == 1
     assert f"{path}: it was changed since it was written" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [[], ["--check"], ["--prune"]])
+def test_no_control_character_of_a_record_reaches_the_terminal(tmp_path, capsys, command):
+    folder = Folder(tmp_path, tmp_path / "assistant_files", environ={})
+    make_recording(Recordings(folder), Written("\x1b]52;c;ZXZpbA==\x07Plot\x1b[2J\u202e"), {}, service="\x1b[31mx")
+    (folder.turns.path / "\x1b[2Jtorn.json").write_text("{")
+    folder.close()
+    main(["recordings", str(tmp_path), *command])
+
+    said = capsys.readouterr()
+    assert set("\x1b\x07\u202e").isdisjoint(said.out + said.err)
+    assert said.out

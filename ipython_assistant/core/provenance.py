@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 FORMAT = 2
 PROVENANCE_ONLY = 1
 """The format before this one: it holds no exchange, so nothing is answered from it."""
+DEEPEST = 100
+"""How deeply the values of a record may be nested; what a service sends is some ten deep."""
+LARGEST_NUMBER = 2**63
 LONGEST_LOGS = 100_000
 """In characters for each code call; what is beyond it is left out in the middle, and said."""
 
@@ -349,13 +352,23 @@ def from_json(text: str) -> TurnRecord:
     """
     try:
         body = json.loads(text)
+        too_deep = _is_deeper(body, DEEPEST)
     except (ValueError, RecursionError) as error:
         raise ValueError("it is not whole JSON") from error
+    if too_deep:
+        raise ValueError("its values are nested too deeply")
+    try:
+        return _read(body)
+    except (TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError("it is not the record of a turn") from error
+
+
+def _read(body: Any) -> TurnRecord:
     if not isinstance(body, dict) or "format" not in body:
         raise ValueError("it is not the record of a turn")
     version = body["format"]
-    if version not in {FORMAT, PROVENANCE_ONLY}:
-        raise ValueError(f"its format is {version!r}, and this version reads {PROVENANCE_ONLY} and {FORMAT}")
+    if version not in (FORMAT, PROVENANCE_ONLY):
+        raise ValueError(f"its format is {str(version)[:20]}, and this version reads {PROVENANCE_ONLY} and {FORMAT}")
     if version == FORMAT and body.get("integrity") != integrity(body):
         raise ValueError("it was changed since it was written")
     return TurnRecord(
@@ -433,6 +446,19 @@ def _read_file(item: Json) -> RecordedFile:
     )
 
 
+def _is_deeper(value: Any, most: int) -> bool:
+    """Whether lists and objects are nested more deeply than so."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            part
+            for inner in level
+            if isinstance(inner, dict | list)
+            for part in (inner.values() if isinstance(inner, dict) else inner)
+        ]
+    return bool(level)
+
+
 def _text(body: Json, key: str) -> str:
     value: Any = body.get(key)
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
@@ -444,7 +470,7 @@ def _text(body: Json, key: str) -> str:
 
 def _number(body: Json, key: str) -> int:
     value: Any = body.get(key)
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value < LARGEST_NUMBER:
         raise ValueError(f"{key!r} is not a number of bytes")
     return value
 

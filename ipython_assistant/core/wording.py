@@ -22,3 +22,12 @@ def on_one_line(what: object) -> str:
     """
     text = "".join(char if char.isprintable() else " " for char in str(what))
     return " ".join(text.split())
+
+
+def printable(text: str) -> str:
+    r"""Lines from outside as they may be printed in a terminal: what would control it is a blank.
+
+    >>> printable("a\x1b[2J\n b")
+    'a [2J\n b'
+    """
+    return "\n".join("".join(char if char.isprintable() else " " for char in line) for line in text.split("\n"))

@@ -7,6 +7,7 @@ recording), and is read only while it is what its name says.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import time
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ipython_assistant.workspace.provenance import Turns
     from ipython_assistant.workspace.regular import Fingerprint
 
+_HASH = re.compile(r"[0-9a-f]{64}")
 YOUNG_S = 600.0
 """A body that was written or wanted so few seconds ago is not removed: its record may be on its way."""
 UNSETTLED_NS = 100_000_000
@@ -84,7 +86,7 @@ class Bodies:
 
     def keep(self, sha256: str, size: int, source: Path | bytes) -> bool:
         """Keep the bytes of a file, or these; says whether they are there now, in full. Raises `OSError`."""
-        self._turns.begin()
+        self._turns.begin()  # it refuses a link in the place of the folder
         self._dir.mkdir(exist_ok=True)
         target = self._dir / sha256
         if self._hashes.match(target, size, sha256):
@@ -115,16 +117,18 @@ class Bodies:
             OSError: It cannot be read.
             ValueError: It was changed since it was written.
         """
+        self._turns.refuse_links()
         path = self._dir / sha256
         if self._hashes.of(path) != sha256:
             raise ValueError("it was changed since it was written")
         return open_regular(path)
 
     def all(self) -> dict[str, os.stat_result]:
-        """Every body by its hash. Raises `OSError`."""
+        """Every body by its hash: other names are not ours, and nothing is done to them. Raises `OSError`."""
+        self._turns.refuse_links()
         try:
             entries = sorted(os.scandir(self._dir), key=lambda entry: entry.name)
         except FileNotFoundError:
             return {}
-        found = {entry.name: entry.stat(follow_symlinks=False) for entry in entries if not entry.name.startswith(".")}
+        found = {entry.name: entry.stat(follow_symlinks=False) for entry in entries if _HASH.fullmatch(entry.name)}
         return {name: there for name, there in found.items() if stat.S_ISREG(there.st_mode)}

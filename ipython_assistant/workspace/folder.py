@@ -26,7 +26,7 @@ from ipython_assistant.core.artifacts import Artifact, FailedArtifact, Found
 from ipython_assistant.core.naming import folded, media_type, numbered, plain_name, safe_name
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.workspace.provenance import Turns, notebook_name
-from ipython_assistant.workspace.regular import fingerprint, place_new, sha256_of
+from ipython_assistant.workspace.regular import fingerprint, place_new, refuse_links, sha256_of
 from ipython_assistant.workspace.secrets import LocalSecrets
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class Folder:
 
     Args:
         notebook_dir: What links are relative to.
-        save_dir: The folder itself, absolute; made when the first file comes. It may be a link: that is its owner's
-            choice. Links in it are never followed.
+        save_dir: The folder itself, absolute; made when the first file comes. On the way to it no link below the
+            notebook's directory is followed, since it may have come with the notebook; nor is any in it.
         environ: Where the notebook's name is looked for.
         environment: Gives what must not get into a record, as it is then; if not given, that is `environ`.
         kernel: This kernel's own name, twelve hexadecimal digits; a random one, if not given.
@@ -118,6 +118,7 @@ class Folder:
             save_dir,
             kernel=self._kernel,
             notebook=notebook_name(environ),
+            within=notebook_dir,
             redaction=LocalSecrets(notebook_dir, environment or (lambda: environ)).redactor,
         )
 
@@ -152,6 +153,7 @@ class Folder:
             OSError: The folder cannot be made or written to; `strerror` says why in words.
         """
         try:
+            self.refuse_links()
             self._save_dir.mkdir(parents=True, exist_ok=True)
             staging = tempfile.mkdtemp(prefix=f".staging-{self._kernel}-", dir=self._save_dir)
         except OSError as error:
@@ -159,13 +161,19 @@ class Folder:
         if not self._swept:
             self._swept = True
             # This turn's files do not depend on it.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, RecursionError):
                 self._sweep()
         return Path(staging)
 
+    def refuse_links(self) -> None:
+        """Raise `OSError` where files would go through a link that may have come with the notebook."""
+        refuse_links(self._save_dir, self._notebook_dir)
+
     def unstage(self, staging: Path) -> None:
         """Remove a staging directory and what was left in it."""
-        shutil.rmtree(staging, ignore_errors=True)
+        with contextlib.suppress(OSError, RecursionError):
+            self.refuse_links()
+            shutil.rmtree(staging, ignore_errors=True)
 
     def save(
         self, incoming: Incoming, cell: str, in_use: Container[str] = (), *, turn: str = "", key: str = ""
@@ -186,6 +194,7 @@ class Folder:
         owner = _Owner(cell, turn or incoming.staged.parent.name, in_use, key)
         try:
             with self._one_at_a_time:
+                self.refuse_links()
                 name, note = self._place(incoming, owner)
         except OSError as error:
             reason = f"It could not be saved: {disk_reason(error)}."
@@ -203,6 +212,7 @@ class Folder:
         if kept is None or not kept.ours or len(kept.cells) > 1 or len(kept.turns) > 1:
             return
         with contextlib.suppress(OSError):
+            self.refuse_links()
             if sha256_of(artifact.path) == artifact.sha256:
                 artifact.path.unlink()
                 del self._kept[artifact.name]

@@ -34,6 +34,7 @@ def remove(folder: Folder, entry: LedgerEntry) -> str:
     """Remove a left-over file if it is still what it was; gives the reason why not, or nothing."""
     path = folder.path / entry.file.name
     try:
+        folder.refuse_links()
         before = fingerprint(path)
         if not entry.left_over or _state(path, entry.file) != "present" or fingerprint(path) != before:
             return "it was changed in the meantime"

@@ -8,7 +8,6 @@ bytes of files) is in `bodies/`, by hash; see `recordings`.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -25,7 +24,7 @@ from ipython_assistant.core.provenance import RecordedInput, TurnRecord, cell_na
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.workspace.index import Index, read_record
 from ipython_assistant.workspace.presence import Presence
-from ipython_assistant.workspace.regular import open_regular
+from ipython_assistant.workspace.regular import open_regular, refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -63,6 +62,7 @@ class Turns:
         save_dir: The folder of the files; `.turns` is made in it with the first record.
         kernel: This kernel's own name, twelve hexadecimal digits; a random one, if not given.
         notebook: The notebook's file name, where it is known.
+        within: The notebook's directory: no link below it is followed; if not given, `save_dir` may be one.
         redaction: Gives what takes out of a text what must not be kept; asked whenever something is kept.
     """
 
@@ -72,11 +72,13 @@ class Turns:
         *,
         kernel: str | None = None,
         notebook: str = "",
+        within: Path | None = None,
         redaction: Callable[[], Redactor] = redactor,
     ) -> None:
         self.kernel = kernel or secrets.token_hex(6)
         self.notebook = notebook
         self._dir = save_dir / TURNS
+        self._within = within if within is not None and save_dir.is_relative_to(within) else save_dir
         self._redaction = redaction
         self._presence = Presence(self._dir, self.kernel)
         self._replayed: dict[str, TurnRecord] = {}
@@ -92,11 +94,10 @@ class Turns:
 
     def begin(self) -> None:
         """Make the folder, and be at work in it from now on. May be called again. Raises `OSError`."""
+        self.refuse_links()
         self._dir.mkdir(parents=True, exist_ok=True)
-        self._check_folder()
         for name, text in (("README", README), (".gitignore", "*.lock\n*.tmp\n"), (".gitattributes", "* -text\n")):
-            with contextlib.suppress(FileExistsError), (self._dir / name).open("x", encoding="utf-8") as file:
-                file.write(text)
+            self._write_once(self._dir / name, text)
         with self._begins:
             self._presence.announce()
             if not self._swept:
@@ -197,9 +198,18 @@ class Turns:
         """The kernels that are at work in this folder."""
         return self._presence.at_work()
 
-    def _check_folder(self) -> None:
-        if self._dir.is_symlink():
-            raise OSError(errno.ELOOP, "it is a link")
+    def refuse_links(self) -> None:
+        """Raise `OSError` where the records, or the bodies, would be written or removed behind a link."""
+        refuse_links(self._dir / BODIES, self._within)
+
+    def _write_once(self, path: Path, text: str) -> None:
+        """Write a file that is not there, or that a full disk left empty: whole or not at all."""
+        with contextlib.suppress(FileNotFoundError):
+            if path.lstat().st_size:
+                return
+        with self.temporary(self._dir) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
 
     def _tidy(self) -> None:
         """Remove what kernels that are no more have left unfinished, and correct a README that says too little."""
@@ -214,7 +224,9 @@ class Turns:
         with open_regular(readme) as file:
             earlier = hashlib.sha256(file.read()).hexdigest() in _EARLIER_READMES
         if earlier:
-            readme.write_text(README, encoding="utf-8")
+            with self.temporary(self._dir) as temporary:
+                temporary.write_text(README, encoding="utf-8")
+                temporary.replace(readme)
 
     def _may_hold(self, path: Path, record: TurnRecord) -> bool:
         """Whether the record may be written there: the name is free, or has an earlier record of the same turn."""

@@ -22,6 +22,20 @@ _NO_SURPRISES = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
+def refuse_links(path: Path, within: Path) -> None:
+    """Raise `OSError` where `path`, or a folder between `within` and it, is a link.
+
+    What is not below `within` was chosen by the user, and may lead anywhere; what is below it may have come with a
+    folder that somebody else made.
+    """
+    below = path.relative_to(within).parts if path.is_relative_to(within) else ()
+    for number in range(len(below)):
+        part = within.joinpath(*below[: number + 1])
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISLNK(part.lstat().st_mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(part))
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading.
 

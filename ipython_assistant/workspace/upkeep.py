@@ -62,6 +62,7 @@ def check(recordings: Recordings) -> tuple[Fault, ...]:
     Raises:
         OSError: The folder cannot be read.
     """
+    recordings.folder.turns.refuse_links()
     recordings.hashes.forget()
     recordings.folder.turns.forget()
     folder, bodies = recordings.folder, recordings.bodies
@@ -95,6 +96,7 @@ def prune(recordings: Recordings, *, now: float | None = None) -> Pruned:
         OSError: The folder cannot be read, or something in it not be removed.
     """
     folder, bodies = recordings.folder, recordings.bodies
+    folder.turns.refuse_links()
     everything = list(recorded(recordings))
     passed_over = _passed_over([record for _, record in everything])
     known = {

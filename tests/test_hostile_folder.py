@@ -1,0 +1,120 @@
+"""A notebook that somebody else made comes with its folder: a link in it leads no write, move or removal elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from tests_support import events as wire
+from tests_support.notebook import Notebook
+from tests_support.replaying import make_recording
+
+from ipython_assistant.cli import main
+from ipython_assistant.core.artifacts import FailedArtifact
+from ipython_assistant.core.recording import Written
+from ipython_assistant.errors import ConfigError
+from ipython_assistant.workspace.folder import Folder, Incoming
+from ipython_assistant.workspace.recordings import Recordings
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+
+
+@pytest.fixture
+def documents(tmp_path):
+    """A folder of the user's that a link leads to, with one old file."""
+    folder = tmp_path / "Documents"
+    folder.mkdir()
+    for name in ("thesis.odt", "0" * 64):
+        (folder / name).write_text("mine")
+        os.utime(folder / name, (1, 1))
+    return folder
+
+
+def recordings_of(notebook_dir):
+    return Recordings(Folder(notebook_dir, notebook_dir / "assistant_files", environ={}))
+
+
+def test_prune_removes_nothing_behind_a_link_in_the_place_of_bodies(notebook_dir, documents, capsys):
+    (notebook_dir / "assistant_files" / ".turns").mkdir(parents=True)
+    (notebook_dir / "assistant_files" / ".turns" / "bodies").symlink_to(documents)
+
+    assert main(["recordings", str(notebook_dir), "--prune"]) == 1
+    assert "link" in capsys.readouterr().err
+    assert sorted(path.name for path in documents.iterdir()) == ["0" * 64, "thesis.odt"]
+    assert main(["recordings", str(notebook_dir), "--check"]) == 1
+
+
+def test_prune_removes_only_files_that_are_named_by_a_hash(notebook_dir, capsys):
+    bodies = notebook_dir / "assistant_files" / ".turns" / "bodies"
+    bodies.mkdir(parents=True)
+    for name in ("thesis.odt", "0" * 64):
+        (bodies / name).write_text("old")
+        os.utime(bodies / name, (1, 1))
+
+    assert main(["recordings", str(notebook_dir), "--prune"]) == 0
+    assert [path.name for path in bodies.iterdir()] == ["thesis.odt"]
+
+
+@pytest.mark.parametrize("place", [".turns", ".turns/bodies"])
+def test_no_record_and_no_body_is_written_behind_a_link(notebook_dir, documents, place):
+    recordings = recordings_of(notebook_dir)
+    link = notebook_dir / "assistant_files" / place
+    link.parent.mkdir(parents=True)
+    link.symlink_to(documents)
+    before = sorted(documents.iterdir())
+    make_recording(recordings, Written("Ask."), {"a.csv": b"1"})
+
+    assert sorted(documents.iterdir()) == before
+
+
+def test_no_file_is_saved_where_assistant_files_is_a_link(notebook_dir, documents):
+    (notebook_dir / "assistant_files").symlink_to(documents)
+    before = sorted(documents.iterdir())
+    folder = Folder(notebook_dir, notebook_dir / "assistant_files", environ={})
+    with pytest.raises(OSError, match="link"):
+        folder.stage()
+    staged = notebook_dir / "00-report.part"
+    staged.write_bytes(b"import this")
+    saved = folder.save(Incoming("00-report.py", staged, 11, "0" * 64, "cited"), "cell-1")
+
+    assert isinstance(saved, FailedArtifact)
+    assert sorted(documents.iterdir()) == before
+
+
+@pytest.mark.parametrize("place", ["assistant_files", "assistant_files/.turns", "assistant_files/.turns/bodies"])
+def test_a_question_is_refused_before_it_is_asked_where_its_files_would_go_through_a_link(
+    notebook_dir, documents, hosted, place
+):
+    link = notebook_dir / place
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(documents)
+    hosted.will_say([wire.Message("It rose.")])
+    with Notebook() as notebook, pytest.raises(ConfigError) as failed:
+        notebook.ask("cell-1", "Plot coverage.")
+
+    assert hosted.questions() == []
+    assert place in failed.value.message
+    assert "--dir" in failed.value.hint
+
+
+def test_a_full_disk_leaves_no_empty_readme_for_good(notebook_dir):
+    turns = notebook_dir / "assistant_files" / ".turns"
+    turns.mkdir(parents=True)
+    (turns / "README").touch()
+    make_recording(recordings_of(notebook_dir), Written("Ask."), {})
+
+    assert "Each JSON file here" in (turns / "README").read_text()
+
+
+def test_a_readme_that_cannot_be_written_whole_is_not_there_at_all(notebook_dir, monkeypatch):
+    def full(self, *_args, **_kwargs):
+        self.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    folder = Folder(notebook_dir, notebook_dir / "assistant_files", environ={})
+    with pytest.raises(OSError, match="space"):
+        folder.turns.begin()
+
+    assert not (notebook_dir / "assistant_files" / ".turns" / "README").exists()
