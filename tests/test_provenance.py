@@ -31,6 +31,7 @@ from ipython_assistant.core.provenance import (
 )
 from ipython_assistant.core.recording import Exchange, Written, integrity
 from ipython_assistant.core.redaction import redactor
+from ipython_assistant.core.tool_secrets import without_secrets
 from ipython_assistant.core.turn import CodeCall, Turn
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.provenance import Turns, notebooks_in, recorded_inputs
@@ -66,7 +67,7 @@ WRITTEN = st.builds(
     prompt=TEXT.map(str.strip),
     model=st.none() | TEXT.filter(bool),
     instructions=st.none() | TEXT.filter(bool),
-    tools=st.none() | st.tuples(EVENTS.filter(bool)),
+    tools=st.none() | st.tuples(EVENTS.filter(bool).map(without_secrets)),
     effort=st.none() | st.just("high"),
     no_code=st.none() | st.just(True),
     outputs=st.sets(TEXT, max_size=2).map(sorted).map(tuple),
@@ -90,7 +91,9 @@ RECORDS = st.builds(
     status=TEXT,
     began=TEXT,
     ended=TEXT,
-    inputs=st.lists(st.builds(RecordedInput, TEXT, st.none() | st.integers(0, 2**63 - 1), TEXT, TEXT), max_size=2).map(tuple),
+    inputs=st.lists(st.builds(RecordedInput, TEXT, st.none() | st.integers(0, 2**60), TEXT, TEXT), max_size=2).map(
+        tuple
+    ),
     calls=st.lists(st.builds(RecordedCall, TEXT, TEXT, TEXT), max_size=2).map(tuple),
     files=st.lists(FILES, max_size=2).map(tuple),
     missing=st.lists(st.builds(FailedArtifact, TEXT, TEXT, TEXT, TEXT), max_size=2).map(tuple),
