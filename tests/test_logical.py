@@ -244,20 +244,6 @@ def test_line_ends_are_one_however_the_file_is_cut_in_reading(
     assert hashes == (len(content), sha256(content), sha256(content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")))
 
 
-@given(st.binary(max_size=40), st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40)), max_size=8))
-def test_what_others_read_of_a_file_counts_once_wherever_they_look(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes, looks: list[tuple[int, int]]
-) -> None:
-    path = tmp_path_factory.mktemp("seen") / "t.csv"
-    path.write_bytes(content)
-    hashing = logical.Hashing(path)
-    for offset, length in looks:
-        hashing.see(offset, content[offset : offset + length])
-
-    assert hashing.finish() == of_file(path)
-    assert of_file(path)[:2] == (len(content), sha256(content))
-
-
 def _has_arrow() -> bool:
     try:
         import pyarrow  # noqa: F401

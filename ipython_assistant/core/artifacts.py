@@ -102,7 +102,8 @@ class TableHead:
     `rows` holds the cells as they stand in the file; None marks a missing one. `row_count` does not count the header;
     `estimated` says that it is about that number, since the file is too large to be counted. `notes` are sentences on
     how it was read, such as what was left out, and `told` those of them that name no cell; `dtypes` what the columns
-    hold, if it is known; `read_with` the arguments that `pandas.read_csv` needs beside the path, as code.
+    hold, if it is known; `read_with` the arguments that `pandas.read_csv` needs beside the path, as code; `sheets` the
+    names of a workbook's sheets or a GeoPackage's layers.
     """
 
     columns: tuple[str, ...]
@@ -113,6 +114,7 @@ class TableHead:
     dtypes: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
     read_with: str = ""
+    sheets: tuple[str, ...] = ()
 
     @property
     def column_count(self) -> int:

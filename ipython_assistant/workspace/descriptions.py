@@ -6,17 +6,47 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ipython_assistant.core.artifacts import WORKBOOK_TYPES
 from ipython_assistant.core.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ipython_assistant.core.artifacts import TableHead
 
 MOST_COLUMNS = 40
 """So many columns are named to the model; of the others it is told how many there are of each dtype."""
 LONGEST_NAME = 80
+_KINDS = {
+    "text/csv": "CSV",
+    "text/tab-separated-values": "TSV",
+    "application/json": "JSON",
+    "application/geo+json": "GeoJSON",
+    "application/geopackage+sqlite3": "GeoPackage",
+    "application/x-ndjson": "JSON lines",
+    "application/vnd.apache.parquet": "Parquet",
+    **dict.fromkeys(WORKBOOK_TYPES, "Excel"),
+}
 _NEEDS_QUOTES = re.compile(r"^\s|\s$|[,;:\"()]|^$")
+
+
+def file_in_words(media_type: str, named_by: str, heads: Mapping[str, TableHead], reason: str = "") -> str:
+    """A file of the user's on one line: its kind, and its table or tables.
+
+    Args:
+        media_type: What its name says it is.
+        named_by: The variable that names it, if it is not named itself.
+        heads: Its tables, by the name of their sheet.
+        reason: Why it is no table, although its name says so.
+    """
+    kind = _KINDS.get(media_type, "table")
+    named = f", named by the variable {named_by}" if named_by else ""
+    if not heads:
+        return f"a file{named}" + (f", not read as a table: it {reason}" if reason else "")
+    if len(heads) == 1:
+        return f"{kind} file{named}, {head_in_words(*heads.values())}"
+    sheets = "; ".join(f"{_quoted(name)}, {head_in_words(head)}" for name, head in heads.items())
+    return f"{kind} file{named}, with {len(heads)} tables: {sheets}"
 
 
 def head_in_words(head: TableHead) -> str:

@@ -2,36 +2,39 @@
 
 A table in a file has a header of one line with distinct names and no index. So the levels of an index come first as
 columns, unless it only counts the rows; column levels are joined with `_`; equal names are told apart as pandas does
-it (`a`, `a.1`); a name that is no text is written as text. Nothing is imported here to look at a variable: both
-libraries are known by the names of their types, and whoever has a DataFrame has imported its library.
+it (`a`, `a.1`); a name that is no text is written as text. Nothing is imported here to look at a variable: types are
+known by their names, and where there is a DataFrame its library has been imported.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.wording import counted, on_one_line
+from ipython_assistant.core.wording import on_one_line
 from ipython_assistant.errors import InputError
 from ipython_assistant.workspace import logical
-from ipython_assistant.workspace.descriptions import columns_in_words
+from ipython_assistant.workspace.descriptions import columns_in_words, size_in_words
 from ipython_assistant.workspace.dialect import distinct_names
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_KINDS = {"pandas": ("DataFrame", "Series", "Index"), "polars": ("DataFrame", "LazyFrame", "Series")}
+_KINDS = {
+    "pandas": ("DataFrame", "Series", "Index"),
+    "polars": ("DataFrame", "LazyFrame", "Series"),
+    "geopandas": ("GeoDataFrame",),
+}
 
 
 def kind_of_frame(value: Any) -> str:
-    """`DataFrame`, `Series`, `Index` or `LazyFrame` for one of pandas or polars or what is made from it; else empty.
+    """The type's name, such as `DataFrame`, of what pandas, polars or geopandas made; empty for anything else.
 
     >>> kind_of_frame([1, 2])
     ''
     """
     for base in type(value).__mro__:
-        if base.__name__ in _KINDS.get(base.__module__.partition(".")[0], ()):
+        if base.__name__ in _KINDS.get(_library(base), ()):
             return base.__name__
     return ""
 
@@ -41,23 +44,21 @@ class Table:
     """A table as it stands in a file.
 
     Attributes:
-        frame: The DataFrame of pandas or polars.
+        frame: The pandas DataFrame.
         names: The columns' names in the file, those of the index first.
         series: Their values.
-        rows: How many rows there are.
         index_columns: So many of the columns are levels of the index.
     """
 
     frame: Any
     names: tuple[str, ...]
     series: tuple[Any, ...]
-    rows: int
     index_columns: int = 0
 
     @property
-    def is_polars(self) -> bool:
-        """Whether polars holds it, not pandas."""
-        return type(self.frame).__module__.partition(".")[0] == "polars"
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.frame)
 
     @property
     def logical(self) -> str:
@@ -66,26 +67,16 @@ class Table:
 
     @property
     def dtypes(self) -> tuple[tuple[str, Any], ...]:
-        """Each column's name and pandas dtype; `str` for text that pandas keeps as objects. Empty for polars."""
-        if self.is_polars:
-            return ()
-        return tuple((name, _dtype(series)) for name, series in zip(self.names, self.series, strict=True))
+        """Each column's name and pandas dtype; `str` for text that pandas keeps as objects."""
+        return tuple(zip(self.names, map(_dtype, self.series), strict=True))
 
     def describe(self) -> str:
         """Its size and its columns with their dtypes, never its contents; one line."""
-        size = f"{counted(self.rows, 'row')} × {counted(len(self.names), 'column')}"
-        dtypes = [_dtype_in_words(series) for series in self.series]
+        size, dtypes = size_in_words(self.rows, len(self.names)), [str(dtype) for _, dtype in self.dtypes]
         return f"{size}: {columns_in_words(self.names, dtypes)}" if self.names else size
 
     def write_csv(self, path: Path) -> None:
-        """Write it as UTF-8 with commas.
-
-        Raises:
-            InputError: It has cells that CSV cannot hold.
-        """
-        if self.is_polars:
-            self._write_polars("write_csv", path, "Columns of lists and structs are not for CSV: give --parquet.")
-            return
+        """Write it as UTF-8 with commas."""
         self.frame.to_csv(
             path,
             index=self.index_columns > 0,
@@ -100,34 +91,24 @@ class Table:
         """Write it as Parquet.
 
         Raises:
-            InputError: pyarrow is not installed (polars brings its own writer), or the table is not for Parquet.
+            InputError: pyarrow is not installed, or the table is not for Parquet.
         """
-        if self.is_polars:
-            self._write_polars("write_parquet", path, "Leave --parquet out.")
-            return
-        if find_spec("pyarrow") is None:
-            raise InputError(
-                "--parquet needs pyarrow, which is not installed.",
-                "Run `%pip install pyarrow`, or leave --parquet out.",
-            )
         frame = self.frame
         if self.index_columns:
             frame = frame.reset_index(allow_duplicates=True, names=list(self.names[: self.index_columns]))
-        else:
-            frame = frame.reset_index(drop=True)
-        frame.columns = list(self.names)
+        frame = frame.set_axis(list(self.names), axis=1)
         try:
             frame.to_parquet(path, engine="pyarrow", index=False)
+        except ImportError as error:
+            raise InputError(
+                "--parquet needs pyarrow, which is not installed.",
+                "Run `%pip install pyarrow`, or leave --parquet out.",
+            ) from error
         except (ValueError, TypeError, NotImplementedError) as error:  # Arrow's errors are made from these
-            raise _refused(error, "Leave --parquet out, or give the column one type.") from error
-
-    def _write_polars(self, way: str, path: Path, cure: str) -> None:
-        import polars  # type: ignore[import-not-found,unused-ignore] # nobody has to install it
-
-        try:
-            getattr(self.frame, way)(path)
-        except polars.exceptions.PolarsError as error:
-            raise _refused(error, cure) from error
+            said = on_one_line(error)[:200].rstrip(".")
+            raise InputError(
+                f"The table cannot be written as Parquet: {said}.", "Leave --parquet out, or give the column one type."
+            ) from error
 
 
 def table_of(value: Any, name: str) -> Table:
@@ -136,30 +117,50 @@ def table_of(value: Any, name: str) -> Table:
     Args:
         value: A DataFrame, Series or Index of pandas, or a DataFrame, LazyFrame or Series of polars.
         name: The variable's name; a Series without a name has its column named so.
+
+    Raises:
+        InputError: It has columns of lists or structs, which a table in a file cannot hold.
     """
     kind = kind_of_frame(value)
-    if any(base.__module__.partition(".")[0] == "polars" for base in type(value).__mro__):
-        frame = value.collect() if kind == "LazyFrame" else value.to_frame() if kind == "Series" else value
-        names = [column or name for column in frame.columns]
-        if names != frame.columns:
-            frame.columns = names
-        return Table(frame, tuple(names), tuple(frame.get_columns()), frame.height)
-    if kind != "DataFrame":
-        named = value.name if value.name is not None else name
-        frame = value.to_frame(name=named) if kind == "Series" else value.to_frame(index=False)
-        if kind == "Index" and value.nlevels == 1:
-            frame.columns = [named]
+    if any(_library(base) == "polars" for base in type(value).__mro__):
+        frame = _of_polars(value, kind, name)
+    elif kind == "Series":
+        frame = value.to_frame(name=value.name if value.name is not None else name)
+    elif kind == "Index":
+        frame = value.to_frame(index=False)
+        if value.nlevels == 1:
+            frame.columns = [value.name if value.name is not None else name]
     else:
         frame = value
     levels = _levels(frame)
     names = [*_index_names(frame, len(levels)), *(_column_name(column) for column in frame.columns)]
     series = (*levels, *(frame.iloc[:, place] for place in range(frame.shape[1])))
-    return Table(frame, tuple(distinct_names(names)), series, len(frame), len(levels))
+    return Table(frame, tuple(distinct_names(names)), series, len(levels))
 
 
-def _refused(error: Exception, cure: str) -> InputError:
-    said = on_one_line(error)[:200].rstrip(".")
-    return InputError(f"The table cannot be written as it is: {said}.", cure)
+def frame_of_records(columns: Any) -> Any:
+    """A pandas DataFrame of records or columns; whole numbers and truth values stay such although some are missing."""
+    import pandas as pd
+
+    frame = pd.DataFrame(columns, dtype=object)
+    kinds = {name: pd.api.types.infer_dtype(frame[name], skipna=True) for name in frame}
+    gapless = {"integer": "Int64", "boolean": "boolean"}
+    return frame.astype({name: gapless[kind] for name, kind in kinds.items() if kind in gapless}).infer_objects()
+
+
+def _of_polars(value: Any, kind: str, name: str) -> Any:
+    import pandas as pd
+
+    def held(column: Any) -> Any:
+        if column.dtype.is_temporal() or (column.dtype.is_numeric() and not column.null_count()):
+            return column.to_numpy()
+        return frame_of_records({"": column.to_list()})[""]
+
+    frame = value.collect() if kind == "LazyFrame" else value.to_frame() if kind == "Series" else value
+    columns = frame.get_columns()
+    if nested := [column.name for column in columns if column.dtype.is_nested()]:
+        raise InputError(f"The column {nested[0]} of {name} holds lists or structs.", "Unnest the column, or drop it.")
+    return pd.DataFrame({column.name or name: held(column) for column in columns})
 
 
 def _levels(frame: Any) -> tuple[Any, ...]:
@@ -199,5 +200,5 @@ def _dtype(series: Any) -> Any:
     return series.dtype
 
 
-def _dtype_in_words(series: Any) -> str:
-    return str(_dtype(series)) if type(series).__module__.partition(".")[0] == "pandas" else str(series.dtype)
+def _library(kind: type) -> str:
+    return kind.__module__.partition(".")[0]

@@ -7,6 +7,7 @@ name. What was left out, or could be read in two ways, is said in notes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -39,6 +40,7 @@ _FORMATS = {
     "application/geopackage+sqlite3": "geopackage",
 }
 _SUFFIXES = re.compile(r".*\.(?:(?P<packed>(?:csv|tsv)\.gz|zip)|(?P<lines>jsonl|ndjson))", re.IGNORECASE | re.DOTALL)
+_MOST_SHEETS = 10
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 
 
@@ -75,13 +77,31 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
         dtypes = read.dtypes or tuple(
             map(_dtype, zip(*(_filled(row, len(read.names)) for row in read.rows), strict=True))
         )
-        return TableHead(tuple(read.names), cells, read.row_count, read.estimated, read.notes, dtypes, read.notes)
+        size = read.row_count, read.estimated
+        return TableHead(tuple(read.names), cells, *size, read.notes, dtypes, read.notes, sheets=read.sheets)
     table = read_csv_table(path, media_type, rows)
     names = tuple(column.name for column in table.columns)
     cells = tuple(tuple(cell or None for cell in _filled(row, len(names))[: len(names)]) for row in table.first)
     dtypes = tuple(column.dtype for column in table.columns)
     notes = (*table.notes, *(column.note for column in table.columns if column.note))
     return TableHead(names, cells, table.row_count, table.estimated, notes, dtypes, table.notes, table.hint())
+
+
+def read_heads(path: Path, media_type: str) -> dict[str, TableHead]:
+    """The columns and sizes of a file's tables: of a workbook by sheet, of a GeoPackage by layer, of any other by "".
+
+    Sheets that are no tables are left out, and so are those after the first ten.
+
+    Raises:
+        NotATable: It cannot be read as a table, and why.
+        OSError: It cannot be read at all.
+    """
+    first = read_head(path, media_type, 0)
+    heads = {} if len(first.sheets) > 1 else {"": first}
+    for sheet in first.sheets[:_MOST_SHEETS] if not heads else ():
+        with contextlib.suppress(NotATable):
+            heads[sheet] = replace(read_head(path, media_type, 0, sheet), told=())
+    return heads
 
 
 def read_table(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = None, sheet: str = "") -> TableFrame:
