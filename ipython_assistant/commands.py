@@ -12,7 +12,7 @@ from ipython_assistant.core.codecell import cell_of
 from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.usage import cost_of, in_words, prices_with, tokens_of, total_in_words
-from ipython_assistant.core.wording import counted
+from ipython_assistant.core.wording import counted, printable
 from ipython_assistant.display import buttons
 from ipython_assistant.display.bundles import size_in_words
 from ipython_assistant.display.ledger import ledger
@@ -21,7 +21,7 @@ from ipython_assistant.display.overview import overview
 from ipython_assistant.errors import AssistantError, OptionError
 from ipython_assistant.options import option_help, parse_options, split_line
 from ipython_assistant.replay_policy import other_services_recorded
-from ipython_assistant.workspace.assistants import assistant_folders, list_assistants, shown
+from ipython_assistant.workspace.assistants import assistant_folders, confirm, list_assistants, load_assistant, shown
 from ipython_assistant.workspace.ledger import entries, remove
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.ledger import LedgerEntry
     from ipython_assistant.core.usage import Price
     from ipython_assistant.session import Session
+    from ipython_assistant.workspace.assistants import SavedAssistant
     from ipython_assistant.workspace.folder import Folder
 
 
@@ -250,15 +251,34 @@ def _prices(session: Session) -> tuple[Mapping[str, Price], str]:
     return prices_with(session.traits.prices), session.environment().get("OPENAI_BASE_URL", "")
 
 
-def _assistants(session: Session, _words: Sequence[str]) -> None:
-    """List the saved assistants; --assistant NAME asks one."""
+def _assistants(session: Session, words: Sequence[str]) -> None:
+    """List the saved assistants; with --confirm NAME, trust one that came with the notebook."""
     folders = assistant_folders(session.notebook_dir)
+    if words:
+        _flags("assistants", words[:1], ("--confirm",))
+        _confirm_assistant(load_assistant(" ".join(words[1:]), folders))
+        return
     rows = [
         (listed.name, shown(listed.path), listed.reason or listed.first_line + " (hidden by another)" * listed.hidden)
         for listed in list_assistants(folders)
     ]
     remark = f"There are none. They are TOML files in {shown(folders[0])} or {shown(folders[1])}."
     publish(overview(("assistant", "file", "instructions"), rows, [] if rows else [remark]))
+
+
+def _confirm_assistant(assistant: SavedAssistant) -> None:
+    print(printable(assistant.path.read_text(encoding="utf-8-sig")))  # noqa: T201 it is what is confirmed
+    try:
+        agreed = input(f"Use {assistant.name} as it is above? [y/N] ").strip().lower() in {"y", "yes"}
+    except (EOFError, NotImplementedError, RuntimeError) as error:
+        own = assistant_folders(assistant.path)[1]
+        raise OptionError(
+            "An assistant is confirmed by a person, and there is none to ask here.",
+            f"Open the notebook in JupyterLab, or move {assistant.path.name} to {shown(own)}.",
+        ) from error
+    if agreed:
+        confirm(assistant)
+    print("Confirmed, until its file changes." if agreed else "Not confirmed.")  # noqa: T201 as above
 
 
 def _code(session: Session, _words: Sequence[str]) -> None:
@@ -299,7 +319,7 @@ COMMANDS: Mapping[str, Command] = {
     "conversations": Command(_conversations),
     "new": Command(_new),
     "cost": Command(_cost),
-    "assistants": Command(_assistants),
+    "assistants": Command(_assistants, "[--confirm NAME]"),
     "doctor": Command(_doctor, "[--live]"),
     "traceback": Command(_traceback),
     "help": Command(_help),

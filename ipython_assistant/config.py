@@ -72,9 +72,6 @@ class AssistantMagics(Configurable):
         default_value=True,
         help="Whether the service may keep the conversation. If not, each question carries the conversation along.",
     ).tag(config=True)
-    env_file = Unicode(
-        "", help="A file of NAME=VALUE lines to read keys and addresses from; what is in the environment comes first."
-    ).tag(config=True)
     ask_above = Integer(
         50_000_000,
         min=0,

@@ -14,11 +14,12 @@ from ipython_assistant.core.conversation import Upload, ancestors, as_messages
 from ipython_assistant.core.interpolate import Filled, fill
 from ipython_assistant.core.recording import Written
 from ipython_assistant.core.request import InputNote, build_request
+from ipython_assistant.core.tools import tool_in_words
 from ipython_assistant.display.bundles import size_in_words
 from ipython_assistant.errors import ConfigError, InputError
 from ipython_assistant.options import checked
 from ipython_assistant.service.containers import Ground, left_behind
-from ipython_assistant.workspace.assistants import assistant_folders, load_assistant
+from ipython_assistant.workspace.assistants import assistant_folders, check_inputs, is_confirmed, load_assistant
 from ipython_assistant.workspace.inputs import gather
 from ipython_assistant.workspace.regular import refuse_links
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.turn import Json
     from ipython_assistant.options import Options
     from ipython_assistant.service.containers import Footing
+    from ipython_assistant.workspace.assistants import SavedAssistant
     from ipython_assistant.workspace.inputs import Input
 
 
@@ -87,6 +89,7 @@ class Question:
         outputs: Names of the tables that have to come back.
         hints: What was left as it is although it looks like a name, as sentences.
         large: Whether inputs may be larger than the setting `ask_above`.
+        assistant: The saved assistant that is asked.
     """
 
     prompt: str
@@ -97,6 +100,7 @@ class Question:
     outputs: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     large: bool = False
+    assistant: SavedAssistant | None = None
 
     @property
     def cell(self) -> str:
@@ -176,6 +180,16 @@ class Question:
             f"Send less, or write --yes on the first line.\n{listed}",
         )
 
+    def check_assistant(self) -> None:
+        """Check that the saved assistant is trusted. Raises `ConfigError`, with everything that would be sent."""
+        saved = self.assistant
+        if saved is not None and not is_confirmed(saved):
+            raise ConfigError(
+                f"The assistant {saved.name} was not confirmed: it may have come with the notebook.",
+                f"Read what would be sent, then confirm it once: %assistant assistants --confirm {saved.name}\n\n"
+                f"{self.in_full()}",
+            )
+
     def sending(self) -> str:
         """What is going to be sent along, in words for the line that says what is going on."""
         named = ", ".join(f"{item.name} ({_measure(item)})" for item in self.inputs[:_MOST_NAMED])
@@ -199,7 +213,7 @@ class Question:
             tools=settings.tools,
             outputs=self.outputs,
         )
-        tools = [str(tool["type"]) for tool in request["tools"]]
+        tools = [tool_in_words(tool) for tool in request["tools"]]
         after = f"“{' '.join(parent.prompt.split())[:60]}”" if parent is not None else "nothing: it begins here"
         rows = [
             ("service", settings.service),
@@ -232,16 +246,8 @@ class Question:
 _MOST_NAMED = 3
 
 
-def with_assistant(options: Options, notebook_dir: Path) -> Options:
-    """The options with what the saved assistant they name adds to them.
-
-    Raises:
-        ConfigError: There is no such assistant, or its file is damaged.
-        OptionError: It and the cell contradict each other.
-    """
-    if options.assistant is None:
-        return options
-    saved = load_assistant(options.assistant, assistant_folders(notebook_dir))
+def with_assistant(options: Options, saved: SavedAssistant) -> Options:
+    """The options with what a saved assistant adds to them. Raises `OptionError` where they contradict each other."""
     instructions = "\n\n".join(part for part in (saved.instructions.strip(), options.instructions) if part)
     return checked(
         replace(
@@ -277,7 +283,11 @@ def read_question(
     Raises:
         AssistantError: An option, a setting, an input or an assistant that cannot be meant.
     """
-    options = with_assistant(options, around.notebook_dir)
+    assistant = None
+    if options.assistant is not None:
+        assistant = load_assistant(options.assistant, assistant_folders(around.notebook_dir))
+        check_inputs(assistant, around.notebook_dir, around.working_dir, around.namespace)
+        options = with_assistant(options, assistant)
     settings = freeze(around.traits, options, around.notebook_dir, around.environment)
     if settings.save_dir.exists() and not settings.save_dir.is_dir():
         raise ConfigError(
@@ -305,6 +315,7 @@ def read_question(
         outputs=tuple(dict.fromkeys(options.outputs)),
         hints=meant.hints,
         large=options.yes,
+        assistant=assistant,
     )
 
 

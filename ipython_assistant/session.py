@@ -25,7 +25,6 @@ from ipython_assistant.question import Place, Question, Surroundings, read_quest
 from ipython_assistant.service.client import ASKED_OF_THE_ENVIRONMENT
 from ipython_assistant.service.connection import Connections, connect
 from ipython_assistant.service.threads import Threads
-from ipython_assistant.workspace.dotenv import read_env_file
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings
 
@@ -81,10 +80,8 @@ class Session:
         return freeze(self.traits, Options(), self.notebook_dir, self.environment())
 
     def environment(self) -> Mapping[str, str]:
-        """The environment, and below it the `.env` file that was asked for. Raises `ConfigError`."""
-        if not self.traits.env_file:
-            return os.environ
-        return {**read_env_file(self.notebook_dir / Path(self.traits.env_file).expanduser()), **os.environ}
+        """The environment, as it is now."""
+        return os.environ
 
     def visible(self) -> dict[str, Any]:
         """The user's variables, without those that are IPython's own."""

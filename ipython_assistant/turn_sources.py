@@ -102,6 +102,7 @@ class ServiceSource:
         question, settings = self.question, self.question.settings
         if self._resumed is None:
             check_model(settings)
+            question.check_assistant()
             question.check_size()
             if self._stop is not None and self._stop.is_set():
                 raise KeyboardInterrupt

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from ipython_assistant.errors import ConfigError
 from ipython_assistant.workspace.assistants import (
     SavedAssistant,
     assistant_folders,
+    is_confirmed,
     list_assistants,
     load_assistant,
 )
@@ -51,13 +54,14 @@ def test_every_key_of_a_saved_assistant_is_read(beside, folders):
         inputs=("data/coverage.csv", "cases"),
         tools=("web_search",),
         effort="low",
+        sha256=hashlib.sha256(WHOLE.encode()).hexdigest(),
     )
 
 
 def test_every_key_may_be_left_out_and_a_windows_editor_may_have_saved_it(beside, folders):
     (beside / "plain.toml").write_bytes(b"\xef\xbb\xbf# nothing yet\r\n")
 
-    assert load_assistant("plain", folders) == SavedAssistant("plain", beside / "plain.toml")
+    assert replace(load_assistant("plain", folders), sha256="") == SavedAssistant("plain", beside / "plain.toml")
 
 
 def test_one_beside_the_notebook_comes_before_one_of_the_users_configuration(beside, folders, tmp_path):
@@ -69,6 +73,7 @@ def test_one_beside_the_notebook_comes_before_one_of_the_users_configuration(bes
 
     assert load_assistant("both", folders).instructions == "The project's."
     assert load_assistant("mine", folders).path == own / "mine.toml"
+    assert [is_confirmed(load_assistant(name, folders)) for name in ("both", "mine")] == [False, True]
     assert [(one.name, one.first_line, one.hidden) for one in list_assistants(folders)] == [
         ("both", "The project's.", False),
         ("both", "The user's.", True),

@@ -226,14 +226,33 @@ def test_tools_effort_instructions_and_no_code_are_asked_as_they_are_written(not
     assert "include" not in second
 
 
-def test_a_saved_assistant_is_asked_as_it_was_saved_and_the_cell_adds_to_it(notebook, hosted, notebook_dir):
-    folder = assistant_folders(notebook_dir)[0]
-    folder.mkdir()
+@pytest.fixture
+def assistant(notebook_dir, tmp_path, monkeypatch):
+    """Write an assistant; beside the notebook, unless it is the user's own."""
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "jupyter"))
+
+    def write(text, *, own=False):
+        folder = assistant_folders(notebook_dir)[own]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "coverage.toml").write_text(text)
+
+    return write
+
+
+def confirm(notebook, monkeypatch, answer="y"):
+    monkeypatch.setattr("builtins.input", lambda _prompt: answer)
+    return notebook.cell("C", "%assistant assistants --confirm coverage").printed
+
+
+def test_a_saved_assistant_is_asked_as_it_was_saved_and_the_cell_adds_to_it(
+    notebook, hosted, notebook_dir, assistant, monkeypatch
+):
     (notebook_dir / "coverage.csv").write_text(COVERAGE)
-    (folder / "coverage.toml").write_text(
+    assistant(
         'instructions = "Coverage is in per cent."\nmodel = "saved-model"\n'
         'inputs = ["coverage.csv"]\ntools = ["web_search"]\neffort = "low"\n'
     )
+    confirm(notebook, monkeypatch)
     sent = ask(notebook, hosted, "--assistant coverage --effort high --instructions 'Be brief.'")
     (question,) = hosted.questions()
 
@@ -243,6 +262,62 @@ def test_a_saved_assistant_is_asked_as_it_was_saved_and_the_cell_adds_to_it(note
     assert question["reasoning"] == {"effort": "high"}
     assert {"type": "web_search"} in question["tools"]
     assert "coverage" in notebook.cell("L", "%assistant assistants").plain
+
+
+MCP = """tools = ['{"type": "mcp", "server_label": "crm", "server_url": "https://crm.example.org", "require_approval":
+"never", "authorization": "tok-0123456789"}']
+""".replace("\n", " ", 1)
+
+
+def test_an_assistant_that_came_with_the_notebook_is_shown_and_confirmed_once_per_content(
+    notebook, hosted, assistant, monkeypatch
+):
+    assistant(MCP)
+    with pytest.raises(errors.ConfigError, match="not confirmed") as caught:
+        notebook.ask("A", "Ask.", "--assistant coverage")
+    assert hosted.requests == []
+    for shown in ("https://crm.example.org", "require_approval", "assistants --confirm coverage", "Nothing was sent"):
+        assert shown in caught.value.hint
+    assert "tok-0123456789" not in caught.value.hint
+
+    confirm(notebook, monkeypatch, answer="")
+    with pytest.raises(errors.ConfigError, match="not confirmed"):
+        notebook.ask("A", "Ask.", "--assistant coverage")
+    assert "crm.example.org" in confirm(notebook, monkeypatch)
+    ask(notebook, hosted, "--assistant coverage")
+    assistant(MCP + 'effort = "low"\n')
+    with pytest.raises(errors.ConfigError, match="not confirmed"):
+        notebook.ask("A", "Ask.", "--assistant coverage --fresh")
+
+
+def test_nobody_confirms_an_assistant_in_a_notebook_that_runs_unwatched(notebook, assistant, monkeypatch):
+    def unwatched(_prompt):
+        raise EOFError
+
+    assistant(MCP)
+    monkeypatch.setattr("builtins.input", unwatched)
+    with pytest.raises(errors.OptionError, match="by a person"):
+        notebook.cell("C", "%assistant assistants --confirm coverage")
+
+
+@pytest.mark.parametrize("named", ["~/secret.csv", "../secret.csv", "{}/secret.csv", "../*.csv", "link.csv", "*.csv"])
+def test_an_assistant_that_came_with_the_notebook_sends_no_file_from_outside_its_directory(
+    notebook, hosted, assistant, monkeypatch, named
+):
+    notebook_dir = notebook.session.notebook_dir
+    monkeypatch.setenv("HOME", str(notebook_dir.parent))
+    secret = notebook_dir.parent / "secret.csv"
+    secret.write_text(COVERAGE)
+    (notebook_dir / "link.csv").symlink_to(secret)
+    named = named.format(secret.parent)
+    assistant(f'inputs = ["{named}"]')
+    with pytest.raises(errors.ConfigError, match="outside the notebook's directory"):
+        notebook.ask("A", "Ask.", "--assistant coverage")
+    assert hosted.requests == []
+
+    (notebook_dir / "assistants" / "coverage.toml").unlink()
+    assistant(f'inputs = ["{named}"]', own=True)
+    assert len(ask(notebook, hosted, "--assistant coverage")) == 1
 
 
 def test_azure_without_a_model_says_that_a_deployment_is_needed_before_anything_is_sent(notebook, hosted, monkeypatch):
@@ -274,17 +349,12 @@ def test_a_recording_of_azure_replays_where_no_model_is_named(notebook, hosted, 
     assert notebook.ask("A", "Ask.").value.text == "From Azure."
 
 
-def test_a_key_in_an_env_file_is_used_and_the_environment_comes_before_it(notebook, hosted, notebook_dir, monkeypatch):
-    monkeypatch.delenv("OPENAI_API_KEY")
-    (notebook_dir / ".env").write_text("OPENAI_API_KEY=from-the-file\nOPENAI_BASE_URL=http://127.0.0.1:9/v1\n")
-    notebook.cell("S", "%config AssistantMagics.env_file = '.env'")
+def test_an_env_file_in_the_folder_names_no_address_for_the_key_of_the_environment(notebook, hosted, notebook_dir):
+    (notebook_dir / ".env").write_text("OPENAI_BASE_URL=http://127.0.0.1:9/v1\nOPENAI_API_KEY=from-the-file\n")
     hosted.will_say([wire.Message("Ok.")])
     notebook.ask("A", "Ask.")
 
-    assert hosted.requests[0].headers["authorization"] == "Bearer from-the-file"
-    status = notebook.cell("S", "%assistant status").printed
-    assert "openai  (by OPENAI_API_KEY" in status
-    assert "from-the-file" not in status
+    assert hosted.requests[0].headers["authorization"] == "Bearer test-key"
 
 
 # --- out --------------------------------------------------------------------------------------------------------------

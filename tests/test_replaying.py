@@ -711,33 +711,22 @@ def everything_in(folder):
     return b"".join(path.name.encode() + b"\n" + path.read_bytes() for path in paths)
 
 
-def from_a_file(notebook, directory, monkeypatch, key):
-    monkeypatch.delenv("OPENAI_API_KEY")
-    (directory / ".env").write_text(f"OPENAI_API_KEY={key}\n")
-    notebook.cell("E", "%config AssistantMagics.env_file = '.env'")
-
-
-def set_meanwhile(notebook, _directory, monkeypatch, key):
-    notebook.ask("A", "First.")
-    monkeypatch.setenv("HUB_TOKEN", key)
-
-
-@pytest.mark.parametrize("given_key", [from_a_file, set_meanwhile])
-def test_a_key_of_an_env_file_or_one_that_was_set_after_the_first_cell_is_in_no_recording_and_no_name(
-    notebook, hosted, notebook_dir, monkeypatch, given_key
+def test_a_key_that_was_set_after_the_first_cell_is_in_no_recording_and_no_name(
+    notebook, hosted, notebook_dir, monkeypatch
 ):
     key = "sk-planted-0123456789"
     for _ in range(2):
         hosted.will_say([wire.Code(f"# {key}", (wire.logs(key),)), wire.Message(f"It is {key}.")])
-    given_key(notebook, notebook_dir, monkeypatch, key)
+    notebook.ask("A", "First.")
+    monkeypatch.setenv("HUB_TOKEN", key)
     hosted.put("made.csv", b"a\n1\n", "cfile_1")
     asked = len(hosted.questions())
     notebook.ask("B", f"{key} is what?")
 
     assert b'"It is <secret>."' in everything_in(notebook_dir)
-    if asked:  # what was recorded before the key was one
-        (first,) = [path for path, record in records_in(notebook_dir).items() if record["prompt"] == ["First."]]
-        first.unlink()
+    # What was recorded before the key was one.
+    (first,) = [path for path, record in records_in(notebook_dir).items() if record["prompt"] == ["First."]]
+    first.unlink()
     assert b"planted" not in everything_in(notebook_dir)
     assert notebook.ask("B", f"{key} is what?").value.text == "It is <secret>."
     assert len(hosted.questions()) == asked + 1

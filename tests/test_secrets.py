@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from ipython_assistant.core.redaction import redactor
-from ipython_assistant.errors import ConfigError
 from ipython_assistant.workspace.secrets import LocalSecrets, report_redactor, secrets_of
 
 AZURE = "DefaultEndpointsProtocol=https;AccountName=ada;AccountKey=c2VzYW1lLW9wZW4tMDEyMzQ1Njc4OQ==;EndpointSuffix=x"
@@ -120,17 +119,3 @@ def test_a_report_for_others_names_no_host(tmp_path, monkeypatch):
     redact = report_redactor(tmp_path, {"ALL_PROXY": "ada:x@proxy.example.org:1080", "NO_PROXY": "127.0.0.1"})
 
     assert redact("venus.example.org, venus, proxy.example.org, 127.0.0.1") == "<host>, <host>, <host>, 127.0.0.1"
-
-
-def test_what_stood_in_an_env_file_that_is_gone_is_still_known(tmp_path, monkeypatch):
-    environments = [{"A_KEY": "first-0123456789"}]
-    monkeypatch.setenv("B_KEY", "second-0123456789")
-
-    def environment():
-        if not environments:
-            raise ConfigError(".env is not there.", "Name another.")
-        return environments.pop()
-
-    local = LocalSecrets(tmp_path, environment)
-
-    assert local.redactor()("first-0123456789 and second-0123456789") == "<secret> and <secret>"

@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.nearest import did_you_mean
+from ipython_assistant.core.tool_secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,6 +63,16 @@ def parse_tools(specs: Iterable[str]) -> tuple[Json, ...]:
         if tool not in tools:
             tools.append(tool)
     return tuple(tools)
+
+
+def tool_in_words(tool: Json) -> str:
+    """A tool for a person to read: its type, and whatever else is set in it, without the secrets.
+
+    >>> tool_in_words({"type": "mcp", "server_url": "https://mcp.example.org", "authorization": "abc"})
+    'mcp {"server_url": "https://mcp.example.org", "authorization": "<secret>"}'
+    """
+    more = {name: part for name, part in without_secrets(tool).items() if name not in {"type", "container"}}
+    return f"{tool['type']} {json.dumps(more)}" if more else str(tool["type"])
 
 
 def _object(written: str) -> Json:

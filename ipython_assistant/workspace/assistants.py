@@ -7,10 +7,16 @@
     effort = "low"
 
 Every key may be left out. What stands here is less than what the cell says, and more than what the notebook is set to.
+
+An assistant beside the notebook may have come with it, so it is not trusted as the user's own is: its inputs have to be
+below the notebook's directory, and it is asked only once its content was confirmed on this machine.
 """
 
 from __future__ import annotations
 
+import contextlib
+import glob
+import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +30,7 @@ from ipython_assistant.errors import ConfigError
 from ipython_assistant.options import EFFORTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
 FOLDER = "assistants"
 SUFFIX = ".toml"
@@ -45,6 +51,7 @@ class SavedAssistant:
     """An assistant as it was saved; empty where its file says nothing.
 
     `tools` are written as after `--tool`, `inputs` as after `-i`; paths among them are relative to the notebook.
+    `sha256` is the hash of the file. `is_own` says that it is from the user's own configuration.
     """
 
     name: str
@@ -54,6 +61,8 @@ class SavedAssistant:
     inputs: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     effort: str = ""
+    sha256: str = ""
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,50 @@ def assistant_folders(notebook_dir: Path) -> tuple[Path, ...]:
     from jupyter_core.paths import jupyter_config_dir
 
     return (notebook_dir / FOLDER, Path(jupyter_config_dir()) / "ipython_assistant" / FOLDER)
+
+
+def is_confirmed(assistant: SavedAssistant) -> bool:
+    """Whether the assistant is the user's own, or its content was confirmed on this machine."""
+    with contextlib.suppress(OSError):
+        return assistant.is_own or assistant.sha256 in _confirmed_path().read_text(encoding="ascii").split()
+    return False
+
+
+def confirm(assistant: SavedAssistant) -> None:
+    """Remember that the user confirmed an assistant's content. Raises `OSError`."""
+    path = _confirmed_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="ascii") as file:
+        file.write(f"{assistant.sha256}\n")
+
+
+def check_inputs(assistant: SavedAssistant, folder: Path, working_dir: Path, variables: Container[str]) -> None:
+    """Check that an assistant sends no files but those of its folder, unless it is the user's own.
+
+    Args:
+        assistant: The assistant.
+        folder: The notebook's directory.
+        working_dir: What its paths are relative to.
+        variables: The names of the user's variables; one that an assistant names is no path.
+
+    Raises:
+        ConfigError: An input is a file outside the folder, or a link to one.
+    """
+    for name in () if assistant.is_own else assistant.inputs:
+        pattern = str(Path(name).expanduser())
+        found = glob.glob(pattern, root_dir=working_dir, recursive=True)  # noqa: PTH207 root_dir
+        for path in [] if name in variables else [pattern, *found]:
+            if not (working_dir / path).resolve().is_relative_to(folder.resolve()):
+                raise ConfigError(
+                    f"The assistant {assistant.name} names an input outside the notebook's directory: {name}.",
+                    "Copy the file into the directory, or name it yourself: -i PATH.",
+                )
+
+
+def _confirmed_path() -> Path:
+    from jupyter_core.paths import jupyter_config_dir
+
+    return Path(jupyter_config_dir()) / "ipython_assistant" / "confirmed_assistants.txt"
 
 
 def load_assistant(name: str, folders: Sequence[Path]) -> SavedAssistant:
@@ -124,7 +177,8 @@ def _read(name: str, path: Path) -> SavedAssistant:
                 path, "is too large for an assistant", "Put what is long into a file, and name it in inputs."
             )
         # An editor on Windows may begin a file with a mark that TOML does not know.
-        written: dict[str, Any] = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        content = path.read_bytes()
+        written: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise _damaged(path, f"cannot be read: {disk_reason(error)}", "Check the file.") from error
     except UnicodeDecodeError as error:
@@ -150,6 +204,8 @@ def _read(name: str, path: Path) -> SavedAssistant:
         inputs=tuple(written.get("inputs", ())),
         tools=tuple(written.get("tools", ())),
         effort=written.get("effort", ""),
+        sha256=hashlib.sha256(content).hexdigest(),
+        is_own=path.parent.resolve() == assistant_folders(path)[1].resolve(),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import re
 import tempfile
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ipython_assistant.core.redaction import may_be_secret, redactor
-from ipython_assistant.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +36,7 @@ class LocalSecrets:
 
     Args:
         notebook_dir: The notebook's directory.
-        environment: Gives the environment as it is now. May raise `ConfigError`.
+        environment: Gives the environment as it is now.
     """
 
     def __init__(self, notebook_dir: Path, environment: Callable[[], Mapping[str, str]]) -> None:
@@ -49,11 +47,7 @@ class LocalSecrets:
 
     def redactor(self) -> Redactor:
         """What takes it out of a text now."""
-        try:
-            environ = self._environment()
-        except ConfigError:
-            environ = os.environ
-        self._secrets |= frozenset(secrets_of(environ))
+        self._secrets |= frozenset(secrets_of(self._environment()))
         return redactor(self._secrets, folders=local_folders(self._notebook_dir))
 
 
