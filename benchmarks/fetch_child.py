@@ -31,19 +31,19 @@ def resident_kb(field: str) -> int:
 
 def prepare_ours():
     """As a cell does it: the closing listing, the files side by side, each under its own name."""
-    from ipython_assistant.collection import Shelf, collect
+    from ipython_assistant.collect_files import Destination, collect
     from ipython_assistant.core.fold import read_response
     from ipython_assistant.service.client import connect_hosted
     from ipython_assistant.service.connection import Connection
-    from ipython_assistant.service.downloads import Downloads, Limits
+    from ipython_assistant.service.downloads import DownloadLimits, Downloads
     from ipython_assistant.workspace.folder import Folder
 
     os.environ.update(OPENAI_API_KEY="test-key", OPENAI_BASE_URL=base_url)
     connection = Connection(connect_hosted(os.environ, 300.0))
-    shelf, turn = Shelf(Folder(directory, folder), "cell-1"), read_response(response)
+    shelf, turn = Destination(Folder(directory, folder), "cell-1"), read_response(response)
 
     def fetch():
-        with Downloads(connection.wire, connection.containers, shelf.folder.stage, Limits()) as downloads:
+        with Downloads(connection.wire, connection.containers, shelf.folder.stage, DownloadLimits()) as downloads:
             collected = collect(connection.containers, downloads, turn, shelf, lambda *_: None)
         shelf.folder.unstage(downloads.staged)
         assert not collected.failed, collected.failed[:3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ipython_assistant.collection import Collected
+from ipython_assistant.collect_files import TurnFiles
 
 if TYPE_CHECKING:
     from ipython_assistant.answer import Answer
@@ -37,7 +37,7 @@ class UnfinishedTurn:
     turn: Turn
     connection: Connection | None = None
     error: AssistantError | None = None
-    collected: Collected = field(default_factory=Collected)
+    collected: TurnFiles = field(default_factory=TurnFiles)
     exchange: Exchange | None = None
     notes: tuple[str, ...] = ()
     placed: PlacedTurn | None = None

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from ipython_assistant.collection import Collected
+    from ipython_assistant.collect_files import TurnFiles
     from ipython_assistant.options import Options
     from ipython_assistant.session import Session
     from ipython_assistant.turn_sources import Arrival, TurnSource
@@ -166,7 +166,7 @@ def interrupted(answer: Answer | None = None) -> Interrupted:
     return Interrupted("The cell was interrupted.", "%assistant show shows what had arrived.", answer=answer)
 
 
-def _answer(source: TurnSource, arrival: Arrival, collected: Collected, viewer: Viewer) -> Answer:
+def _answer(source: TurnSource, arrival: Arrival, collected: TurnFiles, viewer: Viewer) -> Answer:
     question, shell = source.question, source.session.shell
     missing = {file.name: "it could not be saved" for file in collected.failed}
     answer = Answer(

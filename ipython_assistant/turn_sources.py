@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ipython_assistant.collection import Collected, Shelf, collect
+from ipython_assistant.collect_files import Destination, TurnFiles, collect
 from ipython_assistant.config import check_model
 from ipython_assistant.core.compact import without_outputs
 from ipython_assistant.core.conversation import PlacedTurn
@@ -21,7 +21,7 @@ from ipython_assistant.display.activity import DOING, Fetching
 from ipython_assistant.errors import AssistantError, ContainerExpired, Interrupted, TurnNotKept
 from ipython_assistant.last_turn import UnfinishedTurn
 from ipython_assistant.service.containers import RENEWED, TOLD_AGAIN, Footing
-from ipython_assistant.service.downloads import Downloads, Limits
+from ipython_assistant.service.downloads import DownloadLimits, Downloads
 from ipython_assistant.service.replay import Recorder, recorded_reply
 from ipython_assistant.service.stream import EventStream, broken
 from ipython_assistant.workspace.provenance import recorded_inputs
@@ -111,7 +111,7 @@ class ServiceSource:
             yield  # nothing to fetch, so nobody to connect to
             return
         folder = self.session.folder(settings)
-        limits = Limits(settings.downloads, settings.files_timeout_s, settings.prefetch_bytes)
+        limits = DownloadLimits(settings.downloads, settings.files_timeout_s, settings.prefetch_bytes)
         self._downloads = Downloads(self.connection.wire, self.connection.containers, folder.stage, limits)
         try:
             with self._downloads:
@@ -154,9 +154,9 @@ class ServiceSource:
             return replace(arrival, error=self.connection.explain(arrival.error))
         return arrival
 
-    def collect(self, arrival: Arrival, live: LiveOutput) -> tuple[Collected, AssistantError | None]:
+    def collect(self, arrival: Arrival, live: LiveOutput) -> tuple[TurnFiles, AssistantError | None]:
         """Fetch the files; a file that cannot be fetched is a value. The error is what cut the fetching short."""
-        have = self._resumed.collected if self._resumed is not None else Collected()
+        have = self._resumed.collected if self._resumed is not None else TurnFiles()
         if self._resumed is not None and not arrival.turn.container_ids:
             return have, None
         question, containers, words = self.question, self.connection.containers, Fetching()
@@ -166,13 +166,13 @@ class ServiceSource:
             containers,
             self._downloads,
             arrival.turn,
-            Shelf(self.session.folder(question.settings), question.cell, names, question.written.key),
+            Destination(self.session.folder(question.settings), question.cell, names, question.written.key),
             lambda done, total, received: live.update(None, words(done, total, received)),
             have=have.artifacts,
         )
         if collected.failed and self._resumed is not None and self._resumed.cure:
             collected = replace(collected, notes=(self._resumed.cure, *collected.notes))
-        return collected, self._downloads.cut
+        return collected, self._downloads.interruption
 
     def keep(self, answer: Answer) -> tuple[str, ...]:
         """Record the answer beside its files; gives what the reader should know of that."""
@@ -203,7 +203,7 @@ class ServiceSource:
         because = {"asked_because": self.why} if self.why else {}
         return _circumstances(self._record, self.connection.sandbox) | because
 
-    def place(self, arrival: Arrival, collected: Collected, answer: Answer) -> None:
+    def place(self, arrival: Arrival, collected: TurnFiles, answer: Answer) -> None:
         """Put the turn into its conversation; one that was cut only leaves its container used."""
         if self._resumed is not None:
             self._amend(arrival.turn, collected, answer)
@@ -231,7 +231,7 @@ class ServiceSource:
         alone = ended and question.place.conversation is None and not collected.failed
         self._to_delete = [each for each in (replaced, placed if alone else None) if each is not None]
 
-    def _amend(self, turn: Turn, collected: Collected, answer: Answer) -> None:
+    def _amend(self, turn: Turn, collected: TurnFiles, answer: Answer) -> None:
         """The turn keeps its place, with the files that are here now."""
         before = self._placed
         if before is None or self._record is None:
@@ -241,7 +241,7 @@ class ServiceSource:
         self.connection.containers.see(turn.container_ids, collected.listed)
         self.connection.containers.amend(before, self._placed)
 
-    def unfinished(self, arrival: Arrival, collected: Collected) -> UnfinishedTurn | None:
+    def unfinished(self, arrival: Arrival, collected: TurnFiles) -> UnfinishedTurn | None:
         """What it takes to fetch the turn's files again; None where nothing is missing."""
         turn, error = arrival.turn, arrival.error
         if error is None and not collected.failed and (collected.listed or not turn.container_ids):
@@ -288,7 +288,7 @@ class RecordingSource:
         in_use = session.conversations.names_in_use(question.cell, question.settings.save_dir)
         back = recordings.bring_back(self._recording, question.cell, in_use)
         self._adopt(back.artifacts)
-        self._collected = Collected(back.artifacts, back.failed, (*record.notes, *back.notes), back.repeated)
+        self._collected = TurnFiles(back.artifacts, back.failed, (*record.notes, *back.notes), back.repeated)
         yield
 
     def _adopt(self, artifacts: tuple[Artifact, ...]) -> None:
@@ -312,7 +312,7 @@ class RecordingSource:
         """The recorded turn."""
         return fold_reply(self._reply, live, self._stop)
 
-    def collect(self, arrival: Arrival, live: LiveOutput) -> tuple[Collected, None]:  # noqa: ARG002 they are back already
+    def collect(self, arrival: Arrival, live: LiveOutput) -> tuple[TurnFiles, None]:  # noqa: ARG002 they are back already
         """The recorded files."""
         return self._collected, None
 
@@ -325,7 +325,7 @@ class RecordingSource:
         record = self._recording.record
         return _circumstances(record, "recorded") | {"recorded": record.ended}
 
-    def place(self, arrival: Arrival, collected: Collected, answer: Answer) -> None:  # noqa: ARG002 see ServiceSource
+    def place(self, arrival: Arrival, collected: TurnFiles, answer: Answer) -> None:  # noqa: ARG002 see ServiceSource
         """Put the turn into its conversation."""
         record = self._recording.record
         placed = _placed(
@@ -340,7 +340,7 @@ class RecordingSource:
         )
         self._replaced = self.session.place(self.question, placed)
 
-    def unfinished(self, arrival: Arrival, collected: Collected) -> None:
+    def unfinished(self, arrival: Arrival, collected: TurnFiles) -> None:
         """Nothing can be fetched again: the containers of a recorded turn are gone."""
 
     def release(self) -> None:

@@ -15,6 +15,7 @@ from tests_support.scripted import Answer, refusal
 from ipython_assistant import errors
 from ipython_assistant.magics import hooks_of
 from ipython_assistant.service import containers
+from ipython_assistant.turn_run import retry
 
 CSV = b"a\n1\n"
 TEXT = "[a.csv](sandbox:/mnt/data/a.csv)"
@@ -145,7 +146,7 @@ def test_retry_fetches_what_was_missing_and_nothing_else(shell, hosted, notebook
     with pytest.raises(errors.FilesMissing):
         run(shell, "%%assistant\nSave both.")
     hosted.on("GET .*cfile_b/content", lambda _request: Answer(b"b\n2\n"))
-    answer = hooks_of(shell).session.retry()
+    answer = retry(hooks_of(shell).session)
 
     assert set(answer.files) == {"a.csv", "b.csv"}
     assert (notebook_dir / "assistant_files" / "b.csv").read_bytes() == b"b\n2\n"
@@ -159,15 +160,15 @@ def test_retry_finds_uncited_files_when_the_listing_failed_before(shell, hosted)
     hosted.will_say([wire.Code("x"), wire.Message("Done.")])
     answer, captured = run(shell, "%%assistant\nSave.")
     assert list(answer.files) == []
-    assert "list of files cannot be had" in json.dumps([output.data for output in captured.outputs])
+    assert "list of files could not be read" in json.dumps([output.data for output in captured.outputs])
 
     hosted._overrides.clear()
-    assert set(hooks_of(shell).session.retry().files) == {"a.csv"}
+    assert set(retry(hooks_of(shell).session).files) == {"a.csv"}
 
 
 def test_retry_without_an_answer_says_what_to_do(shell):
     with pytest.raises(errors.OptionError, match="no answer"):
-        hooks_of(shell).session.retry()
+        retry(hooks_of(shell).session)
 
 
 def test_the_services_list_shows_ours_and_those_made_by_this_package_only(shell, hosted):

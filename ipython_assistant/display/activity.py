@@ -54,9 +54,11 @@ class Fetching:
 
         Args:
             done: Files that are here.
-            total: Files in all.
+            total: Files in all; 0 while they are looked for.
             received: Bytes of all of them, also of those that are not whole yet.
         """
+        if not total:
+            return "looking for files"
         now = self._clock()
         if self._seen and received < self._seen[-1][1]:
             # A file that had to be begun again: what came before says nothing of how fast it goes.

@@ -8,9 +8,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ipython_assistant.core.redaction import redactor
@@ -36,7 +35,7 @@ from ipython_assistant.service.faults import (
     not_served,
     retry_after_s,
 )
-from ipython_assistant.service.straight import cut, straight
+from ipython_assistant.service.raw_body import cut, raw_body
 from ipython_assistant.service.wire import Reply
 
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
     from ipython_assistant.core.turn import Json
-    from ipython_assistant.service.pouring import Pour
 
 ASKED_OF_THE_ENVIRONMENT = (
     "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "AZURE_OPENAI_API_KEY",
@@ -55,7 +53,6 @@ ASKED_OF_THE_ENVIRONMENT = (
     "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
 """What a hosted connection is made of: with another value it is another connection."""
-_Given = ParamSpec("_Given")
 QUESTION_TRIES = 3
 LONGEST_WAIT_S = 60.0
 CONNECT_S = 10.0
@@ -148,10 +145,12 @@ class LiveWire:
         files = self._quick.containers.files.with_streaming_response
         return self._open("the container's list of files", self._quick, lambda: files.list(container_id, **page))
 
-    def content(self, container_id: str, file_id: str, start: int = 0) -> Reply:
+    def content(self, container_id: str, file_id: str, start: int = 0, etag: str = "") -> Reply:
         """The bytes of a file, by `GET /containers/{id}/files/{file}/content`; tried once, `downloads` tries again."""
         # Compressed bytes could be neither counted nor resumed.
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
+        if start and etag and not etag.startswith("W/"):
+            headers["If-Range"] = etag
         content = self._once.containers.files.content.with_streaming_response
         wanted: dict[str, Any] = {"container_id": container_id, "extra_headers": headers}
         try:
@@ -182,27 +181,14 @@ class LiveWire:
             with own_errors():
                 yield from response.iter_bytes()
 
-        reply = Reply(response.status_code, dict(response.headers), chunks(), close)
-        body = straight(response.http_response) if self._plain else None
-        if body is None:
-            return reply
+        body = raw_body(response.http_response) if self._plain else None
 
-        @contextlib.contextmanager
-        def pouring() -> Iterator[Pour]:
-            with contextlib.ExitStack() as stack:
-                with own_errors():  # not around what is done with it: a full disk is no fault of the service
-                    pour = stack.enter_context(body.pouring())
-                yield lambda pipe, most: in_own_errors(lambda: pour(pipe, most))
-
-        def in_own_errors(call: Callable[[], int]) -> int:
+        def read_into(room: memoryview) -> int:
             with own_errors():
-                return call()
+                return body.read_into(room) if body is not None else 0
 
-        return replace(
-            reply,
-            read_into=lambda room: in_own_errors(lambda: body.read_into(room)),
-            pouring=pouring if body.pours else None,
-        )
+        reader = read_into if body is not None else None
+        return Reply(response.status_code, dict(response.headers), chunks(), close, reader)
 
     @contextlib.contextmanager
     def _own_errors(self, what: str, client: OpenAI) -> Iterator[None]:

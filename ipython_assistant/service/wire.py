@@ -13,11 +13,9 @@ from ipython_assistant.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ipython_assistant.core.turn import Json
-    from ipython_assistant.service.pouring import Pour
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,6 @@ class Reply:
         close: Lets go of it, from any thread.
         read_into: Instead of `chunks`, where the body can be had that way: reads what comes next into some memory and
             gives the number of bytes, 0 at the end. Whoever has called it must not ask for chunks.
-        pouring: The same past the memory of this process: while it is entered, moves what comes next into a pipe.
     """
 
     status: int
@@ -39,7 +36,6 @@ class Reply:
     chunks: Iterator[bytes]
     close: Callable[[], None]
     read_into: Callable[[memoryview], int] | None = None
-    pouring: Callable[[], AbstractContextManager[Pour]] | None = None
 
     def json(self) -> Any:
         """Read the whole body as a JSON object, and close.
@@ -94,10 +90,11 @@ class Wire(Protocol):
         """`GET /containers/{id}/files`, one page of up to 100, oldest first."""
         ...
 
-    def content(self, container_id: str, file_id: str, start: int = 0) -> Reply:
+    def content(self, container_id: str, file_id: str, start: int = 0, etag: str = "") -> Reply:
         """`GET /containers/{id}/files/{file}/content`: the bytes (the address without `/content` gives metadata).
 
-        With `start`, the bytes from there on are asked for; whether that was granted is in the status (206).
+        With `start`, the bytes from there on are asked for, of the version that has this `etag`; whether that was
+        granted is in the status (206).
         """
         ...
 

@@ -206,18 +206,6 @@ class Folder:
         if artifact.name not in self._kept:
             self._kept[artifact.name] = _Kept(artifact.sha256, frozenset({cell}), frozenset({turn}), ours)
 
-    def take_back(self, artifact: Artifact) -> None:
-        """Remove what was just saved and turned out not to be the file; what was there before or since stays."""
-        kept = self._kept.get(artifact.name)
-        if kept is None or not kept.ours or len(kept.cells) > 1 or len(kept.turns) > 1:
-            return
-        with contextlib.suppress(OSError):
-            self.refuse_links()
-            if sha256_of(artifact.path) == artifact.sha256:
-                artifact.path.unlink()
-                del self._kept[artifact.name]
-                self._listing.forget()
-
     def record(self, record: TurnRecord) -> tuple[str, ...]:
         """Keep the record of a turn, in place of an earlier one of the same turn; gives what the reader should know."""
         files = tuple(replace(file, ours=self._wrote(file.name, file.sha256)) for file in record.files)

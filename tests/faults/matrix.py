@@ -1,21 +1,19 @@
-"""Plays a scenario against the extension, or against the obvious loop, and says what became of every file."""
+"""Plays a scenario against the extension, and says what became of every file."""
 
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from faults.naive import Naive
-from faults.scenarios import Kind, Scenario, Stage
-from faults.server import FaultyService, Made, sha256_of
+from faults.server import Made, sha256_of
 from ipython_assistant.errors import AssistantError
 
 if TYPE_CHECKING:
     from faults.asking import Asking, Ran
+    from faults.scenarios import Kind, Scenario, Stage
 
 Fate = Literal["saved", "named", "said", "lost in an error", "lost silently"]
 NOT_LOST: tuple[Fate, ...] = ("saved", "named", "said")
@@ -96,34 +94,6 @@ def _names(failed: Any, made: Made) -> bool:
     if made.file_id and failed.file_id == made.file_id:
         return True
     return failed.name == made.name or (made.name == "figure" and failed.name.startswith("figure-"))
-
-
-def play_the_obvious_loop(
-    service: FaultyService, scenario: Scenario, kind: Kind, notebook_dir: Path, client: Any
-) -> Played:
-    """Ask the scenario's questions with the obvious loop, over an `openai` client."""
-    stage = Stage(service, kind, notebook_dir)
-    scenario.prepare(stage)
-    before = set(notebook_dir.parent.rglob("*"))
-    folder = notebook_dir / "assistant_files"
-    loop, played, error = Naive(client.with_options(base_url=service.url), folder), Played(stage), None
-    for number, cell in enumerate(stage.cells):
-        cell.before()
-        inputs = tuple(notebook_dir / word for word in shlex.split(cell.line) if word != "-i")
-        try:
-            with stage.around() if number == len(stage.cells) - 1 else contextlib.nullcontext():
-                loop.ask(cell.body, inputs)
-        except Exception as caught:  # noqa: BLE001 whatever it is, its reader sees it
-            error = caught
-    there = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-    on_disk = {sha256_of(path.read_bytes()) for path in there}
-    for made in service.made.values():
-        saved = sha256_of(made.content) in on_disk
-        played.fates.append((made, "saved" if saved else "lost in an error" if error else "lost silently"))
-    expected = {sha256_of(made.content) for made in service.made.values()}
-    played.strangers = [path.name for path in there if sha256_of(path.read_bytes()) not in expected]
-    played.outside = _outside(before, notebook_dir, folder)
-    return played
 
 
 def _outside(before: set[Path], notebook_dir: Path, folder: Path) -> list[Path]:

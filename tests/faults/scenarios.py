@@ -31,6 +31,7 @@ from faults.server import (
     Page,
     Pattern,
     Play,
+    Ranges,
     Reset,
     Short,
     Status,
@@ -410,22 +411,40 @@ def nothing_where_the_listing_has_a_size(stage: Stage) -> None:
     stage.play(file, stage.beside())
 
 
-@scenario()
-def reset_and_range_ignored(stage: Stage) -> None:
-    stage.service.ranges = "ignored"
-    reset_on_the_way(stage)
+def _resumed(name: str, ranges: Ranges) -> None:
+    def prepare(stage: Stage) -> None:
+        stage.service.ranges = ranges
+        reset_on_the_way(stage)
+
+    SCENARIOS[name] = Scenario(name, prepare, KINDS, {}, ends_well=True)
+
+
+_resumed("reset_and_range_ignored", "ignored")
+_resumed("reset_and_range_refused", "refused")
+_resumed("reset_and_range_from_the_beginning", "from the beginning")
+_resumed("reset_and_range_from_elsewhere", "from elsewhere")
+_resumed("reset_and_range_not_said", "not said")
+_resumed("reset_and_range_of_another_whole", "of another whole")
 
 
 @scenario()
-def reset_and_range_refused(stage: Stage) -> None:
-    stage.service.ranges = "refused"
+def reset_and_another_version_from_a_cache(stage: Stage) -> None:
+    stage.service.versions = 2
     reset_on_the_way(stage)
 
 
-@scenario()
-def reset_and_range_from_the_beginning(stage: Stage) -> None:
-    stage.service.ranges = "from the beginning"
-    reset_on_the_way(stage)
+@scenario(owed="named")
+def a_part_for_ever_though_all_was_asked_for(stage: Stage) -> None:
+    stage.service.ranges = "a part unasked"
+    stage.settings["prefetch_bytes"] = 0
+    stage.play(stage.file())
+
+
+@scenario(owed="named")
+def a_web_page_for_ever_where_a_file_should_be(stage: Stage) -> None:
+    file = stage.file()
+    stage.content_goes_wrong(file, Page(), times=None)
+    stage.play(file, stage.beside())
 
 
 @scenario()

@@ -86,6 +86,18 @@ class Hang:
     after: int
 
 
+Ranges = Literal[
+    "honoured",
+    "ignored",
+    "refused",
+    "from the beginning",
+    "from elsewhere",
+    "not said",
+    "of another whole",
+    "a part unasked",
+]
+"""What an answer to a request for the rest of a file is; the last one is sent when all of it was asked for."""
+
 Fault = Status | Reset | Short | Unannounced | Page | Hang
 
 
@@ -240,7 +252,9 @@ class FaultyService:
         self.rules: list[Rule] = []
         self.plays: list[Play] = []
         self.latency_s = 0.0
-        self.ranges: Literal["honoured", "ignored", "refused", "from the beginning"] = "honoured"
+        self.ranges: Ranges = "honoured"
+        self.versions = 1
+        """How many versions of a file the caches on the way hold: each request meets the next one, told by its ETag."""
         self.listing: Literal["whole", "empty until completed", "refused while running"] = "whole"
         self.limit: tuple[int, float] | None = None
         """So many requests to containers in so many seconds; more are told to wait."""
@@ -375,6 +389,8 @@ class FaultyService:
                 asked.status = fault.status
                 door.begin(fault.status, {"Content-Type": "text/html"}, len(fault.body))
                 door.wfile.write(fault.body)
+            elif isinstance(fault, Hang) and asked.kind != "content":
+                door.wait_for_the_client_to_go(self._closing)
             else:
                 getattr(self, f"_{asked.kind}")(door, asked, fault)
         finally:
@@ -556,20 +572,24 @@ class FaultyService:
         if isinstance(content, bytes) and (self.compresses == "unasked" or (self.compresses == "asked" and asks)):
             content = gzip.compress(content)
             headers["Content-Encoding"] = "gzip"
+        with self._changed:
+            before = sum(other.kind == "content" and other.file_id == asked.file_id for other in self.asked) - 1
+        if self.versions > 1:
+            version = before % self.versions
+            headers["ETag"] = f'"{version}"'
+            content = bytes(content)[version:] + bytes(content)[:version]
         size, start = size_of(content), 0
         ranged = re.fullmatch(r"bytes=(\d+)-", asked.headers.get("range", ""))
-        beyond = ranged is not None and int(ranged[1]) >= size
-        if ranged and (self.ranges == "refused" or (self.ranges == "honoured" and beyond)):
+        if ranged and (self.ranges == "refused" or int(ranged[1]) >= size):
             return door.refuse(asked, Status(416, "Range not satisfiable.", (("Content-Range", f"bytes */{size}"),)))
-        if ranged and self.ranges == "honoured":
-            start = int(ranged[1])
-            if start >= size:
-                return door.refuse(
-                    asked, Status(416, "Range not satisfiable.", (("Content-Range", f"bytes */{size}"),))
-                )
         partial = bool(ranged) and self.ranges != "ignored"
-        if partial:
-            headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
+        if ranged and partial and self.ranges != "from the beginning":
+            start = int(ranged[1])
+        if (partial and self.ranges == "from elsewhere") or self.ranges == "a part unasked":
+            partial, start = True, min(start + 100, size - 1)
+        if partial and self.ranges != "not said":
+            whole = size + 7 if self.ranges == "of another whole" else size
+            headers["Content-Range"] = f"bytes {start}-{whole - 1}/{whole}"
         pieces = content.pieces(start) if isinstance(content, Pattern) else iter([memoryview(content)[start:]])
         asked.status = 206 if partial else 200
         unannounced = isinstance(fault, Unannounced)
@@ -669,7 +689,7 @@ def _door(service: FaultyService) -> type[BaseHTTPRequestHandler]:  # noqa: C901
             elif isinstance(fault, Short | Unannounced):
                 self.close_connection = True
             elif isinstance(fault, Hang):
-                self._wait_for_the_client_to_go(closing)
+                self.wait_for_the_client_to_go(closing)
 
         def begin_chunks(self, media_type: str) -> None:
             self.begin(200, {"Content-Type": media_type, "Transfer-Encoding": "chunked"}, None)
@@ -702,7 +722,7 @@ def _door(service: FaultyService) -> type[BaseHTTPRequestHandler]:  # noqa: C901
                 self.send_header("Content-Length", str(length))
             self.end_headers()
 
-        def _wait_for_the_client_to_go(self, closing: threading.Event) -> None:
+        def wait_for_the_client_to_go(self, closing: threading.Event) -> None:
             self.close_connection = True
             self.connection.settimeout(0.02)
             while not closing.is_set():

@@ -14,9 +14,8 @@ import pytest
 from tests_support import events as wire
 
 from faults.scenarios import FORBIDDEN, is_event, message, play
-from faults.server import SERVER_FAULT, Hang, Pattern, Reset, Short, Status, sha256_of, slow_down
+from faults.server import SERVER_FAULT, Hang, Pattern, Reset, Short, Status, sha256_of, slow_down, table
 from ipython_assistant import errors
-from ipython_assistant.workspace.folder import Folder
 
 
 def ask_for(asking, *files, **settings):
@@ -76,13 +75,41 @@ def test_a_server_that_ignores_range_sends_it_all_again_and_nothing_is_doubled(a
     assert ran.answer.files[file.name].sha256 == hashlib.sha256(file.content).hexdigest()
 
 
-def test_after_416_it_is_asked_for_from_the_beginning(asking):
+@pytest.mark.parametrize("answer", ["refused", "from elsewhere", "not said", "of another whole"])
+def test_after_a_range_that_cannot_be_trusted_the_file_is_asked_for_from_its_beginning(asking, answer):
     file = asking.stage().file()
-    asking.service.ranges = "refused"
+    asking.service.ranges = answer
     asking.service.goes_wrong("content", Reset(7000), name=file.name)
     ask_for(asking, file)
 
     assert ranges(asking.service.of("content")) == [None, "bytes=7000-", None]
+    assert saved(asking, file)
+
+
+def test_the_rest_of_a_file_is_asked_for_in_the_version_that_was_begun(asking):
+    file = asking.stage().file()
+    asking.service.versions = 2
+    asking.service.goes_wrong("content", Reset(7000), name=file.name)
+    ask_for(asking, file)
+
+    assert [asked.headers.get("if-range") for asked in asking.service.of("content")] == [None, '"0"', None]
+    assert saved(asking, file)
+
+
+def test_a_body_of_another_length_than_the_container_lists_is_named(asking):
+    stage = asking.stage()
+    file = stage.file(bytes=12)
+    ran = ask_for(asking, file)
+
+    assert isinstance(ran.error, errors.FilesMissing)
+    assert "the container lists 12" in ran.answer.failed[0].reason
+    assert not (asking.folder / file.name).exists()
+
+
+def test_a_server_that_lists_every_file_with_no_bytes_is_believed_by_the_length_of_the_body(asking):
+    file = asking.stage().file(bytes=0)
+    ask_for(asking, file)
+
     assert saved(asking, file)
 
 
@@ -312,54 +339,78 @@ def test_a_copy_fetched_ahead_counts_unless_the_file_changed(asking, rewritten, 
     assert len(asking.service.of("content")) == times
 
 
-def test_what_was_fetched_ahead_is_on_disk_before_the_closing_listing_is_there(asking, monkeypatch):
-    saved_at = {}
-    save = Folder.save
+def change_what_was_fetched(asking, file, content, then=lambda _service: None):
+    """Play a turn in which a file changes without code, after it was fetched ahead: only the closing listing tells."""
 
-    def watched_save(folder, incoming, *args, **kwargs):
-        artifact = save(folder, incoming, *args, **kwargs)
-        saved_at[artifact.name] = time.monotonic()
-        return artifact
-
-    monkeypatch.setattr(Folder, "save", watched_save)
-    stage = asking.stage()
-    files = [stage.file(f"{number}.csv") for number in range(5)]
-    latency_s = 0.5
-
-    def become_slow(service):
-        service.latency_s = latency_s
-        return True
-
-    play_slowly(
-        asking,
-        *files,
-        until=lambda service: len(service.of("content")) == 5 and not service.busy and become_slow(service),
-    )
-    ran = asking.run()
-
-    assert ran.error is None
-    assert len(saved_at) == 5
-    assert max(saved_at.values()) < asking.service.of("list")[-1].at_s + latency_s
-
-
-def test_a_copy_on_disk_that_the_closing_listing_contradicts_is_taken_back(asking):
-    stage = asking.stage()
-    file, content = stage.file(), b"a,b\n1,2\n"
-
-    def change_without_code(service):
-        container_id, container = next(iter(service.containers.items()))
+    def change(service):
+        if not service.of("content", file.name) or service.busy:
+            return False
+        container_id, container = next(reversed(service.containers.items()))
         service.change(container_id, container.files[file.file_id], content)
+        then(service)
         return True
 
-    play_slowly(
-        asking, file, until=lambda service: service.of("content") and not service.busy and change_without_code(service)
-    )
+    play_slowly(asking, file, until=change)
+
+
+def test_a_copy_that_the_closing_listing_contradicts_is_fetched_again(asking):
+    file, content = asking.stage().file(), b"a,b\n1,2\n"
+    change_what_was_fetched(asking, file, content)
     ran = asking.run()
 
     assert ran.error is None
     assert [path.name for path in asking.folder.glob("*.csv")] == ["file.csv"]
     assert (asking.folder / "file.csv").read_bytes() == content
     assert list(ran.answer.files) == ["file.csv"]
+
+
+def test_the_earlier_version_of_a_file_stays_when_its_new_version_cannot_be_fetched_after_all(asking):
+    stage = asking.stage()
+    earlier = stage.file("file.csv", table("earlier"))
+    stage.play(earlier)
+    asking.run(cell_id="cell-1")
+    now = stage.file("file.csv", table("now"))
+    gone = Status(404, "File not found.")
+    change_what_was_fetched(asking, now, table("changed"), lambda service: service.goes_wrong("content", gone, None))
+    ran = asking.run(cell_id="cell-1")
+
+    assert isinstance(ran.error, errors.FilesMissing)
+    assert (asking.folder / "file.csv").read_bytes() == earlier.content
+
+
+def test_files_keep_the_order_of_the_answer_though_one_is_cited_twice(asking):
+    stage = asking.stage()
+    first, second = stage.file("first.csv", b"a\n1\n"), stage.file("second.csv", b"b\n2\n")
+    stage.play(first, second, items=[wire.Code("make()"), message((first, second)), message((first,))])
+    ran = asking.run()
+
+    assert list(ran.answer.files) == ["first.csv", "second.csv"]
+
+
+def test_a_cited_file_that_an_early_listing_finds_late_is_fetched_once(asking):
+    """The listing that is begun when the code ends may come after the answer."""
+    asking.service.latency_s = 0.2
+    stage = asking.stage()
+    files = [stage.file(f"{number}.csv") for number in range(2)]
+    stage.play(*files)
+    ran = asking.run()
+
+    assert ran.error is None
+    assert len(asking.service.of("content")) == 2
+
+
+def test_a_listing_that_never_comes_is_given_up_with_the_files(asking):
+    stage = asking.stage()
+    stage.play(stage.file())
+    asking.service.goes_wrong("list", Hang(0), times=None)
+    asking.set(files_timeout=0.5, prefetch_bytes=0)
+    began = time.monotonic()
+    ran = asking.run()
+
+    assert time.monotonic() - began < 5
+    assert ran.error is None
+    assert list(ran.answer.files) == ["file.csv"]
+    assert "list of files did not come in time" in ran.html
 
 
 def test_a_file_that_code_removed_again_is_neither_saved_nor_missed(asking):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import openai
 import pytest
 
-from faults.matrix import NOT_LOST, Played, Tally, play_ours, play_the_obvious_loop
+from faults.matrix import NOT_LOST, Played, Tally, play_ours
 from faults.scenarios import SCENARIOS, Kind, Scenario
-from faults.server import FaultyService
 from ipython_assistant.errors import AssistantError
 
 CASES = [pytest.param(each, kind, id=f"{each.name}-{kind}") for each in SCENARIOS.values() for kind in each.kinds]
@@ -37,36 +34,6 @@ def test_no_file_is_lost(asking, tallies, scenario: Scenario, kind: Kind):
     assert any_named or not scenario.ends_well or played.last.error is None, _told(played)
     assert scenario.ends_well or played.last.error is not None
     assert _no_leftovers(asking.folder)
-
-
-def test_the_obvious_loop_loses_some_of_them_in_the_same_matrix(tmp_path: Path, tallies):
-    tally = tallies.setdefault("the obvious loop", Tally())
-    client = openai.OpenAI(api_key="test-key", timeout=0.5)
-
-    def play(number: int, scenario: Scenario, kind: Kind) -> Played:
-        notebook_dir = tmp_path / str(number) / "notebook"
-        notebook_dir.mkdir(parents=True)
-        with FaultyService() as service:
-            return play_the_obvious_loop(service, scenario, kind, notebook_dir, client)
-
-    cases = [(scenario, kind) for scenario in SCENARIOS.values() for kind in scenario.kinds]
-    of_the_whole_process = {"target_locked", "disk_full"}
-    with ThreadPoolExecutor(12) as pool:
-        waiting = [
-            pool.submit(play, number, scenario, kind)
-            for number, (scenario, kind) in enumerate(cases)
-            if scenario.name not in of_the_whole_process
-        ]
-        for played in waiting:
-            tally.add(played.result())
-    for number, (scenario, kind) in enumerate(cases):
-        if scenario.name in of_the_whole_process:
-            tally.add(play(number, scenario, kind))
-
-    client.close()
-    assert tally.fates["saved"] > 0
-    assert tally.fates["lost silently"] > 0
-    assert tally.fates["lost in an error"] > 0
 
 
 def _told(played: Played) -> str:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ipython_assistant.collection import Collected, Shelf, collect
+from ipython_assistant.collect_files import Destination, TurnFiles, collect
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.provenance import TurnRecord, record_of
 from ipython_assistant.core.recording import EventLog, Exchange, Written
 from ipython_assistant.service.containers import Containers
-from ipython_assistant.service.downloads import Downloads, Limits
+from ipython_assistant.service.downloads import DownloadLimits, Downloads
 from ipython_assistant.service.replay import Recorder, recorded_reply
 from ipython_assistant.service.stream import EventStream
 from tests_support.events import Item, Json, stream
@@ -31,19 +31,19 @@ class Asked:
     """A live turn: what came back, and what was said when it was recorded."""
 
     turn: Turn
-    collected: Collected
+    collected: TurnFiles
     notes: tuple[str, ...]
 
 
 def ask(wire: Wire, folder: Folder, recordings: Recordings, written: Written, cell: str = "cell-1") -> Asked:
     """Ask a live service, save the files, keep the recording."""
     recorder, fold, containers = Recorder(wire), TurnFold(), Containers(wire)
-    with Downloads(wire, containers, folder.stage, Limits()) as downloads:
+    with Downloads(wire, containers, folder.stage, DownloadLimits()) as downloads:
         for event in EventStream(recorder.respond({"model": "m", "input": written.prompt, "stream": True})):
             if event is not None:
                 recorder.hear(event)
                 fold.feed(event)
-        collected = collect(containers, downloads, fold.turn, Shelf(folder, cell), lambda *_: None)
+        collected = collect(containers, downloads, fold.turn, Destination(folder, cell), lambda *_: None)
         if downloads.staged is not None:
             folder.unstage(downloads.staged)
     record = record_of(

@@ -1,0 +1,256 @@
+"""The files of a turn: find every one, fetch it, save it under its name beside the notebook.
+
+Joins the service (which has the files) to the workspace (where they go). A file that cannot be fetched or saved is a
+value with a reason; it never stops the others.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ipython_assistant.core.artifacts import (
+    Artifact,
+    FailedArtifact,
+    cited_files,
+    listed_files,
+    seen_twice,
+    shown_figures,
+    signature,
+    wanted_files,
+)
+from ipython_assistant.errors import AssistantError
+from ipython_assistant.workspace.folder import Incoming
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+
+    from ipython_assistant.core.artifacts import ContainerFile, Figure, Signature
+    from ipython_assistant.core.turn import Turn
+    from ipython_assistant.service.containers import Containers
+    from ipython_assistant.service.downloads import Downloads, StagedFile
+    from ipython_assistant.workspace.folder import Folder
+
+MAY_BE_MISSING = "files the answer does not link may be missing."
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFiles:
+    """The files of a turn.
+
+    Attributes:
+        artifacts: The files on disk, each once, in the order of the answer.
+        failed: The files that are not.
+        notes: What the reader should know, in plain sentences.
+        repeated: Names of saved figures that show the same as a saved picture.
+        listed: Everything the containers listed.
+    """
+
+    artifacts: tuple[Artifact, ...] = ()
+    failed: tuple[FailedArtifact, ...] = ()
+    notes: tuple[str, ...] = ()
+    repeated: frozenset[str] = frozenset()
+    listed: tuple[Signature, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a turn's files go, and whose they are.
+
+    Attributes:
+        folder: The folder beside the notebook.
+        cell: The cell that owns them.
+        in_use: Saved names that other cells show: never replaced.
+        key: The key of the turn.
+    """
+
+    folder: Folder
+    cell: str
+    in_use: Container[str] = ()
+    key: str = ""
+
+    def save(self, item: Incoming | FailedArtifact, turn: Turn) -> Artifact | FailedArtifact:
+        """Give a staged file its name; a file that has failed already is passed on."""
+        if isinstance(item, FailedArtifact):
+            return item
+        return self.folder.save(item, self.cell, self.in_use, turn=turn.response_id, key=self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What the containers say: the new files, everything that is there, and what they would not say.
+
+    `ahead` are files that only an earlier look found; whether they are still as they were then is not known.
+    """
+
+    files: tuple[ContainerFile, ...] = ()
+    ahead: tuple[ContainerFile, ...] = ()
+    everything: tuple[Signature, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def collect(
+    containers: Containers,
+    downloads: Downloads,
+    turn: Turn,
+    destination: Destination,
+    on_progress: Callable[[int, int, int], None],
+    *,
+    have: tuple[Artifact, ...] = (),
+) -> TurnFiles:
+    """Fetch and save every file of a turn.
+
+    Args:
+        containers: List the files.
+        downloads: Fetch them; some may have been begun while the answer was still being written.
+        turn: The turn that made the files.
+        destination: Where they go.
+        on_progress: Called with (files done, files in all, bytes so far); with no files while they are looked for.
+        have: What an earlier try saved.
+    """
+    here = {(artifact.container_id, artifact.file_id) for artifact in have}
+    wanted = [file for file in cited_files(turn) if _key(file) not in here]
+    downloads.answer_ended(wanted)
+    figures, listing = shown_figures(turn), _Listing()
+    saved: list[Artifact | FailedArtifact] = []
+    try:
+        on_progress(0, 0, 0)
+        listing = _closing_listing(containers, downloads, turn)
+        everything = wanted_files(turn, listing.files + listing.ahead, len(figures))
+        wanted = [file for file in everything if _key(file) not in here]
+        # Nothing gets its name before the closing listing is there: until then a copy may turn out to be stale, and its
+        # name may still be that of an earlier version.
+        fetched = downloads.fetch(wanted, listing.files, on_progress)
+        saved.extend(destination.save(item, turn) for item in _to_save(wanted, fetched, figures, downloads))
+    except KeyboardInterrupt:
+        # Between two waits, while something is hashed or renamed. What is on disk by then is in the answer.
+        downloads.interrupt()
+        done = {(item.container_id, item.file_id) for item in saved}
+        saved += [
+            FailedArtifact(file.name, "Interrupted.", file.container_id, file.file_id)
+            for file in wanted
+            if _key(file) not in done
+        ]
+    artifacts = _in_order([*have, *(item for item in saved if isinstance(item, Artifact))], turn)
+    failed = tuple(item for item in saved if isinstance(item, FailedArtifact))
+    notes = (*listing.notes, *(artifact.note for artifact in artifacts if artifact.note))
+    return TurnFiles(artifacts, failed, notes, _repeated(turn, figures, artifacts), listing.everything)
+
+
+def _closing_listing(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
+    """What the containers list now that no code runs any more; waited for until the deadline, or Ctrl-C."""
+    future: Future[_Listing] = Future()
+
+    def list_all() -> None:
+        try:
+            future.set_result(_list(containers, downloads, turn))
+        except BaseException as error:  # noqa: BLE001 it is raised again in the thread that waits for it
+            future.set_exception(error)
+
+    threading.Thread(target=list_all, name="ipython_assistant listing", daemon=True).start()
+    why = "was not waited for"
+    try:
+        return future.result(max(0.0, downloads.left_s))
+    except TimeoutError:
+        why = "did not come in time"
+    except KeyboardInterrupt:
+        downloads.interrupt()
+    ahead = tuple(file for container_id in turn.container_ids for file in _ahead(downloads, container_id))
+    return _Listing(ahead=ahead, notes=(f"The container's list of files {why}; {MAY_BE_MISSING}",))
+
+
+def _list(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
+    files: list[ContainerFile] = []
+    ahead: list[ContainerFile] = []
+    everything: list[Signature] = []
+    notes: list[str] = []
+    for container_id in turn.container_ids:
+        try:
+            rows = containers.file_rows(container_id)
+        except Exception as error:  # noqa: BLE001 whatever is odd about a listing, the files that are known are fetched
+            why = error.message if isinstance(error, AssistantError) else f"{type(error).__name__}: {error}"
+            notes.append(f"The container's list of files could not be read; {MAY_BE_MISSING} {why}")
+            ahead += _ahead(downloads, container_id)
+            continue
+        files += listed_files(rows, containers.seen(container_id), containers.sent(container_id))
+        everything += map(signature, rows)
+    return _Listing(tuple(files), tuple(ahead), tuple(everything), tuple(notes))
+
+
+def _ahead(downloads: Downloads, container_id: str) -> list[ContainerFile]:
+    """What was found ahead in a container; its size may be another by now."""
+    return [replace(file, size=None, created_at=None) for file in downloads.found_ahead(container_id)]
+
+
+def _to_save(
+    wanted: Sequence[ContainerFile],
+    fetched: Sequence[StagedFile | FailedArtifact],
+    figures: Sequence[Figure],
+    downloads: Downloads,
+) -> Iterator[Incoming | FailedArtifact]:
+    """The files in the order of the answer, each with the name it asks for; then the figures, which are numbered."""
+    number = 0
+    hashes: set[str] = set()
+    pairs = list(zip(wanted, fetched, strict=True))
+    for file, outcome in sorted(pairs, key=lambda pair: pair[0].found == "figure"):
+        is_figure = file.found == "figure"
+        number += is_figure
+        if isinstance(outcome, FailedArtifact):
+            # A row of the listing with neither a size nor content names no file that ever was.
+            if not (file.found == "listed" and file.size is None and outcome.gone):
+                yield outcome
+            continue
+        hashes.add(outcome.sha256)
+        yield Incoming(
+            _figure_name(number) if is_figure else file.name,
+            outcome.path,
+            outcome.size,
+            outcome.sha256,
+            file.found,
+            file.container_id,
+            file.file_id,
+        )
+    for figure in figures:
+        if figure.sha256 not in hashes:
+            number += 1
+            yield _staged(figure, number, downloads)
+
+
+def _staged(figure: Figure, number: int, downloads: Downloads) -> Incoming | FailedArtifact:
+    """A figure that came in the outputs, in a temporary file."""
+    name = _figure_name(number, figure.media_type)
+    try:
+        path = downloads.staging() / f"figure-{number}.part"
+        path.write_bytes(figure.content)
+    except OSError as error:
+        return FailedArtifact(name, f"It could not be written: {error.strerror or type(error).__name__}.")
+    return Incoming(name, path, len(figure.content), figure.sha256, "figure")
+
+
+def _figure_name(number: int, media_type: str = "image/png") -> str:
+    return f"figure-{number}.{media_type.partition('/')[2].partition('+')[0].replace('jpeg', 'jpg')}"
+
+
+def _in_order(saved: Iterable[Artifact], turn: Turn) -> tuple[Artifact, ...]:
+    """Each saved file once, cited ones first, in the order of the answer.
+
+    The same name with the same bytes is one file: the first to name it, which is the citation, stands for all.
+    """
+    places = {_key(file): place for place, file in enumerate(cited_files(turn))}
+    last = len(places)
+    once: dict[str, Artifact] = {}
+    for artifact in sorted(saved, key=lambda each: places.get((each.container_id, each.file_id), last)):
+        once.setdefault(artifact.name, artifact)
+    return tuple(once.values())
+
+
+def _repeated(turn: Turn, figures: tuple[Figure, ...], artifacts: tuple[Artifact, ...]) -> frozenset[str]:
+    pictures = [artifact.own_name for artifact in artifacts if artifact.is_picture and artifact.found != "figure"]
+    twice = {figure.sha256 for figure in figures if seen_twice(figure, figures, pictures, turn.calls)}
+    return frozenset(artifact.name for artifact in artifacts if artifact.found == "figure" and artifact.sha256 in twice)
+
+
+def _key(file: ContainerFile) -> tuple[str, str]:
+    return file.container_id, file.file_id

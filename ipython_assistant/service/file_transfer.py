@@ -1,0 +1,193 @@
+"""The bytes of one container file into one local file, over as many tries as it takes.
+
+Between here and the service stand proxies and caches that resume wrongly, send an older version, cut a body short or
+answer with a page of their own. So the bytes count only if the length that was announced came, if a resumed part begins
+where the last one broke and belongs to the same version, and if there are as many as the container lists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import cycle
+from typing import IO, TYPE_CHECKING
+
+from ipython_assistant.core.wording import counted
+from ipython_assistant.errors import ServiceError, StreamBroken
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from ipython_assistant.core.artifacts import ContainerFile
+    from ipython_assistant.service.wire import Reply, Wire
+
+LARGE_BYTES = 32_000_000
+"""From this size on a body is read past the transport, and hashed in a thread of its own."""
+PIECE_BYTES, PIECES = 1 << 18, 4
+"""Smaller pieces cost more calls; larger ones, and more of them, only memory."""
+PARTIAL, RANGE_NOT_SATISFIABLE = 206, 416
+
+
+class FileTransfer:
+    """One file on its way; `attempt` brings what is missing.
+
+    Args:
+        wire: The service that has it.
+        file: The file, as it is listed or cited.
+        target: The local file, open for reading and writing.
+        stopped: Set to end it.
+        permission: Entered for each request, until its answer begins; waits as long as the service asked.
+
+    Attributes:
+        received: How many bytes are in the local file.
+        total: How many there will be, as far as the service has said so; None before.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        file: ContainerFile,
+        target: IO[bytes],
+        stopped: threading.Event,
+        permission: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self.received = 0
+        self.total: int | None = None
+        self._wire = wire
+        self._file = file
+        self._target = target
+        self._stopped = stopped
+        self._permission = permission
+        self._digest = hashlib.sha256()
+        self._etag = ""
+        self._resumable = True
+        self._reply: Reply | None = None
+
+    @property
+    def sha256(self) -> str:
+        """The hash of what is in the local file, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def attempt(self) -> None:
+        """Bring the file, from where the last attempt broke if that can be trusted, else from its beginning.
+
+        Raises:
+            ServiceError: It is not whole. A `StreamBroken` may go better at the next attempt.
+            OSError: The local file cannot be written.
+        """
+        if not self._resumable:
+            self._begin_again()
+        try:
+            with self._permission():
+                reply = self._wire.content(self._file.container_id, self._file.file_id, self.received, self._etag)
+        except ServiceError as error:
+            self._resumable = error.status != RANGE_NOT_SATISFIABLE
+            raise
+        self._reply = reply
+        with reply:
+            self._go_on()  # it may have been stopped before there was a reply to cut
+            self._check_page(reply)
+            if not self._continues(reply):
+                self._begin_again()
+                self._etag, self.total = reply.headers.get("etag", ""), _length(reply)
+            self._resumable = not reply.headers.get("content-encoding")
+            self._read(reply)
+        self._target.flush()
+        self._check_size()
+
+    def cut(self) -> None:
+        """End a read that is under way, from another thread."""
+        if self._reply is not None:
+            self._reply.close()
+
+    def _continues(self, reply: Reply) -> bool:
+        """Whether a reply goes on where the last one broke; False where it is the whole file.
+
+        https://www.rfc-editor.org/rfc/rfc9110#section-14.4
+        """
+        if reply.status != PARTIAL:
+            return False
+        found = re.fullmatch(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)", reply.headers.get("content-range", ""))
+        if found is not None:
+            total = int(found[2]) + 1
+            is_rest = int(found[1]) == self.received and found[3] in {"*", str(total)}
+            same_version = not self.received or reply.headers.get("etag", "") in {"", self._etag}
+            if is_rest and same_version and self.total in {None, total}:
+                self.total = total
+                return True
+        # A cache, or a proxy that does not understand ranges: it is not asked for one again.
+        self._resumable = False
+        raise StreamBroken("Another part of the file came than was asked for.")
+
+    def _read(self, reply: Reply) -> None:
+        promised = _length(reply) or 0
+        if reply.read_into is not None and promised >= LARGE_BYTES:
+            self._read_large(reply.read_into)
+            return
+        for chunk in reply.chunks:
+            self._go_on()
+            self._target.write(chunk)
+            self._digest.update(chunk)
+            self.received += len(chunk)
+
+    def _read_large(self, read_into: Callable[[memoryview], int]) -> None:
+        """In large pieces, each hashed in a thread of its own while the next are read and written.
+
+        All three leave the interpreter to others meanwhile. However it ends, what was written is hashed by then.
+        """
+        pieces = [memoryview(bytearray(PIECE_BYTES)) for _ in range(PIECES)]
+        hashing: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(1, thread_name_prefix="ipython_assistant hash") as hasher:
+            for piece in cycle(pieces):
+                if len(hashing) == PIECES:
+                    hashing.popleft().result()  # what was in this piece
+                size = _fill(piece, read_into)
+                self._go_on()
+                self._target.write(piece[:size])
+                hashing.append(hasher.submit(self._digest.update, piece[:size]))
+                self.received += size
+                if size < PIECE_BYTES:
+                    return
+
+    def _check_page(self, reply: Reply) -> None:
+        page = "text/html" in reply.headers.get("content-type", "")
+        if page and not self._file.name.casefold().endswith((".html", ".htm", ".xhtml")):
+            raise StreamBroken("A web page came instead of the file: a proxy or a login page may have answered.")
+
+    def _check_size(self) -> None:
+        expected = self.total if self.total is not None else self._file.size
+        if expected is not None and self.received < expected:
+            raise StreamBroken(f"Only {self.received:,} of {counted(expected, 'byte')} came.")
+        listed = self._file.size
+        if listed and self.received != listed:  # some servers list every file with 0 bytes
+            self._resumable = False
+            raise StreamBroken(f"{counted(self.received, 'byte')} came where the container lists {listed:,}.")
+
+    def _begin_again(self) -> None:
+        self._target.seek(0)
+        self._target.truncate()
+        self._digest = hashlib.sha256()
+        self.received = 0
+        self._etag, self.total, self._resumable = "", None, True
+
+    def _go_on(self) -> None:
+        if self._stopped.is_set():
+            raise StreamBroken("It was interrupted.")
+
+
+def _fill(piece: memoryview, read_into: Callable[[memoryview], int]) -> int:
+    """Read until the piece is full or the body at its end; gives the number of bytes."""
+    size = 0
+    while size < len(piece) and (count := read_into(piece[size:])):
+        size += count
+    return size
+
+
+def _length(reply: Reply) -> int | None:
+    """The length of the body in bytes, where it is stated and the body is not encoded."""
+    stated = reply.headers.get("content-length", "")
+    return int(stated) if stated.isascii() and stated.isdigit() and not reply.headers.get("content-encoding") else None

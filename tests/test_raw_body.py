@@ -1,0 +1,212 @@
+"""service.raw_body: large bodies read from the socket: when that is allowed, that it is the same bytes, how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from faults.server import BLOCK, Container, FaultyService, Hang, Pattern, Reset
+from tests_support.events import CONTAINER
+
+from ipython_assistant import errors
+from ipython_assistant.core.artifacts import ContainerFile
+from ipython_assistant.service import file_transfer
+from ipython_assistant.service.client import LiveWire, connect_hosted, over_client
+from ipython_assistant.service.downloads import DownloadLimits, Downloads, StagedFile
+
+if TYPE_CHECKING:
+    from ipython_assistant.service.wire import Reply
+
+BIG = Pattern(40_000_000)
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+
+
+@contextlib.contextmanager
+def connected(url: str, timeout_s: float = 10.0) -> Iterator[LiveWire]:
+    """A wire as a session makes it."""
+    wire = connect_hosted({**os.environ, "OPENAI_API_KEY": "test-key", "OPENAI_BASE_URL": url}, timeout_s)
+    try:
+        yield wire
+    finally:
+        wire.close()
+
+
+@contextlib.contextmanager
+def sending(*parts: bytes, pause_s: float = 0.0) -> Iterator[str]:
+    """A server that answers every connection with these bytes, and then keeps it open; yields its base URL."""
+    over = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.recv(1 << 16)
+            for part in parts:
+                connection.sendall(part)
+                over.wait(pause_s)
+            over.wait()
+
+    def serve() -> None:
+        with ThreadPoolExecutor(4) as pool, contextlib.suppress(OSError):
+            while True:
+                pool.submit(answer, server.accept()[0])
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        finally:
+            over.set()
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def read(reply: Reply, room: int = 1 << 19) -> Iterator[bytes]:
+    """The body, a piece of memory at a time."""
+    assert reply.read_into is not None
+    piece = memoryview(bytearray(room))
+    while size := reply.read_into(piece):
+        yield bytes(piece[:size])
+
+
+def hold(service: FaultyService, content: Pattern = BIG) -> str:
+    """Put a file into the service; gives its id."""
+    service.containers.setdefault(CONTAINER, Container())
+    return service.write(CONTAINER, "big.bin", content).id
+
+
+@pytest.fixture
+def faulty() -> Iterator[FaultyService]:
+    with FaultyService() as service:
+        yield service
+
+
+@pytest.mark.parametrize("room", [1000, 1 << 16])
+@pytest.mark.parametrize("with_the_head", [0, 1, 5_000, 200_000])
+def test_the_body_is_whole_however_much_of_it_comes_with_the_headers(with_the_head, room):
+    body = BLOCK[:300_000]
+    parts = (HEAD % len(body) + body[:with_the_head], body[with_the_head:])
+    with sending(*parts, pause_s=0.05) as url, connected(url) as wire, wire.content(CONTAINER, "cfile_1") as reply:
+        assert b"".join(read(reply, room)) == body
+
+
+def test_bytes_after_the_end_of_a_body_are_no_part_of_it():
+    parts = (HEAD % 7 + b"content", b" and more")
+    with sending(*parts) as url, connected(url) as wire, wire.content(CONTAINER, "cfile_1") as reply:
+        assert b"".join(read(reply, 100)) == b"content"
+
+
+def test_a_connection_whose_body_was_read_from_the_socket_is_not_used_again(faulty):
+    file_id = hold(faulty)
+    with connected(faulty.url) as wire:
+        for _ in range(2):
+            with wire.content(CONTAINER, file_id) as reply:
+                assert hashlib.sha256(b"".join(read(reply))).hexdigest() == BIG.sha256()
+        assert wire.list_files(CONTAINER, None).json()["data"][0]["bytes"] == BIG.size
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make a certificate with")
+def test_over_tls_the_bytes_are_the_same_and_a_read_can_be_ended(tmp_path, monkeypatch):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=loopback"
+    command = ["openssl", *made.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    service = FaultyService()
+    service._server.socket = context.wrap_socket(service._server.socket, server_side=True)
+    with service, connected(service.url.replace("http:", "https:")) as wire:
+        file_id = hold(service)
+        with wire.content(CONTAINER, file_id) as reply:
+            assert hashlib.sha256(b"".join(read(reply))).hexdigest() == BIG.sha256()
+        service.goes_wrong("content", Hang(1_000_000))
+        assert_woken_by_closing(reply := wire.content(CONTAINER, file_id), read(reply))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\ncontent\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nContent-Encoding: br\r\n\r\ncontent",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 7\r\n\r\ncontent",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\ncontent",
+    ],
+    ids=["chunked", "encoded", "HTTP/1.0", "no length"],
+)
+def test_a_body_that_is_not_the_bytes_in_the_socket_comes_in_chunks(head):
+    with sending(head) as url, connected(url) as wire, wire.content(CONTAINER, "cfile_1") as reply:
+        assert reply.read_into is None
+
+
+def test_a_users_own_client_is_read_in_chunks(faulty):
+    import openai
+
+    file_id = hold(faulty, Pattern(100))
+    with openai.OpenAI(api_key="test-key", base_url=faulty.url) as client:
+        reply = over_client(client).content(CONTAINER, file_id)
+        assert reply.read_into is None
+        assert b"".join(reply.chunks) == BLOCK[:100]
+
+
+def test_nothing_for_too_long_is_timed_out():
+    with sending(HEAD % 100 + b"begun") as url, connected(url, timeout_s=0.2) as wire:
+        reply = wire.content(CONTAINER, "cfile_1")
+        with reply, pytest.raises(errors.TimedOut):
+            list(read(reply, 10))
+
+
+def assert_woken_by_closing(reply: Reply, body: Iterator[bytes]) -> None:
+    """A read that is under way in another thread ends when the reply is closed; ten seconds are the limit."""
+    begun = threading.Event()
+
+    def read_all() -> None:
+        with contextlib.suppress(errors.Unreachable):
+            for _ in body:
+                begun.set()
+
+    reader = threading.Thread(target=read_all)
+    reader.start()
+    assert begun.wait(10)
+    reply.close()
+    reader.join(10)
+    assert not reader.is_alive()
+
+
+@pytest.mark.parametrize("way", ["from the socket", "in chunks"])
+def test_closing_a_reply_ends_a_read_that_waits_for_its_bytes(way):
+    with sending(HEAD % 100 + b"begun") as url, connected(url, timeout_s=60) as wire:
+        reply = wire.content(CONTAINER, "cfile_1")
+        assert_woken_by_closing(reply, reply.chunks if way == "in chunks" else read(reply, 10))
+
+
+# What a download makes of it. -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [file_transfer.LARGE_BYTES - 1, file_transfer.LARGE_BYTES, 40_000_001])
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_large_file_is_whole_and_hashed_right_also_when_it_broke_on_the_way(faulty, tmp_path, size, broken):
+    file_id = hold(faulty, Pattern(size))
+    if broken:
+        faulty.goes_wrong("content", Reset(20_000_000))
+    with connected(faulty.url) as wire, Downloads(wire, None, lambda: tmp_path, DownloadLimits(4)) as downloads:
+        (staged,) = downloads.fetch([ContainerFile(CONTAINER, file_id, "big.bin", "listed", size)])
+
+    assert isinstance(staged, StagedFile), staged
+    assert staged.size == size
+    assert staged.sha256 == Pattern(size).sha256() == _sha256_of(staged.path)
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
