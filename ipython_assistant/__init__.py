@@ -47,6 +47,11 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     magics.unload(shell)
 
 
+def __dir__() -> list[str]:
+    """The public names, although they are loaded late: for `dir()`, `help()` and Tab."""
+    return [*__all__, "__doc__", "__version__"]
+
+
 def __getattr__(name: str) -> Any:
     if name == "Answer":
         from ipython_assistant.answer import Answer

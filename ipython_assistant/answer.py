@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ipython_assistant.core.links import hrefs
 from ipython_assistant.core.wording import counted
 from ipython_assistant.display import bundles
-from ipython_assistant.display.live import publish
+from ipython_assistant.display.live import publish, running_shell
 from ipython_assistant.workspace import pictures, tables
 from ipython_assistant.workspace.dialect import NotATable
 from ipython_assistant.workspace.texts import read_text_head
@@ -98,7 +98,8 @@ class Files(Mapping[str, SavedFile]):
             return self._by_name[name]
         meant = {saved for own, saved in self._own_names if own == name}
         if len(meant) != 1:
-            raise KeyError(name)
+            names = ", ".join(self._by_name) or "none"
+            raise KeyError(f"{name}. The answer's files: {names}")
         return self._by_name[meant.pop()]
 
     def __iter__(self) -> Iterator[str]:
@@ -310,7 +311,5 @@ def _source(artifact: Artifact) -> Iterator[Bundle]:
 
 
 def _execution_count() -> int | None:
-    from IPython.core.getipython import get_ipython
-
-    shell = get_ipython()
+    shell = running_shell()
     return shell.execution_count if shell is not None else None

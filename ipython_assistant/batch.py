@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from ipython_assistant import turn_run
 from ipython_assistant.core.nearest import did_you_mean
-from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end
+from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, running_shell
 from ipython_assistant.display.overview import overview
-from ipython_assistant.errors import AssistantError, InputError, Interrupted, OptionError
+from ipython_assistant.errors import AssistantError, InputError, InternalError, Interrupted, OptionError
 from ipython_assistant.options import Options, checked
 from ipython_assistant.service.threads import Threads
 from ipython_assistant.session import Session
@@ -45,11 +45,7 @@ STOPS_WITHIN_S = 5.0
 
 
 class AskOptions(TypedDict, total=False):
-    """The options of a question; each is the one of `%%assistant` by that name.
-
-    `inputs` are variables by the name their file gets, or paths and globs. `show` shows the answer as a cell would;
-    otherwise it is only given back.
-    """
+    """The options of `ask`, `aask` and `ask_each`, for a type checker; `ask` says what each is."""
 
     inputs: Inputs
     outputs: Iterable[str]
@@ -72,29 +68,59 @@ class AskOptions(TypedDict, total=False):
 
 
 def ask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
-    """Ask one question.
+    """Ask one question and wait for the answer; its files are on disk by then.
+
+    >>> answer = ask("Plot coverage by year", inputs={"cases": cases}, outputs="by_year")  # doctest: +SKIP
+    >>> answer.frames["by_year"]  # doctest: +SKIP
 
     Args:
-        prompt: The question. Names in braces are yours to fill in, with an f-string.
-        **options: See `AskOptions`.
+        prompt: The question. Braces are not filled in: use an f-string.
+        **options: Any of the options of `%%assistant`:
+
+            inputs: What to work on: `{"name": variable}`, or one or more paths and globs.
+            outputs: Names of the tables the answer must bring back, as `answer.frames`.
+            model: The model to ask.
+            conversation: The conversation to continue or to begin; without it the question stands alone.
+            new: Begin that conversation anew.
+            fresh: Ask again though the answer is recorded.
+            directory: Where the files are saved.
+            assistant: A saved assistant: `assistants/NAME.toml`.
+            instructions: Your own instructions, added after the built-in ones.
+            tools: More tools: `"web_search"`, `"file_search:vs_1"`, or a tool as JSON.
+            code: False to get an answer in words: no code runs and no file is made.
+            effort: How long a reasoning model may think, such as `"low"`.
+            container: The id of the container to run in.
+            memory: The memory of a new container: `"1g"`, `"4g"`, `"16g"` or `"64g"`.
+            timeout: Seconds without a byte from the service after which it is given up.
+            parquet: Send tables as Parquet instead of CSV.
+            yes: Send inputs larger than the setting `ask_above`.
+            show: Show the answer as a cell would.
 
     Raises:
-        AssistantError: As a cell would; `.answer` holds what arrived.
+        AssistantError: The error a cell would end in; `.answer` holds what arrived.
     """
-    return _Asked.read(_session(), prompt, options).carry_out()
+    return _PendingQuestion.of(_session(), prompt, options).answer()
 
 
 async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
-    """Ask one question without holding up the event loop; at most `questions_at_once` are under way at a time.
+    """Ask one question without holding up the event loop; cancelling it ends the question.
 
-    Cancelling it ends the question. Otherwise as `ask`.
+    At most `questions_at_once` (a setting) are under way at a time.
+
+    Args:
+        prompt: The question. Braces are not filled in: use an f-string.
+        **options: The options of `ask`, except `show`.
+
+    Raises:
+        AssistantError: The error a cell would end in; `.answer` holds what arrived.
     """
     session = _session()
-    asked = _Asked.read(session, prompt, {**options, "show": False})
+    pending = _PendingQuestion.of(session, prompt, {**options, "show": False})
     try:
-        return await asyncio.wrap_future(session.threads.submit(asked.carry_out))
+        # Reading and hashing the inputs takes time too, so all of it is done in the thread.
+        return await asyncio.wrap_future(session.threads.submit(pending.answer))
     except asyncio.CancelledError:
-        asked.stop.set()
+        pending.stop.set()
         raise
 
 
@@ -111,7 +137,7 @@ def ask_each(
         prompts: The questions, or labels and their questions: `{name: f"Plot {name}" for name in names}`.
         at_once: How many at the same time; None for the setting `questions_at_once`.
         progress: Whether a bar shows how far it is.
-        **options: See `AskOptions`; they hold for every question.
+        **options: The options of `ask`, except `show`; they hold for every question.
 
     Returns:
         One outcome for each, in order: an answer, or the error it ended in.
@@ -124,12 +150,15 @@ def ask_each(
         raise OptionError("ask_each takes several questions, and this is one.", "Write: ask(...), or a list of them.")
     session = _session()
     labelled = dict(prompts) if isinstance(prompts, Mapping) else dict(enumerate(prompts))
-    asked = {label: _Asked.read(session, prompt, {**options, "show": False}) for label, prompt in labelled.items()}
+    given = {**options, "show": False}
+    asked = {label: _PendingQuestion.of(session, prompt, given) for label, prompt in labelled.items()}
+    # All are read before one is asked: a missing input must not be found after half of them have been paid for.
+    questions = {label: one.read() for label, one in asked.items()}
     outcomes: dict[Any, Answer | AssistantError] = {}
     pool = Threads(at_once or session.traits.questions_at_once, "ipython_assistant ask")
     try:
         with _Bar(len(asked), session.shell, shown=progress) as bar:
-            futures = {pool.submit(one.outcome): label for label, one in asked.items()}
+            futures = {pool.submit(one.outcome, questions[label]): label for label, one in asked.items()}
             waiting: set[Future[Answer | AssistantError]] = set(futures)
             try:
                 while waiting:
@@ -210,37 +239,56 @@ class Answers(Mapping[Any, "Answer | AssistantError"]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """One question, read, and on its way."""
+class _PendingQuestion:
+    """One question that code asks: its options are checked, and `read` reads and hashes its inputs."""
 
     session: Session
-    question: Question
-    fresh: bool
+    prompt: str
+    options: Options
+    namespace: Mapping[str, Any]
+    cell: str
     shows: bool
     stop: threading.Event
 
     @classmethod
-    def read(cls, session: Session, prompt: str, given: Mapping[str, Any]) -> _Asked:
+    def of(cls, session: Session, prompt: str, given: Mapping[str, Any]) -> _PendingQuestion:
         if not prompt.strip():
             raise OptionError("There is no question.", "Write it as text: ask('Plot coverage by year', ...).")
         options, namespace = _options(given)
         if session.shell is not None:
             namespace = {**session.shell.user_ns, **namespace}
-        # In an f-string every brace was meant; what is left in braces belongs to the words.
-        question = session.question(options, prompt, session.cell_of_ask(), namespace, alone=True, filled=True)
-        return cls(session, question, options.fresh, bool(given.get("show")), threading.Event())
+        return cls(
+            session,
+            prompt,
+            options,
+            namespace,
+            session.cell_of_ask(),
+            shows=bool(given.get("show")),
+            stop=threading.Event(),
+        )
 
-    def carry_out(self) -> Answer:
+    def read(self) -> Question:
+        # In an f-string every brace was meant; what is left in braces belongs to the words.
+        return self.session.question(self.options, self.prompt, self.cell, self.namespace, alone=True, filled=True)
+
+    def answer(self, question: Question | None = None) -> Answer:
         front = front_end(self.session.shell) if self.shows else FrontEnd()
         viewer = Viewer(front, shows=self.shows, stop=None if self.shows else self.stop)
-        return turn_run.ask(self.session, self.question, viewer, fresh=self.fresh)
+        return turn_run.ask(self.session, question or self.read(), viewer, fresh=self.options.fresh)
 
-    def outcome(self) -> Answer | AssistantError:
+    def outcome(self, question: Question) -> Answer | AssistantError:
+        """The answer, or the error that the question ends in: one of several never ends the others."""
         try:
-            answer = self.carry_out()
+            return self.answer(question)
         except AssistantError as error:
             return error
-        return answer
+        except Exception as error:  # noqa: BLE001 the other questions go on, and their answers were paid for
+            failed = InternalError(
+                f"{type(error).__name__}: {error}",
+                "This is a fault of ipython_assistant: please report it, with the error's __cause__.",
+            )
+            failed.__cause__ = error
+            return failed
 
 
 class _Bar:
@@ -339,19 +387,17 @@ def _texts(given: Iterable[str] | str) -> tuple[str, ...]:
 
 def _session() -> Session:
     """The session of the shell that has loaded the extension, else the one of this process."""
-    from IPython.core.getipython import get_ipython
-
     from ipython_assistant.magics import hooks_of
 
-    shell = get_ipython()
+    shell = running_shell()
     hooks = hooks_of(shell) if shell is not None else None
     return hooks.session if hooks is not None else _session_of_process()
 
 
 @functools.cache
 def _session_of_process() -> Session:
-    from ipython_assistant.config import AssistantMagics
+    from ipython_assistant.config import AssistantMagics, working_directory
 
-    session = Session(None, AssistantMagics(), Path(os.environ.get("IPYTHON_ASSISTANT_DIR") or Path.cwd()))
+    session = Session(None, AssistantMagics(), Path(os.environ.get("IPYTHON_ASSISTANT_DIR") or working_directory()))
     atexit.register(session.close)
     return session

@@ -51,13 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _doctor(*, live: bool) -> int:
-    from pathlib import Path
-
-    from ipython_assistant.config import AssistantMagics
+    from ipython_assistant.config import AssistantMagics, working_directory
     from ipython_assistant.doctor import run_doctor
     from ipython_assistant.session import Session
 
-    session = Session(None, AssistantMagics(), Path.cwd())
+    session = Session(None, AssistantMagics(), working_directory())
     try:
         return 0 if run_doctor(session, live=live) else 1
     finally:

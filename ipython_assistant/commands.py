@@ -188,9 +188,13 @@ def _containers(session: Session, words: Sequence[str]) -> None:
 
 
 def _show(session: Session, words: Sequence[str]) -> None:
-    """Show the last answer again, complete or not; or the one whose response has this id."""
-    answer = session.answer_of(words[0]) if words else session.last.answer
-    print("There is no answer yet.") if answer is None else answer.display()  # noqa: T201 as above
+    """Show the last answer again, complete or not; or the one with this id, fetched from the service if need be."""
+    if words:
+        turn_run.show_by_id(session, words[0])
+    elif session.last.answer is None:
+        print("There is no answer yet.")  # noqa: T201 as above
+    else:
+        session.last.answer.display()
 
 
 def _new(session: Session, _words: Sequence[str]) -> None:
@@ -287,8 +291,8 @@ def _code(session: Session, _words: Sequence[str]) -> None:
     text = cell_of(last, session.visible(), session.notebook_dir) if last is not None else ""
     if not text:
         raise OptionError("The last answer ran no code.", "Ask with %%assistant first.")
-    if session.shell is None:
-        print(text)  # noqa: T201 as above
+    if session.shell is None or not front_end(session.shell).live:
+        print(text)  # noqa: T201 nobody would see a new cell
     else:
         session.shell.set_next_input(text, replace=False)
 

@@ -97,7 +97,7 @@ class AssistantMagics(Configurable):
         ("auto", "always", "never"),
         default_value="auto",
         help="Download buttons below the files: 'auto' shows them in a live notebook whose Jupyter server has our"
-        " extension, which keeps them out of the saved file (pip install ipython_assistant beside JupyterLab).",
+        " extension, which keeps them out of the saved file.",
     ).tag(config=True)
     on_missing_file = Enum(
         ("raise", "warn"),
@@ -234,6 +234,16 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         by_hand=by_hand,
         engine_arguments=("--model", traits.chat_server, "--name", model or "") if chat else (),
     )
+
+
+def working_directory() -> Path:
+    """The working directory. Raises `ConfigError` where it was removed or renamed while the process runs."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise ConfigError(
+            "The working directory is gone: it was removed or renamed.", "Change to one that exists: %cd PATH"
+        ) from error
 
 
 def check_model(settings: Settings) -> None:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 ANSWERS_WITHIN_S = 3.0
 LOOKED_AT = ("ipython_assistant", "ipython", "ipykernel", "openai", "pandas", "matplotlib", "jupyterlab", "notebook")
 LABEXTENSION = "ipython-assistant"
-INSTALL = "In the environment JupyterLab runs in: python -m pip install ipython_assistant, then start JupyterLab again."
+INSTALL = "Install ipython_assistant in the environment JupyterLab runs in too, then start JupyterLab again."
 WITHOUT = 'or work without a service: `%config AssistantMagics.service = "local"`.'
 SMALL_TURN = Tokens(input=4_000, output=800)
 """About what the turn of `--live` takes."""

@@ -27,6 +27,7 @@
     │  ├─ FileNotServed         a service that does not hand out its containers' files (Azure)
     │  ├─ TurnFailed            the service accepted the question and then gave up
     │  └─ StreamBroken          the stream ended before the answer did
+    ├─ InternalError            a fault of this package, as the outcome of one question among several
     ├─ NotRecorded              nothing is asked in replay mode, and there is no recording
     ├─ RecordingDamaged         a recording is not what was recorded
     ├─ Interrupted              Ctrl-C, or the stop button
@@ -200,6 +201,10 @@ class TurnFailed(ServiceError):
 
 class StreamBroken(ServiceError):
     """The stream ended before the answer did."""
+
+
+class InternalError(AssistantError):
+    """A fault of this package, as the outcome of one question among several; `__cause__` is the fault itself."""
 
 
 class NotRecorded(AssistantError):

@@ -41,12 +41,18 @@ class Hooks:
 
         As a line magic: `%assistant status`, `history`, `files`, `code`, `cost`, ...: `%assistant help` lists them.
         """
-        from ipython_assistant.commands import ask_cell, run_command
+        try:
+            from ipython_assistant.commands import ask_cell, run_command
 
+            session = self.session
+        except KeyboardInterrupt:
+            from ipython_assistant.errors import Interrupted
+
+            raise Interrupted("The cell was interrupted before anything was asked.", "Run it again.") from None
         if cell is None:
-            run_command(self.session, line)
+            run_command(session, line)
             return None
-        return ask_cell(self.session, line, cell)
+        return ask_cell(session, line, cell)
 
     # `$x` and `{x}` in a question are the user's own; the name is IPython's, set by its decorator `no_var_expand`.
     assistant._ipython_magic_no_var_expand = True  # type: ignore[attr-defined] # noqa: SLF001 see above
@@ -80,12 +86,16 @@ class Hooks:
         """
         if any(line.lstrip().startswith("%config") for line in lines):
             _ = self.traits
-        if not lines:
-            return lines
-        first = lines[0]
+        first = lines[0] if lines else ""
         if first.startswith("%%assistant") and first[11:12] in {"", " ", "\t", "\n"}:
             return lines if any(line.strip() for line in lines[1:]) else [first.rstrip("\n") + "\n", "\n"]
+        if first.startswith("%%"):
+            return lines  # another magic's body is not ours to read
         return [_kept(line) if line.lstrip().startswith("%assistant ") else line for line in lines]
+
+    # IPython leaves such a transformer out when it asks whether a cell is complete: otherwise the blank body would end
+    # `%%assistant -i x` in a terminal before the question is typed.
+    keep_lines.has_side_effects = True  # type: ignore[attr-defined] # a function has any attribute
 
     def complete(self, context: Any) -> Any:
         """IPython's completion matcher: what Tab offers in an `%%assistant` cell; see `display.completer`."""
@@ -143,7 +153,7 @@ def load(shell: Any) -> None:
     """
     if hooks_of(shell) is not None:
         return
-    hooks = Hooks(shell, os.environ.get("IPYTHON_ASSISTANT_DIR") or os.getcwd())  # noqa: PTH109 pathlib is not loaded yet
+    hooks = Hooks(shell, os.environ.get("IPYTHON_ASSISTANT_DIR") or _working_directory())
     shell.register_magic_function(hooks.assistant, "line_cell", "assistant")
     shell.input_transformers_cleanup.append(hooks.keep_lines)
     shell.Completer.custom_matchers.append(hooks.complete)
@@ -188,24 +198,30 @@ def show(response: Any, client: Any = None) -> Answer:
     Raises:
         FilesMissing: One or more of its files could not be had.
     """
-    from IPython.core.getipython import get_ipython
-
-    shell = get_ipython()
     from ipython_assistant import turn_run
+    from ipython_assistant.display.live import running_shell
 
+    shell = running_shell()
     hooks = hooks_of(shell) if shell is not None else None
     if hooks is not None:
         return turn_run.show(hooks.session, response, client)
-    from pathlib import Path
-
-    from ipython_assistant.config import AssistantMagics
+    from ipython_assistant.config import AssistantMagics, working_directory
     from ipython_assistant.session import Session
 
-    session = Session(shell, AssistantMagics(), Path.cwd())
+    session = Session(shell, AssistantMagics(), working_directory())
     try:
         return turn_run.show(session, response, client)
     finally:
         session.close(rows=False)
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 pathlib is not loaded yet
+    except OSError:
+        from ipython_assistant.config import working_directory
+
+        return str(working_directory())  # says what is wrong
 
 
 def _kept(line: str) -> str:

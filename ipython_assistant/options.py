@@ -64,14 +64,16 @@ def parse_options(line: str, body: str = "", known: Container[str] = ()) -> Opti
         OptionError: An option that does not exist (the nearest one is named), one without its value, or words on the
             first line.
     """
-    namespace, words = _parser().parse_known_args(split_line(line))
+    tokens = split_line(line)
+    namespace, words = _parser().parse_known_args(tokens)
     unknown = next((word for word in words if word.startswith("-") and word != "-"), None)
     if unknown is not None:
         raise OptionError(f"There is no option {unknown}.", _nearest_option(unknown))
     if words:
-        options = line.strip()
+        left = list(tokens)
         for word in words:
-            options = options.replace(word, "", 1)
+            left.remove(word)
+        options = " ".join(shlex.quote(token) if " " in token else token for token in left)
         if body.strip() and all(word in known or Path(word).is_file() for word in words):
             named = " ".join(f"-i {word}" for word in words)
             raise OptionError(
@@ -195,7 +197,7 @@ def _parser(*, everything: bool = True) -> _Parser:
         **several,
         help="web_search, file_search:vs_1,vs_2, or a tool as JSON; repeat for more",
     )
-    add("--no-code", dest="no_code", action="store_true", help="without the code interpreter")
+    add("--no-code", dest="no_code", action="store_true", help="answer in words: no code runs and no file is made")
     add("--effort", metavar="WORD", help="how long a reasoning model may think: " + ", ".join(EFFORTS))
     add("--container", metavar="ID", help="the container to run in")
     add("--memory", choices=MEMORIES, help="memory of a new container at a hosted service")

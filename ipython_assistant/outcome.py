@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.wording import counted
@@ -59,10 +60,12 @@ def no_code_note(answer: Answer, settings: Settings, *, expected: bool) -> tuple
     Args:
         answer: What came.
         settings: What it was asked with.
-        expected: Whether code was needed: a file went along, or a table was to come back.
+        expected: Whether code was needed: a file went along, or a table was to come back. A link to a file that was
+            never made says so too.
     """
     ran = bool(answer.calls) or answer.status != "completed"
-    return (NO_CODE_RAN,) if expected and settings.code and not ran else ()
+    linked = "sandbox:" in answer.turn.text and not (answer.artifacts or answer.failed)
+    return (NO_CODE_RAN,) if settings.code and not ran and (expected or linked) else ()
 
 
 def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:
@@ -70,6 +73,11 @@ def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:
     reason = "the question was refused." if answer.status == "refused" else absent[0].reason
     listed = "\n".join(f"  {table.name}: {table.reason}" for table in absent) if len(absent) > 1 else ""
     cure = "Say in the question which table is to be saved under that name, then run the cell again."
+    lost = {PurePosixPath(file.name).stem.casefold(): file for file in answer.failed}
+    not_fetched = next((lost[table.name.casefold()] for table in absent if table.name.casefold() in lost), None)
+    if not_fetched is not None:
+        reason = f"{not_fetched.name} was made, and could not be saved: {not_fetched.reason}"
+        cure = "%assistant retry fetches it again while its container lives, about 20 minutes."
     if answer.status == "refused":
         cure = "The answer says why, and what would work."
     return TableMissing(f"The answer brought no table {names}: {reason}", cure + (f"\n{listed}" if listed else ""))

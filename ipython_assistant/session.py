@@ -14,11 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.config import freeze
+from ipython_assistant.config import freeze, working_directory
 from ipython_assistant.core.conversation import Conversations
 from ipython_assistant.display import buttons
 from ipython_assistant.display.live import front_end
-from ipython_assistant.errors import OptionError
 from ipython_assistant.last_turn import LastTurn
 from ipython_assistant.options import Options
 from ipython_assistant.question import Place, Question, Surroundings, read_question
@@ -120,7 +119,7 @@ class Session:
             traits=self.traits,
             environment=self.environment(),
             notebook_dir=self.notebook_dir,
-            working_dir=Path.cwd(),
+            working_dir=working_directory(),
             namespace=namespace,
             scratch=self._new_scratch,
             known=tuple(self._inputs.values()),
@@ -221,14 +220,16 @@ class Session:
                 for response_id in list(self._answers)[:-MAX_ANSWERS]:
                     del self._answers[response_id]
 
-    def answer_of(self, response_id: str) -> Answer:
-        """The answer of this session whose response has this id. Raises `OptionError`."""
+    def answer_of(self, response_id: str) -> Answer | None:
+        """The answer of this session whose response has this id, if it is one of the last `MAX_ANSWERS`."""
         with self._lock:
-            known = dict(self._answers)
-        if response_id not in known:
-            ids = ", ".join(known) or "none"
-            raise OptionError(f"No answer of this session has the id {response_id}.", f"Its answers: {ids}.")
-        return known[response_id]
+            return self._answers.get(response_id)
+
+    @property
+    def answer_ids(self) -> tuple[str, ...]:
+        """The ids of those answers, oldest first."""
+        with self._lock:
+            return tuple(self._answers)
 
     def begin_anew(self) -> None:
         """Let the next question of the notebook's own conversation continue from nothing."""

@@ -8,6 +8,7 @@ that is a `TurnSource`. Everything else happens once, here.
 from __future__ import annotations
 
 import contextlib
+import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -21,7 +22,8 @@ from ipython_assistant.core.tool_secrets import secrets_in
 from ipython_assistant.display import buttons
 from ipython_assistant.display.bundles import KEY, Bundle
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
-from ipython_assistant.errors import AssistantError, Interrupted, OptionError
+from ipython_assistant.display.terminal import TerminalOutput, is_terminal
+from ipython_assistant.errors import AssistantError, Interrupted, OptionError, Refused
 from ipython_assistant.last_turn import LastTurn, UnfinishedTurn
 from ipython_assistant.outcome import error_of, no_code_note
 from ipython_assistant.question import Place, Question
@@ -91,6 +93,8 @@ def ask_alone(session: Session, options: Options, words: str) -> Answer:
 def show(session: Session, response: Any, client: Any = None) -> Answer:
     """Show a response that somebody's own code got, with its files saved; see `ipython_assistant.show`."""
     turn = read_response(response if isinstance(response, dict) else response.model_dump(mode="json"))
+    if turn.status in {"queued", "in_progress"}:
+        raise OptionError(f"The response {turn.response_id} is still {turn.status}.", "Show it once it has ended.")
     question = Question("", session.settings, Place(f"response {turn.response_id}"), datetime.now(UTC))
     if client is not None:
         resumed = UnfinishedTurn(question, turn, Connection(over_client(client)))
@@ -98,6 +102,25 @@ def show(session: Session, response: Any, client: Any = None) -> Answer:
         cure = "Asked by another client? Then: ipython_assistant.show(response, client=client)."
         resumed = UnfinishedTurn(question, turn, cure=cure)
     return run_turn(ServiceSource(session, question, resumed=resumed), Viewer(front_end(session.shell)))
+
+
+def show_by_id(session: Session, response_id: str) -> None:
+    """Show an answer of this session again, or fetch a response that was made elsewhere, and its files.
+
+    Raises:
+        AssistantError: The service has no such response, or files are missing.
+    """
+    answer = session.answer_of(response_id)
+    if answer is not None:
+        answer.display()
+        return
+    wire = session.connect(session.settings).wire
+    try:
+        response = wire.retrieve(response_id).json()
+    except Refused as error:
+        error.hint = f"Answers of this session: {', '.join(session.answer_ids) or 'none'}."
+        raise
+    show(session, response)
 
 
 def retry(session: Session) -> Answer:
@@ -128,7 +151,7 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
     """
     session, question, answer = source.session, source.question, None
     try:
-        with LiveOutput(viewer.front if viewer.shows else FrontEnd()) as live, source.open(live):
+        with _output(session, viewer) as live, source.open(live):
             arrival = source.receive(live)
             collected, cut = source.collect(arrival, live)
             answer = _answer(source, arrival, collected, viewer)
@@ -144,6 +167,8 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
             _show(session, question, answer, viewer.front)
         tables = {name: named_frame(answer.artifacts, name, question.dtypes) for name in question.outputs}
     except KeyboardInterrupt:
+        if answer is not None:
+            session.remember(LastTurn(answer))
         raise interrupted(answer) from None
     answer = _with_tables(session, answer, tables, viewer)
     session.remember(replace(last, answer=answer))
@@ -157,6 +182,12 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
         session.last_error = error
         raise error
     return answer
+
+
+def _output(session: Session, viewer: Viewer) -> LiveOutput:
+    if viewer.shows and is_terminal(session.shell):
+        return TerminalOutput(sys.stdout)
+    return LiveOutput(viewer.front if viewer.shows else FrontEnd())
 
 
 def interrupted(answer: Answer | None = None) -> Interrupted:

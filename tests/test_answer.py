@@ -11,7 +11,7 @@ import pytest
 from tests_support import events as wire
 from tests_support.markup import Markup
 
-from ipython_assistant.answer import Answer
+from ipython_assistant.answer import Answer, Files
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
 from ipython_assistant.core.fold import read_response
 from ipython_assistant.core.turn import OtherItem
@@ -136,3 +136,9 @@ def test_items_without_a_view_are_shown_after_the_code(answer: Answer) -> None:
     kinds = [bundle.metadata["ipython_assistant"]["output"] for bundle in with_search.outputs()]
 
     assert kinds == ["work", "other items", "table", "card"]
+
+
+def test_a_file_that_is_not_there_is_a_key_error_that_names_the_files(tmp_path):
+    files = Files((artifact(tmp_path, "a.csv"), artifact(tmp_path, "b.png")))
+    with pytest.raises(KeyError, match=r"c\.csv.*a\.csv, b\.png"):
+        files["c.csv"]

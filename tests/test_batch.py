@@ -19,7 +19,7 @@ from tests_support import events as wire
 from tests_support.notebook import Notebook
 from tests_support.scripted import Answer, refusal
 
-from ipython_assistant import aask, ask, ask_each, batch, errors
+from ipython_assistant import aask, ask, ask_each, batch, errors, session
 
 
 @pytest.fixture
@@ -375,3 +375,84 @@ def test_a_table_that_did_not_come_is_an_error_of_its_question(notebook, hosted)
     hosted.will_say([wire.Message("No table today.")])
     with pytest.raises(errors.TableMissing, match="came without any file"):
         ask("Save it.", outputs="by_district")
+
+
+@pytest.mark.parametrize(
+    "last_line", ["ask('A')", "answer = ask('A'); answer", "await aask('A')", "answer = await aask('A')\nanswer"]
+)
+def test_the_answer_of_an_ask_that_is_the_cells_value_is_shown(notebook, hosted, last_line):
+    Echo(hosted)
+    ran = notebook.cell("A", f"from ipython_assistant import aask, ask\n{last_line}")
+
+    assert [output["text/plain"] for output in ran.outputs].count("Answer to A") == 1
+
+
+def test_an_ask_that_has_shown_its_answer_is_not_shown_twice(notebook, hosted):
+    Echo(hosted)
+    ran = notebook.cell("A", "from ipython_assistant import ask\nask('A', show=True)")
+
+    assert [output["text/plain"] for output in ran.outputs].count("Answer to A") == 1
+
+
+def test_one_unexpected_exception_is_the_outcome_of_its_question_alone(notebook, hosted, monkeypatch):
+    Echo(hosted)
+    real = batch.turn_run.ask
+
+    def ask_or_fail(session, question, viewer, *, fresh):
+        if question.prompt == "B":
+            raise IndexError("tuple index out of range")
+        return real(session, question, viewer, fresh=fresh)
+
+    monkeypatch.setattr(batch.turn_run, "ask", ask_or_fail)
+    answers = ask_each(list("ABC"))
+
+    assert [type(answers[label]).__name__ for label in range(3)] == ["Answer", "InternalError", "Answer"]
+    assert isinstance(answers[1].__cause__, IndexError)
+
+
+def test_several_threads_share_one_folder_and_one_connection(notebook, hosted, monkeypatch):
+    Echo(hosted, at_once=4)
+    made = []
+    folder = session.Folder
+
+    def slow(*args, **more):
+        made.append(folder(*args, **more))
+        time.sleep(0.05)  # a wide window for a second thread
+        return made[-1]
+
+    monkeypatch.setattr(session, "Folder", slow)
+    ask_each(list("ABCD"), at_once=4)
+
+    assert len(made) == 1
+    assert len(list(notebook.session.connections)) == 1
+
+
+def test_aask_reads_its_inputs_outside_the_event_loop(notebook, hosted, notebook_dir, monkeypatch):
+    Echo(hosted)
+    (notebook_dir / "t.csv").write_text("a\n1\n")
+    readers = []
+    read = session.read_question
+
+    def seen(*args, **more):
+        readers.append(threading.current_thread())
+        return read(*args, **more)
+
+    monkeypatch.setattr(session, "read_question", seen)
+    asyncio.run(aask("Look.", inputs="t.csv"))
+
+    assert readers
+    assert threading.main_thread() not in readers
+
+
+def test_ask_in_a_plain_script_does_not_import_ipython(notebook_dir, hosted):
+    Echo(hosted)
+    completed = run_script(
+        notebook_dir,
+        """
+        import sys
+        from ipython_assistant import ask
+        print(ask("A").text, "IPython" in sys.modules)
+        """,
+    )
+
+    assert completed.stdout.strip() == "Answer to A False", completed.stderr

@@ -466,3 +466,38 @@ def test_the_containers_of_a_notebook_can_be_listed_and_deleted(shell, hosted):
     assert captured.stdout.splitlines()[0] == "cntr_a  running  used here"
     assert "Deleted cntr_a" in captured.stdout
     assert [request.path for request in hosted.asked("^DELETE")] == ["/v1/containers/cntr_a"]
+
+
+def test_a_link_to_a_file_without_any_code_having_run_says_that_nothing_was_run(shell, hosted):
+    hosted.will_say([wire.Message("Here: [t.csv](sandbox:/mnt/data/t.csv)")])
+
+    assert any("No code was run" in note for note in run(shell, "Make a table.")[0].notes)
+
+
+def test_a_table_whose_file_could_not_be_fetched_says_retry(shell, hosted):
+    text = "[by_year.csv](sandbox:/mnt/data/by_year.csv)"
+    hosted.will_say([wire.Code("x"), wire.Message(text, (wire.cite(text, "by_year.csv", "cfile_gone"),))])
+    with pytest.raises(errors.TableMissing) as caught:
+        run(shell, "Save it.", "-o by_year")
+
+    assert "by_year.csv" in caught.value.message
+    assert "%assistant retry" in caught.value.hint
+
+
+def test_an_interrupt_while_a_container_is_deleted_leaves_the_answer_whole(shell, hosted, monkeypatch):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    hosted.will_say([wire.Message("Whole.")])
+    monkeypatch.setattr("ipython_assistant.turn_sources.ServiceSource.release", interrupted)
+
+    assert run(shell, "Ask.")[0].text == "Whole."
+
+
+def test_the_code_of_an_answer_is_printed_where_nobody_would_see_a_new_cell(shell, hosted, capsys):
+    hosted.will_say([wire.Code("print(1)"), wire.Message("Done.")])
+    run(shell, "Count.")
+    capsys.readouterr()
+    shell.run_cell("%assistant code")
+
+    assert "print(1)" in capsys.readouterr().out

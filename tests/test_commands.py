@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests_support import events as wire
 from tests_support.notebook import Notebook
-from tests_support.scripted import Answer
+from tests_support.scripted import Answer, refusal
 
-from ipython_assistant import errors
+from ipython_assistant import commands, errors
+from ipython_assistant.display.live import FrontEnd
 
 CSV = b"a\n1\n"
 USED = {"input_tokens": 1000, "output_tokens": 2000, "total_tokens": 3000}
@@ -103,6 +106,7 @@ def test_code_inserts_a_cell_that_runs_what_the_answer_ran(talked, monkeypatch):
     with pytest.raises(errors.OptionError, match="no code"):
         talked.cell("X", "%assistant code")
     talked.ask("A", "Save the table.")
+    monkeypatch.setattr(commands, "front_end", lambda _shell: FrontEnd(live=True))
     talked.cell("X", "%assistant code")
 
     ((text, replaced),) = inserted
@@ -114,7 +118,7 @@ def test_show_shows_the_last_answer_again_or_the_one_that_is_named(talked):
     first = talked.ask("A", "Save the table.")
     assert talked.cell("X", "%assistant show").outputs == first.outputs
     assert "Aside." in talked.cell("X", "%assistant show resp_3").plain
-    with pytest.raises(errors.OptionError, match="resp_9") as caught:
+    with pytest.raises(errors.Refused, match="resp_9") as caught:
         talked.cell("X", "%assistant show resp_9")
 
     assert "resp_1, resp_2, resp_3" in caught.value.hint
@@ -170,3 +174,30 @@ def test_traceback_shows_the_stack_of_the_last_error(notebook, hosted):
 
     assert "InputError" in shown
     assert "File " in shown
+
+
+def test_show_fetches_a_response_that_was_made_elsewhere_and_saves_its_files(notebook, hosted):
+    hosted.put("far.csv", b"a\n1\n", "cfile_far")
+    text = "[far.csv](sandbox:/mnt/data/far.csv)"
+    items = [wire.Code("x"), wire.Message(text, (wire.cite(text, "far.csv", "cfile_far"),))]
+    body = json.dumps(wire.response(items, "resp_far")).encode()
+    hosted.on(r"^GET /v1/responses/resp_far(\?.*)?$", lambda _request: Answer(body))
+    ran = notebook.cell("A", "%assistant show resp_far")
+
+    assert "[far.csv](assistant_files/far.csv)" in ran.plain
+    assert notebook.session.last.answer.files["far.csv"].read_bytes() == b"a\n1\n"
+
+
+def test_show_of_a_response_that_nobody_knows_names_those_of_the_session(talked, hosted):
+    hosted.on(r"^GET /v1/responses/", lambda _request: refusal("No response found.", 404))
+    with pytest.raises(errors.Refused) as caught:
+        talked.cell("A", "%assistant show resp_none")
+
+    assert "resp_1" in caught.value.hint
+
+
+def test_show_of_a_response_that_is_still_being_made_says_so(notebook, hosted):
+    body = json.dumps(wire.response([], "resp_far", "in_progress")).encode()
+    hosted.on(r"^GET /v1/responses/", lambda _request: Answer(body))
+    with pytest.raises(errors.OptionError, match="still in_progress"):
+        notebook.cell("A", "%assistant show resp_far")

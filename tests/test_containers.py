@@ -187,3 +187,20 @@ def test_the_services_list_shows_ours_and_those_made_by_this_package_only(shell,
         ("cntr_a", "running", True),
         ("cntr_old", "expired", False),
     ]
+
+
+def test_connections_are_closed_where_python_starts_no_thread_any_more(shell, hosted, monkeypatch):
+    """Python 3.12.0 and 3.12.1 start none while the interpreter ends."""
+    hosted.will_say([wire.Code("x"), wire.Message("Done.")])
+    run(shell, "%%assistant\nCount.")
+    (connection,) = hooks_of(shell).session.connections
+    closed = []
+    monkeypatch.setattr(connection.wire, "close", lambda: closed.append(True))
+
+    def refuse(_thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    hooks_of(shell).session.close()
+
+    assert closed == [True]

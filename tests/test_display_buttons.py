@@ -289,7 +289,7 @@ def test_a_row_is_shown_where_somebody_watches_and_the_server_keeps_it_out_of_th
 def test_a_live_notebook_without_buttons_is_told_how_to_have_them() -> None:
     words = buttons.wanted_in_words("auto", FrontEnd(live=True, cell_id="c1"), {})
 
-    assert "pip install ipython_assistant" in words
+    assert "install ipython_assistant" in words
     assert "\n" not in words
     for setting, environ in [("auto", SERVED), ("always", {}), ("never", {})]:
         assert "pip" not in buttons.wanted_in_words(setting, FrontEnd(live=True, cell_id="c1"), environ)

@@ -174,7 +174,7 @@ def test_a_jupyter_server_without_our_extension_gets_the_command_that_installs_i
     checks = by_name(examine(hosted_one, {**os.environ, "JPY_SESSION_NAME": "a.ipynb"}))
 
     assert checks["server extension"].ok is False
-    assert "pip install ipython_assistant" in checks["server extension"].cure
+    assert "nstall ipython_assistant" in checks["server extension"].cure
 
 
 def test_an_engine_beside_a_hosted_service_is_started_asked_and_ended():

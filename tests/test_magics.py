@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pydoc
 import re
 
 import pytest
@@ -9,7 +10,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from tests_support import events as wire
 
+import ipython_assistant
 from ipython_assistant import errors
+from ipython_assistant.batch import AskOptions
 from ipython_assistant.magics import hooks_of
 
 
@@ -221,3 +224,57 @@ def test_show_asks_the_client_it_is_given(shell, service, notebook_dir):
     answer = show(wire.response([wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))]), client)
 
     assert answer.files["a.csv"].read_bytes() == b"a\n1\n"
+
+
+@pytest.mark.parametrize("magic", ["%%writefile note.txt", "%%bash", "%%html"])
+def test_the_body_of_another_cell_magic_is_left_alone(shell, magic):
+    source = f"{magic}\n%assistant files?\n"
+
+    assert repr("%assistant files?\n") in shell.transform_cell(source)
+
+
+def test_enter_after_the_first_line_goes_on_in_a_terminal_as_with_any_cell_magic(shell):
+    assert shell.check_complete("%%assistant -i x") == shell.check_complete("%%bash -s x")
+    assert shell.check_complete("%%assistant\nPlot")[0] == "incomplete"
+    assert shell.check_complete("%%assistant\nPlot\n\n")[0] == "complete"
+    assert shell.check_complete("%assistant status?")[0] == "complete"
+
+
+def test_an_interrupt_while_the_first_question_is_set_up_ends_in_two_lines(shell, monkeypatch):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ipython_assistant.commands.parse_options", interrupted)
+    with pytest.raises(errors.Interrupted):
+        out(shell, "%%assistant\nPlot")
+
+
+def test_an_interrupt_while_modules_are_imported_ends_in_two_lines(shell, monkeypatch):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ipython_assistant.session.Session", interrupted)
+    with pytest.raises(errors.Interrupted):
+        out(shell, "%%assistant\nPlot")
+
+
+def test_a_working_directory_that_is_gone_is_a_two_line_error(shell, notebook_dir):
+    notebook_dir.rmdir()
+    with pytest.raises(errors.ConfigError, match="working directory is gone"):
+        out(shell, "%%assistant\nPlot")
+
+
+def test_loading_in_a_working_directory_that_is_gone_is_a_two_line_error(notebook_dir):
+    shell = InteractiveShell.instance()
+    notebook_dir.rmdir()
+    try:
+        with pytest.raises(errors.ConfigError, match="working directory is gone"):
+            shell.run_line_magic("load_ext", "ipython_assistant")
+    finally:
+        InteractiveShell.clear_instance()
+
+
+def test_dir_and_help_show_the_python_api():
+    assert {"ask", "aask", "ask_each", "show", "Answer"} <= set(dir(ipython_assistant))
+    assert "ask(prompt" in pydoc.plain(pydoc.render_doc(ipython_assistant))
+    assert all(f"{name}:" in ipython_assistant.ask.__doc__ for name in AskOptions.__annotations__)

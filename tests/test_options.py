@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ipython_assistant import errors
 from ipython_assistant.errors import OptionError
 from ipython_assistant.options import Options, option_help, parse_options
 
@@ -124,3 +125,23 @@ def test_a_variable_without_its_option_is_told_the_option():
 def test_a_folder_without_a_name_is_refused():
     with pytest.raises(OptionError, match="names no folder"):
         parse_options('--dir ""')
+
+
+def test_the_corrected_cell_loses_whole_words_and_not_parts_of_other_words():
+    with pytest.raises(errors.OptionError) as caught:
+        parse_options("-m this-model is B missing?")
+
+    assert caught.value.hint == "Write:\n%%assistant -m this-model\nis B missing?"
+
+
+def test_the_corrected_cell_keeps_the_quotes_of_what_needs_them():
+    with pytest.raises(errors.OptionError) as caught:
+        parse_options("-i 'my cases.csv' why?")
+
+    assert caught.value.hint.splitlines()[1] == "%%assistant -i 'my cases.csv'"
+
+
+def test_the_help_of_no_code_says_what_it_does_and_not_that_it_hides_code():
+    (line,) = [line for line in option_help(everything=True).splitlines() if "--no-code" in line]
+
+    assert line.split("--no-code")[1].strip().startswith("answer in words")

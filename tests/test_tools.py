@@ -36,11 +36,11 @@ def test_any_json_object_with_a_type_goes_through_as_it_is(fields, kind):
     ("spec", "said", "cure"),
     [
         ("web_serch", "There is no tool 'web_serch'.", "Did you mean web_search?"),
-        ("web_search:vs_1", "There is no tool 'web_search:vs_1'.", "Write web_search"),
+        ("web_search:vs_1", "web_search takes nothing", "Write: --tool web_search"),
         ("file_search", "The tool file_search needs a vector store.", "--tool file_search:vs_"),
         ("file_search: ,", "The tool file_search needs a vector store.", "--tool file_search:vs_"),
         ("", "A tool is missing.", "Write web_search"),
-        ("{'type': 'x'}", "The tool is not JSON at character 2", '{"type": "image_generation"}'),
+        ("{'type': 'x'}", "The tool is not JSON: look at character 2", '{"type": "image_generation"}'),
         ('{"type": "x", "n": NaN}', "The tool is not JSON", "or the tool as JSON"),
         ('{"name": "x"}', 'The tool has no "type".', "or the tool as JSON"),
         ('{"type": 3}', 'The tool has no "type".', "or the tool as JSON"),
@@ -77,3 +77,19 @@ def test_the_same_tool_twice_is_one():
         {"type": "web_search"},
         {"type": "file_search", "vector_store_ids": ["vs_1"]},
     )
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"type": "mcp", "authorization": "sk-verysecret"',
+        "mcp:https://example.org?token=sk-verysecret",
+        "sk-verysecret",
+        "web_serch:sk-verysecret",
+    ],
+)
+def test_a_mistyped_tool_with_a_token_in_it_shows_no_token(written):
+    with pytest.raises(ValueError) as caught:
+        parse_tool(written)
+
+    assert "verysecret" not in "".join(map(str, caught.value.args))

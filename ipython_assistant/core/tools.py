@@ -8,6 +8,7 @@ container is this package's business.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.nearest import did_you_mean
@@ -43,11 +44,15 @@ def parse_tool(spec: str) -> Json:
         if not stores:
             raise ValueError("The tool file_search needs a vector store.", "Write: --tool file_search:vs_...")
         return {"type": name, "vector_store_ids": stores}
-    if name == "web_search" and not colon:
+    if name == "web_search":
+        if colon:
+            raise ValueError("The tool web_search takes nothing after its name.", "Write: --tool web_search")
         return {"type": name}
     if name == "code_interpreter":
         raise ValueError("The tool code_interpreter cannot be added.", NO_CODE)
-    said = f"There is no tool {written!r}." if written else "A tool is missing."
+    # What follows a colon, and what does not look like the name of a tool, may hold a token: it is not repeated.
+    named = f" {name!r}" if re.fullmatch(r"[a-z_]{1,30}", name) else " like this"
+    said = f"There is no tool{named}." if written else "A tool is missing."
     raise ValueError(said, did_you_mean(name, NAMES) + WAYS_TO_WRITE_IT)
 
 
@@ -82,8 +87,9 @@ def _object(written: str) -> Json:
     except RecursionError:
         raise ValueError("The tool is nested too deeply.", WAYS_TO_WRITE_IT) from None
     except ValueError as error:
-        where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
-        raise ValueError(f"The tool is not JSON{where}: {written[:60]!r}.", WAYS_TO_WRITE_IT) from None
+        # The text itself is not repeated: a tool may hold a token.
+        where = f": look at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
+        raise ValueError(f"The tool is not JSON{where}.", WAYS_TO_WRITE_IT) from None
     kind = tool.get("type") if isinstance(tool, dict) else None
     if not isinstance(tool, dict) or not isinstance(kind, str) or not kind:
         raise ValueError('The tool has no "type".', WAYS_TO_WRITE_IT)

@@ -53,7 +53,7 @@ def wanted_in_words(setting: str, front: FrontEnd, environ: Mapping[str, str] = 
     if setting == "auto" and front.live and not wanted(setting, front, environ):
         return (
             "auto: none, since the Jupyter server does not have our extension, which keeps them out of saved notebooks;"
-            " in the environment JupyterLab runs in: pip install ipython_assistant, then start JupyterLab again"
+            " in the environment JupyterLab runs in: install ipython_assistant there too, then start JupyterLab again"
         )
     return "auto: in a live notebook" if setting == "auto" else setting
 

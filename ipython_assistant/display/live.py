@@ -227,10 +227,14 @@ class LiveOutput:
         self._open = True
 
 
-def _publisher() -> Publisher | None:
+def running_shell() -> Any:
+    """The IPython shell that runs this code; None in a plain script, where IPython is not imported to find out."""
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    publisher: Publisher | None = getattr(shell, "display_pub", None)
+    return ipython.get_ipython() if ipython is not None else None
+
+
+def _publisher() -> Publisher | None:
+    publisher: Publisher | None = getattr(running_shell(), "display_pub", None)
     return publisher
 
 

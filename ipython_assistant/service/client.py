@@ -116,6 +116,12 @@ class LiveWire:
                 self._sleep(wait_s)
         raise AssertionError("unreachable")  # pragma: no cover
 
+    def retrieve(self, response_id: str) -> Reply:
+        """A response that has been answered, by `GET /responses/{id}`."""
+        responses = self._quick.responses.with_streaming_response
+        outputs: list[Any] = ["code_interpreter_call.outputs"]
+        return self._open("the response", self._quick, lambda: responses.retrieve(response_id, include=outputs))
+
     def create_container(self, body: Json) -> Reply:
         """Make a container, by `POST /containers`."""
         containers = self._quick.containers.with_streaming_response

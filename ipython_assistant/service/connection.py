@@ -59,11 +59,16 @@ class Connection:
 
     def close(self) -> None:
         """Delete the containers (an engine's end with it), let go of the connections, and end the engine."""
-        if self._engine is None:
-            self.containers.delete_all()
-        self.wire.close()
-        if self._engine is not None:
-            self._engine.stop()
+        try:
+            if self._engine is None:
+                self.containers.delete_all()
+        except RuntimeError:
+            # Python 3.12.0 and 3.12.1 start no thread while the interpreter ends; the containers expire by themselves.
+            pass
+        finally:
+            self.wire.close()
+            if self._engine is not None:
+                self._engine.stop()
 
 
 class Connections:

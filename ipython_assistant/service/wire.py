@@ -70,6 +70,10 @@ class Wire(Protocol):
         """`POST /responses`, streamed: the chunks are server-sent events."""
         ...
 
+    def retrieve(self, response_id: str) -> Reply:
+        """`GET /responses/{id}`, with what its code printed and showed."""
+        ...
+
     def create_container(self, body: Json) -> Reply:
         """`POST /containers`."""
         ...
