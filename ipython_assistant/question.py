@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.config import freeze
 from ipython_assistant.core.conversation import Upload, ancestors, as_messages
-from ipython_assistant.core.interpolate import Filled, fill
+from ipython_assistant.core.prompt import FilledPrompt, fill
 from ipython_assistant.core.recording import Written
 from ipython_assistant.core.request import InputNote, build_request
 from ipython_assistant.core.tools import tool_in_words
@@ -300,7 +300,7 @@ def read_question(
             f"{error.filename} is a link, and links that may have come with a notebook are not followed.",
             "Remove it, or name the real folder with --dir PATH.",
         ) from None
-    meant = Filled(words) if filled else fill(words, around.namespace)
+    meant = FilledPrompt(words) if filled else fill(words, around.namespace)
     named = (*options.inputs, *meant.inputs)
     options = checked(replace(options, inputs=named))
     inputs = gather(

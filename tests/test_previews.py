@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import struct
-import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from ipython_assistant.answer import Answer
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.naming import media_type
 from ipython_assistant.core.turn import CodeCall, Turn
-from ipython_assistant.workspace.pictures import MOST_PIXELS, SMALL_BYTES, pixels, read_picture
+from ipython_assistant.workspace.pictures import MOST_PIXELS, SMALL_BYTES, read_picture
 from ipython_assistant.workspace.texts import MOST_LINES, read_text_head
 
 
@@ -59,20 +58,6 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("kind", "type_", "options"), KINDS)
-def test_the_size_in_pixels_is_read_from_the_header(kind: str, type_: str, options: dict[str, Any]) -> None:
-    assert pixels(picture(123, 45, kind, **options), type_) == (123, 45)
-
-
-@pytest.mark.parametrize("type_", ["image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"])
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF....WEBPVP8X", b"\xff\xd8\xff" * 9],
-)
-def test_a_header_that_is_cut_has_no_size(content: bytes, type_: str) -> None:
-    assert pixels(content, type_) == (0, 0)
-
-
-@pytest.mark.parametrize(("kind", "type_", "options"), KINDS)
 def test_a_small_picture_is_shown_as_it_is(tmp_path: Path, kind: str, type_: str, options: dict[str, Any]) -> None:
     content = picture(120, 80, kind, **options)
 
@@ -80,13 +65,6 @@ def test_a_small_picture_is_shown_as_it_is(tmp_path: Path, kind: str, type_: str
 
     assert preview is not None
     assert (preview.content, preview.media_type, preview.whole) == (content, type_, True)
-
-
-def test_a_small_picture_needs_no_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = written(tmp_path / "a.png", picture(120, 80, "PNG"))
-    monkeypatch.setitem(sys.modules, "PIL", None)
-
-    assert read_picture(path, "image/png") is not None
 
 
 @pytest.mark.parametrize(("kind", "type_"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")])
@@ -136,8 +114,8 @@ def test_a_photograph_stands_upright_in_its_thumbnail(tmp_path: Path) -> None:
     preview = read_picture(path, "image/jpeg")
 
     assert preview is not None
-    width, height = pixels(preview.content, preview.media_type)
-    assert height == 2 * width
+    with Image.open(io.BytesIO(preview.content)) as thumbnail:
+        assert thumbnail.height == 2 * thumbnail.width
 
 
 @pytest.mark.parametrize("padding", [0, SMALL_BYTES])
@@ -255,9 +233,20 @@ def test_work_pictures_tables_texts_and_the_card_come_in_this_order(tmp_path: Pa
         ("source", "page.html"),
     ]
     assert described[-1][0] == "card"
+    assert "broken.csv is not shown as a table: it holds a web page." in list(made.outputs())[-1].data["text/plain"]
     assert [table.name for table in made.tables] == ["b.json", "a.csv", "broken.csv"]
     for bundle in made.outputs():
         assert Markup.of(bundle.data.get("text/html", "")).harm() == []
+
+
+def test_below_a_table_stands_how_it_was_read(tmp_path: Path) -> None:
+    made = answer(tmp_path, {"a.csv": b"Title\n\nday,n\n25/02/2026,1\n01/02/2026,2\n,\nSource: <b>M</b>,\n"})
+    _, table, _ = made.outputs()
+
+    for form in ("text/plain", "text/html"):
+        assert "The lines above the header were left out." in table.data[form]
+        assert "day: dates were read day first, because 25/02/2026 occurs." in table.data[form]
+    assert Markup.of(table.data["text/html"]).harm() == []
 
 
 def test_in_place_of_a_picture_that_cannot_be_shown_a_line_says_so_and_links_to_it(tmp_path: Path) -> None:

@@ -116,7 +116,6 @@ def test_an_encoding_that_turns_out_wrong_late_in_the_file_is_changed(path: Path
         ("x.json", "[{}]", "no columns"),
         ("x.json", '[{"a":' + "[" * 100_000, "is not JSON"),
         ("x.jsonl", '{"a": 1}\n{"a": ', "one JSON object a line"),
-        ("x.parquet", b"PAR1 and no more", "Parquet file"),
         ("x.gpkg", b"SQLite format 3\0", "GeoPackage"),
         ("x.pdf", b"%PDF", "is not a table"),
     ],
@@ -185,7 +184,7 @@ SHAPES = {
     "truth with gaps": ("v,n\nTRUE,1\n,2\nFALSE,3\n", {"v": [True, None, False]}, []),
     "Namibia": ("c,n\nNA,1\nZA,NA\n", {"c": ["NA", "ZA"], "n": [1, None]}, []),
     "only Namibia": ("c\nNA\nNA\n", {"c": ["NA", "NA"]}, []),
-    "a NUL character": ("a,b\n1,x\0y\n2,z\n", {"a": [1, 2], "b": ["x\0y", "z"]}, ["NUL character stands in line 2"]),
+    "a NUL character": ("a,b\n1,x\0y\n2,z\n", {"a": [1, 2], "b": ["x␀y", "z"]}, ["Line 2 holds a NUL"]),
     "a polygon": ("a,b\n1," + f'"{"POLYGON (1 2, " * 15_000}"' + "\n", {"a": [1]}, []),
 }  # fmt: skip
 
@@ -515,6 +514,8 @@ def test_a_parquet_file_is_read_with_what_it_says_of_its_columns(tmp_path: Path)
 
     assert shown(head) == (("code", "n"), (("007", None), ("007", "0.0")), 5000)
     assert head.dtypes[1] == "double"
+    with pytest.raises(NotATable, match="Parquet file"):
+        read_head(written(tmp_path / "x.parquet", "PAR1 and no more"), media_type("x.parquet"))
     assert read_frame(path, media_type(path.name)).equals(pd.read_parquet(path))
 
 

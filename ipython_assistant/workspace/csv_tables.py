@@ -32,6 +32,7 @@ LONGEST_LINE = 16_000_000
 """In characters; also of a field, such as a polygon."""
 LARGEST_UNPACKED = 2_000_000_000
 """In bytes; a larger table in a gzip file or a ZIP archive is not read."""
+NUL_SHOWN = "␀"
 _SAMPLE_BYTES = 1 << 16
 _BATCH = 5_000
 _TYPED_ROWS = 20_000
@@ -54,6 +55,7 @@ class CsvTable:
         first: The cells of its first rows.
         row_count: How many rows there are; about so many, where they are `estimated`.
         estimated: Whether the file was too large to count.
+        has_nuls: Whether a cell holds NUL characters, at which some versions of pandas cut it.
         notes: What the reader should know of how it was read, in sentences that name no cell.
     """
 
@@ -67,6 +69,7 @@ class CsvTable:
     first: tuple[tuple[str, ...], ...]
     row_count: int
     estimated: bool
+    has_nuls: bool
     notes: tuple[str, ...]
 
     def pandas_arguments(self) -> dict[str, Any]:
@@ -168,7 +171,7 @@ def _examined(path: Path, encoding: str, separator: str, rows: int, *, whole: bo
     if tags:
         notes.insert(0, "The row of HXL tags below the header was left out.")
     if nuls:
-        notes.append(f"A NUL character stands in line {nuls[0]}.")
+        notes.append(f"Line {nuls[0]} holds a NUL character, shown as {NUL_SHOWN}.")
     if is_large and size <= EXACT_BYTES:
         notes.append(f"Only the first {EXACT_BYTES // 1_000_000} MB of it were unpacked and counted.")
     return CsvTable(
@@ -182,6 +185,7 @@ def _examined(path: Path, encoding: str, separator: str, rows: int, *, whole: bo
         first=tuple(table.first),
         row_count=estimated_rows(path, size) if size > EXACT_BYTES and is_large else table.count,
         estimated=is_large,
+        has_nuls=bool(nuls),
         notes=tuple(notes),
     )
 
@@ -195,6 +199,7 @@ def _lines(text: io.TextIOWrapper, nuls: list[int]) -> Iterator[str]:
             raise NotATable(f"has a line of over {LONGEST_LINE:,} characters")
         if "\0" in line:
             nuls.append(number)
+            line = line.replace("\0", NUL_SHOWN)
         yield line
 
 

@@ -8,6 +8,7 @@ name. What was left out, or could be read in two ways, is said in notes.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import re
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.core.artifacts import TABLE_TYPES, WORKBOOK_TYPES, TableHead
 from ipython_assistant.workspace import dialect
 from ipython_assistant.workspace.columns import Column, ColumnCells, typed
-from ipython_assistant.workspace.csv_tables import read_csv_table
+from ipython_assistant.workspace.csv_tables import NUL_SHOWN, read_csv_table
 from ipython_assistant.workspace.dialect import NotATable, distinct_names
 from ipython_assistant.workspace.json_tables import json_lines, json_rows
 from ipython_assistant.workspace.sheets import LOOK, WHOLE, check_parquet, layer_rows, parquet_rows, workbook_rows
@@ -188,7 +189,9 @@ def _csv_frame(path: Path, media_type: str, texts: set[str]) -> TableFrame:
     exactly = {"float_precision": "round_trip"} if version < (3, 1) else {}
     try:
         with dialect.opened(path) as file:
-            frame = pd.read_csv(file, **{**table.pandas_arguments(), **exactly})
+            text = file.read().decode(table.encoding).replace("\0", NUL_SHOWN) if table.has_nuls else ""
+            source = io.StringIO(text) if text else file
+            frame = pd.read_csv(source, **{**table.pandas_arguments(), **exactly})
     except pd.errors.ParserError as error:
         raise NotATable("has a cell whose quotation mark is never closed") from error
     notes, new = [*table.notes], {}

@@ -1,0 +1,132 @@
+r"""`{name}` in a question → its value, and `@file.csv` on a line of its own → an input; nothing else is touched.
+
+Filled in are `{name}`, `{name.attribute}`, `{name[0]}`, `{name["key"]}` and any chain of these, and a number may have a
+format with a precision or a comma: `{share:.1%}`, `{total:,}`. Nothing is called and nothing is computed. What names no
+variable stays as it is, and so does all that is no prose: fenced blocks, inline code and formulas (`$...$`, `\(...\)`).
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONGEST_VALUE = 20_000
+"""In characters; what is longer belongs into a file."""
+
+# A dollar before a digit is money; Pandoc's rules for the others: https://pandoc.org/MANUAL.html#math. Code in a line
+# and a formula end within so many characters or are none: a search for the end is made at every beginning.
+_NO_PROSE = r"""
+    ^[ \t>]*(?P<fence>`{3,}|~{3,})[^\n]*\n (?:.*?^[ \t>]*(?P=fence)[`~]*[ \t]*$ | .*)
+    | (?<!`)(?P<ticks>`{1,9})(?!`) .{1,1000}? (?<!`)(?P=ticks)(?!`)
+    | \$\$.{1,1000}?\$\$ | \\\(.{1,1000}?\\\) | \\\[.{1,1000}?\\\]
+    | \\begin\{(?P<block>\w{1,20}\*?)\}.{1,1000}?\\end\{(?P=block)\}
+    | (?<![\\$\w])\$(?=[^\s\d$])[^$\n]{0,200}?(?<=[^\s\\])\$(?![\w{$])
+"""
+_PLACEHOLDER = r"""
+    (?<!\{) \{ (?P<name>[^\W\d]\w*)
+    (?P<chain> (?: \.[^\W\d]\w* | \[-?\d{1,18}\] | \["[^"\\\n]*"\] | \['[^'\\\n]*'\] )* )
+    (?: : (?P<format> [,_]?(?:\.\d{1,2})?[defg%]? ) )? \} (?!\})
+"""
+_INPUT = r"""^[ \t]*@(?P<input>\"[^"\n]+\"|\S+)[ \t]*$"""
+_PARTS = re.compile(rf"(?P<no_prose>{_NO_PROSE})|{_PLACEHOLDER}|{_INPUT}", re.VERBOSE | re.MULTILINE | re.DOTALL)
+# What follows a TeX command or a `^` is an argument of it, and `x_{i}` is not the file name `a_{year}.csv`.
+_TEX_BEFORE = re.compile(r"\\[A-Za-z]+\*?(?:\{[^{}]*\}|\[[^\]]*\])*$|\^$|(?P<subscript>(?<![A-Za-z0-9])[A-Za-z]_$)")
+_NAME_GOES_ON = re.compile(r"[\w-]|\.\w")
+_LOOK_BACK = 80
+_LINK = re.compile(r"\.(?P<attribute>[^\W\d]\w*)|\[(?P<item>-?\d+|\"[^\"]*\"|'[^']*')\]")
+_TABLES = frozenset({"DataFrame", "LazyFrame", "Series", "GeoDataFrame", "GeoSeries"})
+_NAMES_A_FILE = re.compile(r"[/\\*?]|\.[A-Za-z0-9]{1,10}$")
+_NO_TEXT = re.compile(r"<.*>|.* at 0x[0-9A-Fa-f]+.*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class FilledPrompt:
+    """A question with its values in place.
+
+    Attributes:
+        prompt: What is asked.
+        inputs: What the `@` lines name, in order, each once: paths, globs or variables.
+        hints: What was left as it is although it looks like a name, as sentences.
+    """
+
+    prompt: str
+    inputs: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+
+
+def fill(prompt: str, namespace: Mapping[str, Any]) -> FilledPrompt:
+    """The question with each `{name}` that is in the namespace replaced by its value, and its `@` lines read.
+
+    A line that is `@` and a path, a glob or the name of a variable is an input; the bare file name stays in its place.
+    Quotes take blanks: `@"name with space.csv"`.
+
+    Args:
+        prompt: What the user wrote.
+        namespace: The user's variables.
+
+    >>> fill("Mean of {column} in `{x}`: {no name}", {"column": "coverage"}).prompt
+    'Mean of coverage in `{x}`: {no name}'
+    """
+    inputs, hints = dict[str, None](), dict[str, None]()
+
+    def replaced(found: re.Match[str]) -> str:
+        if found["no_prose"] is not None:
+            return found[0]
+        if found["input"] is not None:
+            named = found["input"].strip('"')
+            is_variable = named in namespace and not callable(namespace[named])
+            if not (is_variable or found["input"] != named or _NAMES_A_FILE.search(named)):
+                return found[0]
+            inputs[named] = None
+            return re.split(r"[/\\]", named.rstrip("/\\"))[-1]
+        start, end = found.span()
+        tex = _TEX_BEFORE.search(prompt, max(start - _LOOK_BACK, 0), start)
+        if tex is not None and not (tex["subscript"] and _NAME_GOES_ON.match(prompt, end)):
+            return found[0]
+        try:
+            return _value(found, namespace)
+        except _Left as reason:
+            hints[f"{found[0]} was left as it is: {reason}"] = None
+            return found[0]
+
+    return FilledPrompt(_PARTS.sub(replaced, prompt), tuple(inputs), tuple(hints))
+
+
+class _Left(Exception):
+    """Why braces that name something are left as they are. No error: it becomes a hint."""
+
+
+def _value(found: re.Match[str], namespace: Mapping[str, Any]) -> str:
+    name, form = found["name"], found["format"]
+    if name not in namespace:
+        near = difflib.get_close_matches(name, [known for known in namespace if not known.startswith("_")], n=1)
+        raise _Left(f"there is no variable {name}." + (f" Did you mean {{{near[0]}}}?" if near else ""))
+    try:
+        value = namespace[name]
+        for link in _LINK.finditer(found["chain"]):
+            value = getattr(value, link["attribute"]) if link["attribute"] else value[ast.literal_eval(link["item"])]
+        text = format(value, form) if form else _text(value)
+    except Exception as error:  # a property of somebody's class can raise anything
+        said = " ".join(str(error).split())[:100].rstrip(".")
+        raise _Left(f"{type(error).__name__}{f': {said}' if said else ''}.") from error
+    kind = type(value)
+    if kind.__name__ in _TABLES and hasattr(value, "columns" if kind.__name__ != "Series" else "to_frame"):
+        raise _Left(f"it is a {kind.__name__}. Give it with -i, and it is sent as a file.")
+    if not isinstance(value, str) and (callable(value) or _NO_TEXT.fullmatch(text)):
+        raise _Left(f"it is a {kind.__name__}, which has no text of its own.")
+    if len(text) > LONGEST_VALUE:
+        raise _Left(f"its value has {len(text):,} characters. Give it with -i {name}.")
+    return text
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, set | frozenset) and value:
+        # In one order in every process: the question is the key of its recording.
+        return f"{{{', '.join(sorted(map(repr, value)))}}}"
+    return str(value)

@@ -1,0 +1,144 @@
+"""core.prompt: what is filled in, what is left alone, and which lines are inputs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipython_assistant.core.prompt import FilledPrompt, fill
+
+
+class Fragile:
+    """A variable with a property that raises."""
+
+    @property
+    def rate(self) -> float:
+        raise ZeroDivisionError("no cases")
+
+
+NAMES = {
+    "district": "North",
+    "year": 2024,
+    "share": 0.1234,
+    "total": 1234567,
+    "i": 1,
+    "n": 2,
+    "a": "AAA",
+    "b": "BBB",
+    "place": SimpleNamespace(name="Kavango", codes=["001", "002"]),
+    "limits": {"upper bound": 80, "low": [1, 2]},
+    "since": dt.date(2024, 1, 31),
+    "none": None,
+    "fragile": Fragile(),
+    "cases": pd.DataFrame({"secret": ["cell"]}),
+    "mean": np.float64(0.5),
+    "words": {"b", "a", "c"},
+    "join": functools.partial(str.join, ","),
+    "long": "x" * 20_001,
+}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "filled"),
+    [
+        ("Plot {district} since {year}, {cases.shape[0]} rows.", "Plot North since 2024, 1 rows."),
+        ("{place.name}: {place.codes[0]}, {place.codes[-1]}", "Kavango: 001, 002"),
+        ("{limits[\"upper bound\"]} {limits['low'][1]}", "80 2"),
+        ("{share:.1%} of {total:,} is {share:.2f}", "12.3% of 1,234,567 is 0.12"),
+        ("since {since}, {none}, {mean}, {words}", "since 2024-01-31, None, 0.5, {'a', 'b', 'c'}"),
+        ("coverage_{year}.csv, a_{year}.csv, {year}{n}", "coverage_2024.csv, a_2024.csv, 20242"),
+        ("It costs $5 in {district} and ${total}-${n} elsewhere.", "It costs $5 in North and $1234567-$2 elsewhere."),
+        ("a brace { alone and {district} :-}", "a brace { alone and North :-}"),
+        ("{district}:\n```\n{n}\n```\nnot `{n}`: {n}", "North:\n```\n{n}\n```\nnot `{n}`: 2"),
+    ],
+)  # fmt: skip
+def test_names_that_exist_are_filled_in(prompt: str, filled: str) -> None:
+    assert fill(prompt, NAMES) == FilledPrompt(filled)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        r"\frac{a}{b} + \sqrt[n]{x} + \text{a} + 2^{n} + x_{i}",
+        "$x_{i}$ and $$\\sum_{i}^{n} {a}$$ and \\(x_{i}\\) and \\[{a}\\]",
+        "\\begin{align}\n{a} &= {b}\n\\end{align}",
+        "p {color: red} {{district}} {%a%} {{ a }} ${{ a }}",
+        "`{district}` and ``{a} ` {b}`` and `one\nline {a}`",
+        "```python\nprint({a})\n```",
+        "~~~\n{a}\n```\n{b}\n~~~",
+        "> ```\n> {a}\n> ```",
+        "```\n{a} in a fence that is never closed",
+        "{a, b} {1} {} {:.2f} {0.a} {'a'} { } {a:>10} {a!r} {a=} {a + 1} {len(a)}",
+        "@dataclass\nclass A: ...",
+        "write to me@example.org",
+    ],
+)
+def test_text_that_is_no_placeholder_stays_as_it_is_without_a_hint(prompt: str) -> None:
+    assert fill(prompt, NAMES) == FilledPrompt(prompt)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "hint"),
+    [
+        ("{distrct}", "there is no variable distrct. Did you mean {district}?"),
+        ("{zzz}", "there is no variable zzz."),
+        ("{place.nmae}", "AttributeError"),
+        ("{place.codes[7]}", "IndexError: list index out of range"),
+        ("{fragile.rate}", "ZeroDivisionError: no cases."),
+        ("{district:.1f}", "ValueError"),
+        ("{cases}", "it is a DataFrame. Give it with -i"),
+        ("{cases.secret}", "it is a Series. Give it with -i"),
+        ("{join}", "it is a partial, which has no text of its own"),
+        ("{long}", "its value has 20,001 characters. Give it with -i long."),
+    ],
+)
+def test_a_placeholder_that_cannot_be_filled_in_stays_with_a_hint(prompt: str, hint: str) -> None:
+    filled = fill(f"Look at {prompt}.", NAMES)
+
+    assert filled.prompt == f"Look at {prompt}."
+    assert len(filled.hints) == 1
+    assert hint in filled.hints[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "named", "left"),
+    [
+        ("@data/cases.csv", "data/cases.csv", "cases.csv"),
+        ('  @"data/my file.csv" ', "data/my file.csv", "my file.csv"),
+        ("@data/*.csv", "data/*.csv", "*.csv"),
+        ("@cases", "cases", "cases"),
+    ],
+)
+def test_a_line_with_an_at_sign_and_a_file_or_a_variable_is_an_input(line: str, named: str, left: str) -> None:
+    filled = fill(f"Plot it.\n{line}\nThanks.", NAMES)
+
+    assert filled.inputs == (named,)
+    assert filled.prompt.split("\n")[1].endswith(left)
+    assert "@" not in filled.prompt
+
+
+@given(st.text(st.sampled_from("ab{}`~$\\@_^.\n \"'[]0:")))
+def test_any_text_is_read_and_without_variables_only_input_lines_change(text: str) -> None:
+    fill(text, {"a": "", "b": ""})
+    filled = fill(text, {})
+
+    assert filled.prompt == text or filled.inputs
+
+
+@pytest.mark.parametrize("hostile", ["{", "`", "$a ", "```\n", "{a[0]", "\\begin{a}", "\\(", "@ "])
+def test_twice_the_text_takes_at_most_about_twice_the_time(hostile: str) -> None:
+    def seconds(count: int) -> float:
+        began = time.perf_counter()
+        fill(hostile * count, NAMES)
+        return time.perf_counter() - began
+
+    seconds(1_000)
+    assert seconds(8_000) < 4 * min(seconds(4_000) for _ in range(3)) + 0.05
