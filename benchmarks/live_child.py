@@ -14,7 +14,7 @@ from jupyter_client.manager import start_new_kernel
 SETUP = """
 import time
 from IPython.display import Markdown, display
-from ipython_assistant.display import bundles
+from ipython_assistant.display import outputs
 from ipython_assistant.display.live import FrontEnd, LiveOutput
 
 WORDS = "Coverage rose in most districts between 2015 and 2022, and fell where clinics closed early. ".split(" ")
@@ -29,7 +29,7 @@ def ours():
         for at, token in enumerate(TOKENS):
             text += token
             live.update(text, "writing")
-        live.finish(bundles.answer(text, {}))
+        live.finish(outputs.answer(text, {}))
     return text
 
 
@@ -48,7 +48,7 @@ def measured(scheme):
     return {"cpu_ms": (time.process_time() - began) * 1000, "text": len(text.encode())}
 
 
-bundles.answer("**a** `b`", {})  # what a first answer imports is not part of it
+outputs.answer("**a** `b`", {})  # what a first answer imports is not part of it
 """
 
 scheme = sys.argv[1].replace("-", "_")

@@ -11,14 +11,14 @@ what, path = sys.argv[1], Path(sys.argv[2])
 def picture():
     """The bytes that a picture adds to the notebook: what its output is as JSON."""
     from ipython_assistant.core.artifacts import Artifact
-    from ipython_assistant.display import bundles
+    from ipython_assistant.display import previews
     from ipython_assistant.workspace.pictures import read_picture
 
     began = time.perf_counter()
     preview = read_picture(path, "image/png")
     taken = time.perf_counter() - began
     artifact = Artifact(path.name, path.name, path, path.name, path.stat().st_size, "", "image/png")
-    shown = bundles.picture(artifact, preview.content, preview.media_type), bundles.full_picture(artifact)
+    shown = previews.picture(artifact, preview.content, preview.media_type), previews.caption(artifact, "smaller")
     return {"ms": taken * 1000, "bytes": len(json.dumps(shown)), "size": path.stat().st_size}
 
 

@@ -7,26 +7,19 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ipython_assistant.core.links import hrefs
+from ipython_assistant.answer_outputs import Content, file_outputs, head_of, in_one, text_output
 from ipython_assistant.core.wording import counted
-from ipython_assistant.display import bundles
 from ipython_assistant.display.live import publish, running_shell
-from ipython_assistant.workspace import pictures, tables
-from ipython_assistant.workspace.dialect import NotATable
-from ipython_assistant.workspace.texts import read_text_head
+from ipython_assistant.workspace import tables
 
 if TYPE_CHECKING:
-    from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
+    from ipython_assistant.core.artifacts import Artifact, FailedArtifact
     from ipython_assistant.core.turn import CodeCall, Turn
-    from ipython_assistant.display.bundles import Bundle
-
-
-MOST_TEXTS = 10
-"""Of so many text files the beginning is shown."""
-UNKNOWN_TYPE = "application/octet-stream"
+    from ipython_assistant.display.outputs import Bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +152,9 @@ class Answer:
     def tables(self) -> tuple[SavedFile, ...]:
         """The saved tables: CSV and TSV by their type, other formats where they can be read as one."""
         files = self.files
-        return tuple(files[artifact.name] for artifact in self.artifacts if artifact.is_table or _head(artifact, 0)[0])
+        return tuple(
+            files[artifact.name] for artifact in self.artifacts if artifact.is_table or head_of(artifact, 0)[0]
+        )
 
     @property
     def calls(self) -> tuple[CodeCall, ...]:
@@ -199,36 +194,22 @@ class Answer:
         """The final outputs below the answer's text, in order, one MIME bundle each.
 
         The code, other items of the turn, the pictures, the tables, the beginnings of other texts, and the card that
-        names every file.
+        names every file; what is long stands below the card.
         """
-        if self.calls:
-            yield bundles.work(self.calls)
-        others = bundles.other_items(self.turn.others)
-        if others is not None:
-            yield others
-        for artifact in self.artifacts:
-            if artifact.is_picture and artifact.name not in self.repeated:
-                yield from _picture(artifact, self.prompt)
-        heads: dict[str, TableHead] = {}
-        no_tables: list[str] = []
-        for artifact in self.artifacts:
-            head, reason = _head(artifact)
-            if head is not None:
-                heads[artifact.name] = head
-                yield bundles.table(artifact, head)
-            elif reason and artifact.is_table:
-                no_tables.append(f"{artifact.name} is not shown as a table: it {reason}.")
-        texts = [artifact for artifact in self.artifacts if artifact.name not in heads and _may_be_text(artifact)]
-        for artifact in texts[:MOST_TEXTS]:
-            yield from _source(artifact)
-        if self.artifacts or self.failed or self.notes:
-            more = len(texts) - MOST_TEXTS
-            left_out = (f"{more} more text file{'s are' if more > 1 else ' is'} not shown above.",) if more > 0 else ()
-            yield bundles.card(self.artifacts, self.failed, (*self.notes, *no_tables, *left_out))
+        above, below = self.output_parts()
+        return chain(above, below)
+
+    def output_parts(self) -> tuple[list[Bundle], list[Bundle]]:
+        """The outputs up to the card, and those below it: in a live notebook the buttons stand between them."""
+        return file_outputs(self._content)
+
+    @property
+    def _content(self) -> Content:
+        return Content(self.text, self.turn, self.artifacts, self.failed, self.notes, self.repeated, self.prompt)
 
     def text_output(self) -> Bundle:
         """The answer's text as a MIME bundle."""
-        return bundles.answer(self.text, hrefs(self.artifacts))
+        return text_output(self._content)
 
     def display(self) -> None:
         """Show it all, here."""
@@ -255,10 +236,7 @@ class Answer:
         A picture is an output of its own or none, so here it is a link in the list of files. The hooks:
         https://ipython.readthedocs.io/en/stable/config/integrating.html#rich-display
         """
-        shown = [self.text_output(), *(bundle for bundle in self.outputs() if "text/html" in bundle.data)]
-        plain = "\n\n".join(bundle.data["text/plain"] for bundle in shown)
-        page = "\n".join(bundle.data["text/html"] for bundle in shown)
-        return {"text/html": page, "text/plain": plain}, {}
+        return in_one(self._content)
 
     def _repr_html_(self) -> str:
         """As `_repr_mimebundle_`, for front ends that know HTML alone."""
@@ -268,46 +246,6 @@ class Answer:
         """IPython's hook for a value that shows itself in several outputs."""
         if self.shown_in is None or self.shown_in != _execution_count():
             self.display()
-
-
-# In each of these a file that was moved or deleted since is passed over: the card still names it.
-
-
-def _picture(artifact: Artifact, prompt: str) -> Iterator[Bundle]:
-    try:
-        preview = pictures.read_picture(artifact.path, artifact.media_type)
-    except OSError:
-        return
-    shown = bundles.picture(artifact, preview.content, preview.media_type, prompt) if preview is not None else None
-    if preview is None or shown is None:
-        yield bundles.hidden_picture(artifact)
-        return
-    yield shown
-    if not preview.whole:
-        yield bundles.full_picture(artifact)
-
-
-def _head(artifact: Artifact, rows: int = 10) -> tuple[TableHead | None, str]:
-    """The head of a table, or why there is none; both are empty where the file is gone."""
-    try:
-        return tables.read_head(artifact.path, artifact.media_type, rows), ""
-    except NotATable as reason:
-        return None, str(reason)
-    except OSError:
-        return None, ""
-
-
-def _may_be_text(artifact: Artifact) -> bool:
-    return artifact.media_type.startswith("text/") or artifact.media_type in {"application/json", UNKNOWN_TYPE}
-
-
-def _source(artifact: Artifact) -> Iterator[Bundle]:
-    try:
-        head = read_text_head(artifact.path)
-    except OSError:
-        return
-    if head is not None:
-        yield bundles.source(artifact, head.text, whole=head.whole)
 
 
 def _execution_count() -> int | None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from ipython_assistant.answer import Answer
-    from ipython_assistant.display.bundles import Bundle
+    from ipython_assistant.display.outputs import Bundle
     from ipython_assistant.question import Question
 
     Inputs = Mapping[str, Any] | Iterable[str | os.PathLike[str]] | str | os.PathLike[str]

@@ -12,9 +12,8 @@ from ipython_assistant.core.codecell import cell_of
 from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.usage import cost_of, in_words, prices_with, tokens_of, total_in_words
-from ipython_assistant.core.wording import counted, printable
+from ipython_assistant.core.wording import counted, printable, size_in_words
 from ipython_assistant.display import buttons
-from ipython_assistant.display.bundles import size_in_words
 from ipython_assistant.display.ledger import ledger
 from ipython_assistant.display.live import front_end, publish
 from ipython_assistant.display.overview import overview

@@ -15,7 +15,7 @@ from ipython_assistant.core.prompt import FilledPrompt, fill
 from ipython_assistant.core.recording import Written
 from ipython_assistant.core.request import InputNote, build_request
 from ipython_assistant.core.tools import tool_in_words
-from ipython_assistant.display.bundles import size_in_words
+from ipython_assistant.core.wording import size_in_words
 from ipython_assistant.errors import ConfigError, InputError
 from ipython_assistant.options import checked
 from ipython_assistant.service.containers import Ground, left_behind

@@ -324,7 +324,7 @@ def _check(recordings: Recordings) -> int:
 
 
 def _prune(recordings: Recordings) -> int:
-    from ipython_assistant.display.bundles import size_in_words
+    from ipython_assistant.core.wording import size_in_words
     from ipython_assistant.workspace.upkeep import prune
 
     pruned = prune(recordings)
@@ -335,7 +335,7 @@ def _prune(recordings: Recordings) -> int:
 
 
 def _size(recordings: Recordings) -> int:
-    from ipython_assistant.display.bundles import size_in_words
+    from ipython_assistant.core.wording import size_in_words
     from ipython_assistant.workspace.upkeep import size
 
     there = size(recordings)

@@ -20,8 +20,8 @@ from ipython_assistant.core.footnotes import finished
 from ipython_assistant.core.redaction import redact_error
 from ipython_assistant.core.tool_secrets import secrets_in
 from ipython_assistant.display import buttons
-from ipython_assistant.display.bundles import KEY, Bundle
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
+from ipython_assistant.display.outputs import KEY, Bundle
 from ipython_assistant.display.terminal import TerminalOutput, is_terminal
 from ipython_assistant.errors import AssistantError, Interrupted, OptionError, Refused
 from ipython_assistant.last_turn import LastTurn, UnfinishedTurn
@@ -218,10 +218,13 @@ def _answer(source: TurnSource, arrival: Arrival, collected: TurnFiles, viewer: 
 
 
 def _show(session: Session, question: Question, answer: Answer, front: FrontEnd) -> None:
-    for bundle in answer.outputs():
+    above, below = answer.output_parts()
+    for bundle in above:
         publish(bundle)
     if buttons.wanted(question.settings.buttons, front):
         session.rows.show(answer.artifacts, session.notebook_dir, front.cell_id)
+    for bundle in below:
+        publish(bundle)
 
 
 def _with_tables(session: Session, answer: Answer, tables: dict[str, TableFrame | NoFrame], viewer: Viewer) -> Answer:

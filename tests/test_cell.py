@@ -97,12 +97,13 @@ def test_the_outputs_come_in_order_answer_code_picture_table_card(shell, hosted)
     _, captured = run(shell, "Both.")
     bundles = [output.data for output in captured.outputs]
 
-    assert len(bundles) == 5
+    kinds = [output.metadata["ipython_assistant"]["output"] for output in captured.outputs]
+    assert kinds == ["answer", "work", "picture", "caption", "table", "card"]
     assert "assistant_files/c.png" in bundles[0]["text/html"]
     assert "<details" in bundles[1]["text/html"]
     assert base64.b64decode(bundles[2]["image/png"]) == PNG
-    assert "2 rows × 2 columns" in bundles[3]["text/html"]
-    assert bundles[4]["text/html"].count(" download=") == 2
+    assert "2 rows × 2 columns" in bundles[4]["text/html"]
+    assert bundles[5]["text/html"].count(" download=") == 2
     assert all("text/plain" in bundle for bundle in bundles)
 
 

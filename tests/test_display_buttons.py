@@ -256,7 +256,7 @@ def test_a_server_file_that_says_nothing_is_passed_over(serving: Path, content: 
 def test_widgets_are_imported_only_when_a_row_is_made() -> None:
     code = """
 import sys
-from ipython_assistant.display import bundles, buttons, live
+from ipython_assistant.display import buttons, live, outputs
 print(sorted({"IPython", "anywidget", "ipywidgets", "jupyter_server", "pandas"} & set(sys.modules)))
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

@@ -17,11 +17,11 @@ from IPython.utils.capture import capture_output
 from jupyter_client.manager import start_new_kernel
 from tests_support.markup import Markup
 
-from ipython_assistant.display import bundles
+from ipython_assistant.display import outputs
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
 
 WATCHED = FrontEnd(live=True, cell_id="c1")
-FINAL = bundles.answer("The end.", {})
+FINAL = outputs.answer("The end.", {})
 
 
 @dataclass
@@ -268,7 +268,7 @@ def test_a_cell_whose_outputs_are_captured_is_not_live() -> None:
 
 
 def test_outside_ipython_the_plain_text_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    publish(bundles.answer("**Plain**", {}))
+    publish(outputs.answer("**Plain**", {}))
 
     assert capsys.readouterr().out == "**Plain**\n"
 
@@ -287,13 +287,13 @@ def test_in_a_terminal_each_output_is_its_text_once_however_it_grew(notebook_dir
 # --- a real kernel ----------------------------------------------------------------------------------------------------
 
 CELL = """
-from ipython_assistant.display import bundles
+from ipython_assistant.display import outputs, steps
 from ipython_assistant.display.live import LiveOutput, front_end, publish
 with LiveOutput(front_end(get_ipython())) as live:
     live.update("Cov", "writing")
     live.update("Coverage", "writing")
-    live.finish(bundles.answer("Coverage rose.", {}))
-publish(bundles.work([]))
+    live.finish(outputs.answer("Coverage rose.", {}))
+publish(steps.work([]))
 """
 
 
@@ -306,7 +306,7 @@ def kernel():
     manager.shutdown_kernel(now=True)
 
 
-def outputs(client: Any, metadata: dict[str, Any]) -> list[dict[str, Any]]:
+def messages_of(client: Any, metadata: dict[str, Any]) -> list[dict[str, Any]]:
     """Run the cell as a front end with this request metadata would; the messages that show something."""
     content = {"code": CELL, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
     request = client.session.msg("execute_request", content, metadata=metadata)
@@ -326,7 +326,7 @@ def outputs(client: Any, metadata: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_in_a_real_kernel_each_output_is_one_display_where_nobody_watches(kernel: Any) -> None:
-    shown = outputs(kernel, {})
+    shown = messages_of(kernel, {})
 
     assert [message["msg_type"] for message in shown] == ["display_data", "display_data"]
     assert [message["content"]["transient"] for message in shown] == [{}, {}]
@@ -334,8 +334,8 @@ def test_in_a_real_kernel_each_output_is_one_display_where_nobody_watches(kernel
 
 
 def test_in_a_real_kernel_a_watched_answer_ends_in_the_same_output(kernel: Any) -> None:
-    unwatched = outputs(kernel, {})
-    watched = outputs(kernel, {"cellId": "c1"})
+    unwatched = messages_of(kernel, {})
+    watched = messages_of(kernel, {"cellId": "c1"})
 
     assert [message["msg_type"] for message in watched] == ["display_data", "update_display_data", "display_data"]
     assert watched[0]["content"]["transient"] == watched[1]["content"]["transient"] != {}

@@ -14,7 +14,7 @@ from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.footnotes import finished
 from ipython_assistant.core.links import relink
 from ipython_assistant.core.turn import Citation, FileCitation, Message, TextPart, Turn, UrlCitation
-from ipython_assistant.display import bundles
+from ipython_assistant.display import outputs
 
 GAP = "\u202f"
 PAGE = "https://example.org/report"
@@ -183,7 +183,7 @@ def test_an_address_cannot_end_its_link():
 
 
 def test_the_list_is_not_swallowed_by_a_block_of_code_that_was_left_open():
-    html = bundles.answer(
+    html = outputs.answer(
         finished(answer(TextPart("So.\n\n```\ncode", sources=(UrlCitation(PAGE, "R", 0, 3),))), []), {}
     )
 
@@ -201,7 +201,7 @@ hostile = st.one_of(
 def test_hostile_titles_addresses_and_spans_do_no_harm(text, title, address, start, end):
     sources = (UrlCitation(f"https://{address}", title, start, end), FileCitation("file_1", title, end))
 
-    html = bundles.answer(finished(answer(TextPart(text, sources=sources)), []), {}).data["text/html"]
+    html = outputs.answer(finished(answer(TextPart(text, sources=sources)), []), {}).data["text/html"]
 
     assert Markup.of(html).harm() == []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import struct
 import zlib
 from pathlib import Path
@@ -11,12 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests_support.markup import Markup
 
-from ipython_assistant.answer import Answer
-from ipython_assistant.core.artifacts import Artifact
-from ipython_assistant.core.naming import media_type
-from ipython_assistant.core.turn import CodeCall, Turn
 from ipython_assistant.workspace.pictures import MOST_PIXELS, SMALL_BYTES, read_picture
 from ipython_assistant.workspace.texts import MOST_LINES, read_text_head
 
@@ -175,119 +169,3 @@ def test_a_text_with_its_mark_is_read_in_its_encoding(tmp_path: Path) -> None:
         head = read_text_head(written(tmp_path / "a", "Größe".encode(encoding)))
         assert head is not None
         assert head.text == "Größe"
-
-
-# --- the answer -------------------------------------------------------------------------------------------------------
-
-
-def answer(folder: Path, files: dict[str, bytes]) -> Answer:
-    artifacts = tuple(
-        Artifact(name, name, written(folder / name, content), f"files/{name}", len(content), "0" * 64, media_type(name))
-        for name, content in files.items()
-    )
-    turn = Turn(status="completed", items=(CodeCall("ci", "cntr", "x = 1", "completed", ("1\n",)),))
-    return Answer(text="Done.", turn=turn, artifacts=artifacts, prompt="Plot it all")
-
-
-def kinds(answer: Answer) -> list[tuple[str, str]]:
-    return [
-        (
-            bundle.metadata["ipython_assistant"]["output"],
-            bundle.data["text/plain"].partition(" — ")[0].partition(" is ")[0],
-        )
-        for bundle in answer.outputs()
-    ]
-
-
-def test_work_pictures_tables_texts_and_the_card_come_in_this_order(tmp_path: Path) -> None:
-    made = answer(
-        tmp_path,
-        {
-            "notes.md": b"# Notes\n",
-            "b.json": b'[{"a": 1}]',
-            "settings.json": b'{"a": [1]}',
-            "a.csv": b"a,b\n1,2\n",
-            "big.png": picture(2400, 1200, "PNG"),
-            "small.png": picture(30, 20, "PNG"),
-            "broken.csv": b"<html>error</html>",
-            "run.log": b"started\n",
-            "a.zip": b"PK\x03\x04",
-            "page.html": b"<script>alert(1)</script>",
-            "empty.txt": b"",
-        },
-    )
-
-    described = kinds(made)
-
-    assert described[:-1] == [
-        ("work", "Code, 1 step\n\n    x = 1\n\nPrinted:\n\n    1"),
-        ("picture", "big.png: Plot it all"),
-        ("full picture", "big.png"),
-        ("picture", "small.png: Plot it all"),
-        ("table", "b.json"),
-        ("table", "a.csv"),
-        ("source", "notes.md"),
-        ("source", "settings.json"),
-        ("source", "broken.csv"),
-        ("source", "run.log"),
-        ("source", "page.html"),
-    ]
-    assert described[-1][0] == "card"
-    assert "broken.csv is not shown as a table: it holds a web page." in list(made.outputs())[-1].data["text/plain"]
-    assert [table.name for table in made.tables] == ["b.json", "a.csv", "broken.csv"]
-    for bundle in made.outputs():
-        assert Markup.of(bundle.data.get("text/html", "")).harm() == []
-
-
-def test_below_a_table_stands_how_it_was_read(tmp_path: Path) -> None:
-    made = answer(tmp_path, {"a.csv": b"Title\n\nday,n\n25/02/2026,1\n01/02/2026,2\n,\nSource: <b>M</b>,\n"})
-    _, table, _ = made.outputs()
-
-    for form in ("text/plain", "text/html"):
-        assert "The lines above the header were left out." in table.data[form]
-        assert "day: dates were read day first, because 25/02/2026 occurs." in table.data[form]
-    assert Markup.of(table.data["text/html"]).harm() == []
-
-
-def test_in_place_of_a_picture_that_cannot_be_shown_a_line_says_so_and_links_to_it(tmp_path: Path) -> None:
-    drawing = b'<svg xmlns="http://www.w3.org/2000/svg">%s</svg>'
-    files = {
-        "large.svg": drawing % (b"<g/>" * 1_000_000),
-        "script.svg": drawing % b"<script>1</script>",
-        "bomb.png": picture(30, 20, "PNG")[:16] + b"\xff" * 8,
-    }
-    _, *lines, card = answer(tmp_path, files).outputs()
-
-    assert [line.data["text/plain"] for line in lines] == [
-        f"{name} is not shown here: it is too large, damaged, or more than a picture. It is saved as files/{name}"
-        for name in files
-    ]
-    links = [link for line in lines for link in Markup.of(line.data["text/html"]).all("a")]
-    assert links == [{"href": f"files/{name}", "download": name} for name in files]
-    assert all(name in card.data["text/plain"] for name in files)
-
-
-def test_what_is_shown_is_the_same_each_time_and_holds_no_size_of_a_picture(tmp_path: Path) -> None:
-    made = answer(tmp_path, {"big.png": picture(2400, 1200, "PNG"), "a.csv": b"a\n1\n"})
-    first, second = (json.dumps([bundle.data for bundle in made.outputs()]) for _ in range(2))
-
-    assert first == second
-    assert str((tmp_path / "big.png").stat().st_size) not in first
-    assert "kB" not in "".join(bundle.data["text/plain"] for bundle in made.outputs())
-
-
-def test_files_that_are_gone_are_still_in_the_card(tmp_path: Path) -> None:
-    made = answer(tmp_path, {"a.png": picture(30, 20, "PNG"), "a.csv": b"a\n1\n", "a.txt": b"x", "a.json": b"[]"})
-    for artifact in made.artifacts:
-        artifact.path.unlink()
-
-    assert [kind for kind, _ in kinds(made)] == ["work", "card"]
-
-
-def test_of_many_texts_the_first_are_shown_and_the_others_are_named(tmp_path: Path) -> None:
-    made = answer(tmp_path, {f"{number}.log": b"x" for number in range(12)})
-    *shown, card = list(made.outputs())[1:]
-
-    assert len(shown) == 10
-    assert "2 more text files are not shown above." in card.data["text/plain"]
-    assert "11.log" in card.data["text/plain"]

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from ipython_assistant.display import terminal
-from ipython_assistant.display.bundles import Bundle
+from ipython_assistant.display.outputs import Bundle
 from ipython_assistant.display.terminal import TerminalOutput
 
 

@@ -96,21 +96,23 @@ class _Page:
         closing = _ENDS_EMPHASIS.match(text, place)
         if closing is not None and place and not text[place - 1].isspace():
             place = closing.end()
-        line_start = self._line_starts[bisect_right(self._line_starts, place) - 1]
+        line = bisect_right(self._line_starts, place) - 1
+        line_start = self._line_starts[line]
         if text[place - 1 : place] == "|" and _TABLE_ROW.match(text, line_start):
             # In a table the mark goes into the cell, before the bar.
             begin = max(place - 1 - _NEAR, line_start)
             place = begin + len(text[begin : place - 1].rstrip())
-        if place <= self._first_letter(line_start) or self._blocks.touches(place):
+        if place <= self._first_letter(line) or self._blocks.touches(place):
             return None
         return place
 
-    def _first_letter(self, line_start: int) -> int:
-        """Where the first letter or digit at or behind the start of a line stands."""
-        if line_start not in self._letters:
-            letter = _LETTER.search(self._text, line_start)
-            self._letters[line_start] = letter.start() if letter else len(self._text)
-        return self._letters[line_start]
+    def _first_letter(self, line: int) -> int:
+        """Where the first letter or digit of a line stands; the end of the text where it has none."""
+        if line not in self._letters:
+            end = self._line_starts[line + 1] if line + 1 < len(self._line_starts) else len(self._text)
+            letter = _LETTER.search(self._text, self._line_starts[line], end)
+            self._letters[line] = letter.start() if letter else len(self._text)
+        return self._letters[line]
 
 
 def finished(turn: Turn, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None) -> str:

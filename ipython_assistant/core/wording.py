@@ -31,3 +31,23 @@ def printable(text: str) -> str:
     'a [2J\n b'
     """
     return "\n".join("".join(char if char.isprintable() else " " for char in line) for line in text.split("\n"))
+
+
+def size_in_words(size: int) -> str:
+    """A file's size for people: exact below 10,000 bytes, then in decimal units.
+
+    >>> size_in_words(1), size_in_words(1234), size_in_words(12_345), size_in_words(2_120_588)
+    ('1 byte', '1,234 bytes', '12.3 kB', '2.1 MB')
+    """
+    if size < 10_000:  # noqa: PLR2004 the docstring says it
+        return counted(size, "byte")
+    if size >= 10**15:
+        # A recording can say any number.
+        return "over 999.9 TB"
+    amount = float(size)
+    for unit in ("kB", "MB", "GB"):
+        amount /= 1000
+        # 999.95 would be rounded to 1000.0.
+        if amount < 999.95:  # noqa: PLR2004
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1000:.1f} TB"

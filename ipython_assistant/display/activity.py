@@ -6,8 +6,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ipython_assistant.core.wording import counted
-from ipython_assistant.display.bundles import size_in_words
+from ipython_assistant.core.wording import counted, size_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,9 +14,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ipython_assistant.display.bundles import KEY, Bundle, size_in_words
+from ipython_assistant.core.wording import size_in_words
 from ipython_assistant.display.escaping import one_line
 from ipython_assistant.display.live import publish
+from ipython_assistant.display.outputs import KEY, Bundle
 from ipython_assistant.lab import ANNOUNCEMENT
 
 if TYPE_CHECKING:

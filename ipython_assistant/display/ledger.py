@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipython_assistant.display.bundles import size_in_words
-from ipython_assistant.display.overview import Saved, overview
+from ipython_assistant.core.wording import size_in_words
+from ipython_assistant.display.grid import Download
+from ipython_assistant.display.overview import overview
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ipython_assistant.core.ledger import LedgerEntry
-    from ipython_assistant.display.bundles import Bundle
+    from ipython_assistant.display.outputs import Bundle
 
 HEADER = ("file", "state", "size", "asked", "model", "when (UTC)", "found")
 _TO_THE_MINUTE = len("2026-01-15T09:30")
@@ -32,7 +33,7 @@ def ledger(entries: Sequence[LedgerEntry], remarks: Iterable[str] = ()) -> Bundl
 def _cells(entry: LedgerEntry) -> tuple[object, ...]:
     record, file = entry.record, entry.file
     return (
-        file.name if entry.state == "gone" else Saved(file.name, entry.href),
+        file.name if entry.state == "gone" else Download(file.name, file.name, entry.href),
         "left over" if entry.left_over else _STATES[entry.state],
         size_in_words(file.size),
         record.prompt,

@@ -27,14 +27,14 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from ipython_assistant.display import bundles
+from ipython_assistant.display import outputs
 from ipython_assistant.display.markdown import Growing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from ipython_assistant.display.bundles import Bundle
+    from ipython_assistant.display.outputs import Bundle
 
 INTERVAL_S = 0.1
 """Seconds between two updates, at least."""
@@ -155,7 +155,7 @@ class LiveOutput:
     ) -> None:
         if self._open and not self._finished:
             self._finished = True
-            self._send(bundles.live(self._read(), ""))
+            self._send(outputs.live(self._read(), ""))
 
     def update(self, text: Callable[[], str] | str | None = None, activity: str | None = None) -> None:
         """Take in a new state and show it, if it is time: the first text at once, then at most ten times a second.
@@ -198,7 +198,7 @@ class LiveOutput:
         # What it will cost is known before it is drawn: HTML is hardly longer than its Markdown.
         if not (at_once or late or self._spent + ENVELOPE + len(text) <= self._earned(text, now)):
             return
-        bundle = bundles.running(self._growing.render(text) if text else "", status)
+        bundle = outputs.running(self._growing.render(text) if text else "", status)
         self._send(bundle, self._express)
         self._spent += ENVELOPE + len(bundle.data["text/html"])
         self._pending, self._shown_status = False, status

@@ -37,6 +37,9 @@ _UNFINISHED_LINK = re.compile(r"!?\[([^\[\]\n]*)(?:\]\([^()\n]*)?\Z")
 # looks for the first class, the older one of exported pages for the second. It is let in to formulas alone.
 NO_MATH = "mathjax_ignore tex2jax_ignore"
 
+SCROLLED = f'<div class="{NO_MATH}" style="overflow-x:auto" tabindex="0">'
+"""What a table stands in, so that a wide one does not widen the page. It can be scrolled with the keyboard."""
+
 PLAIN = {"colours": False}
 """The environment in which code is drawn without colours."""
 
@@ -81,6 +84,42 @@ class Growing:
         return _enclosed("".join(self._drawn) + _drawn(tokens, {}, PLAIN))
 
 
+def descriptions(text: str) -> dict[str, str]:
+    """What an answer says of each file it links to: decoded href → the link's words, or those of its paragraph.
+
+    Args:
+        text: Markdown; its links to files are already relative.
+    """
+    said: dict[str, str] = {}
+    for block in _parser().parse(text):
+        href, label = "", ""
+        for token in block.children or ():
+            if token.type == "link_open":
+                href, label = unquote(str(token.attrGet("href") or "")), ""
+            elif token.type == "link_close":
+                # The name alone says less than the sentence it stands in.
+                is_name = len(label.split()) < 3  # noqa: PLR2004 as "the chart"
+                said.setdefault(href, _words(block.children or ()) if is_name else label)
+            else:
+                label += token.content
+    return said
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """The tables in a Markdown text: each its rows, the header first, the cells as words."""
+    found: list[list[list[str]]] = []
+    in_cell = False
+    for token in _parser().parse(text):
+        if token.type == "table_open":
+            found.append([])
+        elif token.type == "tr_open":
+            found[-1].append([])
+        elif token.type == "inline" and in_cell:
+            found[-1][-1].append(_words(token.children or ()))
+        in_cell = token.type in {"th_open", "td_open"}
+    return found
+
+
 def without_unfinished_link(text: str) -> str:
     """Text that is still being written, without the address that is half there: its label alone.
 
@@ -101,6 +140,8 @@ class _Parser(MarkdownIt):
 def _parser() -> MarkdownIt:
     parser = _Parser("commonmark", {"html": False}).enable(["table", "strikethrough"])
     formulas(parser)
+    parser.add_render_rule("table_open", _table)
+    parser.add_render_rule("table_close", _table)
     parser.add_render_rule("fence", _fence)
     parser.add_render_rule("code_block", _fence)
     return parser
@@ -125,6 +166,12 @@ def _fence(
     coloured = token.info.strip() and env != PLAIN
     language = token.info.split(maxsplit=1)[0] if coloured else ""
     return f'<pre style="{CODE_STYLE}"><code>{highlight(token.content, language)}</code></pre>\n'
+
+
+def _table(
+    _renderer: RendererProtocol, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType
+) -> str:
+    return f"{SCROLLED}<table>\n" if tokens[index].nesting > 0 else "</table></div>\n"
 
 
 def _safe(tokens: Sequence[Token], files: Mapping[str, tuple[str, str]]) -> Iterator[Token]:

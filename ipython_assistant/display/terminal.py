@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ipython_assistant.display.bundles import Bundle
+    from ipython_assistant.display.outputs import Bundle
 
 
 class TerminalOutput(LiveOutput):

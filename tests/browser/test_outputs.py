@@ -33,7 +33,8 @@ from ipython_assistant.core.artifacts import Artifact, FailedArtifact
 from ipython_assistant.core.links import hrefs
 from ipython_assistant.core.naming import media_type
 from ipython_assistant.core.turn import CodeCall
-from ipython_assistant.display import bundles
+from ipython_assistant.display import outputs, previews, steps
+from ipython_assistant.display.card import card
 from ipython_assistant.display.buttons import download_row, view
 from ipython_assistant.display.live import LiveOutput, front_end, publish
 from ipython_assistant.workspace.tables import read_head
@@ -63,10 +64,10 @@ Path("pid").write_text(str(os.getpid()))
 """
 SHOW = """
 text = "Rose to $5, then $7. See [the chart](assistant_files/a%20chart.png)."
-publish(bundles.answer(text, hrefs(files)))
-publish(bundles.picture(picture, picture.path.read_bytes()))
-publish(bundles.table(table, read_head(table.path, "text/csv")))
-publish(bundles.card(files))
+publish(outputs.answer(text, hrefs(files)))
+publish(previews.picture(picture, picture.path.read_bytes()))
+publish(previews.table(table, read_head(table.path, "text/csv")))
+publish(card(files))
 publish(view(download_row(files, Path.cwd())))
 """
 NOTE_TEXTS = """
@@ -268,7 +269,7 @@ with LiveOutput(front_end(get_ipython())) as live:
     while not Path("end").exists():
         time.sleep(0.01)
         live.tick()
-    live.finish(bundles.answer("**Coverage** rose.", {}))
+    live.finish(outputs.answer("**Coverage** rose.", {}))
 """
     notebook = open_in_lab(lab.write_notebook("live/live.ipynb", [SETUP + "import time", code]))
     notebook.start(cell=0)
@@ -319,12 +320,12 @@ header = '"' + hostile.replace('"', '""') + '",b\\n'
 table = write("t.csv", (header + '"<img src=x onerror=window.ran=1>",1\\n').encode())
 named = write("<img src=x onerror=window.ran=1>.csv", b"x")
 everything = [
-    bundles.live(hostile, hostile),
-    bundles.answer(hostile, {}),
-    bundles.work([CodeCall("i", "c", hostile, "failed", (hostile,))]),
-    bundles.table(table, read_head(table.path, "text/csv")),
-    bundles.card([named], [FailedArtifact(hostile, hostile)], [hostile]),
-    bundles.answer("all shown", {}),
+    outputs.live(hostile, hostile),
+    outputs.answer(hostile, {}),
+    steps.work([CodeCall("i", "c", hostile, "failed", (hostile,))]),
+    previews.table(table, read_head(table.path, "text/csv")),
+    card([named], [FailedArtifact(hostile, hostile)], [hostile]),
+    outputs.answer("all shown", {}),
 ]
 for bundle in everything:
     publish(bundle)

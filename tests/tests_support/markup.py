@@ -13,7 +13,8 @@ HARMLESS_TAGS = frozenset({
     "li", "ol", "p", "pre", "s", "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul",
 })
 HARMLESS_ATTRIBUTES = frozenset({
-    "border", "class", "colspan", "download", "href", "open", "rel", "scope", "start", "style", "target",
+    "border", "class", "colspan", "download", "href", "open", "rel", "scope", "start", "style", "tabindex",
+    "target",
 })
 # fmt: on
 

@@ -1,0 +1,196 @@
+"""What is shown below an answer's text, and in which order: the one place where files meet their outputs.
+
+The code, the pictures and charts, the heads of tables and the beginnings of texts, the list of files (with the
+buttons, in a live notebook), and below it the tables and texts that would make it hard to find. Of very many files
+only the first are shown, so that a notebook stays small; the list has them all. A file that was moved or deleted since
+is passed over: the list still names it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ipython_assistant.core.links import hrefs
+from ipython_assistant.core.wording import counted
+from ipython_assistant.display import outputs, previews, steps
+from ipython_assistant.display.card import card as file_card
+from ipython_assistant.display.charts import ChartError, chart_type, read_chart, stem
+from ipython_assistant.display.markdown import descriptions, tables
+from ipython_assistant.display.outputs import KEY, Bundle
+from ipython_assistant.workspace import pictures
+from ipython_assistant.workspace.dialect import NotATable
+from ipython_assistant.workspace.tables import read_head
+from ipython_assistant.workspace.texts import read_text_head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
+    from ipython_assistant.core.turn import Turn
+
+MOST_PICTURES = MOST_TABLES = 12
+MOST_TEXTS = 10
+"""Of so many files of each kind the content is shown."""
+MOST_LINES_ABOVE = 30
+"""Tables and texts up to so many lines stand above the list of files, the others below it."""
+UNKNOWN_TYPE = "application/octet-stream"
+
+
+class Content(NamedTuple):
+    """What there is to show of an answer; see `Answer` for each."""
+
+    text: str
+    turn: Turn
+    artifacts: tuple[Artifact, ...]
+    failed: tuple[FailedArtifact, ...]
+    notes: tuple[str, ...]
+    repeated: frozenset[str]
+    prompt: str
+
+
+def text_output(answer: Content) -> Bundle:
+    """The answer's text."""
+    return outputs.answer(answer.text, hrefs(answer.artifacts))
+
+
+def file_outputs(answer: Content) -> tuple[list[Bundle], list[Bundle]]:
+    """Everything below the answer's text, in order, one MIME bundle each: up to the list of files, and after it.
+
+    In a live notebook the download buttons stand between the two.
+    """
+    card = _Card()
+    above = [steps.work(answer.turn.calls)] if answer.turn.calls else []
+    if (others := steps.other_items(answer.turn.others)) is not None:
+        above.append(others)
+    charts = [artifact for artifact in answer.artifacts if chart_type(artifact.name)]
+    above += _pictures_and_charts(answer, charts, card)
+    heads = _tables_and_texts(
+        answer.text, [artifact for artifact in answer.artifacts if not chart_type(artifact.name)], card
+    )
+    fitting = _how_many_fit(heads)
+    above += heads[:fitting]
+    if answer.artifacts or answer.failed or answer.notes or card.notes:
+        above.append(file_card(answer.artifacts, answer.failed, (*answer.notes, *card.notes), card.details))
+    return above, heads[fitting:]
+
+
+def in_one(answer: Content) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All outputs as one, for front ends that show one; a picture is an output of its own, so it is only listed."""
+    above, below = file_outputs(answer)
+    shown = [text_output(answer), *(bundle for bundle in (*above, *below) if "text/html" in bundle.data)]
+    plain = "\n\n".join(bundle.data["text/plain"] for bundle in shown)
+    return {"text/html": "\n".join(bundle.data["text/html"] for bundle in shown), "text/plain": plain}, {}
+
+
+def head_of(artifact: Artifact, rows: int = 10) -> tuple[TableHead | None, str]:
+    """The head of a table, or why there is none; both are empty where the file is gone."""
+    try:
+        return read_head(artifact.path, artifact.media_type, rows), ""
+    except NotATable as reason:
+        return None, str(reason)
+    except OSError:
+        return None, ""
+
+
+@dataclass(slots=True)
+class _Card:
+    """What the list of files has to say beside the files: name → its rows and columns, and sentences."""
+
+    details: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def _how_many_fit(heads: Sequence[Bundle]) -> int:
+    """How many of them stand above the list of files, which is not to be looked for below long ones."""
+    lines = 0
+    for number, bundle in enumerate(heads):
+        lines += bundle.data["text/plain"].count("\n") + 2
+        if lines > MOST_LINES_ABOVE:
+            return number
+    return len(heads)
+
+
+def _pictures_and_charts(answer: Content, charts: Sequence[Artifact], card: _Card) -> Iterator[Bundle]:
+    said = descriptions(answer.text)
+    drawn, with_picture = {stem(chart.name): chart for chart in charts}, set()
+    shown = [a for a in answer.artifacts if a.is_picture and a.name not in answer.repeated]
+    for artifact in shown[:MOST_PICTURES]:
+        chart = drawn.get(stem(artifact.name))
+        with_picture |= {chart.name} if chart is not None else set()
+        yield from _picture(artifact, said.get(artifact.href) or answer.prompt, _chart(chart, card))
+    alone = [chart for chart in charts if chart.name not in with_picture]
+    for chart in alone[:MOST_PICTURES]:
+        if spec := _chart(chart, card):
+            yield Bundle({**spec, "text/plain": chart.name}, {KEY: {"output": "chart", "name": chart.name}})
+    _say_rest(card, len(shown) - MOST_PICTURES, "picture")
+    _say_rest(card, len(alone) - MOST_PICTURES, "chart")
+
+
+def _chart(artifact: Artifact | None, card: _Card) -> dict[str, Any]:
+    """The specification by its media type; empty where it is not to be drawn, which is said then."""
+    media_type = chart_type(artifact.name) if artifact is not None else None
+    if artifact is None or media_type is None:
+        return {}
+    try:
+        return {media_type: read_chart(artifact.name, artifact.path.read_bytes())}
+    except ChartError as error:
+        card.notes.append(f"{artifact.name} is not shown: {error}")
+    except OSError:
+        pass
+    return {}
+
+
+def _picture(artifact: Artifact, description: str, spec: dict[str, Any]) -> Iterator[Bundle]:
+    try:
+        preview = pictures.read_picture(artifact.path, artifact.media_type)
+    except OSError:
+        return
+    shown = None
+    if preview is not None:
+        shown = previews.picture(artifact, preview.content, preview.media_type, description)
+    if preview is None or shown is None:
+        yield previews.caption(artifact, "not")
+        return
+    yield Bundle({**spec, **shown.data}, shown.metadata)
+    yield previews.caption(artifact, "whole" if preview.whole else "smaller")
+
+
+def _tables_and_texts(text: str, artifacts: Sequence[Artifact], card: _Card) -> list[Bundle]:
+    in_answer = tables(text)
+    shown: list[tuple[Artifact, TableHead]] = []
+    texts: list[Artifact] = []
+    for artifact in artifacts:
+        head, reason = head_of(artifact)
+        if head is None:
+            texts += [artifact] if _may_be_text(artifact) else []
+            if reason and artifact.is_table:
+                card.notes.append(f"{artifact.name} is not shown as a table: it {reason}.")
+            continue
+        card.details[artifact.name] = previews.table_size(head)
+        # A table that stands in the answer already is not shown once more.
+        if head.notes or not any(previews.is_head(table, head) for table in in_answer):
+            shown.append((artifact, head))
+    found = [previews.table(artifact, head) for artifact, head in shown[:MOST_TABLES]]
+    for artifact in texts[:MOST_TEXTS]:
+        found += _source(artifact)
+    _say_rest(card, len(shown) - MOST_TABLES, "table")
+    _say_rest(card, len(texts) - MOST_TEXTS, "text file")
+    return found
+
+
+def _say_rest(card: _Card, left: int, noun: str) -> None:
+    if left > 0:
+        card.notes.append(f"{counted(left, f'more {noun}')} {'is' if left == 1 else 'are'} listed, but not shown.")
+
+
+def _may_be_text(artifact: Artifact) -> bool:
+    return artifact.media_type.startswith("text/") or artifact.media_type in {"application/json", UNKNOWN_TYPE}
+
+
+def _source(artifact: Artifact) -> Iterable[Bundle]:
+    try:
+        head = read_text_head(artifact.path)
+    except OSError:
+        return ()
+    return (previews.source(artifact, head.text, whole=head.whole),) if head is not None else ()

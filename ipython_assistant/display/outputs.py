@@ -1,0 +1,82 @@
+"""What an output of ours is: representations by media type, always with `text/plain`, and its name in the metadata.
+
+Each output is a function of the turn and its files alone, so that two runs of one recording save the same notebook;
+what may differ goes to the metadata, under the key `ipython_assistant`. The HTML takes its colours from the page and
+has inline styles only: a `<style>` block is removed from a notebook that is not trusted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ipython_assistant.display.escaping import escaped, one_line, visible
+from ipython_assistant.display.markdown import render, without_unfinished_link
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY = "ipython_assistant"
+"""Our own key in output metadata."""
+QUIET = "opacity:.7"
+"""The style of what a reader needs second; its contrast is still over 4.5 : 1 in both themes."""
+
+
+class Bundle(NamedTuple):
+    """What `_repr_mimebundle_` returns: representations by media type, and the output's metadata."""
+
+    data: dict[str, Any]
+    metadata: dict[str, Any]
+
+
+def html_bundle(output: str, html: str, plain: str, **more: Any) -> Bundle:
+    """An output as HTML and as text.
+
+    Args:
+        output: What it is, for the metadata.
+        html: Safe HTML.
+        plain: The same as text.
+        **more: What else goes to the metadata under our key.
+    """
+    return Bundle({"text/html": html, "text/plain": plain}, {KEY: {"output": output, **more}})
+
+
+def answer(text: str, hrefs: Mapping[str, str]) -> Bundle:
+    """The answer's text.
+
+    Args:
+        text: Markdown; its links to files are already relative.
+        hrefs: The relative links that may be clicked: percent-encoded href → file name.
+    """
+    return html_bundle("answer", render(text, hrefs=hrefs), visible(text))
+
+
+def live(text: str, activity: str) -> Bundle:
+    """The answer as far as it is written, and one line that says what is going on."""
+    written = without_unfinished_link(text)
+    status = _status(activity)
+    plain = "\n\n".join(part for part in (visible(text), status) if part)
+    return html_bundle("live", (render(written, hrefs={}) if written else "") + _status_line(status), plain)
+
+
+def running(html: str, activity: str) -> Bundle:
+    """As `live`, for one of many updates, and so half as long: its plain text says only what is going on.
+
+    Args:
+        html: What is written so far, safe already.
+        activity: What is going on.
+    """
+    status = _status(activity)
+    return html_bundle("live", html + _status_line(status), status)
+
+
+def indented(text: str) -> str:
+    """A block of code or of logs in an output's plain text."""
+    return "\n".join(f"    {line}".rstrip() for line in text.split("\n"))
+
+
+def _status(activity: str) -> str:
+    return one_line(f"{activity[:1].upper()}{activity[1:]} …") if activity else ""
+
+
+def _status_line(status: str) -> str:
+    return f'<p style="margin:.5em 0 0;{QUIET}">{escaped(status)}</p>' if status else ""

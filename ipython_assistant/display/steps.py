@@ -1,0 +1,132 @@
+"""What was done for an answer, folded below it: the code with its logs, and items without a view of their own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ipython_assistant.core.wording import counted
+from ipython_assistant.display.escaping import escaped, one_line, printed, visible
+from ipython_assistant.display.highlight import highlight
+from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH
+from ipython_assistant.display.outputs import QUIET, html_bundle, indented
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ipython_assistant.core.turn import CodeCall, OtherItem
+    from ipython_assistant.display.outputs import Bundle
+
+LONGEST_LOGS = 20_000
+"""In characters for each code call; what is beyond it is left out in the middle, and said."""
+LONGEST_ITEM = 4_000
+"""In characters for each item without a view of its own."""
+LONGEST_TEXT = 500
+"""In characters for each text in it: it may be a picture in base64."""
+DEEPEST_ITEM = 20
+"""Of objects in objects."""
+
+# An id or a time says nothing to a reader, and would make two runs of one question differ.
+_NOT_SHOWN = frozenset({"id", "type", "call_id", "encrypted_content", "created_at", "created_by"})
+
+
+def work(calls: Sequence[CodeCall]) -> Bundle:
+    """The code that was run and what it printed: folded, but open where a call failed."""
+    numbered = len(calls) > 1
+    troubles = [
+        f"step {number} {trouble}" if numbered else trouble
+        for number, call in enumerate(calls, 1)
+        if (trouble := _trouble(call))
+    ]
+    summary = f"Code, {counted(len(calls), 'step')}" + (f" ({'; '.join(troubles)})" if troubles else "")
+    html, plain = [], [summary]
+    for number, call in enumerate(calls, 1):
+        code, logs, trouble = call.code.strip("\n"), _logs(call), _trouble(call)
+        if numbered:
+            title = f"Step {number}" + (f", {trouble}" if trouble else "")
+            html.append(f'<p style="margin:.8em 0 0;{QUIET}">{title}</p>')
+            plain.append(title)
+        html.append(f'<pre style="{CODE_STYLE}"><code>{highlight(code, "python")}</code></pre>')
+        plain.append(indented(visible(code)))
+        if logs:
+            html.append(f'<pre style="{CODE_STYLE};border-left-color:transparent;{QUIET}">{escaped(logs)}</pre>')
+            plain.append(f"Printed:\n\n{indented(logs)}")
+    return _folded("work", summary, html, plain, is_open=bool(troubles))
+
+
+def other_items(items: Iterable[OtherItem]) -> Bundle | None:
+    """The output items that have no view of their own, folded, each as what it is called and what it holds.
+
+    Reasoning is shown where it holds a summary. Ids and what only the service can read are left out, long texts in it
+    are cut, and what is left of an item is cut too. None where nothing is to be shown.
+    """
+    shown = [(one_line(item.type) or "item", body) for item in items if (body := _item_body(item))]
+    if not shown:
+        return None
+    kinds = dict.fromkeys(_kind_in_words(kind) for kind, _ in shown)
+    summary = visible(f"Also done, {counted(len(shown), 'step')}: {', '.join(kinds)}")
+    html = [
+        f'<p style="margin:.8em 0 0;{QUIET}">{escaped(kind)}</p><pre style="{CODE_STYLE}">{escaped(text)}</pre>'
+        for kind, text in shown
+    ]
+    plain = [f"{kind}\n\n{indented(visible(text))}" for kind, text in shown]
+    return _folded("other items", summary, html, [summary, *plain])
+
+
+def _folded(output: str, summary: str, html: Iterable[str], plain: Iterable[str], *, is_open: bool = False) -> Bundle:
+    head = f'<summary style="cursor:pointer;{QUIET}">{escaped(summary)}</summary>'
+    return html_bundle(
+        output,
+        f'<details{" open" if is_open else ""} class="{NO_MATH}">{head}{"".join(html)}</details>',
+        "\n\n".join(plain),
+    )
+
+
+def _trouble(call: CodeCall) -> str:
+    """What went wrong with a call, in words; empty where nothing did."""
+    if call.status == "failed" or "Traceback (most recent call last)" in call.logs:
+        # The hosted service calls a call completed though its code raised; then the logs, if any, tell.
+        return "ended in an error"
+    return "" if call.status == "completed" else "did not finish"
+
+
+def _logs(call: CodeCall) -> str:
+    logs = printed(call.logs).strip("\n")
+    if len(logs) <= LONGEST_LOGS:
+        return logs
+    half = LONGEST_LOGS // 2
+    return f"{logs[:half]}\n… {len(logs) - 2 * half:,} characters left out …\n{logs[-half:]}"
+
+
+def _item_body(item: OtherItem) -> str:
+    if item.type == "reasoning":
+        summary = item.raw.get("summary")
+        parts = summary if isinstance(summary, list) else []
+        text = "\n\n".join(str(part.get("text") or "") for part in parts if isinstance(part, dict)).strip()
+    else:
+        text = json.dumps(_shortened(item.raw), ensure_ascii=False, indent=2)
+    return (
+        text if len(text) <= LONGEST_ITEM else f"{text[:LONGEST_ITEM]}\n… {len(text) - LONGEST_ITEM:,} more characters"
+    )
+
+
+def _shortened(value: Any, deep: int = 0) -> Any:
+    if deep > DEEPEST_ITEM:
+        return "…"
+    if isinstance(value, dict):
+        kept = {str(key): part for key, part in value.items() if key not in _NOT_SHOWN and part is not None}
+        return {key: _shortened(part, deep + 1) for key, part in kept.items()}
+    if isinstance(value, list):
+        return [_shortened(part, deep + 1) for part in value]
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        return f"{value[:LONGEST_TEXT]}… {len(value) - LONGEST_TEXT:,} more characters"
+    return value
+
+
+def _kind_in_words(kind: str) -> str:
+    """The type of an item for people: `web_search_call` is a web search.
+
+    >>> _kind_in_words("web_search_call"), _kind_in_words("reasoning")
+    ('web search', 'reasoning')
+    """
+    return kind.removesuffix("_call").replace("_", " ")

@@ -1,0 +1,204 @@
+"""What is shown below an answer, in which order, and how much of it."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests_support.files import PNG
+from tests_support.markup import Markup
+
+from ipython_assistant.answer import Answer
+from ipython_assistant.core.artifacts import Artifact
+from ipython_assistant.core.naming import media_type
+from ipython_assistant.core.turn import CodeCall, Turn
+
+_drawn = io.BytesIO()
+Image.effect_noise((600, 300), 80).resize((2400, 1200)).convert("RGB").save(_drawn, "PNG")
+LARGE_PNG = _drawn.getvalue()
+
+
+def answer(folder: Path, files: dict[str, bytes]) -> Answer:
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    artifacts = tuple(
+        Artifact(name, name, folder / name, f"files/{name}", len(content), "0" * 64, media_type(name))
+        for name, content in files.items()
+    )
+    turn = Turn(status="completed", items=(CodeCall("ci", "cntr", "x = 1", "completed", ("1\n",)),))
+    return Answer(text="Done.", turn=turn, artifacts=artifacts, prompt="Plot it all")
+
+
+def kinds(answer: Answer) -> list[tuple[str, str]]:
+    return [
+        (
+            bundle.metadata["ipython_assistant"]["output"],
+            bundle.data["text/plain"].partition(" — ")[0].partition(" is ")[0],
+        )
+        for bundle in answer.outputs()
+    ]
+
+
+def test_work_pictures_tables_texts_and_the_card_come_in_this_order(tmp_path: Path) -> None:
+    made = answer(
+        tmp_path,
+        {
+            "notes.md": b"# Notes\n",
+            "b.json": b'[{"a": 1}]',
+            "settings.json": b'{"a": [1]}',
+            "a.csv": b"a,b\n1,2\n",
+            "big.png": LARGE_PNG,
+            "small.png": PNG,
+            "broken.csv": b"<html>error</html>",
+            "run.log": b"started\n",
+            "a.zip": b"PK\x03\x04",
+            "page.html": b"<script>alert(1)</script>",
+            "empty.txt": b"",
+        },
+    )
+
+    described = kinds(made)
+
+    assert described[:-1] == [
+        ("work", "Code, 1 step\n\n    x = 1\n\nPrinted:\n\n    1"),
+        ("picture", "big.png: Plot it all"),
+        ("caption", "big.png"),
+        ("picture", "small.png: Plot it all"),
+        ("caption", "small.png"),
+        ("table", "b.json"),
+        ("table", "a.csv"),
+        ("source", "notes.md"),
+        ("source", "settings.json"),
+        ("source", "broken.csv"),
+        ("source", "run.log"),
+        ("source", "page.html"),
+    ]
+    assert described[-1][0] == "card"
+    assert "broken.csv is not shown as a table: it holds a web page." in list(made.outputs())[-1].data["text/plain"]
+    assert [table.name for table in made.tables] == ["b.json", "a.csv", "broken.csv"]
+    for bundle in made.outputs():
+        assert Markup.of(bundle.data.get("text/html", "")).harm() == []
+
+
+def test_below_a_table_stands_how_it_was_read(tmp_path: Path) -> None:
+    made = answer(tmp_path, {"a.csv": b"Title\n\nday,n\n25/02/2026,1\n01/02/2026,2\n,\nSource: <b>M</b>,\n"})
+    _, table, _ = made.outputs()
+
+    for form in ("text/plain", "text/html"):
+        assert "The lines above the header were left out." in table.data[form]
+        assert "day: dates were read day first, because 25/02/2026 occurs." in table.data[form]
+    assert Markup.of(table.data["text/html"]).harm() == []
+
+
+def test_in_place_of_a_picture_that_cannot_be_shown_a_line_says_so_and_links_to_it(tmp_path: Path) -> None:
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg">%s</svg>'
+    files = {
+        "large.svg": drawing % (b"<g/>" * 1_000_000),
+        "entities.svg": b'<!DOCTYPE svg [<!ENTITY a "a">]>' + drawing % b"&a;",
+        "bomb.png": PNG[:16] + b"\xff" * 8,
+    }
+    _, *lines, card = answer(tmp_path, files).outputs()
+
+    assert [line.data["text/plain"] for line in lines] == [
+        f"{name} is not shown here; it is too large, damaged, or more than a picture: files/{name}" for name in files
+    ]
+    links = [link for line in lines for link in Markup.of(line.data["text/html"]).all("a")]
+    assert links == [{"href": f"files/{name}", "download": name} for name in files]
+    assert all(name in card.data["text/plain"] for name in files)
+
+
+def test_what_is_shown_is_the_same_each_time(tmp_path: Path) -> None:
+    made = answer(tmp_path, {"big.png": LARGE_PNG, "a.csv": b"a\n1\n"})
+    first, second = (json.dumps(list(made.outputs())) for _ in range(2))
+
+    assert first == second
+
+
+def test_files_that_are_gone_are_still_in_the_card(tmp_path: Path) -> None:
+    made = answer(tmp_path, {"a.png": PNG, "a.csv": b"a\n1\n", "a.txt": b"x", "a.json": b"[]"})
+    for artifact in made.artifacts:
+        artifact.path.unlink()
+
+    assert [kind for kind, _ in kinds(made)] == ["work", "card"]
+
+
+def test_of_many_texts_the_first_are_shown_and_the_others_are_named(tmp_path: Path) -> None:
+    made = answer(tmp_path, {f"{number}.log": b"x" for number in range(12)})
+    _, *shown = made.outputs()
+    (card,) = (bundle for bundle in shown if bundle.metadata["ipython_assistant"]["output"] == "card")
+
+    assert len(shown) == 11
+    assert "2 more text files are listed, but not shown." in card.data["text/plain"]
+    assert "11.log" in card.data["text/plain"]
+
+
+def test_a_notebook_with_six_hundred_tables_and_pictures_stays_small(tmp_path: Path) -> None:
+    files = {f"{number}.csv": b"a,b\n" + b"1,2\n" * 20 for number in range(600)}
+    made = answer(tmp_path, files | {f"{number}.png": PNG for number in range(600)})
+
+    shown = list(made.outputs())
+    kinds_of = [bundle.metadata["ipython_assistant"]["output"] for bundle in shown]
+    (card,) = (bundle for bundle in shown if bundle.metadata["ipython_assistant"]["output"] == "card")
+
+    assert (kinds_of.count("picture"), kinds_of.count("table")) == (12, 12)
+    assert "588 more pictures are listed, but not shown." in card.data["text/plain"]
+    assert "588 more tables are listed, but not shown." in card.data["text/plain"]
+    assert len(json.dumps(shown)) < 500_000
+
+
+def test_a_table_that_stands_in_the_answer_is_not_shown_once_more(tmp_path: Path) -> None:
+    made = answer(tmp_path, {"a.csv": b"district,mean\nNorth,74.66666\n", "b.csv": b"district,mean\nNorth,3\n"})
+    in_words = replace(made, text="So it is:\n\n| district | mean |\n|---|--:|\n| **North** | 74.67 |\n")
+
+    assert [kind for kind, _ in kinds(made)] == ["work", "table", "table", "card"]
+    assert kinds(in_words)[1:-1] == [("table", "b.csv")]
+    assert "a.csv  CSV table, 1 row × 2 columns" in next(
+        bundle.data["text/plain"] for bundle in in_words.outputs() if "a.csv" in bundle.data["text/plain"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "alt"),
+    [
+        ("See [Coverage by year, District B](files/a.png).", "a.png: Coverage by year, District B"),
+        ("Coverage rose to 83 percent ([a.png](files/a.png)).", "a.png: Coverage rose to 83 percent (a.png)."),
+        ("- [a.png](files/a.png): 8 points", "a.png: 8 points"),
+        ("Nothing of it.", "a.png: Plot it all"),
+    ],
+)
+def test_a_picture_is_described_by_what_the_answer_says_of_it(tmp_path: Path, text: str, alt: str) -> None:
+    made = replace(answer(tmp_path, {"a.png": PNG}), text=text)
+
+    assert list(made.outputs())[1].metadata["image/png"] == {"alt": alt}
+
+
+VEGA = {"data": {"values": [{"a": 1}]}, "mark": "bar", "encoding": {"x": {"field": "a"}}}
+
+
+def test_a_chart_is_one_output_with_its_picture_and_neither_is_shown_twice(tmp_path: Path) -> None:
+    files = {"c.png": PNG, "c.vl.json": json.dumps(VEGA).encode(), "d.vl.json": json.dumps(VEGA).encode()}
+    _, both, _, alone, card = answer(tmp_path, files).outputs()
+
+    assert set(both.data) == {"application/vnd.vegalite.v5+json", "image/png", "text/plain"}
+    assert set(alone.data) == {"application/vnd.vegalite.v5+json", "text/plain"}
+    assert card.metadata["ipython_assistant"]["output"] == "card"
+
+
+def test_of_a_chart_that_is_not_drawn_the_list_of_files_says_why(tmp_path: Path) -> None:
+    spec = {**VEGA, "data": {"url": "http://h.test/?q=1"}}
+    work, card = answer(tmp_path, {"c.vl.json": json.dumps(spec).encode()}).outputs()
+
+    assert "c.vl.json is not shown: it uses “url”" in card.data["text/plain"]
+    assert "h.test" not in json.dumps([work, card])
+
+
+def test_long_previews_stand_below_the_list_of_files(tmp_path: Path) -> None:
+    made = answer(tmp_path, {f"{number}.csv": b"a,b\n" + b"1,2\n" * 20 for number in range(4)})
+    above, below = made.output_parts()
+
+    assert [bundle.metadata["ipython_assistant"]["output"] for bundle in above] == ["work", "table", "table", "card"]
+    assert [bundle.metadata["ipython_assistant"]["output"] for bundle in below] == ["table"] * 2

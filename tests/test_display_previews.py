@@ -1,0 +1,190 @@
+"""A saved file and what is shown of it: pictures, heads of tables, beginnings of texts."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from tests_support.files import PNG, artifact, head
+from tests_support.markup import Markup
+
+from ipython_assistant.core.artifacts import TableHead
+from ipython_assistant.display import previews
+from ipython_assistant.display.grid import head_rows
+
+
+@pytest.mark.parametrize(
+    ("media_type", "content"),
+    [
+        ("image/png", PNG),
+        ("image/jpeg", b"\xff\xd8\xff\xe0rest"),
+        ("image/gif", b"GIF89a rest"),
+        ("image/webp", b"RIFF\x00\x00\x00\x00WEBPrest"),
+    ],
+)
+def test_a_picture_is_shown_in_its_own_type_and_described(media_type: str, content: bytes) -> None:
+    bundle = previews.picture(artifact("chart", media_type), content)
+
+    assert bundle is not None
+    assert base64.b64decode(bundle.data[media_type]) == content
+    assert bundle.data["text/plain"] == "chart"
+    assert "text/html" not in bundle.data
+    assert bundle.metadata[media_type] == {"alt": "chart"}
+    assert bundle.metadata["ipython_assistant"]["size"] == len(content)
+
+
+def test_a_picture_is_described_by_its_name_and_the_first_words_about_it() -> None:
+    bundle = previews.picture(
+        artifact("a.png", "image/png"), PNG, description="Plot coverage\nby year. " + "More words. " * 20
+    )
+
+    assert bundle is not None
+    alt = bundle.metadata["image/png"]["alt"]
+    assert alt == bundle.data["text/plain"]
+    assert alt.startswith("a.png: Plot coverage by year. More words.")
+    assert alt.endswith(" …")
+    assert len(alt) < 150
+
+
+@pytest.mark.parametrize(("shown", "words"), [("smaller", "is shown smaller"), ("not", "is not shown here")])
+def test_a_picture_that_is_not_shown_as_it_is_is_linked(shown: str, words: str) -> None:
+    line = previews.caption(artifact("a b.webp", "image/webp"), shown)
+
+    assert Markup.of(line.data["text/html"]).all("a") == [
+        {"href": "assistant_files/a%20b.webp", "download": "a b.webp"}
+    ]
+    assert words in line.data["text/plain"]
+    assert line.data["text/plain"].endswith("assistant_files/a b.webp")
+
+
+def test_a_picture_that_is_shown_whole_has_its_name_below() -> None:
+    line = previews.caption(artifact("a.png", "image/png"), "whole")
+
+    assert Markup.of(line.data["text/html"]).text == line.data["text/plain"] == "a.png"
+
+
+def test_a_text_is_shown_as_it_is_written() -> None:
+    bundle = previews.source(artifact("a.md", "text/markdown", 1234), "# Not <b>a</b> head\n$x$", whole=False)
+    markup = Markup.of(bundle.data["text/html"])
+
+    assert {tag for tag, _ in markup.tags} == {"div", "p", "b", "pre", "code"}
+    assert markup.text == "a.md — Markdown, 1,234 bytes, its beginning# Not <b>a</b> head\n$x$"
+    assert bundle.data["text/plain"].splitlines()[2:] == ["    # Not <b>a</b> head", "    $x$"]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "content"),
+    [
+        ("image/png", b""),
+        ("image/png", b"<html>error</html>"),
+        ("image/jpeg", PNG),
+        ("image/bmp", b"BM"),
+        ("image/svg+xml", b"\xff\xfe"),
+        ("image/svg+xml", b"<html/>"),
+        ("text/csv", b"a,b"),
+    ],
+)
+def test_what_a_notebook_cannot_show_as_a_picture_is_left_to_the_card(media_type: str, content: bytes) -> None:
+    assert previews.picture(artifact("x", media_type), content) is None
+
+
+def test_a_table_shows_its_head_and_its_true_size() -> None:
+    bundle = previews.table(artifact("t.csv"), head(("North", "1"), (None, "22"), row_count=1234))
+    markup = Markup.of(bundle.data["text/html"])
+
+    assert markup.all("table") == [{"border": "1", "class": "dataframe"}]
+    assert bundle.data["text/plain"] == (
+        "t.csv — 1,234 rows × 2 columns\n\n         a    b\n0    North    1\n1      NaN   22\n...    ...  ..."
+    )
+    assert "t.csv — 1,234 rows × 2 columns" in markup.text
+
+
+def test_a_table_that_is_shown_whole_has_no_dots() -> None:
+    bundle = previews.table(artifact("t.csv"), head(("1",), columns=("n",)))
+
+    assert "..." not in json.dumps(bundle)
+    assert "1 row × 1 column" in bundle.data["text/plain"]
+
+
+def test_a_table_without_rows_still_shows_its_columns() -> None:
+    bundle = previews.table(artifact("t.csv"), head())
+
+    assert "0 rows × 2 columns" in bundle.data["text/plain"]
+    assert bundle.data["text/plain"].splitlines()[-1].split() == ["a", "b"]
+    assert Markup.of(bundle.data["text/html"]).all("th") == [{"scope": "col"}, {"scope": "col"}]
+
+
+def test_a_wide_table_shows_its_first_and_last_columns() -> None:
+    columns = tuple(f"c{place:02}" for place in range(100))
+    bundle = previews.table(artifact("t.csv"), head(tuple(map(str, range(100))), columns=columns))
+    header = bundle.data["text/plain"].splitlines()[2].split()
+
+    assert header == [*columns[:10], "...", *columns[-10:]]
+    assert "1 row × 100 columns" in bundle.data["text/plain"]
+
+
+def test_long_and_many_lined_cells_stay_short_and_on_one_line() -> None:
+    bundle = previews.table(artifact("t.csv"), head(("x" * 200, "first\nsecond")))
+    row = bundle.data["text/plain"].splitlines()[-1]
+
+    assert "x" * 47 + "..." in row
+    assert "first second" in row
+
+
+def test_columns_line_up_where_characters_are_wide_or_combine() -> None:
+    bundle = previews.table(artifact("t.csv"), head(("東京", "1"), ("e\u0301", "1")))
+    lines = bundle.data["text/plain"].splitlines()[-2:]
+
+    assert lines == ["0  東京  1", "1     e\u0301  1"]
+
+
+def test_a_column_of_long_numbers_is_rounded_as_pandas_does_and_codes_are_left_alone():
+    rows = (("0101", "78.83333333333333", "1.5"), ("0102", None, "2"), ("0103", "70.1", "3.25"))
+    lines = head_rows(TableHead(("code", "mean", "short"), rows, 3))
+
+    assert [line[1:] for line in lines[1:]] == [
+        ["0101", "78.833333", "1.5"],
+        ["0102", "NaN", "2"],
+        ["0103", "70.100000", "3.25"],
+    ]
+
+
+def test_a_tables_caption_and_heads_are_marked_as_such_and_an_estimate_says_so() -> None:
+    bundle = previews.table(artifact("t.csv"), TableHead(("a",), (("1",),), 22_000_000, estimated=True))
+    markup = Markup.of(bundle.data["text/html"])
+
+    assert [attributes["scope"] for attributes in markup.all("th")] == ["col", "row", "row"]
+    assert len(markup.all("caption")) == 1
+    assert "t.csv — about 22,000,000 rows × 1 column" in markup.text
+    assert bundle.data["text/plain"].startswith("t.csv — about 22,000,000 rows × 1 column\n")
+
+
+def test_notes_of_how_a_table_was_read_stand_below_it() -> None:
+    bundle = previews.table(artifact("t.csv"), head(("1", "2"), notes=("The last row is a total.",)))
+
+    assert bundle.data["text/plain"].endswith("\nThe last row is a total.")
+    assert Markup.of(bundle.data["text/html"]).text.endswith("The last row is a total.")
+
+
+HEAD = head(("North", "74.6667"), ("South", None), columns=("district", "mean"))
+
+
+@pytest.mark.parametrize(
+    ("table", "is_head"),
+    [
+        ([["district", "mean"], ["North", "74.6667"], ["South", ""]], True),
+        ([["district", "mean"], ["North", "74.67"], ["South", "–"]], True),
+        ([["", "district", "mean"], ["0", "North", "74.67"], ["1", "South", "NaN"]], True),
+        ([["district", "mean"], ["North", "74.67"]], False),
+        ([["district", "mean"], ["North", "74.6"], ["South", ""]], False),
+        ([["district", "mean"], ["South", ""], ["North", "74.67"]], False),
+        ([["mean"], ["74.67"], [""]], False),
+        ([["district", "mean"], ["North"], []], True),
+        ([], False),
+    ],
+)
+def test_a_table_of_the_answer_that_shows_the_same_as_a_files_head_is_known(
+    table: list[list[str]], is_head: bool
+) -> None:
+    assert previews.is_head(table, HEAD) is is_head

@@ -1,0 +1,32 @@
+"""Saved files, heads of tables and code calls, as small as a test of what is shown needs them."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from ipython_assistant.core.artifacts import Artifact, TableHead
+from ipython_assistant.core.turn import CodeCall
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+
+
+def artifact(
+    name: str = "a.csv", media_type: str = "text/csv", size: int = 1234, folder: str = "assistant_files"
+) -> Artifact:
+    return Artifact(name, name, Path(folder, "x"), f"{folder}/{name}", size, "0" * 64, media_type)
+
+
+def call(code: str = "print(1)\n", logs: str | None = "1\n", status: str = "completed") -> CodeCall:
+    return CodeCall("ci_1", "cntr_1", code, status, None if logs is None else (logs,))
+
+
+def head(
+    *rows: tuple[str | None, ...],
+    columns: tuple[str, ...] = ("a", "b"),
+    row_count: int | None = None,
+    notes: tuple[str, ...] = (),
+) -> TableHead:
+    return TableHead(columns, rows, len(rows) if row_count is None else row_count, notes=notes)
