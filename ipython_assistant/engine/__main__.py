@@ -21,14 +21,12 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.containers import MAX_CONTAINERS
 from ipython_assistant.engine.limits import GIB, default_limits
-from ipython_assistant.engine.models.chosen import UnknownModel, add_model_options, chosen
+from ipython_assistant.engine.models.default import OfferedModels, UnknownModel, add_model_options
 from ipython_assistant.engine.sandbox import KINDS
 from ipython_assistant.engine.server import Engine, Options, UnusableOptions, running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from ipython_assistant.engine.models import Model
 
 PARENT_POLL_S: Final = 0.5
 FINISH_S: Final = 10.0
@@ -45,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("ipython_assistant").setLevel(level)
     try:
-        models = chosen(asked, os.environ)
+        models = OfferedModels(asked.models, os.environ, every=asked.any_model)
         options = _options(asked, os.environ)
         asyncio.run(_serve(models, options, standing=asked.standing))
     except (UnusableOptions, UnknownModel, OSError) as error:
@@ -125,7 +123,7 @@ def _size(text: str) -> int:
     return int(float(number) * unit)
 
 
-async def _serve(models: Mapping[str, Model], options: Options, *, standing: bool) -> None:
+async def _serve(models: OfferedModels, options: Options, *, standing: bool) -> None:
     over, hurry = asyncio.Event(), asyncio.Event()
     _watch_signals(over, hurry, standing=standing)
     if not standing:
@@ -136,6 +134,7 @@ async def _serve(models: Mapping[str, Model], options: Options, *, standing: boo
         if standing:
             sys.stderr.write(_welcome(engine))
         await over.wait()
+    await models.close()
 
 
 def _welcome(engine: Engine) -> str:

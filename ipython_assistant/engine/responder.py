@@ -73,7 +73,7 @@ class Accepted:
         """What was said before, and what is said now."""
         return (self.previous.said if self.previous is not None else ()) + self.question.messages
 
-    def ask(self, files: tuple[str, ...] = (), new: tuple[str, ...] = ()) -> Ask:
+    def ask(self, files: tuple[str, ...] = (), new: tuple[str, ...] = (), made: tuple[str, ...] = ()) -> Ask:
         """The question as a model is asked it."""
         conversation = self.conversation
         place, prompt = parameters.prompted(conversation)
@@ -81,6 +81,7 @@ class Accepted:
             prompt=prompt,
             files=files,
             new=new,
+            made=made,
             history=tuple(message for index, message in enumerate(conversation) if index != place),
             enclosed=self.question.enclosed,
             unread=() if self.container else (*(one.name for one in self.question.enclosed), *self.question.file_ids),
@@ -210,7 +211,8 @@ class Responder:
             return
         async with container.turn:
             files = container.names()
-            ask = accepted.ask(files, tuple(name for name in files if name not in container.seen))
+            new = tuple(name for name in files if name not in container.seen)
+            ask = accepted.ask(files, new, tuple(container.linkable()))
             outcome: RunOutcome | None = None
             async with aclosing(accepted.model.answer(ask, container)) as steps:
                 while (step := await _next(steps, outcome)) is not None:

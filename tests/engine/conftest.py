@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from analyst_kernel import started
-from chat_server import ChatServer
 from engines import DEADLINE_S, Running, Stage, Told, gone, in_thread, kernels_of, spawn
 
 from ipython_assistant.engine.models.script import Script
@@ -17,14 +16,6 @@ from ipython_assistant.engine.models.script import Script
 if TYPE_CHECKING:
     import openai
     from jupyter_client.blocking import BlockingKernelClient
-
-
-@pytest.fixture(scope="module")
-def chat() -> Iterator[ChatServer]:
-    """A chat-completions server that says what a test told it to."""
-    server = ChatServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="session")

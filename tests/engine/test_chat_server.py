@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from scripted_servers import KINDS, Reply, ScriptedServer, page, refusal
+from tests_support.chat_servers import KINDS, Reply, ScriptedServer, page, refusal
 
 from ipython_assistant.engine.models import ModelFailed, Spent
 from ipython_assistant.engine.models.chat_server import MAX_CHARACTERS, ChatServer, Completion, SchemaRefused

@@ -111,6 +111,8 @@ class Ask:
     instructions: str = ""
     new: tuple[str, ...] = ()
     """Those of the files that came since the container's last question: most likely they are what this one is about."""
+    made: tuple[str, ...] = ()
+    """Those of the files that code made."""
     enclosed: tuple[Attachment, ...] = ()
     """What came within the question; where there is a container, it is among its files too."""
     unread: tuple[str, ...] = ()
@@ -131,7 +133,7 @@ Spent = TokensUsed
 Enclosed = Attachment
 Cut = EndEarly
 
-WISHES: Final = ("temperature", "top_p", "max_output_tokens", "reasoning")
+WISHES: Final = ("temperature", "top_p", "max_output_tokens", "reasoning", "metadata")
 
 
 class Interpreter(Protocol):

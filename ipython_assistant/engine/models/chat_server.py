@@ -117,7 +117,7 @@ class ChatServer:
             messages: `{"role": ..., "content": ...}`, as chat completions have them.
             schema: The JSON schema that the text has to fit, where the server can hold a model to one.
             max_tokens: The longest answer, in tokens; what is longer comes back `cut`.
-            options: Sampling as chat completions name it: `temperature`, `top_p`, `seed`.
+            options: As chat completions name them: `temperature`, `top_p`, `seed`, `reasoning_effort`.
 
         Raises:
             SchemaRefused: The server does not take the schema.
@@ -222,12 +222,13 @@ class ChatServer:
         told = [_for_ollama(message) for message in messages]
         needed = sum(len(message["content"]) for message in told) // CHARACTERS_PER_TOKEN + limit
         self._context = max(self._context, next((size for size in CONTEXTS if size >= needed), CONTEXTS[-1]))
+        sampling = {name: options[name] for name in ("temperature", "top_p", "seed") if name in options}
         body: Json = {
             "model": self.model,
             "messages": told,
             "stream": True,
             "think": False,
-            "options": {"num_ctx": self._context, "num_predict": limit, **options},
+            "options": {"num_ctx": self._context, "num_predict": limit, **sampling},
         }
         if schema is not None:
             body["format"] = schema

@@ -1,0 +1,103 @@
+"""The word in front of a model: who answers `ollama/qwen3.5:4b` or `http://localhost:8080/v1/NAME`, and where it runs.
+
+A model with a provider, an address or a file in front only reads and writes: code runs on this machine. The words are
+in `providers.toml`, which the engine reads too.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BASIC = "basic"
+"""The sentence forms that the engine answers without a model."""
+GGUF = "gguf/"
+"""In front of a model that `ipython-assistant model get` has fetched."""
+MODEL_KEY = "IPYTHON_ASSISTANT_MODEL_KEY"
+"""The environment variable with the key of a chat server that is named by its address."""
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A row of `providers.toml`; its first lines say what the fields mean."""
+
+    title: str
+    address: str
+    address_from: str = ""
+    key: str = ""
+    kind: str = ""
+    schema: bool = True
+    vision: bool = False
+    start: str = ""
+
+    def address_in(self, environment: Mapping[str, str]) -> str:
+        """Where it is asked: as the environment says, else where it usually is."""
+        set_to = environment.get(self.address_from, "").strip().rstrip("/")
+        if not set_to or self.kind != "ollama":
+            return set_to or self.address
+        # OLLAMA_HOST may lack the scheme and the port, and may be the address that a server listens on.
+        parts = urlsplit(set_to if "//" in set_to else f"http://{set_to}")
+        host = parts.hostname if parts.hostname not in {None, "0.0.0.0"} else "127.0.0.1"  # noqa: S104 never bound
+        return f"{parts.scheme}://{host}:{parts.port or 11434}/v1"
+
+
+@cache
+def providers() -> Mapping[str, Provider]:
+    """The providers by the word in front of a model's name."""
+    text = resources.files("ipython_assistant").joinpath("providers.toml").read_text(encoding="utf-8")
+    return {word: Provider(**row) for word, row in tomllib.loads(text).items()}
+
+
+def provider_of(model: str) -> Provider | None:
+    """The provider that a model's name has in front; None for an address, a file or a plain name."""
+    word, slash, _ = model.partition("/")
+    return providers().get(word) if slash else None
+
+
+def runs_code_here(model: str) -> bool:
+    """Whether code for this model runs on this machine: it has a provider, an address or a file in front."""
+    address = model.startswith(("http://", "https://"))
+    return model == BASIC or address or model.startswith(GGUF) or model.endswith(".gguf") or bool(provider_of(model))
+
+
+def is_on_this_machine(model: str, environment: Mapping[str, str]) -> bool:
+    """Whether a model that code runs here for is on this machine too; Ollama's cloud models are not."""
+    if model.startswith(("http://", "https://")):
+        return urlsplit(model).hostname in LOOPBACK
+    provider = provider_of(model)
+    if provider is None:
+        return True
+    hosted = provider.kind == "ollama" and model.endswith(("-cloud", ":cloud"))
+    return urlsplit(provider.address_in(environment)).hostname in LOOPBACK and not hosted
+
+
+def in_words(model: str, environment: Mapping[str, str]) -> str:
+    """A model that code runs here for, as a reader is told: `qwen3.5:4b in Ollama on this machine`."""
+    here = is_on_this_machine(model, environment)
+    provider = provider_of(model)
+    if model == BASIC:
+        return "the basic sentence forms, which use no model"
+    if provider is not None:
+        name = model.partition("/")[2]
+        return f"{name} in {provider.title} on this machine" if here else f"{name} at {provider.title}"
+    if model.startswith(("http://", "https://")):
+        parts = urlsplit(model)
+        name = parts.path.rpartition("/v1/")[2].strip("/")
+        return f"{name} at {parts.netloc}" + (" on this machine" if here else "")
+    return f"{model.removeprefix(GGUF).replace(chr(92), '/').rpartition('/')[2]} on this machine"
+
+
+def variables_of(model: str) -> tuple[str, ...]:
+    """The environment variables that the engine needs to ask a model: its key's and its address's, no other's."""
+    provider = provider_of(model)
+    if provider is not None:
+        return tuple(name for name in (provider.key, provider.address_from) if name)
+    return (MODEL_KEY,) if model.startswith(("http://", "https://")) else ()

@@ -1,0 +1,149 @@
+"""Models in a GGUF file: llama.cpp serves each in a process of its own on loopback, and is asked like any chat server.
+
+Run as a module it is that process: `python -m ipython_assistant.engine.models.gguf FILE`. It prints its address, and
+ends when its standard input closes; so it cannot outlive the engine, however that ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ipython_assistant.engine.models import ModelFailed
+from ipython_assistant.engine.models.chat_server import ChatServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX: Final = "gguf/"
+"""In front of the name of a model that `ipython-assistant model get` has fetched."""
+FOLDER: Final = "IPYTHON_ASSISTANT_MODELS"
+"""The environment variable with the directory those models are in."""
+TOKEN: Final = "IPYTHON_ASSISTANT_RUNTIME_TOKEN"  # noqa: S105 - the variable's name
+READY_WITHIN_S: Final = 300.0
+CONTEXT: Final = 16_384
+"""In tokens: a long question with several tables, and its answer."""
+OVERHEAD: Final = 1.15
+"""Memory a model takes, as a multiple of its file."""
+CONTEXT_BYTES: Final = 1_000_000_000
+"""Memory the context takes beside it, roughly."""
+INSTALL: Final = "python -m pip install xllamacpp huggingface_hub"
+
+
+def is_gguf(name: str) -> bool:
+    """Whether a model's name means a file on this machine."""
+    return name.startswith(PREFIX) or (name.endswith(".gguf") and not name.startswith(("http://", "https://")))
+
+
+class Runtimes:
+    """The processes that serve models from files, one for each file that was asked.
+
+    Args:
+        environment: Where the directory of fetched models is named; the processes inherit it.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
+        self._servers: dict[Path, ChatServer] = {}
+        self._processes: dict[Path, asyncio.subprocess.Process] = {}
+        self._starting = asyncio.Lock()
+
+    async def server(self, name: str) -> ChatServer:
+        """The server of a model, started if it does not run.
+
+        Args:
+            name: `gguf/NAME`, or the path of a file.
+
+        Raises:
+            ModelFailed: There is no such file, no runtime, or not enough memory; or it did not start.
+        """
+        path = self._path(name)
+        async with self._starting:
+            process = self._processes.get(path)
+            if process is None or process.returncode is not None:
+                _check_memory(path)
+                self._servers[path] = await self._start(path)
+            return self._servers[path]
+
+    async def close(self) -> None:
+        """End the processes."""
+        for process in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        self._processes.clear()
+
+    def _path(self, name: str) -> Path:
+        folder = Path(self._environment.get(FOLDER, ""))
+        path = folder / f"{name.removeprefix(PREFIX)}.gguf" if name.startswith(PREFIX) else Path(name).expanduser()
+        if not path.is_file():
+            raise ModelFailed(
+                f"There is no model file {path}.\nFetch one with: ipython-assistant model get; or give a file's path."
+            )
+        return path.resolve()
+
+    async def _start(self, path: Path) -> ChatServer:
+        if find_spec("xllamacpp") is None:
+            raise ModelFailed(f"The program that runs models is not installed.\nInstall it: {INSTALL}")
+        token = secrets.token_urlsafe(16)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", __spec__.name, str(path),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            env={**self._environment, TOKEN: token},
+        )  # fmt: skip
+        self._processes[path] = process
+        assert process.stdout is not None  # noqa: S101 for the type checker: it was asked for above
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), READY_WITHIN_S)
+            address = json.loads(line)["address"]
+        except (TimeoutError, ValueError, KeyError):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            raise ModelFailed(
+                f"{path.name} could not be loaded.\n"
+                "The file may be damaged or too new for this xllamacpp: fetch it again, or update xllamacpp."
+            ) from None
+        return ChatServer(f"{address}/v1", path.stem, key=token, kind="llama.cpp")
+
+
+def _check_memory(path: Path) -> None:
+    """Raise `ModelFailed` if the model would not fit into the memory that is free."""
+    import psutil
+
+    needed = path.stat().st_size * OVERHEAD + CONTEXT_BYTES
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise ModelFailed(
+            f"{path.name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free.\n"
+            "Close other programs, or choose a smaller model: ipython-assistant model list."
+        )
+
+
+def main(path: str) -> None:
+    """Serve one file until standard input closes."""
+    import xllamacpp
+
+    params: Any = xllamacpp.CommonParams()
+    params.model.path = path
+    params.model_alias = {Path(path).stem}
+    params.hostnames, params.port, params.api_keys = ["127.0.0.1"], 0, [os.environ.pop(TOKEN)]
+    params.n_ctx, params.n_parallel = CONTEXT, 1
+    params.ui, params.verbosity = False, 0
+    server = xllamacpp.Server(params)
+    sys.stdout.write(json.dumps({"address": server.listening_address}) + "\n")
+    sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            continue
+    os._exit(0)  # its threads would hold the process up
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
