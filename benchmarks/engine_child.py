@@ -49,7 +49,7 @@ class Engine:
         host = self.ready["url"].removeprefix("http://").removesuffix("/v1")
         connection = http.client.HTTPConnection(host)
         tool = {"type": "code_interpreter", "container": container or {"type": "auto"}}
-        body = {"model": "analyst", "input": f"```python\n{code}\n```", "tools": [tool], "stream": True}
+        body = {"model": "basic", "input": f"```python\n{code}\n```", "tools": [tool], "stream": True}
         began = time.perf_counter()
         headers = {"Authorization": f"Bearer {self.ready['token']}", "Content-Type": "application/json"}
         connection.request("POST", "/v1/responses", json.dumps(body), headers)

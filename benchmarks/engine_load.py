@@ -28,7 +28,7 @@ TURNS_OF_ONE = 50
 def ask(client: openai.OpenAI, code: str, previous: str | None = None) -> tuple[str, str, str]:
     """What the code printed, the response's id, and the container."""
     response = client.responses.create(
-        model="analyst",
+        model="basic",
         input=f"```python\n{code}\n```",
         tools=[TOOL],
         include=LOGS,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant import turn_run
-from ipython_assistant.config import check_model, origins
+from ipython_assistant.config import origins
 from ipython_assistant.core.codecell import cell_of
 from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.core.reasons import disk_reason
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ipython_assistant.answer import Answer
+    from ipython_assistant.core.hosted_models import Price
     from ipython_assistant.core.ledger import LedgerEntry
-    from ipython_assistant.core.usage import Price
     from ipython_assistant.session import Session
     from ipython_assistant.workspace.assistants import SavedAssistant
     from ipython_assistant.workspace.folder import Folder
@@ -69,7 +69,7 @@ def ask_cell(session: Session, line: str, body: str) -> Answer | None:
         front = front_end(session.shell)
         question = session.question(options, body.strip(), front.cell_id or session.next_run(), names)
         if options.dry_run:
-            check_model(question.settings)
+            question = replace(question, settings=session.with_answerer(question.settings))
             print(question.in_full())  # noqa: T201 as above
             return None
         return turn_run.ask(session, question, turn_run.Viewer(front), fresh=options.fresh)

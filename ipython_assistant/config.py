@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from traitlets import Bool, Dict, Enum, Float, Integer, List, Unicode
 from traitlets.config import Configurable
 
+from ipython_assistant.core.hosted_models import default_model
+from ipython_assistant.core.providers import BASIC, runs_code_here
 from ipython_assistant.core.request import ContainerPolicy
 from ipython_assistant.core.tools import parse_tools
 from ipython_assistant.errors import ConfigError, OptionError
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
 
 SERVICES = ("openai", "azure", "local")
 MODES = ("auto", "live", "replay")
-DEFAULT_MODELS = {"openai": "gpt-5.6-terra", "local": "analyst"}
-"""Azure has none: a model is the name of one's own deployment there."""
+SHARES = ("results", "shapes", "names")
 KEYS = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 """Where the key of a hosted service is looked for."""
 SAVE_DIR = "assistant_files"
@@ -56,7 +57,9 @@ class AssistantMagics(Configurable):
     model = Unicode(
         None,
         allow_none=True,
-        help="The model to ask. Unset: IPYTHON_ASSISTANT_MODEL, else the service's default.",
+        help="The model to ask. With a provider or an address in front (ollama/NAME, anthropic/NAME,"
+        " http://localhost:8080/v1/NAME, a GGUF file) code runs on this machine. Unset: IPYTHON_ASSISTANT_MODEL, else"
+        " the service's default; without a key, a model that is found on this machine.",
     ).tag(config=True)
     instructions = Unicode("", help="Your own instructions, added after the built-in ones.").tag(config=True)
     tools = List(
@@ -87,10 +90,18 @@ class AssistantMagics(Configurable):
     max_recorded_bytes = Integer(
         10_000_000, min=0, help="A larger file is recorded by its hash alone, and found among the saved files."
     ).tag(config=True)
-    chat_server = Unicode(
-        "",
-        help="Address of a chat-completions server, such as http://localhost:11434/v1, whose model answers in the"
-        " embedded engine in place of the analyst; the model is named with `model` or -m.",
+    find_models = Bool(
+        default_value=True,
+        help="Whether Ollama, LM Studio, llama-server and vLLM are looked for on this machine, at the first question"
+        " for which there is neither a key nor a model. IPYTHON_ASSISTANT_FIND_MODELS=0 turns it off, too.",
+    ).tag(config=True)
+    share = Enum(
+        SHARES,
+        default_value=None,
+        allow_none=True,
+        help="What a model may see whose code runs on this machine: 'results' (what code prints, first rows of tables),"
+        " 'shapes' (columns, types, sizes; no value of any cell), or 'names' (columns and types only). Unset: 'results'"
+        " for a model on this machine, 'shapes' for one elsewhere.",
     ).tag(config=True)
     save_dir = Unicode(SAVE_DIR, help="Where files are saved, relative to the notebook's directory.").tag(config=True)
     buttons = Enum(
@@ -152,7 +163,9 @@ class ByHand:
 class Settings:
     """Everything one cell runs with.
 
-    `model` is empty where none is named and there is no default; see `check_model`. `notebook_dir` is where links are
+    `model` is empty where nothing names one; see `answerer.with_answerer`. `share` is what a model may see whose code
+    runs on this machine; empty: it depends on where the model is. `answerer` says who answers on this machine, once
+    that is known. `notebook_dir` is where links are
     relative to; `save_dir` is absolute; `timeout_s` is in seconds without a byte, `files_timeout_s` in seconds for all
     files of a turn; `policy` is what new containers are like; `container_id` is the one to run in, where the cell names
     it.
@@ -179,7 +192,16 @@ class Settings:
     ask_above: int = 50_000_000
     max_recorded_bytes: int = 10_000_000
     by_hand: ByHand = ByHand()
-    engine_arguments: tuple[str, ...] = ()
+    find_models: bool = False
+    share: str = ""
+    answerer: str = ""
+
+    @property
+    def shared(self) -> str:
+        """What is shared with the model that answers on this machine, for a person to read."""
+        if self.model == BASIC:
+            return "nothing: no model is used"
+        return f"{self.share}, with {self.answerer}"
 
 
 def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, environment: Mapping[str, str]) -> Settings:
@@ -190,6 +212,9 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         OptionError: A tool that is none.
     """
     service = traits.service or _from_environment(environment, "IPYTHON_ASSISTANT_SERVICE", SERVICES)
+    model = options.model or traits.model or environment.get("IPYTHON_ASSISTANT_MODEL") or ""
+    if service is None and runs_code_here(model):
+        service = "local"
     mode = traits.mode or _from_environment(environment, "IPYTHON_ASSISTANT_MODE", MODES)
     instructions = "\n\n".join(part for part in (traits.instructions, options.instructions) if part)
     tools = _tools((*traits.tools, *options.tools))
@@ -203,15 +228,13 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         no_code=options.no_code or None,
     )
     service = service or next((name for name, key in KEYS.items() if environment.get(key)), "local")
-    model = by_hand.model or environment.get("IPYTHON_ASSISTANT_MODEL") or DEFAULT_MODELS.get(service)
-    chat = bool(traits.chat_server) and service == "local"
-    if chat and by_hand.model is None and not environment.get("IPYTHON_ASSISTANT_MODEL"):
-        model = ""
+    if service == "openai":
+        model = model or default_model()
     in_ci = bool(environment.get("CI")) and by_hand.service is None
     return Settings(
         service=service,
         mode=mode or ("replay" if in_ci else "auto"),
-        model=model or "",
+        model=model,
         instructions=instructions,
         notebook_dir=notebook_dir,
         save_dir=notebook_dir / Path(options.directory or traits.save_dir).expanduser(),
@@ -232,7 +255,8 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         ask_above=traits.ask_above,
         max_recorded_bytes=traits.max_recorded_bytes,
         by_hand=by_hand,
-        engine_arguments=("--model", traits.chat_server, "--name", model or "") if chat else (),
+        find_models=looks_for_models(traits, environment),
+        share=traits.share or "",
     )
 
 
@@ -244,18 +268,6 @@ def working_directory() -> Path:
         raise ConfigError(
             "The working directory is gone: it was removed or renamed.", "Change to one that exists: %cd PATH"
         ) from error
-
-
-def check_model(settings: Settings) -> None:
-    """Whether there is somebody to ask. A recording answers without, so this comes last. Raises `ConfigError`."""
-    if settings.model:
-        return
-    hint = "Name it with -m NAME, `%config AssistantMagics.model = ...` or IPYTHON_ASSISTANT_MODEL."
-    if settings.service == "azure":
-        raise ConfigError("At Azure a model is the name of a deployment, and none is named.", hint)
-    raise ConfigError(
-        f"The chat server {settings.engine_arguments[1]} is to answer, and no model of it is named.", hint
-    )
 
 
 def origins(traits: AssistantMagics, environment: Mapping[str, str]) -> dict[str, str]:
@@ -291,9 +303,14 @@ def _tools(specs: Iterable[str]) -> tuple[Json, ...]:
         raise OptionError(message, hint) from error
 
 
+def looks_for_models(traits: AssistantMagics, environment: Mapping[str, str]) -> bool:
+    """Whether model servers may be looked for on this machine."""
+    return bool(traits.find_models) and environment.get("IPYTHON_ASSISTANT_FIND_MODELS", "1") != "0"
+
+
 def known_models(traits: AssistantMagics, environment: Mapping[str, str]) -> tuple[str, ...]:
     """The models that can be named without asking a service: those that are set, then each service's default."""
-    named = (traits.model, environment.get("IPYTHON_ASSISTANT_MODEL"), *DEFAULT_MODELS.values())
+    named = (traits.model, environment.get("IPYTHON_ASSISTANT_MODEL"), default_model(), BASIC)
     return tuple(dict.fromkeys(name for name in named if name))
 
 

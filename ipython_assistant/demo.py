@@ -131,6 +131,6 @@ def _environment(directory: Path) -> Mapping[str, str]:
         "IPYTHON_ASSISTANT_SERVICE": "local",
         "IPYTHON_ASSISTANT_MODE": "live",
         "IPYTHON_ASSISTANT_DIR": str(directory),
-        "IPYTHON_ASSISTANT_MODEL": "",
+        "IPYTHON_ASSISTANT_MODEL": "basic",
         "IPYTHONDIR": str(directory / ".ipython"),
     }

@@ -103,13 +103,19 @@ class Hooks:
             return {"completions": []}
         from pathlib import Path
 
-        from ipython_assistant.config import known_models
+        from ipython_assistant.config import known_models, looks_for_models
         from ipython_assistant.display.completer import Surroundings, match
         from ipython_assistant.options import EFFORTS, MEMORIES
         from ipython_assistant.workspace.assistants import assistant_folders, list_assistants
 
         shell = self._shell
-        models = known_models(self.traits, os.environ)
+
+        def models() -> tuple[str, ...]:
+            from ipython_assistant.answerer import models_here
+
+            found = models_here(os.environ) if looks_for_models(self.traits, os.environ) else ()
+            return tuple(dict.fromkeys((*known_models(self.traits, os.environ), *found)))
+
         conversations = self._session.conversations.by_name if self._session is not None else {}
         assistants = list_assistants(assistant_folders(Path(self._directory)))
         values = {

@@ -166,6 +166,7 @@ class Question:
             outputs=self.outputs,
             effort=settings.effort,
             store=None if settings.store else False,
+            share=settings.share if settings.service == "local" else "",
         )
 
     def check_size(self) -> None:
@@ -212,12 +213,14 @@ class Question:
             code=settings.code,
             tools=settings.tools,
             outputs=self.outputs,
+            share=settings.share if settings.service == "local" else "",
         )
         tools = [tool_in_words(tool) for tool in request["tools"]]
         after = f"“{' '.join(parent.prompt.split())[:60]}”" if parent is not None else "nothing: it begins here"
         rows = [
             ("service", settings.service),
             ("model", settings.model),
+            *([("shared", settings.shared)] if settings.answerer else []),
             ("continues", after),
             *self._earlier(),
             ("tools", ", ".join(tools) or "none"),

@@ -67,7 +67,7 @@ def other_services_recorded(settings: Settings, recordings: Recordings) -> froze
 
 def _by_default(settings: Settings) -> bool:
     """Whether the engine would answer because there is no key, and not because somebody chose it."""
-    return settings.service == "local" and settings.by_hand.service is None and not settings.engine_arguments
+    return settings.service == "local" and settings.by_hand.service is None
 
 
 def _no_key_of(services: frozenset[str]) -> NoKey:

@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ipython_assistant.answerer import ModelChoice, with_answerer
 from ipython_assistant.config import freeze, working_directory
 from ipython_assistant.core.conversation import Conversations
+from ipython_assistant.core.providers import variables_of
 from ipython_assistant.display import buttons
 from ipython_assistant.display.live import front_end
 from ipython_assistant.last_turn import LastTurn
@@ -61,6 +63,7 @@ class Session:
         self.last_error: BaseException | None = None
         self.conversations = Conversations()
         self.connections = Connections()
+        self.choose_model = ModelChoice()
         self._lock = threading.RLock()
         self._folders: dict[Path, Folder] = {}
         self._recordings: dict[tuple[Path, int], Recordings] = {}
@@ -153,14 +156,21 @@ class Session:
         Raises:
             AssistantError: There is no key or address, or the engine did not start.
         """
-        environment = self.environment()
-        local = settings.service == "local"
+        environment, service, model = self.environment(), settings.service, settings.model
         # Somebody who corrects a key or an address in the environment means the next cell.
-        source = settings.engine_arguments if local else tuple(map(environment.get, ASKED_OF_THE_ENVIRONMENT))
+        read = variables_of(model) if service == "local" else ASKED_OF_THE_ENVIRONMENT
+        values = tuple((name, environment[name]) for name in read if name in environment)
         return self.connections.get(
-            (settings.service, settings.timeout_s, source),
-            lambda: connect(settings.service, settings.timeout_s, environment, settings.engine_arguments),
+            (service, settings.timeout_s, values), lambda: connect(service, settings.timeout_s, environment, model)
         )
+
+    def with_answerer(self, settings: Settings) -> Settings:
+        """The settings with the model that answers, looked for on this machine where none is named.
+
+        Raises:
+            AssistantError: No model can answer with these settings.
+        """
+        return with_answerer(settings, self.environment(), self.choose_model)
 
     def folder(self, settings: Settings) -> Folder:
         """The folder where files go with these settings."""

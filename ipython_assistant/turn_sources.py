@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ipython_assistant.collect_files import Destination, TurnFiles, collect
-from ipython_assistant.config import check_model
 from ipython_assistant.core.compact import without_outputs
 from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.fold import TurnFold
@@ -101,7 +100,8 @@ class ServiceSource:
         """Connect, and hold the downloads of the turn; their temporary files are gone afterwards."""
         question, settings = self.question, self.question.settings
         if self._resumed is None:
-            check_model(settings)
+            settings = self.session.with_answerer(settings)
+            self.question = question = replace(question, settings=settings)
             question.check_assistant()
             question.check_size()
             if self._stop is not None and self._stop.is_set():
@@ -138,7 +138,8 @@ class ServiceSource:
             self._base = containers.fresh_footing(needs, (again,))
             arrival = self._stream(recorder, live)
         self._exchange = recorder.exchange
-        return replace(arrival, notes=self._base.notes)
+        answerer = self.question.settings.answerer
+        return replace(arrival, notes=(*self._base.notes, *([f"Answered by {answerer}."] if answerer else [])))
 
     def _stream(self, recorder: Recorder, live: LiveOutput) -> Arrival:
         try:
@@ -201,7 +202,8 @@ class ServiceSource:
         if self._record is None or self._resumed is not None:
             return {}
         because = {"asked_because": self.why} if self.why else {}
-        return _circumstances(self._record, self.connection.sandbox) | because
+        shared = {"shared": self.question.settings.shared} if self.question.settings.answerer else {}
+        return _circumstances(self._record, self.connection.sandbox) | shared | because
 
     def place(self, arrival: Arrival, collected: TurnFiles, answer: Answer) -> None:
         """Put the turn into its conversation; one that was cut only leaves its container used."""

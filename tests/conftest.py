@@ -38,6 +38,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.upper().startswith(_OURS) and name not in _FOR_THE_TESTS:
             monkeypatch.delenv(name)
     monkeypatch.setenv("IPYTHON_ASSISTANT_MODE", "live")
+    # A model server of the developer's own must not answer a test.
+    monkeypatch.setenv("IPYTHON_ASSISTANT_FIND_MODELS", "0")
+    monkeypatch.setenv("IPYTHON_ASSISTANT_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
 
 

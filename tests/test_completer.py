@@ -10,6 +10,7 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from tests_support import events as wire
 
+from ipython_assistant.core.hosted_models import default_model
 from ipython_assistant.options import Options, option_targets, parse_options
 
 
@@ -72,8 +73,8 @@ def test_models_come_without_asking_anyone(ready, hosted, monkeypatch):
     monkeypatch.setenv("IPYTHON_ASSISTANT_MODEL", "from-the-environment")
     ready.run_line_magic("config", 'AssistantMagics.model = "mine"')
 
-    assert offered(ready, "%%assistant -m |") == ["mine", "from-the-environment", "gpt-5.6-terra", "analyst"]
-    assert offered(ready, "%%assistant --model=an|") == ["--model=analyst"]
+    assert offered(ready, "%%assistant -m |") == ["mine", "from-the-environment", default_model(), "basic"]
+    assert offered(ready, "%%assistant --model=ba|") == ["--model=basic"]
     assert hosted.requests == []
 
 

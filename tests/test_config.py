@@ -19,7 +19,7 @@ def settings(traits=None, environment=None, **options):
 
 
 def test_without_a_key_the_embedded_engine_answers():
-    assert (settings().service, settings().model) == ("local", "analyst")
+    assert (settings().service, settings().model) == ("local", "")
 
 
 def test_a_key_means_the_hosted_service():

@@ -10,57 +10,45 @@ from pathlib import Path
 
 import pytest
 from tests_support import events as wire
+from tests_support.chat_servers import ScriptedServer
 from tests_support.scripted import Answer, ScriptedService, refusal
 
-from ipython_assistant import doctor
-from ipython_assistant.config import AssistantMagics, Settings, freeze
-from ipython_assistant.doctor import Check, examine, in_lines, run_doctor
+from ipython_assistant import doctor, health_checks
+from ipython_assistant.answerer import A_REAL_MODEL
+from ipython_assistant.config import AssistantMagics
+from ipython_assistant.core.hosted_models import default_model
+from ipython_assistant.doctor import run_doctor
+from ipython_assistant.health_checks import Check, examine, in_lines
 from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
-from ipython_assistant.options import Options
-from ipython_assistant.service.connection import Connection, connect
+from ipython_assistant.service import model_servers
+from ipython_assistant.session import Session
+from ipython_assistant.workspace.secrets import report_redactor
 
 KEY = "sk-planted-key-0123456789"
 CSV = b"n,square\n1,1\n2,4\n3,9\n4,16\n5,25\n"
 LINKS = "Here are [squares.csv](sandbox:/mnt/data/squares.csv) and [squares.png](sandbox:/mnt/data/squares.png)."
 
 
-class Patient:
-    """A session as the doctor sees it."""
-
-    def __init__(self, notebook_dir: Path, service: str) -> None:
-        self.traits = AssistantMagics(service=service)
-        self.notebook_dir = notebook_dir
-        self.connection: Connection | None = None
-
-    @property
-    def settings(self) -> Settings:
-        return freeze(self.traits, Options(), self.notebook_dir, os.environ)
-
-    def connect(self, settings: Settings) -> Connection:
-        self.connection = self.connection or connect(settings.service, settings.timeout_s, os.environ)
-        return self.connection
-
-    def close(self) -> None:
-        if self.connection is not None:
-            self.connection.close()
+def patient(notebook_dir: Path, service: str, **traits: object) -> Session:
+    return Session(None, AssistantMagics(service=service, **traits), notebook_dir)
 
 
 @pytest.fixture
-def hosted_one(hosted: ScriptedService, notebook_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Patient:
+def hosted_one(hosted: ScriptedService, notebook_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     """A session at a service that is well; no engine is started beside it."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(doctor, "_spare_engine", lambda *_: Check("engine", None, "not looked at in this test"))
-    hosted.on("^GET /v1/models/", lambda _: Answer(b'{"id": "gpt-5.6-terra", "object": "model"}'))
+    monkeypatch.setattr(health_checks, "_engine", lambda *_, **__: Check("engine", None, "not looked at in this test"))
+    hosted.on("^GET /v1/models/", lambda _: Answer(b'{"id": "gpt-6.1-terra", "object": "model"}'))
     hosted.on(r"^GET /v1/containers\?", lambda _: Answer(b'{"object": "list", "data": [], "has_more": false}'))
-    return Patient(notebook_dir, "openai")
+    return patient(notebook_dir, "openai")
 
 
-@pytest.fixture(scope="module")
-def local_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
-    """A session at an engine of its own, one for all tests."""
-    patient = Patient(tmp_path_factory.mktemp("local"), "local")
-    yield patient
-    patient.close()
+@pytest.fixture
+def local_one(notebook_dir: Path) -> Iterator[Session]:
+    """A session that the embedded engine answers."""
+    session = patient(notebook_dir, "local", model="basic")
+    yield session
+    session.close()
 
 
 def by_name(checks: tuple[Check, ...]) -> dict[str, Check]:
@@ -72,7 +60,7 @@ def test_where_all_is_well_every_line_says_so(hosted_one):
 
     well = ("versions", "service", "key", "reachable", "model", "code interpreter", "folder", "server extension")
     assert {name: checks[name].ok for name in well} == dict.fromkeys(well, True)
-    assert "gpt-5.6-terra is there" in checks["model"].says
+    assert f"{default_model()} is there" in checks["model"].says
     assert "openai 3." in checks["versions"].says
     assert not hosted_one.settings.save_dir.exists()
 
@@ -89,7 +77,7 @@ def test_the_key_is_counted_and_not_shown(hosted_one, capsys):
 WRONG = {
     "a key": ("^GET", refusal("Bad key.", 401, "invalid_api_key"), "reachable", "key was not", "OPENAI_API_KEY"),
     "a model": ("models", refusal("It does not exist.", 404, "model_not_found"), "model", "does not exist", "-m"),
-    "a server": ("containers", refusal("Not found.", 404), "code interpreter", "no containers", "OPENAI_BASE_URL"),
+    "a server": ("containers", refusal("Not found.", 404), "code interpreter", "no containers", "-m http://"),
     "a policy": (
         "containers",
         refusal("Containers are not available under Zero Data Retention.", 403),
@@ -126,7 +114,7 @@ def test_a_service_is_asked_twice_and_no_more(hosted_one, hosted):
 
     assert sorted(request.path.partition("?")[0] for request in hosted.requests) == [
         "/v1/containers",
-        "/v1/models/gpt-5.6-terra",
+        f"/v1/models/{default_model()}",
     ]
 
 
@@ -174,23 +162,51 @@ def test_a_jupyter_server_without_our_extension_gets_the_command_that_installs_i
     checks = by_name(examine(hosted_one, {**os.environ, "JPY_SESSION_NAME": "a.ipynb"}))
 
     assert checks["server extension"].ok is False
-    assert "nstall ipython_assistant" in checks["server extension"].cure
+    assert "JupyterLab" in checks["server extension"].cure
 
 
-def test_an_engine_beside_a_hosted_service_is_started_asked_and_ended():
-    check = doctor._spare_engine(os.environ, 10.0)
-
-    assert check.ok is True, check
-    assert "sandbox: " in check.says
-    assert "analyst" in check.says
-
-
-def test_the_embedded_engine_is_the_service_that_is_looked_at(local_one, notebook_dir):
+def test_the_embedded_engine_is_started_asked_and_ended(local_one):
     checks = by_name(examine(local_one))
 
-    assert checks["key"].says == "none is needed: the embedded engine answers"
-    assert [checks[name].ok for name in ("engine", "model", "code interpreter", "folder")] == [True] * 4
+    assert [checks[name].ok for name in ("service", "engine", "folder")] == [True] * 3
     assert "sandbox: " in checks["engine"].says
+    assert "key" not in checks
+    assert (checks["model"].ok, checks["model"].cure) == (None, A_REAL_MODEL)
+
+
+def test_a_model_whose_server_does_not_answer_is_said_with_its_address(notebook_dir, monkeypatch):
+    monkeypatch.setattr(health_checks, "_engine", lambda *_, **__: Check("engine", None, "not looked at in this test"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("OLLAMA_HOST", address)
+        check = by_name(examine(patient(notebook_dir, "local", model="ollama/qwen3.5:4b")))["model"]
+
+    assert check.ok is False
+    assert address in check.says
+    assert "ollama serve" in check.cure
+
+
+def test_the_models_of_servers_on_this_machine_are_listed(notebook_dir, monkeypatch):
+    monkeypatch.setattr(health_checks, "_engine", lambda *_, **__: Check("engine", None, "not looked at in this test"))
+    monkeypatch.setenv("IPYTHON_ASSISTANT_FIND_MODELS", "1")
+    with ScriptedServer("ollama", ["qwen3.5:4b", "gemma4:e4b"]) as server:
+        monkeypatch.setattr(model_servers, "_SHAPES", {"ollama": model_servers._SHAPES["ollama"]})
+        monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{server.port}")
+        checks = by_name(examine(patient(notebook_dir, "local")))
+
+    assert "ollama/qwen3.5:4b, ollama/gemma4:e4b" in checks["Ollama"].says
+    assert checks["model"].ok is True
+    assert "in Ollama on this machine" in checks["model"].says
+
+
+def test_a_model_that_ends_soon_is_warned_of(hosted_one, hosted):
+    hosted.on("^GET /v1/models/", lambda _: Answer(b'{"id": "gpt-6.1-terra", "shutdown_date": "2027-03-01"}'))
+    check = by_name(examine(hosted_one))["model"]
+
+    assert check.ok is None
+    assert "until 2027-03-01" in check.says
+    assert "-m" in check.cure
 
 
 def test_live_is_not_asked_without_a_yes_and_its_price_is_said_before(hosted_one, hosted, capsys):
@@ -201,11 +217,11 @@ def test_live_is_not_asked_without_a_yes_and_its_price_is_said_before(hosted_one
         return ""
 
     assert run_doctor(hosted_one, live=True, confirm=confirm)
-    assert "gpt-5.6-terra at openai. It costs an amount that is not known here" in said[0]
+    assert f"{default_model()} at openai. It costs an unknown amount" in said[0]
     assert "Nothing was asked." in capsys.readouterr().out
     assert hosted.questions() == []
 
-    assert "It costs about $0.0176, and at most $0.03 for a container." in doctor._price(hosted_one.settings, {})
+    assert "It costs about $0.0080, and at most $0.03 for a container." in doctor.price(hosted_one.settings, "openai")
 
 
 def test_live_with_nobody_watching_is_not_asked(hosted_one, hosted, capsys):
@@ -253,8 +269,7 @@ def test_a_report_says_nothing_of_the_machine_its_account_and_its_proxy(notebook
     }
     said = " ".join([*planted.values(), "pa/planted", "venus", "/home/planted-user/x", f"{notebook_dir}/a.csv"])
     outcome = Check("question", ok=False, says=said, cure=f"Look at {said}")
-    settings = Patient(notebook_dir, "openai").settings
-    made = doctor.report([Check("service", ok=True, says=said)], [outcome], settings, planted)
+    made = report_redactor(notebook_dir, planted)(in_lines([Check("service", ok=True, says=said), outcome]))
 
     assert "planted" not in made
     assert [word in made for word in ("venus", "bob:short", "/home/", str(notebook_dir))] == [False] * 4
@@ -289,7 +304,7 @@ def test_live_at_the_embedded_engine_makes_both_files(local_one, notebook_dir, c
     assert run_doctor(local_one, live=True, confirm=lambda _: "y"), capsys.readouterr().out
 
     printed = capsys.readouterr().out
-    assert "analyst at local. It costs nothing." in printed
+    assert "basic at local. It costs nothing." in printed
     assert "squares.csv: as expected" in printed
     assert "squares.png" in printed
 

@@ -14,7 +14,7 @@ from tests_support.notebook import Notebook
 from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors
-from ipython_assistant.config import DEFAULT_MODELS
+from ipython_assistant.core.hosted_models import default_model
 from ipython_assistant.workspace import logical
 from ipython_assistant.workspace.assistants import assistant_folders
 
@@ -144,7 +144,7 @@ def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(notebook, hosted):
 
     for shown in (
         "openai",
-        DEFAULT_MODELS["openai"],
+        default_model(),
         "code_interpreter",
         "low",
         "cases.csv",

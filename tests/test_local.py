@@ -180,7 +180,7 @@ def test_a_key_a_dead_base_url_proxies_and_ci_change_nothing_when_the_engine_is_
 
 
 def test_an_unknown_model_of_the_engine_is_refused_with_those_there_are(shell):
-    with pytest.raises(errors.Refused, match="analyst"):
+    with pytest.raises(errors.Refused, match="basic"):
         run(shell, python("1"), "-m gpt-5")
 
 

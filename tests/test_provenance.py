@@ -210,7 +210,7 @@ def test_nothing_in_a_record_hides_or_reorders_what_is_around_it(record):
 
 FORMAT_1 = """{
   "format": 1, "prompt": ["Plot ", "it."], "notebook": "a.ipynb", "cell": "cell-1", "kernel": "0123456789ab",
-  "service": "local", "model": "analyst", "response_id": "resp_1", "status": "completed",
+  "service": "local", "model": "basic", "response_id": "resp_1", "status": "completed",
   "began": "2026-01-15T09:30:00Z", "ended": "2026-01-15T09:30:42Z", "inputs": [], "calls": [],
   "files": [{"name": "a.csv", "own_name": "a.csv", "size": 8, "sha256": "ab", "media_type": "text/csv",
              "container_id": "", "file_id": "", "found": "cited", "ours": true}],

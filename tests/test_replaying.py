@@ -235,7 +235,7 @@ def test_our_own_instructions_and_default_model_may_change(notebook, hosted, mon
     hosted.will_say([wire.Message("Recorded.")])
     notebook.ask("A", "Ask.")
     monkeypatch.setattr(request, "INSTRUCTIONS", "Another text of ours.")
-    monkeypatch.setitem(config.DEFAULT_MODELS, "openai", "gpt-99")
+    monkeypatch.setattr(config, "default_model", lambda: "gpt-99")
     notebook.restart()
 
     assert notebook.ask("A", "Ask.").value.text == "Recorded."

@@ -10,17 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipython_assistant.core import usage
-from ipython_assistant.core.usage import (
-    PRICES,
-    ContainerUse,
-    Price,
-    Tokens,
-    container_uses,
-    cost,
-    in_words,
-    price_table,
-    tokens_of,
-)
+from ipython_assistant.core.conversation import PlacedTurn
+from ipython_assistant.core.hosted_models import Price, default_model, known_prices, last_day_of
+from ipython_assistant.core.turn import Turn
+from ipython_assistant.core.usage import ContainerUse, Tokens, cost, in_words, prices_with, tokens_of, total_in_words
+from ipython_assistant.errors import ConfigError
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ROUND = {"m": Price(input=1.0, cached=0.5, output=10.0)}
@@ -72,8 +66,8 @@ def test_the_cost_of_two_turns_is_the_sum_of_their_costs(one_in, one_out, other_
 def test_a_dated_name_costs_what_the_model_costs():
     used = Tokens(1_000_000)
 
-    assert cost(used, "gpt-5-mini-2025-08-07") == cost(used, "gpt-5-mini")
-    assert cost(used, "gpt-5-mini-2025").tokens is None
+    assert cost(used, "gpt-6-luna-2026-08-07") == cost(used, "gpt-6-luna")
+    assert cost(used, "gpt-6-luna-2026").tokens is None
 
 
 def test_a_price_that_is_not_known_is_not_guessed_and_the_cure_is_said():
@@ -82,26 +76,27 @@ def test_a_price_that_is_not_known_is_not_guessed_and_the_cure_is_said():
     assert spent.tokens is None
     assert spent.total is None
     assert spent.containers == pytest.approx(0.03)
-    assert "gpt-99 is not known" in spent.reason
+    assert "gpt-99 is unknown" in spent.reason
     assert "AssistantMagics.prices" in spent.reason
-    assert "cost not known" in in_words(Tokens(100), spent)
+    assert "cost unknown" in in_words(Tokens(100), spent)
 
 
 def test_the_embedded_engine_costs_nothing_and_another_service_has_other_prices():
     used = Tokens(1_000_000)
 
-    assert cost(used, "analyst", service="local").total == 0
-    assert cost(used, "gpt-5-mini", service="azure").tokens is None
-    own = price_table({"gpt-5-mini": {"input": 3, "output": 4}})
-    assert cost(used, "gpt-5-mini", own, service="azure").tokens == pytest.approx(3.0)
+    assert cost(used, "basic", service="local").total == 0
+    assert cost(used, "ollama/qwen3.5:4b", service="local").total == 0
+    assert cost(used, "gpt-6-luna", service="azure").tokens is None
+    own = prices_with({"gpt-6-luna": {"input": 3, "output": 4}})
+    assert cost(used, "gpt-6-luna", own, service="azure").tokens == pytest.approx(3.0)
 
 
 def test_a_price_set_by_hand_counts_more_than_the_table():
-    own = price_table({"gpt-5-mini": {"input": 7.0, "cached": 1.0, "output": 8.0}, "mine": {"input": 0, "output": 0}})
+    own = prices_with({"gpt-6-luna": {"input": 7.0, "cached": 1.0, "output": 8.0}, "mine": {"input": 0, "output": 0}})
 
-    assert cost(Tokens(1_000_000, 1_000_000), "gpt-5-mini", own).tokens == pytest.approx(1.0)
+    assert cost(Tokens(1_000_000, 1_000_000), "gpt-6-luna", own).tokens == pytest.approx(1.0)
     assert cost(Tokens(1_000_000), "mine", own).tokens == 0
-    assert own["gpt-5-nano"] == PRICES["gpt-5-nano"]
+    assert own["gpt-6.1-sol"] == known_prices()["gpt-6.1-sol"]
 
 
 @pytest.mark.parametrize(
@@ -110,12 +105,11 @@ def test_a_price_set_by_hand_counts_more_than_the_table():
      {"input": -1, "output": 2}, {"input": float("nan"), "output": 2}, {"input": float("inf"), "output": 2}],
 )  # fmt: skip
 def test_a_price_that_is_none_is_said_with_how_to_write_one(written):
-    with pytest.raises(ValueError) as caught:
-        price_table({"m": written})
+    with pytest.raises(ConfigError) as caught:
+        prices_with({"m": written})
 
-    message, hint = caught.value.args
-    assert "'m'" in message
-    assert "'input': 0.25" in hint
+    assert "'m'" in caught.value.message
+    assert "'input': 0.25" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -129,18 +123,41 @@ def test_a_price_that_is_none_is_said_with_how_to_write_one(written):
     ],
 )
 def test_a_container_is_billed_by_the_minute_and_for_five_at_least(use, dollars):
-    assert cost(Tokens(), "gpt-5-mini", containers=[use]).containers == pytest.approx(dollars)
+    assert cost(Tokens(), "gpt-6-luna", containers=[use]).containers == pytest.approx(dollars)
+
+
+def turn(container_id: str, began: datetime, ended: datetime, memory: str = "") -> PlacedTurn:
+    tokens = {"input_tokens": 100, "output_tokens": 10}
+    folded = Turn(usage=tokens, model="gpt-6-luna")
+    return PlacedTurn(
+        "?", folded, "", container_id, provider="openai", began=began, ended=ended, memory=memory, status="completed"
+    )
 
 
 def test_two_turns_in_one_container_are_one_container_that_lives_longer():
-    runs = [
-        ("cntr_1", NOON, NOON + minutes(2), "4g"),
-        ("cntr_2", NOON, NOON + minutes(1), ""),
-        ("cntr_1", NOON + minutes(10), NOON + minutes(13), "64g"),
+    turns = [
+        turn("cntr_1", NOON, NOON + minutes(2), "4g"),
+        turn("cntr_2", NOON, NOON + minutes(1)),
+        turn("cntr_1", NOON + minutes(10), NOON + minutes(13), "64g"),
     ]
 
-    assert container_uses(runs) == (ContainerUse("4g", 33), ContainerUse("1g", 21))
-    assert container_uses([]) == ()
+    # 33 minutes with 4 GB, and 21 minutes with 1 GB.
+    assert f"${0.12 * 33 / 20 + 0.03 * 21 / 20:.2f}" in total_in_words(turns, known_prices(), "")
+    assert "container" not in total_in_words([], known_prices(), "")
+
+
+def test_a_model_elsewhere_is_billed_by_its_provider():
+    used = Tokens(1_000_000)
+
+    assert cost(used, "anthropic/claude-sonnet-5", service="local").tokens is None
+    assert cost(used, "http://192.0.2.1/v1/m", service="local").tokens is None
+    assert cost(used, "openai/gpt-6-luna", service="local").tokens == cost(used, "gpt-6-luna").tokens
+
+
+def test_the_default_model_has_a_price_and_no_last_day():
+    assert default_model() in known_prices()
+    assert last_day_of(default_model()) is None
+    assert last_day_of("gpt-5-mini-2025-08-07") == date(2026, 12, 11)
 
 
 def test_a_turn_that_may_have_been_read_at_the_higher_price_says_so():
@@ -148,8 +165,8 @@ def test_a_turn_that_may_have_been_read_at_the_higher_price_says_so():
 
 
 def test_every_price_says_where_and_when_it_was_read():
-    for name, price in PRICES.items():
-        assert price.source == f"https://developers.openai.com/api/docs/models/{name}"
+    for price in known_prices().values():
+        assert price.source.startswith("https://")
         assert date(2026, 1, 1) < date.fromisoformat(price.seen)
         assert price.cached is not None
         assert price.cached < price.input < price.output

@@ -10,6 +10,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ GGUF = "gguf/"
 """In front of a model that `ipython-assistant model get` has fetched."""
 MODEL_KEY = "IPYTHON_ASSISTANT_MODEL_KEY"
 """The environment variable with the key of a chat server that is named by its address."""
+MODELS_FOLDER = "IPYTHON_ASSISTANT_MODELS"
+"""The environment variable that names another directory for the models that are fetched."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -101,3 +104,12 @@ def variables_of(model: str) -> tuple[str, ...]:
     if provider is not None:
         return tuple(name for name in (provider.key, provider.address_from) if name)
     return (MODEL_KEY,) if model.startswith(("http://", "https://")) else ()
+
+
+def models_folder(environment: Mapping[str, str]) -> Path:
+    """The directory of the fetched models; it may not exist yet."""
+    named = environment.get(MODELS_FOLDER, "").strip()
+    if named:
+        return Path(named).expanduser()
+    cache = environment.get("XDG_CACHE_HOME") or environment.get("LOCALAPPDATA") or Path.home() / ".cache"
+    return Path(cache) / "ipython_assistant" / "models"

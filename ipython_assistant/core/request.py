@@ -95,6 +95,7 @@ def build_request(
     outputs: Sequence[str] = (),
     effort: str | None = None,
     store: bool | None = None,
+    share: str = "",
 ) -> Json:
     """The body of one `POST /responses`, streamed.
 
@@ -113,6 +114,8 @@ def build_request(
         effort: How long a reasoning model may think, in the service's words (`low`, `medium`, `high`, ...); None leaves
             it to the service.
         store: Whether the service keeps the response; None leaves it to the service.
+        share: For the embedded engine: what its model may see (`results`, `shapes` or `names`). The engine has
+            instructions of its own and looks at the files itself, so it is told neither.
 
     `include` asks for what the code printed and showed: without it `outputs` is null
     (https://platform.openai.com/docs/guides/tools-code-interpreter).
@@ -122,12 +125,15 @@ def build_request(
     request: Json = {
         "model": model,
         "input": messages,
-        "instructions": _instructions(instructions, inputs, outputs, code=code),
+        "instructions": _instructions(instructions, () if share else inputs, outputs, code=code, ours=not share),
         "tools": [*([{"type": "code_interpreter", "container": container}] if code else []), *tools],
         "stream": True,
     }
     if code:
         request["include"] = ["code_interpreter_call.outputs"]
+    if share:
+        names = [note.path.rpartition("/")[2] for note in inputs]
+        request["metadata"] = {"share": share, "inputs": "\n".join(names)}
     if effort is not None:
         request["reasoning"] = {"effort": effort}
     if store is not None:
@@ -137,8 +143,8 @@ def build_request(
     return request
 
 
-def _instructions(own: str, inputs: Sequence[InputNote], outputs: Sequence[str], *, code: bool) -> str:
-    paragraphs = [INSTRUCTIONS if code else WITHOUT_CODE]
+def _instructions(own: str, inputs: Sequence[InputNote], outputs: Sequence[str], *, code: bool, ours: bool) -> str:
+    paragraphs = [INSTRUCTIONS if code else WITHOUT_CODE] if ours else []
     if inputs:
         paragraphs += _listed(inputs)
     if outputs:

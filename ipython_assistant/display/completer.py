@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.options import option_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 MAGIC = "%%assistant"
 MOST_ENTRIES = 10_000
@@ -37,7 +37,7 @@ class Surroundings:
         namespace: The user's variables.
         hidden: Those of them that are IPython's own.
         directory: What relative paths are relative to.
-        models: The models that are known without asking.
+        models: Gives the models; some of them are asked for on this machine, so only where one is to be written.
         values: What may follow other options: the field of `Options` they set (`conversation`, `assistant`, ...) → the
             names there are.
     """
@@ -45,7 +45,7 @@ class Surroundings:
     namespace: Mapping[str, Any]
     hidden: Container[str]
     directory: Path
-    models: Sequence[str]
+    models: Callable[[], Sequence[str]]
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -196,7 +196,7 @@ def _values(target: str, word: _Word, after: str, surroundings: Surroundings) ->
     match target:
         case "model":
             return Offers(
-                word.typed, tuple(name for name in surroundings.models if name.startswith(word.value)), "model"
+                word.typed, tuple(name for name in surroundings.models() if name.startswith(word.value)), "model"
             )
         case "inputs":
             variables = (name for name, value in surroundings.namespace.items() if _is_a_frame(value))

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("ipython_assistant").setLevel(level)
     try:
-        models = OfferedModels(asked.models, os.environ, every=asked.any_model)
+        models = OfferedModels(asked.models, os.environ, every=asked.any_model, silence_s=asked.silence)
         options = _options(asked, os.environ)
         asyncio.run(_serve(models, options, standing=asked.standing))
     except (UnusableOptions, UnknownModel, OSError) as error:

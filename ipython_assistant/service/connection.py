@@ -6,18 +6,21 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from ipython_assistant.core.providers import variables_of
 from ipython_assistant.errors import StreamBroken, Unreachable
 from ipython_assistant.service import client
 from ipython_assistant.service.containers import Containers
 from ipython_assistant.service.local import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Mapping
 
     from ipython_assistant.errors import AssistantError
     from ipython_assistant.service.wire import Wire
 
 DIES_WITHIN_S = 1.0
+SILENCE_SHARE = 0.9
+"""The engine gives up a silent model a little before we give up the engine: it can say more about it."""
 
 
 class Connection:
@@ -119,16 +122,14 @@ def _made(future: Future[Connection] | None) -> Connection | None:
     return future.result() if future is not None and future.done() and future.exception() is None else None
 
 
-def connect(
-    service: str, timeout_s: float, environment: Mapping[str, str], engine_arguments: Sequence[str] = ()
-) -> Connection:
+def connect(service: str, timeout_s: float, environment: Mapping[str, str], model: str = "") -> Connection:
     """Connect to the service a cell asks for: `openai`, `azure`, or `local`, which starts an engine.
 
     Args:
         service: Its short name.
         timeout_s: Seconds without a byte from it.
         environment: Where keys and addresses are found.
-        engine_arguments: Added to the command line of an engine that is started.
+        model: The model that an engine is started for: it is given the key of that one's provider, and no other.
 
     Raises:
         ConfigError: No key, or no address.
@@ -138,7 +139,7 @@ def connect(
         return Connection(client.connect_azure(environment, timeout_s))
     if service != "local":
         return Connection(client.connect_hosted(environment, timeout_s))
-    engine = Engine.start(environment, engine_arguments)
+    engine = Engine.start(environment, variables_of(model), silence_s=SILENCE_SHARE * timeout_s)
     client.import_sdk()  # takes as long as the engine does to start
     ready = engine.ready()
     return Connection(client.connect_local(ready.url, ready.token, timeout_s), engine)

@@ -19,14 +19,13 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from ipython_assistant.core.providers import MODELS_FOLDER, models_folder
 from ipython_assistant.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 READY_WITHIN_S = 30.0
-MODEL_KEY = "IPYTHON_ASSISTANT_MODEL_KEY"
-"""The key of a chat model behind the engine, where it wants one."""
 ENDS_WITHIN_S = 3.0
 LOG_LINES = 5
 
@@ -35,7 +34,7 @@ _PASSED_ON = (
     "PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "WINDIR", "USERPROFILE",
     "LOCALAPPDATA", "APPDATA", "COMSPEC", "PATHEXT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME",
     "VIRTUAL_ENV", "CONDA_PREFIX", "XDG_CACHE_HOME", "MPLCONFIGDIR", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE",
-    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OLLAMA_HOST",
 )  # fmt: skip
 
 
@@ -58,17 +57,20 @@ class Engine:
         self._ready: Ready | None = None
 
     @classmethod
-    def start(cls, environment: Mapping[str, str], arguments: Sequence[str] = ()) -> Engine:
+    def start(
+        cls, environment: Mapping[str, str], variables: Sequence[str] = (), *, silence_s: float = 270.0
+    ) -> Engine:
         """Start an engine; it does not listen yet when this returns.
 
         Args:
             environment: This process's; of it only what the engine needs is passed on.
-            arguments: Added to its command line: the chat model that answers, for one.
+            variables: More of the environment's variables that it needs: the key of the model that is asked.
+            silence_s: Seconds without a byte from a model before the engine gives it up.
         """
-        passed_on = {name: environment[name] for name in _PASSED_ON if name in environment}
-        if arguments and MODEL_KEY in environment:
-            # The engine asks the model with it; the kernels it starts never see it.
-            passed_on[MODEL_KEY] = environment[MODEL_KEY]
+        # The engine takes the keys out of its own environment: the kernels it starts never see them.
+        passed_on = {name: environment[name] for name in (*_PASSED_ON, *variables) if name in environment}
+        passed_on[MODELS_FOLDER] = str(models_folder(environment))
+        arguments = ["--any-model", "--silence", f"{silence_s:g}"]
         passed_on |= {name: value for name, value in environment.items() if name.startswith("LC_")}
         process = subprocess.Popen(
             # -P keeps the working directory out of the module path: a tornado.py beside the notebook is not ours.

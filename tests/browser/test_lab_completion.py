@@ -56,8 +56,8 @@ def test_tab_offers_options_tables_files_and_variables(notebook: Notebook) -> No
 
     press_tab(notebook, "%%assistant -m ")
     # Where nothing is typed yet JupyterLab adds the cell's own words, below ours.
-    expect(shown(notebook).first).to_have_text("gpt-5.6-terra")
-    expect(shown(notebook).nth(1)).to_have_text("analyst")
+    expect(shown(notebook).first).to_have_text("gpt-6.1-terra")
+    expect(shown(notebook).nth(1)).to_have_text("basic")
 
     press_tab(notebook, "%%assistant\nNothing above {c")
     expect(shown(notebook)).to_have_text(["cases", "cases_by_year", "cutoff"])

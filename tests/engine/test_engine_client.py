@@ -16,7 +16,7 @@ def test_a_question_about_an_uploaded_file_is_answered_and_its_file_is_fetched(
     code = "import pandas as pd\npd.read_csv('cases.csv').sum().to_csv('/mnt/data/total.csv')\nprint('done')"
 
     response = client.responses.create(
-        model="analyst",
+        model="basic",
         input=fence(code),
         include=OUTPUTS,
         tools=[{"type": "code_interpreter", "container": container}],
@@ -169,10 +169,10 @@ def test_a_deleted_container_is_gone(client: openai.OpenAI) -> None:
 
 
 def test_the_models_are_listed_and_the_health_page_says_how_code_is_confined(engine: Running) -> None:
-    assert [model.id for model in engine.client().models.list()] == ["analyst"]
-    assert engine.client().models.retrieve("analyst").owned_by == "ipython_assistant"
+    assert [model.id for model in engine.client().models.list()] == ["basic"]
+    assert engine.client().models.retrieve("basic").owned_by == "ipython_assistant"
     status, _, body = engine.request("GET", "/health", headers={"Authorization": ""})
-    assert (status, json.loads(body)["status"], json.loads(body)["models"]) == (200, "ok", ["analyst"])
+    assert (status, json.loads(body)["status"], json.loads(body)["models"]) == (200, "ok", ["basic"])
     assert json.loads(body)["sandbox"] == engine.sandbox
     assert (engine.sandbox == "bubblewrap") == (json.loads(body)["reason"] == "")
 
@@ -193,7 +193,7 @@ def test_code_that_raises_is_a_failed_call_whose_log_ends_with_the_traceback(eng
 
 
 def test_a_response_without_a_code_interpreter_refuses_and_says_what_is_missing(client: openai.OpenAI) -> None:
-    response = client.responses.create(model="analyst", input="Plot it.")
+    response = client.responses.create(model="basic", input="Plot it.")
 
     [message] = response.output
 
@@ -203,7 +203,7 @@ def test_a_response_without_a_code_interpreter_refuses_and_says_what_is_missing(
 
 
 def test_a_deleted_response_is_forgotten(client: openai.OpenAI, engine: Running) -> None:
-    response = client.responses.create(model="analyst", input="Plot it.")
+    response = client.responses.create(model="basic", input="Plot it.")
 
     client.responses.delete(response.id)
 

@@ -119,7 +119,7 @@ def test_files_are_listed_fetched_and_missed_in_one_way(
         engine: Running = request.getfixturevalue("engine")
         client, container = engine.client(), request.getfixturevalue("container")
         client.responses.create(
-            model="analyst", input=fence(CODE), include=OUTPUTS, tools=[{**TOOL, "container": container}]
+            model="basic", input=fence(CODE), include=OUTPUTS, tools=[{**TOOL, "container": container}]
         )
     else:
         client = openai.OpenAI(base_url=scripted.url, api_key="key", max_retries=0)

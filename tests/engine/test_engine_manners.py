@@ -68,7 +68,7 @@ def test_one_that_is_shared_goes_on_without_an_owner_finishes_what_it_began_and_
     assert engine.request("GET", "/health", headers={"Host": "lab.example"})[0] == 200
     assert engine.request("GET", "/health", headers={"Host": "lab.example.evil"})[0] == 403
 
-    stream = engine.ask(f"import time\ntime.sleep(1.5)\nprint('{ASKED}')", stream=True, model="analyst")
+    stream = engine.ask(f"import time\ntime.sleep(1.5)\nprint('{ASKED}')", stream=True, model="basic")
     for event in stream:
         if event.type == "response.code_interpreter_call.interpreting":
             break
@@ -85,14 +85,14 @@ def test_one_that_is_shared_goes_on_without_an_owner_finishes_what_it_began_and_
 
 def test_a_second_signal_ends_it_at_once(standing) -> None:
     process, engine, _ = standing
-    stream = engine.ask("import time\ntime.sleep(60)", stream=True, model="analyst")
+    stream = engine.ask("import time\ntime.sleep(60)", stream=True, model="basic")
     for event in stream:
         if event.type == "response.code_interpreter_call.interpreting":
             break
 
     process.send_signal(signal.SIGINT)
     with pytest.raises(openai.OpenAIError):  # refused, or no longer reached
-        until(lambda: engine.ask("1", model="analyst") is None, "nothing new is begun", within_s=3)
+        until(lambda: engine.ask("1", model="basic") is None, "nothing new is begun", within_s=3)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
 
@@ -195,7 +195,7 @@ def test_a_notebook_may_use_an_engine_elsewhere_by_its_address_alone(standing, t
     code = fence("open('made.txt', 'w').write('made elsewhere')")
     script = f"""
 from ipython_assistant import ask
-answer = ask({code!r}, model="analyst")
+answer = ask({code!r}, model="basic")
 print(answer.files["made.txt"].read_bytes().decode(), answer.files["made.txt"].path)
 """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI", "CI", "IPYTHON"))}
@@ -222,7 +222,7 @@ def test_a_proxy_in_front_with_its_own_name_is_passed_through(standing) -> None:
             default_headers={"Host": "lab.example", "Origin": "https://lab.example"},
         )
         response = client.responses.create(
-            model="analyst", input=fence("print('through')"), include=OUTPUTS,
+            model="basic", input=fence("print('through')"), include=OUTPUTS,
             tools=[{"type": "code_interpreter", "container": {"type": "auto"}}],
         )  # fmt: skip
 

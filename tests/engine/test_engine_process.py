@@ -225,7 +225,7 @@ def test_the_engine_imports_nothing_heavy() -> None:
 
 def test_the_ready_line_says_what_a_client_needs() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "ipython_assistant.engine", "--model", "analyst"],
+        [sys.executable, "-m", "ipython_assistant.engine", "--model", "basic"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -236,7 +236,7 @@ def test_the_ready_line_says_what_a_client_needs() -> None:
         rest, log = process.communicate()
 
     assert set(ready) == {"url", "token", "pid", "sandbox", "reason", "models"}
-    assert (ready["pid"], ready["models"]) == (process.pid, ["analyst"])
+    assert (ready["pid"], ready["models"]) == (process.pid, ["basic"])
     assert ready["sandbox"] in {"bubblewrap", "landlock", "none"}
     assert bool(ready["reason"]) == (ready["sandbox"] != "bubblewrap")
     assert ready["url"].startswith("http://127.0.0.1:")

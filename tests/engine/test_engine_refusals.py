@@ -24,7 +24,7 @@ def refusal(engine: Running, path: str, body: object, *, method: str = "POST") -
 
 
 def asked(**parameters: Any) -> dict[str, Any]:
-    return {"model": "analyst", "input": fence("1"), "tools": [TOOL], **parameters}
+    return {"model": "basic", "input": fence("1"), "tools": [TOOL], **parameters}
 
 
 def test_a_code_interpreter_without_a_container(engine: Running) -> None:
@@ -113,7 +113,7 @@ def test_an_unknown_model(engine: Running) -> None:
     ):
         status, error = refusal(engine, path, body, method=method)
         assert (status, error["code"]) == (expected, "model_not_found")
-        assert "analyst" in error["message"]
+        assert "basic" in error["message"]
 
 
 def test_a_tool_that_is_not_there(engine: Running) -> None:
@@ -206,7 +206,7 @@ def test_a_body_that_is_no_json_object(engine: Running, body: bytes) -> None:
 
 
 def test_streaming_a_stored_response_again(engine: Running, client: openai.OpenAI) -> None:
-    response = client.responses.create(model="analyst", input="x")
+    response = client.responses.create(model="basic", input="x")
 
     status, error = refusal(engine, f"/responses/{response.id}?stream=true", None, method="GET")
 

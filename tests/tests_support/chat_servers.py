@@ -94,9 +94,9 @@ class ScriptedServer:
                 if server.slow_s:
                     threading.Event().wait(server.slow_s)
                 found = server._about(self.path)
-                server._whole(
-                    self, 404 if found is None else 200, json.dumps(found or {"detail": "Not Found"}).encode()
-                )
+                body = json.dumps(found or {"detail": "Not Found"}).encode()
+                with contextlib.suppress(OSError):  # the client may be gone by now
+                    server._whole(self, 404 if found is None else 200, body)
 
             def do_POST(self) -> None:
                 server._answer(self)

@@ -311,7 +311,7 @@ class ChatServer:
                 "A large model on a small machine needs longer: raise --timeout, or choose a smaller model with -m."
             ) from None
         except (openai.APIConnectionError, httpx2.TransportError) as error:
-            if isinstance(error.__cause__ or error, httpx2.ConnectError):
+            if isinstance(error, httpx2.ConnectError) or isinstance(error.__cause__, httpx2.ConnectError):
                 raise ModelFailed(self._nobody()) from None
             raise ModelFailed(
                 f"{self._name} closed the connection before its answer was complete.\n"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.chat import ChatModel
+from ipython_assistant.engine.models.chat_server import SILENCE_S
 from ipython_assistant.engine.models.gguf import Runtimes, is_gguf
 from ipython_assistant.engine.models.providers import Keys, chat_server, endpoint
 from ipython_assistant.engine.models.script import Script, fenced
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Unaided:
     """No model at all: Python in the prompt is run as given, anything else goes to the analyst."""
 
-    name = "analyst"
+    name = "basic"
 
     def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         """Hand the question to the one that it is for."""
@@ -32,7 +33,7 @@ class Unaided:
         return Analyst().answer(ask, interpreter)
 
 
-BUILT_IN: Final[dict[str, type[Model]]] = {"analyst": Unaided}
+BUILT_IN: Final[dict[str, type[Model]]] = {"basic": Unaided}
 """Name → what makes the model."""
 
 
@@ -48,17 +49,26 @@ class OfferedModels(Mapping[str, "Model"]):
         environment: The process's own: keys are taken out of it, addresses are read.
         every: Whether any other model may be asked too, by its provider, its address or its file. An engine that others
             can reach has no business with what they name.
+        silence_s: Seconds without a byte from a model before it is given up.
 
     Raises:
         UnknownModel: One of the names has neither a provider nor an address in front, and is no file.
     """
 
-    def __init__(self, names: Sequence[str], environment: MutableMapping[str, str], *, every: bool = False) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        environment: MutableMapping[str, str],
+        *,
+        every: bool = False,
+        silence_s: float = SILENCE_S,
+    ) -> None:
         self._names = tuple(dict.fromkeys((*(name for name in names if name not in BUILT_IN), *BUILT_IN)))
         self._every = every
         self._keys = Keys(environment)
         self._environment = dict(environment)
         self._runtimes = Runtimes(environment)
+        self._silence_s = silence_s
         self._made: dict[str, Model] = {name: make() for name, make in BUILT_IN.items()}
         for name in self._names:
             if self._model(name) is None:
@@ -99,6 +109,7 @@ class OfferedModels(Mapping[str, "Model"]):
         async def connect() -> ChatServer:
             if not servers:
                 servers.append(chat_server(found, self._keys))
+                servers[0].silence_s = self._silence_s
             return servers[0]
 
         return ChatModel(name, connect, on_this_machine=found.on_this_machine, vision=found.provider.vision)
@@ -118,6 +129,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="offer this model: ollama/NAME, anthropic/NAME, http://localhost:8080/v1/NAME, a GGUF file, ...; may be"
         f" given several times. {', '.join(BUILT_IN)} is always offered",
+    )
+    group.add_argument(
+        "--silence",
+        type=float,
+        default=SILENCE_S,
+        metavar="S",
+        help="seconds without a byte from a model before it is given up (default: %(default)g)",
     )
     group.add_argument(
         "--any-model", action="store_true", help="answer for any model that a request names, whether offered or not"

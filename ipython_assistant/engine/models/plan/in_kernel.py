@@ -1,0 +1,542 @@
+# ruff: noqa
+# mypy: ignore-errors
+"""Looks at tables inside the container. Its source is sent to the kernel; the engine's own process never imports it.
+
+For each table it decides the code that reads it well (`read`) and the code that gives each column its type (`before`,
+`after`), runs that code, and describes what came of it: so what is said of a table is true of the very frame that the
+answer's code will have. Tables are read as people publish them: titles above the header, `sep=;`, HXL tags, totals and
+notes below, decimal commas, percent signs, month names.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+import sys
+import types
+import warnings
+import zipfile
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+VARIABLES: dict[str, Any] = {}
+"""The kernel's own variables; the code that sends this source puts them in."""
+
+MAX_VALUES = 200
+"""Different texts of a column that are listed; of a column with more, only those that the question names."""
+MAX_COLUMNS = 500
+MAX_CODE_DIGITS = 15
+"""Whole numbers with more digits are codes: a float cannot hold them."""
+MAX_ODD_SHARE, MAX_WORD_SHARE = 0.05, 0.5
+"""Cells with digits such as `<5`, and words such as `pending`, that a column of numbers may hold."""
+CACHE = "_profiled_tables"
+"""The name among Python's modules under which profiles stay in the kernel."""
+
+MISSING = ["", "#N/A", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "<NA>", "-nan", "#NA"]
+"""What `pandas.read_csv` reads as missing: its documented defaults for `na_values`, those that occur."""
+TOTAL = {"total", "totals", "grand total", "all", "sum", "insgesamt", "gesamt", "summe", "somme", "totaal"}
+TRUTH = ({"true", "false"}, {"yes", "no"}, {"y", "n"}, {"yes", "no", "y", "n"})
+PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+COMMA_GROUPS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
+DOT_GROUPS = re.compile(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
+COMMA_DECIMAL = re.compile(r"[-+]?\d+,\d+")
+LEADING_ZERO = re.compile(r"[-+]?0\d+")
+AROUND = re.compile(r"^[$€£]\s?|\s?[%€$£]$|(?<=\d)[ \u00a0\u202f](?=\d{3}(?!\d))")
+YEAR_NAME = re.compile(
+    r"(?:^|[^a-z])(?:years?|yrs?|ann[ée]es?|jahre?|a[nñ]os?|anos?)(?:[^a-z]|$)|[a-z]Year|^year", re.I
+)
+DATES = {
+    "%Y-%m-%d": "day", "%Y/%m/%d": "day", "%Y-%m-%d %H:%M:%S": "time", "%Y-%m-%dT%H:%M:%S": "time",
+    "%Y-%m-%dT%H:%M:%S.%f%z": "time", "%Y-%m-%d %H:%M": "time", "%Y-%m": "month", "%Y%m": "month", "%d/%m/%Y": "day",
+    "%m/%d/%Y": "day", "%d/%m/%Y %H:%M:%S": "time", "%m/%d/%Y %H:%M:%S": "time", "%d/%m/%Y %H:%M": "time",
+    "%m/%d/%Y %H:%M": "time", "%d-%m-%Y": "day", "%m-%d-%Y": "day", "%d.%m.%Y": "day", "%d %b %Y": "day",
+    "%d-%b-%Y": "day", "%d %B %Y": "day", "%b %d, %Y": "day", "%B %d, %Y": "day", "%b %Y": "month", "%B %Y": "month",
+    "%b-%y": "month", "%b-%Y": "month",
+}  # fmt: skip
+"""How dates are written, in the terms of `strptime`, and how fine they are: `time` has hours."""
+MONTHS = re.split(" ", "January February March April May June July August September October November December")
+WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+ORDERS = [MONTHS, [name[:3] for name in MONTHS], WEEKDAYS, [name[:3] for name in WEEKDAYS]]
+BAND = re.compile(r"\D{0,12}?(\d+)\s*(?:[-–+]|to\b).*|[<>≤≥]\s*(\d+).*")
+
+
+def profile(paths: list[str], words: list[str]) -> list[dict[str, Any]]:
+    """What is in each table, as JSON values; a table that cannot be read says why.
+
+    Args:
+        paths: The files.
+        words: Words of the question in lower case; values of long columns are listed where they are among them.
+    """
+    kept = sys.modules.setdefault(CACHE, types.ModuleType(CACHE)).__dict__.setdefault("tables", {})
+    found = []
+    for path in paths:
+        about = Path(path).stat() if Path(path).exists() else None
+        state = (path, about.st_size, about.st_mtime_ns, tuple(words)) if about else ()
+        if path not in kept or kept[path][0] != state:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                kept[path] = (state, _tables(path, frozenset(words)))
+        found += kept[path][1]
+    return found
+
+
+def _tables(path: str, words: frozenset[str]) -> list[dict[str, Any]]:
+    try:
+        return [_profiled(path, words, **recipe) for recipe in _recipes(path)]
+    except zipfile.BadZipFile:
+        problem = "it is not a workbook, whatever its ending says"
+    except (OSError, ValueError, ImportError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        problem = _plainly(error)
+    return [{"name": path, "path": path, "problem": problem}]
+
+
+def _plainly(error: Exception) -> str:
+    """A reader's message in words."""
+    text = " ".join(str(error).split())
+    if ragged := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", text):
+        return f"line {ragged[2]} has {ragged[3]} cells, and the header has {ragged[1]}"
+    return text or type(error).__name__
+
+
+# ---- how a file is read
+
+
+def _recipes(path: str) -> list[dict[str, Any]]:
+    """For each table of a file: its name, the call that reads it, its cells as text, and what was left out."""
+    match path.lower().removesuffix(".gz").removesuffix(".zip").rpartition(".")[2]:
+        case "xlsx" | "xlsm":
+            sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, keep_default_na=False)
+            filled = {str(name): frame for name, frame in sheets.items() if frame.size}
+            one = len(filled) == 1
+            return [_of_sheet(path, frame, "" if one else name) for name, frame in filled.items()]
+        case "json" | "geojson" | "jsonl" | "ndjson":
+            return [_of_json(path)]
+        case "parquet":
+            return [{"read": f"pd.read_parquet({py(path)})", "cells": pd.read_parquet(path), "typed": True}]
+        case _:
+            return [_of_text(path)]
+
+
+def _of_text(path: str) -> dict[str, Any]:
+    raw = Path(path).read_bytes()
+    if path.endswith(".gz"):
+        raw = gzip.decompress(raw)
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+            if len(names) != 1:
+                raise ValueError(f"it holds {len(names)} files; unpack the one that is meant")
+            raw = archive.read(names[0])
+    encoding, text = _decoded(raw)
+    notes = []
+    if "\0" in text:
+        if text.count("\0") > max(len(text) // 100, 3):
+            raise ValueError("it is not a text file")
+        notes.append("Its NUL characters are left out.")
+    lines = list(csv.reader(text[:200_000].splitlines(), delimiter=(mark := _separator(path, text))))
+    arguments = [py(path)] + ([f"sep={py(mark)}"] if mark != "," else [])
+    arguments += [f"encoding={py(encoding)}"] if encoding != "utf-8" else []
+    skip, hxl = _header(lines)
+    if hxl:
+        notes.append("The second line holds HXL tags and is no row.")
+    skipped = [*range(skip), skip + 1] if hxl else skip
+    arguments += [f"skiprows={skipped}"] if skipped else []
+    how = {"sep": mark, "encoding": encoding, "skiprows": skipped, "dtype": str, "keep_default_na": False}
+    cells = pd.read_csv(io.BytesIO(raw), **how)
+    if not isinstance(cells.index, pd.RangeIndex):
+        raise ValueError("its rows have more cells than its header")
+    short = cells.isna().any(axis=1)
+    rows, said = _without_foot(cells.fillna(""))
+    notes += said
+    if len(rows) < len(cells):
+        arguments.append(f"nrows={len(rows)}")
+    if short[: len(rows)].any():
+        first = int(short.idxmax()) + 2 + skip + hxl
+        notes.append(f"{int(short[: len(rows)].sum())} rows have too few cells, the first in line {first}: blank.")
+    return {"read": "pd.read_csv", "arguments": arguments, "cells": rows, "notes": notes, "columns_of": "csv"}
+
+
+def _of_sheet(path: str, frame: Any, sheet: str) -> dict[str, Any]:
+    text = _as_text(frame)
+    skip, hxl = _header(text.head(50).to_numpy().tolist())
+    skipped = [*range(skip), skip + 1] if hxl else skip
+    arguments = [py(path)] + ([f"sheet_name={py(sheet)}"] if sheet else [])
+    arguments += [f"skiprows={skipped}"] if skipped else []
+    cells = pd.read_excel(
+        path, sheet_name=sheet or 0, skiprows=skipped or None, dtype=object, keep_default_na=False, na_values=[""]
+    )
+    rows, notes = _without_foot(_as_text(cells))
+    if len(rows) < len(cells):
+        arguments.append(f"nrows={len(rows)}")
+    return {"read": "pd.read_excel", "arguments": arguments, "cells": rows, "notes": notes, "sheet": sheet}
+
+
+def _of_json(path: str) -> dict[str, Any]:
+    text = Path(path).read_text(encoding="utf-8-sig")
+    source = f'Path({py(path)}).read_text(encoding="utf-8")'
+    if path.lower().endswith(("jsonl", "ndjson")):
+        parsed: Any = [json.loads(line) for line in text.splitlines() if line.strip()]
+        inner = f"[json.loads(line) for line in {source}.splitlines() if line.strip()]"
+    else:
+        parsed, inner = json.loads(text), f"json.loads({source})"
+    notes = []
+    if isinstance(parsed, dict) and isinstance(parsed.get("features"), list):
+        notes.append("The shapes of its features are left out.")
+        parsed = [feature["properties"] for feature in parsed["features"]]
+        inner = f'[feature["properties"] for feature in {inner}["features"]]'
+    if isinstance(parsed, dict):
+        lists = [name for name, part in parsed.items() if isinstance(part, list) and part and isinstance(part[0], dict)]
+        if len(lists) == 1:
+            parsed, inner = parsed[lists[0]], f"{inner}[{py(lists[0])}]"
+    cells = pd.DataFrame(parsed)
+    for name in cells:
+        if cells[name].map(lambda cell: isinstance(cell, list | dict)).any():
+            raise ValueError(f"its column {name} holds lists or objects; flatten it first (pd.json_normalize)")
+    return {"read": f"pd.DataFrame({inner})", "cells": cells, "notes": notes, "typed": True}
+
+
+def _decoded(raw: bytes) -> tuple[str, str]:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16", raw.decode("utf-16")
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            text = raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return ("utf-8-sig", text[1:]) if text.startswith("\ufeff") else (encoding, text)
+    return "latin-1", raw.decode("latin-1")
+
+
+def _separator(path: str, text: str) -> str:
+    """The mark that is told in the first line, or that splits the first lines into the most equal rows."""
+    if told := re.match(r"sep=(.)\r?\n", text):
+        return told[1]
+    if path.lower().endswith(".tsv"):
+        return "\t"
+    first = [line for line in text[:20_000].splitlines() if line.strip()][:30]
+    widths = {mark: Counter(len(row) for row in csv.reader(first, delimiter=mark)) for mark in ",;\t|"}
+    best = {mark: max((times, width) for width, times in found.items() if width > 1) for mark, found in widths.items()
+            if any(width > 1 for width in found)}  # fmt: skip
+    return max(best, key=lambda mark: best[mark], default=",")
+
+
+def _header(lines: list[list[str]]) -> tuple[int, bool]:
+    """How many lines stand above the header, and whether the line below it holds HXL tags."""
+    filled = [sum(bool(str(cell).strip()) for cell in line) for line in lines[:50]]
+    usual = Counter(width for width in filled if width > 1).most_common(1)
+    wide = usual[0][0] if usual else 1
+    start = next((at for at, width in enumerate(filled) if width >= max(wide - 1, 2)), 0)
+    below = [str(cell) for cell in lines[start + 1] if str(cell).strip()] if start + 1 < len(lines) else []
+    return start, bool(below) and all(cell.startswith("#") for cell in below)
+
+
+def _without_foot(cells: Any) -> tuple[Any, list[str]]:
+    """The rows without the notes and the total below them."""
+    end, notes = len(cells), []
+    filled = (cells != "").sum(axis=1) if cells.shape[1] > 1 else pd.Series([1] * len(cells))
+    while end > 1 and filled.iloc[end - 1] <= (1 if cells.shape[1] > 2 else 0):
+        end -= 1
+    if end < len(cells):
+        notes.append(f"{len(cells) - end} lines below the table (notes or blanks) are left out.")
+    last = [str(cell).strip() for cell in cells.iloc[end - 1]] if end > 2 else []
+    if any(cell.casefold().rstrip(":") in TOTAL for cell in last[:3]):
+        notes.append(f"The last row, {next(cell for cell in last if cell)}, is left out: it sums up the others.")
+        end -= 1
+    return cells.iloc[:end], notes
+
+
+# ---- what a column holds
+
+
+def _profiled(
+    path: str, words: frozenset[str], *, read: str, cells: Any, arguments: list[str] | None = None,
+    notes: list[str] | None = None, typed: bool = False, sheet: str = "", columns_of: str = "",
+) -> dict[str, Any]:  # fmt: skip
+    if cells.shape[1] > MAX_COLUMNS:
+        raise ValueError(f"it has {cells.shape[1]} columns; {MAX_COLUMNS} are the most that are read")
+    counts = [_times(cells.iloc[:, place], typed=typed) for place in range(cells.shape[1])]
+    comma = _decimal_comma(counts) if columns_of == "csv" else False
+    columns = [
+        _column(str(name), counted, len(cells), comma=comma) for name, counted in zip(cells, counts, strict=True)
+    ]
+    empty = [one["name"] for one in columns if one["kind"] == "empty" and one["name"].startswith("Unnamed:")]
+    columns = [one for one in columns if one["name"] not in empty]
+    for one in columns if typed else []:
+        _as_typed(one, cells[one["name"]])
+    dtypes = [f"{py(one['name'])}: {one['dtype']}" for one in columns if one["dtype"]]
+    if arguments is not None:
+        names = [one["name"] for one in columns if one["letters"]]
+        arguments += [f"dtype={{{', '.join(dtypes)}}}"] if dtypes else []
+        arguments += [f"converters={{{', '.join(f'{py(name)}: str' for name in names)}}}"] if names else []
+        read = f"{read}({', '.join(arguments)})"
+    read += f".drop(columns={py(empty)})" if empty else ""
+    data = eval(read, {"pd": pd, "json": json, "Path": Path})  # noqa: S307 - our own code, the same that the user sees
+    for one in columns:
+        _described(one, data, words)
+    return {
+        "name": f"{path}#{sheet}" if sheet else path, "path": path, "problem": "", "read": read, "rows": len(data),
+        "columns": columns, "notes": notes or [],
+    }  # fmt: skip
+
+
+def _column(name: str, counts: dict[str, int], rows: int, *, comma: bool) -> dict[str, Any]:
+    """A column's kind, and the code that makes it of the cells as they are read."""
+    found: dict[str, Any] = {
+        "name": name, "kind": "text", "before": "", "after": "", "dtype": "", "letters": False, "doubt": "",
+        "grain": "", "notes": [],
+    }  # fmt: skip
+    written = {cell.strip(): 0 for cell in counts}
+    for cell, times in counts.items():
+        written[cell.strip()] += times
+    if "NA" in written and sum(bool(re.fullmatch("[A-Z]{2}", cell)) for cell in written) * 2 > len(written) > 3:
+        found["letters"], found["after"] = True, '.replace("", pd.NA)'
+    known = {cell: times for cell, times in written.items() if cell not in MISSING or (found["letters"] and cell)}
+    if not known:
+        return {**found, "kind": "empty"}
+    padded = any(cell != cell.strip() for cell in counts)
+    if any({cell.casefold() for cell in known} <= truth for truth in TRUTH):
+        bare = {cell.casefold() for cell in known} == {"true", "false"} and not padded
+        return {**found, "kind": "yes/no", "dtype": '"boolean"' if bare else ""}
+    for look in (_date, _number):
+        if kind := look(name, known, comma=comma, padded=padded, blanks=sum(known.values()) < rows):
+            found.update(kind)
+            if found["kind"] != "text":
+                return found
+    digits = any(PLAIN.fullmatch(cell) for cell in known)
+    found["dtype"] = "str" if digits and not found["letters"] else ""
+    if padded and not found["letters"]:
+        found["after"] = ".str.strip()"
+    order = _order(list(known))
+    if order:
+        found["before"], found["after"] = "pd.Categorical(", f"{found['after']}, {py(order)}, ordered=True)"
+    return found
+
+
+def _number(name: str, known: dict[str, int], *, comma: bool, padded: bool, blanks: bool) -> dict[str, Any]:
+    """How the cells become numbers; empty if they are none, a doubt where it is open which."""
+    bare = {cell: _digits(cell) for cell in known}
+    if any(LEADING_ZERO.fullmatch(cell) or (cell.isdigit() and len(cell) > MAX_CODE_DIGITS) for cell in bare.values()):
+        return {}
+    plain = {cell: _point(text, comma=comma) for cell, text in bare.items()}
+    odd = {cell: times for cell, times in known.items() if not PLAIN.fullmatch(plain[cell])}
+    total, digits = sum(known.values()), sum(times for cell, times in odd.items() if re.search(r"\d", cell))
+    if len(odd) == len(known) or digits > MAX_ODD_SHARE * total or sum(odd.values()) - digits > MAX_WORD_SHARE * total:
+        return {}
+    percent = {cell.endswith("%") for cell in known if cell not in odd}
+    if len(percent) > 1:
+        return {"doubt": "some of its cells are written with % and some without"}
+    needs = [cell for cell in known if cell not in odd and plain[cell] != cell]
+    floats = any("." in plain[cell] or "e" in plain[cell].lower() for cell in known if cell not in odd)
+    years = all(re.fullmatch(r"(?:1[89]|20)\d\d", cell) for cell in known) and YEAR_NAME.search(name)
+    found: dict[str, Any] = {"kind": "year" if years else "number", "notes": []}
+    if needs:
+        changes = [("[$€£%\\s]", ""), ("\\.", ""), (",", ".")] if comma else [("[$€£%,\\s]", "")]
+        used = [(old, new) for old, new in changes if any(re.search(old, cell) for cell in known)]
+        steps = "".join(f".str.replace({py(old)}, {py(new)}, regex=True)" for old, new in used)
+        if any(cell.startswith("(") for cell in needs):
+            steps = r'.str.replace(r"^\((.*)\)$", r"-\1", regex=True)' + steps
+        found["notes"] = [f"“{needs[0]}” is read as {plain[needs[0]]}"]
+        found.update(before="pd.to_numeric(", after=f"{steps}{', errors=' + py('coerce') if odd else ''})", dtype="str")
+    elif odd:
+        found.update(before="pd.to_numeric(", after=', errors="coerce")', dtype="str")
+    elif not floats:
+        found["dtype"] = '"Int64"' if blanks else ""
+    if odd:
+        shown = ", ".join(f"“{cell}” ({times:,})" for cell, times in sorted(odd.items())[:5])
+        found["notes"].append(f"what is no number counts as missing: {shown}")
+    return found
+
+
+def _digits(cell: str) -> str:
+    """A number without what stands around it."""
+    inner = f"-{cell[1:-1]}" if re.fullmatch(r"\([^()]*\d[^()]*\)", cell) else cell
+    return AROUND.sub("", AROUND.sub("", inner))
+
+
+def _point(text: str, *, comma: bool) -> str:
+    """A number as Python writes it, where it is a number in the file's own style."""
+    if comma:
+        return text.replace(".", "").replace(",", ".") if DOT_GROUPS.fullmatch(text) or "," in text else text
+    return text.replace(",", "") if COMMA_GROUPS.fullmatch(text) else text
+
+
+def _decimal_comma(counts: list[dict[str, int]]) -> bool:
+    """Whether the whole file writes decimals with a comma: judged over all its columns of numbers."""
+    comma = point = 0
+    for column in counts:
+        cells = [_digits(cell.strip()) for cell in column if cell.strip() not in MISSING]
+        forms = (PLAIN, COMMA_GROUPS, DOT_GROUPS, COMMA_DECIMAL)
+        if not cells or not all(any(form.fullmatch(cell) for form in forms) for cell in cells):
+            continue
+        comma += any(COMMA_DECIMAL.fullmatch(one) and not COMMA_GROUPS.fullmatch(one) for one in cells)
+        comma += any(DOT_GROUPS.fullmatch(one) and ("," in one or one.count(".") > 1) for one in cells)
+        point += any("." in one and PLAIN.fullmatch(one) and not DOT_GROUPS.fullmatch(one) for one in cells)
+        point += any(COMMA_GROUPS.fullmatch(one) and ("." in one or one.count(",") > 1) for one in cells)
+    return comma > point
+
+
+def _date(name: str, known: dict[str, int], **_: bool) -> dict[str, Any]:
+    """How the cells become dates; a doubt where day and month could be either."""
+    if not all(re.search(r"\d{4}|[A-Za-z]{3}-\d\d$", cell) for cell in known):
+        return {}
+    for form, kind, after, grain in (
+        (r"\d{4}-?[QT][1-4]", "", ', freq="Q").to_timestamp()', "quarter"),
+        (r"\d{4}-?W\d\d", "", None, "week"),
+    ):
+        if all(re.fullmatch(form, cell) for cell in known):
+            if after is None:
+                dash = "-" if "-" in next(iter(known)) else ""
+                return {"kind": "date", "before": "pd.to_datetime(", "grain": grain, "dtype": "str",
+                        "after": f' + "-1", format="%G{dash}W%V-%u")'}  # fmt: skip
+            return {"kind": "date", "before": "pd.PeriodIndex(", "after": kind + after, "grain": grain, "dtype": "str"}
+    cells = pd.Series(list(known), dtype=object)
+    fitting = []
+    for form in DATES:
+        if form == "%Y%m" and not re.search("period|month|date", name, re.I):
+            continue
+        if pd.to_datetime(cells.head(100), format=form, errors="coerce").notna().all():
+            parsed = pd.to_datetime(cells, format=form, errors="coerce")
+            if parsed.notna().all():
+                fitting.append((form, parsed))
+    if not fitting:
+        return {}
+    if any(not fitting[0][1].equals(parsed) for _, parsed in fitting[1:]):
+        return {"doubt": f"its dates, such as {next(iter(known))}, could be day/month or month/day"}
+    form = fitting[0][0]
+    zone = ".dt.tz_localize(None)" if "%z" in form else ""
+    return {"kind": "date", "before": "pd.to_datetime(", "after": f", format={py(form)}){zone}", "grain": DATES[form],
+            "dtype": "str" if form == "%Y%m" else ""}  # fmt: skip
+
+
+def _order(values: list[str]) -> list[str]:
+    """The values in the order of the calendar or of their ages, where that is not that of the alphabet."""
+    for order in ORDERS:
+        if len(values) > 1 and {value.title() for value in values} <= set(order):
+            return sorted(values, key=lambda value: order.index(value.title()))
+    bands = {value: BAND.fullmatch(value) for value in values} if 1 < len(values) <= 60 else {}
+    if bands and all(bands.values()):
+        ends = {value: (int(found[1] or found[2]), "<≤".find(value[0]) < 0) for value, found in bands.items() if found}
+        order = sorted(values, key=lambda value: ends[value])
+        return order if order != sorted(values) else []
+    return []
+
+
+def _as_typed(column: dict[str, Any], cells: Any) -> None:
+    """A column of a file that has types of its own is read as it is; only its texts may need a conversion."""
+    column["dtype"] = column["letters"] = ""
+    if pd.api.types.is_datetime64_any_dtype(cells):
+        zone = ".dt.tz_localize(None)" if getattr(cells.dt, "tz", None) else ""
+        known = cells.dropna()
+        grain = "day" if (known == known.dt.normalize()).all() else "time"
+        column.update(kind="date", before="", after=zone, grain=grain, notes=[])
+    elif pd.api.types.is_bool_dtype(cells):
+        column.update(kind="yes/no", before="", after="")
+    elif pd.api.types.is_numeric_dtype(cells):
+        column.update(kind="year" if column["kind"] == "year" else "number", before="", after="", doubt="", notes=[])
+    elif column["kind"] in {"number", "year"} and not column["before"]:
+        column.update(before="pd.to_numeric(", after=")")
+
+
+def _described(column: dict[str, Any], data: Any, words: frozenset[str]) -> None:
+    """Puts the column's type in place in `data`, and adds what is found there."""
+    name = column["name"]
+    if column["before"] or column["after"]:
+        code = f"{column['before']}data[{py(name)}]{column['after']}"
+        data[name] = eval(code, {"pd": pd, "data": data})  # noqa: S307 - our own code, the same that the user sees
+    cells = data[name]
+    known = cells.dropna()
+    column["distinct"], column["missing"] = int(known.nunique()), int(cells.isna().sum())
+    column["unique"] = len(data) > 2 and column["distinct"] == len(data)
+    column.update(low="", high="", values=[], whole=False, boolean=bool(pd.api.types.is_bool_dtype(cells.dtype)))
+    if column["kind"] in {"text", "yes/no"} and not column["boolean"]:
+        texts = [str(one) for one in known.unique()]
+        if len(texts) > MAX_VALUES:
+            texts = [text for text in texts if text.casefold() in words]
+        column["values"] = sorted(texts)
+    elif len(known) and column["kind"] in {"number", "year"}:
+        column["low"], column["high"] = float(known.min()), float(known.max())
+        column["whole"] = bool((known % 1 == 0).all())
+    elif len(known) and column["kind"] == "date":
+        column["low"], column["high"] = str(known.min().date()), str(known.max().date())
+
+
+def _times(cells: Any, *, typed: bool) -> dict[str, int]:
+    """The different texts of a column and how often each is there."""
+    if typed and not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
+        name = str(cells.name)  # only a number can still turn out to be a year
+        return (
+            {str(int(one)): 1 for one in cells.dropna().unique()}
+            if YEAR_NAME.search(name) and _whole(cells)
+            else {"x": 1}
+        )
+    counts = cells.astype(object).where(cells.notna(), "").map(str).value_counts()
+    return dict(zip(counts.index.tolist(), counts.tolist(), strict=True))
+
+
+def _whole(cells: Any) -> bool:
+    return pd.api.types.is_numeric_dtype(cells) and bool((cells.dropna() % 1 == 0).all())
+
+
+def _as_text(frame: Any) -> Any:
+    """Cells of a sheet as they would be written."""
+    text = frame.astype(object).where(frame.notna(), "").map(str)
+    return text.apply(lambda column: column.str.removesuffix(" 00:00:00"))
+
+
+def py(value: object) -> str:
+    """A Python literal in double quotes where that changes nothing else."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(py, value))}]"
+    literal = repr(value)
+    return f'"{value}"' if isinstance(value, str) and '"' not in literal and "\\" not in literal else literal
+
+
+# ---- after the answer's code has run
+
+
+def outcome(columns: list[str], most: int) -> dict[str, Any]:
+    """What the code left: rows used, cells missing in the columns it needed, and the head of what it wrote.
+
+    Args:
+        columns: The columns of `rows` that the plan calculates with or groups by.
+        most: How many rows of `result` to bring back.
+    """
+    data, rows, result = (VARIABLES.get(name) for name in ("data", "rows", "result"))
+    rows = data if rows is None else rows
+    shown = result.head(most).astype(object)
+    lacking = rows[[name for name in columns if name in rows]].isna() if rows is not None else None
+    return {
+        "all": len(data) if data is not None else 0,
+        "rows": len(rows) if rows is not None else 0,
+        "missing": {name: int(times) for name, times in lacking.sum().items() if times} if lacking is not None else {},
+        "size": list(result.shape),
+        "columns": [str(name) for name in shown.columns],
+        "head": [[_shown(cell) for cell in row] for row in shown.to_numpy().tolist()],
+        "unmatched": [int(one) for one in VARIABLES.get("unmatched", ())],
+    }  # fmt: skip
+
+
+def _shown(cell: Any) -> str:
+    if pd.isna(cell):
+        return ""
+    if isinstance(cell, pd.Timestamp) and cell == cell.normalize():
+        return str(cell.date())
+    return (
+        f"{cell:.4g}"
+        if isinstance(cell, float) and abs(cell) < 1
+        else f"{cell:.12g}"
+        if isinstance(cell, float)
+        else str(cell)
+    )
+
+
+def missing_packages(names: list[str]) -> list[str]:
+    """Those that the code needs and that are not installed."""
+    return [name for name in names if find_spec(name) is None]

@@ -1,0 +1,201 @@
+# ruff: noqa
+# mypy: ignore-errors
+"""What is known of the tables in the container: values only, filled by a look that runs in the container's kernel."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, fields
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+from ipython_assistant.engine.models.plan.english import words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ipython_assistant.engine.models import Interpreter
+
+READABLE: Final = (
+    ".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".json", ".jsonl", ".ndjson", ".geojson", ".parquet", ".csv.gz", ".zip",
+)  # fmt: skip
+"""Endings of the files that are looked at as tables."""
+RATES: Final = words(
+    """
+    coverage rate ratio share proportion percent percentage pct prevalence incidence density index score rating
+    mean average avg median efficacy accuracy margin yield temperature temp age
+    """
+)
+"""Words in a column's name that say that its numbers are never added up."""
+CODES: Final = words("id code number no nr key identifier uuid fips postcode zip")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        name: The header, as pandas reads it.
+        kind: `number`, `year`, `date`, `yes/no`, `text` or `empty`.
+        before: Code that goes before the cells to give them their type, such as `pd.to_datetime(`.
+        after: Code that goes behind them.
+        values: Its different texts, sorted; of more than 200 only those that the question names.
+        low: The smallest number; the first date, year first.
+        high: The largest number; the last date.
+        distinct: How many different values it has, missing ones aside.
+        missing: How many cells are blank or hold a word that pandas reads as missing.
+        unique: No two rows have the same value.
+        whole: All its numbers are whole.
+        boolean: Its cells are true and false, not texts such as `Yes`.
+        grain: How fine its dates are: `day`, `week`, `month` or `quarter`.
+        doubt: Why it was kept as text though it looks like numbers or dates; empty where there is no doubt.
+        notes: How its cells were read, where that is not obvious; each continues `In NAME, `.
+    """
+
+    name: str
+    kind: str
+    before: str = ""
+    after: str = ""
+    values: tuple[str, ...] = ()
+    low: float | str = ""
+    high: float | str = ""
+    distinct: int = 0
+    missing: int = 0
+    unique: bool = False
+    whole: bool = False
+    boolean: bool = False
+    grain: str = ""
+    doubt: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def numeric(self) -> bool:
+        """True where it can be calculated with."""
+        return self.kind in {"number", "year"}
+
+    @property
+    def rate(self) -> bool:
+        """True for a rate, a percentage, a mean or a price: numbers whose sum means nothing."""
+        words = re.sub(r"([a-z])([A-Z])", r"\1 \2", self.name).lower()
+        return "%" in words or not RATES.isdisjoint(re.split(r"[\W_]+", words))
+
+    @property
+    def code(self) -> bool:
+        """True for a column whose name says that it tells things apart."""
+        last = re.split(r"[\W_]+", self.name.lower().rstrip(" )"))[-1]
+        return last in CODES and (self.kind == "text" or self.whole)
+
+    def typed(self, frame: str, name: str) -> str:
+        """The line of code that gives it its type in a frame; empty where it has it already."""
+        return f"{frame}[{name}] = {self.before}{frame}[{name}]{self.after}" if self.before or self.after else ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableProfile:
+    """One table in the container.
+
+    Attributes:
+        name: The file's name, with `#` and the sheet's where a workbook has several.
+        path: The file, relative to the code's working directory.
+        read: The expression that reads it.
+        rows: How many rows it has.
+        columns: Its columns, in order.
+        notes: What was left out in reading it, in sentences.
+        problem: Why it cannot be read; empty where it can.
+    """
+
+    name: str
+    path: str = ""
+    read: str = ""
+    rows: int = 0
+    columns: tuple[Column, ...] = ()
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending."""
+        return self.name.partition(".")[0]
+
+    def find(self, name: str) -> Column | None:
+        """The column of that name."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+def load(table: TableProfile, frame: str, columns: Iterable[str] | None = None) -> str:
+    """Code that reads a table as `frame` and gives the columns their types.
+
+    Args:
+        table: The table.
+        frame: The variable it becomes.
+        columns: The columns that matter; all if not given.
+    """
+    wanted = None if columns is None else set(columns)
+    lines = [f"{frame} = {table.read}"]
+    for column in table.columns:
+        if (wanted is None or column.name in wanted) and (line := column.typed(frame, py(column.name))):
+            lines.append(line)
+    return "\n".join(lines)
+
+
+async def profiled(interpreter: Interpreter, paths: Sequence[str], prompt: str = "") -> tuple[TableProfile, ...]:
+    """Look at the tables among the files, those that cannot be read included.
+
+    Args:
+        interpreter: Runs the look in the container.
+        paths: Files in the container.
+        prompt: The question: values of long columns are listed where it names them.
+
+    Raises:
+        RuntimeError: The kernel could not look.
+    """
+    readable = [path for path in paths if path.lower().endswith(READABLE)]
+    if not readable:
+        return ()
+    words = re.findall(r"[\w'.-]+", prompt.casefold())[:200]
+    runs = {" ".join(words[at : at + length]) for length in range(1, 5) for at in range(len(words))}
+    return tuple(_table(one) for one in await call(interpreter, "profile", readable, sorted(runs)))
+
+
+def _table(found: dict[str, Any]) -> TableProfile:
+    known = {field.name for field in fields(Column)}
+    columns = tuple(
+        Column(**{
+            name: tuple(value) if isinstance(value, list) else value for name, value in one.items() if name in known
+        })
+        for one in found.get("columns", ())
+    )  # fmt: skip
+    return TableProfile(**{**found, "columns": columns, "notes": tuple(found.get("notes", ()))})
+
+
+async def call(interpreter: Interpreter, function: str, *arguments: object) -> Any:
+    """Call a function of `in_kernel` in the container's kernel; it may read the kernel's variables and binds none.
+
+    Raises:
+        RuntimeError: It failed there.
+    """
+    source = resources.files(__package__).joinpath("in_kernel.py").read_text(encoding="utf-8")
+    code = f"""
+def _(source, function, arguments):
+    import json
+    scope = {{"__name__": "in_kernel"}}
+    exec(compile(source, "in_kernel.py", "exec"), scope)
+    scope["VARIABLES"].update(globals())
+    print(json.dumps(scope[function](*arguments)))
+_({source!r}, {function!r}, {list(arguments)!r})
+"""
+    printed = await interpreter.probe(code)
+    return json.loads(printed.strip().splitlines()[-1])
+
+
+def py(value: object) -> str:
+    """A Python literal, in double quotes where that changes nothing else."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(py, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{py(key)}: {py(item)}' for key, item in value.items())}}}"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004 floats are exact below
+        value = int(value)
+    literal = repr(value)
+    return f'"{value}"' if isinstance(value, str) and '"' not in literal and "\\" not in literal else literal

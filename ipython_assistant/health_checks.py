@@ -1,0 +1,237 @@
+"""What `%assistant doctor` looks at: one line each, with what to do about it. It costs nothing and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+import tempfile
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooSlow
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ipython_assistant.answerer import A_REAL_MODEL, with_answerer
+from ipython_assistant.config import KEYS
+from ipython_assistant.core.hosted_models import last_day_of
+from ipython_assistant.core.providers import BASIC, provider_of
+from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.errors import AssistantError, Refused, Unreachable
+from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
+from ipython_assistant.service.client import connect_azure, connect_hosted, import_sdk
+from ipython_assistant.service.local import READY_WITHIN_S, Engine
+from ipython_assistant.service.model_servers import find_servers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ipython_assistant.config import Settings
+    from ipython_assistant.session import Session
+
+ANSWERS_WITHIN_S = 3.0
+PACKAGES = ("ipython_assistant", "ipython", "ipykernel", "openai", "pandas", "matplotlib", "jupyterlab", "notebook")
+INSTALL = "Install ipython_assistant in the environment JupyterLab runs in too, then start JupyterLab again."
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line. `ok` is None where it cannot be told, or does not matter here; `cure` is what to do."""
+
+    name: str
+    ok: bool | None
+    says: str
+    cure: str = ""
+
+
+def examine(session: Session, environment: Mapping[str, str] = os.environ) -> tuple[Check, ...]:
+    """Look at everything, side by side. A look that fails is a line, and does not hide the others."""
+    try:
+        settings = session.settings
+    except AssistantError as error:
+        return (_versions(), Check("settings", ok=False, says=error.message, cure=error.hint))
+    looks: dict[str, Callable[[], Iterable[Check]]] = {
+        "service": lambda: _service(settings, environment),
+        "models here": lambda: _models_here(session, settings, environment),
+        "engine": lambda: [_engine(environment, needed=settings.service == "local")],
+        "folder": lambda: [_folder(settings.save_dir)],
+        "Jupyter": lambda: _jupyter(environment),
+    }
+    import_sdk()  # it may take longer than a request
+    pool = ThreadPoolExecutor(len(looks), thread_name_prefix="ipython_assistant doctor")
+    futures = {name: pool.submit(look) for name, look in looks.items()}
+    # A name that is looked up in vain may take longer than any limit of ours: it is not waited for.
+    pool.shutdown(wait=False)
+    found: list[Check] = []
+    for name, future in futures.items():
+        limit_s = READY_WITHIN_S if name == "engine" else 2 * ANSWERS_WITHIN_S
+        try:
+            found += future.result(limit_s)
+        except AssistantError as error:
+            found.append(Check(name, ok=False, says=error.message, cure=error.hint))
+        except TooSlow:
+            found.append(Check(name, ok=False, says=f"no answer within {limit_s:g} s", cure="Check the network."))
+        except Exception as error:  # noqa: BLE001 see the docstring
+            found.append(Check(name, ok=None, says=f"could not be looked at: {type(error).__name__}: {error}"))
+    return (_versions(), *found)
+
+
+def in_lines(checks: Iterable[Check]) -> str:
+    """The checks as lines: `ok`, `--` (cannot be told) or `NO`, and below a `NO` what to do."""
+    lines: list[str] = []
+    for check in checks:
+        lines.append(f"{ {True: 'ok', False: 'NO', None: '--'}[check.ok] }  {check.name:<17} {check.says}")
+        lines += [f"{'':<22}{check.cure}"] if check.cure and check.ok is not True else []
+    return "\n".join(lines)
+
+
+def _versions() -> Check:
+    found = {dist.metadata["Name"].lower(): dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
+    listed = ", ".join(f"{name} {found[name]}" for name in PACKAGES if name in found)
+    right = found.get("openai", "").startswith("3.")
+    says = f"Python {platform.python_version()} on {platform.system()}, {listed}"
+    return Check("versions", ok=right, says=says, cure="python -m pip install 'openai>=3,<4'")
+
+
+def _service(settings: Settings, environment: Mapping[str, str]) -> list[Check]:
+    """Who answers; at a hosted service also its key, its model and its containers, by two requests."""
+    named = {"openai": "OPENAI_BASE_URL", "azure": "AZURE_OPENAI_ENDPOINT"}.get(settings.service, "")
+    host = urlsplit(environment.get(named, "")).hostname
+    at = f" at {host}" if host else ""
+    says = f"{settings.service}{at}; model {settings.model or 'not named'}; mode {settings.mode}"
+    checks = [Check("service", ok=True, says=says)]
+    if settings.service == "local":
+        return checks
+    name = KEYS[settings.service]
+    key = environment.get(name, "").strip()
+    if not key:
+        cure = f"Set it where Jupyter is started. {A_REAL_MODEL}"
+        return [*checks, Check("key", ok=False, says=f"{name} is not set", cure=cure)]
+    clean = key.isascii() and not any(mark in key for mark in "'\" \t\n")
+    cure = "It holds blanks, quotation marks or letters that no key has: copy it again."
+    checks.append(Check("key", ok=clean, says=f"{name}, {len(key)} characters", cure=cure))
+    patient = (connect_azure if settings.service == "azure" else connect_hosted)(environment, ANSWERS_WITHIN_S)
+    live = patient.once()
+    try:
+        model = _answer_of(lambda: live.model(settings.model).json())
+        status = getattr(model, "status", None)
+        if isinstance(model, Unreachable) or status == HTTPStatus.UNAUTHORIZED:
+            return [*checks, Check("reachable", ok=False, says=model.message, cure=model.hint)]
+        checks.append(Check("reachable", ok=True, says="it answers, and takes the key"))
+        containers = _answer_of(lambda: live.list_containers(None).json())
+    finally:
+        patient.close()
+    return [*checks, _model(settings, model), _containers(containers)]
+
+
+def _answer_of(ask: Callable[[], Any]) -> Any:
+    """What was answered, or the error."""
+    try:
+        return ask()
+    except AssistantError as error:
+        return error
+
+
+def _model(settings: Settings, answer: Any) -> Check:
+    """The model that the service was asked about, and the day it ends."""
+    name = settings.model
+    if settings.service == "azure":
+        return Check("model", ok=None, says="Azure does not say which deployments there are: the first question will")
+    if isinstance(answer, AssistantError):
+        if type(answer) is Refused and answer.status == HTTPStatus.NOT_FOUND:
+            return Check("model", ok=None, says=f"this server does not say whether it has {name}")
+        return Check("model", ok=False, says=answer.message, cure=answer.hint)
+    said = answer.get("shutdown_date") if isinstance(answer, dict) else None
+    ends = str(said)[:10] if said else last_day_of(name)
+    if ends is None:
+        return Check("model", ok=True, says=f"{name} is there")
+    return Check("model", ok=None, says=f"{name} is there until {ends}", cure="Choose another in time, with -m.")
+
+
+def _containers(answer: Any) -> Check:
+    name = "code interpreter"
+    if not isinstance(answer, AssistantError):
+        return Check(name, ok=True, says="containers can be listed")
+    if type(answer) is Refused and answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
+        cure = "Put a provider or an address in front of the model (-m http://HOST/v1/NAME): code then runs here."
+        return Check(name, ok=False, says="this server has no containers, so it runs no code", cure=cure)
+    return Check(name, ok=False, says=answer.message, cure=answer.hint)
+
+
+def _models_here(session: Session, settings: Settings, environment: Mapping[str, str]) -> list[Check]:
+    """The models on this machine; and whether the one that would answer is there."""
+    servers = find_servers(environment) if settings.find_models else ()
+    checks = [
+        Check(server.title, ok=True, says=f"{server.address}: {', '.join(model.name for model in server.models)}")
+        for server in servers
+    ]
+    if settings.service != "local":
+        return checks
+    chosen = with_answerer(settings, environment, session.choose_model)
+    provider = provider_of(chosen.model)
+    address = provider.address_in(environment) if provider else chosen.model
+    if address.startswith(("http://", "https://")):
+        parts = urlsplit(address)
+        try:
+            port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+            socket.create_connection((parts.hostname or "", port), ANSWERS_WITHIN_S).close()
+        except OSError:
+            cure = (
+                f"Start it: {provider.start}" if provider and provider.start else "Check the address and the network."
+            )
+            return [*checks, Check("model", ok=False, says=f"nothing answers at {parts.netloc}", cure=cure)]
+    weak = None if chosen.model == BASIC else True
+    return [*checks, Check("model", ok=weak, says=chosen.answerer, cure=A_REAL_MODEL)]
+
+
+def _engine(environment: Mapping[str, str], *, needed: bool) -> Check:
+    """An embedded engine: it is started, asked, and ended."""
+    engine = Engine.start(environment)
+    try:
+        ready = engine.ready()
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"{ready.url.removesuffix('/v1')}/health", timeout=ANSWERS_WITHIN_S) as answer:
+            reason = json.load(answer).get("reason")
+        return Check(
+            "engine", ok=True, says=f"it answers; sandbox: {ready.sandbox}" + (f" ({reason})" if reason else "")
+        )
+    except (AssistantError, OSError) as error:
+        cure = "Restart the kernel, then try again." if needed else "It is needed only for work without a service."
+        return Check("engine", ok=False if needed else None, says=str(error), cure=cure)
+    finally:
+        engine.stop()
+
+
+def _folder(save_dir: Path) -> Check:
+    """Whether files could be written; no folder is made."""
+    there = next(path for path in (save_dir, *save_dir.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        cure = "Choose another: `%config AssistantMagics.save_dir = ...`, or --dir for one cell."
+        return Check("folder", ok=False, says=f"{save_dir} cannot be written: {disk_reason(error)}", cure=cure)
+    return Check("folder", ok=True, says=f"{save_dir} can be written")
+
+
+def _jupyter(environment: Mapping[str, str]) -> list[Check]:
+    from jupyter_core.paths import jupyter_path
+
+    announced = environment.get(ANNOUNCEMENT) == PROMISE
+    in_jupyter = ANNOUNCEMENT in environment or "JPY_PARENT_PID" in environment or "JPY_SESSION_NAME" in environment
+    installed = any(
+        (Path(folder) / "ipython-assistant" / "package.json").is_file() for folder in jupyter_path("labextensions")
+    )
+    says = (
+        "at work" if announced else "missing in this Jupyter server" if in_jupyter else "this is not a Jupyter server"
+    )
+    lab = "installed in this environment" if installed else "not in this environment"
+    return [
+        Check("server extension", ok=announced or (False if in_jupyter else None), says=says, cure=INSTALL),
+        Check("labextension", ok=installed or None, says=lab, cure=INSTALL),
+    ]

@@ -1,0 +1,268 @@
+"""Who answers without a key: cells through a real engine, and a scripted Ollama on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+from IPython.utils.capture import capture_output
+from tests_support import events as wire
+from tests_support.chat_servers import Reply, ScriptedServer
+
+from ipython_assistant import errors, turn_run
+from ipython_assistant.answerer import A_REAL_MODEL, ModelChoice, with_answerer
+from ipython_assistant.config import AssistantMagics, freeze
+from ipython_assistant.core.providers import variables_of
+from ipython_assistant.display.live import FrontEnd
+from ipython_assistant.options import Options
+from ipython_assistant.service import model_servers
+from ipython_assistant.service.local import Engine
+from ipython_assistant.session import Session
+from ipython_assistant.turn_run import Viewer
+
+CODE = "```python\nprint(cases['n'].sum())\ncases.to_csv('out.csv', index=False)\n```\n"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ScriptedServer]:
+    """A scripted Ollama, one for all tests: so they share an engine, too."""
+    with ScriptedServer("ollama", ["nomic-embed-text", "qwen3.5:4b", "gemma4:e4b"]) as server:
+        yield server
+
+
+@pytest.fixture
+def ollama(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
+    """The scripted Ollama where Ollama is looked for; nothing else is looked for."""
+    server.script, server.asked, server.paths, server.headers = [], [], [], []
+    server.loaded = ["qwen3.5:4b"]
+    monkeypatch.setattr(model_servers, "_SHAPES", {"ollama": model_servers._SHAPES["ollama"]})
+    monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{server.port}")
+    monkeypatch.setenv("IPYTHON_ASSISTANT_FIND_MODELS", "1")
+    return server
+
+
+class Asker:
+    """Asks in a session, outside the notebook's conversation or, with `goes_on`, inside it."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.names = {"cases": pd.DataFrame({"district": ["A", "B"], "n": [3, 5]}), "secrets": SECRETS}
+
+    def __call__(self, words: str, inputs: tuple[str, ...] = ("cases",), *, goes_on: bool = False, **options: Any):
+        cell = self.session.next_run()
+        made = Options(inputs=inputs, **options)
+        question = self.session.question(made, words, cell, self.names, alone=not goes_on, filled=True)
+        return turn_run.ask(self.session, question, Viewer(FrontEnd(), shows=False))
+
+
+@pytest.fixture(scope="module")
+def one_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    session = Session(None, AssistantMagics(), tmp_path_factory.mktemp("notebook"))
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def ask(one_session: Session) -> Asker:
+    """Asks in one session for all tests, with the settings as they are at first."""
+    one_session.traits = AssistantMagics()
+    one_session.choose_model = ModelChoice()
+    one_session.begin_anew()
+    return Asker(one_session)
+
+
+def test_without_a_key_a_model_that_runs_here_answers_and_the_cell_says_so(ask, ollama):
+    ollama.script = [Reply(CODE), Reply("There are 8 cases.")]
+
+    answer = ask("Sum the cases and save them as out.csv")
+
+    assert answer.text == "There are 8 cases."
+    assert answer.logs.strip() == "8"
+    assert "out.csv" in answer.files
+    assert "Answered by qwen3.5:4b in Ollama on this machine." in answer.notes
+    assert {body["model"] for body in ollama.asked} == {"qwen3.5:4b"}
+
+
+def test_the_model_that_answered_first_goes_on_answering(ask, ollama):
+    ollama.script = [Reply("Yes."), Reply("Yes."), Reply("No."), Reply("No.")]
+    ask("Are there cases?")
+    ollama.loaded = ["gemma4:e4b"]
+    ask("Are there any others?")
+
+    assert {body["model"] for body in ollama.asked} == {"qwen3.5:4b"}
+
+
+def test_where_looking_is_turned_off_no_server_is_asked(ask, ollama):
+    ask.session.traits.find_models = False
+    answer = ask("describe cases")
+
+    assert ollama.paths == []
+    assert any(note.startswith("Answered by the basic sentence forms") for note in answer.notes)
+
+
+def test_a_plain_name_is_found_among_the_models_here(ask, ollama):
+    ollama.script = [Reply("Yes."), Reply("Yes.")]
+
+    answer = ask("Are there cases?", model="gemma4:e4b")
+
+    assert "Answered by gemma4:e4b in Ollama on this machine." in answer.notes
+
+
+def test_a_name_that_no_server_here_has_names_the_nearest(ask, ollama):
+    with pytest.raises(errors.ModelUnknown) as caught:
+        ask("Are there cases?", model="qwen3.5:9b")
+
+    assert caught.value.hint.startswith("Did you mean qwen3.5:4b?")
+
+
+def test_a_model_with_a_provider_runs_code_here_though_a_key_of_a_hosted_service_is_set(ask, ollama, hosted):
+    ollama.script = [Reply(CODE), Reply("There are 8 cases.")]
+
+    answer = ask("Sum the cases and save them as out.csv", model="ollama/qwen3.5:4b")
+
+    assert answer.logs.strip() == "8"
+    assert hosted.requests == []
+
+
+def test_a_provider_without_its_key_ends_in_the_way_to_a_model(ask):
+    with pytest.raises(errors.NoKey) as caught:
+        ask("Are there cases?", model="anthropic/claude-sonnet-5")
+
+    assert "ANTHROPIC_API_KEY is not set" in caught.value.message
+    assert A_REAL_MODEL in caught.value.hint
+
+
+def test_a_server_that_is_not_there_is_named_in_two_lines(ask, monkeypatch):
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    with pytest.raises(errors.AssistantError) as caught:
+        ask("Are there cases?", model="ollama/qwen3.5:4b")
+
+    assert "127.0.0.1:9" in caught.value.message
+    assert "Start it" in caught.value.hint
+
+
+def test_a_silent_model_is_given_up_within_the_time_limit(ask, ollama):
+    never = threading.Event()
+    ollama.script = [Reply("late", hold=never)]
+    began = time.monotonic()
+    with pytest.raises(errors.AssistantError) as caught:
+        ask("Are there cases?", timeout_s=2.0)
+    never.set()
+
+    assert "timeout" in caught.value.hint
+    assert time.monotonic() - began < 60
+
+
+def test_a_hosted_recording_is_not_answered_by_a_model_that_was_found(shell, service, monkeypatch, ollama):
+    monkeypatch.setenv("IPYTHON_ASSISTANT_MODE", "auto")
+    monkeypatch.setenv("OPENAI_API_KEY", "test-key")
+    monkeypatch.setenv("OPENAI_BASE_URL", service.url)
+    service.will_say([wire.Message("Recorded.")])
+    shell.run_cell_magic("assistant", "", "What was asked?")
+    monkeypatch.delenv("OPENAI_API_KEY")
+
+    with pytest.raises(errors.AssistantError):
+        shell.run_cell_magic("assistant", "", "Something else?")
+    assert ollama.paths == []
+
+
+# What a model may see. ------------------------------------------------------------------------------------------------
+
+SECRETS = pd.DataFrame({
+    "village": ["Kanariat", "Kanariat", "Zwergdorf"],
+    "code": ["00712", "00713", "00714"],
+    "seen": pd.to_datetime(["1987-06-05", "1987-06-06", "1987-06-07"]),
+    "cases": [987_654_321, 987_654_322, 987_654_323],
+    "rate": [0.135_79, 0.246_81, 0.975_31],
+    "sure": [True, False, True],
+})  # fmt: skip
+CANARIES = ("Kanariat", "Zwergdorf", "0071", "1987", "987654", "987_654", "13579", "24681", "97531")
+SPILLS = """```python
+print(secrets)
+wide = secrets.pivot_table(index="code", columns="village", values="cases")
+wide.reset_index().to_csv("wide.csv", index=False)
+for name, part in secrets.groupby("village"):
+    part.to_csv(f"{name}.csv", index=False)
+    part.plot(x="seen", y="cases").figure.savefig(f"{name}.png")
+```"""
+FAILS = "```python\nraise ValueError(secrets.iloc[0].to_dict())\n```"
+
+
+@pytest.mark.parametrize("share", ["names", "shapes"])
+def test_no_value_of_any_cell_reaches_a_model_that_may_not_see_them(ask, ollama, share):
+    ask.session.traits.share = share
+    ollama.script = [Reply(FAILS), Reply(SPILLS), Reply(SPILLS.replace("print(secrets)", "print(len(secrets))"))]
+    ask("Save the cases by village as wide.csv", ("secrets",), goes_on=True)
+    # The files of the first answer, one of them with values as its columns, are in the container now.
+    ask("And once more", (), goes_on=True)
+
+    left = json.dumps([ollama.asked, ollama.paths, ollama.headers])
+    assert [canary for canary in CANARIES if canary in left] == []
+    assert "village" in left
+    assert ("3 rows" in left) is (share == "shapes")
+
+
+def test_with_results_the_model_sees_what_it_needs(ask, ollama):
+    ollama.script = [Reply(SPILLS), Reply("There are 3 rows in all.")]
+    ask("Save the cases by village as wide.csv", ("secrets",))
+
+    left = json.dumps(ollama.asked)
+    assert all(canary in left for canary in ("Kanariat", "00712", "987654321"))
+
+
+def test_an_earlier_answer_with_values_is_not_told_to_a_model_that_may_not_see_them(ask, ollama):
+    ollama.script = [Reply("```python\nprint(secrets['village'][0])\n```"), Reply("It is Kanariat.")]
+    ask("Which village comes first?", ("secrets",), goes_on=True)
+    ask.session.traits.share = "names"
+    ollama.asked.clear()
+    ollama.script = [Reply("```python\nprint(secrets['village'][1])\n```")]
+    ask("And the second?", (), goes_on=True)
+
+    left = json.dumps(ollama.asked)
+    assert "Which village comes first?" in left
+    assert "Kanariat" not in left
+
+
+def test_what_is_shared_with_whom_is_in_the_metadata_and_in_a_dry_run(shell, ollama, capsys):
+    shell.run_line_magic("config", "AssistantMagics.share = 'names'")
+    shell.user_ns["secrets"] = SECRETS
+    shell.run_cell("%%assistant -i secrets --dry-run\nWhich village comes first?").raise_error()
+    printed = capsys.readouterr().out
+    ollama.script = [Reply("```python\nprint(secrets['village'][0])\n```")]
+    with capture_output() as captured:
+        shell.run_cell("%%assistant -i secrets\nWhich village comes first?").raise_error()
+
+    shared = "names, with qwen3.5:4b in Ollama on this machine"
+    assert shared in printed
+    assert shared in [output.metadata.get("ipython_assistant", {}).get("shared") for output in captured.outputs]
+
+
+@pytest.mark.parametrize(
+    ("model", "share"),
+    [("ollama/qwen3.5:4b", "results"), ("ollama/gpt-oss:120b-cloud", "shapes"), ("openai/gpt-6.1-terra", "shapes")],
+)
+def test_what_a_model_may_see_depends_on_where_it_is(notebook_dir, model, share):
+    settings = freeze(AssistantMagics(model=model), Options(), notebook_dir, {"OPENAI_API_KEY": "k"})
+
+    assert with_answerer(settings, {"OPENAI_API_KEY": "k"}, ModelChoice()).share == share
+
+
+def test_the_engine_is_given_the_key_of_the_model_it_asks_and_no_other(monkeypatch):
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY"):
+        monkeypatch.setenv(name, f"planted-{name}")
+    engine = Engine.start(os.environ, variables_of("groq/openai/gpt-oss-20b"))
+    try:
+        engine.ready()
+        environment = psutil.Process(engine.pid).environ()
+    finally:
+        engine.stop()
+
+    assert environment["GROQ_API_KEY"] == "planted-GROQ_API_KEY"
+    assert {"OPENAI_API_KEY", "ANTHROPIC_API_KEY"}.isdisjoint(environment)
