@@ -255,7 +255,7 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         ask_above=traits.ask_above,
         max_recorded_bytes=traits.max_recorded_bytes,
         by_hand=by_hand,
-        find_models=looks_for_models(traits, environment),
+        find_models=looks_for_models(traits, environment) and mode != "replay",
         share=traits.share or "",
     )
 
