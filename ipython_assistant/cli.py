@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -63,13 +64,11 @@ def _doctor(*, live: bool) -> int:
 
 
 def _serve(arguments: Sequence[str]) -> int:
-    """The engine is a process of its own, never imported; Ctrl-C reaches both, and it ends in its own time."""
-    with subprocess.Popen([sys.executable, "-P", "-m", "ipython_assistant.engine", "--standing", *arguments]) as engine:
-        while True:
-            try:
-                return engine.wait()
-            except KeyboardInterrupt:
-                continue
+    """Become the engine, which is never imported: a signal to this process, such as SIGTERM, then is the engine's."""
+    command = [sys.executable, "-P", "-m", "ipython_assistant.engine", "--standing", *arguments]
+    if os.name == "posix":
+        os.execv(sys.executable, command)  # noqa: S606 - a list, no shell
+    return subprocess.run(command, check=False).returncode
 
 
 if __name__ == "__main__":

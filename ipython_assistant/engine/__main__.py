@@ -19,14 +19,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.containers import MAX_CONTAINERS
-from ipython_assistant.engine.limits import GIB, default_limits
+from ipython_assistant.engine.container_pool import MAX_CONTAINERS
+from ipython_assistant.engine.limit_monitor import GIB, default_limits
 from ipython_assistant.engine.models.default import OfferedModels, UnknownModel, add_model_options
-from ipython_assistant.engine.sandbox import KINDS
-from ipython_assistant.engine.server import Engine, Options, UnusableOptions, running
+from ipython_assistant.engine.sandbox import SANDBOX_KINDS
+from ipython_assistant.engine.server import EngineOptions, UnusableOptions, running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from ipython_assistant.engine.server import EngineAddress
 
 PARENT_POLL_S: Final = 0.5
 FINISH_S: Final = 10.0
@@ -38,14 +40,12 @@ _STDIN: Final = 0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the engine; return its exit status."""
     parser = _parser()
-    asked = parser.parse_args(arguments)
-    level = logging.INFO if asked.log_requests or asked.log_prompts else logging.WARNING
+    given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
-    logging.getLogger("ipython_assistant").setLevel(level)
+    logging.getLogger("ipython_assistant").setLevel(logging.INFO if given.log_requests else logging.WARNING)
     try:
-        models = OfferedModels(asked.models, os.environ, every=asked.any_model, silence_s=asked.silence)
-        options = _options(asked, os.environ)
-        asyncio.run(_serve(models, options, standing=asked.standing))
+        models = OfferedModels(given.models, os.environ, every=given.any_model, silence_s=given.silence)
+        asyncio.run(_serve(models, _options(given, os.environ), standing=given.standing))
     except (UnusableOptions, UnknownModel, OSError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     return 0
@@ -56,61 +56,38 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m ipython_assistant.engine",
         description="A Responses API with a code interpreter, on this machine's loopback address.",
     )
-    parser.add_argument("--standing", action="store_true", help="go on when standard input ends; stop when told to")
-
-    door = parser.add_argument_group("who may enter")
-    door.add_argument("--host", default="127.0.0.1", help="address to listen on; another needs a token of your own")
-    door.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
-    door.add_argument("--token-file", type=Path, metavar="PATH", help=f"file with the token (or set {TOKEN})")
-    door.add_argument(
-        "--host-name", action="append", default=[], metavar="HOST", help="a name requests may come to, as a proxy's"
-    )
-
-    code = parser.add_argument_group("what code may do")
-    code.add_argument(
-        "--sandbox", choices=["auto", *KINDS], default="auto", help="how code is confined (default: best)"
-    )
-    code.add_argument("--kernel", default="", metavar="NAME", help="run code in this installed kernel instead")
-    code.add_argument("--memory", type=_size, metavar="SIZE", help="of one container, such as 4g")
-    code.add_argument("--disk", type=_size, metavar="SIZE", help="of one container, such as 8g")
-    code.add_argument("--cpu-time", type=float, metavar="SECONDS", help="processor time of one run")
-    code.add_argument("--processes", type=int, metavar="N", help="processes and threads of one container")
-    code.add_argument("--containers", type=int, default=MAX_CONTAINERS, metavar="N", help="how many at once")
-
+    add = parser.add_argument
+    add("--standing", action="store_true", help="go on when standard input ends; stop when told to")
+    add("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    add("--token-file", type=Path, metavar="PATH", help=f"file with the token (or set {TOKEN})")
+    add("--host-name", action="append", default=[], metavar="HOST", help="a name requests may come to, as a proxy's")
+    add("--log-requests", action="store_true", help="log one line for each request, without what was asked")
     add_model_options(parser)
-
-    log = parser.add_argument_group("log")
-    log.add_argument("--log-requests", action="store_true", help="one line for each request, without what was asked")
-    log.add_argument("--log-prompts", action="store_true", help="what was asked as well")
+    add = parser.add_argument_group("what code may do").add_argument
+    kinds = ["auto", *SANDBOX_KINDS]
+    add("--sandbox", choices=kinds, default="auto", help="how code is confined (default: best)")
+    add("--memory", dest="memory_bytes", type=_size, metavar="SIZE", help="of one container, such as 4g")
+    add("--disk", dest="disk_bytes", type=_size, metavar="SIZE", help="of one container, such as 8g")
+    add("--cpu-time", dest="cpu_s", type=float, metavar="SECONDS", help="processor time of one run")
+    add("--processes", type=int, metavar="N", help="processes and threads of one container")
+    add("--containers", type=int, default=MAX_CONTAINERS, metavar="N", help="how many at once")
     return parser
 
 
-def _options(asked: argparse.Namespace, environment: Mapping[str, str]) -> Options:
-    """What the arguments say.
-
-    Raises:
-        OSError: The file with the token cannot be read.
-    """
+def _options(given: argparse.Namespace, environment: Mapping[str, str]) -> EngineOptions:
+    """What the arguments say; raises OSError where the file with the token cannot be read."""
     token = environment.get(TOKEN, "")
-    if asked.token_file is not None:
-        token = asked.token_file.read_text().strip()
-    wished = {
-        "memory_bytes": asked.memory,
-        "disk_bytes": asked.disk,
-        "cpu_s": asked.cpu_time,
-        "processes": asked.processes,
-    }
-    return Options(
-        host=asked.host,
-        port=asked.port,
+    if given.token_file is not None:
+        token = given.token_file.read_text().strip()
+    limits = {name: getattr(given, name) for name in ("memory_bytes", "disk_bytes", "cpu_s", "processes")}
+    return EngineOptions(
+        port=given.port,
         token=token,
-        names=tuple(asked.host_name),
-        sandboxes=KINDS if asked.sandbox == "auto" else (asked.sandbox,),
-        limits=replace(default_limits(), **{name: value for name, value in wished.items() if value is not None}),
-        containers=asked.containers,
-        kernel=asked.kernel,
-        finish_s=FINISH_S if asked.standing else 0.0,
-        log_prompts=asked.log_prompts,
+        host_names=tuple(given.host_name),
+        sandboxes=SANDBOX_KINDS if given.sandbox == "auto" else (given.sandbox,),
+        limits=replace(default_limits(), **{name: value for name, value in limits.items() if value is not None}),
+        containers=given.containers,
+        finish_s=FINISH_S if given.standing else 0.0,
     )
 
 
@@ -123,7 +100,7 @@ def _size(text: str) -> int:
     return int(float(number) * unit)
 
 
-async def _serve(models: OfferedModels, options: Options, *, standing: bool) -> None:
+async def _serve(models: OfferedModels, options: EngineOptions, *, standing: bool) -> None:
     over, hurry = asyncio.Event(), asyncio.Event()
     _watch_signals(over, hurry, standing=standing)
     if not standing:
@@ -137,8 +114,8 @@ async def _serve(models: OfferedModels, options: Options, *, standing: bool) -> 
     await models.close()
 
 
-def _welcome(engine: Engine) -> str:
-    """How to use an engine, for whoever started it."""
+def _welcome(engine: EngineAddress) -> str:
+    """How to use an engine, for the person who started it."""
     confined = f"by {engine.sandbox}" if engine.sandbox != "none" else "by nothing: it can do what you can"
     reason = f" ({engine.reason})" if engine.reason else ""
     return (
@@ -157,15 +134,13 @@ def _watch_signals(over: asyncio.Event, hurry: asyncio.Event, *, standing: bool)
     def stop() -> None:
         (hurry if over.is_set() else over).set()
 
-    if sys.platform == "win32":
-        by_hand = stop if standing else lambda: None
-        signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(by_hand))
-        signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop))
-        return
-    loop.add_signal_handler(signal.SIGTERM, stop)
     # Ctrl-C in a terminal reaches the whole process group, and means the owner, unless a person started us by hand.
-    # Ignoring the signal outright would be inherited by the kernels, where it is how code is interrupted.
-    loop.add_signal_handler(signal.SIGINT, stop if standing or os.isatty(_STDIN) else lambda: None)
+    interrupted = stop if standing or os.isatty(_STDIN) else lambda: None
+    for number, action in ((signal.SIGTERM, stop), (signal.SIGINT, interrupted)):
+        if sys.platform == "win32":
+            signal.signal(number, lambda *_, action=action: loop.call_soon_threadsafe(action))
+        else:
+            loop.add_signal_handler(number, action)
 
 
 def _watch_owner(over: asyncio.Event) -> None:

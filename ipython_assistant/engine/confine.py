@@ -2,7 +2,8 @@
 
 Run by its path: `python -I -S confine.py PLAN -- COMMAND...`, where `PLAN` is the JSON of a `Plan`. It has nothing but
 the standard library, since it runs before anything else can be read. No privileges are needed, and those there are
-(a container's root) are given up.
+(a container's root) are given up. Where no namespace of processes ends what the command starts, a process stays behind
+that does.
 
 The kernel's own texts: https://docs.kernel.org/userspace-api/landlock.html and seccomp_filter.html beside it.
 """
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 # Landlock's system calls have the same numbers on every machine.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -34,13 +35,15 @@ _OF_FILES: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
 _READ: Final = _EXECUTE | _READ_FILE | _READ_DIR
 _FIRST_ABI_WITH: Final = {"refer": 2, "truncate": 3, "network": 4, "ioctl": 5, "scope": 6}
 
-_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 22, 24, 38, 47
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER = 1, 22, 24, 36
+_PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 38, 47
 _CAPABILITY_VERSION: Final = 0x20080522
 
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_LOAD, _AND, _EQUAL, _GREATER_OR_EQUAL, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
+_LOAD, _AND, _EQUAL, _GREATER_OR_EQUAL, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
 _AT_NUMBER, _AT_MACHINE, _AT_ARGUMENTS = 0, 4, 16
 _X32: Final = 0x40000000
+_ALL: Final = 0xFFFFFFFF
 
 _NEW_NAMESPACES: Final = 0x7E020000
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
@@ -100,19 +103,21 @@ class Plan:
     """How to confine.
 
     Args:
-        limits: Name of a resource (`DATA` for `RLIMIT_DATA`) → soft and hard limit.
+        limits: Name of a resource (`DATA` for `RLIMIT_DATA`) → how much a process may have of it.
         landlock: The version of Landlock to rely on; 0 for none.
         readable: What may be read and run, directories with all that is below.
         writable: What may be written as well.
         filtered: Whether privileges are given up and system calls filtered; Landlock needs it.
+        supervised: Whether a process stays behind that ends what the command has started.
         unset: Variables to take out of the environment.
     """
 
-    limits: dict[str, tuple[int, int]]
+    limits: dict[str, int]
     landlock: int = 0
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     filtered: bool = True
+    supervised: bool = False
     unset: tuple[str, ...] = ()
 
     def dumped(self) -> str:
@@ -140,6 +145,9 @@ def main(arguments: Sequence[str]) -> None:
     """
     plan = Plan(**json.loads(arguments[0]))
     command = list(arguments[arguments.index("--") + 1 :])
+    if plan.supervised:
+        _leave_supervisor()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the engine may have been started with it ignored
     _limit(plan.limits)
     if sys.platform == "linux":  # it ends with whoever started it, however that ends
         _checked(_libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
@@ -153,15 +161,44 @@ def main(arguments: Sequence[str]) -> None:
     os.execv(command[0], command)  # noqa: S606 - a program by its path, no shell
 
 
-def _limit(limits: dict[str, tuple[int, int]]) -> None:
+def _leave_supervisor() -> None:
+    """Go on in a new process, and leave this one behind to end all of its descendants when it ends or the engine does.
+
+    Orphans come to this process, so that they stay among the descendants of what the engine has started.
+    """
+    engine = os.getppid()
+    command = os.fork()
+    if not command:
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: _end_children())
+    if sys.platform == "linux":
+        _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() == engine:
+        while os.wait()[0] != command:
+            continue
+    _end_children()
+
+
+def _end_children() -> None:
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    with contextlib.suppress(OSError):  # until there are none; where they are not listed, the group is all there is
+        while True:
+            for child in children.read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+            os.wait()
+    os.killpg(0, signal.SIGKILL)
+
+
+def _limit(limits: dict[str, int]) -> None:
     import resource
 
-    for name, (soft, hard) in limits.items():
+    for name, limit in limits.items():
         kind = getattr(resource, f"RLIMIT_{name}")
-        _, most = resource.getrlimit(kind)
-        if most != resource.RLIM_INFINITY:
-            soft, hard = min(soft, most), min(hard, most)  # noqa: PLW2901 - what is allowed of it
-        resource.setrlimit(kind, (soft, hard))
+        most = resource.getrlimit(kind)[1]
+        allowed = limit if most == resource.RLIM_INFINITY else min(limit, most)
+        resource.setrlimit(kind, (allowed, allowed))
     with contextlib.suppress(OSError):  # if the machine runs out of memory, this goes first
         Path("/proc/self/oom_score_adj").write_text("1000")
 
@@ -222,37 +259,26 @@ class _Filter:
                 self._step(_EQUAL, self._numbers[name], 0, 1)
                 self._step(_RETURN, _ERRNO | reason)
 
-    def refuse_where(self, name: str, argument: int, reason: int, *, bits: int) -> None:
-        """The call fails if its argument has any of these bits."""
-        self._block(name, [(_LOAD, _AT_ARGUMENTS + 8 * argument), (_ANY_BIT, bits, 0, 1), (_RETURN, _ERRNO | reason)])
-
-    def refuse_unless(
-        self, name: str, argument: int, reason: int, *, one_of: Iterable[int], within: int | None = None
+    def refuse_argument(
+        self, name: str, argument: int, reason: int, *, one_of: Collection[int], unless: bool = True, mask: int = _ALL
     ) -> None:
-        """The call fails if its argument, or the bits of it that count, is none of these values (32 bits)."""
-        values = [value & 0xFFFFFFFF for value in one_of]
-        block = [(_LOAD, _AT_ARGUMENTS + 8 * argument)]
-        block += [(_AND, within)] if within is not None else []
-        steps: list[tuple[int, ...]] = list(block)
-        steps += [(_EQUAL, value, len(values) - index, 0) for index, value in enumerate(values)]
-        self._block(name, [*steps, (_RETURN, _ERRNO | reason)])
-
-    def refuse_if(self, name: str, argument: int, reason: int, *, one_of: Iterable[int]) -> None:
-        """The call fails if its argument is one of these values."""
-        steps: list[tuple[int, ...]] = [(_LOAD, _AT_ARGUMENTS + 8 * argument)]
-        for value in one_of:
-            steps += [(_EQUAL, value, 0, 1), (_RETURN, _ERRNO | reason)]
-        self._block(name, steps)
-
-    def program(self) -> bytes:
-        """The finished program: what no rule names is allowed."""
-        return b"".join([*self._code, struct.pack("=HBBI", _RETURN, 0, 0, _ALLOW)])
-
-    def _block(self, name: str, steps: Sequence[tuple[int, ...]]) -> None:
+        """The call fails unless its argument (32 bits, those of the mask) is one of these values, or if it is one."""
+        values = [value & _ALL for value in one_of]
+        steps: list[tuple[int, ...]] = [(_LOAD, _AT_ARGUMENTS + 8 * argument), (_AND, mask)]
+        if unless:
+            steps += [(_EQUAL, value, len(values) - index, 0) for index, value in enumerate(values)]
+        else:
+            last = len(values) - 1
+            steps += [(_EQUAL, value, last - index, int(index == last)) for index, value in enumerate(values)]
+        steps.append((_RETURN, _ERRNO | reason))
         self._step(_EQUAL, self._numbers[name], 0, len(steps) + 1)
         for step in steps:
             self._step(*step)
         self._step(_LOAD, _AT_NUMBER)
+
+    def program(self) -> bytes:
+        """The finished program: what no rule names is allowed."""
+        return b"".join([*self._code, struct.pack("=HBBI", _RETURN, 0, 0, _ALLOW)])
 
     def _step(self, operation: int, value: int, if_true: int = 0, if_false: int = 0) -> None:
         self._code.append(struct.pack("=HBBI", operation, if_true, if_false, value))
@@ -263,25 +289,25 @@ def _program(landlock: int, pid: int) -> bytes:
     made = _Filter(platform.machine())
     made.refuse(_CLOSED, errno.EPERM)
     made.refuse(("clone3", "memfd_create", "memfd_secret"), errno.ENOSYS)  # libraries then take their older ways
-    made.refuse_where("clone", 0, errno.EPERM, bits=_NEW_NAMESPACES)
-    made.refuse_unless("prlimit64", 0, errno.EPERM, one_of=(0, pid))
+    made.refuse_argument("clone", 0, errno.EPERM, one_of=(0,), mask=_NEW_NAMESPACES)
+    made.refuse_argument("prlimit64", 0, errno.EPERM, one_of=(0, pid))
     if not landlock:
         # The network namespace does not hold every family back: vsock reaches the host of a virtual machine.
-        made.refuse_unless("socket", 0, errno.EAFNOSUPPORT, one_of=(_UNIX, _INET, _INET6, _NETLINK))
+        made.refuse_argument("socket", 0, errno.EAFNOSUPPORT, one_of=(_UNIX, _INET, _INET6, _NETLINK))
         return made.program()
     made.refuse(_CLOSED_WITH_LANDLOCK, errno.EPERM)
     made.refuse(_FEIGNED, 0)
-    made.refuse_unless("socket", 0, errno.EACCES, one_of=(_UNIX,))
+    made.refuse_argument("socket", 0, errno.EACCES, one_of=(_UNIX,))
     # A datagram socket sends to a path without connecting.
-    made.refuse_unless("socket", 1, errno.EACCES, one_of=(_STREAM,), within=_KIND)
-    made.refuse_unless("socketpair", 1, errno.EACCES, one_of=(_STREAM, _SEQUENTIAL_PACKETS), within=_KIND)
+    made.refuse_argument("socket", 1, errno.EACCES, one_of=(_STREAM,), mask=_KIND)
+    made.refuse_argument("socketpair", 1, errno.EACCES, one_of=(_STREAM, _SEQUENTIAL_PACKETS), mask=_KIND)
     if landlock < _FIRST_ABI_WITH["truncate"]:
         made.refuse(("truncate",), errno.EACCES)
     if landlock < _FIRST_ABI_WITH["scope"]:  # then signals to anyone but oneself are refused altogether
         made.refuse(_SIGNALS, errno.EPERM)
-        made.refuse_unless("kill", 0, errno.EPERM, one_of=(0, pid, -pid))
-        made.refuse_unless("tgkill", 0, errno.EPERM, one_of=(pid,))
-        made.refuse_if("fcntl", 1, errno.EPERM, one_of=_SET_OWNER)
+        made.refuse_argument("kill", 0, errno.EPERM, one_of=(0, pid, -pid))
+        made.refuse_argument("tgkill", 0, errno.EPERM, one_of=(pid,))
+        made.refuse_argument("fcntl", 1, errno.EPERM, one_of=_SET_OWNER, unless=False)
     return made.program()
 
 

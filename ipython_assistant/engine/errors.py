@@ -1,7 +1,7 @@
 """What the engine refuses, in the error shape and the words of the hosted service.
 
-Each constructor is one refusal. Where the service's own text is public it is used word for word, since clients
-recognise some refusals by nothing else (an expired container has no code).
+Each function is one refusal. Where the service's own text is public it is used word for word, since clients recognise
+some refusals by nothing else (an expired container has no code).
 """
 
 from __future__ import annotations
@@ -48,34 +48,9 @@ class KernelError(RuntimeError):
     """The kernel could not be started, or has ended; the message is for a person."""
 
 
-def unauthorized() -> ApiError:
-    """The token is missing or wrong."""
-    return ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
-
-
-def forbidden_origin() -> ApiError:
-    """The request came through a name or a page that is not this machine's own (DNS rebinding, cross-site)."""
-    return ApiError(403, "This engine answers only requests that are addressed to this machine.", code="forbidden")
-
-
-def unknown_url(method: str, path: str) -> ApiError:
-    """There is no such route."""
-    return ApiError(404, f"Invalid URL ({method} {path})", code="unknown_url")
-
-
-def method_not_allowed(method: str, path: str) -> ApiError:
-    """There is such a route, for another method."""
-    return ApiError(405, f"Not allowed to {method} on {path}.", code="method_not_allowed")
-
-
 def not_json() -> ApiError:
     """The body is not a JSON object."""
     return ApiError(400, "We could not parse the JSON body of your request: a JSON object is expected.")
-
-
-def half_character() -> ApiError:
-    """Half of a surrogate pair, which no text in UTF-8 can hold; a string that was cut in the middle ends like that."""
-    return ApiError(400, "The request holds half a character (a lone surrogate): was a text cut in the middle of one?")
 
 
 def missing(param: str) -> ApiError:
@@ -84,10 +59,7 @@ def missing(param: str) -> ApiError:
 
 
 def unknown_parameter(param: str) -> ApiError:
-    """A parameter that does not exist, such as `files` for `file_ids`.
-
-    https://community.openai.com/t/responses-code-interpreter-file-input-error/1269708
-    """
+    """https://community.openai.com/t/responses-code-interpreter-file-input-error/1269708 ."""
     param = _short(param)
     return ApiError(400, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
 
@@ -104,16 +76,13 @@ def invalid_value(param: str, found: object, supported: tuple[str, ...]) -> ApiE
     return ApiError(400, message, param=param, code="invalid_value")
 
 
-def above_maximum(param: str, found: int, maximum: int) -> ApiError:
-    """A number that is too large: https://github.com/unslothai/unsloth/pull/5466 (`expires_after.minutes`)."""
-    message = f"Invalid '{param}': integer above maximum value. Expected a value <= {maximum}, but got {found} instead."
-    return ApiError(400, message, param=param, code="integer_above_max_value")
-
-
-def below_minimum(param: str, found: int, minimum: int) -> ApiError:
-    """A number that is too small."""
-    message = f"Invalid '{param}': integer below minimum value. Expected a value >= {minimum}, but got {found} instead."
-    return ApiError(400, message, param=param, code="integer_below_min_value")
+def out_of_bounds(param: str, found: int, minimum: int, maximum: int) -> ApiError:
+    """A number that is too small or too large: https://github.com/unslothai/unsloth/pull/5466 ."""
+    side, sign, bound, short = ("above maximum", "<=", maximum, "max") if found > maximum else (
+        "below minimum", ">=", minimum, "min"
+    )  # fmt: skip
+    message = f"Invalid '{param}': integer {side} value. Expected a value {sign} {bound}, but got {found} instead."
+    return ApiError(400, message, param=param, code=f"integer_{side.partition(' ')[0]}_{short}_value")
 
 
 def unsupported(param: str, message: str) -> ApiError:
@@ -152,6 +121,11 @@ def response_not_found(response_id: str) -> ApiError:
     return ApiError(404, f"Response with id '{response_id}' not found.")
 
 
+def item_not_found(item_id: str) -> ApiError:
+    """An `item_reference` names no item of a stored response."""
+    return ApiError(404, f"Item with id '{_short(item_id)}' not found.", param="input")
+
+
 def container_not_found(container_id: str) -> ApiError:
     """No such container, or it was deleted."""
     return ApiError(404, f"Container with id '{container_id}' not found.")
@@ -164,10 +138,7 @@ def too_many_containers(most: int) -> ApiError:
 
 
 def container_expired() -> ApiError:
-    """The container idled out.
-
-    https://community.openai.com/t/container-is-expired-error-in-openai-responses-api-stream/1321773
-    """
+    """https://community.openai.com/t/container-is-expired-error-in-openai-responses-api-stream/1321773 ."""
     return ApiError(400, "Container is expired.")
 
 
@@ -181,31 +152,20 @@ def file_not_found(file_id: str) -> ApiError:
     return ApiError(404, f"No such File object: {file_id}", param="id")
 
 
-def unsatisfiable_range() -> ApiError:
-    """A `Range` that begins after the end of the file."""
-    return ApiError(416, "The requested range cannot be satisfied.")
-
-
 def bad_upload(reason: str) -> ApiError:
     """The multipart body or the name in it cannot be used."""
     return ApiError(400, f"The upload could not be read: {reason}.", param="file", code="invalid_upload")
 
 
 def too_large(most: int) -> ApiError:
-    """A file that is larger than this engine takes."""
-    return ApiError(
-        413, f"The file is too large: at most {most:,} bytes are taken.", param="file", code="file_too_large"
-    )
+    """A file that is larger than this engine takes; `most` is in bytes."""
+    message = f"The file is too large: at most {most:,} bytes are taken."
+    return ApiError(413, message, param="file", code="file_too_large")
 
 
 def stopping() -> ApiError:
     """The engine is being stopped and begins nothing new."""
     return ApiError(503, "The engine is being stopped.", code="server_shutdown", kind="server_error")
-
-
-def server_error(message: str) -> ApiError:
-    """The engine's own fault."""
-    return ApiError(500, message, code="server_error", kind="server_error")
 
 
 def _short(given: object) -> str:

@@ -10,9 +10,10 @@ import asyncio
 import logging
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ipython_assistant.engine import errors, parameters, wire
+from ipython_assistant.engine import errors, wire
+from ipython_assistant.engine.kernel_output import ShownFigure
 from ipython_assistant.engine.models import (
     WISHES,
     Ask,
@@ -27,19 +28,19 @@ from ipython_assistant.engine.models import (
     TokensUsed,
     Write,
 )
-from ipython_assistant.engine.output import Output
-from ipython_assistant.engine.parameters import Auto, Explicit
-from ipython_assistant.engine.showing import Figure
-from ipython_assistant.engine.transcripts import Transcript
+from ipython_assistant.engine.parameters import AutoContainer, ContainerById
+from ipython_assistant.engine.response_output import ResponseOutput
+from ipython_assistant.engine.stored_responses import PastTurn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
-    from ipython_assistant.engine.containers import CodeRun, Container, Containers
+    from ipython_assistant.engine.container import CodeRun, KernelContainer
+    from ipython_assistant.engine.container_pool import ContainerPool
     from ipython_assistant.engine.models import Model, Step
-    from ipython_assistant.engine.parameters import Question
-    from ipython_assistant.engine.transcripts import Transcripts
-    from ipython_assistant.engine.uploads import Uploads
+    from ipython_assistant.engine.parameters import ResponseRequest
+    from ipython_assistant.engine.stored_responses import StoredResponses
+    from ipython_assistant.engine.uploads import UploadStore
     from ipython_assistant.engine.wire import Event, Json
 
 NO_INTERPRETER = (
@@ -51,71 +52,68 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """A question that will be answered: everything it refers to exists.
+class AcceptedRequest:
+    """A request that will be answered: everything it refers to exists.
 
     Args:
-        question: As it was asked.
+        request: As it was asked.
         model: Who decides.
         container: Where code runs, if it may.
         previous: What it continues from, by `previous_response_id`.
         response: The response as it begins.
     """
 
-    question: Question
+    request: ResponseRequest
     model: Model
-    container: Container | None
-    previous: Transcript | None
+    container: KernelContainer | None
+    previous: PastTurn | None
     response: Json
-
-    @property
-    def conversation(self) -> tuple[ChatMessage, ...]:
-        """What was said before, and what is said now."""
-        return (self.previous.said if self.previous is not None else ()) + self.question.messages
 
     def ask(self, files: tuple[str, ...] = (), new: tuple[str, ...] = (), made: tuple[str, ...] = ()) -> Ask:
         """The question as a model is asked it."""
-        conversation = self.conversation
-        place, prompt = parameters.prompted(conversation)
+        request, asked = self.request, self.request.input
+        messages = [*(self.previous.messages if self.previous is not None else ()), *asked.messages]
+        prompt = messages.pop(max(index for index, message in enumerate(messages) if message.role == "user"))
+        unread = (*(attachment.name for attachment in asked.attachments), *asked.file_ids)
         return Ask(
-            prompt=prompt,
+            prompt=prompt.text,
             files=files,
             new=new,
             made=made,
-            history=tuple(message for index, message in enumerate(conversation) if index != place),
-            enclosed=self.question.enclosed,
-            unread=() if self.container else (*(one.name for one in self.question.enclosed), *self.question.file_ids),
-            instructions=self.question.instructions,
-            wishes=_wishes(self.question),
+            history=tuple(messages),
+            enclosed=tuple(asked.attachments),
+            unread=() if self.container else unread,
+            instructions=request.instructions,
+            wishes={wish: request.echo[wish] for wish in WISHES if request.echo.get(wish) is not None},
         )
 
 
 class Responder:
-    """Answers questions in containers.
+    """Answers requests in containers.
 
     Args:
         models: Name → model.
         containers: Where code runs.
-        uploads: Files that questions may name.
-        transcripts: Where finished responses are kept.
+        uploads: Files that requests may name.
+        stored: Where finished responses are kept.
         mint: Makes ids.
         clock: Seconds since the epoch.
     """
 
     def __init__(
         self,
-        *,
         models: Mapping[str, Model],
-        containers: Containers,
-        uploads: Uploads,
-        transcripts: Transcripts,
+        containers: ContainerPool,
+        uploads: UploadStore,
+        stored: StoredResponses,
+        *,
         mint: Callable[[str], str],
         clock: Callable[[], float],
     ) -> None:
         self._models = models
         self._containers = containers
         self._uploads = uploads
-        self._transcripts = transcripts
+        self._stored = stored
         self._mint = mint
         self._clock = clock
         self._at_work = 0
@@ -124,56 +122,43 @@ class Responder:
         self._idle.set()
 
     async def finish(self, within_s: float, hurry: asyncio.Event) -> None:
-        """Take no more questions, and let those that are being answered come to their end, if it is near.
-
-        Args:
-            within_s: How long to wait for them.
-            hurry: When it is set, they are waited for no longer.
-        """
+        """Take no more requests, and wait for those that are being answered: so long, or until `hurry` is set."""
         self._closing = True
         waiting = [asyncio.create_task(event.wait()) for event in (self._idle, hurry)]
         await asyncio.wait(waiting, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
 
-    async def accept(self, question: Question) -> Accepted:
-        """Find everything the question refers to, and make its container if it needs one.
+    async def accept(self, request: ResponseRequest) -> AcceptedRequest:
+        """Find everything the request refers to, and make its container if it needs one.
 
         Raises:
             ApiError: Something it refers to does not exist, or the container is expired.
         """
         if self._closing:
             raise errors.stopping()
-        model = self._models.get(question.model)
+        model = self._models.get(request.model)
         if model is None:
-            raise errors.model_not_found(question.model, tuple(self._models))
+            raise errors.model_not_found(request.model, tuple(self._models))
         previous = None
-        if question.previous_response_id is not None:
-            previous = self._transcripts.find(question.previous_response_id)
+        if request.previous_response_id is not None:
+            previous = self._stored.find(request.previous_response_id)
             if previous is None:
-                raise errors.previous_response_not_found(question.previous_response_id)
-        container = await self._container(question, previous)
-        response = wire.response(
-            response_id=self._mint("resp_"),
-            created_at=int(self._clock()),
-            echo=question.echo,
-            previous_response_id=question.previous_response_id,
-            store=question.store,
-        )
-        return Accepted(question, model, container, previous, response)
+                raise errors.previous_response_not_found(request.previous_response_id)
+        container = await self._container(request, previous)
+        response = wire.response(self._mint("resp_"), int(self._clock()), request.echo)
+        return AcceptedRequest(request, model, container, previous, response)
 
-    async def respond(self, accepted: Accepted) -> AsyncGenerator[Event, None]:
+    async def respond(self, accepted: AcceptedRequest) -> AsyncGenerator[Event, None]:
         """Answer, as events numbered from 0. Closing the iterator, or cancelling, interrupts running code.
 
         An exception of the model, or of this engine, ends the stream with `error` and `response.failed`.
         """
-        question = accepted.question
         self._at_work += 1
         self._idle.clear()
-        output = Output(accepted.response, include_outputs=question.include_outputs, mint=self._mint)
         number = 0
         try:
-            async with aclosing(self._events(accepted, output)) as events:
+            async with aclosing(self._events(accepted)) as events:
                 async for event in events:
                     yield event | {"sequence_number": number}
                     number += 1
@@ -182,7 +167,9 @@ class Responder:
             if not self._at_work:
                 self._idle.set()
 
-    async def _events(self, accepted: Accepted, output: Output) -> AsyncGenerator[Event, None]:
+    async def _events(self, accepted: AcceptedRequest) -> AsyncGenerator[Event, None]:
+        request = accepted.request
+        output = ResponseOutput(accepted.response, include_outputs=request.include_outputs, mint=self._mint)
         for event in output.begin():
             yield event
         try:
@@ -190,19 +177,21 @@ class Responder:
                 async for event in events:
                     yield event
         except ModelFailed as error:
-            ending = [*output.end_code(), *output.end_message({}, last=True)]
-            ending += output.fail("server_error", str(error))
+            ending = [*output.end_code(), *output.end_message({}, last=True), *output.fail(str(error))]
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client is told and the log has it
             _log.exception("A response failed")
-            ending = output.fail("server_error", f"The engine failed: {type(error).__name__}: {error}")
+            ending = output.fail(f"The engine failed: {type(error).__name__}: {error}")
         else:
-            cut = output.cut_short
-            ending = output.complete(int(self._clock())) if cut is None else output.incomplete(cut)
-        self._store(accepted, output)
+            ending = output.complete(int(self._clock()))
+        if request.store:  # before the last event, since a client may ask for it or go on from it at once
+            container_id = accepted.container.id if accepted.container else None
+            messages = (*request.input.messages, ChatMessage("assistant", output.text))
+            items = [{"id": self._mint("msg_"), **item} for item in request.input.items]
+            await self._stored.put(output.response, items, PastTurn(messages, container_id, accepted.previous))
         for event in ending:
             yield event
 
-    async def _steps(self, accepted: Accepted, output: Output) -> AsyncGenerator[Event, None]:
+    async def _steps(self, accepted: AcceptedRequest, output: ResponseOutput) -> AsyncGenerator[Event, None]:
         container = accepted.container
         if container is None:
             async with aclosing(self._talk(accepted, output)) as events_of_talk:
@@ -210,29 +199,26 @@ class Responder:
                     yield event
             return
         async with container.turn:
-            files = container.names()
-            new = tuple(name for name in files if name not in container.seen)
+            files = await container.names()
+            new = tuple(name for name in files if name not in container.known_files)
             ask = accepted.ask(files, new, tuple(container.linkable()))
             outcome: RunOutcome | None = None
             async with aclosing(accepted.model.answer(ask, container)) as steps:
                 while (step := await _next(steps, outcome)) is not None:
                     outcome = None
-                    if isinstance(step, Run):
-                        opening = output.end_message(container.linkable(), last=False)
-                        for event in opening + output.run(step.code, container.id):
-                            yield event
-                        done = await container.run(step.code)
-                        outcome, events = _ran(done), output.ran(done)
-                    else:
-                        events = _told(step, output, container)
-                    for event in events:
+                    for event in _events_of(step, output, container):
                         yield event
+                    if isinstance(step, Run):
+                        code_run = await container.run(step.code)
+                        outcome = _outcome(code_run)
+                        for event in output.ran(code_run):
+                            yield event
             for event in output.end_message(container.linkable(), last=True):
                 yield event
-            container.seen = frozenset(container.names())
+            container.known_files = frozenset(await container.names())
             container.touch()
 
-    async def _talk(self, accepted: Accepted, output: Output) -> AsyncGenerator[Event, None]:
+    async def _talk(self, accepted: AcceptedRequest, output: ResponseOutput) -> AsyncGenerator[Event, None]:
         """Answer without a container, if the model can."""
         model = accepted.model
         if not isinstance(model, Talker):
@@ -241,38 +227,30 @@ class Responder:
             return
         async with aclosing(model.talk(accepted.ask())) as steps:
             async for step in steps:
-                for event in _told(step, output, None):
+                for event in _events_of(step, output, None):
                     yield event
         for event in output.end_message({}, last=True):
             yield event
 
-    async def _container(self, question: Question, previous: Transcript | None) -> Container | None:
-        known = question.replayed_container_id or (previous.container_id if previous else None)
-        files, memory = question.file_ids, ""
-        if isinstance(question.container, Auto):
-            files, memory = question.container.file_ids + files, question.container.memory
-        uploads = [self._uploads.get(file_id) for file_id in files]
-        if question.container is None:
+    async def _container(self, request: ResponseRequest, previous: PastTurn | None) -> KernelContainer | None:
+        wanted, file_ids = request.container, request.input.file_ids
+        if isinstance(wanted, AutoContainer):
+            file_ids = [*wanted.file_ids, *file_ids]
+        uploads = [self._uploads.get(file_id) for file_id in file_ids]
+        if wanted is None:
             return None
-        if isinstance(question.container, Explicit):
-            container = self._containers.live(question.container.container_id)
-        elif known is not None:
+        known = request.input.container_id or (previous.container_id if previous else None)
+        if isinstance(wanted, ContainerById):
+            known = wanted.container_id
+        if known is not None:
             container = self._containers.live(known)
         else:
-            container = await self._containers.create(uploads=uploads, memory=memory)
+            container = await self._containers.create(memory=wanted.memory if isinstance(wanted, AutoContainer) else "")
         await container.provide(uploads)
-        for enclosed in question.enclosed:
-            container.enclose(enclosed.content, enclosed.name)
+        for attachment in request.input.attachments:
+            await container.attach(attachment.content, attachment.name)
         container.touch()
         return container
-
-    def _store(self, accepted: Accepted, output: Output) -> None:
-        question = accepted.question
-        if not question.store:
-            return
-        container_id = accepted.container.id if accepted.container else None
-        told = (*question.messages, ChatMessage("assistant", output.text))
-        self._transcripts.put(output.response, Transcript(told, container_id, accepted.previous))
 
 
 async def _next(steps: AsyncGenerator[Step, RunOutcome | None], outcome: RunOutcome | None) -> Step | None:
@@ -282,36 +260,30 @@ async def _next(steps: AsyncGenerator[Step, RunOutcome | None], outcome: RunOutc
         return None
 
 
-def _told(step: Step, output: Output, container: Container | None) -> list[Event]:
-    """The events of a step that runs nothing; without a container there is nothing to cite and no code."""
+def _events_of(step: Step, output: ResponseOutput, container: KernelContainer | None) -> list[Event]:
+    """The events of a step, up to where code runs; without a container there is nothing to cite and no code."""
     match step:
         case Say(text):
             return output.say(text)
         case Refuse(text):
             return output.end_message(container.linkable() if container else {}, last=False) + output.refuse(text)
-        case Write(code):
-            if container is None:
-                return []
+        case Write(code) if container is not None:
             return output.end_message(container.linkable(), last=False) + output.write(code, container.id)
+        case Run(code) if container is not None:
+            return output.end_message(container.linkable(), last=False) + output.run(code, container.id)
         case TokensUsed():
-            output.spend(step)
-            return []
+            output.count(step)
         case EndEarly(reason):
-            output.cut_short = reason
+            output.incomplete_reason = reason
             return output.end_code()
-        case Run():
-            return []
+    return []
 
 
-def _wishes(question: Question) -> dict[str, Any]:
-    return {wish: question.echo[wish] for wish in WISHES if question.echo.get(wish) is not None}
-
-
-def _ran(done: CodeRun) -> RunOutcome:
+def _outcome(code_run: CodeRun) -> RunOutcome:
     return RunOutcome(
-        logs=done.logs,
-        error=None if done.failure is None else str(done.failure),
-        figures=len(done.figures),
-        files=tuple(file.name for file in done.files),
-        pictures=tuple(part.png for part in done.shown if isinstance(part, Figure)),
+        logs=code_run.logs,
+        error=None if code_run.failure is None else str(code_run.failure),
+        figures=len(code_run.figures),
+        files=tuple(file.name for file in code_run.files),
+        pictures=tuple(part.png for part in code_run.shown if isinstance(part, ShownFigure)),
     )

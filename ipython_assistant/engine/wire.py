@@ -1,7 +1,8 @@
-"""The shapes that go over the wire: objects, events, lists, and the bytes of an event stream. Pure.
+"""The shapes that go over the wire: objects, lists, and the bytes of an event stream. Pure.
 
-Shapes and order follow public recordings of the hosted service and the types of the `openai` package
-(https://developers.openai.com/api/docs/api-reference/responses-streaming).
+They follow public recordings of the hosted service, its published description and the types of the `openai` package
+(https://developers.openai.com/api/docs/api-reference). A value that is missing is left out where the description does
+not allow null.
 """
 
 from __future__ import annotations
@@ -16,22 +17,32 @@ import urllib.parse
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine import errors
-from ipython_assistant.engine.folder import MOUNT
-from ipython_assistant.engine.showing import Figure
+from ipython_assistant.engine.container_folder import MOUNT
+from ipython_assistant.engine.kernel_output import PrintedText, ShownFigure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ipython_assistant.engine.containers import Container
-    from ipython_assistant.engine.folder import ContainerFile
-    from ipython_assistant.engine.showing import Text
-    from ipython_assistant.engine.uploads import Upload
+    from ipython_assistant.engine.container import KernelContainer
+    from ipython_assistant.engine.container_folder import FileVersion
+    from ipython_assistant.engine.parameters import PageRequest
+    from ipython_assistant.engine.uploads import EngineUpload
 
 Json = dict[str, Any]
 Event = dict[str, Any]
 
 _RANDOM_BYTES: Final = {"cfile_": 12, "file-": 8}
 """Bytes after the eight digits of the time; 20 where none is named, as in the service's longer ids."""
+_RESPONSE: Final[Json] = {
+    "object": "response", "status": "in_progress", "background": False, "completed_at": None, "error": None,
+    "frequency_penalty": 0.0, "incomplete_details": None, "instructions": None, "max_output_tokens": None,
+    "max_tool_calls": None, "model": None, "output": [], "parallel_tool_calls": True, "presence_penalty": 0.0,
+    "previous_response_id": None, "prompt_cache_key": None, "reasoning": {"effort": None, "summary": None},
+    "safety_identifier": None, "service_tier": "default", "store": True, "temperature": 1.0,
+    "text": {"format": {"type": "text"}, "verbosity": "medium"}, "tool_choice": "auto", "tools": [], "top_logprobs": 0,
+    "top_p": 1.0, "truncation": "disabled", "metadata": {},
+}  # fmt: skip
+"""What a response has where its request says nothing."""
 
 
 def minter(
@@ -60,75 +71,29 @@ def dumps(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-# Objects
+def response(response_id: str, created_at: int, request: Mapping[str, Any]) -> Json:
+    """A response that has just begun; it repeats what its request has set."""
+    repeated = {key: value for key, value in request.items() if key in {*_RESPONSE, "user"} and value is not None}
+    return {"id": response_id, "created_at": created_at, **_RESPONSE, **repeated, "background": False}
 
 
-def response(
-    *, response_id: str, created_at: int, echo: Mapping[str, Any], previous_response_id: str | None, store: bool
-) -> Json:
-    """A response that has just begun.
-
-    Args:
-        response_id: `resp_...`.
-        created_at: Seconds since the epoch.
-        echo: The request's own values to repeat: `model`, `tools`, `instructions` and whatever else it set.
-        previous_response_id: What it continues from.
-        store: Whether it can be asked for later.
-    """
-    defaults: Json = {
-        "id": response_id,
-        "object": "response",
-        "created_at": created_at,
-        "status": "in_progress",
-        "background": False,
-        "completed_at": None,
-        "error": None,
-        "frequency_penalty": 0.0,
-        "incomplete_details": None,
-        "instructions": None,
-        "max_output_tokens": None,
-        "max_tool_calls": None,
-        "model": None,
-        "output": [],
-        "parallel_tool_calls": True,
-        "presence_penalty": 0.0,
-        "previous_response_id": previous_response_id,
-        "prompt_cache_key": None,
-        "reasoning": {"effort": None, "summary": None},
-        "safety_identifier": None,
-        "service_tier": "default",
-        "store": store,
-        "temperature": 1.0,
-        "text": {"format": {"type": "text"}, "verbosity": "medium"},
-        "tool_choice": "auto",
-        "tools": [],
-        "top_logprobs": 0,
-        "top_p": 1.0,
-        "truncation": "disabled",
-        "usage": None,
-        "user": None,
-        "metadata": {},
-    }
-    return defaults | {key: value for key, value in echo.items() if key in defaults and value is not None}
-
-
-def no_usage() -> Json:
-    """Usage of a response that no tokens were spent on."""
+def usage(used: Mapping[str, int]) -> Json:
+    """Tokens as they are told: `input`, `cached` among them, `output`, `thought` among them."""
     return {
-        "input_tokens": 0,
-        "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": 0},
-        "output_tokens": 0,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": 0,
+        "input_tokens": used["input"],
+        "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": used["cached"]},
+        "output_tokens": used["output"],
+        "output_tokens_details": {"reasoning_tokens": used["thought"]},
+        "total_tokens": used["input"] + used["output"],
     }
 
 
-def outputs(shown: Sequence[Text | Figure]) -> list[Json]:
+def outputs(shown: Sequence[PrintedText | ShownFigure]) -> list[Json]:
     """What code showed, as `outputs` of a code call: logs and pictures in order."""
     return [
-        {"type": "image", "url": f"data:image/png;base64,{base64.b64encode(part.png).decode()}"}
-        if isinstance(part, Figure)
-        else {"type": "logs", "logs": part.text}
+        {"type": "logs", "logs": part.text}
+        if isinstance(part, PrintedText)
+        else {"type": "image", "url": f"data:image/png;base64,{base64.b64encode(part.png).decode()}"}
         for part in shown
     ]
 
@@ -139,7 +104,7 @@ def without_outputs(stored: Json) -> Json:
     return stored | {"output": items}
 
 
-def container(found: Container) -> Json:
+def container(found: KernelContainer) -> Json:
     """A container. A limit that is not enforced as it was asked for is not claimed."""
     limits: Json = {"memory_limit": found.memory} if found.memory else {}
     if found.offline:
@@ -156,31 +121,41 @@ def container(found: Container) -> Json:
     }
 
 
-def container_file(file: ContainerFile) -> Json:
+def container_file(file: FileVersion) -> Json:
     """A row of a container's listing."""
     return {
         "id": file.id,
         "object": "container.file",
         "created_at": file.created_at,
-        "bytes": file.stamp.size,
+        "bytes": file.stamp.size_bytes,
         "container_id": file.container_id,
         "path": f"{MOUNT}/{file.name}",
         "source": file.source,
     }
 
 
-def upload(file: Upload) -> Json:
+def upload(file: EngineUpload) -> Json:
     """A file of the Files API."""
     return {
         "id": file.id,
         "object": "file",
-        "bytes": file.size,
+        "bytes": file.size_bytes,
         "created_at": file.created_at,
-        "expires_at": None,
         "filename": file.filename,
         "purpose": file.purpose,
         "status": "processed",
-        "status_details": None,
+    }
+
+
+def citation(container_id: str, file_id: str, filename: str, start: int = 0, end: int = 0) -> Json:
+    """A citation of a file; without a span it is a figure that was shown and not linked."""
+    return {
+        "type": "container_file_citation",
+        "container_id": container_id,
+        "end_index": end,
+        "file_id": file_id,
+        "filename": filename,
+        "start_index": start,
     }
 
 
@@ -194,35 +169,18 @@ def model(name: str, created_at: int) -> Json:
     return {"id": name, "object": "model", "created": created_at, "owned_by": "ipython_assistant"}
 
 
-def page(rows: Sequence[Json], *, limit: int, order: str, after: str | None) -> Json:
-    """One page of a list.
-
-    Args:
-        rows: All rows, oldest first.
-        limit: At most this many.
-        order: `asc` or `desc`.
-        after: The id of the row before the first one wanted.
-
-    Raises:
-        ApiError: `after` is not the id of a row.
-    """
-    ordered = list(rows) if order == "asc" else list(reversed(rows))
-    if after is not None:
+def page(rows: Sequence[Json], wanted: PageRequest) -> Json:
+    """One page of a list; `rows` are all of it, oldest first. Raises ApiError if `after` is not the id of a row."""
+    ordered = list(rows) if wanted.order == "asc" else list(reversed(rows))
+    if wanted.after is not None:
         ids = [row["id"] for row in ordered]
-        if after not in ids:
-            raise errors.ApiError(400, f"Invalid 'after': no object with id '{after}'.", param="after")
-        ordered = ordered[ids.index(after) + 1 :]
-    shown = ordered[:limit]
-    return {
-        "object": "list",
-        "data": shown,
-        "first_id": shown[0]["id"] if shown else None,
-        "last_id": shown[-1]["id"] if shown else None,
-        "has_more": len(ordered) > limit,
-    }
-
-
-# Files
+        if wanted.after not in ids:
+            raise errors.ApiError(400, f"Invalid 'after': no object with id '{wanted.after}'.", param="after")
+        ordered = ordered[ids.index(wanted.after) + 1 :]
+    shown = ordered[: wanted.limit]
+    first_id, last_id = (shown[0]["id"], shown[-1]["id"]) if shown else ("", "")
+    more = len(ordered) > wanted.limit
+    return {"object": "list", "data": shown, "first_id": first_id, "last_id": last_id, "has_more": more}
 
 
 def content_headers(name: str) -> dict[str, str]:
@@ -243,7 +201,7 @@ def content_headers(name: str) -> dict[str, str]:
     }
 
 
-def byte_range(header: str, size: int) -> range | None:
+def byte_range(header: str, size_bytes: int) -> range | None:
     """The bytes a `Range` header asks for; None where it is to be ignored (RFC 9110, section 14.2).
 
     An empty range means that it cannot be satisfied.
@@ -252,102 +210,9 @@ def byte_range(header: str, size: int) -> range | None:
     if found is None or found[1] == found[2] == "":
         return None
     if not found[1]:
-        return range(max(0, size - int(found[2])), size)
+        return range(max(0, size_bytes - int(found[2])), size_bytes)
     first = int(found[1])
-    last = int(found[2]) if found[2] else size - 1
+    last = int(found[2]) if found[2] else size_bytes - 1
     if found[2] and last < first:
         return None
-    return range(first, min(last + 1, size)) if first < size else range(0)
-
-
-# Events, without their sequence numbers
-
-
-def response_event(kind: str, snapshot: Json) -> Event:
-    """`response.created`, `.in_progress`, `.completed` or `.failed`."""
-    return {"type": f"response.{kind}", "response": snapshot}
-
-
-def error_event(code: str, message: str) -> Event:
-    """An error within a stream: nested, unlike the `openai` package's type."""
-    return {"type": "error", "error": {"type": code, "code": code, "message": message, "param": None}}
-
-
-def item_event(kind: str, index: int, item: Json) -> Event:
-    """`response.output_item.added` or `.done`."""
-    return {"type": f"response.output_item.{kind}", "output_index": index, "item": item}
-
-
-def code_event(kind: str, index: int, item_id: str) -> Event:
-    """`response.code_interpreter_call.in_progress`, `.interpreting` or `.completed`."""
-    return {"type": f"response.code_interpreter_call.{kind}", "output_index": index, "item_id": item_id}
-
-
-def code_delta(index: int, item_id: str, delta: str) -> Event:
-    """A piece of code."""
-    kind = "response.code_interpreter_call_code.delta"
-    return {"type": kind, "output_index": index, "item_id": item_id, "delta": delta}
-
-
-def code_done(index: int, item_id: str, code: str) -> Event:
-    """All the code."""
-    kind = "response.code_interpreter_call_code.done"
-    return {"type": kind, "output_index": index, "item_id": item_id, "code": code}
-
-
-def part_event(kind: str, index: int, item_id: str, part: Json) -> Event:
-    """`response.content_part.added` or `.done`."""
-    return {
-        "type": f"response.content_part.{kind}",
-        "item_id": item_id,
-        "output_index": index,
-        "content_index": 0,
-        "part": part,
-    }
-
-
-def text_event(kind: str, index: int, item_id: str, text: str) -> Event:
-    """`response.output_text.delta` or `.done`."""
-    return {
-        "type": f"response.output_text.{kind}",
-        "item_id": item_id,
-        "output_index": index,
-        "content_index": 0,
-        "delta" if kind == "delta" else "text": text,
-        "logprobs": [],
-    }
-
-
-def refusal_event(kind: str, index: int, item_id: str, text: str) -> Event:
-    """`response.refusal.delta` or `.done`."""
-    return {
-        "type": f"response.refusal.{kind}",
-        "item_id": item_id,
-        "output_index": index,
-        "content_index": 0,
-        "delta" if kind == "delta" else "refusal": text,
-    }
-
-
-def annotation_added(index: int, item_id: str, annotation_index: int, annotation: Json) -> Event:
-    """A citation."""
-    return {
-        "type": "response.output_text.annotation.added",
-        "item_id": item_id,
-        "output_index": index,
-        "content_index": 0,
-        "annotation_index": annotation_index,
-        "annotation": annotation,
-    }
-
-
-def citation(container_id: str, file_id: str, filename: str, start: int = 0, end: int = 0) -> Json:
-    """A citation of a file; without a span it is a figure that was shown and not linked."""
-    return {
-        "type": "container_file_citation",
-        "container_id": container_id,
-        "end_index": end,
-        "file_id": file_id,
-        "filename": filename,
-        "start_index": start,
-    }
+    return range(first, min(last + 1, size_bytes)) if first < size_bytes else range(0)

@@ -39,7 +39,7 @@ _PASSED_ON = (
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class EngineInfo:
     """The engine's first line: where it listens, the token it wants, how code is confined and why not by more."""
 
     url: str
@@ -51,10 +51,13 @@ class Ready:
 class Engine:
     """A running engine process. `start` it, `stop` it; it stops by itself with this process."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: _LastLines) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stderr is not None  # noqa: S101 for the type checker: `start` asks for it
         self._process = process
-        self._log = log
-        self._ready: Ready | None = None
+        self._info: EngineInfo | None = None
+        self._last_lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
+        self._log_reader = threading.Thread(target=self._read_log, args=(process.stderr,), daemon=True)
+        self._log_reader.start()
 
     @classmethod
     def start(
@@ -68,31 +71,31 @@ class Engine:
             silence_s: Seconds without a byte from a model before the engine gives it up.
         """
         # The engine takes the keys out of its own environment: the kernels it starts never see them.
-        passed_on = {name: environment[name] for name in (*_PASSED_ON, *variables) if name in environment}
+        needed = {*_PASSED_ON, *variables}
+        passed_on = {name: value for name, value in environment.items() if name in needed or name.startswith("LC_")}
         passed_on[MODELS_FOLDER] = str(models_folder(environment))
         arguments = ["--any-model", "--silence", f"{silence_s:g}"]
-        passed_on |= {name: value for name, value in environment.items() if name.startswith("LC_")}
-        process = subprocess.Popen(
-            # -P keeps the working directory out of the module path: a tornado.py beside the notebook is not ours.
-            [sys.executable, "-P", "-m", "ipython_assistant.engine", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=passed_on,
-            cwd=tempfile.gettempdir(),
+        return cls(
+            subprocess.Popen(
+                # -P keeps the working directory out of the module path: a tornado.py beside the notebook is not ours.
+                [sys.executable, "-P", "-m", "ipython_assistant.engine", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=passed_on,
+                cwd=tempfile.gettempdir(),
+            )
         )
-        assert process.stderr is not None  # noqa: S101 for the type checker: it was asked for two lines above
-        return cls(process, _LastLines(process.stderr))
 
-    def ready(self) -> Ready:
+    def ready(self) -> EngineInfo:
         """Where it listens; waits until it does.
 
         Raises:
             EngineError: It ended, or did not say in time that it is ready; its last log lines are in the hint.
         """
-        if self._ready is None:
-            self._ready = self._await_ready()
-        return self._ready
+        if self._info is None:
+            self._info = self._await_ready()
+        return self._info
 
     @property
     def pid(self) -> int:
@@ -112,7 +115,12 @@ class Engine:
 
     def death(self) -> EngineError:
         """The error that says how it ended."""
-        return _death(self._process, self._log)
+        code = self._process.poll()
+        how = "is not answering" if code is None else f"ended (exit code {code})"
+        self._log_reader.join(0.2)
+        lines = list(self._last_lines)
+        words = "\n".join(["Its last words:", *(f"  {line}" for line in lines)]) if lines else "It left no message."
+        return EngineError(f"The embedded engine {how}.", f"Run the cell again: a new one is started.\n{words}")
 
     def stop(self) -> None:
         """End the process: it takes its kernels with it. Does nothing where it has ended."""
@@ -128,37 +136,22 @@ class Engine:
             if pipe is not None:
                 pipe.close()
 
-    def _await_ready(self) -> Ready:
+    def _await_ready(self) -> EngineInfo:
         assert self._process.stdout is not None  # noqa: S101 for the type checker
         line = _first_line(self._process.stdout, READY_WITHIN_S)
         try:
             said = json.loads(line)
-            return Ready(
-                str(said["url"]), str(said["token"]), str(said.get("sandbox", "none")), str(said.get("reason", ""))
-            )
+            return EngineInfo(said["url"], said["token"], said.get("sandbox", "none"), said.get("reason", ""))
         except (ValueError, KeyError, TypeError):
             self.ended_within(0.5)
             error = self.death()
             self.stop()
             raise error from None
 
-
-class _LastLines:
-    """Reads a pipe to its end in a thread, keeping the last lines."""
-
-    def __init__(self, pipe: IO[bytes]) -> None:
-        self._lines: collections.deque[str] = collections.deque(maxlen=50)
-        self._reader = threading.Thread(target=self._read, args=(pipe,), name="ipython_assistant log", daemon=True)
-        self._reader.start()
-
-    def last(self, count: int) -> list[str]:
-        self._reader.join(0.2)
-        return list(self._lines)[-count:]
-
-    def _read(self, pipe: IO[bytes]) -> None:
+    def _read_log(self, pipe: IO[bytes]) -> None:
         with contextlib.suppress(OSError, ValueError):  # the pipe is closed under the thread when the engine is stopped
             for line in pipe:
-                self._lines.append(line.decode(errors="replace").rstrip())
+                self._last_lines.append(line.decode(errors="replace").rstrip())
 
 
 def _first_line(pipe: IO[bytes], within_s: float) -> bytes:
@@ -173,11 +166,3 @@ def _first_line(pipe: IO[bytes], within_s: float) -> bytes:
             return line
         line += byte
     return line
-
-
-def _death(process: subprocess.Popen[bytes], log: _LastLines) -> EngineError:
-    code = process.poll()
-    how = "is not answering" if code is None else f"ended (exit code {code})"
-    lines = log.last(LOG_LINES)
-    words = "\n".join(["Its last words:", *(f"  {line}" for line in lines)]) if lines else "It left no message."
-    return EngineError(f"The embedded engine {how}.", f"Run the cell again: a new one is started.\n{words}")

@@ -22,11 +22,11 @@ import psutil
 import pytest
 
 from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
-from ipython_assistant.engine.server import Options, running
+from ipython_assistant.engine.server import EngineOptions, running
 
 TOOL: Final = {"type": "code_interpreter", "container": {"type": "auto"}}
 OUTPUTS: Final = ["code_interpreter_call.outputs"]
-DEADLINE_S: Final = 10.0
+DEADLINE_S: Final = 60.0
 
 
 @dataclass
@@ -195,7 +195,7 @@ def in_thread(
     models: Mapping[str, Any],
     clock: Callable[[], float],
     environment: Mapping[str, str] | None = None,
-    options: Options | None = None,
+    options: EngineOptions | None = None,
 ) -> Iterator[Running]:
     """An engine in a thread of this process, with models and a clock of the test's own."""
     started: list[Running] = []

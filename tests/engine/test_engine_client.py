@@ -222,3 +222,60 @@ def test_a_prompt_without_code_goes_to_the_analyst_whose_refusal_is_an_ordinary_
 
     assert (response.status, message.content[0].type) == ("completed", "refusal")
     assert "fluxbar" in message.content[0].refusal.lower()
+
+
+def test_items_of_a_stored_response_are_replayed_by_reference(engine: Running, client: openai.OpenAI) -> None:
+    """As the Vercel AI SDK sends its second turn: the code runs where that of the first turn has."""
+    first = engine.ask("kept = 42")
+    referred = [{"type": "item_reference", "id": item.id} for item in first.output]
+    question, follow_up = ({"role": "user", "content": fence(code)} for code in ("kept = 42", "print(kept)"))
+
+    assert logs(engine.ask("", input=[question, *referred, follow_up])) == "42\n"
+
+    with pytest.raises(openai.NotFoundError, match="Item with id 'msg_unknown' not found"):
+        engine.ask("", input=[{"type": "item_reference", "id": "msg_unknown"}, {"role": "user", "content": "x"}])
+
+
+def test_what_a_response_was_asked_with_is_listed(engine: Running, client: openai.OpenAI, container: str) -> None:
+    asked = engine.ask("", input=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": fence("1")}],
+                       container=container)  # fmt: skip
+
+    listed = list(client.responses.input_items.list(asked.id, order="asc"))
+
+    assert [(item.type, item.role, item.status, item.content[0].text) for item in listed] == [
+        ("message", "system", "completed", "Be brief."),
+        ("message", "user", "completed", fence("1")),
+    ]
+    assert all(item.id.startswith("msg_") for item in listed)
+
+
+def test_every_answer_has_the_number_of_its_request(engine: Running, client: openai.OpenAI, container: str) -> None:
+    listed = [client.containers.with_raw_response.retrieve(container).headers["x-request-id"] for _ in range(2)]
+
+    assert listed[0] != listed[1]
+    assert listed[0].startswith("req_")
+
+
+def test_what_is_not_there_is_left_out_where_null_is_not_allowed(engine: Running, client: openai.OpenAI) -> None:
+    created, *_, completed = engine.events("1")
+    empty = json.loads(engine.request("GET", "/v1/files?purpose=nothing")[2])
+    file = client.files.create(file=("a.csv", b"1"), purpose="user_data")
+
+    assert {"user", "usage"}.isdisjoint(created["response"])
+    assert completed["response"]["usage"]["total_tokens"] == 0
+    assert (empty["data"], empty["first_id"], empty["last_id"]) == ([], "", "")
+    assert {"expires_at", "status_details"}.isdisjoint(file.model_dump(exclude_unset=True))
+
+
+def test_a_second_upload_of_a_name_keeps_the_first_one_available(engine: Running, client: openai.OpenAI) -> None:
+    container = client.containers.create(name="twice").id
+    upload = client.containers.files.create
+    first, second = [upload(container, file=("a.csv", content)) for content in (b"first", b"second")]
+    content = client.containers.files.content.retrieve
+
+    assert logs(engine.ask("print(open('a.csv').read())", container=container)) == "second\n"
+    assert content(first.id, container_id=container).read() == b"first"
+    assert content(second.id, container_id=container).read() == b"second"
+    assert [row.id for row in client.containers.files.list(container)] == [second.id]
+    client.containers.files.delete(first.id, container_id=container)
+    assert content(second.id, container_id=container).read() == b"second"

@@ -14,14 +14,12 @@ from typing import Any
 import pytest
 from engines import DEADLINE_S, Clock
 
-from ipython_assistant.engine import server
-from ipython_assistant.engine.berths import make_ground
-from ipython_assistant.engine.containers import Berth, Containers
+from ipython_assistant.engine import container, server
+from ipython_assistant.engine.container_pool import ContainerPool
 from ipython_assistant.engine.errors import ApiError
-from ipython_assistant.engine.limits import default_limits
-from ipython_assistant.engine.sandbox import Seen
-from ipython_assistant.engine.transfer import SharedDisk
-from ipython_assistant.engine.uploads import Upload
+from ipython_assistant.engine.limit_monitor import default_limits
+from ipython_assistant.engine.sandbox import Sandbox
+from ipython_assistant.engine.uploads import EngineUpload
 
 
 @dataclass
@@ -42,23 +40,15 @@ class Process:
             raise OSError("it cannot be ended")
         await self.may_end.wait()
 
-    def given(self, size: int) -> None:
-        """Nobody counts."""
-
-
-@dataclass(frozen=True)
-class Nowhere:
-    """A launcher that is never asked to launch."""
-
-    seen: Seen = field(default_factory=lambda: Seen("/mnt/data", "/home/user", "/tmp"))
-    offline: bool = True
+    async def ready(self) -> None:
+        """It is, at once."""
 
 
 @dataclass
 class Place:
     """Containers with such processes."""
 
-    containers: Containers
+    containers: ContainerPool
     processes: list[Process]
     directory: Path
     clock: Clock
@@ -68,20 +58,20 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     processes: list[Process] = []
     numbers, clock, directory = itertools.count(1), Clock(), tmp_path / "c"
 
-    def berth(directory: Path) -> Berth:
+    def kernel(*_: Any) -> Process:
         processes.append(Process())
-        ground = make_ground(directory)
-        (directory / "figures").mkdir()
-        return Berth(ground, directory / "figures", Nowhere(), SharedDisk(), processes[-1])
+        return processes[-1]
 
-    containers = Containers(
+    monkeypatch.setattr(container, "Kernel", kernel)
+    containers = ContainerPool(
         directory,
-        berths=berth,
-        limits=default_limits(),
+        Sandbox("none"),
+        default_limits(),
+        {},
         most=2,
         mint=lambda kind: f"{kind}{next(numbers)}",
         clock=clock,
@@ -95,15 +85,15 @@ def run(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 def test_a_container_ends_whole_though_whoever_deletes_it_goes_away(place: Place) -> None:
     async def scene() -> None:
-        container = await place.containers.create()
-        deleting = asyncio.create_task(place.containers.delete(container.id))
+        ending = await place.containers.create()
+        deleting = asyncio.create_task(place.containers.delete(ending.id))
         while not place.processes[0].stops:
             await asyncio.sleep(0)
         deleting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await deleting
         assert place.left() == ["1"]
-        again = asyncio.create_task(container.stop())
+        again = asyncio.create_task(ending.stop())
         place.processes[0].may_end.set()
         await again
         assert (place.left(), place.processes[0].stops) == ([], 1)
@@ -163,7 +153,7 @@ def test_there_are_never_more_containers_than_there_may_be_however_many_are_aske
                 if process.stops:
                     process.may_end.set()
             await asyncio.sleep(0)
-            assert sum(not container.expired for container in place.containers.all()) <= 2
+            assert sum(not each.expired for each in place.containers.all()) <= 2
         assert [task.exception() for task in asked] == [None] * 4
         for process in place.processes:
             process.may_end.set()
@@ -182,7 +172,7 @@ def test_a_container_at_work_or_taking_files_in_makes_no_room(
 
     async def scene() -> None:
         working = await place.containers.create()
-        upload = Upload("file-1", "given.csv", "user_data", given.stat().st_size, 0, given)
+        upload = EngineUpload("file-1", "given.csv", "user_data", given.stat().st_size, 0, given)
         taking = asyncio.create_task(place.containers.create(uploads=[upload]))
         while len(place.processes) < 2:
             await asyncio.sleep(0)
@@ -191,7 +181,7 @@ def test_a_container_at_work_or_taking_files_in_makes_no_room(
                 await place.containers.create()
             assert refused.value.status == 429
         copied.set()
-        assert (await taking).names() == ("given.csv",)
+        assert await (await taking).names() == ("given.csv",)
         for process in place.processes:
             process.may_end.set()
         assert not (await place.containers.create()).expired

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import psutil
 import pytest
 from engines import Running, annotations, logs, until
 
-from ipython_assistant.engine.folder import Folder
+from ipython_assistant.engine.container_folder import ContainerFolder
+from ipython_assistant.engine.private_directory import MARK
+from ipython_assistant.engine.sandbox import ContainerPaths
 
 MB = 1024 * 1024
 
@@ -136,7 +139,7 @@ def test_a_form_that_is_none_is_refused(engine: Running, container: str) -> None
 
 
 def test_an_upload_that_breaks_off_leaves_nothing_behind(engine: Running, client: openai.OpenAI) -> None:
-    uploads = next(Path(file.path) for file in psutil.Process(engine.pid).open_files() if file.path.endswith("lock"))
+    uploads = next(Path(file.path) for file in psutil.Process(engine.pid).open_files() if file.path.endswith(MARK))
     staging = uploads.parent / "files"
     before = set(staging.iterdir())
     host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")
@@ -193,14 +196,15 @@ def test_a_file_that_becomes_a_link_is_not_served(engine: Running, container: st
 
 
 def test_a_file_behind_a_planted_link_is_not_deleted(tmp_path: Path) -> None:
-    (tmp_path / "work" / "d").mkdir(parents=True)
-    (tmp_path / "work" / "d" / "f.txt").write_text("mine")
+    (tmp_path / "data" / "d").mkdir(parents=True)
+    (tmp_path / "data" / "d" / "f.txt").write_text("mine")
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "f.txt").write_text("not mine")
-    folder = Folder("cntr_1", tmp_path / "work", tmp_path, mint=lambda prefix: f"{prefix}1", clock=lambda: 0)
-    folder.scan()
-    (tmp_path / "work" / "d").rename(tmp_path / "work" / "e")
-    (tmp_path / "work" / "d").symlink_to(tmp_path / "outside")
+    paths = ContainerPaths(tmp_path)
+    folder = ContainerFolder("cntr_1", paths, mint=lambda prefix: f"{prefix}1", clock=lambda: 0)
+    asyncio.run(folder.scan())
+    (tmp_path / "data" / "d").rename(tmp_path / "data" / "e")
+    (tmp_path / "data" / "d").symlink_to(tmp_path / "outside")
 
     folder.remove("cfile_1")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -18,11 +19,11 @@ import openai
 import pytest
 from engines import DEADLINE_S, OUTPUTS, Running, fence, in_thread, logs, until
 
-from ipython_assistant.engine.door import Manners
-from ipython_assistant.engine.limits import Limits, default_limits
+from ipython_assistant.engine.errors import ApiError
+from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
 from ipython_assistant.engine.models.script import Script
-from ipython_assistant.engine.server import Options, UnusableOptions
-from ipython_assistant.engine.transcripts import Transcript, Transcripts
+from ipython_assistant.engine.server import EngineOptions
+from ipython_assistant.engine.stored_responses import PastTurn, StoredResponses
 
 TOKEN = "a-token-of-our-own-0123456789"
 ASKED = "what-was-asked-is-nobody-elses"
@@ -68,7 +69,10 @@ def test_one_that_is_shared_goes_on_without_an_owner_finishes_what_it_began_and_
     assert engine.request("GET", "/health", headers={"Host": "lab.example"})[0] == 200
     assert engine.request("GET", "/health", headers={"Host": "lab.example.evil"})[0] == 403
 
-    stream = engine.ask(f"import time\ntime.sleep(1.5)\nprint('{ASKED}')", stream=True, model="basic")
+    container = engine.client().containers.create(name="warm").id
+    engine.ask("pass", container=container, model="basic")
+    code = f"import time\ntime.sleep(1.5)\nprint('{ASKED}')"
+    stream = engine.ask(code, container=container, stream=True, model="basic")
     for event in stream:
         if event.type == "response.code_interpreter_call.interpreting":
             break
@@ -99,46 +103,52 @@ def test_a_second_signal_ends_it_at_once(standing) -> None:
     assert process.wait(DEADLINE_S) == 0
 
 
-def test_others_are_let_in_only_with_a_token_that_was_chosen_for_it() -> None:
-    for options in (Options(host="0.0.0.0"), Options(host="192.0.2.1"), Options(token="short")):
-        with pytest.raises(UnusableOptions):
-            options.check()
-    Options(host="0.0.0.0", token=TOKEN).check()
-    assert TOKEN not in repr(Options(token=TOKEN))
+def test_a_token_that_can_be_guessed_is_refused() -> None:
     refused = subprocess.run(
-        [sys.executable, "-m", "ipython_assistant.engine", "--host", "0.0.0.0"],
+        [sys.executable, "-m", "ipython_assistant.engine"],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
+        env={**os.environ, "IPYTHON_ASSISTANT_TOKEN": "short"},
         check=False,
     )
+
+    assert TOKEN not in repr(EngineOptions(token=TOKEN))
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "IPYTHON_ASSISTANT_TOKEN" in refused.stderr
+    assert "The token is too short" in refused.stderr
 
 
-@pytest.mark.parametrize(
-    ("host", "name", "addressed"),
-    [
-        ("127.0.0.1", "localhost", True),
-        ("127.0.0.1", "10.0.0.5", False),
-        ("127.0.0.1", "evil.example", False),
-        ("127.0.0.1", None, False),
-        ("10.0.0.5", "10.0.0.5", True),
-        ("0.0.0.0", "10.0.0.5", True),
-        ("0.0.0.0", "evil.example", False),
-        ("0.0.0.0", "lab.example", True),
-        ("::", "fe80::1", True),
-    ],
-)
-def test_a_name_that_somebody_points_here_is_not_ours(host: str, name: str | None, *, addressed: bool) -> None:
-    assert Manners(host, ("lab.example",), 1, log_prompts=False).addressed(name) is addressed
+def test_serve_ends_with_a_sigterm_and_frees_its_port(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "ipython_assistant.cli", "serve", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    with process:
+        ready = json.loads(process.stdout.readline())
+        assert ready["pid"] == process.pid
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(DEADLINE_S) == 0
+    with socket.create_server(("127.0.0.1", port)):
+        pass  # nobody listens there any more
+
+
+def test_a_body_without_a_token_is_refused_before_it_is_sent(standing) -> None:
+    _, engine, _ = standing
+    host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")
+    for path in ("/v1/responses", "/v1/files", "/v1/containers/cntr_1/files", "/v1/nowhere"):
+        with socket.create_connection((host, int(port))) as connection:
+            head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 60000000\r\n\r\n"
+            connection.sendall(head.encode())
+            assert connection.recv(4096).startswith(b"HTTP/1.1 401 ")
 
 
 @pytest.fixture(scope="module")
 def narrow() -> Iterator[Running]:
     """An engine that has room for two containers and small files."""
-    limits = Limits(memory_bytes=default_limits().memory_bytes, disk_bytes=1 << 20)
-    with in_thread({"script": Script()}, time.time, options=Options(limits=limits, containers=2)) as engine:
+    limits = ContainerLimits(memory_bytes=default_limits().memory_bytes, disk_bytes=1 << 20)
+    with in_thread({"script": Script()}, time.time, options=EngineOptions(limits=limits, containers=2)) as engine:
         yield engine
 
 
@@ -179,14 +189,17 @@ def test_the_container_that_was_used_least_recently_makes_room_but_never_one_at_
 
 
 def test_the_oldest_responses_make_room_and_what_continues_from_them_is_whole(tmp_path: Path) -> None:
-    transcripts = Transcripts(tmp_path / "responses", most=2)
+    stored = StoredResponses(tmp_path / "responses", most=2)
     before = None
     for number in range(3):
-        before = Transcript((f"said {number}",), None, before)
-        transcripts.put({"id": f"resp_{number}"}, before)
+        before = PastTurn((f"said {number}",), None, before)
+        asyncio.run(stored.put({"id": f"resp_{number}", "output": [{"id": f"msg_{number}"}]}, [], before))
 
-    assert transcripts.find("resp_0") is None
-    assert transcripts.find("resp_2").said == ("said 0", "said 1", "said 2")
+    assert stored.find("resp_0") is None
+    assert stored.find("resp_2").messages == ("said 0", "said 1", "said 2")
+    with pytest.raises(ApiError):
+        stored.item("msg_0")
+    assert stored.item("msg_2") == {"id": "msg_2"}
     assert sorted(path.name for path in (tmp_path / "responses").iterdir()) == ["resp_1.json", "resp_2.json"]
 
 

@@ -19,8 +19,7 @@ from engines import DEADLINE_S, Running, Stage, fence, gone, kernels_of, logs, s
 
 from ipython_assistant.engine.models import Ask, Interpreter, Run, RunOutcome, Step
 from ipython_assistant.engine.models.script import fenced
-from ipython_assistant.engine.reaper import left
-from ipython_assistant.engine.scratch import private_directory, sweep
+from ipython_assistant.engine.private_directory import MARK, private_directory, sweep
 
 OWNER = """
 import subprocess, sys, time
@@ -51,7 +50,7 @@ def own() -> Iterator[tuple[subprocess.Popen[str], Running]]:
 
 
 def scratch_of(pid: int) -> Path:
-    return next(Path(file.path).parent for file in psutil.Process(pid).open_files() if file.path.endswith("/lock"))
+    return next(Path(file.path).parent for file in psutil.Process(pid).open_files() if file.path.endswith(f"/{MARK}"))
 
 
 def test_it_ends_with_its_kernels_and_its_directory_when_its_input_closes(own) -> None:
@@ -92,7 +91,7 @@ def test_no_kernel_outlives_an_engine_that_was_killed(own) -> None:
     assert kernels
     until(lambda: all(gone(pid) for pid in kernels), "the kernels end")
     assert scratch.exists()
-    sweep(scratch.parent, now=scratch.stat().st_mtime + 100)
+    sweep(scratch.parent)
     assert not scratch.exists()
 
 
@@ -110,10 +109,6 @@ def test_nothing_that_code_started_outlives_an_engine_that_was_killed(sandbox: s
 
     assert "sleep" in {each.name() for each in family}
     until(lambda: all(gone(each.pid) for each in family), "all of them end")
-
-
-def test_what_ends_the_rest_is_told_of_the_living_alone() -> None:
-    assert left([b"+1\n", b"+22\n", b"-1\n", b"-3\n", b"+4"]) == {22}
 
 
 def test_an_interrupt_from_the_terminal_is_for_its_owner(engine: Running, container: str) -> None:
@@ -204,7 +199,7 @@ def test_a_directory_in_use_is_not_swept_away() -> None:
     with private_directory() as directory:
         (directory / "file").write_text("x")
 
-        sweep(Path(tempfile.gettempdir()), now=directory.stat().st_mtime + 1000)
+        sweep(Path(tempfile.gettempdir()))
 
         assert (directory / "file").exists()
         assert directory.stat().st_mode & 0o777 == 0o700

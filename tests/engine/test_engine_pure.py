@@ -4,44 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import urllib.parse
+from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ipython_assistant.engine import wire
-from ipython_assistant.engine.containers import Mount
-from ipython_assistant.engine.launching import scrubbed
+from ipython_assistant.engine.errors import ApiError
+from ipython_assistant.engine.kernel_launch import scrubbed
+from ipython_assistant.engine.kernel_output import readable
 from ipython_assistant.engine.models import Ask, Refuse, Run, RunOutcome, Say
 from ipython_assistant.engine.models.script import Script, fenced, link
-from ipython_assistant.engine.multipart import MultipartError, MultipartReader, PartBegan, PartContent, PartEnded
-from ipython_assistant.engine.output import LINK, links
-from ipython_assistant.engine.sandbox import Seen
-from ipython_assistant.engine.showing import readable
+from ipython_assistant.engine.mounted_paths import MountedPaths
+from ipython_assistant.engine.response_output import LINK, links
+from ipython_assistant.engine.sandbox import VisiblePaths
+from ipython_assistant.engine.uploads import UploadForm
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 
 
-def parts_of(body: bytes, sizes: list[int], boundary: str = "b") -> list[tuple[str, str | None, bytes]]:
-    """Fields of a body that arrives in chunks of these sizes, and then the rest."""
-    reader = MultipartReader(f'multipart/form-data; boundary="{boundary}"')
-    found: list[tuple[str, str | None, bytes]] = []
+def sent(body: bytes, sizes: list[int], directory: Path) -> UploadForm:
+    """A form that arrives in chunks of these sizes, and then the rest."""
+    form = UploadForm('multipart/form-data; boundary="b"', directory)
     position = 0
     for size in [*sizes, len(body)]:
-        for event in reader.feed(body[position : position + size]):
-            match event:
-                case PartBegan(name, filename):
-                    found.append((name, filename, b""))
-                case PartContent(content):
-                    found[-1] = (*found[-1][:2], found[-1][2] + content)
-                case PartEnded():
-                    found[-1] = (*found[-1][:2], found[-1][2] + b"|")
+        form.feed(body[position : position + size])
         position += size
-    reader.close()
-    return found
+    return form
 
 
-def body_of(parts: list[tuple[str, str | None, bytes]], boundary: str = "b") -> bytes:
+def body_of(*parts: tuple[str, str | None, bytes], boundary: str = "b") -> bytes:
     body = b""
     for name, filename, content in parts:
         suffix = "" if filename is None else f'; filename="{filename}"'
@@ -50,23 +43,28 @@ def body_of(parts: list[tuple[str, str | None, bytes]], boundary: str = "b") -> 
     return body + f"--{boundary}--\r\n".encode()
 
 
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    contents=st.lists(st.binary(max_size=40).filter(lambda content: b"\r\n--b" not in content), max_size=3),
+    content=st.binary(max_size=40).filter(lambda content: b"\r\n--b" not in content),
     sizes=st.lists(st.integers(1, 30), max_size=60),
 )
-@example(contents=[b"\r\n--", b"", b"\r\n"], sizes=[1] * 60)
-def test_a_form_is_read_the_same_however_it_is_cut_into_pieces(contents: list[bytes], sizes: list[int]) -> None:
-    parts = [(f"field{index}", f"näme {index}.csv", content) for index, content in enumerate(contents)]
+@example(content=b"\r\n--", sizes=[1] * 60)
+@example(content=b"", sizes=[])
+def test_a_form_is_read_the_same_however_it_is_cut_into_pieces(
+    content: bytes, sizes: list[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory = tmp_path_factory.mktemp("upload")
+    form = sent(body_of(("purpose", None, b"user_data"), ("file", "näme.csv", content)), sizes, directory)
 
-    found = parts_of(b"preamble\r\n" + body_of(parts) + b"epilogue", sizes)
+    staged, name = form.file()
 
-    assert found == [(name, filename, content + b"|") for name, filename, content in parts]
+    assert (staged.read_bytes(), name, form.fields) == (content, "näme.csv", {"purpose": "user_data"})
+    form.discard()
+    assert not directory.exists()
 
 
-def test_names_in_a_form_keep_their_quotes_and_semicolons() -> None:
-    body = body_of([("file", "a;b%22c.csv", b"x")])
-
-    assert parts_of(body, []) == [("file", 'a;b"c.csv', b"x|")]
+def test_names_in_a_form_keep_their_quotes_and_semicolons(tmp_path: Path) -> None:
+    assert sent(body_of(("file", "a;b%22c.csv", b"x")), [], tmp_path).file()[1] == 'a;b"c.csv'
 
 
 @pytest.mark.parametrize(
@@ -78,11 +76,13 @@ def test_names_in_a_form_keep_their_quotes_and_semicolons() -> None:
         b"--b\r\nContent-Type: text/plain\r\n\r\nno name\r\n--b--\r\n",
         b"--b junk\r\n\r\n\r\n--b--",
         b"--b\r\n" + b"X: " + b"y" * 20_000 + b"\r\n\r\n",
+        body_of(("file", "a", b"1"), ("file", "b", b"2")),
+        body_of(("other", "a", b"1")),
     ],
 )
-def test_a_body_that_is_no_form_is_an_error(body: bytes) -> None:
-    with pytest.raises(MultipartError):
-        parts_of(body, [])
+def test_a_body_that_is_not_a_form_with_one_file_is_refused(body: bytes, tmp_path: Path) -> None:
+    with pytest.raises(ApiError):
+        sent(body, [], tmp_path).file()
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_script_without_code_refuses() -> None:
 
 
 def test_the_mount_is_a_whole_name_in_both_directions() -> None:
-    mount = Mount(Seen("/tmp/ipa/c/1/data", "/tmp/ipa/c/1/home", "/tmp/ipa/c/1/home/tmp"))
+    mount = MountedPaths(VisiblePaths("/tmp/ipa/c/1/data", "/tmp/ipa/c/1/home", "/tmp/ipa/c/1/home/tmp"))
 
     code = "a('/mnt/data/x') b('/mnt/data') c('/mnt/database') d('~/mnt/data') e('file:///mnt/data/x')"
 
@@ -196,7 +196,7 @@ def test_only_a_few_harmless_variables_are_passed_on() -> None:
         "TERM": "x",
     }
 
-    environment = scrubbed(given_to, Seen("/w", "/h", "/t"))
+    environment = scrubbed(given_to, VisiblePaths("/w", "/h", "/t"))
 
     assert (environment["PATH"], environment["LC_ALL"], environment["HOME"]) == ("/bin", "C", "/h")
     assert not {"OPENAI_API_KEY", "PYTHONSTARTUP", "TERM"} & environment.keys()

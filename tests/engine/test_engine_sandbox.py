@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import sys
 import time
@@ -17,14 +16,16 @@ import pytest
 from engines import Running, gone, in_thread, kernel_in, logs, until
 
 from ipython_assistant.engine import confine
-from ipython_assistant.engine.limits import GIB, Limits
+from ipython_assistant.engine.limit_monitor import GIB, ContainerLimits
 from ipython_assistant.engine.models.script import Script
-from ipython_assistant.engine.sandbox import HEADROOM, Ground, Sandbox, attempt, strongest
-from ipython_assistant.engine.server import Options
+from ipython_assistant.engine.sandbox import ContainerPaths, Sandbox, attempt, strongest
+from ipython_assistant.engine.server import EngineOptions
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these sandboxes")
 
-SMALL = Limits(memory_bytes=GIB, cpu_s=3.0, processes=60, file_bytes=64 << 20, disk_bytes=200 << 20, files=3_000)
+SMALL = ContainerLimits(
+    memory_bytes=GIB, cpu_s=3.0, processes=60, file_bytes=64 << 20, disk_bytes=200 << 20, files=3_000
+)
 
 # Each attempt is a function without arguments; what it returns, or how it failed, is printed as JSON.
 ATTEMPTS = """
@@ -53,7 +54,7 @@ def confined(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     found = strongest(tmp_path_factory.mktemp("probe"), (request.param,))
     if found.kind != request.param:
         pytest.skip(found.reason)
-    options = Options(sandboxes=(request.param,), limits=SMALL)
+    options = EngineOptions(sandboxes=(request.param,), limits=SMALL)
     with in_thread({"script": Script()}, time.time, options=options) as engine:
         yield engine
 
@@ -231,7 +232,7 @@ def test_a_planted_link_is_neither_listed_nor_written_through_by_a_new_process(
     code = f"""
 import glob, os
 target = {str(outside)!r}
-places = [os.path.dirname(path) for path in glob.glob('/tmp/ipython-assistant-*/c/*/k*/kernel.json')]
+places = [os.path.dirname(path) for path in glob.glob('/tmp/ipa-engine-*/c/*/k*/kernel.json')]
 for directory in {{'.', *places, *[os.path.dirname(place) for place in places]}}:
     for name in ('planted.csv', 'kernel.json', 'kernel.log'):
         try:
@@ -329,8 +330,9 @@ def test_what_code_left_running_is_held_to_the_limits_and_the_next_question_is_t
     confined: Running, place: str
 ) -> None:
     for does, said in LEFT_RUNNING[confined.sandbox].items():
-        started = confined.ask(LEAVES.format(does=does), container=place)
+        confined.ask("pass", container=place)
         process = kernel_in(confined, place)
+        started = confined.ask(LEAVES.format(does=does), container=place)
         until(lambda process=process: gone(process), f"it is ended: {said}")
         after = confined.ask("!rm -rf *", container=place)
 
@@ -408,7 +410,7 @@ def test_a_sandbox_that_does_not_hold_is_found_out_and_the_next_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Leaky(Sandbox):
-        def command(self, command: Any, *, ground: Ground, sockets: Path, limits: Limits) -> list[str]:
+        def command(self, command: Any, *, paths: ContainerPaths, sockets: Path, limits: ContainerLimits) -> list[str]:
             return list(command)
 
     assert attempt(Leaky("landlock"), tmp_path / "leaky") == (
@@ -426,55 +428,6 @@ def test_a_sandbox_that_does_not_hold_is_found_out_and_the_next_is_taken(
     assert "bubblewrap: setting up uid map: Permission denied" in found.reason
 
 
-# Stands for a system that counts all processes of the user in a sandbox too: with a limit below that no thread starts.
-CROWDED = """#!{python}
-import os, re, sys
-most = int(re.search(r'"NPROC": \\[(\\d+)', " ".join(sys.argv))[1])
-with open({tries!r}, "a") as tries:
-    print(most, file=tries)
-if most < 1000:
-    said = [[], ["start threads and processes"]]
-    print(__import__("json").dumps(said))
-else:
-    os.execv({bwrap!r}, sys.argv)
-"""
-
-
-def test_where_no_thread_can_be_started_the_limit_is_raised_before_a_weaker_sandbox_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = shutil.which("bwrap")
-    if real is None or strongest(tmp_path / "real", ("bubblewrap",)).kind == "none":
-        pytest.skip("bubblewrap does not work here")
-    planted, tries = tmp_path / "bin" / "bwrap", tmp_path / "tries"
-    planted.parent.mkdir()
-    planted.write_text(CROWDED.format(python=sys.executable, tries=str(tries), bwrap=real))
-    planted.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{planted.parent}:{os.environ['PATH']}")
-
-    found = strongest(tmp_path / "s", limits=SMALL)
-
-    first, second = map(int, tries.read_text().split())
-    assert (found.kind, found.reason, found.counts_user) == ("bubblewrap", "", True)
-    assert first == SMALL.processes
-    assert second > first + HEADROOM
-
-
-def test_code_that_can_start_no_thread_is_not_taken_for_confined(tmp_path: Path) -> None:
-    class Lonely(Sandbox):
-        def command(self, command: Any, *, ground: Ground, sockets: Path, limits: Limits) -> list[str]:
-            alone = "import threading\ndef refused(*_): raise RuntimeError\nthreading.Thread.start = refused\n"
-            inner = [part.replace("import json", f"{alone}import json", 1) for part in command]
-            return super().command(inner, ground=ground, sockets=sockets, limits=limits)
-
-    found = strongest(tmp_path / "s")
-    if found.kind == "none":
-        pytest.skip(found.reason)
-    lonely = Lonely(found.kind, landlock=found.landlock, counts_user=found.counts_user)
-
-    assert attempt(lonely, tmp_path / "lonely") == "code in it could not start threads and processes"
-
-
 @pytest.mark.parametrize(("platform", "named"), [("darwin", "macOS: "), ("win32", "Windows: "), ("freebsd14", "freeb")])
 def test_another_system_is_named_as_the_reason_and_nothing_is_tried_there(
     tmp_path: Path, platform: str, named: str
@@ -487,7 +440,7 @@ def test_another_system_is_named_as_the_reason_and_nothing_is_tried_there(
 
 
 def test_without_any_sandbox_the_limits_hold_and_the_state_is_said(tmp_path: Path) -> None:
-    options = Options(sandboxes=("none",), limits=SMALL)
+    options = EngineOptions(sandboxes=("none",), limits=SMALL)
     with in_thread({"script": Script()}, time.time, options=options) as engine:
         status = json.loads(engine.request("GET", "/health")[2])
         stopped = engine.ask("while True: pass")

@@ -274,6 +274,7 @@ def test_a_model_that_raises_ends_the_stream_with_error_and_failed(
     assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
     error, failed = events[-2]["error"], events[-1]["response"]
     assert (error["code"], error["param"]) == ("server_error", None)
+    assert error.items() >= {key: events[-2][key] for key in ("code", "message", "param")}.items()
     assert "the model is broken" in error["message"]
     assert (failed["status"], failed["error"]["code"]) == ("failed", "server_error")
     assert "ZeroDivisionError: the model is broken" in caplog.text

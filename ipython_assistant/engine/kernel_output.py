@@ -1,27 +1,28 @@
 """What one run showed: reads a kernel's messages as they come, and keeps what is worth keeping of them.
 
-No I/O. The messages come from a process that runs somebody's code, which may send whatever it likes: what cannot be
-read is counted, left out and said, and what there is too much of as well.
+No I/O. The messages come from a process that runs somebody's code, which may send whatever it likes: what makes no
+sense is passed over, and what there is too much of is counted, left out and said.
 """
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_TEXT: Final = 1_000_000
-"""Characters of printed text kept per run; what comes after is counted and left out."""
+"""Characters of printed text kept of a run."""
 MAX_FIGURES: Final = 100
-MAX_FIGURE_BYTES: Final = 64 << 20
-"""Figures kept per run, and their bytes together; what comes after is counted and left out."""
-MAX_NAME: Final = 200
+MAX_FIGURE_BYTES: Final = 32 << 20
+"""Figures kept of a run, and their bytes together."""
 MAX_MESSAGE: Final = 20_000
-"""Characters kept of an exception's name and of its text."""
+"""Characters kept of an exception's text."""
 
-_SHOWS: Final = frozenset({"stream", "execute_result", "display_data", "error"})
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _RULER: Final = re.compile(r"-+")
@@ -30,21 +31,21 @@ _CELL_FILE: Final = re.compile(r"\(\d+\.py, (line \d+)\)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """Text the code printed or its last expression's value."""
+class PrintedText:
+    """Text the code printed, or its last expression's value."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class ShownFigure:
     """A picture the code displayed."""
 
     png: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class CodeFailure:
     """How code stopped early.
 
     Args:
@@ -67,11 +68,11 @@ class Failure:
 class Execution:
     """What one run showed, in order, and how it failed, if it did. A traceback is the last of `shown`."""
 
-    shown: tuple[Text | Figure, ...]
-    failure: Failure | None = None
+    shown: tuple[PrintedText | ShownFigure, ...]
+    failure: CodeFailure | None = None
 
 
-class Showing:
+class KernelOutput:
     """What a run showed so far, as it comes.
 
     Args:
@@ -82,56 +83,43 @@ class Showing:
     def __init__(self, own: str, *, begins_with: str = "execute_input") -> None:
         self.begins_with = begins_with
         self.begun = False
-        self.failure: Failure | None = None
+        self.failure: CodeFailure | None = None
         self._own = own
-        self._parts: list[Text | Figure] = []
+        self._parts: list[PrintedText | ShownFigure] = []
         self._text: list[str] = []
         self._room = MAX_TEXT
-        self._characters_left_out = 0
         self._figures = 0
         self._figure_room = MAX_FIGURE_BYTES
-        self._figures_left_out = 0
-        self._unreadable = 0
+        self._characters_left_out = self._figures_left_out = 0
 
     def take(self, kind: object, content: object) -> None:
-        """The next message: its `msg_type` and its `content`, whatever they are."""
+        """Take the next message: its `msg_type` and its `content`, whatever they are."""
         self.begun = self.begun or kind == self.begins_with
-        if not isinstance(kind, str) or kind not in _SHOWS:
-            return
         fields = content if isinstance(content, Mapping) else {}
+        text, bundle = fields.get("text"), fields.get("data")
         if kind == "error":
             self._fail(fields)
-            return
-        text, bundle = fields.get("text"), fields.get("data")
-        if kind == "stream" and isinstance(text, str):
+        elif kind == "stream" and isinstance(text, str):
             self._write(text)
-        elif kind != "stream" and isinstance(bundle, Mapping):
+        elif kind in ("execute_result", "display_data") and isinstance(bundle, Mapping):
             self._display(bundle)
-        else:
-            self.could_not_be_read()
 
-    def could_not_be_read(self) -> None:
-        """A message, or a part of one, that makes no sense."""
-        self._unreadable += 1
-
-    def parts(self) -> tuple[Text | Figure, ...]:
+    def parts(self) -> tuple[PrintedText | ShownFigure, ...]:
         """All of it, with a line for each kind of thing that was left out."""
         if self._characters_left_out:
-            self._text.append(f"\n[{self._characters_left_out:,} more characters were printed and left out]\n")
+            self._note(f"{self._characters_left_out:,} more characters were printed and left out")
         if self._figures_left_out:
             self._note(
                 f"{self._figures_left_out:,} more figures were shown and left out: of one run at most {MAX_FIGURES} "
                 f"are kept, and {MAX_FIGURE_BYTES >> 20} MB of them; `savefig` keeps as many as you like"
             )
-        if self._unreadable:
-            self._note(f"{self._unreadable:,} messages of the Python process could not be read and were left out")
         self._flush()
         return tuple(self._parts)
 
     def _fail(self, fields: Mapping[str, object]) -> None:
-        name = _plain(str(fields.get("ename") or "Error"))[:MAX_NAME]
+        name = _plain(str(fields.get("ename") or "Error"))[:MAX_MESSAGE]
         message = _CELL_FILE.sub(r"(\1)", _plain(str(fields.get("evalue") or ""))[:MAX_MESSAGE])
-        self.failure = Failure(name, message)
+        self.failure = CodeFailure(name, message)
         blocks = fields.get("traceback")
         listed = [block for block in blocks if isinstance(block, str)] if isinstance(blocks, list) else []
         self._line((readable(listed, own=self._own) or str(self.failure)) + "\n")
@@ -139,19 +127,17 @@ class Showing:
     def _display(self, bundle: Mapping[str, object]) -> None:
         """A MIME bundle: a picture if there is one, else its text."""
         encoded, text = bundle.get("image/png"), bundle.get("text/plain")
-        if encoded is not None:
-            at_least = len(encoded) * 3 // 4 - 2 if isinstance(encoded, str) else 0
-            if self._figures >= MAX_FIGURES or at_least > self._figure_room:
+        if isinstance(encoded, str):
+            if self._figures >= MAX_FIGURES or len(encoded) * 3 // 4 - 2 > self._figure_room:
                 self._figures_left_out += 1
                 return
             png = _decoded(encoded)
-            if png is not None:
+            if png.startswith(_PNG):
                 self._figures += 1
                 self._figure_room -= len(png)
                 self._flush()
-                self._parts.append(Figure(png))
+                self._parts.append(ShownFigure(png))
                 return
-            self.could_not_be_read()
         if text:
             self._line(str(text))
 
@@ -164,7 +150,8 @@ class Showing:
 
     def _line(self, text: str) -> None:
         """Text that begins on a line of its own."""
-        self._write("\n" + text if self._text and not self._text[-1].endswith("\n") else text)
+        begin = "\n" if self._text and not self._text[-1].endswith("\n") else ""
+        self._write(begin + text)
 
     def _note(self, text: str) -> None:
         """A line of ours, which has room however much was printed."""
@@ -173,7 +160,7 @@ class Showing:
 
     def _flush(self) -> None:
         if text := _plain("".join(self._text)):
-            self._parts.append(Text(text))
+            self._parts.append(PrintedText(text))
         self._text.clear()
 
 
@@ -198,13 +185,11 @@ def readable(traceback: Sequence[str], *, own: str) -> str:
     return "\n\n".join("\n".join(part) for part in [*kept, last])
 
 
-def _decoded(encoded: object) -> bytes | None:
-    """The picture, if it is one."""
+def _decoded(encoded: str) -> bytes:
     try:
-        png = base64.b64decode(encoded) if isinstance(encoded, str) else b""
+        return base64.b64decode(encoded)
     except ValueError:
-        return None
-    return png if png.startswith(_PNG) else None
+        return b""
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,277 @@
+"""The files of one container: which there are, under which id, and who made them.
+
+What code leaves in the working directory is found by walking it; a file that is new or changed gets a new id, as on the
+hosted service. Code is not trusted: symbolic links are never followed, neither when walking nor when opening.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from ipython_assistant.engine import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ipython_assistant.engine.sandbox import ContainerPaths
+
+MOUNT: Final = "/mnt/data"
+"""Where the directory is in the container, whatever it is called on this machine."""
+DEEPEST: Final = 32
+"""Levels of directories in which files are looked for; each costs an open file while it is walked."""
+
+_RELATIVE: Final = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
+_DIRECTORY: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class FileStamp(NamedTuple):
+    """What tells one version of a file from another."""
+
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """One version of one file in a container.
+
+    Args:
+        id: `cfile_...`.
+        container_id: The container it is in.
+        name: Its path below `/mnt/data`, as text.
+        source: Who made it.
+        stamp: What tells the version.
+        created_at: Seconds since the epoch.
+        root: The directory on disk it is below.
+        parts: Its path below `root`, one name each.
+        displayed: True for a figure that code displayed; it is not in the working directory.
+    """
+
+    id: str
+    container_id: str
+    name: str
+    source: Literal["user", "assistant"]
+    stamp: FileStamp
+    created_at: int
+    root: Path
+    parts: tuple[str, ...]
+    displayed: bool = False
+
+    def unchanged(self, descriptor: int) -> bool:
+        """True if the open file is still this version."""
+        return _stamp(os.fstat(descriptor)) == self.stamp
+
+
+class ContainerFolder:
+    """The working directory of a container, and the files that are kept beside it.
+
+    Args:
+        container_id: Whose files these are.
+        paths: The container's directories. Displayed figures, and uploads that were replaced, are kept out of reach of
+            the code, in `aside`.
+        mint: Makes ids.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self, container_id: str, paths: ContainerPaths, *, mint: Callable[[str], str], clock: Callable[[], float]
+    ) -> None:
+        self.too_deep = False
+        """Whether the last scan left out what lies deeper than it looks."""
+        self._container_id = container_id
+        self._work = paths.work
+        self._aside = paths.aside
+        self._mint = mint
+        self._clock = clock
+        self._by_name: dict[str, FileVersion] = {}
+        self._by_id: dict[str, FileVersion] = {}
+        self._changing = asyncio.Lock()
+
+    def files(self) -> tuple[FileVersion, ...]:
+        """All files as last scanned, oldest first."""
+        return tuple(self._by_name.values())
+
+    def made(self) -> tuple[FileVersion, ...]:
+        """The files that code made or changed in the working directory, as last scanned."""
+        return tuple(file for file in self._by_name.values() if file.source == "assistant" and not file.displayed)
+
+    def file(self, file_id: str) -> FileVersion:
+        """The file of this id; raises ApiError if there is none (any more)."""
+        if file_id not in self._by_id:
+            raise errors.container_file_not_found(file_id, self._container_id)
+        return self._by_id[file_id]
+
+    async def scan(self) -> None:
+        """Look at the directory again: what is new or changed becomes a new file, what is gone is forgotten."""
+        async with self._changing:
+            walk = _Walk(frozenset(self._by_name))
+            found = await asyncio.to_thread(walk.files_below, self._work)
+            self.too_deep = walk.too_deep
+            for file in self.files():
+                if file.name not in found and not file.displayed:
+                    self._forget(file)
+            for name, (parts, stamp) in found.items():
+                known = self._by_name.get(name)
+                if known is None or known.stamp != stamp:
+                    self._enter(name, stamp, "assistant", self._work, parts)
+
+    async def add(self, staged: Path, name: str) -> FileVersion:
+        """Move an uploaded file in under its own name. An upload that is there already stays available by its id.
+
+        Args:
+            staged: The file, on the same file system; it is gone afterwards.
+            name: The name the uploader gave, from which only the last part is taken.
+
+        Raises:
+            ApiError: The name cannot be used.
+        """
+        base = base_name(name)
+        async with self._changing:
+            before = self._by_name.get(base)
+            if before is not None and before.source == "user":
+                with contextlib.suppress(OSError):
+                    (self._work / base).rename(self._aside / before.id)
+                    self._by_id[before.id] = replace(before, root=self._aside, parts=(before.id,))
+            try:
+                staged.replace(self._work / base)
+            except OSError as error:
+                raise errors.bad_upload(f"{base!r} cannot be used as a file name ({error.strerror})") from error
+            return self._enter(base, _stamp((self._work / base).lstat()), "user", self._work, (base,))
+
+    def display(self, png: bytes) -> FileVersion:
+        """Keep a figure that code displayed, as `<id>.png`."""
+        file_id = self._mint("cfile_")
+        name = f"{file_id}.png"
+        path = self._aside / name
+        path.write_bytes(png)
+        return self._enter(name, _stamp(path.lstat()), "assistant", self._aside, (name,), displayed_as=file_id)
+
+    def remove(self, file_id: str) -> None:
+        """Delete a file; raises ApiError if there is none of this id."""
+        file = self.file(file_id)
+        with contextlib.suppress(OSError), _directory_beneath(file.root, file.parts[:-1]) as directory:
+            os.unlink(file.parts[-1], dir_fd=directory) if _RELATIVE else file.root.joinpath(*file.parts).unlink()
+        self._forget(file)
+
+    def open(self, file: FileVersion) -> int:
+        """A file descriptor to read this very version from; raises ApiError if it is gone or something else by now."""
+        # O_NONBLOCK: a named pipe put in the file's place must not stop us
+        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        try:
+            with _directory_beneath(file.root, file.parts[:-1]) as directory:
+                path = file.parts[-1] if _RELATIVE else file.root.joinpath(*file.parts)
+                descriptor = os.open(path, flags, dir_fd=directory)
+        except OSError as error:
+            raise errors.container_file_not_found(file.id, self._container_id) from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode) or not file.unchanged(descriptor):
+            os.close(descriptor)
+            raise errors.container_file_not_found(file.id, self._container_id)
+        return descriptor
+
+    def _enter(
+        self,
+        name: str,
+        stamp: FileStamp,
+        source: Literal["user", "assistant"],
+        root: Path,
+        parts: tuple[str, ...],
+        *,
+        displayed_as: str = "",
+    ) -> FileVersion:
+        file_id, now = displayed_as or self._mint("cfile_"), int(self._clock())
+        file = FileVersion(file_id, self._container_id, name, source, stamp, now, root, parts, bool(displayed_as))
+        before = self._by_name.pop(name, None)  # a new version is listed as the newest
+        if before is not None and self._by_id[before.id] is before:  # not where it was put aside
+            del self._by_id[before.id]
+        self._by_name[name] = self._by_id[file.id] = file
+        return file
+
+    def _forget(self, file: FileVersion) -> None:
+        del self._by_id[file.id]
+        if self._by_name.get(file.name) == file:
+            del self._by_name[file.name]
+
+
+def base_name(name: str) -> str:
+    """The last part of a name that came with an upload; raises ApiError if nothing usable is left."""
+    base = name.replace("\\", "/").rpartition("/")[2]
+    base = "".join(character for character in base if character.isprintable())
+    if base in {"", ".", ".."}:
+        raise errors.bad_upload(f"{name!r} is not a file name")
+    return base
+
+
+class _Walk:
+    """One walk of a directory that code may change meanwhile.
+
+    Args:
+        known: Names of hidden files that are listed all the same, since they were uploaded.
+    """
+
+    def __init__(self, known: frozenset[str]) -> None:
+        self.too_deep = False
+        self._known = known
+
+    def files_below(self, root: Path) -> dict[str, tuple[tuple[str, ...], FileStamp]]:
+        """Regular files by their readable names: path parts and version."""
+        found: dict[str, tuple[tuple[str, ...], FileStamp]] = {}
+        with contextlib.suppress(OSError):
+            found.update(self._below(root))
+        return dict(sorted(found.items()))
+
+    def _below(
+        self, directory: Path | str | int, above: tuple[str, ...] = ()
+    ) -> Iterator[tuple[str, tuple[tuple[str, ...], FileStamp]]]:
+        """The files below a directory; a descriptor of one is closed afterwards."""
+        with contextlib.ExitStack() as stack:
+            if isinstance(directory, int):
+                stack.callback(os.close, directory)
+            for entry in stack.enter_context(os.scandir(directory)):
+                parts = (*above, entry.name)
+                name = "/".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+                if (entry.name.startswith(".") and name not in self._known) or entry.name == "__pycache__":
+                    continue
+                with contextlib.suppress(OSError):  # it was removed or closed to us while we looked
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISREG(status.st_mode):
+                        yield name, (parts, _stamp(status))
+                    elif stat.S_ISDIR(status.st_mode) and len(parts) < DEEPEST:
+                        yield from self._below(_open_directory(directory, entry), parts)
+                    elif stat.S_ISDIR(status.st_mode):
+                        self.too_deep = True
+
+
+def _open_directory(above: Path | str | int, entry: os.DirEntry[str]) -> str | int:
+    if not _RELATIVE:
+        return entry.path
+    if isinstance(above, int):
+        return os.open(entry.name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+    return os.open(entry.path, _DIRECTORY | os.O_NOFOLLOW)
+
+
+@contextlib.contextmanager
+def _directory_beneath(root: Path, parts: tuple[str, ...]) -> Iterator[int | None]:
+    """A descriptor of a directory below `root`; no part of the way may be a symbolic link. None on Windows."""
+    if not _RELATIVE:
+        yield None
+        return
+    descriptor = os.open(root, _DIRECTORY)
+    try:
+        for part in parts:
+            below = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = below
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _stamp(status: os.stat_result) -> FileStamp:
+    return FileStamp(status.st_size, status.st_mtime_ns, status.st_ino)

@@ -1,0 +1,203 @@
+"""The routes of files: uploads go to disk, and downloads come from disk, piece by piece.
+
+As in `handlers`, each is a function that may raise `ApiError`; what gives a file returns the open file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ipython_assistant.engine import errors, parameters, wire
+from ipython_assistant.engine.base_handler import BaseHandler, JsonHandler
+from ipython_assistant.engine.errors import ApiError
+from ipython_assistant.engine.uploads import UploadForm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ipython_assistant.engine.container import KernelContainer
+    from ipython_assistant.engine.wire import Json
+
+CHUNK: Final = 256 * 1024
+
+
+class UploadHandler(JsonHandler):
+    """A route that may take a file."""
+
+    _form: UploadForm | None = None
+    _refused: ApiError | None = None
+    _received = 0
+
+    def prepare(self) -> None:
+        """Make room for a form, if there is one; raises ApiError as `BaseHandler` does, and for other forms."""
+        super().prepare()
+        content_type = self.request.headers.get("Content-Type", "")
+        if self.request.method == "POST" and not content_type.startswith("application/json"):
+            # The limit is ours to say, in words: tornado's would cut the connection.
+            self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr] # HTTP/1 has a limit
+            self._form = UploadForm(content_type, self.parts.uploads.staging())
+
+    def data_received(self, chunk: bytes) -> None:
+        """Called by tornado with the next piece of the body."""
+        if self._form is None:
+            super().data_received(chunk)
+            return
+        self._received += len(chunk)
+        if self._refused is None and self._received > self.parts.upload_bytes:
+            self._refused = errors.too_large(self.parts.upload_bytes)
+            self._form.discard()
+        if self._refused is None:
+            try:
+                self._form.feed(chunk)
+            except ApiError as error:  # told when the body is over: raised here, it would only cut the connection
+                self._refused = error
+
+    def form(self) -> UploadForm | None:
+        """The form, complete; None where the body is JSON. Raises ApiError if it was malformed."""
+        if self._refused is not None:
+            raise self._refused
+        return self._form
+
+    def on_finish(self) -> None:
+        """Called by tornado when the answer is out."""
+        if self._form is not None:
+            self._form.discard()
+
+    def on_connection_close(self) -> None:
+        """The client is gone."""
+        super().on_connection_close()
+        self.on_finish()
+
+
+class OpenFile(NamedTuple):
+    """A file that is to be sent, and closed afterwards.
+
+    Args:
+        descriptor: The open file.
+        name: What it is called.
+        unchanged: Whether the file is still what it was when it was opened.
+    """
+
+    descriptor: int
+    name: str
+    unchanged: Callable[[int], bool]
+
+
+class DownloadHandler(JsonHandler):
+    """A route that gives a file, or the range of it that was asked for."""
+
+    async def respond(self, answer: Any) -> None:
+        """Send an `OpenFile`. If it has changed meanwhile, the connection is cut before the last piece."""
+        descriptor, name, unchanged = answer
+        with os.fdopen(descriptor, "rb", buffering=0) as source:
+            size = os.fstat(descriptor).st_size
+            wanted = wire.byte_range(self.request.headers.get("Range", ""), size)
+            if wanted is not None and not wanted:
+                self.set_status(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+                self.set_header("Content-Range", f"bytes */{size}")
+                self.answer(ApiError(416, "The requested range cannot be satisfied.").body())
+                return
+            for header, value in wire.content_headers(name).items():
+                self.set_header(header, value)
+            if wanted is not None:
+                self.set_status(HTTPStatus.PARTIAL_CONTENT)
+                self.set_header("Content-Range", f"bytes {wanted.start}-{wanted.stop - 1}/{size}")
+            left = size if wanted is None else len(wanted)
+            self.set_header("Content-Length", left)
+            source.seek(0 if wanted is None else wanted.start)
+            while left:
+                chunk = source.read(min(CHUNK, left))
+                left -= len(chunk)
+                if not chunk or (not left and not unchanged(descriptor)):
+                    self.request.connection.stream.close()  # type: ignore[union-attr] # HTTP/1 has a stream
+                    return
+                self.write(chunk)
+                await self.flush()
+
+
+async def add_container_file(handler: UploadHandler, container_id: str) -> Json:
+    """Take a file in, from the body or from the Files API."""
+    form, container = handler.form(), _used(handler, container_id)
+    if form is None:
+        file = await container.copy_in(handler.parts.uploads.get(parameters.file_reference(handler.json())))
+    else:
+        file = await container.add(*form.file())
+    return wire.container_file(file)
+
+
+async def list_container_files(handler: BaseHandler, container_id: str) -> Json:
+    """The files of a container; a page behind the first is one of the listing as the first page found it."""
+    folder = _used(handler, container_id).folder
+    if handler.get_query_argument("after", None) is None:
+        await folder.scan()
+    return handler.page([wire.container_file(file) for file in folder.files()])
+
+
+def get_container_file(handler: BaseHandler, container_id: str, file_id: str) -> Json:
+    """A file of a container."""
+    return wire.container_file(_used(handler, container_id).folder.file(file_id))
+
+
+def delete_container_file(handler: BaseHandler, container_id: str, file_id: str) -> Json:
+    """Delete a file of a container."""
+    _used(handler, container_id).folder.remove(file_id)
+    return wire.deleted(file_id, "container.file.deleted")
+
+
+def container_content(handler: BaseHandler, container_id: str, file_id: str) -> OpenFile:
+    """The content of a file of a container."""
+    folder = _used(handler, container_id).folder
+    file = folder.file(file_id)
+    return OpenFile(folder.open(file), file.name, file.unchanged)
+
+
+def add_file(handler: UploadHandler) -> Json:
+    """Take a file of the Files API in."""
+    form = handler.form()
+    if form is None:
+        raise errors.bad_upload("multipart/form-data with a boundary is expected")
+    staged, filename = form.file()
+    if "purpose" not in form.fields:
+        raise errors.missing("purpose")
+    return wire.upload(handler.parts.uploads.add(staged, filename, form.fields["purpose"]))
+
+
+def list_files(handler: BaseHandler) -> Json:
+    """Files of the Files API, all or those for a purpose."""
+    purpose = handler.get_query_argument("purpose", None)
+    files = handler.parts.uploads.all()
+    rows = [wire.upload(file) for file in files if purpose is None or file.purpose == purpose]
+    return handler.page(rows, maximum=10_000, default=10_000)
+
+
+def get_file(handler: BaseHandler, file_id: str) -> Json:
+    """A file of the Files API."""
+    return wire.upload(handler.parts.uploads.get(file_id))
+
+
+def delete_file(handler: BaseHandler, file_id: str) -> Json:
+    """Delete a file of the Files API."""
+    handler.parts.uploads.remove(file_id)
+    return wire.deleted(file_id, "file")
+
+
+def file_content(handler: BaseHandler, file_id: str) -> OpenFile:
+    """The content of a file of the Files API."""
+    upload = handler.parts.uploads.get(file_id)
+    return OpenFile(os.open(upload.path, os.O_RDONLY), upload.filename, lambda _: True)
+
+
+CONTAINER_FILES: Final = {"GET": list_container_files, "POST": add_container_file}
+CONTAINER_FILE: Final = {"GET": get_container_file, "DELETE": delete_container_file}
+FILES: Final = {"GET": list_files, "POST": add_file}
+FILE: Final = {"GET": get_file, "DELETE": delete_file}
+
+
+def _used(handler: BaseHandler, container_id: str) -> KernelContainer:
+    """A living container, whose use this is."""
+    container = handler.parts.containers.live(container_id)
+    container.touch()
+    return container

@@ -1,0 +1,261 @@
+"""Holds the code of one container to its limits, while it runs and afterwards: a run may leave processes going on.
+
+What a single process may have is the system's business (`setrlimit`, see `confine`). What the processes of a container
+have together, and what its files take, is sampled here with psutil.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+GIB: Final = 1 << 30
+CPU_S: Final = 600.0
+"""Seconds of each processor, for one run."""
+MOST_PROCESSORS: Final = 8
+"""More of them do not count: a loop without end keeps one busy, for this many times ten minutes."""
+KEPT_FREE_BYTES: Final = 256_000_000
+"""Code is stopped when it leaves less than this of the disk."""
+SAMPLE_EVERY_S: Final = 1.0
+"""How often running code is sampled; less often where that takes long."""
+PEEK_EVERY_S: Final = 0.1
+"""How often the number of all threads is looked at: a bomb of processes doubles several times between two samples."""
+REST_EVERY_S: Final = 2.0
+"""How often it is looked whether a container that runs nothing is busy all the same."""
+BUSY_S: Final = 0.02
+"""Processor time that it has taken then."""
+SAMPLING_SHARE: Final = 10
+"""A sample is followed by a pause this many times as long, at least."""
+INTERRUPT_GRACE_S: Final = 1.8
+"""How long interrupted code may take to stop before its process is ended."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerLimits:
+    """What one container may use.
+
+    Args:
+        memory_bytes: Of all its processes together, and of each.
+        cpu_s: Processor seconds of one run, with what it leaves going on until the next.
+        processes: Processes and threads.
+        file_bytes: One file.
+        disk_bytes: All its files together.
+        files: Files and directories.
+    """
+
+    memory_bytes: int
+    cpu_s: float = CPU_S
+    processes: int = 256
+    file_bytes: int = 4 * GIB
+    disk_bytes: int = 8 * GIB
+    files: int = 100_000
+
+
+def most_memory() -> int:
+    """Three quarters of this machine's memory, in bytes: more is never given to one container."""
+    return int(psutil.virtual_memory().total) * 3 // 4
+
+
+def default_limits() -> ContainerLimits:
+    """The limits of a container that asked for none.
+
+    Ten minutes of each processor: a library that uses all of them takes ten times as much of ten as of one.
+    """
+    processors = min(os.cpu_count() or 1, MOST_PROCESSORS)
+    return ContainerLimits(memory_bytes=min(4 * GIB, most_memory()), cpu_s=processors * CPU_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """A limit that was passed: which, for a person, and whether interrupting the code is worth a try."""
+
+    message: str
+    gentle: bool = False
+
+
+class LimitMonitor:
+    """Watches one kernel from its first code to its end.
+
+    Args:
+        pid: The process that was started for the container; all others descend from it.
+        directory: The container's directory.
+        limits: What the container may use.
+        uploads: Bytes and number of the files that clients have put there so far, which are not the code's excess.
+        interrupt: Interrupts the code that runs.
+        kill: Ends the kernel with all its processes.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        directory: Path,
+        limits: ContainerLimits,
+        *,
+        uploads: Callable[[], tuple[int, int]],
+        interrupt: Callable[[], Awaitable[None]],
+        kill: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.passed: Excess | None = None
+        """The limit that the present run passed, or the last one."""
+        self.left_running: Excess | None = None
+        """The limit that was passed while nothing was to run; the kernel is ended then."""
+        self._pid = pid
+        self._directory = directory
+        self._limits = limits
+        self._uploads = uploads
+        self._interrupt = interrupt
+        self._kill = kill
+        self._processes: list[psutil.Process] = []
+        self._cpu_before = self._cpu_sampled = 0.0
+        self._disk_allowed, self._files_allowed = limits.disk_bytes, limits.files
+        self._watching: asyncio.Task[None] | None = None
+
+    def begin_run(self) -> None:
+        """Code begins to run: what it uses counts from here."""
+        self.passed = None
+        self._watch(self._watch_run())
+
+    def end_run(self) -> None:
+        """The code has ended, and what it left running is watched."""
+        self._watch(self._watch_rest())
+
+    def stop(self) -> None:
+        """There is nothing to watch any more."""
+        self._watch(None)
+
+    def _watch(self, watching: Coroutine[None, None, None] | None) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+        self._watching = None
+        if watching is not None:
+            self._watching = asyncio.create_task(watching)
+            self._watching.add_done_callback(_log_failure)
+
+    async def _watch_run(self) -> None:
+        threads_before = _threads_of_machine()
+        await asyncio.to_thread(self._take_stock)
+        next_sample = time.monotonic() + SAMPLE_EVERY_S
+        while self.passed is None:
+            await asyncio.sleep(PEEK_EVERY_S)
+            swarming = _threads_of_machine() - threads_before > self._limits.processes // 2
+            if swarming or time.monotonic() >= next_sample:
+                began = time.monotonic()
+                self.passed = await asyncio.to_thread(self._excess)
+                took_s = time.monotonic() - began
+                next_sample = time.monotonic() + max(SAMPLE_EVERY_S, SAMPLING_SHARE * took_s)
+        if self.passed.gentle:
+            await self._interrupt()
+            await asyncio.sleep(INTERRUPT_GRACE_S)
+        await self._kill()
+
+    async def _watch_rest(self) -> None:
+        while self.left_running is None:
+            await asyncio.sleep(REST_EVERY_S)
+            # Looking at the known processes alone is cheap, and a new one cannot come without one of them at work.
+            if await asyncio.to_thread(self._cpu_seconds) - self._cpu_sampled > BUSY_S:
+                self.left_running = await asyncio.to_thread(self._excess)
+        await self._kill()
+
+    def _take_stock(self) -> None:
+        """What is there before a run is not its excess: it may be what clears up after one that took too much."""
+        if not self._processes:
+            self._find_processes()
+        self._cpu_before = self._cpu_seconds()
+        size_bytes, count = _files_below(self._directory)
+        uploaded_bytes, uploaded_files = self._uploads()
+        self._disk_allowed = max(self._limits.disk_bytes, size_bytes) - uploaded_bytes
+        self._files_allowed = max(self._limits.files, count) - uploaded_files
+
+    def _excess(self) -> Excess | None:
+        """The first limit that is passed, or None."""
+        limits = self._limits
+        self._find_processes()
+        self._cpu_sampled = self._cpu_seconds()
+        threads = resident = 0
+        for process in self._processes:
+            with contextlib.suppress(psutil.Error), process.oneshot():
+                threads += process.num_threads()
+                resident += process.memory_info().rss
+        if threads > limits.processes:
+            return Excess(f"it started more than {limits.processes:,} processes and threads")
+        if resident > limits.memory_bytes and self._proportional_memory() > limits.memory_bytes:
+            return Excess(f"its processes used more than {_in_words(limits.memory_bytes)} of memory")
+        if self._cpu_sampled - self._cpu_before > limits.cpu_s:
+            return Excess(f"it used more than {limits.cpu_s:g} s of processor time", gentle=True)
+        size_bytes, count = _files_below(self._directory)
+        uploaded_bytes, uploaded_files = self._uploads()
+        if size_bytes > self._disk_allowed + uploaded_bytes:
+            return Excess(f"its files took more than {_in_words(limits.disk_bytes)}")
+        if count > self._files_allowed + uploaded_files:
+            return Excess(f"it made more than {limits.files:,} files")
+        if size_bytes > KEPT_FREE_BYTES > shutil.disk_usage(self._directory).free:
+            return Excess("the disk was nearly full")
+        return None
+
+    def _find_processes(self) -> None:
+        with contextlib.suppress(psutil.Error):  # it may have just ended
+            root = psutil.Process(self._pid)
+            self._processes = [root, *root.children(recursive=True)]
+
+    def _cpu_seconds(self) -> float:
+        """Processor time of the processes that were found last, with that of their children that have ended."""
+        total = 0.0
+        for process in self._processes:
+            with contextlib.suppress(psutil.Error):
+                total += sum(process.cpu_times()[:4])
+        return total
+
+    def _proportional_memory(self) -> int:
+        """Bytes, with what processes share counted once: after a fork that is nearly everything."""
+        total = 0
+        for process in self._processes:
+            with contextlib.suppress(psutil.Error):
+                memory = process.memory_full_info()
+                total += getattr(memory, "pss", memory.rss)
+        return total
+
+
+def _threads_of_machine() -> int:
+    """All threads of this machine, which one small file tells on Linux; 0 elsewhere."""
+    try:
+        return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _files_below(directory: Path) -> tuple[int, int]:
+    """Bytes and number of the files and directories below a directory; links are not followed."""
+    size_bytes, count, pending = 0, 0, [os.fspath(directory)]
+    while pending:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                count += 1
+                with contextlib.suppress(OSError):  # deleted while we looked; the others still count
+                    status = entry.stat(follow_symlinks=False)
+                    size_bytes += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+    return size_bytes, count
+
+
+def _in_words(size_bytes: int) -> str:
+    return f"{size_bytes / GIB:.3g} GB" if size_bytes >= GIB else f"{size_bytes >> 20} MB"
+
+
+def _log_failure(watching: asyncio.Task[None]) -> None:
+    if not watching.cancelled() and (error := watching.exception()) is not None:
+        _log.error("The limits of a container are not watched any more: %r", error)

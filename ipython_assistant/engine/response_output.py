@@ -1,0 +1,254 @@
+"""Steps in, events out: the output of one response while it is being made.
+
+No I/O and no clock. The responder tells it what is said and what code did, and passes on the events it returns. The
+order of events is the hosted service's: https://developers.openai.com/api/docs/api-reference/responses-streaming .
+"""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from typing import TYPE_CHECKING, Any, Final
+
+from ipython_assistant.engine import wire
+from ipython_assistant.engine.container_folder import MOUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ipython_assistant.engine.container import CodeRun
+    from ipython_assistant.engine.models import TokensUsed
+    from ipython_assistant.engine.wire import Event, Json
+
+LINK: Final = f"sandbox:{MOUNT}/"
+MAX_PUNCTUATION: Final = 8
+"""How many punctuation marks after a link are taken for the sentence's."""
+LONGEST_URL: Final = 4096
+
+_WORD: Final = re.compile(r"\s*\S+|\s+")
+_URL_END: Final = re.compile(r"[\s)\]>\"'`<]|$")
+_NAME_GOES_ON: Final = re.compile(r"[\w%/~-]|\.\w")
+_TEXT: Final = "output_text"
+_REFUSAL: Final = "refusal"
+
+
+class ResponseOutput:
+    """One response's output.
+
+    Args:
+        response: The response as it begins; a copy is kept up to date in `response`.
+        include_outputs: Whether code calls carry what the code printed and showed.
+        mint: Makes ids.
+    """
+
+    def __init__(self, response: Json, *, include_outputs: bool, mint: Callable[[str], str]) -> None:
+        self.response = response | {"output": []}
+        self.incomplete_reason: str | None = None
+        """Why the answer is not whole, if it is not."""
+        self._include_outputs = include_outputs
+        self._mint = mint
+        self._in_message = False
+        self._pieces: list[str] = []
+        self._figures: tuple[str, ...] = ()
+        self._container_id = ""
+        self._code: str | None = None
+        self._used = {"input": 0, "cached": 0, "output": 0, "thought": 0}
+
+    @property
+    def text(self) -> str:
+        """Everything said so far, refusals too."""
+        messages = [item for item in self.response["output"] if item["type"] == "message" and item["content"]]
+        parts = [message["content"][0] for message in messages]
+        return "\n\n".join([part.get("text", part.get("refusal", "")) for part in parts])
+
+    def begin(self) -> list[Event]:
+        """The first two events."""
+        return [self._snapshot("created"), self._snapshot("in_progress")]
+
+    def say(self, text: str) -> list[Event]:
+        """Go on with the message, or begin one."""
+        if not text:
+            return []
+        events = [] if self._in_message else self._open_message(_text_part("", []))
+        self._pieces.append(text)
+        return [*events, *self._deltas(_TEXT, text)]
+
+    def refuse(self, text: str) -> list[Event]:
+        """A whole message that is a refusal."""
+        part = {"type": _REFUSAL, "refusal": text}
+        events = self._open_message(part | {"refusal": ""})
+        events += self._deltas(_REFUSAL, text)
+        events.append(self._event(f"{_REFUSAL}.done", content_index=0, refusal=text))
+        return events + self._close_message(part)
+
+    def end_message(self, files: Mapping[str, str], *, last: bool) -> list[Event]:
+        """End the message that is being said, if there is one.
+
+        Args:
+            files: Files that may be cited: path below `/mnt/data` → id.
+            last: True if nothing comes after it; only then are figures cited that were shown right before.
+        """
+        if not self._in_message:
+            return []
+        text = "".join(self._pieces)
+        cited = [wire.citation(self._container_id, file_id, f"{file_id}.png") for file_id in self._figures if last]
+        cited += [
+            wire.citation(self._container_id, files[name], name.rpartition("/")[2], start, end)
+            for name, start, end in links(text, files)
+        ]
+        events = [
+            self._event(f"{_TEXT}.annotation.added", content_index=0, annotation_index=number, annotation=annotation)
+            for number, annotation in enumerate(cited)
+        ]
+        events.append(self._event(f"{_TEXT}.done", content_index=0, text=text, logprobs=[]))
+        return events + self._close_message(_text_part(text, cited))
+
+    def write(self, piece: str, container_id: str) -> list[Event]:
+        """Go on writing the code of a call, or begin one."""
+        if not piece:
+            return []
+        events = self._open_code(container_id) if self._code is None else []
+        self._code = (self._code or "") + piece
+        return [*events, self._event("code_interpreter_call_code.delta", delta=piece)]
+
+    def run(self, code: str, container_id: str) -> list[Event]:
+        """A code call, up to where the code runs; what was written of it before is not said again."""
+        events = self._open_code(container_id) if self._code is None else []
+        written, self._code = self._code or "", None
+        rest = code.removeprefix(written) if code.startswith(written) else ""
+        self._change({"code": code})
+        lines = rest.splitlines(keepends=True)
+        events += [self._event("code_interpreter_call_code.delta", delta=line) for line in lines]
+        events.append(self._event("code_interpreter_call_code.done", code=code))
+        return [*events, self._event("code_interpreter_call.interpreting")]
+
+    def ran(self, outcome: CodeRun) -> list[Event]:
+        """The end of a code call."""
+        self._change({"status": "failed" if outcome.failure else "completed"})
+        if self._include_outputs:
+            self._change({"outputs": wire.outputs(outcome.shown)})
+        self._figures = tuple(figure.id for figure in outcome.figures)
+        return [self._event("code_interpreter_call.completed"), self._item_event("done")]
+
+    def end_code(self) -> list[Event]:
+        """End a code call that was being written and will not be run."""
+        if self._code is None:
+            return []
+        self._change({"code": self._code, "status": "incomplete"})
+        self._code = None
+        return [self._item_event("done")]
+
+    def count(self, used: TokensUsed) -> None:
+        """Count tokens."""
+        for kind in self._used:
+            self._used[kind] += getattr(used, kind)
+
+    def complete(self, now: int) -> list[Event]:
+        """The last event of a response that went well, or is not whole for an `incomplete_reason`."""
+        events = self.end_code()
+        self.response["usage"] = wire.usage(self._used)
+        if self.incomplete_reason is not None:
+            details = {"reason": self.incomplete_reason}
+            self.response |= {"status": "incomplete", "incomplete_details": details}
+            return [*events, self._snapshot("incomplete")]
+        self.response |= {"status": "completed", "completed_at": now}
+        return [*events, self._snapshot("completed")]
+
+    def fail(self, message: str) -> list[Event]:
+        """The last events of a response that did not go well.
+
+        The `error` event is as the description has it, and nested beside it, as clients have come to expect it.
+        """
+        code = "server_error"
+        self.response |= {"status": "failed", "error": {"code": code, "message": message}}
+        if any(self._used.values()):
+            self.response["usage"] = wire.usage(self._used)
+        error = {"code": code, "message": message, "param": None}
+        return [{"type": "error", **error, "error": {"type": code, **error}}, self._snapshot("failed")]
+
+    def _open_message(self, empty_part: Json) -> list[Event]:
+        events = self.end_code()
+        self._in_message, self._pieces = True, []
+        message: Json = {"id": self._mint("msg_"), "type": "message", "status": "in_progress", "content": []}
+        self.response["output"].append(message | {"role": "assistant"})
+        return [
+            *events,
+            self._item_event("added"),
+            self._event("content_part.added", content_index=0, part=empty_part),
+        ]
+
+    def _close_message(self, part: Json) -> list[Event]:
+        self._change({"status": "completed", "content": [part]})
+        self._in_message, self._figures = False, ()
+        return [self._event("content_part.done", content_index=0, part=part), self._item_event("done")]
+
+    def _open_code(self, container_id: str) -> list[Event]:
+        self._container_id = container_id
+        call: Json = {
+            "id": self._mint("ci_"),
+            "type": "code_interpreter_call",
+            "status": "in_progress",
+            "code": "",
+            "container_id": container_id,
+            "outputs": [] if self._include_outputs else None,
+        }
+        self.response["output"].append(call)
+        return [self._item_event("added"), self._event("code_interpreter_call.in_progress")]
+
+    def _deltas(self, kind: str, text: str) -> list[Event]:
+        more: Json = {"logprobs": []} if kind == _TEXT else {}
+        return [self._event(f"{kind}.delta", content_index=0, delta=word, **more) for word in _WORD.findall(text)]
+
+    def _change(self, fields: Json) -> None:
+        """Change the item that is being made; copies of it that were sent stay as they are."""
+        self.response["output"][-1] = self.response["output"][-1] | fields
+
+    def _event(self, kind: str, **fields: Any) -> Event:
+        """An event about the item that is being made."""
+        place = {"output_index": len(self.response["output"]) - 1, "item_id": self.response["output"][-1]["id"]}
+        return {"type": f"response.{kind}", **place, **fields}
+
+    def _item_event(self, kind: str) -> Event:
+        items = self.response["output"]
+        return {"type": f"response.output_item.{kind}", "output_index": len(items) - 1, "item": items[-1]}
+
+    def _snapshot(self, kind: str) -> Event:
+        return {"type": f"response.{kind}", "response": self.response | {"output": list(self.response["output"])}}
+
+
+def links(text: str, names: Mapping[str, object]) -> Iterator[tuple[str, int, int]]:
+    """Find `sandbox:/mnt/data/<name>` in a text: the name, and where the whole link begins and ends (code points).
+
+    A name is taken as it stands, the longest that fits, or percent-decoded up to the end of the URL. What a link costs
+    does not depend on how many names there are.
+
+    Args:
+        text: What was said.
+        names: The names there are.
+    """
+    lengths = sorted({len(name) for name in names}, reverse=True)
+    position = text.find(LINK)
+    while position >= 0:
+        start = end = position + len(LINK)
+        for name, stop in _possible_names(text, start, lengths):
+            if name in names:
+                end = stop
+                yield name, position, end
+                break
+        position = text.find(LINK, end)
+
+
+def _possible_names(text: str, start: int, lengths: Sequence[int]) -> Iterator[tuple[str, int]]:
+    """What may be the name of a link, and where it ends."""
+    for length in lengths:
+        if not _NAME_GOES_ON.match(text, start + length):
+            yield text[start : start + length], start + length
+    found = _URL_END.search(text, start, start + LONGEST_URL)
+    url = text[start : found.start() if found else start]
+    shortest = url.rstrip(".,;:!?")  # with and without the sentence's punctuation
+    for length in range(len(url), max(len(shortest), len(url) - MAX_PUNCTUATION) - 1, -1):
+        yield urllib.parse.unquote(url[:length]), start + length
+
+
+def _text_part(text: str, annotations: list[Json]) -> Json:
+    return {"type": _TEXT, "annotations": annotations, "logprobs": [], "text": text}

@@ -1,0 +1,228 @@
+"""What code leaves behind, how much of it there may be, and that the engine goes on whatever it is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from engines import Running, logs
+
+from ipython_assistant.engine.container_folder import DEEPEST, ContainerFolder
+from ipython_assistant.engine.private_directory import MARK, MARK_TEXT, private_directory, remove_tree, sweep
+from ipython_assistant.engine.response_output import links
+from ipython_assistant.engine.sandbox import ContainerPaths
+
+NESTED = """
+import os
+for _ in range({depth}):
+    os.mkdir('d'); os.chdir('d')
+os.chdir('/mnt/data')
+"""
+
+
+def nested(top: Path, depth: int, name: str = "d") -> None:
+    """Directories in each other, with a file in the last one."""
+    descriptor = os.open(top, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=descriptor)
+        below = os.open(name, os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(os.open("last.txt", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
+    os.close(descriptor)
+
+
+def abandoned(parent: Path, name: str = "ipa-engine-abcd_012") -> Path:
+    """A directory as an engine that was killed leaves it."""
+    directory = parent / name
+    directory.mkdir()
+    (directory / MARK).write_bytes(MARK_TEXT)
+    return directory
+
+
+def test_a_sweep_removes_what_killed_engines_left(tmp_path: Path) -> None:
+    directory = abandoned(tmp_path)
+    (directory / "data").mkdir()
+    (directory / "data" / "cases.csv").write_text("a")
+
+    sweep(tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_leaves_every_directory_that_no_engine_has_marked(tmp_path: Path) -> None:
+    kept = [tmp_path / name for name in ("ipa-engine-main", "ipa-engine-abcdefgh", "ipython-assistant-main")]
+    for directory in kept:
+        directory.mkdir()
+        (directory / "thesis.ipynb").write_text("{}")
+    (kept[1] / MARK).write_text("another program's file")
+    outside = abandoned(tmp_path, "elsewhere")
+    (tmp_path / "ipa-engine-linked00").symlink_to(outside)
+    linked_mark = tmp_path / "ipa-engine-linked01"
+    linked_mark.mkdir()
+    (linked_mark / MARK).symlink_to(outside / MARK)
+
+    sweep(tmp_path)
+
+    assert all((directory / "thesis.ipynb").exists() for directory in kept)
+    assert (outside / MARK).exists()
+    assert linked_mark.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_a_sweep_leaves_what_belongs_to_another_user(tmp_path: Path) -> None:
+    theirs, their_mark = abandoned(tmp_path, "ipa-engine-theirs00"), abandoned(tmp_path, "ipa-engine-theirs01")
+    os.chown(theirs, 12345, -1)
+    os.chown(their_mark / MARK, 12345, -1)
+
+    sweep(tmp_path)
+
+    assert theirs.exists()
+    assert their_mark.exists()
+
+
+def test_a_sweep_follows_no_link_out_of_what_it_removes(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept.txt").write_text("kept")
+    directory = abandoned(tmp_path)
+    (directory / "link").symlink_to(outside)
+    (directory / "d").mkdir()
+    (directory / "d" / "link").symlink_to(outside)
+
+    sweep(tmp_path)
+
+    assert not directory.exists()
+    assert (outside / "kept.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize(("depth", "name"), [(1200, "d"), (40, "x" * 250)])
+def test_directories_nested_without_end_are_removed(tmp_path: Path, depth: int, name: str) -> None:
+    directory = abandoned(tmp_path)
+    nested(directory, depth, name)
+
+    sweep(tmp_path)
+
+    assert not directory.exists()
+
+
+def test_what_cannot_be_removed_is_left_and_nothing_is_raised(tmp_path: Path) -> None:
+    remove_tree(tmp_path / "not there")
+    (tmp_path / "file").write_text("x")
+    remove_tree(tmp_path / "file")
+
+    assert (tmp_path / "file").exists()
+
+
+def test_a_living_engine_holds_its_directory_from_the_moment_it_is_marked(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with private_directory() as directory:
+        others = [threading.Thread(target=sweep, args=(directory.parent,)) for _ in range(4)]
+        for other in others:
+            other.start()
+        for other in others:
+            other.join()
+        assert (directory / MARK).exists()
+
+
+def folder_in(directory: Path) -> ContainerFolder:
+    numbers = iter(range(1_000_000))
+    paths = ContainerPaths(directory)
+    paths.make()
+    return ContainerFolder("cntr_1", paths, mint=lambda kind: f"{kind}{next(numbers)}", clock=lambda: 0)
+
+
+def scanned_in(folder: ContainerFolder) -> float:
+    began = time.process_time()
+    asyncio.run(folder.scan())
+    return time.process_time() - began
+
+
+def test_files_are_listed_to_a_depth_and_deeper_ones_are_said(tmp_path: Path) -> None:
+    folder = folder_in(tmp_path)
+    nested(tmp_path / "data", DEEPEST - 1)
+    asyncio.run(folder.scan())
+    assert [file.name.count("/") for file in folder.made()] == [DEEPEST - 1]
+    assert not folder.too_deep
+
+    nested(tmp_path / "data", DEEPEST + 5, "deeper")
+    asyncio.run(folder.scan())
+
+    assert folder.too_deep
+    assert len(folder.made()) == 1
+
+
+def test_twice_as_many_directories_take_at_most_about_twice_as_long(tmp_path: Path) -> None:
+    times = []
+    for count in (1000, 2000):
+        folder = folder_in(tmp_path / str(count))
+        for number in range(count):
+            (tmp_path / str(count) / "data" / f"{number}").mkdir()
+            (tmp_path / str(count) / "data" / f"{number}" / "f.txt").write_text("x")
+        times.append(min(scanned_in(folder) for _ in range(3)))
+
+    assert times[1] < 3 * times[0] + 0.05
+
+
+def test_twice_as_many_links_to_twice_as_many_files_take_at_most_about_twice_as_long() -> None:
+    times = []
+    for count in (4000, 8000):
+        names = {f"table-{number}.csv": f"cfile_{number}" for number in range(count)}
+        text = " ".join(f"[{name}](sandbox:/mnt/data/{name})" for name in names)
+        began = time.process_time()
+        assert len(list(links(text, names))) == count
+        times.append(time.process_time() - began)
+
+    assert times[1] < 3 * times[0] + 0.05
+
+
+def test_links_without_a_blank_between_them_take_time_in_proportion() -> None:
+    times = []
+    for count in (2000, 4000):
+        text = "sandbox:/mnt/data/missing" * count
+        began = time.process_time()
+        assert list(links(text, {"x.csv": ""})) == []
+        times.append(time.process_time() - began)
+
+    assert times[1] < 3 * times[0] + 0.05
+
+
+def test_an_engine_answers_others_while_a_run_leaves_thousands_of_files(engine: Running) -> None:
+    client = engine.client()
+    code = "for i in range(3000): open(f'{i}.csv', 'w').close()\nimport os\nfor i in range(1000): os.mkdir(f'd{i}')"
+    slowest, over = [0.0], threading.Event()
+
+    def ask_for_health() -> None:
+        while not over.is_set():
+            began = time.monotonic()
+            engine.request("GET", "/health")
+            slowest[0] = max(slowest[0], time.monotonic() - began)
+
+    asking = threading.Thread(target=ask_for_health)
+    asking.start()
+    response = engine.ask(code, include=[])
+    over.set()
+    asking.join()
+
+    container = next(item.container_id for item in response.output if item.type == "code_interpreter_call")
+    assert (
+        sum(len(part.annotations) for item in response.output if item.type == "message" for part in item.content)
+        == 3000
+    )
+    assert slowest[0] < 5
+    client.containers.delete(container)
+
+
+def test_directories_that_code_nested_without_end_end_neither_their_container_nor_the_engine(engine: Running) -> None:
+    client = engine.client()
+    container = client.containers.create(name="nested").id
+
+    engine.ask(NESTED.format(depth=1200), container=container)
+
+    assert "Files more than 32 directories deep" in logs(engine.ask("print('on')", container=container))
+    client.containers.delete(container)
+    assert logs(engine.ask("print('another')")) == "another\n"
