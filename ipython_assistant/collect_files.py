@@ -22,6 +22,7 @@ from ipython_assistant.core.artifacts import (
     wanted_files,
 )
 from ipython_assistant.errors import AssistantError
+from ipython_assistant.service.containers import MAX_ROWS
 from ipython_assistant.workspace.folder import Incoming
 
 if TYPE_CHECKING:
@@ -174,7 +175,9 @@ def _list(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
             notes.append(f"The container's list of files could not be read; {MAY_BE_MISSING} {why}")
             ahead += _ahead(downloads, container_id)
             continue
-        files += listed_files(rows, containers.seen(container_id), containers.sent(container_id))
+        if len(rows) >= MAX_ROWS:
+            notes.append(f"The container lists more than {MAX_ROWS:,} files; the oldest were not looked at.")
+        files += listed_files(rows, containers.saved(container_id), containers.uploads(container_id))
         everything += map(signature, rows)
     return _Listing(tuple(files), tuple(ahead), tuple(everything), tuple(notes))
 

@@ -18,7 +18,7 @@ from ipython_assistant.core.tools import tool_in_words
 from ipython_assistant.core.wording import size_in_words
 from ipython_assistant.errors import ConfigError, InputError
 from ipython_assistant.options import checked
-from ipython_assistant.service.containers import Ground, left_behind
+from ipython_assistant.service.turn_base import ContainerNeeds, left_behind
 from ipython_assistant.workspace.assistants import assistant_folders, check_inputs, is_confirmed, load_assistant
 from ipython_assistant.workspace.inputs import gather
 from ipython_assistant.workspace.regular import refuse_links
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.request import PastMessage
     from ipython_assistant.core.turn import Json
     from ipython_assistant.options import Options
-    from ipython_assistant.service.containers import Footing
+    from ipython_assistant.service.turn_base import TurnBase
     from ipython_assistant.workspace.assistants import SavedAssistant
     from ipython_assistant.workspace.inputs import Input
 
@@ -116,10 +116,10 @@ class Question:
         )
 
     @property
-    def ground(self) -> Ground:
-        """What it needs under its feet."""
+    def needs(self) -> ContainerNeeds:
+        """What it needs of containers and of the conversation."""
         settings = self.settings
-        return Ground(
+        return ContainerNeeds(
             self.place.parent,
             self.uploads,
             settings.policy,
@@ -150,17 +150,20 @@ class Question:
         """The columns of its tables and their dtypes; those of a later input count."""
         return {name: dtype for item in self.inputs for name, dtype in item.dtypes}
 
-    def request(self, footing: Footing) -> Json:
-        """The request, on that footing."""
+    def request(self, base: TurnBase) -> Json:
+        """The request, from that base."""
         settings = self.settings
+        auto: Json = {"type": "auto", **settings.policy.body()}
+        if base.file_ids:
+            auto["file_ids"] = list(base.file_ids)
         return build_request(
             model=settings.model,
             prompt=self.prompt,
-            container=footing.container_id or {"type": "auto", **settings.policy.body()},
+            container=base.container_id or auto,
             instructions=settings.instructions,
-            inputs=footing.inputs,
-            previous_response_id=footing.previous_response_id,
-            history=footing.history,
+            inputs=base.inputs,
+            previous_response_id=base.previous_response_id,
+            history=base.history,
             code=settings.code,
             tools=settings.tools,
             outputs=self.outputs,

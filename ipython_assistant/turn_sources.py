@@ -19,10 +19,10 @@ from ipython_assistant.core.provenance import record_of, stamp
 from ipython_assistant.display.activity import DOING, Fetching
 from ipython_assistant.errors import AssistantError, ContainerExpired, Interrupted, TurnNotKept
 from ipython_assistant.last_turn import UnfinishedTurn
-from ipython_assistant.service.containers import RENEWED, TOLD_AGAIN, Footing
 from ipython_assistant.service.downloads import DownloadLimits, Downloads
 from ipython_assistant.service.replay import Recorder, recorded_reply
 from ipython_assistant.service.stream import EventStream, broken
+from ipython_assistant.service.turn_base import TurnBase, check_kept, lost_base
 from ipython_assistant.workspace.provenance import recorded_inputs
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class ServiceSource:
         self._connection = resumed.connection if resumed is not None else None
         self._exchange = resumed.exchange if resumed is not None else None
         self._placed = resumed.placed if resumed is not None else None
-        self._base = Footing()
+        self._base = TurnBase()
         self._record: TurnRecord | None = None
         self._to_delete: list[PlacedTurn] = []
 
@@ -124,33 +124,43 @@ class ServiceSource:
         """Ask, and once more if the container or the conversation is gone. Raises an `AssistantError`."""
         if self._resumed is not None:
             return Arrival(self._resumed.turn, self._resumed.error, self._resumed.notes)
-        containers, needs = self.connection.containers, self.question.ground
+        bases, needs = self.connection.bases, self.question.needs
         if self.question.inputs:
             live.update(self.why, self.question.sending())
         recorder = Recorder(self.connection.wire)
-        self._base = containers.footing(needs)
-        try:
-            arrival = self._stream(recorder, live)
-        except (ContainerExpired, TurnNotKept) as error:
-            if needs.container_id is not None and isinstance(error, ContainerExpired):
-                raise
-            again = RENEWED if isinstance(error, ContainerExpired) else TOLD_AGAIN
-            self._base = containers.fresh_footing(needs, (again,))
-            arrival = self._stream(recorder, live)
+        self._base = bases.find(needs)
+        while True:
+            try:
+                arrival = self._stream(recorder, live)
+                break
+            except (ContainerExpired, TurnNotKept) as error:
+                # The container or the conversation is gone: there is another way for each of them, and then no more.
+                self._base = bases.instead(needs, self._base, error)
         self._exchange = recorder.exchange
         answerer = self.question.settings.answerer
         return replace(arrival, notes=(*self._base.notes, *([f"Answered by {answerer}."] if answerer else [])))
 
     def _stream(self, recorder: Recorder, live: LiveOutput) -> Arrival:
+        request = self.question.request(self._base)
         try:
-            reply = recorder.respond(self.question.request(self._base))
+            reply = recorder.respond(request)
         except AssistantError as error:
             explained = self.connection.explain(error)
             if explained is error:
                 raise
             raise explained from error
+
+        def on_event(event: Json) -> None:
+            check_kept(request, event)
+            recorder.hear(event)
+
         code_ended = self._downloads.code_ended
-        arrival = fold_reply(reply, live, self._stop, on_event=recorder.hear, on_code_end=code_ended, before=self.why)
+        arrival = fold_reply(reply, live, self._stop, on_event=on_event, on_code_end=code_ended, before=self.why)
+        if isinstance(arrival.error, TurnNotKept):
+            raise arrival.error
+        lost = lost_base(arrival.turn, self.question.settings.service)
+        if lost is not None:
+            raise lost
         if arrival.error is not None and not isinstance(arrival.error, Interrupted):
             return replace(arrival, error=self.connection.explain(arrival.error))
         return arrival
@@ -161,7 +171,7 @@ class ServiceSource:
         if self._resumed is not None and not arrival.turn.container_ids:
             return have, None
         question, containers, words = self.question, self.connection.containers, Fetching()
-        containers.unsee(have.listed)
+        containers.unmark_saved(have.listed)
         names = self.session.conversations.names_in_use(question.cell, question.settings.save_dir)
         collected = collect(
             containers,
@@ -225,9 +235,10 @@ class ServiceSource:
             model=self._record.model,
             memory=question.settings.policy.memory,
         )
-        ended, containers = arrival.error is None, self.connection.containers
-        containers.ran(container_ids, placed if ended else None)
-        containers.see(turn.container_ids, collected.listed)
+        # A turn that the service gave up is no turn to continue from; it left behind no more than its own calls did.
+        ended, containers = arrival.error is None and not turn.failed, self.connection.containers
+        containers.mark_ran(turn.container_ids if turn.failed else container_ids, placed if ended else None)
+        containers.mark_saved(turn.container_ids, collected.listed)
         replaced = self.session.place(question, placed, cut=not ended)
         # A turn outside every conversation is never continued, so its container is of use only to `retry`.
         alone = ended and question.place.conversation is None and not collected.failed
@@ -240,7 +251,7 @@ class ServiceSource:
             return
         self._placed = replace(before, artifacts=answer.artifacts, digest=self._record.digest, ended=datetime.now(UTC))
         self.session.amend(before, self._placed)
-        self.connection.containers.see(turn.container_ids, collected.listed)
+        self.connection.containers.mark_saved(turn.container_ids, collected.listed)
         self.connection.containers.amend(before, self._placed)
 
     def unfinished(self, arrival: Arrival, collected: TurnFiles) -> UnfinishedTurn | None:
@@ -255,7 +266,7 @@ class ServiceSource:
     def release(self) -> None:
         """Delete the containers that no turn needs any more."""
         for turn in self._to_delete:
-            self.connection.containers.let_go(turn)
+            self.connection.containers.delete_if_unused(turn)
 
 
 class RecordingSource:
@@ -348,7 +359,7 @@ class RecordingSource:
     def release(self) -> None:
         """Delete the container of the turn that this one replaces."""
         for connection in self.session.connections:
-            connection.containers.let_go(self._replaced)
+            connection.containers.delete_if_unused(self._replaced)
 
 
 TurnSource = ServiceSource | RecordingSource

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests_support import events as wire
 from tests_support.scripted import Answer, ScriptedService, refusal
@@ -109,3 +111,20 @@ def test_what_is_no_fault_of_azures_files_is_said_as_it_is(service, azure):
     service.on("/content", lambda _: refusal("No.", 401))
     with pytest.raises(errors.KeyRefused):
         connect_azure(azure, 5.0).content("cntr_1", "cfile_1")
+
+
+@pytest.mark.parametrize("version", ["", "2025-04-01-preview"])
+def test_inputs_go_as_files_where_azure_makes_no_containers(shell, service, azure, monkeypatch, version):
+    for name, value in {**azure, "OPENAI_API_VERSION": version}.items():
+        monkeypatch.setenv(name, value)
+    Path("cases.csv").write_text("a\n1\n")
+    service.on("^POST /openai/(v1/)?containers", lambda _: refusal("Resource not found", 404))
+    service.on("^POST /openai/(v1/)?files", lambda _: Answer(b'{"id": "assistant-1", "object": "file"}'))
+    shell.run_line_magic("config", "AssistantMagics.service = 'azure'")
+    shell.run_line_magic("config", "AssistantMagics.model = 'our-deployment'")
+    shell.run_cell("%%assistant -i cases.csv\nLook.").raise_error()
+    (sent,), (asked,) = service.asked("^POST .*/files"), service.asked("^POST .*/responses")
+
+    assert b'name="purpose"\r\n\r\nassistants' in sent.body
+    assert asked.json()["tools"][0]["container"] == {"type": "auto", "file_ids": ["assistant-1"]}
+    assert "/mnt/data/assistant-1-cases.csv" in asked.json()["instructions"]

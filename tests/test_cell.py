@@ -466,7 +466,7 @@ def test_the_containers_of_a_notebook_can_be_listed_and_deleted(shell, hosted):
 
     assert captured.stdout.splitlines()[0] == "cntr_a  running  used here"
     assert "Deleted cntr_a" in captured.stdout
-    assert [request.path for request in hosted.asked("^DELETE")] == ["/v1/containers/cntr_a"]
+    assert [request.path for request in hosted.waits_for("^DELETE")] == ["/v1/containers/cntr_a"]
 
 
 def test_a_link_to_a_file_without_any_code_having_run_says_that_nothing_was_run(shell, hosted):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -12,9 +13,10 @@ from tests_support import events as wire
 from tests_support import params
 from tests_support.scripted import Answer, refusal
 
-from ipython_assistant import errors
+from ipython_assistant import collect_files, errors
 from ipython_assistant.magics import hooks_of
 from ipython_assistant.service import containers
+from ipython_assistant.service.wire import Reply
 from ipython_assistant.turn_run import retry
 
 CSV = b"a\n1\n"
@@ -74,7 +76,7 @@ def test_a_cell_that_runs_again_deletes_the_container_of_its_replaced_turn(shell
     run(shell, "%%assistant\nAsk.")
     run(shell, "%%assistant\nAsk again.")
 
-    assert [request.path for request in hosted.asked("^DELETE")] == ["/v1/containers/cntr_a"]
+    assert [request.path for request in hosted.waits_for("^DELETE")] == ["/v1/containers/cntr_a"]
 
 
 def test_a_container_another_cell_goes_on_in_is_not_deleted(shell, hosted, cell_id):
@@ -105,7 +107,7 @@ def test_a_service_that_does_not_answer_a_delete_holds_nobody_up(shell, hosted, 
         answer, _ = run(shell, "%%assistant\nAsk.")
 
     assert answer.text == "x"
-    assert asked.is_set()
+    assert asked.wait(10)
     assert not answered.is_set()
     answered.set()
 
@@ -204,3 +206,78 @@ def test_connections_are_closed_where_python_starts_no_thread_any_more(shell, ho
     hooks_of(shell).session.close()
 
     assert closed == [True]
+
+
+class ListingWire:
+    """Lists rows in pages of a hundred, newest first; without `pages` it sends the first page again and again."""
+
+    identity = "test"
+
+    def __init__(self, count, *, pages=True):
+        self.rows = [{"id": f"cfile_{number}", "path": f"/mnt/data/{number}.csv"} for number in range(count, 0, -1)]
+        self.pages = pages
+        self.asked = 0
+
+    def list_files(self, _container_id, after):
+        self.asked += 1
+        ids = [row["id"] for row in self.rows]
+        start = ids.index(after) + 1 if after and self.pages else 0
+        page = {"data": self.rows[start : start + 100], "has_more": not self.pages or start + 100 < len(ids)}
+        return Reply(200, {}, iter([json.dumps(page).encode()]), lambda: None)
+
+    def list_containers(self, after):
+        return self.list_files("", after)
+
+
+def test_of_a_container_with_ten_thousand_and_one_files_the_newest_are_listed():
+    rows = containers.Containers(ListingWire(10_001)).file_rows("cntr_1")
+
+    assert len(rows) == containers.MAX_ROWS
+    assert (rows[0]["id"], rows[-1]["id"]) == ("cfile_2", "cfile_10001")
+
+
+def test_a_listing_that_is_cut_is_said_and_the_newest_file_is_saved(shell, hosted, monkeypatch):
+    monkeypatch.setattr(collect_files, "MAX_ROWS", 2)
+    for name in ("a.csv", "b.csv"):
+        hosted.put(name, CSV, f"cfile_{name[0]}")
+    hosted.will_say([wire.Code("x"), wire.Message("Done.")])
+    answer, captured = run(shell, "%%assistant\nSave.")
+
+    assert set(answer.files) == {"a.csv", "b.csv"}
+    assert "more than 2 files" in json.dumps([output.data for output in captured.outputs])
+
+
+@pytest.mark.parametrize("listing", ["files", "containers"])
+def test_a_proxy_that_drops_the_page_is_asked_twice(listing):
+    wire_ = ListingWire(200, pages=False)
+    known = containers.Containers(wire_)
+    known.file_rows("cntr_1") if listing == "files" else known.overview()
+
+    assert wire_.asked == 2
+
+
+def test_a_listing_of_odd_rows_is_read_as_far_as_it_can_be(shell):
+    class OddWire(ListingWire):
+        def list_files(self, _container_id, _after):
+            rows = [1, None, {}, {"id": 5, "path": ["x"]}, {"id": "cfile_1", "bytes": "12", "path": "/mnt/data/a.csv"}]
+            return Reply(200, {}, iter([json.dumps({"data": rows, "has_more": "yes"}).encode()]), lambda: None)
+
+    rows = containers.Containers(OddWire(0)).file_rows("cntr_1")
+
+    assert [row["container_id"] for row in rows] == ["cntr_1"] * len(rows)
+    assert any(row.get("path") == "/mnt/data/a.csv" for row in rows)
+
+
+def test_what_is_known_of_containers_may_be_written_and_read_by_several_threads():
+    known = containers.Containers(ListingWire(0))
+
+    def work(number):
+        for turn in range(300):
+            known.mark_ran([f"cntr_{number}_{turn}"], None)
+            known.mark_saved([f"cntr_{number}_{turn}"], [("cfile", 1, 1)])
+            known.unmark_saved([("cfile", 1, 1)])
+            known.amend(None, None)
+
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(work, number) for number in range(4)]:
+            future.result()

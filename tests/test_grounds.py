@@ -135,7 +135,7 @@ def test_an_input_that_changed_on_disk_is_sent_again_as_it_is_and_that_is_said(n
     (notebook_dir / "a.csv").write_text("n\n1\n2\n")
     again = notebook.ask("B", "Go on anew.")
 
-    assert "Changed since, so sent again as it is now: a.csv." in again.plain
+    assert "Changed on disk, so sent again as it is now: a.csv." in again.plain
 
 
 def test_container_time_is_that_of_the_memory_the_container_was_made_with():

@@ -355,7 +355,7 @@ def put(value, path, new):
     return copy
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.data())
 def test_any_field_may_be_of_any_type_and_the_rest_of_the_answer_is_there(data):
     events = wire.stream(FULL)

@@ -24,6 +24,7 @@ from ipython_assistant.core.turn import (
     Turn,
     annotation_of,
     bounded,
+    container_id_of,
     number_of,
     text_of,
 )
@@ -71,7 +72,7 @@ class TurnFold:
     def container_of(self, event: Json) -> str:
         """The container of the code call that an event speaks of; empty where no event has named it."""
         call = self._find("code_interpreter_call", event)
-        return text_of(call.raw.get("container_id")) if call is not None else ""
+        return container_id_of(call.raw) if call is not None else ""
 
     def _response(self, event: Json) -> None:
         response = event.get("response")
@@ -322,7 +323,7 @@ class _OpenItem:
         if self.kind == "code_interpreter_call":
             return CodeCall(
                 id=self.id,
-                container_id=text_of(self.raw.get("container_id")),
+                container_id=container_id_of(self.raw),
                 code=self.code.freeze().replace("\r\n", "\n"),
                 status=text_of(self.raw.get("status")) or "in_progress",
                 outputs=_outputs(self.raw.get("outputs")),

@@ -120,7 +120,8 @@ def build_request(
     `include` asks for what the code printed and showed: without it `outputs` is null
     (https://platform.openai.com/docs/guides/tools-code-interpreter).
     """
-    messages: list[Json] = [{"role": message.role, "content": message.text} for message in history]
+    # Some servers cannot tell a message of the assistant without its type.
+    messages: list[Json] = [{"type": "message", "role": message.role, "content": message.text} for message in history]
     messages.append({"role": "user", "content": prompt})
     request: Json = {
         "model": model,

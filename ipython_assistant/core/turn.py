@@ -132,8 +132,8 @@ class OtherItem:
     @property
     def container_ids(self) -> tuple[str, ...]:
         """The containers it names: a `shell_call` runs in one too."""
-        named = (value.get("container_id") for value in _objects(self.raw))
-        return tuple(dict.fromkeys(name for name in named if isinstance(name, str) and name))
+        named = (container_id_of(value) for value in _objects(self.raw))
+        return tuple(dict.fromkeys(name for name in named if name))
 
 
 Item = Message | CodeCall | OtherItem
@@ -224,7 +224,7 @@ def annotation_of(raw: Any) -> Citation | Source | None:
     kind = raw.get("type")
     if kind == "container_file_citation":
         return Citation(
-            container_id=text_of(raw.get("container_id")),
+            container_id=container_id_of(raw),
             file_id=text_of(raw.get("file_id")),
             filename=text_of(raw.get("filename")),
             start=number_of(raw.get("start_index")) or 0,
@@ -254,6 +254,12 @@ def _objects(raw: Any) -> Iterator[Json]:
             waiting.extend(reversed(list(value.values())))
         elif isinstance(value, list):
             waiting.extend(reversed(value))
+
+
+def container_id_of(raw: Json) -> str:
+    """The container that an object names; empty for none, and for vLLM's own, of which nothing can be asked."""
+    named = text_of(raw.get("container_id"))
+    return "" if named == "auto" else named
 
 
 def text_of(raw: Any) -> str:

@@ -91,6 +91,7 @@ class LiveWire:
         self._quick = client.with_options(timeout=limits(min(QUICK_S, _read_limit_s(client))))
         self.identity = identity
         self.address = without_password(str(client.base_url))
+        self._is_compatible = service == "openai" and client.base_url.host != "api.openai.com"
         self.service = service
         self._sleep = sleep
         self._clock = clock
@@ -138,6 +139,14 @@ class LiveWire:
         with path.open("rb") as file:
             given = (name, file, "application/octet-stream")
             return self._open(f"the upload of {name}", self._client, lambda: files.create(container_id, file=given))
+
+    def upload_file(self, name: str, path: Path) -> Reply:
+        """Make a file of the service, by `POST /files`, streamed from disk; Azure takes it as for its assistants."""
+        files = self._client.files.with_streaming_response
+        purpose: Any = "assistants" if self.service == "azure" else "user_data"
+        with path.open("rb") as file:
+            given = (name, file, "application/octet-stream")
+            return self._open(f"the upload of {name}", self._client, lambda: files.create(file=given, purpose=purpose))
 
     def list_containers(self, after: str | None) -> Reply:
         """One page of the containers, by `GET /containers`."""
@@ -232,7 +241,7 @@ class LiveWire:
             status=int(error.status_code),
             page=bool(error.body) and "html" in error.response.headers.get("content-type", ""),
             parameter=str(said.get("param") or ""),
-            service=self.service,
+            service="compatible" if self._is_compatible else self.service,
             request_id=error.request_id,
             retry_after_s=retry_after_s(error.response.headers, self._clock()),
         )

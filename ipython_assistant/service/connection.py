@@ -11,6 +11,7 @@ from ipython_assistant.errors import StreamBroken, Unreachable
 from ipython_assistant.service import client
 from ipython_assistant.service.containers import Containers
 from ipython_assistant.service.local import Engine
+from ipython_assistant.service.turn_base import TurnBases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -29,6 +30,7 @@ class Connection:
     def __init__(self, wire: Wire, engine: Engine | None = None) -> None:
         self.wire = wire
         self.containers = Containers(wire)
+        self.bases = TurnBases(wire, self.containers)
         self._engine = engine
 
     @property

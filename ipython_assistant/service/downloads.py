@@ -251,7 +251,7 @@ class Downloads:
             return
         except AssistantError:
             return
-        for file in listed_files(rows, self._containers.seen(container_id)):
+        for file in listed_files(rows, self._containers.saved(container_id)):
             with self._changed:
                 # What is begun once the answer has ended is wanted: it must not be fetched twice.
                 if self._closed or self._answer_ended:

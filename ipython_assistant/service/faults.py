@@ -39,7 +39,6 @@ from ipython_assistant.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ipython_assistant.core.turn import Turn
 
 UNAUTHORIZED, NOT_FOUND, SERVER_FAULT = 401, 404, 500
 _CLIENT_FAULT = 400
@@ -50,6 +49,10 @@ _A_DAY_S = 86_400.0
 AGAIN_LATER = "The fault is on the service's side: run the cell again in a while."
 RAISE_THE_LIMIT = "Run the cell again, or raise the limit: `%config AssistantMagics.timeout = 900`."
 CHECK_THE_WAY = "Check the network and {address}, then run the cell again."
+CODE_HERE = (
+    "Let this machine run the code with that server's model: -m http://HOST/v1/NAME (Ollama: -m ollama/NAME); or ask"
+    " without code: --no-code."
+)
 # What a cure calls the key and the address of a service.
 _SETTINGS = {
     "openai": {"key": "OPENAI_API_KEY", "address": "OPENAI_BASE_URL"},
@@ -160,8 +163,11 @@ _RULES = (
     _Rule(TimedOut, AGAIN_LATER, "Timeout", (408,)),
 )
 
-_AT_AZURE: Mapping[type[ServiceError], str] = {
-    ModelUnknown: "At Azure a model is named as its deployment: -m NAME, or `%config AssistantMagics.model = ...`.",
+_CURES_AT: Mapping[str, Mapping[type[ServiceError], str]] = {
+    "azure": {
+        ModelUnknown: "At Azure a model is named as its deployment: -m NAME, or `%config AssistantMagics.model = ...`."
+    },
+    "compatible": {ToolNotAllowed: CODE_HERE},
 }
 
 
@@ -184,7 +190,7 @@ def failure(
         status: The HTTP status; None where it was said in a stream (an `error` event, or `response.failed`).
         parameter: The part of the request it names, where it does.
         page: Whether it is a web page, which nobody wants to read in an error.
-        service: Who said it, for the cure: `openai`, `azure` or `local`.
+        service: Who said it, for the cure: `openai`, `azure`, `local`, or `compatible` (another server).
         request_id: Its id of the request.
         retry_after_s: Seconds it asked to wait.
     """
@@ -208,7 +214,7 @@ def failure(
         )
     return kind(
         f"{subject}: {words or 'no reason was given'}.",
-        (_AT_AZURE.get(kind, cure) if service == "azure" else cure).format(**_settings(service)),
+        _CURES_AT.get(service, {}).get(kind, cure).format(**_settings(service)),
         status=status,
         code=code or None,
         request_id=request_id,
@@ -222,19 +228,6 @@ def unfinished(reason: str) -> ServiceError:
     cure = "Ask in other words." if kind is ContentFiltered else "Ask for less at once."
     what = in_one_line(reason) or "no reason was given"
     return kind(f"The answer is incomplete: {what}.", f"What arrived is above. {cure}", code=reason or None)
-
-
-def not_begun(turn: Turn, service: str = "openai") -> ServiceError | None:
-    """The error of a turn that failed before anything of it came, so that it may be asked again; None for any other.
-
-    Args:
-        turn: The turn.
-        service: Who answered: `openai`, `azure` or `local`.
-    """
-    if not turn.failed or turn.text or turn.calls:
-        return None
-    said = turn.failure
-    return failure(said.code if said else "", said.message if said else "", service=service)
 
 
 def page_instead() -> ServiceError:

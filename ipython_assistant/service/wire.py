@@ -1,4 +1,4 @@
-"""The seam between this package and a service: eight calls, each answered by status, headers and an iterator of bytes.
+"""The seam between this package and a service: nine calls, each answered by status, headers and an iterator of bytes.
 
 Everything above the bytes is the same code whoever answers. `client.LiveWire` asks a real service through the SDK.
 """
@@ -86,12 +86,16 @@ class Wire(Protocol):
         """`POST /containers/{id}/files` with the file's bytes, streamed from disk."""
         ...
 
+    def upload_file(self, name: str, path: Path) -> Reply:
+        """`POST /files`: a file of the service, for a container that it makes itself."""
+        ...
+
     def list_containers(self, after: str | None) -> Reply:
         """`GET /containers`, one page of up to 100."""
         ...
 
     def list_files(self, container_id: str, after: str | None) -> Reply:
-        """`GET /containers/{id}/files`, one page of up to 100, oldest first."""
+        """`GET /containers/{id}/files`, one page of up to 100, newest first."""
         ...
 
     def content(self, container_id: str, file_id: str, start: int = 0, etag: str = "") -> Reply:

@@ -187,7 +187,8 @@ def play(
         whole: Fields of the response in the last event.
     """
     figures = any(file.kind == "figure" for file in files)
-    items = items or [wire.Code("make()", None if figures else (wire.logs("ok\n"),)), message(files)]
+    if items is None:
+        items = [wire.Code("make()", None if figures else (wire.logs("ok\n"),)), message(files)]
     happens: dict[int, list[Act]] = {**(acts or {})}
     happens[0] = [*(file.write for file in files), *happens.get(0, [])]
     steps: list[Any] = []

@@ -34,7 +34,9 @@ MOUNT = "/mnt/data/"
 BLOCK = random.Random(7).randbytes(1 << 20)
 FIRST_CREATED = 1767225600
 
-Requested = Literal["respond", "create", "containers", "delete", "upload", "list", "metadata", "content", "other"]
+Requested = Literal[
+    "respond", "create", "file", "containers", "delete", "upload", "list", "metadata", "content", "other"
+]
 
 
 # What a request can meet. ---------------------------------------------------------------------------------------------
@@ -263,6 +265,13 @@ class FaultyService:
         """Without pages every page is the first, and more are promised."""
         self.gathers = 0
         """Content is not answered before so many requests for it are under way, or two seconds have passed."""
+        self.turns: Literal["kept", "refused as by llama.cpp", "refused as by vLLM", "ignored"] = "kept"
+        self.takes_container_ids = True
+        self.makes_containers = self.takes_files = True
+        self.rows_name = ""
+        """The container that the rows of every listing claim to be of; empty for the one that was asked."""
+        self.uploaded: dict[str, tuple[str, bytes]] = {}
+        """The files that were sent to the service itself: id → name and bytes."""
         self.compresses: Literal["", "asked", "unasked"] = ""
         self.most_at_once = 0
         self.turn = 0
@@ -438,10 +447,9 @@ class FaultyService:
         question = asked.json()
         with self._changed:
             container_id = self._container_of(question)
-            if self.containers[container_id].expired:
-                return door.refuse(asked, EXPIRED)
-            if not self.plays:
-                return door.refuse(asked, Status(400, "The test has nothing more to say."))
+            refusal = self._refusal(question, container_id)
+            if refusal is not None:
+                return door.refuse(asked, refusal)
             play = self.plays.pop(0)
             self.turn += 1
             self._running += 1
@@ -459,7 +467,7 @@ class FaultyService:
                 if step is last:
                     # Before it is sent, so that who has read it finds the response ended.
                     running = self._stopped_running()
-                block = sse([step]).decode().replace(CONTAINER, container_id).encode()
+                block = sse([self._continued(step, question)]).decode().replace(CONTAINER, container_id).encode()
                 if step is last and play.cut == "inside a chunk":
                     return door.half_a_chunk(block)
                 if not door.chunk(block):
@@ -468,6 +476,32 @@ class FaultyService:
             if running:
                 self._stopped_running()
         return door.reset() if play.cut == "reset" else door.end_chunks()
+
+    def _continued(self, step: Json, question: Json) -> Json:
+        """An event; where it carries the response, with what that continues from."""
+        kept = question.get("previous_response_id") if self.turns == "kept" else None
+        return {**step, "response": {**step["response"], "previous_response_id": kept}} if "response" in step else step
+
+    def _refusal(self, question: Json, container_id: str) -> Status | None:
+        """Why a question is not answered; some servers do not know everything it holds."""
+        if container_id not in self.containers:
+            return Status(404, f"Container with id '{container_id}' not found.")
+        if self.containers[container_id].expired:
+            return EXPIRED
+        if not self.plays:
+            return Status(400, "The test has nothing more to say.")
+        previous = question.get("previous_response_id")
+        if previous and self.turns == "refused as by llama.cpp":
+            return Status(400, "llama.cpp does not support 'previous_response_id'.")
+        if previous and self.turns == "refused as by vLLM":
+            return Status(404, f"Response with id '{previous}' not found.")
+        for message in question["input"] if self.turns == "refused as by llama.cpp" else []:
+            if message["role"] == "assistant" and "type" not in message:
+                return Status(400, "Cannot determine type of 'item'.")
+        named = [tool["container"] for tool in question.get("tools", []) if isinstance(tool.get("container"), str)]
+        if named and not self.takes_container_ids:
+            return Status(404, f"litellm.BadRequestError: Container with id '{named[0]}' not found.")
+        return None
 
     def _stopped_running(self) -> bool:
         with self._changed:
@@ -479,7 +513,12 @@ class FaultyService:
         if isinstance(wanted, str):
             return wanted
         previous = self._responses.get(question.get("previous_response_id") or "")
-        return previous or self._new_container("auto")
+        container_id = previous or self._new_container("auto")
+        for file_id in (wanted or {}).get("file_ids", []):
+            name, content = self.uploaded[file_id]
+            stored = Stored(self.new_id(), f"{MOUNT}{file_id}-{name}", content, "user", self._now())
+            self.containers[container_id].files[stored.id] = stored
+        return container_id
 
     def _new_container(self, kind: str) -> str:
         with self._changed:
@@ -488,8 +527,19 @@ class FaultyService:
             return container_id
 
     def _create(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+        if not self.makes_containers:
+            return door.refuse(asked, Status(404, "Resource not found"))
         container_id = self._new_container("made")
-        door.json(asked, {"id": container_id, "object": "container", "status": "running", **asked.json()})
+        return door.json(asked, {"id": container_id, "object": "container", "status": "running", **asked.json()})
+
+    def _file(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
+        if not self.takes_files:
+            return door.refuse(asked, Status(404, "Not Found"))
+        match = re.search(rb'filename="([^"]*)".*?\r\n\r\n(.*?)\r\n--', asked.body, re.DOTALL)
+        assert match is not None, "an upload without a file"
+        file_id = self.new_id().replace("cfile_", "file-")
+        self.uploaded[file_id] = (match[1].decode(), match[2])
+        return door.json(asked, {"id": file_id, "object": "file", "filename": match[1].decode()})
 
     def _containers(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
         rows = [
@@ -519,6 +569,7 @@ class FaultyService:
             container = self.containers[asked.container_id]
             rows = [self._row(asked.container_id, stored) for stored in container.files.values() if stored.listed]
             rows += container.rows
+            rows = [{**row, "container_id": self.rows_name or row["container_id"]} for row in rows]
         if running and self.listing == "refused while running":
             return door.refuse(asked, Status(409, "Another operation is in progress on this container."))
         if running and self.listing == "empty until completed":
@@ -617,6 +668,7 @@ class _Server(ThreadingHTTPServer):
 _ADDRESSES: tuple[tuple[str, str, Requested], ...] = (
     ("POST", r"/v1/responses", "respond"),
     ("POST", r"/v1/containers", "create"),
+    ("POST", r"/v1/files", "file"),
     ("GET", r"/v1/containers", "containers"),
     ("DELETE", r"/v1/containers/([^/]+)", "delete"),
     ("POST", r"/v1/containers/([^/]+)/files", "upload"),

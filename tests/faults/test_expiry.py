@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from tests_support import params
 
+from faults.scenarios import play
 from faults.server import Status
 from ipython_assistant import errors
 
@@ -103,3 +105,97 @@ def test_so_are_those_the_service_makes_by_itself(asking):
         "memory_limit": "16g",
         "network_policy": {"type": "allowlist", "allowed_domains": ["example.org"]},
     }
+
+
+# However it is told. --------------------------------------------------------------------------------------------------
+
+WAYS_TO_TELL = {
+    "400": Status(400, "Container is expired."),
+    "404": Status(404, "Container with id 'cntr_auto1' not found."),
+    "another wording": Status(400, "Expected container_id: cntr_auto1"),
+}
+
+
+def two_turns(asking):
+    stage = asking.stage()
+    stage.play(stage.file("first.csv"))
+    stage.play(stage.file("second.csv"))
+    asking.run("First question.")
+
+
+def healed(asking, ran) -> None:
+    assert ran.error is None
+    assert "had expired" in ran.html
+    assert (asking.folder / "second.csv").is_file()
+    assert len(asking.service.of("create")) == 1
+
+
+@pytest.mark.parametrize("answer", WAYS_TO_TELL.values(), ids=WAYS_TO_TELL)
+def test_an_expiry_that_is_told_before_the_answer_heals_by_itself(asking, answer):
+    two_turns(asking)
+    asking.service.containers.clear()
+    asking.service.goes_wrong("respond", answer)
+
+    healed(asking, asking.run("Second question."))
+
+
+def test_an_expiry_that_is_told_inside_the_stream_heals_by_itself(asking):
+    two_turns(asking)
+    expired = {"code": "invalid_request_error", "message": "Container is expired."}
+    asking.service.plays.insert(0, play((), items=[], ending="failed", whole={"error": expired}, response_id="resp_x"))
+    ran = asking.run("Second question.")
+
+    healed(asking, ran)
+    assert len(asking.service.of("respond")) == 3
+
+
+def test_an_expiry_that_is_told_by_an_upload_heals_by_itself(asking):
+    two_turns(asking)
+    asking.service.expire()
+
+    healed(asking, asking.run("Second question.", f"-i {asking.stage().input_file()}"))
+
+
+def test_an_expiry_that_is_told_by_the_listing_is_remembered_and_the_next_cell_asks_no_dead_container(asking):
+    stage = asking.stage()
+    asking.set(prefetch_bytes=0)
+    stage.play(stage.file("lost.csv"), acts={0: [lambda service, _container_id: service.expire()]})
+    stage.play(stage.file("second.csv"))
+    asking.run("First question.")
+    ran = asking.run("Second question.")
+
+    assert ran.error is None
+    assert len(asking.service.of("respond")) == 2
+
+
+def test_a_container_that_somebody_deleted_between_two_cells_is_replaced(asking):
+    two_turns(asking)
+    asking.service.containers.clear()
+    ran = asking.run("Second question.")
+
+    healed(asking, ran)
+
+
+def test_a_turn_that_failed_is_not_what_the_next_cell_continues_from(asking):
+    two_turns(asking)
+    fault = {"code": "server_error", "message": "Too much smoke."}
+    asking.service.plays.insert(0, play((), items=[], ending="failed", whole={"error": fault}, response_id="resp_x"))
+    failed = asking.run("A question that fails.")
+    fine = asking.run("Second question.")
+    first, _, last = [asked.json() for asked in asking.service.of("respond")]
+
+    assert isinstance(failed.error, errors.TurnFailed)
+    assert fine.error is None
+    assert last["previous_response_id"] == "resp_2"
+    assert last["tools"][0]["container"] == "cntr_auto1"
+    assert "previous_response_id" not in first
+    assert len(asking.service.of("create")) == 0
+
+
+def test_a_container_that_the_user_named_is_not_replaced_by_another(asking):
+    asking.service.goes_wrong("respond", Status(404, "Container with id 'cntr_mine' not found."), times=None)
+    ran = asking.run("A question.", "--container cntr_mine")
+
+    assert isinstance(ran.error, errors.ContainerExpired)
+    assert "--container" in ran.error.hint
+    assert len(asking.service.of("respond")) == 1

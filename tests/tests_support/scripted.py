@@ -45,6 +45,7 @@ class ScriptedService:
         self.requests: list[Request] = []
         self.files: dict[str, dict[str, tuple[Json, bytes]]] = {}
         self._turns: list[Answer] = []
+        self._came = threading.Condition()
         self._overrides: list[tuple[re.Pattern[str], Script]] = []
 
         class Server(ThreadingHTTPServer):
@@ -98,6 +99,12 @@ class ScriptedService:
     def asked(self, pattern: str) -> list[Request]:
         """The requests whose `METHOD /path` matches, in order."""
         return [request for request in self.requests if re.search(pattern, f"{request.method} {request.path}")]
+
+    def waits_for(self, pattern: str, count: int = 1) -> list[Request]:
+        """The first requests whose `METHOD /path` matches, waiting for so many of them."""
+        with self._came:
+            assert self._came.wait_for(lambda: len(self.asked(pattern)) >= count, 10), "it was not asked"
+        return self.asked(pattern)
 
     def questions(self) -> list[Json]:
         """The bodies of `POST /responses`, in order."""
@@ -170,7 +177,9 @@ def _door(service: ScriptedService) -> type[BaseHTTPRequestHandler]:
             request = Request(
                 self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body
             )
-            service.requests.append(request)
+            with service._came:
+                service.requests.append(request)
+                service._came.notify_all()
             answer = service._answer(request)
             self.send_response(answer.status)
             for name, value in answer.headers.items():

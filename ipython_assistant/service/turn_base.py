@@ -1,0 +1,291 @@
+"""Where a turn runs and what it continues from; and what to do where a server cannot keep that promise.
+
+A turn goes on in the container of the turn before it, and by that turn's id. Where the container is gone, or something
+else has run in it, the turn gets a new one with everything its branch had there, sent again from disk. Where the server
+does not hold the conversation, it is told again as messages. What a server turns out not to be able to do is remembered
+for this connection, worked round, and said once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ipython_assistant.core.conversation import Upload, ancestors, as_messages
+from ipython_assistant.core.request import ContainerPolicy, InputNote, PastMessage
+from ipython_assistant.core.turn import text_of
+from ipython_assistant.errors import ContainerExpired, InputError, Refused, ServiceError, ToolNotAllowed, TurnNotKept
+from ipython_assistant.service.faults import CODE_HERE, failure
+
+if TYPE_CHECKING:
+    from ipython_assistant.core.conversation import PlacedTurn
+    from ipython_assistant.core.turn import Json, Turn
+    from ipython_assistant.service.containers import Containers
+    from ipython_assistant.service.wire import Wire
+
+RENEWED = "The conversation's container had expired, so a new one was made and its files were sent again."
+RESENT = "The service had dropped the conversation, so it was sent again as messages."
+KEEPS_NO_TURNS = "This server does not keep conversations, so earlier messages are sent with each question."
+TAKES_NO_IDS = "This server does not accept the ids of its own containers, so it chooses the container of each turn."
+MAKES_NO_CONTAINERS = "This server makes no containers on request, so the inputs were sent as files of their own."
+_NOT_THERE = {404, 405, 501}
+
+
+@dataclass(frozen=True, slots=True)
+class TurnBase:
+    """Where a turn runs and what it continues from.
+
+    Attributes:
+        container_id: The container to run in; None lets the service make one, or reuse the conversation's.
+        file_ids: Files of the service that it puts into a container that it makes.
+        previous_response_id: The response to continue from, where the service holds it.
+        history: The conversation as messages, where it does not.
+        inputs: The files in the container that the model is told about.
+        notes: What the reader should know, in plain sentences.
+    """
+
+    container_id: str | None = None
+    file_ids: tuple[str, ...] = ()
+    previous_response_id: str | None = None
+    history: tuple[PastMessage, ...] = ()
+    inputs: tuple[InputNote, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerNeeds:
+    """What a turn needs of containers and of the conversation.
+
+    Attributes:
+        parent: The turn it continues from.
+        uploads: The inputs it adds.
+        policy: What a new container is to be like.
+        container_id: The container that the user named; None for the conversation's.
+        held: Whether the service is to keep the conversation.
+        code: Whether code may run.
+        most_bytes: More than this is not sent again unasked; None for any amount.
+    """
+
+    parent: PlacedTurn | None
+    uploads: tuple[Upload, ...]
+    policy: ContainerPolicy
+    container_id: str | None = None
+    held: bool = True
+    code: bool = True
+    most_bytes: int | None = None
+
+
+class TurnBases:
+    """Finds the base of each turn at one service.
+
+    Args:
+        wire: The service.
+        containers: Its containers.
+
+    Attributes:
+        keeps_turns: Whether the service is known to keep conversations, or not known not to.
+        takes_container_ids: Whether it runs a question in the container that the question names.
+        makes_containers: Whether it makes containers on request.
+    """
+
+    def __init__(self, wire: Wire, containers: Containers) -> None:
+        self._wire = wire
+        self._containers = containers
+        self._file_ids: dict[tuple[str, str], str] = {}
+        self.keeps_turns = True
+        self.takes_container_ids = True
+        self.makes_containers = True
+
+    def find(self, needs: ContainerNeeds) -> TurnBase:
+        """Make everything ready for a turn.
+
+        Raises:
+            InputError: More would be sent again than may be sent unasked.
+            ServiceError: The service refused a container or an input.
+        """
+        parent = needs.parent
+        if needs.container_id is not None:
+            self._containers.mark_user_owned(needs.container_id)
+            return self._continued(self._with_uploads(needs.container_id, needs.uploads, needs), needs)
+        if parent is None or not self._containers.may_continue(parent):
+            return self._afresh(needs)
+        if not needs.code:
+            return self._continued(TurnBase(), needs)
+        # Instructions do not carry over from one response to the next, so earlier inputs are named again.
+        inputs = {upload.name: upload for turn in ancestors(parent) for upload in turn.uploads}
+        inputs |= {upload.name: upload for upload in needs.uploads}
+        try:
+            base = self._with_uploads(parent.container_id or None, needs.uploads, needs, tuple(inputs.values()))
+        except ContainerExpired:
+            return self._afresh(needs, (RENEWED,))
+        return self._continued(base, needs)
+
+    def instead(self, needs: ContainerNeeds, base: TurnBase, error: Refused) -> TurnBase:
+        """Another base for a turn that was refused on this one; at most one of each kind.
+
+        Args:
+            needs: What the turn needs.
+            base: The base it was refused on.
+            error: Why.
+
+        Raises:
+            Refused: The same error, where there is no other way.
+        """
+        if isinstance(error, TurnNotKept) and base.previous_response_id is not None:
+            note = RESENT
+            if error.code != "previous_response_not_found":
+                self.keeps_turns, note = False, KEEPS_NO_TURNS
+            again = self.find(replace(needs, held=False))
+            return replace(again, notes=(*again.notes, note))
+        if not isinstance(error, ContainerExpired) or RENEWED in base.notes:
+            raise error
+        if needs.container_id is not None:
+            raise type(error)(error.message, "Name another container, or leave out --container.", status=error.status)
+        unknown = "not found" in error.message or "too long" in error.message
+        if unknown and base.container_id is not None and self._containers.is_there(base.container_id):
+            # A gateway may hand out ids of its own making and not know them again in a question.
+            self.takes_container_ids = False
+            again = self.find(needs)
+            return replace(again, notes=(*again.notes, TAKES_NO_IDS))
+        gone = base.container_id or (needs.parent.container_id if needs.parent is not None else "")
+        if gone:
+            self._containers.mark_gone(gone)
+        return self._afresh(needs, (RENEWED,))
+
+    def _afresh(self, needs: ContainerNeeds, notes: tuple[str, ...] = ()) -> TurnBase:
+        """A new container with everything the branch had in its own, and the conversation as plain messages."""
+        if not needs.code:
+            return TurnBase(history=as_messages(needs.parent), notes=notes)
+        everything = {upload.name: upload for upload in (*left_behind(needs.parent), *needs.uploads)}
+        there = tuple(upload for upload in everything.values() if upload.path.is_file())
+        _check_size(there, needs)
+        missing = [upload.name for upload in everything.values() if upload not in there]
+        if missing:
+            notes = (*notes, f"No longer on disk, so not sent again: {', '.join(missing)}.")
+        changed = [upload.name for upload in there if upload not in needs.uploads and _sha256(upload) != upload.sha256]
+        if changed:
+            notes = (*notes, f"Changed on disk, so sent again as it is now: {', '.join(changed)}.")
+        base = self._with_uploads(None, there, needs)
+        return replace(base, history=as_messages(needs.parent), notes=(*notes, *base.notes))
+
+    def _continued(self, base: TurnBase, needs: ContainerNeeds) -> TurnBase:
+        """The base with the conversation, by the id of its last response or as messages."""
+        parent = needs.parent
+        held = needs.held and self.keeps_turns and parent is not None and parent.service == self._wire.identity
+        if held and parent is not None and parent.turn.response_id:
+            return replace(base, previous_response_id=parent.turn.response_id)
+        return replace(base, history=as_messages(parent))
+
+    def _with_uploads(
+        self,
+        container_id: str | None,
+        uploads: tuple[Upload, ...],
+        needs: ContainerNeeds,
+        inputs: tuple[Upload, ...] = (),
+    ) -> TurnBase:
+        """A base with the files in its container; one is made only where there is something to put into it."""
+        inputs = inputs or uploads
+        notes: tuple[str, ...] = ()
+        if container_id is None and uploads and self._fills_containers:
+            try:
+                container_id = self._containers.create(needs.policy)
+            except Refused as error:
+                if error.status not in _NOT_THERE:
+                    raise
+                self.makes_containers, notes = False, (MAKES_NO_CONTAINERS,)
+        if not self._fills_containers:
+            return self._by_file_ids(inputs, needs, notes)
+        if container_id is None:
+            return TurnBase()
+        self._containers.put(container_id, uploads)
+        return TurnBase(container_id, inputs=self._containers.notes(container_id, inputs, needs.uploads))
+
+    @property
+    def _fills_containers(self) -> bool:
+        """Whether files can be put into a container that the next question then names."""
+        return self.takes_container_ids and self.makes_containers
+
+    def _by_file_ids(self, uploads: tuple[Upload, ...], needs: ContainerNeeds, notes: tuple[str, ...]) -> TurnBase:
+        """The files as files of the service, for a container that it makes itself.
+
+        https://platform.openai.com/docs/guides/tools-code-interpreter: such a file is /mnt/data/ID-NAME there.
+        """
+        for upload in uploads:
+            if (upload.name, upload.sha256) not in self._file_ids:
+                try:
+                    made = self._wire.upload_file(upload.name, upload.path).json()
+                except Refused as error:
+                    if error.status not in _NOT_THERE:
+                        raise
+                    raise ToolNotAllowed(
+                        "This server has neither containers nor files, so its code cannot read inputs.",
+                        CODE_HERE,
+                        status=error.status,
+                    ) from error
+                self._file_ids[upload.name, upload.sha256] = text_of(made.get("id"))
+        ids = [(upload, self._file_ids[upload.name, upload.sha256]) for upload in uploads]
+        told = tuple(
+            InputNote(f"/mnt/data/{file_id}-{upload.name}", upload.description, named=upload in needs.uploads)
+            for upload, file_id in ids
+        )
+        return TurnBase(file_ids=tuple(file_id for _, file_id in ids), inputs=told, notes=notes)
+
+
+def check_kept(request: Json, event: Json) -> None:
+    """Check that a response continues from the one that the request names; some servers ignore the name.
+
+    Raises:
+        TurnNotKept: The response says that it continues from nothing.
+    """
+    response = event.get("response")
+    if not request.get("previous_response_id") or not isinstance(response, dict):
+        return
+    if "previous_response_id" in response and not response["previous_response_id"]:
+        raise TurnNotKept("The service ignored the conversation.", "Run the cell again: it is told as messages.")
+
+
+def lost_base(turn: Turn, service: str) -> Refused | None:
+    """The error of a turn that the service gave up since its container or its conversation is gone; else None.
+
+    It was told inside the stream; no code can have run, so the turn may be asked again.
+
+    Args:
+        turn: The turn.
+        service: Who answered: `openai`, `azure` or `local`.
+    """
+    if turn.failure is None or any(call.outputs for call in turn.calls):
+        return None
+    error: ServiceError = failure(turn.failure.code, turn.failure.message, service=service)
+    return error if isinstance(error, ContainerExpired | TurnNotKept) else None
+
+
+def left_behind(parent: PlacedTurn | None) -> list[Upload]:
+    """What the branch had in its container: the inputs of its turns, and the files they made."""
+    uploads: list[Upload] = []
+    for turn in ancestors(parent):
+        uploads += turn.uploads
+        uploads += [
+            Upload(artifact.own_name, artifact.path, artifact.sha256, "made earlier in this conversation")
+            for artifact in turn.artifacts
+        ]
+    return uploads
+
+
+def _check_size(uploads: tuple[Upload, ...], needs: ContainerNeeds) -> None:
+    """Check that no more is sent again than may be sent unasked. Raises `InputError`."""
+    sizes = {upload.name: upload.path.stat().st_size for upload in uploads}
+    total = sum(sizes.values())
+    if needs.most_bytes is None or total <= needs.most_bytes or set(uploads) <= set(needs.uploads):
+        return
+    listed = "\n".join(f"  {name}: {size:,} bytes" for name, size in sizes.items())
+    raise InputError(
+        f"The conversation goes on in a new container, and its files are {total:,} bytes together;"
+        f" without asking at most {needs.most_bytes:,} are sent.",
+        f"Write --yes on the first line to send them again, or --new to go on without them.\n{listed}",
+    )
+
+
+def _sha256(upload: Upload) -> str:
+    with upload.path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
