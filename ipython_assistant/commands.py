@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ipython_assistant import turn_run
 from ipython_assistant.config import origins
-from ipython_assistant.core.codecell import cell_of
+from ipython_assistant.core.code_cell import code_cell
 from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.usage import cost_of, in_words, prices_with, tokens_of, total_in_words
@@ -287,7 +287,8 @@ def _confirm_assistant(assistant: SavedAssistant) -> None:
 def _code(session: Session, _words: Sequence[str]) -> None:
     """Insert the code of the last answer as a new cell below, with the inputs it needs."""
     last = session.conversations.last
-    text = cell_of(last, session.visible(), session.notebook_dir) if last is not None else ""
+    there = [path.name for path in session.notebook_dir.iterdir()]
+    text = code_cell(last, session.visible(), session.notebook_dir, there) if last is not None else ""
     if not text:
         raise OptionError("The last answer ran no code.", "Ask with %%assistant first.")
     if session.shell is None or not front_end(session.shell).live:

@@ -24,11 +24,16 @@ def without_pictures(turn: Turn) -> Turn:
 
 
 def without_outputs(turn: Turn) -> Turn:
-    """The turn without what its code printed and showed; of other items only the containers they name are left."""
+    """The turn without what its code printed and showed; of other items only the containers they name are left.
+
+    A call whose code raised has the status `failed`.
+    """
     items: list[Item] = []
     for item in turn.items:
         if isinstance(item, CodeCall):
-            items.append(replace(item, outputs=None))
+            # A hosted service calls a call completed though its code raised; then its logs tell.
+            raised = "Traceback (most recent call last)" in item.logs
+            items.append(replace(item, outputs=None, status="failed" if raised else item.status))
         elif isinstance(item, OtherItem):
             named = [{"container_id": container_id} for container_id in item.container_ids]
             items.append(replace(item, raw={"type": item.type, "containers": named}))
