@@ -268,8 +268,7 @@ class _PendingQuestion:
         )
 
     def read(self) -> Question:
-        # In an f-string every brace was meant; what is left in braces belongs to the words.
-        return self.session.question(self.options, self.prompt, self.cell, self.namespace, alone=True, filled=True)
+        return turn_run.read(self.session, self.options, self.prompt, self.cell, self.namespace, from_code=True)
 
     def answer(self, question: Question | None = None) -> Answer:
         front = front_end(self.session.shell) if self.shows else FrontEnd()

@@ -67,7 +67,7 @@ def ask_cell(session: Session, line: str, body: str) -> Answer | None:
             print(option_help(everything=options.help_all) if asked else WHAT_TO_WRITE)  # noqa: T201 plain text is what was asked for
             return None
         front = front_end(session.shell)
-        question = session.question(options, body.strip(), front.cell_id or session.next_run(), names)
+        question = turn_run.read(session, options, body.strip(), front.cell_id or session.next_run(), names)
         if options.dry_run:
             question = replace(question, settings=session.with_answerer(question.settings))
             print(question.in_full())  # noqa: T201 as above

@@ -95,22 +95,23 @@ def checked(options: Options) -> Options:
     """The options, if they go together.
 
     Raises:
-        OptionError: They do not, or a name given with `-o` is none.
+        OptionError: They do not, or one has an invalid value.
     """
     wrong = next((name for name in options.outputs if not name.isidentifier() or keyword.iskeyword(name)), None)
     if wrong is not None:
         stem = re.sub(r"\W+", "_", wrong.rpartition("/")[2].rpartition(".")[0] or wrong).strip("_") or "table"
         name = stem if stem.isidentifier() and not keyword.iskeyword(stem) else f"table_{stem}"
-        raise OptionError(f"-o {wrong} is no name of a variable.", f"Write: -o {name}")
+        raise OptionError(f"-o {wrong} is not the name of a variable.", f"Write: -o {name}")
     if options.no_code and (options.inputs or options.outputs or options.container):
         given = "-i" if options.inputs else "-o" if options.outputs else "--container"
-        raise OptionError(f"{given} needs code, and --no-code forbids it.", "Leave one of the two out.")
-    if options.effort is not None and options.effort not in EFFORTS:
-        raise OptionError(f"--effort {options.effort} is not one there is.", f"Write one of: {', '.join(EFFORTS)}.")
+        raise OptionError(f"{given} needs code, and --no-code rules it out.", "Leave one of the two out.")
+    for name, value, allowed in (("effort", options.effort, EFFORTS), ("memory", options.memory, MEMORIES)):
+        if value is not None and value not in allowed:
+            raise OptionError(f"--{name} {value} is invalid.", f"Write one of: {', '.join(allowed)}.")
     if options.directory is not None and not options.directory.strip():
-        raise OptionError("--dir names no folder.", "Write: --dir PATH")
+        raise OptionError("--dir has no folder.", "Write: --dir PATH")
     if options.timeout_s is not None and not 1 <= options.timeout_s < math.inf:
-        raise OptionError(f"--timeout {options.timeout_s:g} is no time to wait.", "Write seconds, 1 or more.")
+        raise OptionError(f"--timeout {options.timeout_s:g} is invalid.", "Write seconds, 1 or more.")
     return options
 
 
@@ -131,25 +132,57 @@ def split_line(line: str) -> list[str]:
 
 
 def option_help(*, everything: bool = False) -> str:
-    """The text of `%%assistant --help`: what is needed every day; or everything there is."""
+    """The text of `%%assistant --help`: the options of every day; or all of them."""
     return _parser(everything=everything).format_help()
 
 
 def option_targets() -> dict[str, str]:
-    """Every option as it is written → the field of `Options` that takes its value; nothing for one without a value."""
-    actions = _parser(everything=True)._actions  # noqa: SLF001 argparse has no public list
-    return {string: "" if action.nargs == 0 else action.dest for action in actions for string in action.option_strings}
+    """Every option as it is written → the field of `Options` that takes its value; empty for one without a value."""
+    return {
+        flag: field if metavar else ""
+        for rows in (DAILY, RARE)
+        for flags, field, metavar, _ in rows
+        for flag in flags.split()
+    }
 
 
-class _Parser(argparse.ArgumentParser):
+DAILY = (
+    ("-i --input", "inputs", "NAME|PATH", "a variable, a file or a glob to work on; repeat for more"),
+    ("-o --output", "outputs", "NAME", "a table the answer must bring back as a DataFrame; repeat for more"),
+    ("-m --model", "model", "NAME", "the model to ask"),
+    ("-c --conversation", "conversation", "NAME", "the conversation to continue or to begin"),
+    ("--new", "new", "", "continue from nothing: the conversation begins anew here"),
+    ("--fresh", "fresh", "", "ask again though the answer is recorded"),
+    ("--dir", "directory", "PATH", "where this cell's files are saved"),
+    ("--assistant", "assistant", "NAME", "a saved assistant: assistants/NAME.toml"),
+    ("--dry-run", "dry_run", "", "show what would be sent, and send nothing"),
+    ("-h --help", "help", "", "show this text"),
+    ("--help-all", "help_all", "", "show every option"),
+)
+"""The options of every day: as they are written, their field of `Options`, their value (empty for none), their help."""
+RARE = (
+    ("--instructions", "instructions", "TEXT", "your own instructions, added after the built-in ones"),
+    ("--tool", "tools", "SPEC", "web_search, file_search:vs_1,vs_2, or a tool as JSON; repeat for more"),
+    ("--no-code", "no_code", "", "answer in words: no code runs and no file is made"),
+    ("--effort", "effort", "WORD", f"how long a reasoning model may think: {', '.join(EFFORTS)}"),
+    ("--container", "container", "ID", "the container to run in"),
+    ("--memory", "memory", "SIZE", f"memory of a new container at a hosted service: {', '.join(MEMORIES)}"),
+    ("--timeout", "timeout_s", "S", "seconds without a byte from the service before it is given up"),
+    ("--parquet", "parquet", "", "send tables as Parquet instead of CSV (needs pyarrow)"),
+    ("--yes", "yes", "", "send inputs larger than the setting ask_above"),
+)
+"""The other options, which `--help-all` shows."""
+
+
+class _OptionParser(argparse.ArgumentParser):
     """An ArgumentParser that raises instead of ending the process."""
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(f"{message[:1].upper()}{message[1:]}.", "%%assistant --help lists the options.")
 
 
-def _parser(*, everything: bool = True) -> _Parser:
-    parser = _Parser(
+def _parser(*, everything: bool = True) -> _OptionParser:
+    parser = _OptionParser(
         prog="%%assistant",
         usage="%%%%assistant [options]\nYour question, on as many lines as you like",
         description="Ask; get the answer, the code behind it and every file it made, saved beside the notebook.",
@@ -158,54 +191,13 @@ def _parser(*, everything: bool = True) -> _Parser:
         allow_abbrev=False,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=100),
     )
-
-    def add(*names: str, daily: bool = False, **how: Any) -> None:
-        if everything or daily:
-            parser.add_argument(*names, **how)
-
-    several: dict[str, Any] = {"action": "append", "default": []}
-    add(
-        "-i",
-        "--input",
-        daily=True,
-        dest="inputs",
-        metavar="NAME|PATH",
-        **several,
-        help="a variable, a file or a glob to work on; repeat for more",
-    )
-    add(
-        "-o",
-        "--output",
-        daily=True,
-        dest="outputs",
-        metavar="NAME",
-        **several,
-        help="a table the answer must bring back, as a DataFrame of this name; repeat for more",
-    )
-    add("-m", "--model", daily=True, metavar="NAME", help="the model to ask")
-    add("-c", "--conversation", daily=True, metavar="NAME", help="the conversation to go on with, or to begin")
-    add("--new", daily=True, action="store_true", help="continue from nothing: the conversation begins anew here")
-    add("--fresh", daily=True, action="store_true", help="ask again, though the answer is recorded")
-    add("--dir", daily=True, dest="directory", metavar="PATH", help="where this cell's files are saved")
-    add("--assistant", daily=True, metavar="NAME", help="a saved assistant: assistants/NAME.toml")
-    add("--dry-run", daily=True, dest="dry_run", action="store_true", help="show what would be sent, and send nothing")
-    add("--instructions", metavar="TEXT", help="your own instructions, added after the built-in ones")
-    add(
-        "--tool",
-        dest="tools",
-        metavar="SPEC",
-        **several,
-        help="web_search, file_search:vs_1,vs_2, or a tool as JSON; repeat for more",
-    )
-    add("--no-code", dest="no_code", action="store_true", help="answer in words: no code runs and no file is made")
-    add("--effort", metavar="WORD", help="how long a reasoning model may think: " + ", ".join(EFFORTS))
-    add("--container", metavar="ID", help="the container to run in")
-    add("--memory", choices=MEMORIES, help="memory of a new container at a hosted service")
-    add("--timeout", dest="timeout_s", metavar="S", type=float, help="seconds without a byte from the service")
-    add("--parquet", action="store_true", help="send tables as Parquet, not as CSV (needs pyarrow)")
-    add("--yes", action="store_true", help="send inputs that are larger than the setting ask_above")
-    add("-h", "--help", daily=True, action="store_true", help="show this text")
-    add("--help-all", daily=True, dest="help_all", action="store_true", help="show every option")
+    for flags, field, metavar, help_text in (*DAILY, *(RARE if everything else ())):
+        kind: dict[str, Any] = {"metavar": metavar} if metavar else {"action": "store_true"}
+        if isinstance(getattr(Options(), field), tuple):
+            kind |= {"action": "append", "default": []}
+        if field == "timeout_s":
+            kind["type"] = float
+        parser.add_argument(*flags.split(), dest=field, help=help_text, **kind)
     return parser
 
 

@@ -1,64 +1,29 @@
-"""What a cell asks: its words with their values filled in, what is sent along, and from where it continues.
-
-Everything the user wrote comes together here, the cell's options, the saved assistant it names and the settings, before
-anything is sent.
-"""
+"""A question, ready to be asked: its words, its inputs, the turn it continues from, and the request it becomes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.config import freeze
 from ipython_assistant.core.conversation import Upload, ancestors, as_messages
-from ipython_assistant.core.prompt import FilledPrompt, fill
 from ipython_assistant.core.recording import Written
-from ipython_assistant.core.request import InputNote, build_request
+from ipython_assistant.core.request import InputNote, instructions
 from ipython_assistant.core.tools import tool_in_words
 from ipython_assistant.core.wording import size_in_words
 from ipython_assistant.errors import ConfigError, InputError
 from ipython_assistant.options import checked
-from ipython_assistant.service.turn_base import ContainerNeeds, left_behind
-from ipython_assistant.workspace.assistants import assistant_folders, check_inputs, is_confirmed, load_assistant
-from ipython_assistant.workspace.inputs import gather
-from ipython_assistant.workspace.regular import refuse_links
+from ipython_assistant.service.turn_base import ContainerNeeds, TurnBase, left_behind
+from ipython_assistant.workspace.assistants import is_confirmed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
-    from pathlib import Path
 
-    from ipython_assistant.config import AssistantMagics, Settings
+    from ipython_assistant.config import Settings
     from ipython_assistant.core.conversation import PlacedTurn
-    from ipython_assistant.core.request import PastMessage
     from ipython_assistant.core.turn import Json
     from ipython_assistant.options import Options
-    from ipython_assistant.service.turn_base import TurnBase
     from ipython_assistant.workspace.assistants import SavedAssistant
     from ipython_assistant.workspace.inputs import Input
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a question is read in.
-
-    Attributes:
-        traits: The notebook's settings.
-        environment: The environment, an `.env` file taken in.
-        notebook_dir: The notebook's directory.
-        working_dir: What relative paths are relative to.
-        namespace: The user's variables.
-        scratch: Makes a directory for the files that are made of variables.
-        known: Inputs of earlier questions.
-    """
-
-    traits: AssistantMagics
-    environment: Mapping[str, str]
-    notebook_dir: Path
-    working_dir: Path
-    namespace: Mapping[str, Any]
-    scratch: Callable[[], Path]
-    known: Iterable[Input] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,26 +116,38 @@ class Question:
         return {name: dtype for item in self.inputs for name, dtype in item.dtypes}
 
     def request(self, base: TurnBase) -> Json:
-        """The request, from that base."""
+        """The body of `POST /responses`, for a turn on that base.
+
+        `include` asks for what the code printed and showed: without it `outputs` is null
+        (https://platform.openai.com/docs/guides/tools-code-interpreter).
+        """
         settings = self.settings
-        auto: Json = {"type": "auto", **settings.policy.body()}
-        if base.file_ids:
-            auto["file_ids"] = list(base.file_ids)
-        return build_request(
-            model=settings.model,
-            prompt=self.prompt,
-            container=base.container_id or auto,
-            instructions=settings.instructions,
-            inputs=base.inputs,
-            previous_response_id=base.previous_response_id,
-            history=base.history,
-            code=settings.code,
-            tools=settings.tools,
-            outputs=self.outputs,
-            effort=settings.effort,
-            store=None if settings.store else False,
-            share=settings.share if settings.service == "local" else "",
+        files = {"file_ids": list(base.file_ids)} if base.file_ids else {}
+        container = base.container_id or {"type": "auto", **settings.policy.body(), **files}
+        code = [{"type": "code_interpreter", "container": container}] if settings.code else []
+        # Some servers cannot tell a message of the assistant without its type.
+        past = [{"type": "message", "role": message.role, "content": message.text} for message in base.history]
+        # The embedded engine has instructions of its own and looks at the files itself, as far as may be shared.
+        share = settings.share if settings.service == "local" else ""
+        names = "\n".join(note.path.rpartition("/")[2] for note in base.inputs)
+        told = instructions(
+            settings.instructions, () if share else base.inputs, self.outputs, code=settings.code, builtin=not share
         )
+        optional: Json = {
+            "include": ["code_interpreter_call.outputs"] if code else None,
+            "reasoning": {"effort": settings.effort} if settings.effort else None,
+            "store": None if settings.store else False,
+            "previous_response_id": base.previous_response_id,
+            "metadata": {"share": share, "inputs": names} if share else None,
+        }
+        return {
+            "model": settings.model,
+            "input": [*past, {"role": "user", "content": self.prompt}],
+            "instructions": told,
+            "tools": [*code, *settings.tools],
+            "stream": True,
+            **{name: value for name, value in optional.items() if value is not None},
+        }
 
     def check_size(self) -> None:
         """Before anything is sent. Raises `InputError` where that is more than may be sent unasked."""
@@ -207,17 +184,7 @@ class Question:
         named = {upload.name: upload for step in ancestors(parent) for upload in step.uploads}
         named |= {upload.name: upload for upload in self.uploads}
         notes = tuple(InputNote(f"/mnt/data/{upload.name}", upload.description) for upload in named.values())
-        request = build_request(
-            model=settings.model,
-            prompt=self.prompt,
-            container="",
-            instructions=settings.instructions,
-            inputs=notes,
-            code=settings.code,
-            tools=settings.tools,
-            outputs=self.outputs,
-            share=settings.share if settings.service == "local" else "",
-        )
+        request = self.request(TurnBase(inputs=notes))
         tools = [tool_in_words(tool) for tool in request["tools"]]
         after = f"“{' '.join(parent.prompt.split())[:60]}”" if parent is not None else "nothing: it begins here"
         rows = [
@@ -237,13 +204,14 @@ class Question:
 
     def _earlier(self) -> list[tuple[str, str]]:
         """What of the conversation is sent again where the service, or a container, no longer has it."""
-        told = as_messages(self.place.parent)
-        if not told:
+        past = as_messages(self.place.parent)
+        if not past:
             return []
         own = {item.name for item in self.inputs}
         behind = {upload.name: upload.path for upload in left_behind(self.place.parent) if upload.name not in own}
         sizes = {name: path.stat().st_size for name, path in behind.items() if path.is_file()}
-        again = [("and again", f"where the service no longer has them, {len(told)} messages, {_characters(told)}")]
+        length = sum(len(message.text) for message in past)
+        again = [("and again", f"where the service no longer has them, {len(past)} messages, {length:,} characters")]
         if sizes and self.settings.code:
             again.append(("", f"in a new container, {size_in_words(sum(sizes.values()))}: {', '.join(sizes)}"))
         return again
@@ -265,68 +233,6 @@ def with_assistant(options: Options, saved: SavedAssistant) -> Options:
             effort=options.effort or saved.effort or None,
         )
     )
-
-
-def read_question(
-    options: Options,
-    words: str,
-    around: Surroundings,
-    place: Callable[[str], Place],
-    now: datetime,
-    *,
-    filled: bool = False,
-) -> Question:
-    """A question, from what the user wrote.
-
-    Args:
-        options: The cell's options.
-        words: The cell's text.
-        around: What it is read in.
-        place: Gives the place of a question in the conversation of that name.
-        now: The time.
-        filled: Whether the words are as they are meant: nothing is filled in.
-
-    Raises:
-        AssistantError: An option, a setting, an input or an assistant that cannot be meant.
-    """
-    assistant = None
-    if options.assistant is not None:
-        assistant = load_assistant(options.assistant, assistant_folders(around.notebook_dir))
-        check_inputs(assistant, around.notebook_dir, around.working_dir, around.namespace)
-        options = with_assistant(options, assistant)
-    settings = freeze(around.traits, options, around.notebook_dir, around.environment)
-    if settings.save_dir.exists() and not settings.save_dir.is_dir():
-        raise ConfigError(
-            f"{settings.save_dir} is no folder, so no files can go there.", "Name another with --dir PATH."
-        )
-    try:
-        refuse_links(settings.save_dir / ".turns" / "bodies", settings.notebook_dir)
-    except OSError as error:
-        raise ConfigError(
-            f"{error.filename} is a link, and links that may have come with a notebook are not followed.",
-            "Remove it, or name the real folder with --dir PATH.",
-        ) from None
-    meant = FilledPrompt(words) if filled else fill(words, around.namespace)
-    named = (*options.inputs, *meant.inputs)
-    options = checked(replace(options, inputs=named))
-    inputs = gather(
-        named, around.namespace, around.working_dir, around.scratch, parquet=options.parquet, known=around.known
-    )
-    return Question(
-        prompt=meant.prompt,
-        settings=settings,
-        place=place(options.conversation or ""),
-        began=now,
-        inputs=inputs,
-        outputs=tuple(dict.fromkeys(options.outputs)),
-        hints=meant.hints,
-        large=options.yes,
-        assistant=assistant,
-    )
-
-
-def _characters(told: tuple[PastMessage, ...]) -> str:
-    return f"{sum(len(message.text) for message in told):,} characters"
 
 
 def _measure(item: Input) -> str:

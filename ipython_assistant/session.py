@@ -10,23 +10,23 @@ import os
 import shutil
 import tempfile
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.answerer import ModelChoice, with_answerer
-from ipython_assistant.config import freeze, working_directory
+from ipython_assistant.config import freeze
 from ipython_assistant.core.conversation import Conversations
 from ipython_assistant.core.providers import variables_of
 from ipython_assistant.display import buttons
 from ipython_assistant.display.live import front_end
 from ipython_assistant.last_turn import LastTurn
 from ipython_assistant.options import Options
-from ipython_assistant.question import Place, Question, Surroundings, read_question
+from ipython_assistant.question import Place
 from ipython_assistant.service.client import ASKED_OF_THE_ENVIRONMENT
 from ipython_assistant.service.connection import Connections, connect
 from ipython_assistant.service.threads import Threads
 from ipython_assistant.workspace.folder import Folder
+from ipython_assistant.workspace.inputs import gather
 from ipython_assistant.workspace.recordings import Recordings
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ipython_assistant.answer import Answer
     from ipython_assistant.config import AssistantMagics, Settings
     from ipython_assistant.core.conversation import PlacedTurn
+    from ipython_assistant.question import Question
     from ipython_assistant.service.connection import Connection
     from ipython_assistant.workspace.inputs import Input
 
@@ -92,45 +93,27 @@ class Session:
         hidden = set(self.shell.user_ns_hidden) | _IPYTHONS
         return {name: value for name, value in self.shell.user_ns.items() if name not in hidden}
 
-    def question(
-        self,
-        options: Options,
-        words: str,
-        cell: str,
-        namespace: Mapping[str, Any],
-        *,
-        alone: bool = False,
-        filled: bool = False,
-    ) -> Question:
-        """Read a question. Raises an `AssistantError` where it cannot be asked like that.
+    def place_of(self, cell: str, options: Options, *, alone: bool) -> Place:
+        """Where a question of this cell stands; one that is `alone` is outside every conversation it does not name."""
+        if alone and not options.conversation:
+            return Place(cell)
+        name = options.conversation or ""
+        return Place(cell, None if options.new else self.conversations.named(name).parent(cell), name)
+
+    def gather(self, options: Options, namespace: Mapping[str, Any], working_dir: Path) -> tuple[Input, ...]:
+        """The inputs that the options name, as files. Raises `InputError`.
 
         Args:
             options: The options.
-            words: The text, as it was written.
-            cell: The cell that owns the files.
-            namespace: The variables that it may name.
-            alone: Whether it stands outside every conversation, unless the options name one.
-            filled: Whether braces in the text have been filled in already.
+            namespace: The user's variables.
+            working_dir: What relative paths are relative to.
         """
-
-        def place(name: str) -> Place:
-            if alone and not options.conversation:
-                return Place(cell, None, None)
-            return Place(cell, None if options.new else self.conversations.named(name).parent(cell), name)
-
-        around = Surroundings(
-            traits=self.traits,
-            environment=self.environment(),
-            notebook_dir=self.notebook_dir,
-            working_dir=working_directory(),
-            namespace=namespace,
-            scratch=self._new_scratch,
-            known=tuple(self._inputs.values()),
-        )
-        question = read_question(options, words, around, place, datetime.now(UTC), filled=filled)
+        known = tuple(self._inputs.values())
+        scratch, parquet = self._new_scratch, options.parquet
+        inputs = gather(options.inputs, namespace, working_dir, scratch, parquet=parquet, known=known)
         with self._lock:
-            self._inputs |= {item.name: item for item in question.inputs}
-        return question
+            self._inputs |= {item.name: item for item in inputs}
+        return inputs
 
     def next_run(self) -> str:
         """The name of a cell to which the front end gives none."""

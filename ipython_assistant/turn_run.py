@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ipython_assistant.answer import Answer
+from ipython_assistant.config import freeze, working_directory
 from ipython_assistant.core.compact import without_pictures
 from ipython_assistant.core.fold import read_response
 from ipython_assistant.core.footnotes import finished
+from ipython_assistant.core.prompt import FilledPrompt, fill
 from ipython_assistant.core.redaction import redact_error
 from ipython_assistant.core.tool_secrets import secrets_in
 from ipython_assistant.display import buttons
@@ -25,17 +27,20 @@ from ipython_assistant.display.outputs import KEY, Bundle
 from ipython_assistant.display.terminal import TerminalOutput, is_terminal
 from ipython_assistant.errors import AssistantError, Interrupted, OptionError, Refused
 from ipython_assistant.last_turn import LastTurn, UnfinishedTurn
+from ipython_assistant.options import checked
 from ipython_assistant.outcome import error_of, no_code_note
-from ipython_assistant.question import Place, Question
+from ipython_assistant.question import Place, Question, with_assistant
 from ipython_assistant.replay_policy import recorded_answer
 from ipython_assistant.service.client import over_client
 from ipython_assistant.service.connection import Connection
 from ipython_assistant.turn_sources import RecordingSource, ServiceSource
+from ipython_assistant.workspace.assistants import assistant_folders, check_inputs, load_assistant
+from ipython_assistant.workspace.folder import check_folder
 from ipython_assistant.workspace.outputs import NoFrame, named_frame
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from ipython_assistant.collect_files import TurnFiles
@@ -58,6 +63,46 @@ class Viewer:
     front: FrontEnd
     shows: bool = True
     stop: threading.Event | None = None
+
+
+def read(
+    session: Session, options: Options, words: str, cell: str, namespace: Mapping[str, Any], *, from_code: bool = False
+) -> Question:
+    """Read a question from what the user wrote.
+
+    Args:
+        session: The session it belongs to.
+        options: The options.
+        words: The text.
+        cell: The cell that owns the answer's files.
+        namespace: The variables that it may name.
+        from_code: Whether code asks. Then braces in the text stay, since code has f-strings, and the question stands
+            outside every conversation unless the options name one.
+
+    Raises:
+        AssistantError: An option, a setting, an input or an assistant is wrong; nothing has been sent.
+    """
+    directory, notebook_dir = working_directory(), session.notebook_dir
+    assistant = None
+    if options.assistant is not None:
+        assistant = load_assistant(options.assistant, assistant_folders(notebook_dir))
+        check_inputs(assistant, notebook_dir, directory, namespace)
+        options = with_assistant(options, assistant)
+    settings = freeze(session.traits, options, notebook_dir, session.environment())
+    check_folder(settings.save_dir, notebook_dir)
+    filled = FilledPrompt(words) if from_code else fill(words, namespace)
+    options = checked(replace(options, inputs=(*options.inputs, *filled.inputs)))
+    return Question(
+        prompt=filled.prompt,
+        settings=settings,
+        place=session.place_of(cell, options, alone=from_code),
+        began=datetime.now(UTC),
+        inputs=session.gather(options, namespace, directory),
+        outputs=tuple(dict.fromkeys(options.outputs)),
+        hints=filled.hints,
+        large=options.yes,
+        assistant=assistant,
+    )
 
 
 def ask(session: Session, question: Question, viewer: Viewer, *, fresh: bool = False) -> Answer:
@@ -86,7 +131,7 @@ def ask(session: Session, question: Question, viewer: Viewer, *, fresh: bool = F
 
 def ask_alone(session: Session, options: Options, words: str) -> Answer:
     """Ask one question outside every conversation, and show nothing. Raises an `AssistantError`."""
-    question = session.question(options, words, session.cell_of_ask(), {}, alone=True)
+    question = read(session, options, words, session.cell_of_ask(), {}, from_code=True)
     return ask(session, question, Viewer(FrontEnd(), shows=False), fresh=options.fresh)
 
 

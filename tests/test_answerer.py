@@ -58,7 +58,7 @@ class Asker:
     def __call__(self, words: str, inputs: tuple[str, ...] = ("cases",), *, goes_on: bool = False, **options: Any):
         cell = self.session.next_run()
         made = Options(inputs=inputs, **options)
-        question = self.session.question(made, words, cell, self.names, alone=not goes_on, filled=True)
+        question = turn_run.read(self.session, made, words, cell, self.names, from_code=not goes_on)
         return turn_run.ask(self.session, question, Viewer(FrontEnd(), shows=False))
 
 

@@ -431,13 +431,13 @@ def test_aask_reads_its_inputs_outside_the_event_loop(notebook, hosted, notebook
     Echo(hosted)
     (notebook_dir / "t.csv").write_text("a\n1\n")
     readers = []
-    read = session.read_question
+    read = session.gather
 
     def seen(*args, **more):
         readers.append(threading.current_thread())
         return read(*args, **more)
 
-    monkeypatch.setattr(session, "read_question", seen)
+    monkeypatch.setattr(session, "gather", seen)
     asyncio.run(aask("Look.", inputs="t.csv"))
 
     assert readers

@@ -1,19 +1,30 @@
-"""core.request: settings, prompt and conversation as the JSON that is sent."""
+"""question: settings, prompt and conversation as the JSON that is sent."""
 
 from __future__ import annotations
 
-import pytest
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+
 from openai.types.responses import response_create_params
 from pydantic import TypeAdapter
 
-from ipython_assistant.core.request import INSTRUCTIONS, WITHOUT_CODE, InputNote, PastMessage, build_request
+from ipython_assistant.config import AssistantMagics, freeze
+from ipython_assistant.core.request import INSTRUCTIONS, WITHOUT_CODE, InputNote, PastMessage
+from ipython_assistant.options import parse_options
+from ipython_assistant.question import Place, Question
+from ipython_assistant.service.turn_base import TurnBase
 
 CODE = {"type": "code_interpreter", "container": "cntr_1"}
 SEARCH = {"type": "web_search"}
 
 
-def request(**more):
-    return build_request(**{"model": "test-model", "prompt": "Why?", "container": "cntr_1", **more})
+def request(*words, traits=None, **base):
+    """What a question with these words on its first line sends."""
+    options = parse_options(shlex.join(words))
+    settings = freeze(AssistantMagics(service="openai", model="test-model", **(traits or {})), options, Path("/n"), {})
+    question = Question("Why?", settings, Place("A"), datetime(2026, 1, 1, tzinfo=UTC), outputs=options.outputs)
+    return question.request(TurnBase(**{"container_id": "cntr_1", **base}))
 
 
 def test_by_default_the_code_interpreter_is_the_only_tool_and_its_outputs_are_asked_for():
@@ -28,29 +39,30 @@ def test_by_default_the_code_interpreter_is_the_only_tool_and_its_outputs_are_as
 def test_other_tools_come_after_it_as_they_were_given():
     files = {"type": "file_search", "vector_store_ids": ["vs_1"]}
 
-    assert request(tools=[SEARCH, files])["tools"] == [CODE, SEARCH, files]
+    assert request("--tool", "web_search", "--tool", "file_search:vs_1")["tools"] == [CODE, SEARCH, files]
 
 
 def test_without_code_neither_the_tool_nor_its_outputs_are_asked_for_and_the_model_knows():
-    sent = request(code=False, tools=[SEARCH])
+    sent = request("--no-code", "--tool", "web_search")
 
     assert sent["tools"] == [SEARCH]
     assert "include" not in sent
     assert sent["instructions"] == WITHOUT_CODE
 
 
-@pytest.mark.parametrize("store", [True, False])
-def test_effort_and_store_are_sent_where_they_are_set(store):
-    sent = request(effort="high", store=store)
+def test_effort_and_store_are_sent_where_they_are_set():
+    sent = request("--effort", "high", traits={"store": False})
 
     assert sent["reasoning"] == {"effort": "high"}
-    assert sent["store"] is store
+    assert sent["store"] is False
 
 
 def test_tables_that_have_to_come_back_are_named_after_the_inputs_and_before_the_users_own_words():
     note = InputNote("/mnt/data/cases.csv", "10 rows")
 
-    paragraphs = request(inputs=[note], outputs=["by_district", "worst"], instructions="Be kind.")["instructions"]
+    paragraphs = request("-o", "by_district", "-o", "worst", "--instructions", "Be kind.", inputs=(note,))[
+        "instructions"
+    ]
 
     first, files, tables, own = paragraphs.rsplit("\n\n", 3)
     assert first == INSTRUCTIONS
@@ -63,7 +75,7 @@ def test_files_that_were_named_with_the_question_are_listed_before_the_others():
     here = InputNote("/mnt/data/cases.csv", "10 rows")
     earlier = InputNote("/mnt/data/old.csv", "a file", named=False)
 
-    files = [request(inputs=inputs)["instructions"].split("\n\n")[1:] for inputs in ([earlier, here], [earlier])]
+    files = [request(inputs=tuple(inputs))["instructions"].split("\n\n")[1:] for inputs in ([earlier, here], [earlier])]
 
     keep = "Columns described as str hold text: read them with dtype=str and keep_default_na=False."
     assert files == [
@@ -76,23 +88,17 @@ def test_files_that_were_named_with_the_question_are_listed_before_the_others():
 
 
 def test_one_table_is_asked_for_in_the_singular():
-    assert request(outputs=["worst"])["instructions"].endswith("and link it: worst.csv")
+    assert request("-o", "worst")["instructions"].endswith("and link it: worst.csv")
 
 
 def test_a_conversation_is_sent_as_messages_where_the_service_does_not_hold_it():
-    sent = request(history=[PastMessage("user", "Who?"), PastMessage("assistant", "She.")])
+    sent = request(history=(PastMessage("user", "Who?"), PastMessage("assistant", "She.")))
 
     assert [message["role"] for message in sent["input"]] == ["user", "assistant", "user"]
 
 
 def test_everything_together_is_a_request_as_the_sdk_types_it():
-    sent = request(
-        container={"type": "auto"},
-        tools=[SEARCH],
-        effort="low",
-        store=False,
-        outputs=["a"],
-        previous_response_id="resp_1",
-    )
+    words = ("--tool", "web_search", "--effort", "low", "-o", "a")
+    sent = request(*words, traits={"store": False}, container_id=None, previous_response_id="resp_1")
 
     TypeAdapter(response_create_params.ResponseCreateParamsStreaming).validate_python(sent, strict=False)

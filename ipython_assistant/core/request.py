@@ -1,4 +1,4 @@
-"""Settings, prompt and conversation → the JSON that is sent to `POST /responses`."""
+"""Parts of the JSON that is sent to `POST /responses`: instructions, past messages, what a container is to be like."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from ipython_assistant.core.turn import Json
 
@@ -81,84 +81,29 @@ class ContainerPolicy:
         return body
 
 
-def build_request(
-    *,
-    model: str,
-    prompt: str,
-    container: str | Json,
-    instructions: str = "",
-    inputs: Sequence[InputNote] = (),
-    previous_response_id: str | None = None,
-    history: Iterable[PastMessage] = (),
-    code: bool = True,
-    tools: Sequence[Json] = (),
-    outputs: Sequence[str] = (),
-    effort: str | None = None,
-    store: bool | None = None,
-    share: str = "",
-) -> Json:
-    """The body of one `POST /responses`, streamed.
+def instructions(
+    own: str, inputs: Sequence[InputNote], outputs: Sequence[str], *, code: bool, builtin: bool = True
+) -> str:
+    """What the model is told beside the question.
 
     Args:
-        model: The model's name as the service knows it.
-        prompt: The user's question.
-        container: Id of the container to run in, or what a container is to be like that the service makes (or reuses,
-            where the conversation has one).
-        instructions: The user's own, added after ours.
+        own: The user's own instructions, added after ours.
         inputs: The files that were put into the container for this conversation.
-        previous_response_id: The response this one continues from, where the service holds it.
-        history: The messages this one continues from, where it does not.
-        code: Whether the code interpreter is among the tools.
-        tools: Other tools, as they stand in a request; they come after the code interpreter, in this order.
         outputs: Names of the tables that have to come back, each as `NAME.csv`.
-        effort: How long a reasoning model may think, in the service's words (`low`, `medium`, `high`, ...); None leaves
-            it to the service.
-        store: Whether the service keeps the response; None leaves it to the service.
-        share: For the embedded engine: what its model may see (`results`, `shapes` or `names`). The engine has
-            instructions of its own and looks at the files itself, so it is told neither.
-
-    `include` asks for what the code printed and showed: without it `outputs` is null
-    (https://platform.openai.com/docs/guides/tools-code-interpreter).
+        code: Whether code may run.
+        builtin: Whether ours are among them: the embedded engine has instructions of its own.
     """
-    # Some servers cannot tell a message of the assistant without its type.
-    messages: list[Json] = [{"type": "message", "role": message.role, "content": message.text} for message in history]
-    messages.append({"role": "user", "content": prompt})
-    request: Json = {
-        "model": model,
-        "input": messages,
-        "instructions": _instructions(instructions, () if share else inputs, outputs, code=code, ours=not share),
-        "tools": [*([{"type": "code_interpreter", "container": container}] if code else []), *tools],
-        "stream": True,
-    }
-    if code:
-        request["include"] = ["code_interpreter_call.outputs"]
-    if share:
-        names = [note.path.rpartition("/")[2] for note in inputs]
-        request["metadata"] = {"share": share, "inputs": "\n".join(names)}
-    if effort is not None:
-        request["reasoning"] = {"effort": effort}
-    if store is not None:
-        request["store"] = store
-    if previous_response_id:
-        request["previous_response_id"] = previous_response_id
-    return request
-
-
-def _instructions(own: str, inputs: Sequence[InputNote], outputs: Sequence[str], *, code: bool, ours: bool) -> str:
-    paragraphs = [INSTRUCTIONS if code else WITHOUT_CODE] if ours else []
+    paragraphs = [INSTRUCTIONS if code else WITHOUT_CODE] if builtin else []
     if inputs:
         paragraphs += _listed(inputs)
     if outputs:
         names = ", ".join(f"{name}.csv" for name in outputs)
-        one = len(outputs) == 1
-        what, it = ("this table", "it") if one else ("each of these tables", "each")
+        what, it = ("this table", "it") if len(outputs) == 1 else ("each of these tables", "each")
         paragraphs.append(
             f"The notebook goes on with {what}: save {it} in /mnt/data under exactly this name, with one row of column "
             f"names and no index column, and link {it}: {names}"
         )
-    if own:
-        paragraphs.append(own)
-    return "\n\n".join(paragraphs)
+    return "\n\n".join([*paragraphs, own] if own else paragraphs)
 
 
 def _listed(inputs: Sequence[InputNote]) -> list[str]:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact, Found
 from ipython_assistant.core.naming import folded, media_type, numbered, plain_name, safe_name
 from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.errors import ConfigError
 from ipython_assistant.workspace.provenance import Turns, notebook_name
 from ipython_assistant.workspace.regular import fingerprint, place_new, refuse_links, sha256_of
 from ipython_assistant.workspace.secrets import LocalSecrets
@@ -401,3 +402,16 @@ def _last_written(directory: Path) -> float:
     with contextlib.suppress(OSError):
         times += [entry.stat(follow_symlinks=False).st_mtime for entry in os.scandir(directory)]
     return max(times)
+
+
+def check_folder(save_dir: Path, notebook_dir: Path) -> None:
+    """Check that files can go there before anything is asked. Raises `ConfigError`."""
+    if save_dir.exists() and not save_dir.is_dir():
+        raise ConfigError(f"{save_dir} is not a folder, so no files can be saved there.", "Name another: --dir PATH")
+    try:
+        refuse_links(save_dir / ".turns" / "bodies", notebook_dir)
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename} is a link, and links that may have come with a notebook are not followed.",
+            "Remove it, or name the real folder with --dir PATH.",
+        ) from None

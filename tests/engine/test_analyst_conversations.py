@@ -10,7 +10,8 @@ import pytest
 from analyst_kernel import Answered, Container, answer, put
 from IPython.utils.capture import capture_output
 
-from ipython_assistant.core.request import InputNote, build_request
+from ipython_assistant.core.request import InputNote
+from ipython_assistant.core.request import instructions as written
 from ipython_assistant.engine.models import Said
 from ipython_assistant.engine.models.analyst.told import Told, told
 
@@ -37,7 +38,7 @@ def instructions(named=(), others=(), outputs=(), made=()) -> str:
         *(InputNote(f"/mnt/data/{name}", "CSV file, 3 rows: a, b", named=False) for name in others),
         *(InputNote(f"/mnt/data/{name}", "DataFrame x, 3 rows: a, b") for name in named),
     ]
-    return build_request(model="m", prompt="p", container="c", inputs=notes, outputs=outputs)["instructions"]
+    return written("", notes, outputs, code=True)
 
 
 @pytest.fixture
