@@ -487,7 +487,7 @@ def test_a_glob_with_two_files_of_one_name_is_refused(tmp_path):
         ("a.csv", "code,n,t\n007,1,25/02/2026\n",
          "CSV file, 1 row × 3 columns: code (str), n (int64), t (date, day first)"),
         ("a.csv", 'Title\n\nd;q\nA;"1,5"\n',
-         ("CSV file, 1 row × 2 columns: d (str), q (number, decimal comma, with thousands, signs or units). "
+         ("CSV file, 1 row × 2 columns: d (str), q (number, decimal comma). "
           "Read it with pandas.read_csv(path, sep=';', skiprows=2, decimal=',', thousands='.'). "
           "The lines above the header were left out")),
         ("a.csv", "t\n01/02/2026\n", "CSV file, 1 row × 1 column: t (str, dates: day or month first)"),

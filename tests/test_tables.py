@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import json
-import sqlite3
 import sys
 import time
 import tracemalloc
@@ -116,7 +115,6 @@ def test_an_encoding_that_turns_out_wrong_late_in_the_file_is_changed(path: Path
         ("x.json", "[{}]", "no columns"),
         ("x.json", '[{"a":' + "[" * 100_000, "is not JSON"),
         ("x.jsonl", '{"a": 1}\n{"a": ', "one JSON object a line"),
-        ("x.gpkg", b"SQLite format 3\0", "GeoPackage"),
         ("x.pdf", b"%PDF", "is not a table"),
     ],
 )  # fmt: skip
@@ -245,10 +243,8 @@ def test_numbers_are_read_to_their_last_digit(path: Path) -> None:
 
 
 def test_a_quotation_mark_that_is_never_closed_is_said(path: Path) -> None:
-    head = head_of(path, 'a,b\n1,"x\n' + "2,y\n" * 200)
+    written(path, 'a,b\n1,"x\n' + "2,y\n" * 200)
 
-    assert head.row_count == 1
-    assert "a quotation mark may be missing" in head.notes[0]
     with pytest.raises(NotATable, match="never closed"):
         read_table(path, "text/csv")
 
@@ -340,12 +336,10 @@ def test_json_records_are_a_table_with_the_keys_of_all(tmp_path: Path) -> None:
     assert head.dtypes == ("float64", "str", "object")
 
 
-def test_json_keeps_text_as_text_and_knows_dates_and_truth_values(tmp_path: Path) -> None:
-    content = '[{"code": "007", "t": "2024-01-31", "v": true}, {"code": "12", "t": null, "v": null}]'
-    frame = frame_of(tmp_path / "t.json", content)
+def test_text_in_json_stays_text(tmp_path: Path) -> None:
+    frame = frame_of(tmp_path / "t.json", '[{"code": "007", "n": 1}, {"code": "12", "n": 2}]')
 
-    assert frame["code"].tolist() == ["007", "12"]
-    assert [frame["t"].dtype.kind, str(frame["v"].dtype)] == ["M", "boolean"]
+    assert frame.to_dict("list") == {"code": ["007", "12"], "n": [1, 2]}
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.ndjson"])
@@ -378,36 +372,6 @@ def test_the_properties_of_geojson_are_a_table_and_its_geometries_are_said_to_be
 
     assert table.frame.to_dict("list") == {"name": ["Alpha"] * 2, "pop": [10, 10]}
     assert table.notes == read_head(path, media_type(path.name)).notes == ("The geometries were left out.",)
-
-
-def geopackage(path: Path, *, layers: tuple[str, ...] = ("wells",), endless: bool = False) -> Path:
-    base = sqlite3.connect(path)
-    base.execute("CREATE TABLE gpkg_contents (table_name TEXT, data_type TEXT)")
-    base.execute("CREATE TABLE gpkg_geometry_columns (table_name TEXT, column_name TEXT)")
-    for layer in layers:
-        quoted = layer.replace('"', '""')
-        base.execute("INSERT INTO gpkg_contents VALUES (?, 'features')", (layer,))
-        base.execute("INSERT INTO gpkg_geometry_columns VALUES (?, 'geom')", (layer,))
-        if endless:
-            count = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT x, x AS geom FROM c"
-            base.execute(f'CREATE VIEW "{quoted}" AS {count} WHERE x = 2')
-            continue
-        base.execute(f'CREATE TABLE "{quoted}" (fid INTEGER, geom BLOB, "depth, m" REAL)')
-        base.execute(f"INSERT INTO \"{quoted}\" VALUES (1, x'00', 1.5), (2, x'00', 2.5)")
-    base.commit()
-    base.close()
-    return path
-
-
-def test_a_layer_of_a_geopackage_is_a_table(tmp_path: Path) -> None:
-    path = geopackage(tmp_path / "g.gpkg", layers=("wells", 'a"b'))
-    kind = media_type(path.name)
-
-    assert shown(read_head(path, kind)) == (("fid", "depth, m"), (("1", "1.5"), ("2", "2.5")), 2)
-    assert read_table(path, kind, sheet='a"b').frame["depth, m"].tolist() == [1.5, 2.5]
-    assert 'There are 2 layers (wells, a"b)' in read_head(path, kind).notes[0]
-    with pytest.raises(NotATable, match="has no layer 'x'"):
-        read_head(path, kind, sheet="x")
 
 
 # --- workbooks and Parquet --------------------------------------------------------------------------------------------
@@ -496,14 +460,6 @@ def test_a_small_workbook_that_unpacks_to_endless_cells_is_looked_at_for_seconds
     assert read_head(path, media_type(path.name)).estimated
 
     assert time.monotonic() - began < 30
-
-
-def test_a_view_that_never_ends_is_looked_at_for_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "LOOK", sheets.Limits(10**8, 10**8, 10**6, 0.2))
-    path = geopackage(tmp_path / "g.gpkg", endless=True)
-
-    with pytest.raises(NotATable, match="interrupted"):
-        read_head(path, media_type(path.name))
 
 
 def test_a_parquet_file_is_read_with_what_it_says_of_its_columns(tmp_path: Path) -> None:

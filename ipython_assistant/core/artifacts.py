@@ -103,7 +103,7 @@ class TableHead:
     `estimated` says that it is about that number, since the file is too large to be counted. `notes` are sentences on
     how it was read, such as what was left out, and `told` those of them that name no cell; `dtypes` what the columns
     hold, if it is known; `read_with` the arguments that `pandas.read_csv` needs beside the path, as code; `sheets` the
-    names of a workbook's sheets or a GeoPackage's layers.
+    names of a workbook's sheets.
     """
 
     columns: tuple[str, ...]

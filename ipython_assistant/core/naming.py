@@ -45,7 +45,6 @@ _MEDIA_TYPES = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "geojson": "application/geo+json",
     "gif": "image/gif",
-    "gpkg": "application/geopackage+sqlite3",
     "htm": "text/html",
     "html": "text/html",
     "jpeg": "image/jpeg",

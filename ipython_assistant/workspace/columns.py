@@ -90,7 +90,7 @@ class Column:
         if self.kind in {"day first", "month first"}:
             return f"date, {self.kind}"
         if self.kind == "amount":
-            return f"number, decimal {'comma' if self.decimal == ',' else 'point'}, with thousands, signs or units"
+            return "number, decimal comma" if self.decimal == "," else "number, with thousands or units"
         if self.kind == "integer":
             return "float64" if self.gaps else "int64"
         if self.kind == "truth":

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections import Counter
 from dataclasses import dataclass
-from itertools import islice, pairwise, zip_longest
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.wording import counted, on_one_line
@@ -37,7 +37,6 @@ _SAMPLE_BYTES = 1 << 16
 _BATCH = 5_000
 _TYPED_ROWS = 20_000
 _SHOWN = 3
-_MANY_LINES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +224,7 @@ class _Rows:
         self._cells = [ColumnCells() for _ in self.header]
         self._held: list[Record] = []
         self._uneven: list[tuple[int, int]] = []
-        self._last: Record = (0, [])
-        self._longest = (0, 0)
+        self._last: list[str] = []
 
     def take(self, records: Sequence[Record], *, typed: bool) -> None:
         """Take the next records; `typed` if they help to decide what the columns hold."""
@@ -262,10 +260,7 @@ class _Rows:
             more = f", and {len(self._uneven) - _SHOWN} more lines differ" if len(self._uneven) > _SHOWN else ""
             width = counted(len(self.header), "cell")
             yield f"The header has {width}, but {lines}{more}; what is missing was taken to be at the end."
-        height, line = self._longest
-        if height > _MANY_LINES:
-            yield f"One cell ends in line {line} and is {height} lines long: a quotation mark may be missing."
-        total = self._last[1][0].strip() if self._last[1] else ""
+        total = self._last[0].strip() if self._last else ""
         if self.count > _SHOWN - 1 and _is_total(total):
             yield "The last row is called a total: it may be the sum of the others."
 
@@ -274,10 +269,7 @@ class _Rows:
         if not rows:
             return
         self.first += [tuple(record) for _, record in rows[: max(self._keep - len(self.first), 0)]]
-        if rows[-1][0] - self._last[0] > len(rows) + _MANY_LINES:
-            lines = [self._last[0], *(line for line, _ in rows)]
-            self._longest = max(self._longest, *((after - before, after) for before, after in pairwise(lines)))
-        self._last = rows[-1]
+        self._last = rows[-1][1]
         if typed:
             width = len(self.header)
             self._uneven += [

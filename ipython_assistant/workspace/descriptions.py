@@ -22,7 +22,6 @@ _KINDS = {
     "text/tab-separated-values": "TSV",
     "application/json": "JSON",
     "application/geo+json": "GeoJSON",
-    "application/geopackage+sqlite3": "GeoPackage",
     "application/x-ndjson": "JSON lines",
     "application/vnd.apache.parquet": "Parquet",
     **dict.fromkeys(WORKBOOK_TYPES, "Excel"),
@@ -39,7 +38,7 @@ def file_in_words(media_type: str, named_by: str, heads: Mapping[str, TableHead]
         heads: Its tables, by the name of their sheet.
         reason: Why it is no table, although its name says so.
     """
-    kind = _KINDS.get(media_type, "table")
+    kind = _KINDS.get(media_type, "packed CSV")
     named = f", named by the variable {named_by}" if named_by else ""
     if not heads:
         return f"a file{named}" + (f", not read as a table: it {reason}" if reason else "")

@@ -229,7 +229,7 @@ def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> In
 
 
 def _of_sheet(path: Path, sheet: str, source: str, around: _Around) -> Input:
-    """A sheet of a workbook, or a layer of a GeoPackage, as a table of its own."""
+    """A sheet of a workbook as a table of its own."""
     try:
         table = read_table(path, media_type(path.name), sheet=sheet)
     except NotATable as reason:

@@ -1,4 +1,4 @@
-"""Workbooks, Parquet files and GeoPackages → rows of cells; openpyxl and pyarrow are imported when such a file comes.
+"""Workbooks and Parquet files → rows of cells; openpyxl and pyarrow are imported when such a file comes.
 
 A small file of these kinds can unpack to any size. So cells are counted while they are read, what a file says of itself
 is checked first, and a look has a deadline.
@@ -6,7 +6,6 @@ is checked first, and a look has a deadline.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 import zipfile
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from ipython_assistant.core.wording import on_one_line
 from ipython_assistant.workspace.dialect import NotATable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -40,14 +39,14 @@ WHOLE = Limits(2_000_000_000, 2_000_000_000, 100_000_000, 600)
 
 @dataclass(frozen=True, slots=True)
 class TableRows:
-    """Rows of a sheet, a layer or a file, each a sequence of values.
+    """Rows of a sheet or a file, each a sequence of values.
 
     Attributes:
         names: The columns' names; none for a workbook's sheet, where they are among its rows.
         rows: The rows that were read.
         row_count: How many rows there are; about so many, where they are `estimated`.
         is_whole: Whether all of them were read.
-        sheets: The names of all sheets or layers of the file.
+        sheets: The names of all sheets of a workbook.
         notes: What the reader should know of how it was read, in sentences.
         dtypes: What the file says that its columns hold.
     """
@@ -95,7 +94,7 @@ def workbook_rows(path: Path, limits: Limits, sheet: str = "") -> TableRows:
                 break
     if not rows:
         raise NotATable("is empty")
-    notes = _this_one("sheets", sheets, name)
+    notes = [f"There are {len(sheets)} sheets ({', '.join(sheets)}); this is {name}."] if len(sheets) > 1 else []
     if merged:
         notes.append("Cells are merged: a value stands in the first of them alone.")
     count = len(rows) if is_whole else max(claimed, len(rows))
@@ -123,39 +122,6 @@ def _workbook(path: Path, limits: Limits) -> Iterator[tuple[Any, bool]]:
         raise
     except Exception as error:  # openpyxl says in a dozen ways that a file is no workbook
         raise NotATable(f"is not a workbook that can be read ({on_one_line(error)[:100]})") from error
-
-
-def layer_rows(path: Path, limits: Limits, layer: str = "") -> TableRows:
-    """The rows of a GeoPackage's layer without its geometries: https://www.geopackage.org/spec/.
-
-    Raises:
-        NotATable: It is no GeoPackage, or has no such layer.
-    """
-    end = time.monotonic() + limits.seconds
-    try:
-        base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-        try:
-            # A view can count for ever.
-            base.set_progress_handler(lambda: time.monotonic() > end, 10_000)
-            names = [
-                name for (name,) in base.execute("SELECT table_name FROM gpkg_contents WHERE data_type != 'tiles'")
-            ]
-            if not names or (layer and layer not in names):
-                raise NotATable(f"has no layer {layer!r}; there are: {', '.join(names)}")
-            name = layer or names[0]
-            geometries = base.execute("SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", (name,))
-            hidden = {column for (column,) in geometries}
-            quoted = _quoted(name)
-            columns = [row[1] for row in base.execute(f"PRAGMA table_info({quoted})") if row[1] not in hidden]
-            chosen = f"SELECT {', '.join(map(_quoted, columns))} FROM {quoted}"  # noqa: S608 every name is quoted
-            rows, is_whole = _within(base.execute(chosen), limits, end)
-            count = len(rows) if is_whole else base.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]  # noqa: S608
-        finally:
-            base.close()
-    except sqlite3.Error as error:
-        raise NotATable(f"is not a GeoPackage that can be read ({on_one_line(error)})") from error
-    notes = [*_this_one("layers", names, name), "The geometries were left out."]
-    return TableRows(columns, rows, count, is_whole, sheets=tuple(names), notes=tuple(notes))
 
 
 def parquet_rows(path: Path, rows: int) -> TableRows:
@@ -216,12 +182,3 @@ def _within(rows: Iterator[Sequence[Any]], limits: Limits, end: float) -> tuple[
         if any(cell is not None for cell in row):
             kept.append(row)
     return kept, True
-
-
-def _this_one(what: str, names: Iterable[str], name: str) -> list[str]:
-    named = [*names]
-    return [f"There are {len(named)} {what} ({', '.join(named)}); this is {name}."] if len(named) > 1 else []
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -1,6 +1,6 @@
 """Files → the heads of tables with their true sizes, and whole tables as DataFrames.
 
-CSV and TSV (also in a gzip file or a ZIP archive), Excel, Parquet, JSON records, JSON lines, GeoJSON and GeoPackage. A
+CSV and TSV (also in a gzip file or a ZIP archive), Excel, Parquet, JSON records, JSON lines and GeoJSON. A
 head is read in memory that does not grow with the file, without pandas. What a file is, its first bytes say before its
 name. What was left out, or could be read in two ways, is said in notes.
 """
@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.artifacts import TABLE_TYPES, WORKBOOK_TYPES, TableHead
 from ipython_assistant.workspace import dialect
-from ipython_assistant.workspace.columns import Column, ColumnCells, typed
+from ipython_assistant.workspace.columns import Column, typed
 from ipython_assistant.workspace.csv_tables import NUL_SHOWN, read_csv_table
 from ipython_assistant.workspace.dialect import NotATable, distinct_names
 from ipython_assistant.workspace.json_tables import json_lines, json_rows
-from ipython_assistant.workspace.sheets import LOOK, WHOLE, check_parquet, layer_rows, parquet_rows, workbook_rows
+from ipython_assistant.workspace.sheets import LOOK, WHOLE, check_parquet, parquet_rows, workbook_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +38,6 @@ _FORMATS = {
     "application/x-ndjson": "json lines",
     **dict.fromkeys(WORKBOOK_TYPES, "workbook"),
     "application/vnd.apache.parquet": "parquet",
-    "application/geopackage+sqlite3": "geopackage",
 }
 _SUFFIXES = re.compile(r".*\.(?:(?P<packed>(?:csv|tsv)\.gz|zip)|(?P<lines>jsonl|ndjson))", re.IGNORECASE | re.DOTALL)
 _MOST_SHEETS = 10
@@ -65,7 +64,7 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
         path: The file.
         media_type: What it is said to be.
         rows: How many rows to read, the header not counted.
-        sheet: The sheet of a workbook, or the layer of a GeoPackage; else its first.
+        sheet: The sheet of a workbook; else its first.
 
     Raises:
         NotATable: It cannot be read as a table, and why.
@@ -89,7 +88,7 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
 
 
 def read_heads(path: Path, media_type: str) -> dict[str, TableHead]:
-    """The columns and sizes of a file's tables: of a workbook by sheet, of a GeoPackage by layer, of any other by "".
+    """The columns and sizes of a file's tables: of a workbook by sheet, of any other by "".
 
     Sheets that are no tables are left out, and so are those after the first ten.
 
@@ -101,7 +100,8 @@ def read_heads(path: Path, media_type: str) -> dict[str, TableHead]:
     heads = {} if len(first.sheets) > 1 else {"": first}
     for sheet in first.sheets[:_MOST_SHEETS] if not heads else ():
         with contextlib.suppress(NotATable):
-            heads[sheet] = replace(read_head(path, media_type, 0, sheet), told=())
+            head = read_head(path, media_type, 0, sheet)
+            heads[sheet] = replace(head, told=head.told[1:])  # without the names of the other sheets
     return heads
 
 
@@ -117,7 +117,7 @@ def read_table(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
         path: The file.
         media_type: What it is said to be.
         dtypes: Columns whose pandas dtype is known, by name.
-        sheet: The sheet of a workbook, or the layer of a GeoPackage; else its first.
+        sheet: The sheet of a workbook; else its first.
 
     Raises:
         NotATable: It cannot be read as a table, and why.
@@ -137,8 +137,6 @@ def read_table(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
         raise NotATable(f"holds over {WHOLE.cells:,} cells, or takes over {WHOLE.seconds:.0f} s to read")
     rows = [_filled(row, len(read.names)) for row in read.rows]
     frame = pd.DataFrame(rows, columns=list(read.names)).infer_objects()
-    if kind.startswith("json"):
-        return TableFrame(_with_json_types(frame, texts), read.notes)
     return TableFrame(_with_its_index(frame, unnamed=read.names[0] == "Unnamed: 0"), read.notes)
 
 
@@ -205,23 +203,6 @@ def _csv_frame(path: Path, media_type: str, texts: set[str]) -> TableFrame:
     return TableFrame(_with_its_index(frame.assign(**new), unnamed=table.has_index), tuple(notes))
 
 
-def _with_json_types(frame: Any, texts: set[str]) -> Any:
-    """The frame with truth values that have gaps as such, and with ISO dates as dates."""
-    import pandas as pd
-
-    for name in [name for name in frame.columns if name not in texts]:
-        kind = pd.api.types.infer_dtype(frame[name], skipna=True)
-        if kind == "boolean" and frame[name].dtype == object:
-            frame[name] = frame[name].astype("boolean")
-        elif kind == "string":
-            cells = ColumnCells()
-            cells.see(frame[name].dropna().tolist())
-            column = cells.column(name, ".", unsure=False)
-            if column.kind == "iso date":
-                frame[name] = typed(frame[name], column)
-    return frame
-
-
 def _with_its_index(frame: Any, *, unnamed: bool) -> Any:
     """Without a first column that has no name, which becomes the index unless it only counts the rows."""
     import pandas as pd
@@ -243,8 +224,6 @@ def _rows(path: Path, kind: str, limits: Limits, most: int | None, sheet: str) -
             return json_lines(path, limits)
         case "parquet":
             return parquet_rows(path, most or 0)
-        case "geopackage":
-            return layer_rows(path, limits, sheet)
         case "workbook":
             return _below_titles(workbook_rows(path, limits, sheet))
     raise NotATable("is not a table")
