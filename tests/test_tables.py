@@ -313,6 +313,15 @@ def test_a_packed_file_is_unpacked_only_so_far(tmp_path: Path, monkeypatch: pyte
         read_table(path, media_type(name))
 
 
+@pytest.mark.parametrize("content", ["a" + ",b" * 19_000 + "\n" + "1\n" * 9_000, "a\n" * 9_000 + "," * 19_000 + "1\n"])
+def test_one_wide_row_does_not_widen_the_work_of_all_others(path: Path, content: str) -> None:
+    began = time.monotonic()
+    head = head_of(path, content)
+
+    assert (head.column_count, head.row_count) == (19_001, 9_000)
+    assert time.monotonic() - began < 30
+
+
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.zip", "t.csv"])
 def test_a_packed_table_is_read_whatever_its_name(tmp_path: Path, name: str) -> None:
     archive = io.BytesIO()

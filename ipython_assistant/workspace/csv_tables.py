@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections import Counter
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.wording import counted, on_one_line
@@ -143,13 +143,13 @@ def read_csv_table(path: Path, media_type: str, rows: int = 10, *, whole: bool =
 
 
 def _examined(path: Path, encoding: str, separator: str, rows: int, *, whole: bool) -> CsvTable:
-    size, nuls = path.stat().st_size, list[int]()
-    is_large = size > EXACT_BYTES and not whole
-    most_bytes = max(LARGEST_UNPACKED, size) if whole else EXACT_BYTES
+    size = path.stat().st_size
+    most = max(LARGEST_UNPACKED, size) if whole else EXACT_BYTES if size <= EXACT_BYTES else _SAMPLE_BYTES // 8
     with io.TextIOWrapper(dialect.opened(path), encoding, newline="") as text:
-        reader = csv.reader(_lines(text, nuls), delimiter=separator)
+        lines = _Lines(text, most)
+        reader = csv.reader(lines, delimiter=separator)
         records = ((reader.line_num, record) for record in reader)
-        sample = list(islice(records, dialect.SAMPLE_RECORDS if is_large else _BATCH))
+        sample = list(islice(records, _BATCH))
         given = bool(sample) and bool(dialect.separator_line(separator.join(sample[0][1])))
         above = given + dialect.header_place([record for _, record in sample[given : dialect.SAMPLE_RECORDS]])
         header, pending = sample[above][1], sample[above + 1 :]
@@ -157,21 +157,18 @@ def _examined(path: Path, encoding: str, separator: str, rows: int, *, whole: bo
         del pending[:tags]
         table = _Rows(header, [record for _, record in pending[: dialect.SAMPLE_RECORDS]], rows)
         while pending:
-            table.take(pending, typed=whole or is_large or table.count < _TYPED_ROWS)
-            if is_large:
-                break
+            table.take(pending, typed=whole or table.count < _TYPED_ROWS)
             pending = list(islice(records, _BATCH))
-            is_large = bool(pending) and text.buffer.tell() > most_bytes
-    if is_large and whole:
+    if lines.is_cut and whole:
         raise NotATable(f"unpacks to over {LARGEST_UNPACKED:,} bytes")
-    below = table.end(is_whole=not is_large)
+    below = table.end(is_whole=not lines.is_cut)
     columns = table.columns(separator)
     notes = [*dialect.notes_around([record for _, record in sample[given:above]], below), *table.notes(columns)]
     if tags:
         notes.insert(0, "The row of HXL tags below the header was left out.")
-    if nuls:
-        notes.append(f"Line {nuls[0]} holds a NUL character, shown as {NUL_SHOWN}.")
-    if is_large and size <= EXACT_BYTES:
+    if lines.with_nul:
+        notes.append(f"Line {lines.with_nul} holds a NUL character, shown as {NUL_SHOWN}.")
+    if lines.is_cut and size <= EXACT_BYTES:
         notes.append(f"Only the first {EXACT_BYTES // 1_000_000} MB of it were unpacked and counted.")
     return CsvTable(
         encoding,
@@ -182,24 +179,39 @@ def _examined(path: Path, encoding: str, separator: str, rows: int, *, whole: bo
         columns,
         has_index=not table.header[0],
         first=tuple(table.first),
-        row_count=estimated_rows(path, size) if size > EXACT_BYTES and is_large else table.count,
-        estimated=is_large,
-        has_nuls=bool(nuls),
+        row_count=estimated_rows(path, size) if lines.is_cut and size > EXACT_BYTES else table.count,
+        estimated=lines.is_cut,
+        has_nuls=lines.with_nul > 0,
         notes=tuple(notes),
     )
 
 
-def _lines(text: io.TextIOWrapper, nuls: list[int]) -> Iterator[str]:
-    """The lines with their ends; the numbers of those that hold a NUL character go into `nuls`."""
-    number = 0
-    while line := text.readline(LONGEST_LINE):
-        number += 1
-        if len(line) == LONGEST_LINE:
-            raise NotATable(f"has a line of over {LONGEST_LINE:,} characters")
-        if "\0" in line:
-            nuls.append(number)
-            line = line.replace("\0", NUL_SHOWN)
-        yield line
+class _Lines:
+    """The lines of a text with their ends, up to `most` characters.
+
+    Attributes:
+        is_cut: Whether there are more.
+        with_nul: The number of the first line that holds a NUL character; 0 where there is none.
+    """
+
+    def __init__(self, text: io.TextIOWrapper, most: int) -> None:
+        self.is_cut = False
+        self.with_nul = 0
+        self._text, self._most = text, most
+
+    def __iter__(self) -> Iterator[str]:
+        left, number = self._most, 0
+        while line := self._text.readline(LONGEST_LINE):
+            if left <= 0:
+                self.is_cut = True
+                return
+            left, number = left - len(line), number + 1
+            if len(line) == LONGEST_LINE:
+                raise NotATable(f"has a line of over {LONGEST_LINE:,} characters")
+            if "\0" in line:
+                self.with_nul = self.with_nul or number
+                line = line.replace("\0", NUL_SHOWN)
+            yield line
 
 
 class _Rows:
@@ -221,6 +233,7 @@ class _Rows:
         self.count = 0
         self.first: list[tuple[str, ...]] = []
         self._keep = keep
+        self._named = max(place for place, name in enumerate(self.header, 1) if name)
         self._cells = [ColumnCells() for _ in self.header]
         self._held: list[Record] = []
         self._uneven: list[tuple[int, int]] = []
@@ -251,10 +264,13 @@ class _Rows:
 
     def notes(self, columns: Sequence[Column]) -> Iterator[str]:
         """What is odd about the rows and the columns, in sentences."""
-        for name, count in Counter(filter(None, self.header)).items():
-            if count > 1:
-                named = ", ".join(column.name for column, own in zip(columns, self.header, strict=False) if own == name)
-                yield f"{counted(count, 'column')} are called {name}; here they are {named}."
+        twins = [name for name, count in Counter(filter(None, self.header)).items() if count > 1]
+        for name in twins[:_SHOWN]:
+            named = [column.name for column, own in zip(columns, self.header, strict=False) if own == name]
+            more = ", …" if len(named) > _SHOWN else ""
+            yield f"{counted(len(named), 'column')} are called {name}; here they are {', '.join(named[:_SHOWN])}{more}."
+        if len(twins) > _SHOWN:
+            yield f"{len(twins) - _SHOWN} more names are those of several columns."
         if self._uneven:
             lines = ", ".join(f"line {line} has {count}" for line, count in self._uneven[:_SHOWN])
             more = f", and {len(self._uneven) - _SHOWN} more lines differ" if len(self._uneven) > _SHOWN else ""
@@ -273,18 +289,19 @@ class _Rows:
         if typed:
             width = len(self.header)
             self._uneven += [
-                (line, len(record))
-                for line, record in rows
-                if len(record) != width and (any(record[width:]) or any(self.header[len(record) :]))
+                (line, len(record)) for line, record in rows if len(record) < self._named or any(record[width:])
             ]
-            for place, cells in enumerate(zip_longest(*(record for _, record in rows), fillvalue="")):
-                if place == len(self._cells):
-                    if place == MOST_COLUMNS:
-                        raise NotATable(f"has over {MOST_COLUMNS:,} columns")
-                    self._cells.append(ColumnCells(has_gaps=self.count > 0))
-                self._cells[place].see(cells)
-            for cells_below in self._cells[place + 1 :]:
-                cells_below.see([""])
+            # The longest first: cells that are not there are not made, since one long row could ask for millions.
+            records_left = sorted((record for _, record in rows), key=len, reverse=True)
+            if len(records_left[0]) > MOST_COLUMNS:
+                raise NotATable(f"has over {MOST_COLUMNS:,} columns")
+            new = len(records_left[0]) - len(self._cells)
+            self._cells += [ColumnCells(has_gaps=self.count > 0) for _ in range(new)]
+            for place, column in enumerate(self._cells):
+                while records_left and len(records_left[-1]) <= place:
+                    records_left.pop()
+                cells = [record[place] for record in records_left]
+                column.see(cells if len(cells) == len(rows) else [*cells, ""])
         self.count += len(rows)
 
 

@@ -177,12 +177,12 @@ def is_blank(record: Sequence[str]) -> bool:
 def distinct_names(header: Iterable[str]) -> list[str]:
     """As pandas names columns: `Unnamed: 2` for one without a name, `a`, `a.1`, `a.2` for columns of one name."""
     names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
-    given, distinct = set(names), dict[str, None]()
+    given, counts, distinct = set(names), Counter[str](), dict[str, None]()
     for name in names:
-        new, count = name, 0
-        while new in distinct or (count and new in given):
-            count += 1
-            new = f"{name}.{count}"
+        new = name
+        while new in distinct or (new != name and new in given):
+            counts[name] += 1
+            new = f"{name}.{counts[name]}"
         distinct[new] = None
     return list(distinct)
 

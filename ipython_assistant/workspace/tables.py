@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.artifacts import TABLE_TYPES, WORKBOOK_TYPES, TableHead
+from ipython_assistant.core.wording import counted
 from ipython_assistant.workspace import dialect
 from ipython_assistant.workspace.columns import Column, typed
 from ipython_assistant.workspace.csv_tables import NUL_SHOWN, read_csv_table
@@ -40,7 +41,7 @@ _FORMATS = {
     "application/vnd.apache.parquet": "parquet",
 }
 _SUFFIXES = re.compile(r".*\.(?:(?P<packed>(?:csv|tsv)\.gz|zip)|(?P<lines>jsonl|ndjson))", re.IGNORECASE | re.DOTALL)
-_MOST_SHEETS = 10
+_MOST_SHEETS, _MOST_NOTES = 10, 12
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 
 
@@ -83,7 +84,7 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
     names = tuple(column.name for column in table.columns)
     cells = tuple(tuple(cell or None for cell in _filled(row, len(names))[: len(names)]) for row in table.first)
     dtypes = tuple(column.dtype for column in table.columns)
-    notes = (*table.notes, *(column.note for column in table.columns if column.note))
+    notes = _first_notes([*table.notes, *(column.note for column in table.columns if column.note)])
     return TableHead(names, cells, table.row_count, table.estimated, notes, dtypes, table.notes, table.hint())
 
 
@@ -200,7 +201,12 @@ def _csv_frame(path: Path, media_type: str, texts: set[str]) -> TableFrame:
         except ValueError:
             note = f"{column.name}: not every cell is a date of one calendar, so the column was kept as text."
         notes += [note] if note else []
-    return TableFrame(_with_its_index(frame.assign(**new), unnamed=table.has_index), tuple(notes))
+    return TableFrame(_with_its_index(frame.assign(**new), unnamed=table.has_index), _first_notes(notes))
+
+
+def _first_notes(notes: Sequence[str]) -> tuple[str, ...]:
+    more = len(notes) - _MOST_NOTES
+    return (*notes[:_MOST_NOTES], f"{counted(more, 'more note')} of this kind.") if more > 0 else tuple(notes)
 
 
 def _with_its_index(frame: Any, *, unnamed: bool) -> Any:
