@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ipython_assistant.core.wording import counted
 from ipython_assistant.errors import AssistantError, CodeFailed, FilesMissing, TableMissing
-from ipython_assistant.service.faults import failure, unfinished
+from ipython_assistant.service.faults import incomplete_error, service_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +28,12 @@ def error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ())
         absent: The tables that were asked for with `-o` and did not come.
     """
     turn = answer.turn
-    if turn.status == "failed" or turn.failure is not None:
+    if turn.failed:
         said = turn.failure
         code, message = (said.code, said.message) if said is not None else ("", "")
-        return failure(code, message, service=settings.service)
+        return service_error(code, message, service=settings.service)
     if turn.status == "incomplete":
-        return unfinished(turn.incomplete_reason)
+        return incomplete_error(turn.incomplete_reason)
     if answer.calls and answer.calls[-1].status == "failed":
         last_line = (answer.calls[-1].logs.strip().splitlines() or ["no message"])[-1]
         return CodeFailed(

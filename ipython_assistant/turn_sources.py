@@ -143,7 +143,9 @@ class ServiceSource:
     def _stream(self, recorder: Recorder, live: LiveOutput) -> Arrival:
         request = self.question.request(self._base)
         try:
-            reply = recorder.respond(request)
+            reply = recorder.respond(
+                request, lambda seconds: live.update(self.why, f"waiting {seconds:.0f} s before the next try")
+            )
         except AssistantError as error:
             explained = self.connection.explain(error)
             if explained is error:

@@ -27,7 +27,7 @@ from ipython_assistant.options import parse_options
 from ipython_assistant.service import faults
 from ipython_assistant.service.client import LiveWire, connect_azure, connect_hosted
 from ipython_assistant.service.connection import connect
-from ipython_assistant.service.faults import failure, unfinished
+from ipython_assistant.service.faults import incomplete_error, service_error
 from ipython_assistant.service.stream import EventStream
 
 KEY = "sk-planted-key-0123456789"
@@ -339,7 +339,7 @@ def test_what_is_said_inside_a_stream_is_the_same_error(service, code):
         if event is not None:
             fold.feed(event)
     assert fold.turn.failure is not None
-    error = failure(fold.turn.failure.code, fold.turn.failure.message)
+    error = service_error(fold.turn.failure.code, fold.turn.failure.message)
 
     assert type(error) is kind
     assert error.message == f"The service gave up: {message}"
@@ -352,7 +352,7 @@ def test_what_is_said_inside_a_stream_is_the_same_error(service, code):
     [("content_filter", errors.ContentFiltered), ("max_output_tokens", errors.TurnFailed), ("", errors.TurnFailed)],
 )
 def test_an_answer_that_was_not_finished_says_why(reason, kind):
-    error = unfinished(reason)
+    error = incomplete_error(reason)
 
     assert type(error) is kind
     assert (reason or "no reason") in error.message
@@ -470,9 +470,10 @@ def test_a_wait_is_honoured_in_seconds_and_as_a_date(service):
         service.will_answer(answer(429, said("Slow down.", "rate_limit_exceeded"), **{"Retry-After": header}))
         service.will_say([wire.Message("Ok.")])
         naps: list[float] = []
-        live(service, naps, now).respond(ASKED).close()
+        waits: list[float] = []
+        live(service, naps, now).respond(ASKED, waits.append).close()
 
-        assert naps == [7.0]
+        assert naps == waits == [7.0]
 
 
 def test_a_date_that_is_over_means_now_and_nonsense_means_nothing():
@@ -511,7 +512,7 @@ def test_who_has_no_quota_left_is_not_asked_to_wait(service):
     st.text(), st.text(), st.none() | st.integers(100, 599), st.text(), st.sampled_from(["openai", "azure", "local"])
 )
 def test_whatever_is_said_becomes_two_printable_lines(code, message, status, parameter, service_name):
-    error = failure(code, message, status=status, parameter=parameter, service=service_name)
+    error = service_error(code, message, status=status, parameter=parameter, service=service_name)
     lines = error._render_traceback_()
 
     assert len(lines) == 2

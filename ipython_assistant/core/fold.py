@@ -52,14 +52,15 @@ class TurnFold:
     def __init__(self) -> None:
         self._turn = Turn()
         self._items: list[_OpenItem] = []
-        self._numbering = _Numbering()
+        self._before: Json = {}
 
     def feed(self, event: Json) -> bool:
         """Take in one event; says whether it was one that can change the turn."""
         kind = event.get("type")
         step = self._STEPS.get(kind) if isinstance(kind, str) else None
-        if step is None or self._numbering.repeats(event):
+        if step is None or ("sequence_number" in event and event == self._before):
             return False
+        self._before = event
         step(self, event)
         return True
 
@@ -198,30 +199,6 @@ def read_response(response: Json) -> Turn:
     """The turn of a response that came whole: one that was not streamed, or the last event of a stream."""
     items = [_OpenItem(raw, index) for index, raw in enumerate(_objects_in(response.get("output")))]
     return replace(_without_items(response), items=tuple(item.freeze() for item in items))
-
-
-class _Numbering:
-    """Tells a repeated event from a new one by `sequence_number`, as long as the service counts with it."""
-
-    def __init__(self) -> None:
-        self._last: int | None = None
-        self._before: Json = {}
-        self._counts: bool | None = None
-
-    def repeats(self, event: Json) -> bool:
-        number = number_of(event.get("sequence_number"))
-        if number is None or self._counts is False:
-            return False
-        if self._last is None or number > self._last:
-            self._counts = None if self._last is None else True
-            self._last, self._before = number, event
-            return False
-        if self._counts is None and event != self._before:
-            # Two different events of one number: this service does not count.
-            self._counts = False
-            return False
-        # A whole copy of the response changes nothing when it comes twice, and is missed if it is taken for a repeat.
-        return not isinstance(event.get("response"), dict) or event == self._before
 
 
 class _OpenText:

@@ -29,11 +29,11 @@ from ipython_assistant.service.faults import (
     AGAIN_LATER,
     RAISE_THE_LIMIT,
     causes,
-    failure,
+    connection_error,
+    file_not_served,
     in_one_line,
-    lost,
-    not_served,
     retry_after_s,
+    service_error,
 )
 from ipython_assistant.service.raw_body import cut, raw_body
 from ipython_assistant.service.wire import Reply
@@ -104,7 +104,7 @@ class LiveWire:
             self._once, self.identity, self.service, sleep=self._sleep, clock=self._clock, plain=self._plain
         )
 
-    def respond(self, request: Json) -> Reply:
+    def respond(self, request: Json, on_wait: Callable[[float], None] = lambda _seconds: None) -> Reply:
         """Ask; tried again only where nothing can have run: 429 and refused connections."""
         responses = self._once.responses.with_streaming_response
         for attempt in range(1, QUESTION_TRIES + 1):
@@ -114,6 +114,7 @@ class LiveWire:
                 wait_s = _wait_before_retry(error, attempt)
                 if attempt == QUESTION_TRIES or wait_s is None:
                     raise
+                on_wait(wait_s)
                 self._sleep(wait_s)
         raise AssertionError("unreachable")  # pragma: no cover
 
@@ -173,7 +174,7 @@ class LiveWire:
         except ServiceError as error:
             if self.service != "azure":
                 raise
-            raise not_served(error) from error
+            raise file_not_served(error) from error
 
     def model(self, name: str) -> Reply:
         """What the service says of a model, by `GET /models/{name}`; without a name, the list of its models."""
@@ -224,7 +225,7 @@ class LiveWire:
                 cure = AGAIN_LATER if client is self._quick else RAISE_THE_LIMIT
                 waited_s = _read_limit_s(client)
                 raise TimedOut(f"Nothing came for {waited_s:g} s while waiting for {what}.", cure) from error
-            raise lost(error, self.address, self.service) from error
+            raise connection_error(error, self.address, self.service) from error
         except RuntimeError as error:
             if type(error) is RuntimeError and "closed" in str(error):
                 # Another thread was still asking when the session ended.
@@ -235,7 +236,7 @@ class LiveWire:
         # Compatible servers put a text where the service puts an object, or use FastAPI's own `detail`.
         said = error.body if isinstance(error.body, dict) else {"message": error.body or ""}
         code, message = said.get("code"), said.get("message") or said.get("detail")
-        return failure(
+        return service_error(
             code if isinstance(code, str) else "",
             self._redact(str(message or "" if "message" in said or "detail" in said else said)),
             status=int(error.status_code),

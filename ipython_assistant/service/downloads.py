@@ -24,11 +24,9 @@ The files of a turn, and the listings that find them, have one deadline; waiting
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
 
 from ipython_assistant.core.artifacts import ContainerFile, FailedArtifact, listed_files
@@ -42,11 +40,10 @@ from ipython_assistant.errors import (
     Unreachable,
 )
 from ipython_assistant.service.file_transfer import RANGE_NOT_SATISFIABLE, FileTransfer
-from ipython_assistant.service.pace import POLL_S, Pace
 from ipython_assistant.service.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from ipython_assistant.service.containers import Containers
@@ -59,6 +56,8 @@ MAX_RATE_LIMIT_WAITS = 30
 """A file is given up after the service asked to wait so many times."""
 LONGEST_WAIT_S = 120.0
 """A service that asks to wait longer than this is not waited for."""
+POLL_S = 0.1
+"""How often a wait looks whether it was stopped, in seconds."""
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 8.0
 NOT_FOUND, SERVER_FAULT = 404, 500
 
@@ -96,23 +95,14 @@ class Downloads:
         containers: Lists them.
         stage: Makes the directory for temporary files, when the first is needed. Raises `OSError`.
         limits: How to behave.
-        clock: Seconds, from any moment on.
     """
 
-    def __init__(
-        self,
-        wire: Wire,
-        containers: Containers,
-        stage: Callable[[], Path],
-        limits: DownloadLimits,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, wire: Wire, containers: Containers, stage: Callable[[], Path], limits: DownloadLimits) -> None:
         self._wire = wire
         self._containers = containers
         self._stage = stage
         self._limits = limits
         self._pool = Threads(limits.at_once, "ipython_assistant fetch")
-        self._pace = Pace(clock)
         self._changed = threading.Condition(threading.RLock())
         self._copies: dict[tuple[str, str], _Download] = {}
         self._ahead_bytes = 0
@@ -120,6 +110,8 @@ class Downloads:
         self._staging: Path | None = None
         self._count = 0
         self._answer_ended = self._closed = False
+        self._not_before = 0.0
+        self._deadline: float | None = None
         self.interruption: Interrupted | None = None
 
     def __enter__(self) -> Self:
@@ -147,8 +139,12 @@ class Downloads:
 
     @property
     def left_s(self) -> float:
-        """Seconds that are left of the deadline; it begins when the answer has ended."""
-        return self._limits.timeout_s - self._pace.spent_s()
+        """Seconds until the deadline, which is set when this is asked first, or when the answer ends."""
+        with self._changed:
+            now = time.monotonic()
+            if self._deadline is None:
+                self._deadline = max(now, self._not_before) + self._limits.timeout_s
+            return self._deadline - now
 
     def code_ended(self, container_id: str) -> None:
         """A code call ended: what it left may be fetched ahead, and copies made before it may be stale."""
@@ -161,7 +157,7 @@ class Downloads:
         """The answer ended: begin with the files it cites. From here on nothing is begun ahead, and the time counts."""
         with self._changed:
             self._answer_ended = True
-            self._pace.start()
+            _ = self.left_s  # the time counts from here on
             for file in cited:
                 if file.container_id and _key(file) not in self._copies:
                     self._begin(file, wanted=True)
@@ -192,7 +188,6 @@ class Downloads:
         Returns:
             One outcome for each file, in the order of `files`. After Ctrl-C, what had not come is a failure.
         """
-        self._pace.start()
         rows = {_key(row): row for row in listed}
         with self._changed:
             downloads = [self._wanted(file, rows.get(_key(file))) for file in files]
@@ -234,20 +229,18 @@ class Downloads:
             current = no_code_since if row is None or copy.file.size is None else _same(copy.file, row)
             if current and (copy.wanted or copy.state != "failed"):
                 copy.wanted = True
-                if copy.gave_way:
-                    self._submit(copy)
                 return copy
         return self._begin(file, wanted=True)
 
     def _fetch_ahead(self, container_id: str) -> None:
         """In a thread: list the container and begin with what is new. Nothing that fails here matters."""
         code_calls = self._code_calls
-        if self._pace.slowed:
+        if time.monotonic() < self._not_before:
             return
         try:
             rows = self._containers.file_rows(container_id)
         except RateLimited as error:
-            self._pace.slow_down(error.retry_after_s or FIRST_BACKOFF_S)
+            self._slow_down(error.retry_after_s or FIRST_BACKOFF_S)
             return
         except AssistantError:
             return
@@ -270,28 +263,23 @@ class Downloads:
             old.stop()
         download = _Download(file, wanted=wanted, code_calls=self._code_calls if code_calls is None else code_calls)
         self._copies[_key(file)] = download
-        self._submit(download)
-        return download
-
-    def _submit(self, download: _Download) -> None:
-        download.gave_way = False
         self._count += 1
         try:
-            # Another file each time: the thread that gave way may still hold the one before.
-            download.path = self.staging() / f"{self._count}.part"
+            path = self.staging() / f"{self._count}.part"
         except OSError as error:
             download.fail(f"The folder for files cannot be written to: {error.strerror or type(error).__name__}.")
         else:
-            self._pool.submit(self._carry_out, download, download.path)
+            self._pool.submit(self._carry_out, download, path)
+        return download
 
     def _carry_out(self, download: _Download, path: Path) -> None:
         """In a thread: take one download from its queue to its end."""
         try:
             with path.open("w+b") as target:
-                permission = partial(self._permission, download)
-                transfer = FileTransfer(self._wire, download.file, target, download.stopped, permission)
-                download.transfer = transfer
-                while not download.gave_way and not download.done:
+                download.path = path
+                transfer = download.transfer = FileTransfer(self._wire, download.file, target, download.stopped)
+                while not download.done:
+                    self._wait_as_asked(download)
                     self._attempt(download, transfer)
         except OSError as error:
             download.fail(f"It could not be written: {error.strerror or type(error).__name__}.")
@@ -301,34 +289,42 @@ class Downloads:
             with self._changed:
                 self._changed.notify_all()
 
-    @contextlib.contextmanager
-    def _permission(self, download: _Download) -> Iterator[None]:
-        with self._pace.request(download.stopped):
-            download.state = "fetching"
-            yield
+    def _slow_down(self, seconds: float) -> None:
+        """Let every request wait so many seconds from now; the deadline moves by as much."""
+        with self._changed:
+            now = time.monotonic()
+            until = max(self._not_before, now + seconds)
+            if self._deadline is not None:
+                self._deadline += until - max(self._not_before, now)
+            self._not_before = until
+
+    def _wait_as_asked(self, download: _Download) -> None:
+        while (left_s := self._not_before - time.monotonic()) > 0 and not download.stopped.wait(min(left_s, POLL_S)):
+            pass
 
     def _attempt(self, download: _Download, transfer: FileTransfer) -> None:
+        download.state = "fetching"
         try:
             transfer.attempt()
             download.state = "verified"
         except RateLimited as error:
             download.waits += 1
             asked_s = error.retry_after_s or min(FIRST_BACKOFF_S * 2**download.waits, LONGEST_BACKOFF_S)
-            self._pace.slow_down(asked_s)
-            if download.waits > MAX_RATE_LIMIT_WAITS or asked_s > LONGEST_WAIT_S:
-                download.fail(error.message)
-                return
+            self._slow_down(asked_s)
             with self._changed:
-                download.state, download.gave_way = "queued", not download.wanted
+                if not download.wanted or download.waits > MAX_RATE_LIMIT_WAITS or asked_s > LONGEST_WAIT_S:
+                    download.fail(error.message)
+                else:
+                    download.state = "queued"
         except ServiceError as error:
             download.fruitless = 0 if transfer.received > download.furthest else download.fruitless + 1
             download.furthest = max(download.furthest, transfer.received)
             gives_up = download.fruitless >= MAX_FRUITLESS_TRIES or download.stopped.is_set()
             if gives_up or not _may_pass(error):
                 download.fail(error.message, gone=error.status == NOT_FOUND)
-                return
-            download.state = "queued"
-            download.stopped.wait(min(FIRST_BACKOFF_S * 2 ** max(0, download.fruitless - 1), LONGEST_BACKOFF_S))
+            else:
+                download.state = "queued"
+                download.stopped.wait(min(FIRST_BACKOFF_S * 2 ** max(0, download.fruitless - 1), LONGEST_BACKOFF_S))
 
 
 class _Download:
@@ -339,8 +335,6 @@ class _Download:
         self.wanted = wanted
         self.code_calls = code_calls
         self.state: State = "queued"
-        self.gave_way = False
-        """Whether it waits to be wanted before it goes on."""
         self.path: Path | None = None
         self.transfer: FileTransfer | None = None
         self.stopped = threading.Event()

@@ -171,7 +171,7 @@ _CURES_AT: Mapping[str, Mapping[type[ServiceError], str]] = {
 }
 
 
-def failure(
+def service_error(
     code: str,
     message: str,
     *,
@@ -222,7 +222,7 @@ def failure(
     )
 
 
-def unfinished(reason: str) -> ServiceError:
+def incomplete_error(reason: str) -> ServiceError:
     """The error for a response that ended as `incomplete`; the reason is `incomplete_details.reason`."""
     kind = ContentFiltered if reason == "content_filter" else TurnFailed
     cure = "Ask in other words." if kind is ContentFiltered else "Ask for less at once."
@@ -230,12 +230,12 @@ def unfinished(reason: str) -> ServiceError:
     return kind(f"The answer is incomplete: {what}.", f"What arrived is above. {cure}", code=reason or None)
 
 
-def page_instead() -> ServiceError:
+def page_error() -> ServiceError:
     """The error for a web page that came where a stream of events was asked for."""
-    return failure("", "", status=200, page=True)
+    return service_error("", "", status=200, page=True)
 
 
-def lost(error: BaseException, address: str, service: str = "openai") -> Unreachable:
+def connection_error(error: BaseException, address: str, service: str = "openai") -> Unreachable:
     """The error for a connection that could not be made, or broke.
 
     Args:
@@ -259,7 +259,7 @@ def lost(error: BaseException, address: str, service: str = "openai") -> Unreach
     return Unreachable(f"{what}: {in_one_line(error.__cause__ or error)}.", CHECK_THE_WAY.format(**settings))
 
 
-def not_served(error: ServiceError) -> ServiceError:
+def file_not_served(error: ServiceError) -> ServiceError:
     """What a failed download at Azure means; another error as it is.
 
     Azure lists the files of its containers and answers 404 or 500 when one is asked for:

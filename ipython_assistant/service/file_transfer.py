@@ -20,7 +20,6 @@ from ipython_assistant.errors import ServiceError, StreamBroken
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from ipython_assistant.core.artifacts import ContainerFile
     from ipython_assistant.service.wire import Reply, Wire
@@ -40,28 +39,19 @@ class FileTransfer:
         file: The file, as it is listed or cited.
         target: The local file, open for reading and writing.
         stopped: Set to end it.
-        permission: Entered for each request, until its answer begins; waits as long as the service asked.
 
     Attributes:
         received: How many bytes are in the local file.
         total: How many there will be, as far as the service has said so; None before.
     """
 
-    def __init__(
-        self,
-        wire: Wire,
-        file: ContainerFile,
-        target: IO[bytes],
-        stopped: threading.Event,
-        permission: Callable[[], AbstractContextManager[None]],
-    ) -> None:
+    def __init__(self, wire: Wire, file: ContainerFile, target: IO[bytes], stopped: threading.Event) -> None:
         self.received = 0
         self.total: int | None = None
         self._wire = wire
         self._file = file
         self._target = target
         self._stopped = stopped
-        self._permission = permission
         self._digest = hashlib.sha256()
         self._etag = ""
         self._resumable = True
@@ -79,11 +69,11 @@ class FileTransfer:
             ServiceError: It is not whole. A `StreamBroken` may go better at the next attempt.
             OSError: The local file cannot be written.
         """
+        self._go_on()
         if not self._resumable:
             self._begin_again()
         try:
-            with self._permission():
-                reply = self._wire.content(self._file.container_id, self._file.file_id, self.received, self._etag)
+            reply = self._wire.content(self._file.container_id, self._file.file_id, self.received, self._etag)
         except ServiceError as error:
             self._resumable = error.status != RANGE_NOT_SATISFIABLE
             raise
@@ -111,12 +101,12 @@ class FileTransfer:
         """
         if reply.status != PARTIAL:
             return False
-        found = re.fullmatch(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)", reply.headers.get("content-range", ""))
-        if found is not None:
-            total = int(found[2]) + 1
-            is_rest = int(found[1]) == self.received and found[3] in {"*", str(total)}
-            same_version = not self.received or reply.headers.get("etag", "") in {"", self._etag}
-            if is_rest and same_version and self.total in {None, total}:
+        found = re.fullmatch(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)", reply.headers.get("content-range", ""))
+        if found is not None and int(found[2]) + 1 == (total := int(found[3])):
+            if int(found[1]) == 0:
+                return False
+            same_version = self.total in {None, total} and reply.headers.get("etag", "") in {"", self._etag}
+            if int(found[1]) == self.received and same_version:
                 self.total = total
                 return True
         # A cache, or a proxy that does not understand ranges: it is not asked for one again.

@@ -33,9 +33,9 @@ class Recorder:
         self._status = 0
         self._headers: Mapping[str, str] = {}
 
-    def respond(self, request: Json) -> Reply:
-        """Ask the wire; asked again, the exchange is the last one."""
-        reply = self._wire.respond(request)
+    def respond(self, request: Json, on_wait: Callable[[float], None] = lambda _seconds: None) -> Reply:
+        """Ask the wire, see `Wire.respond`; asked again, the exchange is the last one."""
+        reply = self._wire.respond(request, on_wait)
         self._log, self._request, self._status, self._headers = EventLog(), request, reply.status, reply.headers
         return reply
 

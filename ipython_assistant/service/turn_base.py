@@ -16,7 +16,7 @@ from ipython_assistant.core.conversation import Upload, ancestors, as_messages
 from ipython_assistant.core.request import ContainerPolicy, InputNote, PastMessage
 from ipython_assistant.core.turn import text_of
 from ipython_assistant.errors import ContainerExpired, InputError, Refused, ServiceError, ToolNotAllowed, TurnNotKept
-from ipython_assistant.service.faults import CODE_HERE, failure
+from ipython_assistant.service.faults import CODE_HERE, service_error
 
 if TYPE_CHECKING:
     from ipython_assistant.core.conversation import PlacedTurn
@@ -256,7 +256,7 @@ def lost_base(turn: Turn, service: str) -> Refused | None:
     """
     if turn.failure is None or any(call.outputs for call in turn.calls):
         return None
-    error: ServiceError = failure(turn.failure.code, turn.failure.message, service=service)
+    error: ServiceError = service_error(turn.failure.code, turn.failure.message, service=service)
     return error if isinstance(error, ContainerExpired | TurnNotKept) else None
 
 

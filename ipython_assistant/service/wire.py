@@ -66,8 +66,11 @@ class Wire(Protocol):
     identity: str
     """Names the service down to the process: response and container ids mean nothing to any other."""
 
-    def respond(self, request: Json) -> Reply:
-        """`POST /responses`, streamed: the chunks are server-sent events."""
+    def respond(self, request: Json, on_wait: Callable[[float], None] = ...) -> Reply:
+        """`POST /responses`, streamed: the chunks are server-sent events.
+
+        `on_wait` is called with the seconds before each further try.
+        """
         ...
 
     def retrieve(self, response_id: str) -> Reply:

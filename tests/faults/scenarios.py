@@ -31,7 +31,6 @@ from faults.server import (
     Page,
     Pattern,
     Play,
-    Ranges,
     Reset,
     Short,
     Status,
@@ -410,22 +409,6 @@ def nothing_where_the_listing_has_a_size(stage: Stage) -> None:
     file = stage.file()
     stage.content_goes_wrong(file, Page(b""))
     stage.play(file, stage.beside())
-
-
-def _resumed(name: str, ranges: Ranges) -> None:
-    def prepare(stage: Stage) -> None:
-        stage.service.ranges = ranges
-        reset_on_the_way(stage)
-
-    SCENARIOS[name] = Scenario(name, prepare, KINDS, {}, ends_well=True)
-
-
-_resumed("reset_and_range_ignored", "ignored")
-_resumed("reset_and_range_refused", "refused")
-_resumed("reset_and_range_from_the_beginning", "from the beginning")
-_resumed("reset_and_range_from_elsewhere", "from elsewhere")
-_resumed("reset_and_range_not_said", "not said")
-_resumed("reset_and_range_of_another_whole", "of another whole")
 
 
 @scenario()
