@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.answer_outputs import Content, file_outputs, head_of, in_one, text_output
 from ipython_assistant.core.wording import counted
@@ -17,6 +13,8 @@ from ipython_assistant.display.live import publish, running_shell
 from ipython_assistant.workspace import tables
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ipython_assistant.core.artifacts import Artifact, FailedArtifact
     from ipython_assistant.core.turn import CodeCall, Turn
     from ipython_assistant.display.outputs import Bundle
@@ -26,8 +24,8 @@ if TYPE_CHECKING:
 class SavedFile:
     """A file of the answer, on disk.
 
-    `size` is in bytes, `sha256` in hexadecimal; both are those of the moment it was saved. Two are equal if they have
-    the same name and bytes, wherever they are.
+    `path` is where it is: `shutil.copy(file.path, ...)` copies it, `file.path.open("rb")` opens it. `size` is in bytes,
+    `sha256` in hexadecimal, both from the moment it was saved. Two are equal if they have the same name and bytes.
     """
 
     name: str
@@ -37,47 +35,16 @@ class SavedFile:
     media_type: str
 
     def read_bytes(self) -> bytes:
-        """The file's bytes as they are on disk now."""
+        """Read the file as it is on disk now."""
         return self.path.read_bytes()
 
-    def open(self) -> BinaryIO:
-        """The file as it is on disk now, opened to read bytes."""
-        return self.path.open("rb")
-
-    def copy_to(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Copy the file, as it is on disk now, to a file or into a directory.
-
-        Args:
-            path: Where to; in a directory that exists, the copy keeps the file's name.
-            overwrite: Whether a file that is there may be replaced. It stays whole until the copy is.
-
-        Returns:
-            The path of the copy.
-
-        Raises:
-            FileExistsError: There is a file, and `overwrite` was not given.
-        """
-        target = Path(path) / self.name if Path(path).is_dir() else Path(path)
-        if overwrite and target.exists() and target.samefile(self.path):
-            return target
-        if not overwrite and os.path.lexists(target):
-            raise FileExistsError(f"{target} is there already; overwrite=True replaces it.")
-        with tempfile.TemporaryDirectory(prefix=".copy-", dir=target.parent) as staging:
-            staged = Path(staging) / "copy"
-            shutil.copyfile(self.path, staged)
-            if not overwrite:
-                # Somebody else may have taken the name meanwhile.
-                target.open("xb").close()
-            staged.replace(target)
-        return target
-
     def to_frame(self) -> Any:
-        """The table in the file as a pandas DataFrame. Raises `ValueError` where it is not a table."""
+        """Read the table in the file as a pandas DataFrame. Raises `ValueError` if it is not a table."""
         return tables.read_frame(self.path, self.media_type)
 
 
 class Files(Mapping[str, SavedFile]):
-    """The files of an answer by their saved names; the model's own name finds one too where only one has it."""
+    """The files of an answer by their saved names; the model's own name finds a file too if only one has it."""
 
     def __init__(self, artifacts: tuple[Artifact, ...]) -> None:
         self._by_name = {
@@ -109,18 +76,20 @@ class Files(Mapping[str, SavedFile]):
 class Answer:
     """The value of a `%%assistant` cell.
 
-    Two answers are equal if a recording could not tell them apart: the same question, the same turn, files of the same
-    names and bytes. Where the files are, what the notes say of this run and which cell has shown it are left aside, so
-    that an answer equals its replay. It can be pickled; its files are not in the pickle, only where they are.
+    An answer equals its replay: the same question, the same turn, files of the same names and bytes. It can be pickled;
+    the pickle holds where its files are, not the files.
 
     Attributes:
         text: The answer as Markdown, its links pointing at the saved files.
-        turn: The turn as it came.
+        turn: The turn as it came; its pictures are replaced by their digests once they are on disk.
         artifacts: The files on disk.
-        failed: The files that are not, with the reason.
-        notes: What the reader should know beside the answer, in plain sentences.
-        repeated: Names of saved figures that show the same as a saved picture; they are linked but not shown again.
+        failed: The files that could not be saved, with the reason.
+        notes: What the reader should know besides, as sentences.
+        repeated: Names of saved figures that show what a saved picture shows; they are linked but not shown again.
         interrupted: Whether Ctrl-C ended it.
+        shown_in: The execution count of the cell that has shown it, so that the cell's value does not show it twice.
+        prompt: The question; its first words describe the pictures.
+        frames: The tables asked for with `-o`, as DataFrames with the dtypes their columns had.
     """
 
     text: str
@@ -131,11 +100,8 @@ class Answer:
     repeated: frozenset[str] = frozenset()
     interrupted: bool = False
     shown_in: int | None = None
-    """The execution count of the cell that has shown it, so that the cell's value does not show it twice."""
     prompt: str = ""
-    """What was asked; its first words describe the pictures."""
     frames: Mapping[str, Any] = field(default_factory=dict)
-    """The tables that were asked for by name, as DataFrames in the dtypes their columns had."""
 
     @property
     def files(self) -> Files:

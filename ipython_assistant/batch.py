@@ -1,7 +1,7 @@
-"""Questions that code asks: `ask`, `aask`, and `ask_each` for the same question of forty districts.
+"""Questions that code asks: `ask`, `aask`, and `ask_each` for the same question about forty districts.
 
 The options are those of `%%assistant`. A question stands alone, outside the notebook's conversation, unless it names
-one. Without IPython the process has one session of its own, which ends with it.
+one. Without IPython, the process has one session of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 
 STOPS_WITHIN_S = 5.0
-"""After Ctrl-C, questions that are under way are given so long to come to their end."""
+"""Seconds that questions under way are given to end after Ctrl-C."""
 
 
 class AskOptions(TypedDict, total=False):
@@ -136,18 +137,18 @@ def ask_each(
     Args:
         prompts: The questions, or labels and their questions: `{name: f"Plot {name}" for name in names}`.
         at_once: How many at the same time; None for the setting `questions_at_once`.
-        progress: Whether a bar shows how far it is.
+        progress: Whether a line shows how many have been answered.
         **options: The options of `ask`, except `show`; they hold for every question.
 
     Returns:
         One outcome for each, in order: an answer, or the error it ended in.
 
     Raises:
-        Interrupted: Ctrl-C; its `.answer` holds the outcomes so far.
-        AssistantError: A question could not even be asked (a mistyped option, a missing input).
+        Interrupted: Ctrl-C; `.answer` holds the outcomes so far.
+        AssistantError: An option or an input is wrong; nothing has been asked.
     """
     if isinstance(prompts, str):
-        raise OptionError("ask_each takes several questions, and this is one.", "Write: ask(...), or a list of them.")
+        raise OptionError("ask_each takes several questions, and this is one.", "Write ask(...), or pass a list.")
     session = _session()
     labelled = dict(prompts) if isinstance(prompts, Mapping) else dict(enumerate(prompts))
     given = {**options, "show": False}
@@ -157,25 +158,25 @@ def ask_each(
     outcomes: dict[Any, Answer | AssistantError] = {}
     pool = Threads(at_once or session.traits.questions_at_once, "ipython_assistant ask")
     try:
-        with _Bar(len(asked), session.shell, shown=progress) as bar:
+        with closing(_Progress(len(asked), session.shell, shown=progress)) as line:
             futures = {pool.submit(one.outcome, questions[label]): label for label, one in asked.items()}
             waiting: set[Future[Answer | AssistantError]] = set(futures)
             try:
                 while waiting:
                     done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
                     outcomes |= {futures[future]: future.result() for future in done}
-                    bar.show(outcomes.values())
+                    line.show(outcomes.values())
             except KeyboardInterrupt:
                 for one in asked.values():
                     one.stop.set()
                 pool.close()
-                # One that the service has not even begun to answer cannot be stopped: it is not waited for.
+                # A question that the service has not begun to answer cannot be stopped, so it is not waited for.
                 done, _ = wait([future for future in futures if not future.cancelled()], timeout=STOPS_WITHIN_S)
                 ended = {futures[future]: future.result() for future in done}
                 answers = Answers({label: ended[label] for label in asked if label in ended}, labelled)
                 raise Interrupted(
-                    f"The questions were interrupted; {len(answers)} of {len(asked)} had come to an end.",
-                    "The error's .answer holds what came of them.",
+                    f"The questions were interrupted; {len(answers)} of {len(asked)} had ended.",
+                    "The error's .answer holds their outcomes.",
                     answer=answers,
                 ) from None
     finally:
@@ -184,7 +185,7 @@ def ask_each(
 
 
 class Answers(Mapping[Any, "Answer | AssistantError"]):
-    """What came of several questions: label → answer, or the error it ended in. Shows itself as a table."""
+    """The outcomes of several questions: label → answer, or the error it ended in. Shows itself as a table."""
 
     def __init__(self, outcomes: Mapping[Any, Answer | AssistantError], prompts: Mapping[Any, str]) -> None:
         self._outcomes: dict[Any, Answer | AssistantError] = dict(outcomes)
@@ -206,7 +207,7 @@ class Answers(Mapping[Any, "Answer | AssistantError"]):
 
     @property
     def refused(self) -> tuple[Any, ...]:
-        """The labels of the questions that were refused: the answer says why, and made nothing."""
+        """The labels of the questions that were refused; each answer says why."""
         return tuple(label for label, outcome in self.items() if getattr(outcome, "status", "") == "refused")
 
     def to_frame(self) -> Any:
@@ -235,7 +236,7 @@ class Answers(Mapping[Any, "Answer | AssistantError"]):
             (label, row["status"], row["error"] or " ".join(row["text"].split()), ", ".join(row["files"]))
             for label, row in rows
         ]
-        return overview(("", "status", "answer", "files"), cells, [f"{_told(self)}."])
+        return overview(("", "status", "answer", "files"), cells, [f"{_in_words(self)}."])
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,51 +291,39 @@ class _PendingQuestion:
             return failed
 
 
-class _Bar:
-    """How far several questions are: a line that is drawn anew, in a notebook or in a terminal."""
-
-    WIDTH = 20
+class _Progress:
+    """How many of several questions have been answered: one line, in a notebook or on stderr."""
 
     def __init__(self, total: int, shell: InteractiveShell | None, *, shown: bool) -> None:
         front = front_end(shell)
         self._total = total
+        self._words = ""
         self._terminal = shown and not front.live and sys.stderr.isatty()
         # A notebook that nobody watches is saved with the same outputs as one that was watched.
         self._live = LiveOutput(front) if shown and shell is not None and not self._terminal else None
-        self._told = ""
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        if self._live is not None and self._told:
-            # What is left is a sentence: the bar has had its day.
-            self._live.finish(overview((), (), [f"{self._told.lstrip('█░ ')}."]))
-        elif self._terminal:
-            sys.stderr.write("\n")
 
     def show(self, outcomes: Iterable[Answer | AssistantError]) -> None:
         ended = list(outcomes)
         failed = sum(isinstance(outcome, AssistantError) for outcome in ended)
-        filled = self.WIDTH * len(ended) // max(self._total, 1)
-        told = f"{'█' * filled}{'░' * (self.WIDTH - filled)} {len(ended)} of {self._total} asked"
-        told += f", {failed} failed" if failed else ""
-        if told == self._told:
-            if self._live is not None:
-                self._live.tick()
-            return
-        self._told = told
+        self._words = f"{len(ended)} of {self._total} asked" + (f", {failed} failed" if failed else "")
         if self._live is not None:
-            self._live.update(None, told)
+            self._live.update(None, self._words)
+            self._live.tick()
         elif self._terminal:
-            sys.stderr.write(f"\r{told}")
+            sys.stderr.write(f"\r{self._words}")
             sys.stderr.flush()
 
+    def close(self) -> None:
+        if self._live is not None and self._words:
+            self._live.finish(overview((), (), [f"{self._words}."]))
+        elif self._terminal:
+            sys.stderr.write("\n")
 
-def _told(answers: Answers) -> str:
+
+def _in_words(answers: Answers) -> str:
     failed, refused = len(answers.failed), len(answers.refused)
-    told = f"{len(answers) - failed - refused} of {len(answers)} answered"
-    return told + (f", {refused} refused" if refused else "") + (f", {failed} failed" if failed else "")
+    words = f"{len(answers) - failed - refused} of {len(answers)} answered"
+    return words + (f", {refused} refused" if refused else "") + (f", {failed} failed" if failed else "")
 
 
 def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
@@ -354,22 +343,16 @@ def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
         directory=os.fspath(directory) if directory is not None else None,
         no_code=not given.get("code", True),
         timeout_s=given.get("timeout"),
-        **{name: given[name] for name in _AS_THEY_ARE if name in given},
     )
-    return checked(options), namespace
-
-
-_AS_THEY_ARE = (
-    "model", "conversation", "new", "fresh", "assistant", "instructions", "effort", "container", "memory", "parquet",
-    "yes",
-)  # fmt: skip
+    same = {field.name for field in fields(Options)} - {"inputs", "outputs", "tools"}
+    return checked(replace(options, **{name: given[name] for name in given if name in same})), namespace
 
 
 def _inputs(given: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
     if isinstance(given, Mapping):
         wrong = next((name for name in given if not str(name).isidentifier()), None)
         if wrong is not None:
-            raise InputError(f"The input {wrong!r} is no name of a variable.", "Name it with letters, digits and _.")
+            raise InputError(f"The input {wrong!r} is not the name of a variable.", "Use letters, digits and _.")
         return tuple(given), given
     one = isinstance(given, str | os.PathLike) or not isinstance(given, list | tuple | set | frozenset | Iterator)
     several = [given] if one else list(given)

@@ -1,41 +1,17 @@
-"""Everything that can end a cell, and what its reader should do next.
+"""Everything that can end a cell. Each error has two lines: what happened, and what to do.
 
-    AssistantError              two lines: what happened, what to do; .answer holds everything that arrived
-    ├─ OptionError              the line after %%assistant
-    ├─ InputError               a file or variable named with -i
-    ├─ ConfigError              a setting, or something it needs
-    │  └─ NoKey                 the service wants a key and there is none
-    ├─ EngineError              the embedded engine did not start, or died (carries the last lines of its log)
-    ├─ ServiceError             the other side's answer; .status .code .request_id
-    │  ├─ Unreachable           no connection
-    │  │  ├─ ProxyRefused       a proxy on the way did not let it through
-    │  │  └─ CertificateRefused the other side could not prove who it is (TLS)
-    │  ├─ TimedOut              no byte for too long
-    │  ├─ RateLimited           429: too much at once
-    │  │  ├─ QuotaUsedUp        the account's money or quota is used up
-    │  │  └─ ContainerLimit     too many containers
-    │  ├─ Refused               the request was not accepted (4xx)
-    │  │  ├─ KeyRefused         the key is wrong, or lacks a permission
-    │  │  ├─ ModelUnknown       there is no model of that name
-    │  │  ├─ ModelNotAllowed    there is, but not for this key
-    │  │  ├─ ToolNotAllowed     code interpreter or another tool is not allowed or not there
-    │  │  ├─ TurnNotKept        the service does not hold the turn this one continues from
-    │  │  ├─ ContextTooLong     more than the model can read at once
-    │  │  ├─ TooLarge           more bytes than the service takes at once
-    │  │  ├─ ContentFiltered    the service's content rules
-    │  │  └─ ContainerExpired   the container went away between two turns
-    │  ├─ FileNotServed         a service that does not hand out its containers' files (Azure)
-    │  ├─ TurnFailed            the service accepted the question and then gave up
-    │  └─ StreamBroken          the stream ended before the answer did
-    ├─ InternalError            a fault of this package, as the outcome of one question among several
-    ├─ NotRecorded              nothing is asked in replay mode, and there is no recording
-    ├─ RecordingDamaged         a recording is not what was recorded
-    ├─ Interrupted              Ctrl-C, or the stop button
-    ├─ CodeFailed               the code that was asked for raised
-    ├─ TableMissing             a table asked for with -o did not come
-    └─ FilesMissing             the answer is there, one or more of its files are not
+    AssistantError
+    ├─ OptionError · InputError · ConfigError (NoKey) · EngineError
+    ├─ ServiceError
+    │  ├─ Unreachable (ProxyRefused, CertificateRefused) · TimedOut · FileNotServed · TurnFailed · StreamBroken
+    │  ├─ RateLimited (QuotaUsedUp, ContainerLimit)
+    │  └─ Refused (KeyRefused, ModelUnknown, ModelNotAllowed, ToolNotAllowed, TurnNotKept, ContextTooLong,
+    │              TooLarge, ContentFiltered, ContainerExpired)
+    ├─ NotRecorded · RecordingDamaged
+    ├─ Interrupted · CodeFailed · TableMissing · FilesMissing
+    └─ InternalError
 
-docs/errors.md says of each what to do. IPython shows an exception that has `_render_traceback_` by those lines alone
+docs/errors.md says what to do about each. IPython shows an exception that has `_render_traceback_` by those lines alone
 and stores it as an ordinary `error` output, so nbval, nbconvert and papermill see it. IPython's own `UsageError` is
 not used: nbval's lax mode does not see it.
 """
@@ -43,6 +19,9 @@ not used: nbval's lax mode does not see it.
 from __future__ import annotations
 
 from typing import Any
+
+_CONTROLS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {0x09, 0x0A}, "\ufffd")
+"""Characters that drive a terminal: a service, a file name or a log may hold them."""
 
 
 class AssistantError(Exception):
@@ -55,13 +34,13 @@ class AssistantError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "", *, answer: Any = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = message.translate(_CONTROLS)
+        self.hint = hint.translate(_CONTROLS)
+        super().__init__(self.message)
         self.answer = answer
 
     def __str__(self) -> str:
-        """The message and the hint, on lines of their own."""
+        """The message and the hint, each on its own line."""
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
     def _render_traceback_(self) -> list[str]:
@@ -70,11 +49,11 @@ class AssistantError(Exception):
 
 
 class OptionError(AssistantError):
-    """The line after `%%assistant` or `%assistant` could not be understood."""
+    """An option or a word after `%%assistant` or `%assistant` is wrong."""
 
 
 class InputError(AssistantError):
-    """A file or variable named with `-i` is not there, or cannot be sent."""
+    """A file or variable named with `-i` does not exist or cannot be sent."""
 
 
 class ConfigError(AssistantError):
@@ -82,24 +61,24 @@ class ConfigError(AssistantError):
 
 
 class NoKey(ConfigError):
-    """The service that was chosen wants a key, and there is none."""
+    """The chosen service needs a key, and there is none."""
 
 
 class EngineError(AssistantError):
-    """The embedded engine did not start, or died."""
+    """The embedded engine did not start, or it died; the hint ends with the last lines of its log."""
 
 
 class ServiceError(AssistantError):
-    """The service's own answer.
+    """The service answered with an error.
 
     Args:
         message: What happened, on one line.
         hint: What to do about it.
         answer: Everything that arrived before the error, or None.
-        status: HTTP status, where there was one.
-        code: The service's error code, where it gave one.
-        request_id: The service's id of the request, for its support.
-        retry_after_s: Seconds the service asked to wait, where it did.
+        status: The HTTP status, if there was one.
+        code: The service's error code, if it gave one.
+        request_id: The service's id of the request, which its support asks for.
+        retry_after_s: How many seconds the service asked to wait, if it did.
     """
 
     def __init__(
@@ -114,17 +93,17 @@ class ServiceError(AssistantError):
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message, hint, answer=answer)
-        self.retry_after_s = retry_after_s
         self.status = status
         self.code = code
         self.request_id = request_id
+        self.retry_after_s = retry_after_s
         if request_id:
-            # Shown by `%assistant traceback`: support asks for it, and nobody else does.
+            # Only `%assistant traceback` shows a note: support asks for the id, and no other reader needs it.
             self.add_note(f"The service's id of the request: {request_id}")
 
 
 class Unreachable(ServiceError):
-    """No connection to the service."""
+    """No connection to the service could be made."""
 
 
 class ProxyRefused(Unreachable):
@@ -132,11 +111,11 @@ class ProxyRefused(Unreachable):
 
 
 class CertificateRefused(Unreachable):
-    """The other side could not prove who it is: TLS failed, often because a proxy stands between."""
+    """The service's TLS certificate is not trusted, often because of an intercepting proxy."""
 
 
 class TimedOut(ServiceError):
-    """No byte came from the service for too long."""
+    """The service sent no byte for too long."""
 
 
 class RateLimited(ServiceError):
@@ -144,7 +123,7 @@ class RateLimited(ServiceError):
 
 
 class QuotaUsedUp(RateLimited):
-    """The account's money or quota is used up: waiting a little does not help."""
+    """The account's money or quota is used up; waiting a little does not help."""
 
 
 class ContainerLimit(RateLimited):
@@ -156,23 +135,23 @@ class Refused(ServiceError):
 
 
 class KeyRefused(Refused):
-    """The key is wrong, or lacks a permission (401)."""
+    """The key is wrong or lacks a permission (401)."""
 
 
 class ModelUnknown(Refused):
-    """The service knows no model (or deployment) of that name."""
+    """The service has no model (or deployment) of that name."""
 
 
 class ModelNotAllowed(Refused):
-    """The model exists, and this key may not use it."""
+    """The model exists, but this key may not use it."""
 
 
 class ToolNotAllowed(Refused):
-    """Code interpreter, or another tool, is not allowed for this account or not offered with this model."""
+    """Code interpreter or another tool is not allowed for this account, or not offered with this model."""
 
 
 class TurnNotKept(Refused):
-    """The service does not hold the turn this one continues from: zero data retention, or it has let it go."""
+    """The service no longer holds the turn that this one continues from, or never did (zero data retention)."""
 
 
 class ContextTooLong(Refused):
@@ -188,44 +167,44 @@ class ContentFiltered(Refused):
 
 
 class ContainerExpired(Refused):
-    """The container of the conversation went away: the service keeps one for 20 minutes after its last use."""
+    """The conversation's container is gone: a service keeps one for 20 minutes after its last use."""
 
 
 class FileNotServed(ServiceError):
-    """The service made a file and does not hand it out: a fault of Azure's container files, known since 2025."""
+    """The service made a file but does not hand it out: a fault of Azure's container files, known since 2025."""
 
 
 class TurnFailed(ServiceError):
-    """The service accepted the question and then gave up on it."""
+    """The service accepted the question and then gave up."""
 
 
 class StreamBroken(ServiceError):
     """The stream ended before the answer did."""
 
 
-class InternalError(AssistantError):
-    """A fault of this package, as the outcome of one question among several; `__cause__` is the fault itself."""
-
-
 class NotRecorded(AssistantError):
-    """In `replay` mode nothing is asked, and there is no recording of this question."""
+    """No service may be asked (`replay` mode), and there is no recording of this question."""
 
 
 class RecordingDamaged(AssistantError):
-    """A recording, or a file that belongs to it, is not what was recorded: it is not replayed."""
+    """A recording, or a file that belongs to it, was changed or removed, so it is not replayed."""
 
 
 class Interrupted(AssistantError):
-    """The cell was interrupted; what had arrived is kept."""
+    """Ctrl-C or the stop button ended the cell; what had arrived is kept."""
 
 
 class CodeFailed(AssistantError):
-    """The code that was asked for raised."""
+    """The code that the user asked to run raised an exception."""
 
 
 class TableMissing(AssistantError):
-    """A table that was asked for with `-o` did not come, or cannot be read as one."""
+    """A table asked for with `-o` did not come, or cannot be read as a table."""
 
 
 class FilesMissing(AssistantError):
-    """The answer is there; one or more of its files are not."""
+    """The answer is here, but one or more of its files are not."""
+
+
+class InternalError(AssistantError):
+    """A fault of this package, as the outcome of one question among several; `__cause__` is the fault itself."""

@@ -32,64 +32,6 @@ def answer(tmp_path: Path) -> Answer:
     return Answer("Three cases.", turn, (artifact(tmp_path / "files"),), prompt="How many?", shown_in=3)
 
 
-def test_a_file_can_be_opened_and_read(answer: Answer) -> None:
-    with answer.files["a.csv"].open() as file:
-        first = file.readline()
-
-    assert first == b"district,cases\n"
-
-
-def test_a_file_is_copied_into_a_directory_under_its_name_and_to_a_path_under_that(
-    answer: Answer, tmp_path: Path
-) -> None:
-    into = answer.files["a.csv"].copy_to(tmp_path)
-    to = answer.files["a.csv"].copy_to(str(tmp_path / "other.csv"))
-
-    assert (into, to) == (tmp_path / "a.csv", tmp_path / "other.csv")
-    assert into.read_bytes() == to.read_bytes() == TABLE
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.csv", "files", "other.csv"]
-
-
-def test_a_copy_never_replaces_a_file_unasked(answer: Answer, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("mine")
-
-    with pytest.raises(FileExistsError, match="overwrite=True"):
-        answer.files["a.csv"].copy_to(tmp_path)
-    kept = (tmp_path / "a.csv").read_text()
-    answer.files["a.csv"].copy_to(tmp_path, overwrite=True)
-
-    assert kept == "mine"
-    assert (tmp_path / "a.csv").read_bytes() == TABLE
-
-
-def test_a_link_that_leads_nowhere_is_in_the_way_too(answer: Answer, tmp_path: Path) -> None:
-    (tmp_path / "link.csv").symlink_to(tmp_path / "nothing")
-
-    with pytest.raises(FileExistsError):
-        answer.files["a.csv"].copy_to(tmp_path / "link.csv")
-
-    assert not (tmp_path / "nothing").exists()
-
-
-def test_a_copy_onto_itself_leaves_the_file_alone(answer: Answer) -> None:
-    file = answer.files["a.csv"]
-
-    assert file.copy_to(file.path, overwrite=True) == file.path
-    assert file.read_bytes() == TABLE
-
-
-def test_a_copy_that_fails_leaves_nothing_behind(answer: Answer, tmp_path: Path) -> None:
-    file = answer.files["a.csv"]
-    file.path.unlink()
-    target = tmp_path / "target"
-    target.mkdir()
-
-    with pytest.raises(FileNotFoundError):
-        file.copy_to(target)
-
-    assert list(target.iterdir()) == []
-
-
 def test_an_answer_comes_out_of_a_pickle_as_it_went_in(answer: Answer) -> None:
     again = pickle.loads(pickle.dumps(answer))
 

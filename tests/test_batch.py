@@ -177,7 +177,7 @@ def test_ctrl_c_ends_the_questions_and_gives_what_came_of_them(notebook, hosted,
             time.sleep(20)  # until the interrupt comes, which is at once
 
     hosted.on("^POST /v1/responses$", answered)
-    monkeypatch.setattr(batch._Bar, "show", show)
+    monkeypatch.setattr(batch._Progress, "show", show)
     with pytest.raises(errors.Interrupted) as caught:
         ask_each(["A", "B", "C", "D"], at_once=1)
 
@@ -200,7 +200,7 @@ def test_what_the_service_has_not_begun_to_answer_is_not_waited_for(notebook, ho
         raise KeyboardInterrupt
 
     hosted.on("^POST /v1/responses$", stall)
-    monkeypatch.setattr(batch._Bar, "show", lambda _bar, _outcomes: begun.wait(20) and show(_bar, _outcomes))
+    monkeypatch.setattr(batch._Progress, "show", lambda _bar, _outcomes: begun.wait(20) and show(_bar, _outcomes))
     monkeypatch.setattr(batch, "STOPS_WITHIN_S", 0.05)
     with pytest.raises(errors.Interrupted) as caught:
         ask_each(["A", "B"], at_once=1)
