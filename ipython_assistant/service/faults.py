@@ -194,10 +194,10 @@ def service_error(
         request_id: Its id of the request.
         retry_after_s: Seconds it asked to wait.
     """
-    happened, _, said_cure = message.partition("\n")
-    if service == "local" and status is None and said_cure.strip():
+    happened, cure = map(in_one_line, message.partition("\n")[::2])
+    if service == "local" and status is None and happened and cure:
         # The engine's own error about a model: what happened, and what to do.
-        return _kind(None, code, happened, parameter)[0](happened, " ".join(said_cure.split()), code=code or None)
+        return _kind(None, code, happened, parameter)[0](happened, cure, code=code or None)
     words = "" if page else in_one_line(message)
     kind, cure = _kind(status, code, words, parameter)
     subject = "The service gave up" if status is None else f"The service answered {status}"
