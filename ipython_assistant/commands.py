@@ -132,7 +132,7 @@ def status_of(session: Session) -> dict[str, tuple[str, str]]:
         "mode": mode,
         "files": (str(settings.save_dir), by.get("save_dir", "")),
         "engine": ("; ".join(running) or "not running", ""),
-        "buttons": (buttons.wanted_in_words(settings.buttons, front_end(session.shell)), by.get("buttons", "")),
+        "buttons": (buttons.wanted_in_words(settings.buttons), by.get("buttons", "")),
         "last answer": (answered, session.last.asked_because),
     }
 

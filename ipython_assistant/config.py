@@ -107,8 +107,7 @@ class AssistantMagics(Configurable):
     buttons = Enum(
         ("auto", "always", "never"),
         default_value="auto",
-        help="Download buttons below the files: 'auto' shows them in a live notebook whose Jupyter server has our"
-        " extension, which keeps them out of the saved file.",
+        help="Download buttons below the files: 'auto' shows them in a live notebook whose front end draws widgets.",
     ).tag(config=True)
     on_missing_file = Enum(
         ("raise", "warn"),

@@ -11,6 +11,7 @@ import os
 
 TYPE_CHECKING = False  # typing's own name for it, without importing typing
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from IPython.core.interactiveshell import InteractiveShell
@@ -103,29 +104,31 @@ class Hooks:
             return {"completions": []}
         from pathlib import Path
 
-        from ipython_assistant.config import known_models, looks_for_models
         from ipython_assistant.display.completer import Surroundings, match
+
+        shell = self._shell
+        return match(context, Surroundings(shell.user_ns, shell.user_ns_hidden, Path.cwd(), self._values))
+
+    def _values(self, target: str) -> Sequence[str]:
+        """What may follow an option that sets this field of `Options`, as far as this machine knows it."""
+        from pathlib import Path
+
+        from ipython_assistant.config import known_models, looks_for_models
         from ipython_assistant.options import EFFORTS, MEMORIES
         from ipython_assistant.workspace.assistants import assistant_folders, list_assistants
 
-        shell = self._shell
+        match target:
+            case "model":
+                from ipython_assistant.answerer import models_here
 
-        def models() -> tuple[str, ...]:
-            from ipython_assistant.answerer import models_here
-
-            found = models_here(os.environ) if looks_for_models(self.traits, os.environ) else ()
-            return tuple(dict.fromkeys((*known_models(self.traits, os.environ), *found)))
-
-        conversations = self._session.conversations.by_name if self._session is not None else {}
-        assistants = list_assistants(assistant_folders(Path(self._directory)))
-        values = {
-            "conversation": [name for name in conversations if name],
-            "assistant": [assistant.name for assistant in assistants],
-            "effort": EFFORTS,
-            "memory": MEMORIES,
-            "tools": ("web_search", "file_search:"),
-        }
-        return match(context, Surroundings(shell.user_ns, shell.user_ns_hidden, Path.cwd(), models, values))
+                found = models_here(os.environ) if looks_for_models(self.traits, os.environ) else ()
+                return tuple(dict.fromkeys((*known_models(self.traits, os.environ), *found)))
+            case "conversation":
+                conversations = self._session.conversations.by_name if self._session is not None else {}
+                return [name for name in conversations if name]
+            case "assistant":
+                return [assistant.name for assistant in list_assistants(assistant_folders(Path(self._directory)))]
+        return {"effort": EFFORTS, "memory": MEMORIES, "tools": ("web_search", "file_search:")}.get(target, ())
 
     # What IPython's decorator `context_matcher` sets. Ours comes before its own matchers, and keeps them out.
     complete.matcher_api_version = 2  # type: ignore[attr-defined] # a function has any attribute
@@ -159,7 +162,7 @@ def load(shell: Any) -> None:
     """
     if hooks_of(shell) is not None:
         return
-    hooks = Hooks(shell, os.environ.get("IPYTHON_ASSISTANT_DIR") or _working_directory())
+    hooks = Hooks(shell, os.environ.get("IPYTHON_ASSISTANT_DIR") or _vscode_directory(shell) or _working_directory())
     shell.register_magic_function(hooks.assistant, "line_cell", "assistant")
     shell.input_transformers_cleanup.append(hooks.keep_lines)
     shell.Completer.custom_matchers.append(hooks.complete)
@@ -236,6 +239,13 @@ def _kept(line: str) -> str:
         return line
     indent = line[: len(line) - len(line.lstrip())]
     return f"{indent}get_ipython().run_line_magic('assistant', {bare.removeprefix('%assistant ').rstrip('?')!r})\n"
+
+
+def _vscode_directory(shell: Any) -> str:
+    """The notebook's directory where VS Code runs it: it names the notebook and may start the kernel elsewhere."""
+    notebook = str(shell.user_ns.get("__vsc_ipynb_file__") or "")
+    directory = os.path.dirname(notebook)  # noqa: PTH120 pathlib is not loaded yet
+    return directory if os.path.isabs(notebook) and os.path.isdir(directory) else ""  # noqa: PTH112, PTH117 as above
 
 
 def _is_live(shell: InteractiveShell) -> bool:

@@ -209,7 +209,7 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
         last = LastTurn(answer, source.why, source.unfinished(arrival, collected))
         session.remember(last)
         if viewer.shows:
-            _show(session, question, answer, viewer.front)
+            _show(source, answer, viewer.front)
         tables = {name: named_frame(answer.artifacts, name, question.dtypes) for name in question.outputs}
     except KeyboardInterrupt:
         if answer is not None:
@@ -262,12 +262,16 @@ def _answer(source: TurnSource, arrival: Arrival, collected: TurnFiles, viewer: 
     return replace(answer, notes=(*answer.notes, *no_code_note(answer, question.settings, expected=expected)))
 
 
-def _show(session: Session, question: Question, answer: Answer, front: FrontEnd) -> None:
+def _show(source: TurnSource, answer: Answer, front: FrontEnd) -> None:
+    session, settings = source.session, source.question.settings
     above, below = answer.output_parts()
     for bundle in above:
         publish(bundle)
-    if buttons.wanted(question.settings.buttons, front):
-        session.rows.show(answer.artifacts, session.notebook_dir, front.cell_id)
+    if buttons.wanted(settings.buttons, front):
+        # Where the answer came from differs from run to run: the row of buttons is not saved, and not compared.
+        note = buttons.recorded_note(source.metadata().get("recorded", ""), settings.mode)
+        always = settings.buttons == "always"
+        session.rows.show(answer.artifacts, session.notebook_dir, front, note=note, always=always)
     for bundle in below:
         publish(bundle)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from tests_support import events as wire
 
 from ipython_assistant.core.hosted_models import default_model
+from ipython_assistant.display.completer import Offers, Surroundings, offers
 from ipython_assistant.options import Options, option_targets, parse_options
 
 
@@ -182,7 +184,7 @@ def test_the_magics_own_name_is_still_completed(ready):
 
 
 def test_a_large_folder_does_not_keep_anyone_waiting(ready, notebook_dir, monkeypatch):
-    monkeypatch.setattr("ipython_assistant.display.completer.MOST_ENTRIES", 3)
+    monkeypatch.setattr("ipython_assistant.display.completer.MAX_ENTRIES", 3)
     for number in range(10):
         (notebook_dir / f"data/n{number}.csv").write_text("")
 
@@ -211,3 +213,35 @@ def test_conversations_saved_assistants_and_efforts_are_offered(ready, hosted, n
     assert offered(ready, "%%assistant -c |") == ["maps"]
     assert offered(ready, "%%assistant --assistant |") == ["coverage"]
     assert offered(ready, "%%assistant --effort m|") == ["minimal", "medium", "max"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "fragment", "texts"),
+    [
+        ("%%assistant -c ", "", ('"by year"', "maps", "means")),
+        ("%%assistant -c m", "m", ("maps", "means")),
+        ("%%assistant -c 'b", "'b", ("'by year'",)),
+        ("%%assistant --conversation=ma", "ma", ("maps",)),
+        ("%%assistant --effort ", "", ()),
+    ],
+)
+def test_names_are_offered_as_they_have_to_be_written(cell, fragment, texts):
+    names = {"conversation": ("by year", "maps", "means")}
+    found = offers(cell, 0, len(cell), Surroundings({}, (), Path(), lambda target: names.get(target, ())))
+
+    assert (found.fragment, found.texts) == (fragment, texts)
+
+
+def test_below_the_first_line_whole_sentences_are_offered_where_the_model_has_some():
+    asked = []
+
+    def sentences(options, typed):
+        asked.append((options, typed))
+        return ("mean of cases per district",)
+
+    surroundings = Surroundings({}, (), Path(), lambda _target: (), sentences)
+    cell = "%%assistant -i cases.csv\n  mean"
+
+    assert offers(cell, 1, 6, surroundings) == Offers("mean", ("mean of cases per district",), "sentence")
+    assert offers("%%assistant\n```\nmean", 2, 4, surroundings) == Offers()
+    assert asked == [(" -i cases.csv", "mean")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -9,7 +10,9 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -18,6 +21,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from jupyter_client.manager import KernelManager
+from PIL import Image
 from tests_support import events as wire
 
 from ipython_assistant import show
@@ -25,7 +29,7 @@ from ipython_assistant.config import AssistantMagics
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.display import buttons
 from ipython_assistant.display.buttons import download_row, server_root, view
-from ipython_assistant.display.live import FrontEnd
+from ipython_assistant.display.live import FrontEnd, front_end
 from ipython_assistant.display.row import CHUNK_BYTES, DownloadRow
 
 if TYPE_CHECKING:
@@ -73,21 +77,16 @@ def artifacts(tmp_path: Path) -> list[Artifact]:
 
 @pytest.fixture
 def browser(artifacts: list[Artifact], tmp_path: Path) -> Iterator[Browser]:
-    row = download_row(artifacts, tmp_path, {})
-    assert isinstance(row, DownloadRow)
+    row = download_row(artifacts, tmp_path, environ={})
     yield Browser(row)
     row.close()
 
 
-def test_no_files_no_row(tmp_path: Path) -> None:
-    assert download_row([], tmp_path, {}) is None
-
-
 def test_the_output_is_a_widget_view_and_nothing_else(browser: Browser) -> None:
-    bundle = view(browser.row)
+    bundle = view(browser.row, LAB)
 
     assert list(bundle.data) == ["application/vnd.jupyter.widget-view+json"]
-    assert bundle.data[buttons.VIEW]["model_id"] == browser.row.model_id
+    assert bundle.data[buttons.VIEW]["model_id"] == browser.row.model_id == browser.row.row_id
     assert bundle.metadata == {"ipython_assistant": {"output": "buttons"}}
 
 
@@ -185,7 +184,9 @@ def test_anything_else_is_not_answered(browser: Browser, message: Any) -> None:
 
 
 def test_a_closed_row_leaves_no_archive_behind(tmp_path: Path) -> None:
-    browser = Browser(download_row([artifact(tmp_path / "large.bin", os.urandom(2 * CHUNK_BYTES))], tmp_path, {}))
+    browser = Browser(
+        download_row([artifact(tmp_path / "large.bin", os.urandom(2 * CHUNK_BYTES))], tmp_path, environ={})
+    )
     reply, chunk = browser.ask(file="all", offset=0)
     folder = Path(browser.row._zipped.name)
     assert len(chunk) < reply["total"]
@@ -212,9 +213,8 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_server_that_started_the_kernel_says_what_it_serves(serving: Path) -> None:
     saved = artifact(serving / "sub dir" / "a b.csv", b"x")
-    row = download_row([saved], serving, {"JPY_PARENT_PID": "4242"})
+    row = download_row([saved], serving, environ={"JPY_PARENT_PID": "4242"})
 
-    assert isinstance(row, DownloadRow)
     assert row.offers[0]["server_path"] == "sub dir/a b.csv"
     row.close()
 
@@ -225,18 +225,16 @@ def test_a_folder_that_is_served_through_a_link_is_found(serving: Path, tmp_path
     row = download_row(
         [Artifact("a.csv", "a.csv", tmp_path / "link" / "a.csv", "a.csv", 1, "", "text/csv")],
         serving,
-        {"JPY_PARENT_PID": "4242"},
+        environ={"JPY_PARENT_PID": "4242"},
     )
 
-    assert isinstance(row, DownloadRow)
     assert row.offers[0]["server_path"] == saved.name
     row.close()
 
 
 def test_a_file_outside_what_is_served_goes_through_the_kernel(serving: Path, tmp_path: Path) -> None:
-    row = download_row([artifact(tmp_path / "other" / "a.csv", b"x")], tmp_path, {"JPY_PARENT_PID": "4242"})
+    row = download_row([artifact(tmp_path / "other" / "a.csv", b"x")], tmp_path, environ={"JPY_PARENT_PID": "4242"})
 
-    assert isinstance(row, DownloadRow)
     assert row.offers[0]["server_path"] == ""
     row.close()
 
@@ -267,32 +265,23 @@ print(sorted({"IPython", "anywidget", "ipywidgets", "jupyter_server", "pandas"} 
 # --- where a row is shown, and for how long ---------------------------------------------------------------------------
 
 SERVED = {"IPYTHON_ASSISTANT_LAB": "1"}
+LAB, VSCODE, COLAB = (FrontEnd(live=True, cell_id="c1", name=name) for name in ("", "vscode", "colab"))
 
 
 @pytest.mark.parametrize(
-    ("setting", "live", "environ", "expected"),
-    [
-        ("auto", True, SERVED, True),
-        ("auto", True, {}, False),
-        ("auto", True, {"IPYTHON_ASSISTANT_LAB": ""}, False),
-        ("auto", False, SERVED, False),
-        ("always", False, {}, True),
-        ("never", True, SERVED, False),
-    ],
+    ("setting", "live", "expected"),
+    [("auto", True, True), ("auto", False, False), ("always", False, True), ("never", True, False)],
 )
-def test_a_row_is_shown_where_somebody_watches_and_the_server_keeps_it_out_of_the_file(
-    setting: str, live: bool, environ: dict[str, str], expected: bool
-) -> None:
-    assert buttons.wanted(setting, FrontEnd(live, "c1"), environ) is expected
+def test_a_row_is_wanted_where_somebody_watches(setting: str, live: bool, expected: bool) -> None:
+    assert buttons.wanted(setting, FrontEnd(live, "c1")) is expected
 
 
-def test_a_live_notebook_without_buttons_is_told_how_to_have_them() -> None:
-    words = buttons.wanted_in_words("auto", FrontEnd(live=True, cell_id="c1"), {})
+def test_of_a_recorded_answer_the_row_says_when_it_was_recorded_and_how_to_ask_again() -> None:
+    note = buttons.recorded_note("2026-11-29T10:00:59.123456+00:00", "auto")
 
-    assert "install ipython_assistant" in words
-    assert "\n" not in words
-    for setting, environ in [("auto", SERVED), ("always", {}), ("never", {})]:
-        assert "pip" not in buttons.wanted_in_words(setting, FrontEnd(live=True, cell_id="c1"), environ)
+    assert note == "Answered from the recording of 2026-11-29 10:00 UTC. %%assistant --fresh asks again."
+    assert "--fresh" not in buttons.recorded_note("2026-11-29T10:00:59", "replay")
+    assert buttons.recorded_note("", "auto") == ""
 
 
 @pytest.fixture
@@ -313,9 +302,9 @@ def test_a_row_ends_when_its_cell_runs_again_whatever_it_runs_then(
     running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path
 ) -> None:
     rows = buttons.Rows(running)
-    rows.show(artifacts, tmp_path, "c1")
-    rows.show(artifacts[:1], tmp_path, "c1")
-    rows.show(artifacts, tmp_path, "c2")
+    rows.show(artifacts, tmp_path, LAB)
+    rows.show(artifacts[:1], tmp_path, LAB)
+    rows.show(artifacts, tmp_path, replace(LAB, cell_id="c2"))
     assert len(open_rows()) == 3, "two rows that one run of a cell shows stand side by side"
 
     run_as(running, "c3")
@@ -327,11 +316,104 @@ def test_a_row_ends_when_its_cell_runs_again_whatever_it_runs_then(
     assert open_rows() == []
 
 
+def shown_by(rows: buttons.Rows, artifacts: list[Artifact], folder: Path, front: FrontEnd, **more: Any) -> list[Any]:
+    """What is shown at once, and after the row's JavaScript said that it runs."""
+    with capture_output() as captured:
+        rows.show(artifacts, folder, front, environ=more.pop("environ", {}), **more)
+        at_once = len(captured.outputs)
+        for row in open_rows():
+            row._handle_custom_msg({"type": "ready", "keeps_out": more.get("note") != "cannot"}, [])
+    return [at_once, len(captured.outputs)]
+
+
+def test_without_our_server_extension_a_row_is_shown_once_its_javascript_has_answered(
+    running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path
+) -> None:
+    rows = buttons.Rows(running)
+
+    assert shown_by(rows, artifacts, tmp_path, LAB) == [0, 1]
+    assert shown_by(rows, artifacts, tmp_path, LAB) == [1, 1], "from then on it is known to"
+    rows.close()
+
+
+def test_a_row_that_would_be_saved_or_is_not_answered_is_not_shown(
+    running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path
+) -> None:
+    rows = buttons.Rows(running)
+
+    assert shown_by(rows, artifacts, tmp_path, LAB, note="cannot") == [0, 0]
+    rows.close()
+
+
+def test_a_row_of_a_cell_that_ran_again_before_the_answer_is_not_shown(
+    running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path
+) -> None:
+    rows = buttons.Rows(running)
+    with capture_output() as captured:
+        rows.show(artifacts, tmp_path, LAB, environ={})
+        (row,) = open_rows()
+        run_as(running, "c1")
+        row._answer(row, {"type": "ready", "keeps_out": True}, [])
+
+    assert captured.outputs == []
+
+
+@pytest.mark.parametrize(
+    ("front", "more"),
+    [(LAB, {"environ": SERVED}), (LAB, {"always": True}), (VSCODE, {}), (COLAB, {})],
+    ids=["our server", "always", "VS Code", "Colab"],
+)
+def test_where_a_row_does_no_harm_in_a_saved_notebook_it_is_shown_at_once(
+    running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path, front: FrontEnd, more: dict[str, Any]
+) -> None:
+    rows = buttons.Rows(running)
+
+    assert shown_by(rows, artifacts, tmp_path, front, **more) == [1, 1]
+    rows.close()
+
+
+def test_in_vs_code_a_reopened_row_falls_back_to_a_picture_that_nobody_sees(browser: Browser) -> None:
+    bundle = view(browser.row, VSCODE)
+
+    assert list(bundle.data) == [buttons.VIEW, "image/png"]
+    with Image.open(io.BytesIO(base64.b64decode(bundle.data["image/png"]))) as picture:
+        assert (picture.size, picture.convert("RGBA").getpixel((0, 0))[3]) == ((1, 1), 0)
+
+
+def test_in_colab_a_button_uses_colabs_own_download(
+    artifacts: list[Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivered: list[str] = []
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    files = ModuleType("google.colab.files")
+    files.download = delivered.append
+    monkeypatch.setitem(sys.modules, "google.colab.files", files)
+    browser = Browser(download_row(artifacts, tmp_path, environ={}))
+
+    replies = [browser.ask(file=0, offset=0)[0], browser.ask(file="all", offset=0)[0]]
+
+    assert [reply["type"] for reply in replies] == ["delivered", "delivered"]
+    assert delivered[0] == str(artifacts[0].path)
+    assert Path(delivered[1]).name == f"{tmp_path.name}-files.zip"
+    assert front_end(InteractiveShell.instance(), {}).live
+    browser.row.close()
+    InteractiveShell.clear_instance()
+
+
+def test_of_very_many_files_the_first_have_a_button_and_the_archive_has_all(tmp_path: Path) -> None:
+    many = [artifact(tmp_path / f"{number}.csv", b"a") for number in range(40)]
+    browser = Browser(download_row(many, tmp_path, environ={}))
+
+    assert (len(browser.row.offers), browser.row.file_count) == (12, 40)
+    assert len(zipfile.ZipFile(io.BytesIO(browser.fetch("all"))).namelist()) == 40
+    browser.row.close()
+
+
 def test_rows_of_cells_without_an_id_stay_until_the_end(
     running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path
 ) -> None:
     rows = buttons.Rows(running)
-    rows.show(artifacts, tmp_path, None)
+    rows.show(artifacts, tmp_path, FrontEnd())
     run_as(running, None)
     run_as(running, "c1")
     assert len(open_rows()) == 1
@@ -345,7 +427,7 @@ def test_rows_of_cells_without_an_id_stay_until_the_end(
 
 def test_no_files_no_row_and_nothing_hangs_in_the_shell(running: InteractiveShell, tmp_path: Path) -> None:
     rows = buttons.Rows(running)
-    rows.show([], tmp_path, "c1")
+    rows.show([], tmp_path, LAB)
 
     assert open_rows() == []
     assert rows._cell_runs not in running.events.callbacks["pre_run_cell"]
@@ -371,12 +453,14 @@ import sys; sys.path[:0] = {sys.path!r}
 from pathlib import Path
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.display.buttons import Rows
+from ipython_assistant.display.live import FrontEnd
 import atexit
 Path("a.csv").write_text("a")
 rows = Rows(get_ipython())
 atexit.register(lambda: print("ended", file=open("ended", "w")))
 atexit.register(rows.close)
-rows.show([Artifact("a.csv", "a.csv", Path("a.csv").resolve(), "a.csv", 1, "0" * 64, "text/csv")], Path.cwd(), "c")
+saved = Artifact("a.csv", "a.csv", Path("a.csv").resolve(), "a.csv", 1, "0" * 64, "text/csv")
+rows.show([saved], Path.cwd(), FrontEnd())
 """
     manager = KernelManager()
     with (notebook_dir / "stderr").open("w") as stderr:

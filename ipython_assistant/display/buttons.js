@@ -4,6 +4,7 @@
 // kernel in chunks. File names are hostile: they only ever become text, attribute values or parts of a percent-encoded
 // path, never markup.
 
+const VIEW = "application/vnd.jupyter.widget-view+json";
 const PATIENCE_MS = 5000;
 const PATIENCE_BETWEEN_CHUNKS_MS = 30000;
 
@@ -65,6 +66,8 @@ function fromKernel(model, wanted, told, signal) {
     };
     const take = (message, buffers) => {
       if (message.request !== request) return;
+      // Another way has brought it.
+      if (message.type === "delivered") return end(resolve, { blob: null, leftOut: [] });
       if (message.type === "error") return end(reject, new Error(`Not downloaded: ${message.message}.`));
       if (message.offset !== received) return;
       const chunk = buffers[0];
@@ -94,6 +97,7 @@ function save(url, name) {
 }
 
 function saveBlob(blob, name) {
+  if (!blob) return;
   const url = URL.createObjectURL(blob);
   save(url, name);
   // The browser reads it after the click has returned, and nothing says when it is done.
@@ -115,7 +119,42 @@ function makeButton(label, description) {
   return button;
 }
 
+/** The cells of the JupyterLab notebook that shows this row; null elsewhere. */
+function cellsOf(model) {
+  const cells = model.widget_manager?.context?.model?.cells;
+  return typeof cells?.get === "function" ? cells : null;
+}
+
+/** Whether what JupyterLab saves of an output can be another than what it shows. */
+function canKeepOut(model) {
+  const cells = cellsOf(model);
+  return Boolean(cells) && Array.from(cells).every((cell) => cell.type !== "code" || cell.sharedModel?.updateOutputs);
+}
+
+/**
+ * Put an empty view into what is saved of this row's output. A saved row could only be drawn by its kernel; an empty
+ * view is drawn by none, and JupyterLab hides it. What is saved is the shared model; one that is changed "silently"
+ * leaves the page as it is.
+ */
+function keepOut(model) {
+  for (const cell of cellsOf(model) ?? []) {
+    if (cell.type !== "code") continue;
+    for (let place = 0; place < cell.outputs.length; place++) {
+      const output = cell.outputs.get(place);
+      if (output.data[VIEW]?.model_id !== model.get("row_id")) continue;
+      const saved = output.toJSON();
+      saved.data = { [VIEW]: { ...saved.data[VIEW], model_id: "" } };
+      cell.sharedModel.updateOutputs(place, place + 1, [saved], "silent-change");
+    }
+  }
+}
+
+function initialize({ model }) {
+  model.send({ type: "ready", keeps_out: canKeepOut(model) });
+}
+
 function render({ model, el }) {
+  if (canKeepOut(model)) keepOut(model);
   const offers = model.get("offers");
   const row = document.createElement("div");
   row.setAttribute("role", "group");
@@ -169,8 +208,9 @@ function render({ model, el }) {
     });
   });
 
-  if (offers.length > 1) {
-    const description = `Download all ${offers.length} files as a zip archive`;
+  const count = model.get("file_count");
+  if (count > 1) {
+    const description = `Download all ${count} files as a zip archive`;
     const where = `The files are saved as ${offers.map((offer) => offer.saved_as).join(", ")}`;
     add("Download all (.zip)", description, where, async (told, signal) => {
       const { blob, leftOut } = await fromKernel(model, { file: "all", mediaType: "application/zip" }, told, signal);
@@ -180,7 +220,13 @@ function render({ model, el }) {
   }
 
   row.append(status);
+  if (model.get("note")) {
+    const note = document.createElement("span");
+    note.textContent = model.get("note");
+    note.style.cssText = "flex-basis:100%;opacity:.7";
+    row.append(note);
+  }
   el.append(row);
 }
 
-export default { render };
+export default { initialize, render };

@@ -1,9 +1,16 @@
-"""The row of download buttons: what it offers, and where the server sees the files.
+"""The row of download buttons: where it is shown, for how long, and how it stays out of saved notebooks.
 
-The links of the card need nothing and always work where the notebook's folder is served; the buttons are for where they
-do not, and for all files at once. They need a live kernel or server, so their output is a widget view and nothing else:
-a saved notebook compares equal with and without it, and where the server has our extension (`ipython_assistant.lab`)
-they are not saved at all. ipywidgets is imported only when a row is made.
+The links of the card need nothing and work where the notebook's folder is served; the buttons are for where they do
+not, and for all files at once: their bytes can come from the kernel. A row needs a live kernel, so its output is a
+widget view, which a saved notebook must not hold: reopened, JupyterLab would show an error in its place.
+
+- Where the Jupyter server has our extension (`ipython_assistant.lab`), it leaves rows out of what it saves.
+- Elsewhere the row is made, but shown only once its JavaScript has answered: only then is it certain that this front
+  end can draw it, and that it can put an empty view into what is saved (`keepOut` in `buttons.js`).
+- VS Code draws a row only where its kernel has it, and whatever else the output holds where not: an invisible picture,
+  which no comparison of notebooks looks at. Colab saves the state of widgets itself.
+
+ipywidgets is imported only when a row is made.
 """
 
 from __future__ import annotations
@@ -11,8 +18,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.wording import size_in_words
 from ipython_assistant.display.escaping import one_line
@@ -21,42 +29,38 @@ from ipython_assistant.display.outputs import KEY, Bundle
 from ipython_assistant.lab import ANNOUNCEMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.display.live import FrontEnd
+    from ipython_assistant.display.row import DownloadRow
 
 VIEW = "application/vnd.jupyter.widget-view+json"
+NO_PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
+"""A PNG of one transparent pixel."""
 
 
-class Widget(Protocol):
-    """An ipywidgets widget, as far as it is used here."""
-
-    model_id: str
-
-    def close(self) -> None:
-        """End it, in the kernel and on every page."""
+def wanted(setting: str, front: FrontEnd) -> bool:
+    """Whether a row belongs below the files: `always`, `never`, or `auto`, which is where somebody watches."""
+    return setting == "always" or (setting == "auto" and front.live)
 
 
-def wanted(setting: str, front: FrontEnd, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether a row belongs below the files.
+def wanted_in_words(setting: str) -> str:
+    """The setting, for a person to read."""
+    return "auto: in a live notebook whose front end draws widgets" if setting == "auto" else setting
+
+
+def recorded_note(recorded: str, mode: str) -> str:
+    """What the row says of an answer that came from a recording; empty for one that was asked now.
 
     Args:
-        setting: `always`, `never`, or `auto`: where somebody watches and the server keeps rows out of saved notebooks.
-        front: Who is watching.
-        environ: Where the server announces itself.
+        recorded: When it was recorded, in ISO format and UTC; empty if it was not.
+        mode: The setting `mode`: with `replay` nothing can be asked again.
     """
-    return setting == "always" or (setting == "auto" and front.live and bool(environ.get(ANNOUNCEMENT)))
-
-
-def wanted_in_words(setting: str, front: FrontEnd, environ: Mapping[str, str] = os.environ) -> str:
-    """The same for a person to read, with what to do where a live notebook goes without."""
-    if setting == "auto" and front.live and not wanted(setting, front, environ):
-        return (
-            "auto: none, since the Jupyter server does not have our extension, which keeps them out of saved notebooks;"
-            " in the environment JupyterLab runs in: install ipython_assistant there too, then start JupyterLab again"
-        )
-    return "auto: in a live notebook" if setting == "auto" else setting
+    if not recorded:
+        return ""
+    note = f"Answered from the recording of {recorded[: len('2026-01-15T09:30')].replace('T', ' ')} UTC."
+    return note if mode == "replay" else f"{note} %%assistant --fresh asks again."
 
 
 class Rows:
@@ -68,23 +72,41 @@ class Rows:
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
-        self._shown: dict[str | None, list[Widget]] = {}
+        self._shown: dict[str | None, list[DownloadRow]] = {}
+        self._has_answered = False
 
-    def show(self, artifacts: Sequence[Artifact], notebook_dir: Path, cell_id: str | None) -> None:
-        """Show a row below the running cell; nothing where there are no files. See `download_row`.
+    def show(
+        self,
+        artifacts: Sequence[Artifact],
+        notebook_dir: Path,
+        front: FrontEnd,
+        *,
+        note: str = "",
+        always: bool = False,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        """Show a row below the running cell; nothing where there are neither files nor a note.
+
+        Called in the main thread of a running kernel.
 
         Args:
             artifacts: The saved files.
             notebook_dir: What their `href` is relative to.
-            cell_id: The running cell, where it is known.
+            front: The front end that runs the cell.
+            note: A sentence for this run alone.
+            always: Whether to show it without asking whether the front end can draw it.
+            environ: Says which server started this kernel, and whether it has our extension.
         """
-        row = download_row(artifacts, notebook_dir)
-        if row is None:
+        if not artifacts and not note:
             return
+        row = download_row(artifacts, notebook_dir, note, environ)
         if self._shell is not None:
             self._shell.events.register("pre_run_cell", self._cell_runs)  # once, however often it is said
-        self._shown.setdefault(cell_id, []).append(row)
-        publish(view(row))
+        self._shown.setdefault(front.cell_id, []).append(row)
+        if always or self._has_answered or front.name or environ.get(ANNOUNCEMENT):
+            publish(view(row, front))
+        else:
+            row.on_ready(self._when_ready(row, front, _to_this_cell(self._shell)))
 
     def close(self) -> None:
         """End them all. May be called twice."""
@@ -93,6 +115,14 @@ class Rows:
                 self._shell.events.unregister("pre_run_cell", self._cell_runs)
         for cell_id in list(self._shown):
             self._close(cell_id)
+
+    def _when_ready(self, row: DownloadRow, front: FrontEnd, send: Callable[[Bundle], None]) -> Callable[[bool], None]:
+        def ready(keeps_out: bool) -> None:  # noqa: FBT001 what the browser says
+            self._has_answered = self._has_answered or keeps_out
+            if keeps_out and row in self._shown.get(front.cell_id, []):
+                send(view(row, front))
+
+        return ready
 
     def _cell_runs(self, info: Any) -> None:
         """A cell that runs loses its outputs in the front end; what it runs now need not have to do with us."""
@@ -105,19 +135,9 @@ class Rows:
 
 
 def download_row(
-    artifacts: Sequence[Artifact], notebook_dir: Path, environ: Mapping[str, str] = os.environ
-) -> Widget | None:
-    """A row of buttons: one for each file and, for more than one, one for all of them as a zip archive.
-
-    Must be called in the main thread, in a running kernel. Show it with `publish(view(row))`.
-
-    Args:
-        artifacts: The saved files; none, no row.
-        notebook_dir: What their `href` is relative to.
-        environ: Says which server started this kernel.
-    """
-    if not artifacts:
-        return None
+    artifacts: Sequence[Artifact], notebook_dir: Path, note: str = "", environ: Mapping[str, str] = os.environ
+) -> DownloadRow:
+    """A button for each file and, for more than one, one for all of them as a zip archive; see `Rows.show`."""
     from ipython_assistant.display.row import DownloadRow
 
     root = server_root(environ)
@@ -134,15 +154,17 @@ def download_row(
         for artifact in artifacts
     ]
     archive = f"{notebook_dir.resolve().name or 'notebook'}-files.zip"
-    row: Widget = DownloadRow([artifact.path for artifact in artifacts], offers, archive)
-    return row
+    return DownloadRow([artifact.path for artifact in artifacts], offers, archive, note, _colab_download())
 
 
-def view(row: Widget) -> Bundle:
-    """The row as an output; it holds nothing that is of use without its kernel."""
-    return Bundle(
-        {VIEW: {"version_major": 2, "version_minor": 0, "model_id": row.model_id}}, {KEY: {"output": "buttons"}}
-    )
+def view(row: DownloadRow, front: FrontEnd) -> Bundle:
+    """The row as an output; nothing in it is of use without its kernel."""
+    shown: dict[str, Any] = {VIEW: {"version_major": 2, "version_minor": 0, "model_id": row.model_id}}
+    if front.name == "vscode":
+        shown["image/png"] = NO_PICTURE
+    # Where Colab finds the JavaScript of widgets.
+    metadata = row.view_metadata() if front.name == "colab" else {}
+    return Bundle(shown, {**metadata, KEY: {"output": "buttons"}})
 
 
 def server_root(environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -166,10 +188,34 @@ def server_root(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def _server_path(path: Path, root: Path | None) -> str:
-    """The file's path as the server names it, or nothing where it does not serve it."""
+    """The file's path as the server names it; empty where the server does not serve it."""
     if root is None:
         return ""
     try:
         return path.resolve().relative_to(root.resolve()).as_posix()
     except ValueError:
         return ""
+
+
+def _colab_download() -> Callable[[str], None] | None:
+    """Colab's own way to bring a file to the browser (`google.colab.files.download`); None elsewhere."""
+    if "google.colab" not in sys.modules:
+        return None
+    from importlib import import_module
+
+    download: Callable[[str], None] = import_module("google.colab.files").download
+    return download
+
+
+def _to_this_cell(shell: Any) -> Callable[[Bundle], None]:
+    """A way to put an output below the running cell after it has ended, from any thread."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None:
+        return publish
+    parent = shell.get_parent()
+
+    def send(bundle: Bundle) -> None:
+        content = {"data": bundle.data, "metadata": bundle.metadata, "transient": {}}
+        kernel.session.send(kernel.iopub_socket, "display_data", content, parent=parent)
+
+    return send

@@ -1,8 +1,9 @@
-"""What Tab offers in an `%%assistant` cell: options, models, variables and files on the first line, variables in `{}`.
+"""What Tab offers in an `%%assistant` cell: options and what may follow them on the first line, variables in `{}`.
 
-Everywhere else in such a cell nothing is offered, since Python names mean nothing in prose. `match` is the body of an
-IPython matcher, version 2 (https://ipython.readthedocs.io/en/stable/api/generated/IPython.core.completer.html); the
-rest is text in, offers out. Nothing here asks a service or imports pandas.
+Everywhere else in such a cell Python's names mean nothing, so nothing is offered but whole sentences, where the model
+that will answer has a list of them. `match` is the body of an IPython matcher, version 2
+(https://ipython.readthedocs.io/en/stable/api/generated/IPython.core.completer.html); the rest is text in, offers out.
+Nothing here asks a service or imports pandas.
 """
 
 from __future__ import annotations
@@ -10,23 +11,27 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ipython_assistant.core.prose import open_fence
 from ipython_assistant.options import option_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 MAGIC = "%%assistant"
-MOST_ENTRIES = 10_000
-"""In one folder; one with more is looked at only so far, since somebody waits."""
+MAX_ENTRIES = 10_000
+"""In one folder; of a larger one the first are looked at, since somebody waits."""
 
 _OPEN_BRACE = re.compile(r"\{((?:[^\W\d]\w*)?)$")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _SEPARATORS = frozenset({"/", os.sep})
+
+
+def _no_sentences(_options: str, _typed: str) -> tuple[str, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +42,15 @@ class Surroundings:
         namespace: The user's variables.
         hidden: Those of them that are IPython's own.
         directory: What relative paths are relative to.
-        models: Gives the models; some of them are asked for on this machine, so only where one is to be written.
-        values: What may follow other options: the field of `Options` they set (`conversation`, `assistant`, ...) → the
-            names there are.
+        values: The field of `Options` that an option sets (`model`, `conversation`, ...) → what may follow the option.
+        sentences: The first line's options and what is typed of a line below → whole lines that begin with that.
     """
 
     namespace: Mapping[str, Any]
     hidden: Container[str]
     directory: Path
-    models: Callable[[], Sequence[str]]
-    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    values: Callable[[str], Sequence[str]]
+    sentences: Callable[[str, str], Sequence[str]] = _no_sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,9 @@ def offers(cell: str, line: int, column: int, surroundings: Surroundings) -> Off
         return None
     before, after = lines[line][:column], lines[line][column:]
     if line > first:
-        return _in_prose(lines[first + 1 : line], before, surroundings)
+        if open_fence("\n".join(lines[first + 1 : line])):
+            return Offers()
+        return _in_prose(lines[first][options_from:], before, surroundings)
     # On the word `%%assistant` itself IPython's own completion of magics has its say.
     return _on_first_line(before[options_from:], after, surroundings) if column > options_from else None
 
@@ -117,27 +123,14 @@ class _Nothing:
 # --- the body ---------------------------------------------------------------------------------------------------------
 
 
-def _in_prose(above: Iterable[str], before: str, surroundings: Surroundings) -> Offers:
+def _in_prose(options: str, before: str, surroundings: Surroundings) -> Offers:
     brace = _OPEN_BRACE.search(before)
-    if brace is None or _in_fence(above):
-        return Offers()
+    if brace is None:
+        typed = before.lstrip()
+        return Offers(typed, tuple(surroundings.sentences(options, typed)), "sentence")
     start = brace[1]
     names = (name for name, value in surroundings.namespace.items() if _is_a_value(value))
     return Offers(start, tuple(_visible(names, start, surroundings.hidden)), "instance")
-
-
-def _in_fence(above: Iterable[str]) -> bool:
-    """Whether a fenced block is open below these lines; nothing is filled in there."""
-    opened = ""
-    for line in above:
-        fence = _FENCE.match(line)
-        if fence is None:
-            continue
-        if not opened:
-            opened = fence[1]
-        elif fence[1].startswith(opened) and not line[fence.end() :].strip():
-            opened = ""
-    return bool(opened)
 
 
 def _is_a_value(value: object) -> bool:
@@ -193,18 +186,13 @@ def _word_at_end(text: str) -> _Word:
 
 
 def _values(target: str, word: _Word, after: str, surroundings: Surroundings) -> Offers:
-    match target:
-        case "model":
-            return Offers(
-                word.typed, tuple(name for name in surroundings.models() if name.startswith(word.value)), "model"
-            )
-        case "inputs":
-            variables = (name for name, value in surroundings.namespace.items() if _is_a_frame(value))
-            names = [] if word.quote else _visible(variables, word.value, surroundings.hidden)
-            return Offers(word.typed, (*names, *_paths(word, after, surroundings.directory)), "input")
-        case "directory":
-            return Offers(word.typed, tuple(_paths(word, after, surroundings.directory, folders_only=True)), "path")
-    known = [name for name in surroundings.values.get(target, ()) if name.startswith(word.value)]
+    if target == "inputs":
+        variables = (name for name, value in surroundings.namespace.items() if _is_a_frame(value))
+        names = [] if word.quote else _visible(variables, word.value, surroundings.hidden)
+        return Offers(word.typed, (*names, *_paths(word, after, surroundings.directory)), "input")
+    if target == "directory":
+        return Offers(word.typed, tuple(_paths(word, after, surroundings.directory, folders_only=True)), "path")
+    known = [name for name in surroundings.values(target) if name.startswith(word.value)]
     written = (_quoted(name, word.quote, after, closed=True) for name in known)
     return Offers(word.typed, tuple(name for name in written if name is not None), target)
 
@@ -233,7 +221,7 @@ def _entries(directory: Path, folder: str) -> list[tuple[str, bool]]:
     """The names in a folder, folders with a slash behind them; none where it cannot be read."""
     try:
         with os.scandir(directory / Path(folder).expanduser()) as entries:
-            found = [(entry.name, entry.is_dir()) for entry in itertools.islice(entries, MOST_ENTRIES)]
+            found = [(entry.name, entry.is_dir()) for entry in itertools.islice(entries, MAX_ENTRIES)]
     except (OSError, ValueError, RuntimeError):  # not there, no path at all, nobody's home
         return []
     return sorted((f"{name}/" if is_folder else name, is_folder) for name, is_folder in found)

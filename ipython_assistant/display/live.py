@@ -1,21 +1,13 @@
-"""What a cell shows while it runs: one updatable output, at most ten updates a second, within a budget of bytes.
+"""What a cell shows while it runs: one updatable output, at most ten updates a second, fewer the longer the answer is.
 
 Updating an output at every token would send the whole text thousands of times, and above about a thousand messages a
 second Jupyter loses some of them silently; so a throttle is a matter of correctness. It only streams where somebody
 watches. A notebook that is run by a test or a converter gets each output exactly once, without a display id, and saves
 the same as one that was watched.
 
-How to keep a long answer cheap was measured on 5,000 tokens (25 kB) at 200 a second. Ten updates a second with the
-whole text send 136 times the text. An output for each finished block, and one for the open tail, send 11 times; but in
-the end they have to go, and no message removes an output except `clear_output`, which also takes what the cell had
-shown before: a warning, the answer of an earlier `ask`. A head that is sent rarely and a tail send 24 times, and one
-of these two outputs is left over. So there is one output, and what may be sent is earned: something to begin with,
-then by every character that comes and by every second. That is ten updates a second for the first page of an answer,
-and fewer the longer it gets. The finished blocks are frozen in the drawing: only the open tail is parsed again. When
-the model pauses, what was held back is shown within a second. The figures are in `benchmarks/README.md`.
-
-Between the first and the last state, IPython's display publisher is passed by where nobody registered a hook with it:
-at each call it flushes stdout and stderr and waits for another thread, which costs several times the sending.
+Each update holds the whole text, so the pause after one grows with the text: an answer of 25 kB that comes in 25 s is
+sent eleven times over. Finished blocks are drawn once; only the last, open one is parsed again. The figures are in
+`benchmarks/README.md`.
 """
 
 from __future__ import annotations
@@ -38,14 +30,8 @@ if TYPE_CHECKING:
 
 INTERVAL_S = 0.1
 """Seconds between two updates, at least."""
-SHARE = 0.2
-"""Of the time, how much may go into drawing: a long answer is updated less often."""
-LONGEST_PAUSE_S = 1.0
-"""While nothing comes, nothing is held back longer."""
-AT_FIRST, PER_CHARACTER, PER_SECOND = 32_000, 6, 2_400
-"""Bytes that may be sent: from the start, for each character of the answer, for each second."""
-ENVELOPE = 800
-"""About the bytes of an update beside its HTML: two headers, names, a signature."""
+CHARACTERS_PER_S = 8_000
+"""The text's length over this is the pause after an update, in seconds."""
 COUNTED_FROM_S = 2.0
 """An activity that lasts shows its seconds from here on."""
 
@@ -57,10 +43,12 @@ class FrontEnd:
     Attributes:
         live: Whether a person sees the outputs as they come.
         cell_id: The id of the cell that runs, where the front end says it (the notebook format's `id` of a cell).
+        name: `vscode` or `colab`, which show outputs in ways of their own; empty for all others.
     """
 
     live: bool = False
     cell_id: str | None = None
+    name: str = ""
 
 
 class Publisher(Protocol):
@@ -80,20 +68,25 @@ class Publisher(Protocol):
 def front_end(shell: Any, environ: Mapping[str, str] = os.environ) -> FrontEnd:
     """The front end that runs the present cell.
 
-    JupyterLab and Notebook put the cell's id into each request's metadata; converters, terminals and scripts do not. A
-    kernel that pytest started, or a cell whose outputs are captured, has nobody watching.
+    JupyterLab, Notebook and VS Code put the cell's id into each request's metadata; converters, terminals and scripts
+    do not. A kernel that pytest started, or a cell whose outputs are captured, has nobody watching. VS Code sets
+    `__vsc_ipynb_file__` in every kernel it starts; Colab's kernels have its package.
 
     Args:
         shell: The running shell, or None outside IPython.
         environ: Where pytest is looked for.
     """
+    name = "colab" if "google.colab" in sys.modules else ""
+    if "__vsc_ipynb_file__" in getattr(shell, "user_ns", ()):
+        name = "vscode"
     get_parent = getattr(shell, "get_parent", None)
     parent = get_parent() if get_parent is not None else None
     cell_id = (parent or {}).get("metadata", {}).get("cellId")
-    if not isinstance(cell_id, str) or not cell_id:
-        return FrontEnd()
+    cell_id = cell_id if isinstance(cell_id, str) and cell_id else None
+    if cell_id is None and (name != "colab" or shell is None):
+        return FrontEnd(name=name)
     tested = "PYTEST_CURRENT_TEST" in environ or "PYTEST_VERSION" in environ
-    return FrontEnd(live=not tested and not _captured(shell), cell_id=cell_id)
+    return FrontEnd(live=not tested and not _captured(shell), cell_id=cell_id, name=name)
 
 
 def publish(bundle: Bundle, publisher: Publisher | None = None) -> None:
@@ -138,12 +131,10 @@ class LiveOutput:
         self._display_id = display_id or uuid.uuid4().hex
         self._text: Callable[[], str] | str = ""
         self._activity = ""
-        self._began = self._since = self._sent_at = clock()
-        self._spent = 0
+        self._since = self._next = clock()
         self._pending = False
         self._shown_text = False
-        self._shown_status: str | None = None
-        self._next = self._since
+        self._shown_status = ""
         self._open = False
         self._finished = False
 
@@ -176,7 +167,7 @@ class LiveOutput:
     def tick(self) -> None:
         """Time passed and nothing came: show what is still pending, and how long it has been going on."""
         if self._live and not self._finished:
-            self._draw(paused=True)
+            self._draw()
 
     def finish(self, bundle: Bundle) -> None:
         """Show the last state; always sent, exactly once."""
@@ -188,26 +179,16 @@ class LiveOutput:
         else:
             publish(bundle, self._publisher)
 
-    def _draw(self, *, at_once: bool = False, paused: bool = False) -> None:
+    def _draw(self, *, at_once: bool = False) -> None:
         now = self._clock()
         status = self._status(now)
         if (now < self._next and not at_once) or not (self._pending or status != self._shown_status):
             return
         text = self._read()
-        late = paused and now - self._sent_at >= LONGEST_PAUSE_S
-        # What it will cost is known before it is drawn: HTML is hardly longer than its Markdown.
-        if not (at_once or late or self._spent + ENVELOPE + len(text) <= self._earned(text, now)):
-            return
-        bundle = outputs.running(self._growing.render(text) if text else "", status)
-        self._send(bundle, self._express)
-        self._spent += ENVELOPE + len(bundle.data["text/html"])
+        self._send(outputs.running(self._growing.render(text) if text else "", status), self._express)
         self._pending, self._shown_status = False, status
         self._shown_text = self._shown_text or bool(text)
-        done = self._sent_at = self._clock()
-        self._next = done + max(INTERVAL_S - (done - now), (done - now) * (1 - SHARE) / SHARE)
-
-    def _earned(self, text: str, now: float) -> float:
-        return AT_FIRST + PER_CHARACTER * len(text) + PER_SECOND * (now - self._began)
+        self._next = self._clock() + max(INTERVAL_S, len(text) / CHARACTERS_PER_S)
 
     def _status(self, now: float) -> str:
         elapsed = now - self._since
@@ -216,6 +197,8 @@ class LiveOutput:
     def _read(self) -> str:
         return self._text if isinstance(self._text, str) else self._text()
 
+    # IPython's display publisher flushes stdout and stderr at each call and waits for another thread, which costs
+    # several times the sending: between the first and the last state it is passed by where nobody else takes part.
     def _send(self, bundle: Bundle, express: Callable[[dict[str, Any]], None] | None = None) -> None:
         if self._publisher is None:
             return

@@ -16,9 +16,11 @@ import anywidget
 import traitlets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 CHUNK_BYTES = 2 << 20
+MOST_BUTTONS = 12
+"""Of more files the first have a button; the archive holds them all."""
 
 
 class DownloadRow(anywidget.AnyWidget):
@@ -28,22 +30,48 @@ class DownloadRow(anywidget.AnyWidget):
         paths: The files.
         offers: What the browser is told of each: `name`, `label`, `size`, `server_path`, ...
         archive: Name of the zip archive of all of them.
+        note: A sentence that stands in the row.
+        deliver: Another way to bring a file to the browser, given its path; None where its bytes go over the comm.
     """
 
     _esm = Path(__file__).with_name("buttons.js").read_text(encoding="utf-8")
     offers: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
+    file_count = traitlets.Int().tag(sync=True)
     archive = traitlets.Unicode().tag(sync=True)
+    note = traitlets.Unicode().tag(sync=True)
+    row_id = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, paths: Sequence[Path], offers: Sequence[Mapping[str, Any]], archive: str) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        offers: Sequence[Mapping[str, Any]],
+        archive: str,
+        note: str = "",
+        deliver: Callable[[str], None] | None = None,
+    ) -> None:
         self._paths = tuple(paths)
         self._names = tuple(str(offer["name"]) for offer in offers)
+        self._deliver = deliver
         self._zipped: tempfile.TemporaryDirectory[str] | None = None
-        super().__init__(offers=[dict(offer) for offer in offers], archive=archive)
+        self._ready: Callable[[bool], None] | None = None
+        shown = [dict(offer) for offer in offers[:MOST_BUTTONS]]
+        super().__init__(offers=shown, file_count=len(offers), archive=archive, note=note)
+        # By it the page finds the output that shows the row.
+        self.row_id = self.model_id
         self.on_msg(self._answer)
 
     def __repr__(self) -> str:
         """The same in every run: it may end up in a saved notebook."""
         return f"DownloadRow({', '.join(self._names)})"
+
+    def on_ready(self, call: Callable[[bool], None]) -> None:
+        """Call this once the row's JavaScript runs, with whether it can keep the row out of the saved notebook."""
+        self._ready = call
+
+    def view_metadata(self) -> dict[str, Any]:
+        """What a front end that loads the JavaScript of widgets in its own way has to know."""
+        bundle: Any = self._repr_mimebundle_()
+        return dict(bundle[1]) if isinstance(bundle, tuple) else {}
 
     def close(self) -> None:
         """End it, and remove the archive it may have made."""
@@ -51,12 +79,26 @@ class DownloadRow(anywidget.AnyWidget):
         super().close()
 
     def _answer(self, _widget: Any, message: Any, _buffers: Any) -> None:
-        """One request of the browser: `{type: "get", request, file: place or "all", offset}`."""
-        if not isinstance(message, dict) or message.get("type") != "get":
+        """One message of the browser: `{type: "ready", keeps_out}` or `{type: "get", request, file, offset}`.
+
+        `file` is the file's place in the row, or "all".
+        """
+        if not isinstance(message, dict):
             return
+        if message.get("type") == "ready" and self._ready is not None:
+            ready, self._ready = self._ready, None
+            ready(bool(message.get("keeps_out")))
+        if message.get("type") == "get":
+            self._get(message)
+
+    def _get(self, message: Mapping[str, Any]) -> None:
         reply = {"request": str(message.get("request"))}
         try:
             path, left_out = self._file(message.get("file"), message.get("offset"))
+            if self._deliver is not None:
+                self._deliver(str(path))
+                self.send({**reply, "type": "delivered"})
+                return
             chunk, total = _read(path, message.get("offset"))
         except (OSError, ValueError, IndexError) as error:
             self.send({**reply, "type": "error", "message": _reason(error)})
@@ -74,10 +116,10 @@ class DownloadRow(anywidget.AnyWidget):
             self._drop_archive()
             # Outside the notebook's folder: an archive that is left behind there would look like a file of the answer.
             self._zipped = tempfile.TemporaryDirectory(prefix="ipython_assistant-")
-            left_out = self._zip(Path(self._zipped.name, "all.zip"))
+            left_out = self._zip(Path(self._zipped.name, self.archive))
         if self._zipped is None:
             raise ValueError("An archive is read from its beginning.")
-        return Path(self._zipped.name, "all.zip"), left_out
+        return Path(self._zipped.name, self.archive), left_out
 
     def _zip(self, archive: Path) -> list[str]:
         """Write the archive; gives the names of the files that are no longer there."""

@@ -45,7 +45,7 @@ CHROMIUM_ARGUMENTS = (
     # No name but loopback's address can be resolved, so nothing can leave this machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-START_S = 60
+START_S = 120
 MARGIN = 3
 """Pixels above and below a part of the page that a picture is taken of."""
 _PANEL = "window.jupyterapp.shell.currentWidget"
