@@ -1,4 +1,4 @@
-"""The command line: `ipython-assistant demo | serve | replay | record | recordings | doctor`."""
+"""The command line: `ipython-assistant demo | serve | replay | record | recordings | model | doctor`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from ipython_assistant import rerun
+from ipython_assistant import model_commands, rerun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_argument("--headless", action="store_true", help="run it without a browser and print what was saved")
     demo.add_argument("--no-browser", action="store_true", help="start JupyterLab but open no browser")
     rerun.add_commands(commands)
+    model_commands.add_commands(commands)
     doctor = commands.add_parser("doctor", help="look whether everything is there, and say what to do")
     doctor.add_argument("--live", action="store_true", help="also ask one small real question")
     commands.add_parser(
