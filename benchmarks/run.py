@@ -330,7 +330,16 @@ def engine(runs: int) -> bool:
     return overhead_met and plot_met
 
 
+def finding(runs: int) -> bool:
+    """Looking for model servers on this machine, where nothing listens and where all four hang."""
+    rows = in_turn({name: partial(child, "finding_child.py", name) for name in ("none", "silent")}, runs)
+    none, silent = rows["none"]["s"], rows["silent"]["s"]
+    detail = f"{1000 * none:.0f} ms where nothing listens, {1000 * silent:.0f} ms where all four hang"
+    return report("looking for model servers, once / 0.25 s", silent / 0.25, 1.0, detail)
+
+
 BENCHMARKS = {
+    "finding": finding,
     "load": load,
     "first-token": first_token,
     "saved": saved,

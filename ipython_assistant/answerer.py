@@ -89,4 +89,5 @@ def _of_that_name(name: str, offered: tuple[str, ...]) -> str:
             return full
     meant = did_you_mean(name, [full.partition("/")[2] for full in offered])
     listed = f"Here are: {', '.join(offered[:10])}." if offered else A_REAL_MODEL
-    raise ModelUnknown(f"No server on this machine has the model {name}.", f"{meant}{listed}")
+    cure = f"{meant}A model elsewhere has its provider in front, as in openai/{name}. {listed}"
+    raise ModelUnknown(f"No server on this machine has the model {name}.", cure)

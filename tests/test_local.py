@@ -179,8 +179,8 @@ def test_a_key_a_dead_base_url_proxies_and_ci_change_nothing_when_the_engine_is_
     assert service.requests == []
 
 
-def test_an_unknown_model_of_the_engine_is_refused_with_those_there_are(shell):
-    with pytest.raises(errors.Refused, match="basic"):
+def test_a_plain_name_that_no_server_here_has_is_refused_with_the_way_to_it(shell):
+    with pytest.raises(errors.ModelUnknown, match="openai/gpt-5"):
         run(shell, python("1"), "-m gpt-5")
 
 

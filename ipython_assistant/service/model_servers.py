@@ -70,10 +70,11 @@ def find_servers(environment: Mapping[str, str], within_s: float = WITHIN_S) -> 
         within_s: Seconds that all of them together have to answer.
     """
     found: dict[str, LocalServer] = {}
+    deadline = time.monotonic() + within_s
 
     def look(word: str, address: str) -> None:
         parts = urlsplit(address)
-        ask = _Questions(parts.hostname or "", parts.port or 80, time.monotonic() + within_s)
+        ask = _Questions(parts.hostname or "", parts.port or 80, deadline)
         with contextlib.suppress(OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
             models = _SHAPES[word](ask)
             named = tuple(LocalModel(f"{word}/{model.name}", model.billions, model.loaded) for model in models)
@@ -88,7 +89,6 @@ def find_servers(environment: Mapping[str, str], within_s: float = WITHIN_S) -> 
     ]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + within_s
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     return tuple(found[word] for word in _SHAPES if word in found)
