@@ -1,4 +1,4 @@
-"""Seconds that looking for model servers takes: `python finding_child.py none|silent` (nothing listens, or all hang)."""
+"""Seconds that looking for model servers takes: `finding_child.py none|silent` (nothing listens, or all hang)."""
 
 import contextlib
 import json
