@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.answer import Answer
     from ipython_assistant.config import Settings
-    from ipython_assistant.workspace.outputs import NoFrame
+    from ipython_assistant.workspace.named_frames import NoFrame
 
 NO_CODE_RAN = "No code was run: the service may not have the code interpreter, and the answer may be made up."
 

@@ -274,30 +274,31 @@ def test_the_cells_that_the_csv_module_writes_are_those_of_the_head(
 def test_the_rows_of_a_very_large_file_are_estimated_to_two_digits(
     path: Path, monkeypatch: pytest.MonkeyPatch, quote: str
 ) -> None:
-    monkeypatch.setattr(csv_tables, "EXACT_BYTES", 1_000_000)
-    head = head_of(path, "id,name\n" + "".join(f"{number},{quote}name{number}{quote}\n" for number in range(200_000)))
+    monkeypatch.setattr(csv_tables, "EXACT_BYTES", 100_000)
+    head = head_of(path, "id,name\n" + "".join(f"{number},{quote}name{number}{quote}\n" for number in range(50_000)))
 
-    assert (head.row_count, head.estimated, head.rows[1]) == (200_000, True, ("1", "name1"))
-    assert len(read_frame(path, "text/csv")) == 200_000
+    assert (head.row_count, head.estimated, head.rows[1]) == (50_000, True, ("1", "name1"))
+    assert len(read_frame(path, "text/csv")) == 50_000
 
 
 def test_the_memory_of_a_look_does_not_grow_with_the_file(path: Path) -> None:
-    path.write_text("a,b\n" + "some text,1234\n" * 300_000)
+    def peak(rows: int) -> int:
+        path.write_text("a,b\n" + "some text,1234\n" * rows)
+        tracemalloc.start()
+        head = read_head(path, "text/csv")
+        taken = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert head.row_count == rows
+        return taken
 
-    tracemalloc.start()
-    head = read_head(path, "text/csv")
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-
-    assert head.row_count == 300_000
-    assert peak < path.stat().st_size
+    assert peak(60_000) < 1.5 * peak(20_000)
 
 
 @pytest.mark.parametrize("name", ["bomb.csv.gz", "bomb.zip"])
 def test_a_packed_file_is_unpacked_only_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(csv_tables, "EXACT_BYTES", 1_000_000)
     monkeypatch.setattr(csv_tables, "LARGEST_UNPACKED", 2_000_000)
-    content = b"a,b\n" + b"1,2\n" * 1_000_000
+    content = b"a,b\n" + (b"1," + b"2" * 97 + b"\n") * 40_000
     path = tmp_path / name
     if name.endswith(".gz"):
         path.write_bytes(gzip.compress(content))
@@ -307,7 +308,7 @@ def test_a_packed_file_is_unpacked_only_so_far(tmp_path: Path, monkeypatch: pyte
 
     head = read_head(path, media_type(name))
 
-    assert (head.rows[0], head.estimated, head.row_count < 500_000) == (("1", "2"), True, True)
+    assert (head.rows[0][0], head.estimated, head.row_count < 20_000) == ("1", True, True)
     assert "first 1 MB" in head.notes[-1]
     with pytest.raises(NotATable, match="unpacks to over 2,000,000 bytes"):
         read_table(path, media_type(name))
@@ -364,7 +365,7 @@ def test_json_lines_are_a_table(tmp_path: Path, name: str) -> None:
 def test_a_large_file_of_json_lines_is_estimated_and_large_json_is_not_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "LOOK", sheets.Limits(10**8, 100_000, 10**6, 3))
+    monkeypatch.setattr(tables, "LOOK", sheets.ReadLimits(10**8, 100_000, 10**6, 3))
     records = [{"n": number + 100_000, "name": f"name{number % 7}"} for number in range(50_000)]
     head = head_of(tmp_path / "t.jsonl", "\n".join(map(json.dumps, records)), rows=1)
 

@@ -64,7 +64,7 @@ _WORDS_FOR_TRUE = frozenset({"true", "yes", "y"})
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class CsvColumn:
     """What a column holds.
 
     Attributes:
@@ -146,7 +146,7 @@ class ColumnCells:
             return ","
         return "." if fits and "comma" not in fits else ""
 
-    def column(self, name: str, decimal: str, *, unsure: bool) -> Column:
+    def column(self, name: str, decimal: str, *, unsure: bool) -> CsvColumn:
         """What it holds.
 
         Args:
@@ -162,7 +162,7 @@ class ColumnCells:
         if marks and kind in {"integer", "number", "amount"}:
             said = [*said, f"read as missing: {_listed(marks)}"]
         note = f"{name}: {'; '.join(said)}." if said else ""
-        return Column(name, kind, sign, gaps=bool(self._gaps.intersection(missing_in(kind))), note=note, doubt=doubt)
+        return CsvColumn(name, kind, sign, gaps=bool(self._gaps.intersection(missing_in(kind))), note=note, doubt=doubt)
 
     def _kind(self, decimal: str, *, unsure: bool) -> tuple[Kind, str, list[str]]:
         fits = self._fits
@@ -214,7 +214,7 @@ class ColumnCells:
         return "text", ".", [f"{self._first} can be day/month or month/day, so the column was kept as text"]
 
 
-def typed(cells: Any, column: Column) -> Any:
+def typed(cells: Any, column: CsvColumn) -> Any:
     """A pandas Series of text as the kind that its column is; unchanged where the column is text.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.wording import counted, on_one_line
 from ipython_assistant.workspace import dialect
-from ipython_assistant.workspace.columns import Column, ColumnCells, missing_in
+from ipython_assistant.workspace.columns import ColumnCells, CsvColumn, missing_in
 from ipython_assistant.workspace.dialect import NotATable
 from ipython_assistant.workspace.sheets import estimated_rows
 
@@ -63,7 +63,7 @@ class CsvTable:
     above: int
     tags: bool
     below: int
-    columns: tuple[Column, ...]
+    columns: tuple[CsvColumn, ...]
     has_index: bool
     first: tuple[tuple[str, ...], ...]
     row_count: int
@@ -251,7 +251,7 @@ class _Rows:
         self._see(self._held[: len(self._held) - below], typed=True)
         return below
 
-    def columns(self, separator: str) -> tuple[Column, ...]:
+    def columns(self, separator: str) -> tuple[CsvColumn, ...]:
         """What each column holds, without those at the end that have neither a name nor a value."""
         header = [*self.header, *[""] * (len(self._cells) - len(self.header))]
         while not header[-1] and self._cells[len(header) - 1].is_empty:
@@ -262,7 +262,7 @@ class _Rows:
         named = zip(dialect.distinct_names(header), self._cells, strict=False)
         return tuple(cells.column(name, decimal, unsure=unsure) for name, cells in named)
 
-    def notes(self, columns: Sequence[Column]) -> Iterator[str]:
+    def notes(self, columns: Sequence[CsvColumn]) -> Iterator[str]:
         """What is odd about the rows and the columns, in sentences."""
         twins = [name for name, count in Counter(filter(None, self.header)).items() if count > 1]
         for name in twins[:_SHOWN]:

@@ -40,7 +40,7 @@ def kind_of_frame(value: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class FrameTable:
     """A table as it stands in a file.
 
     Attributes:
@@ -111,7 +111,7 @@ class Table:
             ) from error
 
 
-def table_of(value: Any, name: str) -> Table:
+def table_of(value: Any, name: str) -> FrameTable:
     """What one of the kinds of `kind_of_frame` is as a table.
 
     Args:
@@ -135,7 +135,7 @@ def table_of(value: Any, name: str) -> Table:
     levels = _levels(frame)
     names = [*_index_names(frame, len(levels)), *(_column_name(column) for column in frame.columns)]
     series = (*levels, *(frame.iloc[:, place] for place in range(frame.shape[1])))
-    return Table(frame, tuple(distinct_names(names)), series, len(levels))
+    return FrameTable(frame, tuple(distinct_names(names)), series, len(levels))
 
 
 def frame_of_records(columns: Any) -> Any:

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.naming import media_type, safe_name
 from ipython_assistant.core.reasons import disk_reason
@@ -38,14 +38,8 @@ _EXPRESSION = re.compile(r"(?P<variable>[^\W\d]\w*)(?:[\[(]|\.(?:loc|iloc|head|q
 _TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".parquet")
 
 
-class _Fingerprint(NamedTuple):
-    """What changes when somebody writes to a file or puts another one in its place; of a link, what it leads to."""
-
-    device: int
-    inode: int
-    size: int
-    written_ns: int
-    changed_ns: int
+Fingerprint = tuple[int, ...]
+"""What changes when somebody writes to a file or puts another one in its place; of a link, what it leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +53,7 @@ class Reading:
         reason: Why it is no table although its name says so.
     """
 
-    fingerprint: _Fingerprint
+    fingerprint: Fingerprint
     hashes: logical.FileHashes
     heads: Mapping[str, TableHead]
     reason: str = ""
@@ -208,7 +202,7 @@ def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> In
         now, known = _fingerprint(path), around.read.get(path)
         reading = known if known is not None and known.fingerprint == now else _read(path, now)
         # The next one to write may do so within the same tick of the disk's clock: https://git-scm.com/docs/racy-git
-        is_settled = _fingerprint(path) == now and now.written_ns + COARSEST_CLOCK_NS < around.clock_ns()
+        is_settled = _fingerprint(path) == now and now[0] + COARSEST_CLOCK_NS < around.clock_ns()
     except OSError as error:
         raise _unreadable(path, error) from error
     only = next(iter(reading.heads.values())) if len(reading.heads) == 1 else None
@@ -241,7 +235,7 @@ def _of_sheet(path: Path, sheet: str, source: str, around: _Around) -> Input:
     return replace(item, source=source, description=described)
 
 
-def _read(path: Path, now: _Fingerprint) -> Reading:
+def _read(path: Path, now: Fingerprint) -> Reading:
     kind, hashes = media_type(path.name), logical.of_file(path)
     if not may_be_table(path, kind):
         return Reading(now, hashes, {})
@@ -251,9 +245,9 @@ def _read(path: Path, now: _Fingerprint) -> Reading:
         return Reading(now, hashes, {}, str(reason))
 
 
-def _fingerprint(path: Path) -> _Fingerprint:
+def _fingerprint(path: Path) -> Fingerprint:
     there = path.stat()
-    return _Fingerprint(there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns)
+    return (there.st_mtime_ns, there.st_ctime_ns, there.st_size, there.st_ino, there.st_dev)
 
 
 def _is_file(path: Path) -> bool:

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from ipython_assistant.workspace.sheets import Limits
+    from ipython_assistant.workspace.sheets import ReadLimits
 
 MOST_COLUMNS = 2_000
 LONGEST_LINE = 4_000_000
 """In characters."""
 
 
-def json_rows(path: Path, limits: Limits) -> TableRows:
+def json_rows(path: Path, limits: ReadLimits) -> TableRows:
     """An array of objects, or the properties of a GeoJSON collection: https://datatracker.ietf.org/doc/html/rfc7946.
 
     The columns are the keys of all objects, in the order in which they first come.
@@ -44,7 +44,7 @@ def json_rows(path: Path, limits: Limits) -> TableRows:
     return _rows(value if isinstance(value, list) else [value])
 
 
-def json_lines(path: Path, limits: Limits) -> TableRows:
+def json_lines(path: Path, limits: ReadLimits) -> TableRows:
     """A file with one JSON object a line; of one that is too large, the first thousand.
 
     Raises:

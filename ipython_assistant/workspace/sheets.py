@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ReadLimits:
     """How much of a file is read: bytes that it unpacks to, bytes of JSON, cells, and seconds."""
 
     unpacked_bytes: int
@@ -31,9 +31,9 @@ class Limits:
     seconds: float
 
 
-LOOK = Limits(100_000_000, 32_000_000, 1_000_000, 3)
+LOOK = ReadLimits(100_000_000, 32_000_000, 1_000_000, 3)
 """For a preview, or for what the model is told."""
-WHOLE = Limits(2_000_000_000, 2_000_000_000, 100_000_000, 600)
+WHOLE = ReadLimits(2_000_000_000, 2_000_000_000, 100_000_000, 600)
 """For a table that was asked for."""
 
 
@@ -73,7 +73,7 @@ def estimated_rows(path: Path, size: int) -> int:
     return int(float(f"{size * lines / max(read, 1):.1e}"))
 
 
-def workbook_rows(path: Path, limits: Limits, sheet: str = "") -> TableRows:
+def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
     """The rows of a workbook's sheet; of the first one that is not empty, where none is named.
 
     Raises:
@@ -102,7 +102,7 @@ def workbook_rows(path: Path, limits: Limits, sheet: str = "") -> TableRows:
 
 
 @contextmanager
-def _workbook(path: Path, limits: Limits) -> Iterator[tuple[Any, bool]]:
+def _workbook(path: Path, limits: ReadLimits) -> Iterator[tuple[Any, bool]]:
     """The workbook, and whether some of its cells are merged."""
     try:
         openpyxl = import_module("openpyxl")
@@ -171,7 +171,7 @@ def _parquet_file(path: Path) -> Iterator[Any]:
         raise NotATable(f"is not a Parquet file that can be read ({on_one_line(error)[:100]})") from error
 
 
-def _within(rows: Iterator[Sequence[Any]], limits: Limits, end: float) -> tuple[list[Sequence[Any]], bool]:
+def _within(rows: Iterator[Sequence[Any]], limits: ReadLimits, end: float) -> tuple[list[Sequence[Any]], bool]:
     """The rows that are not blank, as far as the limits go; and whether that is all of them."""
     kept: list[Sequence[Any]] = []
     cells = 0

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.core.artifacts import TABLE_TYPES, WORKBOOK_TYPES, TableHead
 from ipython_assistant.core.wording import counted
 from ipython_assistant.workspace import dialect
-from ipython_assistant.workspace.columns import Column, typed
+from ipython_assistant.workspace.columns import CsvColumn, typed
 from ipython_assistant.workspace.csv_tables import NUL_SHOWN, read_csv_table
 from ipython_assistant.workspace.dialect import NotATable, distinct_names
 from ipython_assistant.workspace.json_tables import json_lines, json_rows
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ipython_assistant.workspace.sheets import Limits, TableRows
+    from ipython_assistant.workspace.sheets import ReadLimits, TableRows
 
 _FORMATS = {
     **dict.fromkeys(TABLE_TYPES, "csv"),
@@ -181,7 +181,7 @@ def _csv_frame(path: Path, media_type: str, texts: set[str]) -> TableFrame:
     import pandas as pd
 
     table = read_csv_table(path, media_type, rows=0, whole=True)
-    known = (Column(column.name, "text") if column.name in texts else column for column in table.columns)
+    known = (CsvColumn(column.name, "text") if column.name in texts else column for column in table.columns)
     table = replace(table, columns=tuple(known))
     # From 3.1 on pandas reads numbers to their last digit unasked, and warns where it is asked.
     version = tuple(int(part) for part in pd.__version__.split(".")[:2])
@@ -222,7 +222,7 @@ def _with_its_index(frame: Any, *, unnamed: bool) -> Any:
     return rest.set_axis(pd.Index(labels).rename(None), axis=0)
 
 
-def _rows(path: Path, kind: str, limits: Limits, most: int | None, sheet: str) -> TableRows:
+def _rows(path: Path, kind: str, limits: ReadLimits, most: int | None, sheet: str) -> TableRows:
     match kind:
         case "json":
             return json_rows(path, limits)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ipython_assistant.workspace.frames import Table
+    from ipython_assistant.workspace.frames import FrameTable
 
 # What a file begins with that came as bytes: https://en.wikipedia.org/wiki/List_of_file_signatures
 _SIGNATURES = {
@@ -25,13 +25,13 @@ _SIGNATURES = {
     b"GIF8": "gif",
     b"%PDF-": "pdf",
     b"PAR1": "parquet",
+    b"PK\x03\x04": "zip",
     b"\x1f\x8b": "gz",
 }
-_OFFICE = {b"xl/": "xlsx", b"word/": "docx", b"ppt/": "pptx"}
 
 
 @dataclass(frozen=True, slots=True)
-class FileContent:
+class VariableFile:
     """What a variable is sent as.
 
     Attributes:
@@ -44,10 +44,10 @@ class FileContent:
     suffix: str
     description: str
     write: Callable[[Path], object]
-    table: Table | None = None
+    table: FrameTable | None = None
 
 
-def content_of(name: str, value: Any, *, parquet: bool) -> FileContent:
+def content_of(name: str, value: Any, *, parquet: bool) -> VariableFile:
     """What a variable is sent as.
 
     DataFrames and Series, dicts of columns, lists of records and arrays become tables; other dicts and lists JSON; a
@@ -75,16 +75,16 @@ def content_of(name: str, value: Any, *, parquet: bool) -> FileContent:
         return _of_container(name, value, parquet=parquet)
     if isinstance(value, str):
         lines = counted(len(value.splitlines()), "line")
-        return FileContent("txt", f"the text of the variable {name}, {lines}", lambda path: _write_text(path, value))
+        return VariableFile("txt", f"the text of the variable {name}, {lines}", lambda path: _write_text(path, value))
     if isinstance(value, bytes | bytearray | memoryview):
         content = bytes(value)
-        return FileContent(
+        return VariableFile(
             _suffix(content), f"the bytes of the variable {name}", lambda path: path.write_bytes(content)
         )
     figure = _figure(value)
     if callable(getattr(figure, "savefig", None)):
         # Without the version of matplotlib in it, the same figure has the same hash.
-        return FileContent(
+        return VariableFile(
             "png",
             f"the matplotlib figure {name} as a picture",
             lambda path: figure.savefig(path, format="png", metadata={"Software": None}),
@@ -95,12 +95,12 @@ def content_of(name: str, value: Any, *, parquet: bool) -> FileContent:
     )
 
 
-def _of_table(table: Table, what: str, *, parquet: bool) -> FileContent:
+def _of_table(table: FrameTable, what: str, *, parquet: bool) -> VariableFile:
     write = table.write_parquet if parquet else table.write_csv
-    return FileContent("parquet" if parquet else "csv", f"{what}, {table.describe()}", write, table)
+    return VariableFile("parquet" if parquet else "csv", f"{what}, {table.describe()}", write, table)
 
 
-def _of_container(name: str, value: Any, *, parquet: bool) -> FileContent:
+def _of_container(name: str, value: Any, *, parquet: bool) -> VariableFile:
     """A table where the dict holds columns or the list records of plain values; JSON otherwise."""
     kind = "dict" if isinstance(value, dict) else "list"
     items = list(value.values()) if isinstance(value, dict) else list(value)
@@ -122,17 +122,17 @@ def _of_container(name: str, value: Any, *, parquet: bool) -> FileContent:
             "Give a table, or write the file yourself and name it.",
         ) from error
     description = f"the {kind} {name} as JSON, {counted(len(items), 'item')}"
-    return FileContent("json", description, lambda path: _write_text(path, written))
+    return VariableFile("json", description, lambda path: _write_text(path, written))
 
 
-def _of_geometries(name: str, value: Any) -> FileContent:
+def _of_geometries(name: str, value: Any) -> VariableFile:
     """GeoJSON, which knows one coordinate system: https://datatracker.ietf.org/doc/html/rfc7946#section-4."""
     system = value.crs
     columns = columns_in_words([*map(str, value.columns)], [*map(str, value.dtypes)])
     size = size_in_words(*value.shape)
     about = f"GeoDataFrame {name} as GeoJSON in {'WGS 84' if system is not None else 'its own coordinates'}"
     frame = value if system is None else value.to_crs(4326)
-    return FileContent(
+    return VariableFile(
         "geojson",
         f"{about}, {size}: {columns}",
         lambda path: _write_text(path, frame.to_json(default=str, drop_id=True)),
@@ -188,11 +188,8 @@ def _plain(value: Any) -> Any:
 
 def _suffix(content: bytes) -> str:
     """How a file of these bytes is usually named."""
-    if content.startswith(b"PK\x03\x04"):
-        return next((suffix for part, suffix in _OFFICE.items() if part in content), "zip")
-    for signature, suffix in _SIGNATURES.items():
-        if content.startswith(signature):
-            return suffix
+    if known := next((suffix for signature, suffix in _SIGNATURES.items() if content.startswith(signature)), ""):
+        return "xlsx" if known == "zip" and b"xl/" in content else known
     try:
         content.decode()
     except UnicodeDecodeError:
