@@ -13,6 +13,7 @@ The outputs hold our own words too (`--dry-run` shows the built-in instructions)
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import sys
@@ -54,7 +55,11 @@ def main() -> int:
 
 
 def _environment(settings: Path) -> Mapping[str, str]:
-    """This process's environment without keys and without settings of its user."""
+    """This process's environment without keys and without settings of its user; our own assistants are confirmed."""
+    confirmed = settings / "jupyter" / "ipython_assistant" / "confirmed_assistants.txt"
+    confirmed.parent.mkdir(parents=True)
+    ours = sorted((NOTEBOOKS / "assistants").glob("*.toml"))
+    confirmed.write_text("".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in ours))
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -63,6 +68,7 @@ def _environment(settings: Path) -> Mapping[str, str]:
     return {
         **kept,
         "IPYTHON_ASSISTANT_SERVICE": "local",
+        "IPYTHON_ASSISTANT_FIND_MODELS": "0",
         "IPYTHONDIR": str(settings / "ipython"),
         "JUPYTER_CONFIG_DIR": str(settings / "jupyter"),
     }

@@ -366,7 +366,7 @@ def test_another_services_turn_never_takes_a_hosted_answers_place(notebook, host
 
 @pytest.mark.parametrize("line", ["", "--fresh"])
 @pytest.mark.parametrize("mode", ["auto", "live"])
-def test_a_hosted_notebook_without_a_key_is_never_answered_by_the_analyst(notebook, hosted, monkeypatch, mode, line):
+def test_a_hosted_notebook_without_a_key_is_never_answered_without_a_model(notebook, hosted, monkeypatch, mode, line):
     hosted.will_say([wire.Message("Hosted.")])
     notebook.ask("A", "Ask.")
     monkeypatch.delenv("OPENAI_API_KEY")

@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from analyst_kernel import started
 from engines import DEADLINE_S, Running, Stage, Told, gone, in_thread, kernels_of, spawn
 
 from ipython_assistant.engine.models.script import Script
 
 if TYPE_CHECKING:
     import openai
-    from jupyter_client.blocking import BlockingKernelClient
 
 
 @pytest.fixture(scope="session")
@@ -69,10 +67,3 @@ def serve() -> Iterator[Serve]:
             return stack.enter_context(in_thread(offered, clock, environment))
 
         yield start
-
-
-@pytest.fixture(scope="session")
-def kernel() -> Iterator[BlockingKernelClient]:
-    """One bare kernel for all tests of the analyst; each begins in a directory of its own, without variables."""
-    with started() as client:
-        yield client

@@ -213,9 +213,7 @@ def test_a_deleted_response_is_forgotten(client: openai.OpenAI, engine: Running)
         engine.ask("1", previous_response_id=response.id)
 
 
-def test_a_prompt_without_code_goes_to_the_analyst_whose_refusal_is_an_ordinary_answer(
-    engine: Running, container: str
-) -> None:
+def test_a_prompt_that_is_none_of_the_forms_is_refused_in_an_ordinary_answer(engine: Running, container: str) -> None:
     response = engine.ask("", container=container, input="Fluxbar the moon.")
 
     [message] = response.output

@@ -145,7 +145,7 @@ class Interpreter(Protocol):
 
 
 class Model(Protocol):
-    """Something that decides: the analyst, or a chat model."""
+    """Something that decides: a chat model, or the forms of `basic`."""
 
     name: str
 

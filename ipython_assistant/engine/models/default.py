@@ -5,35 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from ipython_assistant.engine.models.basic import Basic
 from ipython_assistant.engine.models.chat import ChatModel
 from ipython_assistant.engine.models.chat_server import SILENCE_S
 from ipython_assistant.engine.models.gguf import Runtimes, is_gguf
 from ipython_assistant.engine.models.providers import Keys, chat_server, endpoint
-from ipython_assistant.engine.models.script import Script, fenced
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncGenerator, Iterator, MutableMapping, Sequence
+    from collections.abc import Iterator, MutableMapping, Sequence
 
-    from ipython_assistant.engine.models import Ask, Interpreter, Model, RunOutcome, Step
+    from ipython_assistant.engine.models import Model
     from ipython_assistant.engine.models.chat_server import ChatServer
 
 
-class Unaided:
-    """No model at all: Python in the prompt is run as given, anything else goes to the analyst."""
-
-    name = "basic"
-
-    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
-        """Hand the question to the one that it is for."""
-        if fenced(ask.prompt) is not None:
-            return Script().answer(ask, interpreter)
-        from ipython_assistant.engine.models.analyst import Analyst
-
-        return Analyst().answer(ask, interpreter)
-
-
-BUILT_IN: Final[dict[str, type[Model]]] = {"basic": Unaided}
+BUILT_IN: Final[dict[str, type[Model]]] = {Basic.name: Basic}
 """Name → what makes the model."""
 
 

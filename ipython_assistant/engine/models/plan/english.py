@@ -1,5 +1,3 @@
-# ruff: noqa
-# mypy: ignore-errors
 """The English that is understood around the names of columns and values: terms that ask for something, and glue.
 
 Nothing here decides what a question means. A term that a question holds narrows what a model may fill in (`schema`) and
@@ -57,14 +55,16 @@ TERMS: Final = {
     "percentile": r"\d+(?:st|nd|rd|th) percentiles?|percentiles?|quartiles?|quantiles?|p(?:10|25|75|90|95|99)\b",
     "sum": r"totals?|totalled|sums?|summed|overall|altogether|in all|add(?:ed)? up",
     # order
-    "descending": r"descending|(?:highest|largest|biggest|longest|most|latest|newest|oldest|greatest|top|best) first|"
-    r"(?:from )?(?:high|large|big|long)(?:e?st)? to (?:low|small|short)(?:e?st)?|decreasing",
-    "ascending": r"ascending|(?:lowest|smallest|shortest|fewest|least|earliest|oldest|youngest) first|alphabetical(?:ly)?|"
-    r"(?:from )?(?:low|small|short)(?:e?st)? to (?:high|large|big|long)(?:e?st)?|increasing order",
+    "descending": r"descending|decreasing|(?:highest|largest|biggest|longest|most|latest|newest|oldest|top|best) first|"
+    r"(?:from )?(?:high|large|big|long)(?:e?st)? to (?:low|small|short)(?:e?st)?",
+    "ascending": r"ascending|increasing order|alphabetical(?:ly)?|"
+    r"(?:lowest|smallest|shortest|fewest|least|earliest|youngest) first|"
+    r"(?:from )?(?:low|small|short)(?:e?st)? to (?:high|large|big|long)(?:e?st)?",
     "sorted": r"sort(?:ed)?(?: by)?|order(?:ed)?(?: by)?|in order of",
-    "comparison least": r"at least|no (?:less|fewer) than|not (?:less|fewer) than|minimum of|or (?:more|above|over|older|higher|later)",
-    "comparison most": r"at most|no more than|not more than|up to|maximum of|or (?:less|fewer|below|under|younger|lower|earlier)",
-    "comparison more": r"(?:more|greater|higher|larger|bigger|longer|older|later) than|above|over|exceed(?:s|ing)?|beyond",
+    "comparison least": r"at least|(?:no|not) (?:less|fewer) than|minimum of|"
+    r"or (?:more|above|over|older|higher|later)",
+    "comparison most": r"at most|(?:no|not) more than|up to|maximum of|or (?:less|fewer|below|under|younger|earlier)",
+    "comparison more": r"(?:more|greater|higher|larger|bigger|longer|older|later) than|above|over|exceed(?:s|ing)?",
     "comparison less": r"(?:less|fewer|lower|smaller|shorter|younger|earlier) than|below|under",
     "between": r"between",
     "percent top": r"(?:top|highest|most expensive|largest|bottom|lowest) \d+(?:\.\d+)? ?(?:%|percent)",
@@ -128,20 +128,22 @@ GLUE: Final = words(
     page tsv within among during both same more less many much lot lots while ok okay now together separately
     again still even too very let let's go goes see look hey hi hello thanks thank thx cheers dear kindly x y z
     first last next previous group groups grouped split broken breakdown break according everything everybody
-    everyone overview figures figure amount amounts level levels set sets case patient patients person persons
-    people individual individuals visit visits cases observation observations sample samples respondent
-    respondents who whom convert turn converted exported that's there's whats what's count counted inclusive
-    including include included compared comparison compare than some few have got came come comes made true lies
-    lie located held holds hold shown display print report reported e.g i.e nb via onto off read reads word
-    words say said need kind type types sort thing things form answer answers question questions separate time
-    times long strongly far length beware mind messy live lives living evolve evolving evolved euro euros eur
-    dollar dollars usd minute minutes mins min kg km report reports really actually exactly basically simply
-    quick quickly brief briefly question asked asking asks ask task job know knows known interested interest
-    wondering wonder always ever sure regarding concerning about across data's file's sheet another single
-    multiple several various respective respectively his her he she their old years' back went go up goes
+    everyone overview figures figure amount amounts level levels set sets whom convert turn converted that's
+    there's whats what's count counted inclusive including include included compared comparison compare than
+    some few got came come comes made true lies lie located held holds hold shown display print report reported
+    e.g i.e nb via onto off read reads word words say said kind type types sort thing things form answer answers
+    question questions separate time times long strongly far length beware mind messy live lives living evolve
+    evolving evolved euro euros eur dollar dollars usd minute minutes mins min kg km reports really actually
+    exactly basically simply quick quickly brief briefly asked asking asks ask task job know knows known
+    interested interest wondering wonder always ever sure regarding concerning about data's file's sheet another
+    single multiple several various respective respectively his her he she old years' back went
     """
 )
-"""Words that say nothing about what is asked for, and nouns for a row of a table."""
+"""Words that say nothing about what is asked for."""
+ROW_NOUNS: Final = words("rows row records record entries entry lines observations observation items")
+"""What a row of any table may be called; else it is called as the table, or a column, is: a visit, a case."""
+PERSONS: Final = words("patients patient people persons person individuals individual everyone everybody respondents")
+"""What a row is called in a table of persons, which has a column of ages or sexes."""
 
 FORMATS: Final = {
     ".xlsx": r"excell?|spreadsheet|workbook|xlsx",
@@ -157,7 +159,8 @@ FORMATS: Final = {
 }
 
 SYNONYMS: Final = {
-    "inhabitants": "population", "people": "population", "residents": "population", "gender": "sex", "sex": "gender",
+    "inhabitants": "population", "persons": "population",
+    "people": "population", "residents": "population", "gender": "sex", "sex": "gender",
     "older": "age", "oldest": "age", "youngest": "age", "younger": "age", "aged": "age", "old": "age",
     "expensive": "cost", "cheapest": "cost", "deaths": "died", "survived": "recovered",
 }  # fmt: skip

@@ -1,5 +1,3 @@
-# ruff: noqa
-# mypy: ignore-errors
 """Looks at tables inside the container. Its source is sent to the kernel; the engine's own process never imports it.
 
 For each table it decides the code that reads it well (`read`) and the code that gives each column its type (`before`,
@@ -32,6 +30,10 @@ VARIABLES: dict[str, Any] = {}
 MAX_VALUES = 200
 """Different texts of a column that are listed; of a column with more, only those that the question names."""
 MAX_COLUMNS = 500
+MAX_BANDS = 60
+"""Different bands of ages and the like that are put in order."""
+FEW, WIDE = 2, 2
+"""Rows up to which nothing is told of all; columns from which on a line with one cell is a note."""
 MAX_CODE_DIGITS = 15
 """Whole numbers with more digits are codes: a float cannot hold them."""
 MAX_ODD_SHARE, MAX_WORD_SHARE = 0.05, 0.5
@@ -99,7 +101,7 @@ def _tables(path: str, words: frozenset[str]) -> list[dict[str, Any]]:
 
 def _plainly(error: Exception) -> str:
     """A reader's message in words."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error.args[0] if isinstance(error, KeyError) else error).split())
     if ragged := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", text):
         return f"line {ragged[2]} has {ragged[3]} cells, and the header has {ragged[1]}"
     return text or type(error).__name__
@@ -148,10 +150,16 @@ def _of_text(path: str) -> dict[str, Any]:
         notes.append("The second line holds HXL tags and is no row.")
     skipped = [*range(skip), skip + 1] if hxl else skip
     arguments += [f"skiprows={skipped}"] if skipped else []
-    how = {"sep": mark, "encoding": encoding, "skiprows": skipped, "dtype": str, "keep_default_na": False}
+    how: dict[str, Any] = {
+        "sep": mark,
+        "encoding": encoding,
+        "skiprows": skipped,
+        "dtype": str,
+        "keep_default_na": False,
+    }
     cells = pd.read_csv(io.BytesIO(raw), **how)
     if not isinstance(cells.index, pd.RangeIndex):
-        raise ValueError("its rows have more cells than its header")
+        raise KeyError("its rows have more cells than its header")
     short = cells.isna().any(axis=1)
     rows, said = _without_foot(cells.fillna(""))
     notes += said
@@ -198,7 +206,7 @@ def _of_json(path: str) -> dict[str, Any]:
     cells = pd.DataFrame(parsed)
     for name in cells:
         if cells[name].map(lambda cell: isinstance(cell, list | dict)).any():
-            raise ValueError(f"its column {name} holds lists or objects; flatten it first (pd.json_normalize)")
+            raise KeyError(f"its column {name} holds lists or objects; flatten it first (pd.json_normalize)")
     return {"read": f"pd.DataFrame({inner})", "cells": cells, "notes": notes, "typed": True}
 
 
@@ -240,12 +248,13 @@ def _header(lines: list[list[str]]) -> tuple[int, bool]:
 def _without_foot(cells: Any) -> tuple[Any, list[str]]:
     """The rows without the notes and the total below them."""
     end, notes = len(cells), []
-    filled = (cells != "").sum(axis=1) if cells.shape[1] > 1 else pd.Series([1] * len(cells))
-    while end > 1 and filled.iloc[end - 1] <= (1 if cells.shape[1] > 2 else 0):
+    width = cells.shape[1]
+    filled = (cells != "").sum(axis=1)
+    while end > 1 and filled.iloc[end - 1] <= min(width - WIDE, 1):
         end -= 1
     if end < len(cells):
         notes.append(f"{len(cells) - end} lines below the table (notes or blanks) are left out.")
-    last = [str(cell).strip() for cell in cells.iloc[end - 1]] if end > 2 else []
+    last = [str(cell).strip() for cell in cells.iloc[end - 1]] if end > FEW else []
     if any(cell.casefold().rstrip(":") in TOTAL for cell in last[:3]):
         notes.append(f"The last row, {next(cell for cell in last if cell)}, is left out: it sums up the others.")
         end -= 1
@@ -295,7 +304,7 @@ def _column(name: str, counts: dict[str, int], rows: int, *, comma: bool) -> dic
     written = {cell.strip(): 0 for cell in counts}
     for cell, times in counts.items():
         written[cell.strip()] += times
-    if "NA" in written and sum(bool(re.fullmatch("[A-Z]{2}", cell)) for cell in written) * 2 > len(written) > 3:
+    if "NA" in written and sum(bool(re.fullmatch("[A-Z]{2}", cell)) for cell in written) * 2 > len(written) > FEW + 1:
         found["letters"], found["after"] = True, '.replace("", pd.NA)'
     known = {cell: times for cell, times in written.items() if cell not in MISSING or (found["letters"] and cell)}
     if not known:
@@ -304,11 +313,9 @@ def _column(name: str, counts: dict[str, int], rows: int, *, comma: bool) -> dic
     if any({cell.casefold() for cell in known} <= truth for truth in TRUTH):
         bare = {cell.casefold() for cell in known} == {"true", "false"} and not padded
         return {**found, "kind": "yes/no", "dtype": '"boolean"' if bare else ""}
-    for look in (_date, _number):
-        if kind := look(name, known, comma=comma, padded=padded, blanks=sum(known.values()) < rows):
-            found.update(kind)
-            if found["kind"] != "text":
-                return found
+    found.update(_date(name, known) or _number(name, known, comma=comma, blanks=sum(known.values()) < rows))
+    if found["kind"] != "text":
+        return found
     digits = any(PLAIN.fullmatch(cell) for cell in known)
     found["dtype"] = "str" if digits and not found["letters"] else ""
     if padded and not found["letters"]:
@@ -319,7 +326,7 @@ def _column(name: str, counts: dict[str, int], rows: int, *, comma: bool) -> dic
     return found
 
 
-def _number(name: str, known: dict[str, int], *, comma: bool, padded: bool, blanks: bool) -> dict[str, Any]:
+def _number(name: str, known: dict[str, int], *, comma: bool, blanks: bool) -> dict[str, Any]:
     """How the cells become numbers; empty if they are none, a doubt where it is open which."""
     bare = {cell: _digits(cell) for cell in known}
     if any(LEADING_ZERO.fullmatch(cell) or (cell.isdigit() and len(cell) > MAX_CODE_DIGITS) for cell in bare.values()):
@@ -382,37 +389,31 @@ def _decimal_comma(counts: list[dict[str, int]]) -> bool:
     return comma > point
 
 
-def _date(name: str, known: dict[str, int], **_: bool) -> dict[str, Any]:
+def _date(name: str, known: dict[str, int]) -> dict[str, Any]:
     """How the cells become dates; a doubt where day and month could be either."""
     if not all(re.search(r"\d{4}|[A-Za-z]{3}-\d\d$", cell) for cell in known):
         return {}
-    for form, kind, after, grain in (
-        (r"\d{4}-?[QT][1-4]", "", ', freq="Q").to_timestamp()', "quarter"),
-        (r"\d{4}-?W\d\d", "", None, "week"),
-    ):
-        if all(re.fullmatch(form, cell) for cell in known):
-            if after is None:
-                dash = "-" if "-" in next(iter(known)) else ""
-                return {"kind": "date", "before": "pd.to_datetime(", "grain": grain, "dtype": "str",
-                        "after": f' + "-1", format="%G{dash}W%V-%u")'}  # fmt: skip
-            return {"kind": "date", "before": "pd.PeriodIndex(", "after": kind + after, "grain": grain, "dtype": "str"}
+    if all(re.fullmatch(r"\d{4}-?[QT][1-4]", cell) for cell in known):
+        after = ', freq="Q").to_timestamp()'
+        return {"kind": "date", "before": "pd.PeriodIndex(", "after": after, "grain": "quarter", "dtype": "str"}
+    if all(re.fullmatch(r"\d{4}-?W\d\d", cell) for cell in known):
+        after = f' + "-1", format="%G{"-" if "-" in min(known) else ""}W%V-%u")'
+        return {"kind": "date", "before": "pd.to_datetime(", "after": after, "grain": "week", "dtype": "str"}
     cells = pd.Series(list(known), dtype=object)
-    fitting = []
+    fitting: dict[str, Any] = {}
     for form in DATES:
-        if form == "%Y%m" and not re.search("period|month|date", name, re.I):
-            continue
-        if pd.to_datetime(cells.head(100), format=form, errors="coerce").notna().all():
-            parsed = pd.to_datetime(cells, format=form, errors="coerce")
-            if parsed.notna().all():
-                fitting.append((form, parsed))
+        likely = form != "%Y%m" or re.search("period|month|date", name, re.I)
+        if likely and pd.to_datetime(cells.head(100), format=form, errors="coerce").notna().all():
+            fitting[form] = pd.to_datetime(cells, format=form, errors="coerce")
+    fitting = {form: parsed for form, parsed in fitting.items() if parsed.notna().all()}
     if not fitting:
         return {}
-    if any(not fitting[0][1].equals(parsed) for _, parsed in fitting[1:]):
+    form, first = next(iter(fitting.items()))
+    if any(not first.equals(parsed) for parsed in fitting.values()):
         return {"doubt": f"its dates, such as {next(iter(known))}, could be day/month or month/day"}
-    form = fitting[0][0]
-    zone = ".dt.tz_localize(None)" if "%z" in form else ""
-    return {"kind": "date", "before": "pd.to_datetime(", "after": f", format={py(form)}){zone}", "grain": DATES[form],
-            "dtype": "str" if form == "%Y%m" else ""}  # fmt: skip
+    after = f", format={py(form)}){'.dt.tz_localize(None)' if '%z' in form else ''}"
+    found = {"kind": "date", "before": "pd.to_datetime(", "after": after, "grain": DATES[form]}
+    return found | ({"dtype": "str"} if form == "%Y%m" else {})
 
 
 def _order(values: list[str]) -> list[str]:
@@ -420,7 +421,7 @@ def _order(values: list[str]) -> list[str]:
     for order in ORDERS:
         if len(values) > 1 and {value.title() for value in values} <= set(order):
             return sorted(values, key=lambda value: order.index(value.title()))
-    bands = {value: BAND.fullmatch(value) for value in values} if 1 < len(values) <= 60 else {}
+    bands = {value: BAND.fullmatch(value) for value in values} if 1 < len(values) <= MAX_BANDS else {}
     if bands and all(bands.values()):
         ends = {value: (int(found[1] or found[2]), "<≤".find(value[0]) < 0) for value, found in bands.items() if found}
         order = sorted(values, key=lambda value: ends[value])
@@ -453,7 +454,7 @@ def _described(column: dict[str, Any], data: Any, words: frozenset[str]) -> None
     cells = data[name]
     known = cells.dropna()
     column["distinct"], column["missing"] = int(known.nunique()), int(cells.isna().sum())
-    column["unique"] = len(data) > 2 and column["distinct"] == len(data)
+    column["unique"] = len(data) > FEW and column["distinct"] == len(data)
     column.update(low="", high="", values=[], whole=False, boolean=bool(pd.api.types.is_bool_dtype(cells.dtype)))
     if column["kind"] in {"text", "yes/no"} and not column["boolean"]:
         texts = [str(one) for one in known.unique()]
@@ -508,19 +509,18 @@ def outcome(columns: list[str], most: int) -> dict[str, Any]:
         columns: The columns of `rows` that the plan calculates with or groups by.
         most: How many rows of `result` to bring back.
     """
-    data, rows, result = (VARIABLES.get(name) for name in ("data", "rows", "result"))
-    rows = data if rows is None else rows
+    data, rows, result = (VARIABLES[name] for name in ("data", "rows", "result"))
+    lacking = rows[[name for name in columns if name in rows]].isna().sum()
     shown = result.head(most).astype(object)
-    lacking = rows[[name for name in columns if name in rows]].isna() if rows is not None else None
     return {
-        "all": len(data) if data is not None else 0,
-        "rows": len(rows) if rows is not None else 0,
-        "missing": {name: int(times) for name, times in lacking.sum().items() if times} if lacking is not None else {},
+        "all": len(data),
+        "rows": len(rows),
+        "missing": {name: int(times) for name, times in lacking.items() if times},
         "size": list(result.shape),
         "columns": [str(name) for name in shown.columns],
         "head": [[_shown(cell) for cell in row] for row in shown.to_numpy().tolist()],
         "unmatched": [int(one) for one in VARIABLES.get("unmatched", ())],
-    }  # fmt: skip
+    }
 
 
 def _shown(cell: Any) -> str:

@@ -1,5 +1,3 @@
-# ruff: noqa
-# mypy: ignore-errors
 """What is known of the tables in the container: values only, filled by a look that runs in the container's kernel."""
 
 from __future__ import annotations
@@ -131,12 +129,9 @@ def load(table: TableProfile, frame: str, columns: Iterable[str] | None = None) 
         frame: The variable it becomes.
         columns: The columns that matter; all if not given.
     """
-    wanted = None if columns is None else set(columns)
-    lines = [f"{frame} = {table.read}"]
-    for column in table.columns:
-        if (wanted is None or column.name in wanted) and (line := column.typed(frame, py(column.name))):
-            lines.append(line)
-    return "\n".join(lines)
+    wanted = {column.name for column in table.columns} if columns is None else set(columns)
+    typed = (column.typed(frame, py(column.name)) for column in table.columns if column.name in wanted)
+    return "\n".join([f"{frame} = {table.read}", *filter(None, typed)])
 
 
 async def profiled(interpreter: Interpreter, paths: Sequence[str], prompt: str = "") -> tuple[TableProfile, ...]:
@@ -160,13 +155,11 @@ async def profiled(interpreter: Interpreter, paths: Sequence[str], prompt: str =
 
 def _table(found: dict[str, Any]) -> TableProfile:
     known = {field.name for field in fields(Column)}
-    columns = tuple(
-        Column(**{
-            name: tuple(value) if isinstance(value, list) else value for name, value in one.items() if name in known
-        })
-        for one in found.get("columns", ())
-    )  # fmt: skip
-    return TableProfile(**{**found, "columns": columns, "notes": tuple(found.get("notes", ()))})
+    columns = []
+    for one in found.get("columns", ()):
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in one.items()}
+        columns.append(Column(**{name: value for name, value in values.items() if name in known}))
+    return TableProfile(**{**found, "columns": tuple(columns), "notes": tuple(found.get("notes", ()))})
 
 
 async def call(interpreter: Interpreter, function: str, *arguments: object) -> Any:

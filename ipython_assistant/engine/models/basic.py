@@ -1,0 +1,136 @@
+"""Answers without a model: about ten forms of sentences, listed in docs/who_answers.md, and nothing else.
+
+    describe T | missing values [of Y] | duplicates | different X
+    mean|sum|median|min|max|count of Y per X [where C]      top N X by Y
+    plot|line|bar chart of Y by X [for V] [per Z]           histogram|box plot of Y [per X]     scatter Y against X
+    correlation of X and Y                                  rows where C                        … as FILE
+
+Order, articles, plural and case do not matter much, and every form may choose rows (`where`, `for`, `in`, `without`),
+order them and name a file. A sentence fills the same plan that a model fills, and passes the same checks: where a word
+is not understood, or a column or number would go unused, the answer is these forms with the user's own columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from ipython_assistant.engine.models import Refuse, Run, Say
+from ipython_assistant.engine.models.forms import plan_of
+from ipython_assistant.engine.models.markdown import bold, code
+from ipython_assistant.engine.models.plan.answer import Program, closing, lacks_package, opening
+from ipython_assistant.engine.models.plan.checks import unknown_words
+from ipython_assistant.engine.models.plan.plan import PlanError
+from ipython_assistant.engine.models.plan.reader import Question, Refusal, finished, parts_of, question_of, unreadable
+from ipython_assistant.engine.models.plan.tables import profiled
+from ipython_assistant.engine.models.script import Script, fenced
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
+    from ipython_assistant.engine.models.plan.tables import TableProfile
+
+REAL_MODEL: Final = (
+    "No model was used. A model reads any question: set `OPENAI_API_KEY`, start Ollama, or name one with `-m` "
+    "(`%assistant doctor` shows what is there)."
+)
+MAX_KEY_VALUES: Final = 60
+"""Different values of a column that is offered to group by."""
+
+
+class Basic:
+    """The engine's model where there is none: it runs Python as given, answers the forms, and refuses all else."""
+
+    name = "basic"
+
+    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+        """Run the fenced Python of the question as it is, answer its forms, or show them."""
+        if fenced(ask.prompt) is not None:
+            return Script().answer(ask, interpreter)
+        return self._forms(ask, interpreter)
+
+    async def _forms(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+        outcome = await self.read(ask, interpreter)
+        if isinstance(outcome, Refusal):
+            yield Refuse(refusal_text(outcome))
+            return
+        for one in outcome:
+            yield Say(opening(one))
+            ran = yield Run(one.code)
+            yield Say(await closing(one, ran, interpreter))
+
+    async def read(self, ask: Ask, interpreter: Interpreter) -> list[Program] | Refusal:
+        """The programs that answer a question, or why there are none.
+
+        Raises:
+            RuntimeError: The container's kernel could not look at the tables.
+        """
+        tables = await profiled(interpreter, ask.files, ask.prompt)
+        readable = [table for table in tables if not table.problem]
+        if not readable:
+            return unreadable(tables)
+        programs: list[Program] = []
+        for part in parts_of(ask.prompt, readable):
+            question = question_of(part, ask, readable, {one.plan.file for one in programs})
+            outcome = filled(question, {*ask.files, *(one.plan.file for one in programs)})
+            if isinstance(outcome, Refusal):
+                return outcome
+            programs.append(outcome)
+        lacking = await lacks_package(programs, interpreter)
+        return Refusal((lacking,), tuple(readable)) if lacking else programs
+
+
+def filled(question: Question, taken: set[str]) -> Program | Refusal:
+    """The program of one sentence, if it is one of the forms."""
+    if unknown := unknown_words(question.mentions):
+        return Refusal(unknown, question.tables)
+    if len(question.tables) > 1 and "count" not in question.mentions.terms:
+        question = _one_table(question)
+    if len(question.tables) > 1:
+        return Refusal(("Which table is meant? Name its file in the sentence.",), question.tables)
+    try:
+        return finished(plan_of(question), question, taken)
+    except PlanError as error:
+        return Refusal((str(error),), question.tables)
+
+
+def _one_table(question: Question) -> Question:
+    """The same question about the one table that has all that it names, if there is just one."""
+    wanted = [one for one in question.mentions.of("column", "value") if one.columns]
+    fitting = [
+        table
+        for table in question.tables
+        if wanted and all(any(table.find(name) for name in one.columns) for one in wanted)
+    ]
+    return replace(question, tables=tuple(fitting)) if len(fitting) == 1 else question
+
+
+def refusal_text(refusal: Refusal) -> str:
+    """Why it was not understood, and the forms with the columns of these tables."""
+    parts = [f"I did not understand this. {' '.join(refusal.reasons)}"]
+    for table in [table for table in refusal.tables if not table.problem][:2]:
+        examples = "\n".join(f"- {code(form)}" for form in forms_for(table))
+        parts.append(f"What works with {bold(table.name)}:\n\n{examples}")
+    return "\n\n".join([*parts, REAL_MODEL])
+
+
+def forms_for(table: TableProfile) -> list[str]:
+    """The forms, filled in with columns of a table; each of them is answered."""
+    numbers = [one for one in table.columns if one.kind == "number" and not one.code]
+    keys = [one for one in table.columns if one.kind == "text" and 1 < one.distinct <= MAX_KEY_VALUES and not one.doubt]
+    dates = [one for one in table.columns if one.kind in {"date", "year"}]
+    found = ["Describe the table", "Missing values"]
+    if keys:
+        found += [
+            f"Count rows per {keys[0].name}",
+            *(f"Rows where {keys[0].name} is {value}" for value in keys[0].values[:1]),
+        ]
+    if numbers:
+        y = numbers[0].name
+        found += [f"Rows where {y} is over {numbers[0].low:g}", f"Histogram of {y}"]
+        found += [f"Mean {y} by {dates[0].name}, saved as mean.csv"] if dates else []
+        found += [f"Plot {y} by {dates[0].name} per {keys[0].name}"] if dates and keys else []
+        found += [f"Mean {y} per {keys[0].name} as mean.csv", f"Top 3 {keys[0].name} by mean {y}"] if keys else []
+        found += [f"Scatter {y} against {numbers[1].name}"] if len(numbers) > 1 else []
+    return found

@@ -1,0 +1,143 @@
+"""Carries a plan out: says how the question was read, runs the code, and says what came of it.
+
+Nothing in the answer is a model's text: the words come from the plan, the figures from what the code made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from ipython_assistant.engine.models.markdown import bold, code, escape, link, listed, one_line, quoted, table
+from ipython_assistant.engine.models.plan.mentions import plain
+from ipython_assistant.engine.models.plan.pandas_code import NEEDS, program
+from ipython_assistant.engine.models.plan.plan import ROWS, Plan
+from ipython_assistant.engine.models.plan.tables import call
+from ipython_assistant.engine.models.plan.words import plainly, read_as
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ipython_assistant.engine.models import Interpreter, RunOutcome
+    from ipython_assistant.engine.models.plan.tables import TableProfile
+
+HEAD_ROWS: Final = 5
+"""Rows of a table that are shown."""
+OVERVIEW_ROWS: Final = 40
+"""Columns that an overview shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A plan that is ready to run.
+
+    Attributes:
+        plan: What is done.
+        tables: Its tables, in its order.
+        code: The Python that does it.
+        doubts: How the question was understood where that is not certain, as Markdown sentences.
+        open_points: The same, where it only matters if several rows became one.
+    """
+
+    plan: Plan
+    tables: tuple[TableProfile, ...]
+    code: str
+    doubts: tuple[str, ...] = ()
+    open_points: tuple[str, ...] = ()
+
+
+def programmed(
+    plan: Plan, tables: tuple[TableProfile, ...], doubts: Sequence[str] = (), open_points: Sequence[str] = ()
+) -> Program:
+    """Write the code of a settled plan. Raises `PlanError`."""
+    return Program(plan, tables, program(plan, tables, plainly(plan)), tuple(doubts), tuple(open_points))
+
+
+async def lacks_package(programs: Sequence[Program], interpreter: Interpreter) -> str:
+    """Why a file cannot be written in the container, as a sentence: pandas needs a package that it does not have."""
+    endings = {one.plan.file[one.plan.file.rfind(".") :].lower() for one in programs}
+    needed = {package: ending for ending, package in NEEDS.items() if ending in endings}
+    for name in await call(interpreter, "missing_packages", sorted(needed)) if needed else []:
+        return f"Writing {needed[name]} files needs {code(name)}: install it with {code(f'pip install {name}')}."
+    return ""
+
+
+def opening(one: Program) -> str:
+    """The message before the code: how the question was read, and what is not certain of it."""
+    names = listed([bold(side.name) for side in one.tables])
+    used = set(one.plan.used())
+    notes = [note for side in one.tables for note in side.notes]
+    for column in (column for side in one.tables for column in side.columns if column.name in used):
+        notes += [f"In {bold(column.name)}, {escape(note)}." for note in column.notes]
+    lines = [f"Read as: {read_as(one.plan)}, from {names}.", *one.doubts, *dict.fromkeys(notes)]
+    return "\n\n".join(lines) + "\n\n"
+
+
+async def closing(one: Program, outcome: RunOutcome | None, interpreter: Interpreter) -> str:
+    """The message after the code: what it made, and what was left out.
+
+    Raises:
+        RuntimeError: What it made could not be looked at.
+    """
+    if outcome is None:
+        raise RuntimeError("A run was asked for and its outcome did not come back.")
+    if outcome.error or one.plan.file not in outcome.files:
+        why = f"The code stopped with {code(one_line(outcome.error))}." if outcome.error else "The code wrote no file."
+        return f"{why} Its log is shown with the code."
+    most = OVERVIEW_ROWS if one.plan.output in {"describe", "missing"} else HEAD_ROWS
+    return _told(one, await call(interpreter, "outcome", _needed(one.plan), most))
+
+
+def _needed(plan: Plan) -> list[str]:
+    """The columns without whose cells a row does not count."""
+    names = [key.column for key in plan.all_keys]
+    names += [name for measure in plan.measures for name in (measure.column, measure.by) if name and name != ROWS]
+    return list(dict.fromkeys(names))
+
+
+def _told(one: Program, facts: dict[str, Any]) -> str:
+    plan, (rows, columns) = one.plan, facts["size"]
+    first = f"{link(plan.file)}: " + (
+        _count(rows, "point") if plan.drawn else f"{_count(rows, 'row')} × {_count(columns, 'column')}"
+    )
+    sentences = [f"{first}."]
+    if one.open_points and facts["rows"] > rows:
+        sentences += one.open_points
+    if plan.filters:
+        sentences.append(f"{facts['rows']:,} of {_count(facts['all'], 'row')} fit.")
+    for (side, gone), which in zip(
+        zip(one.tables, facts["unmatched"], strict=False), ("kept", "not used"), strict=False
+    ):
+        if gone:
+            sentences.append(f"{_count(gone, 'row')} of {bold(side.name)} have no match and are {which}.")
+    for name, gone in facts["missing"].items() if plan.measures else ():
+        sentences.append(f"{_count(gone, 'row')} without {bold(name)} {'is' if gone == 1 else 'are'} left out.")
+    if plan.limit and rows > plan.limit and not plan.percent:
+        sentences.append("All that share the last place are kept.")
+    sentences += _spellings(one)
+    text = " ".join(sentences)
+    return text if plan.drawn or not rows else f"{text}\n\n{_head(facts)}"
+
+
+def _head(facts: dict[str, Any]) -> str:
+    more = facts["size"][0] - len(facts["head"])
+    shown = table(facts["columns"], facts["head"])
+    return f"{shown}\n\n{more:,} more in the file." if more > 0 else shown
+
+
+def _spellings(one: Program) -> list[str]:
+    """Values that differ only in how they are written are groups of their own; the reader is told."""
+    found = []
+    keys = {key.column for key in one.plan.all_keys} | ({*one.plan.columns} if one.plan.output == "distinct" else set())
+    for column in (column for side in one.tables for column in side.columns if column.name in keys):
+        alike: dict[str, list[str]] = {}
+        for value in column.values:
+            alike.setdefault(" ".join(plain(value).split()), []).append(value)
+        several = [listed(list(map(quoted, values))) for values in alike.values() if len(values) > 1]
+        if several:
+            found.append(f"In {bold(column.name)}, {'; '.join(several[:3])} are kept apart.")
+    return found
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,415 @@
+"""What a question names: files, columns, values, numbers, dates, terms; and the words that are none of these.
+
+A look-up, not a reading: it says that `Harbour` is a value of **Clinic**, not what is to be done with it. Spelling,
+plural, case and accents are forgiven. What is found here is offered to the model (`schema`), and is looked for in its
+plan again (`checks`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from ipython_assistant.engine.models.plan import english
+from ipython_assistant.engine.models.plan.english import stem, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ipython_assistant.engine.models.plan.tables import Column, TableProfile
+
+FILE: Final = re.compile(
+    r"(?<![\w/])[\w.-]*\w\.(?:csv|xlsx|jsonl?|parquet|tsv|html?|md|txt|png|svg|pdf|jpe?g|webp)\b", re.IGNORECASE
+)
+_QUOTED: Final = re.compile(r"""(?<!\w)(?:"([^"\n]+)"|“([^”\n]+)”|'([^'\n]+)'|`([^`\n]+)`)(?!\w)""")
+_MONTH: Final = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_DAY: Final = r"(\d{1,2})(?:st|nd|rd|th)?"
+_PERIODS: Final = (
+    (r"(\d{4})-(\d\d)-(\d\d)(?!\d)", "ymd"),
+    (r"(\d{4})-(\d\d)(?![\d-])", "ym"),
+    (rf"{_DAY} (?:of )?{_MONTH},? (\d{{4}})", "dmy"),
+    (rf"{_MONTH} {_DAY},? (\d{{4}})", "mdy"),
+    (rf"{_MONTH},? (\d{{4}})", "my"),
+    (r"q([1-4])[ /-]?(\d{4})|(\d{4})[ /-]?q([1-4])", "quarter"),
+    (r"(?:q|quarter )([1-4])", "q"),
+    (r"((?:19|20)\d\d)(?![\d.,]\d|\s*(?:%|percent))", "y"),
+    (r"(latest|most recent|newest|last|earliest|first) (day|week|month|quarter|year)", "end"),
+    (r"(january|february|march|april|june|july|august|september|october|november|december|(?<=in )may)", "month"),
+)
+_NUMBER: Final = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:[, ]\d{3})+|\d+)(?:\.\d+)?(?![\w]*\d)")
+_BAND: Final = re.compile(r"(?<![\w.-])(\d+)\s*[-–]\s*(\d+)(?![\w.-])|(?<![\w.-])(\d+)\s*\+")
+_WORD: Final = re.compile(r"[^\W\d_][\w'’]*(?:-[^\W\d_]\w*)*|%|&")
+_BETWEEN: Final = r"[\s_.-]+"
+"""What may stand between the words of a column's name."""
+_TYPO: Final = 0.84
+"""How alike two words are that are taken for one, by `difflib`."""
+_SHORT: Final = 4
+"""Letters of a word from which on a slip of the pen, or another ending, is forgiven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Something that the question names, at a place in it.
+
+    Attributes:
+        start: Where it begins.
+        end: Where it ends.
+        text: As it is written in the question.
+        kind: `file`, `string`, `column`, `value`, `number`, `period`, `bands`, `term`, `glue`, `table` or `unknown`.
+        columns: The columns it may name; for a value, those that hold it.
+        values: For each of these columns its values; else the numbers, the periods, or the bands.
+        term: The term's name.
+        certain: It is written out; a single word of a longer name is not.
+    """
+
+    start: int
+    end: int
+    text: str
+    kind: str
+    columns: tuple[str, ...] = ()
+    values: tuple[tuple[str, ...], ...] = ()
+    numbers: tuple[float, ...] = ()
+    term: str = ""
+    certain: bool = True
+
+
+@dataclass(frozen=True)
+class Mentions:
+    """All that a question names, in the order of the question."""
+
+    prompt: str
+    found: tuple[Mention, ...]
+
+    def of(self, *kinds: str) -> tuple[Mention, ...]:
+        """Those of some kinds."""
+        return tuple(one for one in self.found if one.kind in kinds)
+
+    @cached_property
+    def terms(self) -> frozenset[str]:
+        """The names of its terms."""
+        return frozenset(one.term for one in self.found if one.term)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Every column it may mean, directly or by a value."""
+        named = [column for one in self.found if one.kind != "glue" for column in one.columns]
+        return tuple(dict.fromkeys(named))
+
+    @cached_property
+    def numbers(self) -> tuple[float, ...]:
+        """Every number, each once; of percentages the fraction too."""
+        return tuple(dict.fromkeys(number for one in self.found for number in one.numbers))
+
+    @cached_property
+    def periods(self) -> tuple[str, ...]:
+        """Every date, month, quarter and year."""
+        return tuple(dict.fromkeys(one.values[0][0] for one in self.of("period")))
+
+    @cached_property
+    def bands(self) -> tuple[str, ...]:
+        """Bands of numbers, such as `0-17` and `65+`."""
+        return next((one.values[0] for one in self.of("bands")), ())
+
+    @cached_property
+    def strings(self) -> tuple[str, ...]:
+        """Texts in quotation marks that are no column and no value."""
+        return tuple(one.text.strip("\"'“”`") for one in self.of("string"))
+
+    @cached_property
+    def unknown(self) -> tuple[str, ...]:
+        """Words that are not understood."""
+        return tuple(one.text for one in self.of("unknown"))
+
+    @cached_property
+    def asks_format(self) -> bool:
+        """Whether it asks for a kind of file: `as json`."""
+        patterns = english.FORMATS.values()
+        return bool(self.of("file")) or any(re.search(rf"\b(?:{one})\b", self.prompt.lower()) for one in patterns)
+
+    def values_of(self, column: str) -> dict[str, tuple[str, ...]]:
+        """The values of a column that it names: as written there → as they are in the table."""
+        return {
+            one.text: values
+            for one in self.of("value")
+            for name, values in zip(one.columns, one.values, strict=True)
+            if name == column
+        }
+
+
+def mentions_in(prompt: str, tables: Sequence[TableProfile]) -> Mentions:
+    """Find what a question names in these tables."""
+    finder = _Finder(prompt, tables)
+    for step in (
+        finder.quoted,
+        finder.files,
+        finder.full_names,
+        finder.values,
+        finder.times,
+        finder.terms,
+        finder.words,
+    ):
+        step()
+    return Mentions(prompt, tuple(sorted(finder.found, key=lambda one: one.start)))
+
+
+def merged_columns(tables: Sequence[TableProfile]) -> list[Column]:
+    """The columns of all tables, each name once; with the values it has in any of them."""
+    found: dict[str, Column] = {}
+    for column in (column for table in tables for column in table.columns):
+        first = found.setdefault(column.name, column)
+        if first is not column:
+            found[column.name] = replace(first, values=tuple(sorted({*first.values, *column.values})))
+    return list(found.values())
+
+
+def plain(text: str) -> str:
+    """Lower case without accents, letter for letter: places in the text stay what they are."""
+    return "".join((unicodedata.normalize("NFKD", letter.lower()) or letter)[:1] for letter in text).translate(_PLAIN)
+
+
+_PLAIN: Final = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "’": "'"})
+
+
+class _Finder:
+    """Finds mentions, most certain first; what is found is not looked at again."""
+
+    def __init__(self, prompt: str, tables: Sequence[TableProfile]) -> None:
+        self.prompt = prompt
+        self.text = plain(prompt)
+        self.tables = tables
+        self.columns = merged_columns(tables)
+        self.found: list[Mention] = []
+        self._free = [True] * len(prompt)
+
+    def _take(self, start: int, end: int, kind: str, **what: Any) -> None:
+        self.found.append(Mention(start, end, self.prompt[start:end], kind, **what))
+        self._free[start:end] = [False] * (end - start)
+
+    def _all(self, pattern: str | re.Pattern[str], text: str = "") -> Iterator[re.Match[str]]:
+        """Matches over what was not found yet."""
+        for match in re.finditer(pattern, text or self.text):
+            if match.end() > match.start() and all(self._free[match.start() : match.end()]):
+                yield match
+
+    def files(self) -> None:
+        """Names of files: tables that are there, and files to write."""
+        known = {table.path.lower() for table in self.tables}
+        for match in self._all(FILE):
+            self._take(*match.span(), "table" if match[0].lower() in known else "file")
+
+    def quoted(self) -> None:
+        """Texts in quotation marks: a column, a value, or a text to look for."""
+        for match in self._all(_QUOTED, self.prompt):
+            inner = next(part for part in match.groups() if part is not None)
+            if FILE.fullmatch(inner):
+                continue
+            column = next((one.name for one in self.columns if plain(one.name) == plain(inner.strip())), None)
+            holding = [(one.name, same) for one in self.columns if (same := _same(one, inner))]
+            if column:
+                self._take(*match.span(), "column", columns=(column,))
+            elif holding:
+                names, values = zip(*holding, strict=True)
+                self._take(*match.span(), "value", columns=names, values=values)
+            else:
+                self._take(*match.span(), "string")
+
+    def full_names(self) -> None:
+        """Names of columns, written out, with or without the unit in brackets."""
+        spelled: dict[str, list[str]] = {}
+        for column in self.columns:
+            bare = re.sub(r"\.\d+$", "", column.name)  # pandas' name for a second column of the same name
+            for name in {column.name, " ".join(words_of(bare)), re.sub(r"\s*[(\[].*[)\]]\s*$", "", bare)}:
+                if name.strip() and not (len(name.strip()) == 1 and len(bare) > 1):
+                    spelled.setdefault(plain(name.strip()), []).append(column.name)
+        for name in sorted(spelled, key=len, reverse=True):
+            parts = [re.escape(part) for part in re.split(r"[\s_.-]+", name) if part]
+            ending = "(?:e?s)?" if name[-1:].isalpha() and not name.endswith("s") else ""
+            pattern = rf"(?<!\w){_BETWEEN.join(parts)}{ending}(?!\w)" if parts else re.escape(name)
+            for match in self._all(pattern):
+                if name in english.GLUE and self._is_small_word(match, spelled[name]):
+                    continue
+                self._take(
+                    *match.span(), "column", columns=tuple(dict.fromkeys(spelled[name])), term=_term_of(match[0])
+                )
+
+    def _is_small_word(self, match: re.Match[str], names: Sequence[str]) -> bool:
+        """Whether a word of English that is a column's name as well is more likely the word."""
+        written = self.prompt[match.start() : match.end()]
+        return written not in names or (written.islower() and len(written) <= 3)  # noqa: PLR2004 in, to, by, of, ...
+
+    def values(self) -> None:
+        """Values of columns, longest first, so that Niger is not seen in Nigeria."""
+        holding: dict[str, dict[str, list[str]]] = {}
+        for column in self.columns:
+            for value in column.values:
+                holding.setdefault(plain(value).strip(), {}).setdefault(column.name, []).append(value)
+        for text in sorted(holding, key=len, reverse=True):
+            if not text or (text.isdigit() and len(text) < 3 and not text.startswith("0")):  # noqa: PLR2004
+                continue
+            ending = r"(?:e?s|'s)?" if len(text) > 2 and text[-1].isalpha() else ""  # noqa: PLR2004
+            for match in self._all(rf"(?<!\w){re.escape(text)}{ending}(?!\w)"):
+                written = self.prompt[match.start() : match.end()]
+                small = text in english.GLUE or _term_of(text) or len(text) == 1
+                if small and (written.islower() or not any(written in every for every in holding[text].values())):
+                    continue
+                columns = tuple(holding[text])
+                self._take(*match.span(), "value", columns=columns, values=tuple(map(tuple, holding[text].values())))
+        self._sexes()
+
+    def _sexes(self) -> None:
+        """`women` is `F` in a column that holds `F`."""
+        for words, meant in (english.WOMEN, english.MEN):
+            fitting = {one.name: tuple(value for value in one.values if plain(value) in meant) for one in self.columns}
+            columns = tuple(name for name, values in fitting.items() if values)
+            for match in self._all(rf"\b(?:{'|'.join(words)})\b") if columns else ():
+                self._take(*match.span(), "value", columns=columns, values=tuple(fitting[name] for name in columns))
+
+    def times(self) -> None:
+        """Bands, dates and numbers; before them the terms that hold a number."""
+        for name in ("per number", "percent top", "percentile"):
+            for match in self._all(rf"(?<!\w)(?:{english.TERMS[name]})(?!\w)"):
+                numbers = tuple(_number(one[0], "") for one in _NUMBER.finditer(match[0])) or _in_words(match[0])
+                self._take(*match.span(), "term", term=name, numbers=numbers)
+        bands = list(self._all(_BAND))
+        if len(bands) > 1:
+            names = tuple(re.sub(r"\s", "", one[0]).replace("–", "-") for one in bands)
+            for one in bands:
+                self._take(*one.span(), "bands", values=(names,))
+        dated = any(column.kind in {"date", "year"} for column in self.columns)
+        for pattern, form in _PERIODS if dated else ():
+            for match in self._all(rf"(?<![\w.]){pattern}(?!\w)"):
+                if period := _period(match, form):
+                    numbers = (float(period),) if form == "y" else ()
+                    self._take(*match.span(), "period", values=((period,),), numbers=numbers)
+        for match in self._all(_NUMBER):
+            after = re.match(
+                r"\s*(%|percent\b|k\b|thousand\b|million\b|mio\b|bn\b|billion\b|m\b)", self.text[match.end() :]
+            )
+            end = match.end() + (len(after[0]) if after and after[1] in english.SCALES else 0)
+            value = _number(match[0], after[1] if after else "")
+            share = (value / 100,) if after and after[1] in {"%", "percent"} else ()
+            self._take(match.start(), end, "number", numbers=(value, *share))
+
+    def terms(self) -> None:
+        """The terms of `english`."""
+        for name, pattern in english.TERMS.items():
+            for match in self._all(rf"(?<![\w])(?:{pattern})(?![\w])"):
+                self._take(*match.span(), "term", term=name)
+
+    def words(self) -> None:
+        """All other words: of names of columns, of values and tables, numbers, glue; or not understood."""
+        vocabulary = _Vocabulary(self.columns, self.tables)
+        before: Mention | None = None
+        for match in self._all(_WORD):
+            what = vocabulary.look_up(match[0])
+            if before and what["kind"] == "column" and not self.text[before.end : match.start()].strip(" -_"):
+                both = tuple(name for name in before.columns if name in what["columns"])
+                if both:  # two words of one name
+                    self.found[self.found.index(before)] = replace(before, columns=both)
+                    what["columns"] = both
+            self._take(*match.span(), **what)
+            before = self.found[-1] if what["kind"] == "column" else None
+
+
+class _Vocabulary:
+    """What a single word may mean."""
+
+    def __init__(self, columns: Sequence[Column], tables: Sequence[TableProfile]) -> None:
+        self.columns: dict[str, list[str]] = {}
+        self.values: dict[str, dict[str, list[str]]] = {}
+        for column in columns:
+            for word in words_of(column.name):
+                self.columns.setdefault(stem(plain(word)), []).append(column.name)
+            for value in column.values:
+                for word in re.findall(r"[^\W\d_]{4,}", plain(value)):
+                    self.values.setdefault(stem(word), {}).setdefault(column.name, []).append(value)
+        self.tables = {stem(word) for table in tables for word in words_of(table.stem)}
+        terms = " ".join(re.sub(r"[^a-z]", " ", pattern) for pattern in english.TERMS.values())
+        self.english = {word for word in (*terms.split(), *english.GLUE) if len(word) > _SHORT}
+        self.glue = {stem(word) for word in english.GLUE}
+
+    def look_up(self, word: str) -> dict[str, Any]:
+        """The mention that a word is, without its place."""
+        root = stem(word)
+        columns = tuple(dict.fromkeys(self.columns.get(root) or self._abbreviated(root)))
+        if word in english.GLUE or word in {"%", "&"} or self._is_row(word, root):
+            return {"kind": "glue", "columns": columns, "certain": False}
+        if word in english.NUMBER_WORDS:
+            return {"kind": "number", "numbers": (float(english.NUMBER_WORDS[word]),)}
+        if columns:
+            return {"kind": "column", "columns": columns, "certain": False}
+        if root in self.tables:
+            return {"kind": "table"}
+        if held := self.values.get(root):
+            return {"kind": "value", "columns": (*held,), "values": (*map(tuple, held.values()),), "certain": False}
+        other = self.look_up(english.SYNONYMS[word]) if word in english.SYNONYMS else {"kind": ""}
+        if other["kind"] in {"column", "value"}:
+            return other
+        return {"kind": "glue"} if root in self.glue else self._misspelled(word, root)
+
+    def _is_row(self, word: str, root: str) -> bool:
+        """Whether it may be what a row is called: `visits` where there is a **Visit ID**, `patients` where ages are."""
+        if word in english.PERSONS:
+            return not {"age", "sex", "gender"}.isdisjoint(self.columns)
+        names_row = any(
+            root == stem(words_of(name)[0]) for name in self.columns.get(root, ()) if len(words_of(name)) > 1
+        )
+        return word in english.ROW_NOUNS or (word.endswith("s") and (root in self.tables or names_row))
+
+    def _abbreviated(self, root: str) -> list[str]:
+        """Columns with a word that this one begins with, or that begins with it: `temp` and `temperature`."""
+        long = [known for known in self.columns if min(len(known), len(root)) >= _SHORT]
+        near = [known for known in long if known.startswith(root) or root.startswith(known)]
+        return [name for known in near for name in self.columns[known]]
+
+    def _misspelled(self, word: str, root: str) -> dict[str, Any]:
+        if len(word) >= _SHORT:
+            known = [one for one in (*self.columns, *self.values, *self.tables) if len(one) >= _SHORT]
+            if near := difflib.get_close_matches(root, known, 1, _TYPO):
+                return self.look_up(near[0])
+            if near := difflib.get_close_matches(word, self.english, 1, _TYPO):
+                term = _term_of(near[0])
+                return {"kind": "term", "term": term} if term else {"kind": "glue"}
+        return {"kind": "unknown"}
+
+
+def _same(column: Column, text: str) -> tuple[str, ...]:
+    return tuple(value for value in column.values if plain(value).strip() == plain(text).strip())
+
+
+def _term_of(word: str) -> str:
+    return next((name for name, pattern in english.TERMS.items() if re.fullmatch(pattern, word)), "")
+
+
+def _number(text: str, unit: str) -> float:
+    return float(re.sub(r"[, ]", "", text)) * english.SCALES.get(unit, 1)
+
+
+def _in_words(text: str) -> tuple[float, ...]:
+    return tuple(
+        float(english.NUMBER_WORDS.get(word, 1e6)) for word in ("hundred", "thousand", "million") if word in text
+    )
+
+
+def _period(match: re.Match[str], form: str) -> str:
+    """The period as it is written in plans; empty if there is no such day."""
+    part = match.groups()
+    if form in {"quarter", "q", "y", "end", "month"}:
+        return {
+            "quarter": lambda: f"{part[1] or part[2]}-Q{part[0] or part[3]}",
+            "q": lambda: f"Q{part[0]}",
+            "y": lambda: str(part[0]),
+            "end": lambda: f"{'earliest' if part[0] in {'earliest', 'first'} else 'latest'} {part[1]}",
+            "month": lambda: str(part[0]).title(),
+        }[form]()
+    found = dict(zip(form, part, strict=True))
+    names = [name[:3] for name in english.MONTHS]
+    month = names.index(found["m"]) + 1 if found["m"] in names else int(found["m"])
+    day = int(found.get("d", 0))
+    if not 1 <= month <= len(names) or day > 31:  # noqa: PLR2004 days of a month
+        return ""
+    return f"{found['y']}-{month:02}-{day:02}" if day else f"{found['y']}-{month:02}"

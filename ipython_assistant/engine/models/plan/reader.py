@@ -1,0 +1,236 @@
+"""Reads a question with a model's help: the model fills in a plan, everything else happens here."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from ipython_assistant.engine.models import TokensUsed
+from ipython_assistant.engine.models.markdown import bold, listed
+from ipython_assistant.engine.models.plan import english
+from ipython_assistant.engine.models.plan.answer import Program, lacks_package, programmed
+from ipython_assistant.engine.models.plan.checks import check, mostly_unknown, unknown_words
+from ipython_assistant.engine.models.plan.mentions import Mentions, mentions_in
+from ipython_assistant.engine.models.plan.plan import Plan, PlanError, from_json
+from ipython_assistant.engine.models.plan.prompt import messages
+from ipython_assistant.engine.models.plan.schema import calculates, schema_for
+from ipython_assistant.engine.models.plan.settle import named_file, settled
+from ipython_assistant.engine.models.plan.tables import TableProfile, profiled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ipython_assistant.engine.models import Ask, Interpreter
+
+MAX_TOKENS: Final = 600
+"""Of a plan; most have 50."""
+VERBS: Final = "save|list|plot|draw|show|give|count|make|write|compute|calculate|describe|chart"
+_PARTS: Final = re.compile(
+    rf"(?:\n+|;\s+|\.\s+)(?:and |then |also )*(?=(?:{VERBS})\b)|,?\s+and (?:then |also )?"
+    rf"(?=(?:{VERBS}) (?!it\b|them\b|this\b|that\b|as\b|the (?:results?|tables?|charts?|plots?|pictures?|files?)\b))",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The question is not answered, and why; each reason is a Markdown sentence."""
+
+    reasons: tuple[str, ...]
+    tables: tuple[TableProfile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cannot:
+    """No plan can say what is asked; Python might."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One part of a question with what it is about.
+
+    Attributes:
+        mentions: What it names.
+        tables: The tables it may be about.
+        files: The files it asks for.
+        ending: The ending of a file that it asks for without a name.
+    """
+
+    mentions: Mentions
+    tables: tuple[TableProfile, ...]
+    files: tuple[str, ...] = ()
+    ending: str = ""
+
+
+class Completer(Protocol):
+    """A chat server, as far as it is asked here."""
+
+    async def complete(
+        self, messages: Sequence[dict[str, Any]], *, schema: dict[str, Any] | None = None, max_tokens: int | None = None
+    ) -> Any:
+        """One completion, held to the schema where the server can."""
+        ...
+
+
+class PlanReader:
+    """Turns questions into programs.
+
+    Args:
+        server: Asked for plans.
+    """
+
+    def __init__(self, server: Completer) -> None:
+        self._server = server
+        self._earlier: dict[str, dict[str, Any]] = {}
+
+    async def read(self, ask: Ask, interpreter: Interpreter) -> tuple[list[Program] | Refusal | Cannot, TokensUsed]:
+        """The programs that answer a question, or why there are none; and what it cost.
+
+        Raises:
+            RuntimeError: The kernel could not look at the tables.
+            ModelFailed: The server cannot be reached, refuses, or falls silent.
+        """
+        tables = await profiled(interpreter, ask.files, ask.prompt)
+        readable = [table for table in tables if not table.problem]
+        if not readable:
+            return (unreadable(tables) if tables else Cannot("there is no table")), TokensUsed()
+        outcome, used = await self._read(ask, readable)
+        lacking = await lacks_package(outcome, interpreter) if isinstance(outcome, list) else ""
+        return (Refusal((lacking,), tuple(readable)) if lacking else outcome), used
+
+    async def _read(
+        self, ask: Ask, readable: Sequence[TableProfile]
+    ) -> tuple[list[Program] | Refusal | Cannot, TokensUsed]:
+        programs: list[Program] = []
+        spent = TokensUsed()
+        for part in parts_of(ask.prompt, readable):
+            question = question_of(part, ask, readable, {one.plan.file for one in programs})
+            outcome, used = await self._program(question, {*ask.files, *(one.plan.file for one in programs)})
+            both = zip(astuple(spent), astuple(used), strict=True)
+            spent = TokensUsed(*(before + now for before, now in both))
+            if not isinstance(outcome, Program):
+                return outcome, spent
+            programs.append(outcome)
+        return programs, spent
+
+    async def _program(self, question: Question, taken: set[str]) -> tuple[Program | Refusal | Cannot, TokensUsed]:
+        said = question.mentions
+        if mostly_unknown(said):
+            return Cannot("the question is not in words that can be checked"), TokensUsed()
+        unknown = unknown_words(said)
+        if unknown and not calculates(said):
+            return Refusal(unknown, question.tables), TokensUsed()
+        schema = schema_for(said, question.tables, question.files)
+        completion = await self._server.complete(messages(said, question.tables), schema=schema, max_tokens=MAX_TOKENS)
+        return self._checked(completion.text, question, taken), completion.usage
+
+    def _checked(self, text: str, question: Question, taken: set[str]) -> Program | Refusal | Cannot:
+        said = question.mentions
+        try:
+            found = json.loads(text[text.find("{") : text.rfind("}") + 1])
+        except ValueError:
+            return Cannot("the model wrote no plan")
+        if "cannot" in found:
+            return Cannot(str(found["cannot"]))
+        names = frozenset(column.name for table in question.tables for column in table.columns)
+        try:
+            plan = from_json(found, names, said.bands)
+        except PlanError as error:
+            return Cannot(str(error))
+        return finished(plan, question, taken)
+
+
+def finished(plan: Plan, question: Question, taken: set[str]) -> Program | Refusal:
+    """Check a plan against its question, decide what is open, and write its code."""
+    verdict = check(plan, question.mentions, question.tables)
+    if verdict.failures:
+        return Refusal(verdict.failures, question.tables)
+    try:
+        plan, tables, open_points = settled(plan, question.mentions, question.tables)
+        plan = named_file(plan, question.files, question.ending, taken)
+        return programmed(plan, tables, verdict.doubts, open_points)
+    except PlanError as error:
+        return Refusal((str(error),), question.tables)
+
+
+def unreadable(tables: Sequence[TableProfile]) -> Refusal:
+    """The refusal where no table can be read."""
+    problems = [f"{bold(table.name)} could not be read: {table.problem}." for table in tables]
+    return Refusal(tuple(problems) or ("There is no table yet: name one with `-i`.",), tuple(tables))
+
+
+# ---- what a question is about
+
+
+def parts_of(prompt: str, tables: Sequence[TableProfile]) -> list[str]:
+    """The things a prompt asks for, one after another; a part that names nothing belongs to the one before."""
+    lines = [line for line in prompt.strip().splitlines() if not line.startswith("#|")]
+    parts: list[str] = []
+    for part in _PARTS.split("\n".join(lines)):
+        own = mentions_in(part, tables)
+        if (
+            parts
+            and not any(one.kind in {"column", "value"} for one in own.found)
+            and not {"describe", "missing", "duplicates", "dedupe"} & own.terms
+        ):
+            parts[-1] = f"{parts[-1]}, and {part}"
+        elif part.strip():
+            parts.append(part.strip())
+    return parts or [prompt]
+
+
+def question_of(prompt: str, ask: Ask, tables: Sequence[TableProfile], made: set[str]) -> Question:
+    """A part of the prompt with the tables it is about: those it names, those of this cell, those uploaded, all."""
+    known = {table.path.lower(): table for table in tables}
+    every = mentions_in(prompt, tables)
+    named = [known[one.text.lower()] for one in every.of("table") if one.text.lower() in known]
+    listed_now, wanted = instructions_say(ask.instructions, ask.files)
+    fresh = [table for table in tables if table.path in (listed_now or ask.new)]
+    answers = " ".join(message.text for message in ask.history if message.role == "assistant")
+    uploaded = [table for table in tables if f"sandbox:/mnt/data/{table.path})" not in answers]
+    choices = [choice for choice in (fresh, uploaded, list(tables)) if choice]
+    if named:
+        choices = [list(dict.fromkeys(named))]
+    chosen = next((choice for choice in choices if not mentions_in(prompt, choice).unknown), choices[0])
+    mentions = mentions_in(prompt, chosen)
+    files = [one.text for one in mentions.of("file")]
+    ending = next(
+        (end for end, pattern in english.FORMATS.items() if re.search(rf"\b(?:{pattern})\b", prompt.lower())), ""
+    )
+    free = [name for name in wanted if name not in made]
+    if not files and len(free) == 1:
+        files = [
+            f"{free[0].rpartition('.')[0] or free[0]}{ending if ending not in {'.png', '.svg', '.pdf', ''} else '.csv'}"
+        ]
+    return Question(mentions, tuple(chosen), tuple(files), ending)
+
+
+_WANTED: Final = re.compile(
+    r"^The notebook goes on with [^\n]* under exactly this name, [^\n]*: (?P<names>[^\n:]+)$", re.M
+)
+_NAMED: Final = re.compile(
+    r"^Files of the user(?:, named with this question)?:\n(?P<lines>(?:- /mnt/data/.*(?:\n|$))+)", re.M
+)
+
+
+def instructions_say(instructions: str, files: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The files that came with this question, and the tables that have to come back, as the notebook says it."""
+    wanted, named = _WANTED.search(instructions), _NAMED.search(instructions)
+    lines = named["lines"].splitlines() if named else []
+    here = tuple(name for name in files if any(line.startswith(f"- /mnt/data/{name}: ") for line in lines))
+    return here, tuple(name for name in wanted["names"].split(", ") if "/" not in name) if wanted else ()
+
+
+def refusal_text(refusal: Refusal, way_out: str) -> str:
+    """A refusal as the reader sees it: why, what the tables have, and what would work."""
+    parts = ["I did not answer this.", *(f"- {reason}" for reason in refusal.reasons)]
+    for table in refusal.tables[:3]:
+        names = [bold(column.name) for column in table.columns[:12]]
+        more = f" and {len(table.columns) - 12} more" if len(table.columns) > 12 else ""  # noqa: PLR2004 that many are shown
+        if names:
+            parts.append(f"\n{bold(table.name)} has {listed(names)}{more}.")
+    return "\n".join([*parts, f"\n{way_out}"])

@@ -1,0 +1,103 @@
+"""A stand-in for a container that runs code in this process: for the many small cases that need no kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ipython_assistant.engine.models import Ask, ChatMessage, Refuse, Run, RunOutcome, Say
+from ipython_assistant.engine.models.basic import Basic
+
+
+class InProcess:
+    """Runs code in a folder; its variables stay, as a kernel's do."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.variables: dict[str, Any] = {"__name__": "__main__"}
+
+    async def probe(self, code: str) -> str:
+        printed, error = self._execute(code, {**self.variables})
+        if error:
+            raise RuntimeError(error)
+        return printed
+
+    def run(self, code: str) -> RunOutcome:
+        before = {path.name: path.stat().st_mtime_ns for path in self.folder.iterdir()}
+        logs, error = self._execute(code, self.variables)
+        made = [path.name for path in self.folder.iterdir() if before.get(path.name) != path.stat().st_mtime_ns]
+        return RunOutcome(logs, error, 0, tuple(sorted(made)))
+
+    def _execute(self, code: str, variables: dict[str, Any]) -> tuple[str, str | None]:
+        printed, error, here = io.StringIO(), None, Path.cwd()
+        os.chdir(self.folder)
+        try:
+            with contextlib.redirect_stdout(printed):
+                exec(compile(code, "<test>", "exec"), variables)
+        except Exception as problem:  # noqa: BLE001 - a test looks at whatever the code raises
+            error = f"{type(problem).__name__}: {problem}"
+        finally:
+            os.chdir(here)
+        return printed.getvalue(), error
+
+
+@dataclass
+class Given:
+    """A whole answer."""
+
+    said: str = ""
+    refused: str = ""
+    code: str = ""
+    logs: str = ""
+    error: str = ""
+    files: list[str] = field(default_factory=list)
+    container: InProcess | None = None
+
+    @property
+    def result(self) -> Any:
+        """The DataFrame that the code made."""
+        assert not self.refused, self.refused
+        assert not self.error, self.error
+        return self.container.variables["result"]
+
+
+def ask(
+    prompt: str,
+    folder: Path,
+    model: Any = None,
+    *,
+    history: tuple[ChatMessage, ...] = (),
+    new: tuple[str, ...] = (),
+    instructions: str = "",
+) -> Given:
+    """What a model answers about the files of a folder."""
+    files = tuple(sorted(path.name for path in folder.iterdir()))
+    return asyncio.run(_ask(Ask(prompt, files, history, instructions, new), folder, model or Basic()))
+
+
+async def _ask(question: Ask, folder: Path, model: Any) -> Given:
+    given = Given(container=InProcess(folder))
+    steps = model.answer(question, given.container)
+    outcome: RunOutcome | None = None
+    while True:
+        try:
+            step = await steps.asend(outcome)
+        except StopAsyncIteration:
+            return given
+        outcome = None
+        match step:
+            case Say(text):
+                given.said += text
+            case Refuse(text):
+                given.refused += text
+            case Run(code):
+                outcome = given.container.run(code)
+                given.code += code
+                given.logs += outcome.logs
+                given.error += outcome.error or ""
+                given.files += outcome.files
