@@ -199,7 +199,8 @@ PRETENDED = [
     "Rows where the district starts with A", "Rows where coverage is below 50 or year is 2020",
     # places that make no form
     "Compare LF vs Oncho", "Mean coverage LF vs Oncho", "top 10", "the lowest", "Plot", "Plot the table",
-    "mean", "Plot coverage", "per district", "coverage by district by", "LF", "2020", "5", "Rows where coverage is over",
+    "mean", "Plot coverage", "per district", "coverage by district by", "LF", "2020", "5",
+    "Rows where coverage is over",
     "Rows where coverage is low", "Mean district per year", "Sum of disease", "Scatter coverage",
     "Correlation of district and disease", "Total coverage per district", "Mean coverage per month",
     "Coverage over 65 per month", "Mean coverage in 1850 per day", "Highest coverage, which year was that?",
