@@ -7,7 +7,7 @@ Keys are never traits: `%config` prints every trait.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from ipython_assistant.core.hosted_models import default_model
 from ipython_assistant.core.providers import BASIC, runs_code_here
 from ipython_assistant.core.request import ContainerPolicy
 from ipython_assistant.core.tools import parse_tools
+from ipython_assistant.core.usage import billed_by
 from ipython_assistant.errors import ConfigError, OptionError
 from ipython_assistant.options import EFFORTS, MEMORIES
 
@@ -31,70 +32,44 @@ SERVICES = ("openai", "azure", "local")
 MODES = ("auto", "live", "replay")
 SHARES = ("results", "shapes", "names")
 KEYS = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
-"""Where the key of a hosted service is looked for."""
+"""Where the key of a hosted service is looked for; Azure takes a token of Entra ID in `AD_TOKEN` as well."""
+AD_TOKEN = "AZURE_OPENAI_AD_TOKEN"  # noqa: S105 the name of a variable
+RESIDENCIES = ("global", "us", "eu", "ae", "au", "in", "jp")
+"""As in the SDK: https://platform.openai.com/docs/guides/your-data#data-residency-controls"""
 SAVE_DIR = "assistant_files"
 
 
 class AssistantMagics(Configurable):
-    """The settings a user can see and change: `%config AssistantMagics` shows a class by its name."""
+    """The settings that a user can see and change with `%config AssistantMagics`, which names this class."""
 
     service = Enum(
         SERVICES,
         default_value=None,
         allow_none=True,
-        help="Who answers: 'openai' (or any compatible server at OPENAI_BASE_URL), 'azure', or 'local' (the embedded"
-        " engine on this machine). Unset: IPYTHON_ASSISTANT_SERVICE, else the one whose key is set (OPENAI_API_KEY,"
-        " AZURE_OPENAI_API_KEY), else 'local'.",
-    ).tag(config=True)
+        help="Who answers: 'openai' (or a compatible server at OPENAI_BASE_URL), 'azure', or 'local' (the embedded"
+        " engine on this machine). Unset: IPYTHON_ASSISTANT_SERVICE, else the service whose key is set"
+        " (OPENAI_API_KEY, AZURE_OPENAI_API_KEY), else 'local'.",
+    )
     mode = Enum(
         MODES,
         default_value=None,
         allow_none=True,
-        help="'auto' answers from a recording where there is one and asks where there is none; 'live' asks at every"
-        " run; 'replay' never asks. Unset: IPYTHON_ASSISTANT_MODE; else 'replay' where CI is set and no service was"
-        " chosen by hand, or where the folder holds another service's recordings and there is no key; else 'auto'.",
-    ).tag(config=True)
+        help="'auto' answers from a recording if there is one, and asks otherwise; 'live' always asks; 'replay' never"
+        " asks. Unset: IPYTHON_ASSISTANT_MODE; else 'replay' if CI is set and no service was chosen by hand, or if the"
+        " folder holds another service's recordings and there is no key; else 'auto'.",
+    )
     model = Unicode(
         None,
         allow_none=True,
         help="The model to ask. With a provider or an address in front (ollama/NAME, anthropic/NAME,"
         " http://localhost:8080/v1/NAME, a GGUF file) code runs on this machine. Unset: IPYTHON_ASSISTANT_MODEL, else"
         " the service's default; without a key, a model that is found on this machine.",
-    ).tag(config=True)
-    instructions = Unicode("", help="Your own instructions, added after the built-in ones.").tag(config=True)
-    tools = List(
-        Unicode(), help="Tools beside the code interpreter, as after --tool: web_search, file_search:vs_1, or JSON."
-    ).tag(config=True)
-    effort = Enum(
-        EFFORTS,
-        default_value=None,
-        allow_none=True,
-        help="How long a reasoning model may think. Unset: the service's default.",
-    ).tag(config=True)
-    store = Bool(
-        default_value=True,
-        help="Whether the service may keep the conversation. If not, each question carries the conversation along.",
-    ).tag(config=True)
-    ask_above = Integer(
-        50_000_000,
-        min=0,
-        help="Inputs of a cell that are larger than this, in bytes, go to a hosted service only with --yes.",
-    ).tag(config=True)
-    questions_at_once = Integer(4, min=1, max=32, help="How many questions `ask_each` and `aask` ask at once.").tag(
-        config=True
     )
-    prices = Dict(
-        help="Prices by model in US dollars for a million tokens, over the built-in table:"
-        " {'my-model': {'input': 0.25, 'cached': 0.025, 'output': 2.0}}."
-    ).tag(config=True)
-    max_recorded_bytes = Integer(
-        10_000_000, min=0, help="A larger file is recorded by its hash alone, and found among the saved files."
-    ).tag(config=True)
     find_models = Bool(
         default_value=True,
-        help="Whether Ollama, LM Studio, llama-server and vLLM are looked for on this machine, at the first question"
-        " for which there is neither a key nor a model. IPYTHON_ASSISTANT_FIND_MODELS=0 turns it off, too.",
-    ).tag(config=True)
+        help="Look for Ollama, LM Studio, llama-server and vLLM on this machine, at the first question for which there"
+        " is neither a key nor a model. IPYTHON_ASSISTANT_FIND_MODELS=0 turns it off, too.",
+    )
     share = Enum(
         SHARES,
         default_value=None,
@@ -102,51 +77,82 @@ class AssistantMagics(Configurable):
         help="What a model may see whose code runs on this machine: 'results' (what code prints, first rows of tables),"
         " 'shapes' (columns, types, sizes; no value of any cell), or 'names' (columns and types only). Unset: 'results'"
         " for a model on this machine, 'shapes' for one elsewhere.",
-    ).tag(config=True)
-    save_dir = Unicode(SAVE_DIR, help="Where files are saved, relative to the notebook's directory.").tag(config=True)
+    )
+    instructions = Unicode("", help="Your own instructions, added after the built-in ones.")
+    tools = List(Unicode(), help="More tools, as after --tool: web_search, file_search:vs_1, or a tool as JSON.")
+    effort = Enum(
+        EFFORTS,
+        default_value=None,
+        allow_none=True,
+        help="How long a reasoning model may think. Unset: the service's default.",
+    )
+    max_output_tokens = Integer(None, allow_none=True, min=16, help="The most tokens an answer may have.")
+    max_tool_calls = Integer(None, allow_none=True, min=1, help="The most tool calls (such as runs of code) a turn.")
+    compact_above = Integer(
+        200_000,
+        min=0,
+        help="Tokens above which OpenAI's service shortens a conversation by itself, so that it never gets too long;"
+        " 0 turns that off. Other services are not asked to.",
+    )
+    store = Bool(
+        default_value=True,
+        help="Let the service keep the conversation. Otherwise each question sends the conversation along.",
+    )
+    data_residency = Enum(
+        RESIDENCIES,
+        default_value=None,
+        allow_none=True,
+        help="The region of OpenAI's service that processes the questions, for accounts that have data residency.",
+    )
+    ask_above = Integer(
+        50_000_000, min=0, help="Bytes of inputs in one cell above which a hosted service gets them only with --yes."
+    )
+    questions_at_once = Integer(4, min=1, max=32, help="How many questions `ask_each` and `aask` ask at once.")
+    prices = Dict(
+        help="Prices by model, in US dollars for a million tokens; they replace the built-in ones:"
+        " {'my-model': {'input': 0.25, 'cached': 0.025, 'output': 2.0}}."
+    )
+    max_recorded_bytes = Integer(
+        10_000_000, min=0, help="Bytes above which a recording holds only a file's hash; the saved file is needed then."
+    )
+    save_dir = Unicode(SAVE_DIR, help="Where files are saved, relative to the notebook's directory.")
     buttons = Enum(
         ("auto", "always", "never"),
         default_value="auto",
         help="Download buttons below the files: 'auto' shows them in a live notebook whose front end draws widgets.",
-    ).tag(config=True)
+    )
     on_missing_file = Enum(
         ("raise", "warn"),
         default_value="raise",
-        help="What happens when a file of the answer could not be saved: the cell ends in an error, or only says so.",
-    ).tag(config=True)
-    downloads = Integer(32, min=1, max=64, help="How many files are fetched at the same time.").tag(config=True)
+        help="If a file of the answer cannot be saved: 'raise' ends the cell in an error, 'warn' only says so.",
+    )
+    downloads = Integer(32, min=1, max=64, help="How many files are fetched at once.")
     files_timeout = Float(
-        300.0,
-        min=0.1,
-        help="Seconds for all files of an answer, once it has ended; waiting the service asked for is not counted.",
-    ).tag(config=True)
+        300.0, min=0.1, help="Seconds for fetching all files after the answer ends; rate-limit waits are not counted."
+    )
     prefetch_bytes = Integer(
-        256_000_000,
-        min=0,
-        help="How many bytes of files may be fetched while the answer is still being written; 0 fetches none ahead.",
-    ).tag(config=True)
+        256_000_000, min=0, help="Bytes of files that may be fetched while the answer is still being written."
+    )
     memory_limit = Enum(
         MEMORIES,
         default_value=None,
         allow_none=True,
-        help="Memory of new containers at a hosted service (more costs more). Unset: the service's default.",
-    ).tag(config=True)
-    expires_after = Integer(
-        20, min=1, max=20, help="Minutes that a container is kept after its last use; the service allows 20."
-    ).tag(config=True)
-    network = List(Unicode(), help="Hosts that code in a hosted container may reach; none: it has no network.").tag(
-        config=True
+        help="Memory of new containers at a hosted service; more costs more. Unset: the service's default.",
     )
-    timeout = Float(300.0, min=1.0, help="Seconds without a byte from the service before it is given up.").tag(
-        config=True
-    )
+    expires_after = Integer(20, min=1, max=20, help="Minutes that a container is kept after its last use.")
+    network = List(Unicode(), help="Hosts that code in a hosted container may reach. Unset: it has no network.")
+    timeout = Float(300.0, min=1.0, help="Seconds without a byte from the service before it is given up.")
+
+
+for _trait in AssistantMagics.class_own_traits().values():
+    _trait.tag(config=True)
 
 
 @dataclass(frozen=True, slots=True)
-class ByHand:
-    """What was named by hand, in the cell, by a saved assistant or with `%config`; None where nothing was.
+class ExplicitSettings:
+    """What was set by hand: in the cell, by a saved assistant or with `%config`; None for the rest.
 
-    It decides which recording answers: what was only resolved from a default or the environment does not.
+    It decides which recording answers: defaults and the environment do not.
     """
 
     service: str | None = None
@@ -162,12 +168,20 @@ class ByHand:
 class Settings:
     """Everything one cell runs with.
 
-    `model` is empty where nothing names one; see `answerer.with_answerer`. `share` is what a model may see whose code
-    runs on this machine; empty: it depends on where the model is. `answerer` says who answers on this machine, once
-    that is known. `notebook_dir` is where links are
-    relative to; `save_dir` is absolute; `timeout_s` is in seconds without a byte, `files_timeout_s` in seconds for all
-    files of a turn; `policy` is what new containers are like; `container_id` is the one to run in, where the cell names
-    it.
+    Attributes:
+        service: `openai`, `azure` or `local`.
+        mode: `auto`, `live` or `replay`.
+        model: Empty where nothing names one; see `answerer.with_answerer`.
+        notebook_dir: What links are relative to.
+        save_dir: Where files go; absolute.
+        timeout_s: Seconds without a byte from the service.
+        files_timeout_s: Seconds for all files of a turn.
+        policy: What new containers are like.
+        container_id: The container to run in, if the cell names one.
+        limits: Optional fields of a request that limit what a turn may use.
+        official: Whether OpenAI's own service answers; compatible servers may refuse what is new.
+        share: What a model may see whose code runs on this machine; empty: it depends on where the model is.
+        answerer: Who answers on this machine, once that is known.
     """
 
     service: str
@@ -190,7 +204,10 @@ class Settings:
     container_id: str | None = None
     ask_above: int = 50_000_000
     max_recorded_bytes: int = 10_000_000
-    by_hand: ByHand = ByHand()
+    limits: Json = field(default_factory=dict)
+    official: bool = False
+    compact_above: int = 0
+    by_hand: ExplicitSettings = ExplicitSettings()
     find_models: bool = False
     share: str = ""
     answerer: str = ""
@@ -207,8 +224,8 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
     """The settings of one cell.
 
     Raises:
-        ConfigError: A value in the environment that is not one of those there are.
-        OptionError: A tool that is none.
+        ConfigError: A variable of the environment has an invalid value.
+        OptionError: A tool is not one.
     """
     service = traits.service or _from_environment(environment, "IPYTHON_ASSISTANT_SERVICE", SERVICES)
     model = options.model or traits.model or environment.get("IPYTHON_ASSISTANT_MODEL") or ""
@@ -217,7 +234,7 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
     mode = traits.mode or _from_environment(environment, "IPYTHON_ASSISTANT_MODE", MODES)
     instructions = "\n\n".join(part for part in (traits.instructions, options.instructions) if part)
     tools = _tools((*traits.tools, *options.tools))
-    by_hand = ByHand(
+    by_hand = ExplicitSettings(
         service=service,
         mode=mode,
         model=options.model or traits.model,
@@ -226,7 +243,7 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         effort=options.effort or traits.effort,
         no_code=options.no_code or None,
     )
-    service = service or next((name for name, key in KEYS.items() if environment.get(key)), "local")
+    service = service or _service_with_key(environment)[0]
     if service == "openai":
         model = model or default_model()
     in_ci = bool(environment.get("CI")) and by_hand.service is None
@@ -253,6 +270,9 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         container_id=options.container,
         ask_above=traits.ask_above,
         max_recorded_bytes=traits.max_recorded_bytes,
+        limits={name: value for name in ("max_output_tokens", "max_tool_calls") if (value := getattr(traits, name))},
+        official=billed_by(service, environment.get("OPENAI_BASE_URL", "")) == "openai",
+        compact_above=traits.compact_above,
         by_hand=by_hand,
         find_models=looks_for_models(traits, environment) and mode != "replay",
         share=traits.share or "",
@@ -271,23 +291,21 @@ def working_directory() -> Path:
 
 def origins(traits: AssistantMagics, environment: Mapping[str, str]) -> dict[str, str]:
     """Where the values that are not the default come from, by the name of the setting: for a person to read."""
-    variables = {
-        "service": "IPYTHON_ASSISTANT_SERVICE",
-        "mode": "IPYTHON_ASSISTANT_MODE",
-        "model": "IPYTHON_ASSISTANT_MODEL",
-    }
+    by_hand = [name for name in traits.trait_names(config=True) if not _is_default(traits, name)]
+    variables = {name: f"IPYTHON_ASSISTANT_{name.upper()}" for name in ("service", "mode", "model")}
     found = {name: f"by {variable}" for name, variable in variables.items() if environment.get(variable)}
-    found |= {name: "set by hand" for name in traits.trait_names(config=True) if not _is_default(traits, name)}
-    if "service" not in found:
-        key = next((key for key in KEYS.values() if environment.get(key)), None)
+    if "service" not in found and "service" not in by_hand:
+        key = _service_with_key(environment)[1]
         found["service"] = f"by {key}" if key else "there is no key"
-    if (
-        "mode" not in found
-        and environment.get("CI")
-        and found["service"].startswith(("by OPENAI", "by AZURE", "there"))
-    ):
-        found["mode"] = "by CI"
-    return found
+        if environment.get("CI"):
+            found.setdefault("mode", "by CI")
+    return found | dict.fromkeys(by_hand, "set by hand")
+
+
+def _service_with_key(environment: Mapping[str, str]) -> tuple[str, str]:
+    """The service whose key is set, and the name of the variable; the embedded engine where none is."""
+    keys = (*KEYS.items(), ("azure", AD_TOKEN))
+    return next(((service, name) for service, name in keys if environment.get(name)), ("local", ""))
 
 
 def _is_default(traits: AssistantMagics, name: str) -> bool:

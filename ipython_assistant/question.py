@@ -133,10 +133,16 @@ class Question:
         told = instructions(
             settings.instructions, () if share else base.inputs, self.outputs, code=settings.code, builtin=not share
         )
+        goes_on = base.previous_response_id is not None
+        compaction = [{"type": "compaction", "compact_threshold": settings.compact_above}]
         optional: Json = {
             "include": ["code_interpreter_call.outputs"] if code else None,
             "reasoning": {"effort": settings.effort} if settings.effort else None,
             "store": None if settings.store else False,
+            # Padding against eavesdroppers on the length of words: TLS to the service's own address is trusted.
+            "stream_options": {"include_obfuscation": False} if settings.official else None,
+            "context_management": compaction if settings.official and settings.compact_above and goes_on else None,
+            **settings.limits,
             "previous_response_id": base.previous_response_id,
             "metadata": {"share": share, "inputs": names} if share else None,
         }

@@ -83,8 +83,12 @@ class Session:
         return freeze(self.traits, Options(), self.notebook_dir, self.environment())
 
     def environment(self) -> Mapping[str, str]:
-        """The environment, as it is now."""
-        return os.environ
+        """The environment, as it is now, with the address of the region that was set."""
+        region = self.traits.data_residency
+        if region is None or os.environ.get("OPENAI_BASE_URL"):
+            return os.environ
+        host = "api" if region == "global" else f"{region}.api"
+        return {**os.environ, "OPENAI_BASE_URL": f"https://{host}.openai.com/v1"}
 
     def visible(self) -> dict[str, Any]:
         """The user's variables, without those that are IPython's own."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,59 @@ def test_inputs_go_as_files_where_azure_makes_no_containers(shell, service, azur
     assert b'name="purpose"\r\n\r\nassistants' in sent.body
     assert asked.json()["tools"][0]["container"] == {"type": "auto", "file_ids": ["assistant-1"]}
     assert "/mnt/data/assistant-1-cases.csv" in asked.json()["instructions"]
+
+
+@pytest.mark.parametrize("version", ["", "2025-04-01-preview"])
+def test_a_token_of_entra_id_takes_the_place_of_the_key(service, azure, version):
+    del azure["AZURE_OPENAI_API_KEY"]
+    given = {**azure, "AZURE_OPENAI_AD_TOKEN": "entra-planted-token", "OPENAI_API_VERSION": version}
+    connection = connect("azure", 5.0, given)
+    connection.wire.respond(ASKED).close()
+    connection.close()
+    [request] = service.requests
+
+    assert request.headers["authorization"] == "Bearer entra-planted-token"
+    assert "api-key" not in {name.lower() for name in request.headers}
+
+
+def fake_identity(monkeypatch, provider):
+    """azure-identity, as far as it is used."""
+    identity = types.ModuleType("azure.identity")
+    identity.DefaultAzureCredential = object
+    identity.get_bearer_token_provider = lambda _credential, _scope: provider
+    monkeypatch.setitem(sys.modules, "azure", types.ModuleType("azure"))
+    monkeypatch.setitem(sys.modules, "azure.identity", identity)
+
+
+@pytest.mark.parametrize("version", ["", "2025-04-01-preview"])
+def test_where_azure_identity_is_installed_it_is_asked_for_a_token(service, azure, monkeypatch, version):
+    fake_identity(monkeypatch, lambda: "from-identity")
+    del azure["AZURE_OPENAI_API_KEY"]
+    connection = connect("azure", 5.0, {**azure, "OPENAI_API_VERSION": version})
+    connection.wire.respond(ASKED).close()
+    connection.close()
+
+    assert service.requests[0].headers["authorization"] == "Bearer from-identity"
+
+
+def test_nobody_signed_in_is_a_two_line_error(azure, monkeypatch):
+    def refuse():
+        raise RuntimeError("DefaultAzureCredential failed to retrieve a token\nfrom the included credentials")
+
+    fake_identity(monkeypatch, refuse)
+    del azure["AZURE_OPENAI_API_KEY"]
+    connection = connect("azure", 5.0, azure)
+    with pytest.raises(errors.KeyRefused, match="Entra ID gave no token"):
+        connection.wire.respond(ASKED)
+    connection.close()
+
+
+def test_without_key_token_and_identity_the_error_names_all_three(azure, monkeypatch):
+    monkeypatch.setitem(sys.modules, "azure.identity", None)
+    del azure["AZURE_OPENAI_API_KEY"]
+    with pytest.raises(errors.NoKey) as caught:
+        connect("azure", 5.0, azure)
+
+    assert all(
+        name in str(caught.value) for name in ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "azure-identity")
+    )

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from traitlets import TraitError
 
-from ipython_assistant.config import AssistantMagics, freeze
+from ipython_assistant.config import AssistantMagics, freeze, origins
 from ipython_assistant.errors import ConfigError
 from ipython_assistant.options import Options
+from ipython_assistant.session import Session
 
 HERE = Path("/notebooks")
 
@@ -67,5 +68,37 @@ def test_a_wrong_value_of_a_trait_is_refused_when_it_is_set():
 def test_no_trait_can_hold_a_key_and_every_trait_has_help():
     traits = AssistantMagics.class_traits(config=True)
 
-    assert not [name for name in traits if "key" in name or "token" in name]
+    assert not [name for name in traits if name.endswith(("key", "token", "secret"))]
     assert all(trait.help for trait in traits.values())
+
+
+@pytest.mark.parametrize(
+    ("region", "address"), [("eu", "https://eu.api.openai.com/v1"), ("global", "https://api.openai.com/v1")]
+)
+def test_a_region_is_an_address_of_openais_service(monkeypatch, region, address):
+    session = Session(None, AssistantMagics(data_residency=region), HERE)
+
+    assert session.environment()["OPENAI_BASE_URL"] == address
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://models.example.org/v1")
+    assert session.environment()["OPENAI_BASE_URL"] == "https://models.example.org/v1"
+
+
+@pytest.mark.parametrize(
+    ("traits", "environment", "expected"),
+    [
+        ({}, {}, {"service": "there is no key"}),
+        ({}, {"AZURE_OPENAI_AD_TOKEN": "x"}, {"service": "by AZURE_OPENAI_AD_TOKEN"}),
+        ({}, {"OPENAI_API_KEY": "x", "CI": "1"}, {"service": "by OPENAI_API_KEY", "mode": "by CI"}),
+        ({"service": "local"}, {"CI": "1"}, {"service": "set by hand"}),
+        (
+            {"model": "m"},
+            {"IPYTHON_ASSISTANT_MODE": "live"},
+            {"mode": "by IPYTHON_ASSISTANT_MODE", "model": "set by hand"},
+        ),
+    ],
+)
+def test_a_setting_says_where_it_comes_from(traits, environment, expected):
+    found = origins(AssistantMagics(**traits), environment)
+
+    assert {name: found.get(name) for name in expected} == expected
+    assert ("mode" in found) == ("mode" in expected)

@@ -6,6 +6,7 @@ import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from openai.types.responses import response_create_params
 from pydantic import TypeAdapter
 
@@ -19,10 +20,11 @@ CODE = {"type": "code_interpreter", "container": "cntr_1"}
 SEARCH = {"type": "web_search"}
 
 
-def request(*words, traits=None, **base):
+def request(*words, traits=None, environment=None, **base):
     """What a question with these words on its first line sends."""
     options = parse_options(shlex.join(words))
-    settings = freeze(AssistantMagics(service="openai", model="test-model", **(traits or {})), options, Path("/n"), {})
+    settings = AssistantMagics(**{"service": "openai", "model": "test-model", **(traits or {})})
+    settings = freeze(settings, options, Path("/n"), environment or {})
     question = Question("Why?", settings, Place("A"), datetime(2026, 1, 1, tzinfo=UTC), outputs=options.outputs)
     return question.request(TurnBase(**{"container_id": "cntr_1", **base}))
 
@@ -102,3 +104,31 @@ def test_everything_together_is_a_request_as_the_sdk_types_it():
     sent = request(*words, traits={"store": False}, container_id=None, previous_response_id="resp_1")
 
     TypeAdapter(response_create_params.ResponseCreateParamsStreaming).validate_python(sent, strict=False)
+
+
+LATER = {"previous_response_id": "resp_1"}
+
+
+def test_openais_own_service_is_asked_to_shorten_long_conversations_and_to_send_no_padding():
+    first, later = request(), request(**LATER)
+
+    assert first["stream_options"] == {"include_obfuscation": False}
+    assert "context_management" not in first
+    assert later["context_management"] == [{"type": "compaction", "compact_threshold": 200_000}]
+    assert "context_management" not in request(traits={"compact_above": 0}, **LATER)
+
+
+@pytest.mark.parametrize(
+    ("service", "environment"), [("openai", {"OPENAI_BASE_URL": "https://models.example.org/v1"}), ("azure", {})]
+)
+def test_other_services_get_no_field_that_only_openais_own_service_is_known_to_take(service, environment):
+    sent = request(traits={"service": service}, environment=environment, **LATER)
+
+    assert {"stream_options", "context_management"}.isdisjoint(sent)
+
+
+def test_limits_that_were_set_are_sent():
+    sent = request(traits={"max_output_tokens": 2_000, "max_tool_calls": 5})
+
+    assert (sent["max_output_tokens"], sent["max_tool_calls"]) == (2_000, 5)
+    assert {"max_output_tokens", "max_tool_calls"}.isdisjoint(request())

@@ -17,6 +17,7 @@ from ipython_assistant.errors import (
     AssistantError,
     ConfigError,
     ContainerLimit,
+    KeyRefused,
     NoKey,
     QuotaUsedUp,
     RateLimited,
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
 
 ASKED_OF_THE_ENVIRONMENT = (
     "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "AZURE_OPENAI_API_KEY",
-    "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY",
-    "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "AZURE_OPENAI_AD_TOKEN", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY",
+    "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
 """What a hosted connection is made of: with another value it is another connection."""
 QUESTION_TRIES = 3
@@ -96,7 +97,7 @@ class LiveWire:
         self._sleep = sleep
         self._clock = clock
         # A service, or a proxy, may repeat what it was sent.
-        self._redact = redactor([client.api_key])
+        self._redact = redactor([client.api_key, getattr(client, "_azure_ad_token", None) or ""])
 
     def once(self) -> LiveWire:
         """The same service, asked without the SDK's retries: to learn whether it answers at all."""
@@ -283,29 +284,30 @@ def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> LiveWire
 
 
 def connect_azure(environment: Mapping[str, str], timeout_s: float) -> LiveWire:
-    """Azure OpenAI by key: its v1 API, or a dated one where OPENAI_API_VERSION names it.
+    """Azure OpenAI by key or Entra ID: its v1 API, or a dated one where OPENAI_API_VERSION names it.
 
     https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle: the v1 API is asked by the SDK's ordinary
     client, a dated one by its Azure client. Either way the model is the name of a deployment.
 
     Raises:
-        NoKey: No AZURE_OPENAI_API_KEY.
+        NoKey: No AZURE_OPENAI_API_KEY, no AZURE_OPENAI_AD_TOKEN, and azure-identity is not installed.
         ConfigError: No AZURE_OPENAI_ENDPOINT, or one that is not an address; or a proxy or certificate setting of the
             environment cannot be used.
     """
-    key = _key(environment, "azure", "AZURE_OPENAI_API_KEY")
-    root = _azure_root(environment.get("AZURE_OPENAI_ENDPOINT", ""))
     version = environment.get("OPENAI_API_VERSION", "").strip()
+    dated = version not in {"", "v1", "latest", "preview"}
+    credential = _azure_credential(environment, dated=dated)
+    root = _azure_root(environment.get("AZURE_OPENAI_ENDPOINT", ""))
     import openai
 
     common: dict[str, Any] = {
-        "api_key": key,
+        **credential,
         "timeout": limits(timeout_s),
         "default_headers": _without_openai_account(),
         "http_client": _transport(),
     }
     client: openai.OpenAI
-    if version in {"", "v1", "latest", "preview"}:
+    if not dated:
         query = {"api-version": "preview"} if version == "preview" else None
         client = openai.OpenAI(base_url=f"{root}/openai/v1/", default_query=query, **common)
     else:
@@ -396,6 +398,39 @@ def _key(environment: Mapping[str, str], service: str, name: str) -> str:
             'Set it where Jupyter is started, or work without one: `%config AssistantMagics.service = "local"`.',
         )
     return key
+
+
+def _azure_credential(environment: Mapping[str, str], *, dated: bool) -> dict[str, Any]:
+    """How the SDK's client proves who asks: by key, by a token of Entra ID, or by what azure-identity finds.
+
+    The v1 API takes a token where a key would stand; the Azure client of dated APIs has arguments for it.
+    https://learn.microsoft.com/azure/foundry/openai/how-to/managed-identity
+    """
+    key = environment.get("AZURE_OPENAI_API_KEY", "").strip()
+    token = environment.get("AZURE_OPENAI_AD_TOKEN", "").strip()
+    if key:
+        return {"api_key": key}
+    if token:
+        return {"azure_ad_token" if dated else "api_key": token}
+    try:
+        from azure.identity import DefaultAzureCredential, get_bearer_token_provider
+    except ImportError:
+        raise NoKey(
+            "The service is 'azure' and there is neither AZURE_OPENAI_API_KEY nor AZURE_OPENAI_AD_TOKEN.",
+            "Set one where Jupyter is started, or install azure-identity to sign in with Entra ID.",
+        ) from None
+    ask = get_bearer_token_provider(DefaultAzureCredential(), "https://cognitiveservices.azure.com/.default")
+
+    def entra_id() -> str:
+        try:
+            return str(ask())
+        except Exception as error:
+            raise KeyRefused(
+                f"Entra ID gave no token: {in_one_line(error)}.",
+                "Sign in with `az login`, or set AZURE_OPENAI_API_KEY.",
+            ) from error
+
+    return {"azure_ad_token_provider" if dated else "api_key": entra_id}
 
 
 def _azure_root(endpoint: str) -> str:
