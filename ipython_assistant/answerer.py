@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ipython_assistant.core.hosted_models import last_day_of
 from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.core.providers import BASIC, GGUF, in_words, is_on_this_machine, provider_of, runs_code_here
 from ipython_assistant.errors import ConfigError, ModelUnknown, NoKey
@@ -13,7 +14,7 @@ from ipython_assistant.service.model_servers import best_model, find_servers
 from ipython_assistant.workspace.model_files import fetched_models
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ipython_assistant.config import Settings
 
@@ -80,6 +81,37 @@ def with_answerer(settings: Settings, environment: Mapping[str, str], choose: Mo
     here = is_on_this_machine(model, environment)
     share = settings.share or ("results" if here else "shapes")
     return replace(settings, model=model, share=share, answerer=in_words(model, environment))
+
+
+def answer_notes(settings: Settings, *, refused: bool) -> tuple[str, ...]:
+    """What the reader of an answer should know of who gave it; nothing where a hosted service did.
+
+    Args:
+        settings: What it was asked with.
+        refused: Whether it is a refusal.
+    """
+    if not settings.answerer:
+        return ()
+    way = (A_REAL_MODEL,) if refused and settings.model == BASIC else ()
+    return (f"Answered by {settings.answerer}.", *way)
+
+
+def unknown_model(error: ModelUnknown, settings: Settings, offered: Sequence[str]) -> ModelUnknown:
+    """The error of a hosted service that does not have the model, with the nearest one that it offers.
+
+    Args:
+        error: The service's own error.
+        settings: What was asked.
+        offered: The models it lists; none where it does not tell.
+    """
+    ended = last_day_of(settings.model)
+    by_default = "" if settings.by_hand.model else ", which is the default here"
+    why = f" Its last day is {ended}." if ended else ""
+    near = did_you_mean(settings.model, offered)
+    others = f"Others: {', '.join(offered[:8])}. " if offered and not near else ""
+    message = f"The service has no model {settings.model}{by_default}.{why}"
+    hint = f"{near}{others}Choose one with -m NAME, or `%config AssistantMagics.model = ...`."
+    return ModelUnknown(message, hint, status=error.status, code=error.code, request_id=error.request_id)
 
 
 def _of_that_name(name: str, offered: tuple[str, ...]) -> str:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant import turn_run
+from ipython_assistant.answerer import A_REAL_MODEL, models_here, with_answerer
 from ipython_assistant.config import origins
 from ipython_assistant.core.code_cell import code_cell
 from ipython_assistant.core.nearest import did_you_mean
+from ipython_assistant.core.providers import BASIC, provider_of
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.usage import cost_of, in_words, prices_with, tokens_of, total_in_words
 from ipython_assistant.core.wording import counted, printable, size_in_words
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ipython_assistant.answer import Answer
+    from ipython_assistant.config import Settings
     from ipython_assistant.core.hosted_models import Price
     from ipython_assistant.core.ledger import LedgerEntry
     from ipython_assistant.session import Session
@@ -128,13 +131,32 @@ def status_of(session: Session) -> dict[str, tuple[str, str]]:
         mode = "replay", "there is no key of the service whose answers are recorded here"
     return {
         "service": (settings.service, by.get("service", "")),
-        "model": (settings.model, by.get("model", "")),
+        **_models(session, settings, by.get("model", "")),
         "mode": mode,
         "files": (str(settings.save_dir), by.get("save_dir", "")),
         "engine": ("; ".join(running) or "not running", ""),
         "buttons": (buttons.wanted_in_words(settings.buttons), by.get("buttons", "")),
         "last answer": (answered, session.last.asked_because),
     }
+
+
+def _models(session: Session, settings: Settings, by: str) -> dict[str, tuple[str, str]]:
+    """Who answers, at which address, and what else could on this machine."""
+    environment = session.environment()
+    if settings.service != "local":
+        address = environment.get({"openai": "OPENAI_BASE_URL", "azure": "AZURE_OPENAI_ENDPOINT"}[settings.service], "")
+        return {"model": (settings.model or "none is named", by), **({"address": (address, "")} if address else {})}
+    try:
+        chosen = with_answerer(settings, environment, session.choose_model)
+    except AssistantError as error:
+        return {"model": (error.message, error.hint)}
+    provider = provider_of(chosen.model)
+    rows = {"model": (chosen.model, by or chosen.answerer), "shared": (chosen.shared, "")}
+    if provider is not None:
+        rows["address"] = (provider.address_in(environment), "")
+    others = [name for name in (models_here(environment) if settings.find_models else ()) if name != chosen.model]
+    rows["models here"] = (", ".join(others) or "no others", A_REAL_MODEL if chosen.model == BASIC else "")
+    return rows
 
 
 def _files(session: Session, words: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ipython_assistant.config import Settings
     from ipython_assistant.workspace.named_frames import NoFrame
 
+NOTHING_CALCULATED = "No code was run: nothing in the answer was calculated."
 NO_CODE_RAN = "No code was run: the service may not have the code interpreter, and the answer may be made up."
 
 
@@ -65,7 +66,8 @@ def no_code_note(answer: Answer, settings: Settings, *, expected: bool) -> tuple
     """
     ran = bool(answer.calls) or answer.status != "completed"
     linked = "sandbox:" in answer.turn.text and not (answer.artifacts or answer.failed)
-    return (NO_CODE_RAN,) if settings.code and not ran and (expected or linked) else ()
+    note = NOTHING_CALCULATED if settings.service == "local" else NO_CODE_RAN
+    return (note,) if settings.code and not ran and (expected or linked) else ()
 
 
 def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ipython_assistant.answerer import answer_notes, unknown_model
 from ipython_assistant.collect_files import Destination, TurnFiles, collect
 from ipython_assistant.core.compact import without_outputs
 from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.provenance import record_of, stamp
 from ipython_assistant.display.activity import DOING, Fetching
-from ipython_assistant.errors import AssistantError, ContainerExpired, Interrupted, TurnNotKept
+from ipython_assistant.errors import AssistantError, ContainerExpired, Interrupted, ModelUnknown, TurnNotKept
 from ipython_assistant.last_turn import UnfinishedTurn
 from ipython_assistant.service.downloads import DownloadLimits, Downloads
 from ipython_assistant.service.replay import Recorder, recorded_reply
@@ -137,8 +138,8 @@ class ServiceSource:
                 # The container or the conversation is gone: there is another way for each of them, and then no more.
                 self._base = bases.instead(needs, self._base, error)
         self._exchange = recorder.exchange
-        answerer = self.question.settings.answerer
-        return replace(arrival, notes=(*self._base.notes, *([f"Answered by {answerer}."] if answerer else [])))
+        notes = answer_notes(self.question.settings, refused=arrival.turn.refused)
+        return replace(arrival, notes=(*self._base.notes, *notes))
 
     def _stream(self, recorder: Recorder, live: LiveOutput) -> Arrival:
         request = self.question.request(self._base)
@@ -146,6 +147,8 @@ class ServiceSource:
             reply = recorder.respond(
                 request, lambda seconds: live.update(self.why, f"waiting {seconds:.0f} s before the next try")
             )
+        except ModelUnknown as error:
+            raise unknown_model(error, self.question.settings, self.connection.model_names()) from error
         except AssistantError as error:
             explained = self.connection.explain(error)
             if explained is error:

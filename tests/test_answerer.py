@@ -15,10 +15,12 @@ import pytest
 from IPython.utils.capture import capture_output
 from tests_support import events as wire
 from tests_support.chat_servers import Reply, ScriptedServer
+from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors, turn_run
 from ipython_assistant.answerer import A_REAL_MODEL, ModelChoice, with_answerer
 from ipython_assistant.config import AssistantMagics, freeze
+from ipython_assistant.core.hosted_models import default_model
 from ipython_assistant.core.providers import variables_of
 from ipython_assistant.display.live import FrontEnd
 from ipython_assistant.options import Options
@@ -171,6 +173,51 @@ def test_a_hosted_recording_is_not_answered_by_a_model_that_was_found(shell, ser
     with pytest.raises(errors.AssistantError):
         shell.run_cell_magic("assistant", "", "Something else?")
     assert ollama.paths == []
+
+
+def test_status_says_who_answers_where_and_what_else_is_here(shell, ollama, capsys):
+    shell.run_line_magic("assistant", "status")
+    printed = capsys.readouterr().out
+
+    assert "ollama/qwen3.5:4b  (qwen3.5:4b in Ollama on this machine)" in printed
+    assert f"http://127.0.0.1:{ollama.port}/v1" in printed
+    assert "ollama/gemma4:e4b" in printed
+
+
+def test_status_ends_in_the_way_to_a_real_model_where_there_is_none(shell, capsys):
+    shell.run_line_magic("assistant", "status")
+
+    assert A_REAL_MODEL in capsys.readouterr().out
+
+
+def test_a_refusal_of_the_basic_forms_ends_in_the_way_to_a_real_model(ask):
+    answer = ask("Why is the sky blue?")
+
+    assert answer.status == "refused"
+    assert A_REAL_MODEL in answer.notes
+
+
+def gone(hosted) -> None:
+    hosted.on("^GET /v1/models", lambda _: Answer(b'{"object": "list", "data": [{"id": "gpt-6.1-sol"}, {"id": "x"}]}'))
+    hosted.will_answer(refusal("The model does not exist.", 404, "model_not_found"))
+
+
+def test_a_default_model_that_is_gone_names_the_nearest_and_that_it_was_the_default(ask, hosted):
+    gone(hosted)
+    with pytest.raises(errors.ModelUnknown) as caught:
+        ask("Are there cases?")
+
+    assert f"{default_model()}, which is the default here" in caught.value.message
+    assert caught.value.hint.startswith("Did you mean gpt-6.1-sol?")
+
+
+def test_a_model_that_was_shut_down_says_when(ask, hosted):
+    gone(hosted)
+    with pytest.raises(errors.ModelUnknown) as caught:
+        ask("Are there cases?", model="gpt-5-mini")
+
+    assert "default" not in caught.value.message
+    assert "2026-12-11" in caught.value.message
 
 
 # What a model may see. ------------------------------------------------------------------------------------------------

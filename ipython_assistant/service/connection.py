@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.providers import variables_of
-from ipython_assistant.errors import StreamBroken, Unreachable
+from ipython_assistant.errors import AssistantError, StreamBroken, Unreachable
 from ipython_assistant.service import client
 from ipython_assistant.service.containers import Containers
 from ipython_assistant.service.local import Engine
@@ -16,7 +16,6 @@ from ipython_assistant.service.turn_base import TurnBases
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
 
-    from ipython_assistant.errors import AssistantError
     from ipython_assistant.service.wire import Wire
 
 DIES_WITHIN_S = 1.0
@@ -52,6 +51,17 @@ class Connection:
     def engine_url(self) -> str | None:
         """Where the engine listens, where it is ours."""
         return self._engine.ready().url if self._engine is not None else None
+
+    def model_names(self) -> tuple[str, ...]:
+        """The models that the service lists; none where it does not tell."""
+        if not isinstance(self.wire, client.LiveWire):
+            return ()
+        try:
+            rows = self.wire.model("").json().get("data")
+        except AssistantError:
+            return ()
+        names = (row.get("id") for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
+        return tuple(str(name) for name in names if name)
 
     def explain(self, error: AssistantError) -> AssistantError:
         """The error behind an error: what the reader should know of a broken connection is that the engine died."""
