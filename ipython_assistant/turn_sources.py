@@ -188,6 +188,8 @@ class ServiceSource:
         )
         if collected.failed and self._resumed is not None and self._resumed.cure:
             collected = replace(collected, notes=(self._resumed.cure, *collected.notes))
+        if arrival.turn.calls:
+            collected = replace(collected, notes=(*collected.notes, *self.connection.sandbox_note()))
         return collected, self._downloads.interruption
 
     def keep(self, answer: Answer) -> tuple[str, ...]:

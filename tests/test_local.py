@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from dataclasses import replace
 
 import pandas as pd
 import psutil
@@ -14,6 +15,7 @@ from IPython.utils.capture import capture_output
 from ipython_assistant import errors
 from ipython_assistant.display.live import LiveOutput
 from ipython_assistant.magics import hooks_of
+from ipython_assistant.service.local import Engine
 
 
 def run(shell, body, line=""):
@@ -78,6 +80,19 @@ def test_no_path_of_this_machine_is_in_an_answer(shell, notebook_dir):
 
     assert answer.logs == "/mnt/data\n"
     assert "/tmp" not in htmls(captured)
+
+
+def test_the_first_answer_whose_code_had_no_sandbox_says_so_in_its_card(shell, monkeypatch):
+    start = Engine._await_ready
+    unconfined = {"sandbox": "none", "reason": "macOS has none"}
+    monkeypatch.setattr(Engine, "_await_ready", lambda engine: replace(start(engine), **unconfined))
+
+    first, captured = run(shell, python("1"))
+    second, _ = run(shell, python("2"))
+
+    assert [note for note in first.notes if "without a sandbox (macOS has none)" in note]
+    assert "without a sandbox" in htmls(captured)
+    assert not [note for note in second.notes if "sandbox" in note]
 
 
 def test_a_dataframe_is_there_under_its_bare_name_and_codes_keep_their_zeros(shell):
@@ -191,7 +206,7 @@ def test_a_cell_that_runs_again_does_not_find_what_its_first_run_left(shell, cel
     answer, _ = run(shell, python("import os\nprint(sorted(os.listdir()))"))
 
     assert answer.logs == "[]\n"
-    assert psutil.wait_procs(first, timeout=10)[1] == [], "the replaced turn's kernel is still there"
+    assert psutil.wait_procs(first, timeout=60)[1] == [], "the replaced turn's kernel is still there"
 
 
 def test_a_rerun_after_a_branch_gets_its_ancestors_files_again(shell, cell_ids, notebook_dir):

@@ -1,8 +1,8 @@
-"""`python -m ipython_assistant.engine`: serve until the owner is gone, or until it is told to stop.
+"""`python -m ipython_assistant.engine`: serve until the owner is gone, or a signal says stop.
 
 As a child of a notebook's kernel it prints one line of JSON when it is ready, and ends when its standard input closes
 or its parent changes: the first is prompt, the second helps where a forked process of the owner holds the pipe open.
-`--standing` is for one that several share: it says on standard error how to reach it, and ends when it is told to.
+`--standing` is for one that several share: it says on standard error how to reach it, and ends at a signal.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         description="A Responses API with a code interpreter, on this machine's loopback address.",
     )
     add = parser.add_argument
-    add("--standing", action="store_true", help="go on when standard input ends; stop when told to")
+    add("--standing", action="store_true", help="go on when standard input ends; stop at a signal")
     add("--port", type=int, default=0, help="port to listen on (default: a free one)")
     add("--token-file", type=Path, metavar="PATH", help=f"file with the token (or set {TOKEN})")
     add("--host-name", action="append", default=[], metavar="HOST", help="a name requests may come to, as a proxy's")
@@ -96,7 +96,7 @@ def _size(text: str) -> int:
     units = {"m": 1 << 20, "g": GIB}
     number, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1)
     if not number.replace(".", "", 1).isdigit() or float(number) <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: write it as 512m or 4g")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write it as 512m or 4g")
     return int(float(number) * unit)
 
 

@@ -18,7 +18,7 @@ from ipython_assistant.engine import errors, parameters, wire
 from ipython_assistant.engine.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from ipython_assistant.engine.container_pool import ContainerPool
@@ -114,11 +114,13 @@ class BaseHandler(web.RequestHandler):
             raise ApiError(400, message)
         return parsed
 
-    def page(self, rows: list[Json], *, maximum: int = 100, default: int = 20) -> Json:
-        """The page of a list that the query asks for; `rows` are all of them, oldest first."""
+    def page(
+        self, things: Sequence[Any], shape: Callable[[Any], Json], *, maximum: int = 100, default: int = 20
+    ) -> Json:
+        """The page of a list that the query asks for; see `wire.page`."""
         query = {name: self.get_query_argument(name) for name in self.request.query_arguments}
         wanted = parameters.page_request(query, maximum=maximum, default=default)
-        return wire.page(rows, wanted)
+        return wire.page(things, wanted, shape)
 
     def answer(self, body: Json) -> None:
         """Answer with JSON."""
@@ -130,12 +132,12 @@ class BaseHandler(web.RequestHandler):
         if not isinstance(error, ApiError):
             error = _refusal(status_code, self.request.method or "", self.request.path)
         self.set_status(error.status)
-        self.answer(error.body())
+        self.answer(error.body)
 
     def log_exception(
         self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
     ) -> None:
-        """A refusal is no event for the log."""
+        """Log what the engine did wrong, not what it refused."""
         if not isinstance(value, ApiError | web.HTTPError | iostream.StreamClosedError):
             super().log_exception(typ, value, tb)
 
@@ -143,27 +145,18 @@ class BaseHandler(web.RequestHandler):
 class JsonHandler(BaseHandler):
     """A route whose methods are functions from the request to the JSON of the answer."""
 
-    async def get(self, *ids: str) -> None:
-        """Called by tornado."""
-        await self._call("GET", ids)
-
-    async def post(self, *ids: str) -> None:
-        """Called by tornado."""
-        await self._call("POST", ids)
-
-    async def delete(self, *ids: str) -> None:
-        """Called by tornado."""
-        await self._call("DELETE", ids)
-
     async def respond(self, answer: Any) -> None:
         """Send what the function has returned."""
         self.answer(answer)
 
-    async def _call(self, method: str, ids: tuple[str, ...]) -> None:
+    async def _call(self, *ids: str) -> None:
+        method = self.request.method or ""
         if method not in self.methods:
             raise _refusal(HTTPStatus.METHOD_NOT_ALLOWED, method, self.request.path)
         answer = self.methods[method](self, *ids)
         await self.respond(await answer if inspect.isawaitable(answer) else answer)
+
+    get = post = delete = _call  # tornado's names
 
 
 class UnknownRoute(BaseHandler):

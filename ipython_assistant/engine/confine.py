@@ -149,7 +149,7 @@ def main(arguments: Sequence[str]) -> None:
         _leave_supervisor()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the engine may have been started with it ignored
     _limit(plan.limits)
-    if sys.platform == "linux":  # it ends with whoever started it, however that ends
+    if sys.platform == "linux":  # it ends with the process that started it, however that ends
         _checked(_libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
     if plan.filtered:
         _give_up_privileges()

@@ -61,7 +61,7 @@ class CodeRun:
 
 
 class KernelContainer:
-    """One directory and one Python process at a time, both kept until nobody has used them for a while.
+    """One directory and one Python process at a time, both kept until they have not been used for a while.
 
     The first process is started at once, in the background.
 

@@ -38,6 +38,9 @@ class FileStamp(NamedTuple):
     inode: int
 
 
+_Found = tuple[tuple[str, ...], FileStamp]
+
+
 @dataclass(frozen=True, slots=True)
 class FileVersion:
     """One version of one file in a container.
@@ -111,9 +114,7 @@ class ContainerFolder:
     async def scan(self) -> None:
         """Look at the directory again: what is new or changed becomes a new file, what is gone is forgotten."""
         async with self._changing:
-            walk = _Walk(frozenset(self._by_name))
-            found = await asyncio.to_thread(walk.files_below, self._work)
-            self.too_deep = walk.too_deep
+            found, self.too_deep = await asyncio.to_thread(_files_below, self._work, frozenset(self._by_name))
             for file in self.files():
                 if file.name not in found and not file.displayed:
                     self._forget(file)
@@ -208,52 +209,42 @@ def base_name(name: str) -> str:
     return base
 
 
-class _Walk:
-    """One walk of a directory that code may change meanwhile.
+def _files_below(root: Path, known: frozenset[str]) -> tuple[dict[str, _Found], bool]:
+    """Regular files below a directory that code may change meanwhile.
 
     Args:
+        root: The directory.
         known: Names of hidden files that are listed all the same, since they were uploaded.
+
+    Returns:
+        Path parts and version of each by its readable name, sorted; whether there are directories too deep to look at.
     """
+    found: dict[str, _Found] = {}
+    too_deep = False
 
-    def __init__(self, known: frozenset[str]) -> None:
-        self.too_deep = False
-        self._known = known
-
-    def files_below(self, root: Path) -> dict[str, tuple[tuple[str, ...], FileStamp]]:
-        """Regular files by their readable names: path parts and version."""
-        found: dict[str, tuple[tuple[str, ...], FileStamp]] = {}
-        with contextlib.suppress(OSError):
-            found.update(self._below(root))
-        return dict(sorted(found.items()))
-
-    def _below(
-        self, directory: Path | str | int, above: tuple[str, ...] = ()
-    ) -> Iterator[tuple[str, tuple[tuple[str, ...], FileStamp]]]:
-        """The files below a directory; a descriptor of one is closed afterwards."""
-        with contextlib.ExitStack() as stack:
-            if isinstance(directory, int):
-                stack.callback(os.close, directory)
-            for entry in stack.enter_context(os.scandir(directory)):
+    def look(directory: Path | int, above: tuple[str, ...]) -> None:
+        nonlocal too_deep
+        with os.scandir(directory) as entries:
+            for entry in entries:
                 parts = (*above, entry.name)
                 name = "/".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-                if (entry.name.startswith(".") and name not in self._known) or entry.name == "__pycache__":
+                if (entry.name.startswith(".") and name not in known) or entry.name == "__pycache__":
                     continue
                 with contextlib.suppress(OSError):  # it was removed or closed to us while we looked
                     status = entry.stat(follow_symlinks=False)
                     if stat.S_ISREG(status.st_mode):
-                        yield name, (parts, _stamp(status))
-                    elif stat.S_ISDIR(status.st_mode) and len(parts) < DEEPEST:
-                        yield from self._below(_open_directory(directory, entry), parts)
+                        found[name] = (parts, _stamp(status))
+                    elif stat.S_ISDIR(status.st_mode) and len(parts) >= DEEPEST:
+                        too_deep = True
+                    elif stat.S_ISDIR(status.st_mode) and isinstance(directory, int):
+                        with _opened(entry.name, directory) as below:
+                            look(below, parts)
                     elif stat.S_ISDIR(status.st_mode):
-                        self.too_deep = True
+                        look(root.joinpath(*parts), parts)
 
-
-def _open_directory(above: Path | str | int, entry: os.DirEntry[str]) -> str | int:
-    if not _RELATIVE:
-        return entry.path
-    if isinstance(above, int):
-        return os.open(entry.name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
-    return os.open(entry.path, _DIRECTORY | os.O_NOFOLLOW)
+    with contextlib.suppress(OSError), _directory_beneath(root, ()) as top:
+        look(root if top is None else top, ())
+    return dict(sorted(found.items())), too_deep
 
 
 @contextlib.contextmanager
@@ -262,12 +253,18 @@ def _directory_beneath(root: Path, parts: tuple[str, ...]) -> Iterator[int | Non
     if not _RELATIVE:
         yield None
         return
-    descriptor = os.open(root, _DIRECTORY)
-    try:
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(_opened(root))
         for part in parts:
-            below = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = below
+            directory = stack.enter_context(_opened(part, directory))
+        yield directory
+
+
+@contextlib.contextmanager
+def _opened(name: Path | str, above: int | None = None) -> Iterator[int]:
+    """A descriptor of a directory in another, not reached by a link, or of one by its whole path."""
+    descriptor = os.open(name, _DIRECTORY | (os.O_NOFOLLOW if above is not None else 0), dir_fd=above)
+    try:
         yield descriptor
     finally:
         os.close(descriptor)

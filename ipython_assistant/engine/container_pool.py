@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_CONTAINERS: Final = 64
 MAX_EXPIRED_LISTED: Final = 1000
-"""How many expired containers are still told from those that never were."""
+"""How many expired containers are still known as such."""
 MEMORY_TIERS: Final = {f"{gigabytes}g": gigabytes * GIB for gigabytes in (1, 4, 16, 64)}
 """The hosted service's, in bytes."""
 RESERVE_AFTER_S: Final = 5.0
@@ -165,7 +165,8 @@ class ContainerPool:
         while len(there := [each for each in self._containers.values() if not each.expired]) >= self._most:
             idle = [container for container in there if not container.at_work]
             if not idle:
-                raise errors.too_many_containers(self._most)
+                message = f"All {self._most} containers of this engine are at work. Try again when one of them is free."
+                raise errors.ApiError(429, message, code="rate_limit_exceeded", kind="rate_limit_error")
             await min(idle, key=lambda container: container.used_at).stop()
 
     def _new(self, limits: ContainerLimits) -> KernelContainer:

@@ -6,10 +6,10 @@ some refusals by nothing else (an expired container has no code).
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 LONGEST_ECHO: Final = 200
-"""In characters, of what a client sent and is told again."""
+"""In characters, of a client's own words in a refusal."""
 
 
 class ApiError(Exception):
@@ -34,14 +34,8 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.message = message
-        self.param = param
-        self.code = code
-        self.kind = kind
-
-    def body(self) -> dict[str, Any]:
+        self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
         """The JSON that goes over the wire."""
-        return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
 
 class KernelError(RuntimeError):
@@ -76,32 +70,19 @@ def invalid_value(param: str, found: object, supported: tuple[str, ...]) -> ApiE
     return ApiError(400, message, param=param, code="invalid_value")
 
 
-def out_of_bounds(param: str, found: int, minimum: int, maximum: int) -> ApiError:
-    """A number that is too small or too large: https://github.com/unslothai/unsloth/pull/5466 ."""
-    side, sign, bound, short = ("above maximum", "<=", maximum, "max") if found > maximum else (
-        "below minimum", ">=", minimum, "min"
-    )  # fmt: skip
-    message = f"Invalid '{param}': integer {side} value. Expected a value {sign} {bound}, but got {found} instead."
-    return ApiError(400, message, param=param, code=f"integer_{side.partition(' ')[0]}_{short}_value")
+def out_of_bounds(param: str, found: int, maximum: int) -> ApiError:
+    """A number below 1, or one that is too large: https://github.com/unslothai/unsloth/pull/5466 ."""
+    if found > maximum:
+        what, expected, code = "above maximum", f"<= {maximum}", "integer_above_max_value"
+    else:
+        what, expected, code = "below minimum", ">= 1", "integer_below_min_value"
+    message = f"Invalid '{param}': integer {what} value. Expected a value {expected}, but got {found} instead."
+    return ApiError(400, message, param=param, code=code)
 
 
 def unsupported(param: str, message: str) -> ApiError:
     """Something the hosted service can do and this engine cannot."""
     return ApiError(400, message, param=param, code="unsupported_parameter")
-
-
-def tool_choice_not_found(kind: str) -> ApiError:
-    """`tool_choice` names a tool that the request does not have."""
-    return ApiError(400, f"Tool choice '{kind}' not found in 'tools' parameter.", param="tool_choice")
-
-
-def mutually_exclusive() -> ApiError:
-    """`conversation` and `previous_response_id` in one request."""
-    message = (
-        "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. "
-        "Ensure you are only providing one of them."
-    )
-    return ApiError(400, message, param="previous_response_id", code="mutually_exclusive_parameters")
 
 
 def model_not_found(model: str, offered: tuple[str, ...], *, status: int = 400) -> ApiError:
@@ -112,7 +93,7 @@ def model_not_found(model: str, offered: tuple[str, ...], *, status: int = 400) 
 
 def previous_response_not_found(response_id: str) -> ApiError:
     """`previous_response_id` names no stored response."""
-    message = f"Previous response with id '{response_id}' not found."
+    message = f"Previous response with id '{_short(response_id)}' not found."
     return ApiError(400, message, param="previous_response_id", code="previous_response_not_found")
 
 
@@ -121,20 +102,9 @@ def response_not_found(response_id: str) -> ApiError:
     return ApiError(404, f"Response with id '{response_id}' not found.")
 
 
-def item_not_found(item_id: str) -> ApiError:
-    """An `item_reference` names no item of a stored response."""
-    return ApiError(404, f"Item with id '{_short(item_id)}' not found.", param="input")
-
-
 def container_not_found(container_id: str) -> ApiError:
     """No such container, or it was deleted."""
     return ApiError(404, f"Container with id '{container_id}' not found.")
-
-
-def too_many_containers(most: int) -> ApiError:
-    """As many containers as there may be, all of them at work; clients try again by themselves."""
-    message = f"All {most} containers of this engine are at work. Try again when one of them is free."
-    return ApiError(429, message, code="rate_limit_exceeded", kind="rate_limit_error")
 
 
 def container_expired() -> ApiError:
@@ -147,20 +117,9 @@ def container_file_not_found(file_id: str, container_id: str) -> ApiError:
     return ApiError(404, f"File {file_id} not found on container {container_id}.")
 
 
-def file_not_found(file_id: str) -> ApiError:
-    """No such file in the Files API."""
-    return ApiError(404, f"No such File object: {file_id}", param="id")
-
-
 def bad_upload(reason: str) -> ApiError:
     """The multipart body or the name in it cannot be used."""
     return ApiError(400, f"The upload could not be read: {reason}.", param="file", code="invalid_upload")
-
-
-def too_large(most: int) -> ApiError:
-    """A file that is larger than this engine takes; `most` is in bytes."""
-    message = f"The file is too large: at most {most:,} bytes are taken."
-    return ApiError(413, message, param="file", code="file_too_large")
 
 
 def stopping() -> ApiError:

@@ -47,12 +47,13 @@ class UploadHandler(JsonHandler):
             return
         self._received += len(chunk)
         if self._refused is None and self._received > self.parts.upload_bytes:
-            self._refused = errors.too_large(self.parts.upload_bytes)
+            message = f"The file is too large: at most {self.parts.upload_bytes:,} bytes are taken."
+            self._refused = ApiError(413, message, param="file", code="file_too_large")
             self._form.discard()
         if self._refused is None:
             try:
                 self._form.feed(chunk)
-            except ApiError as error:  # told when the body is over: raised here, it would only cut the connection
+            except ApiError as error:  # sent when the body is over: raised here, it would only cut the connection
                 self._refused = error
 
     def form(self) -> UploadForm | None:
@@ -98,7 +99,7 @@ class DownloadHandler(JsonHandler):
             if wanted is not None and not wanted:
                 self.set_status(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
                 self.set_header("Content-Range", f"bytes */{size}")
-                self.answer(ApiError(416, "The requested range cannot be satisfied.").body())
+                self.answer(ApiError(416, "The requested range cannot be satisfied.").body)
                 return
             for header, value in wire.content_headers(name).items():
                 self.set_header(header, value)
@@ -133,7 +134,7 @@ async def list_container_files(handler: BaseHandler, container_id: str) -> Json:
     folder = _used(handler, container_id).folder
     if handler.get_query_argument("after", None) is None:
         await folder.scan()
-    return handler.page([wire.container_file(file) for file in folder.files()])
+    return handler.page(folder.files(), wire.container_file)
 
 
 def get_container_file(handler: BaseHandler, container_id: str, file_id: str) -> Json:
@@ -169,8 +170,8 @@ def list_files(handler: BaseHandler) -> Json:
     """Files of the Files API, all or those for a purpose."""
     purpose = handler.get_query_argument("purpose", None)
     files = handler.parts.uploads.all()
-    rows = [wire.upload(file) for file in files if purpose is None or file.purpose == purpose]
-    return handler.page(rows, maximum=10_000, default=10_000)
+    wanted = [file for file in files if purpose is None or file.purpose == purpose]
+    return handler.page(wanted, wire.upload, maximum=10_000, default=10_000)
 
 
 def get_file(handler: BaseHandler, file_id: str) -> Json:

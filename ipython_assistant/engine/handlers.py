@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from tornado import iostream, web
@@ -89,7 +90,8 @@ def delete_response(handler: BaseHandler, response_id: str) -> Json:
 
 def list_input_items(handler: BaseHandler, response_id: str) -> Json:
     """What a stored response was asked with."""
-    return handler.page(handler.parts.stored.input_items(response_id))
+    items = [SimpleNamespace(id=item["id"], item=item) for item in handler.parts.stored.input_items(response_id)]
+    return handler.page(items, lambda each: each.item)
 
 
 async def create_container(handler: BaseHandler) -> Json:
@@ -104,7 +106,7 @@ def list_containers(handler: BaseHandler) -> Json:
     """All containers, or those of a name, expired ones too."""
     name = handler.get_query_argument("name", None)
     containers = handler.parts.containers.all()
-    return handler.page([wire.container(each) for each in containers if name is None or each.name == name])
+    return handler.page([each for each in containers if name is None or each.name == name], wire.container)
 
 
 def get_container(handler: BaseHandler, container_id: str) -> Json:

@@ -30,6 +30,8 @@ WAIT_S: Final = 0.25
 """How long a message is waited for before it is asked whether the process is there at all."""
 REPLY_S: Final = 1.0
 """How long the reply to a request may take after everything else about it has come."""
+MAX_REPLIES: Final = 100
+"""How many replies to other requests are passed over in search of it: code may send any."""
 ENDS_WITHIN_S: Final = 1.0
 """How long a run waits for its process to be gone after it was killed."""
 
@@ -211,15 +213,18 @@ class Kernel:
 
     async def _heed_exit(self, client: AsyncKernelClient, request_id: str) -> None:
         """End the process if the code has called `exit()`, which the reply alone says."""
-        reply: dict[str, Any] = {}
+        exits = False
         with contextlib.suppress(queue.Empty, *_UNREADABLE):
-            while not _is_about(reply, request_id):
+            for _ in range(MAX_REPLIES):
                 reply = await client.get_shell_msg(timeout=REPLY_S)
-        if "ask_exit" in str((reply.get("content") or {}).get("payload")):
+                if _is_about(reply, request_id):
+                    exits = any(payload["source"] == "ask_exit" for payload in reply["content"]["payload"])
+                    break
+        if exits:
             await self._close()
 
     async def _silence(self, client: AsyncKernelClient, request_id: str, output: KernelOutput) -> None:
-        """Interrupt a run nobody waits for any more, and end the process if that does not help.
+        """Interrupt a run whose client is gone, and end the process if that does not help.
 
         An interrupt that comes before the kernel has taken the code up would be lost on it.
         """
@@ -243,12 +248,12 @@ class Kernel:
             await self._jupyter.provisioner.kill()
 
     async def _close(self) -> None:
-        """End the process and let go of it: for the one who talks to it."""
+        """End the process and close the channels to it."""
         await self._end_process(within_s=ENDS_WITHIN_S)
         self._hang_up()
 
     async def _end_process(self, *, within_s: float | None) -> None:
-        """Kill the process, whoever else waits for that or gives up; it is gone a little later."""
+        """Kill the process and wait so long until it is gone; it goes on ending if the caller is cancelled."""
         self.ended = True
         if self._monitor is not None:
             self._monitor.stop()
@@ -271,7 +276,7 @@ def _is_about(message: dict[str, Any], request_id: str) -> bool:
 
 
 async def _uncancelled(work: Coroutine[Any, Any, None]) -> None:
-    """Wait for something short, however often the one who waits is cancelled meanwhile."""
+    """Wait for something short, however often the caller is cancelled meanwhile."""
     task = asyncio.ensure_future(work)
     while not task.done():
         with contextlib.suppress(asyncio.CancelledError):

@@ -38,14 +38,14 @@ ALLOWED_VARIABLES: Final = frozenset(
 """What a kernel inherits of the engine's environment, besides `LC_*`: never a key, a token or a home."""
 
 _OPTIONS: Final = ("--HistoryManager.enabled=False", "--InteractiveShell.colors=NoColor")
-# Nobody debugs here: the debugger would take a while to load, and listen on a TCP port.
+# The debugger is of no use here; it would take a while to load, and listen on a TCP port.
 _START: Final = """
 import runpy, sys
 sys.modules["debugpy"] = None
 runpy.run_module("ipykernel_launcher", run_name="__main__")
 """
 # Where there is no TCP at all, the library aborts when it is asked for it. The kernel wants a port for what forked
-# processes print, and does without where there is none.
+# processes print, and does without one where it gets none.
 _WITHOUT_TCP: Final = """
 import zmq
 def refused(*_, **__):

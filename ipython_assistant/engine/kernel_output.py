@@ -1,7 +1,7 @@
 """What one run showed: reads a kernel's messages as they come, and keeps what is worth keeping of them.
 
-No I/O. The messages come from a process that runs somebody's code, which may send whatever it likes: what makes no
-sense is passed over, and what there is too much of is counted, left out and said.
+No I/O. The messages come from a process that runs unknown code, which may send anything: messages that make no
+sense are passed over, and text and figures beyond a limit are counted and left out.
 """
 
 from __future__ import annotations

@@ -28,8 +28,10 @@ MOST_PROCESSORS: Final = 8
 """More of them do not count: a loop without end keeps one busy, for this many times ten minutes."""
 KEPT_FREE_BYTES: Final = 256_000_000
 """Code is stopped when it leaves less than this of the disk."""
-SAMPLE_EVERY_S: Final = 1.0
-"""How often running code is sampled; less often where that takes long."""
+SAMPLE_EVERY_S: Final = 0.3
+"""How often the known processes and the files of running code are sampled; less often where that takes long."""
+SEARCH_EVERY_S: Final = 1.0
+"""How often new processes are looked for, which takes a look at all of this machine."""
 PEEK_EVERY_S: Final = 0.1
 """How often the number of all threads is looked at: a bomb of processes doubles several times between two samples."""
 REST_EVERY_S: Final = 2.0
@@ -120,7 +122,7 @@ class LimitMonitor:
         self._interrupt = interrupt
         self._kill = kill
         self._processes: list[psutil.Process] = []
-        self._cpu_before = self._cpu_sampled = 0.0
+        self._cpu_before = self._cpu_sampled = self._searched_at = 0.0
         self._disk_allowed, self._files_allowed = limits.disk_bytes, limits.files
         self._watching: asyncio.Task[None] | None = None
 
@@ -152,9 +154,11 @@ class LimitMonitor:
         while self.passed is None:
             await asyncio.sleep(PEEK_EVERY_S)
             swarming = _threads_of_machine() - threads_before > self._limits.processes // 2
-            if swarming or time.monotonic() >= next_sample:
-                began = time.monotonic()
-                self.passed = await asyncio.to_thread(self._excess)
+            began = time.monotonic()
+            if swarming or began >= next_sample:
+                search = swarming or began - self._searched_at > SEARCH_EVERY_S
+                self.passed = await asyncio.to_thread(self._excess, search=search)
+                threads_before = max(threads_before, _threads_of_machine()) if swarming else threads_before
                 took_s = time.monotonic() - began
                 next_sample = time.monotonic() + max(SAMPLE_EVERY_S, SAMPLING_SHARE * took_s)
         if self.passed.gentle:
@@ -167,31 +171,32 @@ class LimitMonitor:
             await asyncio.sleep(REST_EVERY_S)
             # Looking at the known processes alone is cheap, and a new one cannot come without one of them at work.
             if await asyncio.to_thread(self._cpu_seconds) - self._cpu_sampled > BUSY_S:
-                self.left_running = await asyncio.to_thread(self._excess)
+                self.left_running = await asyncio.to_thread(self._excess, search=True)
         await self._kill()
 
     def _take_stock(self) -> None:
         """What is there before a run is not its excess: it may be what clears up after one that took too much."""
         if not self._processes:
-            self._find_processes()
+            self._search()
         self._cpu_before = self._cpu_seconds()
         size_bytes, count = _files_below(self._directory)
         uploaded_bytes, uploaded_files = self._uploads()
         self._disk_allowed = max(self._limits.disk_bytes, size_bytes) - uploaded_bytes
         self._files_allowed = max(self._limits.files, count) - uploaded_files
 
-    def _excess(self) -> Excess | None:
+    def _excess(self, *, search: bool) -> Excess | None:
         """The first limit that is passed, or None."""
         limits = self._limits
-        self._find_processes()
-        self._cpu_sampled = self._cpu_seconds()
+        if search:
+            self._search()
         threads = resident = 0
-        for process in self._processes:
+        for process in self._processes[: limits.processes + 1]:  # of a bomb no more is looked at
             with contextlib.suppress(psutil.Error), process.oneshot():
                 threads += process.num_threads()
                 resident += process.memory_info().rss
         if threads > limits.processes:
             return Excess(f"it started more than {limits.processes:,} processes and threads")
+        self._cpu_sampled = self._cpu_seconds()
         if resident > limits.memory_bytes and self._proportional_memory() > limits.memory_bytes:
             return Excess(f"its processes used more than {_in_words(limits.memory_bytes)} of memory")
         if self._cpu_sampled - self._cpu_before > limits.cpu_s:
@@ -206,7 +211,8 @@ class LimitMonitor:
             return Excess("the disk was nearly full")
         return None
 
-    def _find_processes(self) -> None:
+    def _search(self) -> None:
+        self._searched_at = time.monotonic()
         with contextlib.suppress(psutil.Error):  # it may have just ended
             root = psutil.Process(self._pid)
             self._processes = [root, *root.children(recursive=True)]

@@ -107,7 +107,12 @@ def response_request(body: object, stored_item: Callable[[str], Json]) -> Respon
     """Read the body of `POST /responses`; `stored_item` finds an item of a stored response by its id."""
     given = Fields(body, known=_KNOWN)
     if given.raw.get("conversation") is not None and given.raw.get("previous_response_id") is not None:
-        raise errors.mutually_exclusive()
+        message = (
+            "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. "
+            "Ensure you are only providing one of them."
+        )
+        code = "mutually_exclusive_parameters"
+        raise errors.ApiError(400, message, param="previous_response_id", code=code)
     _refuse(given)
     for name in ("metadata", "reasoning"):  # what models look into
         given.get(name, dict, {})
@@ -176,7 +181,7 @@ def _may_run_code(choice: object, container: ContainerById | AutoContainer | Non
         raise errors.invalid_value("tool_choice", choice, _CHOICES)
     kind = Fields(choice, "tool_choice").required("type", str)
     if kind != _INTERPRETER or container is None:
-        raise errors.tool_choice_not_found(kind)
+        raise errors.ApiError(400, f"Tool choice '{kind}' not found in 'tools' parameter.", param="tool_choice")
     return True
 
 
@@ -211,5 +216,5 @@ def _memory_tier(given: Fields) -> str:
 
 def _bounded(param: str, value: int, maximum: int) -> int:
     if not 1 <= value <= maximum:
-        raise errors.out_of_bounds(param, value, 1, maximum)
+        raise errors.out_of_bounds(param, value, maximum)
     return value

@@ -18,6 +18,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+if os.name == "posix":  # elsewhere directories are neither marked nor swept
+    import fcntl
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -47,7 +50,7 @@ def private_directory() -> Iterator[Path]:
     threading.Thread(target=sweep, args=(parent,), name="sweep", daemon=True).start()
     # Resolved: what code prints of it must be recognised (on macOS the temporary directory is a symbolic link).
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).resolve()
-    mark = _mark(directory)
+    mark = _mark(directory) if os.name == "posix" else None
     try:
         yield directory
     finally:
@@ -59,7 +62,7 @@ def private_directory() -> Iterator[Path]:
 def sweep(parent: Path) -> None:
     """Delete this user's marked engine directories below `parent` that no living engine holds. Never raises."""
     with contextlib.suppress(OSError):
-        for name in os.listdir(parent):  # noqa: PTH208 - names
+        for name in os.listdir(parent) if os.name == "posix" else ():  # noqa: PTH208 - names
             if _NAME.fullmatch(name):
                 _remove_if_abandoned(parent / name)
 
@@ -111,16 +114,12 @@ def _remove_or_lift(top: int, name: str, fresh_names: Iterator[str]) -> list[str
     return lifted
 
 
-def _mark(directory: Path) -> int | None:
+def _mark(directory: Path) -> int:
     """Put a locked mark into the directory; the system lets go of the lock when this process ends, however it ends.
 
     Returns:
-        The descriptor that holds the lock; None on Windows, where directories are never swept.
+        The descriptor that holds the lock.
     """
-    try:
-        import fcntl
-    except ImportError:
-        return None
     unfinished = directory / f"{MARK}.new"
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -130,10 +129,6 @@ def _mark(directory: Path) -> int | None:
 
 
 def _remove_if_abandoned(directory: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:
-        return
     with contextlib.suppress(OSError):
         status = directory.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine import errors, wire
 from ipython_assistant.engine.kernel_output import ShownFigure
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.uploads import UploadStore
     from ipython_assistant.engine.wire import Event, Json
 
-NO_INTERPRETER = (
+NO_INTERPRETER: Final = (
     "This engine answers by running code, and the request gives it no code interpreter. "
     'Add `{"type": "code_interpreter", "container": {"type": "auto"}}` to `tools`.'
 )
@@ -69,20 +69,21 @@ class AcceptedRequest:
     previous: PastTurn | None
     response: Json
 
-    def ask(self, files: tuple[str, ...] = (), new: tuple[str, ...] = (), made: tuple[str, ...] = ()) -> Ask:
+    async def ask(self) -> Ask:
         """The question as a model is asked it."""
-        request, asked = self.request, self.request.input
+        request, asked, container = self.request, self.request.input, self.container
         messages = [*(self.previous.messages if self.previous is not None else ()), *asked.messages]
         prompt = messages.pop(max(index for index, message in enumerate(messages) if message.role == "user"))
+        files = await container.names() if container is not None else ()
         unread = (*(attachment.name for attachment in asked.attachments), *asked.file_ids)
         return Ask(
             prompt=prompt.text,
             files=files,
-            new=new,
-            made=made,
+            new=tuple(name for name in files if container is None or name not in container.known_files),
+            made=tuple(container.linkable()) if container is not None else (),
             history=tuple(messages),
             enclosed=tuple(asked.attachments),
-            unread=() if self.container else unread,
+            unread=unread if container is None else (),
             instructions=request.instructions,
             wishes={wish: request.echo[wish] for wish in WISHES if request.echo.get(wish) is not None},
         )
@@ -173,11 +174,11 @@ class Responder:
         for event in output.begin():
             yield event
         try:
-            async with aclosing(self._steps(accepted, output)) as events:
+            async with aclosing(_carry_out(accepted, output)) as events:
                 async for event in events:
                     yield event
         except ModelFailed as error:
-            ending = [*output.end_code(), *output.end_message({}, last=True), *output.fail(str(error))]
+            ending = [*output.end_code(), *output.end_message(dict, last=True), *output.fail(str(error))]
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client is told and the log has it
             _log.exception("A response failed")
             ending = output.fail(f"The engine failed: {type(error).__name__}: {error}")
@@ -191,47 +192,6 @@ class Responder:
         for event in ending:
             yield event
 
-    async def _steps(self, accepted: AcceptedRequest, output: ResponseOutput) -> AsyncGenerator[Event, None]:
-        container = accepted.container
-        if container is None:
-            async with aclosing(self._talk(accepted, output)) as events_of_talk:
-                async for event in events_of_talk:
-                    yield event
-            return
-        async with container.turn:
-            files = await container.names()
-            new = tuple(name for name in files if name not in container.known_files)
-            ask = accepted.ask(files, new, tuple(container.linkable()))
-            outcome: RunOutcome | None = None
-            async with aclosing(accepted.model.answer(ask, container)) as steps:
-                while (step := await _next(steps, outcome)) is not None:
-                    outcome = None
-                    for event in _events_of(step, output, container):
-                        yield event
-                    if isinstance(step, Run):
-                        code_run = await container.run(step.code)
-                        outcome = _outcome(code_run)
-                        for event in output.ran(code_run):
-                            yield event
-            for event in output.end_message(container.linkable(), last=True):
-                yield event
-            container.known_files = frozenset(await container.names())
-            container.touch()
-
-    async def _talk(self, accepted: AcceptedRequest, output: ResponseOutput) -> AsyncGenerator[Event, None]:
-        """Answer without a container, if the model can."""
-        model = accepted.model
-        if not isinstance(model, Talker):
-            for event in output.refuse(NO_INTERPRETER):
-                yield event
-            return
-        async with aclosing(model.talk(accepted.ask())) as steps:
-            async for step in steps:
-                for event in _events_of(step, output, None):
-                    yield event
-        for event in output.end_message({}, last=True):
-            yield event
-
     async def _container(self, request: ResponseRequest, previous: PastTurn | None) -> KernelContainer | None:
         wanted, file_ids = request.container, request.input.file_ids
         if isinstance(wanted, AutoContainer):
@@ -241,16 +201,47 @@ class Responder:
             return None
         known = request.input.container_id or (previous.container_id if previous else None)
         if isinstance(wanted, ContainerById):
-            known = wanted.container_id
-        if known is not None:
+            container = self._containers.live(wanted.container_id)
+        elif known is not None:
             container = self._containers.live(known)
         else:
-            container = await self._containers.create(memory=wanted.memory if isinstance(wanted, AutoContainer) else "")
+            container = await self._containers.create(memory=wanted.memory)
         await container.provide(uploads)
         for attachment in request.input.attachments:
             await container.attach(attachment.content, attachment.name)
         container.touch()
         return container
+
+
+async def _carry_out(accepted: AcceptedRequest, output: ResponseOutput) -> AsyncGenerator[Event, None]:
+    """Let the model decide step by step; the container, if there is one, is its own meanwhile."""
+    model, container = accepted.model, accepted.container
+    async with container.turn if container is not None else nullcontext():
+        ask, outcome = await accepted.ask(), None
+        steps: AsyncGenerator[Step, RunOutcome | None]
+        if container is not None:
+            steps = model.answer(ask, container)
+        else:
+            steps = model.talk(ask) if isinstance(model, Talker) else _refuse(NO_INTERPRETER)
+        async with aclosing(steps):
+            while (step := await _next(steps, outcome)) is not None:
+                outcome = None
+                for event in _events_of(step, output, container):
+                    yield event
+                if isinstance(step, Run) and container is not None:
+                    code_run = await container.run(step.code)
+                    outcome = _outcome(code_run)
+                    for event in output.ran(code_run):
+                        yield event
+        for event in output.end_message(container.linkable if container is not None else dict, last=True):
+            yield event
+        if container is not None:
+            container.known_files = frozenset(await container.names())
+            container.touch()
+
+
+async def _refuse(text: str) -> AsyncGenerator[Step, RunOutcome | None]:
+    yield Refuse(text)
 
 
 async def _next(steps: AsyncGenerator[Step, RunOutcome | None], outcome: RunOutcome | None) -> Step | None:
@@ -262,15 +253,16 @@ async def _next(steps: AsyncGenerator[Step, RunOutcome | None], outcome: RunOutc
 
 def _events_of(step: Step, output: ResponseOutput, container: KernelContainer | None) -> list[Event]:
     """The events of a step, up to where code runs; without a container there is nothing to cite and no code."""
+    files = container.linkable if container is not None else dict
     match step:
         case Say(text):
             return output.say(text)
         case Refuse(text):
-            return output.end_message(container.linkable() if container else {}, last=False) + output.refuse(text)
+            return output.end_message(files, last=False) + output.refuse(text)
         case Write(code) if container is not None:
-            return output.end_message(container.linkable(), last=False) + output.write(code, container.id)
+            return output.end_message(files, last=False) + output.write(code, container.id)
         case Run(code) if container is not None:
-            return output.end_message(container.linkable(), last=False) + output.run(code, container.id)
+            return output.end_message(files, last=False) + output.run(code, container.id)
         case TokensUsed():
             output.count(step)
         case EndEarly(reason):

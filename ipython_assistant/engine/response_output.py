@@ -81,20 +81,20 @@ class ResponseOutput:
         events.append(self._event(f"{_REFUSAL}.done", content_index=0, refusal=text))
         return events + self._close_message(part)
 
-    def end_message(self, files: Mapping[str, str], *, last: bool) -> list[Event]:
+    def end_message(self, files: Callable[[], Mapping[str, str]], *, last: bool) -> list[Event]:
         """End the message that is being said, if there is one.
 
         Args:
-            files: Files that may be cited: path below `/mnt/data` → id.
+            files: Gives the files that may be cited: path below `/mnt/data` → id.
             last: True if nothing comes after it; only then are figures cited that were shown right before.
         """
         if not self._in_message:
             return []
-        text = "".join(self._pieces)
+        text, ids = "".join(self._pieces), files()
         cited = [wire.citation(self._container_id, file_id, f"{file_id}.png") for file_id in self._figures if last]
         cited += [
-            wire.citation(self._container_id, files[name], name.rpartition("/")[2], start, end)
-            for name, start, end in links(text, files)
+            wire.citation(self._container_id, ids[name], name.rpartition("/")[2], start, end)
+            for name, start, end in links(text, ids)
         ]
         events = [
             self._event(f"{_TEXT}.annotation.added", content_index=0, annotation_index=number, annotation=annotation)

@@ -241,7 +241,7 @@ def attempt(sandbox: Sandbox, directory: Path, *, limits: ContainerLimits | None
 def readable() -> tuple[str, ...]:
     """What code may read: the system's programs, this Python with its libraries, and fonts.
 
-    Never a whole home, no configuration, and no directory that is on Python's path only because somebody works in it.
+    Never a whole home, no configuration, and no directory that is on Python's path only as a place of work.
     """
     python = [Path(sys.executable), Path(sys.executable).resolve(), Path(_CONFINE)]
     for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}:

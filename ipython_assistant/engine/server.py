@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ADDRESS: Final = "127.0.0.1"
 RETIRE_EVERY_S: Final = 30.0
 MAX_BODY_BYTES: Final = 64 << 20
-"""Of a request that is no upload."""
+"""Of a request, except uploads."""
 SHORTEST_TOKEN: Final = 16
 
 _log = logging.getLogger(__name__)

@@ -89,7 +89,7 @@ class StoredResponses:
         """
         response_id = self._response_of_item.get(item_id)
         if response_id is None:
-            raise errors.item_not_found(item_id)
+            raise errors.ApiError(404, f"Item with id '{item_id}' not found.", param="input")
         return next(item for item in self.body(response_id)["output"] if item["id"] == item_id)
 
     def remove(self, response_id: str) -> None:

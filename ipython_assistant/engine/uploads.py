@@ -125,7 +125,7 @@ class UploadStore:
     def get(self, file_id: str) -> EngineUpload:
         """The file of this id. Raises ApiError if there is none."""
         if file_id not in self._uploads:
-            raise errors.file_not_found(file_id)
+            raise errors.ApiError(404, f"No such File object: {file_id}", param="id")
         return self._uploads[file_id]
 
     def remove(self, file_id: str) -> None:

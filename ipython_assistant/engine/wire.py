@@ -78,7 +78,7 @@ def response(response_id: str, created_at: int, request: Mapping[str, Any]) -> J
 
 
 def usage(used: Mapping[str, int]) -> Json:
-    """Tokens as they are told: `input`, `cached` among them, `output`, `thought` among them."""
+    """The usage of a response: `input`, `cached` among them, `output` and `thought` among them, in tokens."""
     return {
         "input_tokens": used["input"],
         "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": used["cached"]},
@@ -169,15 +169,24 @@ def model(name: str, created_at: int) -> Json:
     return {"id": name, "object": "model", "created": created_at, "owned_by": "ipython_assistant"}
 
 
-def page(rows: Sequence[Json], wanted: PageRequest) -> Json:
-    """One page of a list; `rows` are all of it, oldest first. Raises ApiError if `after` is not the id of a row."""
-    ordered = list(rows) if wanted.order == "asc" else list(reversed(rows))
+def page(things: Sequence[Any], wanted: PageRequest, shape: Callable[[Any], Json]) -> Json:
+    """One page of a list; only what is on it is put into shape.
+
+    Args:
+        things: All of the list, oldest first; each has an `id`.
+        wanted: Which part of it.
+        shape: Gives the row of a thing.
+
+    Raises:
+        ApiError: `after` is not the id of one of them.
+    """
+    ordered = list(things) if wanted.order == "asc" else list(reversed(things))
     if wanted.after is not None:
-        ids = [row["id"] for row in ordered]
+        ids = [thing.id for thing in ordered]
         if wanted.after not in ids:
             raise errors.ApiError(400, f"Invalid 'after': no object with id '{wanted.after}'.", param="after")
         ordered = ordered[ids.index(wanted.after) + 1 :]
-    shown = ordered[: wanted.limit]
+    shown = [shape(thing) for thing in ordered[: wanted.limit]]
     first_id, last_id = (shown[0]["id"], shown[-1]["id"]) if shown else ("", "")
     more = len(ordered) > wanted.limit
     return {"object": "list", "data": shown, "first_id": first_id, "last_id": last_id, "has_more": more}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.service.wire import Wire
 
-DIES_WITHIN_S = 1.0
+DIES_WITHIN_S = 3.0
 SILENCE_SHARE = 0.9
 """The engine gives up a silent model a little before we give up the engine: it can say more about it."""
 
@@ -31,6 +31,7 @@ class Connection:
         self.containers = Containers(wire)
         self.bases = TurnBases(wire, self.containers)
         self._engine = engine
+        self._sandbox_noted = False
 
     @property
     def usable(self) -> bool:
@@ -41,6 +42,14 @@ class Connection:
     def sandbox(self) -> str:
         """How code is contained: the engine's own word, or `hosted`."""
         return self._engine.ready().sandbox if self._engine is not None else "hosted"
+
+    def sandbox_note(self) -> tuple[str, ...]:
+        """What the reader should know of code that an engine of ours has run without a sandbox; said once."""
+        if self._engine is None or self._engine.ready().sandbox != "none" or self._sandbox_noted:
+            return ()
+        self._sandbox_noted = True
+        reason = self._engine.ready().reason
+        return (f"The code ran without a sandbox ({reason}): it could read and change whatever you can.",)
 
     @property
     def engine_pid(self) -> int | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engines import DEADLINE_S, Running, Stage, Told, gone, in_thread, kernels_of, spawn
+from engines import DEADLINE_S, Running, ScriptedModel, Stage, gone, in_thread, kernels_of, spawn
 
 from ipython_assistant.engine.models.script import Script
 
@@ -47,7 +47,7 @@ def container(engine: Running) -> str:
 @pytest.fixture(scope="session")
 def stage() -> Iterator[Stage]:
     """One engine in this process for all tests that bring their own model."""
-    model = Told(Script().answer)
+    model = ScriptedModel(Script().answer)
     with in_thread({model.name: model}, time.time) as engine:
         yield Stage(engine, model, engine.client().containers.create(name="shared").id)
 

@@ -43,7 +43,7 @@ Steps = Callable[[Ask, Interpreter], AsyncGenerator[Step, RunOutcome | None]]
 
 
 @dataclass
-class Told:
+class ScriptedModel:
     """A model that does as the test says: `answer` is the generator that a model's would be."""
 
     steps: Steps
@@ -99,7 +99,7 @@ class Stage:
     """An engine whose model does what the test at hand says, and a container for tests that do not mind each other."""
 
     engine: Running
-    model: Told
+    model: ScriptedModel
     container: str
 
     def ask(self, steps: Steps, *, fresh: bool = False, **parameters: Any) -> Any:

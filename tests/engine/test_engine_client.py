@@ -234,7 +234,7 @@ def test_items_of_a_stored_response_are_replayed_by_reference(engine: Running, c
         engine.ask("", input=[{"type": "item_reference", "id": "msg_unknown"}, {"role": "user", "content": "x"}])
 
 
-def test_what_a_response_was_asked_with_is_listed(engine: Running, client: openai.OpenAI, container: str) -> None:
+def test_the_input_items_of_a_response_are_listed(engine: Running, client: openai.OpenAI, container: str) -> None:
     asked = engine.ask("", input=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": fence("1")}],
                        container=container)  # fmt: skip
 
@@ -247,14 +247,14 @@ def test_what_a_response_was_asked_with_is_listed(engine: Running, client: opena
     assert all(item.id.startswith("msg_") for item in listed)
 
 
-def test_every_answer_has_the_number_of_its_request(engine: Running, client: openai.OpenAI, container: str) -> None:
+def test_every_answer_carries_its_own_x_request_id(engine: Running, client: openai.OpenAI, container: str) -> None:
     listed = [client.containers.with_raw_response.retrieve(container).headers["x-request-id"] for _ in range(2)]
 
     assert listed[0] != listed[1]
     assert listed[0].startswith("req_")
 
 
-def test_what_is_not_there_is_left_out_where_null_is_not_allowed(engine: Running, client: openai.OpenAI) -> None:
+def test_missing_values_are_left_out_where_the_description_forbids_null(engine: Running, client: openai.OpenAI) -> None:
     created, *_, completed = engine.events("1")
     empty = json.loads(engine.request("GET", "/v1/files?purpose=nothing")[2])
     file = client.files.create(file=("a.csv", b"1"), purpose="user_data")

@@ -119,7 +119,7 @@ def test_messages_that_make_no_sense_are_passed_over(engine: Running, container:
     assert logs(engine.ask("print('as ever')", container=container)) == "as ever\n"
 
 
-def test_more_figures_than_anybody_looks_at_are_left_out_and_that_is_said(engine: Running, container: str) -> None:
+def test_figures_beyond_the_limit_are_left_out_and_counted(engine: Running, container: str) -> None:
     code = f"""
 import matplotlib.pyplot as plt, io
 from IPython.display import Image, display
@@ -146,7 +146,7 @@ def test_figures_are_left_out_where_they_take_too_much_together() -> None:
     assert "[1 more figures were shown and left out" in said.text
 
 
-def test_code_that_asks_for_input_is_told_that_nobody_is_there(engine: Running, container: str) -> None:
+def test_code_that_asks_for_input_fails_with_stdin_not_implemented(engine: Running, container: str) -> None:
     response = engine.ask("input('name? ')", container=container)
 
     assert "StdinNotImplementedError" in response.output_text

@@ -53,7 +53,7 @@ def scratch_of(pid: int) -> Path:
     return next(Path(file.path).parent for file in psutil.Process(pid).open_files() if file.path.endswith(f"/{MARK}"))
 
 
-def test_it_ends_with_its_kernels_and_its_directory_when_its_input_closes(own) -> None:
+def test_an_engine_ends_with_its_kernels_and_its_directory_when_its_input_closes(own) -> None:
     process, _ = own
     kernels, scratch = kernels_of(process.pid), scratch_of(process.pid)
 
@@ -65,7 +65,7 @@ def test_it_ends_with_its_kernels_and_its_directory_when_its_input_closes(own) -
     assert not scratch.exists()
 
 
-def test_it_ends_in_good_order_when_it_is_asked_to(own) -> None:
+def test_sigterm_ends_an_engine_with_its_kernels_and_its_directory(own) -> None:
     process, engine = own
     kernels, scratch = kernels_of(process.pid), scratch_of(process.pid)
     engine.ask("import time\ntime.sleep(60)", stream=True)
@@ -111,14 +111,14 @@ def test_nothing_that_code_started_outlives_an_engine_that_was_killed(sandbox: s
     until(lambda: all(gone(each.pid) for each in family), "all of them end")
 
 
-def test_an_interrupt_from_the_terminal_is_for_its_owner(engine: Running, container: str) -> None:
+def test_sigint_does_not_end_an_engine_that_has_an_owner(engine: Running, container: str) -> None:
     os.kill(engine.pid, signal.SIGINT)
 
     assert logs(engine.ask("print('still here')", container=container)) == "still here\n"
 
 
 @pytest.mark.parametrize("argument", ["alone", "hold"])
-def test_it_ends_when_its_owner_is_killed(argument: str) -> None:
+def test_an_engine_ends_when_its_owner_is_killed(argument: str) -> None:
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, argument], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -195,7 +195,7 @@ def leave(engine: Running, container: str, code: str) -> None:
             until(lambda: f"/mnt/data/{marker}" in {row.path for row in files.list(container)}, "the code runs")
 
 
-def test_a_directory_in_use_is_not_swept_away() -> None:
+def test_the_directory_of_a_running_engine_is_not_swept() -> None:
     with private_directory() as directory:
         (directory / "file").write_text("x")
 

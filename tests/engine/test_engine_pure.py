@@ -151,7 +151,7 @@ async def steps_of(prompt: str, ran: RunOutcome | None) -> list[object]:
             return taken
 
 
-def test_a_script_tells_what_came_of_the_code() -> None:
+def test_the_answer_to_fenced_code_names_its_error_files_and_figures() -> None:
     ran = RunOutcome("log", "KeyError: 'x'", 2, ("a b.csv", "sub/[1].png"))
 
     before, run, after = asyncio.run(steps_of("```\n1\n```", ran))

@@ -8,7 +8,7 @@ from typing import Any
 
 import openai
 import pytest
-from engines import TOOL, Clock, Running, Told, fence, tool
+from engines import TOOL, Clock, Running, ScriptedModel, fence, tool
 
 from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Say, Step
 
@@ -48,7 +48,7 @@ def test_an_unknown_parameter(engine: Running) -> None:
     assert (status, error["code"], error["param"]) == (400, "unknown_parameter", "temprature")
 
 
-def test_what_was_sent_is_not_sent_back_at_length(engine: Running) -> None:
+def test_long_values_are_cut_in_refusals(engine: Running) -> None:
     for body in ({"model": "x" * 100_000}, {"x" * 100_000: 1}, {"tool_choice": "x" * 100_000}):
         assert len(refusal(engine, "/responses", asked(**body))[1]["message"]) < 500
 
@@ -251,7 +251,7 @@ def test_an_expired_container_by_id_and_through_the_conversation(serve) -> None:
         yield Say("Yes.")
 
     clock = Clock()
-    engine = serve(Told(says), clock=clock)
+    engine = serve(ScriptedModel(says), clock=clock)
     client = engine.client()
     container = client.containers.create(name="c", expires_after={"anchor": "last_active_at", "minutes": 5}).id
     first = engine.ask("x = 1", container=container)

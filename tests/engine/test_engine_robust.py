@@ -44,7 +44,7 @@ def abandoned(parent: Path, name: str = "ipa-engine-abcd_012") -> Path:
     return directory
 
 
-def test_a_sweep_removes_what_killed_engines_left(tmp_path: Path) -> None:
+def test_a_sweep_removes_directories_of_killed_engines(tmp_path: Path) -> None:
     directory = abandoned(tmp_path)
     (directory / "data").mkdir()
     (directory / "data" / "cases.csv").write_text("a")
@@ -74,7 +74,7 @@ def test_a_sweep_leaves_every_directory_that_no_engine_has_marked(tmp_path: Path
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
-def test_a_sweep_leaves_what_belongs_to_another_user(tmp_path: Path) -> None:
+def test_a_sweep_leaves_directories_of_another_user(tmp_path: Path) -> None:
     theirs, their_mark = abandoned(tmp_path, "ipa-engine-theirs00"), abandoned(tmp_path, "ipa-engine-theirs01")
     os.chown(theirs, 12345, -1)
     os.chown(their_mark / MARK, 12345, -1)
@@ -85,7 +85,7 @@ def test_a_sweep_leaves_what_belongs_to_another_user(tmp_path: Path) -> None:
     assert their_mark.exists()
 
 
-def test_a_sweep_follows_no_link_out_of_what_it_removes(tmp_path: Path) -> None:
+def test_a_sweep_follows_no_link_out_of_a_directory(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "kept.txt").write_text("kept")
@@ -110,7 +110,7 @@ def test_directories_nested_without_end_are_removed(tmp_path: Path, depth: int, 
     assert not directory.exists()
 
 
-def test_what_cannot_be_removed_is_left_and_nothing_is_raised(tmp_path: Path) -> None:
+def test_removing_what_is_missing_or_a_file_raises_nothing(tmp_path: Path) -> None:
     remove_tree(tmp_path / "not there")
     (tmp_path / "file").write_text("x")
     remove_tree(tmp_path / "file")
@@ -191,7 +191,7 @@ def test_links_without_a_blank_between_them_take_time_in_proportion() -> None:
     assert times[1] < 3 * times[0] + 0.05
 
 
-def test_an_engine_answers_others_while_a_run_leaves_thousands_of_files(engine: Running) -> None:
+def test_an_engine_answers_other_requests_while_a_run_leaves_thousands_of_files(engine: Running) -> None:
     client = engine.client()
     code = "for i in range(3000): open(f'{i}.csv', 'w').close()\nimport os\nfor i in range(1000): os.mkdir(f'd{i}')"
     slowest, over = [0.0], threading.Event()

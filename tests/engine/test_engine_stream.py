@@ -281,7 +281,7 @@ def test_a_model_that_raises_ends_the_stream_with_error_and_failed(
     assert stage.ask(breaks).status == "failed"
 
 
-def test_what_a_model_is_told_is_what_the_client_sent(stage: Stage) -> None:
+def test_a_model_gets_the_messages_and_files_that_the_client_sent(stage: Stage) -> None:
     async def listens(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         yield Say("Yes.")
 

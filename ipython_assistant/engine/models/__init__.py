@@ -162,6 +162,6 @@ class Model(Protocol):
 class Talker(Protocol):
     """A language model: it can answer without running code too."""
 
-    def talk(self, ask: Ask) -> AsyncGenerator[Step, None]:
+    def talk(self, ask: Ask) -> AsyncGenerator[Step, RunOutcome | None]:
         """Yield the steps that answer `ask`; none of them writes or runs code. Raises `ModelFailed`."""
         ...

@@ -54,7 +54,7 @@ class ChatModel:
                     return
                 outcome = yield step
 
-    async def talk(self, ask: Ask) -> AsyncGenerator[Step, None]:
+    async def talk(self, ask: Ask) -> AsyncGenerator[Step, RunOutcome | None]:
         """Answer without code. Raises `ModelFailed`."""
         async with aclosing((await self._python(ask)).talk(ask)) as steps:
             async for step in steps:

@@ -83,7 +83,7 @@ def run(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(asyncio.wait_for(scene(), DEADLINE_S))
 
 
-def test_a_container_ends_whole_though_whoever_deletes_it_goes_away(place: Place) -> None:
+def test_a_container_ends_completely_when_the_client_that_deletes_it_goes_away(place: Place) -> None:
     async def scene() -> None:
         ending = await place.containers.create()
         deleting = asyncio.create_task(place.containers.delete(ending.id))
@@ -135,7 +135,7 @@ def test_a_container_that_is_asked_for_while_the_engine_stops_is_refused_and_lea
             await asyncio.sleep(0)
         with pytest.raises(ApiError) as refused:
             await place.containers.create()
-        assert (refused.value.status, refused.value.body()["error"]["code"]) == (503, "server_shutdown")
+        assert (refused.value.status, refused.value.body["error"]["code"]) == (503, "server_shutdown")
         place.processes[0].may_end.set()
         await stopping
         assert (place.left(), len(place.processes)) == ([], 1)

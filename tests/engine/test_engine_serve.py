@@ -64,7 +64,7 @@ def standing(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Running, P
         process.stdout.close()
 
 
-def test_one_that_is_shared_goes_on_without_an_owner_finishes_what_it_began_and_logs_no_prompt(standing) -> None:
+def test_a_shared_engine_finishes_its_answers_after_sigterm_and_logs_no_prompt(standing) -> None:
     process, engine, log = standing
     assert engine.request("GET", "/health", headers={"Host": "lab.example"})[0] == 200
     assert engine.request("GET", "/health", headers={"Host": "lab.example.evil"})[0] == 403
@@ -87,7 +87,7 @@ def test_one_that_is_shared_goes_on_without_an_owner_finishes_what_it_began_and_
     assert TOKEN not in log.read_text() + process.stdout.read()
 
 
-def test_a_second_signal_ends_it_at_once(standing) -> None:
+def test_a_second_signal_ends_a_shared_engine_at_once(standing) -> None:
     process, engine, _ = standing
     stream = engine.ask("import time\ntime.sleep(60)", stream=True, model="basic")
     for event in stream:
