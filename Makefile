@@ -44,8 +44,9 @@ notebooks: ## run the committed notebooks from their recordings, and compare the
 		IPYTHON_ASSISTANT_MODE=replay IPYTHONDIR="$$settings/ipython" JUPYTER_CONFIG_DIR="$$settings/jupyter" \
 		$(PYTHON) -m pytest --nbval --nbval-current-env notebooks -p no:cacheprovider -m ""
 
-compat: ## ask the engine with clients that other people wrote; they are installed for it
+compat: ## ask the engine with other people's clients, and through a gateway (LiteLLM); they are installed for it
 	$(PYTHON) tests/compat/run_clients.py
+	$(PYTHON) tests/compat/run_servers.py
 
 live: ## five cells against the real service (needs OPENAI_API_KEY; says the cost first): make live FOLDER=report
 	$(PYTHON) tests/live/run_live.py $(FOLDER)

@@ -539,7 +539,8 @@ class FaultyService:
         assert match is not None, "an upload without a file"
         file_id = self.new_id().replace("cfile_", "file-")
         self.uploaded[file_id] = (match[1].decode(), match[2])
-        return door.json(asked, {"id": file_id, "object": "file", "filename": match[1].decode()})
+        made = {"id": file_id, "object": "file", "bytes": len(match[2]), "created_at": self._now()}
+        return door.json(asked, {**made, "filename": match[1].decode(), "purpose": "user_data", "status": "processed"})
 
     def _containers(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
         rows = [
