@@ -33,7 +33,7 @@ def prepare_ours():
     """As a cell does it: the closing listing, the files side by side, each under its own name."""
     from ipython_assistant.collect_files import Destination, collect
     from ipython_assistant.core.fold import read_response
-    from ipython_assistant.service.client import connect_hosted
+    from ipython_assistant.service.accounts import connect_hosted
     from ipython_assistant.service.connection import Connection
     from ipython_assistant.service.downloads import DownloadLimits, Downloads
     from ipython_assistant.workspace.folder import Folder

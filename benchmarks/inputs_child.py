@@ -88,7 +88,7 @@ def upload(whose, path, url):
     """One file, by our client or by the line in the SDK's documentation."""
     import openai
 
-    from ipython_assistant.service.client import over_client
+    from ipython_assistant.service.accounts import over_client
 
     client = openai.OpenAI(api_key="test-key", base_url=url)
     small = Path(tempfile.mkdtemp(), "small.csv")

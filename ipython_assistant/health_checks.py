@@ -24,7 +24,7 @@ from ipython_assistant.core.providers import BASIC, provider_of
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.errors import AssistantError, Refused, Unreachable
 from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
-from ipython_assistant.service.client import connect_azure, connect_hosted, import_sdk
+from ipython_assistant.service.accounts import connect_azure, connect_hosted, import_sdk
 from ipython_assistant.service.local import READY_WITHIN_S, Engine
 from ipython_assistant.service.model_servers import find_servers
 

@@ -22,7 +22,7 @@ from ipython_assistant.display.live import front_end
 from ipython_assistant.last_turn import LastTurn
 from ipython_assistant.options import Options
 from ipython_assistant.question import Place
-from ipython_assistant.service.client import ASKED_OF_THE_ENVIRONMENT
+from ipython_assistant.service.accounts import ASKED_OF_THE_ENVIRONMENT
 from ipython_assistant.service.connection import Connections, connect
 from ipython_assistant.service.threads import Threads
 from ipython_assistant.workspace.folder import Folder

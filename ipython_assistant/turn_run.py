@@ -31,7 +31,7 @@ from ipython_assistant.options import checked
 from ipython_assistant.outcome import error_of, no_code_note
 from ipython_assistant.question import Place, Question, with_assistant
 from ipython_assistant.replay_policy import recorded_answer
-from ipython_assistant.service.client import over_client
+from ipython_assistant.service.accounts import over_client
 from ipython_assistant.service.connection import Connection
 from ipython_assistant.turn_sources import RecordingSource, ServiceSource
 from ipython_assistant.workspace.assistants import assistant_folders, check_inputs, load_assistant

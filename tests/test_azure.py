@@ -12,7 +12,7 @@ from tests_support.scripted import Answer, ScriptedService, refusal
 
 from ipython_assistant import errors, show
 from ipython_assistant.service import downloads
-from ipython_assistant.service.client import ASKED_OF_THE_ENVIRONMENT, connect_azure
+from ipython_assistant.service.accounts import ASKED_OF_THE_ENVIRONMENT, connect_azure
 from ipython_assistant.service.connection import connect
 
 KEY = "azure-planted-key-0123456789"

@@ -8,7 +8,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests_support import events as wire
@@ -16,7 +16,10 @@ from tests_support.scripted import Answer, Request, ScriptedService, refusal
 
 from ipython_assistant import errors
 from ipython_assistant.service import client
-from ipython_assistant.service.client import LiveWire, connect_azure, connect_hosted, connect_local
+from ipython_assistant.service.accounts import connect_azure, connect_hosted, connect_local
+
+if TYPE_CHECKING:
+    from ipython_assistant.service.client import LiveWire
 
 KEY = "sk-planted-key-0123456789"
 ASKED = {"model": "gpt-5-mini", "input": "A confidential question.", "stream": True}

@@ -25,7 +25,8 @@ from ipython_assistant import errors
 from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.options import parse_options
 from ipython_assistant.service import faults
-from ipython_assistant.service.client import LiveWire, connect_azure, connect_hosted
+from ipython_assistant.service.accounts import connect_azure, connect_hosted
+from ipython_assistant.service.client import LiveWire
 from ipython_assistant.service.connection import connect
 from ipython_assistant.service.faults import incomplete_error, service_error
 from ipython_assistant.service.stream import EventStream

@@ -22,10 +22,11 @@ from tests_support.events import CONTAINER
 from ipython_assistant import errors
 from ipython_assistant.core.artifacts import ContainerFile
 from ipython_assistant.service import file_transfer
-from ipython_assistant.service.client import LiveWire, connect_hosted, over_client
+from ipython_assistant.service.accounts import connect_hosted, over_client
 from ipython_assistant.service.downloads import DownloadLimits, Downloads, StagedFile
 
 if TYPE_CHECKING:
+    from ipython_assistant.service.client import LiveWire
     from ipython_assistant.service.wire import Reply
 
 BIG = Pattern(40_000_000)

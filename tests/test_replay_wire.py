@@ -18,7 +18,7 @@ from tests_support.saving import NOTEBOOK
 
 from ipython_assistant.core.recording import Written
 from ipython_assistant.errors import RecordingDamaged
-from ipython_assistant.service.client import over_client
+from ipython_assistant.service.accounts import over_client
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings
 

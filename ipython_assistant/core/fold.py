@@ -146,6 +146,9 @@ class TurnFold:
         return parts.setdefault(number_of(event.get("content_index")) or 0, _OpenPart())
 
     def _open(self, kind: str, event: Json) -> _OpenItem:
+        latest = self._items[-1] if self._items else None
+        if latest is not None and (latest.kind, latest.id) == (kind, event.get("item_id")) and latest.id:
+            return latest  # nearly every event, and there are thousands
         return self._find(kind, event) or self._begun({"id": event.get("item_id"), "type": kind}, event)
 
     def _begun(self, raw: Json, event: Json) -> _OpenItem:
@@ -263,7 +266,7 @@ class _OpenPart:
 class _OpenItem:
     """An output item that is still being written."""
 
-    __slots__ = ("code", "done", "index", "parts", "raw")
+    __slots__ = ("code", "done", "id", "index", "kind", "parts", "raw")
 
     def __init__(self, raw: Json, index: int) -> None:
         self.raw: Json = {}
@@ -273,14 +276,6 @@ class _OpenItem:
         self.parts: dict[int, _OpenPart] = {}
         self.take(raw)
 
-    @property
-    def kind(self) -> str:
-        return text_of(self.raw.get("type"))
-
-    @property
-    def id(self) -> str:
-        return text_of(self.raw.get("id"))
-
     def take(self, raw: Json) -> None:
         """Take in a whole copy of the item: what it leaves empty stays as it was.
 
@@ -289,6 +284,7 @@ class _OpenItem:
         """
         said = {key: value for key, value in raw.items() if value or not self.raw.get(key)}
         self.raw.update(said if raw.get("type") in ("message", "code_interpreter_call") else bounded(said))
+        self.kind, self.id = text_of(self.raw.get("type")), text_of(self.raw.get("id"))
         self.code.replace(raw.get("code"))
         content = raw.get("content")
         for index, part in enumerate(content if isinstance(content, list) else [content] if content else []):

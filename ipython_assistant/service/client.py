@@ -1,6 +1,6 @@
 """A live service, through the SDK's raw responses: its authentication, base URL and proxies, but none of its types.
 
-The SDK is imported inside `connect`, since that takes a second or two and `%load_ext` must not.
+The SDK is imported by `accounts`, when it is first needed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,9 @@ from urllib.parse import urlsplit, urlunsplit
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.errors import (
     AssistantError,
-    ConfigError,
     ContainerLimit,
-    KeyRefused,
-    NoKey,
     QuotaUsedUp,
     RateLimited,
-    Refused,
     ServiceError,
     TimedOut,
     Unreachable,
@@ -32,7 +28,6 @@ from ipython_assistant.service.faults import (
     causes,
     connection_error,
     file_not_served,
-    in_one_line,
     retry_after_s,
     service_error,
 )
@@ -40,7 +35,7 @@ from ipython_assistant.service.raw_body import cut, raw_body
 from ipython_assistant.service.wire import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -48,12 +43,6 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.turn import Json
 
-ASKED_OF_THE_ENVIRONMENT = (
-    "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "AZURE_OPENAI_API_KEY",
-    "AZURE_OPENAI_AD_TOKEN", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY",
-    "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR",
-)  # fmt: skip
-"""What a hosted connection is made of: with another value it is another connection."""
 QUESTION_TRIES = 3
 LONGEST_WAIT_S = 60.0
 CONNECT_S = 10.0
@@ -249,86 +238,6 @@ class LiveWire:
         )
 
 
-def import_sdk() -> None:
-    """Import the SDK now, where there is something else to wait for anyway."""
-    import openai  # noqa: F401 the import is the point
-
-
-def over_client(client: OpenAI) -> LiveWire:
-    """The service a user's own client asks."""
-    import openai
-
-    service = "azure" if isinstance(client, openai.AzureOpenAI) or _is_azure(str(client.base_url)) else "openai"
-    return LiveWire(client, f"client {client.base_url}", service, plain=False)
-
-
-def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> LiveWire:
-    """The OpenAI service, or a compatible one at OPENAI_BASE_URL.
-
-    Raises:
-        NoKey: No OPENAI_API_KEY.
-        ConfigError: A proxy or certificate setting of the environment cannot be used.
-    """
-    key = _key(environment, "openai", "OPENAI_API_KEY")
-    import openai
-
-    client = openai.OpenAI(
-        api_key=key,
-        base_url=environment.get("OPENAI_BASE_URL") or None,
-        organization=environment.get("OPENAI_ORG_ID") or None,
-        project=environment.get("OPENAI_PROJECT_ID") or None,
-        timeout=limits(timeout_s),
-        http_client=_transport(),
-    )
-    return LiveWire(client, f"openai {client.base_url}")
-
-
-def connect_azure(environment: Mapping[str, str], timeout_s: float) -> LiveWire:
-    """Azure OpenAI by key or Entra ID: its v1 API, or a dated one where OPENAI_API_VERSION names it.
-
-    https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle: the v1 API is asked by the SDK's ordinary
-    client, a dated one by its Azure client. Either way the model is the name of a deployment.
-
-    Raises:
-        NoKey: No AZURE_OPENAI_API_KEY, no AZURE_OPENAI_AD_TOKEN, and azure-identity is not installed.
-        ConfigError: No AZURE_OPENAI_ENDPOINT, or one that is not an address; or a proxy or certificate setting of the
-            environment cannot be used.
-    """
-    version = environment.get("OPENAI_API_VERSION", "").strip()
-    dated = version not in {"", "v1", "latest", "preview"}
-    credential = _azure_credential(environment, dated=dated)
-    root = _azure_root(environment.get("AZURE_OPENAI_ENDPOINT", ""))
-    import openai
-
-    common: dict[str, Any] = {
-        **credential,
-        "timeout": limits(timeout_s),
-        "default_headers": _without_openai_account(),
-        "http_client": _transport(),
-    }
-    client: openai.OpenAI
-    if not dated:
-        query = {"api-version": "preview"} if version == "preview" else None
-        client = openai.OpenAI(base_url=f"{root}/openai/v1/", default_query=query, **common)
-    else:
-        client = openai.AzureOpenAI(azure_endpoint=root, api_version=version, **common)
-    return LiveWire(client, f"azure {client.base_url}", "azure")
-
-
-def connect_local(base_url: str, token: str, timeout_s: float) -> LiveWire:
-    """The embedded engine at `base_url`. Proxies and the hosted service's settings do not apply to it."""
-    import openai
-
-    client = openai.OpenAI(
-        api_key=token,
-        base_url=base_url,
-        timeout=limits(timeout_s),
-        default_headers=_without_openai_account(),
-        http_client=_transport(trust_env=False),
-    )
-    return LiveWire(client, f"local {base_url}", "local")
-
-
 def limits(read_s: float) -> Any:
     """The time-outs of a request: so many seconds without a byte, and `CONNECT_S` for the connection."""
     import httpx2
@@ -344,114 +253,6 @@ def without_password(address: str) -> str:
     """
     parts = urlsplit(address)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
-
-
-def _transport(*, trust_env: bool = True) -> Any:
-    """The SDK's transport, with what the environment says of proxies and certificates."""
-    import openai
-
-    try:
-        return openai.DefaultHttpxClient(trust_env=trust_env, event_hooks={"response": [_refuse_redirect]})
-    except ImportError as error:
-        raise ConfigError(
-            "The proxy of this environment is a SOCKS proxy, and the package socksio is missing.",
-            "Run `pip install socksio`, or take the proxy out of ALL_PROXY and HTTPS_PROXY.",
-        ) from error
-    except (OSError, ValueError) as error:
-        names = (
-            "SSL_CERT_FILE or SSL_CERT_DIR" if isinstance(error, OSError) else "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
-        )
-        raise ConfigError(
-            f"No connection can be set up: {in_one_line(error)}.", f"Correct {names} where Jupyter is started."
-        ) from error
-
-
-def _refuse_redirect(response: Any) -> None:
-    """A question, its inputs and its files go to the address that was set, and to no other host."""
-    target = response.headers.get("location", "")
-    host = urlsplit(target).netloc.rpartition("@")[2]
-    if (
-        response.has_redirect_location
-        and response.request.method != "GET"
-        and host not in {"", response.url.netloc.decode()}
-    ):
-        raise Refused(
-            f"The service sent the question on to another address, {without_password(target)}; it was not sent there.",
-            "If you trust that address, set it as the service's address.",
-            status=response.status_code,
-        )
-
-
-def _without_openai_account() -> dict[str, Any]:
-    """Headers without these two: the SDK takes them from the environment unless they are omitted explicitly."""
-    import openai
-
-    unset: Any = openai.Omit()
-    return {"OpenAI-Organization": unset, "OpenAI-Project": unset}
-
-
-def _key(environment: Mapping[str, str], service: str, name: str) -> str:
-    key = environment.get(name, "").strip()
-    if not key:
-        raise NoKey(
-            f"The service is '{service}' and there is no {name}.",
-            'Set it where Jupyter is started, or work without one: `%config AssistantMagics.service = "local"`.',
-        )
-    return key
-
-
-def _azure_credential(environment: Mapping[str, str], *, dated: bool) -> dict[str, Any]:
-    """How the SDK's client proves who asks: by key, by a token of Entra ID, or by what azure-identity finds.
-
-    The v1 API takes a token where a key would stand; the Azure client of dated APIs has arguments for it.
-    https://learn.microsoft.com/azure/foundry/openai/how-to/managed-identity
-    """
-    key = environment.get("AZURE_OPENAI_API_KEY", "").strip()
-    token = environment.get("AZURE_OPENAI_AD_TOKEN", "").strip()
-    if key:
-        return {"api_key": key}
-    if token:
-        return {"azure_ad_token" if dated else "api_key": token}
-    try:
-        from azure.identity import DefaultAzureCredential, get_bearer_token_provider
-    except ImportError:
-        raise NoKey(
-            "The service is 'azure' and there is neither AZURE_OPENAI_API_KEY nor AZURE_OPENAI_AD_TOKEN.",
-            "Set one where Jupyter is started, or install azure-identity to sign in with Entra ID.",
-        ) from None
-    ask = get_bearer_token_provider(DefaultAzureCredential(), "https://cognitiveservices.azure.com/.default")
-
-    def entra_id() -> str:
-        try:
-            return str(ask())
-        except Exception as error:
-            raise KeyRefused(
-                f"Entra ID gave no token: {in_one_line(error)}.",
-                "Sign in with `az login`, or set AZURE_OPENAI_API_KEY.",
-            ) from error
-
-    return {"azure_ad_token_provider" if dated else "api_key": entra_id}
-
-
-def _azure_root(endpoint: str) -> str:
-    """The resource's own address, however much of the API's path was pasted with it.
-
-    >>> _azure_root("https://ours.openai.azure.com/openai/v1/")
-    'https://ours.openai.azure.com'
-    """
-    root = endpoint.strip().partition("?")[0].rstrip("/")
-    if not root.startswith(("https://", "http://")):
-        raise ConfigError(
-            f"AZURE_OPENAI_ENDPOINT is {endpoint!r}." if root else "There is no AZURE_OPENAI_ENDPOINT.",
-            "Set it to the resource's address, as in https://NAME.openai.azure.com.",
-        )
-    for path in ("/openai/v1", "/openai"):
-        root = root.removesuffix(path)
-    return root
-
-
-def _is_azure(base_url: str) -> bool:
-    return ".azure.com" in base_url or ".azure.us" in base_url
 
 
 def _is_timeout(error: BaseException) -> bool:

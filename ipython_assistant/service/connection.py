@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ipython_assistant.core.providers import variables_of
 from ipython_assistant.errors import AssistantError, StreamBroken, Unreachable
-from ipython_assistant.service import client
+from ipython_assistant.service import accounts
+from ipython_assistant.service.client import LiveWire
 from ipython_assistant.service.containers import Containers
 from ipython_assistant.service.local import Engine
 from ipython_assistant.service.turn_base import TurnBases
@@ -63,7 +64,7 @@ class Connection:
 
     def model_names(self) -> tuple[str, ...]:
         """The models that the service lists; none where it does not tell."""
-        if not isinstance(self.wire, client.LiveWire):
+        if not isinstance(self.wire, LiveWire):
             return ()
         try:
             rows = self.wire.model("").json().get("data")
@@ -157,10 +158,10 @@ def connect(service: str, timeout_s: float, environment: Mapping[str, str], mode
         EngineError: The engine did not start.
     """
     if service == "azure":
-        return Connection(client.connect_azure(environment, timeout_s))
+        return Connection(accounts.connect_azure(environment, timeout_s))
     if service != "local":
-        return Connection(client.connect_hosted(environment, timeout_s))
+        return Connection(accounts.connect_hosted(environment, timeout_s))
     engine = Engine.start(environment, variables_of(model), silence_s=SILENCE_SHARE * timeout_s)
-    client.import_sdk()  # takes as long as the engine does to start
+    accounts.import_sdk()  # takes as long as the engine does to start
     ready = engine.ready()
-    return Connection(client.connect_local(ready.url, ready.token, timeout_s), engine)
+    return Connection(accounts.connect_local(ready.url, ready.token, timeout_s), engine)

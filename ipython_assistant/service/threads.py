@@ -1,4 +1,4 @@
-"""A pool of threads that nobody waits for at the end.
+"""A pool of threads that does not hold up the end of the process.
 
 The standard library's pool is joined when the interpreter ends: a thread that waits for a byte of a service that has
 fallen silent would hold up the end of a kernel until its time-out. These threads are daemons, and end with the process.
@@ -19,7 +19,7 @@ Outcome = TypeVar("Outcome")
 
 
 class Threads:
-    """Up to `most` threads, each begun when it is first needed.
+    """Up to `most` threads, begun as calls are submitted.
 
     Args:
         most: How many at the same time.
@@ -30,7 +30,6 @@ class Threads:
         self._most = most
         self._name = name
         self._tasks: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)
         self._begun = 0
         self._lock = threading.Lock()
         self._closed = False
@@ -43,14 +42,14 @@ class Threads:
                 future.cancel()
                 return future
             self._tasks.put((future, lambda: call(*arguments)))
-            if not self._idle.acquire(blocking=False) and self._begun < self._most:
+            if self._begun < self._most:
+                name = f"{self._name}_{self._begun}"
                 self._begun += 1
-                name = f"{self._name}_{self._begun - 1}"
                 threading.Thread(target=self._work, name=name, daemon=True).start()
         return future
 
     def close(self) -> None:
-        """Begin nothing more: what waits is cancelled, what is under way goes on, and nobody waits for it."""
+        """Cancel the calls that wait; those under way go on, and are not waited for."""
         with self._lock:
             self._closed = True
             with contextlib.suppress(queue.Empty):
@@ -68,4 +67,3 @@ class Threads:
                 except BaseException as error:  # noqa: BLE001 it is raised again where the outcome is asked for
                     future.set_exception(error)
             del future, call, task
-            self._idle.release()

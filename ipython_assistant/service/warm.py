@@ -22,7 +22,7 @@ MODULES = (
     "ipython_assistant.commands",
     "markdown_it",
     "pygments.lexers.python",
-    "ipython_assistant.service.client",
+    "ipython_assistant.service.accounts",
 )
 
 
