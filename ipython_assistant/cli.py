@@ -1,4 +1,4 @@
-"""The command line: `ipython-assistant demo | serve | replay | record | recordings | model | doctor`."""
+"""The command line: `ipython-assistant demo | ask | serve | replay | record | recordings | model | doctor`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ipython_assistant import model_commands, rerun
+from ipython_assistant.options import add_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo = commands.add_parser("demo", help="show the main job in JupyterLab, without a key")
     demo.add_argument("--headless", action="store_true", help="run it without a browser and print what was saved")
     demo.add_argument("--no-browser", action="store_true", help="start JupyterLab but open no browser")
+    ask = commands.add_parser("ask", help="ask one question; answered from its recording if it was asked before")
+    ask.add_argument("question", help="the question, or - to read it from stdin")
+    ask.add_argument("--json", action="store_true", help="print the answer as JSON: text, files, code, usage")
+    add_options(ask, leave_out=("new", "help", "help_all"))
+    ask.set_defaults(run=_ask)
     rerun.add_commands(commands)
     model_commands.add_commands(commands)
     doctor = commands.add_parser("doctor", help="look whether everything is there, and say what to do")
@@ -50,6 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except demonstration.DemoError as error:
         print(f"{error}", file=sys.stderr)
         return 1
+
+
+def _ask(arguments: argparse.Namespace) -> int:
+    from ipython_assistant import shell_ask
+
+    return shell_ask.run(arguments)
 
 
 def _doctor(*, live: bool) -> int:

@@ -20,6 +20,7 @@ from ipython_assistant.display.ledger import ledger
 from ipython_assistant.display.live import front_end, publish
 from ipython_assistant.display.overview import overview
 from ipython_assistant.errors import AssistantError, OptionError
+from ipython_assistant.fix import fix_last_cell
 from ipython_assistant.options import option_help, parse_options, split_line
 from ipython_assistant.replay_policy import other_services_recorded
 from ipython_assistant.workspace.assistants import assistant_folders, confirm, list_assistants, load_assistant, shown
@@ -72,8 +73,7 @@ def ask_cell(session: Session, line: str, body: str) -> Answer | None:
         front = front_end(session.shell)
         question = turn_run.read(session, options, body.strip(), front.cell_id or session.next_run(), names)
         if options.dry_run:
-            question = replace(question, settings=session.with_answerer(question.settings))
-            print(question.in_full())  # noqa: T201 as above
+            print(turn_run.dry_run(session, question))  # noqa: T201 as above
             return None
         return turn_run.ask(session, question, turn_run.Viewer(front), fresh=options.fresh)
     except KeyboardInterrupt:
@@ -224,6 +224,11 @@ def _new(session: Session, _words: Sequence[str]) -> None:
     print("The next question begins the conversation anew.")  # noqa: T201 as above
 
 
+def _fix(session: Session, words: Sequence[str]) -> None:
+    """Explain the error of the last cell and insert the corrected cell; with --dry-run show what would be sent."""
+    fix_last_cell(session, dry_run="--dry-run" in _flags("fix", words, ("--dry-run",)))
+
+
 def _history(session: Session, _words: Sequence[str]) -> None:
     """List the turns of each conversation, and those outside: cell, question, files, tokens and what they cost."""
     prices, base_url = _prices(session)
@@ -341,6 +346,7 @@ COMMANDS: Mapping[str, Command] = {
     "containers": Command(_containers, "[--delete [ID ...]]"),
     "show": Command(_show, "[RESPONSE_ID]"),
     "code": Command(_code),
+    "fix": Command(_fix, "[--dry-run]"),
     "history": Command(_history),
     "conversations": Command(_conversations),
     "new": Command(_new),

@@ -7,7 +7,7 @@ import keyword
 import math
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -85,10 +85,7 @@ def parse_options(line: str, body: str = "", known: Container[str] = ()) -> Opti
         raise OptionError(
             "The question belongs below the first line, which is for options.", f"Write:\n{first_line}\n{question}"
         )
-    parsed: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in vars(namespace).items()
-    }
-    return checked(Options(**parsed))
+    return checked(options_from(namespace))
 
 
 def checked(options: Options) -> Options:
@@ -99,9 +96,8 @@ def checked(options: Options) -> Options:
     """
     wrong = next((name for name in options.outputs if not name.isidentifier() or keyword.iskeyword(name)), None)
     if wrong is not None:
-        stem = re.sub(r"\W+", "_", wrong.rpartition("/")[2].rpartition(".")[0] or wrong).strip("_") or "table"
-        name = stem if stem.isidentifier() and not keyword.iskeyword(stem) else f"table_{stem}"
-        raise OptionError(f"-o {wrong} is not the name of a variable.", f"Write: -o {name}")
+        stem = wrong.rpartition("/")[2].rpartition(".")[0] or wrong
+        raise OptionError(f"-o {wrong} is not the name of a variable.", f"Write: -o {variable_name(stem)}")
     if options.no_code and (options.inputs or options.outputs or options.container):
         given = "-i" if options.inputs else "-o" if options.outputs else "--container"
         raise OptionError(f"{given} needs code, and --no-code rules it out.", "Leave one of the two out.")
@@ -113,6 +109,12 @@ def checked(options: Options) -> Options:
     if options.timeout_s is not None and not 1 <= options.timeout_s < math.inf:
         raise OptionError(f"--timeout {options.timeout_s:g} is invalid.", "Write seconds, 1 or more.")
     return options
+
+
+def variable_name(text: str) -> str:
+    """The text as the name of a variable: `by-year` is `by_year`, and `2020` is `table_2020`."""
+    name = re.sub(r"\W+", "_", text).strip("_") or "table"
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"table_{name}"
 
 
 def split_line(line: str) -> list[str]:
@@ -191,14 +193,29 @@ def _parser(*, everything: bool = True) -> _OptionParser:
         allow_abbrev=False,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=100),
     )
+    add_options(parser, everything=everything)
+    return parser
+
+
+def add_options(parser: argparse.ArgumentParser, *, everything: bool = True, leave_out: Container[str] = ()) -> None:
+    """Add the options to a parser, but for those whose field of `Options` is to be left out."""
     for flags, field, metavar, help_text in (*DAILY, *(RARE if everything else ())):
+        if field in leave_out:
+            continue
         kind: dict[str, Any] = {"metavar": metavar} if metavar else {"action": "store_true"}
         if isinstance(getattr(Options(), field), tuple):
             kind |= {"action": "append", "default": []}
         if field == "timeout_s":
             kind["type"] = float
         parser.add_argument(*flags.split(), dest=field, help=help_text, **kind)
-    return parser
+
+
+def options_from(namespace: argparse.Namespace) -> Options:
+    """The options that a parser has read; whatever else it read is left aside."""
+    known = {field.name for field in fields(Options)}
+    read = {name: value for name, value in vars(namespace).items() if name in known}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in read.items()}
+    return Options(**values)
 
 
 def _nearest_option(unknown: str) -> str:

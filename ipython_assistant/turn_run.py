@@ -58,11 +58,13 @@ class Viewer:
         front: The front end that runs the cell.
         shows: Whether the outputs are shown.
         stop: Set from outside to end the turn, where Ctrl-C cannot reach it; None where it can.
+        output: Where the answer is shown as it arrives; None for the front end's own.
     """
 
     front: FrontEnd
     shows: bool = True
     stop: threading.Event | None = None
+    output: LiveOutput | None = None
 
 
 def read(
@@ -127,6 +129,11 @@ def ask(session: Session, question: Question, viewer: Viewer, *, fresh: bool = F
         asks_again = question.settings.mode == "auto" and not fresh
         why = recordings.asked_because(question.written) if asks_again else ""
         return run_turn(ServiceSource(session, question, stop=viewer.stop, why=why), viewer)
+
+
+def dry_run(session: Session, question: Question) -> str:
+    """Everything that would be sent, for a person to read; nothing is sent. Raises an `AssistantError`."""
+    return replace(question, settings=session.with_answerer(question.settings)).in_full()
 
 
 def ask_alone(session: Session, options: Options, words: str) -> Answer:
@@ -230,6 +237,8 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
 
 
 def _output(session: Session, viewer: Viewer) -> LiveOutput:
+    if viewer.output is not None:
+        return viewer.output
     if viewer.shows and is_terminal(session.shell):
         return TerminalOutput(sys.stdout)
     return LiveOutput(viewer.front if viewer.shows else FrontEnd())

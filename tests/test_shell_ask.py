@@ -1,0 +1,99 @@
+"""`ipython-assistant ask`: one question from a shell."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pandas as pd
+import pytest
+from tests_support import events as wire
+
+from ipython_assistant.cli import main
+
+CSV = b"district,n\nA,1\nB,2\n"
+TEXT = "The table: [by_district.csv](sandbox:/mnt/data/by_district.csv)"
+
+
+@pytest.fixture
+def answering(hosted, notebook_dir):
+    """A service that brings a table, and a file to ask about."""
+    (notebook_dir / "cases.csv").write_text("district\nA\nB\nB\n")
+    hosted.put("by_district.csv", CSV, "cfile_csv")
+    hosted.will_say([wire.Code("x"), wire.Message(TEXT, (wire.cite(TEXT, "by_district.csv", "cfile_csv"),))])
+    return hosted
+
+
+def test_the_answer_is_on_stdout_and_everything_else_on_stderr(answering, capsys):
+    assert main(["ask", "Count per district", "-i", "cases.csv"]) == 0
+    shown = capsys.readouterr()
+
+    assert shown.out == "The table: [by_district.csv](assistant_files/by_district.csv)\n"
+    assert "connecting" in shown.err
+    assert "sending cases.csv" in shown.err
+    assert "saved" in shown.err
+
+
+@pytest.mark.parametrize(("name", "read"), [("by_district.csv", pd.read_csv), ("by_district.xlsx", pd.read_excel)])
+def test_a_table_is_written_where_it_was_asked_for(answering, notebook_dir, name, read):
+    assert main(["ask", "Count per district", "-i", "cases.csv", "-o", name]) == 0
+
+    assert read(notebook_dir / name).to_dict("list") == {"district": ["A", "B"], "n": [1, 2]}
+
+
+def test_json_has_the_text_the_files_and_the_usage(answering, capsys):
+    assert main(["ask", "Count per district", "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
+
+    assert (body["status"], body["response_id"]) == ("completed", "resp_1")
+    assert [file["name"] for file in body["files"]] == ["by_district.csv"]
+
+
+def test_the_question_can_come_from_stdin(answering, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("Count {per} district\n"))
+    main(["ask", "-"])
+
+    assert answering.questions()[0]["input"][-1]["content"] == "Count {per} district"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-i", "nowhere.csv"], "InputError"),
+        (["-o", "plot.png"], "-o plot.png"),
+        (["-o", "nowhere/x.csv"], "nowhere"),
+        (["--effort", "much"], "--effort much"),
+        (["--tool", "web_serch"], "web_serch"),
+    ],
+)
+def test_a_wrong_call_is_two_lines_on_stderr_and_exit_code_2(hosted, notebook_dir, capsys, words, said):
+    assert main(["ask", "Plot", *words]) == 2
+    shown = capsys.readouterr()
+
+    assert shown.out == ""
+    assert said in shown.err
+    assert len(shown.err.splitlines()) >= 2
+    assert hosted.requests == []
+
+
+def test_a_question_that_is_refused_has_an_exit_code_of_its_own(hosted, notebook_dir):
+    hosted.will_say([wire.Message("Only about tables.", refusal=True)])
+
+    assert main(["ask", "Who are you?"]) == 3
+
+
+def test_a_question_that_fails_prints_what_arrived_and_ends_with_exit_code_1(hosted, notebook_dir, capsys):
+    hosted.will_say([wire.Message("No table today.")])
+    code = main(["ask", "Count", "-o", "counts.csv"])
+    shown = capsys.readouterr()
+
+    assert code == 1
+    assert shown.out == "No table today.\n"
+    assert "TableMissing" in shown.err
+
+
+def test_dry_run_sends_nothing(hosted, notebook_dir, capsys):
+    assert main(["ask", "Plot", "--dry-run"]) == 0
+
+    assert "Nothing was sent" in capsys.readouterr().out
+    assert hosted.requests == []
