@@ -55,9 +55,9 @@ def naive():
 
 
 def record():
-    """A live cell; the time spent on its recording is taken by stopwatch around the two calls that make it."""
+    """A live cell; the time spent on its recording is taken by stopwatch around the call that makes it."""
     os.environ.update(OPENAI_API_KEY="test-key", OPENAI_BASE_URL=base_url, IPYTHON_ASSISTANT_MODE="live")
-    from ipython_assistant.service.replay import Recorder
+
     from ipython_assistant.workspace.recordings import Recordings
 
     spent = []
@@ -72,7 +72,7 @@ def record():
 
         return measured
 
-    Recorder.hear, Recordings.keep = timed(Recorder.hear), timed(Recordings.keep)
+    Recordings.keep = timed(Recordings.keep)
     (took,) = in_cells(1)
     return {"ms": took, "recording_ms": sum(spent) * 1000}
 

@@ -26,7 +26,7 @@ from ipython_assistant.service.containers import MAX_ROWS
 from ipython_assistant.workspace.folder import Incoming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ipython_assistant.core.artifacts import ContainerFile, Figure, Signature
     from ipython_assistant.core.turn import Turn
@@ -63,20 +63,18 @@ class Destination:
     Attributes:
         folder: The folder beside the notebook.
         cell: The cell that owns them.
-        in_use: Saved names that other cells show: never replaced.
         key: The key of the turn.
     """
 
     folder: Folder
     cell: str
-    in_use: Container[str] = ()
     key: str = ""
 
     def save(self, item: Incoming | FailedArtifact, turn: Turn) -> Artifact | FailedArtifact:
         """Give a staged file its name; a file that has failed already is passed on."""
         if isinstance(item, FailedArtifact):
             return item
-        return self.folder.save(item, self.cell, self.in_use, turn=turn.response_id, key=self.key)
+        return self.folder.save(item, self.cell, turn=turn.response_id, key=self.key)
 
 
 @dataclass(frozen=True, slots=True)

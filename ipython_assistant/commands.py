@@ -16,7 +16,7 @@ from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.usage import cost_of, in_words, prices_with, tokens_of, total_in_words
 from ipython_assistant.core.wording import counted, printable, size_in_words
 from ipython_assistant.display import buttons
-from ipython_assistant.display.ledger import ledger
+from ipython_assistant.display.file_table import file_table
 from ipython_assistant.display.live import front_end, publish
 from ipython_assistant.display.overview import overview
 from ipython_assistant.errors import AssistantError, OptionError
@@ -24,7 +24,7 @@ from ipython_assistant.fix import fix_last_cell
 from ipython_assistant.options import option_help, parse_options, split_line
 from ipython_assistant.replay_policy import other_services_recorded
 from ipython_assistant.workspace.assistants import assistant_folders, confirm, list_assistants, load_assistant, shown
-from ipython_assistant.workspace.ledger import entries, remove
+from ipython_assistant.workspace.made_files import made_files, remove_left_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ipython_assistant.answer import Answer
     from ipython_assistant.config import Settings
     from ipython_assistant.core.hosted_models import Price
-    from ipython_assistant.core.ledger import LedgerEntry
+    from ipython_assistant.core.made_file import MadeFile
     from ipython_assistant.session import Session
     from ipython_assistant.workspace.assistants import SavedAssistant
     from ipython_assistant.workspace.folder import Folder
@@ -160,29 +160,31 @@ def _models(session: Session, settings: Settings, by: str) -> dict[str, tuple[st
 
 
 def _files(session: Session, words: Sequence[str]) -> None:
-    """List the files that were made here; with --prune those whose turns are gone, with --yes remove them."""
+    """List the files that were made here; with --prune those no cell refers to any more, with --yes remove them."""
     flags = _flags("files", words, ("--prune", "--yes"))
     if "--yes" in flags and "--prune" not in flags:
         raise OptionError("--yes says yes to --prune.", "Write: %assistant files --prune --yes")
     folder = session.folder(session.settings)
     try:
-        found, (_, damaged) = entries(folder), folder.turns.read_all()
+        found, (_, damaged) = made_files(folder), folder.store.summaries()
+    except FileNotFoundError:
+        found, damaged = [], []
     except OSError as error:
-        publish(ledger((), [f"The records in {folder.href('.turns')} cannot be read: {disk_reason(error)}."]))
+        publish(file_table((), [f"The recordings in {folder.href('.turns')} cannot be read: {disk_reason(error)}."]))
         return
     left = [entry for entry in found if entry.left_over]
-    remarks = [f"The record {item.name} cannot be read: {item.reason}." for item in damaged]
+    remarks = [f"The recording {item.name} cannot be read: {item.reason}." for item in damaged]
     if "--yes" in flags:
-        publish(ledger(*_removed(folder, left)))
+        publish(file_table(*_removed(folder, left)))
     elif "--prune" in flags:
         to_do = f"To remove: {_amount(left)}. Write: %assistant files --prune --yes" if left else _NOTHING_LEFT_OVER
-        publish(ledger(left, [*remarks, to_do]))
+        publish(file_table(left, [*remarks, to_do]))
     else:
         if left:
-            remarks.append(f"Left over from turns that are gone: {_amount(left)}. See: %assistant files --prune")
+            remarks.append(f"Left over from earlier answers: {_amount(left)}. See: %assistant files --prune")
         if not found:
-            remarks.append(f"No files are recorded in {folder.href('')}.")
-        publish(ledger(found, remarks))
+            remarks.append(f"No files were made in {folder.href('')}.")
+        publish(file_table(found, remarks))
 
 
 def _retry(session: Session, _words: Sequence[str]) -> None:
@@ -360,18 +362,18 @@ COMMANDS: Mapping[str, Command] = {
 _NOTHING_LEFT_OVER = "Nothing to remove: every file that was made here is shown by a cell, or was changed since."
 
 
-def _removed(folder: Folder, left: Sequence[LedgerEntry]) -> tuple[list[LedgerEntry], list[str]]:
+def _removed(folder: Folder, left: Sequence[MadeFile]) -> tuple[list[MadeFile], list[str]]:
     """Remove the files; gives those that are gone now, and what is to be said."""
-    reasons = [(entry, remove(folder, entry)) for entry in left]
-    gone = [replace(entry, state="gone", left_over=False) for entry, reason in reasons if not reason]
-    remarks = [f"{entry.file.name} was not removed: {reason}." for entry, reason in reasons if reason]
+    reasons = [(made, remove_left_over(folder, made)) for made in left]
+    gone = [replace(made, state="gone", left_over=False) for made, reason in reasons if not reason]
+    remarks = [f"{made.name} was not removed: {reason}." for made, reason in reasons if reason]
     if gone:
         remarks.append(f"Removed: {_amount(gone)}.")
     return gone, remarks or [_NOTHING_LEFT_OVER]
 
 
-def _amount(listed: Sequence[LedgerEntry]) -> str:
-    size = size_in_words(sum(entry.file.size for entry in listed))
+def _amount(listed: Sequence[MadeFile]) -> str:
+    size = size_in_words(sum(made.size for made in listed))
     return f"{counted(len(listed), 'file')}, {size}"
 
 

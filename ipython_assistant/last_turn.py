@@ -10,7 +10,6 @@ from ipython_assistant.collect_files import TurnFiles
 if TYPE_CHECKING:
     from ipython_assistant.answer import Answer
     from ipython_assistant.core.conversation import PlacedTurn
-    from ipython_assistant.core.recording import Exchange
     from ipython_assistant.core.turn import Turn
     from ipython_assistant.errors import AssistantError
     from ipython_assistant.question import Question
@@ -27,7 +26,6 @@ class UnfinishedTurn:
         connection: The service that has the files; None for the session's own.
         error: What cut the turn's stream, if anything did.
         collected: The files that are here.
-        exchange: What went over the wire, for the recording.
         notes: What the reader should know beside the answer.
         placed: The turn in its place in a conversation, if it has one.
         cure: What to say if files are still missing.
@@ -38,7 +36,6 @@ class UnfinishedTurn:
     connection: Connection | None = None
     error: AssistantError | None = None
     collected: TurnFiles = field(default_factory=TurnFiles)
-    exchange: Exchange | None = None
     notes: tuple[str, ...] = ()
     placed: PlacedTurn | None = None
     cure: str = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.conversation import Upload, ancestors, as_messages
-from ipython_assistant.core.recording import Written
+from ipython_assistant.core.recording import TurnKey
 from ipython_assistant.core.request import InputNote, instructions
 from ipython_assistant.core.tools import tool_in_words
 from ipython_assistant.core.wording import size_in_words
@@ -95,10 +95,10 @@ class Question:
         )
 
     @property
-    def written(self) -> Written:
+    def turn_key(self) -> TurnKey:
         """What decides which recording answers it."""
         by_hand = self.settings.by_hand
-        return Written(
+        return TurnKey(
             prompt=self.prompt,
             model=by_hand.model,
             instructions=by_hand.instructions,

@@ -1,18 +1,36 @@
-"""Whether a recording answers a question, and which: the service it came from, the mode, and who may be asked."""
+"""Whether a recording answers a question: by the mode, and by who may be asked; and if none does, why."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import difflib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.config import KEYS
-from ipython_assistant.errors import NoKey, OptionError, RecordingDamaged
+from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.core.recording import canonical
+from ipython_assistant.core.wording import first_words
+from ipython_assistant.errors import NoKey, NotRecorded, OptionError, RecordingDamaged
+from ipython_assistant.workspace.recording_store import TURNS, slug, slug_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from ipython_assistant.config import Settings
+    from ipython_assistant.core.recording import Recording, TurnKey
     from ipython_assistant.question import Question
-    from ipython_assistant.workspace.recordings import Recording, Recordings
+    from ipython_assistant.workspace.recordings import Recordings
 
 HOSTED = frozenset(KEYS)
+MOST_LISTED = 5
+_PARTS = {
+    "model": "the model",
+    "instructions": "the instructions",
+    "effort": "the effort",
+    "tools": "the tools",
+    "no_code": "--no-code",
+    "outputs": "the tables asked for with -o",
+}
 
 
 def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) -> Recording | None:
@@ -39,7 +57,7 @@ def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) 
         return None
     chosen = settings.by_hand.service
     services = frozenset({chosen}) if chosen else None if settings.service == "local" else HOSTED
-    key, lacking = question.written.key, not settings.raise_on_missing
+    key, lacking = question.turn_key.sha256, not settings.raise_on_missing
     found = recordings.find(key, services, with_missing=lacking)
     if found is None and settings.mode == "replay":
         found = recordings.find(key, with_missing=lacking)
@@ -47,13 +65,13 @@ def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) 
         return found
     if others and settings.mode == "auto":
         lacking_key = _no_key_of(others)
-        raise recordings.not_recorded(question.written, lacking_key.message, lacking_key.hint)
+        raise _not_recorded(question, recordings, lacking_key.message, lacking_key.hint)
     if settings.mode == "replay":
-        raise recordings.not_recorded(question.written)
-    damaged = recordings.lost(question.written) if _by_default(settings) else ""
+        raise _not_recorded(question, recordings)
+    damaged = _damaged_recording(question, recordings) if _by_default(settings) else ""
     if damaged:
-        # Nobody can tell any more whose answer that was.
-        raise RecordingDamaged(damaged, "Bring the file back, or write --fresh on the first line to ask anew.")
+        # Which service answered then cannot be known any more.
+        raise RecordingDamaged(f"{damaged}.", "Bring the file back, or write --fresh on the first line to ask anew.")
     return None
 
 
@@ -77,3 +95,117 @@ def _no_key_of(services: frozenset[str]) -> NoKey:
         f"The answers in this folder are from {named}, and there is no key to ask it again.",
         f'Set {keys}; or let the embedded engine answer: `%config AssistantMagics.service = "local"`.',
     )
+
+
+# --- why it is not recorded -------------------------------------------------------------------------------------------
+
+
+def asked_because(question: Question, recordings: Recordings) -> str:
+    """Why a question is asked although something like it is recorded, as a sentence; else empty."""
+    damaged = _damaged_recording(question, recordings)
+    if damaged:
+        return f"{damaged}; so it is asked anew."
+    asked, known = _as_recorded(question, recordings), recordings.all()
+    for one in reversed(known):
+        if one.asked.parent != asked.parent and replace(one.asked, parent=asked.parent).body() == asked.body():
+            return f"It is recorded but for {next(differences(asked, one, known))}, so it is asked anew."
+    return ""
+
+
+def _damaged_recording(question: Question, recordings: Recordings) -> str:
+    """Which file may hold the question's recording and cannot be read, as a clause; else empty.
+
+    What can be read of a key says nothing: it may be what was damaged. So the name of the file counts, if it is ours.
+    """
+    try:
+        _, damaged = recordings.store.summaries()
+    except OSError:
+        return ""
+    words = slug(_as_recorded(question, recordings).prompt)
+    for item in damaged:
+        if (slug_of(item.name) or (words if not item.key else "")) == words:
+            return f"This question may be recorded in {recordings.where}/{item.name}, but {item.reason}"
+    return ""
+
+
+def _not_recorded(
+    question: Question, recordings: Recordings, why: str = "In replay mode nothing is asked.", cure: str = ""
+) -> NotRecorded:
+    """The error for a question that has to be answered from a recording and has none; it names the nearest one.
+
+    Args:
+        question: The question.
+        recordings: Those of its folder.
+        why: Why no service is asked, as a sentence.
+        cure: What to do; if not given, what to do in replay mode.
+    """
+    lines = [
+        cure
+        or 'Ask it where there is a service, with `%config AssistantMagics.mode = "live"`,'
+        " or record the whole notebook: `ipython-assistant record NOTEBOOK`."
+    ]
+    path = recordings.folder.path / TURNS
+    try:
+        near, damaged = recordings.all(), recordings.store.summaries()[1]
+    except OSError as error:
+        lines.append(f"The recordings in {recordings.where} cannot be read: {disk_reason(error)}.")
+        return NotRecorded(f"This question is not recorded. {why}", "\n".join(lines))
+    if damaged:
+        lines.append("Recordings that cannot be read, and may be what is missing:")
+        lines += [f"  {path / item.name}: {item.reason}" for item in damaged[:MOST_LISTED]]
+        if len(damaged) > MOST_LISTED:
+            lines.append(f"  and {len(damaged) - MOST_LISTED} more: ipython-assistant recordings --check")
+    asked = _as_recorded(question, recordings)
+    nearest = max(near, key=lambda one: (_likeness(asked.prompt, one.prompt), one.ended), default=None)
+    if nearest is None:
+        lines.append(f"Nothing is recorded in {path}.")
+        lines.append("Is the notebook in another directory? Set IPYTHON_ASSISTANT_DIR to it before the kernel starts.")
+    else:
+        lines.append(f"The nearest in {path} is “{first_words(nearest.prompt)}” of {nearest.began[:10]}. What differs:")
+        lines += [f"  {difference}" for difference in differences(asked, nearest, near)]
+    return NotRecorded(f"This question is not recorded. {why}", "\n".join(lines))
+
+
+def differences(asked: TurnKey, recording: Recording, recordings: Sequence[Recording]) -> Iterator[str]:
+    """What was asked otherwise than recorded, in words that follow "differs:"."""
+    recorded = recording.asked
+    one, other = asked.body(), recorded.body()
+    if one["prompt"] != other["prompt"]:
+        yield f"the question (recorded: “{first_words(recorded.prompt)}”)"
+    for part, name in _PARTS.items():
+        if one.get(part) != other.get(part):
+            yield f"{name} ({_in_words(one.get(part))}; recorded: {_in_words(other.get(part))})"
+    now, then = dict(asked.inputs), dict(recorded.inputs)
+    for name in sorted(now.keys() | then.keys()):
+        if now.get(name) != then.get(name):
+            why = "not in the recording" if name not in then else "only in the recording" if name not in now else ""
+            yield f"the input {name} ({why or 'other data'})"
+    if asked.parent != recorded.parent:
+        prompts = {one.digest: f"“{first_words(one.prompt)}”" for one in recordings}
+        follows = [
+            prompts.get(it, "an answer that is not recorded") if it else "nothing"
+            for it in (asked.parent, recorded.parent)
+        ]
+        yield f"the answer before it (it follows {follows[0]}; recorded after {follows[1]})"
+    if recording.missing:
+        yield "that files of it are missing"
+
+
+def _as_recorded(question: Question, recordings: Recordings) -> TurnKey:
+    return question.turn_key.redacted(recordings.folder.secrets.redactor())
+
+
+def _likeness(asked: str, recorded: str) -> float:
+    matcher = difflib.SequenceMatcher(None, asked.strip(), recorded.strip(), autojunk=False)
+    # The rough measure is never below the exact one, which takes long for long questions.
+    rough = matcher.quick_ratio()
+    return matcher.ratio() if rough > 0.5 else rough  # noqa: PLR2004 where it begins to matter
+
+
+def _in_words(part: Any) -> str:
+    if not part:
+        return "not set"
+    if isinstance(part, bool):
+        return "yes"
+    items = part if isinstance(part, list) else [part]
+    return first_words(", ".join(item if isinstance(item, str) else canonical(item) for item in items))

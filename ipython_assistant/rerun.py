@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ipython_assistant.core.reasons import disk_reason
-from ipython_assistant.core.wording import counted, on_one_line, printable
+from ipython_assistant.core.wording import counted, first_words, on_one_line, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from nbclient import NotebookClient
 
-    from ipython_assistant.workspace.recordings import Recordings
+    from ipython_assistant.workspace.recordings import RecordingCounts, Recordings
 
 CELL_TIMEOUT_S = 600
 STOPPED = 130
@@ -313,7 +313,7 @@ def _ordinal(number: int) -> str:
 
 
 def _check(recordings: Recordings) -> int:
-    from ipython_assistant.workspace.upkeep import check
+    from ipython_assistant.workspace.recordings import check
 
     faults = check(recordings)
     for fault in faults:
@@ -324,34 +324,32 @@ def _check(recordings: Recordings) -> int:
 
 
 def _prune(recordings: Recordings) -> int:
-    from ipython_assistant.core.wording import size_in_words
-    from ipython_assistant.workspace.upkeep import prune
+    from ipython_assistant.workspace.recordings import prune
 
-    pruned = prune(recordings)
-    freed = size_in_words(pruned.freed_bytes)
-    removed = f"{counted(pruned.recordings, 'recording')} and {counted(pruned.bodies, 'body', 'bodies')}"
-    _say("\n".join([f"Removed {removed}, {freed}.", *pruned.remarks]))
+    removed, remark = prune(recordings)
+    _say(f"Removed {_in_words(removed)}.\n{remark}".rstrip())
     return 0
 
 
 def _size(recordings: Recordings) -> int:
-    from ipython_assistant.core.wording import size_in_words
-    from ipython_assistant.workspace.upkeep import size
+    from ipython_assistant.workspace.recordings import counts
 
-    there = size(recordings)
-    total = size_in_words(there.total_bytes)
-    recorded = f"{counted(there.recordings, 'recording')} ({counted(there.records, 'record')})"
-    _say(f"{recorded}, {counted(there.bodies, 'body', 'bodies')}, {total} in all.")
+    _say(f"{_in_words(counts(recordings))} in all.")
     return 0
 
 
-def _list(recordings: Recordings) -> int:
-    from ipython_assistant.core.recording import first_words
+def _in_words(number: RecordingCounts) -> str:
+    from ipython_assistant.core.wording import size_in_words
 
+    bodies = counted(number.bodies, "body", "bodies")
+    return f"{counted(number.recordings, 'recording')}, {bodies}, {size_in_words(number.total_bytes)}"
+
+
+def _list(recordings: Recordings) -> int:
     found = recordings.all()
-    for record in found:
-        told = f"{record.began[:10]}  {record.service:<7} {record.status:<10} {counted(len(record.files), 'file'):>8}"
-        _say(f"{told}  {first_words(record.prompt, 60)}")
+    for it in found:
+        about = f"{it.began[:10]}  {it.service:<7} {it.status:<10} {counted(len(it.files), 'file'):>8}"
+        _say(f"{about}  {first_words(it.prompt, 60)}")
     if not found:
         _say(f"Nothing is recorded in {recordings.where}.")
     return 0

@@ -242,13 +242,11 @@ class Session:
         if rows:
             self.rows.close()
         with self._lock:
-            threads, folders, scratch = [*self._threads.values()], [*self._folders.values()], self._scratch
+            threads, scratch = [*self._threads.values()], self._scratch
             self._threads.clear()
             self._scratch = None
         for pool in threads:
             pool.close()
         self.connections.close()
-        for folder in folders:
-            folder.close()
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)

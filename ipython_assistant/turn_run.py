@@ -30,7 +30,7 @@ from ipython_assistant.last_turn import LastTurn, UnfinishedTurn
 from ipython_assistant.options import checked
 from ipython_assistant.outcome import error_of, no_code_note
 from ipython_assistant.question import Place, Question, with_assistant
-from ipython_assistant.replay_policy import recorded_answer
+from ipython_assistant.replay_policy import asked_because, recorded_answer
 from ipython_assistant.service.accounts import over_client
 from ipython_assistant.service.connection import Connection
 from ipython_assistant.turn_sources import RecordingSource, ServiceSource
@@ -125,9 +125,9 @@ def ask(session: Session, question: Question, viewer: Viewer, *, fresh: bool = F
             print(hint)  # noqa: T201 it belongs to the question, not to the answer
         recording = recorded_answer(question, recordings, fresh=fresh)
         if recording is not None:
-            return run_turn(RecordingSource(session, question, recording, viewer.stop), viewer)
+            return run_turn(RecordingSource(session, question, recording), viewer)
         asks_again = question.settings.mode == "auto" and not fresh
-        why = recordings.asked_because(question.written) if asks_again else ""
+        why = asked_because(question, recordings) if asks_again else ""
         return run_turn(ServiceSource(session, question, stop=viewer.stop, why=why), viewer)
 
 

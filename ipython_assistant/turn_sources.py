@@ -9,22 +9,23 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ipython_assistant.answerer import answer_notes, unknown_model
 from ipython_assistant.collect_files import Destination, TurnFiles, collect
-from ipython_assistant.core.compact import without_outputs
+from ipython_assistant.core.compact import without_outputs, without_pictures
 from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.fold import TurnFold
-from ipython_assistant.core.provenance import record_of, stamp
+from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
+from ipython_assistant.core.redaction import redacted_turn
+from ipython_assistant.core.tool_secrets import secrets_in
 from ipython_assistant.display.activity import DOING, Fetching
 from ipython_assistant.errors import AssistantError, ContainerExpired, Interrupted, ModelUnknown, TurnNotKept
 from ipython_assistant.last_turn import UnfinishedTurn
 from ipython_assistant.service.downloads import DownloadLimits, Downloads
-from ipython_assistant.service.replay import Recorder, recorded_reply
 from ipython_assistant.service.stream import EventStream, broken
 from ipython_assistant.service.turn_base import TurnBase, check_kept, lost_base
-from ipython_assistant.workspace.provenance import recorded_inputs
 
 if TYPE_CHECKING:
     import threading
@@ -32,15 +33,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ipython_assistant.answer import Answer
-    from ipython_assistant.core.artifacts import Artifact
-    from ipython_assistant.core.provenance import TurnRecord
     from ipython_assistant.core.turn import Json, Turn
     from ipython_assistant.display.live import LiveOutput
     from ipython_assistant.question import Question
     from ipython_assistant.service.connection import Connection
     from ipython_assistant.service.wire import Reply
     from ipython_assistant.session import Session
-    from ipython_assistant.workspace.recordings import Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +81,9 @@ class ServiceSource:
         self._stop = stop
         self._resumed = resumed
         self._connection = resumed.connection if resumed is not None else None
-        self._exchange = resumed.exchange if resumed is not None else None
         self._placed = resumed.placed if resumed is not None else None
         self._base = TurnBase()
-        self._record: TurnRecord | None = None
+        self._record: Recording | None = None
         self._to_delete: list[PlacedTurn] = []
 
     @property
@@ -128,23 +125,24 @@ class ServiceSource:
         bases, needs = self.connection.bases, self.question.needs
         if self.question.inputs:
             live.update(self.why, self.question.sending())
-        recorder = Recorder(self.connection.wire)
         self._base = bases.find(needs)
         while True:
             try:
-                arrival = self._stream(recorder, live)
+                arrival = self._stream(live)
                 break
             except (ContainerExpired, TurnNotKept) as error:
                 # The container or the conversation is gone: there is another way for each of them, and then no more.
                 self._base = bases.instead(needs, self._base, error)
-        self._exchange = recorder.exchange
-        notes = answer_notes(self.question.settings, refused=arrival.turn.refused)
-        return replace(arrival, notes=(*self._base.notes, *notes))
+        # What is left below the cell is what a replay shows: without what a recording must not hold.
+        settings = self.question.settings
+        redact = self.session.folder(settings).secrets.redactor().with_secrets(secrets_in(settings.tools))
+        notes = (*self._base.notes, *answer_notes(settings, refused=arrival.turn.refused))
+        return replace(arrival, turn=redacted_turn(arrival.turn, redact), notes=notes)
 
-    def _stream(self, recorder: Recorder, live: LiveOutput) -> Arrival:
+    def _stream(self, live: LiveOutput) -> Arrival:
         request = self.question.request(self._base)
         try:
-            reply = recorder.respond(
+            reply = self.connection.wire.respond(
                 request, lambda seconds: live.update(self.why, f"waiting {seconds:.0f} s before the next try")
             )
         except ModelUnknown as error:
@@ -155,12 +153,10 @@ class ServiceSource:
                 raise
             raise explained from error
 
-        def on_event(event: Json) -> None:
-            check_kept(request, event)
-            recorder.hear(event)
-
         code_ended = self._downloads.code_ended
-        arrival = fold_reply(reply, live, self._stop, on_event=on_event, on_code_end=code_ended, before=self.why)
+        arrival = fold_reply(
+            reply, live, self._stop, on_event=partial(check_kept, request), on_code_end=code_ended, before=self.why
+        )
         if isinstance(arrival.error, TurnNotKept):
             raise arrival.error
         lost = lost_base(arrival.turn, self.question.settings.service)
@@ -177,12 +173,11 @@ class ServiceSource:
             return have, None
         question, containers, words = self.question, self.connection.containers, Fetching()
         containers.unmark_saved(have.listed)
-        names = self.session.conversations.names_in_use(question.cell, question.settings.save_dir)
         collected = collect(
             containers,
             self._downloads,
             arrival.turn,
-            Destination(self.session.folder(question.settings), question.cell, names, question.written.key),
+            Destination(self.session.folder(question.settings), question.cell, question.turn_key.sha256),
             lambda done, total, received: live.update(None, words(done, total, received)),
             have=have.artifacts,
         )
@@ -194,23 +189,32 @@ class ServiceSource:
 
     def keep(self, answer: Answer) -> tuple[str, ...]:
         """Record the answer beside its files; gives what the reader should know of that."""
-        question = self.question
-        self._record = record_of(
-            answer.turn,
-            prompt=question.prompt,
+        question, key = self.question, self.question.turn_key.sha256
+        logical = {item.name: item for item in question.inputs}
+        self._record = Recording(
+            asked=question.turn_key,
+            turn=without_pictures(answer.turn),
             cell=question.cell,
             service=question.settings.service,
-            model=question.settings.model,
+            model=answer.turn.model or question.settings.model,
             status=answer.status,
-            began=question.began,
-            ended=datetime.now(UTC),
-            inputs=recorded_inputs(question.uploads),
-            artifacts=answer.artifacts,
-            failed=answer.failed,
+            began=stamp(question.began),
+            ended=stamp(datetime.now(UTC)),
+            inputs=tuple(
+                RecordedInput(item.name, item.size, item.sha256, item.description, item.logical or item.sha256)
+                for _, item in sorted(logical.items())
+            ),
+            files=tuple(
+                RecordedFile(
+                    *(file.name, file.own_name, file.size, file.sha256, file.container_id, file.file_id, file.found),
+                    repeated=file.name in answer.repeated,
+                )
+                for file in answer.artifacts
+            ),
+            missing=answer.failed,
             notes=answer.notes,
-            repeated=answer.repeated,
-            written=question.written if self._exchange is not None else None,
-            exchange=self._exchange,
+            key=key,
+            digest=turn_digest(key, answer.turn, answer.artifacts),
         )
         return self.session.recordings(question.settings).keep(self._record)
 
@@ -266,9 +270,7 @@ class ServiceSource:
         turn, error = arrival.turn, arrival.error
         if error is None and not collected.failed and (collected.listed or not turn.container_ids):
             return None
-        return UnfinishedTurn(
-            self.question, turn, self.connection, error, collected, self._exchange, arrival.notes, self._placed
-        )
+        return UnfinishedTurn(self.question, turn, self.connection, error, collected, arrival.notes, self._placed)
 
     def release(self) -> None:
         """Delete the containers that no turn needs any more."""
@@ -283,54 +285,29 @@ class RecordingSource:
         session: The session that the turn belongs to.
         question: The question.
         recording: The recording that answers it.
-        stop: Set from outside to end the turn.
     """
 
     is_replay = True
     why = ""
 
-    def __init__(
-        self, session: Session, question: Question, recording: Recording, stop: threading.Event | None
-    ) -> None:
+    def __init__(self, session: Session, question: Question, recording: Recording) -> None:
         self.session = session
         self.question = question
         self._recording = recording
-        self._stop = stop
         self._replaced: PlacedTurn | None = None
 
     @contextlib.contextmanager
     def open(self, live: LiveOutput) -> Iterator[None]:  # noqa: ARG002 see ServiceSource
         """Put the recorded files where they were. A body that was changed since is named before anything is shown."""
-        session, question, record = self.session, self.question, self._recording.record
-        recordings = session.recordings(question.settings)
-        assert record.exchange is not None  # noqa: S101 for the type checker: without one it is no recording
-        self._reply = recorded_reply(record.exchange, recordings.open_body)
-        in_use = session.conversations.names_in_use(question.cell, question.settings.save_dir)
-        back = recordings.bring_back(self._recording, question.cell, in_use)
-        self._adopt(back.artifacts)
-        self._collected = TurnFiles(back.artifacts, back.failed, (*record.notes, *back.notes), back.repeated)
+        recordings = self.session.recordings(self.question.settings)
+        files = recordings.restore(self._recording, self.question.cell)
+        notes = (*self._recording.notes, *files.notes)
+        self._collected = TurnFiles(files.artifacts, files.failed, notes, files.repeated)
         yield
 
-    def _adopt(self, artifacts: tuple[Artifact, ...]) -> None:
-        """What the recorded turn wrote and is still on disk belongs to the cell again."""
-        question, record = self.question, self._recording.record
-        ours = {(file.name, file.sha256): file.ours for file in record.files}
-        folder, recorded = self.session.folder(question.settings), {file.sha256: file for file in record.files}
-        for artifact in artifacts:
-            if (artifact.name, artifact.sha256) in ours:
-                wrote = ours[artifact.name, artifact.sha256]
-                folder.adopt(artifact, question.cell, f"recording {record.id}", ours=wrote)
-        files = tuple(
-            replace(
-                recorded[artifact.sha256], name=artifact.name, ours=ours.get((artifact.name, artifact.sha256), True)
-            )
-            for artifact in artifacts
-        )
-        folder.turns.replayed(replace(record, files=files), question.cell, stamp(datetime.now(UTC)))
-
-    def receive(self, live: LiveOutput) -> Arrival:
+    def receive(self, live: LiveOutput) -> Arrival:  # noqa: ARG002 there is nothing to wait for
         """The recorded turn."""
-        return fold_reply(self._reply, live, self._stop)
+        return Arrival(self._recording.turn)
 
     def collect(self, arrival: Arrival, live: LiveOutput) -> tuple[TurnFiles, None]:  # noqa: ARG002 they are back already
         """The recorded files."""
@@ -342,16 +319,15 @@ class RecordingSource:
 
     def metadata(self) -> dict[str, str]:
         """What may differ between two runs of one recording."""
-        record = self._recording.record
-        return _circumstances(record, "recorded") | {"recorded": record.ended}
+        return _circumstances(self._recording, "recorded") | {"recorded": self._recording.ended}
 
     def place(self, arrival: Arrival, collected: TurnFiles, answer: Answer) -> None:  # noqa: ARG002 see ServiceSource
         """Put the turn into its conversation."""
-        record = self._recording.record
+        record = self._recording
         placed = _placed(
             self.question,
             answer,
-            service=f"recording {record.id}",
+            service=f"recording of {record.ended}",
             digest=record.digest,
             provider=record.service,
             model=record.model,
@@ -434,5 +410,5 @@ def _placed(question: Question, answer: Answer, **more: Any) -> PlacedTurn:
     return PlacedTurn(**{**place, **more})
 
 
-def _circumstances(record: TurnRecord, sandbox: str) -> dict[str, str]:
+def _circumstances(record: Recording, sandbox: str) -> dict[str, str]:
     return {"service": record.service, "model": record.model, "sandbox": sandbox}

@@ -446,7 +446,7 @@ def test_each_turn_is_recorded_with_its_prompt_code_inputs_and_files_and_without
     text = path.read_text()
     record = json.loads(text)
 
-    assert record["prompt"] == ["Save the mean per district."]
+    assert record["asked"]["prompt"] == "Save the mean per district."
     assert [file["name"] for file in record["files"]] == ["by_district.csv"]
     assert [item["name"] for item in record["inputs"]] == ["cases.csv"]
     assert "to_csv" in text

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.conversation import Conversation, Conversations, PlacedTurn, ancestors, as_messages
 from ipython_assistant.core.turn import Message, TextPart, Turn
 
@@ -97,20 +95,6 @@ def test_a_step_that_is_amended_is_the_same_turn_everywhere():
     talks = Conversations().with_turn("", "a", first).amended(first, amended)
 
     assert talks.present("a") is talks.last is talks.turns[0][1] is amended
-
-
-def test_names_in_use_are_those_of_other_cells_in_the_same_folder():
-    def made(name: str, folder: str) -> PlacedTurn:
-        return replace(
-            step(name),
-            artifacts=(Artifact(name, name, Path(folder) / name, f"{folder}/{name}", 1, "0" * 64, "text/csv"),),
-        )
-
-    talks = Conversations().with_turn("", "a", made("mine.csv", "here"))
-    talks = talks.with_turn("", "b", made("theirs.csv", "here")).with_turn("talk", "c", made("far.csv", "there"))
-
-    assert talks.names_in_use("a", Path("here")) == {"theirs.csv"}
-    assert talks.names_in_use("d", Path("there")) == {"far.csv"}
 
 
 def test_begun_anew_the_next_cell_continues_from_nothing_and_the_old_ones_keep_their_places():

@@ -249,7 +249,8 @@ def test_a_cell_whose_predecessor_changed_says_so_before_it_sends_anything_and_l
     monkeypatch.setattr(LiveOutput, "update", update)
     asked = notebook.ask("B", "B")
 
-    told = "This question was recorded after “A” and now comes after “A, edited”, so it is asked anew."
+    differs = "the answer before it (it follows “A, edited”; recorded after “A”)"
+    told = f"It is recorded but for {differs}, so it is asked anew."
     assert said[0] == (told, 3)
     assert told in notebook.cell("S", "%assistant status").printed
     replayed = notebook.ask("B", "B")
@@ -289,10 +290,10 @@ def test_the_recordings_of_a_conversation_hold_what_each_continued_from(notebook
     notebook.ask("A", "A")
     notebook.ask("B", "B")
     records = [json.loads(path.read_text()) for path in (notebook_dir / "assistant_files" / ".turns").glob("*.json")]
-    by_prompt = {record["prompt"][0]: record for record in records}
+    by_prompt = {record["asked"]["prompt"]: record for record in records}
 
-    assert "parent" not in by_prompt["A"]["written"]
-    assert by_prompt["B"]["written"]["parent"] == by_prompt["A"]["digest"]
+    assert "parent" not in by_prompt["A"]["asked"]
+    assert by_prompt["B"]["asked"]["parent"] == by_prompt["A"]["digest"]
 
 
 def test_ctrl_c_while_an_input_is_being_sent_is_two_lines_and_the_next_run_asks(notebook, hosted):

@@ -10,26 +10,25 @@ import pytest
 from IPython.utils.capture import capture_output
 from tests_support import events as wire
 from tests_support.markup import Markup
-from tests_support.saving import NOTEBOOK, run_cell, write_notebook
+from tests_support.saving import NOTEBOOK, run_cell
 
 from ipython_assistant.commands import run_command
-from ipython_assistant.display.ledger import HEADER
+from ipython_assistant.display.file_table import HEADER
 from ipython_assistant.errors import OptionError
 from ipython_assistant.workspace.folder import Folder
-from ipython_assistant.workspace.ledger import entries, remove
+from ipython_assistant.workspace.made_files import made_files, remove_left_over
+from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 
 @pytest.fixture
 def folder(shell, notebook_dir):
-    folder = Folder(notebook_dir, notebook_dir / "assistant_files", environ=NOTEBOOK)
-    yield folder
-    folder.close()
+    return Folder(notebook_dir, notebook_dir / "assistant_files", environ=NOTEBOOK)
 
 
 def command(folder, line="files"):
     """What `%assistant files` shows of a folder: its text, and its HTML as a browser would read it."""
     with capture_output() as captured:
-        run_command(SimpleNamespace(folder=folder), line)
+        run_command(SimpleNamespace(folder=lambda _settings: folder, settings=None), line)
     (output,) = captured.outputs
     markup = Markup.of(output.data["text/html"])
     assert markup.harm() == []
@@ -42,7 +41,7 @@ def rows(text):
     return {name: state for name, state, *_ in table}
 
 
-def test_each_file_is_listed_with_its_question_its_model_and_how_it_was_found(folder):
+def test_each_file_is_listed_with_its_question_and_its_model(folder):
     run_cell(folder, {"by_district.csv": b"a,b\n" * 5000}, prompt="Mean coverage\nper district, " + "please " * 20)
     text, markup = command(folder)
     line = text.splitlines()[1]
@@ -50,7 +49,7 @@ def test_each_file_is_listed_with_its_question_its_model_and_how_it_was_found(fo
     assert text.splitlines()[0].split("  ")[0] == "file"
     assert line.startswith("by_district.csv  present  20.0 kB  Mean coverage per district, please ")
     assert "…" in line
-    assert line.endswith("  some-model  2026-01-15 09:30  cited")
+    assert line.endswith("  some-model  2026-01-15 09:30")
     assert [link["href"] for link in markup.all("a")] == ["assistant_files/by_district.csv"]
     assert all(name in markup.text for name in HEADER)
 
@@ -84,16 +83,16 @@ def test_a_file_that_several_turns_refer_to_is_listed_once_with_the_latest(folde
 def test_nothing_recorded_is_said(folder):
     text, _ = command(folder)
 
-    assert text == "No files are recorded in assistant_files."
+    assert text == "No files were made in assistant_files."
 
 
 def test_a_damaged_record_is_named_and_the_others_are_listed(folder):
     run_cell(folder, {"a.csv": b"1"})
-    (folder.turns.path / "torn.json").write_text("{")
+    (folder.store.path / "torn.json").write_text("{")
     text, _ = command(folder)
 
     assert rows(text)["a.csv"] == "present"
-    assert "The record torn.json cannot be read: it is not whole JSON." in text
+    assert "The recording torn.json cannot be read: it is not whole JSON." in text
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
@@ -102,7 +101,7 @@ def test_records_that_cannot_be_read_are_said(folder, notebook_dir):
     (notebook_dir / "assistant_files" / ".turns").symlink_to(notebook_dir)
 
     text, _ = command(folder)
-    assert text.startswith("The records in assistant_files/.turns cannot be read: a link is in its place")
+    assert text.startswith("The recordings in assistant_files/.turns cannot be read: a link is in its place")
 
 
 def test_hostile_words_in_a_record_are_only_ever_text(folder):
@@ -130,7 +129,7 @@ def test_a_file_of_a_turn_that_was_replaced_is_left_over_and_pruning_lists_it_be
 
     text, _ = command(folder)
     assert rows(text) == {"kept.csv": "present", "old.csv": "left over"}
-    assert "Left over from turns that are gone: 1 file, 3 bytes. See: %assistant files --prune" in text
+    assert "Left over from earlier answers: 1 file, 3 bytes. See: %assistant files --prune" in text
 
     text, _ = command(folder, "files --prune")
     assert rows(text) == {"old.csv": "left over"}
@@ -203,40 +202,22 @@ def test_pruning_leaves_the_files_of_a_cell_whose_last_run_was_interrupted(folde
     assert removed_by_pruning(folder, notebook_dir) == set()
 
 
-def test_pruning_leaves_the_files_of_another_kernel_at_work(folder, notebook_dir):
-    other = Folder(notebook_dir, notebook_dir / "assistant_files", environ=NOTEBOOK)
-    run_cell(other, {"theirs.csv": b"1"})
-    run_cell(folder, {"ours.csv": b"1"}, minute=1)
-
-    assert removed_by_pruning(folder, notebook_dir) == set()
-    other.close()
-    assert removed_by_pruning(folder, notebook_dir) == {"theirs.csv"}
-
-
-def test_pruning_takes_the_files_of_a_cell_that_was_deleted_from_its_notebook(folder, notebook_dir):
-    run_cell(folder, {"a.csv": b"1"}, "cell-1")
-    run_cell(folder, {"b.csv": b"1"}, "cell-2", minute=1)
-    write_notebook(notebook_dir / "analysis.ipynb", "cell-1")
-
-    assert removed_by_pruning(folder, notebook_dir) == {"b.csv"}
-
-
 def test_a_file_that_is_changed_after_it_was_listed_is_not_removed(folder, notebook_dir):
     left_over(folder)
-    (entry,) = [entry for entry in entries(folder) if entry.left_over]
+    (entry,) = [made for made in made_files(folder) if made.left_over]
     old = notebook_dir / "assistant_files" / "old.csv"
     old.write_bytes(b"OLD")
 
-    assert remove(folder, entry) == "it was changed in the meantime"
+    assert remove_left_over(folder, entry) == "it was changed in the meantime"
     assert old.exists()
     old.unlink()
-    assert remove(folder, entry) == ""
+    assert remove_left_over(folder, entry) == ""
 
 
 def test_a_file_that_a_cell_shows_is_not_removed_whoever_asks(folder, notebook_dir):
     run_cell(folder, {"a.csv": b"1"})
-    (entry,) = entries(folder)
-    remove(folder, entry)
+    (entry,) = made_files(folder)
+    remove_left_over(folder, entry)
 
     assert (notebook_dir / "assistant_files" / "a.csv").exists()
 
@@ -244,10 +225,10 @@ def test_a_file_that_a_cell_shows_is_not_removed_whoever_asks(folder, notebook_d
 def test_what_cannot_be_removed_is_named_with_the_reason(folder, monkeypatch):
     left_over(folder)
 
-    def locked(_path, **_options):
+    def locked(_directory, _name):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.unlink", locked)
+    monkeypatch.setattr(SafeDirectory, "remove", locked)
     text, _ = command(folder, "files --prune --yes")
 
     assert text == "old.csv was not removed: permission denied."
@@ -267,7 +248,7 @@ def test_what_cannot_be_removed_is_named_with_the_reason(folder, monkeypatch):
 )
 def test_a_word_the_command_does_not_take_is_refused(folder, line, hint):
     with pytest.raises(OptionError) as caught:
-        run_command(SimpleNamespace(folder=folder), line)
+        run_command(SimpleNamespace(folder=lambda _settings: folder, settings=None), line)
 
     assert caught.value.hint == hint
 

@@ -14,21 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests_support.names import LONG, NASTY
-from tests_support.saving import NOTEBOOK, run_cell, save, save_all, write_notebook
+from tests_support.saving import NOTEBOOK, run_cell, save, save_all
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
 from ipython_assistant.core.naming import folded
-from ipython_assistant.workspace import folder as folder_module
 from ipython_assistant.workspace.folder import Folder, Incoming
+from ipython_assistant.workspace.recording_store import RecordingStore
+from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs symbolic links and pipes")
 
 
 @pytest.fixture
 def folder(tmp_path):
-    folder = Folder(tmp_path, tmp_path / "assistant_files", environ={})
-    yield folder
-    folder.close()
+    return Folder(tmp_path, tmp_path / "assistant_files", environ={})
 
 
 @pytest.fixture
@@ -39,16 +38,11 @@ def saved_dir(tmp_path):
 @pytest.fixture
 def kernel(tmp_path):
     """Make a kernel at work in the folder, for the notebook of this name."""
-    folders = []
 
     def start(notebook="analysis.ipynb"):
-        folder = Folder(tmp_path, tmp_path / "assistant_files", environ={"JPY_SESSION_NAME": f"/somewhere/{notebook}"})
-        folders.append(folder)
-        return folder
+        return Folder(tmp_path, tmp_path / "assistant_files", environ={"JPY_SESSION_NAME": f"/somewhere/{notebook}"})
 
-    yield start
-    for folder in folders:
-        folder.close()
+    return start
 
 
 def names(tmp_path):
@@ -104,18 +98,22 @@ def test_another_cells_file_is_not_overwritten(folder, saved_dir):
 
 
 def test_a_file_that_another_cell_shows_is_not_replaced(folder):
-    save(folder, "a.csv", b"1")
-    artifact = save(folder, "a.csv", b"2", in_use={"a.csv"})
+    run_cell(folder, {"a.csv": b"1"}, "cell-1")
+    run_cell(folder, {"a.csv": b"1"}, "cell-2")
 
-    assert artifact.name == "a-2.csv"
+    assert run_cell(folder, {"a.csv": b"2"}, "cell-1")[0].name == "a-2.csv"
+    assert run_cell(folder, {"a.csv": b"3"}, "cell-2")[0].name == "a.csv"
 
 
-def test_a_file_that_two_cells_share_is_replaced_when_only_one_of_them_shows_it(folder):
-    save(folder, "a.csv", b"1", "cell-1")
-    save(folder, "a.csv", b"1", "cell-2")
+def test_a_file_is_shown_no_more_once_its_cell_answered_otherwise_but_not_once_it_failed(folder):
+    run_cell(folder, {"a.csv": b"1"}, "cell-1")
+    run_cell(folder, {"a.csv": b"1"}, "cell-2")
+    run_cell(folder, {"b.csv": b"1"}, "cell-2", status="failed")
+    assert run_cell(folder, {"a.csv": b"2"}, "cell-1")[0].name == "a-2.csv"
+    run_cell(folder, {"a.csv": b"1"}, "cell-1")
+    run_cell(folder, {"b.csv": b"1"}, "cell-2")
 
-    assert save(folder, "a.csv", b"2", "cell-1", in_use={"a.csv"}).name == "a-2.csv"
-    assert save(folder, "a.csv", b"3", "cell-2", in_use={"a-2.csv"}).name == "a.csv"
+    assert run_cell(folder, {"a.csv": b"3"}, "cell-1")[0].name == "a.csv"
 
 
 def test_a_file_the_user_changed_since_is_not_overwritten(folder):
@@ -176,7 +174,6 @@ def test_names_that_differ_only_in_case_or_normalisation_do_not_clash(folder):
 def test_after_a_restart_a_cell_replaces_what_it_wrote_before(kernel, tmp_path):
     before = kernel()
     run_cell(before, {"a.csv": b"1"})
-    before.close()
     after = kernel()
 
     assert run_cell(after, {"a.csv": b"2"}, minute=1)[0].name == "a.csv"
@@ -186,7 +183,6 @@ def test_after_a_restart_a_cell_replaces_what_it_wrote_before(kernel, tmp_path):
 def test_after_a_restart_a_file_the_user_changed_is_not_overwritten(kernel, saved_dir):
     before = kernel()
     run_cell(before, {"a.csv": b"1"})
-    before.close()
     (saved_dir / "a.csv").write_bytes(b"my edits")
 
     assert run_cell(kernel(), {"a.csv": b"2"}, minute=1)[0].name == "a-2.csv"
@@ -196,7 +192,6 @@ def test_after_a_restart_a_file_that_another_cell_shows_is_not_replaced(kernel):
     before = kernel()
     run_cell(before, {"a.csv": b"1"}, "cell-1")
     run_cell(before, {"a.csv": b"1"}, "cell-2", minute=1)
-    before.close()
 
     assert run_cell(kernel(), {"a.csv": b"2"}, "cell-1", minute=2)[0].name == "a-2.csv"
 
@@ -211,11 +206,8 @@ def test_a_copy_of_a_notebook_that_runs_at_the_same_time_overwrites_nothing(kern
 
 
 def test_a_copy_of_a_notebook_that_runs_later_overwrites_nothing(kernel, tmp_path):
-    original = kernel("analysis.ipynb")
-    run_cell(original, {"a.csv": b"original"})
-    original.close()
-    for name in ("analysis.ipynb", "analysis-Copy1.ipynb"):
-        write_notebook(tmp_path / name, "cell-1")
+    run_cell(kernel("analysis.ipynb"), {"a.csv": b"original"})
+    (tmp_path / "analysis.ipynb").touch()
 
     assert run_cell(kernel("analysis-Copy1.ipynb"), {"a.csv": b"copy"}, minute=1)[0].name == "a-2.csv"
 
@@ -230,20 +222,39 @@ def test_one_notebook_opened_twice_overwrites_nothing_of_the_other_kernel(kernel
 def test_where_the_notebooks_name_is_not_known_an_earlier_kernels_file_is_not_replaced(tmp_path):
     before = Folder(tmp_path, tmp_path / "assistant_files", environ={})
     run_cell(before, {"a.csv": b"1"})
-    before.close()
     after = Folder(tmp_path, tmp_path / "assistant_files", environ={})
 
     assert run_cell(after, {"a.csv": b"2"}, minute=1)[0].name == "a-2.csv"
-    after.close()
 
 
-def test_a_notebook_that_was_renamed_still_owns_its_files(kernel, tmp_path):
-    before = kernel("Untitled.ipynb")
-    run_cell(before, {"a.csv": b"1"})
-    before.close()
-    write_notebook(tmp_path / "analysis.ipynb", "cell-1")
+def test_a_notebook_that_was_renamed_still_owns_its_files(kernel):
+    run_cell(kernel("Untitled.ipynb"), {"a.csv": b"1"})
 
     assert run_cell(kernel("analysis.ipynb"), {"a.csv": b"2"}, minute=1)[0].name == "a.csv"
+
+
+def test_an_answer_replaces_the_files_of_an_earlier_recording_of_its_question_whoever_asked(tmp_path):
+    for content in (b"1", b"2"):
+        kernel = Folder(tmp_path, tmp_path / "assistant_files", environ={})
+        assert run_cell(kernel, {"a.csv": content}, "run 1", prompt="Plot it.")[0].name == "a.csv"
+
+
+def test_whose_files_are_whose_is_known_from_the_recordings_alone(kernel, saved_dir):
+    run_cell(kernel(), {"a.csv": b"1"}, "cell-1")
+    run_cell(kernel(), {"a.csv": b"1", "b.csv": b"1"}, "cell-2", minute=1)
+    (saved_dir / ".turns" / "manifest").unlink()
+    later = kernel()
+
+    assert run_cell(later, {"a.csv": b"2", "b.csv": b"2"}, "cell-2", minute=2)[0].name == "a-2.csv"
+    assert (saved_dir / "b.csv").read_bytes() == b"2"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"files": []}', b'{"files": {"a.csv": 1}}', b"[" * 10000])
+def test_a_damaged_manifest_is_made_anew(kernel, saved_dir, content):
+    run_cell(kernel(), {"a.csv": b"1"})
+    (saved_dir / ".turns" / "manifest").write_bytes(content)
+
+    assert run_cell(kernel(), {"a.csv": b"2"}, minute=1)[0].name == "a.csv"
 
 
 def test_a_file_that_another_notebook_shares_is_not_replaced(kernel, saved_dir):
@@ -297,8 +308,8 @@ def test_two_processes_that_save_the_same_names_at_once_lose_nothing(tmp_path, s
 
     contents = [path.read_text() for path in saved_dir.glob("*.csv")]
     assert sorted(contents) == sorted([f"{me} {n}" for me in ("one", "other") for n in range(60)] + ["same"])
-    records, damaged = Folder(tmp_path, saved_dir, environ={}).turns.read_all()
-    assert (len(records), damaged) == (120, ())
+    recordings, damaged = Folder(tmp_path, saved_dir, environ={}).store.summaries()
+    assert (len(recordings), damaged) == (120, [])
 
 
 # --- nothing but the folder -------------------------------------------------------------------------------------------
@@ -399,39 +410,30 @@ def left_staging(saved_dir, name, hours):
 
 
 def test_old_staging_of_kernels_that_are_no_more_is_swept(folder, saved_dir, tmp_path):
-    left_staging(saved_dir, ".staging-0123456789ab-abcdefgh", hours=24)
-    left_staging(saved_dir, ".staging-0123456789ab-ijklmnop", hours=0.1)
+    left_staging(saved_dir, ".staging-0123456789ab", hours=48)
+    left_staging(saved_dir, ".staging-0123456789ac", hours=0.1)
     save(folder, "a.csv", b"1")
 
-    assert names(tmp_path) == [".staging-0123456789ab-ijklmnop", "a.csv"]
-
-
-def test_old_staging_of_a_kernel_at_work_stays(kernel, saved_dir, tmp_path):
-    other = kernel()
-    run_cell(other, {"a.csv": b"1"})
-    left_staging(saved_dir, f".staging-{other.turns.kernel}-abcdefgh", hours=24)
-    save(kernel(), "b.csv", b"1")
-
-    assert names(tmp_path) == [f".staging-{other.turns.kernel}-abcdefgh", "a.csv", "b.csv"]
+    assert names(tmp_path) == [".staging-0123456789ac", "a.csv"]
 
 
 @posix_only
 def test_sweeping_follows_no_link_and_takes_nothing_of_anybody_elses(folder, tmp_path, saved_dir):
     outside = tmp_path / "outside"
-    left_staging(outside, ".staging-0123456789ab-abcdefgh", hours=24)
-    left_staging(saved_dir, ".staging of mine", hours=24)
-    left_staging(saved_dir, ".staging-0123456789ab-ijklmnop", hours=24)
-    (saved_dir / ".staging-0123456789ab-ijklmnop" / "link").symlink_to(outside)
-    (saved_dir / ".staging-0123456789ab-qrstuvwx").symlink_to(outside / ".staging-0123456789ab-abcdefgh")
+    left_staging(outside, ".staging-0123456789ab", hours=48)
+    left_staging(saved_dir, ".staging of mine", hours=48)
+    left_staging(saved_dir, ".staging-0123456789ac", hours=48)
+    (saved_dir / ".staging-0123456789ac" / "link").symlink_to(outside)
+    (saved_dir / ".staging-0123456789ad").symlink_to(outside / ".staging-0123456789ab")
     save(folder, "a.csv", b"1")
 
     assert names(tmp_path) == [
         ".staging of mine",
-        ".staging-0123456789ab-ijklmnop",
-        ".staging-0123456789ab-qrstuvwx",
+        ".staging-0123456789ac",
+        ".staging-0123456789ad",
         "a.csv",
     ]
-    assert (outside / ".staging-0123456789ab-abcdefgh" / "1.part").exists()
+    assert (outside / ".staging-0123456789ab" / "1.part").exists()
 
 
 # --- what the disk will not do ----------------------------------------------------------------------------------------
@@ -469,7 +471,7 @@ def test_a_file_that_another_program_holds_stays_and_the_card_says_why(folder, s
 def test_a_file_that_cannot_be_read_stays_and_the_card_says_why(folder, saved_dir, monkeypatch):
     saved_dir.mkdir()
     (saved_dir / "a.csv").write_bytes(b"x")
-    refuse(monkeypatch, folder_module, "sha256_of", errno.EACCES)
+    refuse(monkeypatch, SafeDirectory, "open", errno.EACCES, lambda _self, name: name == "a.csv")
     artifact = save(folder, "a.csv", b"y")
 
     assert artifact.note == "a.csv cannot be read (permission denied), so the new file is a-2.csv."
@@ -501,7 +503,7 @@ def test_a_file_where_the_folder_should_be_is_said_in_words(tmp_path):
     (tmp_path / "assistant_files").write_text("a note")
     (tmp_path / "other").write_text("a note")
 
-    with pytest.raises(OSError, match="something else is in its place"):
+    with pytest.raises(OSError, match="a file is where a folder should be"):
         Folder(tmp_path, tmp_path / "assistant_files", environ={}).stage()
     with pytest.raises(OSError, match="a file is where a folder should be"):
         Folder(tmp_path, tmp_path / "other" / "deeper", environ={}).stage()
@@ -533,7 +535,7 @@ def test_a_read_only_folder_is_said_in_words():
 
 def test_a_staged_file_that_is_gone_is_a_failure_with_a_reason(folder, tmp_path):
     staging = folder.stage()
-    outcome = folder.save(Incoming("a.csv", staging / "none.part", 1, "0", "cited"), "cell-1")
+    outcome = folder.save(Incoming("a.csv", staging / "none.part", 1, "0", "cited"), "cell-1", turn="t")
     folder.unstage(staging)
 
     assert isinstance(outcome, FailedArtifact)
@@ -544,7 +546,7 @@ def test_a_staged_file_that_is_gone_is_a_failure_with_a_reason(folder, tmp_path)
 def test_a_folder_that_vanishes_meanwhile_is_a_failure_with_a_reason(folder, saved_dir):
     save(folder, "a.csv", b"1")
     saved_dir.rename(saved_dir.with_name("moved"))
-    outcome = folder.save(Incoming("b.csv", saved_dir / ".staging-x" / "1.part", 1, "0", "cited"), "cell-1")
+    outcome = folder.save(Incoming("b.csv", saved_dir / ".staging-x" / "1.part", 1, "0", "cited"), "cell-1", turn="t")
 
     assert isinstance(outcome, FailedArtifact)
     assert outcome.reason == "It could not be saved: it is no longer there."
@@ -578,12 +580,12 @@ def test_a_file_that_another_kernel_puts_there_in_the_last_moment_is_not_overwri
     saved_dir.mkdir()
     real = os.link
 
-    def too_late(source, target):
+    def too_late(source, target, **at):
         if Path(target).name == "a.csv":
-            Path(target).write_bytes(b"theirs")
+            (saved_dir / "a.csv").write_bytes(b"theirs")
         if not second_names:
             raise PermissionError(errno.EPERM, "Operation not permitted")
-        return real(source, target)
+        return real(source, target, **at)
 
     monkeypatch.setattr(os, "link", too_late)
 
@@ -593,14 +595,14 @@ def test_a_file_that_another_kernel_puts_there_in_the_last_moment_is_not_overwri
 
 def test_a_file_that_is_edited_while_it_is_checked_is_not_overwritten(folder, monkeypatch):
     artifact = save(folder, "a.csv", b"1")
-    real = folder_module.sha256_of
+    real = RecordingStore.hash_of
 
-    def and_then_edited(path):
-        sha256 = real(path)
-        path.write_bytes(b"my edits")
+    def and_then_edited(store, directory, name):
+        sha256 = real(store, directory, name)
+        artifact.path.write_bytes(b"my edits")
         return sha256
 
-    monkeypatch.setattr(folder_module, "sha256_of", and_then_edited)
+    monkeypatch.setattr(RecordingStore, "hash_of", and_then_edited)
 
     assert save(folder, "a.csv", b"2").name == "a-2.csv"
     assert artifact.path.read_bytes() == b"my edits"
@@ -609,17 +611,17 @@ def test_a_file_that_is_edited_while_it_is_checked_is_not_overwritten(folder, mo
 def test_a_file_that_is_removed_while_it_is_checked_leaves_its_name_free(folder, saved_dir, monkeypatch):
     saved_dir.mkdir()
     (saved_dir / "a.csv").write_bytes(b"x")
-    real = folder_module.sha256_of
+    real = RecordingStore.hash_of
 
-    def gone(path):
-        path.unlink()
-        return real(path)
+    def gone(store, directory, name):
+        directory.remove(name)
+        return real(store, directory, name)
 
-    monkeypatch.setattr(folder_module, "sha256_of", gone)
+    monkeypatch.setattr(RecordingStore, "hash_of", gone)
 
     assert save(folder, "a.csv", b"y").name == "a.csv"
 
 
 def test_the_notebooks_name_is_known_from_the_server_that_started_the_kernel(tmp_path):
-    assert Folder(tmp_path, tmp_path, environ=NOTEBOOK).turns.notebook == "analysis.ipynb"
-    assert Folder(tmp_path, tmp_path, environ={"JPY_SESSION_NAME": "console-1"}).turns.notebook == ""
+    assert Folder(tmp_path, tmp_path, environ=NOTEBOOK).notebook == "analysis.ipynb"
+    assert Folder(tmp_path, tmp_path, environ={"JPY_SESSION_NAME": "console-1"}).notebook == ""

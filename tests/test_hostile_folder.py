@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 from tests_support import events as wire
 from tests_support.notebook import Notebook
 from tests_support.replaying import make_recording
+from tests_support.saving import save
 
 from ipython_assistant.cli import main
 from ipython_assistant.core.artifacts import FailedArtifact
-from ipython_assistant.core.recording import Written
+from ipython_assistant.core.recording import TurnKey
 from ipython_assistant.errors import ConfigError
 from ipython_assistant.workspace.folder import Folder, Incoming
 from ipython_assistant.workspace.recordings import Recordings
+from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
 
@@ -63,7 +64,7 @@ def test_no_record_and_no_body_is_written_behind_a_link(notebook_dir, documents,
     link.parent.mkdir(parents=True)
     link.symlink_to(documents)
     before = sorted(documents.iterdir())
-    make_recording(recordings, Written("Ask."), {"a.csv": b"1"})
+    make_recording(recordings, TurnKey("Ask."), {"a.csv": b"1"})
 
     assert sorted(documents.iterdir()) == before
 
@@ -76,7 +77,7 @@ def test_no_file_is_saved_where_assistant_files_is_a_link(notebook_dir, document
         folder.stage()
     staged = notebook_dir / "00-report.part"
     staged.write_bytes(b"import this")
-    saved = folder.save(Incoming("00-report.py", staged, 11, "0" * 64, "cited"), "cell-1")
+    saved = folder.save(Incoming("00-report.py", staged, 11, "0" * 64, "cited"), "cell-1", turn="t")
 
     assert isinstance(saved, FailedArtifact)
     assert sorted(documents.iterdir()) == before
@@ -102,19 +103,31 @@ def test_a_full_disk_leaves_no_empty_readme_for_good(notebook_dir):
     turns = notebook_dir / "assistant_files" / ".turns"
     turns.mkdir(parents=True)
     (turns / "README").touch()
-    make_recording(recordings_of(notebook_dir), Written("Ask."), {})
+    make_recording(recordings_of(notebook_dir), TurnKey("Ask."), {})
 
     assert "Each JSON file here" in (turns / "README").read_text()
 
 
 def test_a_readme_that_cannot_be_written_whole_is_not_there_at_all(notebook_dir, monkeypatch):
-    def full(self, *_args, **_kwargs):
-        self.touch()
+    def full(self, name, content, **_more):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
-    folder = Folder(notebook_dir, notebook_dir / "assistant_files", environ={})
-    with pytest.raises(OSError, match="space"):
-        folder.turns.begin()
+    monkeypatch.setattr(SafeDirectory, "place", full)
+    _, notes = make_recording(recordings_of(notebook_dir), TurnKey("Ask."), {})
 
-    assert not (notebook_dir / "assistant_files" / ".turns" / "README").exists()
+    assert notes == ("This answer could not be recorded: the disk is full.",)
+    assert list((notebook_dir / "assistant_files" / ".turns").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["statsmodels.py", "conftest.PY", "pyarrow.so"])
+def test_no_file_of_an_answer_is_what_the_next_import_finds(notebook_dir, monkeypatch, name):
+    monkeypatch.syspath_prepend("")
+    artifact = save(Folder(notebook_dir, notebook_dir, environ={}), name, b"1")
+
+    assert artifact.name == name.replace(".", "-2.")
+    assert "import" in artifact.note
+    assert not (notebook_dir / name).exists()
+
+
+def test_a_file_of_python_keeps_its_name_in_a_folder_that_no_import_looks_into(notebook_dir):
+    assert save(Folder(notebook_dir, notebook_dir / "assistant_files", environ={}), "a.py", b"1").name == "a.py"

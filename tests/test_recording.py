@@ -1,34 +1,36 @@
-"""What a recording is made of: the key of a turn, its events in few pieces, and pictures taken out of them."""
+"""core.recording: the key of a turn, and a turn as the text that is kept of it."""
 
 from __future__ import annotations
 
-import base64
-import copy
+import contextlib
+import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests_support.events import Code, Message, cite, image, logs, stream
+from tests_support.events import Code, cite, image, logs, stream
+from tests_support.events import Message as Said
+from tests_support.replaying import folded
 from tests_support.saving import recorded
 
-from ipython_assistant.core.fold import TurnFold
-from ipython_assistant.core.ledger import answers, best_first
-from ipython_assistant.core.provenance import digest_of
+from ipython_assistant.core.artifacts import Artifact, FailedArtifact
+from ipython_assistant.core.compact import without_pictures
 from ipython_assistant.core.recording import (
-    EventLog,
-    Exchange,
-    Written,
-    differences,
-    put_back,
-    take_out,
-    taken_out,
+    RecordedFile,
+    RecordedInput,
+    TurnKey,
+    best_first,
+    from_json,
+    integrity,
+    to_json,
     turn_digest,
 )
 from ipython_assistant.core.redaction import redactor
-from ipython_assistant.core.turn import Turn
+from ipython_assistant.core.turn import CodeCall, Message, TextPart, Turn
+from ipython_assistant.replay_policy import differences
 
-ASKED = Written(
+ASKED = TurnKey(
     "Plot coverage by year.",
     model="gpt-5",
     instructions="Metric units.",
@@ -63,7 +65,7 @@ ASKED = Written(
     ],
 )
 def test_each_thing_the_user_wrote_is_part_of_the_key(part):
-    assert replace(ASKED, **part).key != ASKED.key
+    assert replace(ASKED, **part).sha256 != ASKED.sha256
 
 
 def test_what_says_the_same_has_the_same_key():
@@ -74,203 +76,216 @@ def test_what_says_the_same_has_the_same_key():
         outputs=("by_year", "by_year"),
     )
 
-    assert same.key == ASKED.key
-    assert Written("a\r\nb").key == Written("a\nb").key
+    assert same.sha256 == ASKED.sha256
+    assert TurnKey("a\r\nb").sha256 == TurnKey("a\nb").sha256
 
 
 def test_the_key_of_a_question_never_changes_since_recordings_are_kept_for_years():
     # printf '{"prompt":"Plot it."}' | sha256sum
-    assert Written("Plot it.").key == "db555041635da75b1838626d9bb19f927cf097ef8310c7400188604b73782a1e"
+    assert TurnKey("Plot it.").sha256 == "db555041635da75b1838626d9bb19f927cf097ef8310c7400188604b73782a1e"
 
 
-@pytest.mark.parametrize("part", ["key", "text", "code", "hashes"])
-def test_a_turn_below_depends_on_all_of_the_answer_above(part):
-    answer = {"key": "k", "text": "It rose.", "code": ["print(1)"], "hashes": ["ab", "cd"]}
-    other = {**answer, part: "x" if isinstance(answer[part], str) else [*answer[part], "x"]}
+def test_a_turn_below_depends_on_all_of_the_answer_above(tmp_path):
+    turn = Turn(items=(CodeCall("ci", "cntr", "print(1)", "completed"), Message("m", (TextPart("It rose."),))))
+    files = [Artifact("a.csv", "a.csv", tmp_path, "a.csv", 1, sha256, "text/csv") for sha256 in ("ab", "cd")]
+    digest = turn_digest("k", turn, files)
 
-    assert turn_digest(**answer) != turn_digest(**other)
-    assert turn_digest(**answer) == turn_digest(**{**answer, "hashes": ["cd", "ab"]})
-
-
-def test_the_digest_of_an_answer_knows_neither_ids_nor_the_model():
-    fold, other = TurnFold(), TurnFold()
-    for response_id, model, into in (("resp_1", "one", fold), ("resp_2", "two", other)):
-        for event in stream([Code("x = 1"), Message("Done.")], response_id):
-            said = {"response": {**event["response"], "model": model}} if "response" in event else {}
-            into.feed({**event, **said})
-
-    assert fold.turn != other.turn
-    assert digest_of("k", fold.turn, ()) == digest_of("k", other.turn, ())
-    assert digest_of("k", Turn(), ()) != digest_of("k", fold.turn, ())
+    others = [
+        turn_digest("other", turn, files),
+        turn_digest("k", replace(turn, items=turn.items[:1]), files),
+        turn_digest("k", replace(turn, items=turn.items[1:]), files),
+        turn_digest("k", turn, files[:1]),
+    ]
+    assert digest not in others
+    assert digest == turn_digest("k", replace(turn, response_id="resp_2", model="other"), reversed(files))
+    assert turn_digest("", turn, files) == ""
 
 
 def test_what_differs_from_a_recording_is_said_in_words():
-    now = Written(
+    now = TurnKey(
         "Plot coverage by month.",
         model="gpt-6",
         outputs=("by_year",),
         inputs=(("a.csv", "new"), ("c.csv", "ef")),
         parent="e" * 64,
     )
-    named = {"f" * 64: "Load the table", "e" * 64: "Load it all"}
+    above = [
+        recorded("cell-0", [], asked=TurnKey(prompt), digest=digest * 64)
+        for prompt, digest in (("Load the table", "f"), ("Load it all", "e"))
+    ]
+    recording = recorded("cell-1", [], asked=ASKED)
 
-    assert differences(now, ASKED, named.__getitem__) == [
+    assert list(differences(now, recording, above)) == [
         "the question (recorded: “Plot coverage by year.”)",
         "the model (gpt-6; recorded: gpt-5)",
         "the instructions (not set; recorded: Metric units.)",
         "the effort (not set; recorded: high)",
         'the tools (not set; recorded: {"type":"web_search"})',
         "--no-code (not set; recorded: yes)",
-        "what the input a.csv holds",
+        "the input a.csv (other data)",
         "the input b.csv (only in the recording)",
         "the input c.csv (not in the recording)",
         "the answer before it (it follows “Load it all”; recorded after “Load the table”)",
     ]
-    assert differences(ASKED, ASKED) == []
+    assert list(differences(ASKED, recording, above)) == []
 
 
-# --- events in few pieces ---------------------------------------------------------------------------------------------
+# --- the text ---------------------------------------------------------------------------------------------------------
 
-TEXT = "See [a.csv](sandbox:/mnt/data/a.csv)."
+LINK = "See [a.csv](sandbox:/mnt/data/a.csv)."
+WEB = {"type": "url_citation", "url": "https://example.org/", "title": "A page", "start_index": 0, "end_index": 3}
+FROM_A_FILE = {"type": "file_citation", "file_id": "file_1", "filename": "a.pdf", "index": 2}
+LINES = st.text(alphabet=st.characters() | st.sampled_from("\n\r\u2028\x85"), max_size=20)
 ITEMS = st.lists(
     st.one_of(
-        st.builds(Message, st.text(max_size=40), refusal=st.booleans()),
-        st.just(Message(TEXT, (cite(TEXT, "a.csv", "cfile_1"),))),
-        st.builds(Code, st.text(max_size=40), st.none() | st.just((logs("1\n"), image("data:image/png;base64,AAAA")))),
+        st.builds(Said, LINES, refusal=st.booleans()),
+        st.just(Said(LINK, (cite(LINK, "a.csv", "cfile_1"), WEB, FROM_A_FILE))),
+        st.builds(Code, LINES, st.none() | st.lists(LINES.map(logs) | st.just(image("data:x")), max_size=2).map(tuple)),
     ),
     max_size=4,
 )
-
-
-def folded(events):
-    fold = TurnFold()
-    for event in events:
-        fold.feed(event)
-    return fold.turn
-
-
-def logged(events):
-    log = EventLog()
-    for event in events:
-        log.add(event)
-    return log.events
-
-
-@given(ITEMS, st.randoms(use_true_random=False), st.booleans())
-def test_a_turn_is_the_same_from_few_events_as_from_all_of_them(items, random, numbered):
-    events = stream(items)
-    # As it may come: some of it twice, some of it never, and padded.
-    events = [event for event in events for _ in range(random.choice([1, 1, 1, 2]))]
-    events = [event for event in events if random.random() > 0.1]
-    if random.random() > 0.5:
-        random.shuffle(events)
-    events = [{**event, "obfuscation": "x" * random.randrange(9)} for event in events]
-    if not numbered:
-        events = [{name: value for name, value in event.items() if name != "sequence_number"} for event in events]
-    before = copy.deepcopy(events)
-
-    few = logged(events)
-
-    assert events == before
-    assert folded(few) == folded(events)
-    assert logged(few) == few
-
-
-def test_a_long_answer_is_a_handful_of_events():
-    events = stream([Code("x = 1\n" * 200), Message("word " * 2000)])
-
-    assert len(events) > 1500
-    assert len(logged(events)) == 16
-    assert logged(events)[-1] == events[-1]
-
-
-def test_texts_that_are_written_side_by_side_are_not_mixed():
-    pieces = [("a", 0), ("b", 1), ("c", 0), ("d", 0)]
-    events = [
-        {"type": "response.output_text.delta", "delta": delta, "output_index": index, "sequence_number": number}
-        for number, (delta, index) in enumerate(pieces)
-    ]
-
-    assert [(event["delta"], event["output_index"]) for event in logged(events)] == [("a", 0), ("b", 1), ("cd", 0)]
-
-
-# --- pictures taken out -----------------------------------------------------------------------------------------------
-
-STAND_IN = f"data:image/png;base64,sha256={'a' * 64}"
-STRINGS = st.one_of(
-    st.text(max_size=20),
-    st.binary(min_size=700, max_size=900).map(lambda body: "data:image/png;base64," + base64.b64encode(body).decode()),
-    st.binary(min_size=900, max_size=901).map(lambda body: "data:verbatim;base64," + base64.b64encode(body).decode()),
-    st.text(min_size=1200, max_size=1300).map(lambda body: f"data:image/png;base64,{body}"),
-    st.sampled_from([STAND_IN, STAND_IN.replace("image/png", "verbatim"), "data:", "data:image/png;base64,AAAA"]),
-)
-VALUES = st.recursive(
-    st.none() | st.integers() | STRINGS,
-    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.text(max_size=3), parts, max_size=3),
-    max_leaves=8,
+FILE = RecordedFile("a-2.csv", "a.csv", 3, "a" * 64, "cntr_1", "cfile_1", "cited", kept=True)
+WHOLE = recorded(
+    "cell-1",
+    [],
+    asked=ASKED,
+    inputs=(RecordedInput("a.csv", None, "ef01", "a table", "ab12"), RecordedInput("b.csv", 3, "2345", "", "cd34")),
+    files=(FILE,),
+    missing=(FailedArtifact("b.csv", "It had not come.", "cntr_1", "cfile_2"),),
+    notes=("A note.",),
+    notebook="analysis.ipynb",
 )
 
 
-@given(VALUES)
-def test_what_was_taken_out_comes_back_exactly_whatever_a_service_sent(value):
-    bodies = {}
-    short = take_out(value, bodies)
+@given(ITEMS, st.sampled_from(["completed", "incomplete", "failed"]))
+def test_a_turn_is_read_as_it_was_written(items, ending):
+    events = stream(items, ending=ending)
+    turn = without_pictures(folded(events))
+    recording = replace(WHOLE, turn=turn)
 
-    assert put_back(short, bodies.__getitem__) == value
-    assert taken_out(short) == bodies.keys()
-
-
-def test_a_picture_that_comes_twice_is_taken_out_once_and_a_short_one_stays():
-    picture = b"\x89PNG" + bytes(3000)
-    url = "data:image/png;base64," + base64.b64encode(picture).decode()
-    bodies = {}
-    short = take_out([{"url": url}, {"url": url}, {"url": "data:image/png;base64,AAAA"}], bodies)
-
-    assert list(bodies.values()) == [picture]
-    assert len(str(short)) < 400
-    assert short[2] == {"url": "data:image/png;base64,AAAA"}
+    assert from_json(to_json(recording)) == recording
 
 
-def test_redaction_reaches_every_text_of_an_exchange_and_no_word_it_is_found_by():
-    secret = "completed"  # as a machine might be called
-    item = {"id": f"ci_{secret}", "type": secret, "code": f"print('{secret}')", "outputs": [logs(secret)]}
-    exchange = Exchange(
-        ({"type": f"response.{secret}", "response": {"status": secret, "output": [item]}}, {"url": STAND_IN}),
-        {"model": "m", "input": [{"role": "user", "content": f"on {secret}"}]},
-        headers={"x-request-id": secret},
-    )
-    redacted = exchange.redacted(redactor(hosts=[secret, "sha256"]))
+def test_a_recording_holds_each_thing_once_and_is_read_as_lines():
+    text = to_json(replace(WHOLE, turn=folded(stream([Code("x = 1\ny = 2\n"), Said("It rose.\nIt fell.")]))))
 
-    response = redacted.events[0]["response"]
-    assert (redacted.events[0]["type"], response["status"]) == ("response.completed", "completed")
-    assert response["output"] == [
-        {"id": f"ci_{secret}", "type": secret, "code": "print('<host>')", "outputs": [logs("<host>")]}
-    ]
-    assert redacted.request["input"][0]["content"] == "on <host>"
-    assert redacted.headers == {"x-request-id": "<host>"}
-    assert redacted.events[1] == {"url": STAND_IN}
+    for once in (ASKED.prompt, "x = 1", "It rose."):
+        assert text.count(once) == 1
+    assert '"y = 2\\n"' in text
+    assert all(ord(char) >= ord(" ") or char == "\n" for char in text)
 
 
-# --- which recording answers ------------------------------------------------------------------------------------------
+def test_a_recording_may_be_written_in_another_form_as_long_as_it_says_the_same():
+    body = json.loads(to_json(WHOLE))
+
+    assert from_json(json.dumps(body, sort_keys=True).replace("\n", "\r\n")) == WHOLE
 
 
-def a_recording(minute=0, *, service="openai", status="completed"):
-    return replace(recorded("cell-1", [], minute=minute, status=status), service=service, exchange=Exchange(()))
+@given(st.data())
+def test_a_recording_that_was_edited_or_cut_is_never_read(data):
+    text = to_json(WHOLE)
+    at = data.draw(st.integers(0, len(text) - 2))
+    edited = text[:at] + data.draw(st.sampled_from(["", "x", "7", '"', "}"])) + text[at + 1 :]
+    with contextlib.suppress(ValueError):
+        assert from_json(edited) == WHOLE  # a blank between two values says nothing
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "../up.csv", "a/b.csv", "a\\b.csv", "C:x", "a\0b"])
+def test_no_name_in_a_recording_leads_out_of_its_folder(name):
+    body = json.loads(to_json(WHOLE))
+    body["files"][0]["name"] = name
+    body["integrity"] = integrity(body)
+    with pytest.raises(ValueError, match="outside its folder"):
+        from_json(json.dumps(body))
+
+
+def test_what_hides_or_reorders_characters_is_written_as_an_escape():
+    recording = replace(WHOLE, asked=TurnKey("a\u202eb\u200bc\x9b"))
+
+    assert "\\u202eb\\u200bc\\u009b" in to_json(recording)
+    assert from_json(to_json(recording)).prompt == recording.prompt
+
+
+def test_logs_that_are_very_long_are_cut_in_the_middle():
+    turn = Turn(items=(CodeCall("ci_1", "cntr_1", "", "completed", ("a" * 300_000,)),))
+    text = from_json(to_json(replace(WHOLE, turn=turn))).turn.calls[0].logs
+
+    assert "200,000 characters left out" in text
+    assert len(text) < 101_000
+
+
+BEFORE = {
+    "format": 2,
+    "key": "k" * 64,
+    "digest": "d" * 64,
+    "prompt": ["Plot it.\n", "Please."],
+    "notebook": "",
+    "cell": "run 2",
+    "kernel": "33c506d21cca",
+    "service": "local",
+    "model": "analyst",
+    "response_id": "resp_1",
+    "status": "completed",
+    "began": "2026-01-15T09:30:00.000Z",
+    "ended": "2026-01-15T09:30:02.000Z",
+    "inputs": [{"name": "a.csv", "size": 3, "sha256": "ef01", "description": "a table"}],
+    "calls": [{"code": ["x = 1"], "status": "completed", "logs": []}],
+    "files": [],
+    "missing": [],
+    "notes": ["A note."],
+    "written": {"prompt": "Plot it.\nPlease.", "inputs": [{"name": "a.csv", "logical": "ab12"}]},
+    "exchange": {
+        "status": 200,
+        "headers": {},
+        "request": {},
+        "events": stream([Code("x = 1"), Said("Done.")], "resp_1"),
+    },
+}
+
+
+def test_a_recording_of_format_2_which_held_events_is_read_as_one_of_today():
+    recording = from_json(json.dumps({**BEFORE, "integrity": integrity(BEFORE)}))
+
+    assert (recording.key, recording.digest, recording.is_replayed()) == ("k" * 64, "d" * 64, True)
+    assert recording.asked == TurnKey("Plot it.\nPlease.", inputs=(("a.csv", "ab12"),))
+    assert (recording.turn.text, recording.turn.calls[0].code) == ("Done.", "x = 1")
+    assert replace(from_json(to_json(recording)), number=0) == recording
+
+
+def test_a_record_of_format_2_without_an_answer_is_never_replayed():
+    body = {**BEFORE, "written": None, "exchange": None}
+
+    assert not from_json(json.dumps({**body, "integrity": integrity(body)})).is_replayed()
+
+
+# --- which of several -------------------------------------------------------------------------------------------------
 
 
 def test_an_answer_goes_before_a_refusal_a_hosted_one_before_the_local_one_then_the_later():
-    first, later = a_recording(), a_recording(1)
-    local, refused = a_recording(2, service="local"), a_recording(3, status="refused")
+    first, later = replace(WHOLE, missing=(), number=1), replace(WHOLE, missing=(), number=2, ended="2020")
+    local, lacking = replace(later, service="local"), replace(WHOLE, number=3)
+    refused = replace(later, status="refused", number=4)
 
-    assert best_first([refused, first, local, later]) == [later, first, local, refused]
-
-
-@pytest.mark.parametrize("status", ["interrupted", "failed", "incomplete"])
-def test_a_turn_that_did_not_come_to_its_end_never_answers(status):
-    assert not answers(a_recording(status=status), with_missing=True)
+    assert best_first([refused, local, first, lacking, later]) == [later, first, local, lacking, refused]
 
 
-def test_only_the_services_that_may_answer_do():
-    assert answers(a_recording())
-    assert not answers(a_recording(service="local"), {"openai", "azure"})
-    assert answers(a_recording(service="local"), {"local"})
+# --- what it never holds ----------------------------------------------------------------------------------------------
+
+
+def test_nothing_of_a_secret_is_left_anywhere_in_a_recording():
+    secret, token = "open-sesame-0123456789", "planted-token-0123456789"
+    said = f"It is {secret} and {token}."
+    tool = {"type": "mcp", "server_label": "crm", "authorization": token}
+    recording = replace(
+        WHOLE,
+        asked=TurnKey(said, instructions=said, tools=(tool,)),
+        turn=without_pictures(folded(stream([Code(f"# {said}", (logs(said),)), Said(said)]))),
+        inputs=(RecordedInput("a.csv", 3, "ab", said),),
+        missing=(FailedArtifact("b.csv", said),),
+        notes=(said,),
+    )
+    text = to_json(recording.redacted(redactor([secret])))
+
+    assert (secret in text, token in text) == (False, False)
+    assert text.count("It is <secret> and <secret>.") == 8
+    assert from_json(text).asked.tools[0]["server_label"] == "crm"

@@ -9,38 +9,31 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests_support.events import Code, Message, logs
-from tests_support.replaying import make_recording, replay
+from tests_support.replaying import make_recording
 from tests_support.saving import NOTEBOOK, save_all
 
 from ipython_assistant.core.artifacts import FailedArtifact
-from ipython_assistant.core.provenance import RecordedInput
-from ipython_assistant.core.recording import Exchange, Written, integrity
+from ipython_assistant.core.recording import RecordedInput, TurnKey, integrity
 from ipython_assistant.errors import RecordingDamaged
-from ipython_assistant.workspace import bodies as bodies_module
+from ipython_assistant.replay_policy import asked_because
 from ipython_assistant.workspace.folder import Folder
-from ipython_assistant.workspace.recordings import Recordings
-from ipython_assistant.workspace.regular import fingerprint
-from ipython_assistant.workspace.upkeep import check, prune, size
+from ipython_assistant.workspace.recordings import Recordings, check, counts, prune
+from ipython_assistant.workspace.safe_dir import SafeDirectory
 
-ASKED = Written("Plot coverage by year.", inputs=(("a.csv", "ab"),))
+ASKED = TurnKey("Plot coverage by year.", inputs=(("a.csv", "ab"),))
 TABLE, PICTURE = b"a,b\n1,2\n", b"\x89PNG" + bytes(5000)
 
 
 @pytest.fixture
 def make_folder(tmp_path):
-    made = []
-
     def make(**environ):
-        folder = Folder(tmp_path, tmp_path / "assistant_files", environ={**NOTEBOOK, **environ})
-        made.append(folder)
-        return folder
+        return Folder(tmp_path, tmp_path / "assistant_files", environ={**NOTEBOOK, **environ})
 
-    yield make
-    for folder in made:
-        folder.close()
+    return make
 
 
 @pytest.fixture
@@ -81,7 +74,7 @@ def test_everything_comes_back_under_its_recorded_name_once_only_the_recordings_
             path.unlink()
     later = Recordings(make_folder())
 
-    back = later.bring_back(later.find(ASKED.key), "cell-1")
+    back = later.restore(later.find(ASKED.sha256), "cell-1")
 
     assert [(item.name, item.own_name) for item in back.artifacts] == [
         ("table.csv", "table.csv"),
@@ -98,7 +91,7 @@ def test_a_file_that_its_user_changed_is_not_overwritten_and_it_is_said(recordin
     (recordings.folder.path / "table.csv").write_bytes(b"mine")
 
     for _ in range(2):  # the second time it is found where the first one put it
-        back = recordings.bring_back(recordings.find(ASKED.key), "cell-1")
+        back = recordings.restore(recordings.find(ASKED.sha256), "cell-1")
         assert [(item.name, item.own_name) for item in back.artifacts] == [("table-2.csv", "table.csv")]
         assert back.notes == ("table.csv is another file by now, so the recorded one is saved as table-2.csv.",)
         assert saved(recordings) == {"table.csv": b"mine", "table-2.csv": TABLE}
@@ -113,7 +106,7 @@ def test_all_files_of_a_recording_are_put_in_their_places_by_way_of_one_hidden_f
     stage = recordings.folder.stage
     monkeypatch.setattr(recordings.folder, "stage", lambda: made.append(stage()) or made[-1])
 
-    assert len(recordings.bring_back(recordings.find(ASKED.key), "cell-1").artifacts) == 20
+    assert len(recordings.restore(recordings.find(ASKED.sha256), "cell-1").artifacts) == 20
     assert saved(recordings) == files
     assert [path.exists() for path in made] == [False]
 
@@ -124,7 +117,7 @@ def test_a_prompt_that_is_edited_and_put_back_brings_the_cells_first_files_back(
     make_recording(recordings, edited, {"table.csv": b"a,b\n3,4\n"}, minute=1)
     assert saved(recordings) == {"table.csv": b"a,b\n3,4\n"}
 
-    back = recordings.bring_back(recordings.find(ASKED.key), "cell-1")
+    back = recordings.restore(recordings.find(ASKED.sha256), "cell-1")
 
     assert saved(recordings) == {"table.csv": TABLE}
     assert back.notes == ()
@@ -135,14 +128,15 @@ def test_what_is_there_unchanged_is_not_touched_and_not_read_again(recordings, m
     paths = [recordings.folder.path / name for name in ("table.csv", "plot.png")]
     for path in paths:
         aged(path)
-    before = [fingerprint(path) for path in paths]
-    recordings.bring_back(recordings.find(ASKED.key), "cell-1")
-    monkeypatch.setattr(bodies_module, "sha256_of", lambda path: pytest.fail(f"{path.name} is read again"))
+    before = [path.stat() for path in paths]
+    recordings.restore(recordings.find(ASKED.sha256), "cell-1")
+    recording = recordings.find(ASKED.sha256)
+    monkeypatch.setattr(SafeDirectory, "open", lambda _self, name: pytest.fail(f"{name} is read again"))
 
-    back = recordings.bring_back(recordings.find(ASKED.key), "cell-1")
+    back = recordings.restore(recording, "cell-1")
 
     assert [item.path for item in back.artifacts] == paths
-    assert [fingerprint(path) for path in paths] == before
+    assert [path.stat().st_mtime_ns for path in paths] == [there.st_mtime_ns for there in before]
 
 
 def test_a_file_too_large_to_be_recorded_is_said_and_found_among_the_saved_files(recordings):
@@ -150,12 +144,12 @@ def test_a_file_too_large_to_be_recorded_is_said_and_found_among_the_saved_files
     record, notes = make_recording(recordings, ASKED, {"large.bin": large, "table.csv": TABLE})
     said = "Over 0.01 MB, so not in the recording: large.bin. A replay needs the saved file."
     assert notes[-1] == said
-    assert recordings.find(ASKED.key).record.notes[-1] == said
+    assert recordings.find(ASKED.sha256).notes[-1] == said
     assert bodies(recordings) == [record.files[1].sha256]
 
-    assert recordings.bring_back(recordings.find(ASKED.key), "cell-1").failed == ()
+    assert recordings.restore(recordings.find(ASKED.sha256), "cell-1").failed == ()
     (recordings.folder.path / "large.bin").rename(recordings.folder.path / "kept elsewhere.bin")
-    back = recordings.bring_back(recordings.find(ASKED.key), "cell-1")
+    back = recordings.restore(recordings.find(ASKED.sha256), "cell-1")
     assert [item.name for item in back.artifacts] == ["table.csv"]
     assert [(item.name, "too large to be recorded" in item.reason) for item in back.failed] == [("large.bin", True)]
 
@@ -176,17 +170,17 @@ def test_the_first_recording_in_a_folder_says_so_and_a_replay_says_it_too(record
 
     assert first == ("Answers are recorded from now on, in assistant_files/.turns; its README says what that holds.",)
     assert second == ()
-    assert recordings.find(ASKED.key).record.notes == first
+    assert recordings.find(ASKED.sha256).notes == first
 
 
-def test_a_recording_that_cannot_be_kept_is_said_and_its_turn_is_recorded_all_the_same(recordings):
+def test_a_recording_that_cannot_be_kept_is_said(recordings):
     turns_dir(recordings).mkdir(parents=True)
     (turns_dir(recordings) / "bodies").write_text("in the way")
     _, notes = make_recording(recordings, ASKED, {"table.csv": TABLE})
 
-    assert notes[0].startswith("This answer could not be recorded: ")
-    assert recordings.find(ASKED.key) is None
-    assert len(records(recordings)) == 1
+    assert notes == ("This answer could not be recorded: a file is where a folder should be.",)
+    assert recordings.find(ASKED.sha256) is None
+    assert saved(recordings) == {"table.csv": TABLE}
 
 
 # --- found ------------------------------------------------------------------------------------------------------------
@@ -200,66 +194,21 @@ def test_the_better_recording_answers_and_the_other_stays_beside_it(recordings):
     make_recording(recordings, ASKED, minute=4, missing=(FailedArtifact("a.csv", "It had not come."),))
 
     assert len(records(recordings)) == 5
-    assert recordings.find(ASKED.key).record.began == whole.began
-    assert recordings.find(ASKED.key, {"local"}).record.service == "local"
-    assert recordings.find(ASKED.key, {"azure"}) is None
+    assert recordings.find(ASKED.sha256).began == whole.began
+    assert recordings.find(ASKED.sha256, {"local"}).service == "local"
+    assert recordings.find(ASKED.sha256, {"azure"}) is None
     assert recordings.services() == {"openai", "local"}
     later, _ = make_recording(recordings, ASKED, minute=5)
-    assert recordings.find(ASKED.key).record.began == later.began
+    assert recordings.find(ASKED.sha256).began == later.began
 
 
 def test_an_answer_that_lacks_files_is_replayed_only_where_that_is_accepted(recordings):
     lost = FailedArtifact("a.csv", "It had not come.", "cntr_1", "cfile_1")
     make_recording(recordings, ASKED, missing=(lost,))
 
-    assert recordings.find(ASKED.key) is None
-    found = recordings.find(ASKED.key, with_missing=True)
-    assert recordings.bring_back(found, "cell-1").failed == (lost,)
-
-
-def test_another_key_finds_nothing_and_is_told_the_nearest(recordings):
-    above, _ = make_recording(recordings, Written("Load the table."))
-    asked = replace(ASKED, parent=above.digest)
-    make_recording(recordings, asked, minute=1)
-    make_recording(recordings, Written("Something else entirely?"), minute=2)
-    other = replace(asked, inputs=(("a.csv", "cd"),), parent="e" * 64)
-
-    assert recordings.find(other.key) is None
-    error = recordings.not_recorded(other)
-    assert str(error).splitlines()[-3:] == [
-        f"The nearest in {recordings.folder.path / '.turns'} is “Plot coverage by year.” of 2026-01-15. What differs:",
-        "  what the input a.csv holds",
-        "  the answer before it (it follows “an answer that is not recorded”; recorded after “Load the table.”)",
-    ]
-    assert "ipython-assistant record NOTEBOOK" in error.hint
-
-
-def test_a_question_whose_predecessor_changed_is_known(recordings):
-    table, _ = make_recording(recordings, Written("Load the table."))
-    anew, _ = make_recording(recordings, Written("Load the table."), items=[Message("Other.")], minute=1)
-    other, _ = make_recording(recordings, Written("Load the map."), minute=2)
-    asked = replace(ASKED, parent=table.digest)
-    make_recording(recordings, asked, minute=3)
-
-    assert recordings.asked_because(asked) == ""
-    assert recordings.asked_because(replace(asked, prompt="Plot.", parent=other.digest)) == ""
-    recorded = "This question was recorded after “Load the table.” and now comes"
-    told = {
-        anew.digest: f"{recorded} after another answer to that, so it is asked anew.",
-        other.digest: f"{recorded} after “Load the map.”, so it is asked anew.",
-        "": f"{recorded} at the beginning, so it is asked anew.",
-    }
-    for parent, said in told.items():
-        assert recordings.asked_because(replace(asked, parent=parent)) == said
-
-
-def test_where_nothing_is_recorded_that_is_said(recordings):
-    assert recordings.find(ASKED.key) is None
-    assert recordings.nearest(ASKED) is None
-    said = str(recordings.not_recorded(ASKED))
-    assert f"Nothing is recorded in {recordings.folder.path / '.turns'}." in said
-    assert "IPYTHON_ASSISTANT_DIR" in said
-    assert not recordings.folder.path.exists()
+    assert recordings.find(ASKED.sha256) is None
+    found = recordings.find(ASKED.sha256, with_missing=True)
+    assert recordings.restore(found, "cell-1").failed == (lost,)
 
 
 # --- damaged ----------------------------------------------------------------------------------------------------------
@@ -267,7 +216,7 @@ def test_where_nothing_is_recorded_that_is_said(recordings):
 
 def edit(path):
     body = json.loads(path.read_text())
-    body["exchange"]["events"][0]["type"] = "other"
+    body["response"]["id"] = "other"
     path.write_text(json.dumps(body))
 
 
@@ -286,10 +235,10 @@ def test_a_damaged_record_is_named_not_served_and_not_written_over(how, recordin
     damaged = path.read_bytes()
 
     with pytest.raises(RecordingDamaged, match=path.name) as error:
-        recordings.find(ASKED.key)
+        recordings.find(ASKED.sha256)
     assert "--fresh" in error.value.hint
     make_recording(recordings, ASKED, {"table.csv": TABLE})
-    assert recordings.find(ASKED.key).path != path
+    assert recordings.find(ASKED.sha256) is not None
     assert path.read_bytes() == damaged
     assert [fault.path for fault in check(recordings)] == [path]
 
@@ -309,21 +258,24 @@ KEYLESS = {
 
 @pytest.mark.parametrize("renamed", [False, True])
 @pytest.mark.parametrize("how", KEYLESS)
-def test_a_damaged_record_whose_key_cannot_be_read_is_named_before_its_question_is_asked_anew(how, renamed, recordings):
+def test_a_damaged_recording_whose_key_cannot_be_read_is_named_before_its_question_is_asked_anew(
+    how, renamed, recordings
+):
     make_recording(recordings, ASKED, {"table.csv": TABLE})
     (path,) = records(recordings)
     KEYLESS[how](path)
     if renamed:
         path = path.rename(path.with_name("copy of it.json"))
+    recordings.store.forget()
 
-    assert recordings.find(ASKED.key) is None
     (fault,) = check(recordings)
     assert fault.path == path
-    assert f"  {path}: {fault.reason}" in str(recordings.not_recorded(ASKED)).splitlines()
+    question = SimpleNamespace(turn_key=ASKED)
     if how != "its key edited" or not renamed:
         named = f"This question may be recorded in assistant_files/.turns/{path.name}, but {fault.reason};"
-        assert recordings.asked_because(ASKED) == f"{named} so it is asked anew."
-    assert (recordings.asked_because(Written("Who bought?")) == "") == (not renamed or how == "its key edited")
+        assert asked_because(question, recordings) == f"{named} so it is asked anew."
+    other = asked_because(SimpleNamespace(turn_key=TurnKey("Who bought?")), recordings)
+    assert (other == "") == (not renamed or how == "its key edited")
 
 
 @pytest.mark.parametrize("how", ["edited", "cut", "gone"])
@@ -339,7 +291,7 @@ def test_a_damaged_body_is_named_not_served_and_nothing_is_put_anywhere(how, rec
     }[how]()
 
     with pytest.raises(RecordingDamaged, match=body.name):
-        recordings.bring_back(recordings.find(ASKED.key), "cell-1")
+        recordings.restore(recordings.find(ASKED.sha256), "cell-1")
     assert saved(recordings) == {}
     assert {fault.path for fault in check(recordings)} == {body}
 
@@ -349,7 +301,7 @@ def test_a_damaged_body_is_made_whole_when_the_question_is_asked_anew(recordings
     (turns_dir(recordings) / "bodies" / record.files[0].sha256).write_bytes(b"other")
     make_recording(recordings, ASKED, {"table.csv": TABLE}, minute=1)
 
-    assert check(recordings) == ()
+    assert check(recordings) == []
 
 
 # --- what is never recorded -------------------------------------------------------------------------------------------
@@ -366,11 +318,10 @@ def test_nothing_of_this_machine_or_its_account_and_no_input_gets_into_a_recordi
     said = " ".join([*planted.values(), str(tmp_path), str(tmp_path / "home" / "ada")])
     make_recording(
         recordings,
-        Written(said, instructions=said),
+        TurnKey(said, instructions=said),
         {"table.csv": b"printed marker\n"},
         [Code(f"# {said}", (logs(said),)), Message(said)],
         inputs=(RecordedInput("a.csv", 3, "ab", said),),
-        exchange=Exchange(({"type": "response.output_text.delta", "delta": said},), {"input": said, "tools": [said]}),
         notes=(said,),
     )
     everything = b"".join(
@@ -393,7 +344,7 @@ def test_two_kernels_that_record_into_one_folder_lose_nothing(make_folder):
         together.wait()
         for turn in range(15):
             files = {"same.csv": TABLE, f"{number}-{turn}.csv": b"%d,%d\n" % (number, turn)}
-            make_recording(each[number], Written(f"{number}-{turn}"), files, cell=f"cell-{number}-{turn}", minute=turn)
+            make_recording(each[number], TurnKey(f"{number}-{turn}"), files, cell=f"cell-{number}-{turn}", minute=turn)
 
     threads = [threading.Thread(target=record, args=(number,)) for number in range(2)]
     for thread in threads:
@@ -402,27 +353,27 @@ def test_two_kernels_that_record_into_one_folder_lose_nothing(make_folder):
         thread.join()
 
     later = Recordings(make_folder())
-    found = [later.find(Written(f"{number}-{turn}").key) for number in range(2) for turn in range(15)]
+    found = [later.find(TurnKey(f"{number}-{turn}").sha256) for number in range(2) for turn in range(15)]
     assert all(found)
-    assert [file.kept for recording in found for file in recording.record.files] == [True] * 60
-    assert check(later) == ()
+    assert [file.kept for recording in found for file in recording.files] == [True] * 60
+    assert check(later) == []
 
 
 RECORD_AND_DIE = """
 import sys
 from pathlib import Path
 from tests_support.replaying import make_recording
-from ipython_assistant.core.recording import Written
+from ipython_assistant.core.recording import TurnKey
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings
 
 directory = Path(sys.argv[1])
-recordings = Recordings(Folder(directory, directory / "assistant_files", environ={}, kernel="abcdefabcdef"))
+recordings = Recordings(Folder(directory, directory / "assistant_files", environ={}))
 number = 0
 while True:
     number += 1
     files = {f"{name}.bin": bytes([number % 256, name]) * 2_000_000 for name in range(3)}
-    make_recording(recordings, Written("Plot it."), files, minute=number)
+    make_recording(recordings, TurnKey("Plot it."), files, minute=number)
     print(number, flush=True)
 """
 
@@ -443,11 +394,13 @@ def test_a_kernel_that_is_killed_while_it_records_leaves_the_recordings_before_w
     child.communicate()
 
     recordings = Recordings(make_folder())
-    recording = recordings.find(Written("Plot it.").key)
-    turn, back = replay(recordings, recording)
-    assert (turn.status, len(back.artifacts), back.failed) == ("completed", 3, ())
-    assert check(recordings) == ()
-    make_recording(recordings, ASKED, {"table.csv": TABLE})
+    recording = recordings.find(TurnKey("Plot it.").sha256)
+    back = recordings.restore(recording, "cell-1")
+    assert (recording.turn.status, len(back.artifacts), back.failed) == ("completed", 3, ())
+    assert check(recordings) == []
+    for path in bodies_dir.glob(".*.tmp"):
+        aged(path)
+    make_recording(Recordings(make_folder()), ASKED, {"table.csv": TABLE})
     assert not list(bodies_dir.glob(".*.tmp"))
 
 
@@ -460,41 +413,47 @@ def test_pruning_removes_what_is_never_replayed_and_nothing_that_is_needed(recor
     make_recording(recordings, replace(ASKED, prompt="More."), {"more.csv": b"more\n"}, cell="cell-2", minute=2)
     for body in bodies(recordings):
         aged(turns_dir(recordings) / "bodies" / body)
-    before = size(recordings)
-    assert (before.records, before.recordings, before.bodies) == (3, 3, 3)
+    before = counts(recordings)
+    assert (before.recordings, before.bodies) == (3, 3)
 
-    pruned = prune(recordings)
+    pruned, remark = prune(recordings)
 
-    assert (pruned.recordings, pruned.bodies, pruned.remarks) == (1, 1, ())
-    after = size(recordings)
+    assert (pruned.recordings, pruned.bodies, remark) == (1, 1, "")
+    after = counts(recordings)
     assert (after.recordings, after.bodies) == (2, 2)
-    assert before.total_bytes - after.total_bytes == pruned.freed_bytes
-    assert recordings.bring_back(recordings.find(ASKED.key), "cell-1").failed == ()
-    assert check(recordings) == ()
+    assert before.total_bytes - after.total_bytes == pruned.total_bytes
+    assert recordings.restore(recordings.find(ASKED.sha256), "cell-1").failed == ()
+    assert check(recordings) == []
 
 
-def test_pruning_leaves_a_record_that_alone_knows_of_a_file_and_a_body_that_is_new(recordings):
+def test_pruning_leaves_a_body_that_is_new_and_says_nothing_of_the_user_s_files(recordings):
     make_recording(recordings, ASKED, {"old.csv": b"old\n"})
     make_recording(recordings, ASKED, {"table.csv": TABLE}, minute=1)
     (turns_dir(recordings) / "bodies" / ("a" * 64)).write_bytes(b"of a recording that is just being written")
+    pruned, _ = prune(recordings)
 
-    pruned = prune(recordings)
-
-    assert (pruned.recordings, pruned.bodies) == (0, 0)
-    assert "old.csv" in pruned.remarks[0]
-    assert len(records(recordings)) == 2
-    (recordings.folder.path / "old.csv").unlink()
-    assert prune(recordings).recordings == 1
+    assert (pruned.recordings, pruned.bodies) == (1, 0)
+    assert sorted(saved(recordings)) == ["old.csv", "table.csv"]
 
 
-def test_no_body_is_removed_while_a_record_cannot_be_read(recordings):
+def test_with_the_clock_set_back_a_fresh_answer_still_takes_the_place_of_the_older_one(recordings):
+    make_recording(recordings, ASKED, {"table.csv": b"older\n"}, minute=60)
+    fresh, _ = make_recording(recordings, ASKED, {"table.csv": b"fresh\n"}, minute=0)
+
+    assert recordings.find(ASKED.sha256).files[0].sha256 == fresh.files[0].sha256
+    prune(recordings)
+    assert recordings.find(ASKED.sha256).files[0].sha256 == fresh.files[0].sha256
+
+
+def test_no_body_is_removed_while_a_recording_cannot_be_read(recordings):
     make_recording(recordings, ASKED, {"table.csv": TABLE})
     (path,) = records(recordings)
     path.write_bytes(path.read_bytes()[:-20])
+    recordings.store.forget()
     for body in bodies(recordings):
         aged(turns_dir(recordings) / "bodies" / body)
 
-    assert prune(recordings).remarks == (f"No bodies were removed: {path.name} cannot be read, and may need them.",)
+    assert prune(recordings)[1] == f"No bodies were removed: {path.name} cannot be read, and may need them."
     assert len(bodies(recordings)) == 1
 
 
@@ -507,13 +466,12 @@ def nested(depth):
 
 BAD = {
     "a format that is a list": lambda body: body | {"format": []},
-    "nested 600 deep": lambda body: body | {"written": {"prompt": nested(600)}},
-    "an exchange nested 900 deep": lambda body: (
-        body | {"exchange": {**body["exchange"], "events": [{"a": nested(900)}]}}
-    ),
+    "nested 600 deep": lambda body: body | {"asked": {"prompt": nested(600)}},
+    "a response nested 900 deep": lambda body: body | {"response": {"output": nested(900)}},
+    "a response of the wrong type": lambda body: body | {"response": []},
     "a size of 400 digits": lambda body: body | {"files": [body["files"][0] | {"size": 10**400}]},
-    "inputs that are a number": lambda body: body | {"written": {"prompt": "Ask.", "inputs": 1}},
-    "an input whose name is a list": lambda body: body | {"written": {"prompt": "Ask.", "inputs": [[]]}},
+    "inputs that are a number": lambda body: body | {"inputs": 1},
+    "an input whose name is a list": lambda body: body | {"inputs": [[]]},
     "a file found in no way there is": lambda body: body | {"files": [body["files"][0] | {"found": []}]},
 }
 
@@ -522,16 +480,15 @@ BAD = {
 def test_a_bad_record_is_named_and_the_cells_of_its_folder_go_on(tmp_path, change):
     folder = Folder(tmp_path, tmp_path / "assistant_files", environ={})
     recordings = Recordings(folder)
-    make_recording(recordings, Written("Bad."), {"bad.csv": b"1"})
-    make_recording(recordings, Written("Good."), {"good.csv": b"1"}, minute=1)
-    (bad,) = folder.turns.path.glob("bad-*.json")
+    make_recording(recordings, TurnKey("Bad."), {"bad.csv": b"1"})
+    make_recording(recordings, TurnKey("Good."), {"good.csv": b"1"}, minute=1)
+    (bad,) = folder.store.path.glob("bad-*.json")
     body = change(json.loads(bad.read_text()))
     body["integrity"] = integrity(body)
     bad.write_text(json.dumps(body))
-    folder.turns.forget()
+    folder.store.forget()
 
-    assert [item.name for item in folder.turns.read_all()[1]] == [bad.name]
-    assert recordings.find(Written("Good.").key) is not None
-    assert bad.name in recordings.not_recorded(Written("Bad.")).hint
+    assert [item.name for item in folder.store.summaries()[1]] == [bad.name]
+    assert recordings.find(TurnKey("Good.").sha256) is not None
     with pytest.raises(RecordingDamaged, match=bad.name):
-        recordings.find(Written("Bad.").key)
+        recordings.find(TurnKey("Bad.").sha256)

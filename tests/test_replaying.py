@@ -641,10 +641,7 @@ def test_a_damaged_picture_is_named_before_any_file_is_put_in_its_place(notebook
 # --- how often is looked --------------------------------------------------------------------------------------------
 
 
-def test_a_cell_that_is_asked_looks_once_into_the_folder_of_recordings_and_opens_none_it_knows(
-    notebook, hosted, notebook_dir, monkeypatch
-):
-    turns = notebook_dir / "assistant_files" / ".turns"
+def test_a_cell_that_is_asked_opens_no_recording_that_is_known(notebook, hosted, notebook_dir, monkeypatch):
     for number in range(4):
         hosted.put("by_district.csv", CSV, "cfile_csv")
         said = f"[by_district.csv](sandbox:/mnt/data/by_district.csv) {number}"
@@ -652,29 +649,19 @@ def test_a_cell_that_is_asked_looks_once_into_the_folder_of_recordings_and_opens
         hosted.will_say([wire.Code("x"), wire.Message(said, cited)], response_id=f"resp_{number}")
     for number in range(3):
         notebook.ask(f"cell-{number}", f"Question {number}.")
-    hour_ago = turns.stat().st_mtime_ns - 3600 * 10**9
-    os.utime(turns, ns=(hour_ago, hour_ago))  # as if the last of them had been some time ago
-    looked, opened, scandir, open_ = [], [], os.scandir, os.open
-
-    def counted_scandir(path="."):
-        looked.append(str(path))
-        return scandir(path)
+    opened, open_ = [], os.open
 
     def counted_open(path, *args, **more):
         opened.append(str(path))
         return open_(path, *args, **more)
 
-    monkeypatch.setattr(os, "scandir", counted_scandir)
     monkeypatch.setattr(os, "open", counted_open)
     notebook.ask("cell-3", "Question 3.")
 
     assert len(hosted.questions()) == 4
-    assert looked.count(str(turns)) == 1
     assert [path for path in opened if path.endswith(".json")] == []
-    looked.clear()
     notebook.ask("cell-0", "Question 0.")
     assert len(hosted.questions()) == 4
-    assert looked.count(str(turns)) <= 1
     assert len([path for path in opened if path.endswith(".json")]) == 1  # what is answered from is read whole
 
 
@@ -725,7 +712,7 @@ def test_a_key_that_was_set_after_the_first_cell_is_in_no_recording_and_no_name(
 
     assert b'"It is <secret>."' in everything_in(notebook_dir)
     # What was recorded before the key was one.
-    (first,) = [path for path, record in records_in(notebook_dir).items() if record["prompt"] == ["First."]]
+    (first,) = [path for path, record in records_in(notebook_dir).items() if record["asked"]["prompt"] == "First."]
     first.unlink()
     assert b"planted" not in everything_in(notebook_dir)
     assert notebook.ask("B", f"{key} is what?").value.text == "It is <secret>."
@@ -746,8 +733,8 @@ def test_a_tools_secrets_go_to_the_service_and_into_no_recording_and_another_one
     assert hosted.questions()[0]["tools"][-1]["authorization"] == "planted-secret-1"
     assert b"planted" not in everything_in(notebook_dir)
     (record,) = records_in(notebook_dir).values()
-    for tools in (record["written"]["tools"], record["exchange"]["request"]["tools"][1:]):
-        assert [(one["server_label"], one["authorization"]) for one in tools] == [("crm", "<secret>")]
+    (tool_kept,) = record["asked"]["tools"]
+    assert (tool_kept["server_label"], tool_kept["authorization"]) == ("crm", "<secret>")
     again = notebook.ask("A", "Who bought?", tool("planted-secret-2"))
     assert again.value.response_id == first.value.response_id
     assert len(hosted.questions()) == 1
@@ -812,13 +799,13 @@ def test_a_kernel_killed_while_it_records_leaves_what_was_recorded_before(notebo
     say_both(hosted, "resp_2")
     hosted.will_say([wire.Message("Other.")], response_id="resp_3")
     stop = """
-import os, pathlib, signal
-replace = pathlib.Path.replace
-def killed(self, target):
+import os, signal
+link = os.link
+def killed(staged, target, **where):
     if str(target).endswith(".json"):
         os.kill(os.getpid(), signal.SIGKILL)
-    return replace(self, target)
-pathlib.Path.replace = killed
+    return link(staged, target, **where)
+os.link = killed
 """
     process = script(notebook_dir, stop + SCRIPT.replace("%%assistant", "%%assistant --fresh"))
     _, err = process.communicate(timeout=60)
@@ -834,7 +821,7 @@ def test_a_first_recording_that_never_came_to_its_end_is_asked_again(notebook, h
     stop = """
 import os, signal
 from ipython_assistant.workspace.recordings import Recordings
-Recordings._kept = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+Recordings._keep = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
 """
     process = script(notebook_dir, stop + SCRIPT)
     process.communicate(timeout=60)

@@ -17,7 +17,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from tests_support.replaying import make_recording
 
 from ipython_assistant.cli import main
-from ipython_assistant.core.recording import Written
+from ipython_assistant.core.recording import TurnKey
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings
 
@@ -243,9 +243,8 @@ def test_a_notebook_that_cannot_be_saved_is_said_and_left_whole(tmp_path, monkey
 def folder(tmp_path):
     folder = Folder(tmp_path, tmp_path / "assistant_files", environ={})
     recordings = Recordings(folder)
-    make_recording(recordings, Written("Plot coverage by year."), {"a.csv": b"a\n1\n"})
-    make_recording(recordings, Written("Plot coverage by year."), {"a.csv": b"a\n1\n"}, minute=1)
-    folder.close()
+    make_recording(recordings, TurnKey("Plot coverage by year."), {"a.csv": b"a\n1\n"})
+    make_recording(recordings, TurnKey("Plot coverage by year."), {"a.csv": b"a\n1\n"}, minute=1)
     return tmp_path
 
 
@@ -255,16 +254,16 @@ def test_the_recordings_of_a_folder_are_listed_measured_and_pruned(folder, capsy
     assert [main(["recordings", *more]) for more in ([], ["--size"], ["--prune"], ["--size"])] == [0] * 4
     lines = capsys.readouterr().out.splitlines()
     assert " ".join(lines[0].split()) == "2026-01-15 openai completed 1 file Plot coverage by year."
-    assert lines[2].startswith("2 recordings (2 records), 1 body, ")
-    assert lines[3].startswith("Removed 1 recording and 0 bodies, ")
-    assert lines[-1].startswith("1 recording (1 record), 1 body, ")
+    assert lines[2].startswith("2 recordings, 1 body, ")
+    assert lines[3].startswith("Removed 1 recording, 0 bodies, ")
+    assert lines[-1].startswith("1 recording, 1 body, ")
 
 
 def test_a_damaged_recording_is_found_by_the_check(folder, capsys):
     assert main(["recordings", str(folder), "--check"]) == 0
     (folder / "assistant_files" / "a.csv").write_text("mine")
     assert main(["recordings", str(folder / "assistant_files"), "--check"]) == 0
-    path = min((folder / "assistant_files" / ".turns").glob("*.json"))
+    path = min((folder / "assistant_files" / ".turns").glob("plot-*.json"))
     body = json.loads(Path(path).read_text())
     body["digest"] = "0" * 64
     path.write_text(json.dumps(body))
@@ -276,9 +275,8 @@ def test_a_damaged_recording_is_found_by_the_check(folder, capsys):
 @pytest.mark.parametrize("command", [[], ["--check"], ["--prune"]])
 def test_no_control_character_of_a_record_reaches_the_terminal(tmp_path, capsys, command):
     folder = Folder(tmp_path, tmp_path / "assistant_files", environ={})
-    make_recording(Recordings(folder), Written("\x1b]52;c;ZXZpbA==\x07Plot\x1b[2J\u202e"), {}, service="\x1b[31mx")
-    (folder.turns.path / "\x1b[2Jtorn.json").write_text("{")
-    folder.close()
+    make_recording(Recordings(folder), TurnKey("\x1b]52;c;ZXZpbA==\x07Plot\x1b[2J\u202e"), {}, service="\x1b[31mx")
+    (folder.store.path / "\x1b[2Jtorn.json").write_text("{")
     main(["recordings", str(tmp_path), *command])
 
     said = capsys.readouterr()

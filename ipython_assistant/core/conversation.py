@@ -199,12 +199,6 @@ class Conversations:
         """The conversations, with the next turn of this one continuing from nothing."""
         return replace(self, by_name={**self.by_name, name: replace(self.named(name), latest=None)})
 
-    def names_in_use(self, cell: str, folder: Path) -> frozenset[str]:
-        """Names of the files in `folder` that the present turns of other cells show."""
-        others = (turn for value in self.by_name.values() for other, turn in value.turns if other != cell)
-        paths = (artifact.path for turn in others for artifact in turn.artifacts)
-        return frozenset(path.name for path in paths if path.parent == folder)
-
 
 def ancestors(turn: PlacedTurn | None) -> tuple[PlacedTurn, ...]:
     """The turns from the start of the conversation to this one, this one included."""

@@ -1,51 +1,95 @@
-"""The recording of a turn: what the user wrote, as a key; what came back, as events; what is too bulky for either.
+"""The recording of a turn: what was asked, the folded response, and the files that came of it.
 
-Three pure things. `Written` is what decides which recording answers a question: the user's own words and nothing that
-they resolved to. `EventLog` keeps a response's events in few pieces, without losing anything a `TurnFold` sees. And
-`take_out` and `put_back` move `data:` URIs between events and files known by their hash.
+A recording is a value and a JSON text; where it is kept is the workspace's business. A question is found again by its
+key, which is made of the user's own words and of nothing that they resolved to. A recording holds no bytes of a file,
+no absolute path and no secret.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.redacted_events import redacted_events, redacted_json
-from ipython_assistant.core.tool_secrets import without_secrets
+from ipython_assistant.core.artifacts import FailedArtifact
+from ipython_assistant.core.compact import without_pictures
+from ipython_assistant.core.fold import TurnFold, read_response
+from ipython_assistant.core.redaction import redacted_json, redacted_turn
+from ipython_assistant.core.tool_secrets import secrets_in, without_secrets
+from ipython_assistant.core.turn import Citation, CodeCall, FileCitation, Image, Message, TextPart, Turn, UrlCitation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
 
+    from ipython_assistant.core.artifacts import Artifact, Found
     from ipython_assistant.core.redaction import Redactor
-    from ipython_assistant.core.turn import Json
+    from ipython_assistant.core.turn import Item, Json
 
-LONGEST_INLINE = 1_000
-"""In characters: a `data:` URI that is longer is kept as a file of its own."""
-KEPT_HEADERS = frozenset({"content-type", "openai-version", "x-request-id"})
-"""The headers that say something about an answer and nothing about who asked."""
+FORMAT = 3
+EVENTS_FORMAT = 2
+"""The format before this one: it holds the events of the response instead of the response."""
+REPLAYED = ("completed", "refused")
+"""The statuses of a turn that is replayed, the better one first."""
+TOOK_PLACE = frozenset({"completed", "refused", "incomplete"})
+"""The statuses of a turn that takes the place of the one its cell had before."""
+LOCAL = "local"
+"""The service that answers on this machine; any other is hosted."""
+LONGEST_LOGS = 100_000
+"""In characters for each code call; what is beyond it is left out in the middle, and said."""
+DEEPEST = 100
+"""How deeply the values of a recording may be nested; what a service sends is some ten deep."""
+LARGEST_NUMBER = 2**63
 
-_PREFIX = re.compile(r"data:[\w.+/-]{1,100};base64,")
-_VERBATIM = "data:verbatim;base64,"
-_STAND_IN = re.compile(r"(data:[\w.+/-]{1,100};base64,)sha256=([0-9a-f]{64})")
-# Padding, drawn anew for each event: https://platform.openai.com/docs/api-reference/responses-streaming
-_PADDING = "obfuscation"
-_DIFFERS_IN_A_RUN = frozenset({"delta", "sequence_number", "logprobs", _PADDING})
-
-
-# --- the key ----------------------------------------------------------------------------------------------------------
+_HASH = re.compile(r"[0-9a-f]{64}")
+# What hides or reorders other characters is written as an escape: a recording is read by people.
+_UNSEEN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class RecordedInput:
+    """A file that was sent with the question.
+
+    `size` is in bytes, None where it was not known any more; `logical` is the hash of what the file says.
+    """
+
+    name: str
+    size: int | None
+    sha256: str
+    description: str
+    logical: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """A file the turn left on disk; see `Artifact`.
+
+    `ours` says that this package wrote it: a file of the user's that had the same name and bytes is never replaced or
+    removed. `kept` says that its bytes are among the recordings too, `repeated` that it is a figure that shows the same
+    as a saved picture.
+    """
+
+    name: str
+    own_name: str
+    size: int
+    sha256: str
+    container_id: str
+    file_id: str
+    found: Found
+    ours: bool = True
+    kept: bool = False
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TurnKey:
     """What the user wrote, as far as it decides which recording answers.
 
     Attributes:
-        prompt: The question, with `{}` filled in.
+        prompt: The question, with `{}` filled in; empty for a response that was only shown.
         model: The model, where it was named by hand; None otherwise, and so below.
         instructions: The user's own instructions.
         tools: Tools beside the code interpreter, as they stand in a request.
@@ -67,9 +111,9 @@ class Written:
     parent: str = ""
 
     @property
-    def key(self) -> str:
-        """The key of the turn. What was not written is not in it, so a part that comes later changes no old key."""
-        return _sha256(canonical(self.body()))
+    def sha256(self) -> str:
+        """The key as a hash. What was not written is not in it, so a part that a later version adds changes no key."""
+        return sha256_of(self.body()) if self.prompt else ""
 
     def body(self) -> Json:
         """The parts that were written, as JSON, without the secrets in tools: another token is the same question."""
@@ -86,8 +130,8 @@ class Written:
         }
         return {name: part for name, part in parts.items() if part or name == "prompt"}
 
-    def redacted(self, redact: Redactor) -> Written:
-        """The same, to be kept: it is found by the key that it had before."""
+    def redacted(self, redact: Redactor) -> TurnKey:
+        """The key as it is recorded; it is found by the hash that it had before."""
         return replace(
             self,
             prompt=redact(self.prompt),
@@ -95,281 +139,311 @@ class Written:
             tools=tuple(redacted_json(without_secrets(self.tools), redact)) if self.tools else self.tools,
         )
 
-    @classmethod
-    def of(cls, body: Json) -> Written:
-        """What `body` gave, read again. Raises `ValueError` where it is not that."""
-        inputs = body.get("inputs", [])
-        tools, outputs = body.get("tools"), body.get("outputs", [])
-        texts = [body.get(name) for name in ("model", "instructions", "effort")]
-        whole = (
-            isinstance(body.get("prompt"), str)
-            and isinstance(body.get("parent", ""), str)
-            and all(text is None or isinstance(text, str) for text in texts)
-            and isinstance(outputs, list)
-            and all(isinstance(name, str) for name in outputs)
-            and (tools is None or isinstance(tools, list))
-            and isinstance(inputs, list)
-            and all(isinstance(item, dict) and {"name", "logical"} <= set(item) for item in inputs)
-        )
-        if not whole:
-            raise ValueError("'written' is not what a user writes")
-        return cls(
-            prompt=body["prompt"],
-            model=texts[0],
-            instructions=texts[1],
-            tools=tuple(tools) if tools else None,
-            effort=texts[2],
-            no_code=True if body.get("no_code") is True else None,
-            outputs=tuple(outputs),
-            inputs=tuple((str(item["name"]), str(item["logical"])) for item in inputs),
-            parent=body.get("parent", ""),
-        )
-
-
-def turn_digest(key: str, text: str, code: Iterable[str], hashes: Iterable[str]) -> str:
-    """What the turns below continue from: the question, and all of its answer.
-
-    Args:
-        key: The turn's key.
-        text: The answer as the model wrote it.
-        code: Every code call, in order.
-        hashes: The SHA-256 of every file.
-    """
-    return _sha256(canonical([key, text, list(code), sorted(hashes)]))
-
-
-def differences(asked: Written, recorded: Written, name_of: Callable[[str], str] = lambda digest: digest) -> list[str]:
-    """What was asked otherwise than recorded, in words that follow "differs in:".
-
-    Args:
-        asked: What is asked now.
-        recorded: What was asked then.
-        name_of: The name of a turn by its digest, such as the first words of its question.
-    """
-    words = []
-    one, other = asked.body(), recorded.body()
-    if one["prompt"] != other["prompt"]:
-        words.append(f"the question (recorded: “{first_words(recorded.prompt)}”)")
-    words += [
-        f"{name} ({_told(one.get(part))}; recorded: {_told(other.get(part))})"
-        for part, name in _PARTS.items()
-        if one.get(part) != other.get(part)
-    ]
-    words += _input_differences(dict(asked.inputs), dict(recorded.inputs))
-    if asked.parent != recorded.parent:
-        now = f"it follows “{name_of(asked.parent)}”" if asked.parent else "it follows nothing"
-        then = f"“{name_of(recorded.parent)}”" if recorded.parent else "nothing"
-        words.append(f"the answer before it ({now}; recorded after {then})")
-    return words
-
-
-_PARTS = {
-    "model": "the model",
-    "instructions": "the instructions",
-    "effort": "the effort",
-    "tools": "the tools",
-    "no_code": "--no-code",
-    "outputs": "the tables asked for with -o",
-}
-
-
-def first_words(prompt: str, longest: int = 50) -> str:
-    """The beginning of a question, on one line."""
-    text = " ".join(prompt.split())
-    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
-
-
-def _told(part: Any) -> str:
-    if not part:
-        return "not set"
-    if isinstance(part, bool):
-        return "yes"
-    items = part if isinstance(part, list) else [part]
-    return first_words(", ".join(item if isinstance(item, str) else canonical(item) for item in items))
-
-
-def _input_differences(asked: Mapping[str, str], recorded: Mapping[str, str]) -> Iterator[str]:
-    for name in sorted(asked.keys() | recorded.keys()):
-        if name not in recorded:
-            yield f"the input {name} (not in the recording)"
-        elif name not in asked:
-            yield f"the input {name} (only in the recording)"
-        elif asked[name] != recorded[name]:
-            yield f"what the input {name} holds"
-
-
-# --- what came back ---------------------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """A question as it went over the wire, without the bodies of uploads, and the answer.
+class Recording:
+    """A turn as it is recorded.
 
     Attributes:
-        events: The response's events, as an `EventLog` keeps them.
-        request: The body of `POST /responses`.
-        status: The answer's HTTP status.
-        headers: Those of `KEPT_HEADERS`.
+        asked: What was asked.
+        turn: What came back, without pictures: they are among the files.
+        cell: The cell, as the front end names it; `run 3` where it names none.
+        notebook: The notebook's file name, where the kernel knows it.
+        service: `openai`, `azure` or `local`.
+        model: The model that answered, by the service's own word.
+        status: The answer's: `completed`, `refused`, `incomplete`, `interrupted` or `failed`.
+        began: When the question was asked, `2026-01-15T09:30:00.000Z`.
+        ended: When its files were on disk.
+        inputs: What was sent with it, by name.
+        files: The files on disk, in the answer's order.
+        missing: The files that are not, with the reason.
+        notes: What was said beside the answer.
+        key: The hash by which the question is found again; empty where nothing is answered from this recording.
+        digest: What the turns below continue from; see `turn_digest`.
+        number: Which of the question's recordings this is: a later one has a larger number, whatever the clock said.
     """
 
-    events: tuple[Json, ...]
-    request: Json = field(default_factory=dict)
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
+    asked: TurnKey
+    turn: Turn
+    cell: str
+    service: str
+    model: str
+    status: str
+    began: str
+    ended: str
+    notebook: str = ""
+    inputs: tuple[RecordedInput, ...] = ()
+    files: tuple[RecordedFile, ...] = ()
+    missing: tuple[FailedArtifact, ...] = ()
+    notes: tuple[str, ...] = ()
+    key: str = ""
+    digest: str = ""
+    number: int = field(default=0, compare=False)
 
-    def redacted(self, redact: Redactor) -> Exchange:
-        """With `redact` applied to every text, but not to ids, types and what stands in for a file.
+    @property
+    def prompt(self) -> str:
+        """The question."""
+        return self.asked.prompt
 
-        Citations point at the same words afterwards.
-        """
-        return Exchange(
-            redacted_events(self.events, redact, _STAND_IN.fullmatch),
-            redacted_json(self.request, redact, _STAND_IN.fullmatch),
-            self.status,
-            {name: redact(value) for name, value in self.headers.items()},
+    @property
+    def order(self) -> tuple[int, str]:
+        """Orders the recordings of one question, the later one last."""
+        return self.number, self.ended
+
+    def is_replayed(self, *, with_missing: bool = False) -> bool:
+        """Whether a question may be answered from it: the turn came to its end, with all of its files."""
+        return bool(self.key) and self.status in REPLAYED and (with_missing or not self.missing)
+
+    def redacted(self, redact: Redactor) -> Recording:
+        """The recording without the secrets `redact` knows, nor those in its tools."""
+        redact = redact.with_secrets(secrets_in(self.asked.tools))
+        return replace(
+            self,
+            asked=self.asked.redacted(redact),
+            turn=redacted_turn(self.turn, redact),
+            inputs=tuple(replace(item, description=redact(item.description)) for item in self.inputs),
+            missing=tuple(replace(file, reason=redact(file.reason)) for file in self.missing),
+            notes=tuple(map(redact, self.notes)),
         )
 
 
-class EventLog:
-    """The events of one response in few pieces: a run of deltas of one text becomes one.
+def turn_digest(key: str, turn: Turn, artifacts: Iterable[Artifact]) -> str:
+    """What the turns below continue from: the question and all of its answer. Empty without a key."""
+    hashes = sorted(artifact.sha256 for artifact in artifacts)
+    return sha256_of([key, turn.text, [call.code for call in turn.calls], hashes]) if key else ""
 
-    A `TurnFold` makes the same turn of them. An event that comes twice is kept once, as the fold counts it.
 
-    >>> log = EventLog()
-    >>> for number, piece in enumerate("Hi!"):
-    ...     log.add({"type": "response.output_text.delta", "delta": piece, "sequence_number": number})
-    >>> log.events
-    ({'type': 'response.output_text.delta', 'delta': 'Hi!', 'sequence_number': 2},)
+def best_first(recordings: Iterable[Recording]) -> list[Recording]:
+    """Recordings of one question, the one it is answered from first.
+
+    An answer goes before a refusal, one that is whole before one that lacks files, a hosted service's before the local
+    one's, then the later one: none of the others ever takes a recording's place.
     """
-
-    def __init__(self) -> None:
-        self._events: list[Json] = []
-        self._last_sequence = -1
-        self._run: Json = {}
-        self._pieces: list[str] = []
-
-    def add(self, event: Json) -> None:
-        """Take in the next event."""
-        sequence = event.get("sequence_number")
-        if isinstance(sequence, int):
-            if sequence <= self._last_sequence:
-                return
-            self._last_sequence = sequence
-        if not _may_be_joined(event):
-            self._end_run()
-            self._events.append(event)
-            return
-        run = {name: value for name, value in event.items() if name not in _DIFFERS_IN_A_RUN}
-        # Of numbered events only those that are numbered may be joined: the fold passes over none of them.
-        run["sequence_number"] = "sequence_number" in event
-        if run != self._run:
-            self._end_run()
-            self._run = run
-            self._events.append({name: value for name, value in event.items() if name != _PADDING})
-        elif sequence is not None:
-            self._events[-1]["sequence_number"] = sequence
-        self._pieces.append(event["delta"])
-
-    @property
-    def events(self) -> tuple[Json, ...]:
-        """The events so far."""
-        self._end_run()
-        return tuple(self._events)
-
-    def _end_run(self) -> None:
-        if self._pieces:
-            self._events[-1]["delta"] = "".join(self._pieces)
-        self._run, self._pieces = {}, []
+    later_first = sorted(recordings, key=lambda one: one.order, reverse=True)
+    return sorted(later_first, key=lambda one: (one.status != REPLAYED[0], bool(one.missing), one.service == LOCAL))
 
 
-def _may_be_joined(event: Json) -> bool:
-    kind, sequence = event.get("type"), event.get("sequence_number")
-    return (
-        isinstance(kind, str)
-        and kind.endswith(".delta")
-        and isinstance(event.get("delta"), str)
-        and not event.get("logprobs")
-        and (isinstance(sequence, int) or "sequence_number" not in event)
-    )
-
-
-# --- what is too bulky ------------------------------------------------------------------------------------------------
-
-
-def take_out(value: Any, bodies: dict[str, bytes]) -> Any:
-    """The JSON value with its long `data:` URIs in `bodies`, by hash, and a short stand-in in the place of each.
-
-    A text that looks like a stand-in and is none is taken out too, so that `put_back` gives exactly what was.
-    """
-    if isinstance(value, dict):
-        return {name: take_out(part, bodies) for name, part in value.items()}
-    if isinstance(value, list):
-        return [take_out(part, bodies) for part in value]
-    if not isinstance(value, str) or not value.startswith("data:"):
-        return value
-    prefix = _PREFIX.match(value)
-    content = None
-    if prefix is not None and len(value) > LONGEST_INLINE and prefix[0] != _VERBATIM:
-        content = _decoded(value[prefix.end() :])
-    if content is not None and prefix is not None:
-        return _stand_in(prefix[0], content, bodies)
-    if value.startswith(_VERBATIM) or _STAND_IN.fullmatch(value):
-        return _stand_in(_VERBATIM, value.encode("utf-8", "surrogatepass"), bodies)
-    return value
-
-
-def put_back(value: Any, read: Callable[[str], bytes]) -> Any:
-    """What `take_out` was given; `read` gives a body by its hash."""
-    if isinstance(value, dict):
-        return {name: put_back(part, read) for name, part in value.items()}
-    if isinstance(value, list):
-        return [put_back(part, read) for part in value]
-    match = _STAND_IN.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        return value
-    content = read(match[2])
-    if match[1] == _VERBATIM:
-        return content.decode("utf-8", "surrogatepass")
-    return match[1] + base64.b64encode(content).decode()
-
-
-def taken_out(value: Any) -> frozenset[str]:
-    """The hashes of the bodies that are missing in a JSON value."""
-    if isinstance(value, dict):
-        return frozenset().union(*map(taken_out, value.values()))
-    if isinstance(value, list | tuple):
-        return frozenset().union(*map(taken_out, value))
-    match = _STAND_IN.fullmatch(value) if isinstance(value, str) else None
-    return frozenset() if match is None else frozenset({match[2]})
-
-
-def _stand_in(prefix: str, content: bytes, bodies: dict[str, bytes]) -> str:
-    sha256 = hashlib.sha256(content).hexdigest()
-    bodies[sha256] = content
-    return f"{prefix}sha256={sha256}"
-
-
-def _decoded(text: str) -> bytes | None:
-    """The bytes of a base64 text, if they give that very text again."""
-    try:
-        content = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return content if base64.b64encode(content).decode() == text else None
-
-
-# --- both -------------------------------------------------------------------------------------------------------------
+def stamp(moment: datetime) -> str:
+    """A moment as recordings write it: UTC, to the millisecond."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def canonical(value: Any) -> str:
-    """A JSON value as one text, whatever the order and the form it was written in."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    """The one JSON text of a value, for hashes: keys sorted, no blanks."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def sha256_of(value: Any) -> str:
+    """The hash of a JSON value, in hexadecimal."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+# --- the text ---------------------------------------------------------------------------------------------------------
+
+
+def to_json(recording: Recording) -> str:
+    """The recording as a text that people read and that differs only where the turn did.
+
+    What may go over several lines is a list of lines, as in the notebook format.
+    """
+    asked = {name: part for name, part in recording.asked.body().items() if name != "inputs"}
+    body: Json = {
+        "format": FORMAT,
+        "key": recording.key,
+        "integrity": "",
+        "digest": recording.digest,
+        "asked": {**asked, "prompt": _lines(recording.prompt)},
+        "cell": recording.cell,
+        "notebook": recording.notebook,
+        "service": recording.service,
+        "model": recording.model,
+        "status": recording.status,
+        "began": recording.began,
+        "ended": recording.ended,
+        "inputs": list(map(asdict, recording.inputs)),
+        "response": _response_of(recording.turn),
+        "files": list(map(asdict, recording.files)),
+        "missing": list(map(asdict, recording.missing)),
+        "notes": list(recording.notes),
+    }
+    body["integrity"] = integrity(body)
+    text = _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(body, indent=2, ensure_ascii=False))
+    # Half a surrogate pair, which a file name may have, is written as an escape too.
+    return text.encode("utf-8", "backslashreplace").decode() + "\n"
+
+
+def from_json(text: str, number: int = 0) -> Recording:
+    """The recording a text holds. Raises `ValueError`, with the reason in words, where it holds none."""
+    try:
+        body = json.loads(text)
+        too_deep = _is_deeper(body, DEEPEST)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("it is not whole JSON") from error
+    if too_deep:
+        raise ValueError("its values are nested too deeply")
+    if not isinstance(body, dict) or "format" not in body:
+        raise ValueError("it is not the recording of a turn")
+    if body["format"] not in (FORMAT, EVENTS_FORMAT):
+        said = str(body["format"])[:20]
+        raise ValueError(f"its format is {said}, and this version reads {EVENTS_FORMAT} and {FORMAT}")
+    if body.get("integrity") != integrity(body):
+        raise ValueError("it was changed since it was written")
+    try:
+        return replace(_read(body), number=number)
+    except (TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError("it is not the recording of a turn") from error
 
 
 def integrity(body: Json) -> str:
-    """The digest of everything a record says, but for the digest itself."""
-    return _sha256(canonical({name: part for name, part in body.items() if name != "integrity"}))
+    """The digest of everything a recording says, but for the digest itself."""
+    return sha256_of({name: part for name, part in body.items() if name != "integrity"})
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _read(body: Json) -> Recording:
+    if body["format"] == EVENTS_FORMAT:
+        body = _as_format_3(body)
+    inputs = tuple(_read_as(RecordedInput, item) for item in body["inputs"])
+    asked = _read_as(TurnKey, body["asked"], inputs=tuple((item.name, item.logical) for item in inputs))
+    turn = body["turn"] if isinstance(body.get("turn"), Turn) else read_response(_with_whole_texts(body["response"]))
+    files = tuple(_read_as(RecordedFile, item) for item in body["files"])
+    for file in files:
+        # A recording may come with a folder that others made: its names lead nowhere else, and to nothing hidden.
+        is_name = file.name and not file.name.startswith(".") and not set(file.name) & set("/\\:\0")
+        if not is_name or file.found not in {"cited", "listed", "figure"} or not _HASH.fullmatch(file.sha256):
+            raise ValueError("it names a file outside its folder")
+    missing = tuple(_read_as(FailedArtifact, item) for item in body["missing"])
+    recording: Recording = _read_as(
+        Recording, body, asked=asked, turn=turn, inputs=inputs, files=files, missing=missing
+    )
+    return recording
+
+
+def _read_as(kind: type[Any], body: Json, **known: Any) -> Any:
+    """The dataclass that a JSON object holds, each field of the type that it is to have."""
+    values = dict(known)
+    for each in fields(kind):
+        if each.name in known or (each.name not in body and each.default is not MISSING):
+            continue
+        value = body[each.name]
+        if isinstance(value, list) and each.type == "str":
+            value = "".join(value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        if not _FITS[str(each.type)](value):
+            raise ValueError(f"{each.name!r} is not what it has to be")
+        values[each.name] = value
+    return kind(**values)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value < LARGEST_NUMBER
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "str": _is_text,
+    "Found": _is_text,
+    "bool": lambda value: isinstance(value, bool),
+    "int": _is_size,
+    "int | None": lambda value: value is None or _is_size(value),
+    "str | None": lambda value: value is None or _is_text(value),
+    "bool | None": lambda value: value is None or value is True,
+    "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(map(_is_text, value)),
+    "tuple[Json, ...] | None": lambda value: all(isinstance(tool, dict) for tool in value or ()),
+}
+
+
+def _as_format_3(body: Json) -> Json:
+    """A recording of the format before, which held the response as its events."""
+    exchange, asked = body["exchange"], body["written"] or {"prompt": body["prompt"]}
+    fold = TurnFold()
+    for event in exchange["events"] if exchange else ():
+        fold.feed(event)
+    logical = {item["name"]: item["logical"] for item in asked.get("inputs", [])}
+    return {
+        **body,
+        "key": body["key"] if exchange else "",
+        "asked": asked,
+        "inputs": [{**item, "logical": logical.get(item["name"], "")} for item in body["inputs"]],
+        "turn": without_pictures(fold.turn),
+    }
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    """Whether lists and objects are nested more deeply than so."""
+    level = [value]
+    for _ in range(most):
+        inner = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, dict | list)]
+        level = [part for parts in inner for part in parts]
+    return bool(level)
+
+
+# --- a turn as the response it was folded from; `core.fold.read_response` gives the turn back -------------------------
+
+
+def _response_of(turn: Turn) -> Json:
+    failure, reason = turn.failure, turn.incomplete_reason
+    return {
+        "id": turn.response_id,
+        "model": turn.model,
+        "status": turn.status,
+        "error": {"code": failure.code, "message": failure.message} if failure is not None else None,
+        "incomplete_details": {"reason": reason} if reason else None,
+        "usage": turn.usage,
+        "output": [_item_of(item) for item in turn.items],
+    }
+
+
+def _item_of(item: Item) -> Json:
+    if isinstance(item, Message):
+        return {"type": "message", "id": item.id, "content": [_part_of(part) for part in item.parts]}
+    if isinstance(item, CodeCall):
+        outputs = None if item.outputs is None else [_output_of(output) for output in item.outputs]
+        call = {"type": "code_interpreter_call", "id": item.id, "status": item.status}
+        return {**call, "container_id": item.container_id, "code": _lines(item.code), "outputs": outputs}
+    return item.raw
+
+
+def _part_of(part: TextPart) -> Json:
+    annotations: list[Json] = []
+    for one in (*part.citations, *part.sources):
+        body = {_NAMES.get(name, name): value for name, value in asdict(one).items()}
+        annotations.append({"type": _KINDS[type(one)], **body})
+    kind, name = ("refusal", "refusal") if part.refusal else ("output_text", "text")
+    return {"type": kind, name: _lines(part.text), "annotations": annotations}
+
+
+_KINDS = {Citation: "container_file_citation", UrlCitation: "url_citation", FileCitation: "file_citation"}
+_NAMES = {"start": "start_index", "end": "end_index"}
+
+
+def _output_of(output: str | Image) -> Json:
+    if isinstance(output, Image):
+        return {"type": "image", "url": output.url}
+    half = LONGEST_LOGS // 2
+    if len(output) > LONGEST_LOGS:
+        output = f"{output[:half]}\n… {len(output) - 2 * half:,} characters left out …\n{output[-half:]}"
+    return {"type": "logs", "logs": _lines(output)}
+
+
+def _lines(text: str) -> list[str] | str:
+    return text.splitlines(keepends=True) if "\n" in text else text
+
+
+def _with_whole_texts(response: Json) -> Json:
+    """The response with each list of lines joined."""
+
+    def whole(body: Json) -> Json:
+        texts = {name: body[name] for name in ("text", "refusal", "code", "logs") if isinstance(body.get(name), list)}
+        return {**body, **{name: "".join(lines) for name, lines in texts.items()}}
+
+    def whole_item(item: Json) -> Json:
+        if item.get("type") not in {"message", "code_interpreter_call"}:
+            return item
+        parts = {name: [whole(part) for part in item[name]] for name in ("content", "outputs") if item.get(name)}
+        return {**whole(item), **parts}
+
+    return {**response, "output": [whole_item(item) for item in response["output"]]}

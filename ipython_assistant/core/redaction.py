@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ipython_assistant.core.links import Edit
+from ipython_assistant.core.turn import CodeCall, Message
 from ipython_assistant.errors import AssistantError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ipython_assistant.core.turn import Item, TextPart, Turn
 
 SECRET = "<secret>"  # noqa: S105 it stands where one was
 HOST = "<host>"
@@ -72,14 +75,6 @@ class Redactor:
             text = self._known.sub(lambda match: self._stand_ins[match[0]], text)
         return _KEY.sub(SECRET, text) if any(beginning in text for beginning in _BEGINNINGS) else text
 
-    def edits(self, text: str) -> tuple[Edit, ...]:
-        """What has to be done to the text, in order; see `moved`."""
-        found = list(self._known.finditer(text)) if self._known is not None else []
-        known = [Edit(match.start(), match.end(), self._stand_ins[match[0]]) for match in found]
-        keys = [Edit(match.start(), match.end(), SECRET) for match in _KEY.finditer(text)]
-        apart = [one for one in keys if all(one.end <= other.start or one.start >= other.end for other in known)]
-        return tuple(sorted([*known, *apart], key=lambda edit: edit.start))
-
     def with_secrets(self, secrets: Iterable[str]) -> Redactor:
         """A redactor that takes these out too."""
         more = frozenset(secrets) - self._secrets
@@ -118,20 +113,42 @@ def may_be_secret(value: str) -> bool:
     return len(value) >= LONG or (len(value) >= SHORTEST_SECRET and mixed)
 
 
-def moved(place: int, edits: Iterable[Edit], *, end: bool = False) -> int:
-    """Where a place in a text is once the edits are made; within one it is where that begins, or with `end` ends.
+def redacted_json(value: Any, redact: Callable[[str], str]) -> Any:
+    """A JSON value with `redact` applied to every text in it."""
+    if isinstance(value, dict):
+        return {name: redacted_json(part, redact) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted_json(part, redact) for part in value]
+    return redact(value) if isinstance(value, str) else value
 
-    >>> [moved(place, [Edit(2, 4, "<secret>")]) for place in (2, 3, 4)]
-    [2, 2, 10]
-    """
-    shift = 0
-    for edit in edits:
-        if place <= edit.start:
-            break
-        if place < edit.end:
-            return edit.start + shift + (len(edit.written) if end else 0)
-        shift += len(edit.written) - (edit.end - edit.start)
-    return place + shift
+
+def redacted_turn(turn: Turn, redact: Callable[[str], str]) -> Turn:
+    """A turn with `redact` applied to all that a model or a program wrote; citations point at the same words."""
+    return replace(turn, items=tuple(_redacted_item(item, redact) for item in turn.items))
+
+
+def _redacted_item(item: Item, redact: Callable[[str], str]) -> Item:
+    if isinstance(item, Message):
+        return replace(item, parts=tuple(_redacted_part(part, redact) for part in item.parts))
+    if isinstance(item, CodeCall):
+        said = None if item.outputs is None else tuple(redact(it) if isinstance(it, str) else it for it in item.outputs)
+        return replace(item, code=redact(item.code), outputs=said)
+    return replace(item, raw=redacted_json(item.raw, redact))
+
+
+def _redacted_part(part: TextPart, redact: Callable[[str], str]) -> TextPart:
+    text = redact(part.text)
+    if text == part.text:
+        return part
+
+    def moved(cited: Any) -> Any:
+        places = {name: getattr(cited, name, None) for name in ("start", "end", "index")}
+        # Where a place is, the text before it says.
+        return replace(cited, **{name: len(redact(part.text[:at])) for name, at in places.items() if at is not None})
+
+    return replace(
+        part, text=text, citations=tuple(map(moved, part.citations)), sources=tuple(map(moved, part.sources))
+    )
 
 
 def _as_a_word(secret: str) -> str:

@@ -51,3 +51,9 @@ def size_in_words(size: int) -> str:
         if amount < 999.95:  # noqa: PLR2004
             return f"{amount:.1f} {unit}"
     return f"{amount / 1000:.1f} TB"
+
+
+def first_words(text: str, longest: int = 50) -> str:
+    """The beginning of a text, on one line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"

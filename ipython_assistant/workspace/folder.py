@@ -1,9 +1,9 @@
 """Where files go: beside the notebook, under the model's own names, never over anything that is not ours.
 
-Whose a file is: a cell's own file is one that this package wrote for it, in this kernel or in one that has ended. It
-is replaced if it is unchanged since and no other cell's present turn refers to it. Everything else that has the name
-stays as it is. Other kernels may work in the same folder, on copies of the same notebook too: a new name goes to the
-first who asks for it.
+A cell's own file is one that the manifest says was written for it, or for an earlier recording of the same question,
+and that no other cell's present turn refers to. It is replaced if it is unchanged since. Everything else that has the
+name stays as it is, and the new file is `name-2.csv`. Several kernels may work in one folder: a file that another one
+wrote since this one began is not ours, and a new name goes to the first who asks for it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import errno
 import os
 import re
 import secrets
-import shutil
-import stat
-import tempfile
+import sys
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,21 +25,25 @@ from ipython_assistant.core.artifacts import Artifact, FailedArtifact, Found
 from ipython_assistant.core.naming import folded, media_type, numbered, plain_name, safe_name
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.errors import ConfigError
-from ipython_assistant.workspace.provenance import Turns, notebook_name
-from ipython_assistant.workspace.regular import fingerprint, place_new, refuse_links, sha256_of
+from ipython_assistant.workspace.manifest import ManifestEntry, changed_manifest, read_manifest, settle
+from ipython_assistant.workspace.recording_store import BODIES, TURNS, RecordingStore
+from ipython_assistant.workspace.safe_dir import open_directory
 from ipython_assistant.workspace.secrets import LocalSecrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
-    from ipython_assistant.core.provenance import TurnRecord
+    from ipython_assistant.core.recording import RecordedFile, Recording
+    from ipython_assistant.workspace.manifest import Manifest
+    from ipython_assistant.workspace.safe_dir import SafeDirectory
 
-LEFT_OVER_AFTER_S = 6 * 3600.0
-"""A staging directory of a kernel that is no more is removed when nothing was written to it for so long."""
-_STAGING = re.compile(r"\.staging-(?:([0-9a-f]{12})-)?\w+")
+LEFT_OVER_AFTER_S = 24 * 3600.0
+"""A staging directory that was not written to for so long was left by a kernel that is no more."""
+_STAGING = re.compile(r"\.staging-[0-9a-f]{12}")
 _NAME_REFUSED = {errno.EILSEQ, errno.EINVAL, errno.ENAMETOOLONG}
 _IN_USE = {errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY}
-_MOST_TRIES = 20
+_MAX_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +60,17 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """What this kernel knows of a file: its hash when it was saved, for whom, and whether this package wrote it."""
-
-    sha256: str
-    cells: frozenset[str]
-    turns: frozenset[str]
-    ours: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Owner:
-    """For whom a file is being saved."""
+    """The turn for which a file is saved: its cell, the key of its question, its id; and what it finds in the folder.
+
+    `taken` are the names in the folder, each by what some disk takes it for.
+    """
 
     cell: str
+    key: str
     turn: str
-    in_use: Container[str]
-    key: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    """What the records say to the owner of a turn: what its cell wrote before, and what others refer to."""
-
-    owner: _Owner
-    owned: Mapping[str, frozenset[str]]
-    claimed: frozenset[tuple[str, str]]
+    manifest: Manifest
+    taken: dict[str, str]
 
 
 class Folder:
@@ -93,8 +81,7 @@ class Folder:
         save_dir: The folder itself, absolute; made when the first file comes. On the way to it no link below the
             notebook's directory is followed, since it may have come with the notebook; nor is any in it.
         environ: Where the notebook's name is looked for.
-        environment: Gives what must not get into a record, as it is then; if not given, that is `environ`.
-        kernel: This kernel's own name, twelve hexadecimal digits; a random one, if not given.
+        environment: Gives the environment whose secrets must not get into a recording; if not given, that is `environ`.
     """
 
     def __init__(
@@ -104,314 +91,295 @@ class Folder:
         *,
         environ: Mapping[str, str] = os.environ,
         environment: Callable[[], Mapping[str, str]] | None = None,
-        kernel: str | None = None,
     ) -> None:
-        self._notebook_dir = notebook_dir
-        self._save_dir = save_dir
-        self._kernel = kernel or secrets.token_hex(6)
-        self._kept: dict[str, _Kept] = {}
-        self._recorded: _Recorded | None = None
-        self._listing = _Listing(save_dir)
+        self.path = save_dir
+        self.notebook_dir = notebook_dir
+        self.notebook = notebook_name(environ)
+        self.secrets = LocalSecrets(notebook_dir, environment or (lambda: environ))
+        self._within = _boundary(save_dir, notebook_dir)
+        self.store = RecordingStore(save_dir / TURNS, self._within)
+        self._kernel = secrets.token_hex(6)
+        self._unsettled: Manifest = {}
+        """What this kernel saved for turns that are not settled yet."""
+        self._mine = {name: entry.sha256 for name, entry in self.manifest().items()}
+        """The files that this kernel wrote, or that were there when it began; by name what they held."""
+        self._saved: dict[str, str] = {}
+        """The name of each file saved, and the turn for which that was."""
+        self._owner: _Owner | None = None
         self._swept = False
         self._one_at_a_time = threading.RLock()
         """Several questions may be asked at once."""
-        self._turns = Turns(
-            save_dir,
-            kernel=self._kernel,
-            notebook=notebook_name(environ),
-            within=notebook_dir,
-            redaction=LocalSecrets(notebook_dir, environment or (lambda: environ)).redactor,
-        )
 
-    @property
-    def path(self) -> Path:
-        """The folder itself."""
-        return self._save_dir
-
-    @property
-    def notebook_dir(self) -> Path:
-        """The notebook's directory."""
-        return self._notebook_dir
-
-    @property
-    def turns(self) -> Turns:
-        """The records of the turns whose files are here."""
-        return self._turns
+    def open(self, *, make: bool = False) -> AbstractContextManager[SafeDirectory]:
+        """Open the folder, which has to be there unless it is made. Raises `OSError`, also where it is a link."""
+        return open_directory(self.path, self._within, make=make)
 
     def href(self, name: str) -> str:
         """Where the file of this name is, relative to the notebook's directory, with forward slashes."""
-        path = self._save_dir / name
+        path = self.path / name
         try:
-            return Path(os.path.relpath(path, self._notebook_dir)).as_posix()
+            return Path(os.path.relpath(path, self.notebook_dir)).as_posix()
         except ValueError:
             # On another drive of a Windows machine.
             return path.as_posix()
 
+    # --- staging ------------------------------------------------------------------------------------------------------
+
     def stage(self) -> Path:
-        """A new hidden directory beside the final names, so that a rename puts a file in place whole or not at all.
+        """Make a hidden directory beside the final names, so that a rename puts a file in place whole or not at all.
 
         Raises:
             OSError: The folder cannot be made or written to; `strerror` says why in words.
         """
+        name = f".staging-{secrets.token_hex(6)}"
         try:
-            self.refuse_links()
-            self._save_dir.mkdir(parents=True, exist_ok=True)
-            staging = tempfile.mkdtemp(prefix=f".staging-{self._kernel}-", dir=self._save_dir)
+            with self.open(make=True) as folder:
+                folder.make(name)
+                self._sweep(folder)
         except OSError as error:
             raise OSError(error.errno, disk_reason(error)) from error
-        if not self._swept:
-            self._swept = True
-            # This turn's files do not depend on it.
-            with contextlib.suppress(OSError, RecursionError):
-                self._sweep()
-        return Path(staging)
-
-    def refuse_links(self) -> None:
-        """Raise `OSError` where files would go through a link that may have come with the notebook."""
-        refuse_links(self._save_dir, self._notebook_dir)
+        return self.path / name
 
     def unstage(self, staging: Path) -> None:
         """Remove a staging directory and what was left in it."""
-        with contextlib.suppress(OSError, RecursionError):
-            self.refuse_links()
-            shutil.rmtree(staging, ignore_errors=True)
+        with contextlib.suppress(OSError, RecursionError), self.open() as folder:
+            folder.remove_tree(staging.name)
 
-    def save(
-        self, incoming: Incoming, cell: str, in_use: Container[str] = (), *, turn: str = "", key: str = ""
-    ) -> Artifact | FailedArtifact:
+    def _sweep(self, folder: SafeDirectory) -> None:
+        """Remove, once, the staging directories of kernels that are no more; this turn's files do not depend on it."""
+        if self._swept:
+            return
+        self._swept = True
+        for name in filter(_STAGING.fullmatch, folder.names()):
+            with contextlib.suppress(OSError, RecursionError):
+                if time.time() - folder.fingerprint(name).written_ns / 1e9 > LEFT_OVER_AFTER_S:
+                    folder.remove_tree(name)
+
+    # --- saving -------------------------------------------------------------------------------------------------------
+
+    def save(self, incoming: Incoming, cell: str, *, turn: str, key: str = "") -> Artifact | FailedArtifact:
         """Give a staged file its name.
 
-        The same name with the same bytes is one file. The cell's own file is replaced if it is unchanged since and no
-        other cell's present turn refers to it. Anything else in the way stays, and the new file is `name-2.csv`; so is
-        the second file of one name in one turn. Where that is not the whole story, the artifact's `note` says the rest.
+        The same name with the same bytes is one file. The cell's own file is replaced if it is unchanged since.
+        Anything else in the way stays, and the new file is `name-2.csv`; so is the second file of one name in one turn.
+        Where that is not the whole story, the artifact's `note` says the rest.
 
         Args:
             incoming: The file.
             cell: The cell that owns it.
-            in_use: Saved names that other cells show.
-            turn: What tells this turn from the cell's others; if not given, the staging directory does.
-            key: The key of the turn: what an earlier recording of it wrote is the cell's own too.
+            turn: What tells this turn from all others.
+            key: The key of its question.
         """
-        owner = _Owner(cell, turn or incoming.staged.parent.name, in_use, key)
         try:
-            with self._one_at_a_time:
-                self.refuse_links()
-                name, note = self._place(incoming, owner)
+            with self._one_at_a_time, self.open() as folder:
+                owner = self._owner_of(cell, key, turn, folder)
+                name, note = self._place(folder, incoming, owner)
+                self._saved[name] = turn
+                if self.wrote(name, incoming.sha256):
+                    self._unsettled[name] = ManifestEntry(incoming.sha256, {owner.cell: key})
         except OSError as error:
             reason = f"It could not be saved: {disk_reason(error)}."
             return FailedArtifact(incoming.own_name, reason, incoming.container_id, incoming.file_id)
-        return self._artifact(name, incoming, note)
+        return self.artifact(name, incoming, note)
 
-    def adopt(self, artifact: Artifact, cell: str, turn: str, *, ours: bool) -> None:
-        """A file of a recording that is on disk belongs to this cell; it may be replaced if this package wrote it."""
-        if artifact.name not in self._kept:
-            self._kept[artifact.name] = _Kept(artifact.sha256, frozenset({cell}), frozenset({turn}), ours)
+    def artifact(self, name: str, file: Incoming | RecordedFile, note: str = "") -> Artifact:
+        """A file that is here under this name."""
+        return Artifact(
+            name=name,
+            own_name=file.own_name,
+            path=self.path / name,
+            href=self.href(name),
+            size=file.size,
+            sha256=file.sha256,
+            media_type=media_type(name),
+            container_id=file.container_id,
+            file_id=file.file_id,
+            found=file.found,
+            note=note,
+        )
 
-    def record(self, record: TurnRecord) -> tuple[str, ...]:
-        """Keep the record of a turn, in place of an earlier one of the same turn; gives what the reader should know."""
-        files = tuple(replace(file, ours=self._wrote(file.name, file.sha256)) for file in record.files)
-        with self._one_at_a_time:
-            try:
-                self._turns.write(replace(record, files=files))
-            except OSError as error:
-                return (f"The record of this turn could not be kept: {disk_reason(error)}.",)
-            finally:
-                self._recorded = None
-        return ()
+    def settle(self, cell: str, key: str, files: Mapping[str, str], *, more: bool = False) -> None:
+        """Say that a cell's present turn refers to these files, and to no others unless it is `more`.
 
-    def close(self) -> None:
-        """Be at work here no more. May be called twice."""
-        self._turns.end()
+        Args:
+            cell: The cell.
+            key: The key of its question.
+            files: The saved names and their hashes.
+            more: Whether its earlier turn keeps its place.
 
-    def _place(self, incoming: Incoming, owner: _Owner) -> tuple[str, str]:
+        Raises:
+            OSError: It cannot be written down.
+        """
+        with self._one_at_a_time, self.store.open_to_write() as turns, self._changed(turns) as manifest:
+            place = self._cell_in_manifest(cell)
+            kept = {name: it.sha256 for name, it in manifest.items() if more and it.cells.get(place) is not None}
+            settle(manifest, place, key, kept | dict(files), self._mine)
+            for name in files:
+                self._unsettled.pop(name, None)
+
+    def wrote(self, name: str, sha256: str) -> bool:
+        """Whether this package wrote the file that has this name and held this."""
+        return self._mine.get(name) == sha256
+
+    def _owner_of(self, cell: str, key: str, turn: str, folder: SafeDirectory) -> _Owner:
+        """The turn for which a file is saved; the folder is looked at once a turn."""
+        owner, cell = self._owner, self._cell_in_manifest(cell)
+        if owner is None or (owner.cell, owner.key, owner.turn) != (cell, key, turn):
+            taken = {folded(name): name for name in sorted(folder.names(), reverse=True)}
+            owner = self._owner = _Owner(cell, key, turn, self.manifest(), taken)
+        return owner
+
+    def _cell_in_manifest(self, cell: str) -> str:
+        # Without an id of the cell, or the name of its notebook, only this kernel knows the cell: a notebook that was
+        # copied has the same ids as its original.
+        known = self.notebook and not cell.startswith("run ")
+        return f"{self.notebook if known else self._kernel}#{cell}"
+
+    def _place(self, folder: SafeDirectory, incoming: Incoming, owner: _Owner) -> tuple[str, str]:
         """The name a file got, and what is to be said of it."""
+        wanted = safe_name(incoming.own_name)
         try:
-            return self._under_one_of(numbered(safe_name(incoming.own_name)), incoming, owner)
+            return self._under_one_of(numbered(wanted), folder, incoming, owner)
         except OSError as error:
             plain = plain_name(incoming.own_name)
-            if error.errno not in _NAME_REFUSED or plain == safe_name(incoming.own_name):
+            if error.errno not in _NAME_REFUSED or plain == wanted:
                 raise
-            name, note = self._under_one_of(numbered(plain), incoming, owner)
+            name, note = self._under_one_of(numbered(plain), folder, incoming, owner)
             return name, note or f"{incoming.own_name} is saved as {name}: {disk_reason(error)}."
 
-    def _under_one_of(self, names: Iterator[str], incoming: Incoming, owner: _Owner) -> tuple[str, str]:
+    def _under_one_of(
+        self, names: Iterator[str], folder: SafeDirectory, incoming: Incoming, owner: _Owner
+    ) -> tuple[str, str]:
         notes = []
+        if incoming.own_name.lower().endswith(tuple(all_suffixes())) and self._is_imported_from:
+            notes.append(f"{next(names)} would be what an import finds in this folder")
         for name in names:
+            there = owner.taken.setdefault(folded(name), name)
             try:
-                saved = self._under(name, incoming, owner)
+                if self._under(there, folder, incoming, owner):
+                    return there, "".join(f"{note}, so the new file is {there}." for note in notes[:1])
             except _InUseError as error:
                 notes.append(str(error))
-                continue
-            if saved is not None:
-                return saved, "".join(f"{note}, so the new file is {saved}." for note in notes[:1])
         raise AssertionError("unreachable: there is always another number")  # pragma: no cover
 
-    def _under(self, name: str, incoming: Incoming, owner: _Owner) -> str | None:
-        """Try one name; gives the name under which the file is there now, None where something else has it."""
-        for _ in range(_MOST_TRIES):
-            there = self._listing.like(name)
-            if there is None:
-                try:
-                    place_new(incoming.staged, self._save_dir / name)
-                except FileExistsError:
-                    # Another kernel was faster.
-                    self._listing.forget()
-                    continue
-                self._listing.add(name)
-                self._keep(name, incoming, owner, ours=True)
-                return name
-            try:
-                return there if self._same_or_replaced(there, incoming, owner) else None
-            except FileNotFoundError:
-                # Somebody has just removed it. If it was the staged file, the next try says so.
-                self._listing.forget()
-        return None
+    @property
+    def _is_imported_from(self) -> bool:
+        """Whether `import` looks into this folder; an empty entry of its path is the working directory."""
+        with contextlib.suppress(OSError):
+            return any(path.is_dir() and path.samefile(self.path) for path in map(Path, sys.path))
+        return False
 
-    def _same_or_replaced(self, there: str, incoming: Incoming, owner: _Owner) -> bool:
+    def _under(self, name: str, folder: SafeDirectory, incoming: Incoming, owner: _Owner) -> bool:
+        """Try one name; says whether the file is there now, under that name."""
+        for _ in range(_MAX_TRIES):
+            try:
+                folder.place(incoming.staged, name, over=False)
+            except FileExistsError:
+                # If it was removed just now, the next try says so.
+                with contextlib.suppress(FileNotFoundError):
+                    return self._same_or_replaced(name, folder, incoming, owner)
+            else:
+                self._mine[name] = incoming.sha256
+                return True
+        return False
+
+    def _same_or_replaced(self, name: str, folder: SafeDirectory, incoming: Incoming, owner: _Owner) -> bool:
         """Whether a file that has the name holds the new bytes now: because it did already, or because it may."""
-        path = self._save_dir / there
-        before = fingerprint(path)
-        if not before.is_regular:
-            return False
-        own = self._own_hashes(there, owner)
-        if not own and before.size != incoming.size:
+        before = folder.fingerprint(name)
+        own = self._own_hash(name, owner)
+        if not before.is_regular or (own is None and before.size != incoming.size):
             return False
         try:
-            sha256 = sha256_of(path)
+            sha256 = self.store.hash_of(folder, name)
         except PermissionError as error:
-            raise _InUseError(f"{there} cannot be read ({disk_reason(error)})") from error
+            raise _InUseError(f"{name} cannot be read ({disk_reason(error)})") from error
         if sha256 == incoming.sha256:
-            self._keep(there, incoming, owner, ours=sha256 in own)
             return True
-        if sha256 not in own or (there, sha256) in self._records_for(owner).claimed or fingerprint(path) != before:
+        if sha256 != own or folder.fingerprint(name) != before:
             return False
         try:
-            incoming.staged.replace(path)
+            folder.place(incoming.staged, name, over=True)
         except OSError as error:
             if error.errno not in _IN_USE:
                 raise
             reason = f"{disk_reason(error)}; another program may have it open"
-            raise _InUseError(f"{there} could not be replaced ({reason})") from error
-        self._listing.add(there)
-        self._keep(there, incoming, owner, ours=True)
+            raise _InUseError(f"{name} could not be replaced ({reason})") from error
+        self._mine[name] = incoming.sha256
         return True
 
-    def _own_hashes(self, there: str, owner: _Owner) -> frozenset[str]:
-        """The hashes with which this file is the cell's own, to be replaced; none where it must not be."""
-        kept = self._kept.get(there)
-        if there in owner.in_use or (kept is not None and owner.turn in kept.turns):
-            return frozenset()
-        own = self._records_for(owner).owned.get(there, frozenset())
-        if kept is not None and kept.ours and owner.cell in kept.cells:
-            own |= {kept.sha256}
-        return own
+    def _own_hash(self, name: str, owner: _Owner) -> str | None:
+        """What the file holds if it is the cell's own, to be replaced; None where it must not be."""
+        entry = owner.manifest.get(name)
+        if entry is None or self._saved.get(name) == owner.turn or self._mine.get(name) != entry.sha256:
+            return None
+        mine = {cell for cell, key in entry.cells.items() if key == owner.key != "" or self._is_cell(cell, owner.cell)}
+        shown = {cell for cell, key in entry.cells.items() if key is not None}
+        return entry.sha256 if mine and shown <= mine else None
 
-    def _records_for(self, owner: _Owner) -> _Recorded:
-        """What the records say, read once a turn."""
-        if self._recorded is None or self._recorded.owner != owner:
-            turns = self._turns
-            try:
-                ledger = turns.ledger()
-                if any(record.notebook != turns.notebook for record in ledger.records):
-                    # A notebook may have been renamed: then its cells are found elsewhere.
-                    ledger = turns.ledger(self._notebook_dir)
-            except OSError:
-                self._recorded = _Recorded(owner, {}, frozenset())
-            else:
-                who = (turns.notebook, turns.kernel, owner.cell, owner.key)
-                self._recorded = _Recorded(owner, ledger.owned(*who), ledger.claimed(*who))
-        return self._recorded
+    def _is_cell(self, named: str, cell: str) -> bool:
+        """Whether the manifest names this cell: also by another name of its notebook, if there is none of that now."""
+        notebook, _, cell_id = named.rpartition("#")
+        renamed = cell_id == cell.rpartition("#")[2] and notebook.endswith(".ipynb")
+        return named == cell or (renamed and not (self.notebook_dir / notebook).exists())
 
-    def _keep(self, name: str, incoming: Incoming, owner: _Owner, *, ours: bool) -> None:
-        new = _Kept(incoming.sha256, frozenset({owner.cell}), frozenset({owner.turn}), ours)
-        old = self._kept.get(name)
-        if old is not None and old.sha256 == new.sha256:
-            new = _Kept(new.sha256, old.cells | new.cells, old.turns | new.turns, ours or old.ours)
-        self._kept[name] = new
+    def manifest(self) -> Manifest:
+        """Whose files are whose; nothing where that cannot be read."""
+        manifest: Manifest = {}
+        with contextlib.suppress(OSError), self.store.open() as turns:
+            manifest = read_manifest(turns, self._recordings)
+        for name, entry in self._unsettled.items():
+            known = manifest.get(name, entry)
+            cells = known.cells if known.sha256 == entry.sha256 else {}
+            manifest[name] = ManifestEntry(entry.sha256, {**cells, **entry.cells})
+        return manifest
 
-    def _wrote(self, name: str, sha256: str) -> bool:
-        kept = self._kept.get(name)
-        return kept is not None and kept.ours and kept.sha256 == sha256
+    def _changed(self, turns: SafeDirectory) -> AbstractContextManager[Manifest]:
+        return changed_manifest(turns, self._recordings)
 
-    def _sweep(self) -> None:
-        """Remove the staging directories of kernels that are no more."""
-        at_work = self._turns.at_work() | {self._kernel}
-        for entry in os.scandir(self._save_dir):
-            staging = _STAGING.fullmatch(entry.name)
-            if staging is None or staging[1] in at_work or not _is_our_directory(entry):
-                continue
-            if time.time() - _last_written(Path(entry.path)) > LEFT_OVER_AFTER_S:
-                shutil.rmtree(entry.path, ignore_errors=True)
+    def _recordings(self) -> Sequence[Recording]:
+        return [recording for _, recording in self.store.summaries()[0]]
 
-    def _artifact(self, name: str, incoming: Incoming, note: str) -> Artifact:
-        return Artifact(
-            name=name,
-            own_name=incoming.own_name,
-            path=self._save_dir / name,
-            href=self.href(name),
-            size=incoming.size,
-            sha256=incoming.sha256,
-            media_type=media_type(name),
-            container_id=incoming.container_id,
-            file_id=incoming.file_id,
-            found=incoming.found,
-            note=note,
-        )
+
+def refuse_links(save_dir: Path, notebook_dir: Path) -> None:
+    """Check that neither the folder nor its recordings are reached through a link that may have come with a notebook.
+
+    Raises:
+        OSError: There is such a link; `filename` says where.
+    """
+    for path in (save_dir, save_dir / TURNS, save_dir / TURNS / BODIES):
+        with contextlib.suppress(FileNotFoundError), open_directory(path, _boundary(save_dir, notebook_dir)):
+            pass
+
+
+def check_folder(save_dir: Path, notebook_dir: Path) -> None:
+    """Check that files can go there before anything is asked. Raises `ConfigError`."""
+    try:
+        refuse_links(save_dir, notebook_dir)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ConfigError(
+                f"{error.filename} is a link, and links that may have come with a notebook are not followed.",
+                "Remove it, or name the real folder with --dir PATH.",
+            ) from None
+        reason = disk_reason(error)
+        raise ConfigError(f"No files can be saved in {save_dir}: {reason}.", "Name another: --dir PATH") from error
+
+
+def _boundary(save_dir: Path, notebook_dir: Path) -> Path:
+    """The directory below which no link is followed: a folder elsewhere is one that the user named."""
+    below = save_dir.relative_to(notebook_dir).parts if save_dir.is_relative_to(notebook_dir) else ("..",)
+    return save_dir if ".." in below else notebook_dir
 
 
 class _InUseError(Exception):
     """A file is ours to replace, but another program holds it."""
 
 
-class _Listing:
-    """The names in a folder, read again only when the folder has changed: many files are saved one after the other."""
+def notebook_name(environ: Mapping[str, str]) -> str:
+    """The notebook's file name, where the server that started the kernel has said it; else nothing.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._names: dict[str, set[str]] = {}
-        self._changed_ns: int | None = None
-
-    def like(self, name: str) -> str | None:
-        """A name that is there and that some disk takes for this one. Raises `OSError`."""
-        changed_ns = self._folder.stat().st_mtime_ns
-        if changed_ns != self._changed_ns:
-            self._names = {}
-            for entry in os.scandir(self._folder):
-                self._names.setdefault(folded(entry.name), set()).add(entry.name)
-            self._changed_ns = changed_ns
-        there = self._names.get(folded(name), set())
-        return name if name in there else min(there, default=None)
-
-    def add(self, name: str) -> None:
-        """This name was just made or replaced here: that the folder changed is no news."""
-        self._names.setdefault(folded(name), set()).add(name)
-        self._changed_ns = self._folder.stat().st_mtime_ns
-
-    def forget(self) -> None:
-        """Others are at work: look again."""
-        self._changed_ns = None
-
-
-def _is_our_directory(entry: os.DirEntry[str]) -> bool:
-    there = entry.stat(follow_symlinks=False)
-    return stat.S_ISDIR(there.st_mode) and (not hasattr(os, "getuid") or there.st_uid == os.getuid())
-
-
-def _last_written(directory: Path) -> float:
-    times = [directory.lstat().st_mtime]
-    with contextlib.suppress(OSError):
-        times += [entry.stat(follow_symlinks=False).st_mtime for entry in os.scandir(directory)]
-    return max(times)
-
-
-def check_folder(save_dir: Path, notebook_dir: Path) -> None:
-    """Check that files can go there before anything is asked. Raises `ConfigError`."""
-    if save_dir.exists() and not save_dir.is_dir():
-        raise ConfigError(f"{save_dir} is not a folder, so no files can be saved there.", "Name another: --dir PATH")
-    try:
-        refuse_links(save_dir / ".turns" / "bodies", notebook_dir)
-    except OSError as error:
-        raise ConfigError(
-            f"{error.filename} is a link, and links that may have come with a notebook are not followed.",
-            "Remove it, or name the real folder with --dir PATH.",
-        ) from None
+    A Jupyter server puts the notebook's path into `JPY_SESSION_NAME`. It goes stale when the notebook is renamed, until
+    the kernel is started again.
+    """
+    name = environ.get("JPY_SESSION_NAME", "").replace("\\", "/").rpartition("/")[2]
+    return name if name.endswith(".ipynb") else ""

@@ -1,64 +1,42 @@
-"""The recordings in a folder: kept when a turn has ended, found when its question is asked again.
+"""The recordings of a folder: kept when a turn has ended, found when its question is asked again, looked after.
 
-A recording is a record in `.turns/` and the bytes of its files in `.turns/bodies/`. Nothing is replayed that is not
-what was recorded: a record holds its own digest, and a body is named by its hash.
+Nothing is replayed that is not what was recorded: a recording holds its own digest, and a body is named by its hash.
 """
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import shutil
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
-from ipython_assistant.core.ledger import REPLAYED, answers, best_first
-from ipython_assistant.core.provenance import slug, slug_of
 from ipython_assistant.core.reasons import disk_reason
-from ipython_assistant.core.recording import differences, first_words, take_out
-from ipython_assistant.errors import NotRecorded, RecordingDamaged
-from ipython_assistant.workspace.bodies import Bodies, Hashes
-from ipython_assistant.workspace.folder import Incoming
-from ipython_assistant.workspace.provenance import BODIES, TURNS
+from ipython_assistant.core.recording import TOOK_PLACE, best_first
+from ipython_assistant.errors import RecordingDamaged
+from ipython_assistant.workspace.folder import Incoming, refuse_links
+from ipython_assistant.workspace.recording_store import BODIES, TURNS, YOUNG_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
     from pathlib import Path
 
-    from ipython_assistant.core.provenance import RecordedFile, TurnRecord
-    from ipython_assistant.core.recording import Exchange, Written
+    from ipython_assistant.core.recording import RecordedFile, Recording
     from ipython_assistant.workspace.folder import Folder
-    from ipython_assistant.workspace.index import Damaged
+    from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 MAX_RECORDED_BYTES = 10_000_000
 """A larger file is known by its hash alone, and found among the saved files."""
 WORTH_A_THREAD = 8_000_000
 """Files of fewer bytes in all are hashed one after the other."""
 HASHED_AT_ONCE = 4
-MOST_LISTED = 5
-ALIKE = 0.5
-"""Questions that a rough measure finds less alike than this are not compared more closely."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
-    """A turn that can be replayed.
-
-    Attributes:
-        record: Its whole record, with the exchange.
-        path: Where it is.
-    """
-
-    record: TurnRecord
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class BroughtBack:
+class RestoredFiles:
     """The files of a recording, on disk again.
 
     Attributes:
@@ -74,29 +52,33 @@ class BroughtBack:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Near:
-    """The recording that is nearest to a question, and what differs, in words."""
+class Fault(NamedTuple):
+    """What is wrong with a recording, or a body, and where."""
 
-    record: TurnRecord
-    differs: tuple[str, ...]
+    path: Path
+    reason: str
+
+
+class RecordingCounts(NamedTuple):
+    """A number of recordings and bodies, and their bytes in all."""
+
+    recordings: int
+    bodies: int
+    total_bytes: int
 
 
 class Recordings:
     """The recordings of one folder, for one kernel.
 
     Args:
-        folder: Where the files are; its records are in `.turns`.
+        folder: Where the files are; its recordings are in `.turns`.
         max_bytes: Larger files are recorded by their hash alone.
     """
 
     def __init__(self, folder: Folder, max_bytes: int = MAX_RECORDED_BYTES) -> None:
-        self.hashes = Hashes()
-        self.bodies = Bodies(folder.turns, self.hashes)
         self.folder = folder
-        self._turns = folder.turns
+        self.store = folder.store
         self._max_bytes = max_bytes
-        self._is_new = True
         self._keeps = threading.Lock()
         """Several questions may be asked at once, and only one is the first."""
 
@@ -105,60 +87,64 @@ class Recordings:
         """The folder of the recordings, relative to the notebook's directory."""
         return self.folder.href(TURNS)
 
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing is recorded here yet; asked until something is."""
-        if self._is_new:
-            try:
-                self._is_new = not self.all()
-            except OSError:
-                return False
-        return self._is_new
+    def all(self) -> list[Recording]:
+        """Everything that can be replayed, by time, without the turns. Raises `OSError`."""
+        return [recording for _, recording in self.store.summaries()[0] if recording.is_replayed(with_missing=True)]
+
+    def services(self) -> frozenset[str]:
+        """The services whose answers are recorded here; none where the recordings cannot be read."""
+        with contextlib.suppress(OSError):
+            return frozenset(recording.service for recording in self.all())
+        return frozenset()
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
-    def keep(self, record: TurnRecord) -> tuple[str, ...]:
-        """Keep the record of a turn, and its files if it came to its end; gives what the reader should know.
+    def keep(self, recording: Recording) -> tuple[str, ...]:
+        """Keep a turn, and its files if it came to its end; gives what the reader should know.
 
-        What is given is part of the record too, so that a replay says the same.
-
-        Args:
-            record: The turn; with a key and an exchange it becomes a recording.
+        What is given is part of the recording too, so that a replay says the same.
         """
-        if not record.key or record.exchange is None or record.status not in REPLAYED:
-            return self.folder.record(replace(record, exchange=None))
         with self._keeps:
-            return self._kept(record, record.exchange)
+            # First whose files are whose: where that is not known, it follows from the recordings there are.
+            with contextlib.suppress(OSError):
+                self.settle(recording)
+            try:
+                return self._keep(recording)
+            except OSError as error:
+                return (f"This answer could not be recorded: {disk_reason(error)}.",)
 
-    def _kept(self, record: TurnRecord, exchange: Exchange) -> tuple[str, ...]:
-        notes = []
-        if self.is_new:
-            notes.append(f"Answers are recorded from now on, in {self.where}; its README says what that holds.")
-        taken: dict[str, bytes] = {}
-        events = tuple(take_out(event, taken) for event in exchange.events)
-        try:
-            for sha256, content in taken.items():
-                self.bodies.keep(sha256, len(content), content)
-            files = tuple(replace(file, kept=self._keep(file)) for file in record.files)
-        except OSError as error:
-            note = f"This answer could not be recorded: {disk_reason(error)}."
-            return (note, *self.folder.record(replace(record, exchange=None)))
-        large = [file.name for file in files if file.size > self._max_bytes]
-        if large:
-            limit = f"{self._max_bytes / 1e6:g} MB"
-            notes.append(f"Over {limit}, so not in the recording: {', '.join(large)}. A replay needs the saved file.")
-        exchange = replace(exchange, events=events)
-        record = replace(record, files=files, exchange=exchange, notes=(*record.notes, *notes))
-        return (*notes, *self.folder.record(record))
+    def settle(self, recording: Recording, cell: str = "") -> None:
+        """Let the cell of a turn refer to the turn's files. Raises `OSError`."""
+        files = {file.name: file.sha256 for file in recording.files}
+        more = recording.status not in TOOK_PLACE
+        self.folder.settle(cell or recording.cell, recording.key, files, more=more)
 
-    def _keep(self, file: RecordedFile) -> bool:
-        small = file.size <= self._max_bytes
-        return small and self.bodies.keep(file.sha256, file.size, self.folder.path / file.name)
+    def _keep(self, recording: Recording) -> tuple[str, ...]:
+        notes: list[str] = []
+        files = [replace(file, ours=self.folder.wrote(file.name, file.sha256)) for file in recording.files]
+        if recording.is_replayed(with_missing=True):
+            if not self.all():
+                notes.append(f"Answers are recorded from now on, in {self.where}; its README says what that holds.")
+            with contextlib.ExitStack() as opened:
+                here = opened.enter_context(self.folder.open()) if files else None
+                files = [replace(file, kept=here is not None and self._keep_body(file, here)) for file in files]
+            large = [file.name for file in files if file.size > self._max_bytes]
+            if large:
+                limit = f"{self._max_bytes / 1e6:g} MB"
+                notes.append(
+                    f"Over {limit}, so not in the recording: {', '.join(large)}. A replay needs the saved file."
+                )
+        kept = replace(recording, files=tuple(files), notes=(*recording.notes, *notes), notebook=self.folder.notebook)
+        self.store.write(kept.redacted(self.folder.secrets.redactor()))
+        return tuple(notes)
+
+    def _keep_body(self, file: RecordedFile, here: SafeDirectory) -> bool:
+        return file.size <= self._max_bytes and self.store.keep_body(file.sha256, file.size, here, file.name)
 
     # --- finding ------------------------------------------------------------------------------------------------------
 
     def find(self, key: str, services: Container[str] | None = None, *, with_missing: bool = False) -> Recording | None:
-        """The recording a question is answered from; None where there is none. See `core.ledger.best_first`.
+        """The recording a question is answered from; None where there is none. See `core.recording.best_first`.
 
         Args:
             key: The key of the turn.
@@ -168,15 +154,15 @@ class Recordings:
         Raises:
             RecordingDamaged: There is one, it was changed since it was written, and there is no other.
         """
-        found: dict[str, Recording] = {}
+        found: list[Recording] = []
         damaged: list[tuple[str, str]] = []
         try:
-            names = self._turns.names_with(key)
+            names = self.store.with_key(key)
         except OSError as error:
             raise self._damaged(TURNS, disk_reason(error)) from error
         for name in names:
             try:
-                record = self._turns.read(name)
+                recording = self.store.read(name)
             except FileNotFoundError:
                 continue  # it has just been removed
             except OSError as error:
@@ -184,117 +170,21 @@ class Recordings:
             except ValueError as error:
                 damaged.append((name, str(error)))
             else:
-                if record.key == key and answers(record, services, with_missing=with_missing):
-                    found[record.id] = Recording(record, self._turns.path / name)
-        best = best_first(recording.record for recording in found.values())
-        if best:
-            return found[best[0].id]
-        if damaged:
+                right = recording.key == key and (services is None or recording.service in services)
+                found += [recording] if right and recording.is_replayed(with_missing=with_missing) else []
+        if not found and damaged:
             raise self._damaged(f"{TURNS}/{damaged[0][0]}", damaged[0][1])
-        return None
+        return next(iter(best_first(found)), None)
 
-    def all(self) -> tuple[TurnRecord, ...]:
-        """Every recording, by time, without what went over the wire. Raises `OSError`."""
-        records, _ = self._turns.read_all()
-        return tuple(record for record in sorted(records, key=lambda item: item.began) if record.exchange is not None)
-
-    def services(self) -> frozenset[str]:
-        """The services whose answers are recorded here; none where the records cannot be read."""
-        with contextlib.suppress(OSError):
-            records, _ = self._turns.read_all()
-            return frozenset(record.service for record in records if answers(record, with_missing=True))
-        return frozenset()
-
-    def nearest(self, written: Written) -> Near | None:
-        """The recording that is nearest to what was written, and what differs; None where nothing is recorded.
-
-        Raises:
-            OSError: The records cannot be read.
-        """
-        records, _ = self._turns.read_all()
-        written, names = self._turns.as_kept(written), _names(records)
-        ranked = [(_likeness(written, record), record) for record in records if answers(record, with_missing=True)]
-        best = max(ranked, key=lambda pair: pair[0], default=(None, None))[1]
-        if best is None or best.written is None:
-            return None
-        differs = differences(written, best.written, lambda digest: names.get(digest, "an answer that is not recorded"))
-        if best.missing:
-            differs.append("that files of it are missing")
-        return Near(best, tuple(differs))
-
-    def asked_because(self, written: Written) -> str:
-        """Why a question is asked although it may be recorded, as a sentence; nothing where it is not.
-
-        Its record may be damaged, so that it is not known by its key any more. Or a cell above has another answer now,
-        or cells ran in another order.
-        """
-        try:
-            records, _ = self._turns.read_all()
-        except OSError:
-            return ""
-        damaged = self.lost(written)
-        return (
-            f"{damaged[:-1]}; so it is asked anew."
-            if damaged
-            else _other_predecessor(records, self._turns.as_kept(written))
+    def _damaged(self, name: str, reason: str) -> RecordingDamaged:
+        return RecordingDamaged(
+            f"The recording in {self.folder.href(name)} is not replayed: {reason}.",
+            "Bring it back (from version control, for one), or ask anew: %%assistant --fresh.",
         )
-
-    def lost(self, written: Written) -> str:
-        """Which record may hold the question's answer and cannot be read, as a sentence; nothing where none may."""
-        try:
-            _, damaged = self._turns.read_all()
-        except OSError:
-            return ""
-        kept = self._turns.as_kept(written)
-        lost = [item for item in damaged if _may_hold(item, kept)]
-        if not lost:
-            return ""
-        named = self.folder.href(f"{TURNS}/{lost[0].name}")
-        more = f", and so may {len(lost) - 1} more that cannot be read" if len(lost) > 1 else ""
-        return f"This question may be recorded in {named}, but {lost[0].reason}{more}."
-
-    def not_recorded(
-        self, written: Written, why: str = "In replay mode nothing is asked.", cure: str = ""
-    ) -> NotRecorded:
-        """The error for a question that has to be answered from a recording and has none.
-
-        Args:
-            written: The question.
-            why: Why nobody is asked, as a sentence.
-            cure: What to do; if not given, what to do in replay mode.
-        """
-        record = cure or (
-            'Ask it where there is a service, with `%config AssistantMagics.mode = "live"`,'
-            " or record the whole notebook: `ipython-assistant record NOTEBOOK`."
-        )
-        try:
-            near = self.nearest(written)
-            _, damaged = self._turns.read_all()
-        except OSError as error:
-            told = [f"The records in {self.where} cannot be read: {disk_reason(error)}."]
-        else:
-            told = [
-                f"Nothing is recorded in {self.folder.path / TURNS}.",
-                "Is the notebook in another directory? Set IPYTHON_ASSISTANT_DIR to it before the kernel starts.",
-            ]
-            if near is not None:
-                first = f"“{first_words(near.record.prompt)}” of {near.record.began[:10]}"
-                told = [
-                    f"The nearest in {self.folder.path / TURNS} is {first}. What differs:",
-                    *(f"  {it}" for it in near.differs),
-                ]
-            if damaged:
-                told = ["Records that cannot be read, and may be what is missing:", *self._listed(damaged), *told]
-        return NotRecorded(f"This question is not recorded. {why}", "\n".join([record, *told]))
-
-    def _listed(self, damaged: Sequence[Damaged]) -> list[str]:
-        lines = [f"  {self.folder.path / TURNS / item.name}: {item.reason}" for item in damaged[:MOST_LISTED]]
-        more = len(damaged) - len(lines)
-        return [*lines, f"  and {more} more: ipython-assistant recordings --check"] if more else lines
 
     # --- replaying ----------------------------------------------------------------------------------------------------
 
-    def bring_back(self, recording: Recording, cell: str, in_use: Container[str] = ()) -> BroughtBack:
+    def restore(self, recording: Recording, cell: str) -> RestoredFiles:
         """Put the files of a recording where they were, under the recorded names; what is there unchanged stays.
 
         A file that its user has changed since is not overwritten: the recorded one gets another name, and that is said.
@@ -302,22 +192,24 @@ class Recordings:
         Args:
             recording: The recording.
             cell: The cell that owns the files.
-            in_use: Saved names that other cells show: never replaced.
 
         Raises:
             RecordingDamaged: A body is gone or was changed. Nothing was put anywhere by then.
         """
-        record = recording.record
-        there = self._saved(record.files)
-        sources = {file.name: self._source(file) for file in record.files if file.name not in there}
-        restored = self._restored(
-            [file for file in record.files if file.name not in there], sources, record, cell, in_use
-        )
-        outcomes = [(file, restored.get(file.name) or self._artifact(file)) for file in record.files]
+        there = self._unchanged(recording.files)
+        absent = {file.name: self._source(file) for file in recording.files if file.name not in there}
+        restored = self._restored(recording, absent, cell) if absent else {}
+        outcomes = [
+            (file, restored.get(file.name) or self.folder.artifact(file.name, file)) for file in recording.files
+        ]
         back = [(file, outcome) for file, outcome in outcomes if isinstance(outcome, Artifact)]
-        return BroughtBack(
+        if absent:
+            now = tuple(replace(file, name=artifact.name) for file, artifact in back)
+            with contextlib.suppress(OSError):
+                self.settle(replace(recording, files=now), cell)
+        return RestoredFiles(
             artifacts=tuple(artifact for _, artifact in back),
-            failed=(*record.missing, *(outcome for _, outcome in outcomes if isinstance(outcome, FailedArtifact))),
+            failed=(*recording.missing, *(outcome for _, outcome in outcomes if isinstance(outcome, FailedArtifact))),
             repeated=frozenset(artifact.name for file, artifact in back if file.repeated),
             notes=tuple(
                 f"{file.name} is another file by now, so the recorded one is saved as {artifact.name}."
@@ -326,150 +218,150 @@ class Recordings:
             ),
         )
 
-    def open_body(self, sha256: str) -> IO[bytes]:
-        """A recorded body, to be read.
+    def _unchanged(self, files: Sequence[RecordedFile]) -> frozenset[str]:
+        """The names of the files that are on disk as they were recorded."""
+        with contextlib.suppress(FileNotFoundError), self.folder.open() as here:
 
-        Raises:
-            RecordingDamaged: It is gone, or was changed since.
-        """
+            def look(file: RecordedFile) -> bool:
+                return self.store.holds(here, file.name, file.size, file.sha256)
+
+            if sum(file.size for file in files) < WORTH_A_THREAD:
+                return frozenset(file.name for file in files if look(file))
+            # Hashing runs beside other threads: https://docs.python.org/3/library/hashlib.html
+            with ThreadPoolExecutor(HASHED_AT_ONCE) as pool:
+                return frozenset(file.name for file, same in zip(files, pool.map(look, files), strict=True) if same)
+        return frozenset()
+
+    def open_body(self, sha256: str) -> IO[bytes]:
+        """Open a recorded body. Raises `RecordingDamaged` where it is gone or was changed since."""
         try:
-            return self.bodies.open(sha256)
+            return self.store.open_body(sha256)
         except OSError as error:
             reason = disk_reason(error)
         except ValueError as error:
             reason = str(error)
         raise self._damaged(f"{TURNS}/{BODIES}/{sha256}", reason)
 
-    def _saved(self, files: Sequence[RecordedFile]) -> frozenset[str]:
-        """The names of the files that are on disk as they were recorded."""
-
-        def look(file: RecordedFile) -> bool:
-            return self.hashes.match(self.folder.path / file.name, file.size, file.sha256)
-
-        unknown = [file.size for file in files if not self.hashes.knows(self.folder.path / file.name)]
-        if sum(unknown) < WORTH_A_THREAD:
-            return frozenset(file.name for file in files if look(file))
-        # Hashing runs beside other threads: https://docs.python.org/3/library/hashlib.html
-        with ThreadPoolExecutor(HASHED_AT_ONCE) as pool:
-            return frozenset(file.name for file, same in zip(files, pool.map(look, files), strict=True) if same)
-
-    def _source(self, file: RecordedFile) -> Path | None:
-        """Where the bytes of a file are; None if they were too large to be recorded, and are gone."""
+    def _source(self, file: RecordedFile) -> Callable[[], IO[bytes]] | None:
+        """What opens the bytes of a file; None if they were too large to be recorded, and are gone."""
         if file.kept:
             self.open_body(file.sha256).close()
-            return self.bodies.path(file.sha256)
-        return next(self._twins(file), None)
-
-    def _twins(self, file: RecordedFile) -> Iterator[Path]:
-        """Saved files of other names with the very same bytes."""
-        records: Iterable[TurnRecord] = ()
-        with contextlib.suppress(OSError):
-            records, _ = self._turns.read_all()
-        names = {other.name for record in records for other in record.files if other.sha256 == file.sha256}
-        for name in sorted(names):
-            if self.hashes.match(self.folder.path / name, file.size, file.sha256):
-                yield self.folder.path / name
+            return lambda: self.open_body(file.sha256)
+        with contextlib.suppress(OSError), self.folder.open() as here:
+            # A saved file of another name may have the very same bytes.
+            for name in {it.name for one in self.all() for it in one.files if it.sha256 == file.sha256}:
+                if self.store.holds(here, name, file.size, file.sha256):
+                    path = self.folder.path / name
+                    return lambda: path.open("rb")
+        return None
 
     def _restored(
-        self,
-        files: Sequence[RecordedFile],
-        sources: Mapping[str, Path | None],
-        record: TurnRecord,
-        cell: str,
-        in_use: Container[str],
+        self, recording: Recording, absent: Mapping[str, Callable[[], IO[bytes]] | None], cell: str
     ) -> dict[str, Artifact | FailedArtifact]:
-        """The files as they are put in their places, by their recorded names."""
-        if not files:
-            return {}
+        """Put the absent files in their places; gives what became of them, by their recorded names."""
+        files = {file.name: file for file in recording.files if file.name in absent}
         try:
             staging = self.folder.stage()
         except OSError as error:
-            return {file.name: _not_saved(file, disk_reason(error)) for file in files}
-        save = partial(self.folder.save, cell=cell, in_use=in_use, turn=f"recording {record.id}", key=record.key)
+            return {
+                name: _not_restored(file, f"It could not be saved: {error.strerror}.") for name, file in files.items()
+            }
         try:
-            return {file.name: _put(file, sources[file.name], staging / "body.part", save) for file in files}
+            return {name: self._put(file, absent[name], staging, cell, recording) for name, file in files.items()}
         finally:
             self.folder.unstage(staging)
 
-    def _artifact(self, file: RecordedFile) -> Artifact:
-        return Artifact(
-            name=file.name,
-            own_name=file.own_name,
-            path=self.folder.path / file.name,
-            href=self.folder.href(file.name),
-            size=file.size,
-            sha256=file.sha256,
-            media_type=file.media_type,
-            container_id=file.container_id,
-            file_id=file.file_id,
-            found=file.found,
-        )
-
-    def _damaged(self, name: str, reason: str) -> RecordingDamaged:
-        return RecordingDamaged(
-            f"The recording in {self.folder.href(name)} is not replayed: {reason}.",
-            "Bring it back (from version control, for one), or ask anew: %%assistant --fresh.",
-        )
+    def _put(
+        self, file: RecordedFile, source: Callable[[], IO[bytes]] | None, staging: Path, cell: str, recording: Recording
+    ) -> Artifact | FailedArtifact:
+        if source is None:
+            return _not_restored(file, "It was too large to be recorded, and is no longer among the saved files.")
+        staged = staging / "body.part"
+        try:
+            with source() as body, staged.open("wb") as copy:
+                shutil.copyfileobj(body, copy, 1 << 20)
+        except OSError as error:
+            return _not_restored(file, f"It could not be saved: {disk_reason(error)}.")
+        incoming = Incoming(file.name, staged, file.size, file.sha256, file.found, file.container_id, file.file_id)
+        saved = self.folder.save(incoming, cell, turn=f"recording {recording.ended}", key=recording.key)
+        if isinstance(saved, FailedArtifact):
+            return _not_restored(file, saved.reason)
+        return replace(saved, own_name=file.own_name, note="")
 
 
-def _put(
-    file: RecordedFile, source: Path | None, staged: Path, save: Callable[[Incoming], Artifact | FailedArtifact]
-) -> Artifact | FailedArtifact:
-    """Put a recorded file in its place."""
-    if source is None:
-        return _failed(file, "It was too large to be recorded, and is no longer among the saved files.")
-    try:
-        shutil.copyfile(source, staged)
-    except OSError as error:
-        return _not_saved(file, disk_reason(error))
-    saved = save(Incoming(file.name, staged, file.size, file.sha256, file.found, file.container_id, file.file_id))
-    if isinstance(saved, FailedArtifact):
-        return _failed(file, saved.reason)
-    return replace(saved, own_name=file.own_name, media_type=file.media_type, note="")
-
-
-def _failed(file: RecordedFile, reason: str) -> FailedArtifact:
+def _not_restored(file: RecordedFile, reason: str) -> FailedArtifact:
     return FailedArtifact(file.own_name, reason, file.container_id, file.file_id)
 
 
-def _not_saved(file: RecordedFile, reason: str) -> FailedArtifact:
-    return _failed(file, f"It could not be saved: {reason}.")
+# --- looking after them -----------------------------------------------------------------------------------------------
 
 
-def _may_hold(item: Damaged, written: Written) -> bool:
-    """Whether a damaged record may be that of a question whose key is not found in it: by its name, where it has one.
+def check(recordings: Recordings) -> list[Fault]:
+    """Everything that is not as it was recorded: recordings, bodies, and large files that are only saved.
 
-    What can be read of a key says nothing: it may be what was damaged.
+    Every byte is read, whatever was read before.
+
+    Raises:
+        OSError: The folder cannot be read.
     """
-    named = slug_of(item.name)
-    return named == slug(written.prompt) if named is not None else not item.key
-
-
-def _names(records: Iterable[TurnRecord]) -> dict[str, str]:
-    """The first words of each turn's question, by the turn's digest."""
-    return {record.digest: first_words(record.prompt) for record in records if record.digest}
-
-
-def _other_predecessor(records: Sequence[TurnRecord], written: Written) -> str:
-    names, asked = _names(records), written.body()
-    for record in sorted(records, key=lambda record: record.began, reverse=True):
-        if record.written is None or record.exchange is None or record.written.parent == written.parent:
+    store, folder = recordings.store, recordings.folder
+    store.forget()
+    refuse_links(folder.path, folder.notebook_dir)
+    found, damaged = store.summaries()
+    faults = [Fault(store.path / item.name, item.reason) for item in damaged]
+    for file in dict.fromkeys(file for _, recording in found for file in recording.files if recording.key):
+        if file.kept:
+            try:
+                store.open_body(file.sha256).close()
+            except (OSError, ValueError) as error:
+                reason = disk_reason(error) if isinstance(error, OSError) else str(error)
+                faults.append(Fault(store.path / BODIES / file.sha256, reason))
             continue
-        if replace(record.written, parent=written.parent).body() == asked:
-            then = f"after “{names.get(record.written.parent, 'another answer')}”"
-            then = then if record.written.parent else "at the beginning of a conversation"
-            now = f"after “{names.get(written.parent, 'another answer')}”" if written.parent else "at the beginning"
-            if names.get(written.parent) == names.get(record.written.parent) and written.parent:
-                now = "after another answer to that"
-            return f"This question was recorded {then} and now comes {now}, so it is asked anew."
-    return ""
+        with contextlib.suppress(FileNotFoundError), folder.open() as here:
+            if store.holds(here, file.name, file.size, file.sha256):
+                continue
+        faults.append(Fault(folder.path / file.name, "it is not in the recording, and no longer there as it was saved"))
+    return list(dict.fromkeys(faults))
 
 
-def _likeness(asked: Written, record: TurnRecord) -> tuple[float, int, str]:
-    """How near a recording is to what was written: by the question, then by the rest, then the later one."""
-    recorded = record.written
-    if recorded is None:
-        return 0.0, 0, record.ended
-    matcher = difflib.SequenceMatcher(None, asked.prompt.strip(), recorded.prompt.strip(), autojunk=False)
-    rough = matcher.quick_ratio()
-    return matcher.ratio() if rough > ALIKE else rough, -len(differences(asked, recorded)), record.ended
+def prune(recordings: Recordings, *, now: float | None = None) -> tuple[RecordingCounts, str]:
+    """Remove recordings that are never replayed, since another of the same question is, and bodies nothing needs.
+
+    Args:
+        recordings: The recordings.
+        now: Seconds since the epoch; the clock, if not given.
+
+    Returns:
+        What was removed; and why no bodies were, if so, as a sentence.
+
+    Raises:
+        OSError: The folder cannot be read, or something in it not be removed.
+    """
+    store = recordings.store
+    refuse_links(recordings.folder.path, recordings.folder.notebook_dir)
+    found, damaged = store.summaries()
+    alike: dict[tuple[str, str], list[Recording]] = {}
+    for _, recording in found:
+        if recording.is_replayed(with_missing=True):
+            alike.setdefault((recording.key, recording.service), []).append(recording)
+    passed_over = {id(recording) for group in alike.values() for recording in best_first(group)[1:]}
+    freed = [store.remove(name) for name, recording in found if id(recording) in passed_over]
+    if damaged:
+        remark = f"No bodies were removed: {damaged[0].name} cannot be read, and may need them."
+        return RecordingCounts(len(freed), 0, sum(freed)), remark
+    needed = {file.sha256 for _, recording in store.summaries()[0] for file in recording.files if file.kept}
+    oldest_ns = ((time.time() if now is None else now) - YOUNG_S) * 1e9
+    unneeded = [name for name, it in store.bodies().items() if name not in needed and it.written_ns < oldest_ns]
+    with contextlib.ExitStack() as opened:
+        bodies = opened.enter_context(store.open_bodies()) if unneeded else None
+        removed = [bodies.remove(name) for name in unneeded if bodies is not None]
+    return RecordingCounts(len(freed), len(removed), sum(freed) + sum(removed)), ""
+
+
+def counts(recordings: Recordings) -> RecordingCounts:
+    """How much is recorded. Raises `OSError`."""
+    store, bodies, total = recordings.store, recordings.store.bodies(), 0
+    for name in store.names():
+        with store.open() as turns:
+            total += turns.fingerprint(name).size
+    return RecordingCounts(len(recordings.all()), len(bodies), total + sum(there.size for there in bodies.values()))

@@ -858,7 +858,8 @@ def target_locked(stage: Stage) -> None:
 def _unless_locked(original: Callable[..., Any], locked: Path) -> Callable[..., Any]:
     def call(*paths: Any, **more: Any) -> Any:
         # Path.unlink and its like hand themselves over; only a file that is there can be open elsewhere.
-        if locked.exists() and any(Path(os.fsdecode(path)) == locked for path in paths if not isinstance(path, int)):
+        # A path may be a name in the folder, which is open.
+        if locked.exists() and any(Path(os.fsdecode(path)).name == locked.name for path in paths if path is not None):
             raise PermissionError(errno.EACCES, "The process cannot access the file", str(locked))
         return original(*paths, **more)
 

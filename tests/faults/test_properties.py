@@ -94,7 +94,7 @@ def save_all(folder: Folder, names: list[str], cell: str) -> list[Artifact]:
     for number, name in enumerate(names):
         content, staged = f"{number} {name!r}".encode(), staging / f"{number}.part"
         staged.write_bytes(content)
-        saved.append(folder.save(Incoming(name, staged, len(content), sha256_of(content), "cited"), cell))
+        saved.append(folder.save(Incoming(name, staged, len(content), sha256_of(content), "cited"), cell, turn=cell))
     folder.unstage(staging)
     return saved
 

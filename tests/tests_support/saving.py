@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Mapping
+import os
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from itertools import count
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
-from ipython_assistant.core.provenance import TurnRecord, record_of
+from ipython_assistant.core.recording import RecordedFile, Recording, TurnKey, stamp, turn_digest
 from ipython_assistant.core.turn import CodeCall, Turn
 from ipython_assistant.workspace.folder import Folder, Incoming
+from ipython_assistant.workspace.recordings import Recordings
 
 BEGAN = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 NOTEBOOK = {"JPY_SESSION_NAME": "/home/ada/work/analysis.ipynb"}
+ASKED = TurnKey("Plot coverage by year.")
+_turns = count(1)
 
 
 def save(
-    folder: Folder, name: str, content: bytes, cell: str = "cell-1", *, in_use: Container[str] = (), turn: str = ""
+    folder: Folder, name: str, content: bytes, cell: str = "cell-1", *, turn: str = "", key: str = ""
 ) -> Artifact | FailedArtifact:
     """One file of one turn."""
-    return save_all(folder, [(name, content)], cell, in_use=in_use, turn=turn)[0]
+    return save_all(folder, [(name, content)], cell, turn=turn, key=key)[0]
 
 
 def save_all(
-    folder: Folder,
-    files: list[tuple[str, bytes]],
-    cell: str = "cell-1",
-    *,
-    in_use: Container[str] = (),
-    turn: str = "",
+    folder: Folder, files: list[tuple[str, bytes]], cell: str = "cell-1", *, turn: str = "", key: str = ""
 ) -> list[Artifact | FailedArtifact]:
-    """The files of one turn."""
-    staging = folder.stage()
+    """The files of one turn; they belong to no cell until it is recorded."""
+    staging, turn = folder.stage(), turn or f"turn {next(_turns)}"
     saved = []
     try:
         for number, (name, content) in enumerate(files):
             staged = staging / f"{number}.part"
             staged.write_bytes(content)
             incoming = Incoming(name, staged, len(content), hashlib.sha256(content).hexdigest(), "cited")
-            saved.append(folder.save(incoming, cell, in_use, turn=turn))
+            saved.append(folder.save(incoming, cell, turn=turn, key=key))
     finally:
         folder.unstage(staging)
     return saved
@@ -52,15 +51,12 @@ def run_cell(
     *,
     minute: int = 0,
     status: str = "completed",
-    prompt: str = "Plot coverage by year.",
-    in_use: Container[str] = (),
+    prompt: str = "",
 ) -> list[Artifact]:
-    """A whole turn: its files are saved, then its record. `minute` is when it began."""
-    response_id = f"resp_{cell}_{minute}_{id(files)}"
-    saved = save_all(folder, list(files.items()), cell, in_use=in_use, turn=response_id)
-    assert (
-        folder.record(recorded(cell, saved, minute=minute, status=status, prompt=prompt, response_id=response_id)) == ()
-    )
+    """A whole turn of a question of its own: its files are saved, then it is recorded. `minute` is when it began."""
+    asked = TurnKey(prompt or f"Question {next(_turns)} of {os.getpid()}.")
+    saved = save_all(folder, list(files.items()), cell, key=asked.sha256)
+    Recordings(folder).keep(recorded(cell, saved, minute=minute, status=status, asked=asked))
     return saved
 
 
@@ -68,28 +64,31 @@ def recorded(
     cell: str,
     saved: list[Artifact | FailedArtifact],
     *,
+    asked: TurnKey = ASKED,
+    turn: Turn | None = None,
     minute: int = 0,
     status: str = "completed",
-    prompt: str = "Plot coverage by year.",
-    response_id: str = "resp_1",
-) -> TurnRecord:
-    """The record of a turn that left these files."""
+    **more: object,
+) -> Recording:
+    """The recording of a turn that left these files."""
     call = CodeCall("ci_1", "cntr_1", "print('ok')\n", "completed", ("ok\n",))
-    return record_of(
-        Turn(response_id=response_id, model="some-model", status="completed", items=(call,)),
-        prompt=prompt,
-        cell=cell,
-        service="openai",
-        model="asked-model",
-        status=status,
-        began=BEGAN + timedelta(minutes=minute),
-        ended=BEGAN + timedelta(minutes=minute, seconds=20),
-        artifacts=[item for item in saved if isinstance(item, Artifact)],
-        failed=[item for item in saved if isinstance(item, FailedArtifact)],
-    )
-
-
-def write_notebook(path: Path, *cells: str) -> None:
-    """A notebook that holds cells of these ids, saved now."""
-    listed = ", ".join(f'{{"id": "{cell}", "cell_type": "code", "source": []}}' for cell in cells)
-    path.write_text(f'{{"nbformat": 4, "nbformat_minor": 5, "metadata": {{}}, "cells": [{listed}]}}')
+    turn = turn or Turn(response_id=f"resp_{minute}", model="some-model", status="completed", items=(call,))
+    artifacts = [item for item in saved if isinstance(item, Artifact)]
+    fields = {
+        "asked": asked,
+        "turn": turn,
+        "cell": cell,
+        "service": "openai",
+        "model": "some-model",
+        "status": status,
+        "began": stamp(BEGAN + timedelta(minutes=minute)),
+        "ended": stamp(BEGAN + timedelta(minutes=minute, seconds=20)),
+        "files": tuple(
+            RecordedFile(it.name, it.own_name, it.size, it.sha256, it.container_id, it.file_id, it.found)
+            for it in artifacts
+        ),
+        "missing": tuple(item for item in saved if isinstance(item, FailedArtifact)),
+        "key": asked.sha256,
+        "digest": turn_digest(asked.sha256, turn, artifacts),
+    }
+    return Recording(**{**fields, **more})
