@@ -32,7 +32,7 @@ def file_table(files: Sequence[MadeFile], remarks: Iterable[str] = ()) -> Bundle
 def _cells(made: MadeFile) -> tuple[object, ...]:
     recording = made.recording
     return (
-        made.name if made.state == "gone" else Download(made.name, made.href),
+        made.name if made.state == "gone" else Download(made.name, made.name, made.href),
         "left over" if made.left_over else _STATES[made.state],
         size_in_words(made.size) if recording is not None else "",
         recording.prompt if recording is not None else "",
