@@ -25,7 +25,13 @@ from ipython_assistant.core.artifacts import Artifact, FailedArtifact, Found
 from ipython_assistant.core.naming import folded, media_type, numbered, plain_name, safe_name
 from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.errors import ConfigError
-from ipython_assistant.workspace.manifest import ManifestEntry, changed_manifest, read_manifest, settle
+from ipython_assistant.workspace.manifest import (
+    ManifestEntry,
+    cell_in_manifest,
+    changed_manifest,
+    read_manifest,
+    settle,
+)
 from ipython_assistant.workspace.recording_store import BODIES, TURNS, RecordingStore
 from ipython_assistant.workspace.safe_dir import open_directory
 from ipython_assistant.workspace.secrets import LocalSecrets
@@ -211,7 +217,7 @@ class Folder:
             OSError: It cannot be written down.
         """
         with self._one_at_a_time, self.store.open_to_write() as turns, self._changed(turns) as manifest:
-            place = self._cell_in_manifest(cell)
+            place = self._cell_in_manifest(cell, key)
             kept = {name: it.sha256 for name, it in manifest.items() if more and it.cells.get(place) is not None}
             settle(manifest, place, key, kept | dict(files), self._mine)
             for name in files:
@@ -223,17 +229,15 @@ class Folder:
 
     def _owner_of(self, cell: str, key: str, turn: str, folder: SafeDirectory) -> _Owner:
         """The turn for which a file is saved; the folder is looked at once a turn."""
-        owner, cell = self._owner, self._cell_in_manifest(cell)
+        owner, cell = self._owner, self._cell_in_manifest(cell, key)
         if owner is None or (owner.cell, owner.key, owner.turn) != (cell, key, turn):
             taken = {folded(name): name for name in sorted(folder.names(), reverse=True)}
             owner = self._owner = _Owner(cell, key, turn, self.manifest(), taken)
         return owner
 
-    def _cell_in_manifest(self, cell: str) -> str:
-        # Without an id of the cell, or the name of its notebook, only this kernel knows the cell: a notebook that was
-        # copied has the same ids as its original.
-        known = self.notebook and not cell.startswith("run ")
-        return f"{self.notebook if known else self._kernel}#{cell}"
+    def _cell_in_manifest(self, cell: str, key: str) -> str:
+        # Without its notebook's name only this kernel knows the cell: a copied notebook has the ids of its original.
+        return cell_in_manifest(self.notebook or self._kernel, cell, key)
 
     def _place(self, folder: SafeDirectory, incoming: Incoming, owner: _Owner) -> tuple[str, str]:
         """The name a file got, and what is to be said of it."""

@@ -65,6 +65,11 @@ def changed_manifest(turns: SafeDirectory, recordings: Callable[[], Iterable[Rec
             turns.write(MANIFEST, (json.dumps({"files": files}, indent=1) + "\n").encode())
 
 
+def cell_in_manifest(notebook: str, cell: str, key: str) -> str:
+    """The name of a cell in the manifest. Without an id of the cell each run is a turn of its own, known by its key."""
+    return f"#{key}" if cell.startswith("run ") and key else f"{notebook}#{cell}"
+
+
 def settle(manifest: Manifest, cell: str, key: str, files: Mapping[str, str], wrote: Mapping[str, str]) -> None:
     """Let a cell refer to these files and to no others, since its present turn does.
 
@@ -90,7 +95,8 @@ def _manifest_of(recordings: Iterable[Recording]) -> Manifest:
     manifest: Manifest = {}
     for recording in sorted(recordings, key=lambda one: one.ended):
         files = {file.name: file.sha256 for file in recording.files if file.ours}
-        settle(manifest, f"{recording.notebook}#{recording.cell}", recording.key, files, files)
+        cell = cell_in_manifest(recording.notebook, recording.cell, recording.key)
+        settle(manifest, cell, recording.key, files, files)
     return manifest
 
 
