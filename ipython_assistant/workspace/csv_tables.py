@@ -33,7 +33,7 @@ LONGEST_LINE = 16_000_000
 LARGEST_UNPACKED = 2_000_000_000
 """In bytes; a larger table in a gzip file or a ZIP archive is not read."""
 NUL_SHOWN = "␀"
-_SAMPLE_BYTES = 1 << 16
+_SAMPLE_BYTES = 1 << 14
 _BATCH = 5_000
 _TYPED_ROWS = 20_000
 _SHOWN = 3
@@ -144,7 +144,7 @@ def read_csv_table(path: Path, media_type: str, rows: int = 10, *, whole: bool =
 
 def _examined(path: Path, encoding: str, separator: str, rows: int, *, whole: bool) -> CsvTable:
     size = path.stat().st_size
-    most = max(LARGEST_UNPACKED, size) if whole else EXACT_BYTES if size <= EXACT_BYTES else _SAMPLE_BYTES // 8
+    most = max(LARGEST_UNPACKED, size) if whole else EXACT_BYTES if size <= EXACT_BYTES else _SAMPLE_BYTES // 2
     with io.TextIOWrapper(dialect.opened(path), encoding, newline="") as text:
         lines = _Lines(text, most)
         reader = csv.reader(lines, delimiter=separator)

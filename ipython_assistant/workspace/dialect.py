@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-SAMPLE_RECORDS = 200
+SAMPLE_RECORDS = 100
 """So many records decide on the separator and the header."""
 MOST_BELOW = 60
 """So many records at the foot may be notes."""
