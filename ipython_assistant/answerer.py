@@ -83,19 +83,6 @@ def with_answerer(settings: Settings, environment: Mapping[str, str], choose: Mo
     return replace(settings, model=model, share=share, answerer=in_words(model, environment))
 
 
-def answer_notes(settings: Settings, *, refused: bool) -> tuple[str, ...]:
-    """What the reader of an answer should know of who gave it; nothing where a hosted service did.
-
-    Args:
-        settings: What it was asked with.
-        refused: Whether it is a refusal.
-    """
-    if not settings.answerer:
-        return ()
-    way = (A_REAL_MODEL,) if refused and settings.model == BASIC else ()
-    return (f"Answered by {settings.answerer}.", *way)
-
-
 def unknown_model(error: ModelUnknown, settings: Settings, offered: Sequence[str]) -> ModelUnknown:
     """The error of a hosted service that does not have the model, with the nearest one that it offers.
 

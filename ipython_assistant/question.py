@@ -129,7 +129,9 @@ class Question:
         past = [{"type": "message", "role": message.role, "content": message.text} for message in base.history]
         # The embedded engine has instructions of its own and looks at the files itself, as far as may be shared.
         share = settings.share if settings.service == "local" else ""
-        names = "\n".join(note.path.rpartition("/")[2] for note in base.inputs)
+        names = {note.path.rpartition("/")[2]: note.named for note in base.inputs}
+        named = (name for name, with_this_question in names.items() if with_this_question)
+        about_files = {"share": share, "inputs": "\n".join(names), "named": "\n".join(named)}
         told = instructions(
             settings.instructions, () if share else base.inputs, self.outputs, code=settings.code, builtin=not share
         )
@@ -144,7 +146,7 @@ class Question:
             "context_management": compaction if settings.official and settings.compact_above and goes_on else None,
             **settings.limits,
             "previous_response_id": base.previous_response_id,
-            "metadata": {"share": share, "inputs": names} if share else None,
+            "metadata": about_files if share else None,
         }
         return {
             "model": settings.model,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ipython_assistant.answerer import answer_notes, unknown_model
+from ipython_assistant.answerer import unknown_model
 from ipython_assistant.collect_files import Destination, TurnFiles, collect
 from ipython_assistant.core.compact import without_outputs, without_pictures
 from ipython_assistant.core.conversation import PlacedTurn
@@ -136,8 +136,8 @@ class ServiceSource:
         # What is left below the cell is what a replay shows: without what a recording must not hold.
         settings = self.question.settings
         redact = self.session.folder(settings).secrets.redactor().with_secrets(secrets_in(settings.tools))
-        notes = (*self._base.notes, *answer_notes(settings, refused=arrival.turn.refused))
-        return replace(arrival, turn=redacted_turn(arrival.turn, redact), notes=notes)
+        by = (f"Answered by {settings.answerer}.",) if settings.answerer else ()
+        return replace(arrival, turn=redacted_turn(arrival.turn, redact), notes=(*self._base.notes, *by))
 
     def _stream(self, live: LiveOutput) -> Arrival:
         request = self.question.request(self._base)

@@ -35,15 +35,16 @@ CODE = "```python\nprint(cases['n'].sum())\ncases.to_csv('out.csv', index=False)
 @pytest.fixture(scope="module")
 def server() -> Iterator[ScriptedServer]:
     """A scripted Ollama, one for all tests: so they share an engine, too."""
-    with ScriptedServer("ollama", ["nomic-embed-text", "qwen3.5:4b", "gemma4:e4b"]) as server:
+    with ScriptedServer("ollama", ["nomic-embed-text", "qwen3.5:27b", "gemma4:31b"]) as server:
         yield server
 
 
 @pytest.fixture
 def ollama(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
     """The scripted Ollama where Ollama is looked for; nothing else is looked for."""
-    server.script, server.asked, server.paths, server.headers = [], [], [], []
-    server.loaded = ["qwen3.5:4b"]
+    server.script, server.asked, server.planned, server.paths, server.headers = [], [], [], [], []
+    server.plan = '{"cannot": "needs statistics, forecasting or several steps"}'
+    server.loaded = ["qwen3.5:27b"]
     monkeypatch.setattr(model_servers, "_SHAPES", {"ollama": model_servers._SHAPES["ollama"]})
     monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{server.port}")
     monkeypatch.setenv("IPYTHON_ASSISTANT_FIND_MODELS", "1")
@@ -88,17 +89,17 @@ def test_without_a_key_a_model_that_runs_here_answers_and_the_cell_says_so(ask, 
     assert answer.text == "There are 8 cases."
     assert answer.logs.strip() == "8"
     assert "out.csv" in answer.files
-    assert "Answered by qwen3.5:4b in Ollama on this machine." in answer.notes
-    assert {body["model"] for body in ollama.asked} == {"qwen3.5:4b"}
+    assert "Answered by qwen3.5:27b in Ollama on this machine." in answer.notes
+    assert {body["model"] for body in ollama.asked} == {"qwen3.5:27b"}
 
 
 def test_the_model_that_answered_first_goes_on_answering(ask, ollama):
     ollama.script = [Reply("Yes."), Reply("Yes."), Reply("No."), Reply("No.")]
     ask("Are there cases?")
-    ollama.loaded = ["gemma4:e4b"]
+    ollama.loaded = ["gemma4:31b"]
     ask("Are there any others?")
 
-    assert {body["model"] for body in ollama.asked} == {"qwen3.5:4b"}
+    assert {body["model"] for body in ollama.asked} == {"qwen3.5:27b"}
 
 
 def test_where_looking_is_turned_off_no_server_is_asked(ask, ollama):
@@ -112,22 +113,22 @@ def test_where_looking_is_turned_off_no_server_is_asked(ask, ollama):
 def test_a_plain_name_is_found_among_the_models_here(ask, ollama):
     ollama.script = [Reply("Yes."), Reply("Yes.")]
 
-    answer = ask("Are there cases?", model="gemma4:e4b")
+    answer = ask("Are there cases?", model="gemma4:31b")
 
-    assert "Answered by gemma4:e4b in Ollama on this machine." in answer.notes
+    assert "Answered by gemma4:31b in Ollama on this machine." in answer.notes
 
 
 def test_a_name_that_no_server_here_has_names_the_nearest(ask, ollama):
     with pytest.raises(errors.ModelUnknown) as caught:
-        ask("Are there cases?", model="qwen3.5:9b")
+        ask("Are there cases?", model="qwen3.5:29b")
 
-    assert caught.value.hint.startswith("Did you mean qwen3.5:4b?")
+    assert caught.value.hint.startswith("Did you mean qwen3.5:27b?")
 
 
 def test_a_model_with_a_provider_runs_code_here_though_a_key_of_a_hosted_service_is_set(ask, ollama, hosted):
     ollama.script = [Reply(CODE), Reply("There are 8 cases.")]
 
-    answer = ask("Sum the cases and save them as out.csv", model="ollama/qwen3.5:4b")
+    answer = ask("Sum the cases and save them as out.csv", model="ollama/qwen3.5:27b")
 
     assert answer.logs.strip() == "8"
     assert hosted.requests == []
@@ -144,7 +145,7 @@ def test_a_provider_without_its_key_ends_in_the_way_to_a_model(ask):
 def test_a_server_that_is_not_there_is_named_in_two_lines(ask, monkeypatch):
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
     with pytest.raises(errors.AssistantError) as caught:
-        ask("Are there cases?", model="ollama/qwen3.5:4b")
+        ask("Are there cases?", model="ollama/qwen3.5:27b")
 
     assert "127.0.0.1:9" in caught.value.message
     assert "Start it" in caught.value.hint
@@ -179,9 +180,9 @@ def test_status_says_who_answers_where_and_what_else_is_here(shell, ollama, caps
     shell.run_line_magic("assistant", "status")
     printed = capsys.readouterr().out
 
-    assert "ollama/qwen3.5:4b  (qwen3.5:4b in Ollama on this machine)" in printed
+    assert "ollama/qwen3.5:27b  (qwen3.5:27b in Ollama on this machine)" in printed
     assert f"http://127.0.0.1:{ollama.port}/v1" in printed
-    assert "ollama/gemma4:e4b" in printed
+    assert "ollama/gemma4:31b" in printed
 
 
 def test_status_ends_in_the_way_to_a_real_model_where_there_is_none(shell, capsys):
@@ -194,7 +195,7 @@ def test_a_refusal_of_the_basic_forms_ends_in_the_way_to_a_real_model(ask):
     answer = ask("Why is the sky blue?")
 
     assert answer.status == "refused"
-    assert A_REAL_MODEL in answer.notes
+    assert "ipython-assistant model get" in answer.text
 
 
 def gone(hosted) -> None:
@@ -250,7 +251,7 @@ def test_no_value_of_any_cell_reaches_a_model_that_may_not_see_them(ask, ollama,
     # The files of the first answer, one of them with values as its columns, are in the container now.
     ask("And once more", (), goes_on=True)
 
-    left = json.dumps([ollama.asked, ollama.paths, ollama.headers])
+    left = json.dumps([ollama.planned, ollama.asked, ollama.paths, ollama.headers])
     assert [canary for canary in CANARIES if canary in left] == []
     assert "village" in left
     assert ("3 rows" in left) is (share == "shapes")
@@ -260,7 +261,7 @@ def test_with_results_the_model_sees_what_it_needs(ask, ollama):
     ollama.script = [Reply(SPILLS), Reply("There are 3 rows in all.")]
     ask("Save the cases by village as wide.csv", ("secrets",))
 
-    left = json.dumps(ollama.asked)
+    left = json.dumps([ollama.planned, ollama.asked])
     assert all(canary in left for canary in ("Kanariat", "00712", "987654321"))
 
 
@@ -269,10 +270,11 @@ def test_an_earlier_answer_with_values_is_not_told_to_a_model_that_may_not_see_t
     ask("Which village comes first?", ("secrets",), goes_on=True)
     ask.session.traits.share = "names"
     ollama.asked.clear()
+    ollama.planned.clear()
     ollama.script = [Reply("```python\nprint(secrets['village'][1])\n```")]
     ask("And the second?", (), goes_on=True)
 
-    left = json.dumps(ollama.asked)
+    left = json.dumps([ollama.planned, ollama.asked])
     assert "Which village comes first?" in left
     assert "Kanariat" not in left
 
@@ -286,14 +288,14 @@ def test_what_is_shared_with_whom_is_in_the_metadata_and_in_a_dry_run(shell, oll
     with capture_output() as captured:
         shell.run_cell("%%assistant -i secrets\nWhich village comes first?").raise_error()
 
-    shared = "names, with qwen3.5:4b in Ollama on this machine"
+    shared = "names, with qwen3.5:27b in Ollama on this machine"
     assert shared in printed
     assert shared in [output.metadata.get("ipython_assistant", {}).get("shared") for output in captured.outputs]
 
 
 @pytest.mark.parametrize(
     ("model", "share"),
-    [("ollama/qwen3.5:4b", "results"), ("ollama/gpt-oss:120b-cloud", "shapes"), ("openai/gpt-6.1-terra", "shapes")],
+    [("ollama/qwen3.5:27b", "results"), ("ollama/gpt-oss:120b-cloud", "shapes"), ("openai/gpt-6.1-terra", "shapes")],
 )
 def test_what_a_model_may_see_depends_on_where_it_is(notebook_dir, model, share):
     settings = freeze(AssistantMagics(model=model), Options(), notebook_dir, {"OPENAI_API_KEY": "k"})

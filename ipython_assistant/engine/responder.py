@@ -75,11 +75,14 @@ class AcceptedRequest:
         messages = [*(self.previous.messages if self.previous is not None else ()), *asked.messages]
         prompt = messages.pop(max(index for index, message in enumerate(messages) if message.role == "user"))
         files = await container.names() if container is not None else ()
+        # Our own client says which files were named with this question; other clients upload what they ask about.
+        metadata = request.echo.get("metadata") or {}
+        named = tuple(name for name in str(metadata.get("named", "")).split("\n") if name in files)
         unread = (*(attachment.name for attachment in asked.attachments), *asked.file_ids)
         return Ask(
             prompt=prompt.text,
             files=files,
-            new=tuple(name for name in files if container is None or name not in container.known_files),
+            new=named or tuple(name for name in files if container is None or name not in container.known_files),
             made=tuple(container.linkable()) if container is not None else (),
             history=tuple(messages),
             enclosed=tuple(asked.attachments),

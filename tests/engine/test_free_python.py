@@ -21,6 +21,7 @@ from ipython_assistant.engine.models.python_words import ADDED, CORRECT, DONE, N
 
 TABLE = "district,code,cases\nA,007,3\nB,012,5\nA,007,4\n"
 SAVES = "worst = cases[cases['cases'] > 3]\nworst.to_csv('worst.csv', index=False)\nprint(cases['cases'].sum())\n"
+NO_PLAN = '{"cannot": "needs statistics, forecasting or several steps"}'
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -47,9 +48,10 @@ def engine(server: ScriptedServer) -> Iterator[Running]:
 
         return ChatModel(name, connect, **more)
 
+    # A model of this size writes Python also where a plan does not pass its checks.
     models = {
-        "here": model("here"),
-        "sees": model("sees", vision=True),
+        "here": model("here-27b"),
+        "sees": model("sees-27b", vision=True),
         "elsewhere": model("elsewhere", on_this_machine=False),
     }
     with in_thread(models, time.time) as running:
@@ -59,7 +61,8 @@ def engine(server: ScriptedServer) -> Iterator[Running]:
 @pytest.fixture(autouse=True)
 def used_up(server: ScriptedServer) -> Iterator[None]:
     """Each test begins with an empty script, and has used up its own."""
-    server.script, server.asked, server.headers = [], [], []
+    server.script, server.asked, server.planned, server.headers = [], [], [], []
+    server.plan = NO_PLAN
     server.gone.clear()
     yield
     assert server.script == []

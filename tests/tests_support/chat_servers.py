@@ -70,6 +70,7 @@ class ScriptedServer:
         paths: Every path that was asked for.
         headers: The headers of the questions so far.
         slow_s: How long it waits before it answers a GET.
+        plan: The answer to each question with a JSON schema, if not empty; those go to `planned`, not to `asked`.
         gone: Set when a client went before its answer was complete.
     """
 
@@ -81,6 +82,8 @@ class ScriptedServer:
     paths: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     slow_s: float = 0.0
+    plan: str = ""
+    planned: list[Json] = field(default_factory=list)
     gone: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> ScriptedServer:
@@ -151,13 +154,14 @@ class ScriptedServer:
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
         self.paths.append(request.path)
-        self.asked.append(body)
+        is_plan = bool(self.plan) and ("format" in body or "response_format" in body)
+        (self.planned if is_plan else self.asked).append(body)
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
         own_door = self.kind == "ollama" and request.path == "/api/chat"
         if not own_door and request.path != "/v1/chat/completions":
             self._whole(request, 404, b'{"detail": "Not Found"}')
             return
-        planned = self.script.pop(0)
+        planned = Reply(self.plan) if is_plan else self.script.pop(0)
         reply = planned(body) if callable(planned) else planned
         if reply.body is not None:
             self._whole(request, reply.status, reply.body, reply.media_type, reply.location)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models.plan.tables import TableProfile
 
 REAL_MODEL: Final = (
-    "No model was used. A model reads any question: set `OPENAI_API_KEY`, start Ollama, or name one with `-m` "
-    "(`%assistant doctor` shows what is there)."
+    "No model was used. A model reads any question: set `OPENAI_API_KEY`, start Ollama or LM Studio, or run "
+    "`ipython-assistant model get`; `%assistant doctor` shows what is there."
 )
 MAX_KEY_VALUES: Final = 60
 """Different values of a column that is offered to group by."""

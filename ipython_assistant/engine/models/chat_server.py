@@ -183,8 +183,9 @@ class ChatServer:
         self, messages: Sequence[Json], schema: Json | None, limit: int, options: Json
     ) -> AsyncGenerator[_Chunk, None]:
         body: Json = {"max_tokens": limit, **options}
-        if self._kind == "openai":
+        if self._kind == "openai":  # whose newer models refuse both
             body["max_completion_tokens"] = body.pop("max_tokens")
+            body.pop("temperature", None)
         if self._kind in {"llama.cpp", "vllm"}:
             body["extra_body"] = {"chat_template_kwargs": {"enable_thinking": False}}
         if schema is not None:

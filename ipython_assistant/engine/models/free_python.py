@@ -23,7 +23,16 @@ from ipython_assistant.engine.models.python_code import (
     split,
     with_labels,
 )
-from ipython_assistant.engine.models.python_words import ADDED, CORRECT, DONE, ELSEWHERE, NO_CODE, missing, task
+from ipython_assistant.engine.models.python_words import (
+    ADDED,
+    CORRECT,
+    DONE,
+    ELSEWHERE,
+    NO_CODE,
+    READ_AS,
+    missing,
+    task,
+)
 from ipython_assistant.engine.models.share import HEAD_ROWS, Share, Told, inputs_of
 
 if TYPE_CHECKING:
@@ -159,8 +168,8 @@ class FreePython:
         self, ask: Ask, interpreter: Interpreter
     ) -> AsyncGenerator[Step, RunOutcome | None]:
         """Let the model write code until the question is answered. Raises `ModelFailed`."""
-        tables = await _profiles(interpreter, ask.files, ask.prompt)
-        told = Told(self._share, frame_names(tables), frozenset(inputs_of(ask)), _words(ask))
+        tables = await profiles(interpreter, ask.files, ask.prompt)
+        told = Told(self._share, frame_names(tables), frozenset(inputs_of(ask)), words_of(ask))
         work, messages = _Work(ask, tables, told), self._opening(ask, tables, told)
         while True:
             completion, live = Completion(""), work.succeeded
@@ -182,7 +191,7 @@ class FreePython:
                 outcome = yield Run(whole)
                 if outcome is None:
                     raise ModelFailed("The outcome of the code did not come back.\nRun the cell again.")
-                made = await _profiles(interpreter, outcome.files, "")
+                made = await profiles(interpreter, outcome.files, "")
                 work.account(code, whole, outcome, made)
                 if work.over:
                     break
@@ -222,6 +231,7 @@ class FreePython:
         for message in ask.history:
             if message.role in {"user", "assistant"}:
                 text = message.text.partition(ADDED.strip())[0].rstrip()
+                text = "" if message.role == "assistant" and text.startswith(READ_AS) else text
                 hidden = message.role == "assistant" and (self._share is not Share.RESULTS or not text)
                 written.append({"role": message.role, "content": ELSEWHERE if hidden else text})
         return [*written, {"role": "user", "content": self._prompt(ask)}]
@@ -272,7 +282,7 @@ _NOTHING_CALCULATED: Final = (
 )
 
 
-def _words(ask: Ask) -> str:
+def words_of(ask: Ask) -> str:
     """What the user has written in this conversation."""
     return "\n".join([*(message.text for message in ask.history if message.role == "user"), ask.prompt])
 
@@ -297,7 +307,7 @@ def _fenced(text: str) -> str:
     return f"{fence}text\n{text}\n{fence}"
 
 
-async def _profiles(interpreter: Interpreter, paths: Sequence[str], prompt: str) -> tuple[TableProfile, ...]:
+async def profiles(interpreter: Interpreter, paths: Sequence[str], prompt: str) -> tuple[TableProfile, ...]:
     """What is known of the tables among these files; none where they cannot be looked at."""
     try:
         return await profiled(interpreter, [path for path in paths if path.lower().endswith(READABLE)], prompt)

@@ -30,6 +30,8 @@ _BLIND: Final = """\
 
 ADDED: Final = "\n\n**From this machine:** "
 """Goes before everything that we add to a model's answer: from here on it is not the model's own words."""
+READ_AS: Final = "Read as:"
+"""How an answer begins that this machine wrote from a plan: all of it is ours."""
 NO_CODE: Final = (
     "You ran no code, and the answer needs the data. Write the code now, in one block between ```python and ```."
 )

@@ -11,6 +11,8 @@ so may files: they are told only where the inputs or the user's own words have t
 from __future__ import annotations
 
 import builtins
+import difflib
+import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -71,6 +73,11 @@ class Told:
         others = len(table.columns) - len(shown)
         size = "" if self.share is Share.NAMES else f", {table.rows:,} rows"
         return f"{name}{size}. Columns: {columns}" + (f"; and {others} more" if others else "")
+
+    def may_name_all(self, table: TableProfile, tables: Sequence[TableProfile]) -> bool:
+        """Whether no name of the table's columns is a secret."""
+        known = self._known(tables)
+        return table.path in self.inputs or all(column.name in known for column in table.columns)
 
     def outcome(self, outcome: RunOutcome, made: Sequence[TableProfile], heads: Mapping[str, str]) -> str:
         """What a run did.
@@ -148,6 +155,71 @@ class Told:
 def _names(words: str, name: str) -> bool:
     """Whether a text names something."""
     return bool(name.strip()) and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words, re.IGNORECASE) is not None
+
+
+class Veil:
+    """Keeps the values of cells from a model that fills in a plan: the user's own words stand for them.
+
+    A plan holds the values that a question names, as the data spell them. The model is given the question's spelling,
+    and what it writes is turned back here.
+
+    Args:
+        words: The user's own words.
+        tables: The tables whose values are kept.
+    """
+
+    def __init__(self, words: str, tables: Sequence[TableProfile]) -> None:
+        values = {value for table in tables for column in table.columns for value in column.values}
+        self._stand_ins: dict[str, str] = {}
+        for number, value in enumerate(sorted(values)):
+            stand_in = _in_words(value, words) or f"value {number}"
+            if stand_in != value:
+                self._stand_ins[value] = stand_in
+        longest_first = sorted(self._stand_ins, key=len, reverse=True)
+        self._any = re.compile("|".join(rf"(?<!\w){re.escape(value)}(?!\w)" for value in longest_first) or r"(?!)")
+
+    def hide(self, told: Any) -> Any:
+        """The same JSON value, with the stand-ins in all of its texts."""
+        match told:
+            case str():
+                return self._any.sub(lambda found: self._stand_ins[found[0]], told)
+            case list():
+                return [self.hide(one) for one in told]
+            case dict():
+                return {name: self.hide(value) for name, value in told.items()}
+        return told
+
+    def lift(self, text: str) -> str:
+        """The JSON that a model wrote, with the values in the place of their stand-ins; other text as it is."""
+        try:
+            written = json.loads(text[text.find("{") : text.rfind("}") + 1])
+        except ValueError:
+            return text
+        return json.dumps(self._lifted(written))
+
+    def _lifted(self, written: Any) -> Any:
+        match written:
+            case str():
+                return next((value for value, stand_in in self._stand_ins.items() if stand_in == written), written)
+            case list():
+                return [value for one in written for value in self._all(one)]
+            case dict():
+                return {name: self._lifted(value) for name, value in written.items()}
+        return written
+
+    def _all(self, written: Any) -> list[Any]:
+        """Everything that one item of a list stands for: values may differ in their spelling alone."""
+        found = [value for value, stand_in in self._stand_ins.items() if stand_in == written]
+        return found or [self._lifted(written)]
+
+
+def _in_words(value: str, words: str) -> str:
+    """How a text names a value, in its own spelling; empty where it does not."""
+    at = words.lower().find(value.lower())
+    if at >= 0 and len(words.lower()) == len(words):
+        return words[at : at + len(value)]
+    near = difflib.get_close_matches(value.lower(), [word.lower() for word in re.findall(r"\w+", words)], n=1)
+    return next((word for word in re.findall(r"\w+", words) if near and word.lower() == near[0]), "")
 
 
 def share_of(ask: Ask, *, on_this_machine: bool) -> Share:
