@@ -6,7 +6,7 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests_support import events as wire
 from tests_support.mutation import mutated
@@ -164,7 +164,6 @@ unknown_events = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.sampled_from(list(TURNS.values())), st.data())
 def test_unknown_events_and_events_that_come_twice_change_nothing(items, data):
     noisy = []
@@ -326,7 +325,6 @@ def test_the_container_of_an_event_is_that_of_its_own_call_not_of_the_last():
     assert turn_fold.container_of({"type": "x", "item_id": "ci_nowhere"}) == ""
 
 
-@settings(deadline=None, max_examples=150)
 @given(mutated(wire.stream(FULL)))
 def test_any_field_may_be_of_any_type_and_the_rest_of_the_answer_is_there(events):
     turn = fold(events)

@@ -8,7 +8,8 @@ import tempfile
 import unicodedata
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 from IPython.utils.capture import capture_output
 from tests_support import events as wire
@@ -58,7 +59,6 @@ def fold(events):
     return turn_fold.turn
 
 
-@settings(deadline=None)
 @given(ITEMS, st.data(), st.sampled_from(["\n", "\r\n"]))
 def test_any_chunking_of_the_same_bytes_gives_the_same_turn(items, data, newline):
     body = wire.sse(wire.stream(items), newline)
@@ -104,7 +104,6 @@ def save_all(folder: Folder, names: list[str], cell: str) -> list[Artifact]:
     return saved
 
 
-@settings(deadline=None, max_examples=60)
 @given(NAMES)
 def test_any_names_are_distinct_inside_the_folder_and_the_same_the_second_time(names):
     with tempfile.TemporaryDirectory() as directory:
@@ -136,8 +135,8 @@ WHOLE_TURN = wire.stream(
 )
 
 
-@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=mutated(WHOLE_TURN))
+@pytest.mark.slow  # a whole cell for each example
 def test_whatever_an_answer_holds_its_cell_ends_in_an_answer_or_in_two_lines(shell, hosted, events):
     hosted.put("a.csv", b"a\n1\n", "cfile_a")
     body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
