@@ -5,12 +5,14 @@ PYTHON ?= python
 TOOLS = hypothesis ipython pytest pytest-timeout
 OF_TABLES = tests/test_logical.py tests/test_tables.py tests/test_named_frames.py
 
-.PHONY: help check lint types imports test slow browser oldest notebooks demo bench pictures compat live
+OF_HUBS = tests/browser/test_jupyterhub.py tests/browser/test_collaboration.py tests/test_marimo.py
+
+.PHONY: help check lint types imports test slow browser hub oldest notebooks demo bench pictures compat live
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-check: lint types imports test notebooks ## everything below but slow, browser, oldest and bench
+check: lint types imports test notebooks ## everything below but slow, browser, hub, oldest and bench
 
 lint: ## style and formatting
 	$(PYTHON) -m ruff check .
@@ -25,11 +27,17 @@ imports: ## which room may import which
 test: ## the tests, without the slow ones
 	$(PYTHON) -m pytest
 
-slow: ## the tests that take over ten seconds, and many more examples of those that hypothesis feeds
-	$(PYTHON) -m pytest -m "slow or hypothesis" --hypothesis-profile thorough --timeout 900
+slow: ## the tests that take over ten seconds
+	$(PYTHON) -m pytest -m slow
 
 browser: ## only the tests in a real JupyterLab in headless Chromium
 	$(PYTHON) -m pytest -m browser
+
+hub: ## the tests with JupyterHub, real-time collaboration and marimo, which are installed for it
+	apart=$$(mktemp -d) && trap 'rm -rf "$$apart"' EXIT && \
+		$(PYTHON) -m venv "$$apart" && \
+		"$$apart/bin/pip" install --quiet --disable-pip-version-check '.[test]' jupyterhub jupyter-collaboration marimo && \
+		"$$apart/bin/python" -m pytest -p no:cacheprovider -m '' $(OF_HUBS)
 
 oldest: ## what reads and hashes tables, with the oldest pandas we support and without pyarrow
 	old=$$(mktemp -d) && trap 'rm -rf "$$old"' EXIT && \

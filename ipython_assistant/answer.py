@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.answer_outputs import Content, file_outputs, head_of, in_one, text_output
+from ipython_assistant.answer_outputs import Content, file_outputs, for_marimo, head_of, in_one, text_output
 from ipython_assistant.core.wording import counted
 from ipython_assistant.display.live import publish, running_shell
 from ipython_assistant.workspace import tables
@@ -207,6 +207,10 @@ class Answer:
     def _repr_html_(self) -> str:
         """As `_repr_mimebundle_`, for front ends that know HTML alone."""
         return str(self._repr_mimebundle_()[0]["text/html"])
+
+    def _display_(self) -> Any:
+        """Marimo's hook for a value that shows itself."""
+        return for_marimo(self._content)
 
     def _ipython_display_(self) -> None:
         """IPython's hook for a value that shows itself in several outputs."""

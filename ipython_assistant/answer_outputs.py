@@ -8,7 +8,9 @@ is passed over: the list still names it.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipython_assistant.core.links import hrefs
@@ -81,6 +83,26 @@ def in_one(answer: Content) -> tuple[dict[str, Any], dict[str, Any]]:
     shown = [text_output(answer), *(bundle for bundle in (*above, *below) if "text/html" in bundle.data)]
     plain = "\n\n".join(bundle.data["text/plain"] for bundle in shown)
     return {"text/html": "\n".join(bundle.data["text/html"] for bundle in shown), "text/plain": plain}, {}
+
+
+def for_marimo(answer: Content) -> Any:
+    """The outputs as marimo shows them, in one, with a button for each file: a link to a file leads nowhere there."""
+    marimo = import_module("marimo")
+    above, below = file_outputs(answer)
+    shown = []
+    for data, metadata in (text_output(answer), *above, *below):
+        picture = next((media_type for media_type in data if media_type.startswith("image/")), None)
+        if picture is not None:
+            content = data[picture] if picture != "image/svg+xml" else b64encode(data[picture].encode()).decode()
+            shown.append(marimo.image(f"data:{picture};base64,{content}", alt=metadata[picture]["alt"]))
+        elif "text/html" in data:
+            shown.append(marimo.Html(data["text/html"]))
+    # The bytes are read when a button is used.
+    buttons = [
+        marimo.download(artifact.path.read_bytes, filename=artifact.name, label=artifact.name)
+        for artifact in answer.artifacts
+    ]
+    return marimo.vstack([*shown, marimo.hstack(buttons, justify="start", wrap=True)])
 
 
 def head_of(artifact: Artifact, rows: int = 10) -> tuple[TableHead | None, str]:
@@ -158,6 +180,7 @@ def _picture(artifact: Artifact, description: str, spec: dict[str, Any]) -> Iter
 
 def _tables_and_texts(text: str, artifacts: Sequence[Artifact], card: _Card) -> list[Bundle]:
     in_answer = tables(text)
+    seen: dict[str, str] = {}
     shown: list[tuple[Artifact, TableHead]] = []
     texts: list[Artifact] = []
     for artifact in artifacts:
@@ -168,6 +191,9 @@ def _tables_and_texts(text: str, artifacts: Sequence[Artifact], card: _Card) -> 
                 card.notes.append(f"{artifact.name} is not shown as a table: it {reason}.")
             continue
         card.details[artifact.name] = previews.table_size(head)
+        if (twin := seen.setdefault(artifact.sha256, artifact.name)) != artifact.name:
+            card.details[artifact.name] += f", the same as {twin}"
+            continue
         # A table that stands in the answer already is not shown once more.
         if head.notes or not any(previews.is_head(table, head) for table in in_answer):
             shown.append((artifact, head))

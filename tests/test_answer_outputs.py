@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from dataclasses import replace
@@ -22,13 +23,15 @@ Image.effect_noise((600, 300), 80).resize((2400, 1200)).convert("RGB").save(_dra
 LARGE_PNG = _drawn.getvalue()
 
 
+def artifact(folder: Path, name: str, content: bytes) -> Artifact:
+    digest = hashlib.sha256(content).hexdigest()
+    return Artifact(name, name, folder / name, f"files/{name}", len(content), digest, media_type(name))
+
+
 def answer(folder: Path, files: dict[str, bytes]) -> Answer:
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    artifacts = tuple(
-        Artifact(name, name, folder / name, f"files/{name}", len(content), "0" * 64, media_type(name))
-        for name, content in files.items()
-    )
+    artifacts = tuple(artifact(folder, name, content) for name, content in files.items())
     turn = Turn(status="completed", items=(CodeCall("ci", "cntr", "x = 1", "completed", ("1\n",)),))
     return Answer(text="Done.", turn=turn, artifacts=artifacts, prompt="Plot it all")
 
@@ -120,8 +123,8 @@ def test_what_is_shown_is_the_same_each_time(tmp_path: Path) -> None:
 
 def test_files_that_are_gone_are_still_in_the_card(tmp_path: Path) -> None:
     made = answer(tmp_path, {"a.png": PNG, "a.csv": b"a\n1\n", "a.txt": b"x", "a.json": b"[]"})
-    for artifact in made.artifacts:
-        artifact.path.unlink()
+    for saved in made.artifacts:
+        saved.path.unlink()
 
     assert [kind for kind, _ in kinds(made)] == ["work", "card"]
 
@@ -137,7 +140,7 @@ def test_of_many_texts_the_first_are_shown_and_the_others_are_named(tmp_path: Pa
 
 
 def test_a_notebook_with_six_hundred_tables_and_pictures_stays_small(tmp_path: Path) -> None:
-    files = {f"{number}.csv": b"a,b\n" + b"1,2\n" * 20 for number in range(600)}
+    files = {f"{number}.csv": b"a,b\n" + b"%d,2\n" % number * 20 for number in range(600)}
     made = answer(tmp_path, files | {f"{number}.png": PNG for number in range(600)})
 
     shown = list(made.outputs())
@@ -196,8 +199,15 @@ def test_of_a_chart_that_is_not_drawn_the_list_of_files_says_why(tmp_path: Path)
     assert "h.test" not in json.dumps([work, card])
 
 
+def test_the_same_table_under_two_names_is_shown_once(tmp_path: Path) -> None:
+    _, table, card = answer(tmp_path, {"a.csv": b"a,b\n1,2\n", "b.csv": b"a,b\n1,2\n"}).outputs()
+
+    assert table.data["text/plain"].startswith("a.csv")
+    assert "CSV table, 1 row × 2 columns, the same as a.csv" in card.data["text/plain"]
+
+
 def test_long_previews_stand_below_the_list_of_files(tmp_path: Path) -> None:
-    made = answer(tmp_path, {f"{number}.csv": b"a,b\n" + b"1,2\n" * 20 for number in range(4)})
+    made = answer(tmp_path, {f"{number}.csv": b"a,b\n" + b"%d,2\n" % number * 20 for number in range(4)})
     above, below = made.output_parts()
 
     assert [bundle.metadata["ipython_assistant"]["output"] for bundle in above] == ["work", "table", "table", "card"]

@@ -25,8 +25,16 @@ def test_the_card_names_links_and_measures_each_file() -> None:
         "a b.csv  CSV table  1,234 bytes  assistant_files/a b.csv\n"
         "c.xlsx   file       2.1 MB       assistant_files/c.xlsx"
     )
-    for words in ("CSV table", "1,234 bytes", "assistant_files/a b.csv"):
+    for words in ("CSV table", "1,234 bytes", "Saved in assistant_files/"):
         assert words in markup.text
+
+
+def test_files_of_several_folders_have_their_paths_beside_them() -> None:
+    bundle = card([artifact("a.csv"), artifact("b.csv", folder="maps"), artifact("c.vl.json", "application/json")])
+
+    for words in ("assistant_files/a.csv", "maps/b.csv", "interactive chart"):
+        assert words in Markup.of(bundle.data["text/html"]).text
+    assert "Saved in" not in bundle.data["text/html"]
 
 
 def test_the_card_says_what_else_is_known_of_a_file_and_what_the_answer_calls_it() -> None:

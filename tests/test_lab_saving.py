@@ -17,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from ipython_assistant import lab
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.display.buttons import download_row, view
+from ipython_assistant.display.live import FrontEnd
 from ipython_assistant.lab.saving import STATE, VIEW, without_live_outputs
 
 OURS = {"ipython_assistant": {"output": "buttons"}}
@@ -76,8 +77,8 @@ def test_a_notebook_without_rows_stays_as_it_is():
 def test_the_row_that_is_published_is_the_row_that_is_taken_out(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"a\n")
-    row = download_row([Artifact("a.csv", "a.csv", path, "a.csv", 2, "0" * 64, "text/csv")], tmp_path, {})
-    shown = view(row)
+    row = download_row([Artifact("a.csv", "a.csv", path, "a.csv", 2, "0" * 64, "text/csv")], tmp_path)
+    shown = view(row, FrontEnd())
     row.close()
     notebook = new_notebook(
         cells=[new_code_cell("", outputs=[new_output("display_data", shown.data, metadata=shown.metadata)])]

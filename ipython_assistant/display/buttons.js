@@ -108,7 +108,7 @@ function makeButton(label, description) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "jupyter-widgets jupyter-button widget-button";
-  button.style.cssText = "width:auto;max-width:100%";
+  button.style.cssText = "width:auto;max-width:min(100%, 22em)";
   button.title = description;
   button.setAttribute("aria-label", description);
   const icon = document.createElement("i");
@@ -223,7 +223,7 @@ function render({ model, el }) {
   if (model.get("note")) {
     const note = document.createElement("span");
     note.textContent = model.get("note");
-    note.style.cssText = "flex-basis:100%;opacity:.7";
+    note.style.cssText = "flex-basis:100%;opacity:.7;padding:.2em 2px .6em";
     row.append(note);
   }
   el.append(row);

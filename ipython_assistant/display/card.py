@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.wording import counted, size_in_words
+from ipython_assistant.display.charts import chart_type
 from ipython_assistant.display.escaping import escaped, one_line, visible
 from ipython_assistant.display.grid import Download, aligned, list_html, text_of
 from ipython_assistant.display.markdown import NO_MATH
@@ -40,7 +41,13 @@ def card(
     """
     said, lost = [*_remarks(artifacts), *notes], list(failed)
     rows = [_row(artifact, (details or {}).get(artifact.name, "")) for artifact in artifacts[:MOST_ROWS]]
-    html = list_html((), rows) if rows else ""
+    # One folder is said once; only files in several folders have their paths beside them.
+    folders = {artifact.href.rpartition("/")[0] for artifact in artifacts}
+    html = list_html((), [row if len(folders) > 1 else row[:-1] for row in rows]) if rows else ""
+    if len(folders) == 1:
+        (folder,) = folders
+        place = f"in {one_line(folder, 160)}/" if folder else "beside the notebook"
+        html += f'<p style="margin:.2em 0 0;{QUIET}">Saved {escaped(place)}</p>'
     html += "".join(
         f'<p style="margin:.4em 0 0">{escaped(one_line(missing.name))} <b>not saved:</b> '
         f"{escaped(one_line(missing.reason, 1000))}</p>"
@@ -54,7 +61,7 @@ def card(
 
 
 def _row(artifact: Artifact, detail: str) -> tuple[Cell, ...]:
-    kind = kind_in_words(artifact.media_type)
+    kind = "interactive chart" if chart_type(artifact.name) else kind_in_words(artifact.media_type)
     renamed = artifact.own_name not in {artifact.name, ""} and artifact.found != "figure"
     remark = f"({one_line(artifact.own_name)} in the answer)" if renamed else ""
     return (

@@ -102,7 +102,7 @@ def list_html(header: Sequence[str], rows: Sequence[Sequence[Cell]], right: Coll
     styles = [
         "vertical-align:top;padding:.2em 1.5em .2em 0;"
         f"text-align:{'right' if at in right else 'left'};"
-        f"{'white-space:nowrap' if is_short else 'overflow-wrap:anywhere;min-width:8em'}"
+        f"{'white-space:nowrap' if is_short else 'overflow-wrap:anywhere;min-width:12em'}"
         for at, is_short in enumerate(short)
     ]
     # JupyterLab stripes the rows of a table; a list is calmer without.

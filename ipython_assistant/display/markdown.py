@@ -37,7 +37,7 @@ _UNFINISHED_LINK = re.compile(r"!?\[([^\[\]\n]*)(?:\]\([^()\n]*)?\Z")
 # looks for the first class, the older one of exported pages for the second. It is let in to formulas alone.
 NO_MATH = "mathjax_ignore tex2jax_ignore"
 
-SCROLLED = f'<div class="{NO_MATH}" style="overflow-x:auto" tabindex="0">'
+SCROLLED = f'<div class="{NO_MATH}" style="overflow-x:auto;margin-top:.4em" tabindex="0">'
 """What a table stands in, so that a wide one does not widen the page. It can be scrolled with the keyboard."""
 
 PLAIN = {"colours": False}

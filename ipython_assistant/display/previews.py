@@ -100,7 +100,7 @@ def caption(artifact: Artifact, shown: Shown) -> Bundle:
     }[shown]
     link = link_html(Download("download the whole picture", artifact.name, artifact.href))
     style = f"margin:.2em 0 .8em;{QUIET}"
-    html = f'<p class="{NO_MATH}" style="{style}"><b>{escaped(name)}</b>{f" {words}{link}" if words else ""}</p>'
+    html = f'<p class="{NO_MATH}" style="{style}">{escaped(name)}{f" {words}{link}" if words else ""}</p>'
     plain = f"{name} {words}{one_line(artifact.href, 160)}" if words else name
     return html_bundle("caption", html, plain, shown=shown)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import CHROMIUM_ARGUMENTS, Lab, Notebook, find_chromium, opened_notebooks, running_lab
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +51,7 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
         accept_downloads=True, viewport={"width": 1200, "height": 1600}, device_scale_factor=2
     )
     context.set_default_timeout(120_000)
+    expect.set_options(timeout=60_000)
     yield context
     context.close()
 

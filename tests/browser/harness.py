@@ -242,17 +242,17 @@ def running_lab(home: Path, *, extension: bool = True) -> Iterator[Lab]:
     root = home / "root"
     root.mkdir(parents=True)
     token = secrets.token_hex(16)
-    port = _free_port()
+    port = free_port()
     _configure(home, token, extension=extension)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", f"--port={port}"]
     with (home / "server.log").open("wb") as log:
         process = subprocess.Popen([*command, str(root)], env=environment(home), stdout=log, stderr=log, cwd=root)
     lab = Lab(root, f"http://127.0.0.1:{port}", token, process)
     try:
-        _wait_until_it_answers(lab, home / "server.log")
+        wait_until_it_answers(f"{lab.url}/api/status", process, home / "server.log", token)
         yield lab
     finally:
-        _end(process)
+        end(process)
 
 
 @contextlib.contextmanager
@@ -279,7 +279,8 @@ def _open(lab: Lab, context: BrowserContext, path: Path, *, kernel: bool, applic
         page.route(
             "**/api/sessions*", lambda route: route.abort() if route.request.method == "POST" else route.fallback()
         )
-    page.goto(f"{lab.url}/{place}/{name}?token={lab.token}&reset")
+    token = f"token={lab.token}&" if lab.token else ""
+    page.goto(f"{lab.url}/{place}/{name}?{token}reset")
     if not kernel:
         # It says that it could not start the kernel, then asks for another.
         for button in ("Ok", "No Kernel"):
@@ -331,6 +332,7 @@ def _configure(home: Path, token: str, *, extension: bool) -> None:
 
 
 def environment(home: Path) -> dict[str, str]:
+    """This process's environment without keys and settings of its user, with all of Jupyter's files below `home`."""
     # Kernels inherit it: without pytest's names, which would tell them that nobody watches, and without keys.
     inherited = {
         name: value
@@ -352,31 +354,36 @@ def environment(home: Path) -> dict[str, str]:
     return inherited | {name: str(value) for name, value in own.items()}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that was free just now."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         port: int = bound.getsockname()[1]
         return port
 
 
-def _wait_until_it_answers(lab: Lab, log: Path) -> None:
+def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path, token: str = "") -> None:
+    """Wait until the server that this process runs answers at its address; raises with its log where it ends."""
     deadline = time.monotonic() + START_S
-    request = urllib.request.Request(f"{lab.url}/api/status", headers={"Authorization": f"token {lab.token}"})
+    request = urllib.request.Request(url, headers={"Authorization": f"token {token}"} if token else {})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while time.monotonic() < deadline and lab.process.poll() is None:
+    while time.monotonic() < deadline and process.poll() is None:
         try:
             with opener.open(request, timeout=5):
                 return
-        except urllib.error.HTTPError:
-            raise
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                raise
+            process.poll()
         except OSError:
             # There is no event to wait for before the port is open.
             with contextlib.suppress(subprocess.TimeoutExpired):
-                lab.process.wait(0.05)
-    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text(errors='replace')[-4000:]}")
+                process.wait(0.05)
+    raise RuntimeError(f"It did not start:\n{log.read_text(errors='replace')[-4000:]}")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started."""
     family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
     process.terminate()
     try:

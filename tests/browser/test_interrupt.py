@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from harness import Lab, Notebook
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LOAD, ENDLESS, AFTER = 0, 1, 2
 CELLS = [
     "%load_ext ipython_assistant",

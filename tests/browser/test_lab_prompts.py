@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from harness import Lab, Notebook
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PROMPT = "%%assistant\ndon't **import** anything"
 CELLS = [PROMPT, "import os", "%%assistants\nimport os", "# %%assistant\nimport os"]

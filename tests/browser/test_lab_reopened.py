@@ -29,13 +29,25 @@ if TYPE_CHECKING:
     from harness import Lab, Notebook
     from playwright.sync_api import BrowserContext
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 FILES = {"by_district.csv": b"district,mean\nNorth,0.5\nSouth,0.75\n", "notes.txt": b"Two districts.\n"}
 CELLS = ["%load_ext ipython_assistant", "%%assistant\nSave the mean per district, and notes."]
 ASKING = 1
 BROKEN = "Error displaying widget"
 VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+SHOW_A_ROW = """
+import ipywidgets, json
+from pathlib import Path
+from ipython_assistant.core.artifacts import Artifact
+from ipython_assistant.display.buttons import Rows
+from ipython_assistant.display.live import front_end
+Path("a.csv").write_text("a\\n1\\n")
+file = Artifact("a.csv", "a.csv", Path("a.csv").resolve(), "a.csv", 4, "0" * 64, "text/csv")
+rows = Rows(get_ipython())
+"""
 
 
 @dataclass(frozen=True)
@@ -141,7 +153,6 @@ def test_without_our_server_extension_there_are_buttons_too_and_what_is_saved_of
     assert row.data == {VIEW: {"version_major": 2, "version_minor": 0, "model_id": ""}}
 
 
-@pytest.mark.slow
 def test_where_jupyterlab_cannot_draw_our_widgets_there_are_the_links_alone(
     chromium: object, context: BrowserContext, tmp_path: Path
 ) -> None:
@@ -187,19 +198,9 @@ def test_nbval_compares_the_saved_notebook_equal(which: str, request: pytest.Fix
 def test_a_cell_that_runs_again_has_one_row_and_the_old_one_is_closed(
     lab: Lab, open_in_lab: Callable[[Path], Notebook]
 ) -> None:
-    setup = """
-import ipywidgets, json
-from pathlib import Path
-from ipython_assistant.core.artifacts import Artifact
-from ipython_assistant.display.buttons import Rows
-from ipython_assistant.display.live import front_end
-Path("a.csv").write_text("a\\n1\\n")
-file = Artifact("a.csv", "a.csv", Path("a.csv").resolve(), "a.csv", 4, "0" * 64, "text/csv")
-rows = Rows(get_ipython())
-"""
     show = "rows.show([file], Path.cwd(), front_end(get_ipython()))"
     count = "sum(type(w).__name__ == 'DownloadRow' for w in ipywidgets.widgets.widget._instances.values())"
-    notebook = open_in_lab(lab.write_notebook("again/again.ipynb", [setup, show, count]))
+    notebook = open_in_lab(lab.write_notebook("again/again.ipynb", [SHOW_A_ROW, show, count]))
     notebook.run_all()
     notebook.command("notebook:run-all-cells")
     notebook.wait_for_kernel("idle")

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from harness import Lab, Notebook
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ASKING, BUSY = 3, -1
-NAMES = ("coverage_by_year_arvessa_north.png", "coverage_by_district.csv")
+NAMES = ("mean_coverage_by_year_arvessa_north.png", "coverage_by_district.csv")
 WAITING = """
 import time
 from pathlib import Path

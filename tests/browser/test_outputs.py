@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from harness import Lab, Notebook
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 HOSTILE_NAME = "\"><img src=x onerror=window.ran=1>' $x$ 100%.csv"
 

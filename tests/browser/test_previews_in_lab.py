@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness import Lab, Notebook
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TEXT = r"""It costs $5 and $7. The mean \(\bar{x}\) is
 
@@ -27,11 +27,12 @@ TEXT = r"""It costs $5 and $7. The mean \(\bar{x}\) is
 
 and $$e^{i\pi} = -1$$ but \(\href{javascript:window.ran=1}{click}\) stays."""
 ANSWER = """
-import io
+import io, json
 from PIL import Image
 from ipython_assistant.answer import Answer
 from ipython_assistant.core.turn import Turn
 
+BARS = {"x": {"field": "a", "type": "nominal"}, "y": {"field": "a", "type": "quantitative"}}
 drawn = io.BytesIO()
 Image.effect_noise((1500, 1000), 80).resize((3000, 2000)).save(drawn, "PNG")
 harm = '<script>window.ran=1; fetch("URL/script")</script><img src="URL/img" onerror="window.ran=1">'
@@ -42,6 +43,8 @@ files = (
     write("bad.svg", (drawing % '<image href="URL/svg"/><script>window.ran=1</script>').encode()),
     write("<img src=x onerror=window.ran=1>.svg", (drawing % '<circle r="9" onload="window.ran=1"/>').encode()),
     write("t.csv", b"a,b\\n1,2\\n"),
+    write("chart.vl.json", json.dumps({"data": {"values": [{"a": 1}]}, "mark": "bar", "encoding": BARS}).encode()),
+    write("remote.vl.json", json.dumps({"data": {"url": "URL/vega"}, "mark": "bar", "encoding": BARS}).encode()),
     write("records.json", b'[{"<img src=x onerror=window.ran=1>": "<script>window.ran=1</script>"}]'),
     write("settings.json", b'{"a": "</code></pre><img src=URL/json onerror=window.ran=1>"}'),
     write("page.html", ("<!doctype html><body onload='window.ran=1'>" + harm).encode()),
@@ -97,7 +100,9 @@ def check_everything_is_there_and_nothing_happened(notebook: Notebook, listener:
 
 
 def test_files_and_formulas_are_shown_and_nothing_in_them_runs(shown: Notebook, listener: Listener) -> None:
-    check_everything_is_there_and_nothing_happened(shown, listener, pictures=2)
+    check_everything_is_there_and_nothing_happened(shown, listener, pictures=4)
+    expect(shown.output(0).locator(".vega-embed canvas, .vega-embed svg.marks")).to_have_count(1)
+    expect(shown.output(0)).to_contain_text("remote.vl.json is not shown: it uses “url”")
 
 
 def test_in_a_notebook_that_somebody_sent_they_are_too(sent: Notebook, listener: Listener) -> None:
@@ -112,7 +117,7 @@ def test_a_large_picture_is_a_thumbnail_whose_link_downloads_the_whole(shown: No
 
     assert 0 < width <= 800
     expect(image).to_have_attribute("alt", "a big one.png: Draw noise")
-    assert shown.download(shown.output(0).get_by_role("link", name="the whole picture")) == on_disk
+    assert shown.download(shown.output(0).get_by_role("link", name="download the whole picture")) == on_disk
     assert shown.save().cells[0].outputs[1].metadata["image/jpeg"]["alt"] == "a big one.png: Draw noise"
     assert len(shown.path.read_bytes()) < 200_000 < len(on_disk)
 
@@ -135,7 +140,7 @@ def test_exported_to_html_and_opened_from_disk_the_page_has_its_pictures_and_lin
     try:
         page.goto(shown.path.with_suffix(".html").as_uri(), wait_until="domcontentloaded")
         images = page.locator(".jp-OutputArea img")
-        expect(images).to_have_count(2)
+        expect(images).to_have_count(4)
         for image in images.all():
             assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
         links = page.locator(".jp-OutputArea a[download]").evaluate_all("all => all.map(link => link.href)")

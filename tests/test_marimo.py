@@ -1,0 +1,34 @@
+"""marimo shows an answer as the value of a cell: the example of the documentation, run as it stands there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests_support import events as wire
+from tests_support.files import PNG
+
+marimo: Any = pytest.importorskip("marimo", reason="pip install marimo")
+
+PAGE = Path(__file__).parent.parent / "docs" / "front_ends.md"
+
+
+def test_the_documented_cell_shows_text_pictures_tables_and_buttons(hosted: Any, notebook_dir: Path) -> None:
+    (notebook_dir / "coverage.csv").write_text("district,coverage\nNorth,0.5\n")
+    hosted.put("by_district.csv", b"district,mean\nNorth,0.5\n", "cfile_1")
+    hosted.put("map.png", PNG, "cfile_2")
+    text = "**Done**: [by_district.csv](sandbox:/mnt/data/by_district.csv) [map.png](sandbox:/mnt/data/map.png)"
+    cited = (wire.cite(text, "by_district.csv", "cfile_1"), wire.cite(text, "map.png", "cfile_2"))
+    hosted.will_say([wire.Code("save()"), wire.Message(text, cited)])
+    (cell,) = re.findall(r"## marimo.*?```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(cell, names)
+
+    shown = marimo.as_html(names["answer"]).text
+
+    assert "<strong>Done</strong>" in shown
+    assert "data:image/png;base64," in shown
+    assert "1 row × 2 columns" in shown
+    assert shown.count("<marimo-download") == 2

@@ -1,0 +1,118 @@
+"""VS Code, played by a script: its cell ids, its name for the notebook, its side of the widget messages.
+
+What is played was read in its source: execute requests carry the cell's URI as `cellId`, `__vsc_ipynb_file__` is set in
+every kernel it starts, models are made from `comm_open` messages, and a view whose model the kernel does not know falls
+back to the next representation of the output.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+from tests_support import events as wire
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+TABLE = b"district,mean\n" + b"North,1.5\n" * 300_000
+
+
+class Editor:
+    """As much of VS Code as a notebook's cells meet."""
+
+    def __init__(self, client: Any, notebook: Path) -> None:
+        self._client = client
+        self._notebook = notebook
+        self.models: set[str] = set()
+        self._send("execute_request", _request(f"__vsc_ipynb_file__ = {str(notebook)!r}", silent=True))
+        self._until_idle()
+
+    def run(self, code: str) -> list[dict[str, Any]]:
+        """The outputs of a cell."""
+        uri = f"vscode-notebook-cell:{self._notebook}#W0sZmlsZQ%3D%3D"
+        self._send("execute_request", _request(code), {"cellId": uri})
+        messages = self._until_idle()
+        errors = [message["content"]["evalue"] for message in messages if message["msg_type"] == "error"]
+        assert errors == []
+        outputs = [message["content"] for message in messages if message["msg_type"] == "display_data"]
+        for message in messages:
+            if message["msg_type"] == "update_display_data":
+                display_id = message["content"]["transient"]["display_id"]
+                (updated,) = (output for output in outputs if output["transient"].get("display_id") == display_id)
+                updated |= message["content"]
+        return outputs
+
+    def click(self, model_id: str, file: int | str) -> bytes:
+        """Ask for a file as the row's JavaScript does, and put its chunks together."""
+        content = b""
+        while True:
+            ask = {"type": "get", "request": "r", "file": file, "offset": len(content)}
+            self._send("comm_msg", {"comm_id": model_id, "data": {"method": "custom", "content": ask}})
+            (reply,) = (message for message in self._until_idle() if message["msg_type"] == "comm_msg")
+            content += bytes(reply["buffers"][0])
+            if len(content) >= reply["content"]["data"]["content"]["total"]:
+                return content
+
+    def shown(self, output: dict[str, Any]) -> str:
+        """The media type that is drawn: the first, unless it is a view whose model is not known here."""
+        data = output["data"]
+        known = data.get(VIEW, {}).get("model_id") in self.models
+        return next(media_type for media_type in data if media_type != VIEW or known)
+
+    def _send(self, kind: str, content: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+        self._sent = self._client.session.msg(kind, content, metadata=metadata or {})
+        self._client.shell_channel.send(self._sent)
+
+    def _until_idle(self) -> list[dict[str, Any]]:
+        messages = []
+        while True:
+            message = self._client.get_iopub_msg(timeout=60)
+            if message["msg_type"] == "comm_open":
+                self.models.add(message["content"]["comm_id"])
+            if message["parent_header"].get("msg_id") != self._sent["header"]["msg_id"]:
+                continue
+            messages.append(message)
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                return messages
+
+
+def _request(code: str, *, silent: bool = False) -> dict[str, Any]:
+    return {"code": code, "silent": silent, "store_history": not silent, "allow_stdin": False, "stop_on_error": True}
+
+
+@pytest.fixture
+def editor(hosted: Any, tmp_path: Path) -> Iterator[Editor]:
+    """A notebook in a folder of its own; the kernel works in another, as `jupyter.notebookFileRoot` can have it."""
+    hosted.put("mean é #1.csv", TABLE, "cfile_1")
+    text = "[mean é #1.csv](sandbox:/mnt/data/mean é #1.csv)"
+    hosted.will_say([wire.Code("save()"), wire.Message(text, (wire.cite(text, "mean é #1.csv", "cfile_1"),))])
+    notebook = tmp_path / "my notebooks" / "cases.ipynb"
+    notebook.parent.mkdir()
+    (tmp_path / "workspace").mkdir()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    manager, client = start_new_kernel(env=environment, cwd=str(tmp_path / "workspace"))
+    yield Editor(client, notebook)
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def test_files_are_saved_beside_the_notebook_and_the_button_brings_their_bytes_from_the_kernel(
+    editor: Editor, tmp_path: Path
+) -> None:
+    editor.run("%load_ext ipython_assistant")
+    outputs = editor.run("%%assistant\nSave the mean per district.")
+    (row,) = (output for output in outputs if output["metadata"]["ipython_assistant"]["output"] == "buttons")
+    saved = tmp_path / "my notebooks" / "assistant_files" / "mean é #1.csv"
+
+    assert saved.read_bytes() == TABLE
+    assert not (tmp_path / "workspace" / "assistant_files").exists()
+    assert 'href="assistant_files/mean%20%C3%A9%20%231.csv"' in outputs[0]["data"]["text/html"]
+    assert editor.shown(row) == VIEW
+    assert editor.click(row["data"][VIEW]["model_id"], 0) == TABLE
+
+    # The notebook is opened again: there is another kernel, which has no such model.
+    editor.models.clear()
+    assert editor.shown(row) == "image/png"
