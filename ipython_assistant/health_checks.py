@@ -195,7 +195,9 @@ def _engine(environment: Mapping[str, str], *, needed: bool) -> Check:
     try:
         ready = engine.ready()
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(f"{ready.url.removesuffix('/v1')}/health", timeout=ANSWERS_WITHIN_S) as answer:
+        headers = {"Authorization": f"Bearer {ready.token}"}
+        asked = urllib.request.Request(f"{ready.url.removesuffix('/v1')}/health", headers=headers)  # noqa: S310 ours
+        with direct.open(asked, timeout=ANSWERS_WITHIN_S) as answer:
             reason = json.load(answer).get("reason")
         return Check(
             "engine", ok=True, says=f"it answers; sandbox: {ready.sandbox}" + (f" ({reason})" if reason else "")

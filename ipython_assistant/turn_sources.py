@@ -141,14 +141,15 @@ class ServiceSource:
 
     def _stream(self, live: LiveOutput) -> Arrival:
         request = self.question.request(self._base)
+        connection = self.connection  # this one must say what ended the answer: the next one would be a new engine
         try:
-            reply = self.connection.wire.respond(
+            reply = connection.wire.respond(
                 request, lambda seconds: live.update(self.why, f"waiting {seconds:.0f} s before the next try")
             )
         except ModelUnknown as error:
-            raise unknown_model(error, self.question.settings, self.connection.model_names()) from error
+            raise unknown_model(error, self.question.settings, connection.model_names()) from error
         except AssistantError as error:
-            explained = self.connection.explain(error)
+            explained = connection.explain(error)
             if explained is error:
                 raise
             raise explained from error
@@ -163,7 +164,7 @@ class ServiceSource:
         if lost is not None:
             raise lost
         if arrival.error is not None and not isinstance(arrival.error, Interrupted):
-            return replace(arrival, error=self.connection.explain(arrival.error))
+            return replace(arrival, error=connection.explain(arrival.error))
         return arrival
 
     def collect(self, arrival: Arrival, live: LiveOutput) -> tuple[TurnFiles, AssistantError | None]:

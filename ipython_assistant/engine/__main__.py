@@ -60,7 +60,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--standing", action="store_true", help="go on when standard input ends; stop at a signal")
     add("--port", type=int, default=0, help="port to listen on (default: a free one)")
     add("--token-file", type=Path, metavar="PATH", help=f"file with the token (or set {TOKEN})")
-    add("--host-name", action="append", default=[], metavar="HOST", help="a name requests may come to, as a proxy's")
     add("--log-requests", action="store_true", help="log one line for each request, without what was asked")
     add_model_options(parser)
     add = parser.add_argument_group("what code may do").add_argument
@@ -83,7 +82,6 @@ def _options(given: argparse.Namespace, environment: Mapping[str, str]) -> Engin
     return EngineOptions(
         port=given.port,
         token=token,
-        host_names=tuple(given.host_name),
         sandboxes=SANDBOX_KINDS if given.sandbox == "auto" else (given.sandbox,),
         limits=replace(default_limits(), **{name: value for name, value in limits.items() if value is not None}),
         containers=given.containers,

@@ -7,7 +7,6 @@ import inspect
 import json
 import re
 import secrets
-import urllib.parse
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.uploads import UploadStore
     from ipython_assistant.engine.wire import Json
 
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-
 _SURROGATE: Final = re.compile(rb"\\u[dD][89abcdefABCDEF]")
 _HALF: Final = re.compile("[\ud800-\udfff]")
 
@@ -41,7 +38,6 @@ class EngineParts:
 
     Args:
         token: What every request must carry.
-        host_names: Names that requests may be addressed to, besides those of this machine's loopback.
         upload_bytes: The largest file that is taken.
         started_at: Seconds since the epoch.
     """
@@ -53,7 +49,6 @@ class EngineParts:
     models: Mapping[str, Model]
     sandbox: Sandbox
     token: str
-    host_names: tuple[str, ...]
     upload_bytes: int
     started_at: int
 
@@ -78,25 +73,11 @@ class BaseHandler(web.RequestHandler):
         self.set_header("X-Request-Id", f"req_{secrets.token_hex(16)}")
 
     def prepare(self) -> None:
-        """Raise ApiError for a wrong token, and for a request that a web page may have smuggled in."""
-        self.check_address()
+        """Raise ApiError for a wrong token, which is also what keeps web pages out."""
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         right = hmac.compare_digest(token.strip().encode(), self.parts.token.encode())
         if scheme.lower() != "bearer" or not right:
             raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
-
-    def check_address(self) -> None:
-        """Raise ApiError where `Host` is not a name of this engine, or `Origin` is not this server.
-
-        A page of elsewhere can make a browser call us, even by a name that it points at this machine.
-        """
-        host = self.request.headers.get("Host", "")
-        origin = self.request.headers.get("Origin")
-        if _split(f"//{host}").hostname not in {*LOOPBACK, *self.parts.host_names} or (
-            origin is not None and _split(origin).netloc != host
-        ):
-            message = "This engine answers only requests that are addressed to this machine."
-            raise ApiError(403, message, code="forbidden")
 
     def data_received(self, chunk: bytes) -> None:
         """Called by tornado with the next piece of the body, if the request was let in."""
@@ -171,13 +152,6 @@ class UnknownRoute(BaseHandler):
 def _no_number(name: str) -> float:
     """`NaN` and its like, which Python reads and JSON does not have."""
     raise ValueError(name)
-
-
-def _split(url: str) -> urllib.parse.SplitResult:
-    try:
-        return urllib.parse.urlsplit(url)
-    except ValueError:  # brackets that do not close
-        return urllib.parse.urlsplit("")
 
 
 def _refusal(status: int, method: str, path: str) -> ApiError:

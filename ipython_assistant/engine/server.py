@@ -50,7 +50,6 @@ class EngineOptions:
     Args:
         port: The port; 0 for a free one.
         token: The API key clients must send; a new one is made where it is empty.
-        host_names: Names, besides those of this machine's loopback, that requests may be sent to: a proxy's.
         sandboxes: Which sandboxes to try, the strongest first.
         limits: What one container may use.
         containers: How many there may be at once.
@@ -59,7 +58,6 @@ class EngineOptions:
 
     port: int = 0
     token: str = field(default="", repr=False)
-    host_names: tuple[str, ...] = ()
     sandboxes: tuple[SandboxKind, ...] = SANDBOX_KINDS
     limits: ContainerLimits = field(default_factory=default_limits)
     containers: int = MAX_CONTAINERS
@@ -142,7 +140,6 @@ async def running(
             models=models,
             sandbox=sandbox,
             token=token,
-            host_names=options.host_names,
             upload_bytes=options.limits.disk_bytes,
             started_at=int(clock()),
         )

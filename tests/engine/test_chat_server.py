@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests_support.chat_servers import KINDS, Reply, ScriptedServer, page, refusal
 
-from ipython_assistant.engine.models import ModelFailed, Spent
+from ipython_assistant.engine.models import ModelFailed, TokensUsed
 from ipython_assistant.engine.models.chat_server import MAX_CHARACTERS, ChatServer, Completion, SchemaRefused
 
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "How many?"}]
@@ -55,7 +55,7 @@ def test_each_kind_of_server_gives_the_text_and_the_tokens(kind: str) -> None:
     with ScriptedServer(kind, script=[Reply("There are 12.", thinking="Let me see.")]) as server:
         completion = complete(server)
 
-    assert completion == Completion("There are 12.", Spent(input=100, output=20))
+    assert completion == Completion("There are 12.", TokensUsed(input=100, output=20))
 
 
 def test_ollama_is_known_by_its_version_and_asked_by_its_own_door() -> None:
@@ -151,7 +151,7 @@ def test_a_server_that_answers_whole_although_asked_to_stream(server: ScriptedSe
     answer = {"choices": [{"message": {"content": "12."}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 9}}
     server.script = [Reply(body=json.dumps(answer).encode())]
 
-    assert complete(server) == Completion("12.", Spent(input=9))
+    assert complete(server) == Completion("12.", TokensUsed(input=9))
 
 
 # Faults. --------------------------------------------------------------------------------------------------------------

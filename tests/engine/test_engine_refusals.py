@@ -211,31 +211,22 @@ def test_streaming_a_stored_response_again(engine: Running, client: openai.OpenA
     assert (status, error["message"]) == (404, f"Response with id '{response.id}' not found.")
 
 
-def test_a_wrong_token_on_every_route_but_health(engine: Running, container: str) -> None:
+def test_a_wrong_token_is_refused_on_every_route(engine: Running, container: str) -> None:
     wrong = engine.client().with_options(api_key="wrong")
     with pytest.raises(openai.AuthenticationError) as refused:
         wrong.containers.files.create(container, file=("x.txt", b"1"))
     assert refused.value.code == "invalid_api_key"
-    for method, path in (("GET", "/v1/models"), ("POST", "/v1/responses"), ("GET", "/v1/files"), ("GET", "/nowhere")):
+    for method, path in (
+        ("GET", "/v1/models"),
+        ("POST", "/v1/responses"),
+        ("GET", "/v1/files"),
+        ("GET", "/nowhere"),
+        ("GET", "/health"),
+    ):
         for token in ("Bearer wrong", "", f"Basic {engine.token}", "Bearer ü"):
             status, _, body = engine.request(method, path, headers={"Authorization": token})
             assert status == 401
             assert b'"type":"invalid_request_error","param":null,"code":"invalid_api_key"' in body
-
-
-def test_a_request_that_a_web_page_may_have_made(engine: Running) -> None:
-    for headers in (
-        {"Host": "evil.example"},
-        {"Host": "127.0.0.1.evil.example"},
-        {"Origin": "http://evil.example"},
-        {"Origin": "null"},
-        {"Origin": "http://localhost:1"},
-    ):
-        assert engine.request("GET", "/v1/models", headers=headers)[0] == 403
-        assert engine.request("GET", "/health", headers=headers)[0] == 403
-    own = engine.url.removesuffix("/v1")
-    assert engine.request("GET", "/v1/models", headers={"Origin": own})[0] == 200
-    assert engine.request("GET", "/v1/models", headers={"Host": "localhost:9999"})[0] == 200
 
 
 def test_a_path_or_a_method_that_is_not_there(engine: Running) -> None:

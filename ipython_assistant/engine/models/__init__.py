@@ -126,13 +126,6 @@ class Ask:
         return (*self.history, ChatMessage("user", self.prompt))
 
 
-# Names from before, until the models have been written anew.
-Said = ChatMessage
-Ran = RunOutcome
-Spent = TokensUsed
-Enclosed = Attachment
-Cut = EndEarly
-
 WISHES: Final = ("temperature", "top_p", "max_output_tokens", "reasoning", "metadata")
 
 

@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from ipython_assistant.engine.models import ModelFailed, Spent
+from ipython_assistant.engine.models import ModelFailed, TokensUsed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -66,7 +66,7 @@ class Completion:
     """
 
     text: str
-    usage: Spent = field(default_factory=Spent)
+    usage: TokensUsed = field(default_factory=TokensUsed)
     cut: bool = False
 
 
@@ -149,7 +149,7 @@ class ChatServer:
         async with self._faults(with_schema=schema is not None):
             self._kind = self._kind or ("ollama" if await self._is_ollama() else "unknown")
             talk = self._ollama if self._kind == "ollama" else self._chat_completions
-            text, length, spent, cut = _Text(), 0, Spent(), False
+            text, length, spent, cut = _Text(), 0, TokensUsed(), False
             async with aclosing(talk(messages, schema, limit, options or {})) as chunks:
                 while (chunk := await self._next(chunks)) is not None:
                     spent, cut = chunk.usage or spent, cut or chunk.cut
@@ -277,7 +277,7 @@ class ChatServer:
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._key}"} if self._key else {}
 
-    def _check_context(self, spent: Spent, limit: int, *, cut: bool) -> None:
+    def _check_context(self, spent: TokensUsed, limit: int, *, cut: bool) -> None:
         """Raise if the server has read only the end of what it was sent: its context was full.
 
         Servers that cut say nothing; but then all tokens together are just as many as their context holds, a round
@@ -369,7 +369,7 @@ class _Chunk:
     """A piece of a completion, whichever door it came by."""
 
     text: str = ""
-    usage: Spent | None = None
+    usage: TokensUsed | None = None
     cut: bool = False
 
 
@@ -407,7 +407,7 @@ def _read(chunk: Json) -> _Chunk:
     usage = chunk.get("usage")
     spent = None
     if isinstance(usage, dict):
-        spent = Spent(
+        spent = TokensUsed(
             input=_number(usage, "prompt_tokens"),
             cached=_number(usage.get("prompt_tokens_details"), "cached_tokens"),
             output=_number(usage, "completion_tokens"),
@@ -422,7 +422,7 @@ def _read_ollama(line: Json) -> _Chunk:
         raise ModelFailed(f"Ollama gave up: {line['error']}.\nLook at its log, or choose another model with -m.")
     message = line.get("message")
     text = message.get("content") if isinstance(message, dict) else None
-    spent = Spent(input=_number(line, "prompt_eval_count"), output=_number(line, "eval_count"))
+    spent = TokensUsed(input=_number(line, "prompt_eval_count"), output=_number(line, "eval_count"))
     done = bool(line.get("done"))
     return _Chunk(text if isinstance(text, str) else "", spent if done else None, line.get("done_reason") == "length")
 

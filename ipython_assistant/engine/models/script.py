@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models import Ran, Refuse, Run, Say
+from ipython_assistant.engine.models import Refuse, Run, RunOutcome, Say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -25,7 +25,7 @@ class Script:
 
     name = "script"
 
-    async def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, Ran | None]:  # noqa: ARG002
+    async def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:  # noqa: ARG002
         """Run the code and link what it made.
 
         Args:
@@ -72,7 +72,7 @@ def link(name: str) -> str:
     return f"[{label}](sandbox:/mnt/data/{target})"
 
 
-def _account(ran: Ran) -> str:
+def _account(ran: RunOutcome) -> str:
     """What came of it, in a few lines."""
     told = []
     if ran.error is not None:
