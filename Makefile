@@ -25,10 +25,10 @@ imports: ## which room may import which
 	lint-imports
 
 test: ## the tests, without the slow ones
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2
 
 slow: ## the tests that take over ten seconds
-	$(PYTHON) -m pytest -m slow
+	$(PYTHON) -m pytest -n 2 -m slow
 
 browser: ## only the tests in a real JupyterLab in headless Chromium
 	$(PYTHON) -m pytest -m browser
