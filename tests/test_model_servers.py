@@ -154,11 +154,10 @@ def test_only_the_variables_of_the_provider_that_is_asked_are_passed_on() -> Non
 
 
 def test_the_client_and_the_engine_read_the_same_names() -> None:
-    from ipython_assistant.engine.models.providers import endpoint
+    from ipython_assistant.engine.models.chat_models import endpoint, stays_here
 
     for model in ("ollama/a:b", "groq/openai/gpt-oss-20b", "http://localhost:8080/v1/a/b", "https://x.example/y"):
-        found = endpoint(model, {})
-        assert found is not None
-        assert found.on_this_machine == providers.is_on_this_machine(model, {})
-        assert found.model in {"a:b", "openai/gpt-oss-20b", "a/b", "y"}
-    assert endpoint("gpt-6.1-terra", {}) is None
+        row, address, name = endpoint(model, {})
+        assert stays_here(row, address, name) == providers.is_on_this_machine(model, {})
+        assert name in {"a:b", "openai/gpt-oss-20b", "a/b", "y"}
+    assert endpoint("gpt-6.1-terra", {})[1] == ""

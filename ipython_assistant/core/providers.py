@@ -38,7 +38,6 @@ class Provider:
     key: str = ""
     kind: str = ""
     schema: bool = True
-    vision: bool = False
     start: str = ""
 
     def address_in(self, environment: Mapping[str, str]) -> str:

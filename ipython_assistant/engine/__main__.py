@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.container_pool import MAX_CONTAINERS
 from ipython_assistant.engine.limit_monitor import GIB, default_limits
-from ipython_assistant.engine.models.default import OfferedModels, UnknownModel, add_model_options
+from ipython_assistant.engine.models.chat_models import OfferedModels, UnknownModel, add_model_options
 from ipython_assistant.engine.sandbox import SANDBOX_KINDS
 from ipython_assistant.engine.server import EngineOptions, UnusableOptions, running
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine import errors
-from ipython_assistant.engine.models import Attachment, ChatMessage
+from ipython_assistant.engine.models import ChatMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +72,14 @@ class Fields:
         if not all(isinstance(value, str) for value in values):
             raise errors.invalid_type(self.path(key), "a list of strings")
         return tuple(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file or a picture that came within the question itself."""
+
+    name: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -152,7 +160,7 @@ class RequestInput:
             raise errors.invalid_type(part.path(key), expected)
         extension = mimetypes.guess_extension(media_type) or ".png"
         name = f"input-image-{len(self.attachments) + 1}{extension}" if picture else part.required("filename", str)
-        self.attachments.append(Attachment(name, content, media_type))
+        self.attachments.append(Attachment(name, content))
 
 
 def _decoded(given: str) -> tuple[str, bytes]:

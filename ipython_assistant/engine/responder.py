@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine import errors, wire
-from ipython_assistant.engine.kernel_output import ShownFigure
 from ipython_assistant.engine.models import (
     WISHES,
     Ask,
@@ -26,7 +25,6 @@ from ipython_assistant.engine.models import (
     Say,
     Talker,
     TokensUsed,
-    Write,
 )
 from ipython_assistant.engine.parameters import AutoContainer, ContainerById
 from ipython_assistant.engine.response_output import ResponseOutput
@@ -85,7 +83,6 @@ class AcceptedRequest:
             new=named or tuple(name for name in files if container is None or name not in container.known_files),
             made=tuple(container.linkable()) if container is not None else (),
             history=tuple(messages),
-            enclosed=tuple(asked.attachments),
             unread=unread if container is None else (),
             instructions=request.instructions,
             wishes={wish: request.echo[wish] for wish in WISHES if request.echo.get(wish) is not None},
@@ -181,7 +178,7 @@ class Responder:
                 async for event in events:
                     yield event
         except ModelFailed as error:
-            ending = [*output.end_code(), *output.end_message(dict, last=True), *output.fail(str(error))]
+            ending = [*output.end_message(dict, last=True), *output.fail(str(error))]
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client is told and the log has it
             _log.exception("A response failed")
             ending = output.fail(f"The engine failed: {type(error).__name__}: {error}")
@@ -262,15 +259,12 @@ def _events_of(step: Step, output: ResponseOutput, container: KernelContainer | 
             return output.say(text)
         case Refuse(text):
             return output.end_message(files, last=False) + output.refuse(text)
-        case Write(code) if container is not None:
-            return output.end_message(files, last=False) + output.write(code, container.id)
         case Run(code) if container is not None:
             return output.end_message(files, last=False) + output.run(code, container.id)
         case TokensUsed():
             output.count(step)
         case EndEarly(reason):
             output.incomplete_reason = reason
-            return output.end_code()
     return []
 
 
@@ -280,5 +274,4 @@ def _outcome(code_run: CodeRun) -> RunOutcome:
         error=None if code_run.failure is None else str(code_run.failure),
         figures=len(code_run.figures),
         files=tuple(file.name for file in code_run.files),
-        pictures=tuple(part.png for part in code_run.shown if isinstance(part, ShownFigure)),
     )

@@ -51,7 +51,6 @@ class ResponseOutput:
         self._pieces: list[str] = []
         self._figures: tuple[str, ...] = ()
         self._container_id = ""
-        self._code: str | None = None
         self._used = {"input": 0, "cached": 0, "output": 0, "thought": 0}
 
     @property
@@ -103,21 +102,11 @@ class ResponseOutput:
         events.append(self._event(f"{_TEXT}.done", content_index=0, text=text, logprobs=[]))
         return events + self._close_message(_text_part(text, cited))
 
-    def write(self, piece: str, container_id: str) -> list[Event]:
-        """Go on writing the code of a call, or begin one."""
-        if not piece:
-            return []
-        events = self._open_code(container_id) if self._code is None else []
-        self._code = (self._code or "") + piece
-        return [*events, self._event("code_interpreter_call_code.delta", delta=piece)]
-
     def run(self, code: str, container_id: str) -> list[Event]:
-        """A code call, up to where the code runs; what was written of it before is not said again."""
-        events = self._open_code(container_id) if self._code is None else []
-        written, self._code = self._code or "", None
-        rest = code.removeprefix(written) if code.startswith(written) else ""
+        """A code call, up to where the code runs."""
+        events = self._open_code(container_id)
         self._change({"code": code})
-        lines = rest.splitlines(keepends=True)
+        lines = code.splitlines(keepends=True)
         events += [self._event("code_interpreter_call_code.delta", delta=line) for line in lines]
         events.append(self._event("code_interpreter_call_code.done", code=code))
         return [*events, self._event("code_interpreter_call.interpreting")]
@@ -130,14 +119,6 @@ class ResponseOutput:
         self._figures = tuple(figure.id for figure in outcome.figures)
         return [self._event("code_interpreter_call.completed"), self._item_event("done")]
 
-    def end_code(self) -> list[Event]:
-        """End a code call that was being written and will not be run."""
-        if self._code is None:
-            return []
-        self._change({"code": self._code, "status": "incomplete"})
-        self._code = None
-        return [self._item_event("done")]
-
     def count(self, used: TokensUsed) -> None:
         """Count tokens."""
         for kind in self._used:
@@ -145,14 +126,13 @@ class ResponseOutput:
 
     def complete(self, now: int) -> list[Event]:
         """The last event of a response that went well, or is not whole for an `incomplete_reason`."""
-        events = self.end_code()
         self.response["usage"] = wire.usage(self._used)
         if self.incomplete_reason is not None:
             details = {"reason": self.incomplete_reason}
             self.response |= {"status": "incomplete", "incomplete_details": details}
-            return [*events, self._snapshot("incomplete")]
+            return [self._snapshot("incomplete")]
         self.response |= {"status": "completed", "completed_at": now}
-        return [*events, self._snapshot("completed")]
+        return [self._snapshot("completed")]
 
     def fail(self, message: str) -> list[Event]:
         """The last events of a response that did not go well.
@@ -167,15 +147,10 @@ class ResponseOutput:
         return [{"type": "error", **error, "error": {"type": code, **error}}, self._snapshot("failed")]
 
     def _open_message(self, empty_part: Json) -> list[Event]:
-        events = self.end_code()
         self._in_message, self._pieces = True, []
         message: Json = {"id": self._mint("msg_"), "type": "message", "status": "in_progress", "content": []}
         self.response["output"].append(message | {"role": "assistant"})
-        return [
-            *events,
-            self._item_event("added"),
-            self._event("content_part.added", content_index=0, part=empty_part),
-        ]
+        return [self._item_event("added"), self._event("content_part.added", content_index=0, part=empty_part)]
 
     def _close_message(self, part: Json) -> list[Event]:
         self._change({"status": "completed", "content": [part]})

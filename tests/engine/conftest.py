@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engines import DEADLINE_S, Running, ScriptedModel, Stage, gone, in_thread, kernels_of, spawn
 
-from ipython_assistant.engine.models.script import Script
+from ipython_assistant.engine.models.python_code import Script
 
 if TYPE_CHECKING:
     import openai

@@ -12,7 +12,7 @@ import pytest
 from engines import OUTPUTS, Running, in_thread, tool
 from tests_support.chat_servers import KINDS, Reply, ScriptedServer, refusal
 
-from ipython_assistant.engine.models.chat import ChatModel
+from ipython_assistant.engine.models.chat_models import ChatModel
 from ipython_assistant.engine.models.chat_server import ChatServer
 from ipython_assistant.engine.models.plan.tables import Column, TableProfile
 from ipython_assistant.engine.models.share import Veil

@@ -29,8 +29,7 @@ def complete(server: ScriptedServer, *, silence_s: float = 5, **arguments: Any) 
     made = {name: arguments.pop(name) for name in ("key", "kind", "schemas", "model") if name in arguments}
 
     async def ask() -> Completion:
-        chat = ChatServer(server.url, made.pop("model", "qwen3.5:4b"), **made)
-        chat.silence_s = silence_s
+        chat = ChatServer(server.url, made.pop("model", "qwen3.5:4b"), silence_s=silence_s, **made)
         try:
             return await chat.complete(QUESTION, **arguments)
         finally:
@@ -277,12 +276,6 @@ def test_a_key_that_is_refused_is_not_repeated(server: ScriptedServer) -> None:
     assert "sk-for-this-server" not in happened + cure
 
 
-def test_a_model_that_is_still_being_loaded_is_awaited(server: ScriptedServer) -> None:
-    server.script = [refusal(503, "Loading model"), Reply("There are 12.")]
-
-    assert complete(server).text == "There are 12."
-
-
 def test_no_redirect_is_followed(server: ScriptedServer) -> None:
     with ScriptedServer(script=[Reply("stolen")]) as other:
         server.script = [Reply(status=307, body=b"{}", location=other.url)]
@@ -293,5 +286,5 @@ def test_no_redirect_is_followed(server: ScriptedServer) -> None:
 
 @pytest.mark.parametrize("address", ["localhost:8080/v1", "ftp://localhost/v1", "http://"])
 def test_an_address_that_is_not_one(address: str) -> None:
-    with pytest.raises(ValueError, match="not the address of a chat server"):
+    with pytest.raises(ModelFailed, match="not the address of a chat server"):
         ChatServer(address, "m")

@@ -18,7 +18,7 @@ import pytest
 from engines import DEADLINE_S, Running, Stage, fence, gone, kernels_of, logs, spawn, tool, until
 
 from ipython_assistant.engine.models import Ask, Interpreter, Run, RunOutcome, Step
-from ipython_assistant.engine.models.script import fenced
+from ipython_assistant.engine.models.python_code import fenced
 from ipython_assistant.engine.private_directory import MARK, private_directory, sweep
 
 OWNER = """

@@ -15,7 +15,8 @@ from ipython_assistant.engine.errors import ApiError
 from ipython_assistant.engine.kernel_launch import scrubbed
 from ipython_assistant.engine.kernel_output import readable
 from ipython_assistant.engine.models import Ask, Refuse, Run, RunOutcome, Say
-from ipython_assistant.engine.models.script import Script, fenced, link
+from ipython_assistant.engine.models.python_code import Script, fenced
+from ipython_assistant.engine.models.safe_markdown import file_link
 from ipython_assistant.engine.mounted_paths import MountedPaths
 from ipython_assistant.engine.response_output import LINK, links
 from ipython_assistant.engine.sandbox import VisiblePaths
@@ -112,7 +113,7 @@ def test_python_is_found_in_fenced_blocks_only(prompt: str, code: str | None) ->
 @example(["%41.csv", "A.csv"])
 @example(["):"])
 def test_a_link_to_any_name_is_found_again(names: list[str]) -> None:
-    text = "🎉 " + ", ".join(link(name) for name in names) + "."
+    text = "🎉 " + ", ".join(file_link(name) for name in names) + "."
 
     found = list(links(text, dict.fromkeys(names)))
 

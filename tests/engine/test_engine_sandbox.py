@@ -17,7 +17,7 @@ from engines import Running, gone, in_thread, kernel_in, logs, until
 
 from ipython_assistant.engine import confine
 from ipython_assistant.engine.limit_monitor import GIB, ContainerLimits
-from ipython_assistant.engine.models.script import Script
+from ipython_assistant.engine.models.python_code import Script
 from ipython_assistant.engine.sandbox import ContainerPaths, Sandbox, attempt, strongest
 from ipython_assistant.engine.server import EngineOptions
 

@@ -19,7 +19,7 @@ from engines import DEADLINE_S, Running, fence, in_thread, logs, until
 
 from ipython_assistant.engine.errors import ApiError
 from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
-from ipython_assistant.engine.models.script import Script
+from ipython_assistant.engine.models.python_code import Script
 from ipython_assistant.engine.server import EngineOptions
 from ipython_assistant.engine.stored_responses import PastTurn, StoredResponses
 

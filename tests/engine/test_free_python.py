@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
 from collections.abc import Iterator
@@ -14,17 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_support.chat_servers import Reply, ScriptedServer
 
-from ipython_assistant.engine.models.chat import ChatModel
+from ipython_assistant.engine.models.chat_models import ChatModel
 from ipython_assistant.engine.models.chat_server import ChatServer
+from ipython_assistant.engine.models.free_python import ADDED, CORRECT, DONE, NO_CODE
 from ipython_assistant.engine.models.python_code import has_numbers, split, with_labels
-from ipython_assistant.engine.models.python_words import ADDED, CORRECT, DONE, NO_CODE
 
 TABLE = "district,code,cases\nA,007,3\nB,012,5\nA,007,4\n"
 SAVES = "worst = cases[cases['cases'] > 3]\nworst.to_csv('worst.csv', index=False)\nprint(cases['cases'].sum())\n"
 NO_PLAN = '{"cannot": "needs statistics, forecasting or several steps"}'
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 
 
 def fenced(code: str, before: str = "I will look.") -> Reply:
@@ -51,7 +47,6 @@ def engine(server: ScriptedServer) -> Iterator[Running]:
     # A model of this size writes Python also where a plan does not pass its checks.
     models = {
         "here": model("here-27b"),
-        "sees": model("sees-27b", vision=True),
         "elsewhere": model("elsewhere", on_this_machine=False),
     }
     with in_thread(models, time.time) as running:
@@ -325,16 +320,6 @@ def test_a_client_that_hangs_up_stops_the_model(engine: Running, server: Scripte
 
     assert server.gone.wait(10)
     never.set()
-
-
-@pytest.mark.parametrize("model", ["here", "sees"])
-def test_pictures_of_the_question_are_shown_to_a_model_that_sees(ask: Any, server: ScriptedServer, model: str) -> None:
-    url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
-    content = [{"type": "input_text", "text": "What is this?"}, {"type": "input_image", "image_url": url}]
-    ask(Reply("A dot."), Reply("A dot."), input=[{"role": "user", "content": content}], model=model)
-
-    shown = told(server, 0)
-    assert (shown[1]["image_url"]["url"] == url) if model == "sees" else isinstance(shown, str)
 
 
 # The text of a model. -------------------------------------------------------------------------------------------------

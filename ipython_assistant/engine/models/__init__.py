@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
+WISHES: Final = ("temperature", "top_p", "max_output_tokens", "reasoning", "metadata")
+"""The parameters of a request that a model is told, in the API's words."""
+
+
+class ModelFailed(Exception):
+    """The model cannot answer, or not to the end; the message says to a person what happened and what to do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Say:
@@ -28,18 +35,8 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
-    """A piece of the code of the next `Run`, shown while it is being written."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
-    """Python to run in the container, shown to the user as a code call. The generator is sent a `RunOutcome`.
-
-    It is all the code, whether or not pieces of it were written before.
-    """
+    """Python to run in the container, shown to the user as a code call. The generator is sent a `RunOutcome`."""
 
     code: str
 
@@ -61,25 +58,24 @@ class EndEarly:
     reason: str
 
 
+Step = Say | Refuse | Run | TokensUsed | EndEarly
+
+
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What a `Run` did: its printed text, the traceback's last line if it raised, and what it left behind."""
+    """What a `Run` did.
+
+    Attributes:
+        logs: The text that it printed.
+        error: The last line of the traceback if it raised.
+        figures: How many figures it displayed.
+        files: Files that it made or changed: paths relative to `/mnt/data`, sorted.
+    """
 
     logs: str
     error: str | None
     figures: int
-    """How many figures the code displayed."""
     files: tuple[str, ...]
-    """Files made or changed by this run: paths relative to `/mnt/data`, sorted."""
-    pictures: tuple[bytes, ...] = ()
-    """The displayed figures as PNG."""
-
-
-Step = Say | Refuse | Write | Run | TokensUsed | EndEarly
-
-
-class ModelFailed(Exception):
-    """The model cannot answer, or not to the end; the message says to a person what happened and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,42 +87,28 @@ class ChatMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file or a picture that came within the question itself; `media_type` is empty where it is not told."""
-
-    name: str
-    content: bytes = field(repr=False)
-    media_type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Ask:
-    """One question: the user's last message, what came before it, and the files that are in the container."""
+    """One question: the user's last message, what came before it, and the files that are in the container.
+
+    Attributes:
+        prompt: The question.
+        files: Paths relative to `/mnt/data`, in order of upload.
+        history: What else was said, oldest first.
+        instructions: Those of the request.
+        new: Those of the files that came since the container's last question: most likely it is about them.
+        made: Those of the files that code made.
+        unread: What came with the question and is nowhere, since there is no container: names, or ids of files.
+        wishes: What the request says of how to answer: those of `WISHES` that it sets.
+    """
 
     prompt: str
     files: tuple[str, ...] = ()
-    """Paths relative to `/mnt/data`, in order of upload."""
     history: tuple[ChatMessage, ...] = ()
-    """What else was said, oldest first."""
     instructions: str = ""
     new: tuple[str, ...] = ()
-    """Those of the files that came since the container's last question: most likely they are what this one is about."""
     made: tuple[str, ...] = ()
-    """Those of the files that code made."""
-    enclosed: tuple[Attachment, ...] = ()
-    """What came within the question; where there is a container, it is among its files too."""
     unread: tuple[str, ...] = ()
-    """What came with the question and is nowhere, since there is no container: names, or ids of files."""
     wishes: Mapping[str, Any] = field(default_factory=dict)
-    """What the request says of how to answer, in the API's words: those of `WISHES` that it sets."""
-
-    @property
-    def conversation(self) -> tuple[ChatMessage, ...]:
-        """Everything that was said, oldest first, with the prompt as the last message."""
-        return (*self.history, ChatMessage("user", self.prompt))
-
-
-WISHES: Final = ("temperature", "top_p", "max_output_tokens", "reasoning", "metadata")
 
 
 class Interpreter(Protocol):
@@ -156,5 +138,5 @@ class Talker(Protocol):
     """A language model: it can answer without running code too."""
 
     def talk(self, ask: Ask) -> AsyncGenerator[Step, RunOutcome | None]:
-        """Yield the steps that answer `ask`; none of them writes or runs code. Raises `ModelFailed`."""
+        """Yield the steps that answer `ask`; none of them runs code. Raises `ModelFailed`."""
         ...

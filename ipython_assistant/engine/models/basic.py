@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models import Refuse, Run, Say
 from ipython_assistant.engine.models.forms import plan_of
-from ipython_assistant.engine.models.markdown import bold, code
 from ipython_assistant.engine.models.plan.answer import Program, closing, lacks_package, opening
 from ipython_assistant.engine.models.plan.checks import unknown_words
 from ipython_assistant.engine.models.plan.plan import PlanError
 from ipython_assistant.engine.models.plan.reader import Question, Refusal, finished, parts_of, question_of, unreadable
 from ipython_assistant.engine.models.plan.tables import profiled
-from ipython_assistant.engine.models.script import Script, fenced
+from ipython_assistant.engine.models.python_code import Script, fenced
+from ipython_assistant.engine.models.safe_markdown import bold, inline_code
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -110,7 +110,7 @@ def refusal_text(refusal: Refusal) -> str:
     """Why it was not understood, and the forms with the columns of these tables."""
     parts = [f"I did not understand this. {' '.join(refusal.reasons)}"]
     for table in [table for table in refusal.tables if not table.problem][:2]:
-        examples = "\n".join(f"- {code(form)}" for form in forms_for(table))
+        examples = "\n".join(f"- {inline_code(form)}" for form in forms_for(table))
         parts.append(f"What works with {bold(table.name)}:\n\n{examples}")
     return "\n\n".join([*parts, REAL_MODEL])
 

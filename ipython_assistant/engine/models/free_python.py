@@ -6,15 +6,12 @@ numbers nothing calculated is asked for once more and then refused, and what the
 
 from __future__ import annotations
 
-import base64
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models import EndEarly, ModelFailed, Refuse, Run, Say
 from ipython_assistant.engine.models.chat_server import Completion
-from ipython_assistant.engine.models.markdown import code as inline
-from ipython_assistant.engine.models.markdown import escape, listed
-from ipython_assistant.engine.models.plan.tables import READABLE, profiled
+from ipython_assistant.engine.models.plan.tables import profiled
 from ipython_assistant.engine.models.python_code import (
     asked_files,
     frame_names,
@@ -23,20 +20,11 @@ from ipython_assistant.engine.models.python_code import (
     split,
     with_labels,
 )
-from ipython_assistant.engine.models.python_words import (
-    ADDED,
-    CORRECT,
-    DONE,
-    ELSEWHERE,
-    NO_CODE,
-    READ_AS,
-    missing,
-    task,
-)
-from ipython_assistant.engine.models.share import HEAD_ROWS, Share, Told, inputs_of
+from ipython_assistant.engine.models.safe_markdown import escape, inline_code, listed
+from ipython_assistant.engine.models.share import Told
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
     from ipython_assistant.engine.models.chat_server import ChatServer, Json
@@ -48,10 +36,45 @@ MAX_COMPLAINTS: Final = 2
 AFTERWARDS: Final = 24
 """How many more pieces a model may send behind its code before it is stopped. Most end at once, and a stream that ends
 by itself says how many tokens it was."""
-PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-"""Media types of pictures that models can see."""
 MAX_PRINTED: Final = 20_000
 """In characters, of what code printed that the user is shown in the answer."""
+HEAD_ROWS: Final = 5
+
+_RULES: Final = """\
+You are a data analyst with a Python session. To run code, write it in one block between ```python and ``` and end your
+message there: the code is run, and you are told what it did. Never write what you think it will print.
+
+- The tables below are loaded already as pandas DataFrames under the names in backquotes, with the right types: use
+  them, and do not read their files again. Files are in the working directory. There is no network.
+- Calculate everything; never guess or make up a number or a file's contents.
+- Save each table and chart that was asked for under exactly the name that was asked for, else a short telling name.
+- Write tables with `df.to_csv("name.csv", index=False)`; call `.reset_index()` first after groupby or pivot.
+  Select several columns with a list: `df.groupby("a")[["b", "c"]]`.
+- Save charts with `plt.savefig("name.png", bbox_inches="tight")`, then `plt.close()`. Label the axes.
+"""
+_SEES: Final = """\
+- Print what you need to know for the answer. Variables and files of earlier code are still there.
+- In the end answer in a few sentences without code, from what was printed, and link each file you made as
+  [name](sandbox:/mnt/data/name). Say how you treated missing or unclear values."""
+_BLIND: Final = """\
+- You will not see what your code prints, nor any value of a table: the user does. Write one block that does all of
+  it, and print, with a few words, each number that the question asks for."""
+
+ADDED: Final = "\n\n**From this machine:** "
+"""Goes before everything that we add to a model's answer: from here on it is not the model's own words."""
+READ_AS: Final = "Read as:"
+"""How an answer begins that this machine wrote from a plan: all of it is ours."""
+NO_CODE: Final = (
+    "You ran no code, and the answer needs the data. Write the code now, in one block between ```python and ```."
+)
+DONE: Final = "If this answers the question, write the answer now, without code."
+CORRECT: Final = "Find the cause and write the whole code again, corrected."
+ELSEWHERE: Final = "(Answered.)"
+"""Stands for an earlier answer that the model may not see, or that is not in its own words."""
+_NOTHING_CALCULATED: Final = (
+    "The model answered twice without running any code, so nothing in its answer was calculated, and it is not shown. "
+    "Ask in other words, name the columns, or choose a larger model with `-m`."
+)
 
 
 class _Work:
@@ -64,20 +87,18 @@ class _Work:
     """
 
     def __init__(self, ask: Ask, tables: Sequence[TableProfile], told: Told) -> None:
-        self.asked = [name for name in asked_files(f"{ask.prompt}\n{ask.instructions}") if name not in ask.files]
         self.last_code = ""
         self.succeeded = False
         """Whether the last run came to its end."""
-        self._ask = ask
-        self._tables = tables
-        self._told = told
+        self._ask, self._tables, self._told = ask, tables, told
+        self._asked = [name for name in asked_files(f"{ask.prompt}\n{ask.instructions}") if name not in ask.files]
         self._frames = dict(told.frames)
         self._loaded: set[str] = set()
         self._runs = 0
         self._complaints = 0
         self._error = ""
         self._logs = ""
-        self._files: dict[str, None] = {}
+        self._files: set[str] = set()
         self._empty: dict[str, None] = {}
 
     def prepared(self, code: str) -> str:
@@ -91,7 +112,7 @@ class _Work:
         self._error = (outcome.error or "").rstrip(".")
         self._complaints += bool(self._error)
         self.last_code, self.succeeded = code, not self._error
-        self._files |= dict.fromkeys(outcome.files)
+        self._files.update(outcome.files)
         for table in made:
             self._empty.pop(table.path, None)
             if not table.rows and not table.problem:
@@ -105,12 +126,11 @@ class _Work:
         done = self.succeeded and not self._told.everything and not self._lacking()
         return done or self._runs >= MAX_RUNS or self._complaints > MAX_COMPLAINTS
 
-    def report(self, outcome: RunOutcome, made: Sequence[TableProfile], heads: Mapping[str, str]) -> str:
-        """What the model is told about a run."""
+    def next_step(self) -> str:
+        """What the model is to do after a run."""
         lacking = self._lacking()
         self._complaints += bool(lacking) and not self._told.everything
-        said = self._told.outcome(outcome, made, heads)
-        return f"{said}\n\n{CORRECT if self._error else lacking or DONE}"
+        return CORRECT if self._error else lacking or DONE
 
     def complaint(self, text: str) -> str:
         """What the model is told about an answer without code that cannot stand; empty where it stands."""
@@ -132,22 +152,23 @@ class _Work:
         elif self._runs >= MAX_RUNS:
             told.append(f"code has run {self._runs} times without an answer; this is what there is.")
         elif self._logs and not self._told.everything:
-            told.append(f"the code printed:\n\n{_fenced(self._logs[:MAX_PRINTED])}")
+            told.append(f"the code printed:\n\n{_fence(self._logs[:MAX_PRINTED])}")
         if self._runs and (absent := self._absent()):
-            told.append(f"{listed([inline(name) for name in absent])} was asked for, and no code wrote it.")
-        told += [f"{inline(name)} has no rows." for name in self._empty]
+            told.append(f"{listed([inline_code(name) for name in absent])} was asked for, and no code wrote it.")
+        told += [f"{inline_code(name)} has no rows." for name in self._empty]
         return ADDED + "\n\n".join(told) if told else ""
 
     def _absent(self) -> list[str]:
-        return [name for name in self.asked if name not in self._files]
+        return [name for name in self._asked if name not in self._files]
 
     def _lacking(self) -> str:
-        absent = self._absent()
-        return missing(absent, list(self._empty)) if absent or self._empty else ""
+        told = [f"The question asks for {name}, and your code did not write it." for name in self._absent()]
+        told += [f"{self._told.file(name)} has no rows." for name in self._empty]
+        return " ".join([*told, "Find the cause and write the code again, corrected."]) if told else ""
 
     def _invented(self, text: str) -> bool:
         """Whether an answer without code tells what only code could know."""
-        return bool(self.asked) or has_numbers(text, self._ask.prompt)
+        return bool(self._asked) or has_numbers(text, self._ask.prompt)
 
 
 class FreePython:
@@ -155,22 +176,18 @@ class FreePython:
 
     Args:
         server: The model.
-        share: What the model may see.
-        vision: Whether it sees the pictures of a question.
+        on_this_machine: Whether what it is told stays here.
     """
 
-    def __init__(self, server: ChatServer, share: Share, *, vision: bool = False) -> None:
+    def __init__(self, server: ChatServer, *, on_this_machine: bool) -> None:
         self._server = server
-        self._share = share
-        self._vision = vision and share is Share.RESULTS
+        self._on_this_machine = on_this_machine
 
-    async def answer(  # noqa: C901, PLR0912 one loop, in the order in which things happen
-        self, ask: Ask, interpreter: Interpreter
-    ) -> AsyncGenerator[Step, RunOutcome | None]:
+    async def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:  # noqa: C901, PLR0912 one loop, in order
         """Let the model write code until the question is answered. Raises `ModelFailed`."""
         tables = await profiles(interpreter, ask.files, ask.prompt)
-        told = Told(self._share, frame_names(tables), frozenset(inputs_of(ask)), words_of(ask))
-        work, messages = _Work(ask, tables, told), self._opening(ask, tables, told)
+        told = Told.about(ask, frame_names(tables), on_this_machine=self._on_this_machine)
+        work, messages = _Work(ask, tables, told), _messages(_task(ask, tables, told), ask, told)
         while True:
             completion, live = Completion(""), work.succeeded
             async with aclosing(self._listen(messages, ask, live=live)) as pieces:
@@ -196,8 +213,8 @@ class FreePython:
                 if work.over:
                     break
                 heads = await _heads(interpreter, made) if told.everything else {}
-                written = f"{prose}\n\n```python\n{code}```".strip()
-                messages += _exchange(written, work.report(outcome, made, heads))
+                report = f"{told.outcome(outcome, made, heads)}\n\n{work.next_step()}"
+                messages += _exchange(f"{prose}\n\n```python\n{code}```".strip(), report)
             elif complaint := work.complaint(completion.text):
                 messages += _exchange(completion.text, complaint)
             else:
@@ -209,8 +226,8 @@ class FreePython:
 
     async def talk(self, ask: Ask) -> AsyncGenerator[Step, None]:
         """Answer without code. Raises `ModelFailed`."""
-        messages = self._messages(ask.instructions, ask)
-        async with aclosing(self._listen(messages, ask, live=True)) as pieces:
+        told = Told.about(ask, {}, on_this_machine=self._on_this_machine)
+        async with aclosing(self._listen(_messages(ask.instructions, ask, told), ask, live=True)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, str):
                     yield Say(piece)
@@ -218,37 +235,6 @@ class FreePython:
                     yield piece.usage
                     if piece.cut:
                         yield EndEarly("max_output_tokens")
-
-    def _opening(self, ask: Ask, tables: Sequence[TableProfile], told: Told) -> list[Json]:
-        paths = {table.path for table in tables}
-        others = dict.fromkeys(told.file(name) for name in ask.files if name not in paths)
-        lines = [told.table(table, tables) for table in tables]
-        return self._messages(task(lines, list(others), ask.instructions, sees=told.everything), ask)
-
-    def _messages(self, system: str, ask: Ask) -> list[Json]:
-        """The conversation; templates of many models take one system message, at the beginning."""
-        written: list[Json] = [{"role": "system", "content": system}] if system else []
-        for message in ask.history:
-            if message.role in {"user", "assistant"}:
-                text = message.text.partition(ADDED.strip())[0].rstrip()
-                text = "" if message.role == "assistant" and text.startswith(READ_AS) else text
-                hidden = message.role == "assistant" and (self._share is not Share.RESULTS or not text)
-                written.append({"role": message.role, "content": ELSEWHERE if hidden else text})
-        return [*written, {"role": "user", "content": self._prompt(ask)}]
-
-    def _prompt(self, ask: Ask) -> Any:
-        """The question, with the pictures that came within it, or with a word on what the model cannot see."""
-        shown = [one for one in ask.enclosed if self._vision and one.media_type in PICTURES]
-        names = {*ask.files, *(one.name for one in shown)}
-        hidden = [name for name in (*ask.unread, *(one.name for one in ask.enclosed)) if name not in names]
-        text = ask.prompt
-        if hidden:
-            listing = ", ".join(dict.fromkeys(hidden))
-            text += f"\n\n(The user attached {listing}. It cannot be shown to you: say so.)"
-        if not shown:
-            return text
-        urls = [f"data:{one.media_type};base64,{base64.b64encode(one.content).decode()}" for one in shown]
-        return [{"type": "text", "text": text}, *({"type": "image_url", "image_url": {"url": url}} for url in urls)]
 
     async def _listen(
         self, messages: Sequence[Json], ask: Ask, *, live: bool
@@ -276,18 +262,33 @@ class FreePython:
                     return
 
 
-_NOTHING_CALCULATED: Final = (
-    "The model answered twice without running any code, so nothing in its answer was calculated, and it is not shown. "
-    "Ask in other words, name the columns, or choose a larger model with `-m`."
-)
+def _task(ask: Ask, tables: Sequence[TableProfile], told: Told) -> str:
+    """The system message: what there is to do, and what there is to do it with."""
+    paths = {table.path for table in tables}
+    others = dict.fromkeys(told.file(name) for name in ask.files if name not in paths)
+    paragraphs = [_RULES + (_SEES if told.everything else _BLIND)]
+    if tables:
+        paragraphs.append("Tables:\n" + "\n".join(f"- {told.table(table, tables)}" for table in tables))
+    if others:
+        paragraphs.append("Other files:\n" + "\n".join(f"- {name}" for name in others))
+    return "\n\n".join(filter(None, [*paragraphs, ask.instructions]))
 
 
-def words_of(ask: Ask) -> str:
-    """What the user has written in this conversation."""
-    return "\n".join([*(message.text for message in ask.history if message.role == "user"), ask.prompt])
+def _messages(system: str, ask: Ask, told: Told) -> list[Json]:
+    """The conversation; templates of many models take one system message, at the beginning."""
+    written: list[Json] = [{"role": "system", "content": system}] if system else []
+    for message in ask.history:
+        if message.role == "user":
+            written.append({"role": "user", "content": message.text})
+        elif message.role == "assistant":
+            own = message.text.partition(ADDED.strip())[0].rstrip()
+            shown = own if told.everything and not own.startswith(READ_AS) else ""
+            written.append({"role": "assistant", "content": shown or ELSEWHERE})
+    unseen = f"\n\n(The user attached {', '.join(ask.unread)}. It cannot be shown to you: say so.)"
+    return [*written, {"role": "user", "content": ask.prompt + (unseen if ask.unread else "")}]
 
 
-def _exchange(written: str, told: str) -> list[Json]:
+def _exchange(written: str, told: str) -> list[dict[str, Any]]:
     return [{"role": "assistant", "content": written}, {"role": "user", "content": told}]
 
 
@@ -300,7 +301,7 @@ def _prose_end(text: str) -> int:
     return last if not text[last:].strip(" \t") or text[last:].lstrip().startswith("`") else len(text)
 
 
-def _fenced(text: str) -> str:
+def _fence(text: str) -> str:
     fence = "```"
     while fence in text:
         fence += "`"
@@ -308,21 +309,20 @@ def _fenced(text: str) -> str:
 
 
 async def profiles(interpreter: Interpreter, paths: Sequence[str], prompt: str) -> tuple[TableProfile, ...]:
-    """What is known of the tables among these files; none where they cannot be looked at."""
+    """What is known of the tables among these files; empty where the kernel could not look."""
     try:
-        return await profiled(interpreter, [path for path in paths if path.lower().endswith(READABLE)], prompt)
+        return await profiled(interpreter, paths, prompt)
     except RuntimeError:
         return ()
 
 
 async def _heads(interpreter: Interpreter, made: Sequence[TableProfile]) -> dict[str, str]:
-    """The first rows of tables, as text, by path."""
+    """The first rows of tables, as text, by path; without those that cannot be read."""
     heads = {}
-    for table in made:
-        if table.rows and table.read:
-            try:
-                head = f"print({table.read}.head({HEAD_ROWS}).to_csv(sep='|', index=False))"
-                heads[table.path] = await interpreter.probe(f"import json, pandas as pd\n{head}")
-            except RuntimeError:
-                continue
+    for table in [table for table in made if table.rows and table.read]:
+        head = f"import json, pandas as pd\nprint({table.read}.head({HEAD_ROWS}).to_csv(sep='|', index=False))"
+        try:
+            heads[table.path] = await interpreter.probe(head)
+        except RuntimeError:
+            continue
     return heads

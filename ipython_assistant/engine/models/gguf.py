@@ -30,10 +30,8 @@ TOKEN: Final = "IPYTHON_ASSISTANT_RUNTIME_TOKEN"  # noqa: S105 - the variable's 
 READY_WITHIN_S: Final = 300.0
 CONTEXT: Final = 16_384
 """In tokens: a long question with several tables, and its answer."""
-OVERHEAD: Final = 1.15
-"""Memory a model takes, as a multiple of its file."""
-CONTEXT_BYTES: Final = 1_000_000_000
-"""Memory the context takes beside it, roughly."""
+OVERHEAD, CONTEXT_BYTES = 1.15, 1_000_000_000
+"""Memory a model takes, as a multiple of its file; and what the context takes beside it, roughly."""
 INSTALL: Final = "python -m pip install xllamacpp huggingface_hub"
 
 
@@ -51,8 +49,7 @@ class Runtimes:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
-        self._servers: dict[Path, ChatServer] = {}
-        self._processes: dict[Path, asyncio.subprocess.Process] = {}
+        self._running: dict[Path, tuple[asyncio.subprocess.Process, ChatServer]] = {}
         self._starting = asyncio.Lock()
 
     async def server(self, name: str) -> ChatServer:
@@ -64,61 +61,58 @@ class Runtimes:
         Raises:
             ModelFailed: There is no such file, no runtime, or not enough memory; or it did not start.
         """
-        path = self._path(name)
+        fetched = Path(self._environment.get(FOLDER, ""), f"{name.removeprefix(PREFIX)}.gguf")
+        path = (fetched if name.startswith(PREFIX) else Path(name).expanduser()).resolve()
         async with self._starting:
-            process = self._processes.get(path)
-            if process is None or process.returncode is not None:
+            if path not in self._running or self._running[path][0].returncode is not None:
+                if not path.is_file():
+                    cure = "Fetch one with: ipython-assistant model get; or give a file's path."
+                    raise ModelFailed(f"There is no model file {path}.\n{cure}")
+                if find_spec("xllamacpp") is None:
+                    raise ModelFailed(f"The program that runs models is not installed.\nInstall it: {INSTALL}")
                 _check_memory(path)
-                self._servers[path] = await self._start(path)
-            return self._servers[path]
+                self._running.pop(path, None)
+                await self._start(path)
+            return self._running[path][1]
 
     async def close(self) -> None:
         """End the processes."""
-        for process in self._processes.values():
+        for process, _ in self._running.values():
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-        self._processes.clear()
+        self._running.clear()
 
-    def _path(self, name: str) -> Path:
-        folder = Path(self._environment.get(FOLDER, ""))
-        path = folder / f"{name.removeprefix(PREFIX)}.gguf" if name.startswith(PREFIX) else Path(name).expanduser()
-        if not path.is_file():
-            raise ModelFailed(
-                f"There is no model file {path}.\nFetch one with: ipython-assistant model get; or give a file's path."
-            )
-        return path.resolve()
-
-    async def _start(self, path: Path) -> ChatServer:
-        if find_spec("xllamacpp") is None:
-            raise ModelFailed(f"The program that runs models is not installed.\nInstall it: {INSTALL}")
+    async def _start(self, path: Path) -> None:
         token = secrets.token_urlsafe(16)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", __spec__.name, str(path),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env={**self._environment, TOKEN: token},
         )  # fmt: skip
-        self._processes[path] = process
         assert process.stdout is not None  # noqa: S101 for the type checker: it was asked for above
         try:
             line = await asyncio.wait_for(process.stdout.readline(), READY_WITHIN_S)
             address = json.loads(line)["address"]
         except (TimeoutError, ValueError, KeyError):
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
             raise ModelFailed(
                 f"{path.name} could not be loaded.\n"
                 "The file may be damaged or too new for this xllamacpp: fetch it again, or update xllamacpp."
             ) from None
-        return ChatServer(f"{address}/v1", path.stem, key=token, kind="llama.cpp")
+        else:
+            server = ChatServer(f"{address}/v1", path.stem, key=token, kind="llama.cpp")
+            self._running[path] = (process, server)
+        finally:
+            if path not in self._running:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
 
 
 def _check_memory(path: Path) -> None:
     """Raise `ModelFailed` if the model would not fit into the memory that is free."""
     import psutil
 
-    needed = path.stat().st_size * OVERHEAD + CONTEXT_BYTES
-    free = psutil.virtual_memory().available
+    needed, free = path.stat().st_size * OVERHEAD + CONTEXT_BYTES, psutil.virtual_memory().available
     if needed > free:
         raise ModelFailed(
             f"{path.name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free.\n"

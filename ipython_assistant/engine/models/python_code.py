@@ -1,26 +1,34 @@
-"""The Python in a model's text: where it is, which tables it needs, and what is wrong with it before it runs. Pure."""
+"""Python in a text: where it is, which tables it needs, and what is wrong with it before it runs."""
 
 from __future__ import annotations
 
 import ast
 import keyword
 import re
+import textwrap
 from typing import TYPE_CHECKING, Final
 
+from ipython_assistant.engine.models import Refuse, Run, Say
 from ipython_assistant.engine.models.plan.tables import load
+from ipython_assistant.engine.models.safe_markdown import file_link
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Sequence
 
+    from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
     from ipython_assistant.engine.models.plan.tables import TableProfile
 
 ASKED_FILE: Final = re.compile(
     r"(?<![\w/.-])[\w-]+\.(?:csv|tsv|xlsx|jsonl?|parquet|txt|md|html?|png|svg|pdf|jpe?g|webp)\b", re.IGNORECASE
 )
 """A file that a text names."""
+PYTHON: Final = frozenset({"python", "py", "python3", "ipython"})
+"""First words after an opening fence that mean Python."""
 
-_BLOCK: Final = re.compile(r"^[ \t]*(`{3,})[ \t]*([^\s`]*)[^`\n]*\n(.*?)(?:^[ \t]*\1`*[ \t]*$|\Z)", re.M | re.S)
-_PYTHON: Final = frozenset({"python", "py", "python3", "ipython"})
+_BLOCK: Final = re.compile(
+    r"^[ \t]*(`{3,})[ \t]*([^\s`]*)(?:[ \t][^`\n]*)?\n(.*?)(?:^[ \t]*\1`*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
+)
+_NUMBER: Final = re.compile(r"\d[\d.,]*")
 _GROUPING: Final = frozenset({"groupby", "pivot_table", "pivot", "value_counts", "resample", "crosstab"})
 _AGGREGATING: Final = frozenset({
     "mean", "sum", "count", "size", "median", "min", "max", "std", "var", "agg", "aggregate", "nunique", "first",
@@ -32,27 +40,70 @@ _HARMLESS: Final = frozenset({
 _WRITERS: Final = frozenset({"to_csv", "to_excel"})
 
 
+class Script:
+    """Answers a prompt that holds Python in a fenced block by running it as it is given; no model is used."""
+
+    name = "script"
+
+    async def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:  # noqa: ARG002
+        """Run the code and link what it made."""
+        code = fenced(ask.prompt)
+        if code is None:
+            yield Refuse("There is no Python in the prompt. Put it between ```` ```python ```` and ```` ``` ````.")
+            return
+        yield Say("Running the code as given.")
+        if (outcome := (yield Run(code))) is None:
+            return
+        told = []
+        if outcome.error is not None:
+            told.append(f"The code stopped with {outcome.error.rstrip('.')}. Its log is shown with the code.")
+        if outcome.files:
+            told.append("Files:\n\n" + "\n".join(f"- {file_link(name)}" for name in outcome.files))
+        if outcome.figures:
+            told.append("It showed one figure." if outcome.figures == 1 else f"It showed {outcome.figures} figures.")
+        yield Say("\n\n".join(told) or "It ran to its end and made no files.")
+
+
+def fenced(prompt: str) -> str | None:
+    """The Python in a prompt's fenced blocks, joined in order; None if there is none.
+
+    A block counts if its fence names Python or nothing.
+    """
+    blocks = [code.rstrip("\n") for _, language, code in _blocks(prompt) if language in PYTHON | {""}]
+    code = "\n\n".join(blocks).strip("\n")
+    return code if code.strip() else None
+
+
 def split(text: str) -> tuple[str, str]:
     """The prose before the first block of Python in a text, and the code of the block; all prose where there is none.
 
-    A block counts if its fence says Python, or says nothing and what is in it is Python. One that is never closed goes
-    on to the end. What comes after it is a guess at what the code will do, and is left out.
+    A block counts if its fence says Python, or says nothing and what is in it is Python. What comes after it is a guess
+    at what the code will do, and is left out.
     """
-    for block in _BLOCK.finditer(text):
-        language, code = block[2].lower(), block[3]
-        if language in _PYTHON or (not language and is_python(code)):
-            return text[: block.start()].strip(), code.strip("\n") + "\n"
+    for start, language, code in _blocks(text):
+        if language in PYTHON or (not language and is_python(code)):
+            return text[:start].strip(), code.strip("\n") + "\n"
     return text.strip(), ""
+
+
+def _blocks(text: str) -> Iterator[tuple[int, str, str]]:
+    """Where each fenced block begins, its language, and what is in it; one that is never closed goes on to the end."""
+    for block in _BLOCK.finditer(text.replace("\r\n", "\n")):
+        yield block.start(), block[2].lower(), textwrap.dedent(block[3]) if block[0][0] in " \t" else block[3]
 
 
 def is_python(code: str) -> bool:
     """Whether this is Python that does something: a lone name or number is not."""
-    try:
-        body = ast.parse(code).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
+    tree = _parsed(code)
     idle = (ast.Name, ast.Constant, ast.Tuple, ast.List, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Attribute)
-    return any(not (isinstance(line, ast.Expr) and isinstance(line.value, idle)) for line in body)
+    return tree is not None and any(not (isinstance(s, ast.Expr) and isinstance(s.value, idle)) for s in tree.body)
+
+
+def _parsed(code: str) -> ast.Module | None:
+    try:
+        return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def frame_names(tables: Sequence[TableProfile]) -> dict[str, str]:
@@ -60,12 +111,10 @@ def frame_names(tables: Sequence[TableProfile]) -> dict[str, str]:
     names: dict[str, str] = {}
     for table in tables:
         name = re.sub(r"\W+", "_", table.stem).strip("_").lower()
-        if not name or name[0].isdigit() or keyword.iskeyword(name) or name in {"pd", "np", "plt", "json", "Path"}:
+        if not name.isidentifier() or keyword.iskeyword(name) or name in {"pd", "np", "plt", "json"}:
             name = f"table_{name}".rstrip("_")
-        taken = set(names.values())
-        names[table.name] = next(
-            one for one in (name, *(f"{name}_{number}" for number in range(2, len(tables) + 2))) if one not in taken
-        )
+        numbered = (name, *(f"{name}_{number}" for number in range(2, len(tables) + 2)))
+        names[table.name] = next(one for one in numbered if one not in names.values())
     return names
 
 
@@ -75,22 +124,14 @@ def loading(code: str, tables: Iterable[TableProfile], frames: dict[str, str], l
     Args:
         code: The code.
         tables: The tables there are.
-        frames: The variable for each table.
+        frames: The variable for each table, by the table's name.
         loaded: The variables that are there already.
     """
     used = set(re.findall(r"\b[A-Za-z_]\w*\b", code)) - set(loaded)
     parts = [load(table, frames[table.name]) for table in tables if frames[table.name] in used and not table.problem]
     lines = "\n\n".join(parts)
-    imports = [
-        line
-        for line, name in (
-            ("import json", "json."),
-            ("from pathlib import Path", "Path("),
-            ("import pandas as pd", "pd."),
-        )
-        if name in lines
-    ]
-    return "\n".join([*imports, "", lines, "", ""]) if parts else ""
+    needs = {"json.": "import json", "Path(": "from pathlib import Path", "pd.": "import pandas as pd"}
+    return "\n".join([*(line for name, line in needs.items() if name in lines), "", lines, "", ""]) if parts else ""
 
 
 def with_labels(code: str) -> str:
@@ -98,25 +139,22 @@ def with_labels(code: str) -> str:
 
     The mistake that small models make most: `df.groupby("a")["b"].mean().to_csv("x.csv", index=False)`.
     """
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return code
-    assigned: dict[str, ast.expr] = {}
-    lost: list[ast.keyword] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            assigned[node.targets[0].id] = node.value
-    for node in ast.walk(tree):
+    tree = _parsed(code)
+    nodes = list(ast.walk(tree)) if tree is not None else []
+    assigned = {
+        node.targets[0].id: node.value
+        for node in nodes
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
+    }
+    lost = []
+    for node in nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _WRITERS:
-            without = [part for part in node.keywords if part.arg == "index" and _is_false(part.value)]
-            if without and _grouped(node.func.value, assigned):
-                lost.append(without[0])
+            without = [part.value for part in node.keywords if part.arg == "index" and _is_false(part.value)]
+            lost += without if _grouped(node.func.value, assigned) else []
     lines = code.split("\n")
-    for part in sorted(lost, key=lambda part: (part.value.lineno, part.value.col_offset), reverse=True):
-        at, start = part.value.lineno - 1, part.value.col_offset
-        raw = lines[at].encode()
-        lines[at] = (raw[:start] + b"True" + raw[start + len("False") :]).decode()
+    for value in sorted(lost, key=lambda value: (value.lineno, value.col_offset), reverse=True):
+        raw, start = lines[value.lineno - 1].encode(), value.col_offset  # in bytes, not in characters
+        lines[value.lineno - 1] = (raw[:start] + b"True" + raw[start + len("False") :]).decode()
     return "\n".join(lines)
 
 
@@ -126,10 +164,8 @@ def _is_false(value: ast.expr) -> bool:
 
 def _grouped(value: ast.expr, assigned: dict[str, ast.expr], depth: int = 0) -> bool:
     """Whether an expression is a table whose index holds the groups it was calculated for."""
-    if isinstance(value, ast.Name):
-        return depth < 5 and value.id in assigned and _grouped(assigned[value.id], assigned, depth + 1)  # noqa: PLR2004
     calls: list[str] = []
-    while True:
+    while not isinstance(value, ast.Name):
         if isinstance(value, ast.Call):
             if any(part.arg == "as_index" and _is_false(part.value) for part in value.keywords):
                 return False
@@ -139,9 +175,9 @@ def _grouped(value: ast.expr, assigned: dict[str, ast.expr], depth: int = 0) -> 
         elif isinstance(value, ast.Attribute | ast.Subscript):
             value = value.value
         else:
-            break
+            return False
     if not _GROUPING.intersection(calls):
-        return isinstance(value, ast.Name) and not calls and _grouped(value, assigned, depth + 1)
+        return not calls and depth < 5 and value.id in assigned and _grouped(assigned[value.id], assigned, depth + 1)  # noqa: PLR2004
     outer = [name for name in calls if name not in _HARMLESS]
     return bool(outer) and outer[0] in _AGGREGATING
 
@@ -153,6 +189,6 @@ def asked_files(text: str) -> tuple[str, ...]:
 
 def has_numbers(text: str, question: str) -> bool:
     """Whether an answer tells numbers that the question does not, or a table."""
-    known = set(re.findall(r"\d[\d.,]*", question))
-    told = {number.strip(".,") for number in re.findall(r"\d[\d.,]*", re.sub(r"(?m)^\s*\d+[.)]\s", "", text))}
-    return bool(told - {number.strip(".,") for number in known}) or re.search(r"(?m)^\s*\|.*\|", text) is not None
+    listless = re.sub(r"(?m)^\s*\d+[.)]\s", "", text)
+    known, told = ({number.strip(".,") for number in _NUMBER.findall(one)} for one in (question, listless))
+    return bool(told - known) or re.search(r"(?m)^\s*\|.*\|", text) is not None

@@ -28,7 +28,6 @@ MAX_LOGS: Final = 6_000
 """In characters, of what code printed; the middle of more is left out."""
 MAX_COLUMNS: Final = 60
 MAX_VALUES: Final = 12
-HEAD_ROWS: Final = 5
 
 _PANDAS_ERRORS: Final = frozenset({"ParserError", "EmptyDataError", "MergeError", "UndefinedVariableError"})
 
@@ -57,6 +56,17 @@ class Told:
     inputs: frozenset[str]
     words: str
 
+    @classmethod
+    def about(cls, ask: Ask, frames: Mapping[str, str], *, on_this_machine: bool) -> Told:
+        """What may be told in a question: as its metadata says, else everything only to a model on this machine."""
+        said = ask.wishes.get("metadata") or {}
+        usual = Share.RESULTS if on_this_machine else Share.SHAPES
+        share = Share(said["share"]) if said.get("share") in set(Share) else usual
+        given = said.get("inputs")
+        inputs = given.split("\n") if isinstance(given, str) else (name for name in ask.files if name not in ask.made)
+        words = [*(message.text for message in ask.history if message.role == "user"), ask.prompt]
+        return cls(share, frames, frozenset(inputs), "\n".join(words))
+
     @property
     def everything(self) -> bool:
         """Whether values may be told."""
@@ -76,8 +86,7 @@ class Told:
 
     def may_name_all(self, table: TableProfile, tables: Sequence[TableProfile]) -> bool:
         """Whether no name of the table's columns is a secret."""
-        known = self._known(tables)
-        return table.path in self.inputs or all(column.name in known for column in table.columns)
+        return table.path in self.inputs or {column.name for column in table.columns} <= self._known(tables)
 
     def outcome(self, outcome: RunOutcome, made: Sequence[TableProfile], heads: Mapping[str, str]) -> str:
         """What a run did.
@@ -87,39 +96,35 @@ class Told:
             made: The tables that it wrote.
             heads: Their first rows as text, by path.
         """
-        told = [self._printed(outcome.logs)]
+        told = [self._printed(outcome.logs.strip())]
         if outcome.error is not None:
-            told.append(f"It stopped with {self.error(outcome.error)}.")
+            told.append(f"It stopped with {self._error(outcome.error)}.")
         for table in made:
             size = f"{table.rows:,} rows × {len(table.columns)} columns"
             told.append(f"It wrote {self.file(table.path or table.name)}: {size}{self._made(table)}.")
             if self.everything and table.path in heads:
                 told.append(f"It begins:\n{heads[table.path]}")
-        others = [file for file in outcome.files if file not in {table.path for table in made}]
+        others = dict.fromkeys(self.file(file) for file in outcome.files if file not in {table.path for table in made})
         if others:
-            told.append(f"It wrote {', '.join(dict.fromkeys(map(self.file, others)))}.")
+            told.append(f"It wrote {', '.join(others)}.")
         if outcome.figures:
             told.append("It displayed a figure; the user has seen it. Figures to keep are saved with savefig.")
-        return "\n\n".join(part for part in told if part)
-
-    def error(self, error: str) -> str:
-        """An error; where values are kept from the model, only its type."""
-        if self.everything:
-            return error.rstrip(".")
-        kind = error.partition(":")[0].rpartition(".")[2].strip()
-        return kind if hasattr(builtins, kind) or kind in _PANDAS_ERRORS else "an error"
+        return "\n\n".join(told)
 
     def file(self, name: str) -> str:
         """A file's name; where values are kept from the model, only one that is no secret."""
-        if self.everything or name in self.inputs or name in self.words:
-            return name
-        return "a file"
+        return name if self.everything or name in self.inputs or name in self.words else "a file"
+
+    def _error(self, error: str) -> str:
+        """An error; where values are kept from the model, only its type."""
+        kind = error.partition(":")[0].rpartition(".")[2].strip()
+        known = kind if hasattr(builtins, kind) or kind in _PANDAS_ERRORS else "an error"
+        return error.rstrip(".") if self.everything else known
 
     def _known(self, tables: Sequence[TableProfile]) -> frozenset[str]:
         """The columns' names that are no secret."""
-        names = {column.name for table in tables for column in table.columns}
-        given = {column.name for table in tables if table.path in self.inputs for column in table.columns}
-        return frozenset(name for name in names if self.everything or name in given or _names(self.words, name))
+        named = [(column.name, table.path in self.inputs) for table in tables for column in table.columns]
+        return frozenset(name for name, given in named if self.everything or given or _names(self.words, name))
 
     def _kind(self, column: Column) -> str:
         about = [column.kind]
@@ -132,16 +137,14 @@ class Told:
             about.append(f"{column.distinct:,} different")
         if column.missing and self.share is not Share.NAMES:
             about.append(f"{column.missing:,} missing")
-        return ", ".join(map(str, about))
+        return ", ".join(about)
 
     def _made(self, table: TableProfile) -> str:
-        if self.share is Share.NAMES:
-            return ""
-        shown = [column for column in table.columns[:MAX_COLUMNS] if self.everything or _names(self.words, column.name)]
-        return f" ({'; '.join(f'{column.name!r} {column.kind}' for column in shown)})" if shown else ""
+        columns = () if self.share is Share.NAMES else table.columns[:MAX_COLUMNS]
+        shown = [f"{one.name!r} {one.kind}" for one in columns if self.everything or _names(self.words, one.name)]
+        return f" ({'; '.join(shown)})" if shown else ""
 
     def _printed(self, logs: str) -> str:
-        logs = logs.strip()
         if not logs:
             return "The code printed nothing."
         if not self.everything:
@@ -170,11 +173,8 @@ class Veil:
 
     def __init__(self, words: str, tables: Sequence[TableProfile]) -> None:
         values = {value for table in tables for column in table.columns for value in column.values}
-        self._stand_ins: dict[str, str] = {}
-        for number, value in enumerate(sorted(values)):
-            stand_in = _in_words(value, words) or f"value {number}"
-            if stand_in != value:
-                self._stand_ins[value] = stand_in
+        stand_ins = {value: _in_words(value, words) or f"value {n}" for n, value in enumerate(sorted(values))}
+        self._stand_ins = {value: stand_in for value, stand_in in stand_ins.items() if stand_in != value}
         longest_first = sorted(self._stand_ins, key=len, reverse=True)
         self._any = re.compile("|".join(rf"(?<!\w){re.escape(value)}(?!\w)" for value in longest_first) or r"(?!)")
 
@@ -195,22 +195,18 @@ class Veil:
             written = json.loads(text[text.find("{") : text.rfind("}") + 1])
         except ValueError:
             return text
-        return json.dumps(self._lifted(written))
+        return json.dumps(self._meant(written)[0])
 
-    def _lifted(self, written: Any) -> Any:
+    def _meant(self, written: Any) -> list[Any]:
+        """Everything that a JSON value stands for: several values of a table may differ in their spelling alone."""
         match written:
             case str():
-                return next((value for value, stand_in in self._stand_ins.items() if stand_in == written), written)
+                return [value for value, stand_in in self._stand_ins.items() if stand_in == written] or [written]
             case list():
-                return [value for one in written for value in self._all(one)]
+                return [[value for one in written for value in self._meant(one)]]
             case dict():
-                return {name: self._lifted(value) for name, value in written.items()}
-        return written
-
-    def _all(self, written: Any) -> list[Any]:
-        """Everything that one item of a list stands for: values may differ in their spelling alone."""
-        found = [value for value, stand_in in self._stand_ins.items() if stand_in == written]
-        return found or [self._lifted(written)]
+                return [{name: self._meant(value)[0] for name, value in written.items()}]
+        return [written]
 
 
 def _in_words(value: str, words: str) -> str:
@@ -218,26 +214,5 @@ def _in_words(value: str, words: str) -> str:
     at = words.lower().find(value.lower())
     if at >= 0 and len(words.lower()) == len(words):
         return words[at : at + len(value)]
-    near = difflib.get_close_matches(value.lower(), [word.lower() for word in re.findall(r"\w+", words)], n=1)
-    return next((word for word in re.findall(r"\w+", words) if near and word.lower() == near[0]), "")
-
-
-def share_of(ask: Ask, *, on_this_machine: bool) -> Share:
-    """What the model may see: as the request's metadata says, else everything only if it runs on this machine."""
-    said = _metadata(ask).get("share")
-    if said in set(Share):
-        return Share(said)
-    return Share.RESULTS if on_this_machine else Share.SHAPES
-
-
-def inputs_of(ask: Ask) -> tuple[str, ...]:
-    """The files that the user gave: as the request's metadata says, else those that code did not make."""
-    said = _metadata(ask).get("inputs")
-    if isinstance(said, str):
-        return tuple(said.split("\n"))
-    return tuple(name for name in ask.files if name not in ask.made)
-
-
-def _metadata(ask: Ask) -> Mapping[str, Any]:
-    found = ask.wishes.get("metadata")
-    return found if isinstance(found, dict) else {}
+    spelled = {word.lower(): word for word in re.findall(r"\w+", words)}
+    return next((spelled[near] for near in difflib.get_close_matches(value.lower(), spelled, n=1)), "")

@@ -8,12 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models.markdown import bold, code, escape, link, listed, one_line, quoted, table
 from ipython_assistant.engine.models.plan.mentions import plain
 from ipython_assistant.engine.models.plan.pandas_code import NEEDS, program
 from ipython_assistant.engine.models.plan.plan import ROWS, Plan
 from ipython_assistant.engine.models.plan.tables import call
 from ipython_assistant.engine.models.plan.words import plainly, read_as
+from ipython_assistant.engine.models.safe_markdown import (
+    bold,
+    clean_line,
+    escape,
+    file_link,
+    inline_code,
+    listed,
+    markdown_table,
+    quoted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +67,8 @@ async def lacks_package(programs: Sequence[Program], interpreter: Interpreter) -
     endings = {one.plan.file[one.plan.file.rfind(".") :].lower() for one in programs}
     needed = {package: ending for ending, package in NEEDS.items() if ending in endings}
     for name in await call(interpreter, "missing_packages", sorted(needed)) if needed else []:
-        return f"Writing {needed[name]} files needs {code(name)}: install it with {code(f'pip install {name}')}."
+        cure = f"install it with {inline_code(f'pip install {name}')}"
+        return f"Writing {needed[name]} files needs {inline_code(name)}: {cure}."
     return ""
 
 
@@ -82,7 +92,11 @@ async def closing(one: Program, outcome: RunOutcome | None, interpreter: Interpr
     if outcome is None:
         raise RuntimeError("A run was asked for and its outcome did not come back.")
     if outcome.error or one.plan.file not in outcome.files:
-        why = f"The code stopped with {code(one_line(outcome.error))}." if outcome.error else "The code wrote no file."
+        why = (
+            f"The code stopped with {inline_code(clean_line(outcome.error))}."
+            if outcome.error
+            else "The code wrote no file."
+        )
         return f"{why} Its log is shown with the code."
     most = OVERVIEW_ROWS if one.plan.output in {"describe", "missing"} else HEAD_ROWS
     return _told(one, await call(interpreter, "outcome", _needed(one.plan), most))
@@ -97,7 +111,7 @@ def _needed(plan: Plan) -> list[str]:
 
 def _told(one: Program, facts: dict[str, Any]) -> str:
     plan, (rows, columns) = one.plan, facts["size"]
-    first = f"{link(plan.file)}: " + (
+    first = f"{file_link(plan.file)}: " + (
         _count(rows, "point") if plan.drawn else f"{_count(rows, 'row')} × {_count(columns, 'column')}"
     )
     sentences = [f"{first}."]
@@ -121,7 +135,7 @@ def _told(one: Program, facts: dict[str, Any]) -> str:
 
 def _head(facts: dict[str, Any]) -> str:
     more = facts["size"][0] - len(facts["head"])
-    shown = table(facts["columns"], facts["head"])
+    shown = markdown_table(facts["columns"], facts["head"])
     return f"{shown}\n\n{more:,} more in the file." if more > 0 else shown
 
 

@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models.markdown import bold, listed, quoted
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.conditions import days_of
 from ipython_assistant.engine.models.plan.plan import NEGATED, ROWS, Filter, Plan, PlanError
 from ipython_assistant.engine.models.plan.required import Facts, has_term, is_excluded
+from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

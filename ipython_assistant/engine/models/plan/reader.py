@@ -8,7 +8,6 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ipython_assistant.engine.models import TokensUsed
-from ipython_assistant.engine.models.markdown import bold, listed
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.answer import Program, lacks_package, programmed
 from ipython_assistant.engine.models.plan.checks import check, mostly_unknown, unknown_words
@@ -18,6 +17,7 @@ from ipython_assistant.engine.models.plan.prompt import messages
 from ipython_assistant.engine.models.plan.schema import calculates, schema_for
 from ipython_assistant.engine.models.plan.settle import named_file, settled
 from ipython_assistant.engine.models.plan.tables import TableProfile, profiled
+from ipython_assistant.engine.models.safe_markdown import bold, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

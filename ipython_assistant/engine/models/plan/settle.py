@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models.markdown import bold
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.mentions import plain
 from ipython_assistant.engine.models.plan.plan import AS_IT_IS, ROWS, Filter, Measure, Plan, PlanError
+from ipython_assistant.engine.models.safe_markdown import bold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

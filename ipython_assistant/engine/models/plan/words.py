@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ipython_assistant.engine.models import markdown
-from ipython_assistant.engine.models.markdown import listed, one_line
+from ipython_assistant.engine.models import safe_markdown
 from ipython_assistant.engine.models.plan.plan import OF_COLUMNS, ROWS, Filter, Key, Measure, NewColumn, Plan
+from ipython_assistant.engine.models.safe_markdown import clean_line, listed
 
 Name = Callable[[str], str]
 
@@ -32,23 +32,23 @@ _SIGNS: Final = {"*": "×", "-": "\u2212"}
 
 def read_as(plan: Plan) -> str:
     """What a plan does, as Markdown, without a full stop."""
-    return _sentence(plan, markdown.bold, markdown.quoted)
+    return _sentence(plan, safe_markdown.bold, safe_markdown.quoted)
 
 
 def plainly(plan: Plan) -> str:
     """The same on one plain line, for a comment."""
-    return _sentence(plan, one_line, one_line)
+    return _sentence(plan, clean_line, clean_line)
 
 
 def title(plan: Plan) -> str:
     """A chart's title: what is drawn, by what, and of which rows."""
-    what = _measures(plan, one_line) or plan.output
+    what = _measures(plan, clean_line) or plan.output
     if plan.output in {"histogram", "box", "scatter", "correlation heatmap"}:
-        what = _what(plan, one_line)
+        what = _what(plan, clean_line)
     elif plan.keys:
         then = f", {plan.then}" if plan.then else ""
-        what = f"{what}{then} by {listed([_key(key, one_line) for key in plan.all_keys])}"
-    where = f" ({_rows(plan, one_line, one_line)})" if plan.filters else ""
+        what = f"{what}{then} by {listed([_key(key, clean_line) for key in plan.all_keys])}"
+    where = f" ({_rows(plan, clean_line, clean_line)})" if plan.filters else ""
     text = f"{what}{where}"
     return text[:1].upper() + text[1:]
 

@@ -14,9 +14,11 @@ MAX_SHOWN: Final = 80
 
 _SPECIAL: Final = re.compile(r"[\\`*\[\]{}<>|~#&!$]|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown, HTML or formulas could begin with; an underscore inside a word is no mark."""
+_UNSAFE_IN_URL: Final = re.compile(r"[\s()<>\[\]\\\"'`%]")
+_UNSAFE_IN_LABEL: Final = re.compile(r"([\\\[\]`*<>])")
 
 
-def one_line(text: str) -> str:
+def clean_line(text: str) -> str:
     """Text without line breaks, control and direction characters, runs of blanks, or excessive length."""
     visible = "".join(
         " " if unicodedata.category(letter) in {"Zl", "Zp", "Zs"} or letter.isspace() else letter for letter in text
@@ -28,7 +30,7 @@ def one_line(text: str) -> str:
 
 def escape(text: str) -> str:
     """A name or a cell as plain text in Markdown."""
-    return _SPECIAL.sub(lambda mark: "\\" + mark.group(), one_line(text))
+    return _SPECIAL.sub(lambda mark: "\\" + mark.group(), clean_line(text))
 
 
 def bold(name: str) -> str:
@@ -41,9 +43,9 @@ def quoted(text: str) -> str:
     return f"“{escape(text)}”"
 
 
-def code(text: str) -> str:
+def inline_code(text: str) -> str:
     """Text as inline code, with a fence that is longer than any in it."""
-    shown = one_line(text)
+    shown = clean_line(text)
     fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
     edge = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{fence}{edge}{shown}{edge}{fence}"
@@ -54,13 +56,15 @@ def listed(parts: Sequence[str], joint: str = "and") -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {joint} {parts[-1]}" if parts else ""
 
 
-def link(name: str) -> str:
-    """A link to a file in the container. File names are made of letters, digits, dots, hyphens and underscores."""
-    return f"[{escape(name)}](sandbox:/mnt/data/{name})"
+def file_link(name: str) -> str:
+    """A link to a file in the container, safe for any file name."""
+    target = _UNSAFE_IN_URL.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name)
+    label = _UNSAFE_IN_LABEL.sub(r"\\\1", name)
+    return f"[{label}](sandbox:/mnt/data/{target})"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table of cells as they are."""
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells as they are."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(
         f"| {' | '.join(escape(cell) if line is not lines[1] else cell for cell in line)} |" for line in lines

@@ -1,0 +1,289 @@
+"""The models that an engine offers, by name: `basic`, `ollama/qwen3.5:4b`, `http://localhost:8080/v1/NAME`, a file.
+
+A chat model fills in a plan, or writes Python where no plan says what is asked. The words in front of a name are in
+`providers.toml`, which the client reads too. A key is taken out of the environment, and sent to one address alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from ipython_assistant.engine.models import ModelFailed, Refuse, Run, Say
+from ipython_assistant.engine.models.basic import Basic
+from ipython_assistant.engine.models.chat_server import LOOPBACK, SILENCE_S, ChatServer, SchemaRefused
+from ipython_assistant.engine.models.free_python import FreePython, profiles
+from ipython_assistant.engine.models.gguf import Runtimes, is_gguf
+from ipython_assistant.engine.models.plan.answer import closing, opening
+from ipython_assistant.engine.models.plan.reader import PlanReader, Refusal, refusal_text
+from ipython_assistant.engine.models.python_code import Script, fenced
+from ipython_assistant.engine.models.share import Told, Veil
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, MutableMapping, Sequence
+
+    from ipython_assistant.engine.models import Ask, Interpreter, Model, RunOutcome, Step
+    from ipython_assistant.engine.models.chat_server import Completion, Json
+
+KEY_VARIABLE: Final = "IPYTHON_ASSISTANT_MODEL_KEY"
+"""The environment variable with the key of a server that is named by its address."""
+LARGE: Final = 14.0
+"""In billions of parameters: a model of this size is let write Python where a plan does not pass its checks."""
+WAY_OUT: Final = (
+    "Ask in words that are near the names of the columns, or let a larger model write Python: `-m` names one "
+    "(`%assistant doctor` shows what is there)."
+)
+
+
+class ChatModel:
+    """A model of a chat server.
+
+    Args:
+        name: What it is asked by, such as `ollama/qwen3.5:4b`.
+        connect: Gives its server; it may have to be started. Raises `ModelFailed`.
+        on_this_machine: Whether what it is told stays here.
+    """
+
+    def __init__(
+        self, name: str, connect: Callable[[], Awaitable[ChatServer]], *, on_this_machine: bool = True
+    ) -> None:
+        self.name = name
+        self._connect = connect
+        self._on_this_machine = on_this_machine
+        size = re.search(r"(\d+(?:\.\d+)?)b\b", name.lower())
+        self._large = not on_this_machine or (size is not None and float(size[1]) >= LARGE)
+
+    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+        """Answer with code; Python in the question is run as it is. Raises `ModelFailed`."""
+        return (self._answer if fenced(ask.prompt) is None else Script().answer)(ask, interpreter)
+
+    async def _answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+        server = await self._connect()
+        tables = await profiles(interpreter, ask.files, ask.prompt)
+        told = Told.about(ask, {}, on_this_machine=self._on_this_machine)
+        # A plan names columns; tables with columns that the model may not be told of are kept out of it.
+        known = tuple(table.path for table in tables if told.may_name_all(table, tables))
+        planner = _Planner(server, None if told.everything else Veil(told.words, tables))
+        found, used = await PlanReader(planner).read(replace(ask, files=known), interpreter)
+        yield used
+        if isinstance(found, list):
+            for program in found:
+                yield Say(opening(program))
+                outcome = yield Run(program.code)
+                yield Say(await closing(program, outcome, interpreter))
+        elif isinstance(found, Refusal) and not self._large:
+            yield Refuse(refusal_text(found, WAY_OUT))
+        else:
+            outcome = None
+            python = FreePython(server, on_this_machine=self._on_this_machine)
+            async with aclosing(python.answer(ask, interpreter)) as steps:
+                while True:
+                    try:
+                        outcome = yield await steps.asend(outcome)
+                    except StopAsyncIteration:
+                        return
+
+    async def talk(self, ask: Ask) -> AsyncGenerator[Step, RunOutcome | None]:
+        """Answer without code. Raises `ModelFailed`."""
+        python = FreePython(await self._connect(), on_this_machine=self._on_this_machine)
+        async with aclosing(python.talk(ask)) as steps:
+            async for step in steps:
+                yield step
+
+
+class _Planner:
+    """Asks a chat server for plans: as plain JSON where it takes no schema, and without values where those are veiled.
+
+    Args:
+        server: The model.
+        veil: Keeps the values of cells from it; None where it may see them.
+    """
+
+    def __init__(self, server: ChatServer, veil: Veil | None) -> None:
+        self._server = server
+        self._veil = veil
+
+    async def complete(
+        self, messages: Sequence[Json], *, schema: Json | None = None, max_tokens: int | None = None
+    ) -> Completion:
+        """One completion; see `ChatServer.complete`."""
+        if self._veil is not None:
+            messages, schema = self._veil.hide(list(messages)), self._veil.hide(schema)
+        settings: Json = {"max_tokens": max_tokens, "options": {"temperature": 0}}
+        try:
+            completion = await self._server.complete(messages, schema=schema, **settings)
+        except SchemaRefused:
+            last = messages[-1]
+            told = f"{last['content']}\nAnswer with one JSON object that fits this JSON schema:\n{json.dumps(schema)}"
+            completion = await self._server.complete([*messages[:-1], {**last, "content": told}], **settings)
+        return completion if self._veil is None else replace(completion, text=self._veil.lift(completion.text))
+
+
+class UnknownModel(ValueError):
+    """A name on the command line is not that of a model; the message is for a person."""
+
+
+class OfferedModels(Mapping[str, "Model"]):
+    """The models by name; each is made when it is first asked for.
+
+    Args:
+        names: Those that are listed, beside `basic`.
+        environment: The process's own: keys are taken out of it, addresses are read.
+        every: Whether any other model may be asked too, by its provider, its address or its file. An engine that others
+            can reach has no business with what they name.
+        silence_s: Seconds without a byte from a model before it is given up.
+
+    Raises:
+        UnknownModel: One of the names has neither a provider nor an address in front, and is no file.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        environment: MutableMapping[str, str],
+        *,
+        every: bool = False,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        secret = {row["key"] for row in _providers().values() if "key" in row} | {KEY_VARIABLE}
+        self._keys = {name: environment.pop(name).strip() for name in secret if name in environment}
+        self._keyed_host = ""
+        self._names = tuple(dict.fromkeys((*names, Basic.name)))
+        self._every = every
+        self._environment = dict(environment)
+        self._runtimes = Runtimes(environment)
+        self._silence_s = silence_s
+        self._made: dict[str, Model | None] = {Basic.name: Basic()}
+        for name in self._names:
+            if self._model(name) is None:
+                raise UnknownModel(
+                    f"--model {name} is not a model. Write ollama/NAME, http://localhost:8080/v1/NAME, ..."
+                )
+
+    def __getitem__(self, name: str) -> Model:
+        model = self._model(name) if self._every or name in self._names else None
+        if model is None:
+            raise KeyError(name)
+        return model
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    async def close(self) -> None:
+        """End the processes that run models."""
+        await self._runtimes.close()
+
+    def _model(self, name: str) -> Model | None:
+        if name not in self._made:
+            file = is_gguf(name)
+            self._made[name] = ChatModel(name, lambda: self._runtimes.server(name)) if file else self._of_server(name)
+        return self._made[name]
+
+    def _of_server(self, name: str) -> ChatModel | None:
+        """A model with a provider or an address in front; None where a name has neither."""
+        row, address, model = endpoint(name, self._environment)
+        if not address:
+            return None
+        made: list[ChatServer] = []
+
+        async def connect() -> ChatServer:
+            if not made:
+                made.append(self._server(row, address, model))
+            return made[0]
+
+        return ChatModel(name, connect, on_this_machine=stays_here(row, address, model))
+
+    def _server(self, row: Mapping[str, Any], address: str, model: str) -> ChatServer:
+        """Raises `ModelFailed` where a model, a key or an address is missing or wrong."""
+        if not model.strip():
+            raise ModelFailed(
+                f"{address} names a server and no model.\nWrite it behind the address: -m {address}/NAME."
+            )
+        name = row.get("key", "" if row else KEY_VARIABLE)
+        key = self._keys.get(name, "")
+        if row.get("key") and not key:
+            raise ModelFailed(
+                f"{name} is not set, and {row['title']} wants a key.\n"
+                "Set it where Jupyter is started, or choose another model with -m."
+            )
+        if key and not row:
+            host = urlsplit(address).netloc
+            self._keyed_host = self._keyed_host or host
+            if host != self._keyed_host:
+                raise ModelFailed(
+                    f"The key in {name} is for {self._keyed_host}, and is not sent to {host} as well.\n"
+                    "Restart the kernel to use it for another server."
+                )
+        kind = row.get("kind", "unknown" if row else "")
+        if kind == "openai" and address != row["address"]:
+            kind = "unknown"  # only OpenAI's own service has its newer parameters
+        schemas, silence_s = row.get("schema", True), self._silence_s
+        return ChatServer(address, model, key=key, key_name=name, kind=kind, schemas=schemas, silence_s=silence_s)
+
+
+@cache
+def _providers() -> Mapping[str, Mapping[str, Any]]:
+    """The rows of `providers.toml`; its first lines say what the fields mean."""
+    return tomllib.loads(resources.files("ipython_assistant").joinpath("providers.toml").read_text(encoding="utf-8"))
+
+
+def endpoint(name: str, environment: Mapping[str, str]) -> tuple[Mapping[str, Any], str, str]:
+    """Who is asked for the model of this name: the provider's row, the base URL, and the model's name there.
+
+    The row is empty for an address, and the URL too where the name has no provider and no address in front.
+
+    Args:
+        name: As it stands after `-m`.
+        environment: A provider's address may be set there.
+    """
+    word, slash, model = name.partition("/")
+    if word in {"http:", "https:"}:
+        parts = urlsplit(name)
+        before, v1, model = parts.path.partition("/v1/")
+        if not v1:
+            before, model = "", parts.path.strip("/").removesuffix("v1")
+        return {}, f"{parts.scheme}://{parts.netloc}{before}/v1", model
+    row = _providers().get(word, {}) if slash else {}
+    set_to = environment.get(row.get("address_from", ""), "").strip().rstrip("/")
+    if set_to and row.get("kind") == "ollama":
+        # OLLAMA_HOST may lack the scheme and the port, and may be the address that a server listens on.
+        parts = urlsplit(set_to if "//" in set_to else f"http://{set_to}")
+        host = "127.0.0.1" if parts.hostname in {None, "", "0.0.0.0"} else parts.hostname  # noqa: S104 never bound
+        set_to = f"{parts.scheme}://{host}:{parts.port or 11434}/v1"
+    return row, set_to or row.get("address", ""), model
+
+
+def stays_here(row: Mapping[str, Any], address: str, model: str) -> bool:
+    """Whether what a model is told stays on this machine; Ollama's cloud models run elsewhere."""
+    hosted = row.get("kind") == "ollama" and model.endswith(("-cloud", ":cloud"))
+    return urlsplit(address).hostname in LOOPBACK and not hosted
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Teach a parser which models are offered."""
+    add = parser.add_argument_group("who answers").add_argument
+    add(
+        "--model", action="append", default=[], dest="models", metavar="NAME",
+        help="offer this model: ollama/NAME, anthropic/NAME, http://localhost:8080/v1/NAME, a GGUF file, ...; may be "
+        f"given several times. {Basic.name} is always offered",
+    )  # fmt: skip
+    add(
+        "--silence",
+        type=float,
+        default=SILENCE_S,
+        metavar="S",
+        help="seconds without a byte from a model (default: %(default)g)",
+    )
+    add("--any-model", action="store_true", help="answer for any model that a request names, whether offered or not")
