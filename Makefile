@@ -27,8 +27,8 @@ imports: ## which room may import which
 test: ## the tests, without the slow ones
 	$(PYTHON) -m pytest -n 2
 
-slow: ## the tests that take over ten seconds
-	$(PYTHON) -m pytest -n 2 -m slow
+slow: ## the tests that take over ten seconds, and many more examples of those that hypothesis feeds
+	$(PYTHON) -m pytest -n 2 -m "slow or hypothesis" --hypothesis-profile thorough --timeout 900
 
 browser: ## only the tests in a real JupyterLab in headless Chromium
 	$(PYTHON) -m pytest -m browser

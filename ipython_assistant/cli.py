@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from ipython_assistant import model_commands, rerun
+from ipython_assistant import model_commands, notebook_runs
 from ipython_assistant.options import add_options
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ask.add_argument("--json", action="store_true", help="print the answer as JSON: text, files, code, usage")
     add_options(ask, leave_out=("new", "help", "help_all"))
     ask.set_defaults(run=_ask)
-    rerun.add_commands(commands)
+    notebook_runs.add_commands(commands)
     model_commands.add_commands(commands)
     doctor = commands.add_parser("doctor", help="look whether everything is there, and say what to do")
     doctor.add_argument("--live", action="store_true", help="also ask one small real question")

@@ -28,6 +28,7 @@ from ipython_assistant.service.threads import Threads
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.inputs import gather
 from ipython_assistant.workspace.recordings import Recordings
+from ipython_assistant.workspace.safe_dir import directory_id, renamed_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +60,7 @@ class Session:
         self.shell = shell
         self.traits = traits
         self.notebook_dir = notebook_dir
+        self._notebook_dir_id = directory_id(notebook_dir)
         self.rows = buttons.Rows(shell)
         self.last = LastTurn()
         self.last_error: BaseException | None = None
@@ -96,6 +98,14 @@ class Session:
             return {}
         hidden = set(self.shell.user_ns_hidden) | _IPYTHONS
         return {name: value for name, value in self.shell.user_ns.items() if name not in hidden}
+
+    def follow_rename(self, working_dir: Path) -> tuple[str, ...]:
+        """Go on where the notebook's directory is now, if it was renamed; gives a sentence that says so."""
+        renamed = renamed_directory(self.notebook_dir, self._notebook_dir_id, working_dir)
+        if renamed is None:
+            return ()
+        self.notebook_dir = renamed
+        return (f"The notebook's directory was renamed. Files are saved in {renamed} from now on.",)
 
     def place_of(self, cell: str, options: Options, *, alone: bool) -> Place:
         """Where a question of this cell stands; one that is `alone` is outside every conversation it does not name."""

@@ -84,7 +84,8 @@ def read(
     Raises:
         AssistantError: An option, a setting, an input or an assistant is wrong; nothing has been sent.
     """
-    directory, notebook_dir = working_directory(), session.notebook_dir
+    directory = working_directory()
+    renamed, notebook_dir = session.follow_rename(directory), session.notebook_dir
     assistant = None
     if options.assistant is not None:
         assistant = load_assistant(options.assistant, assistant_folders(notebook_dir))
@@ -101,7 +102,7 @@ def read(
         began=datetime.now(UTC),
         inputs=session.gather(options, namespace, directory),
         outputs=tuple(dict.fromkeys(options.outputs)),
-        hints=filled.hints,
+        hints=(*renamed, *filled.hints),
         large=options.yes,
         assistant=assistant,
     )

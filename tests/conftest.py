@@ -23,10 +23,11 @@ from tests_support.summary import (  # noqa: F401 pytest finds its hooks here
 from traitlets.config import Config
 
 # No test needs a machine of its own: a slow one makes inputs slowly, which is no fault of theirs.
-hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("any machine")
+# A fixture may serve all examples of a test. `make slow` looks at many more of them (--hypothesis-profile thorough).
+CALM = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture]
+hypothesis.settings.register_profile("few", deadline=None, suppress_health_check=CALM, max_examples=25)
+hypothesis.settings.register_profile("thorough", deadline=None, suppress_health_check=CALM, max_examples=400)
+hypothesis.settings.load_profile("few")
 
 # Tests interrupt themselves and what they start: that must not depend on how the test run was started, since a shell
 # starts what it puts into the background with SIGINT ignored, and every process inherits that.

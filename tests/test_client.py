@@ -16,6 +16,7 @@ from tests_support.scripted import Answer, Request, ScriptedService, refusal
 
 from ipython_assistant import errors
 from ipython_assistant.service import client
+from ipython_assistant.service import wire as wire_module
 from ipython_assistant.service.accounts import connect_azure, connect_hosted, connect_local
 
 if TYPE_CHECKING:
@@ -245,6 +246,16 @@ def test_a_question_after_the_connection_was_closed_says_so(service):
     live.close()
     with pytest.raises(errors.Unreachable, match="closed"):
         live.respond(ASKED)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b"\xff", b'{"a":' * 20_000, b'{"a": "' + b"x" * 2_000 + b'"}'])
+def test_a_body_that_is_not_a_json_object_of_reasonable_size_is_two_lines(service, monkeypatch, body):
+    monkeypatch.setattr(wire_module, "LARGEST_JSON_BYTES", 1_000 if len(body) < 10_000 else 10**9)
+    service.on("^GET", lambda _: Answer(body))
+    with pytest.raises(errors.ServiceError) as caught:
+        hosted(service.url).list_files("cntr_1", None).json()
+
+    assert "JSON" in lines(caught.value)
 
 
 def test_without_a_model_the_service_is_asked_for_its_list(service):

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests_support.names import LONG, NASTY
 from tests_support.saving import NOTEBOOK, run_cell, save, save_all
@@ -321,7 +321,6 @@ def test_no_name_leads_out_of_the_folder(folder, saved_dir, name):
 
 
 @given(st.lists(st.tuples(NASTY | LONG, st.binary(max_size=3)), max_size=8))
-@settings(max_examples=60, deadline=None)
 def test_whatever_the_files_of_a_turn_are_called_each_is_saved_and_only_in_the_folder(files):
     with tempfile.TemporaryDirectory() as base:
         folder = Folder(Path(base), Path(base, "assistant_files"), environ={})

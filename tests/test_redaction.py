@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests_support.events import Code, Message, Reasoning, logs, stream
 from tests_support.replaying import folded
@@ -133,7 +133,6 @@ def test_every_secret_in_a_tool_is_taken_out_at_any_depth_and_nothing_else():
 NAMES = ["authorization", "api_key", "apiKey", "token", "access_token", "secret", "password", "x-api-key", "headers"]
 
 
-@settings(max_examples=50)
 @given(
     name=st.sampled_from(NAMES),
     wrapped=st.lists(st.sampled_from(["config", "list"]), max_size=4),

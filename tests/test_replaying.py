@@ -751,6 +751,27 @@ def test_what_code_printed_and_saved_of_an_input_is_recorded_and_the_readme_says
     assert (turns / "README").is_file()
 
 
+# --- the notebook's directory -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="another system lets no working directory be renamed")
+def test_files_go_to_the_new_place_when_the_notebooks_directory_is_renamed_and_that_is_said(
+    notebook, hosted, notebook_dir
+):
+    say_both(hosted)
+    notebook.ask("A", "Both.")
+    renamed = notebook_dir.rename(notebook_dir.with_name("renamed"))
+    hosted.put("new.csv", CSV, "cfile_new")
+    hosted.will_say([wire.Code("x"), wire.Message("Done.")], response_id="resp_2")
+    ran = notebook.ask("B", "More.")
+
+    assert str(renamed) in ran.printed
+    assert (renamed / "assistant_files" / "new.csv").read_bytes() == CSV
+    assert [artifact.href for artifact in ran.value.artifacts] == ["assistant_files/new.csv"]
+    assert not notebook_dir.exists()
+    assert notebook.ask("A", "Both.").printed == ""  # said once, and its recording is found in the new place
+
+
 # --- processes --------------------------------------------------------------------------------------------------------
 
 SCRIPT = """

@@ -142,24 +142,19 @@ class Figure:
     sha256: str
 
 
-def cited_files(turn: Turn) -> tuple[ContainerFile, ...]:
-    """The files the answer cites, each once, from any content part of any message; displayed figures are left out."""
-    files = [
-        ContainerFile(citation.container_id, citation.file_id, _bare(citation.filename), "cited")
-        for citation in turn.citations
-        if citation.file_id and not citation.anonymous
-    ]
-    return _each_once(files)
+def cited_files(turn: Turn, *, figures: bool = False) -> tuple[ContainerFile, ...]:
+    """The files the answer cites, each once, from any content part of any message.
 
-
-def cited_figures(turn: Turn) -> tuple[ContainerFile, ...]:
-    """The displayed figures the answer cites (file name `<file id>.png`, span 0, 0)."""
-    files = [
-        ContainerFile(citation.container_id, citation.file_id, _bare(citation.filename), "figure")
+    Args:
+        turn: The turn.
+        figures: Whether to give the displayed figures (`<file id>.png`, span 0, 0) instead of the named files.
+    """
+    found: Found = "figure" if figures else "cited"
+    return _each_once(
+        ContainerFile(citation.container_id, citation.file_id, _bare(citation.filename), found)
         for citation in turn.citations
-        if citation.file_id and citation.anonymous
-    ]
-    return _each_once(files)
+        if citation.file_id and citation.anonymous is figures
+    )
 
 
 def shown_figures(turn: Turn) -> tuple[Figure, ...]:
@@ -198,7 +193,7 @@ def listed_files(
 
     Args:
         rows: `container.file` objects, all pages.
-        known: What earlier turns have brought home.
+        known: What earlier turns have saved.
         sent: The user's own uploads, as they were when they were sent → the name each has here. The service may put a
             prefix before it. One that is no longer as it was sent was changed by the code.
 
@@ -213,7 +208,8 @@ def listed_files(
         if not file_id or seen in known or path.count("/mnt/data/") > 1 or not _bare(path):
             continue
         changed = file_id in own_names and size is not None and seen not in (sent or {})
-        if row.get("source") != "assistant" and not changed:
+        # Some servers do not say whose a file is: then it is taken for the code's, unless it is an upload.
+        if (row.get("source") == "user" or file_id in own_names) and not changed:
             continue
         name, container_id = own_names.get(file_id) or _bare(path), text_of(row.get("container_id"))
         found: Found = "figure" if name == f"{file_id}.png" else "listed"
@@ -240,7 +236,7 @@ def wanted_files(turn: Turn, listed: Iterable[ContainerFile], shown: int) -> tup
     listed = tuple(listed)
     rows = {file.file_id: file for file in listed}
     cited = [_placed(file, rows, turn) for file in cited_files(turn)]
-    cited_shown = [_placed(file, rows, turn) for file in cited_figures(turn)]
+    cited_shown = [_placed(file, rows, turn) for file in cited_files(turn, figures=True)]
     figures = _each_once((*cited_shown, *(file for file in listed if file.found == "figure")))
     named = _each_once((*cited, *(file for file in listed if file.found == "listed")))
     complete = len(figures) <= shown and all(call.outputs for call in turn.calls)

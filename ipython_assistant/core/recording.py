@@ -38,8 +38,6 @@ TOOK_PLACE = frozenset({"completed", "refused", "incomplete"})
 """The statuses of a turn that takes the place of the one its cell had before."""
 LOCAL = "local"
 """The service that answers on this machine; any other is hosted."""
-LONGEST_LOGS = 100_000
-"""In characters for each code call; what is beyond it is left out in the middle, and said."""
 DEEPEST = 100
 """How deeply the values of a recording may be nested; what a service sends is some ten deep."""
 LARGEST_NUMBER = 2**63
@@ -423,9 +421,6 @@ _NAMES = {"start": "start_index", "end": "end_index"}
 def _output_of(output: str | Image) -> Json:
     if isinstance(output, Image):
         return {"type": "image", "url": output.url}
-    half = LONGEST_LOGS // 2
-    if len(output) > LONGEST_LOGS:
-        output = f"{output[:half]}\n… {len(output) - 2 * half:,} characters left out …\n{output[-half:]}"
     return {"type": "logs", "logs": _lines(output)}
 
 

@@ -1,6 +1,6 @@
-"""The seam between this package and a service: nine calls, each answered by status, headers and an iterator of bytes.
+"""The seam between this package and a service: ten calls, each answered by status, headers and an iterator of bytes.
 
-Everything above the bytes is the same code whoever answers. `client.LiveWire` asks a real service through the SDK.
+Everything above the bytes is the same code for every service. `client.LiveWire` asks a real one through the SDK.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.turn import Json
 
+LARGEST_JSON_BYTES = 64_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -27,8 +29,8 @@ class Reply:
         headers: Its headers, with names in lower case.
         chunks: The body.
         close: Lets go of it, from any thread.
-        read_into: Instead of `chunks`, where the body can be had that way: reads what comes next into some memory and
-            gives the number of bytes, 0 at the end. Whoever has called it must not ask for chunks.
+        read_into: Reads what comes next into some memory and gives the number of bytes, 0 at the end. None where the
+            body cannot be read like that; once it was called, `chunks` cannot be used.
     """
 
     status: int
@@ -41,16 +43,23 @@ class Reply:
         """Read the whole body as a JSON object, and close.
 
         Raises:
-            ServiceError: It is something else, a proxy's page for one.
+            ServiceError: It is something else, such as a proxy's page, or larger than `LARGEST_JSON_BYTES`.
         """
+        body = bytearray()
         with self:
-            body = b"".join(self.chunks)
+            for chunk in self.chunks:
+                body += chunk
+                if len(body) > LARGEST_JSON_BYTES:
+                    break
         try:
-            value = json.loads(body)
-        except ValueError:
+            value = json.loads(body) if len(body) <= LARGEST_JSON_BYTES else None
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            raise ServiceError("The service's answer was not what its interface promises (no JSON object came).")
+            raise ServiceError(
+                "The service did not answer with the JSON object that its interface promises.",
+                "Check the service's address, and what a proxy does on the way; then run the cell again.",
+            )
         return value
 
     def __enter__(self) -> Self:

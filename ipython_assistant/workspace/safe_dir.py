@@ -180,6 +180,24 @@ def open_directory(path: Path, within: Path, *, make: bool = False) -> Iterator[
         yield SafeDirectory(path, handle)
 
 
+def directory_id(path: Path) -> tuple[int, int] | None:
+    """What a directory keeps when it is renamed; None where there is none."""
+    with contextlib.suppress(OSError):
+        there = path.stat()
+        return there.st_dev, there.st_ino
+    return None
+
+
+def renamed_directory(path: Path, identity: tuple[int, int] | None, working_dir: Path) -> Path | None:
+    """Where a directory is now, if it was renamed since it had this `directory_id`; None otherwise.
+
+    It is found as the process's working directory, which the system follows, or as one above that.
+    """
+    if identity is None or directory_id(path) == identity:
+        return None
+    return next((above for above in (working_dir, *working_dir.parents) if directory_id(above) == identity), None)
+
+
 def _opened(stack: contextlib.ExitStack, path: Path | str, parent: int | None) -> int | None:
     if not _HAS_HANDLES:
         os.listdir(path)

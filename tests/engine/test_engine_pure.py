@@ -7,7 +7,7 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ipython_assistant.engine import wire
@@ -44,7 +44,6 @@ def body_of(*parts: tuple[str, str | None, bytes], boundary: str = "b") -> bytes
     return body + f"--{boundary}--\r\n".encode()
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.binary(max_size=40).filter(lambda content: b"\r\n--b" not in content),
     sizes=st.lists(st.integers(1, 30), max_size=60),

@@ -582,6 +582,12 @@ def phantom_rows(stage: Stage) -> None:
 
 
 @scenario()
+def no_owner_in_the_listing(stage: Stage) -> None:
+    stage.play(stage.file(source=None), stage.beside())
+    stage.cells[0] = Cell("Look.", f"-i {stage.input_file()}")
+
+
+@scenario()
 def no_size_in_the_listing(stage: Stage) -> None:
     stage.play(stage.file(bytes=None), stage.beside())
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import json
 import tempfile
 import unicodedata
 from pathlib import Path
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
+from IPython.utils.capture import capture_output
 from tests_support import events as wire
+from tests_support.mutation import mutated
+from tests_support.scripted import Answer
 
-from faults.scenarios import NASTY_NAMES
-from faults.server import sha256_of
+from faults.scenarios import NASTY_NAMES, data_uri
+from faults.server import png, sha256_of
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.fold import TurnFold, read_response
+from ipython_assistant.errors import AssistantError
 from ipython_assistant.service.stream import decode
 from ipython_assistant.workspace.folder import Folder, Incoming
 
@@ -53,7 +59,6 @@ def fold(events):
     return turn_fold.turn
 
 
-@settings(deadline=None)
 @given(ITEMS, st.data(), st.sampled_from(["\n", "\r\n"]))
 def test_any_chunking_of_the_same_bytes_gives_the_same_turn(items, data, newline):
     body = wire.sse(wire.stream(items), newline)
@@ -99,7 +104,6 @@ def save_all(folder: Folder, names: list[str], cell: str) -> list[Artifact]:
     return saved
 
 
-@settings(deadline=None, max_examples=60)
 @given(NAMES)
 def test_any_names_are_distinct_inside_the_folder_and_the_same_the_second_time(names):
     with tempfile.TemporaryDirectory() as directory:
@@ -118,3 +122,28 @@ def test_any_names_are_distinct_inside_the_folder_and_the_same_the_second_time(n
         assert [artifact.name for artifact in again] == [artifact.name for artifact in first]
         assert {path: path.read_bytes() for path in home.iterdir() if path.is_file()} == there
         assert [path for path in around.rglob("*") if path.is_file() and home not in path.parents] == []
+
+
+FIGURE = data_uri(png("figure", 2))
+TEXT = "See [a.csv](sandbox:/mnt/data/a.csv)."
+WHOLE_TURN = wire.stream(
+    [
+        wire.Reasoning(),
+        wire.Code("plot()", (wire.logs("1\n"), wire.image(FIGURE))),
+        wire.Message(TEXT, (wire.cite(TEXT, "a.csv", "cfile_a"), wire.cite_figure("cfile_b"))),
+    ]
+)
+
+
+@given(events=mutated(WHOLE_TURN))
+@pytest.mark.slow  # a whole cell for each example
+def test_whatever_an_answer_holds_its_cell_ends_in_an_answer_or_in_two_lines(shell, hosted, events):
+    hosted.put("a.csv", b"a\n1\n", "cfile_a")
+    body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+    hosted.will_answer(Answer(body, headers={"Content-Type": "text/event-stream"}))
+    with capture_output():
+        outcome = shell.run_cell("%%assistant --new\nAsk.", store_history=True)
+    error = outcome.error_before_exec or outcome.error_in_exec
+
+    assert error is None or isinstance(error, AssistantError), repr(error)
+    assert error is None or len(error._render_traceback_()) >= 2

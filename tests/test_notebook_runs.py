@@ -72,7 +72,7 @@ def test_a_notebook_that_fails_is_said_with_what_it_ended_in_and_recording_it_le
     assert main(["record", str(fails), str(good)]) == 1
 
     out = capsys.readouterr().out
-    assert "The 3rd code cell that ran ended in\nZeroDivisionError: division by zero" in out
+    assert "Code cell 3 of those that ran ended in\nZeroDivisionError: division by zero" in out
     assert fails.read_bytes() == before
     (output,) = nbformat.read(good, as_version=4).cells[1].outputs
     assert output.text == f"auto None {tmp_path.name}\nHi.\n"
@@ -234,7 +234,7 @@ def test_a_notebook_that_cannot_be_saved_is_said_and_left_whole(tmp_path, monkey
 
     out = capsys.readouterr().out
     assert out.splitlines()[1].endswith("not saved")
-    assert "All its cells ran, and it cannot be saved: the disk is full." in out
+    assert "All its cells ran, but it cannot be saved: the disk is full." in out
     assert path.read_bytes() == before
     assert not list(tmp_path.glob(".*"))
 
