@@ -6,9 +6,9 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ipython_assistant.core.hosted_models import last_day_of
-from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.core.providers import BASIC, GGUF, in_words, is_on_this_machine, provider_of, runs_code_here
+from ipython_assistant.core.usage import last_day_of
+from ipython_assistant.core.wording import did_you_mean
 from ipython_assistant.errors import ConfigError, ModelUnknown, NoKey
 from ipython_assistant.service.model_servers import best_model, find_servers
 from ipython_assistant.workspace.model_files import fetched_models

@@ -10,11 +10,9 @@ from ipython_assistant import turn_run
 from ipython_assistant.answerer import A_REAL_MODEL, models_here, with_answerer
 from ipython_assistant.config import origins
 from ipython_assistant.core.code_cell import code_cell
-from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.core.providers import BASIC, provider_of
-from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.usage import cost_of, in_words, prices_with, tokens_of, total_in_words
-from ipython_assistant.core.wording import counted, printable, size_in_words
+from ipython_assistant.core.wording import counted, did_you_mean, disk_reason, printable, size_in_words
 from ipython_assistant.display import buttons
 from ipython_assistant.display.file_table import file_table
 from ipython_assistant.display.live import front_end, publish
@@ -31,8 +29,8 @@ if TYPE_CHECKING:
 
     from ipython_assistant.answer import Answer
     from ipython_assistant.config import Settings
-    from ipython_assistant.core.hosted_models import Price
-    from ipython_assistant.core.made_file import MadeFile
+    from ipython_assistant.core.artifacts import MadeFile
+    from ipython_assistant.core.usage import Price
     from ipython_assistant.session import Session
     from ipython_assistant.workspace.assistants import SavedAssistant
     from ipython_assistant.workspace.folder import Folder

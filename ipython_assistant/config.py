@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 from traitlets import Bool, Dict, Enum, Float, Integer, List, Unicode
 from traitlets.config import Configurable
 
-from ipython_assistant.core.hosted_models import default_model
 from ipython_assistant.core.providers import BASIC, runs_code_here
-from ipython_assistant.core.request import ContainerPolicy
-from ipython_assistant.core.tools import parse_tools
-from ipython_assistant.core.usage import billed_by
+from ipython_assistant.core.request import ContainerPolicy, parse_tools
+from ipython_assistant.core.usage import billed_by, default_model
 from ipython_assistant.errors import ConfigError, OptionError
 from ipython_assistant.options import EFFORTS, MEMORIES
 

@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 
 from ipython_assistant.answerer import A_REAL_MODEL, with_answerer
 from ipython_assistant.config import KEYS
-from ipython_assistant.core.hosted_models import last_day_of
 from ipython_assistant.core.providers import BASIC, provider_of
-from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.core.usage import last_day_of
+from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import AssistantError, Refused, Unreachable
 from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.service.accounts import connect_azure, connect_hosted, import_sdk
-from ipython_assistant.service.local import READY_WITHIN_S, Engine
+from ipython_assistant.service.connection import READY_WITHIN_S, Engine
 from ipython_assistant.service.model_servers import find_servers
 
 if TYPE_CHECKING:

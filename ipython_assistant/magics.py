@@ -169,7 +169,7 @@ def load(shell: Any) -> None:
     shell.display_formatter.ipython_display_formatter.for_type_by_name(*RESPONSE_TYPE, hooks.display_response)
     atexit.register(hooks.close)
     if os.environ.get("OPENAI_API_KEY") and _is_live(shell):
-        from ipython_assistant.service.warm import warm_when_idle
+        from ipython_assistant.service.background import warm_when_idle
 
         warm_when_idle(shell.events)
 
@@ -186,7 +186,7 @@ def unload(shell: Any) -> None:
     shell.display_formatter.ipython_display_formatter.pop(".".join(RESPONSE_TYPE), None)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("assistant", None)
-    from ipython_assistant.service.warm import stop_warming
+    from ipython_assistant.service.background import stop_warming
 
     stop_warming(shell.events)
 

@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.nearest import did_you_mean
 from ipython_assistant.core.providers import GGUF, models_folder
+from ipython_assistant.core.wording import did_you_mean
 from ipython_assistant.workspace.model_files import fetched_models
 
 if TYPE_CHECKING:

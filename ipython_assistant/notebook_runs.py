@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ipython_assistant.core.reasons import disk_reason
-from ipython_assistant.core.wording import counted, first_words, on_one_line, printable, size_in_words
+from ipython_assistant.core.wording import counted, disk_reason, first_words, on_one_line, printable, size_in_words
 
 if TYPE_CHECKING:
     import argparse

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ipython_assistant.core.nearest import did_you_mean
+from ipython_assistant.core.wording import did_you_mean
 from ipython_assistant.errors import OptionError
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.conversation import Upload, ancestors, as_messages
 from ipython_assistant.core.recording import TurnKey
-from ipython_assistant.core.request import InputNote, instructions
-from ipython_assistant.core.tools import tool_in_words
+from ipython_assistant.core.request import InputNote, instructions, tool_in_words
 from ipython_assistant.core.wording import size_in_words
 from ipython_assistant.errors import ConfigError, InputError
 from ipython_assistant.options import checked

@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.config import KEYS
-from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.recording import canonical
-from ipython_assistant.core.wording import first_words
+from ipython_assistant.core.wording import disk_reason, first_words
 from ipython_assistant.errors import NoKey, NotRecorded, OptionError, RecordingDamaged
 from ipython_assistant.workspace.recording_store import TURNS, slug, slug_of
 

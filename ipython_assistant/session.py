@@ -23,8 +23,8 @@ from ipython_assistant.last_turn import LastTurn
 from ipython_assistant.options import Options
 from ipython_assistant.question import Place
 from ipython_assistant.service.accounts import ASKED_OF_THE_ENVIRONMENT
+from ipython_assistant.service.background import Threads
 from ipython_assistant.service.connection import Connections, connect
-from ipython_assistant.service.threads import Threads
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.inputs import gather
 from ipython_assistant.workspace.recordings import Recordings

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 
 from ipython_assistant.answer import Answer
 from ipython_assistant.config import freeze, working_directory
-from ipython_assistant.core.compact import without_pictures
 from ipython_assistant.core.fold import read_response
 from ipython_assistant.core.footnotes import finished
 from ipython_assistant.core.prompt import FilledPrompt, fill
-from ipython_assistant.core.redaction import redact_error
-from ipython_assistant.core.tool_secrets import secrets_in
+from ipython_assistant.core.redaction import redact_error, secrets_in
+from ipython_assistant.core.turn import without_pictures
 from ipython_assistant.display import buttons
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
 from ipython_assistant.display.outputs import KEY, Bundle

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 
 from ipython_assistant.answerer import unknown_model
 from ipython_assistant.collect_files import Destination, TurnFiles, collect
-from ipython_assistant.core.compact import without_outputs, without_pictures
 from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
-from ipython_assistant.core.redaction import redacted_turn
-from ipython_assistant.core.tool_secrets import secrets_in
+from ipython_assistant.core.redaction import redacted_turn, secrets_in
+from ipython_assistant.core.turn import without_outputs, without_pictures
 from ipython_assistant.display.activity import DOING, Fetching
 from ipython_assistant.errors import AssistantError, ContainerExpired, Interrupted, ModelUnknown, TurnNotKept
 from ipython_assistant.last_turn import UnfinishedTurn

@@ -20,12 +20,12 @@ from tests_support.scripted import Answer, refusal
 from ipython_assistant import errors, turn_run
 from ipython_assistant.answerer import A_REAL_MODEL, ModelChoice, with_answerer
 from ipython_assistant.config import AssistantMagics, freeze
-from ipython_assistant.core.hosted_models import default_model
 from ipython_assistant.core.providers import variables_of
+from ipython_assistant.core.usage import default_model
 from ipython_assistant.display.live import FrontEnd
 from ipython_assistant.options import Options
 from ipython_assistant.service import model_servers
-from ipython_assistant.service.local import Engine
+from ipython_assistant.service.connection import Engine
 from ipython_assistant.session import Session
 from ipython_assistant.turn_run import Viewer
 

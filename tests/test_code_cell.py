@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.code_cell import LOOK_FOR, code_cell
-from ipython_assistant.core.compact import without_outputs
 from ipython_assistant.core.conversation import PlacedTurn, Upload
-from ipython_assistant.core.turn import CodeCall, Turn
+from ipython_assistant.core.turn import CodeCall, Turn, without_outputs
 
 HERE = Path("/notebooks/study")
 COVERAGE = Upload("coverage.csv", HERE / "data" / "coverage.csv", "0" * 64, "a table", source="data/coverage.csv")

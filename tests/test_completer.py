@@ -11,7 +11,7 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from tests_support import events as wire
 
-from ipython_assistant.core.hosted_models import default_model
+from ipython_assistant.core.usage import default_model
 from ipython_assistant.display.completer import Offers, Surroundings, offers
 from ipython_assistant.options import Options, option_targets, parse_options
 

@@ -16,7 +16,7 @@ from tests_support.scripted import Answer, ScriptedService, refusal
 from ipython_assistant import doctor, health_checks
 from ipython_assistant.answerer import A_REAL_MODEL
 from ipython_assistant.config import AssistantMagics
-from ipython_assistant.core.hosted_models import default_model
+from ipython_assistant.core.usage import default_model
 from ipython_assistant.doctor import run_doctor
 from ipython_assistant.health_checks import Check, examine, in_lines
 from ipython_assistant.lab import ANNOUNCEMENT, PROMISE

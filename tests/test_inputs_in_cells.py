@@ -14,7 +14,7 @@ from tests_support.notebook import Notebook
 from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors
-from ipython_assistant.core.hosted_models import default_model
+from ipython_assistant.core.usage import default_model
 from ipython_assistant.workspace import logical
 from ipython_assistant.workspace.assistants import assistant_folders
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tests_support.growth import assert_linear
 
 from ipython_assistant.core.artifacts import Artifact
-from ipython_assistant.core.links import relink
-from ipython_assistant.core.prose import Spans, brackets, code
+from ipython_assistant.core.links import Spans, brackets, code, relink
 from ipython_assistant.core.turn import Citation, TextPart
 
 

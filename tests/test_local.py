@@ -15,7 +15,7 @@ from IPython.utils.capture import capture_output
 from ipython_assistant import errors
 from ipython_assistant.display.live import LiveOutput
 from ipython_assistant.magics import hooks_of
-from ipython_assistant.service.local import Engine
+from ipython_assistant.service.connection import Engine
 
 
 def run(shell, body, line=""):

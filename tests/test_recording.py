@@ -15,7 +15,6 @@ from tests_support.replaying import folded
 from tests_support.saving import recorded
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
-from ipython_assistant.core.compact import without_pictures
 from ipython_assistant.core.recording import (
     RecordedFile,
     RecordedInput,
@@ -27,7 +26,7 @@ from ipython_assistant.core.recording import (
     turn_digest,
 )
 from ipython_assistant.core.redaction import redactor
-from ipython_assistant.core.turn import CodeCall, Message, TextPart, Turn
+from ipython_assistant.core.turn import CodeCall, Message, TextPart, Turn, without_pictures
 from ipython_assistant.replay_policy import differences
 
 ASKED = TurnKey(

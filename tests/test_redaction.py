@@ -11,8 +11,7 @@ from tests_support.replaying import folded
 
 from ipython_assistant.core.footnotes import finished
 from ipython_assistant.core.recording import TurnKey
-from ipython_assistant.core.redaction import redacted_turn, redactor
-from ipython_assistant.core.tool_secrets import secrets_in, without_secrets
+from ipython_assistant.core.redaction import redacted_turn, redactor, secrets_in, without_secrets
 
 KEY = "sk-planted-0123456789"
 LONG = "k" * 40

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ipython_assistant.service.threads import Threads
+from ipython_assistant.service.background import Threads
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -56,7 +56,7 @@ def test_what_waits_when_it_is_closed_is_cancelled():
 def test_a_process_ends_though_a_thread_waits_for_ever():
     code = """
 import threading
-from ipython_assistant.service.threads import Threads
+from ipython_assistant.service.background import Threads
 begun = threading.Event()
 def wait():
     begun.set()

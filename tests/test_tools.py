@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipython_assistant.core.tools import parse_tool, parse_tools
+from ipython_assistant.core.request import parse_tool, parse_tools
 
 SOME_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

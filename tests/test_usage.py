@@ -11,9 +11,20 @@ from hypothesis import strategies as st
 
 from ipython_assistant.core import usage
 from ipython_assistant.core.conversation import PlacedTurn
-from ipython_assistant.core.hosted_models import Price, default_model, known_prices, last_day_of
 from ipython_assistant.core.turn import Turn
-from ipython_assistant.core.usage import ContainerUse, Tokens, cost, in_words, prices_with, tokens_of, total_in_words
+from ipython_assistant.core.usage import (
+    ContainerUse,
+    Price,
+    Tokens,
+    cost,
+    default_model,
+    in_words,
+    known_prices,
+    last_day_of,
+    prices_with,
+    tokens_of,
+    total_in_words,
+)
 from ipython_assistant.errors import ConfigError
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

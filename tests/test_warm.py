@@ -1,4 +1,4 @@
-"""service.warm: imports while nobody waits, and only then."""
+"""service.background: imports while nobody waits, and only then."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from ipython_assistant.service import warm
-from ipython_assistant.service.warm import Warmth
+from ipython_assistant.service import background
+from ipython_assistant.service.background import Warmth
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_module_that_cannot_be_imported_ends_it_quietly():
 
 
 def test_every_module_it_names_is_there():
-    for name in warm.MODULES:
+    for name in background.MODULES:
         __import__(name)
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from ipython_assistant.core.recording import Recording
     from ipython_assistant.core.turn import CodeCall, Json, Turn
+
 
 Found = Literal["cited", "listed", "figure"]
 
@@ -276,3 +278,26 @@ def _each_once(files: Iterable[ContainerFile]) -> tuple[ContainerFile, ...]:
     for file in files:
         once.setdefault((file.container_id, file.file_id), file)
     return tuple(once.values())
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFile:
+    """A file that this package wrote.
+
+    Attributes:
+        name: Its name in the folder.
+        href: Where it is, relative to the notebook's directory.
+        sha256: What it held when it was written.
+        state: On disk as it was then, changed since, or gone.
+        left_over: Whether no cell's present turn refers to it; it is still as it was written.
+        recording: The latest recording that names it, without its turn; None where there is none.
+        size: How many bytes it had.
+    """
+
+    name: str
+    href: str
+    sha256: str
+    state: Literal["present", "changed", "gone"]
+    left_over: bool
+    recording: Recording | None = None
+    size: int = 0

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from ipython_assistant.core.links import Edit, edited, link_edits
-from ipython_assistant.core.prose import Spans, code, code_blocks, open_fence
+from ipython_assistant.core.links import Edit, Spans, code, code_blocks, edited, link_edits, open_fence
 from ipython_assistant.core.turn import UrlCitation
 
 if TYPE_CHECKING:

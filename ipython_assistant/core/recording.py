@@ -15,11 +15,19 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.artifacts import FailedArtifact
-from ipython_assistant.core.compact import without_pictures
 from ipython_assistant.core.fold import TurnFold, read_response
-from ipython_assistant.core.redaction import redacted_json, redacted_turn
-from ipython_assistant.core.tool_secrets import secrets_in, without_secrets
-from ipython_assistant.core.turn import Citation, CodeCall, FileCitation, Image, Message, TextPart, Turn, UrlCitation
+from ipython_assistant.core.redaction import redacted_json, redacted_turn, secrets_in, without_secrets
+from ipython_assistant.core.turn import (
+    Citation,
+    CodeCall,
+    FileCitation,
+    Image,
+    Message,
+    TextPart,
+    Turn,
+    UrlCitation,
+    without_pictures,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

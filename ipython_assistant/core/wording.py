@@ -1,6 +1,13 @@
-"""Small pieces of the sentences that are shown: numbers with their nouns, and words from outside on one line."""
+"""Small pieces of the sentences that are shown: counts, sizes, nearest words, a disk's reasons, words on one line."""
 
 from __future__ import annotations
+
+import difflib
+import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def counted(number: int, noun: str, nouns: str = "") -> str:
@@ -57,3 +64,52 @@ def first_words(text: str, longest: int = 50) -> str:
     """The beginning of a text, on one line of at most so many characters."""
     line = " ".join(text.split())
     return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
+
+
+def did_you_mean(word: str, known: Iterable[str], *, before: str = "") -> str:
+    """The beginning of a hint, with a blank behind it; nothing where no word that is known is near.
+
+    Args:
+        word: As it was written.
+        known: The words there are.
+        before: What stands before the word where it is written.
+
+    >>> did_you_mean("modle", ["model", "input"], before="--"), did_you_mean("xyz", ["model"])
+    ('Did you mean --model? ', '')
+    """
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"Did you mean {before}{near[0]}? " if near and near[0] != word else ""
+
+
+_WORDS = {
+    "EACCES": "permission denied",
+    "EBUSY": "another program holds it",
+    "EDQUOT": "the disk quota is used up",
+    "EEXIST": "something else is in its place",
+    "EFBIG": "it is larger than this disk allows",
+    "EILSEQ": "the disk does not take this name",
+    "EINVAL": "the disk does not take this name",
+    "EIO": "the disk has a fault",
+    "EISDIR": "a folder is in its place",
+    "ELOOP": "a link is in its place, and links are not followed",
+    "EMFILE": "too many files are open",
+    "ENAMETOOLONG": "the disk does not take a name this long",
+    "ENOENT": "it is no longer there",
+    "ENOSPC": "the disk is full",
+    "ENOTDIR": "a file is where a folder should be",
+    "EPERM": "permission denied",
+    "EROFS": "the disk is read-only",
+    "ESTALE": "the network disk has lost it",
+    "ETXTBSY": "another program holds it",
+}
+
+
+def disk_reason(error: OSError) -> str:
+    """Why the system refused, to stand after a colon.
+
+    >>> disk_reason(OSError(errno.ENOSPC, "No space left on device"))
+    'the disk is full'
+    """
+    # By name: not every system has every number.
+    known = _WORDS.get(errno.errorcode.get(error.errno or 0, ""))
+    return known or error.strerror or type(error).__name__

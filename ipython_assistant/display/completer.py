@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.prose import open_fence
+from ipython_assistant.core.links import open_fence
 from ipython_assistant.options import option_targets
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ipython_assistant.display.overview import overview
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ipython_assistant.core.made_file import MadeFile
+    from ipython_assistant.core.artifacts import MadeFile
     from ipython_assistant.display.outputs import Bundle
 
 HEADER = ("file", "state", "size", "asked", "model", "when (UTC)")

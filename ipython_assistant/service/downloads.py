@@ -39,8 +39,8 @@ from ipython_assistant.errors import (
     TimedOut,
     Unreachable,
 )
+from ipython_assistant.service.background import Threads
 from ipython_assistant.service.file_transfer import RANGE_NOT_SATISFIABLE, FileTransfer
-from ipython_assistant.service.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

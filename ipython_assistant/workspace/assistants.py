@@ -22,10 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.nearest import did_you_mean
-from ipython_assistant.core.reasons import disk_reason
-from ipython_assistant.core.tools import parse_tools
-from ipython_assistant.core.wording import on_one_line
+from ipython_assistant.core.request import parse_tools
+from ipython_assistant.core.wording import did_you_mean, disk_reason, on_one_line
 from ipython_assistant.errors import ConfigError
 from ipython_assistant.options import EFFORTS
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact, Found
 from ipython_assistant.core.naming import folded, media_type, numbered, plain_name, safe_name
-from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import ConfigError
 from ipython_assistant.workspace.manifest import (
     ManifestEntry,

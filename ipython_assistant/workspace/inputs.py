@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.naming import media_type, safe_name
-from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import InputError
 from ipython_assistant.workspace import logical
 from ipython_assistant.workspace.descriptions import file_in_words

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ipython_assistant.core.made_file import MadeFile
-from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.core.artifacts import MadeFile
+from ipython_assistant.core.wording import disk_reason
 
 if TYPE_CHECKING:
     from ipython_assistant.core.recording import Recording

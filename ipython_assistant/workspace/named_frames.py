@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.naming import folded, stem_of
-from ipython_assistant.core.reasons import disk_reason
+from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.workspace.dialect import NotATable
 from ipython_assistant.workspace.tables import TableFrame, may_be_table, read_table
 

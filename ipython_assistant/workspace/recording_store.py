@@ -14,9 +14,9 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
-from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.recording import Recording, from_json, sha256_of, to_json
 from ipython_assistant.core.turn import Turn
+from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.workspace.safe_dir import open_directory
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
-from ipython_assistant.core.reasons import disk_reason
 from ipython_assistant.core.recording import TOOK_PLACE, best_first
+from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import RecordingDamaged
 from ipython_assistant.workspace.folder import Incoming, refuse_links
 from ipython_assistant.workspace.recording_store import BODIES, TURNS, YOUNG_S
