@@ -13,9 +13,9 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -30,7 +30,7 @@ from ipython_assistant.session import Session
 from ipython_assistant.turn_run import Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -100,7 +100,10 @@ def ask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
     Raises:
         AssistantError: The error a cell would end in; `.answer` holds what arrived.
     """
-    return _PendingQuestion.of(_session(), prompt, options).answer()
+    session, shows = _session(), bool(options.get("show"))
+    written, read = _reader(session, prompt, options)
+    viewer = Viewer(front_end(session.shell) if shows else FrontEnd(), shows=shows)
+    return turn_run.ask(session, read(), viewer, fresh=written.fresh)
 
 
 async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
@@ -115,13 +118,15 @@ async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
     Raises:
         AssistantError: The error a cell would end in; `.answer` holds what arrived.
     """
-    session = _session()
-    pending = _PendingQuestion.of(session, prompt, {**options, "show": False})
+    session, stop = _session(), threading.Event()
+    written, read = _reader(session, prompt, options)
+    viewer = Viewer(FrontEnd(), shows=False, stop=stop)
     try:
         # Reading and hashing the inputs takes time too, so all of it is done in the thread.
-        return await asyncio.wrap_future(session.threads.submit(pending.answer))
+        future = session.threads.submit(lambda: turn_run.ask(session, read(), viewer, fresh=written.fresh))
+        return await asyncio.wrap_future(future)
     except asyncio.CancelledError:
-        pending.stop.set()
+        stop.set()
         raise
 
 
@@ -151,37 +156,36 @@ def ask_each(
         raise OptionError("ask_each takes several questions, and this is one.", "Write ask(...), or pass a list.")
     session = _session()
     labelled = dict(prompts) if isinstance(prompts, Mapping) else dict(enumerate(prompts))
-    given = {**options, "show": False}
-    asked = {label: _PendingQuestion.of(session, prompt, given) for label, prompt in labelled.items()}
+    readers = {label: _reader(session, prompt, options) for label, prompt in labelled.items()}
     # All are read before one is asked: a missing input must not be found after half of them have been paid for.
-    questions = {label: one.read() for label, one in asked.items()}
-    outcomes: dict[Any, Answer | AssistantError] = {}
+    questions = {label: (read(), written.fresh) for label, (written, read) in readers.items()}
+    stop, outcomes = threading.Event(), dict[Any, "Answer | AssistantError"]()
     pool = Threads(at_once or session.traits.questions_at_once, "ipython_assistant ask")
     try:
-        with closing(_Progress(len(asked), session.shell, shown=progress)) as line:
-            futures = {pool.submit(one.outcome, questions[label]): label for label, one in asked.items()}
-            waiting: set[Future[Answer | AssistantError]] = set(futures)
+        with closing(_Progress(len(questions), session.shell, shown=progress)) as line:
+            waiting = {
+                pool.submit(lambda one, fresh: _outcome(session, one, stop, fresh=fresh), *one): label
+                for label, one in questions.items()
+            }
             try:
                 while waiting:
-                    done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
-                    outcomes |= {futures[future]: future.result() for future in done}
+                    done, _ = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
+                    outcomes |= {waiting.pop(future): future.result() for future in done}
                     line.show(outcomes.values())
             except KeyboardInterrupt:
-                for one in asked.values():
-                    one.stop.set()
+                stop.set()
                 pool.close()
                 # A question that the service has not begun to answer cannot be stopped, so it is not waited for.
-                done, _ = wait([future for future in futures if not future.cancelled()], timeout=STOPS_WITHIN_S)
-                ended = {futures[future]: future.result() for future in done}
-                answers = Answers({label: ended[label] for label in asked if label in ended}, labelled)
+                done, _ = wait([future for future in waiting if not future.cancelled()], timeout=STOPS_WITHIN_S)
+                outcomes |= {waiting[future]: future.result() for future in done}
                 raise Interrupted(
-                    f"The questions were interrupted; {len(answers)} of {len(asked)} had ended.",
+                    f"The questions were interrupted; {len(outcomes)} of {len(questions)} had ended.",
                     "The error's .answer holds their outcomes.",
-                    answer=answers,
+                    answer=Answers({label: outcomes[label] for label in questions if label in outcomes}, labelled),
                 ) from None
     finally:
         pool.close()
-    return Answers({label: outcomes[label] for label in asked}, labelled)
+    return Answers({label: outcomes[label] for label in questions}, labelled)
 
 
 class Answers(Mapping[Any, "Answer | AssistantError"]):
@@ -239,56 +243,28 @@ class Answers(Mapping[Any, "Answer | AssistantError"]):
         return overview(("", "status", "answer", "files"), cells, [f"{_in_words(self)}."])
 
 
-@dataclass(frozen=True, slots=True)
-class _PendingQuestion:
-    """One question that code asks: its options are checked, and `read` reads and hashes its inputs."""
+def _outcome(session: Session, question: Question, stop: threading.Event, *, fresh: bool) -> Answer | AssistantError:
+    """The answer, or the error that the question ends in: one of several never ends the others."""
+    try:
+        return turn_run.ask(session, question, Viewer(FrontEnd(), shows=False, stop=stop), fresh=fresh)
+    except AssistantError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 the other questions go on, and their answers were paid for
+        cure = "This is a fault of ipython_assistant: please report it, with the error's __cause__."
+        failed = InternalError(f"{type(error).__name__}: {error}", cure)
+        failed.__cause__ = error
+        return failed
 
-    session: Session
-    prompt: str
-    options: Options
-    namespace: Mapping[str, Any]
-    cell: str
-    shows: bool
-    stop: threading.Event
 
-    @classmethod
-    def of(cls, session: Session, prompt: str, given: Mapping[str, Any]) -> _PendingQuestion:
-        if not prompt.strip():
-            raise OptionError("There is no question.", "Write it as text: ask('Plot coverage by year', ...).")
-        options, namespace = _options(given)
-        if session.shell is not None:
-            namespace = {**session.shell.user_ns, **namespace}
-        return cls(
-            session,
-            prompt,
-            options,
-            namespace,
-            session.cell_of_ask(),
-            shows=bool(given.get("show")),
-            stop=threading.Event(),
-        )
-
-    def read(self) -> Question:
-        return turn_run.read(self.session, self.options, self.prompt, self.cell, self.namespace, from_code=True)
-
-    def answer(self, question: Question | None = None) -> Answer:
-        front = front_end(self.session.shell) if self.shows else FrontEnd()
-        viewer = Viewer(front, shows=self.shows, stop=None if self.shows else self.stop)
-        return turn_run.ask(self.session, question or self.read(), viewer, fresh=self.options.fresh)
-
-    def outcome(self, question: Question) -> Answer | AssistantError:
-        """The answer, or the error that the question ends in: one of several never ends the others."""
-        try:
-            return self.answer(question)
-        except AssistantError as error:
-            return error
-        except Exception as error:  # noqa: BLE001 the other questions go on, and their answers were paid for
-            failed = InternalError(
-                f"{type(error).__name__}: {error}",
-                "This is a fault of ipython_assistant: please report it, with the error's __cause__.",
-            )
-            failed.__cause__ = error
-            return failed
+def _reader(session: Session, prompt: str, given: Mapping[str, Any]) -> tuple[Options, Callable[[], Question]]:
+    """The options, checked, and a function that reads the question: hashing its inputs takes time."""
+    if not prompt.strip():
+        raise OptionError("There is no question.", "Write it as text: ask('Plot coverage by year', ...).")
+    options, namespace = _options(given)
+    if session.shell is not None:
+        namespace = {**session.shell.user_ns, **namespace}
+    cell = session.cell_of_ask()
+    return options, lambda: turn_run.read(session, options, prompt, cell, namespace, from_code=True)
 
 
 class _Progress:
