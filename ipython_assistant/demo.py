@@ -64,26 +64,19 @@ def run_headless() -> int:
 
     directory = _copy()
     notebook = nbformat.read(directory / NOTEBOOK, as_version=4)
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT_S,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(directory)}},
-        extra_arguments=["--IPKernelApp.log_level=ERROR"],
-    )
-    failure = None
+    where = {"metadata": {"path": str(directory)}}
+    client = NotebookClient(notebook, timeout=CELL_TIMEOUT_S, kernel_name="python3", resources=where)
+    faults = []
     try:
         client.execute(env=_environment(directory))
     except CellExecutionError as error:
-        failure = str(error).strip()
+        faults.append(f"a cell ended in an error:\n{str(error).strip()}")
     nbformat.write(notebook, directory / NOTEBOOK)
     saved = sorted(path for path in (directory / "assistant_files").glob("*") if path.is_file())
+    faults += _faults(notebook, saved)
     print(f"Notebook: {directory / NOTEBOOK}")
     for path in saved:
         print(f"Saved:    {path}  ({path.stat().st_size:,} bytes)")
-    faults = list(_faults(notebook, saved))
-    if failure is not None:
-        faults.append(f"a cell ended in an error:\n{failure}")
     for fault in faults:
         print(f"Missing:  {fault}")
     return 1 if faults else 0
