@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ from ipython_assistant.core.conversation import Conversations
 from ipython_assistant.core.providers import variables_of
 from ipython_assistant.display import buttons
 from ipython_assistant.display.live import front_end
-from ipython_assistant.last_turn import LastTurn
 from ipython_assistant.options import Options
 from ipython_assistant.question import Place
 from ipython_assistant.service.accounts import ASKED_OF_THE_ENVIRONMENT
@@ -45,6 +45,21 @@ if TYPE_CHECKING:
 MAX_ANSWERS = 100
 """How many answers `%assistant show RESPONSE_ID` finds: a loop may ask thousands."""
 _IPYTHONS = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
+
+
+@dataclass(frozen=True, slots=True)
+class LastTurn:
+    """The turn that ended last.
+
+    Attributes:
+        answer: The answer, complete or not; None before the first.
+        asked_because: Why it was asked although something like it is recorded, as a sentence; else empty.
+        unfinished: Its source, which can be run again to fetch its files; None where nothing is missing.
+    """
+
+    answer: Answer | None = None
+    asked_because: str = ""
+    unfinished: Any = None
 
 
 class Session:
@@ -115,13 +130,7 @@ class Session:
         return Place(cell, None if options.new else self.conversations.named(name).parent(cell), name)
 
     def gather(self, options: Options, namespace: Mapping[str, Any], working_dir: Path) -> tuple[Input, ...]:
-        """The inputs that the options name, as files. Raises `InputError`.
-
-        Args:
-            options: The options.
-            namespace: The user's variables.
-            working_dir: What relative paths are relative to.
-        """
+        """The inputs that the options name, as files; paths are relative to `working_dir`. Raises `InputError`."""
         known = tuple(self._inputs.values())
         scratch, parquet = self._new_scratch, options.parquet
         inputs = gather(options.inputs, namespace, working_dir, scratch, parquet=parquet, known=known)
@@ -148,11 +157,7 @@ class Session:
     # --- connections, folders, threads --------------------------------------------------------------------------------
 
     def connect(self, settings: Settings) -> Connection:
-        """The connection a cell with these settings uses; starts the engine where it answers.
-
-        Raises:
-            AssistantError: There is no key or address, or the engine did not start.
-        """
+        """The connection for these settings; starts the engine if it answers. Raises `ConfigError`, `EngineError`."""
         environment, service, model = self.environment(), settings.service, settings.model
         # Somebody who corrects a key or an address in the environment means the next cell.
         read = variables_of(model) if service == "local" else ASKED_OF_THE_ENVIRONMENT
@@ -162,11 +167,7 @@ class Session:
         )
 
     def with_answerer(self, settings: Settings) -> Settings:
-        """The settings with the model that answers, looked for on this machine where none is named.
-
-        Raises:
-            AssistantError: No model can answer with these settings.
-        """
+        """The settings with the model that answers, found on this machine if none is named. Raises `ConfigError`."""
         return with_answerer(settings, self.environment(), self.choose_model)
 
     def folder(self, settings: Settings) -> Folder:
@@ -227,16 +228,11 @@ class Session:
                 for response_id in list(self._answers)[:-MAX_ANSWERS]:
                     del self._answers[response_id]
 
-    def answer_of(self, response_id: str) -> Answer | None:
-        """The answer of this session whose response has this id, if it is one of the last `MAX_ANSWERS`."""
-        with self._lock:
-            return self._answers.get(response_id)
-
     @property
-    def answer_ids(self) -> tuple[str, ...]:
-        """The ids of those answers, oldest first."""
+    def answers(self) -> dict[str, Answer]:
+        """The last `MAX_ANSWERS` answers by the id of their response, oldest first."""
         with self._lock:
-            return tuple(self._answers)
+            return dict(self._answers)
 
     def begin_anew(self) -> None:
         """Let the next question of the notebook's own conversation continue from nothing."""

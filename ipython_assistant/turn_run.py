@@ -25,13 +25,13 @@ from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publ
 from ipython_assistant.display.outputs import KEY, Bundle
 from ipython_assistant.display.terminal import TerminalOutput, is_terminal
 from ipython_assistant.errors import AssistantError, Interrupted, OptionError, Refused
-from ipython_assistant.last_turn import LastTurn, UnfinishedTurn
 from ipython_assistant.options import checked
 from ipython_assistant.outcome import error_of, no_code_note
 from ipython_assistant.question import Place, Question, with_assistant
 from ipython_assistant.replay_policy import asked_because, recorded_answer
 from ipython_assistant.service.accounts import over_client
 from ipython_assistant.service.connection import Connection
+from ipython_assistant.session import LastTurn
 from ipython_assistant.turn_sources import RecordingSource, ServiceSource
 from ipython_assistant.workspace.assistants import assistant_folders, check_inputs, load_assistant
 from ipython_assistant.workspace.folder import check_folder
@@ -148,12 +148,10 @@ def show(session: Session, response: Any, client: Any = None) -> Answer:
     if turn.status in {"queued", "in_progress"}:
         raise OptionError(f"The response {turn.response_id} is still {turn.status}.", "Show it once it has ended.")
     question = Question("", session.settings, Place(f"response {turn.response_id}"), datetime.now(UTC))
-    if client is not None:
-        resumed = UnfinishedTurn(question, turn, Connection(over_client(client)))
-    else:
-        cure = "Asked by another client? Then: ipython_assistant.show(response, client=client)."
-        resumed = UnfinishedTurn(question, turn, cure=cure)
-    return run_turn(ServiceSource(session, question, resumed=resumed), Viewer(front_end(session.shell)))
+    connection = Connection(over_client(client)) if client is not None else None
+    cure = "" if connection else "Asked by another client? Then: ipython_assistant.show(response, client=client)."
+    source = ServiceSource(session, question, turn=turn, connection=connection, cure=cure)
+    return run_turn(source, Viewer(front_end(session.shell)))
 
 
 def show_by_id(session: Session, response_id: str) -> None:
@@ -162,15 +160,15 @@ def show_by_id(session: Session, response_id: str) -> None:
     Raises:
         AssistantError: The service has no such response, or files are missing.
     """
-    answer = session.answer_of(response_id)
-    if answer is not None:
-        answer.display()
+    answers = session.answers
+    if response_id in answers:
+        answers[response_id].display()
         return
     wire = session.connect(session.settings).wire
     try:
         response = wire.retrieve(response_id).json()
     except Refused as error:
-        error.hint = f"Answers of this session: {', '.join(session.answer_ids) or 'none'}."
+        error.hint = f"Answers of this session: {', '.join(answers) or 'none'}."
         raise
     show(session, response)
 
@@ -182,14 +180,12 @@ def retry(session: Session) -> Answer:
         AssistantError: Nothing is missing, or files are still missing.
     """
     last = session.last
-    if last.answer is None or (last.unfinished is None and last.answer.failed):
-        raise OptionError("There is no answer whose files could be fetched again.", "Ask with %%assistant first.")
-    if last.unfinished is None:
+    if last.unfinished is None and last.answer is not None and not last.answer.failed:
         raise OptionError("Nothing is missing from the last answer.", "%assistant show shows it again.")
-    question = last.unfinished.question
-    source = ServiceSource(session, question, why=last.asked_because, resumed=last.unfinished)
-    with _without_secrets(question):
-        return run_turn(source, Viewer(front_end(session.shell)))
+    if last.unfinished is None:
+        raise OptionError("There is no answer whose files could be fetched again.", "Ask with %%assistant first.")
+    with _without_secrets(last.unfinished.question):
+        return run_turn(last.unfinished, Viewer(front_end(session.shell)))
 
 
 def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
@@ -213,7 +209,7 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
             if viewer.shows:
                 live.finish(_with_metadata(answer.text_output(), source.metadata()))
         source.place(arrival, collected, answer)
-        last = LastTurn(answer, source.why, source.unfinished(arrival, collected))
+        last = LastTurn(answer, source.why, source if source.lacks_files else None)
         session.remember(last)
         if viewer.shows:
             _show(source, answer, viewer.front)

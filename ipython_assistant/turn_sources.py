@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ipython_assistant.answerer import unknown_model
@@ -21,14 +20,13 @@ from ipython_assistant.core.redaction import redacted_turn, secrets_in
 from ipython_assistant.core.turn import without_outputs, without_pictures
 from ipython_assistant.display.activity import DOING, Fetching
 from ipython_assistant.errors import AssistantError, ContainerExpired, Interrupted, ModelUnknown, TurnNotKept
-from ipython_assistant.last_turn import UnfinishedTurn
 from ipython_assistant.service.downloads import DownloadLimits, Downloads
 from ipython_assistant.service.stream import EventStream, broken
 from ipython_assistant.service.turn_base import TurnBase, check_kept, lost_base
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from ipython_assistant.answer import Answer
@@ -52,7 +50,8 @@ class Arrival:
 class ServiceSource:
     """A live service: it is asked, and the files come out of its containers.
 
-    With `resumed` the turn is here already, and only its files, or some of them, are fetched.
+    Where the turn is here already, only its files are fetched: of a response that somebody's own code got, and of the
+    last turn once more, if files of it are missing.
 
     Args:
         session: The session that the turn belongs to.
@@ -60,7 +59,9 @@ class ServiceSource:
         stop: Set from outside to end the turn.
         why: Why it is asked although something like it is recorded, as a sentence. It is shown until the answer begins
             and goes to the metadata afterwards: what is left below the cell is the same as after a replay.
-        resumed: The turn whose files are to be fetched; None to ask.
+        turn: The turn, if it is here already.
+        connection: The service that has its files, if it is not the session's own.
+        cure: What to say if files are missing.
     """
 
     is_replay = False
@@ -72,17 +73,22 @@ class ServiceSource:
         *,
         stop: threading.Event | None = None,
         why: str = "",
-        resumed: UnfinishedTurn | None = None,
+        turn: Turn | None = None,
+        connection: Connection | None = None,
+        cure: str = "",
     ) -> None:
         self.session = session
         self.question = question
         self.why = why
         self._stop = stop
-        self._resumed = resumed
-        self._connection = resumed.connection if resumed is not None else None
-        self._placed = resumed.placed if resumed is not None else None
+        self._cure = cure
+        self._connection = connection
+        self._arrival = Arrival(turn) if turn is not None else None
+        self._is_here = turn is not None
+        self._files = TurnFiles()
         self._base = TurnBase()
         self._record: Recording | None = None
+        self._placed: PlacedTurn | None = None
         self._to_delete: list[PlacedTurn] = []
 
     @property
@@ -92,21 +98,29 @@ class ServiceSource:
             self._connection = self.session.connect(self.question.settings)
         return self._connection
 
+    @property
+    def lacks_files(self) -> bool:
+        """Whether files are missing, or may be: then this source can be run again to fetch them."""
+        arrival, files = self._arrival, self._files
+        if arrival is None:
+            return False
+        return bool(arrival.error or files.failed or (arrival.turn.container_ids and not files.listed))
+
     @contextlib.contextmanager
     def open(self, live: LiveOutput) -> Iterator[None]:
         """Connect, and hold the downloads of the turn; their temporary files are gone afterwards."""
-        question, settings = self.question, self.question.settings
-        if self._resumed is None:
-            settings = self.session.with_answerer(settings)
-            self.question = question = replace(question, settings=settings)
-            question.check_assistant()
-            question.check_size()
+        self._is_here = self._arrival is not None
+        if self._arrival is None:
+            self.question = replace(self.question, settings=self.session.with_answerer(self.question.settings))
+            self.question.check_assistant()
+            self.question.check_size()
             if self._stop is not None and self._stop.is_set():
                 raise KeyboardInterrupt
             live.update(self.why, "connecting")
-        elif not self._resumed.turn.container_ids:
+        elif not self._arrival.turn.container_ids:
             yield  # nothing to fetch, so nobody to connect to
             return
+        settings = self.question.settings
         folder = self.session.folder(settings)
         limits = DownloadLimits(settings.downloads, settings.files_timeout_s, settings.prefetch_bytes)
         self._downloads = Downloads(self.connection.wire, self.connection.containers, folder.stage, limits)
@@ -119,8 +133,8 @@ class ServiceSource:
 
     def receive(self, live: LiveOutput) -> Arrival:
         """Ask, and once more if the container or the conversation is gone. Raises an `AssistantError`."""
-        if self._resumed is not None:
-            return Arrival(self._resumed.turn, self._resumed.error, self._resumed.notes)
+        if self._arrival is not None:
+            return self._arrival
         bases, needs = self.connection.bases, self.question.needs
         if self.question.inputs:
             live.update(self.why, self.question.sending())
@@ -136,7 +150,9 @@ class ServiceSource:
         settings = self.question.settings
         redact = self.session.folder(settings).secrets.redactor().with_secrets(secrets_in(settings.tools))
         by = (f"Answered by {settings.answerer}.",) if settings.answerer else ()
-        return replace(arrival, turn=redacted_turn(arrival.turn, redact), notes=(*self._base.notes, *by))
+        notes = (*self._base.notes, *by)
+        self._arrival = replace(arrival, turn=redacted_turn(arrival.turn, redact), notes=notes)
+        return self._arrival
 
     def _stream(self, live: LiveOutput) -> Arrival:
         request = self.question.request(self._base)
@@ -153,10 +169,7 @@ class ServiceSource:
                 raise
             raise explained from error
 
-        code_ended = self._downloads.code_ended
-        arrival = fold_reply(
-            reply, live, self._stop, on_event=partial(check_kept, request), on_code_end=code_ended, before=self.why
-        )
+        arrival = self._fold(reply, request, live)
         if isinstance(arrival.error, TurnNotKept):
             raise arrival.error
         lost = lost_base(arrival.turn, self.question.settings.service)
@@ -166,26 +179,53 @@ class ServiceSource:
             return replace(arrival, error=connection.explain(arrival.error))
         return arrival
 
+    def _fold(self, reply: Reply, request: Json, live: LiveOutput) -> Arrival:
+        """Fold the answer into a turn as it arrives, event by event, and show it on the way."""
+        fold, events = TurnFold(), EventStream(reply)
+        error: AssistantError | None = None
+        interrupt = Interrupted("The cell was interrupted.", "What had arrived is above; its files are saved.")
+        try:
+            for event in events:
+                if self._stop is not None and self._stop.is_set():
+                    error = interrupt
+                    break
+                if event is None:
+                    live.tick()
+                    continue
+                check_kept(request, event)
+                if fold.feed(event):
+                    live.update(lambda: fold.turn.text or self.why, DOING.get(event["type"]))
+                    if event["type"] == "response.code_interpreter_call.completed":
+                        self._downloads.code_ended(fold.container_of(event))
+        except KeyboardInterrupt:
+            error = interrupt
+        except AssistantError as cut:
+            error = cut
+        except Exception as cut:  # noqa: BLE001 whatever is odd about an answer, what arrived of it is shown and saved
+            error = broken(f"because it could not be read ({type(cut).__name__}: {cut})")
+            error.__cause__ = cut
+        finally:
+            events.close()
+        return Arrival(fold.turn, error)
+
     def collect(self, arrival: Arrival, live: LiveOutput) -> tuple[TurnFiles, AssistantError | None]:
         """Fetch the files; a file that cannot be fetched is a value. The error is what cut the fetching short."""
-        have = self._resumed.collected if self._resumed is not None else TurnFiles()
-        if self._resumed is not None and not arrival.turn.container_ids:
-            return have, None
+        if self._is_here and not arrival.turn.container_ids:
+            return self._files, None
         question, containers, words = self.question, self.connection.containers, Fetching()
-        containers.unmark_saved(have.listed)
-        collected = collect(
+        containers.unmark_saved(self._files.listed)
+        files = collect(
             containers,
             self._downloads,
             arrival.turn,
             Destination(self.session.folder(question.settings), question.cell, question.turn_key.sha256),
             lambda done, total, received: live.update(None, words(done, total, received)),
-            have=have.artifacts,
+            have=self._files.artifacts,
         )
-        if collected.failed and self._resumed is not None and self._resumed.cure:
-            collected = replace(collected, notes=(self._resumed.cure, *collected.notes))
-        if arrival.turn.calls:
-            collected = replace(collected, notes=(*collected.notes, *self.connection.sandbox_note()))
-        return collected, self._downloads.interruption
+        cure = (self._cure,) if files.failed and self._cure else ()
+        sandbox = self.connection.sandbox_note() if arrival.turn.calls else ()
+        self._files = replace(files, notes=(*cure, *files.notes, *sandbox))
+        return self._files, self._downloads.interruption
 
     def keep(self, answer: Answer) -> tuple[str, ...]:
         """Record the answer beside its files; gives what the reader should know of that."""
@@ -220,7 +260,7 @@ class ServiceSource:
 
     def metadata(self) -> dict[str, str]:
         """What may differ between two runs of one recording."""
-        if self._record is None or self._resumed is not None:
+        if self._record is None or self._is_here:
             return {}
         because = {"asked_because": self.why} if self.why else {}
         shared = {"shared": self.question.settings.shared} if self.question.settings.answerer else {}
@@ -228,7 +268,7 @@ class ServiceSource:
 
     def place(self, arrival: Arrival, collected: TurnFiles, answer: Answer) -> None:
         """Put the turn into its conversation; one that was cut only leaves its container used."""
-        if self._resumed is not None:
+        if self._is_here:
             self._amend(arrival.turn, collected, answer)
             return
         question, turn, parent = self.question, arrival.turn, self.question.place.parent
@@ -265,13 +305,6 @@ class ServiceSource:
         self.connection.containers.mark_saved(turn.container_ids, collected.listed)
         self.connection.containers.amend(before, self._placed)
 
-    def unfinished(self, arrival: Arrival, collected: TurnFiles) -> UnfinishedTurn | None:
-        """What it takes to fetch the turn's files again; None where nothing is missing."""
-        turn, error = arrival.turn, arrival.error
-        if error is None and not collected.failed and (collected.listed or not turn.container_ids):
-            return None
-        return UnfinishedTurn(self.question, turn, self.connection, error, collected, arrival.notes, self._placed)
-
     def release(self) -> None:
         """Delete the containers that no turn needs any more."""
         for turn in self._to_delete:
@@ -289,6 +322,8 @@ class RecordingSource:
 
     is_replay = True
     why = ""
+    lacks_files = False
+    """Nothing can be fetched again: the containers of a recorded turn are gone."""
 
     def __init__(self, session: Session, question: Question, recording: Recording) -> None:
         self.session = session
@@ -336,9 +371,6 @@ class RecordingSource:
         )
         self._replaced = self.session.place(self.question, placed)
 
-    def unfinished(self, arrival: Arrival, collected: TurnFiles) -> None:
-        """Nothing can be fetched again: the containers of a recorded turn are gone."""
-
     def release(self) -> None:
         """Delete the container of the turn that this one replaces."""
         for connection in self.session.connections:
@@ -346,54 +378,6 @@ class RecordingSource:
 
 
 TurnSource = ServiceSource | RecordingSource
-
-
-def fold_reply(
-    reply: Reply,
-    live: LiveOutput,
-    stop: threading.Event | None = None,
-    *,
-    on_event: Callable[[Json], None] = lambda _event: None,
-    on_code_end: Callable[[str], None] = lambda _container_id: None,
-    before: str = "",
-) -> Arrival:
-    """Fold an answer into a turn as it arrives, event by event, and show it on the way.
-
-    Args:
-        reply: The reply, whose bytes are server-sent events.
-        live: Where it is shown.
-        stop: Set from outside to end it.
-        on_event: Called with each event.
-        on_code_end: Called with the id of the container whose code has just ended.
-        before: What is shown as long as the answer has no text.
-    """
-    fold = TurnFold()
-    error: AssistantError | None = None
-    interrupt = Interrupted("The cell was interrupted.", "What had arrived is above; its files are saved.")
-    events = EventStream(reply)
-    try:
-        for event in events:
-            if stop is not None and stop.is_set():
-                error = interrupt
-                break
-            if event is None:
-                live.tick()
-                continue
-            on_event(event)
-            if fold.feed(event):
-                live.update(lambda: fold.turn.text or before, DOING.get(event["type"]))
-                if event["type"] == "response.code_interpreter_call.completed":
-                    on_code_end(fold.container_of(event))
-    except KeyboardInterrupt:
-        error = interrupt
-    except AssistantError as cut:
-        error = cut
-    except Exception as cut:  # noqa: BLE001 whatever is odd about an answer, what arrived of it is shown and saved
-        error = broken(f"because it could not be read ({type(cut).__name__}: {cut})")
-        error.__cause__ = cut
-    finally:
-        events.close()
-    return Arrival(fold.turn, error)
 
 
 def _placed(question: Question, answer: Answer, **more: Any) -> PlacedTurn:
