@@ -1,58 +1,12 @@
-"""What a figure shows: the code that drew it is run once more, and the drawn axes are read.
-
-A picture cannot be read back, so this is the weakest honest check: the same code, the same inputs, another process
-with matplotlib's Agg backend, in which a figure is read instead of saved.
-"""
+"""What a figure shows: its drawn axes are read, in the process that draws them, when it is saved or at the end."""
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from prompts.grading import Axes
+from typing import Any
 
 
-def figures_of(code: str, folder: Path, *, timeout: float = 60) -> list[Axes]:
-    """The axes that the code draws when it runs in a copy of the folder with the inputs; none if it breaks.
-
-    Args:
-        code: what was run, all of it, in order. `/mnt/data` in it stands for the folder.
-        folder: where the tables are.
-        timeout: seconds.
-    """
-    from prompts.grading import Axes  # late: the other process runs this file and has no need of it
-
-    with tempfile.TemporaryDirectory() as place:
-        copy = Path(place) / "data"
-        shutil.copytree(folder, copy)
-        (Path(place) / "code.py").write_text(code.replace("/mnt/data", str(copy)), encoding="utf-8")
-        drawn = Path(place) / "axes.json"
-        command = [sys.executable, __file__, str(Path(place) / "code.py"), str(drawn)]
-        try:
-            subprocess.run(command, cwd=copy, timeout=timeout, check=False, capture_output=True)
-        except subprocess.TimeoutExpired:
-            return []
-        found = json.loads(drawn.read_text(encoding="utf-8")) if drawn.exists() else []
-    return [Axes(**{name: _tuples(part) for name, part in one.items()}) for one in found]
-
-
-def _tuples(part: Any) -> Any:
-    if isinstance(part, list):
-        return tuple(_tuples(one) for one in part)
-    return math.nan if part is None else part
-
-
-# From here on: the other process.
-
-
-class _Reader:
+class Reader:
     """Reads every figure that is made from now on: when it is saved, else at the end."""
 
     def __init__(self) -> None:
@@ -68,10 +22,16 @@ class _Reader:
         self.axes: list[dict[str, Any]] = []
         self.boxes: dict[int, list[tuple[float, str, float, bool]]] = {}
         made, boxed = matplotlib.figure.Figure.__init__, matplotlib.axes.Axes.bxp
+        saved = matplotlib.figure.Figure.savefig
 
         def make(figure: Any, *args: Any, **kwargs: Any) -> None:
             made(figure, *args, **kwargs)
             self.figures.append(figure)
+
+        def save(figure: Any, *args: Any, **kwargs: Any) -> None:
+            if figure not in self.saved:
+                self.read(figure)
+            saved(figure, *args, **kwargs)
 
         def box(axes: Any, stats: Any, positions: Any = None, *args: Any, **kwargs: Any) -> Any:
             places = positions if positions is not None else range(1, len(stats) + 1)
@@ -81,7 +41,7 @@ class _Reader:
             return boxed(axes, stats, positions, *args, **kwargs)
 
         matplotlib.figure.Figure.__init__ = make
-        matplotlib.figure.Figure.savefig = lambda figure, *_, **__: self.read(figure)
+        matplotlib.figure.Figure.savefig = save
         matplotlib.axes.Axes.bxp = box
         plt.show = lambda *_, **__: None
 
@@ -94,6 +54,11 @@ class _Reader:
         for figure in self.figures:
             if figure not in self.saved:
                 self.read(figure)
+
+    def taken(self) -> list[dict[str, Any]]:
+        """The axes read since the last call, as JSON values of `grading.Axes`."""
+        axes, self.axes, self.figures, self.saved = self.axes, [], [], []
+        return axes
 
     def _axes(self, ax: Any) -> dict[str, Any]:
         boxes = [
@@ -251,11 +216,3 @@ def _grid(ax: Any, artist: Any) -> tuple[list[str], list[str], list[list[float |
     down = [_at(ax.yaxis, place + half) for place in range(len(cells))]
     across = [_at(ax.xaxis, place + half) for place in range(len(cells[0]))]
     return down, across, cells
-
-
-if __name__ == "__main__":
-    reader = _Reader()
-    source, target = sys.argv[1:]
-    exec(compile(Path(source).read_text(encoding="utf-8"), source, "exec"), {"__name__": "__main__"})
-    reader.read_the_rest()
-    Path(target).write_text(json.dumps(reader.axes), encoding="utf-8")

@@ -166,7 +166,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """What one pair of axes shows, as `figures.figures_of` reads it.
+    """What one pair of axes shows, as `figures.Reader` reads it.
 
     Lines and bars are (label, x, y) with x as text, `?` between ticks; `stacked` says that bars stand on bars;
     `bins` are (label, edges, counts) of bars that touch; `boxes` are (label, median); `points` are (x, y); `grids` are

@@ -59,6 +59,7 @@ class ChatModel:
         self.name = name
         self._connect = connect
         self._on_this_machine = on_this_machine
+        self._plans: dict[str, str] = {}
         size = re.search(r"(\d+(?:\.\d+)?)b\b", name.lower())
         self._large = not on_this_machine or (size is not None and float(size[1]) >= LARGE)
 
@@ -73,7 +74,7 @@ class ChatModel:
         # A plan names columns; tables with columns that the model may not be told of are kept out of it.
         known = tuple(table.path for table in tables if told.may_name_all(table, tables))
         planner = _Planner(server, None if told.everything else Veil(told.words, tables))
-        found, used = await PlanReader(planner).read(replace(ask, files=known), interpreter)
+        found, used = await PlanReader(planner, self._plans).read(replace(ask, files=known), interpreter)
         yield used
         if isinstance(found, list):
             for program in found:

@@ -14,6 +14,7 @@ from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.conditions import days_of
 from ipython_assistant.engine.models.plan.plan import NEGATED, ROWS, Filter, Plan, PlanError
 from ipython_assistant.engine.models.plan.required import Facts, has_term, is_excluded
+from ipython_assistant.engine.models.plan.schema import bound_numbers
 from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
 
 if TYPE_CHECKING:
@@ -49,16 +50,18 @@ def mostly_unknown(mentions: Mentions) -> bool:
     return len(words) > 3 and len(mentions.unknown) * 2 > len(words)  # noqa: PLR2004 of a few words nothing is told
 
 
-def check(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> Verdict:
+def check(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile], context: Mentions | None = None) -> Verdict:
     """Compare a plan with its question.
 
     Args:
         plan: As it was read: its values are words of the question.
-        mentions: What the question names.
+        mentions: What the question names: all of it has to be done.
         tables: The tables it is about.
+        context: What it and the question before it name: nothing else may be done. None where it follows none.
     """
     checker = _Checker(plan, mentions, tables)
-    failures = [*unknown_words(mentions, [new.name for new in plan.new_columns]), *checker.done(), *checker.said()]
+    said = _Checker(plan, context, tables).said() if context else checker.said()
+    failures = [*unknown_words(mentions, [new.name for new in plan.new_columns]), *checker.done(), *said]
     return Verdict(tuple(dict.fromkeys(failures)), tuple(dict.fromkeys(checker.doubts())))
 
 
@@ -172,8 +175,13 @@ class _Checker:
         named = {column for one in self.mentions.found for column in one.columns}
         named |= {new.name for new in self.plan.new_columns}
         in_time = bool(self.mentions.periods) or not _OVER_TIME.isdisjoint(self.mentions.terms)
+        bound = bound_numbers(self.mentions, list(self.columns.values()))
         for each in self.plan.all_filters:
             yield from self._possible(each)
+            for one, names in bound.items():
+                of_others = each.column not in names and one.numbers[0] in each.values
+                if of_others and not any(other is not one and other.numbers == one.numbers for other in bound):
+                    yield f"{quoted(one.text)} is not said of {bold(each.column)}."
             if each.column not in named and not (in_time and self._timed(each.column)) and not self._by_age(each):
                 yield f"The question does not name {bold(each.column)}."
         for key in self.plan.all_keys:
@@ -226,7 +234,7 @@ class _Checker:
 
     def doubts(self) -> Iterator[str]:
         """How the question was understood where it could be understood otherwise."""
-        for one in self.mentions.of("column"):
+        for one in self.mentions.of("column", "glue"):
             taken = [name for name in one.columns if name in self.used]
             if len(one.columns) > 1 and len(taken) == 1 and not self._elsewhere(one, taken[0]):
                 others = [bold(name) for name in one.columns if name != taken[0]]

@@ -41,8 +41,7 @@ TERMS: Final = {
     # what is done after
     "running": r"running(?: totals?| sums?)?|cumulati\w+|cumulated|accumulated",
     "rolling": r"rolling|moving",
-    "change": r"chang(?:e|es|ed)|grew|growth|difference from|from (?:one )?(?:month|year|week|quarter) to (?:the )?"
-    r"(?:next|month|year|week|quarter)(?: one)?|year on year|month on month|over the previous",
+    "change": r"chang(?:e|es|ed)|grew|growth|difference from|year on year|month on month|over the previous",
     "rank": r"rank(?:s|ed|ing)?",
     # how many become one
     "count distinct": r"(?:number|count) of (?:different|distinct|unique)|how many (?:different|distinct|unique)|"

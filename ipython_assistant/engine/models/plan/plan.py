@@ -247,7 +247,7 @@ def _plan(found: Mapping[str, Any], columns: frozenset[str], bands: tuple[str, .
     return Plan(
         output=output,
         tables=tuple(found.get("tables", ())),
-        filters=tuple(_filter(one) for one in found.get("filters", ())),
+        filters=_filters(found.get("filters", {})),
         either=found.get("filters_match") == "any",
         new_columns=tuple(
             NewColumn(one["name"], str(one["left"]), one["op"], str(one["right"]))
@@ -267,6 +267,13 @@ def _plan(found: Mapping[str, Any], columns: frozenset[str], bands: tuple[str, .
     )
 
 
+def _filters(found: Any) -> tuple[Filter, ...]:
+    """Filters by column, `{"age": {"op": ">", "value": [65]}}`; models that are held to nothing also write a list."""
+    if isinstance(found, dict):
+        found = [{"column": column, **one} for column, one in found.items()]
+    return tuple(_filter(one) for one in found)
+
+
 def _filter(found: Mapping[str, Any]) -> Filter:
     values = found.get("value", [])
     return Filter(found["column"], found["op"], tuple(values) if isinstance(values, list) else (values,))
@@ -281,38 +288,3 @@ def _measure(found: Mapping[str, Any]) -> Measure:
         float(found.get("per", 1)),
         (_filter(part),) if part else (),
     )
-
-
-def to_json(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON, without what it does not say; `from_json` of it is the plan again."""
-    found: dict[str, Any] = {"output": plan.output, "tables": list(plan.tables)}
-    found["filters"] = [_filter_json(one) for one in plan.filters]
-    found["filters_match"] = "any" if plan.either else ""
-    found["new_columns"] = [{"name": n.name, "left": n.left, "op": n.op, "right": n.right} for n in plan.new_columns]
-    found["group_by"] = [f"{key.column} in bands" if key.bands else str(key) for key in plan.keys]
-    found["across"] = str(plan.across) if plan.across else ""
-    raw = [measure.column for measure in plan.measures]
-    if plan.output in {"histogram", "box"}:
-        found["of"] = raw[0] if raw else ""
-    elif plan.output == "scatter":
-        found |= {"y": raw[0], "x": raw[1]} if len(raw) > 1 else {}
-    else:
-        found["measures"] = [_measure_json(one) for one in plan.measures]
-    found |= {"then": plan.then, "window": plan.window}
-    if plan.keep_groups:
-        found["keep_groups"] = {"op": plan.keep_groups[0], "value": plan.keep_groups[1]}
-    if plan.order:
-        found["sort"] = {"by": plan.order.by, "order": "descending" if plan.order.descending else "ascending"}
-    found |= {"limit": plan.limit, "limit_percent": plan.percent, "columns": list(plan.columns), "bins": plan.bins}
-    return {name: value for name, value in found.items() if value}
-
-
-def _filter_json(one: Filter) -> dict[str, Any]:
-    return {"column": one.column, "op": one.op, "value": list(one.values)}
-
-
-def _measure_json(one: Measure) -> dict[str, Any]:
-    found: dict[str, Any] = {"agg": one.aggregate, "column": one.column}
-    found |= {"by": one.by} if one.by else {}
-    found |= {"per": one.per} if one.per != 1 else {}
-    return found | ({"part": _filter_json(one.part[0])} if one.part else {})

@@ -6,24 +6,21 @@ is in it: columns by name and kind, and those words of the question that are val
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
-
-from ipython_assistant.engine.models.plan.plan import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ipython_assistant.engine.models.plan.mentions import Mentions
-    from ipython_assistant.engine.models.plan.plan import Plan
     from ipython_assistant.engine.models.plan.tables import TableProfile
 
 SYSTEM: Final = """\
 You turn one question about tables into a plan (JSON). Only what the question asks goes into the plan.
 output: table, pivot, describe (every column), missing (missing values per column), duplicates, without duplicates,
 distinct, correlation, or the chart asked for.
-filters: which rows count; [] keeps all. group_by: one result row, or one place on the x axis, for each value; "date by
-month" groups dates by month; [] means no groups. across: column heads of a pivot, or one line or colour for each value.
+filters: which rows count, by column; {} keeps all.
+group_by: one result row, or one place on the x axis, for each value; "date by month" groups dates by month; [] means no
+groups. across: column heads of a pivot, or one line or colour for each value.
 measures: "count" of "rows" counts rows; "as it is" where the question does not say how; [] lists the rows themselves.
 "percent that fit": how many percent of the rows fit "part". "ratio": column divided by "by".
 then: share, change, running total of the measure. sort, limit: order, and how many rows to keep.
@@ -35,61 +32,61 @@ _HOTEL: Final = (
 )
 _SHOTS: Final = """\
 Mean and highest price by room type, as prices.csv
-{"output":"table","filters":[],"group_by":["room"],
+{"output":"table","filters":{},"group_by":["room"],
 "measures":[{"agg":"mean","column":"price"},{"agg":"max","column":"price"}]}
 
 which 5 hotels had the most nights in suites?
-{"output":"table","filters":[{"column":"room","op":"in","value":["suites"]}],"group_by":["hotel"],
+{"output":"table","filters":{"room":{"op":"in","value":["suites"]}},"group_by":["hotel"],
 "measures":[{"agg":"as it is","column":"nights"}],"sort":{"by":"measure","order":"descending"},"limit":5}
 
 stays at Fjord or Mole with 3 to 7 nights
-{"output":"table","filters":[{"column":"hotel","op":"in","value":["Fjord","Mole"]},
-{"column":"nights","op":"between","value":[3,7]}],"group_by":[],"measures":[]}
+{"output":"table","filters":{"hotel":{"op":"in","value":["Fjord","Mole"]},
+"nights":{"op":"between","value":[3,7]}},"group_by":[],"measures":[]}
 
 Draw the monthly number of bookings, one line per hotel, without Anker (b.png)
-{"output":"line","filters":[{"column":"hotel","op":"not in","value":["Anker"]}],
+{"output":"line","filters":{"hotel":{"op":"not in","value":["Anker"]}},
 "group_by":["booked_on by month"],"measures":[{"agg":"count","column":"rows"}],"across":"hotel"}
 
 plot the price over time for each hotel
-{"output":"line","filters":[],"group_by":["booked_on"],
+{"output":"line","filters":{},"group_by":["booked_on"],
 "measures":[{"agg":"as it is","column":"price"}],"across":"hotel"}
 
 longest 10 stays
-{"output":"table","filters":[],"group_by":[],"measures":[],"sort":{"by":"nights","order":"descending"},"limit":10}
+{"output":"table","filters":{},"group_by":[],"measures":[],"sort":{"by":"nights","order":"descending"},"limit":10}
 
 revenue = nights * price, total per hotel, biggest first
-{"output":"table","filters":[],"new_columns":[{"name":"revenue","left":"nights","op":"*","right":"price"}],
+{"output":"table","filters":{},"new_columns":[{"name":"revenue","left":"nights","op":"*","right":"price"}],
 "group_by":["hotel"],"measures":[{"agg":"sum","column":"revenue"}],"sort":{"by":"measure","order":"descending"}}
 
 scatter nights against price
-{"output":"scatter","filters":[],"x":"price","y":"nights"}
+{"output":"scatter","filters":{},"x":"price","y":"nights"}
 
 pivot: hotels down, rooms across, median price
-{"output":"pivot","filters":[],"group_by":["hotel"],"across":"room","measures":[{"agg":"median","column":"price"}]}
+{"output":"pivot","filters":{},"group_by":["hotel"],"across":"room","measures":[{"agg":"median","column":"price"}]}
 
 how many missing values per column?
-{"output":"missing","filters":[]}
+{"output":"missing","filters":{}}
 
 stays where the price is missing
-{"output":"table","filters":[{"column":"price","op":"is missing","value":[]}],"group_by":[],"measures":[]}
+{"output":"table","filters":{"price":{"op":"is missing","value":[]}},"group_by":[],"measures":[]}
 
 describe the table
-{"output":"describe","filters":[]}
+{"output":"describe","filters":{}}
 
 how many stays had breakfast in 2023?
-{"output":"table","filters":[{"column":"breakfast","op":"is","value":["yes"]},
-{"column":"booked_on","op":"in","value":["2023"]}],"group_by":[],"measures":[{"agg":"count","column":"rows"}]}
+{"output":"table","filters":{"booked_on":{"op":"in","value":["2023"]},
+"breakfast":{"op":"is","value":["yes"]}},"group_by":[],"measures":[{"agg":"count","column":"rows"}]}
 
 what percentage of the stays had breakfast, by hotel
-{"output":"table","filters":[],"group_by":["hotel"],"measures":[{"agg":"percent that fit","column":"rows",
+{"output":"table","filters":{},"group_by":["hotel"],"measures":[{"agg":"percent that fit","column":"rows",
 "part":{"column":"breakfast","op":"is","value":["yes"]}}]}
 
 each room's share of all nights
-{"output":"table","filters":[],"group_by":["room"],"measures":[{"agg":"as it is","column":"nights"}],
+{"output":"table","filters":{},"group_by":["room"],"measures":[{"agg":"as it is","column":"nights"}],
 "then":"percent of total"}
 
 running total of nights by month since 2023-02-01
-{"output":"table","filters":[{"column":"booked_on","op":"since","value":["2023-02-01"]}],
+{"output":"table","filters":{"booked_on":{"op":"since","value":["2023-02-01"]}},
 "group_by":["booked_on by month"],"measures":[{"agg":"as it is","column":"nights"}],"then":"running total"}
 
 predict next year's nights
@@ -98,14 +95,14 @@ predict next year's nights
 
 
 def messages(
-    mentions: Mentions, tables: Sequence[TableProfile], earlier: Sequence[tuple[str, Plan]] = ()
+    mentions: Mentions, tables: Sequence[TableProfile], earlier: Sequence[tuple[str, str]] = ()
 ) -> list[dict[str, Any]]:
     """The conversation a model is sent.
 
     Args:
         mentions: What the question names.
         tables: The tables it may be about.
-        earlier: Questions that came before, each with the plan that answered it.
+        earlier: Questions that came before, each with the model's plan that answered it.
     """
     said: list[dict[str, Any]] = [{"role": "system", "content": SYSTEM}]
     for at, shot in enumerate(_SHOTS.split("\n\n")):
@@ -113,8 +110,7 @@ def messages(
         told = f"{_HOTEL}\nQuestion: {asked}" if at == 0 else f"Question: {asked}"
         said += [{"role": "user", "content": told}, {"role": "assistant", "content": answered.replace("\n", "")}]
     heading = "Now other tables.\n" + "\n".join(described(table, mentions) for table in tables) + "\n"
-    for question, plan_before in earlier:
-        written = json.dumps(to_json(plan_before), separators=(",", ":"), ensure_ascii=False)
+    for question, written in earlier:
         asked = f"{heading}Question: {question}"
         said += [{"role": "user", "content": asked}, {"role": "assistant", "content": written}]
         heading = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ipython_assistant.engine.models import TokensUsed
@@ -15,7 +15,7 @@ from ipython_assistant.engine.models.plan.mentions import Mentions, mentions_in
 from ipython_assistant.engine.models.plan.plan import Plan, PlanError, from_json
 from ipython_assistant.engine.models.plan.prompt import messages
 from ipython_assistant.engine.models.plan.schema import calculates, schema_for
-from ipython_assistant.engine.models.plan.settle import named_file, settled
+from ipython_assistant.engine.models.plan.settle import mended, named_file, settled
 from ipython_assistant.engine.models.plan.tables import TableProfile, profiled
 from ipython_assistant.engine.models.safe_markdown import bold, listed
 
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 MAX_TOKENS: Final = 600
 """Of a plan; most have 50."""
+MAX_EARLIER: Final = 3
+"""Questions with their plans that a follow-up is told."""
+_FOLLOWS: Final = re.compile(
+    r"\b(?:same|again|instead|this|that|those|them|it|now|also|too|as well|but)\b|^\s*(?:and|only|as an?|for)\b",
+    re.IGNORECASE,
+)
+"""Words by which a question goes on from the one before."""
 VERBS: Final = "save|list|plot|draw|show|give|count|make|write|compute|calculate|describe|chart"
 _PARTS: Final = re.compile(
     rf"(?:\n+|;\s+|\.\s+)(?:and |then |also )*(?=(?:{VERBS})\b)|,?\s+and (?:then |also )?"
@@ -58,12 +65,14 @@ class Question:
         tables: The tables it may be about.
         files: The files it asks for.
         ending: The ending of a file that it asks for without a name.
+        context: What it names together with the question that it follows; None where it stands alone.
     """
 
     mentions: Mentions
     tables: tuple[TableProfile, ...]
     files: tuple[str, ...] = ()
     ending: str = ""
+    context: Mentions | None = None
 
 
 class Completer(Protocol):
@@ -81,11 +90,12 @@ class PlanReader:
 
     Args:
         server: Asked for plans.
+        plans: The last plan for each question, as the model wrote it: what a follow-up changes. New ones are added.
     """
 
-    def __init__(self, server: Completer) -> None:
+    def __init__(self, server: Completer, plans: dict[str, str]) -> None:
         self._server = server
-        self._earlier: dict[str, dict[str, Any]] = {}
+        self._plans = plans
 
     async def read(self, ask: Ask, interpreter: Interpreter) -> tuple[list[Program] | Refusal | Cannot, TokensUsed]:
         """The programs that answer a question, or why there are none; and what it cost.
@@ -94,63 +104,70 @@ class PlanReader:
             RuntimeError: The kernel could not look at the tables.
             ModelFailed: The server cannot be reached, refuses, or falls silent.
         """
-        tables = await profiled(interpreter, ask.files, ask.prompt)
+        asked_before = [message.text for message in ask.history if message.role == "user"]
+        earlier = [(text, self._plans[text]) for text in asked_before if text in self._plans][-MAX_EARLIER:]
+        follows = bool(earlier) and _FOLLOWS.search(ask.prompt) is not None
+        tables = await profiled(interpreter, ask.files, " ".join([ask.prompt, *(text for text, _ in earlier)]))
         readable = [table for table in tables if not table.problem]
         if not readable:
             return (unreadable(tables) if tables else Cannot("there is no table")), TokensUsed()
-        outcome, used = await self._read(ask, readable)
-        lacking = await lacks_package(outcome, interpreter) if isinstance(outcome, list) else ""
-        return (Refusal((lacking,), tuple(readable)) if lacking else outcome), used
-
-    async def _read(
-        self, ask: Ask, readable: Sequence[TableProfile]
-    ) -> tuple[list[Program] | Refusal | Cannot, TokensUsed]:
         programs: list[Program] = []
         spent = TokensUsed()
-        for part in parts_of(ask.prompt, readable):
+        for part in [ask.prompt] if follows else parts_of(ask.prompt, readable):
             question = question_of(part, ask, readable, {one.plan.file for one in programs})
-            outcome, used = await self._program(question, {*ask.files, *(one.plan.file for one in programs)})
-            both = zip(astuple(spent), astuple(used), strict=True)
-            spent = TokensUsed(*(before + now for before, now in both))
+            if follows:
+                question = replace(question, context=mentions_in(f"{earlier[-1][0]}\n{part}", question.tables))
+            taken = {*ask.files, *(one.plan.file for one in programs)}
+            outcome, used = await self._program(question, taken, earlier if follows else [], ask.prompt)
+            spent = TokensUsed(*(sum(both) for both in zip(astuple(spent), astuple(used), strict=True)))
             if not isinstance(outcome, Program):
                 return outcome, spent
             programs.append(outcome)
-        return programs, spent
+        lacking = await lacks_package(programs, interpreter)
+        return (Refusal((lacking,), tuple(readable)) if lacking else programs), spent
 
-    async def _program(self, question: Question, taken: set[str]) -> tuple[Program | Refusal | Cannot, TokensUsed]:
+    async def _program(
+        self, question: Question, taken: set[str], earlier: Sequence[tuple[str, str]], prompt: str
+    ) -> tuple[Program | Refusal | Cannot, TokensUsed]:
         said = question.mentions
         if mostly_unknown(said):
             return Cannot("the question is not in words that can be checked"), TokensUsed()
         unknown = unknown_words(said)
         if unknown and not calculates(said):
             return Refusal(unknown, question.tables), TokensUsed()
-        schema = schema_for(said, question.tables, question.files)
-        completion = await self._server.complete(messages(said, question.tables), schema=schema, max_tokens=MAX_TOKENS)
-        return self._checked(completion.text, question, taken), completion.usage
+        asked = messages(said, question.tables, earlier)
+        schema = schema_for(question.context or said, question.tables, question.files, latest=said)
+        completion = await self._server.complete(asked, schema=schema, max_tokens=MAX_TOKENS)
+        outcome = _checked(completion.text, question, taken)
+        if isinstance(outcome, Program):
+            self._plans[prompt] = completion.text
+        return outcome, completion.usage
 
-    def _checked(self, text: str, question: Question, taken: set[str]) -> Program | Refusal | Cannot:
-        said = question.mentions
-        try:
-            found = json.loads(text[text.find("{") : text.rfind("}") + 1])
-        except ValueError:
-            return Cannot("the model wrote no plan")
-        if "cannot" in found:
-            return Cannot(str(found["cannot"]))
-        names = frozenset(column.name for table in question.tables for column in table.columns)
-        try:
-            plan = from_json(found, names, said.bands)
-        except PlanError as error:
-            return Cannot(str(error))
-        return finished(plan, question, taken)
+
+def _checked(text: str, question: Question, taken: set[str]) -> Program | Refusal | Cannot:
+    """What a model's plan comes to."""
+    try:
+        found = json.loads(text[text.find("{") : text.rfind("}") + 1])
+    except ValueError:
+        return Cannot("the model wrote no plan")
+    if "cannot" in found:
+        return Cannot(str(found["cannot"]))
+    names = frozenset(column.name for table in question.tables for column in table.columns)
+    said = question.context or question.mentions
+    try:
+        plan = mended(from_json(found, names, said.bands), said, question.tables)
+    except PlanError as error:
+        return Cannot(str(error))
+    return finished(plan, question, taken)
 
 
 def finished(plan: Plan, question: Question, taken: set[str]) -> Program | Refusal:
     """Check a plan against its question, decide what is open, and write its code."""
-    verdict = check(plan, question.mentions, question.tables)
+    verdict = check(plan, question.mentions, question.tables, question.context)
     if verdict.failures:
         return Refusal(verdict.failures, question.tables)
     try:
-        plan, tables, open_points = settled(plan, question.mentions, question.tables)
+        plan, tables, open_points = settled(plan, question.context or question.mentions, question.tables)
         plan = named_file(plan, question.files, question.ending, taken)
         return programmed(plan, tables, verdict.doubts, open_points)
     except PlanError as error:
@@ -190,8 +207,7 @@ def question_of(prompt: str, ask: Ask, tables: Sequence[TableProfile], made: set
     named = [known[one.text.lower()] for one in every.of("table") if one.text.lower() in known]
     listed_now, wanted = instructions_say(ask.instructions, ask.files)
     fresh = [table for table in tables if table.path in (listed_now or ask.new)]
-    answers = " ".join(message.text for message in ask.history if message.role == "assistant")
-    uploaded = [table for table in tables if f"sandbox:/mnt/data/{table.path})" not in answers]
+    uploaded = [table for table in tables if table.path not in ask.made]
     choices = [choice for choice in (fresh, uploaded, list(tables)) if choice]
     if named:
         choices = [list(dict.fromkeys(named))]

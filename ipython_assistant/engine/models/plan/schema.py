@@ -15,7 +15,7 @@ from ipython_assistant.engine.models.plan.plan import AS_IT_IS, CHARTS, COMPARIS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ipython_assistant.engine.models.plan.mentions import Mentions
+    from ipython_assistant.engine.models.plan.mentions import Mention, Mentions
     from ipython_assistant.engine.models.plan.tables import Column, TableProfile
 
 Json = dict[str, Any]
@@ -55,20 +55,29 @@ _A_LINE: Final = re.compile(r"\b(?:trend|(?:line|curve)s? (?:chart|plot|graph|wi
 _HAVING: Final = re.compile(
     r"\b(?:with|having) (?:more|fewer|less|at least|at most|over|under)\b[^.,;]*\b(?:rows|cases|visits|records)\b"
 )
-_ONE: Final = re.compile(r"\b(?:which|who|where|what)\b")
+_ONE: Final = re.compile(r"(?:which|who|where|what)\b")
+_IS: Final = re.compile(r"\s*(?:is|are|was|equals?|of|=|==|not|no|:)*\s*")
+_NEAR: Final = 5
+"""Words between a column and the number that it is compared with."""
 _SHOWN: Final = re.compile(r"\b(?:columns?|only|just|names?|list)\b")
 
 
-def schema_for(mentions: Mentions, tables: Sequence[TableProfile], files: Sequence[str] = ()) -> Json:
+def schema_for(
+    mentions: Mentions, tables: Sequence[TableProfile], files: Sequence[str] = (), latest: Mentions | None = None
+) -> Json:
     """The schema of every plan that the question may ask for.
 
     Args:
-        mentions: What the question names.
+        mentions: What the question names; for one that follows another, what both name.
         tables: The tables it may be about.
         files: The files it asks for.
+        latest: What the question alone names.
     """
     schema = _Schema(mentions, tables)
-    branches = [branch for output in outputs_for(mentions, files) if (branch := schema.branch(output))]
+    own = latest or mentions
+    changes_output = bool(own.terms & {"plot", *_CHART_TERMS, *_TABLE_TERMS}) or bool(files)
+    outputs = outputs_for(own if changes_output else mentions, files)
+    branches = [branch for output in outputs if (branch := schema.branch(output))]
     return {"anyOf": [*branches, _object(cannot=_enum(CANNOT))]}
 
 
@@ -87,6 +96,7 @@ def outputs_for(mentions: Mentions, files: Sequence[str]) -> tuple[str, ...]:
     sure = ["without duplicates", "describe", "correlation", "pivot"]
     sure += ["duplicates"] if "count distinct" not in terms else []
     sure += ["missing"] if not mentions.columns else []
+    sure += ["distinct"] if not {"sum", "mean", "median", "count", "count distinct"} & terms else []
     certain = [output for output in asked if output in sure]
     return (certain[0],) if certain else (*asked, "table")
 
@@ -106,6 +116,7 @@ class _Schema:
         self.numeric = [column.name for column in self.named if column.numeric]
         self.numbers = [*self.numeric, *([self.new] if self.new else [])]
         self.filters = self._filters()
+        self.must_filter = self._must_filter()
         self.keys = self._keys()
         found = [number for one in mentions.of("number") for number in one.numbers[:1]]
         self.counts = list(dict.fromkeys(int(n) for n in found if n == int(n) and 0 < n < MAX_LISTED))
@@ -115,9 +126,7 @@ class _Schema:
         base: Json = {"output": _enum([output])}
         if len(self.tables) > 1:
             base["tables"] = _array(_enum([table.name for table in self.tables]), 1, 2)
-        values = any(one.certain and one.kind == "value" for one in self.said.found)
-        must = (values or self.said.periods) and not {"share", "rate"} & self.terms
-        base["filters"] = _any_of(self.filters, int(bool(must and self.filters)), 4)
+        base["filters"] = self._filters_object()
         optional: Json = {"filters_match": _enum(["any"])} if "or" in self.terms and len(self.filters) > 1 else {}
         if self.new:
             base["new_columns"] = _any_of(self._new_columns(), 0, 2)
@@ -166,7 +175,8 @@ class _Schema:
             optional |= self._maybe("window", self.counts)
         if _HAVING.search(self.text) and self.said.numbers:
             optional["keep_groups"] = _object({"op": _enum(COMPARISONS), "value": _enum(self.said.numbers)})
-        optional |= self._order()
+        order, asked = self._order()
+        (base if asked else optional).update(order)
         if output == "table" and self.named and _SHOWN.search(self.text):
             optional["columns"] = _array(_enum([column.name for column in self.named]), 1, 8)
         return _object(base, optional)
@@ -218,30 +228,56 @@ class _Schema:
             found.append(_measure(["percent that fit"], [ROWS, *self.numeric], part={"anyOf": self.filters}))
         return found
 
-    def _order(self) -> Json:
+    def _order(self) -> tuple[Json, bool]:
+        """How rows or groups may be ordered, and whether the question asks for it beyond doubt."""
         terms = self.terms
         if not _RANKED & terms:
-            return {}
+            return {}, False
         up, down = bool({"low", "ascending"} & terms), bool({"high", "descending"} & terms)
         ways = ["descending"] if down and not up else ["ascending"] if up and not down else ["descending", "ascending"]
         by = ["measure", *(column.name for column in self.named), *self.numbers]
         if {"latest", "earliest", "head"} & terms:
             by += [column.name for column in self.all if column.kind in {"date", "year"}]
         found: Json = {"sort": _object({"by": _enum(by), "order": _enum(ways)})}
+        which = _ONE.match(self.text.strip()) is not None and bool({"high", "low", "judged"} & terms)
+        counted = bool({"high", "low", "head"} & terms) and any(_counted(self.said, n) for n in self.counts)
         if "percent top" in terms:
             percent = next(one.numbers for one in self.said.found if one.term == "percent top")
-            return found | {"limit": _enum([int(percent[0])]), "limit_percent": _enum([True])}
-        if self.counts or _ONE.search(self.text) or {"judged", "high", "low"} & terms:
+            return found | {"limit": _enum([int(percent[0])]), "limit_percent": _enum([True])}, True
+        if counted or which or "judged" in terms:
             found["limit"] = _enum(self.counts or [1])
-        return found
+        return found, counted or which or bool({"ascending", "descending", "sorted"} & terms)
+
+    def _filters_object(self) -> Json:
+        """Filters by column, each at most once; those that the question cannot do without are required."""
+        ways: dict[str, list[Json]] = {}
+        for one in self.filters:
+            column = one["properties"]["column"]["enum"][0]
+            rest = {name: part for name, part in one["properties"].items() if name != "column"}
+            ways.setdefault(column, []).append(_object(rest))
+        every = {column: several[0] if len(several) == 1 else {"anyOf": several} for column, several in ways.items()}
+        required = {column: part for column, part in every.items() if column in self.must_filter}
+        return _object(required, {column: part for column, part in every.items() if column not in required})
+
+    def _must_filter(self) -> frozenset[str]:
+        if {"share", "rate"} & self.terms:
+            return frozenset()
+        sure = [one.columns[0] for one in self.said.of("value") if one.certain and len(one.columns) == 1]
+        sure += [names[0] for names in bound_numbers(self.said, self.all).values() if len(names) == 1]
+        dates = [column.name for column in self.all if column.kind in {"date", "year"}]
+        named = [name for name in dates if name in self.said.columns] or dates
+        return frozenset([*sure, *(named if self.said.periods and len(named) == 1 else [])])
 
     def _filters(self) -> list[Json]:
         """What rows may be chosen by."""
-        numbers = [number for one in self.said.of("number", "period") for number in one.numbers]
-        found = [each for column in self.named for each in self._filters_of(column, numbers)]
-        if numbers and not self.numeric:
-            ages = [one for one in self.all if one.numeric and "age" in english.words_of(one.name)]
-            found += [each for column in ages for each in self._filters_of(column, numbers)]
+        bound = bound_numbers(self.said, self.all)
+        numbers = [(number, bound.get(one)) for one in self.said.of("number", "period") for number in one.numbers]
+        mentioned = {name for names in bound.values() for name in names}
+        found: list[Json] = []
+        for column in self.all:
+            if column in self.named or column.name in mentioned:
+                own = [number for number, names in numbers if names is None or column.name in names]
+                found += self._filters_of(column, own)
         periods = [*self.said.periods, *(term for term in ("latest", "earliest") if term in self.terms)]
         dates = [column for column in self.named if column.kind == "date"]
         for column in (dates or [one for one in self.all if one.kind == "date"]) if periods else []:
@@ -250,7 +286,7 @@ class _Schema:
                 found += [_filter(column, ["between"], periods, 2), _filter(column, ["in", "not in"], periods, 2)]
         if periods and not dates:
             years = [one for one in self.all if one.kind == "year" and one not in self.named]
-            found += [each for column in years for each in self._filters_of(column, numbers)]
+            found += [each for column in years for each in self._filters_of(column, [n for n, _ in numbers])]
         return found
 
     def _filters_of(self, column: Column, numbers: Sequence[float]) -> list[Json]:
@@ -260,7 +296,7 @@ class _Schema:
         if column.kind == "yes/no":
             found.append(_filter(column, ["is"], ["yes", "no"]))
         if column.numeric and numbers:
-            found.append(_filter(column, ["==", "!=", *COMPARISONS], numbers))
+            found.append(_filter(column, self._comparisons(), numbers))
             if len(numbers) > 1:
                 found += [_filter(column, ["between"], numbers, 2)]
                 found += [_filter(column, ["in", "not in"], numbers, 2, len(numbers))] if column.whole else []
@@ -272,12 +308,67 @@ class _Schema:
             found.append(_filter(column, ops, texts))
         return found
 
+    def _comparisons(self) -> list[str]:
+        """The comparisons that the question's terms leave: without a negation `over` is nothing but `>`."""
+        said = [op for term, op in COMPARED_BY.items() if term in self.terms]
+        return said if said and "not" not in self.terms else ["==", "!=", *COMPARISONS]
+
     def _new_columns(self) -> list[Json]:
         dates = [column.name for column in self.all if column.kind == "date"]
         sides = [*self.numbers, *(f"{number:g}" for number in self.said.numbers)]
         ways = [(["+", "-", "*", "/", "% of"], sides)] if self.numeric else []
         ways += [(["days since"], dates)] if len(dates) > 1 else []
         return [_object(name=_enum([self.new]), left=_enum(s), op=_enum(ops), right=_enum(s)) for ops, s in ways]
+
+
+COMPARED_BY: Final = {
+    "comparison more": ">", "comparison less": "<", "comparison least": ">=", "comparison most": "<=",
+}  # fmt: skip
+"""What each term of comparison is in a plan."""
+
+
+def bound_numbers(mentions: Mentions, columns: Sequence[Column]) -> dict[Mention, tuple[str, ...]]:
+    """The columns that each compared number may be said of.
+
+    In `cost over 100` it is the cost, in `more than 5 doses` the doses; `patients over 65` have an age. A number that
+    nothing compares is not among them.
+    """
+    numeric = {column.name for column in columns if column.numeric}
+    ages = tuple(name for name in numeric if "age" in english.words_of(name))
+    found: dict[Mention, tuple[str, ...]] = {}
+    told = [one for one in mentions.found if one.kind != "glue" or one.text.lower() in english.PERSONS]
+    for at, one in enumerate(told):
+        before = [other for other in told[max(at - 4, 0) : at] if other.term not in {"not", "or", "between"}][::-1]
+        compared = bool(before) and before[0].term in COMPARED_BY
+        rest = [other for other in before if other.term not in COMPARED_BY and other.kind != "number"]
+        own = tuple(name for name in rest[0].columns if name in numeric) if rest else ()
+        plainly = own and _IS.fullmatch(mentions.prompt[rest[0].end : one.start].lower())
+        if one.kind != "number" or not (compared or plainly or "between" in mentions.terms):
+            continue
+        after = tuple(name for name in told[at + 1].columns if name in numeric) if at + 1 < len(told) else ()
+        gap = mentions.prompt[one.end : told[at + 1].start] if at + 1 < len(told) else "-"
+        close = own and len(mentions.prompt[rest[0].end : one.start].split()) <= _NEAR
+        older = re.search(
+            r"\b(?:older|younger|aged?|old)\b", mentions.prompt[max(one.start - 20, 0) : one.end + 12].lower()
+        )
+        if close:
+            found[one] = own
+        elif after and not gap.strip():
+            found[one] = after
+        elif compared:
+            persons = bool(rest) and rest[0].text.lower() in english.PERSONS
+            found[one] = ages if ages and (persons or older or not own) else own or tuple(numeric)
+    return found
+
+
+def _counted(mentions: Mentions, number: float) -> bool:
+    """Whether a number says how many: `top 5`, `the three …`."""
+    for one in mentions.of("number"):
+        if number in one.numbers:
+            before = [other for other in mentions.found if other.end <= one.start and other.kind != "glue"]
+            if not before or (before[-1].kind != "column" and before[-1].term not in {*COMPARED_BY, "between"}):
+                return True
+    return False
 
 
 def axes_of(mentions: Mentions, numbers: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.mentions import plain
-from ipython_assistant.engine.models.plan.plan import AS_IT_IS, ROWS, Filter, Measure, Plan, PlanError
+from ipython_assistant.engine.models.plan.plan import AS_IT_IS, ROWS, Filter, Key, Measure, Order, Plan, PlanError
 from ipython_assistant.engine.models.safe_markdown import bold
 
 if TYPE_CHECKING:
@@ -55,6 +55,44 @@ def settled(
         chosen, on = _joined(chosen)
     new = replace(plan, measures=measures, filters=filters, tables=tuple(table.name for table in chosen), on=on)
     return new, chosen, tuple(doubts)
+
+
+def mended(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> Plan:
+    """A model's plan without slips that the question's own words put right: nothing is decided here that is open.
+
+    Time goes along the axis of a chart, `per month` is the month of the date, a column after `per` makes groups, and
+    `highest first` is an order.
+    """
+    columns = {column.name: column for table in tables for column in table.columns}
+    units = [one for one in english.UNIT_TERMS if one in mentions.terms]
+    keys = [_by_unit(key, units, columns) for key in plan.keys]
+    across = _by_unit(plan.across, units, columns) if plan.across else None
+    if plan.measures:
+        used = {key.column for key in (*keys, *([across] if across else []))} | set(plan.used())
+        for one in mentions.of("column"):
+            after_per = re.search(r"\b(?:per|by|each|every)\s+(?:of |the )?$", mentions.prompt[: one.start].lower())
+            groups = columns[one.columns[0]].kind in {"text", "yes/no", "year"} and one.columns[0] not in used
+            if after_per and groups and len(one.columns) == 1:
+                keys.append(Key(one.columns[0]))
+        if plan.drawn and len(keys) > 1 and across is None:
+            keys, across = keys[:1], keys[1]
+    if plan.output in {"line", "bar"} and across and _in_time(across, columns) and not _in_time(keys[0], columns):
+        keys, across = [across], keys[0]
+    order = plan.order
+    if order is None and plan.measures and {"ascending", "descending"} & mentions.terms:
+        order = Order("measure", descending="descending" in mentions.terms)
+    return replace(plan, keys=tuple(dict.fromkeys(keys)), across=across, order=order)
+
+
+def _by_unit(key: Key, units: Sequence[str], columns: dict[str, Column]) -> Key:
+    column = columns.get(key.column)
+    if column is None or column.kind != "date" or key.unit or len(units) != 1 or units[0] == column.grain:
+        return key
+    return replace(key, unit=units[0])
+
+
+def _in_time(key: Key, columns: dict[str, Column]) -> bool:
+    return bool(key.unit) or (key.column in columns and columns[key.column].kind in {"date", "year"})
 
 
 def _chosen(plan: Plan, tables: Sequence[TableProfile]) -> tuple[TableProfile, ...]:

@@ -1,0 +1,255 @@
+# ruff: noqa: E501 one line for each case
+"""Question against plan, both ways: what was left out or made up is named; what is right passes."""
+
+from __future__ import annotations
+
+import jsonschema
+import pytest
+
+from ipython_assistant.engine.models.plan.checks import check, mostly_unknown, unknown_words
+from ipython_assistant.engine.models.plan.mentions import mentions_in
+from ipython_assistant.engine.models.plan.plan import Filter, Key, Measure, NewColumn, Order, Plan
+from ipython_assistant.engine.models.plan.schema import bound_numbers, schema_for
+from ipython_assistant.engine.models.plan.settle import mended, settled
+from ipython_assistant.engine.models.plan.tables import Column, TableProfile
+
+VISITS = TableProfile(
+    "visits.csv",
+    "visits.csv",
+    'pd.read_csv("visits.csv")',
+    200,
+    (
+        Column("Visit ID", "text", distinct=200, unique=True),
+        Column("Visit Date", "date", low="2023-01-02", high="2024-06-24", grain="day"),
+        Column("Clinic", "text", values=("Harbour", "Old Mill", "São Bento"), distinct=3),
+        Column("Sex", "text", values=("F", "M"), distinct=2),
+        Column("Age (years)", "number", low=1.0, high=93.0, whole=True),
+        Column("Wait (min)", "number", low=5.9, high=99.1),
+        Column("Cost (EUR)", "number", low=11.5, high=397.0),
+        Column("Coverage (%)", "number", low=1.0, high=99.0),
+        Column("Follow-up", "yes/no", values=("No", "Yes", "yes")),
+    ),
+)
+MEAN_WAIT = Measure("mean", "Wait (min)")
+BY_CLINIC = (Key("Clinic"),)
+COUNT = Measure("count")
+
+
+def failures(question: str, plan: Plan) -> str:
+    return " ".join(check(plan, mentions_in(question, (VISITS,)), (VISITS,)).failures)
+
+
+RIGHT = [
+    ("mean wait per clinic", Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,))),
+    ("averge waits by clinics, longest first", Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,), order=Order("measure", True))),
+    ("visits per month", Plan("table", keys=(Key("Visit Date", "month"),), measures=(COUNT,))),
+    ("average wait excluding Harbour", Plan("table", filters=(Filter("Clinic", "not in", ("Harbour",)),), measures=(MEAN_WAIT,))),
+    ("average wait at Sao Bento", Plan("table", filters=(Filter("Clinic", "in", ("Sao Bento",)),), measures=(MEAN_WAIT,))),
+    ("patients over 65", Plan("table", filters=(Filter("Age (years)", ">", (65,)),))),
+    ("number of visits by women", Plan("table", filters=(Filter("Sex", "in", ("women",)),), measures=(COUNT,))),
+    ("how many visits have a follow-up", Plan("table", filters=(Filter("Follow-up", "is", ("yes",)),), measures=(COUNT,))),
+    ("visits in March 2023", Plan("table", filters=(Filter("Visit Date", "in", ("2023-03",)),))),
+    ("top 3 visits by cost", Plan("table", order=Order("Cost (EUR)", True), limit=3)),
+    ("plot mean wait over time", Plan("line", keys=(Key("Visit Date"),), measures=(MEAN_WAIT,))),
+    ("cost per minute = cost / wait", Plan("table", new_columns=(NewColumn("cost per minute", "Cost (EUR)", "/", "Wait (min)"),))),
+    ("visits that cost not more than 20", Plan("table", filters=(Filter("Cost (EUR)", "<=", (20,)),))),
+    ("drop visits before 2024", Plan("table", filters=(Filter("Visit Date", "since", ("2024",)),))),
+    ("avg cost, M vs F", Plan("table", keys=(Key("Sex"),), measures=(Measure("mean", "Cost (EUR)"),))),
+    ("what percentage of visits had a follow-up", Plan("table", measures=(Measure("percent that fit", part=(Filter("Follow-up", "is", ("yes",)),)),))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "plan"), RIGHT, ids=[question for question, _ in RIGHT])
+def test_a_plan_that_does_what_is_said_passes(question, plan):
+    assert failures(question, plan) == ""
+
+
+WRONG = [
+    ("mean wait per clinic", Plan("table", measures=(MEAN_WAIT,)), "clinic"),
+    ("mean wait per clinic", Plan("table", keys=BY_CLINIC, measures=(Measure("mean", "Cost (EUR)"),)), "wait"),
+    ("mean wait per clinic", Plan("table", keys=BY_CLINIC, measures=(Measure("median", "Wait (min)"),)), "mean"),
+    ("mean salary per clinic", Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,)), "salary"),
+    ("average wait at Harbour", Plan("table", measures=(MEAN_WAIT,)), "Harbour"),
+    ("average wait excluding Harbour", Plan("table", filters=(Filter("Clinic", "in", ("Harbour",)),), measures=(MEAN_WAIT,)), "Harbour"),
+    ("average wait at Harbour", Plan("table", filters=(Filter("Clinic", "not in", ("Harbour",)),), measures=(MEAN_WAIT,)), "Harbour"),
+    ("patients over 65", Plan("table"), "65"),
+    ("patients over 65", Plan("table", filters=(Filter("Age (years)", "<", (65,)),)), "over"),
+    ("mean cost of patients over 65", Plan("table", filters=(Filter("Cost (EUR)", ">", (65,)),), measures=(Measure("mean", "Cost (EUR)"),)), "65"),
+    ("visits in March 2023", Plan("table", filters=(Filter("Visit Date", "in", ("2023",)),)), "March 2023"),
+    ("visits in July 2025", Plan("table", filters=(Filter("Visit Date", "in", ("2025-07",)),)), "2025-07"),
+    ("visits without a follow-up", Plan("table", filters=(Filter("Follow-up", "is", ("yes",)),)), "without"),
+    ("drop visits before 2024", Plan("table", filters=(Filter("Visit Date", "before", ("2024",)),)), "before"),
+    ("top 10", Plan("table", limit=10), "10"),
+    ("the highest wait per clinic", Plan("table", keys=BY_CLINIC, measures=(Measure("min", "Wait (min)"),)), "highest"),
+    ("wait per clinic, lowest first", Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,), order=Order("measure", True)), "lowest first"),
+    ("bar chart of visits per clinic", Plan("line", keys=BY_CLINIC, measures=(COUNT,)), "bar chart"),
+    ("running total of cost per month", Plan("table", keys=(Key("Visit Date", "month"),), measures=(Measure("sum", "Cost (EUR)"),)), "running total"),
+    ("cost per week", Plan("table", keys=(Key("Visit Date", "month"),), measures=(Measure("sum", "Cost (EUR)"),)), "week"),
+    ("share of visits per clinic", Plan("table", keys=BY_CLINIC, measures=(COUNT,)), "share"),
+    ("total coverage per clinic", Plan("table", keys=BY_CLINIC, measures=(Measure("sum", "Coverage (%)"),)), "Coverage"),
+    ("the second highest wait", Plan("table", order=Order("Wait (min)", True), limit=1), "second"),
+    ("compare the two", Plan("table"), "asked"),
+    ("mean wait", Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,)), "Clinic"),
+    ("number of visits", Plan("table", filters=(Filter("Clinic", "in", ("Harbour",)),), measures=(COUNT,)), "Clinic"),
+    ("number of visits", Plan("table", measures=(Measure("mean", "Cost (EUR)"),)), "Cost"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "plan", "named"), WRONG, ids=[f"{q}-{n}-{i}" for i, (q, _, n) in enumerate(WRONG)]
+)
+def test_a_plan_that_does_something_else_fails_and_the_word_is_named(question, plan, named):
+    assert named in failures(question, plan)
+
+
+def test_a_column_that_may_be_day_or_month_first_is_not_used_as_a_date():
+    table = TableProfile(
+        "t.csv", columns=(Column("day", "text", doubt="its dates could be day/month"), Column("n", "number"))
+    )
+    plan = Plan("table", keys=(Key("day"),), measures=(Measure("sum", "n"),))
+
+    assert "day/month" in " ".join(check(plan, mentions_in("sum of n by day", (table,)), (table,)).failures)
+
+
+def test_two_columns_of_one_name_are_asked_back():
+    table = TableProfile("t.csv", columns=(Column("cases", "number"), Column("cases.1", "number"), Column("g", "text")))
+    plan = Plan("table", keys=(Key("g"),), measures=(Measure("sum", "cases"),))
+
+    assert "two columns" in " ".join(check(plan, mentions_in("sum of cases per g", (table,)), (table,)).failures)
+
+
+def test_a_word_that_may_be_two_columns_is_told():
+    table = TableProfile("t.csv", columns=(Column("doses given", "number"), Column("doses wasted", "number")))
+    plan = Plan("table", measures=(Measure("sum", "doses given"),))
+    verdict = check(plan, mentions_in("total doses", (table,)), (table,))
+
+    assert not verdict.failures
+    assert "doses wasted" in verdict.doubts[0]
+
+
+# ---- what the question leaves open
+
+
+@pytest.mark.parametrize(
+    ("column", "aggregate"),
+    [("Coverage (%)", "mean"), ("Wait (min)", "mean"), ("Age (years)", "mean"), ("Cost (EUR)", "sum")],
+)
+def test_rates_and_measurements_are_averaged_and_amounts_added_and_that_is_told(column, aggregate):
+    plan = Plan("table", keys=BY_CLINIC, measures=(Measure("as it is", column),))
+    done, _, told = settled(plan, mentions_in("x", (VISITS,)), (VISITS,))
+
+    assert done.measures[0].aggregate == aggregate
+    assert f"**{aggregate}**" in told[0]
+
+
+def test_values_become_those_of_the_table_in_every_spelling():
+    table = TableProfile("t.csv", columns=(Column("outcome", "text", values=("Died", "died", "Recovered")),))
+    plan = Plan("table", filters=(Filter("outcome", "in", ("DIED",)),))
+    done, *_ = settled(plan, mentions_in("how many DIED", (table,)), (table,))
+
+    assert done.filters[0].values == ("Died", "died")
+
+
+def test_time_goes_along_the_axis_and_a_missing_key_is_put_back():
+    said = mentions_in("plot mean wait per month, one line per clinic", (VISITS,))
+    swapped = Plan("line", keys=BY_CLINIC, across=Key("Visit Date", "month"), measures=(MEAN_WAIT,))
+    forgotten = Plan("line", keys=(Key("Visit Date", "month"),), measures=(MEAN_WAIT,))
+
+    for plan in (swapped, forgotten):
+        done = mended(plan, said, (VISITS,))
+        assert (done.keys, done.across) == ((Key("Visit Date", "month"),), Key("Clinic"))
+
+
+# ---- what a question names
+
+
+@pytest.mark.parametrize(
+    ("question", "bound"),
+    [
+        ("patients over 65", {"65": ("Age (years)",)}),
+        ("mean cost of patients older than 65", {"65": ("Age (years)",)}),
+        ("visits with a cost over 100", {"100": ("Cost (EUR)",)}),
+        ("visits with more than 30 wait", {"30": ("Wait (min)",)}),
+        ("wait is 30", {"30": ("Wait (min)",)}),
+        ("the 5 longest waits", {}),
+    ],
+)
+def test_a_compared_number_belongs_to_the_column_it_is_said_of(question, bound):
+    found = bound_numbers(mentions_in(question, (VISITS,)), VISITS.columns)
+
+    assert {one.text: names for one, names in found.items()} == bound
+
+
+@pytest.mark.parametrize(
+    ("question", "period"),
+    [
+        ("since 2024-02-01", "2024-02-01"), ("on 1 Feb 2024", "2024-02-01"), ("Feb 1st, 2024", "2024-02-01"),
+        ("in March 2023", "2023-03"), ("in 2023-03", "2023-03"), ("Q4 2023", "2023-Q4"), ("2023Q4", "2023-Q4"),
+        ("in 2023", "2023"), ("in the latest month", "latest month"), ("in january", "January"),
+    ],
+)  # fmt: skip
+def test_dates_are_found_however_they_are_written(question, period):
+    assert mentions_in(f"visits {question}", (VISITS,)).periods == (period,)
+
+
+@pytest.mark.parametrize("word", ["IN", "TO", "OR"])
+def test_a_value_that_is_a_small_word_is_that_value_where_it_is_written_so(word):
+    table = TableProfile(
+        "t.csv", columns=(Column("iso2", "text", values=("IN", "KE", "OR", "TO")), Column("n", "number"))
+    )
+
+    assert word in mentions_in(f"total n for {word}", (table,)).values_of("iso2")
+    assert not mentions_in("total n in the table or to me", (table,)).values_of("iso2")
+
+
+@pytest.mark.parametrize("name", ["PopTreat", "EpiCov", "WHO_region", "lifeExp", "gdp per capita (US$)", "1/24/20"])
+def test_a_column_written_letter_for_letter_is_that_column(name):
+    table = TableProfile("t.csv", columns=(Column(name, "number"), Column("g", "text")))
+
+    assert mentions_in(f"total {name} per g", (table,)).columns == (name, "g")
+    assert not mentions_in(f"total {name} per g", (table,)).unknown
+
+
+def test_words_that_are_not_known_are_named_and_another_language_is_noticed():
+    assert "“salary”" in unknown_words(mentions_in("mean salary", (VISITS,)))[0]
+    assert mostly_unknown(mentions_in("Wie lange dauert die durchschnittliche Wartezeit", (VISITS,)))
+    assert not mostly_unknown(mentions_in("what is the mean salary per clinic", (VISITS,)))
+
+
+# ---- the schema
+
+
+@pytest.mark.parametrize("question", [question for question, *_ in (*RIGHT, *WRONG)])
+def test_every_schema_is_one_and_holds_no_cell_that_is_not_in_the_question(question):
+    schema = schema_for(mentions_in(question, (VISITS,)), (VISITS,))
+
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for column in VISITS.columns:
+        for value in column.values:
+            assert value.lower() in question.lower() or f"'{value}'" not in str(schema) or value in {"Yes", "No", "yes"}
+
+
+@pytest.mark.parametrize(
+    ("question", "plan"),
+    [
+        ("mean wait per clinic", {"output": "table", "filters": {}, "group_by": ["Clinic"], "measures": [{"agg": "mean", "column": "Wait (min)"}]}),
+        ("patients over 65", {"output": "table", "filters": {"Age (years)": {"op": ">", "value": [65]}}, "group_by": [], "measures": []}),
+        ("scatter cost against age", {"output": "scatter", "filters": {}, "x": "Age (years)", "y": "Cost (EUR)"}),
+    ],
+)  # fmt: skip
+def test_the_right_plan_fits_the_schema(question, plan):
+    jsonschema.validate(plan, schema_for(mentions_in(question, (VISITS,)), (VISITS,)))
+
+
+@pytest.mark.parametrize(
+    ("question", "plan"),
+    [
+        ("mean wait per clinic", {"output": "line", "filters": {}, "group_by": ["Clinic"], "measures": []}),
+        ("average wait at Harbour", {"output": "table", "filters": {}, "group_by": [], "measures": []}),
+        ("patients over 65", {"output": "table", "filters": {"Age (years)": {"op": ">", "value": [66]}}, "group_by": [], "measures": []}),
+        ("scatter cost against age", {"output": "scatter", "filters": {}, "x": "Cost (EUR)", "y": "Age (years)"}),
+    ],
+)  # fmt: skip
+def test_a_plan_that_would_fail_a_check_often_does_not_even_fit(question, plan):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(plan, schema_for(mentions_in(question, (VISITS,)), (VISITS,)))

@@ -1,0 +1,586 @@
+"""A plan's code does what the plan says: every operation by value, against an independent calculation."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections import defaultdict
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from in_process import InProcess
+
+from ipython_assistant.engine.models.plan import in_kernel
+from ipython_assistant.engine.models.plan.conditions import days_of, edges_of
+from ipython_assistant.engine.models.plan.pandas_code import program
+from ipython_assistant.engine.models.plan.plan import (
+    Filter,
+    Key,
+    Measure,
+    NewColumn,
+    Order,
+    Plan,
+    PlanError,
+    from_json,
+)
+from ipython_assistant.engine.models.plan.tables import _table
+from ipython_assistant.engine.models.plan.words import plainly, read_as, title
+
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "g": st.sampled_from(["a", "b", "c"]),
+            "h": st.sampled_from(["x", "y"]),
+            "n": st.one_of(st.none(), st.integers(-50, 50)),
+            "w": st.integers(1, 9),
+            "day": st.dates(date(2023, 1, 1), date(2024, 12, 31)),
+        }
+    ),
+    min_size=3,
+    max_size=25,
+)
+each_example = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def carried_out(folder: Path, plan: Plan, **frames: pd.DataFrame) -> pd.DataFrame:
+    """What the code of a plan makes of the tables."""
+    for name, frame in frames.items():
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    tables = [_table(one) for name in frames for one in profile(folder / f"{name}.csv")]
+    code = program(plan, tables, plainly(plan))
+    container = InProcess(folder)
+    outcome = container.run(code)
+    assert outcome.error is None, f"{outcome.error}\n{code}"
+    assert plan.file in outcome.files
+    return container.variables["result"]
+
+
+def profile(path: Path) -> list[dict]:
+    found = in_kernel._tables(str(path), frozenset())
+    return [{**one, "read": one.get("read", "").replace(str(path), path.name), "name": path.name} for one in found]
+
+
+def frame_of(rows: list[dict]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows).assign(day=lambda f: f["day"].astype(str))
+    return pd.concat([frame, pd.DataFrame([{"g": "c", "h": "y", "n": 7, "w": 2, "day": "2024-06-15"}])])
+
+
+def groups_of(frame: pd.DataFrame, *keys: str) -> dict[tuple, list[dict]]:
+    found = defaultdict(list)
+    for row in frame.to_dict("records"):
+        found[tuple(row[key] for key in keys)].append(row)
+    return dict(sorted(found.items()))
+
+
+def known(rows: list[dict], column: str = "n") -> list[float]:
+    return [row[column] for row in rows if not pd.isna(row[column])]
+
+
+def close(found: float, expected: float | None) -> bool:
+    if expected is None or pd.isna(expected):
+        return bool(pd.isna(found))
+    return math.isclose(float(found), expected, rel_tol=1e-9, abs_tol=1e-9)
+
+
+BY_HAND = {
+    "sum": lambda v: sum(v) if v else None,
+    "mean": lambda v: statistics.fmean(v) if v else None,
+    "median": lambda v: statistics.median(v) if v else None,
+    "min": lambda v: min(v, default=None),
+    "max": lambda v: max(v, default=None),
+    "std": lambda v: statistics.stdev(v) if len(v) > 1 else None,
+    "count": len,
+    "count distinct": lambda v: len(set(v)),
+    "p50": lambda v: statistics.median(v) if v else None,
+}
+
+
+@each_example
+@given(ROWS, st.sampled_from(sorted(BY_HAND)), st.sampled_from([(), ("g",), ("g", "h")]))
+def test_an_aggregate_of_groups(tmp_path, rows, aggregate, keys):
+    frame = frame_of(rows)
+    plan = Plan("table", keys=tuple(map(Key, keys)), measures=(Measure(aggregate, "n"),), file="r.csv")
+
+    result = carried_out(tmp_path, plan, t=frame)
+
+    expected = {key: BY_HAND[aggregate](known(rows)) for key, rows in groups_of(frame, *keys).items()}
+    assert [tuple(row) for row in result[list(keys)].to_numpy().tolist()] == list(expected)
+    assert all(itertools.starmap(close, zip(result.iloc[:, -1], expected.values(), strict=True)))
+
+
+@each_example
+@given(ROWS, st.sampled_from(["percent of total", "difference", "percent change", "running total", "rolling mean"]))
+def test_what_follows_over_time(tmp_path, rows, then):
+    frame = frame_of(rows).assign(month=lambda f: f["day"].str[:7])
+    plan = Plan(
+        "table", keys=(Key("day", "month"),), measures=(Measure("sum", "w"),), then=then, window=2, file="r.csv"
+    )
+
+    result = carried_out(tmp_path, plan, t=frame.drop(columns="month"))
+
+    sums = [sum(row["w"] for row in rows) for rows in groups_of(frame, "month").values()]
+    before = [None, *sums[:-1]]
+    expected = {
+        "percent of total": [100 * one / sum(sums) for one in sums],
+        "difference": [None if b is None else one - b for b, one in zip(before, sums, strict=True)],
+        "percent change": [None if b is None else 100 * (one / b - 1) for b, one in zip(before, sums, strict=True)],
+        "running total": list(itertools.accumulate(sums)),
+        "rolling mean": [None if b is None else (one + b) / 2 for b, one in zip(before, sums, strict=True)],
+    }[then]
+    assert list(result["month"]) == list(groups_of(frame, "month"))
+    assert all(itertools.starmap(close, zip(result.iloc[:, -1], expected, strict=True)))
+
+
+@each_example
+@given(ROWS)
+def test_running_totals_are_kept_within_the_other_key(tmp_path, rows):
+    frame = frame_of(rows)
+    keys = (Key("day", "year"), Key("g"))
+    plan = Plan("table", keys=keys, measures=(Measure("sum", "w"),), then="running total", file="r.csv")
+
+    result = carried_out(tmp_path, plan, t=frame)
+
+    for group, part in result.groupby("g"):
+        per_year = frame[frame["g"] == group].groupby(frame["day"].str[:4])["w"].sum()
+        assert list(part.iloc[:, -1]) == list(itertools.accumulate(per_year))
+
+
+@each_example
+@given(ROWS, st.sampled_from(["ratio", "weighted mean"]), st.sampled_from([1, 1000]))
+def test_ratios_and_weighted_means_take_rows_that_have_both(tmp_path, rows, aggregate, per):
+    frame = frame_of(rows)
+    plan = Plan("table", keys=(Key("g"),), measures=(Measure(aggregate, "n", "w", per),), file="r.csv")
+
+    result = carried_out(tmp_path, plan, t=frame).set_index("g").iloc[:, 0]
+
+    for (group,), part in groups_of(frame, "g").items():
+        both = [row for row in part if not pd.isna(row["n"])]
+        if both:
+            below = sum(row["w"] for row in both)
+            top = sum(row["n"] for row in both) * per if aggregate == "ratio" else sum(r["n"] * r["w"] for r in both)
+            assert close(result[group], top / below)
+
+
+@each_example
+@given(ROWS, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), st.integers(-20, 20))
+def test_numbers_are_compared_and_blanks_fit_nothing(tmp_path, rows, op, bound):
+    frame = frame_of(rows)
+    result = carried_out(tmp_path, Plan("table", filters=(Filter("n", op, (bound,)),), file="r.csv"), t=frame)
+
+    tests = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
+    fits = getattr(frame["n"], tests[op])(bound) & (frame["n"].notna() | (op == "!="))
+    assert len(result) in {int(fits.sum()), int((fits & frame["n"].notna()).sum())}
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (Filter("g", "in", ("a",)), [0, 3]),
+        (Filter("g", "not in", ("a", "b")), [2, 4]),
+        (Filter("g", "contains", ("A",)), [0, 3]),
+        (Filter("note", "starts with", ("sch",)), [0]),
+        (Filter("note", "ends with", ("TRIP",)), [0]),
+        (Filter("note", "does not contain", ("school",)), [2, 3, 4]),
+        (Filter("note", "is missing"), [3]),
+        (Filter("note", "is not missing"), [0, 1, 2, 4]),
+        (Filter("n", "between", (5, 2)), [1, 2]),
+        (Filter("n", "in", (1, 3)), [0, 2]),
+        (Filter("n", "is missing"), [4]),
+        (Filter("day", "in", ("2024",)), [2, 3, 4]),
+        (Filter("day", "in", ("2023-03", "2024-02-29")), [1, 3]),
+        (Filter("day", "not in", ("2024",)), [0, 1]),
+        (Filter("day", "in", ("Q1",)), [0, 1, 3]),
+        (Filter("day", "in", ("2024-Q1",)), [3]),
+        (Filter("day", "in", ("February",)), [3]),
+        (Filter("day", "in", ("latest month",)), [4]),
+        (Filter("day", "in", ("earliest year",)), [0, 1]),
+        (Filter("day", "in", ("latest",)), [4]),
+        (Filter("day", "before", ("2024",)), [0, 1]),
+        (Filter("day", "after", ("2023",)), [2, 3, 4]),
+        (Filter("day", "since", ("2024-02",)), [2, 3, 4]),
+        (Filter("day", "until", ("2024-02",)), [0, 1, 3]),
+        (Filter("day", "between", ("2024-02", "2024-04")), [2, 3]),
+        (Filter("ok", "is", ("yes",)), [0, 1]),
+        (Filter("ok", "is", ("no",)), [2]),
+        (Filter("said", "is", ("yes",)), [0, 3]),
+    ],
+)
+def test_rows_are_chosen(tmp_path, one, expected):
+    frame = pd.DataFrame(
+        {
+            "g": ["a", "b", "c", "a", "c"],
+            "n": [1, 2, 3, 6, None],
+            "day": ["2023-01-31", "2023-03-01", "2024-04-30", "2024-02-29", "2024-12-01"],
+            "note": ["School trip", "at school", "none", None, "home"],
+            "ok": [True, True, False, None, None],
+            "said": ["Yes", "no", "NO", "yes", None],
+        }
+    )
+    result = carried_out(tmp_path, Plan("table", filters=(one,), file="r.csv"), t=frame)
+
+    assert list(result.index) == expected
+
+
+def test_either_of_two_conditions_is_enough(tmp_path):
+    frame = pd.DataFrame({"a": [None, 1, 2], "b": [1, None, 3]})
+    filters = (Filter("a", "is missing"), Filter("b", "is missing"))
+
+    assert len(carried_out(tmp_path, Plan("table", filters=filters, either=True, file="r.csv"), t=frame)) == 2
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        (NewColumn("c", "a", "+", "b"), [5.0, 2.0, 9.0]),
+        (NewColumn("c", "a", "-", "b"), [-3.0, 2.0, -3.0]),
+        (NewColumn("c", "a", "*", "2"), [2.0, 4.0, 6.0]),
+        (NewColumn("c", "a", "/", "b"), [0.25, None, 0.5]),
+        (NewColumn("c", "a", "% of", "b"), [25.0, None, 50.0]),
+        (NewColumn("c", "end", "days since", "start"), [1.0, 366.0, -1.0]),
+    ],
+)
+def test_columns_are_calculated_and_nothing_is_divided_by_nothing(tmp_path, new, expected):
+    frame = pd.DataFrame(
+        {
+            "a": [1, 2, 3],
+            "b": [4, 0, 6],
+            "start": ["2023-12-31", "2024-01-01", "2024-03-02"],
+            "end": ["2024-01-01", "2025-01-01", "2024-03-01"],
+        }
+    )
+    result = carried_out(tmp_path, Plan("table", new_columns=(new,), file="r.csv"), t=frame)
+
+    assert all(itertools.starmap(close, zip(result["c"], expected, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("year", [2023, 2024]),
+        ("quarter", ["2023Q4", "2024Q1"]),
+        ("month", ["2023-12", "2024-01"]),
+        ("week", ["2023-12-25", "2024-01-01"]),
+        ("day", ["2023-12-31", "2024-01-01", "2024-01-07"]),
+        ("weekday", ["Monday", "Sunday"]),
+    ],
+)
+def test_dates_are_put_together(tmp_path, unit, expected):
+    frame = pd.DataFrame({"day": ["2024-01-01", "2024-01-07", "2023-12-31"], "n": [1, 2, 3]})
+    plan = Plan("table", keys=(Key("day", unit),), measures=(Measure("count"),), file="r.csv")
+
+    assert list(carried_out(tmp_path, plan, t=frame).iloc[:, 0]) == expected
+
+
+def test_bands_hold_both_their_ends(tmp_path):
+    frame = pd.DataFrame({"age": [0, 17, 18, 64, 65, 99, None]})
+    key = Key("age", bands=("0-17", "18-64", "65+"))
+    result = carried_out(tmp_path, Plan("table", keys=(key,), measures=(Measure("count"),), file="r.csv"), t=frame)
+
+    assert list(result["rows"]) == [2, 2, 2]
+    with pytest.raises(PlanError):
+        edges_of(("0-17", "20-30"))
+
+
+def test_a_pivot_has_a_column_for_each_value(tmp_path):
+    frame = pd.DataFrame({"g": ["a", "a", "b"], "h": ["x", "y", "x"], "n": [1, 2, 3]})
+    plan = Plan("pivot", keys=(Key("g"),), across=Key("h"), measures=(Measure("mean", "n"),), file="r.csv")
+    result = carried_out(tmp_path, plan, t=frame)
+
+    assert list(result.columns) == ["g", "x", "y"]
+    assert result.loc[0, "y"] == 2
+    assert pd.isna(result.loc[1, "y"])
+
+
+def test_a_share_of_rows_that_fit(tmp_path):
+    frame = pd.DataFrame({"g": ["a", "a", "b", "b"], "ok": ["yes", "no", "yes", "Yes"], "n": [1, 3, 5, 7]})
+    part = (Filter("ok", "is", ("yes",)),)
+    rows = Plan("table", keys=(Key("g"),), measures=(Measure("percent that fit", part=part),), file="r.csv")
+    amount = Plan("table", measures=(Measure("percent that fit", "n", part=part),), file="r.csv")
+
+    assert list(carried_out(tmp_path, rows, t=frame)["rows that fit (%)"]) == [50, 100]
+    assert carried_out(tmp_path, amount, t=frame).iloc[0, 0] == 100 * 13 / 16
+
+
+@pytest.mark.parametrize(
+    ("order", "limit", "percent", "expected"),
+    [
+        (Order("measure", descending=True), 0, False, ["b", "c", "a"]),
+        (Order("g", descending=True), 0, False, ["c", "b", "a"]),
+        (Order("measure", descending=False), 1, False, ["a"]),
+        (Order("measure", descending=True), 1, False, ["b", "c"]),
+        (None, 2, False, ["a", "b"]),
+    ],
+)
+def test_groups_are_ordered_and_ties_are_kept(tmp_path, order, limit, percent, expected):
+    frame = pd.DataFrame({"g": ["a", "b", "c"], "n": [1, 5, 5]})
+    plan = Plan(
+        "table",
+        keys=(Key("g"),),
+        measures=(Measure("sum", "n"),),
+        order=order,
+        limit=limit,
+        percent=percent,
+        file="r.csv",
+    )
+
+    assert list(carried_out(tmp_path, plan, t=frame)["g"]) == expected
+
+
+def test_a_top_percent_of_rows(tmp_path):
+    plan = Plan("table", order=Order("n", descending=True), limit=10, percent=True, file="r.csv")
+
+    assert list(carried_out(tmp_path, plan, t=pd.DataFrame({"n": range(1, 41)}))["n"]) == [40, 39, 38, 37]
+
+
+def test_groups_are_kept_by_their_number(tmp_path):
+    plan = Plan("table", keys=(Key("g"),), measures=(Measure("count"),), keep_groups=(">", 1.0), file="r.csv")
+
+    assert list(carried_out(tmp_path, plan, t=pd.DataFrame({"g": ["a", "b", "b"]}))["g"]) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        (Plan("missing"), {"column": ["g", "n"], "missing": [0, 1]}),
+        (Plan("describe"), {"column": ["g", "n"], "filled": [4, 3], "different": [2, 2]}),
+        (Plan("duplicates"), {"g": ["a", "a"]}),
+        (Plan("without duplicates"), {"g": ["a", "b", "b"]}),
+        (Plan("distinct", columns=("g",)), {"g": ["a", "b"]}),
+        (Plan("missing", keys=(Key("g"),)), {"g": [0, 0], "n": [0, 1]}),
+    ],
+)
+def test_what_is_said_of_columns(tmp_path, plan, expected):
+    frame = pd.DataFrame({"g": ["a", "a", "b", "b"], "n": [1, 1, 2, None]})
+    result = carried_out(tmp_path, Plan(**{**as_dict(plan), "file": "r.csv"}), t=frame)
+
+    for name, values in expected.items():
+        assert list(result[name])[-len(values) :] == values or list(result.iloc[:, 0]) == ["a", "b"]
+
+
+def as_dict(plan: Plan) -> dict:
+    return {name: getattr(plan, name) for name in plan.__slots__}
+
+
+def test_a_correlation_is_pearsons(tmp_path):
+    frame = pd.DataFrame({"a": [1, 2, 3, 4], "b": [2, 4, 7, 8], "c": [4, 3, 2, 1]})
+
+    two = carried_out(tmp_path, Plan("correlation", columns=("a", "b"), file="r.csv"), t=frame)
+    three = carried_out(tmp_path, Plan("correlation", columns=("a", "b", "c"), file="r.csv"), t=frame)
+
+    expected = statistics.correlation([1, 2, 3, 4], [2, 4, 7, 8])
+    assert math.isclose(two["correlation"][0], expected)
+    assert math.isclose(three["b"][0], expected)
+    assert math.isclose(three["c"][0], -1)
+
+
+# ---- two tables
+
+
+CASES = pd.DataFrame({"case": [1, 2, 3, 4], "code": ["01", "01", "02", "09"], "n": [1, 2, 3, 4]})
+PLACES = pd.DataFrame(
+    {"place code": ["01", "02", "03"], "region": ["N", "N", "S"], "people": [100, 300, 1000], "name": list("pqr")}
+)
+ON = ("code", "place code")
+
+
+def test_rows_are_joined_to_the_row_with_their_key(tmp_path):
+    plan = Plan("table", on=ON, keys=(Key("region"),), measures=(Measure("count"),), file="r.csv")
+
+    result = carried_out(tmp_path, plan, cases=CASES, places=PLACES)
+
+    assert dict(zip(result["region"], result["rows"], strict=True)) == {"N": 3}
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"), [("region", {"N": 7.5, "S": None}), ("name", {"p": 20.0, "q": 1000 / 300, "r": None})]
+)
+def test_what_is_looked_up_is_divided_by_once_for_each_row_of_its_own_table(tmp_path, key, expected):
+    plan = Plan("table", on=ON, keys=(Key(key),), measures=(Measure("ratio", "rows", "people", 1000),), file="r.csv")
+
+    result = carried_out(tmp_path, plan, cases=CASES, places=PLACES).set_index(key).iloc[:, 0]
+
+    assert all(close(result[name], value) for name, value in expected.items())
+
+
+def test_the_key_of_the_join_may_make_the_groups_of_a_ratio(tmp_path):
+    plan = Plan("table", on=ON, keys=(Key("code"),), measures=(Measure("ratio", "n", "people"),), file="r.csv")
+
+    result = carried_out(tmp_path, plan, cases=CASES, places=PLACES).set_index("code").iloc[:, 0]
+
+    assert close(result["01"], 3 / 100)
+
+
+# ---- charts and files
+
+
+@pytest.mark.parametrize("output", ["line", "bar", "horizontal bar", "stacked bar", "heatmap"])
+@pytest.mark.parametrize("key", [Key("g"), Key("day", "month"), Key("day"), Key("year")])
+def test_a_chart_of_groups_shows_the_groups(tmp_path, output, key):
+    frame = pd.DataFrame(
+        {
+            "g": list("aabb"),
+            "h": list("xyxy"),
+            "n": [1, 2, 3, 4],
+            "year": [2020, 2020, 2021, 2021],
+            "day": ["2024-01-02"] * 4,
+        }
+    )
+    across = Key("h") if output in {"stacked bar", "heatmap"} else None
+    plan = Plan(output, keys=(key,), across=across, measures=(Measure("sum", "n"),), file="c.png")
+    result = carried_out(tmp_path, plan, t=frame)
+
+    assert result["n"].sum() == 10
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan("pie", keys=(Key("g"),), measures=(Measure("count"),), file="c.svg"),
+        Plan("histogram", measures=(Measure("as it is", "n"),), bins=3, file="c.pdf"),
+        Plan("box", measures=(Measure("as it is", "n"),), file="c.png"),
+        Plan("box", measures=(Measure("as it is", "n"),), keys=(Key("g"),), file="c.png"),
+        Plan("scatter", measures=(Measure("as it is", "n"), Measure("as it is", "m")), file="c.png"),
+        Plan("scatter", measures=(Measure("as it is", "n"), Measure("as it is", "m")), across=Key("g"), file="c.png"),
+        Plan("correlation heatmap", columns=("n", "m"), file="c.png"),
+        Plan("line", keys=(Key("m"),), measures=(Measure("mean", "n"), Measure("max", "n")), file="c.png"),
+    ],
+)
+def test_every_other_chart_is_drawn(tmp_path, plan):
+    frame = pd.DataFrame({"g": list("aab$"), "n": [1, 2, 3, 4], "m": [4, 2, 3, 9]})
+
+    carried_out(tmp_path, plan, t=frame)
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "xlsx", "json", "jsonl", "parquet", "md", "html", "txt"])
+def test_a_table_is_written_as_its_name_says(tmp_path, ending):
+    if ending in {"xlsx", "parquet"}:
+        pytest.importorskip("openpyxl" if ending == "xlsx" else "pyarrow")
+    frame = pd.DataFrame({"code": ["007", "010"], "n": [1.5, None]})
+    carried_out(tmp_path, Plan("table", file=f"r.{ending}"), t=frame)
+
+    written = (tmp_path / f"r.{ending}").read_bytes()
+    assert written.startswith(b"PK") or b"007" in written
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan("table", measures=(Measure("mean", "g"),), file="r.csv"),
+        Plan("table", measures=(Measure("mean"),), file="r.csv"),
+        Plan("table", measures=(Measure("mode", "n"),), file="r.csv"),
+        Plan("table", filters=(Filter("n", "contains", ("1",)),), file="r.csv"),
+        Plan("table", filters=(Filter("n", ">", ()),), file="r.csv"),
+        Plan("table", new_columns=(NewColumn("c", "g", "*", "2"),), file="r.csv"),
+        Plan("table", order=Order("measure", descending=True), file="r.csv"),
+        Plan("table", then="running total", file="r.csv"),
+        Plan("pivot", keys=(Key("g"),), measures=(Measure("count"),), file="r.csv"),
+        Plan("line", measures=(Measure("count"),), file="c.png"),
+        Plan("scatter", measures=(Measure("as it is", "n"),), file="c.png"),
+        Plan("table", file="r.exe"),
+    ],
+)
+def test_what_cannot_be_done_is_an_error_for_a_person(tmp_path, plan):
+    pd.DataFrame({"g": ["a", "b"], "n": [1, 2]}).to_csv(tmp_path / "t.csv", index=False)
+
+    with pytest.raises(PlanError, match=r"[.?]$"):
+        program(plan, [_table(one) for one in profile(tmp_path / "t.csv")], "")
+
+
+@pytest.mark.parametrize(
+    ("period", "first", "last"),
+    [
+        ("2024", "2024-01-01", "2024-12-31"),
+        ("2024-Q1", "2024-01-01", "2024-03-31"),
+        ("2024-02", "2024-02-01", "2024-02-29"),
+        ("2024-02-03", "2024-02-03", "2024-02-03"),
+    ],
+)
+def test_a_period_has_a_first_and_a_last_day(period, first, last):
+    assert days_of(period) == (first, last)
+
+
+@pytest.mark.parametrize("period", ["2024-13", "2024-02-30", "soon", "2024-Q9"])
+def test_a_period_that_is_none_is_an_error(period):
+    with pytest.raises(PlanError):
+        days_of(period)
+
+
+# ---- the JSON form and the words
+
+
+def test_a_plan_is_read_from_json():
+    found = {
+        "output": "line",
+        "filters": {"g": {"op": "in", "value": ["a"]}, "n": {"op": "between", "value": [1, 2]}},
+        "group_by": ["day by month"],
+        "across": "g",
+        "measures": [{"agg": "mean", "column": "n"}],
+        "sort": {"by": "measure", "order": "descending"},
+        "limit": 3,
+    }
+    plan = from_json(found, frozenset({"g", "n", "day"}))
+
+    assert plan.filters == (Filter("g", "in", ("a",)), Filter("n", "between", (1, 2)))
+    assert (plan.keys, plan.across) == ((Key("day", "month"),), Key("g"))
+    assert (plan.order, plan.limit) == (Order("measure", descending=True), 3)
+    listed = [{"column": name, **one} for name, one in found["filters"].items()]
+    assert from_json({**found, "filters": listed}, frozenset({"g", "n", "day"})) == plan
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {},
+        {"output": "poem"},
+        {"output": "table", "measures": [{"agg": "mean", "column": "salary"}]},
+        {"output": "table", "filters": {"salary": {"op": ">", "value": [1]}}},
+        {"output": "table", "filters": "all"},
+        {"output": "table", "group_by": [3]},
+        {"output": "table", "limit": "many"},
+        {"output": "table", "sort": {"by": "salary", "order": "up"}},
+    ],
+)
+def test_json_that_is_no_plan_is_an_error(found):
+    with pytest.raises(PlanError):
+        from_json(found, frozenset({"g"}))
+
+
+def test_a_column_whose_name_ends_like_a_unit_is_that_column():
+    assert from_json({"output": "table", "group_by": ["cases by month"]}, frozenset({"cases by month"})).keys == (
+        Key("cases by month"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        (
+            Plan("table", keys=(Key("country"),), measures=(Measure("mean", "coverage_pct"),)),
+            "mean of **coverage_pct** per **country**, all rows",
+        ),
+        (
+            Plan("table", filters=(Filter("age", ">", (65,)), Filter("sex", "not in", ("F",)))),
+            "the rows with all their columns, rows where **age** is over 65 and **sex** is not “F”",
+        ),
+        (
+            Plan("table", keys=(Key("d", "month"),), measures=(Measure("ratio", "rows", "people", 1000),), limit=3),
+            "number of rows per 1,000 **people** per month of **d**, all rows, the first 3",
+        ),
+    ],
+)
+def test_a_plan_is_read_back(plan, words):
+    assert read_as(plan) == words
+
+
+def test_words_of_a_plan_stay_on_one_line_and_are_no_markdown():
+    plan = Plan("table", filters=(Filter("a\n# **b**", "in", ("<script>\n",)),))
+
+    assert "\n" not in plainly(plan)
+    assert "<script>" not in read_as(plan).replace("\\<", "")
+    assert "\n" not in title(plan)
