@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from ipython_assistant.errors import InputError
-from ipython_assistant.workspace import logical
+from ipython_assistant.workspace import inputs
 from ipython_assistant.workspace.inputs import gather
 
 FRAME = pd.DataFrame({"district": ["A", "B"], "IU code": ["001", "002"], "coverage": [0.5, None]})
@@ -221,7 +221,8 @@ def test_a_table_that_has_not_changed_is_not_written_again(tmp_path):
     (gone,) = gather(["cases"], {"cases": FRAME}, tmp_path, scratch, known=[first])
 
     assert again == first
-    assert [item.path.parent.name for item in (first, changed, gone)] == ["0", "1", "2"]
+    assert [item.path.parent.name for item in (first, changed, gone)] == ["0", "2", "3"]
+    assert not scratches[1].exists()
     assert (changed.logical, changed.sha256) != (first.logical, first.sha256)
     assert (gone.logical, gone.sha256) == (first.logical, first.sha256)
 
@@ -237,7 +238,7 @@ def test_a_file_that_has_not_changed_is_not_opened_again(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "open", lambda *_args, **_how: pytest.fail("it was opened"))
     (again,) = gather(["named"], {"named": path}, tmp_path, lambda: tmp_path, known=[first])
 
-    assert again.reading is first.reading
+    assert again.content is first.content
     assert (again.sha256, again.logical, again.rows) == (first.sha256, first.logical, 1)
 
 
@@ -249,7 +250,7 @@ def test_a_file_that_was_changed_is_read_again_though_it_looks_the_same(tmp_path
     path = tmp_path / "a.csv"
     path.write_text("a\n1\n")
     known = [look()]
-    assert known[0].reading is None  # it was written just now: the next change might fall into the same tick
+    assert known[0].content is None  # it was written just now: the next change might fall into the same tick
     known = [first := (long_ago(path), look())[1]]
     path.write_text("a\n2\n")
     long_ago(path)
@@ -266,7 +267,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_read_again(tmp_path, monk
     path = tmp_path / "a.csv"
     path.write_text("a\n1\n")
     long_ago(path)
-    of_file = logical.of_file
+    of_file = inputs.read_hashes
 
     def read_and_write(read):
         hashes = of_file(read)
@@ -274,7 +275,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_read_again(tmp_path, monk
         return hashes
 
     with monkeypatch.context() as patched:
-        patched.setattr(logical, "of_file", read_and_write)
+        patched.setattr(inputs, "read_hashes", read_and_write)
         (torn,) = gather(["a.csv"], {}, tmp_path, lambda: tmp_path)
     (whole,) = gather(["a.csv"], {}, tmp_path, lambda: tmp_path, known=[torn])
 

@@ -15,7 +15,7 @@ from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors
 from ipython_assistant.core.usage import default_model
-from ipython_assistant.workspace import logical
+from ipython_assistant.workspace import inputs
 from ipython_assistant.workspace.assistants import assistant_folders
 
 COVERAGE = "district,coverage\nA,0.5\nB,0.75\n"
@@ -76,8 +76,8 @@ def test_a_file_that_a_second_cell_names_too_is_not_read_again(notebook, hosted,
     path.write_text(COVERAGE)
     os.utime(path, (1_700_000_000, 1_700_000_000))
     read = []
-    of_file = logical.of_file
-    monkeypatch.setattr(logical, "of_file", lambda path: read.append(path) or of_file(path))
+    read_hashes = inputs.read_hashes
+    monkeypatch.setattr(inputs, "read_hashes", lambda path: read.append(path) or read_hashes(path))
 
     ask(notebook, hosted, "-i coverage.csv")
     ask(notebook, hosted, "-i coverage.csv --new", "Look again.")

@@ -1,23 +1,25 @@
-"""DataFrames and Series, of pandas or polars → a file with one table in it, and what there is to say about that.
+"""The user's variables → files: DataFrames become tables, and other values what they are usually kept in.
 
 A table in a file has a header of one line with distinct names and no index. So the levels of an index come first as
 columns, unless it only counts the rows; column levels are joined with `_`; equal names are told apart as pandas does
-it (`a`, `a.1`); a name that is no text is written as text. Nothing is imported here to look at a variable: types are
-known by their names, and where there is a DataFrame its library has been imported.
+it (`a`, `a.1`). Types are known by their names: nothing is imported to look at a variable.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.wording import on_one_line
+from ipython_assistant.core.wording import counted, on_one_line
 from ipython_assistant.errors import InputError
-from ipython_assistant.workspace import logical
 from ipython_assistant.workspace.descriptions import columns_in_words, size_in_words
 from ipython_assistant.workspace.dialect import distinct_names
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _KINDS = {
@@ -25,6 +27,97 @@ _KINDS = {
     "polars": ("DataFrame", "LazyFrame", "Series"),
     "geopandas": ("GeoDataFrame",),
 }
+# What a file begins with that came as bytes: https://en.wikipedia.org/wiki/List_of_file_signatures
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "png",
+    b"\xff\xd8\xff": "jpg",
+    b"%PDF-": "pdf",
+    b"PAR1": "parquet",
+    b"PK\x03\x04": "zip",
+    b"\x1f\x8b": "gz",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTable:
+    """A table as it stands in a file.
+
+    Attributes:
+        frame: The pandas DataFrame.
+        names: The columns' names in the file, those of the index first.
+        dtypes: Their pandas dtypes; `str` for text that pandas keeps as objects.
+        index_columns: So many of the columns are levels of the index.
+    """
+
+    frame: Any
+    names: tuple[str, ...]
+    dtypes: tuple[Any, ...]
+    index_columns: int = 0
+
+    def describe(self) -> str:
+        """Its size and its columns with their dtypes, never its contents; one line."""
+        size = size_in_words(len(self.frame), len(self.names))
+        return f"{size}: {columns_in_words(self.names, [*map(str, self.dtypes)])}" if self.names else size
+
+    def logical(self) -> str:
+        """The SHA-256 of the table as CSV, whatever it is sent as, in hexadecimal."""
+        digest = _Digest()
+        self.write_csv(digest)
+        return digest.sha256.hexdigest()
+
+    def write_csv(self, target: Path | _Digest) -> None:
+        """Write it as UTF-8 with commas."""
+        self.frame.to_csv(
+            target,
+            index=self.index_columns > 0,
+            index_label=list(self.names[: self.index_columns]) or None,
+            header=list(self.names[self.index_columns :]),
+            lineterminator="\n",
+            encoding="utf-8",
+            errors="backslashreplace",  # half of a surrogate pair is no text; it is shown rather than refused
+        )
+
+    def write_parquet(self, path: Path) -> None:
+        """Write it as Parquet. Raises `InputError` where pyarrow is not installed, or the table is not for Parquet."""
+        frame = self.frame
+        if self.index_columns:
+            frame = frame.reset_index(allow_duplicates=True, names=list(self.names[: self.index_columns]))
+        try:
+            frame.set_axis(list(self.names), axis=1).to_parquet(path, engine="pyarrow", index=False)
+        except ImportError as error:
+            cure = "Run `%pip install pyarrow`, or leave --parquet out."
+            raise InputError("--parquet needs pyarrow, which is not installed.", cure) from error
+        except (ValueError, TypeError, NotImplementedError) as error:  # Arrow's errors are made from these
+            said = on_one_line(error)[:200].rstrip(".")
+            cure = "Leave --parquet out, or give the column one type."
+            raise InputError(f"The table cannot be written as Parquet: {said}.", cure) from error
+
+
+class _Digest:
+    """A text file that is only hashed."""
+
+    def __init__(self) -> None:
+        self.sha256 = hashlib.sha256()
+
+    def write(self, text: str) -> None:
+        self.sha256.update(text.encode("utf-8", "backslashreplace"))
+
+
+@dataclass(frozen=True, slots=True)
+class VariableFile:
+    """What a variable is sent as.
+
+    Attributes:
+        suffix: Of the file, without a point.
+        description: What the model is told of it, on one line.
+        write: Writes it to a path.
+        table: The table that it is, if it is one.
+    """
+
+    suffix: str
+    description: str
+    write: Callable[[Path], object]
+    table: FrameTable | None = None
 
 
 def kind_of_frame(value: Any) -> str:
@@ -39,76 +132,50 @@ def kind_of_frame(value: Any) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class FrameTable:
-    """A table as it stands in a file.
+def content_of(name: str, value: Any, *, parquet: bool) -> VariableFile:
+    """What a variable is sent as.
 
-    Attributes:
-        frame: The pandas DataFrame.
-        names: The columns' names in the file, those of the index first.
-        series: Their values.
-        index_columns: So many of the columns are levels of the index.
+    DataFrames and Series, dicts of columns, lists of records and arrays become tables; other dicts and lists JSON; a
+    GeoDataFrame GeoJSON; a matplotlib figure a PNG; bytes and text files of their own.
+
+    Args:
+        name: The variable's name.
+        value: Its value.
+        parquet: Whether tables become Parquet, not CSV.
+
+    Raises:
+        InputError: It is nothing that can be sent as a file.
     """
+    kind = kind_of_frame(value)
+    if kind == "GeoDataFrame":
+        return _of_geometries(name, value)
+    if kind:
+        return _of_table(table_of(value, name), f"{kind} {name}", parquet=parquet)
+    if _is_array(value):
+        import pandas as pd
 
-    frame: Any
-    names: tuple[str, ...]
-    series: tuple[Any, ...]
-    index_columns: int = 0
+        frame = pd.DataFrame({name: value} if value.ndim == 1 and value.dtype.names is None else value)
+        return _of_table(table_of(frame, name), f"array {name}", parquet=parquet)
+    if isinstance(value, dict | list | tuple):
+        return _of_container(name, value, parquet=parquet)
+    if isinstance(value, str):
+        lines = counted(len(value.splitlines()), "line")
+        return VariableFile("txt", f"the text of the variable {name}, {lines}", lambda path: _write_text(path, value))
+    if isinstance(value, bytes | bytearray | memoryview):
+        content = bytes(value)
+        return VariableFile(_suffix(content), f"the bytes of the variable {name}", lambda it: it.write_bytes(content))
+    figure = _figure(value)
+    if callable(getattr(figure, "savefig", None)):
+        # Without the version of matplotlib in it, the same figure has the same hash.
+        described, about = f"the matplotlib figure {name} as a picture", {"Software": None}
+        return VariableFile("png", described, lambda path: figure.savefig(path, format="png", metadata=about))
+    raise InputError(
+        f"The variable {name} is of type {type(value).__name__}, which cannot be sent as a file.",
+        f"Send a DataFrame, dict, list, figure, text or bytes; a single value can stand in the question as {{{name}}}.",
+    )
 
-    @property
-    def rows(self) -> int:
-        """How many rows there are."""
-        return len(self.frame)
 
-    @property
-    def logical(self) -> str:
-        """Its logical hash."""
-        return logical.of_table(zip(self.names, self.series, strict=True), self.rows)
-
-    @property
-    def dtypes(self) -> tuple[tuple[str, Any], ...]:
-        """Each column's name and pandas dtype; `str` for text that pandas keeps as objects."""
-        return tuple(zip(self.names, map(_dtype, self.series), strict=True))
-
-    def describe(self) -> str:
-        """Its size and its columns with their dtypes, never its contents; one line."""
-        size, dtypes = size_in_words(self.rows, len(self.names)), [str(dtype) for _, dtype in self.dtypes]
-        return f"{size}: {columns_in_words(self.names, dtypes)}" if self.names else size
-
-    def write_csv(self, path: Path) -> None:
-        """Write it as UTF-8 with commas."""
-        self.frame.to_csv(
-            path,
-            index=self.index_columns > 0,
-            index_label=list(self.names[: self.index_columns]) or None,
-            header=list(self.names[self.index_columns :]),
-            lineterminator="\n",
-            encoding="utf-8",
-            errors="backslashreplace",  # half of a surrogate pair is no text; it is shown rather than refused
-        )
-
-    def write_parquet(self, path: Path) -> None:
-        """Write it as Parquet.
-
-        Raises:
-            InputError: pyarrow is not installed, or the table is not for Parquet.
-        """
-        frame = self.frame
-        if self.index_columns:
-            frame = frame.reset_index(allow_duplicates=True, names=list(self.names[: self.index_columns]))
-        frame = frame.set_axis(list(self.names), axis=1)
-        try:
-            frame.to_parquet(path, engine="pyarrow", index=False)
-        except ImportError as error:
-            raise InputError(
-                "--parquet needs pyarrow, which is not installed.",
-                "Run `%pip install pyarrow`, or leave --parquet out.",
-            ) from error
-        except (ValueError, TypeError, NotImplementedError) as error:  # Arrow's errors are made from these
-            said = on_one_line(error)[:200].rstrip(".")
-            raise InputError(
-                f"The table cannot be written as Parquet: {said}.", "Leave --parquet out, or give the column one type."
-            ) from error
+# --- tables -----------------------------------------------------------------------------------------------------------
 
 
 def table_of(value: Any, name: str) -> FrameTable:
@@ -132,10 +199,13 @@ def table_of(value: Any, name: str) -> FrameTable:
             frame.columns = [value.name if value.name is not None else name]
     else:
         frame = value
-    levels = _levels(frame)
-    names = [*_index_names(frame, len(levels)), *(_column_name(column) for column in frame.columns)]
-    series = (*levels, *(frame.iloc[:, place] for place in range(frame.shape[1])))
-    return FrameTable(frame, tuple(distinct_names(names)), series, len(levels))
+    index = frame.index
+    levels = [] if _only_counts(index) else [index.get_level_values(level) for level in range(index.nlevels)]
+    names = ["index" if len(levels) == 1 else f"level_{place}" for place in range(len(levels))]
+    names = [_column_name(own) if own is not None else name for own, name in zip(index.names, names, strict=False)]
+    columns = [*levels, *(frame.iloc[:, place] for place in range(frame.shape[1]))]
+    names += map(_column_name, frame.columns)
+    return FrameTable(frame, tuple(distinct_names(names)), tuple(map(_dtype, columns)), len(levels))
 
 
 def frame_of_records(columns: Any) -> Any:
@@ -163,27 +233,13 @@ def _of_polars(value: Any, kind: str, name: str) -> Any:
     return pd.DataFrame({column.name or name: held(column) for column in columns})
 
 
-def _levels(frame: Any) -> tuple[Any, ...]:
-    """The index's levels as Series, none if it only counts the rows."""
+def _only_counts(index: Any) -> bool:
+    """Whether an index only counts the rows."""
     import pandas as pd
 
-    index = frame.index
-    if index.nlevels == 1 and index.name is None:
-        if isinstance(index, pd.RangeIndex):
-            counts = index.start == 0 and index.step == 1
-        else:
-            counts = index.dtype.kind in "iu" and index.tolist() == list(range(len(index)))
-        if counts or not len(index):
-            return ()
-    return tuple(pd.Series(index.get_level_values(level)) for level in range(index.nlevels))
-
-
-def _index_names(frame: Any, count: int) -> list[str]:
-    given = [*frame.index.names[:count]]
-    return [
-        _column_name(name) if name is not None else ("index" if count == 1 else f"level_{place}")
-        for place, name in enumerate(given)
-    ]
+    if index.nlevels > 1 or index.name is not None:
+        return False
+    return not len(index) or (index.dtype.kind in "iu" and index.equals(pd.RangeIndex(len(index))))
 
 
 def _column_name(name: Any) -> str:
@@ -192,12 +248,105 @@ def _column_name(name: Any) -> str:
     return "" if name is None else str(name)
 
 
-def _dtype(series: Any) -> Any:
+def _dtype(column: Any) -> Any:
     import pandas as pd
 
-    if series.dtype == object and pd.api.types.infer_dtype(series, skipna=True) == "string":
-        return "str"
-    return series.dtype
+    is_text = column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "string"
+    return "str" if is_text else column.dtype
+
+
+def _of_table(table: FrameTable, what: str, *, parquet: bool) -> VariableFile:
+    write = table.write_parquet if parquet else table.write_csv
+    return VariableFile("parquet" if parquet else "csv", f"{what}, {table.describe()}", write, table)
+
+
+# --- other values -----------------------------------------------------------------------------------------------------
+
+
+def _of_container(name: str, value: Any, *, parquet: bool) -> VariableFile:
+    """A table where the dict holds columns or the list records of plain values; JSON otherwise."""
+    kind = "dict" if isinstance(value, dict) else "list"
+    items = list(value.values()) if isinstance(value, dict) else list(value)
+    if any(kind_of_frame(item) in {"DataFrame", "LazyFrame", "GeoDataFrame"} for item in items):
+        cure = "Give each its own variable and name those, one -i each."
+        raise InputError(f"The {kind} {name} holds DataFrames.", cure)
+    is_columns = kind == "dict" and bool(items) and all(map(_is_column, items)) and len(set(map(len, items))) == 1
+    if is_columns or (kind == "list" and bool(items) and all(map(_is_record, items))):
+        import pandas as pd
+
+        frame = pd.DataFrame(value) if is_columns else frame_of_records(items)
+        return _of_table(table_of(frame, name), f"{kind} {name}", parquet=parquet)
+    try:
+        written = json.dumps(value, ensure_ascii=False, indent=1, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        cure = "Give a table, or write the file yourself and name it."
+        raise InputError(f"The {kind} {name} cannot be written as JSON: {error}.", cure) from error
+    description = f"the {kind} {name} as JSON, {counted(len(items), 'item')}"
+    return VariableFile("json", description, lambda path: _write_text(path, written))
+
+
+def _of_geometries(name: str, value: Any) -> VariableFile:
+    """GeoJSON, which knows one coordinate system: https://datatracker.ietf.org/doc/html/rfc7946#section-4."""
+    system = "its own coordinates" if value.crs is None else "WGS 84"
+    frame = value if value.crs is None else value.to_crs(4326)
+    columns = columns_in_words([*map(str, value.columns)], [*map(str, value.dtypes)])
+    described = f"GeoDataFrame {name} as GeoJSON in {system}, {size_in_words(*value.shape)}: {columns}"
+    return VariableFile("geojson", described, lambda it: _write_text(it, frame.to_json(default=str, drop_id=True)))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def _is_record(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(map(_is_cell, value.values()))
+
+
+def _is_column(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_cell, value))
+    is_array = _is_array(value) and value.ndim == 1
+    return is_array or isinstance(value, range) or kind_of_frame(value) in {"Series", "Index"}
+
+
+def _is_cell(value: Any) -> bool:
+    return not isinstance(value, dict | list | tuple | set | bytes)
+
+
+def _is_array(value: Any) -> bool:
+    kind = type(value)
+    return (_library(kind), kind.__name__) == ("numpy", "ndarray") and value.ndim in {1, 2}
+
+
+def _figure(value: Any) -> Any:
+    """The matplotlib figure that a value is, or that an Axes belongs to; None otherwise."""
+    bases = {(base.__module__, base.__name__) for base in type(value).__mro__}
+    if ("matplotlib.figure", "FigureBase") in bases:
+        return value
+    return value.get_figure() if ("matplotlib.axes._base", "_AxesBase") in bases else None
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has no form for: dates as ISO text, numbers and arrays of NumPy as Python's, paths as text."""
+    for way in ("isoformat", "tolist", "to_dict"):
+        if callable(found := getattr(value, way, None)):
+            return found()
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"it holds a {type(value).__name__}")
+
+
+def _suffix(content: bytes) -> str:
+    """How a file of these bytes is usually named."""
+    if known := next((suffix for signature, suffix in _SIGNATURES.items() if content.startswith(signature)), ""):
+        return "xlsx" if known == "zip" and b"xl/" in content else known
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return "bin"
+    return "bin" if b"\0" in content else "txt"
 
 
 def _library(kind: type) -> str:

@@ -5,35 +5,37 @@ What the model is told of an input is its kind, its size and the names and dtype
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import difflib
 import glob
+import hashlib
 import re
 import time
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.naming import media_type, safe_name
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import InputError
-from ipython_assistant.workspace import logical
 from ipython_assistant.workspace.descriptions import file_in_words
 from ipython_assistant.workspace.dialect import NotATable
-from ipython_assistant.workspace.frames import kind_of_frame
+from ipython_assistant.workspace.frames import content_of, kind_of_frame
 from ipython_assistant.workspace.tables import may_be_table, read_heads, read_table
-from ipython_assistant.workspace.variables import content_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ipython_assistant.core.artifacts import TableHead
 
-MOST_FOLDERS = 20
-"""So many folders are looked into for a file that is not where it was named."""
+MOST_FILES = 2_000
+"""So many files are looked at for one whose name is near."""
 COARSEST_CLOCK_NS = 2 * 10**9
 """The coarsest time of writing that a disk keeps: that of FAT."""
 _LONGEST_PATH = 1_000
+_PIECE_BYTES = 1 << 20
 _EXPRESSION = re.compile(r"(?P<variable>[^\W\d]\w*)(?:[\[(]|\.(?:loc|iloc|head|query|T)\b)")
 _TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".parquet")
 
@@ -43,19 +45,23 @@ Fingerprint = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What was found in a file of the user's, which need not be read again while its fingerprint is the same.
+class FileContent:
+    r"""What was found in a file: its size in bytes, its hashes in hexadecimal, and the tables in it.
 
     Attributes:
-        fingerprint: Of the file when it was read.
-        hashes: Of its bytes.
+        size: In bytes.
+        sha256: Of its bytes.
+        logical: Of its bytes too; of a text with line ends as `\n` and without a byte order mark.
+        fingerprint: Of the file when it was read: while it is the same, the file need not be read again.
         heads: Its tables without their rows, by the name of their sheet; of other files than workbooks one, by "".
         reason: Why it is no table although its name says so.
     """
 
-    fingerprint: Fingerprint
-    hashes: logical.FileHashes
-    heads: Mapping[str, TableHead]
+    size: int
+    sha256: str
+    logical: str
+    fingerprint: Fingerprint = ()
+    heads: Mapping[str, TableHead] = field(default_factory=dict)
     reason: str = ""
 
 
@@ -69,13 +75,13 @@ class Input:
         size: In bytes.
         sha256: Of its bytes, in hexadecimal.
         description: What the model is told of it, on one line.
-        logical: The hash of what it holds, whatever wrote it; see `workspace.logical`.
+        logical: The hash of what it says, in hexadecimal: of a table that of its CSV, of a file see `FileContent`.
         source: The variable or path it is made of, as the user wrote it (of a glob, the file that matched).
         rows: How many rows its table has, if it is one table.
         columns: How many columns.
         estimated: Whether the rows are about that many.
         dtypes: The columns' names and pandas dtypes, where it was a DataFrame: what `-o` restores them by.
-        reading: Of a file of the user's, what was found in it; None where it may change unseen.
+        content: Of a file of the user's, what was found in it; None where it may change unseen.
     """
 
     name: str
@@ -89,7 +95,7 @@ class Input:
     columns: int | None = None
     estimated: bool = False
     dtypes: tuple[tuple[str, Any], ...] = ()
-    reading: Reading | None = None
+    content: FileContent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ class _Around:
     scratch: Callable[[], Path]
     parquet: bool
     known: Mapping[tuple[str, str], Input]
-    read: Mapping[Path, Reading]
+    read: Mapping[Path, FileContent]
     clock_ns: Callable[[], int]
 
     def path(self, name: str) -> Path:
@@ -125,7 +131,7 @@ def gather(
     """What the `-i` options name, as files.
 
     A variable comes before a file. Text that names a file that is there, a path, or a list of paths stands for those
-    files; for other variables see `workspace.variables`. A glob stands for the files it matches, `book.xlsx#Sheet` for
+    files; for other variables see `content_of`. A glob stands for the files it matches, `book.xlsx#Sheet` for
     one sheet of a workbook, which is sent as a table.
 
     Args:
@@ -141,85 +147,72 @@ def gather(
         InputError: Nothing of that name (the nearest ones are listed), or something that cannot be sent.
     """
     known = tuple(known)
-    written = {(item.name, item.logical): item for item in known}
-    read = {item.path: item.reading for item in known if item.reading is not None}
+    written = {(item.name, item.sha256): item for item in known}
+    read = {item.path: item.content for item in known if item.content is not None}
     around = _Around(namespace, working_dir, scratch, parquet, written, read, clock_ns)
     seen: dict[str, Input] = {}
     for item in chain.from_iterable(_each(name, around) for name in dict.fromkeys(named)):
         twin = seen.setdefault(item.name.casefold(), item)
         if twin.path != item.path:
-            raise InputError(
-                f"Two inputs are both named {item.name}.", "Rename one, or load it into a variable with another name."
-            )
+            cure = "Rename one, or load it into a variable with another name."
+            raise InputError(f"Two inputs are both named {item.name}.", cure)
     return tuple(seen.values())
 
 
 def _each(name: str, around: _Around) -> Iterator[Input]:
-    if name.isidentifier() and name in around.namespace:
-        yield from _of_variable(name, around.namespace[name], around)
-        return
-    if "://" in name:
-        raise _no_address(name)
     path = around.path(name)
     book, _, sheet = name.rpartition("#")
-    if _is_file(path):
+    if name.isidentifier() and name in around.namespace:
+        yield from _of_variable(name, around.namespace[name], around)
+    elif "://" in name:
+        raise _no_address(name)
+    elif _is_file(path):
         yield _of_path(path, name, around)
     elif glob.has_magic(name):
-        yield from _of_glob(name, around)
+        found = glob.glob(str(Path(name).expanduser()), root_dir=around.working_dir, recursive=True)  # noqa: PTH207
+        files = sorted(one for one in found if _is_file(around.working_dir / one))
+        if not files:
+            raise InputError(f"No file matches {name} (looked in {around.working_dir}).", _nearest(name, (), around))
+        for file in files:
+            yield _of_path(around.working_dir / file, file, around)
     elif book and _is_file(around.path(book)):
         yield _of_sheet(around.path(book), sheet, name, around)
     elif _is_folder(path):
-        raise InputError(
-            f"{name} is a folder.", f"Name the files in it, or all of a kind: -i '{name.rstrip('/')}/*.csv'."
-        )
+        cure = f"Name the files in it, or all of a kind: -i '{name.rstrip('/')}/*.csv'."
+        raise InputError(f"{name} is a folder.", cure)
     else:
-        raise InputError(
-            f"There is no variable and no file {name!r} (looked in {around.working_dir}).", _cure(name, around)
-        )
+        said = f"There is no variable and no file {name!r} (looked in {around.working_dir})."
+        raise InputError(said, _cure(name, around))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
-
-
-def _of_glob(pattern: str, around: _Around) -> Iterator[Input]:
-    found = glob.glob(str(Path(pattern).expanduser()), root_dir=around.working_dir, recursive=True)  # noqa: PTH207
-    files = sorted(name for name in found if _is_file(around.working_dir / name))
-    if not files:
-        there = _files_near(pattern, around)
-        near = difflib.get_close_matches(PurePath(pattern).name, there, n=3, cutoff=0.3)
-        shown = [there[name] for name in near] or list(there.values())[:5]
-        raise InputError(
-            f"No file matches {pattern} (looked in {around.working_dir}).",
-            f"There is: {', '.join(shown)}." if shown else "Check the pattern, or the notebook's working directory.",
-        )
-    for name in files:
-        yield _of_path(around.working_dir / name, name, around)
 
 
 def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> Input:
     """A file of the user's, as it is."""
     try:
         now, known = _fingerprint(path), around.read.get(path)
-        reading = known if known is not None and known.fingerprint == now else _read(path, now)
+        content = known if known is not None and known.fingerprint == now else _read(path, now)
         # The next one to write may do so within the same tick of the disk's clock: https://git-scm.com/docs/racy-git
         is_settled = _fingerprint(path) == now and now[0] + COARSEST_CLOCK_NS < around.clock_ns()
     except OSError as error:
         raise _unreadable(path, error) from error
-    only = next(iter(reading.heads.values())) if len(reading.heads) == 1 else None
-    return Input(
-        # A reserved name of Windows is one in the container too, and was one where it comes from.
-        path.name if safe_name(path.name) == f"_{path.name}" and path.name[0].isalnum() else safe_name(path.name),
+    # A reserved name of Windows is one in the container too, and was one where it comes from.
+    safe = safe_name(path.name)
+    item = Input(
+        path.name if safe == f"_{path.name}" and path.name[0].isalnum() else safe,
         path,
-        reading.hashes.size,
-        reading.hashes.sha256,
-        file_in_words(media_type(path.name), named_by, reading.heads, reading.reason),
-        reading.hashes.logical,
+        content.size,
+        content.sha256,
+        file_in_words(media_type(path.name), named_by, content.heads, content.reason),
+        content.logical,
         source,
-        rows=only.row_count if only is not None else None,
-        columns=only.column_count if only is not None else None,
-        estimated=only.estimated if only is not None else False,
-        reading=reading if reading is known or is_settled else None,
+        content=content if content is known or is_settled else None,
     )
+    if len(content.heads) != 1:
+        return item
+    (table,) = content.heads.values()
+    return replace(item, rows=table.row_count, columns=table.column_count, estimated=table.estimated)
 
 
 def _of_sheet(path: Path, sheet: str, source: str, around: _Around) -> Input:
@@ -235,14 +228,33 @@ def _of_sheet(path: Path, sheet: str, source: str, around: _Around) -> Input:
     return replace(item, source=source, description=described)
 
 
-def _read(path: Path, now: Fingerprint) -> Reading:
-    kind, hashes = media_type(path.name), logical.of_file(path)
-    if not may_be_table(path, kind):
-        return Reading(now, hashes, {})
+def read_hashes(path: Path) -> FileContent:
+    """The size and both hashes of a file, in one pass and in memory that does not grow with it. Raises `OSError`."""
+    size, exact, held, is_text = 0, hashlib.sha256(), b"", True
+    text: Any = None  # while both hashes are the same, one is computed
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            is_text = is_text and (size > 0 or b"\0" not in piece)
+            if is_text and text is None and (b"\r" in piece or (size == 0 and piece.startswith(codecs.BOM_UTF8))):
+                text = exact.copy()
+            exact.update(piece)
+            if text is not None:
+                joined = held + (piece.removeprefix(codecs.BOM_UTF8) if size == 0 else piece)
+                # The second half of a line end may come with the next piece.
+                held = b"\r" if joined.endswith(b"\r") else b""
+                text.update(joined.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+            size += len(piece)
+    if held:
+        text.update(b"\n")
+    return FileContent(size, exact.hexdigest(), (text or exact).hexdigest())
+
+
+def _read(path: Path, now: Fingerprint) -> FileContent:
+    kind, content = media_type(path.name), replace(read_hashes(path), fingerprint=now)
     try:
-        return Reading(now, hashes, read_heads(path, kind))
+        return replace(content, heads=read_heads(path, kind)) if may_be_table(path, kind) else content
     except NotATable as reason:
-        return Reading(now, hashes, {}, str(reason))
+        return replace(content, reason=str(reason))
 
 
 def _fingerprint(path: Path) -> Fingerprint:
@@ -251,17 +263,15 @@ def _fingerprint(path: Path) -> Fingerprint:
 
 
 def _is_file(path: Path) -> bool:
-    try:
+    with contextlib.suppress(OSError, ValueError):  # too long for a name, or no name at all
         return path.is_file()
-    except (OSError, ValueError):
-        return False  # too long for a name, or no name at all
+    return False
 
 
 def _is_folder(path: Path) -> bool:
-    try:
+    with contextlib.suppress(OSError, ValueError):
         return path.is_dir()
-    except (OSError, ValueError):
-        return False
+    return False
 
 
 # --- variables --------------------------------------------------------------------------------------------------------
@@ -275,28 +285,29 @@ def _of_variable(name: str, value: Any, around: _Around) -> Iterator[Input]:
         if "://" in path:
             raise _no_address(path)
         if not _is_file(around.path(path)):
-            raise InputError(
-                f"The variable {name} names {path!r}, and there is no such file (looked in {around.working_dir}).",
-                _nearest(path, (), around),
-            )
+            said = f"The variable {name} names {path!r}, and there is no such file (looked in {around.working_dir})."
+            raise InputError(said, _nearest(path, (), around))
         yield _of_path(around.path(path), name, around, name)
 
 
 def _written(name: str, value: Any, around: _Around) -> Input:
-    """A variable's value in a file; in that of an earlier cell, if it is a table that has not changed since."""
-    content = content_of(name, value, parquet=around.parquet)
-    file_name, table = safe_name(f"{name}.{content.suffix}"), content.table
-    held = table.logical if table is not None else ""
-    known = around.known.get((file_name, held)) if held else None
-    if known is None or not _is_file(known.path) or known.path.stat().st_size != known.size:
-        path = around.scratch() / file_name
-        content.write(path)
-        hashes = logical.of_file(path)
-        known = Input(file_name, path, hashes.size, hashes.sha256, "", hashes.logical)
-    item = replace(known, description=content.description, source=name)
+    """A variable's value in a file; in that of an earlier cell, if it says the same."""
+    made = content_of(name, value, parquet=around.parquet)
+    path = around.scratch() / safe_name(f"{name}.{made.suffix}")
+    made.write(path)
+    content, table = read_hashes(path), made.table
+    known = around.known.get((path.name, content.sha256))
+    if known is not None and _is_file(known.path) and known.path.stat().st_size == content.size:
+        path.unlink()
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+        path = known.path
+    item = Input(path.name, path, content.size, content.sha256, made.description, content.logical, name)
     if table is None:
         return item
-    return replace(item, logical=held, rows=table.rows, columns=len(table.names), dtypes=table.dtypes)
+    logical = content.sha256 if made.suffix == "csv" else table.logical()
+    dtypes = tuple(zip(table.names, table.dtypes, strict=True))
+    return replace(item, logical=logical, rows=len(table.frame), columns=len(table.names), dtypes=dtypes)
 
 
 def _paths(value: Any, around: _Around) -> list[str]:
@@ -325,24 +336,18 @@ def _unreadable(path: Path, error: OSError) -> InputError:
 
 
 def _no_address(name: str) -> InputError:
-    return InputError(
-        f"{name} is an address, not a file.",
-        "Download it first, then name the file: what is sent should be what you have seen.",
-    )
+    cure = "Download it first, then name the file: what is sent should be what you have seen."
+    return InputError(f"{name} is an address, not a file.", cure)
 
 
 def _cure(name: str, around: _Around) -> str:
     expression = _EXPRESSION.match(name)
     if expression is not None and expression["variable"] in around.namespace:
         return f"-i takes names: put it into a variable in a cell above, such as `part = {name}`, then write -i part."
-    values = around.namespace.items()
-    return _nearest(
-        name, [known for known, value in values if not known.startswith("_") and _can_be_sent(value)], around
-    )
-
-
-def _can_be_sent(value: Any) -> bool:
-    return isinstance(value, dict | list | tuple | str | bytes | PurePath) or bool(kind_of_frame(value))
+    own = {known: value for known, value in around.namespace.items() if not known.startswith("_")}
+    kinds = (dict, list, tuple, str, bytes, PurePath)
+    can_be_sent = [one for one, value in own.items() if isinstance(value, kinds) or kind_of_frame(value)]
+    return _nearest(name, can_be_sent, around)
 
 
 def _nearest(name: str, variables: Sequence[str], around: _Around) -> str:
@@ -360,15 +365,10 @@ def _files_near(name: str, around: _Around) -> dict[str, str]:
     there, written = around.path(name).parent, PurePath(name).parent
     if not _is_folder(there):
         there, written = there.parent, written.parent
-    if not _is_folder(there):
-        return {}
-    folders = sorted(item for item in there.iterdir() if item.is_dir() and not item.name.startswith("."))
     found: dict[str, str] = {}
-    for folder, prefix in [(there, written), *((item, written / item.name) for item in folders[:MOST_FOLDERS])]:
-        try:
-            files = sorted(item.name for item in folder.iterdir() if item.is_file())
-        except OSError:
-            continue  # a folder that cannot be read has no hints to give
-        for file in files:
-            found.setdefault(file, str(prefix / file))
-    return found
+    for pattern in ("*", "*/*"):
+        with contextlib.suppress(OSError, ValueError):
+            for file in islice(glob.iglob(pattern, root_dir=there), MOST_FILES):  # noqa: PTH207 relative to `there`
+                if _is_file(there / file):
+                    found.setdefault(PurePath(file).name, str(written / file))
+    return dict(sorted(found.items()))
