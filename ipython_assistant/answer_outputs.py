@@ -62,7 +62,7 @@ def file_outputs(answer: Content) -> tuple[list[Bundle], list[Bundle]]:
     In a live notebook the download buttons stand between the two.
     """
     card = _Card()
-    above = [steps.work(answer.turn.calls)] if answer.turn.calls else []
+    above = [steps.work(answer.turn.steps)] if answer.turn.steps else []
     if (others := steps.other_items(answer.turn.others)) is not None:
         above.append(others)
     charts = [artifact for artifact in answer.artifacts if chart_type(artifact.name)]

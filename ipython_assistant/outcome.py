@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from ipython_assistant.core.turn import text_of
 from ipython_assistant.core.wording import counted
-from ipython_assistant.errors import AssistantError, CodeFailed, FilesMissing, TableMissing
-from ipython_assistant.service.faults import incomplete_error, service_error
+from ipython_assistant.errors import AssistantError, CodeFailed, FilesMissing, TableMissing, ToolNotAllowed
+from ipython_assistant.service.faults import in_one_line, incomplete_error, service_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ipython_assistant.answer import Answer
     from ipython_assistant.config import Settings
+    from ipython_assistant.core.turn import OtherItem
     from ipython_assistant.workspace.named_frames import NoFrame
 
 NOTHING_CALCULATED = "No code was run: nothing in the answer was calculated."
@@ -29,6 +31,8 @@ def error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ())
         absent: The tables that were asked for with `-o` and did not come.
     """
     turn = answer.turn
+    if turn.unanswered is not None:
+        return _unanswered(turn.unanswered)
     if turn.failed:
         said = turn.failure
         code, message = (said.code, said.message) if said is not None else ("", "")
@@ -64,10 +68,24 @@ def no_code_note(answer: Answer, settings: Settings, *, expected: bool) -> tuple
         expected: Whether code was needed: a file went along, or a table was to come back. A link to a file that was
             never made says so too.
     """
-    ran = bool(answer.calls) or answer.status != "completed"
+    ran = bool(answer.turn.steps) or answer.status != "completed"
     linked = "sandbox:" in answer.turn.text and not (answer.artifacts or answer.failed)
     note = NOTHING_CALCULATED if settings.service == "local" else NO_CODE_RAN
     return (note,) if settings.code and not ran and (expected or linked) else ()
+
+
+def _unanswered(item: OtherItem) -> ToolNotAllowed:
+    name, server = in_one_line(text_of(item.raw.get("name")) or item.type), item.raw.get("server_label")
+    if item.type == "mcp_approval_request":
+        where = f" of the server {in_one_line(server)}" if isinstance(server, str) else ""
+        return ToolNotAllowed(
+            f"The model waits for an approval to use {name}{where}, and a cell cannot give one.",
+            'If you trust the server, write "require_approval": "never" into its --tool; else leave the tool out.',
+        )
+    return ToolNotAllowed(
+        f"The model waits for the result of the tool {name}, and a cell cannot give one.",
+        "Leave this tool out: the tools of a cell are those that the service runs itself.",
+    )
 
 
 def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.conversation import Upload, ancestors, as_messages
+from ipython_assistant.core.naming import media_type
 from ipython_assistant.core.recording import TurnKey
 from ipython_assistant.core.request import InputNote, instructions, tool_in_words
 from ipython_assistant.core.wording import size_in_words
@@ -90,6 +92,7 @@ class Question:
             container_id=settings.container_id,
             held=settings.store,
             code=settings.code,
+            shows=bool(self.seen),
             most_bytes=None if self.large or settings.service == "local" else settings.ask_above,
         )
 
@@ -110,6 +113,19 @@ class Question:
         )
 
     @property
+    def seen(self) -> tuple[Input, ...]:
+        """The pictures and PDFs among the inputs, which a hosted model sees itself besides what its code reads.
+
+        https://platform.openai.com/docs/guides/images-vision, https://platform.openai.com/docs/guides/pdf-files
+        """
+        seen, size = [], 0
+        for item in self.inputs if self.settings.service != "local" else ():
+            if media_type(item.name) in SEEN_TYPES and size + item.size <= MOST_SEEN_BYTES:
+                seen.append(item)
+                size += item.size
+        return tuple(seen)
+
+    @property
     def dtypes(self) -> dict[str, Any]:
         """The columns of its tables and their dtypes; those of a later input count."""
         return {name: dtype for item in self.inputs for name, dtype in item.dtypes}
@@ -121,6 +137,8 @@ class Question:
         (https://platform.openai.com/docs/guides/tools-code-interpreter).
         """
         settings = self.settings
+        seen = [] if base.shows_nothing else [_seen_part(item) for item in self.seen]
+        words = [{"type": "input_text", "text": self.prompt}, *seen] if seen else self.prompt
         files = {"file_ids": list(base.file_ids)} if base.file_ids else {}
         container = base.container_id or {"type": "auto", **settings.policy.body(), **files}
         code = [{"type": "code_interpreter", "container": container}] if settings.code else []
@@ -149,7 +167,7 @@ class Question:
         }
         return {
             "model": settings.model,
-            "input": [*past, {"role": "user", "content": self.prompt}],
+            "input": [*past, {"role": "user", "content": words}],
             "instructions": told,
             "tools": [*code, *settings.tools],
             "stream": True,
@@ -205,6 +223,9 @@ class Question:
             ("inputs", f"{len(self.inputs)}, {size_in_words(sum(item.size for item in self.inputs))}"),
             *(("", f"{item.name}: {_measure(item)}, from {item.source}") for item in self.inputs),
         ]
+        if self.seen:
+            names = ", ".join(item.name for item in self.seen)
+            rows.append(("seen", f"{names}: up to about 1,500 tokens for each picture and each page of a PDF"))
         lines = ["Nothing was sent. This would be:", "", *(f"{name:<13}{value}" for name, value in rows)]
         lines += ["instructions", *_indented(request["instructions"]), "prompt", *_indented(self.prompt)]
         return "\n".join(lines)
@@ -225,6 +246,9 @@ class Question:
 
 
 _MOST_NAMED = 3
+SEEN_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"})
+MOST_SEEN_BYTES = 32_000_000
+"""Of all pictures and PDFs of a question; what is beyond it is only in the container."""
 
 
 def with_assistant(options: Options, saved: SavedAssistant) -> Options:
@@ -240,6 +264,14 @@ def with_assistant(options: Options, saved: SavedAssistant) -> Options:
             effort=options.effort or saved.effort or None,
         )
     )
+
+
+def _seen_part(item: Input) -> Json:
+    kind = media_type(item.name)
+    address = f"data:{kind};base64,{base64.b64encode(item.path.read_bytes()).decode()}"
+    if kind.startswith("image/"):
+        return {"type": "input_image", "image_url": address}
+    return {"type": "input_file", "filename": item.name, "file_data": address}
 
 
 def _measure(item: Input) -> str:

@@ -19,7 +19,7 @@ from ipython_assistant.core.recording import RecordedFile, RecordedInput, Record
 from ipython_assistant.core.redaction import redacted_turn, secrets_in
 from ipython_assistant.core.turn import without_outputs, without_pictures
 from ipython_assistant.display.activity import DOING, Fetching
-from ipython_assistant.errors import AssistantError, ContainerExpired, Interrupted, ModelUnknown, TurnNotKept
+from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept
 from ipython_assistant.service.downloads import DownloadLimits, Downloads
 from ipython_assistant.service.stream import EventStream, broken
 from ipython_assistant.service.turn_base import TurnBase, check_kept, lost_base
@@ -143,8 +143,8 @@ class ServiceSource:
             try:
                 arrival = self._stream(live)
                 break
-            except (ContainerExpired, TurnNotKept) as error:
-                # The container or the conversation is gone: there is another way for each of them, and then no more.
+            except Refused as error:
+                # The container or the conversation is gone, or a model sees no pictures: one other way for each.
                 self._base = bases.instead(needs, self._base, error)
         # What is left below the cell is what a replay shows: without what a recording must not hold.
         settings = self.question.settings

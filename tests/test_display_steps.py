@@ -113,7 +113,7 @@ def test_reasoning_is_shown_only_where_it_holds_a_summary():
 
 
 def test_a_picture_in_base64_does_not_fill_the_notebook():
-    item = OtherItem("ig_1", "image_generation_call", {"result": "A" * 5_000_000, "prompt": "a map"})
+    item = OtherItem("x_1", "screenshot_call", {"picture": "A" * 5_000_000, "prompt": "a map"})
 
     html, plain = shown(item)
 

@@ -8,7 +8,6 @@ as a `data:` URI in the code call's outputs). All four end in one list, each fil
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass, replace
@@ -133,12 +132,12 @@ WORKBOOK_TYPES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure the code displayed and that came in the code call's outputs.
+    """A figure that came in the turn: the code displayed it, or the service's image generation made it.
 
-    `call` counts the turn's code calls from 0; `sha256` is of its bytes, in hexadecimal.
+    `call` counts the turn's code calls from 0, and is None for a generated one; `sha256` is of its bytes.
     """
 
-    call: int
+    call: int | None
     content: bytes
     media_type: str
     sha256: str
@@ -164,19 +163,29 @@ def shown_figures(turn: Turn) -> tuple[Figure, ...]:
 
     They are decoded here, each time: a turn can hold many megabytes of them.
     """
-    figures = []
+    found: list[tuple[int | None, str, str]] = []
     for number, call in enumerate(turn.calls):
         for image in call.figures:
-            head, comma, body = image.url.partition(",")
-            match = re.fullmatch(r"data:(image/[a-z+.-]+);base64", head)
-            if not comma or match is None:
-                continue
-            try:
-                content = base64.b64decode(body, validate=True)
-            except binascii.Error:
-                continue
-            figures.append(Figure(number, content, match[1], hashlib.sha256(content).hexdigest()))
+            head, _, body = image.url.partition(",")
+            if match := re.fullmatch(r"data:(image/[a-z+.-]+);base64", head):
+                found.append((number, match[1], body))
+    generated = (item.raw for item in turn.others if item.type == "image_generation_call")
+    found += [(None, "", text_of(raw.get("result"))) for raw in generated]
+    figures = []
+    for made_by, media_type, body in found:
+        try:
+            content = base64.b64decode(body, validate=True)
+        except ValueError:
+            continue
+        if kind := media_type or _picture_type(content):
+            figures.append(Figure(made_by, content, kind, hashlib.sha256(content).hexdigest()))
     return tuple(figures)
+
+
+def _picture_type(content: bytes) -> str:
+    """The media type of a generated picture by its first bytes; empty for what is none."""
+    known = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp", b"GIF8": "image/gif"}
+    return next((kind for start, kind in known.items() if content.startswith(start)), "")
 
 
 Signature = tuple[str, int | None, int | None]
@@ -265,6 +274,8 @@ def seen_twice(figure: Figure, figures: Iterable[Figure], pictures: Iterable[str
         pictures: The own names of the pictures saved in the turn.
         calls: The turn's code calls. Which call saved a picture is read off its code, which names it.
     """
+    if figure.call is None:
+        return False
     alone = sum(other.call == figure.call for other in figures) == 1
     return alone and sum(name in calls[figure.call].code for name in pictures) == 1
 

@@ -94,7 +94,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class CodeCall:
-    """A `code_interpreter_call` output item.
+    """A `code_interpreter_call` output item; as a step of a turn also a `shell_call` of a hosted container.
 
     `outputs` holds the logs (str) and figures in the order they came; None where the service sent none, which is not
     the same as a call that printed nothing.
@@ -105,6 +105,7 @@ class CodeCall:
     code: str
     status: str
     outputs: tuple[str | Image, ...] | None = None
+    language: str = "python"
 
     @property
     def logs(self) -> str:
@@ -176,6 +177,27 @@ class Turn:
         return tuple(item for item in self.items if isinstance(item, CodeCall))
 
     @property
+    def steps(self) -> tuple[CodeCall, ...]:
+        """The code calls, and the commands of a hosted shell with what they printed, in order.
+
+        https://platform.openai.com/docs/guides/tools-shell
+        """
+        printed = {item.raw.get("call_id"): item.raw for item in self.others if item.type == "shell_call_output"}
+        steps = (
+            _shell_step(item, printed.get(item.raw.get("call_id"), {}))
+            if isinstance(item, OtherItem) and item.type == "shell_call"
+            else item
+            for item in self.items
+        )
+        return tuple(step for step in steps if isinstance(step, CodeCall))
+
+    @property
+    def unanswered(self) -> OtherItem | None:
+        """What the service waits for and a cell cannot give: an approval, or the result of the user's function."""
+        waiting = {"mcp_approval_request", "function_call", "custom_tool_call", "computer_call", "local_shell_call"}
+        return next((item for item in self.others if item.type in waiting), None)
+
+    @property
     def others(self) -> tuple[OtherItem, ...]:
         """The items that are neither messages nor code calls, in order."""
         return tuple(item for item in self.items if isinstance(item, OtherItem))
@@ -204,8 +226,8 @@ class Turn:
 
     @property
     def failed(self) -> bool:
-        """Whether the service gave it up: nothing can continue from it."""
-        return self.failure is not None or self.status in {"failed", "cancelled"}
+        """Whether nothing can continue from it: the service gave it up, or waits for what a cell cannot give."""
+        return self.failure is not None or self.status in {"failed", "cancelled"} or self.unanswered is not None
 
     @property
     def container_ids(self) -> tuple[str, ...]:
@@ -214,6 +236,23 @@ class Turn:
         named += [container_id for item in self.others for container_id in item.container_ids]
         named += [citation.container_id for citation in self.citations]
         return tuple(dict.fromkeys(name for name in named if name))
+
+
+def _shell_step(item: OtherItem, printed: Json) -> CodeCall:
+    action = item.raw.get("action")
+    commands = action.get("commands") if isinstance(action, dict) else None
+    rows = printed.get("output")
+    outputs = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    ends = [row["outcome"] for row in outputs if isinstance(row.get("outcome"), dict)]
+    went_wrong = any(end.get("type") == "timeout" or end.get("exit_code") for end in ends)
+    return CodeCall(
+        id=item.id,
+        container_id=next(iter(item.container_ids), ""),
+        code="\n".join(map(text_of, commands)) if isinstance(commands, list) else "",
+        status="failed" if went_wrong else text_of(item.raw.get("status")),
+        outputs=tuple(text_of(row.get("stdout")) + text_of(row.get("stderr")) for row in outputs),
+        language="bash",
+    )
 
 
 def annotation_of(raw: Any) -> Citation | Source | None:

@@ -20,6 +20,9 @@ DOING = {
     "response.code_interpreter_call_code.delta": "writing code",
     "response.code_interpreter_call.interpreting": "running code",
     "response.code_interpreter_call.completed": "thinking",
+    "response.shell_call_command.added": "writing a command",
+    "response.shell_call_command.done": "running a command",
+    "response.image_generation_call.in_progress": "drawing",
     "response.web_search_call.searching": "searching the web",
     "response.file_search_call.searching": "searching files",
 }

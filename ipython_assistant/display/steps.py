@@ -27,7 +27,10 @@ DEEPEST_ITEM = 20
 """Of objects in objects."""
 
 # An id or a time says nothing to a reader, and would make two runs of one question differ.
-_NOT_SHOWN = frozenset({"id", "type", "call_id", "encrypted_content", "created_at", "created_by"})
+# The picture of an image generation has an output of its own.
+_NOT_SHOWN = frozenset({"id", "type", "call_id", "encrypted_content", "created_at", "created_by", "result"})
+_NO_ITEMS = frozenset({"compaction", "shell_call", "shell_call_output"})
+"""A shell's commands are code steps; a conversation that the service has shortened is its own business."""
 
 
 def work(calls: Sequence[CodeCall]) -> Bundle:
@@ -46,7 +49,7 @@ def work(calls: Sequence[CodeCall]) -> Bundle:
             title = f"Step {number}" + (f", {trouble}" if trouble else "")
             html.append(f'<p style="margin:.8em 0 0;{QUIET}">{title}</p>')
             plain.append(title)
-        html.append(f'<pre style="{CODE_STYLE}"><code>{highlight(code, "python")}</code></pre>')
+        html.append(f'<pre style="{CODE_STYLE}"><code>{highlight(code, call.language)}</code></pre>')
         plain.append(indented(visible(code)))
         if logs:
             html.append(f'<pre style="{CODE_STYLE};border-left-color:transparent;{QUIET}">{escaped(logs)}</pre>')
@@ -60,7 +63,11 @@ def other_items(items: Iterable[OtherItem]) -> Bundle | None:
     Reasoning is shown where it holds a summary. Ids and what only the service can read are left out, long texts in it
     are cut, and what is left of an item is cut too. None where nothing is to be shown.
     """
-    shown = [(one_line(item.type) or "item", body) for item in items if (body := _item_body(item))]
+    shown = [
+        (one_line(item.type) or "item", body)
+        for item in items
+        if item.type not in _NO_ITEMS and (body := _item_body(item))
+    ]
     if not shown:
         return None
     kinds = dict.fromkeys(_kind_in_words(kind) for kind, _ in shown)

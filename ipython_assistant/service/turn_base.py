@@ -9,6 +9,7 @@ for this connection, worked round, and said once.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ RESENT = "The service had dropped the conversation, so it was sent again as mess
 KEEPS_NO_TURNS = "This server does not keep conversations, so earlier messages are sent with each question."
 TAKES_NO_IDS = "This server does not accept the ids of its own containers, so it chooses the container of each turn."
 MAKES_NO_CONTAINERS = "This server makes no containers on request, so the inputs were sent as files of their own."
+SEES_NO_FILES = "This model sees no pictures or PDFs, so only its code can read them."
+_SEES_NOTHING = r"image|multimodal|vision|input_file|file_data|\bpdf\b|content (part|type)|content.*\bstring\b"
 _NOT_THERE = {404, 405, 501}
 
 
@@ -43,6 +46,7 @@ class TurnBase:
         history: The conversation as messages, where it does not.
         inputs: The files in the container that the model is told about.
         notes: What the reader should know, in plain sentences.
+        shows_nothing: Whether pictures and PDFs are left out of the question, since the model cannot see them.
     """
 
     container_id: str | None = None
@@ -51,6 +55,7 @@ class TurnBase:
     history: tuple[PastMessage, ...] = ()
     inputs: tuple[InputNote, ...] = ()
     notes: tuple[str, ...] = ()
+    shows_nothing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class ContainerNeeds:
         container_id: The container that the user named; None for the conversation's.
         held: Whether the service is to keep the conversation.
         code: Whether code may run.
+        shows: Whether the question holds pictures or PDFs for the model to see.
         most_bytes: More than this is not sent again unasked; None for any amount.
     """
 
@@ -73,6 +79,7 @@ class ContainerNeeds:
     container_id: str | None = None
     held: bool = True
     code: bool = True
+    shows: bool = False
     most_bytes: int | None = None
 
 
@@ -87,6 +94,7 @@ class TurnBases:
         keeps_turns: Whether the service is known to keep conversations, or not known not to.
         takes_container_ids: Whether it runs a question in the container that the question names.
         makes_containers: Whether it makes containers on request.
+        sees_files: Whether its model sees pictures and PDFs.
     """
 
     def __init__(self, wire: Wire, containers: Containers) -> None:
@@ -96,6 +104,7 @@ class TurnBases:
         self.keeps_turns = True
         self.takes_container_ids = True
         self.makes_containers = True
+        self.sees_files = True
 
     def find(self, needs: ContainerNeeds) -> TurnBase:
         """Make everything ready for a turn.
@@ -104,6 +113,9 @@ class TurnBases:
             InputError: More would be sent again than may be sent unasked.
             ServiceError: The service refused a container or an input.
         """
+        return replace(self._found(needs), shows_nothing=not self.sees_files)
+
+    def _found(self, needs: ContainerNeeds) -> TurnBase:
         parent = needs.parent
         if needs.container_id is not None:
             self._containers.mark_user_owned(needs.container_id)
@@ -138,6 +150,9 @@ class TurnBases:
                 self.keeps_turns, note = False, KEEPS_NO_TURNS
             again = self.find(replace(needs, held=False))
             return replace(again, notes=(*again.notes, note))
+        if needs.shows and not base.shows_nothing and re.search(_SEES_NOTHING, error.message, re.IGNORECASE):
+            self.sees_files = False
+            return replace(base, shows_nothing=True, notes=(*base.notes, SEES_NO_FILES))
         if not isinstance(error, ContainerExpired) or RENEWED in base.notes:
             raise error
         if needs.container_id is not None:
@@ -254,7 +269,7 @@ def lost_base(turn: Turn, service: str) -> Refused | None:
         turn: The turn.
         service: Who answered: `openai`, `azure` or `local`.
     """
-    if turn.failure is None or any(call.outputs for call in turn.calls):
+    if turn.failure is None or any(step.outputs for step in turn.steps):
         return None
     error: ServiceError = service_error(turn.failure.code, turn.failure.message, service=service)
     return error if isinstance(error, ContainerExpired | TurnNotKept) else None

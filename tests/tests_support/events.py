@@ -33,7 +33,14 @@ class Reasoning:
     pass
 
 
-Item = Message | Code | Reasoning
+@dataclass(frozen=True)
+class Other:
+    """An item of any other kind, as it stands on the wire."""
+
+    raw: Json
+
+
+Item = Message | Code | Reasoning | Other
 
 
 def logs(text: str) -> Json:
@@ -107,7 +114,7 @@ def _item_events(item: Item, number: int) -> list[Json]:
     whole = _whole(item, number)
     at = {"output_index": number, "item_id": whole["id"]}
     done = {"type": "response.output_item.done", "output_index": number, "item": whole}
-    if isinstance(item, Reasoning):
+    if isinstance(item, Reasoning | Other):
         return [{"type": "response.output_item.added", "output_index": number, "item": whole}, done]
     if isinstance(item, Code):
         call = "response.code_interpreter_call"
@@ -141,6 +148,8 @@ def _item_events(item: Item, number: int) -> list[Json]:
 
 
 def _whole(item: Item, number: int) -> Json:
+    if isinstance(item, Other):
+        return {"id": f"item_{number}", **item.raw}
     if isinstance(item, Reasoning):
         return {"id": f"rs_{number}", "type": "reasoning", "summary": []}
     if isinstance(item, Code):
