@@ -32,8 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ask.set_defaults(run=_ask)
     notebook_runs.add_commands(commands)
     model_commands.add_commands(commands)
-    doctor = commands.add_parser("doctor", help="look whether everything is there, and say what to do")
-    doctor.add_argument("--live", action="store_true", help="also ask one small real question")
+    commands.add_parser("doctor", help="look whether everything is there, and say what to do")
     commands.add_parser(
         "serve", help="serve the embedded engine to others (its own options follow: serve --help)", add_help=False
     )
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "serve":
         return _serve(rest)
     if options.command == "doctor":
-        return _doctor(live=options.live)
+        return _doctor()
     if options.command != "demo":
         return int(options.run(options))
 
@@ -64,14 +63,14 @@ def _ask(arguments: argparse.Namespace) -> int:
     return shell_ask.run(arguments)
 
 
-def _doctor(*, live: bool) -> int:
+def _doctor() -> int:
     from ipython_assistant.config import AssistantMagics, working_directory
     from ipython_assistant.doctor import run_doctor
     from ipython_assistant.session import Session
 
     session = Session(None, AssistantMagics(), working_directory())
     try:
-        return 0 if run_doctor(session, live=live) else 1
+        return 0 if run_doctor(session) else 1
     finally:
         session.close()
 

@@ -324,12 +324,11 @@ def _code(session: Session, _words: Sequence[str]) -> None:
         session.shell.set_next_input(text, replace=False)
 
 
-def _doctor(session: Session, words: Sequence[str]) -> None:
-    """Look whether everything is there, and say what to do; with --live also ask one small question."""
+def _doctor(session: Session, _words: Sequence[str]) -> None:
+    """Look whether everything is there, and say what to do."""
     from ipython_assistant.doctor import run_doctor
 
-    flags = _flags("doctor", words, ("--live",))
-    run_doctor(session, live="--live" in flags, environment=session.environment())
+    run_doctor(session, session.environment())
 
 
 def _traceback(session: Session, _words: Sequence[str]) -> None:
@@ -352,7 +351,7 @@ COMMANDS: Mapping[str, Command] = {
     "new": Command(_new),
     "cost": Command(_cost),
     "assistants": Command(_assistants, "[--confirm NAME]"),
-    "doctor": Command(_doctor, "[--live]"),
+    "doctor": Command(_doctor),
     "traceback": Command(_traceback),
     "help": Command(_help),
 }

@@ -1,134 +1,222 @@
-"""`%assistant doctor`: print what was looked at; with `--live` ask one small real question, after a yes."""
+"""`%assistant doctor`: is everything there? One line each, with what to do. It costs nothing and changes nothing."""
 
 from __future__ import annotations
 
 import os
+import platform
+import socket
 import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooSlow
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from ipython_assistant.config import AssistantMagics
+from ipython_assistant.answerer import A_REAL_MODEL, with_answerer
+from ipython_assistant.config import KEYS
+from ipython_assistant.core.providers import BASIC, provider_of
 from ipython_assistant.core.redaction import redactor
-from ipython_assistant.core.usage import ContainerUse, Tokens, billed_by, cost, dollars, in_words, tokens_of
-from ipython_assistant.errors import AssistantError
-from ipython_assistant.health_checks import Check, examine, in_lines
-from ipython_assistant.options import Options
-from ipython_assistant.session import Session
-from ipython_assistant.turn_run import ask_alone
-from ipython_assistant.workspace.secrets import report_redactor, secrets_of
+from ipython_assistant.core.usage import last_day_of
+from ipython_assistant.core.wording import disk_reason
+from ipython_assistant.errors import AssistantError, Refused, Unreachable
+from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
+from ipython_assistant.service.accounts import connect_azure, connect_hosted, import_sdk
+from ipython_assistant.service.connection import READY_WITHIN_S, Engine
+from ipython_assistant.service.model_servers import find_servers
+from ipython_assistant.workspace.secrets import secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
-    from ipython_assistant.answer import Answer
     from ipython_assistant.config import Settings
+    from ipython_assistant.session import Session
 
-EXPECTED_USE = Tokens(input=4_000, output=800)
-PROMPT = """\
-Run this Python as it is, then link both files in one short sentence.
-
-```python
-import matplotlib.pyplot as plt
-import pandas as pd
-
-table = pd.DataFrame({"n": [1, 2, 3, 4, 5]})
-table["square"] = table["n"] ** 2
-table.to_csv("squares.csv", index=False)
-table.plot(x="n", y="square")
-plt.savefig("squares.png")
-plt.close()
-```"""
-SQUARES = "n,square\n" + "".join(f"{n},{n * n}\n" for n in range(1, 6))
+ANSWERS_WITHIN_S = 3.0
+PACKAGES = ("ipython_assistant", "ipython", "ipykernel", "openai", "pandas", "matplotlib", "jupyterlab", "notebook")
+INSTALL = "Install ipython_assistant in the environment JupyterLab runs in too, then start JupyterLab again."
 
 
-def run_doctor(
-    session: Session,
-    *,
-    live: bool = False,
-    confirm: Callable[[str], str] = input,
-    environment: Mapping[str, str] = os.environ,
-) -> bool:
-    """Print what was found; with `live` also ask a small real question, and print a report to send to somebody.
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line. `ok` is None where it cannot be told, or does not matter here; `cure` is what to do."""
 
-    Args:
-        session: Its settings are used; the question is asked in a session and a folder of its own.
-        live: Whether to ask.
-        confirm: Asks the person whether to; anything but a yes is a no, nobody there included.
-        environment: Where keys and addresses are.
+    name: str
+    ok: bool | None
+    says: str
+    cure: str = ""
 
-    Returns:
-        Whether nothing is wrong.
-    """
-    checks = examine(session, environment)
-    # An error's own words may repeat what was sent. Names of machines and folders are of use to the person here.
-    print(redactor(secrets_of(environment))(in_lines(checks)))  # noqa: T201 plain text is what was asked for
-    if live:
+
+def examine(session: Session, environment: Mapping[str, str] = os.environ) -> tuple[Check, ...]:
+    """Look at everything, side by side. A look that fails is a line, and does not hide the others."""
+    try:
         settings = session.settings
-        payee = billed_by(settings.service, environment.get("OPENAI_BASE_URL", ""))
-        print(f"\n{price(settings, payee)}")  # noqa: T201 as above
-        if not _agreed(confirm):
-            print("Nothing was asked.")  # noqa: T201 as above
-            return _well(checks)
-        checks = (*checks, *_outcome(session.traits, payee))
-        report = f"\nReport (made to be sent to somebody: check it first)\n{in_lines(checks)}"
-        print(report_redactor(settings.notebook_dir, environment)(report))  # noqa: T201 as above
-    return _well(checks)
+    except AssistantError as error:
+        return (_versions(), _wrong("settings", error))
+    looks: dict[str, Callable[[], Iterable[Check]]] = {
+        "service": lambda: _service(settings, environment),
+        "models here": lambda: _models_here(session, settings, environment),
+        "engine": lambda: [_engine(environment, needed=settings.service == "local")],
+        "folder": lambda: [_folder(settings.save_dir)],
+        "server extension": lambda: [_server_extension(environment)],
+    }
+    import_sdk()  # it may take longer than a request
+    pool = ThreadPoolExecutor(len(looks))
+    futures = {name: pool.submit(look) for name, look in looks.items()}
+    # A name that is looked up in vain may take longer than any limit of ours: it is not waited for.
+    pool.shutdown(wait=False)
+    found: list[Check] = []
+    for name, future in futures.items():
+        limit_s = READY_WITHIN_S if name == "engine" else 2 * ANSWERS_WITHIN_S
+        try:
+            found += future.result(limit_s)
+        except AssistantError as error:
+            found.append(_wrong(name, error))
+        except TooSlow:
+            found.append(Check(name, ok=False, says=f"no answer within {limit_s:g} s", cure="Check the network."))
+        except Exception as error:  # noqa: BLE001 see the docstring
+            found.append(Check(name, ok=None, says=f"could not be looked at: {type(error).__name__}: {error}"))
+    return (_versions(), *found)
 
 
-def price(settings: Settings, payee: str) -> str:
-    """What the question is expected to cost."""
-    containers = [ContainerUse(settings.policy.memory or "1g")]
-    spent = cost(EXPECTED_USE, settings.model, containers=containers, service=payee)
-    known = "nothing" if spent.tokens == 0 else f"about {dollars(spent.tokens or 0)}"
-    tokens = "an unknown amount" if spent.tokens is None else known
-    container = f", and at most {dollars(spent.containers)} for a container" if spent.containers else ""
-    asked = f"{settings.model or 'the model found here'} at {settings.service}"
-    return f"One small question will be asked: {asked}. It costs {tokens}{container}."
-
-
-def _well(checks: Iterable[Check]) -> bool:
+def run_doctor(session: Session, environment: Mapping[str, str] = os.environ) -> bool:
+    """Print what was found: `ok`, `--` (cannot be told) or `NO`, with what to do below. Returns whether all is well."""
+    checks, lines = examine(session, environment), []
+    for check in checks:
+        lines.append(f"{ {True: 'ok', False: 'NO', None: '--'}[check.ok] }  {check.name:<17} {check.says}")
+        lines += [f"{'':<22}{check.cure}"] if check.cure and check.ok is not True else []
+    # An error's own words may repeat what was sent.
+    print(redactor(secrets_of(environment))("\n".join(lines)))  # noqa: T201 plain text is what was asked for
     return all(check.ok is not False for check in checks)
 
 
-def _agreed(confirm: Callable[[str], str]) -> bool:
+def _wrong(name: str, error: AssistantError) -> Check:
+    return Check(name, ok=False, says=error.message, cure=error.hint)
+
+
+def _versions() -> Check:
+    found = {dist.metadata["Name"].lower(): dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
+    listed = (f"{name} {found[name]}" for name in PACKAGES if name in found)
+    says = ", ".join((f"Python {platform.python_version()} on {platform.system()}", *listed))
+    right = found.get("openai", "").startswith("3.")
+    return Check("versions", ok=right, says=says, cure="python -m pip install 'openai>=3,<4'")
+
+
+def _service(settings: Settings, environment: Mapping[str, str]) -> list[Check]:
+    """Who answers; at a hosted service also its key, its model and its containers, by two requests."""
+    named = {"openai": "OPENAI_BASE_URL", "azure": "AZURE_OPENAI_ENDPOINT"}.get(settings.service, "")
+    at = f" at {host}" if (host := urlsplit(environment.get(named, "")).hostname) else ""
+    says = f"{settings.service}{at}; model {settings.model or 'not named'}; mode {settings.mode}"
+    checks = [Check("service", ok=True, says=says)]
+    if settings.service == "local":
+        return checks
+    name = KEYS[settings.service]
+    if not (key := environment.get(name, "").strip()):
+        cure = f"Set it where Jupyter is started. {A_REAL_MODEL}"
+        return [*checks, Check("key", ok=False, says=f"{name} is not set", cure=cure)]
+    clean = key.isascii() and not any(mark in key for mark in "'\" \t\n")
+    cure = "It holds blanks, quotation marks or letters that no key has: copy it again."
+    checks.append(Check("key", ok=clean, says=f"{name}, {len(key)} characters", cure=cure))
+    patient = (connect_azure if settings.service == "azure" else connect_hosted)(environment, ANSWERS_WITHIN_S)
+    live = patient.once()
     try:
-        return confirm("Ask it? [y/N] ").strip().lower() in {"y", "yes"}
-    except (EOFError, NotImplementedError, RuntimeError):  # a notebook that runs by itself
-        return False
+        model = _answer_or_error(lambda: live.model(settings.model).json())
+        if isinstance(model, Unreachable) or getattr(model, "status", None) == HTTPStatus.UNAUTHORIZED:
+            return [*checks, _wrong("reachable", model)]
+        checks.append(Check("reachable", ok=True, says="it answers, and takes the key"))
+        containers = _answer_or_error(lambda: live.list_containers(None).json())
+    finally:
+        patient.close()
+    return [*checks, _model(settings, model), _containers(containers)]
 
 
-def _outcome(traits: AssistantMagics, payee: str) -> tuple[Check, ...]:
-    from IPython.utils.capture import capture_output
+def _answer_or_error(ask: Callable[[], Any]) -> Any:
+    try:
+        return ask()
+    except AssistantError as error:
+        return error
 
-    own = AssistantMagics()
-    for name in traits.trait_names(config=True):
-        setattr(own, name, getattr(traits, name))
-    own.mode = "live"
-    with tempfile.TemporaryDirectory(prefix="ipython_assistant-", ignore_cleanup_errors=True) as folder:
-        session = Session(None, own, Path(folder))
+
+def _model(settings: Settings, answer: Any) -> Check:
+    """The model that the service was asked about, and the day it ends."""
+    name = settings.model
+    if settings.service == "azure":
+        return Check("model", ok=None, says="Azure does not say which deployments there are: the first question will")
+    if type(answer) is Refused and answer.status == HTTPStatus.NOT_FOUND:
+        return Check("model", ok=None, says=f"this server does not say whether it has {name}")
+    if isinstance(answer, AssistantError):
+        return _wrong("model", answer)
+    said = answer.get("shutdown_date") if isinstance(answer, dict) else None
+    ends = str(said)[:10] if said else last_day_of(name)
+    if ends is None:
+        return Check("model", ok=True, says=f"{name} is there")
+    return Check("model", ok=None, says=f"{name} is there until {ends}", cure="Choose another in time, with -m.")
+
+
+def _containers(answer: Any) -> Check:
+    name = "code interpreter"
+    if not isinstance(answer, AssistantError):
+        return Check(name, ok=True, says="containers can be listed")
+    if type(answer) is Refused and answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
+        cure = "Put a provider or an address in front of the model (-m http://HOST/v1/NAME): code then runs here."
+        return Check(name, ok=False, says="this server has no containers, so it runs no code", cure=cure)
+    return _wrong(name, answer)
+
+
+def _models_here(session: Session, settings: Settings, environment: Mapping[str, str]) -> list[Check]:
+    """The models on this machine; and whether the one that would answer is there."""
+    servers = find_servers(environment) if settings.find_models else ()
+    listed = [(it.title, f"{it.address}: {', '.join(model.name for model in it.models)}") for it in servers]
+    checks = [Check(title, ok=True, says=says) for title, says in listed]
+    if settings.service != "local":
+        return checks
+    chosen = with_answerer(settings, environment, session.choose_model)
+    provider = provider_of(chosen.model)
+    address = provider.address_in(environment) if provider else chosen.model
+    if address.startswith(("http://", "https://")):
+        parts = urlsplit(address)
         try:
-            with capture_output():
-                return tuple(_findings(ask_alone(session, Options(), PROMPT), payee))
-        except AssistantError as error:
-            found = _findings(error.answer, payee) if error.answer is not None else []
-            problem = f"{type(error).__name__}: {error.message}"
-            return (Check("question", ok=False, says=problem, cure=error.hint), *found)
-        finally:
-            session.close()
+            port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+            socket.create_connection((parts.hostname or "", port), ANSWERS_WITHIN_S).close()
+        except OSError:
+            start = provider.start if provider else ""
+            cure = f"Start it: {start}" if start else "Check the address and the network."
+            return [*checks, Check("model", ok=False, says=f"nothing answers at {parts.netloc}", cure=cure)]
+    weak = None if chosen.model == BASIC else True
+    return [*checks, Check("model", ok=weak, says=chosen.answerer, cure=A_REAL_MODEL)]
 
 
-def _findings(answer: Answer, payee: str) -> list[Check]:
-    files = {artifact.name: artifact.path for artifact in answer.artifacts}
-    table = files["squares.csv"].read_text(encoding="utf-8").replace("\r", "") if "squares.csv" in files else "missing"
-    right, used = table == SQUARES, tokens_of(answer.usage)
-    model = f"{answer.status}; model {answer.turn.model}"
-    says = "as expected" if right else repr(table[:100])
-    missing = "; ".join(f"{file.name}: {file.reason}" for file in answer.failed) or "none"
-    return [
-        Check("question", ok=answer.status == "completed", says=model),
-        Check("code", ok=bool(answer.calls), says=", ".join(call.status for call in answer.calls) or "none"),
-        Check("table", ok=right, says=f"squares.csv: {says}"),
-        Check("figure", ok="squares.png" in files, says=f"files: {', '.join(files) or 'none'}"),
-        Check("missing files", ok=not answer.failed, says=missing),
-        Check("used", ok=None, says=in_words(used, cost(used, answer.turn.model, service=payee))),
-    ]
+def _engine(environment: Mapping[str, str], *, needed: bool) -> Check:
+    """An embedded engine: it is started and ended."""
+    engine = Engine.start(environment)
+    try:
+        ready = engine.ready()
+        reason = f" ({ready.reason})" if ready.reason else ""
+        return Check("engine", ok=True, says=f"it starts; sandbox: {ready.sandbox}{reason}")
+    except (AssistantError, OSError) as error:
+        cure = "Restart the kernel, then try again." if needed else "It is needed only for work without a service."
+        return Check("engine", ok=False if needed else None, says=str(error), cure=cure)
+    finally:
+        engine.stop()
+
+
+def _folder(save_dir: Path) -> Check:
+    """Whether files could be written; no folder is made."""
+    there = next(path for path in (save_dir, *save_dir.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        cure = "Choose another: `%config AssistantMagics.save_dir = ...`, or --dir for one cell."
+        return Check("folder", ok=False, says=f"{save_dir} cannot be written: {disk_reason(error)}", cure=cure)
+    return Check("folder", ok=True, says=f"{save_dir} can be written")
+
+
+def _server_extension(environment: Mapping[str, str]) -> Check:
+    if environment.get(ANNOUNCEMENT) == PROMISE:
+        return Check("server extension", ok=True, says="at work")
+    in_jupyter = ANNOUNCEMENT in environment or "JPY_PARENT_PID" in environment or "JPY_SESSION_NAME" in environment
+    says = "missing in this Jupyter server" if in_jupyter else "this is not a Jupyter server"
+    return Check("server extension", ok=False if in_jupyter else None, says=says, cure=INSTALL)

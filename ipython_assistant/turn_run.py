@@ -136,12 +136,6 @@ def dry_run(session: Session, question: Question) -> str:
     return replace(question, settings=session.with_answerer(question.settings)).in_full()
 
 
-def ask_alone(session: Session, options: Options, words: str) -> Answer:
-    """Ask one question outside every conversation, and show nothing. Raises an `AssistantError`."""
-    question = read(session, options, words, session.cell_of_ask(), {}, from_code=True)
-    return ask(session, question, Viewer(FrontEnd(), shows=False), fresh=options.fresh)
-
-
 def show(session: Session, response: Any, client: Any = None) -> Answer:
     """Show a response that somebody's own code got, with its files saved; see `ipython_assistant.show`."""
     turn = read_response(response if isinstance(response, dict) else response.model_dump(mode="json"))

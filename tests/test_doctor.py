@@ -1,32 +1,26 @@
-"""doctor: what it finds, and its one real turn; over HTTP to a scripted service, and to a real engine."""
+"""doctor: what it finds, over HTTP at a scripted service, and of a real engine."""
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests_support import events as wire
 from tests_support.chat_servers import ScriptedServer
 from tests_support.scripted import Answer, ScriptedService, refusal
 
-from ipython_assistant import doctor, health_checks
+from ipython_assistant import doctor
 from ipython_assistant.answerer import A_REAL_MODEL
 from ipython_assistant.config import AssistantMagics
 from ipython_assistant.core.usage import default_model
-from ipython_assistant.doctor import run_doctor
-from ipython_assistant.health_checks import Check, examine, in_lines
+from ipython_assistant.doctor import Check, examine, run_doctor
 from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.service import model_servers
 from ipython_assistant.session import Session
-from ipython_assistant.workspace.secrets import report_redactor
 
 KEY = "sk-planted-key-0123456789"
-CSV = b"n,square\n1,1\n2,4\n3,9\n4,16\n5,25\n"
-LINKS = "Here are [squares.csv](sandbox:/mnt/data/squares.csv) and [squares.png](sandbox:/mnt/data/squares.png)."
 
 
 def patient(notebook_dir: Path, service: str, **traits: object) -> Session:
@@ -37,7 +31,7 @@ def patient(notebook_dir: Path, service: str, **traits: object) -> Session:
 def hosted_one(hosted: ScriptedService, notebook_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     """A session at a service that is well; no engine is started beside it."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(health_checks, "_engine", lambda *_, **__: Check("engine", None, "not looked at in this test"))
+    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: Check("engine", None, "not looked at in this test"))
     hosted.on("^GET /v1/models/", lambda _: Answer(b'{"id": "gpt-6.1-terra", "object": "model"}'))
     hosted.on(r"^GET /v1/containers\?", lambda _: Answer(b'{"object": "list", "data": [], "has_more": false}'))
     return patient(notebook_dir, "openai")
@@ -175,7 +169,7 @@ def test_the_embedded_engine_is_started_asked_and_ended(local_one):
 
 
 def test_a_model_whose_server_does_not_answer_is_said_with_its_address(notebook_dir, monkeypatch):
-    monkeypatch.setattr(health_checks, "_engine", lambda *_, **__: Check("engine", None, "not looked at in this test"))
+    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: Check("engine", None, "not looked at in this test"))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -188,7 +182,7 @@ def test_a_model_whose_server_does_not_answer_is_said_with_its_address(notebook_
 
 
 def test_the_models_of_servers_on_this_machine_are_listed(notebook_dir, monkeypatch):
-    monkeypatch.setattr(health_checks, "_engine", lambda *_, **__: Check("engine", None, "not looked at in this test"))
+    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: Check("engine", None, "not looked at in this test"))
     monkeypatch.setenv("IPYTHON_ASSISTANT_FIND_MODELS", "1")
     with ScriptedServer("ollama", ["qwen3.5:4b", "gemma4:e4b"]) as server:
         monkeypatch.setattr(model_servers, "_SHAPES", {"ollama": model_servers._SHAPES["ollama"]})
@@ -209,73 +203,6 @@ def test_a_model_that_ends_soon_is_warned_of(hosted_one, hosted):
     assert "-m" in check.cure
 
 
-def test_live_is_not_asked_without_a_yes_and_its_price_is_said_before(hosted_one, hosted, capsys):
-    said = []
-
-    def confirm(question: str) -> str:
-        said.append(capsys.readouterr().out)
-        return ""
-
-    assert run_doctor(hosted_one, live=True, confirm=confirm)
-    assert f"{default_model()} at openai. It costs an unknown amount" in said[0]
-    assert "Nothing was asked." in capsys.readouterr().out
-    assert hosted.questions() == []
-
-    assert "It costs about $0.0080, and at most $0.03 for a container." in doctor.price(hosted_one.settings, "openai")
-
-
-def test_live_with_nobody_watching_is_not_asked(hosted_one, hosted, capsys):
-    def nobody(_: str) -> str:
-        raise EOFError
-
-    run_doctor(hosted_one, live=True, confirm=nobody)
-
-    assert "Nothing was asked." in capsys.readouterr().out
-    assert hosted.questions() == []
-
-
-def test_live_at_a_service_ends_in_a_report_without_secrets_or_paths(hosted_one, hosted, capsys):
-    hosted.put("squares.csv", CSV, "cfile_1")
-    hosted.put("squares.png", b"\x89PNG\r\n\x1a\n", "cfile_2")
-    citations = tuple(wire.cite(LINKS, f"squares.{kind}", f"cfile_{n}") for n, kind in ((1, "csv"), (2, "png")))
-    hosted.will_say([wire.Code("1"), wire.Message(LINKS, citations)])
-    well = run_doctor(hosted_one, live=True, confirm=lambda _: "y")
-    printed = capsys.readouterr().out
-    made = printed.partition("Report")[2]
-
-    assert well, printed
-    assert "squares.csv: as expected" in made
-    assert "files: squares.csv, squares.png" in made
-    assert "10 tokens in" in made
-    assert KEY not in printed
-    assert str(hosted_one.notebook_dir) not in made
-    assert str(Path.home()) not in made
-    assert socket.gethostname() not in made
-    assert list(hosted_one.notebook_dir.iterdir()) == []
-    assert "squares.csv" in json.dumps(hosted.questions()[0])
-
-
-def test_a_report_says_nothing_of_the_machine_its_account_and_its_proxy(notebook_dir, monkeypatch):
-    monkeypatch.setattr("platform.node", lambda: "venus.planted.org")
-    monkeypatch.setenv("HOME", "/home/planted-user")
-    planted = {
-        "OPENAI_API_KEY": KEY,
-        "OPENAI_ORG_ID": "org-planted-0123",
-        "OPENAI_PROJECT_ID": "proj-planted-0123",
-        "OPENAI_BASE_URL": "https://gateway.planted.net/v1",
-        "HTTPS_PROXY": "http://ada:pa%2Fplanted@proxy.planted.net:3128",
-        "ALL_PROXY": "bob:short@socks.planted.net:1080",
-        "HUB_TOKEN": "hub-planted-0123456789",
-    }
-    said = " ".join([*planted.values(), "pa/planted", "venus", "/home/planted-user/x", f"{notebook_dir}/a.csv"])
-    outcome = Check("question", ok=False, says=said, cure=f"Look at {said}")
-    made = report_redactor(notebook_dir, planted)(in_lines([Check("service", ok=True, says=said), outcome]))
-
-    assert "planted" not in made
-    assert [word in made for word in ("venus", "bob:short", "/home/", str(notebook_dir))] == [False] * 4
-    assert made.count("~/x ./a.csv") == 3
-
-
 def test_what_is_printed_in_the_notebook_repeats_no_key_that_a_service_or_a_proxy_repeats(
     hosted_one, hosted, capsys, monkeypatch
 ):
@@ -288,32 +215,3 @@ def test_what_is_printed_in_the_notebook_repeats_no_key_that_a_service_or_a_prox
     printed = capsys.readouterr().out
     assert "is tired" in printed
     assert "planted" not in printed
-
-
-def test_live_that_fails_is_a_report_too(hosted_one, hosted, capsys):
-    hosted.will_answer(refusal("You exceeded your current quota.", 429, "insufficient_quota"))
-
-    assert not run_doctor(hosted_one, live=True, confirm=lambda _: "yes")
-    made = capsys.readouterr().out.partition("Report")[2]
-    assert "NO  question" in made
-    assert "QuotaUsedUp" in made
-    assert "billing" in made
-
-
-def test_live_at_the_embedded_engine_makes_both_files(local_one, notebook_dir, capsys):
-    assert run_doctor(local_one, live=True, confirm=lambda _: "y"), capsys.readouterr().out
-
-    printed = capsys.readouterr().out
-    assert "basic at local. It costs nothing." in printed
-    assert "squares.csv: as expected" in printed
-    assert "squares.png" in printed
-
-
-def test_lines_are_aligned_and_a_cure_stands_below_what_is_wrong():
-    lines = in_lines([Check("a", ok=True, says="x", cure="c"), Check("bb", ok=False, says="y", cure="do z")])
-
-    assert lines.splitlines() == [
-        f"ok  {'a':<17} x",
-        f"NO  {'bb':<17} y",
-        f"{'':<22}do z",
-    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ipython_assistant.core.redaction import redactor
-from ipython_assistant.workspace.secrets import LocalSecrets, report_redactor, secrets_of
+from ipython_assistant.workspace.secrets import LocalSecrets, secrets_of
 
 AZURE = "DefaultEndpointsProtocol=https;AccountName=ada;AccountKey=c2VzYW1lLW9wZW4tMDEyMzQ1Njc4OQ==;EndpointSuffix=x"
 
@@ -112,10 +112,3 @@ def test_a_key_is_taken_out_from_when_it_is_set_and_for_ever(tmp_path):
     assert local.redactor()(said) == "<secret> and second-0123456789"
     environ["A_KEY"] = "second-0123456789"
     assert local.redactor()(said) == "<secret> and <secret>"
-
-
-def test_a_report_for_others_names_no_host(tmp_path, monkeypatch):
-    monkeypatch.setattr("platform.node", lambda: "venus.example.org")
-    redact = report_redactor(tmp_path, {"ALL_PROXY": "ada:x@proxy.example.org:1080", "NO_PROXY": "127.0.0.1"})
-
-    assert redact("venus.example.org, venus, proxy.example.org, 127.0.0.1") == "<host>, <host>, <host>, 127.0.0.1"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 import re
 import tempfile
 from pathlib import Path
@@ -75,14 +74,6 @@ def local_folders(notebook_dir: Path) -> dict[str, str]:
     with contextlib.suppress(RuntimeError):
         folders[str(Path.home())] = "~"
     return folders
-
-
-def report_redactor(notebook_dir: Path, environ: Mapping[str, str]) -> Redactor:
-    """What a report that is sent to others goes through: it takes out names of machines as well."""
-    names = (name for name in environ if name.upper().endswith(_ADDRESS_WORDS) and name.upper() != "NO_PROXY")
-    addresses = [environ[name] for name in names]
-    hosts = {platform.node(), platform.node().partition(".")[0], *(_split(it).hostname or "" for it in addresses)}
-    return redactor(secrets_of(environ), hosts, local_folders(notebook_dir))
 
 
 def _split(address: str) -> SplitResult:
