@@ -18,7 +18,7 @@ from ipython_assistant.display.file_table import file_table
 from ipython_assistant.display.live import front_end, publish
 from ipython_assistant.display.overview import overview
 from ipython_assistant.errors import AssistantError, OptionError
-from ipython_assistant.fix import fix_last_cell
+from ipython_assistant.fix import fix_last_cell, insert_cell
 from ipython_assistant.options import option_help, parse_options, split_line
 from ipython_assistant.replay_policy import other_services_recorded
 from ipython_assistant.workspace.assistants import assistant_folders, confirm, list_assistants, load_assistant, shown
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from ipython_assistant.answer import Answer
     from ipython_assistant.config import Settings
     from ipython_assistant.core.artifacts import MadeFile
-    from ipython_assistant.core.usage import Price
+    from ipython_assistant.core.conversation import PlacedTurn
+    from ipython_assistant.core.usage import Cost, Price
     from ipython_assistant.session import Session
     from ipython_assistant.workspace.assistants import SavedAssistant
-    from ipython_assistant.workspace.folder import Folder
 
 
 WHAT_TO_WRITE = """\
@@ -48,14 +48,10 @@ REPLAYED = "from the recording, at no cost"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What one word after `%assistant` does.
+    """What one word after `%assistant` does: given the words that follow; `usage` is their form."""
 
-    Attributes:
-        run: Does it; its docstring is the command's help. It is given the words after the command's name.
-        usage: The words that may follow, as the help shows them; none, and none may.
-    """
-
-    run: Callable[[Session, Sequence[str]], None]
+    run: Callable[[Session, Sequence[str]], object]
+    help: str
     usage: str = ""
 
 
@@ -102,17 +98,15 @@ def run_command(session: Session, line: str) -> None:
 
 
 def _help(_session: Session, _words: Sequence[str]) -> None:
-    """Show this text."""
-    calls = {f"{name} {command.usage}".strip(): command.run.__doc__ or "" for name, command in COMMANDS.items()}
+    calls = {f"{name} {command.usage}".strip(): command.help for name, command in COMMANDS.items()}
     width = max(map(len, calls))
-    lines = [f"%assistant {call:<{width}} {doc.strip()}" for call, doc in calls.items()]
+    lines = [f"%assistant {call:<{width}} {text}" for call, text in calls.items()]
     print("\n".join([*lines, "", option_help()]))  # noqa: T201 plain text is what was asked for
 
 
 def _status(session: Session, _words: Sequence[str]) -> None:
-    """Show who answers, where files go, and what runs on this machine."""
-    rows = [(name, value, f"  ({origin})" if origin else "") for name, (value, origin) in status_of(session).items()]
-    print("\n".join(f"{name:<12} {value}{origin}" for name, value, origin in rows))  # noqa: T201 as above
+    for name, (value, origin) in status_of(session).items():
+        print(f"{name:<12} {value}" + (f"  ({origin})" if origin else ""))  # noqa: T201 as above
 
 
 def status_of(session: Session) -> dict[str, tuple[str, str]]:
@@ -158,9 +152,8 @@ def _models(session: Session, settings: Settings, by: str) -> dict[str, tuple[st
 
 
 def _files(session: Session, words: Sequence[str]) -> None:
-    """List the files that were made here; with --prune those no cell refers to any more, with --yes remove them."""
     flags = _flags("files", words, ("--prune", "--yes"))
-    if "--yes" in flags and "--prune" not in flags:
+    if flags == {"--yes"}:
         raise OptionError("--yes says yes to --prune.", "Write: %assistant files --prune --yes")
     folder = session.folder(session.settings)
     try:
@@ -172,26 +165,28 @@ def _files(session: Session, words: Sequence[str]) -> None:
         return
     left = [entry for entry in found if entry.left_over]
     remarks = [f"The recording {item.name} cannot be read: {item.reason}." for item in damaged]
+    nothing = "Nothing to remove: every file that was made here is shown by a cell, or was changed since."
     if "--yes" in flags:
-        publish(file_table(*_removed(folder, left)))
+        reasons = [(made, remove_left_over(folder, made)) for made in left]
+        found = [replace(made, state="gone", left_over=False) for made, reason in reasons if not reason]
+        remarks = [f"{made.name} was not removed: {reason}." for made, reason in reasons if reason]
+        remarks += [f"Removed: {_amount(found)}."] if found else []
+        remarks = remarks or [nothing]
     elif "--prune" in flags:
-        to_do = f"To remove: {_amount(left)}. Write: %assistant files --prune --yes" if left else _NOTHING_LEFT_OVER
-        publish(file_table(left, [*remarks, to_do]))
-    else:
-        if left:
-            remarks.append(f"Left over from earlier answers: {_amount(left)}. See: %assistant files --prune")
-        if not found:
-            remarks.append(f"No files were made in {folder.href('')}.")
-        publish(file_table(found, remarks))
+        found = left
+        remarks += [f"To remove: {_amount(left)}. Write: %assistant files --prune --yes" if left else nothing]
+    elif left:
+        remarks.append(f"Left over from earlier answers: {_amount(left)}. See: %assistant files --prune")
+    elif not found:
+        remarks.append(f"No files were made in {folder.href('')}.")
+    publish(file_table(found, remarks))
 
 
-def _retry(session: Session, _words: Sequence[str]) -> None:
-    """Fetch again the files of the last answer that could not be had, while its container lives."""
-    turn_run.retry(session)
+def _amount(listed: Sequence[MadeFile]) -> str:
+    return f"{counted(len(listed), 'file')}, {size_in_words(sum(made.size for made in listed))}"
 
 
 def _containers(session: Session, words: Sequence[str]) -> None:
-    """List the containers at the service; with --delete those that this notebook used, or those that are named."""
     containers = session.connect(session.settings).containers
     listed = containers.overview()
     if not words:
@@ -209,7 +204,6 @@ def _containers(session: Session, words: Sequence[str]) -> None:
 
 
 def _show(session: Session, words: Sequence[str]) -> None:
-    """Show the last answer again, complete or not; or the one with this id, fetched from the service if need be."""
     if words:
         turn_run.show_by_id(session, words[0])
     elif session.last.answer is None:
@@ -219,62 +213,50 @@ def _show(session: Session, words: Sequence[str]) -> None:
 
 
 def _new(session: Session, _words: Sequence[str]) -> None:
-    """Let the next question continue from nothing, as --new does."""
     session.begin_anew()
     print("The next question begins the conversation anew.")  # noqa: T201 as above
 
 
-def _fix(session: Session, words: Sequence[str]) -> None:
-    """Explain the error of the last cell and insert the corrected cell; with --dry-run show what would be sent."""
-    fix_last_cell(session, dry_run="--dry-run" in _flags("fix", words, ("--dry-run",)))
-
-
 def _history(session: Session, _words: Sequence[str]) -> None:
-    """List the turns of each conversation, and those outside: cell, question, files, tokens and what they cost."""
-    prices, base_url = _prices(session)
     told = [
         (name or "notebook", cell, turn)
         for name, conversation in session.conversations.by_name.items()
         for cell, turn in conversation.turns
     ]
+    told += [("none", cell, turn) for cell, turn in session.conversations.outside]
     rows = [
-        (
-            where,
-            cell,
-            turn.prompt,
-            ", ".join(artifact.name for artifact in turn.artifacts),
-            turn.status,
-            REPLAYED if turn.replayed else in_words(tokens_of(turn.turn.usage), cost_of(turn, prices, base_url)),
-        )
-        for where, cell, turn in (*told, *(("none", cell, turn) for cell, turn in session.conversations.outside))
+        (where, cell, turn.prompt, ", ".join(file.name for file in turn.artifacts), turn.status, _used(session, turn))
+        for where, cell, turn in told
     ]
     header = ("conversation", "cell", "question", "files", "status", "cost")
     publish(overview(header, rows, [] if rows else ["Nothing was asked yet."]))
 
 
 def _conversations(session: Session, _words: Sequence[str]) -> None:
-    """List the conversations; -c NAME goes on with one."""
-    rows = [
-        (name or "notebook", len(conversation.turns), conversation.turns[-1][1].prompt)
-        for name, conversation in session.conversations.by_name.items()
-        if conversation.turns
-    ]
+    threads = [(name or "notebook", one.turns) for name, one in session.conversations.by_name.items() if one.turns]
+    rows = [(name, len(turns), turns[-1][1].prompt) for name, turns in threads]
     publish(overview(("conversation", "turns", "last question"), rows, [] if rows else ["There are none yet."], (1,)))
 
 
 def _cost(session: Session, _words: Sequence[str]) -> None:
-    """Add up tokens, container time and money, turn by turn and in all; replayed turns cost nothing."""
-    (prices, base_url), turns = _prices(session), session.conversations.turns
-    asked = [(cell, turn) for cell, turn in turns if not turn.replayed]
-    spent = [(cell, turn, cost_of(turn, prices, base_url)) for cell, turn in asked]
-    rows = [(cell, turn.prompt, in_words(tokens_of(turn.turn.usage), money)) for cell, turn, money in spent]
-    remarks = list(dict.fromkeys(remark for _, _, money in spent for remark in (*money.notes, money.reason) if remark))
-    replayed = len(turns) - len(asked)
+    turns = session.conversations.turns
+    asked = [turn for _, turn in turns if not turn.replayed]
+    spent = [_cost_of(session, turn) for turn in asked]
+    rows = [(cell, turn.prompt, _used(session, turn)) for cell, turn in turns if not turn.replayed]
+    remarks = list(dict.fromkeys(remark for money in spent for remark in (*money.notes, money.reason) if remark))
     if asked:
-        rows.append(("", "In all", total_in_words((turn for _, turn in asked), prices, base_url)))
-    if replayed:
-        remarks.append(f"Answered from recordings, at no cost: {replayed}.")
+        rows.append(("", "In all", total_in_words(asked, *_prices(session))))
+    if len(turns) > len(asked):
+        remarks.append(f"Answered from recordings, at no cost: {len(turns) - len(asked)}.")
     publish(overview(("cell", "question", "used"), rows, remarks or ([] if rows else ["Nothing was asked yet."])))
+
+
+def _used(session: Session, turn: PlacedTurn) -> str:
+    return REPLAYED if turn.replayed else in_words(tokens_of(turn.turn.usage), _cost_of(session, turn))
+
+
+def _cost_of(session: Session, turn: PlacedTurn) -> Cost:
+    return cost_of(turn, *_prices(session))
 
 
 def _prices(session: Session) -> tuple[Mapping[str, Price], str]:
@@ -282,7 +264,6 @@ def _prices(session: Session) -> tuple[Mapping[str, Price], str]:
 
 
 def _assistants(session: Session, words: Sequence[str]) -> None:
-    """List the saved assistants; with --confirm NAME, trust one that came with the notebook."""
     folders = assistant_folders(session.notebook_dir)
     if words:
         _flags("assistants", words[:1], ("--confirm",))
@@ -312,66 +293,48 @@ def _confirm_assistant(assistant: SavedAssistant) -> None:
 
 
 def _code(session: Session, _words: Sequence[str]) -> None:
-    """Insert the code of the last answer as a new cell below, with the inputs it needs."""
     last = session.conversations.last
     there = [path.name for path in session.notebook_dir.iterdir()]
     text = code_cell(last, session.visible(), session.notebook_dir, there) if last is not None else ""
     if not text:
         raise OptionError("The last answer ran no code.", "Ask with %%assistant first.")
-    if session.shell is None or not front_end(session.shell).live:
-        print(text)  # noqa: T201 nobody would see a new cell
-    else:
-        session.shell.set_next_input(text, replace=False)
+    insert_cell(session, text)
 
 
 def _doctor(session: Session, _words: Sequence[str]) -> None:
-    """Look whether everything is there, and say what to do."""
     from ipython_assistant.doctor import run_doctor
 
     run_doctor(session, session.environment())
 
 
 def _traceback(session: Session, _words: Sequence[str]) -> None:
-    """Show the whole stack of the last error."""
     error = session.last_error
-    text = "".join(traceback.format_exception(error)) if error is not None else "There was no error."
-    print(text)  # noqa: T201 as above
+    print("".join(traceback.format_exception(error)) if error else "There was no error.")  # noqa: T201 as above
 
 
 COMMANDS: Mapping[str, Command] = {
-    "status": Command(_status),
-    "files": Command(_files, "[--prune [--yes]]"),
-    "retry": Command(_retry),
-    "containers": Command(_containers, "[--delete [ID ...]]"),
-    "show": Command(_show, "[RESPONSE_ID]"),
-    "code": Command(_code),
-    "fix": Command(_fix, "[--dry-run]"),
-    "history": Command(_history),
-    "conversations": Command(_conversations),
-    "new": Command(_new),
-    "cost": Command(_cost),
-    "assistants": Command(_assistants, "[--confirm NAME]"),
-    "doctor": Command(_doctor),
-    "traceback": Command(_traceback),
-    "help": Command(_help),
+    "status": Command(_status, "Show who answers, where files go, and what runs on this machine."),
+    "doctor": Command(_doctor, "Look whether everything is there, and say what to do."),
+    "files": Command(_files, "List the files made here; or remove those no cell refers to.", "[--prune [--yes]]"),
+    "retry": Command(lambda session, _: turn_run.retry(session), "Fetch again the last answer's missing files."),
+    "show": Command(_show, "Show the last answer, or a response of the service, with its files.", "[RESPONSE_ID]"),
+    "code": Command(_code, "Insert the code of the last answer as a new cell below, with the inputs it needs."),
+    "fix": Command(
+        lambda session, words: fix_last_cell(session, dry_run="--dry-run" in _flags("fix", words, ("--dry-run",))),
+        "Explain the error of the last cell and insert the corrected cell.",
+        "[--dry-run]",
+    ),
+    "history": Command(_history, "List the turns of each conversation: cell, question, files, tokens and cost."),
+    "conversations": Command(_conversations, "List the conversations; -c NAME goes on with one."),
+    "new": Command(_new, "Let the next question continue from nothing, as --new does."),
+    "cost": Command(_cost, "Add up tokens, container time and money; replayed turns cost nothing."),
+    "containers": Command(
+        _containers, "List the containers at the service; or delete those this notebook used.", "[--delete [ID ...]]"
+    ),
+    "assistants": Command(_assistants, "List the saved assistants; or trust one that came here.", "[--confirm NAME]"),
+    "traceback": Command(_traceback, "Show the whole stack of the last error."),
+    "help": Command(_help, "Show this text."),
 }
-
-_NOTHING_LEFT_OVER = "Nothing to remove: every file that was made here is shown by a cell, or was changed since."
-
-
-def _removed(folder: Folder, left: Sequence[MadeFile]) -> tuple[list[MadeFile], list[str]]:
-    """Remove the files; gives those that are gone now, and what is to be said."""
-    reasons = [(made, remove_left_over(folder, made)) for made in left]
-    gone = [replace(made, state="gone", left_over=False) for made, reason in reasons if not reason]
-    remarks = [f"{made.name} was not removed: {reason}." for made, reason in reasons if reason]
-    if gone:
-        remarks.append(f"Removed: {_amount(gone)}.")
-    return gone, remarks or [_NOTHING_LEFT_OVER]
-
-
-def _amount(listed: Sequence[MadeFile]) -> str:
-    size = size_in_words(sum(made.size for made in listed))
-    return f"{counted(len(listed), 'file')}, {size}"
 
 
 def _flags(command: str, words: Sequence[str], known: Sequence[str]) -> frozenset[str]:

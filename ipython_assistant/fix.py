@@ -53,10 +53,15 @@ def fix_last_cell(session: Session, *, dry_run: bool) -> None:
     block = _BLOCK.search(answer.text)
     if block is None:
         return
+    insert_cell(session, block["code"].rstrip())
+
+
+def insert_cell(session: Session, code: str) -> None:
+    """Insert code as a new cell below; print it where no live front end would show one."""
     if session.shell is not None and front_end(session.shell).live:
-        session.shell.set_next_input(block["code"].rstrip(), replace=False)
+        session.shell.set_next_input(code, replace=False)
     else:
-        print(block["code"].rstrip())  # noqa: T201 nobody would see a new cell
+        print(code)  # noqa: T201 see the docstring
 
 
 def question_about(result: Any, namespace: Mapping[str, Any]) -> str:

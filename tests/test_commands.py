@@ -9,7 +9,7 @@ from tests_support import events as wire
 from tests_support.notebook import Notebook
 from tests_support.scripted import Answer, refusal
 
-from ipython_assistant import commands, errors
+from ipython_assistant import errors, fix
 from ipython_assistant.display.live import FrontEnd
 
 CSV = b"a\n1\n"
@@ -106,7 +106,7 @@ def test_code_inserts_a_cell_that_runs_what_the_answer_ran(talked, monkeypatch):
     with pytest.raises(errors.OptionError, match="no code"):
         talked.cell("X", "%assistant code")
     talked.ask("A", "Save the table.")
-    monkeypatch.setattr(commands, "front_end", lambda _shell: FrontEnd(live=True))
+    monkeypatch.setattr(fix, "front_end", lambda _shell: FrontEnd(live=True))
     talked.cell("X", "%assistant code")
 
     ((text, replaced),) = inserted

@@ -257,7 +257,7 @@ def test_help_shows_what_may_follow(capsys):
     run_command(SimpleNamespace(), "help")
 
     shown = " ".join(capsys.readouterr().out.split())
-    assert "%assistant files [--prune [--yes]] List the files that were made here" in shown
+    assert "%assistant files [--prune [--yes]] List the files" in shown
 
 
 def test_a_cells_turn_is_recorded_and_listed(shell, hosted, notebook_dir):
