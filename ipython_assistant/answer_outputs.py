@@ -8,7 +8,6 @@ is passed over: the list still names it.
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ipython_assistant.core.links import hrefs
 from ipython_assistant.core.wording import counted
 from ipython_assistant.display import outputs, previews, steps
-from ipython_assistant.display.card import card as file_card
 from ipython_assistant.display.charts import ChartError, chart_type, read_chart, stem
 from ipython_assistant.display.markdown import descriptions, tables
 from ipython_assistant.display.outputs import KEY, Bundle
@@ -73,7 +71,7 @@ def file_outputs(answer: Content) -> tuple[list[Bundle], list[Bundle]]:
     fitting = _how_many_fit(heads)
     above += heads[:fitting]
     if answer.artifacts or answer.failed or answer.notes or card.notes:
-        above.append(file_card(answer.artifacts, answer.failed, (*answer.notes, *card.notes), card.details))
+        above.append(previews.card(answer.artifacts, answer.failed, (*answer.notes, *card.notes), card.details))
     return above, heads[fitting:]
 
 
@@ -93,8 +91,7 @@ def for_marimo(answer: Content) -> Any:
     for data, metadata in (text_output(answer), *above, *below):
         picture = next((media_type for media_type in data if media_type.startswith("image/")), None)
         if picture is not None:
-            content = data[picture] if picture != "image/svg+xml" else b64encode(data[picture].encode()).decode()
-            shown.append(marimo.image(f"data:{picture};base64,{content}", alt=metadata[picture]["alt"]))
+            shown.append(marimo.image(f"data:{picture};base64,{data[picture]}", alt=metadata[picture]["alt"]))
         elif "text/html" in data:
             shown.append(marimo.Html(data["text/html"]))
     # The bytes are read when a button is used.

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from ipython_assistant import turn_run
 from ipython_assistant.core.wording import did_you_mean
+from ipython_assistant.display.grid import overview
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, running_shell
-from ipython_assistant.display.overview import overview
 from ipython_assistant.errors import AssistantError, InputError, InternalError, Interrupted, OptionError
 from ipython_assistant.options import Options, checked
 from ipython_assistant.service.background import Threads

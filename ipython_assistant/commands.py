@@ -14,9 +14,8 @@ from ipython_assistant.core.providers import BASIC, provider_of
 from ipython_assistant.core.usage import cost_of, in_words, prices_with, tokens_of, total_in_words
 from ipython_assistant.core.wording import counted, did_you_mean, disk_reason, printable, size_in_words
 from ipython_assistant.display import buttons
-from ipython_assistant.display.file_table import file_table
+from ipython_assistant.display.grid import file_table, overview
 from ipython_assistant.display.live import front_end, publish
-from ipython_assistant.display.overview import overview
 from ipython_assistant.errors import AssistantError, OptionError
 from ipython_assistant.fix import fix_last_cell, insert_cell
 from ipython_assistant.options import option_help, parse_options, split_line

@@ -21,9 +21,8 @@ from ipython_assistant.core.prompt import FilledPrompt, fill
 from ipython_assistant.core.redaction import redact_error, secrets_in
 from ipython_assistant.core.turn import without_pictures
 from ipython_assistant.display import buttons
-from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
+from ipython_assistant.display.live import FrontEnd, LiveOutput, TerminalOutput, front_end, is_terminal, publish
 from ipython_assistant.display.outputs import KEY, Bundle
-from ipython_assistant.display.terminal import TerminalOutput, is_terminal
 from ipython_assistant.errors import AssistantError, Interrupted, OptionError, Refused
 from ipython_assistant.options import checked
 from ipython_assistant.outcome import error_of, no_code_note

@@ -18,7 +18,7 @@ from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
 from ipython_assistant.core.redaction import redacted_turn, secrets_in
 from ipython_assistant.core.turn import without_outputs, without_pictures
-from ipython_assistant.display.activity import DOING, Fetching
+from ipython_assistant.display.live import DOING, FetchProgress
 from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept
 from ipython_assistant.service.downloads import DownloadLimits, Downloads
 from ipython_assistant.service.stream import EventStream, broken
@@ -212,7 +212,7 @@ class ServiceSource:
         """Fetch the files; a file that cannot be fetched is a value. The error is what cut the fetching short."""
         if self._is_here and not arrival.turn.container_ids:
             return self._files, None
-        question, containers, words = self.question, self.connection.containers, Fetching()
+        question, containers, words = self.question, self.connection.containers, FetchProgress()
         containers.unmark_saved(self._files.listed)
         files = collect(
             containers,

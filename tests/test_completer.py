@@ -12,7 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from tests_support import events as wire
 
 from ipython_assistant.core.usage import default_model
-from ipython_assistant.display.completer import Offers, Surroundings, offers
+from ipython_assistant.display.completer import Surroundings, offers
 from ipython_assistant.options import Options, option_targets, parse_options
 
 
@@ -230,18 +230,3 @@ def test_names_are_offered_as_they_have_to_be_written(cell, fragment, texts):
     found = offers(cell, 0, len(cell), Surroundings({}, (), Path(), lambda target: names.get(target, ())))
 
     assert (found.fragment, found.texts) == (fragment, texts)
-
-
-def test_below_the_first_line_whole_sentences_are_offered_where_the_model_has_some():
-    asked = []
-
-    def sentences(options, typed):
-        asked.append((options, typed))
-        return ("mean of cases per district",)
-
-    surroundings = Surroundings({}, (), Path(), lambda _target: (), sentences)
-    cell = "%%assistant -i cases.csv\n  mean"
-
-    assert offers(cell, 1, 6, surroundings) == Offers("mean", ("mean of cases per district",), "sentence")
-    assert offers("%%assistant\n```\nmean", 2, 4, surroundings) == Offers()
-    assert asked == [(" -i cases.csv", "mean")]

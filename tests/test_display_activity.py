@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ipython_assistant.display.activity import Fetching
-from ipython_assistant.display.live import FrontEnd, LiveOutput
+from ipython_assistant.display.live import FetchProgress, FrontEnd, LiveOutput
 
 
 class Clock:
@@ -18,7 +17,7 @@ class Clock:
 
 def test_files_on_their_way_are_counted_measured_and_timed() -> None:
     clock = Clock()
-    words = Fetching(clock)
+    words = FetchProgress(clock)
 
     assert words(0, 1, 0) == "fetching 0 of 1 file (0 bytes)"
     clock.after(0.1)
@@ -27,22 +26,9 @@ def test_files_on_their_way_are_counted_measured_and_timed() -> None:
     assert words(3, 5, 5_000_000) == "fetching 3 of 5 files (5.0 MB, 2.5 MB/s)"
 
 
-def test_the_rate_is_that_of_the_last_seconds_and_goes_where_nothing_comes() -> None:
-    clock = Clock()
-    words = Fetching(clock)
-    for received in range(0, 10_000_000, 1_000_000):
-        words(0, 2, received)
-        clock.after(0.1)
-    for _ in range(30):
-        last = words(0, 2, 9_100_000)
-        clock.after(0.2)
-
-    assert last == "fetching 0 of 2 files (9.1 MB)"
-
-
 def test_a_file_that_is_begun_again_does_not_make_the_rate_negative() -> None:
     clock = Clock()
-    words = Fetching(clock)
+    words = FetchProgress(clock)
     words(0, 1, 5_000_000)
     clock.after(1)
     assert words(0, 1, 0) == "fetching 0 of 1 file (0 bytes)"
@@ -57,7 +43,7 @@ def test_the_line_below_a_running_answer_says_every_state_in_turn() -> None:
         def publish(self, data, metadata=None, *, transient=None, update=False) -> None:
             shown.append(data["text/plain"])
 
-    fetching = Fetching(clock)
+    fetching = FetchProgress(clock)
     with LiveOutput(FrontEnd(live=True), publisher=Publisher(), clock=clock) as live:
         for activity in ("connecting", "thinking", "writing code", "running code"):
             live.update(None, activity)

@@ -10,7 +10,7 @@ from tests_support.files import artifact
 from tests_support.markup import Markup
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
-from ipython_assistant.display.card import card
+from ipython_assistant.display.previews import card
 
 
 def test_the_card_names_links_and_measures_each_file() -> None:

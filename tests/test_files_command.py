@@ -13,7 +13,7 @@ from tests_support.markup import Markup
 from tests_support.saving import NOTEBOOK, run_cell
 
 from ipython_assistant.commands import run_command
-from ipython_assistant.display.file_table import HEADER
+from ipython_assistant.display.grid import FILE_HEADER
 from ipython_assistant.errors import OptionError
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.made_files import made_files, remove_left_over
@@ -51,7 +51,7 @@ def test_each_file_is_listed_with_its_question_and_its_model(folder):
     assert "…" in line
     assert line.endswith("  some-model  2026-01-15 09:30")
     assert [link["href"] for link in markup.all("a")] == ["assistant_files/by_district.csv"]
-    assert all(name in markup.text for name in HEADER)
+    assert all(name in markup.text for name in FILE_HEADER)
 
 
 def test_a_file_that_was_changed_or_removed_since_is_said_to_be(folder, notebook_dir):

@@ -18,7 +18,7 @@ from ipython_assistant import lab
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.display.buttons import download_row, view
 from ipython_assistant.display.live import FrontEnd
-from ipython_assistant.lab.saving import STATE, VIEW, without_live_outputs
+from ipython_assistant.lab import STATE, VIEW, remove_rows
 
 OURS = {"ipython_assistant": {"output": "buttons"}}
 
@@ -59,7 +59,7 @@ def test_our_rows_are_taken_out_and_nothing_else_is_touched():
     del expected["cells"][1]["outputs"][4]
     expected["cells"][2]["outputs"] = []
 
-    without_live_outputs(notebook)
+    remove_rows(notebook)
 
     assert notebook == expected
 
@@ -69,7 +69,7 @@ def test_a_notebook_without_rows_stays_as_it_is():
     notebook["cells"] = [notebook["cells"][0], notebook["cells"][3]]
     before = copy.deepcopy(notebook)
 
-    without_live_outputs(notebook)
+    remove_rows(notebook)
 
     assert notebook == before
 
@@ -84,7 +84,7 @@ def test_the_row_that_is_published_is_the_row_that_is_taken_out(tmp_path):
         cells=[new_code_cell("", outputs=[new_output("display_data", shown.data, metadata=shown.metadata)])]
     )
 
-    without_live_outputs(notebook)
+    remove_rows(notebook)
 
     assert notebook.cells[0].outputs == []
 
@@ -104,7 +104,7 @@ def test_the_stored_state_of_our_rows_goes_with_them_and_that_of_others_stays():
     notebook = example()
     notebook["metadata"]["widgets"] = {STATE: {"version_major": 2, "version_minor": 0, "state": widget_state()}}
 
-    without_live_outputs(notebook)
+    remove_rows(notebook)
 
     kept = {name: model for name, model in widget_state().items() if name in {"slider", "shared", "orphan"}}
     assert notebook["metadata"]["widgets"] == {STATE: {"version_major": 2, "version_minor": 0, "state": kept}}
@@ -115,7 +115,7 @@ def test_a_row_that_somebody_put_into_a_box_keeps_its_state():
     box = {"model_name": "HBoxModel", "state": {"children": ["IPY_MODEL_row"]}}
     notebook["metadata"]["widgets"] = {STATE: {"state": {**widget_state(), "box": box}}}
 
-    without_live_outputs(notebook)
+    remove_rows(notebook)
 
     assert {"box", "row"} <= set(notebook["metadata"]["widgets"][STATE]["state"])
 
@@ -139,7 +139,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_what_is_no_notebook_passes_through_unchanged(anything):
     before = copy.deepcopy(anything)
-    without_live_outputs(anything)
+    remove_rows(anything)
 
     assert anything == before
 
@@ -153,7 +153,7 @@ def test_a_broken_row_or_a_broken_state_is_no_obstacle(state, model_id):
     notebook["cells"][1]["outputs"][4]["data"] = {VIEW: {"model_id": model_id}}
     notebook["metadata"]["widgets"] = {STATE: {"state": state}}
 
-    without_live_outputs(notebook)
+    remove_rows(notebook)
 
     assert len(notebook["cells"][1]["outputs"]) == 8
 

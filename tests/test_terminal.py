@@ -6,14 +6,14 @@ import io
 
 import pytest
 
-from ipython_assistant.display import terminal
+from ipython_assistant.display import live
+from ipython_assistant.display.live import TerminalOutput
 from ipython_assistant.display.outputs import Bundle
-from ipython_assistant.display.terminal import TerminalOutput
 
 
 @pytest.fixture
 def printed(monkeypatch):
-    monkeypatch.setattr(terminal, "INTERVAL_S", 0)
+    monkeypatch.setattr(live, "INTERVAL_S", 0)
     return io.StringIO()
 
 

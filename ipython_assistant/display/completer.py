@@ -1,9 +1,8 @@
 """What Tab offers in an `%%assistant` cell: options and what may follow them on the first line, variables in `{}`.
 
-Everywhere else in such a cell Python's names mean nothing, so nothing is offered but whole sentences, where the model
-that will answer has a list of them. `match` is the body of an IPython matcher, version 2
-(https://ipython.readthedocs.io/en/stable/api/generated/IPython.core.completer.html); the rest is text in, offers out.
-Nothing here asks a service or imports pandas.
+Everywhere else in such a cell Python's names mean nothing, so nothing is offered. `match` is the body of an IPython
+matcher, version 2 (https://ipython.readthedocs.io/en/stable/api/generated/IPython.core.completer.html). Nothing here
+asks a service or imports pandas.
 """
 
 from __future__ import annotations
@@ -14,24 +13,19 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipython_assistant.core.links import open_fence
 from ipython_assistant.options import option_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 MAGIC = "%%assistant"
 MAX_ENTRIES = 10_000
-"""In one folder; of a larger one the first are looked at, since somebody waits."""
+"""Of a larger folder the first entries are looked at, since somebody waits."""
 
 _OPEN_BRACE = re.compile(r"\{((?:[^\W\d]\w*)?)$")
-_SEPARATORS = frozenset({"/", os.sep})
-
-
-def _no_sentences(_options: str, _typed: str) -> tuple[str, ...]:
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +37,24 @@ class Surroundings:
         hidden: Those of them that are IPython's own.
         directory: What relative paths are relative to.
         values: The field of `Options` that an option sets (`model`, `conversation`, ...) → what may follow the option.
-        sentences: The first line's options and what is typed of a line below → whole lines that begin with that.
     """
 
     namespace: Mapping[str, Any]
     hidden: Container[str]
     directory: Path
     values: Callable[[str], Sequence[str]]
-    sentences: Callable[[str, str], Sequence[str]] = _no_sentences
+
+    def names(self, start: str, fits: Callable[[object], bool]) -> list[str]:
+        """The variables that begin with `start` and whose value fits; those with an underscore only if it is typed."""
+        return sorted(
+            name
+            for name, value in self.namespace.items()
+            if name.startswith(start) and (start or not name.startswith("_"))
+            if name.isidentifier() and name not in self.hidden and fits(value)
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Offers:
+class Offers(NamedTuple):
     """What may stand in place of `fragment`, the text just before the cursor; each is of that kind."""
 
     fragment: str = ""
@@ -84,28 +84,25 @@ def match(context: Any, surroundings: Surroundings) -> dict[str, Any]:
 
 
 def offers(cell: str, line: int, column: int, surroundings: Surroundings) -> Offers | None:
-    """What to offer at the cursor.
+    """What to offer at the cursor; None where the cell, or the word at the cursor, is not ours to complete.
 
     Args:
         cell: The cell's text.
         line: The cursor's line, counted from 0.
         column: Its place in that line, in characters.
         surroundings: What can be named.
-
-    Returns:
-        None where the cell, or the word at the cursor, is not ours to complete.
     """
     lines = cell.split("\n")
     first = next((place for place, text in enumerate(lines) if text.strip()), 0)
-    indent = len(lines[first]) - len(lines[first].lstrip())
-    options_from = indent + len(MAGIC)
-    if not lines[first].startswith(MAGIC, indent) or lines[first][options_from : options_from + 1].strip():
+    options_from = len(lines[first]) - len(lines[first].lstrip()) + len(MAGIC)
+    if lines[first][:options_from].strip() != MAGIC or lines[first][options_from : options_from + 1].strip():
         return None
     before, after = lines[line][:column], lines[line][column:]
     if line > first:
-        if open_fence("\n".join(lines[first + 1 : line])):
+        brace = _OPEN_BRACE.search(before)
+        if brace is None or open_fence("\n".join(lines[first + 1 : line])):
             return Offers()
-        return _in_prose(lines[first][options_from:], before, surroundings)
+        return Offers(brace[1], tuple(surroundings.names(brace[1], _is_a_value)), "instance")
     # On the word `%%assistant` itself IPython's own completion of magics has its say.
     return _on_first_line(before[options_from:], after, surroundings) if column > options_from else None
 
@@ -120,35 +117,19 @@ class _Nothing:
         return iter(())
 
 
-# --- the body ---------------------------------------------------------------------------------------------------------
-
-
-def _in_prose(options: str, before: str, surroundings: Surroundings) -> Offers:
-    brace = _OPEN_BRACE.search(before)
-    if brace is None:
-        typed = before.lstrip()
-        return Offers(typed, tuple(surroundings.sentences(options, typed)), "sentence")
-    start = brace[1]
-    names = (name for name, value in surroundings.namespace.items() if _is_a_value(value))
-    return Offers(start, tuple(_visible(names, start, surroundings.hidden)), "instance")
-
-
 def _is_a_value(value: object) -> bool:
     """Whether its text can be of use in a prompt: no module, function or class."""
     return not issubclass(type(value), ModuleType) and not callable(value)
 
 
-def _visible(names: Iterable[str], start: str, hidden: Container[str]) -> list[str]:
-    shown = (name for name in names if name.isidentifier() and name not in hidden)
-    return sorted(name for name in shown if name.startswith(start) and (start or not name.startswith("_")))
+def _is_a_frame(value: object) -> bool:
+    # By name, so that pandas is not imported for a look at something else.
+    kind = type(value)
+    return kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] == "pandas"
 
 
-# --- the first line ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Word:
-    """The word before the cursor: as it stands there, without its quotation marks, and the one that is still open."""
+class _Word(NamedTuple):
+    """The word before the cursor: as it stands there, without its quotation marks, and the mark still open."""
 
     typed: str
     value: str
@@ -158,9 +139,9 @@ class _Word:
 
 def _on_first_line(before: str, after: str, surroundings: Surroundings) -> Offers:
     word, targets = _word_at_end(before), option_targets()
+    name, equals, value = word.typed.partition("=")
     if target := targets.get(word.previous):
         return _values(target, word, after, surroundings)
-    name, equals, value = word.typed.partition("=")
     if equals and (target := targets.get(name)):
         return _values(target, _word_at_end(value), after, surroundings)
     if word.quote or (word.typed and not word.typed.startswith("-")):
@@ -178,71 +159,56 @@ def _word_at_end(text: str) -> _Word:
         elif character in "\"'":
             quote = character
         elif character.isspace():
-            previous = value if place > begin else previous
-            begin, value = place + 1, ""
+            previous, begin, value = value or previous, place + 1, ""
         else:
             value += character
     return _Word(text[begin:], value, quote, previous)
 
 
 def _values(target: str, word: _Word, after: str, surroundings: Surroundings) -> Offers:
-    if target == "inputs":
-        variables = (name for name, value in surroundings.namespace.items() if _is_a_frame(value))
-        names = [] if word.quote else _visible(variables, word.value, surroundings.hidden)
-        return Offers(word.typed, (*names, *_paths(word, after, surroundings.directory)), "input")
-    if target == "directory":
-        return Offers(word.typed, tuple(_paths(word, after, surroundings.directory, folders_only=True)), "path")
-    known = [name for name in surroundings.values(target) if name.startswith(word.value)]
-    written = (_quoted(name, word.quote, after, closed=True) for name in known)
-    return Offers(word.typed, tuple(name for name in written if name is not None), target)
+    names: list[str] = []
+    if target in {"inputs", "directory"}:
+        if target == "inputs" and not word.quote:
+            names = surroundings.names(word.value, _is_a_frame)
+        known = _paths(word.value, surroundings.directory, folders_only=target == "directory")
+    else:
+        known = (name for name in surroundings.values(target) if name.startswith(word.value))
+    written = (_quoted(name, word.quote, after) for name in known)
+    return Offers(word.typed, (*names, *(name for name in written if name is not None)), target)
 
 
-def _is_a_frame(value: object) -> bool:
-    # By name, so that pandas is not imported for a look at something else.
-    kind = type(value)
-    return kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] == "pandas"
-
-
-def _paths(word: _Word, after: str, directory: Path, *, folders_only: bool = False) -> Iterator[str]:
-    """Files and folders whose path begins with the word, quoted where that is needed."""
-    cut = max((place + 1 for place, character in enumerate(word.value) if character in _SEPARATORS), default=0)
-    folder, start = word.value[:cut], word.value[cut:]
-    for name, is_folder in _entries(directory, folder):
-        fits = name.startswith(start) and (start or not name.startswith("."))
-        if fits and (is_folder or not folders_only):
-            path = f"{folder}{name}"
-            # A word that begins with a hyphen would be an option.
-            written = _quoted(f"./{path}" if path.startswith("-") else path, word.quote, after, closed=not is_folder)
-            if written is not None:
-                yield written
-
-
-def _entries(directory: Path, folder: str) -> list[tuple[str, bool]]:
-    """The names in a folder, folders with a slash behind them; none where it cannot be read."""
+def _paths(typed: str, directory: Path, *, folders_only: bool) -> Iterator[str]:
+    """Files, and folders with a slash behind them, whose path begins with what is typed."""
+    name_from = max(map(typed.rfind, {"/", os.sep})) + 1
+    folder, start = typed[:name_from], typed[name_from:]
     try:
         with os.scandir(directory / Path(folder).expanduser()) as entries:
-            found = [(entry.name, entry.is_dir()) for entry in itertools.islice(entries, MAX_ENTRIES)]
+            found = sorted(
+                f"{entry.name}/" if entry.is_dir() else entry.name for entry in itertools.islice(entries, MAX_ENTRIES)
+            )
     except (OSError, ValueError, RuntimeError):  # not there, no path at all, nobody's home
-        return []
-    return sorted((f"{name}/" if is_folder else name, is_folder) for name, is_folder in found)
+        return
+    for name in found:
+        if name.startswith(start) and (start or not name.startswith(".")) and (name[-1] == "/" or not folders_only):
+            path = f"{folder}{name}"
+            # A word that begins with a hyphen would be an option.
+            yield f"./{path}" if path.startswith("-") else path
 
 
-def _quoted(path: str, quote: str, after: str, *, closed: bool) -> str | None:
-    """The path as it has to be written; None for one that no line can hold.
+def _quoted(name: str, quote: str, after: str) -> str | None:
+    """A name or path as it has to be written; None for one that no line can hold.
 
     Args:
-        path: The path, or another name.
+        name: The name.
         quote: The quotation mark that is already there.
         after: What stands behind the cursor: an editor may have put the closing mark there.
-        closed: Whether the word ends here; in a folder it goes on.
     """
-    if not path.isprintable():
+    if not name.isprintable():
         return None
-    plain = not quote and not any(character.isspace() or character in "\"'" for character in path)
-    if plain:
-        return path
-    marks = [quote] if quote else ['"', "'"]
-    mark = next((mark for mark in marks if mark not in path), None)
+    if not quote and not any(character.isspace() or character in "\"'" for character in name):
+        return name
+    mark = next((mark for mark in (quote or "\"'") if mark not in name), None)
     if mark is None:
         return None
-    return f"{mark}{path}{mark if closed and not after.startswith(mark) else ''}"
+    # In a folder the word goes on.
+    return f"{mark}{name}" if name.endswith("/") or after.startswith(mark) else f"{mark}{name}{mark}"

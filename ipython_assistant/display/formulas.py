@@ -35,41 +35,26 @@ _COMMANDS = frozenset(
     re.findall(
         r"\w+",
         """
-    alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi omicron pi varpi rho
-    varrho sigma varsigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi
-    Omega aleph hbar ell Re Im wp partial nabla infty emptyset varnothing forall exists nexists neg lnot angle degree
-    prime backprime dagger ddagger square triangle imath jmath complement top bot
-    frac dfrac tfrac cfrac binom dbinom tbinom sqrt sum prod coprod int iint iiint oint lim limsup liminf max min sup
-    inf arg argmax argmin det dim ker deg gcd hom exp log ln lg sin cos tan cot sec csc arcsin arccos arctan sinh cosh
-    tanh coth Pr mod bmod pmod pod operatorname
-    cdot times div pm mp ast star circ bullet oplus ominus otimes oslash odot cup cap uplus sqcup sqcap vee wedge lor
-    land setminus bigcup bigcap bigvee bigwedge bigoplus bigotimes bigsqcup
-    le leq ge geq lt gt ne neq equiv approx approxeq cong sim simeq propto ll gg prec succ preceq succeq leqslant
-    geqslant lesssim gtrsim in notin ni subset supset subseteq supseteq subsetneq supsetneq perp parallel mid nmid
-    vdash models asymp doteq triangleq because therefore
-    to gets leftarrow rightarrow leftrightarrow Leftarrow Rightarrow Leftrightarrow longrightarrow longleftarrow
-    Longrightarrow Longleftarrow longleftrightarrow Longleftrightarrow implies iff impliedby mapsto longmapsto uparrow
-    downarrow updownarrow Uparrow Downarrow nearrow searrow swarrow nwarrow hookrightarrow rightharpoonup xrightarrow
-    xleftarrow
-    dots ldots cdots vdots ddots dotsc dotsb dotsm dotsi colon
-    left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr lvert rvert lVert rVert langle
-    rangle lfloor rfloor lceil rceil vert Vert lbrace rbrace lbrack rbrack backslash
-    hat widehat bar overline underline tilde widetilde vec dot ddot acute grave check breve overrightarrow
-    overleftarrow overbrace underbrace overset underset stackrel substack boxed
-    text textrm textit textbf textsf texttt mathrm mathit mathbf mathsf mathtt mathbb mathcal mathfrak mathscr
-    boldsymbol bm pmb mathord mathop mathbin mathrel displaystyle textstyle scriptstyle limits nolimits
-    quad qquad thinspace medspace thickspace enspace hline begin end nonumber notag
+    alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho varrho
+    sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar
+    ell Re Im partial nabla infty emptyset varnothing forall exists neg lnot angle degree prime dagger square
+    top bot frac dfrac tfrac cfrac binom sqrt sum prod int iint oint lim limsup liminf max min sup inf arg
+    argmax argmin det dim ker gcd exp log ln sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh Pr mod
+    bmod pmod operatorname cdot times div pm mp ast star circ bullet oplus otimes cup cap vee wedge lor land
+    setminus bigcup bigcap le leq ge geq lt gt ne neq equiv approx cong sim simeq propto ll gg prec succ
+    leqslant geqslant in notin ni subset supset subseteq supseteq perp parallel mid vdash models because
+    therefore to gets leftarrow rightarrow leftrightarrow Leftarrow Rightarrow Leftrightarrow longrightarrow
+    Longrightarrow implies iff mapsto uparrow downarrow xrightarrow dots ldots cdots vdots ddots colon left
+    right middle big Big bigg Bigg bigl bigr Bigl Bigr lvert rvert lVert rVert langle rangle lfloor rfloor lceil
+    rceil vert Vert lbrace rbrace backslash hat widehat bar overline underline tilde widetilde vec dot ddot
+    overbrace underbrace overset underset substack boxed text textrm textit textbf texttt mathrm mathit mathbf
+    mathsf mathtt mathbb mathcal mathfrak boldsymbol bm displaystyle textstyle limits nolimits quad qquad hline
+    begin end
         """,
     )
 )
 _SIGNS = frozenset("\\,;:!{}|%#& ")
-_ENVIRONMENTS = frozenset(
-    re.findall(
-        r"\S+",
-        "matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix cases rcases aligned align align* gathered gather "
-        "gather* split array equation equation* multline multline*",
-    )
-)
+_ENVIRONMENT_NAME = re.compile(r"[pbvV]?matrix|cases|aligned|align\*?|gather(ed|\*)?|split|array|equation\*?")
 _COMMAND = re.compile(r"\\([A-Za-z]+|.|\Z)", re.DOTALL)
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*(?:\{([^{}]*)\})?")
 _MATHEMATICAL = re.compile(r"[\\^_=<>]")
@@ -93,12 +78,11 @@ def is_formula(tex: str) -> bool:
     """
     if not tex.strip() or len(tex) > LONGEST or "$" in tex:
         return False
-    for command in _COMMAND.findall(tex):
-        if command not in _COMMANDS and command not in _SIGNS:
-            return False
+    if any(command not in _COMMANDS and command not in _SIGNS for command in _COMMAND.findall(tex)):
+        return False
     open_environments = []
     for which, name in _ENVIRONMENT.findall(tex):
-        if name not in _ENVIRONMENTS:
+        if not _ENVIRONMENT_NAME.fullmatch(name):
             return False
         if which == "begin":
             open_environments.append(name)

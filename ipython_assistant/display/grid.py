@@ -1,6 +1,6 @@
-"""Rows of cells → a table, as HTML and as aligned text: the heads of tables, the list of files, every overview.
+"""Rows of cells as a table: the head of a file as pandas would show it, or a calm list.
 
-A renderer of our own: a notebook must look the same with and without pandas, and a head is read without it.
+As HTML for a notebook, and aligned in columns for a terminal.
 """
 
 from __future__ import annotations
@@ -11,29 +11,33 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from ipython_assistant.core.links import encode_href
-from ipython_assistant.display.escaping import escaped, visible
-from ipython_assistant.display.markdown import SCROLLED
+from ipython_assistant.core.wording import size_in_words
+from ipython_assistant.display.escaping import escaped, one_line, visible
+from ipython_assistant.display.markdown import NO_MATH, SCROLLED
+from ipython_assistant.display.outputs import html_bundle, remark_html
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from ipython_assistant.core.artifacts import TableHead
+    from ipython_assistant.core.artifacts import MadeFile, TableHead
+    from ipython_assistant.display.outputs import Bundle
 
 LONGEST_CELL = 50
 MOST_COLUMNS = 20
-"""As pandas: `display.max_colwidth` and `display.max_columns`."""
-
 DECIMALS = 6
-"""As pandas: `display.precision`. The file keeps them all."""
+"""As pandas: `display.max_colwidth`, `display.max_columns` and `display.precision`. The file keeps it all."""
+LONGEST_WORDS = 100
+"""In characters, of a cell in an overview."""
 SHORT = 24
 """In characters: the cells of a column whose longest is no longer stay on one line."""
+FILE_HEADER = ("file", "state", "size", "asked", "model", "when (UTC)")
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
-_MISSING = "NaN"
 _MORE = "..."
+_TO_THE_MINUTE = len("2026-01-15T09:30")
 
 
-class Download(NamedTuple):
+class FileLink(NamedTuple):
     """A cell that downloads a file.
 
     Attributes:
@@ -49,24 +53,20 @@ class Download(NamedTuple):
     remark: str = ""
 
 
-Cell = str | Download
+Cell = str | FileLink
 
 
 def head_rows(head: TableHead) -> list[list[str]]:
     """The header and the first rows of a table, the index first; dots where columns or rows are left out."""
     width = head.column_count
-    columns: list[int | None] = list(range(width))
-    if width > MOST_COLUMNS:
-        columns[MOST_COLUMNS // 2 : width - MOST_COLUMNS // 2] = [None]
-    lines = [["", *(_MORE if column is None else _cell(head.columns[column]) for column in columns)]]
     rows = [(*row, *[None] * (width - len(row))) for row in head.rows]
-    long = {column for column in columns if column is not None and _is_long([row[column] for row in rows])}
-    for index, row in enumerate(rows):
-        cells = {
-            column: _rounded(row[column]) if column in long else row[column] for column in columns if column is not None
-        }
-        lines.append([str(index), *(_MORE if column is None else _cell(cells[column]) for column in columns)])
-    if head.row_count > len(head.rows):
+    columns = [
+        [_cell(name), *map(_cell, _rounded([row[column] for row in rows]))] for column, name in enumerate(head.columns)
+    ]
+    if width > MOST_COLUMNS:
+        columns[MOST_COLUMNS // 2 : width - MOST_COLUMNS // 2] = [[_MORE] * (len(rows) + 1)]
+    lines = [list(line) for line in zip(["", *map(str, range(len(rows)))], *columns, strict=True)]
+    if head.row_count > len(rows):
         lines.append([_MORE] * len(lines[0]))
     return lines
 
@@ -97,8 +97,7 @@ def list_html(header: Sequence[str], rows: Sequence[Sequence[Cell]], right: Coll
         rows: The cells.
         right: The columns that are aligned to the right, counted from 0.
     """
-    texts = [[text_of(cell) for cell in row] for row in rows]
-    short = [max(map(len, column)) <= SHORT for column in zip(*texts, strict=True)]
+    short = [max(len(text_of(cell)) for cell in column) <= SHORT for column in zip(*rows, strict=True)]
     styles = [
         "vertical-align:top;padding:.2em 1.5em .2em 0;"
         f"text-align:{'right' if at in right else 'left'};"
@@ -111,37 +110,76 @@ def list_html(header: Sequence[str], rows: Sequence[Sequence[Cell]], right: Coll
         f'<th scope="col" style="{style};font-weight:normal">{escaped(name)}</th>'
         for name, style in zip(header, styles, strict=False)
     )
-    if head:
-        head = f"<thead>{row_start}{head}</tr></thead>"
-    cells = (
-        "".join(f'<td style="{style}">{_html(cell)}</td>' for cell, style in zip(row, styles, strict=True))
+    body = "".join(
+        f"{row_start}"
+        + "".join(f'<td style="{style}">{_html(cell)}</td>' for cell, style in zip(row, styles, strict=True))
+        + "</tr>"
         for row in rows
     )
-    body = "".join(f"{row_start}{line}</tr>" for line in cells)
-    return f'<table style="margin:0">{head}<tbody>{body}</tbody></table>'
+    top = f"<thead>{row_start}{head}</tr></thead>" if head else ""
+    return f'<table style="margin:0">{top}<tbody>{body}</tbody></table>'
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
     """Rows of equally many cells as lines of a terminal; the columns in `right` are flush right."""
-    if not rows:
-        return []
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         gaps = [" " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
-        cells = [
-            gap + cell if at in right else cell + gap for at, (cell, gap) in enumerate(zip(row, gaps, strict=True))
-        ]
+        cells = (
+            f"{gap}{cell}" if at in right else f"{cell}{gap}"
+            for at, (cell, gap) in enumerate(zip(row, gaps, strict=True))
+        )
         lines.append("  ".join(cells).rstrip())
     return lines
 
 
+def overview(
+    header: Sequence[str], rows: Iterable[Sequence[object]], remarks: Iterable[str] = (), right: Sequence[int] = ()
+) -> Bundle:
+    """A list as an output, and sentences below it.
+
+    Args:
+        header: The columns' names.
+        rows: The cells, each a `FileLink` or anything that has words; each is one line.
+        remarks: Sentences.
+        right: The columns that are aligned to the right, counted from 0.
+    """
+    cells = [[_on_one_line(cell) for cell in row] for row in rows]
+    said, html, lines = list(remarks), "", list[str]()
+    if cells:
+        html = list_html(header, cells, right)
+        lines = aligned([tuple(header), *(tuple(map(text_of, row)) for row in cells)], right)
+    html += "".join(map(remark_html, said))
+    lines += ["", *map(visible, said)] if lines and said else map(visible, said)
+    return html_bundle("overview", f'<div class="{NO_MATH}">{html}</div>', "\n".join(lines))
+
+
+def file_table(files: Sequence[MadeFile], remarks: Iterable[str] = ()) -> Bundle:
+    """One line for each file: how it stands on disk, its size, what was asked, which model answered and when.
+
+    Args:
+        files: The files.
+        remarks: Sentences below the table.
+    """
+    rows: list[tuple[object, ...]] = []
+    for made in files:
+        name = made.name if made.state == "gone" else FileLink(made.name, made.name, made.href)
+        state = "left over" if made.left_over else "changed since" if made.state == "changed" else made.state
+        about: tuple[str, ...] = ("", "", "", "")
+        if (recording := made.recording) is not None:
+            ended = recording.ended[:_TO_THE_MINUTE].replace("T", " ")
+            about = (size_in_words(made.size), recording.prompt, recording.model, ended)
+        rows.append((name, state, *about))
+    return overview(FILE_HEADER, rows, remarks, right=(2,))
+
+
 def text_of(cell: Cell) -> str:
     """What a cell says."""
-    return f"{cell.label} {cell.remark}".rstrip() if isinstance(cell, Download) else cell
+    return f"{cell.label} {cell.remark}".rstrip() if isinstance(cell, FileLink) else cell
 
 
-def link_html(file: Download) -> str:
+def link_html(file: FileLink) -> str:
     """A link that downloads a file; only what it says where its path is not relative or no address can hold it."""
     try:
         href = encode_href(file.href)
@@ -152,26 +190,33 @@ def link_html(file: Download) -> str:
 
 
 def _html(cell: Cell) -> str:
-    if isinstance(cell, Download):
+    if isinstance(cell, FileLink):
         return link_html(cell) + (f" {escaped(cell.remark)}" if cell.remark else "")
     return escaped(cell)
 
 
-def _is_long(column: Sequence[str | None]) -> bool:
-    """Whether a column holds numbers alone, one of them with more decimals than are shown."""
+def _on_one_line(cell: object) -> Cell:
+    if isinstance(cell, FileLink):
+        return cell._replace(label=_cut(cell.label, LONGEST_WORDS, "…"))
+    return _cut(str(cell), LONGEST_WORDS, "…")
+
+
+def _rounded(column: Sequence[str | None]) -> Sequence[str | None]:
+    """The cells of a column of numbers with as many decimals as are shown, if one of them has more."""
     numbers = [cell for cell in column if cell is not None]
-    return all(map(_NUMBER.fullmatch, numbers)) and any(len(cell.partition(".")[2]) > DECIMALS for cell in numbers)
-
-
-def _rounded(cell: str | None) -> str | None:
-    return None if cell is None else f"{Decimal(cell):.{DECIMALS}f}"
+    if all(map(_NUMBER.fullmatch, numbers)) and any(len(cell.partition(".")[2]) > DECIMALS for cell in numbers):
+        return [None if cell is None else f"{Decimal(cell):.{DECIMALS}f}" for cell in column]
+    return column
 
 
 def _cell(text: str | None) -> str:
-    if text is None:
-        return _MISSING
-    line = visible(" ".join(text[: 20 * LONGEST_CELL].splitlines()))
-    return line if len(line) <= LONGEST_CELL else f"{line[: LONGEST_CELL - 3]}..."
+    return "NaN" if text is None else _cut(text[: 20 * LONGEST_CELL], LONGEST_CELL, _MORE)
+
+
+def _cut(text: str, longest: int, more: str) -> str:
+    """A cell's words on one line; a long one loses its end, where it says least."""
+    line = one_line(" ".join(text.split()), longest=len(text) + 1)
+    return line if len(line) <= longest else f"{line[: longest - len(more)].rstrip()}{more}"
 
 
 def _width(text: str) -> int:

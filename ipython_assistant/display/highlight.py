@@ -16,72 +16,47 @@ if TYPE_CHECKING:
 LONGEST = 20_000
 """In characters. Longer code is shown plain: a lexer's patterns are not made for hostile input of any length."""
 
-_LANGUAGES = {
-    "bash": "bash",
-    "console": "console",
-    "css": "css",
-    "html": "html",
-    "javascript": "javascript",
-    "js": "javascript",
-    "json": "json",
-    "py": "python",
-    "python": "python",
-    "python3": "python",
-    "r": "r",
-    "sh": "bash",
-    "shell": "bash",
-    "sql": "sql",
-    "toml": "toml",
-    "yaml": "yaml",
-    "yml": "yaml",
+_LANGUAGES = dict.fromkeys(("bash", "css", "html", "javascript", "json", "python", "r", "sql", "toml", "yaml"), "")
+_LANGUAGES |= {"js": "javascript", "py": "python", "python3": "python", "sh": "bash", "shell": "bash", "yml": "yaml"}
+_COLOURS = {
+    "Keyword": ("keyword", "#3d8b3d"),
+    "Operator.Word": ("keyword", "#3d8b3d"),
+    "Operator": ("operator", "#9a5fd0"),
+    "Name.Builtin": ("builtin", "#3d8b3d"),
+    "Name.Function": ("def", "#4a78d0"),
+    "Name.Class": ("def", "#4a78d0"),
+    "Name.Decorator": ("meta", "#9a5fd0"),
+    "Name.Tag": ("tag", "#3d8b3d"),
+    "Name.Attribute": ("attribute", "#4a78d0"),
+    "Literal.String": ("string", "#c4503c"),
+    "Literal.Number": ("number", "#3d8b3d"),
+    "Comment": ("comment", "#6c8080"),
 }
-_STYLES = {
-    "Keyword": "color:var(--jp-mirror-editor-keyword-color,#3d8b3d);font-weight:bold",
-    "Operator.Word": "color:var(--jp-mirror-editor-keyword-color,#3d8b3d);font-weight:bold",
-    "Operator": "color:var(--jp-mirror-editor-operator-color,#9a5fd0)",
-    "Name.Builtin": "color:var(--jp-mirror-editor-builtin-color,#3d8b3d)",
-    "Name.Function": "color:var(--jp-mirror-editor-def-color,#4a78d0)",
-    "Name.Class": "color:var(--jp-mirror-editor-def-color,#4a78d0)",
-    "Name.Decorator": "color:var(--jp-mirror-editor-meta-color,#9a5fd0)",
-    "Name.Tag": "color:var(--jp-mirror-editor-tag-color,#3d8b3d)",
-    "Name.Attribute": "color:var(--jp-mirror-editor-attribute-color,#4a78d0)",
-    "Literal.String": "color:var(--jp-mirror-editor-string-color,#c4503c)",
-    "Literal.Number": "color:var(--jp-mirror-editor-number-color,#3d8b3d)",
-    "Comment": "color:var(--jp-mirror-editor-comment-color,#6c8080);font-style:italic",
-}
+_FONTS = {"keyword": ";font-weight:bold", "comment": ";font-style:italic"}
 
 
 def highlight(code: str, language: str) -> str:
     """The code as HTML to stand in a `<pre>`; plain where the language is not one of a few well-known ones."""
-    name = _LANGUAGES.get(language.strip().lower())
-    if name is None or len(code) > LONGEST:
+    language = language.strip().lower()
+    if language not in _LANGUAGES or len(code) > LONGEST:
         return escaped(code)
     from pygments.lexers import get_lexer_by_name
 
-    lexer = get_lexer_by_name(name, stripnl=False, ensurenl=False)
-    pieces = []
-    open_style, run = "", ""
+    lexer = get_lexer_by_name(_LANGUAGES[language] or language, stripnl=False, ensurenl=False)
+    runs: list[tuple[str, str]] = []
     for kind, text in lexer.get_tokens(visible(code)):
+        before = runs[-1][0] if runs else ""
         # White space has no colour: left in the run before it, it saves a pair of tags.
-        style = open_style if text.isspace() else _style(kind)
-        if style != open_style:
-            pieces.append(_span(open_style, run))
-            open_style, run = style, ""
-        run += text
-    pieces.append(_span(open_style, run))
-    return "".join(pieces)
+        style = before if text.isspace() else _style(kind)
+        runs.append((style, runs.pop()[1] + text if runs and style == before else text))
+    return "".join(f'<span style="{style}">{escaped(run)}</span>' if style else escaped(run) for style, run in runs)
 
 
 def _style(kind: _TokenType) -> str:
     path = ".".join(kind)
-    while path:
-        if path in _STYLES:
-            return _STYLES[path]
+    while path and path not in _COLOURS:
         path = path.rpartition(".")[0]
-    return ""
-
-
-def _span(style: str, text: str) -> str:
-    if not text:
+    if not path:
         return ""
-    return f'<span style="{style}">{escaped(text)}</span>' if style else escaped(text)
+    variable, colour = _COLOURS[path]
+    return f"color:var(--jp-mirror-editor-{variable}-color,{colour}){_FONTS.get(variable, '')}"

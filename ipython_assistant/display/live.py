@@ -1,13 +1,9 @@
-"""What a cell shows while it runs: one updatable output, at most ten updates a second, fewer the longer the answer is.
+"""What a cell shows while it runs: one updatable output, or lines in a terminal, and the words for what is going on.
 
-Updating an output at every token would send the whole text thousands of times, and above about a thousand messages a
-second Jupyter loses some of them silently; so a throttle is a matter of correctness. It only streams where somebody
-watches. A notebook that is run by a test or a converter gets each output exactly once, without a display id, and saves
-the same as one that was watched.
-
-Each update holds the whole text, so the pause after one grows with the text: an answer of 25 kB that comes in 25 s is
-sent eleven times over. Finished blocks are drawn once; only the last, open one is parsed again. The figures are in
-`benchmarks/README.md`.
+Above about a thousand messages a second Jupyter loses some of them silently, so an output is updated at most ten times
+a second. Each update holds the whole text, so the pause after one grows with the text; figures are in
+`benchmarks/README.md`. A notebook that is run by a test or a converter gets each output exactly once, without a display
+id, and saves the same as one that was watched.
 """
 
 from __future__ import annotations
@@ -17,9 +13,11 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
+from ipython_assistant.core.wording import counted, size_in_words
 from ipython_assistant.display import outputs
+from ipython_assistant.display.escaping import visible
 from ipython_assistant.display.markdown import Growing
 
 if TYPE_CHECKING:
@@ -34,6 +32,24 @@ CHARACTERS_PER_S = 8_000
 """The text's length over this is the pause after an update, in seconds."""
 COUNTED_FROM_S = 2.0
 """An activity that lasts shows its seconds from here on."""
+RATE_FROM_S = 0.5
+"""Before, there is no rate: what was fetched ahead would count as fetched in no time."""
+DOING = {
+    "response.created": "thinking",
+    "response.in_progress": "thinking",
+    "response.output_text.delta": "writing",
+    "response.refusal.delta": "writing",
+    "response.code_interpreter_call.in_progress": "writing code",
+    "response.code_interpreter_call_code.delta": "writing code",
+    "response.code_interpreter_call.interpreting": "running code",
+    "response.code_interpreter_call.completed": "thinking",
+    "response.shell_call_command.added": "writing a command",
+    "response.shell_call_command.done": "running a command",
+    "response.image_generation_call.in_progress": "drawing",
+    "response.web_search_call.searching": "searching the web",
+    "response.file_search_call.searching": "searching files",
+}
+"""What a service is doing from an event of this type on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,3 +259,89 @@ def _captured(shell: Any) -> bool:
     from IPython.core.displaypub import CapturingDisplayPublisher
 
     return isinstance(shell.display_pub, CapturingDisplayPublisher)
+
+
+class TerminalOutput(LiveOutput):
+    """A `LiveOutput` that prints.
+
+    What was printed stays, so a line is printed once no later one can change it: lines with a link into the container,
+    and all that follow, wait for the answer's end, when the links lead to the saved files.
+
+    Args:
+        stream: The terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(FrontEnd())
+        self._stream = stream
+        self._printed = ""
+        self._next_s = 0.0
+
+    def update(self, text: Callable[[], str] | str | None = None, activity: str | None = None) -> None:  # noqa: ARG002 a terminal shows the text alone
+        """Take in the answer so far, and print the lines that are whole."""
+        if text is not None:
+            self._text = text
+            self.tick()
+
+    def tick(self) -> None:
+        """Print what is whole, at most ten times a second: putting the text together takes time."""
+        if time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + INTERVAL_S
+        before_link = self._read().partition("sandbox:")[0]
+        self._print(before_link[: before_link.rfind("\n") + 1])
+
+    def finish(self, bundle: Bundle) -> None:
+        """Print the rest; all of it anew where the answer's end changed what had been printed."""
+        text = str(bundle.data.get("text/plain", ""))
+        if not text.startswith(self._printed):
+            self._stream.write("\n")
+            self._printed = ""
+        self._print(text if text.endswith("\n") else f"{text}\n")
+
+    def _print(self, text: str) -> None:
+        if len(text) > len(self._printed):
+            self._stream.write(visible(text[len(self._printed) :]))
+            self._stream.flush()
+            self._printed = text
+
+
+def is_terminal(shell: Any) -> bool:
+    """Whether outputs go to a terminal: there is no kernel, and what is printed is read by a person."""
+    return getattr(shell, "kernel", None) is None and sys.stdout.isatty()
+
+
+class FetchProgress:
+    """The words for one turn's files on their way, as `LiveOutput.update` takes them.
+
+    >>> seconds = iter([0.0, 1.0])
+    >>> words = FetchProgress(clock=lambda: next(seconds))
+    >>> words(1, 5, 1_000_000), words(3, 5, 3_500_000)
+    ('fetching 1 of 5 files (1.0 MB)', 'fetching 3 of 5 files (3.5 MB, 2.5 MB/s)')
+
+    Args:
+        clock: Seconds, from anywhere.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began: tuple[float, int] | None = None
+
+    def __call__(self, done: int, total: int, received: int) -> str:
+        """Take in how far it is, and say it.
+
+        Args:
+            done: Files that are here.
+            total: Files in all; 0 while they are looked for.
+            received: Bytes of all of them, also of those that are not whole yet.
+        """
+        if not total:
+            return "looking for files"
+        now = self._clock()
+        if self._began is None or received < self._began[1]:
+            self._began = now, received
+        since, before = self._began
+        amount = size_in_words(received)
+        if now - since >= RATE_FROM_S and received > before:
+            amount += f", {size_in_words(round((received - before) / (now - since)))}/s"
+        return f"fetching {done} of {counted(total, 'file')} ({amount})"

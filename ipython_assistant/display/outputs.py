@@ -53,9 +53,9 @@ def answer(text: str, hrefs: Mapping[str, str]) -> Bundle:
 def live(text: str, activity: str) -> Bundle:
     """The answer as far as it is written, and one line that says what is going on."""
     written = without_unfinished_link(text)
-    status = _status(activity)
-    plain = "\n\n".join(part for part in (visible(text), status) if part)
-    return html_bundle("live", (render(written, hrefs={}) if written else "") + _status_line(status), plain)
+    bundle = running(render(written, hrefs={}) if written else "", activity)
+    plain = "\n\n".join(part for part in (visible(text), bundle.data["text/plain"]) if part)
+    return bundle._replace(data={**bundle.data, "text/plain": plain})
 
 
 def running(html: str, activity: str) -> Bundle:
@@ -65,18 +65,16 @@ def running(html: str, activity: str) -> Bundle:
         html: What is written so far, safe already.
         activity: What is going on.
     """
-    status = _status(activity)
-    return html_bundle("live", html + _status_line(status), status)
+    status = one_line(f"{activity[:1].upper()}{activity[1:]} …") if activity else ""
+    line = f'<p style="margin:.5em 0 0;{QUIET}">{escaped(status)}</p>' if status else ""
+    return html_bundle("live", html + line, status)
+
+
+def remark_html(sentence: str) -> str:
+    """A sentence below a list."""
+    return f'<p style="margin:.4em 0 0;{QUIET}">{escaped(sentence)}</p>'
 
 
 def indented(text: str) -> str:
     """A block of code or of logs in an output's plain text."""
     return "\n".join(f"    {line}".rstrip() for line in text.split("\n"))
-
-
-def _status(activity: str) -> str:
-    return one_line(f"{activity[:1].upper()}{activity[1:]} …") if activity else ""
-
-
-def _status_line(status: str) -> str:
-    return f'<p style="margin:.5em 0 0;{QUIET}">{escaped(status)}</p>' if status else ""

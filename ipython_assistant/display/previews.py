@@ -1,4 +1,7 @@
-"""A saved file → what is shown of it: the picture, the head of a table, the beginning of a text."""
+"""A saved file → what is shown of it: the picture, the head of a table, the beginning of a text; and the list of all.
+
+The links of the list are relative to the notebook and need neither kernel nor extension.
+"""
 
 from __future__ import annotations
 
@@ -8,42 +11,52 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 from ipython_assistant.core.wording import counted, size_in_words
+from ipython_assistant.display.charts import chart_type
 from ipython_assistant.display.escaping import escaped, one_line, visible
-from ipython_assistant.display.grid import Download, aligned, frame_html, head_rows, link_html
+from ipython_assistant.display.grid import FileLink, aligned, frame_html, head_rows, link_html, list_html, text_of
 from ipython_assistant.display.highlight import highlight
 from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH
-from ipython_assistant.display.outputs import KEY, QUIET, Bundle, html_bundle, indented
-from ipython_assistant.display.svg import clean_svg
+from ipython_assistant.display.outputs import KEY, QUIET, Bundle, html_bundle, indented, remark_html
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from ipython_assistant.core.artifacts import Artifact, TableHead
+    from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
+    from ipython_assistant.display.grid import Cell
 
 LONGEST_DESCRIPTION = 120
 """In characters, of what a picture shows."""
+LARGEST_SVG = 1_000_000
+"""In bytes; a larger one is linked, since it has no thumbnail."""
+MOST_ROWS = 500
+"""Of so many files the list has a line; the others are counted."""
+ENOUGH_ROWS = 5
+"""A table in the answer that shows so many rows of a file, or all, is not shown once more."""
 Shown = Literal["whole", "smaller", "not"]
-_NUMBER = re.compile(r"[-+]?\d{1,30}(?:\.\d{1,30})?")
 
+_NUMBER = re.compile(r"[-+]?\d{1,30}(?:\.\d{1,30})?")
+_SVG = "image/svg+xml"
 _SIGNATURES = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "image/jpeg": re.compile(rb"\xff\xd8\xff"),
     "image/gif": re.compile(rb"GIF8[79]a"),
     "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    _SVG: re.compile(rb"(?=.*<svg\b)(?!.*<!ENTITY)", re.DOTALL),  # entities could become gigabytes in the page
 }
+_OFFICE = "application/vnd.openxmlformats-officedocument."
 _KINDS = {
     "application/json": "JSON",
     "application/pdf": "PDF",
     "application/vnd.apache.parquet": "Parquet table",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "PowerPoint slides",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "Excel workbook",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "Word document",
+    f"{_OFFICE}presentationml.presentation": "PowerPoint slides",
+    f"{_OFFICE}spreadsheetml.sheet": "Excel workbook",
+    f"{_OFFICE}wordprocessingml.document": "Word document",
     "application/zip": "ZIP archive",
     "image/bmp": "BMP picture",
     "image/gif": "GIF picture",
     "image/jpeg": "JPEG picture",
     "image/png": "PNG picture",
-    "image/svg+xml": "SVG picture",
+    _SVG: "SVG picture",
     "image/webp": "WebP picture",
     "text/csv": "CSV table",
     "text/html": "HTML page",
@@ -54,13 +67,12 @@ _KINDS = {
 }
 
 
-def kind_in_words(media_type: str) -> str:
-    """What a file is, for people: `CSV table`, `PNG picture`; `file` where nothing better is known."""
-    return _KINDS.get(media_type, "file")
-
-
 def picture(artifact: Artifact, content: bytes, media_type: str = "", description: str = "") -> Bundle | None:
-    """The picture itself, in its own media type; None where a notebook cannot show it.
+    """The picture itself; None where a notebook cannot show it.
+
+    An SVG becomes an `<img>`, in which a browser runs nothing and loads nothing
+    (https://www.w3.org/TR/SVG2/conform.html#secure-static-mode); by its own media type some front ends would put it
+    into the page.
 
     Args:
         artifact: Its name and media type.
@@ -70,21 +82,19 @@ def picture(artifact: Artifact, content: bytes, media_type: str = "", descriptio
     """
     media_type = media_type or artifact.media_type
     signature = _SIGNATURES.get(media_type)
-    shown: str | None = None
-    if signature is not None and signature.match(content):
-        shown = base64.b64encode(content).decode("ascii")
-    elif media_type == "image/svg+xml":
-        shown = clean_svg(content)
-    if shown is None:
+    if signature is None or not signature.match(content) or (media_type == _SVG and len(content) > LARGEST_SVG):
         return None
-    name = one_line(artifact.name)
-    words = _first(description)
+    shown, name = base64.b64encode(content).decode("ascii"), one_line(artifact.name)
+    words = visible(" ".join(description.split()))
+    if len(words) > LONGEST_DESCRIPTION:
+        words = f"{words[:LONGEST_DESCRIPTION].rpartition(' ')[0]} …"
     alt = words if words.startswith(name) else f"{name}: {words}" if words else name
-    return Bundle(
-        {media_type: shown, "text/plain": alt},
-        # IPython's own `Image` and nbconvert keep the description of a picture here.
-        {media_type: {"alt": alt}, KEY: {"output": "picture", "name": name, "size": len(content)}},
-    )
+    about = {"output": "picture", "name": name, "size": len(content)}
+    if media_type == _SVG:
+        html = f'<img style="max-width:100%" alt="{escaped(alt)}" src="data:{_SVG};base64,{shown}">'
+        return Bundle({"text/html": html, "text/plain": alt}, {KEY: about})
+    # IPython's own `Image` and nbconvert keep the description of a picture there.
+    return Bundle({media_type: shown, "text/plain": alt}, {media_type: {"alt": alt}, KEY: about})
 
 
 def caption(artifact: Artifact, shown: Shown) -> Bundle:
@@ -98,7 +108,7 @@ def caption(artifact: Artifact, shown: Shown) -> Bundle:
         "smaller": "is shown smaller than it is: ",
         "not": "is not shown here; it is too large, damaged, or more than a picture: ",
     }[shown]
-    link = link_html(Download("download the whole picture", artifact.name, artifact.href))
+    link = link_html(FileLink("download the whole picture", artifact.name, artifact.href))
     style = f"margin:.2em 0 .8em;{QUIET}"
     html = f'<p class="{NO_MATH}" style="{style}">{escaped(name)}{f" {words}{link}" if words else ""}</p>'
     plain = f"{name} {words}{one_line(artifact.href, 160)}" if words else name
@@ -122,30 +132,26 @@ def table_size(head: TableHead) -> str:
 
 
 def is_head(shown: Sequence[Sequence[str]], head: TableHead) -> bool:
-    """Whether a table in the answer (its header, then its rows) shows all that the head of a file would show.
+    """Whether a table in the answer (its header, then its rows) shows enough of the file that its head is not needed.
 
     Numbers may be rounded, and there may be an index in front.
     """
     columns = [column.strip() for column in head.columns]
     skip = 1 if shown and [cell.strip() for cell in shown[0][1:]] == columns else 0
-    if not shown or [cell.strip() for cell in shown[0][skip:]] != columns or len(shown) <= len(head.rows):
+    if not shown or [cell.strip() for cell in shown[0][skip:]] != columns:
         return False
-    return all(
-        _is_same(written, cell)
+    return len(shown) > min(ENOUGH_ROWS, len(head.rows)) and all(
+        _is_same(written.strip(), (cell or "").strip())
         for line, row in zip(shown[1:], head.rows, strict=False)
         for written, cell in zip(line[skip:], (*row, *[None] * len(columns)), strict=False)
     )
 
 
-def _is_same(written: str, cell: str | None) -> bool:
-    written, cell = written.strip(), (cell or "").strip()
-    if written == cell or (not cell and written.lower() in {"nan", "-", "–", "none", "<na>"}):
-        return True
+def _is_same(written: str, cell: str) -> bool:
     number = written.replace(",", "")
-    if not (_NUMBER.fullmatch(number) and _NUMBER.fullmatch(cell)):
-        return False
-    decimals = len(number.partition(".")[2])
-    return round(Decimal(cell), decimals) == Decimal(number)
+    if _NUMBER.fullmatch(number) and _NUMBER.fullmatch(cell):
+        return round(Decimal(cell), len(number.partition(".")[2])) == Decimal(number)
+    return written == cell or (not cell and written.lower() in {"nan", "-", "–", "none", "<na>"})
 
 
 def source(artifact: Artifact, text: str, *, whole: bool) -> Bundle:
@@ -167,7 +173,58 @@ def source(artifact: Artifact, text: str, *, whole: bool) -> Bundle:
     return html_bundle("source", html, f"{name} — {about}\n\n{indented(visible(text))}")
 
 
-def _first(words: str) -> str:
-    """The first words of a text, on one line."""
-    line = visible(" ".join(words.split()))
-    return line if len(line) <= LONGEST_DESCRIPTION else f"{line[:LONGEST_DESCRIPTION].rpartition(' ')[0]} …"
+def card(
+    artifacts: Sequence[Artifact],
+    failed: Iterable[FailedArtifact] = (),
+    notes: Iterable[str] = (),
+    details: Mapping[str, str] | None = None,
+) -> Bundle:
+    """The list of files: links that download them, kinds, sizes, paths; what is missing, and why.
+
+    Args:
+        artifacts: The files on disk.
+        failed: Those that are not, with the reason.
+        notes: Sentences below the list.
+        details: File name → what else is to be said of it, such as a table's rows and columns.
+    """
+    rows = [_card_row(artifact, (details or {}).get(artifact.name, "")) for artifact in artifacts[:MOST_ROWS]]
+    # One folder is said once; only files in several folders have their paths beside them.
+    folders = {artifact.href.rpartition("/")[0] for artifact in artifacts}
+    html = list_html((), [row if len(folders) > 1 else row[:-1] for row in rows]) if rows else ""
+    if len(folders) == 1:
+        (folder,) = folders
+        place = f"in {one_line(folder, 160)}/" if folder else "beside the notebook"
+        html += f'<p style="margin:.2em 0 0;{QUIET}">Saved {escaped(place)}</p>'
+    lost = [(one_line(missing.name), one_line(missing.reason, 1000)) for missing in failed]
+    html += "".join(
+        f'<p style="margin:.4em 0 0">{escaped(name)} <b>not saved:</b> {escaped(why)}</p>' for name, why in lost
+    )
+    remarks = [*_remarks(artifacts), *notes]
+    html += "".join(map(remark_html, remarks))
+    lines = aligned([tuple(map(text_of, row)) for row in rows])
+    lines += [*(f"{name}  not saved: {why}" for name, why in lost), *map(visible, remarks)]
+    return html_bundle("card", f'<div class="{NO_MATH}">{html}</div>', "\n".join(lines))
+
+
+def _card_row(artifact: Artifact, detail: str) -> tuple[Cell, ...]:
+    kind = "interactive chart" if chart_type(artifact.name) else _KINDS.get(artifact.media_type, "file")
+    renamed = artifact.own_name not in {artifact.name, ""} and artifact.found != "figure"
+    remark = f"({one_line(artifact.own_name)} in the answer)" if renamed else ""
+    return (
+        FileLink(one_line(artifact.name), artifact.name, artifact.href, remark),
+        f"{kind}, {one_line(detail)}" if detail else kind,
+        size_in_words(artifact.size),
+        one_line(artifact.href, 160),
+    )
+
+
+def _remarks(artifacts: Sequence[Artifact]) -> list[str]:
+    remarks = []
+    if len(artifacts) > MOST_ROWS:
+        remarks.append(f"{counted(len(artifacts) - MOST_ROWS, 'more file')} in the same folder.")
+    if any(artifact.href.startswith(("/", "../")) or artifact.href[1:2] == ":" for artifact in artifacts):
+        remarks.append(
+            "These files are outside the notebook's folder, where a link in the notebook may not reach them. "
+            "The download buttons bring them."
+        )
+    return remarks

@@ -31,29 +31,26 @@ DEEPEST_ITEM = 20
 _NOT_SHOWN = frozenset({"id", "type", "call_id", "encrypted_content", "created_at", "created_by", "result"})
 _NO_ITEMS = frozenset({"compaction", "shell_call", "shell_call_output"})
 """A shell's commands are code steps; a conversation that the service has shortened is its own business."""
+_TITLE = f'<p style="margin:.8em 0 0;{QUIET}">'
 
 
 def work(calls: Sequence[CodeCall]) -> Bundle:
     """The code that was run and what it printed: folded, but open where a call failed."""
-    numbered = len(calls) > 1
-    troubles = [
-        f"step {number} {trouble}" if numbered else trouble
-        for number, call in enumerate(calls, 1)
-        if (trouble := _trouble(call))
-    ]
-    summary = f"Code, {counted(len(calls), 'step')}" + (f" ({'; '.join(troubles)})" if troubles else "")
-    html, plain = [], [summary]
+    html, plain, troubles = [], list[str](), []
     for number, call in enumerate(calls, 1):
-        code, logs, trouble = call.code.strip("\n"), _logs(call), _trouble(call)
-        if numbered:
+        code, trouble = call.code.strip("\n"), _trouble(call)
+        logs = _without_middle(printed(call.logs).strip("\n"))
+        troubles += [f"step {number} {trouble}" if len(calls) > 1 else trouble] if trouble else []
+        if len(calls) > 1:
             title = f"Step {number}" + (f", {trouble}" if trouble else "")
-            html.append(f'<p style="margin:.8em 0 0;{QUIET}">{title}</p>')
+            html.append(f"{_TITLE}{title}</p>")
             plain.append(title)
         html.append(f'<pre style="{CODE_STYLE}"><code>{highlight(code, call.language)}</code></pre>')
         plain.append(indented(visible(code)))
         if logs:
             html.append(f'<pre style="{CODE_STYLE};border-left-color:transparent;{QUIET}">{escaped(logs)}</pre>')
             plain.append(f"Printed:\n\n{indented(logs)}")
+    summary = f"Code, {counted(len(calls), 'step')}" + (f" ({'; '.join(troubles)})" if troubles else "")
     return _folded("work", summary, html, plain, is_open=bool(troubles))
 
 
@@ -63,30 +60,21 @@ def other_items(items: Iterable[OtherItem]) -> Bundle | None:
     Reasoning is shown where it holds a summary. Ids and what only the service can read are left out, long texts in it
     are cut, and what is left of an item is cut too. None where nothing is to be shown.
     """
-    shown = [
-        (one_line(item.type) or "item", body)
-        for item in items
-        if item.type not in _NO_ITEMS and (body := _item_body(item))
-    ]
+    named = ((one_line(item.type) or "item", _item_body(item)) for item in items if item.type not in _NO_ITEMS)
+    shown = [(kind, body) for kind, body in named if body]
     if not shown:
         return None
-    kinds = dict.fromkeys(_kind_in_words(kind) for kind, _ in shown)
+    # `web_search_call` is a web search.
+    kinds = dict.fromkeys(kind.removesuffix("_call").replace("_", " ") for kind, _ in shown)
     summary = visible(f"Also done, {counted(len(shown), 'step')}: {', '.join(kinds)}")
-    html = [
-        f'<p style="margin:.8em 0 0;{QUIET}">{escaped(kind)}</p><pre style="{CODE_STYLE}">{escaped(text)}</pre>'
-        for kind, text in shown
-    ]
-    plain = [f"{kind}\n\n{indented(visible(text))}" for kind, text in shown]
-    return _folded("other items", summary, html, [summary, *plain])
+    html = [f'{_TITLE}{escaped(kind)}</p><pre style="{CODE_STYLE}">{escaped(text)}</pre>' for kind, text in shown]
+    return _folded("other items", summary, html, [f"{kind}\n\n{indented(visible(text))}" for kind, text in shown])
 
 
 def _folded(output: str, summary: str, html: Iterable[str], plain: Iterable[str], *, is_open: bool = False) -> Bundle:
     head = f'<summary style="cursor:pointer;{QUIET}">{escaped(summary)}</summary>'
-    return html_bundle(
-        output,
-        f'<details{" open" if is_open else ""} class="{NO_MATH}">{head}{"".join(html)}</details>',
-        "\n\n".join(plain),
-    )
+    folded = f'<details{" open" if is_open else ""} class="{NO_MATH}">{head}{"".join(html)}</details>'
+    return html_bundle(output, folded, "\n\n".join([summary, *plain]))
 
 
 def _trouble(call: CodeCall) -> str:
@@ -97,43 +85,32 @@ def _trouble(call: CodeCall) -> str:
     return "" if call.status == "completed" else "did not finish"
 
 
-def _logs(call: CodeCall) -> str:
-    logs = printed(call.logs).strip("\n")
+def _without_middle(logs: str) -> str:
     if len(logs) <= LONGEST_LOGS:
         return logs
     half = LONGEST_LOGS // 2
     return f"{logs[:half]}\n… {len(logs) - 2 * half:,} characters left out …\n{logs[-half:]}"
 
 
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}… {len(text) - longest:,} more characters"
+
+
 def _item_body(item: OtherItem) -> str:
-    if item.type == "reasoning":
-        summary = item.raw.get("summary")
-        parts = summary if isinstance(summary, list) else []
-        text = "\n\n".join(str(part.get("text") or "") for part in parts if isinstance(part, dict)).strip()
-    else:
-        text = json.dumps(_shortened(item.raw), ensure_ascii=False, indent=2)
-    return (
-        text if len(text) <= LONGEST_ITEM else f"{text[:LONGEST_ITEM]}\n… {len(text) - LONGEST_ITEM:,} more characters"
-    )
+    if item.type != "reasoning":
+        return _cut(json.dumps(_shortened(item.raw), ensure_ascii=False, indent=2), LONGEST_ITEM)
+    summary = item.raw.get("summary")
+    parts = summary if isinstance(summary, list) else []
+    texts = [str(part.get("text") or "") for part in parts if isinstance(part, dict)]
+    return _cut("\n\n".join(texts).strip(), LONGEST_ITEM)
 
 
 def _shortened(value: Any, deep: int = 0) -> Any:
     if deep > DEEPEST_ITEM:
         return "…"
     if isinstance(value, dict):
-        kept = {str(key): part for key, part in value.items() if key not in _NOT_SHOWN and part is not None}
-        return {key: _shortened(part, deep + 1) for key, part in kept.items()}
+        shown = {str(key): part for key, part in value.items() if key not in _NOT_SHOWN and part is not None}
+        return {key: _shortened(part, deep + 1) for key, part in shown.items()}
     if isinstance(value, list):
         return [_shortened(part, deep + 1) for part in value]
-    if isinstance(value, str) and len(value) > LONGEST_TEXT:
-        return f"{value[:LONGEST_TEXT]}… {len(value) - LONGEST_TEXT:,} more characters"
-    return value
-
-
-def _kind_in_words(kind: str) -> str:
-    """The type of an item for people: `web_search_call` is a web search.
-
-    >>> _kind_in_words("web_search_call"), _kind_in_words("reasoning")
-    ('web search', 'reasoning')
-    """
-    return kind.removesuffix("_call").replace("_", " ")
+    return _cut(value, LONGEST_TEXT) if isinstance(value, str) else value

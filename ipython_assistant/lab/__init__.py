@@ -1,28 +1,28 @@
 """What runs inside the Jupyter server: a server extension, enabled by the wheel.
 
-It does two things. It keeps our rows of buttons out of saved notebooks: a row needs its kernel, and where that is gone
-JupyterLab would show "Error displaying widget" in its place. And it says so to the kernels that this server starts, so
-that they show rows only where the server keeps them out of the file. Server and kernel may live in two environments,
-and nothing joins them but the names below.
+It keeps our rows of buttons out of saved notebooks: a row needs its kernel, and where that is gone JupyterLab would
+show "Error displaying widget" in its place. And it says so to the kernels that this server starts, so that they show
+rows at once. Server and kernel may live in two environments; nothing joins them but the names below.
 
-The extension's two functions are those that `jupyter server` looks for
+`jupyter server` looks for the two functions with an underscore
 (https://jupyter-server.readthedocs.io/en/latest/developers/extensions.html).
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
-
-from ipython_assistant.lab.saving import without_live_outputs
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ANNOUNCEMENT = "IPYTHON_ASSISTANT_LAB"
 """The environment variable that tells a kernel: the server that started it has this extension."""
 PROMISE = "1"
 """Its value: which promise it is. A later one may keep more out of the saved notebook."""
+VIEW = "application/vnd.jupyter.widget-view+json"
+STATE = "application/vnd.jupyter.widget-state+json"
+_MODEL = "IPY_MODEL_"
 
 
 class ContentsService(Protocol):
@@ -45,8 +45,58 @@ def keep_live_outputs_out(model: object, **_where: object) -> None:
         model: What is saved, as the contents API describes it; changed in place.
         **_where: The path and the contents manager, which do not matter here.
     """
-    if isinstance(model, dict) and model.get("type") == "notebook":
-        without_live_outputs(model.get("content"))
+    if _at(model, "type") == "notebook":
+        remove_rows(_at(model, "content"))
+
+
+def remove_rows(notebook: object) -> None:
+    """Remove our rows of buttons and the stored state of their widgets, in place; nothing else is touched.
+
+    Args:
+        notebook: In the notebook format, version 4
+            (https://nbformat.readthedocs.io/en/latest/format_description.html). It comes from a browser and may be
+            anything that JSON can say; what does not look as that format has it stays as it is.
+    """
+    gone = set()
+    for cell in _items(_at(notebook, "cells")):
+        outputs = _at(cell, "outputs")
+        rows = [
+            output for output in _items(outputs) if _at(output, "metadata", "ipython_assistant", "output") == "buttons"
+        ]
+        if rows:
+            outputs[:] = [output for output in outputs if not any(output is row for row in rows)]
+            gone |= {model_id for row in rows if isinstance(model_id := _at(row, "data", VIEW, "model_id"), str)}
+    state = _at(notebook, "metadata", "widgets", STATE, "state")
+    if gone and isinstance(state, dict):
+        # A row has a layout model of its own, which goes too unless another widget refers to it.
+        theirs = {reference for model_id in gone for reference in _references(state.get(model_id))}
+        others = [model for model_id, model in state.items() if model_id not in gone]
+        for model_id in (gone | theirs) - {reference for model in others for reference in _references(model)}:
+            state.pop(model_id, None)
+
+
+def _references(value: object) -> Iterator[str]:
+    """The ids of all models that a model's state refers to."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str(text) if text.startswith(_MODEL):
+                yield text.removeprefix(_MODEL)
+            case dict(members):
+                waiting.extend(members.values())
+            case list(members):
+                waiting.extend(members)
+
+
+def _at(value: Any, *names: str) -> Any:
+    """What stands in nested objects under these names; None where there is nothing."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _items(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:

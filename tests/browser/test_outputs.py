@@ -34,7 +34,7 @@ from ipython_assistant.core.links import hrefs
 from ipython_assistant.core.naming import media_type
 from ipython_assistant.core.turn import CodeCall
 from ipython_assistant.display import outputs, previews, steps
-from ipython_assistant.display.card import card
+from ipython_assistant.display.previews import card
 from ipython_assistant.display.buttons import download_row, view
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
 from ipython_assistant.workspace.tables import read_head
