@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from ipython_assistant.answer import Answer
-    from ipython_assistant.batch import Answers, aask, ask, ask_each
-    from ipython_assistant.magics import show
+    from ipython_assistant.batch import Answers, aask, ask, ask_each, show
 
 __all__ = [
     "Answer",
@@ -57,12 +56,8 @@ def __getattr__(name: str) -> Any:
         from ipython_assistant.answer import Answer
 
         return Answer
-    if name in {"Answers", "aask", "ask", "ask_each"}:
+    if name in __all__:
         from ipython_assistant import batch
 
         return getattr(batch, name)
-    if name == "show":
-        from ipython_assistant.magics import show
-
-        return show
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

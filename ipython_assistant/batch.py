@@ -1,4 +1,4 @@
-"""Questions that code asks: `ask`, `aask`, and `ask_each` for the same question about forty districts.
+"""What code calls: `ask`, `aask`, `ask_each` for the same question about forty districts, and `show`.
 
 The options are those of `%%assistant`. A question stands alone, outside the notebook's conversation, unless it names
 one. Without IPython, the process has one session of its own.
@@ -10,13 +10,10 @@ import asyncio
 import atexit
 import functools
 import os
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import closing
-from dataclasses import fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from ipython_assistant import turn_run
@@ -26,7 +23,7 @@ from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, runn
 from ipython_assistant.errors import AssistantError, InputError, InternalError, Interrupted, OptionError
 from ipython_assistant.options import Options, checked
 from ipython_assistant.service.background import Threads
-from ipython_assistant.session import Session
+from ipython_assistant.session import process_session
 from ipython_assistant.turn_run import Viewer
 
 if TYPE_CHECKING:
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
     from ipython_assistant.answer import Answer
     from ipython_assistant.display.outputs import Bundle
     from ipython_assistant.question import Question
+    from ipython_assistant.session import Session
 
     Inputs = Mapping[str, Any] | Iterable[str | os.PathLike[str]] | str | os.PathLike[str]
 
@@ -162,7 +160,7 @@ def ask_each(
     stop, outcomes = threading.Event(), dict[Any, "Answer | AssistantError"]()
     pool = Threads(at_once or session.traits.questions_at_once, "ipython_assistant ask")
     try:
-        with closing(_Progress(len(questions), session.shell, shown=progress)) as line:
+        with closing(_Progress(len(questions), session.shell if progress else None)) as line:
             waiting = {
                 pool.submit(lambda one, fresh: _outcome(session, one, stop, fresh=fresh), *one): label
                 for label, one in questions.items()
@@ -186,6 +184,19 @@ def ask_each(
     finally:
         pool.close()
     return Answers({label: outcomes[label] for label in questions}, labelled)
+
+
+def show(response: Any, client: Any = None) -> Answer:
+    """Show a `Response` of the `openai` package as a cell's answer: its files saved, its pictures and tables in place.
+
+    Args:
+        response: An `openai` `Response` object, or the same as a dict.
+        client: The `openai.OpenAI` client that got it; without one the session's own service is asked for the files.
+
+    Raises:
+        FilesMissing: One or more of its files could not be fetched.
+    """
+    return turn_run.show(_session(), response, client)
 
 
 class Answers(Mapping[Any, "Answer | AssistantError"]):
@@ -268,15 +279,12 @@ def _reader(session: Session, prompt: str, given: Mapping[str, Any]) -> tuple[Op
 
 
 class _Progress:
-    """How many of several questions have been answered: one line, in a notebook or on stderr."""
+    """How many of several questions have been answered, as one line; outside IPython nothing is shown."""
 
-    def __init__(self, total: int, shell: InteractiveShell | None, *, shown: bool) -> None:
-        front = front_end(shell)
-        self._total = total
-        self._words = ""
-        self._terminal = shown and not front.live and sys.stderr.isatty()
+    def __init__(self, total: int, shell: InteractiveShell | None) -> None:
+        self._total, self._words = total, ""
         # A notebook that nobody watches is saved with the same outputs as one that was watched.
-        self._live = LiveOutput(front) if shown and shell is not None and not self._terminal else None
+        self._live = LiveOutput(front_end(shell)) if shell is not None else None
 
     def show(self, outcomes: Iterable[Answer | AssistantError]) -> None:
         ended = list(outcomes)
@@ -285,15 +293,10 @@ class _Progress:
         if self._live is not None:
             self._live.update(None, self._words)
             self._live.tick()
-        elif self._terminal:
-            sys.stderr.write(f"\r{self._words}")
-            sys.stderr.flush()
 
     def close(self) -> None:
         if self._live is not None and self._words:
             self._live.finish(overview((), (), [f"{self._words}."]))
-        elif self._terminal:
-            sys.stderr.write("\n")
 
 
 def _in_words(answers: Answers) -> str:
@@ -304,24 +307,20 @@ def _in_words(answers: Answers) -> str:
 
 def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
     """The options, and the variables that are given with them."""
-    unknown = next((name for name in given if name not in AskOptions.__annotations__), None)
-    if unknown is not None:
-        every = AskOptions.__annotations__
-        raise OptionError(
-            f"There is no option {unknown!r}.", f"{did_you_mean(unknown, every)}Options: {', '.join(every)}."
-        )
+    known = AskOptions.__annotations__
+    for name in given:
+        if name not in known:
+            cure = f"{did_you_mean(name, known)}Options: {', '.join(known)}."
+            raise OptionError(f"There is no option {name!r}.", cure)
     named, namespace = _inputs(given.get("inputs", ()))
-    directory = given.get("directory")
-    options = Options(
-        inputs=named,
-        outputs=_texts(given.get("outputs", ())),
-        tools=_texts(given.get("tools", ())),
-        directory=os.fspath(directory) if directory is not None else None,
-        no_code=not given.get("code", True),
-        timeout_s=given.get("timeout"),
-    )
-    same = {field.name for field in fields(Options)} - {"inputs", "outputs", "tools"}
-    return checked(replace(options, **{name: given[name] for name in given if name in same})), namespace
+    directory, texts = given.get("directory"), ("outputs", "tools")
+    written: dict[str, Any] = {name: given[name] for name in given if name in Options.__dataclass_fields__}
+    written |= {
+        name: (given[name],) if isinstance(given[name], str) else tuple(given[name]) for name in texts if name in given
+    }
+    written |= {"inputs": named, "directory": os.fspath(directory) if directory is not None else None}
+    written |= {"no_code": not given.get("code", True), "timeout_s": given.get("timeout")}
+    return checked(Options(**written)), namespace
 
 
 def _inputs(given: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
@@ -339,10 +338,6 @@ def _inputs(given: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
     return tuple(os.fspath(item) for item in several), {}
 
 
-def _texts(given: Iterable[str] | str) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
 def _session() -> Session:
     """The session of the shell that has loaded the extension, else the one of this process."""
     from ipython_assistant.magics import hooks_of
@@ -354,8 +349,6 @@ def _session() -> Session:
 
 @functools.cache
 def _session_of_process() -> Session:
-    from ipython_assistant.config import AssistantMagics, working_directory
-
-    session = Session(None, AssistantMagics(), Path(os.environ.get("IPYTHON_ASSISTANT_DIR") or working_directory()))
+    session = process_session()
     atexit.register(session.close)
     return session

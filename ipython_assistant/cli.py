@@ -29,7 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ask.add_argument("question", help="the question, or - to read it from stdin")
     ask.add_argument("--json", action="store_true", help="print the answer as JSON: text, files, code, usage")
     add_options(ask, leave_out=("new", "help", "help_all"))
-    ask.set_defaults(run=_ask)
     notebook_runs.add_commands(commands)
     model_commands.add_commands(commands)
     commands.add_parser("doctor", help="look whether everything is there, and say what to do")
@@ -39,36 +38,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command != "serve":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if options.command == "serve":
-        return _serve(rest)
-    if options.command == "doctor":
-        return _doctor()
-    if options.command != "demo":
-        return int(options.run(options))
+    match options.command:
+        case "serve":
+            return _serve(rest)
+        case "doctor":
+            return _doctor()
+        case "ask":
+            from ipython_assistant import shell_ask
 
-    from ipython_assistant import demo as demonstration
+            return shell_ask.run(options)
+        case "demo":
+            from ipython_assistant.demo import run_demo
 
-    try:
-        if options.headless:
-            return demonstration.run_headless()
-        return demonstration.open_lab(browser=not options.no_browser)
-    except demonstration.DemoError as error:
-        print(f"{error}", file=sys.stderr)
-        return 1
-
-
-def _ask(arguments: argparse.Namespace) -> int:
-    from ipython_assistant import shell_ask
-
-    return shell_ask.run(arguments)
+            return run_demo(options)
+    return int(options.run(options))
 
 
 def _doctor() -> int:
-    from ipython_assistant.config import AssistantMagics, working_directory
     from ipython_assistant.doctor import run_doctor
-    from ipython_assistant.session import Session
+    from ipython_assistant.session import process_session
 
-    session = Session(None, AssistantMagics(), working_directory())
+    session = process_session()
     try:
         return 0 if run_doctor(session) else 1
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, Dict, Enum, Float, Integer, List, Unicode
 from traitlets.config import Configurable
@@ -37,21 +37,22 @@ RESIDENCIES = ("global", "us", "eu", "ae", "au", "in", "jp")
 SAVE_DIR = "assistant_files"
 
 
+def _choice(values: tuple[str, ...], help: str) -> Any:  # noqa: A002 traitlets' name for it
+    """A trait that is one of these words, or unset."""
+    return Enum(values, default_value=None, allow_none=True, help=help)
+
+
 class AssistantMagics(Configurable):
     """The settings that a user can see and change with `%config AssistantMagics`, which names this class."""
 
-    service = Enum(
+    service = _choice(
         SERVICES,
-        default_value=None,
-        allow_none=True,
         help="Who answers: 'openai' (or a compatible server at OPENAI_BASE_URL), 'azure', or 'local' (the embedded"
         " engine on this machine). Unset: IPYTHON_ASSISTANT_SERVICE, else the service whose key is set"
         " (OPENAI_API_KEY, AZURE_OPENAI_API_KEY), else 'local'.",
     )
-    mode = Enum(
+    mode = _choice(
         MODES,
-        default_value=None,
-        allow_none=True,
         help="'auto' answers from a recording if there is one, and asks otherwise; 'live' always asks; 'replay' never"
         " asks. Unset: IPYTHON_ASSISTANT_MODE; else 'replay' if CI is set and no service was chosen by hand, or if the"
         " folder holds another service's recordings and there is no key; else 'auto'.",
@@ -68,22 +69,15 @@ class AssistantMagics(Configurable):
         help="Look for Ollama, LM Studio, llama-server and vLLM on this machine, at the first question for which there"
         " is neither a key nor a model. IPYTHON_ASSISTANT_FIND_MODELS=0 turns it off, too.",
     )
-    share = Enum(
+    share = _choice(
         SHARES,
-        default_value=None,
-        allow_none=True,
         help="What a model may see whose code runs on this machine: 'results' (what code prints, first rows of tables),"
         " 'shapes' (columns, types, sizes; no value of any cell), or 'names' (columns and types only). Unset: 'results'"
         " for a model on this machine, 'shapes' for one elsewhere.",
     )
     instructions = Unicode("", help="Your own instructions, added after the built-in ones.")
     tools = List(Unicode(), help="More tools, as after --tool: web_search, file_search:vs_1, or a tool as JSON.")
-    effort = Enum(
-        EFFORTS,
-        default_value=None,
-        allow_none=True,
-        help="How long a reasoning model may think. Unset: the service's default.",
-    )
+    effort = _choice(EFFORTS, help="How long a reasoning model may think. Unset: the service's default.")
     max_output_tokens = Integer(None, allow_none=True, min=16, help="The most tokens an answer may have.")
     max_tool_calls = Integer(None, allow_none=True, min=1, help="The most tool calls (such as runs of code) a turn.")
     compact_above = Integer(
@@ -96,10 +90,8 @@ class AssistantMagics(Configurable):
         default_value=True,
         help="Let the service keep the conversation. Otherwise each question sends the conversation along.",
     )
-    data_residency = Enum(
+    data_residency = _choice(
         RESIDENCIES,
-        default_value=None,
-        allow_none=True,
         help="The region of OpenAI's service that processes the questions, for accounts that have data residency.",
     )
     ask_above = Integer(
@@ -131,10 +123,8 @@ class AssistantMagics(Configurable):
     prefetch_bytes = Integer(
         256_000_000, min=0, help="Bytes of files that may be fetched while the answer is still being written."
     )
-    memory_limit = Enum(
+    memory_limit = _choice(
         MEMORIES,
-        default_value=None,
-        allow_none=True,
         help="Memory of new containers at a hosted service; more costs more. Unset: the service's default.",
     )
     expires_after = Integer(20, min=1, max=20, help="Minutes that a container is kept after its last use.")
@@ -164,22 +154,10 @@ class ExplicitSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything one cell runs with.
+    """Everything one cell runs with; the traits above say what most of it means.
 
-    Attributes:
-        service: `openai`, `azure` or `local`.
-        mode: `auto`, `live` or `replay`.
-        model: Empty where nothing names one; see `answerer.with_answerer`.
-        notebook_dir: What links are relative to.
-        save_dir: Where files go; absolute.
-        timeout_s: Seconds without a byte from the service.
-        files_timeout_s: Seconds for all files of a turn.
-        policy: What new containers are like.
-        container_id: The container to run in, if the cell names one.
-        limits: Optional fields of a request that limit what a turn may use.
-        official: Whether OpenAI's own service answers; compatible servers may refuse what is new.
-        share: What a model may see whose code runs on this machine; empty: it depends on where the model is.
-        answerer: Who answers on this machine, once that is known.
+    `model` is empty where nothing names one (see `answerer.with_answerer`), `save_dir` is absolute, `official` says
+    that OpenAI's own service answers: compatible servers may refuse what is new.
     """
 
     service: str
@@ -245,6 +223,9 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
     if service == "openai":
         model = model or default_model()
     in_ci = bool(environment.get("CI")) and by_hand.service is None
+    same = ("buttons", "downloads", "prefetch_bytes", "store", "ask_above", "max_recorded_bytes", "compact_above")
+    limits = {name: getattr(traits, name) for name in ("max_output_tokens", "max_tool_calls")}
+    memory = options.memory or traits.memory_limit or ""
     return Settings(
         service=service,
         mode=mode or ("replay" if in_ci else "auto"),
@@ -252,28 +233,20 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         instructions=instructions,
         notebook_dir=notebook_dir,
         save_dir=notebook_dir / Path(options.directory or traits.save_dir).expanduser(),
-        buttons=traits.buttons,
         raise_on_missing=traits.on_missing_file == "raise",
-        downloads=traits.downloads,
         files_timeout_s=traits.files_timeout,
-        prefetch_bytes=traits.prefetch_bytes,
         timeout_s=options.timeout_s or traits.timeout,
-        policy=ContainerPolicy(
-            options.memory or traits.memory_limit or "", traits.expires_after, tuple(traits.network)
-        ),
+        policy=ContainerPolicy(memory, traits.expires_after, tuple(traits.network)),
         tools=tools,
         effort=by_hand.effort,
         code=not options.no_code,
-        store=traits.store,
         container_id=options.container,
-        ask_above=traits.ask_above,
-        max_recorded_bytes=traits.max_recorded_bytes,
-        limits={name: value for name in ("max_output_tokens", "max_tool_calls") if (value := getattr(traits, name))},
+        limits={name: value for name, value in limits.items() if value},
         official=billed_by(service, environment.get("OPENAI_BASE_URL", "")) == "openai",
-        compact_above=traits.compact_above,
         by_hand=by_hand,
         find_models=looks_for_models(traits, environment) and mode != "replay",
         share=traits.share or "",
+        **{name: getattr(traits, name) for name in same},
     )
 
 
@@ -289,7 +262,8 @@ def working_directory() -> Path:
 
 def origins(traits: AssistantMagics, environment: Mapping[str, str]) -> dict[str, str]:
     """Where the values that are not the default come from, by the name of the setting: for a person to read."""
-    by_hand = [name for name in traits.trait_names(config=True) if not _is_default(traits, name)]
+    names = traits.trait_names(config=True)
+    by_hand = [name for name in names if getattr(traits, name) != traits.trait_defaults(name)]
     variables = {name: f"IPYTHON_ASSISTANT_{name.upper()}" for name in ("service", "mode", "model")}
     found = {name: f"by {variable}" for name, variable in variables.items() if environment.get(variable)}
     if "service" not in found and "service" not in by_hand:
@@ -304,10 +278,6 @@ def _service_with_key(environment: Mapping[str, str]) -> tuple[str, str]:
     """The service whose key is set, and the name of the variable; the embedded engine where none is."""
     keys = (*KEYS.items(), ("azure", AD_TOKEN))
     return next(((service, name) for service, name in keys if environment.get(name)), ("local", ""))
-
-
-def _is_default(traits: AssistantMagics, name: str) -> bool:
-    return bool(getattr(traits, name) == traits.trait_defaults(name))
 
 
 def _tools(specs: Iterable[str]) -> tuple[Json, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Mapping
 
 NOTEBOOK = "01_first_cell.ipynb"
@@ -22,18 +23,16 @@ EXPECTED_SUFFIXES = (".png", ".csv")
 CELL_TIMEOUT_S = 120
 
 
-class DemoError(Exception):
-    """The demonstration cannot be shown; the message says what to do."""
+def run_demo(options: argparse.Namespace) -> int:
+    """Open JupyterLab on a copy of the first notebook, or run it with `--headless`; returns the exit code."""
+    needed = "nbclient" if options.headless else "jupyterlab"
+    if importlib.util.find_spec(needed) is None:
+        print(f"{needed} is not installed here.\nRun: pip install 'ipython_assistant[lab]'", file=sys.stderr)
+        return 1
+    return _run_headless() if options.headless else _open_lab(browser=not options.no_browser)
 
 
-def open_lab(*, browser: bool) -> int:
-    """Open JupyterLab on a copy of the first notebook; returns its exit code when it is stopped.
-
-    Raises:
-        DemoError: JupyterLab is not installed.
-    """
-    if importlib.util.find_spec("jupyterlab") is None:
-        raise DemoError("JupyterLab is not installed here.\nRun: pip install 'ipython_assistant[lab]'")
+def _open_lab(*, browser: bool) -> int:
     directory = _copy()
     print(f"The notebook is {directory / NOTEBOOK}\nIn JupyterLab: Run > Run All Cells. Here: Ctrl-C twice to stop.")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={directory}", "--ServerApp.ip=127.0.0.1"]
@@ -50,14 +49,8 @@ def open_lab(*, browser: bool) -> int:
             continue
 
 
-def run_headless() -> int:
-    """Run the notebook without a browser, print what was saved and where; 1 if anything is missing, else 0.
-
-    Raises:
-        DemoError: nbclient is not installed.
-    """
-    if importlib.util.find_spec("nbclient") is None:
-        raise DemoError("nbclient is not installed here.\nRun: pip install 'ipython_assistant[lab]'")
+def _run_headless() -> int:
+    """Run the notebook, print what was saved and where; 1 if anything is missing, else 0."""
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError

@@ -197,33 +197,6 @@ def hooks_of(shell: InteractiveShell) -> Hooks | None:
     return owner if isinstance(owner, Hooks) else None
 
 
-def show(response: Any, client: Any = None) -> Answer:
-    """Show a `Response` of the `openai` package as a cell's answer: its files saved, its pictures and tables in place.
-
-    Args:
-        response: An `openai` `Response` object, or the same as a dict.
-        client: The `openai.OpenAI` client that got it; without one the session's own service is asked for the files.
-
-    Raises:
-        FilesMissing: One or more of its files could not be had.
-    """
-    from ipython_assistant import turn_run
-    from ipython_assistant.display.live import running_shell
-
-    shell = running_shell()
-    hooks = hooks_of(shell) if shell is not None else None
-    if hooks is not None:
-        return turn_run.show(hooks.session, response, client)
-    from ipython_assistant.config import AssistantMagics, working_directory
-    from ipython_assistant.session import Session
-
-    session = Session(shell, AssistantMagics(), working_directory())
-    try:
-        return turn_run.show(session, response, client)
-    finally:
-        session.close(rows=False)
-
-
 def _working_directory() -> str:
     try:
         return os.getcwd()  # noqa: PTH109 pathlib is not loaded yet

@@ -53,47 +53,36 @@ class Options:
 
 
 def parse_options(line: str, body: str = "", known: Container[str] = ()) -> Options:
-    """Read the line after `%%assistant`.
+    """Read the rest of the cell's first line.
 
-    Args:
-        line: The rest of the cell's first line.
-        body: The rest of the cell, to show a corrected cell where words stand on the first line.
-        known: The user's variables: a word that is one of them was meant as an input.
+    `body`, the other lines, stands in the corrected cell that an error shows; a word on the first line that is one of
+    the variables in `known` was meant as an input.
 
     Raises:
-        OptionError: An option that does not exist (the nearest one is named), one without its value, or words on the
-            first line.
+        OptionError: An option that does not exist or has no value, or words on the first line.
     """
     tokens = split_line(line)
     namespace, words = _parser().parse_known_args(tokens)
     unknown = next((word for word in words if word.startswith("-") and word != "-"), None)
     if unknown is not None:
-        raise OptionError(f"There is no option {unknown}.", _nearest_option(unknown))
-    if words:
-        left = list(tokens)
-        for word in words:
-            left.remove(word)
-        options = " ".join(shlex.quote(token) if " " in token else token for token in left)
-        if body.strip() and all(word in known or Path(word).is_file() for word in words):
-            named = " ".join(f"-i {word}" for word in words)
-            raise OptionError(
-                f"{', '.join(words)} stands on the first line without an option.",
-                f"Write: {' '.join(f'%%assistant {named} {options}'.split())}",
-            )
-        question = "\n".join(part for part in (" ".join(words), body.strip()) if part)
-        first_line = " ".join(f"%%assistant {options}".split())
-        raise OptionError(
-            "The question belongs below the first line, which is for options.", f"Write:\n{first_line}\n{question}"
-        )
-    return checked(options_from(namespace))
+        nearest = did_you_mean(unknown.partition("=")[0], option_targets())
+        raise OptionError(f"There is no option {unknown}.", f"{nearest}%%assistant --help lists the options.")
+    if not words:
+        return checked(options_from(namespace))
+    for word in words:
+        tokens.remove(word)
+    options = " ".join(shlex.quote(token) if " " in token else token for token in tokens)
+    if body.strip() and all(word in known or Path(word).is_file() for word in words):
+        named = " ".join(f"-i {word}" for word in words)
+        says = f"{', '.join(words)} stands on the first line without an option."
+        raise OptionError(says, f"Write: {f'%%assistant {named} {options}'.rstrip()}")
+    question = "\n".join(part for part in (" ".join(words), body.strip()) if part)
+    says = "The question belongs below the first line, which is for options."
+    raise OptionError(says, f"Write:\n{f'%%assistant {options}'.rstrip()}\n{question}")
 
 
 def checked(options: Options) -> Options:
-    """The options, if they go together.
-
-    Raises:
-        OptionError: They do not, or one has an invalid value.
-    """
+    """The options. Raises `OptionError` where they do not go together, or one has an invalid value."""
     wrong = next((name for name in options.outputs if not name.isidentifier() or keyword.iskeyword(name)), None)
     if wrong is not None:
         stem = wrong.rpartition("/")[2].rpartition(".")[0] or wrong
@@ -118,15 +107,9 @@ def variable_name(text: str) -> str:
 
 
 def split_line(line: str) -> list[str]:
-    """Split a line as a shell does, except that a backslash is an ordinary character (Windows paths).
-
-    Raises:
-        OptionError: A quotation mark without its partner.
-    """
+    """Split a line as a shell does, but for backslashes (Windows paths). Raises `OptionError` at a lone quote."""
     lexer = shlex.shlex(line, posix=True)
-    lexer.whitespace_split = True
-    lexer.escape = ""
-    lexer.commenters = ""
+    lexer.whitespace_split, lexer.escape, lexer.commenters = True, "", ""
     try:
         return list(lexer)
     except ValueError:
@@ -216,7 +199,3 @@ def options_from(namespace: argparse.Namespace) -> Options:
     read = {name: value for name, value in vars(namespace).items() if name in known}
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in read.items()}
     return Options(**values)
-
-
-def _nearest_option(unknown: str) -> str:
-    return did_you_mean(unknown.partition("=")[0], option_targets()) + "%%assistant --help lists the options."

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.answerer import ModelChoice, with_answerer
-from ipython_assistant.config import freeze
+from ipython_assistant.config import AssistantMagics, freeze, working_directory
 from ipython_assistant.core.conversation import Conversations
 from ipython_assistant.core.providers import variables_of
 from ipython_assistant.display import buttons
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from ipython_assistant.answer import Answer
-    from ipython_assistant.config import AssistantMagics, Settings
+    from ipython_assistant.config import Settings
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.question import Question
     from ipython_assistant.service.connection import Connection
@@ -256,3 +256,8 @@ class Session:
         self.connections.close()
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def process_session() -> Session:
+    """A session outside IPython, with its files in IPYTHON_ASSISTANT_DIR or the working directory."""
+    return Session(None, AssistantMagics(), Path(os.environ.get("IPYTHON_ASSISTANT_DIR") or working_directory()))

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from ipython_assistant import turn_run
-from ipython_assistant.config import AssistantMagics, working_directory
 from ipython_assistant.display.escaping import visible
 from ipython_assistant.display.live import FrontEnd, LiveOutput
 from ipython_assistant.errors import AssistantError, ConfigError, InputError, Interrupted, OptionError
 from ipython_assistant.options import checked, options_from, variable_name
-from ipython_assistant.session import Session
+from ipython_assistant.session import process_session
 
 if TYPE_CHECKING:
     import argparse
@@ -39,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         options = options_from(arguments)
         tables = {_table_name(written): Path(written) for written in options.outputs}
-        session = Session(None, AssistantMagics(), working_directory())
+        session = process_session()
         try:
             options = checked(replace(options, outputs=tuple(tables)))
             words = sys.stdin.read() if arguments.question == "-" else arguments.question
