@@ -6,12 +6,18 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ipython_assistant.core.providers import BASIC, GGUF, in_words, is_on_this_machine, provider_of, runs_code_here
+from ipython_assistant.core.providers import (
+    BASIC,
+    GGUF,
+    is_on_this_machine,
+    model_in_words,
+    provider_of,
+    runs_code_here,
+)
 from ipython_assistant.core.usage import last_day_of
 from ipython_assistant.core.wording import did_you_mean
 from ipython_assistant.errors import ConfigError, ModelUnknown, NoKey
-from ipython_assistant.service.model_servers import best_model, find_servers
-from ipython_assistant.workspace.model_files import fetched_models
+from ipython_assistant.service.model_servers import best_model, fetched_models, find_servers, models_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,12 +29,6 @@ A_REAL_MODEL = (
     " get`."
 )
 """The way to a real model, in one line."""
-
-
-def models_here(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Every model on this machine, as it stands after `-m`: those of servers that run, then files that were fetched."""
-    listed = [model.name for server in find_servers(environment) for model in server.models]
-    return (*listed, *(f"{GGUF}{model.name}" for model in fetched_models(environment)))
 
 
 class ModelChoice:
@@ -47,8 +47,9 @@ class ModelChoice:
         found = find_servers(environment)
         with self._lock:
             if self._chosen not in {model.name for server in found for model in server.models}:
-                best, files = best_model(found), fetched_models(environment)
-                self._chosen = best.name if best is not None else f"{GGUF}{files[0].name}" if files else BASIC
+                files = (f"{GGUF}{name}" for name in fetched_models(environment))
+                best = best_model(found)
+                self._chosen = best.name if best is not None else next(files, BASIC)
             return self._chosen
 
 
@@ -78,27 +79,8 @@ def with_answerer(settings: Settings, environment: Mapping[str, str], choose: Mo
     provider = provider_of(model)
     if provider is not None and provider.key and not environment.get(provider.key, "").strip():
         raise NoKey(f"{provider.key} is not set, and {provider.title} wants a key.", f"Set it. {A_REAL_MODEL}")
-    here = is_on_this_machine(model, environment)
-    share = settings.share or ("results" if here else "shapes")
-    return replace(settings, model=model, share=share, answerer=in_words(model, environment))
-
-
-def unknown_model(error: ModelUnknown, settings: Settings, offered: Sequence[str]) -> ModelUnknown:
-    """The error of a hosted service that does not have the model, with the nearest one that it offers.
-
-    Args:
-        error: The service's own error.
-        settings: What was asked.
-        offered: The models it lists; none where it does not tell.
-    """
-    ended = last_day_of(settings.model)
-    by_default = "" if settings.by_hand.model else ", which is the default here"
-    why = f" Its last day is {ended}." if ended else ""
-    near = did_you_mean(settings.model, offered)
-    others = f"Others: {', '.join(offered[:8])}. " if offered and not near else ""
-    message = f"The service has no model {settings.model}{by_default}.{why}"
-    hint = f"{near}{others}Choose one with -m NAME, or `%config AssistantMagics.model = ...`."
-    return ModelUnknown(message, hint, status=error.status, code=error.code, request_id=error.request_id)
+    share = settings.share or ("results" if is_on_this_machine(model, environment) else "shapes")
+    return replace(settings, model=model, share=share, answerer=model_in_words(model, environment))
 
 
 def _of_that_name(name: str, offered: tuple[str, ...]) -> str:
@@ -110,3 +92,15 @@ def _of_that_name(name: str, offered: tuple[str, ...]) -> str:
     listed = f"Here are: {', '.join(offered[:10])}." if offered else A_REAL_MODEL
     cure = f"{meant}A model elsewhere has its provider in front, as in openai/{name}. {listed}"
     raise ModelUnknown(f"No server on this machine has the model {name}.", cure)
+
+
+def unknown_model(error: ModelUnknown, settings: Settings, offered: Sequence[str]) -> ModelUnknown:
+    """A hosted service's error that it does not have the model, with the nearest one of those that it offers."""
+    ended = last_day_of(settings.model)
+    by_default = "" if settings.by_hand.model else ", which is the default here"
+    why = f" Its last day is {ended}." if ended else ""
+    near = did_you_mean(settings.model, offered)
+    others = f"Others: {', '.join(offered[:8])}. " if offered and not near else ""
+    hint = f"{near}{others}Choose one with -m NAME, or `%config AssistantMagics.model = ...`."
+    message = f"The service has no model {settings.model}{by_default}.{why}"
+    return ModelUnknown(message, hint, status=error.status, code=error.code, request_id=error.request_id)

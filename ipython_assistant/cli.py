@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ask.add_argument("--json", action="store_true", help="print the answer as JSON: text, files, code, usage")
     add_options(ask, leave_out=("new", "help", "help_all"))
     notebook_runs.add_commands(commands)
-    model_commands.add_commands(commands)
+    model_commands.add_model_commands(commands)
     commands.add_parser("doctor", help="look whether everything is there, and say what to do")
     commands.add_parser(
         "serve", help="serve the embedded engine to others (its own options follow: serve --help)", add_help=False

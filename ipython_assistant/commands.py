@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant import turn_run
-from ipython_assistant.answerer import A_REAL_MODEL, models_here, with_answerer
+from ipython_assistant.answerer import A_REAL_MODEL, with_answerer
 from ipython_assistant.config import origins
 from ipython_assistant.core.code_cell import code_cell
-from ipython_assistant.core.providers import BASIC, provider_of
+from ipython_assistant.core.providers import BASIC, address_of
 from ipython_assistant.core.usage import cost_of, in_words, prices_with, tokens_of, total_in_words
 from ipython_assistant.core.wording import counted, did_you_mean, disk_reason, printable, size_in_words
 from ipython_assistant.display import buttons
@@ -20,6 +20,7 @@ from ipython_assistant.errors import AssistantError, OptionError
 from ipython_assistant.fix import fix_last_cell, insert_cell
 from ipython_assistant.options import option_help, parse_options, split_line
 from ipython_assistant.replay_policy import other_services_recorded
+from ipython_assistant.service.model_servers import models_here
 from ipython_assistant.workspace.assistants import assistant_folders, confirm, list_assistants, load_assistant, shown
 from ipython_assistant.workspace.made_files import made_files, remove_left_over
 
@@ -141,10 +142,9 @@ def _models(session: Session, settings: Settings, by: str) -> dict[str, tuple[st
         chosen = with_answerer(settings, environment, session.choose_model)
     except AssistantError as error:
         return {"model": (error.message, error.hint)}
-    provider = provider_of(chosen.model)
     rows = {"model": (chosen.model, by or chosen.answerer), "shared": (chosen.shared, "")}
-    if provider is not None:
-        rows["address"] = (provider.address_in(environment), "")
+    if address := address_of(chosen.model, environment):
+        rows["address"] = (address, "")
     others = [name for name in (models_here(environment) if settings.find_models else ()) if name != chosen.model]
     rows["models here"] = (", ".join(others) or "no others", A_REAL_MODEL if chosen.model == BASIC else "")
     return rows

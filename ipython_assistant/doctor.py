@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from ipython_assistant.answerer import A_REAL_MODEL, with_answerer
 from ipython_assistant.config import KEYS
-from ipython_assistant.core.providers import BASIC, provider_of
+from ipython_assistant.core.providers import BASIC, address_of, provider_of
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.core.usage import last_day_of
 from ipython_assistant.core.wording import disk_reason
@@ -173,9 +173,8 @@ def _models_here(session: Session, settings: Settings, environment: Mapping[str,
     if settings.service != "local":
         return checks
     chosen = with_answerer(settings, environment, session.choose_model)
-    provider = provider_of(chosen.model)
-    address = provider.address_in(environment) if provider else chosen.model
-    if address.startswith(("http://", "https://")):
+    provider, address = provider_of(chosen.model), address_of(chosen.model, environment)
+    if address:
         parts = urlsplit(address)
         try:
             port = parts.port or {"http": 80, "https": 443}[parts.scheme]

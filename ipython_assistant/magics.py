@@ -119,7 +119,7 @@ class Hooks:
 
         match target:
             case "model":
-                from ipython_assistant.answerer import models_here
+                from ipython_assistant.service.model_servers import models_here
 
                 found = models_here(os.environ) if looks_for_models(self.traits, os.environ) else ()
                 return tuple(dict.fromkeys((*known_models(self.traits, os.environ), *found)))

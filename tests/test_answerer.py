@@ -1,4 +1,4 @@
-"""Who answers without a key: cells through a real engine, and a scripted Ollama on loopback."""
+"""Who answers without a key, and what a model may see: cells through a real engine, and a scripted Ollama."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from ipython_assistant.session import Session
 from ipython_assistant.turn_run import Viewer
 
 CODE = "```python\nprint(cases['n'].sum())\ncases.to_csv('out.csv', index=False)\n```\n"
+HERE = "qwen3.5:27b in Ollama on this machine"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def server() -> Iterator[ScriptedServer]:
 @pytest.fixture
 def ollama(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
     """The scripted Ollama where Ollama is looked for; nothing else is looked for."""
-    server.script, server.asked, server.planned, server.paths, server.headers = [], [], [], [], []
+    server.forget()
     server.plan = '{"cannot": "needs statistics, forecasting or several steps"}'
     server.loaded = ["qwen3.5:27b"]
     monkeypatch.setattr(model_servers, "_SHAPES", {"ollama": model_servers._SHAPES["ollama"]})
@@ -81,74 +82,61 @@ def ask(one_session: Session) -> Asker:
     return Asker(one_session)
 
 
-def test_without_a_key_a_model_that_runs_here_answers_and_the_cell_says_so(ask, ollama):
-    ollama.script = [Reply(CODE), Reply("There are 8 cases.")]
+def test_without_a_key_a_model_that_runs_here_answers_says_so_and_goes_on_answering(ask, ollama):
+    ollama.script = [Reply(CODE), Reply("There are 8 cases."), Reply("Yes."), Reply("Yes.")]
 
     answer = ask("Sum the cases and save them as out.csv")
-
-    assert answer.text == "There are 8 cases."
-    assert answer.logs.strip() == "8"
-    assert "out.csv" in answer.files
-    assert "Answered by qwen3.5:27b in Ollama on this machine." in answer.notes
-    assert {body["model"] for body in ollama.asked} == {"qwen3.5:27b"}
-
-
-def test_the_model_that_answered_first_goes_on_answering(ask, ollama):
-    ollama.script = [Reply("Yes."), Reply("Yes."), Reply("No."), Reply("No.")]
-    ask("Are there cases?")
     ollama.loaded = ["gemma4:31b"]
     ask("Are there any others?")
 
+    assert (answer.text, answer.logs.strip()) == ("There are 8 cases.", "8")
+    assert "out.csv" in answer.files
+    assert f"Answered by {HERE}." in answer.notes
     assert {body["model"] for body in ollama.asked} == {"qwen3.5:27b"}
 
 
-def test_where_looking_is_turned_off_no_server_is_asked(ask, ollama):
+def test_where_looking_is_turned_off_no_server_is_asked_and_a_refusal_ends_in_the_way_to_a_model(ask, ollama):
     ask.session.traits.find_models = False
-    answer = ask("describe cases")
+    described, refused = ask("describe cases"), ask("Why is the sky blue?")
 
     assert ollama.paths == []
-    assert any(note.startswith("Answered by the basic sentence forms") for note in answer.notes)
+    assert any(note.startswith("Answered by the basic sentence forms") for note in described.notes)
+    assert refused.status == "refused"
+    assert "ipython-assistant model get" in refused.text
 
 
-def test_a_plain_name_is_found_among_the_models_here(ask, ollama):
+def test_a_plain_name_is_found_among_the_models_here_and_a_wrong_one_names_the_nearest(ask, ollama):
     ollama.script = [Reply("Yes."), Reply("Yes.")]
+    assert "Answered by gemma4:31b in Ollama on this machine." in ask("Are there cases?", model="gemma4:31b").notes
 
-    answer = ask("Are there cases?", model="gemma4:31b")
-
-    assert "Answered by gemma4:31b in Ollama on this machine." in answer.notes
-
-
-def test_a_name_that_no_server_here_has_names_the_nearest(ask, ollama):
     with pytest.raises(errors.ModelUnknown) as caught:
         ask("Are there cases?", model="qwen3.5:29b")
-
     assert caught.value.hint.startswith("Did you mean qwen3.5:27b?")
 
 
 def test_a_model_with_a_provider_runs_code_here_though_a_key_of_a_hosted_service_is_set(ask, ollama, hosted):
     ollama.script = [Reply(CODE), Reply("There are 8 cases.")]
 
-    answer = ask("Sum the cases and save them as out.csv", model="ollama/qwen3.5:27b")
-
-    assert answer.logs.strip() == "8"
+    assert ask("Sum the cases and save them as out.csv", model="ollama/qwen3.5:27b").logs.strip() == "8"
     assert hosted.requests == []
 
 
-def test_a_provider_without_its_key_ends_in_the_way_to_a_model(ask):
-    with pytest.raises(errors.NoKey) as caught:
-        ask("Are there cases?", model="anthropic/claude-sonnet-5")
-
-    assert "ANTHROPIC_API_KEY is not set" in caught.value.message
-    assert A_REAL_MODEL in caught.value.hint
-
-
-def test_a_server_that_is_not_there_is_named_in_two_lines(ask, monkeypatch):
+@pytest.mark.parametrize(
+    ("model", "error", "happened", "cure"),
+    [
+        ("anthropic/claude-sonnet-5", errors.NoKey, "ANTHROPIC_API_KEY is not set", A_REAL_MODEL),
+        ("ollama/qwen3.5:27b", errors.AssistantError, "127.0.0.1:9", "Start it"),
+        ("http://127.0.0.1:9/v1", errors.AssistantError, "names a server and no model", "/NAME"),
+        ("gguf/missing", errors.AssistantError, "no model file", "ipython-assistant model get"),
+    ],
+)
+def test_a_model_that_cannot_be_asked_is_told_in_two_lines(ask, monkeypatch, *, model, error, happened, cure):
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
-    with pytest.raises(errors.AssistantError) as caught:
-        ask("Are there cases?", model="ollama/qwen3.5:27b")
+    with pytest.raises(error) as caught:
+        ask("Are there cases?", model=model)
 
-    assert "127.0.0.1:9" in caught.value.message
-    assert "Start it" in caught.value.hint
+    assert happened in caught.value.message
+    assert cure in caught.value.hint
 
 
 def test_a_silent_model_is_given_up_within_the_time_limit(ask, ollama):
@@ -180,9 +168,8 @@ def test_status_says_who_answers_where_and_what_else_is_here(shell, ollama, caps
     shell.run_line_magic("assistant", "status")
     printed = capsys.readouterr().out
 
-    assert "ollama/qwen3.5:27b  (qwen3.5:27b in Ollama on this machine)" in printed
-    assert f"http://127.0.0.1:{ollama.port}/v1" in printed
-    assert "ollama/gemma4:31b" in printed
+    for said in (f"ollama/qwen3.5:27b  ({HERE})", f"http://127.0.0.1:{ollama.port}/v1", "ollama/gemma4:31b"):
+        assert said in printed
 
 
 def test_status_ends_in_the_way_to_a_real_model_where_there_is_none(shell, capsys):
@@ -191,34 +178,18 @@ def test_status_ends_in_the_way_to_a_real_model_where_there_is_none(shell, capsy
     assert A_REAL_MODEL in capsys.readouterr().out
 
 
-def test_a_refusal_of_the_basic_forms_ends_in_the_way_to_a_real_model(ask):
-    answer = ask("Why is the sky blue?")
-
-    assert answer.status == "refused"
-    assert "ipython-assistant model get" in answer.text
-
-
-def gone(hosted) -> None:
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [("", f"{default_model()}, which is the default here"), ("gpt-5-mini", "Its last day is 2026-12-11")],
+)
+def test_a_hosted_model_that_is_gone_names_the_nearest_and_why(ask, hosted, model, said):
     hosted.on("^GET /v1/models", lambda _: Answer(b'{"object": "list", "data": [{"id": "gpt-6.1-sol"}, {"id": "x"}]}'))
     hosted.will_answer(refusal("The model does not exist.", 404, "model_not_found"))
-
-
-def test_a_default_model_that_is_gone_names_the_nearest_and_that_it_was_the_default(ask, hosted):
-    gone(hosted)
     with pytest.raises(errors.ModelUnknown) as caught:
-        ask("Are there cases?")
+        ask("Are there cases?", **({"model": model} if model else {}))
 
-    assert f"{default_model()}, which is the default here" in caught.value.message
-    assert caught.value.hint.startswith("Did you mean gpt-6.1-sol?")
-
-
-def test_a_model_that_was_shut_down_says_when(ask, hosted):
-    gone(hosted)
-    with pytest.raises(errors.ModelUnknown) as caught:
-        ask("Are there cases?", model="gpt-5-mini")
-
-    assert "default" not in caught.value.message
-    assert "2026-12-11" in caught.value.message
+    assert said in caught.value.message
+    assert model or caught.value.hint.startswith("Did you mean gpt-6.1-sol?")
 
 
 # What a model may see. ------------------------------------------------------------------------------------------------
@@ -236,6 +207,7 @@ SPILLS = """```python
 print(secrets)
 wide = secrets.pivot_table(index="code", columns="village", values="cases")
 wide.reset_index().to_csv("wide.csv", index=False)
+secrets[:0].to_csv("Kanariat-none.csv")
 for name, part in secrets.groupby("village"):
     part.to_csv(f"{name}.csv", index=False)
     part.plot(x="seen", y="cases").figure.savefig(f"{name}.png")
@@ -246,31 +218,26 @@ FAILS = "```python\nraise ValueError(secrets.iloc[0].to_dict())\n```"
 @pytest.mark.parametrize("share", ["names", "shapes"])
 def test_no_value_of_any_cell_reaches_a_model_that_may_not_see_them(ask, ollama, share):
     ask.session.traits.share = share
-    ollama.script = [Reply(FAILS), Reply(SPILLS), Reply(SPILLS.replace("print(secrets)", "print(len(secrets))"))]
+    once, again = SPILLS.replace('secrets[:0].to_csv("Kanariat-none.csv")\n', ""), SPILLS.replace("(secrets)", "(1)")
+    ollama.script = [Reply(FAILS), Reply(once), *[Reply(again + "\n" * count) for count in range(3)]]
     ask("Save the cases by village as wide.csv", ("secrets",), goes_on=True)
     # The files of the first answer, one of them with values as its columns, are in the container now.
     ask("And once more", (), goes_on=True)
 
     left = json.dumps([ollama.planned, ollama.asked, ollama.paths, ollama.headers])
-    assert [canary for canary in CANARIES if canary in left] == []
+    own = left.replace("Kanariat-none.csv", "")  # a name that the model wrote itself
+    assert [canary for canary in CANARIES if canary in own] == []
     assert "village" in left
-    assert ("3 rows" in left) is (share == "shapes")
+    assert ("the table secrets.csv, 3 rows" in left) is (share == "shapes")
 
 
-def test_with_results_the_model_sees_what_it_needs(ask, ollama):
-    ollama.script = [Reply(SPILLS), Reply("There are 3 rows in all.")]
-    ask("Save the cases by village as wide.csv", ("secrets",))
-
+def test_what_a_model_has_seen_as_results_is_not_told_to_one_that_may_not_see_them(ask, ollama):
+    ollama.script = [Reply("```python\nprint(secrets)\n```"), Reply("It is Kanariat.")]
+    ask("Which village comes first?", ("secrets",), goes_on=True)
     left = json.dumps([ollama.planned, ollama.asked])
     assert all(canary in left for canary in ("Kanariat", "00712", "987654321"))
-
-
-def test_an_earlier_answer_with_values_is_not_told_to_a_model_that_may_not_see_them(ask, ollama):
-    ollama.script = [Reply("```python\nprint(secrets['village'][0])\n```"), Reply("It is Kanariat.")]
-    ask("Which village comes first?", ("secrets",), goes_on=True)
     ask.session.traits.share = "names"
-    ollama.asked.clear()
-    ollama.planned.clear()
+    ollama.forget()
     ollama.script = [Reply("```python\nprint(secrets['village'][1])\n```")]
     ask("And the second?", (), goes_on=True)
 
@@ -288,9 +255,9 @@ def test_what_is_shared_with_whom_is_in_the_metadata_and_in_a_dry_run(shell, oll
     with capture_output() as captured:
         shell.run_cell("%%assistant -i secrets\nWhich village comes first?").raise_error()
 
-    shared = "names, with qwen3.5:27b in Ollama on this machine"
-    assert shared in printed
-    assert shared in [output.metadata.get("ipython_assistant", {}).get("shared") for output in captured.outputs]
+    assert f"names, with {HERE}" in printed
+    shared = [output.metadata.get("ipython_assistant", {}).get("shared") for output in captured.outputs]
+    assert f"names, with {HERE}" in shared
 
 
 @pytest.mark.parametrize(

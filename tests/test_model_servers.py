@@ -11,6 +11,7 @@ import pytest
 from tests_support.chat_servers import KINDS, ScriptedServer
 
 from ipython_assistant.core import providers
+from ipython_assistant.engine.models.chat_models import endpoint, stays_here
 from ipython_assistant.service import model_servers
 from ipython_assistant.service.model_servers import LocalModel, LocalServer, best_model, find_servers
 
@@ -33,8 +34,8 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
         yield listen
 
 
-def named(*servers: LocalServer) -> list[str]:
-    return [model.name for server in servers for model in server.models]
+def titles(environment: dict[str, str] | None = None, within_s: float = 5) -> list[str]:
+    return [server.title for server in find_servers(environment or {}, within_s)]
 
 
 def test_all_four_are_found_side_by_side_in_their_own_shape(listening) -> None:
@@ -43,63 +44,44 @@ def test_all_four_are_found_side_by_side_in_their_own_shape(listening) -> None:
     found = find_servers({}, within_s=5)
 
     assert [server.title for server in found] == ["Ollama", "LM Studio", "llama-server", "vLLM"]
-    assert named(*found) == [f"{WORDS[kind]}/qwen3.5:4b" for kind in KINDS]
-    assert {(model.billions, model.loaded) for server in found for model in server.models} == {(4.0, True)}
+    expected = [LocalModel(f"{WORDS[kind]}/qwen3.5:4b", 4.0, loaded=True) for kind in KINDS]
+    assert [model for server in found for model in server.models] == expected
 
 
-def test_nothing_is_found_where_nothing_listens(listening) -> None:
+def test_nothing_is_found_where_nothing_listens_and_another_machine_is_never_asked(listening) -> None:
     listening()
 
-    assert find_servers({}) == ()
+    assert titles() == []
+    # A test that reached another machine would fail; see `loopback_only`.
+    assert titles({"OLLAMA_HOST": "192.0.2.7:11434"}) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("other", KINDS)
-def test_a_server_in_the_place_of_another_is_not_believed(listening, kind: str, other: str) -> None:
-    listening(**{WORDS[kind]: ScriptedServer(other)})
+def test_a_server_in_the_place_of_another_is_not_believed(listening, kind: str) -> None:
+    listening(**{WORDS[other]: ScriptedServer(kind) for other in KINDS})
 
-    assert bool(find_servers({}, within_s=5)) is (kind == other)
+    assert [server.models[0].name.partition("/")[0] for server in find_servers({}, within_s=5)] == [WORDS[kind]]
 
 
-def test_a_slow_server_is_not_waited_for_longer_than_the_limit(listening) -> None:
-    listening(ollama=ScriptedServer("ollama", slow_s=3), lmstudio=ScriptedServer("lmstudio", slow_s=3))
+def test_slow_servers_are_not_waited_for_and_hide_no_fast_one(listening) -> None:
+    slow = {word: ScriptedServer(kind, slow_s=3) for kind, word in WORDS.items() if kind != "vllm"}
+    listening(**slow, vllm=ScriptedServer("vllm"))
 
     began = time.monotonic()
-    found = find_servers({}, within_s=0.2)
-
-    assert found == ()
+    assert titles(within_s=0.5) == ["vLLM"]
     assert time.monotonic() - began < 2
-
-
-def test_a_fast_server_is_found_beside_a_slow_one(listening) -> None:
-    listening(ollama=ScriptedServer("ollama", slow_s=3), vllm=ScriptedServer("vllm"))
-
-    assert [server.title for server in find_servers({}, within_s=1)] == ["vLLM"]
 
 
 def test_ollama_is_looked_for_where_its_own_variable_says(listening) -> None:
     listening()
     with ScriptedServer("ollama") as server:
-        assert [one.title for one in find_servers({"OLLAMA_HOST": f"0.0.0.0:{server.port}"}, within_s=5)] == ["Ollama"]
-
-
-def test_another_machine_is_never_asked(listening) -> None:
-    listening()
-
-    # A test that reached another machine would fail; see `loopback_only`.
-    assert find_servers({"OLLAMA_HOST": "192.0.2.7:11434"}, within_s=5) == ()
-
-
-def test_a_cloud_model_of_ollama_is_not_on_this_machine() -> None:
-    assert providers.is_on_this_machine("ollama/qwen3.5:4b", {})
-    assert not providers.is_on_this_machine("ollama/gpt-oss:120b-cloud", {})
-    assert not providers.is_on_this_machine("ollama/qwen3.5:4b", {"OLLAMA_HOST": "https://gpu.example.org"})
+        assert titles({"OLLAMA_HOST": f"0.0.0.0:{server.port}"}) == ["Ollama"]
 
 
 def test_llama_server_is_asked_by_its_files_name_without_the_folder(listening) -> None:
     listening(llamacpp=ScriptedServer("llama.cpp", ["/home/somebody/models/qwen2.5-coder-3b.gguf"]))
 
-    assert named(*find_servers({}, within_s=5)) == ["llamacpp/qwen2.5-coder-3b.gguf"]
+    assert find_servers({}, within_s=5)[0].models[0].name == "llamacpp/qwen2.5-coder-3b.gguf"
 
 
 @pytest.mark.parametrize(
@@ -125,39 +107,29 @@ def test_the_best_suited_model(models: list[LocalModel], best: str | None) -> No
 
 
 @pytest.mark.parametrize(
-    ("model", "words"),
+    ("model", "words", "variables"),
     [
-        ("ollama/qwen3.5:4b", "qwen3.5:4b in Ollama on this machine"),
-        ("anthropic/claude-sonnet-5", "claude-sonnet-5 at Anthropic"),
-        ("http://localhost:8080/v1/qwen", "qwen at localhost:8080 on this machine"),
-        ("https://models.example.org/v1/a/b", "a/b at models.example.org"),
-        ("gguf/qwen2.5-coder-3b", "qwen2.5-coder-3b on this machine"),
-        ("/models/mine.gguf", "mine.gguf on this machine"),
-        ("basic", "the basic sentence forms, which use no model"),
+        ("ollama/qwen3.5:4b", "qwen3.5:4b in Ollama on this machine", ("OLLAMA_HOST",)),
+        ("ollama/gpt-oss:120b-cloud", "gpt-oss:120b-cloud at Ollama", ("OLLAMA_HOST",)),
+        ("anthropic/claude-sonnet-5", "claude-sonnet-5 at Anthropic", ("ANTHROPIC_API_KEY",)),
+        ("http://localhost:8080/v1/a/b", "a/b at localhost:8080 on this machine", ("IPYTHON_ASSISTANT_MODEL_KEY",)),
+        ("https://models.example.org/v1/a", "a at models.example.org", ("IPYTHON_ASSISTANT_MODEL_KEY",)),
+        ("gguf/qwen2.5-coder-3b", "qwen2.5-coder-3b on this machine", ()),
+        ("/models/mine.gguf", "mine.gguf on this machine", ()),
+        ("basic", "the basic sentence forms, which use no model", ()),
     ],
 )
-def test_who_answers_in_words(model: str, words: str) -> None:
+def test_who_answers_in_words_and_which_variables_the_engine_is_given(model: str, words: str, variables) -> None:
     assert providers.runs_code_here(model)
-    assert providers.in_words(model, {}) == words
+    assert providers.model_in_words(model, {}) == words
+    assert providers.variables_of(model) == variables
+    row, address, name = endpoint(model, {})
+    if address:  # the client and the engine read the same names
+        assert stays_here(row, address, name) == providers.is_on_this_machine(model, {})
+        assert words.startswith(f"{name} ")
 
 
 @pytest.mark.parametrize("model", ["gpt-6.1-terra", "ft:gpt-5:acme::1", "my/deployment", ""])
 def test_a_plain_name_is_a_hosted_model(model: str) -> None:
     assert not providers.runs_code_here(model)
-
-
-def test_only_the_variables_of_the_provider_that_is_asked_are_passed_on() -> None:
-    assert providers.variables_of("anthropic/claude-sonnet-5") == ("ANTHROPIC_API_KEY",)
-    assert providers.variables_of("ollama/qwen3.5:4b") == ("OLLAMA_HOST",)
-    assert providers.variables_of("http://localhost:8080/v1/x") == ("IPYTHON_ASSISTANT_MODEL_KEY",)
-    assert providers.variables_of("basic") == ()
-
-
-def test_the_client_and_the_engine_read_the_same_names() -> None:
-    from ipython_assistant.engine.models.chat_models import endpoint, stays_here
-
-    for model in ("ollama/a:b", "groq/openai/gpt-oss-20b", "http://localhost:8080/v1/a/b", "https://x.example/y"):
-        row, address, name = endpoint(model, {})
-        assert stays_here(row, address, name) == providers.is_on_this_machine(model, {})
-        assert name in {"a:b", "openai/gpt-oss-20b", "a/b", "y"}
-    assert endpoint("gpt-6.1-terra", {})[1] == ""
+    assert endpoint(model, {})[1] == ""

@@ -26,6 +26,7 @@ MODEL_KEY = "IPYTHON_ASSISTANT_MODEL_KEY"
 MODELS_FOLDER = "IPYTHON_ASSISTANT_MODELS"
 """The environment variable that names another directory for the models that are fetched."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_SCHEMES = ("http://", "https://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,37 +65,38 @@ def provider_of(model: str) -> Provider | None:
     return providers().get(word) if slash else None
 
 
+def address_of(model: str, environment: Mapping[str, str]) -> str:
+    """Where a model is asked: its provider's address, or the one that it has in front; empty for a file or `basic`."""
+    provider = provider_of(model)
+    return provider.address_in(environment) if provider else model if model.startswith(_SCHEMES) else ""
+
+
 def runs_code_here(model: str) -> bool:
     """Whether code for this model runs on this machine: it has a provider, an address or a file in front."""
-    address = model.startswith(("http://", "https://"))
-    return model == BASIC or address or model.startswith(GGUF) or model.endswith(".gguf") or bool(provider_of(model))
+    return model == BASIC or model.startswith((*_SCHEMES, GGUF)) or model.endswith(".gguf") or bool(provider_of(model))
 
 
 def is_on_this_machine(model: str, environment: Mapping[str, str]) -> bool:
     """Whether a model that code runs here for is on this machine too; Ollama's cloud models are not."""
-    if model.startswith(("http://", "https://")):
-        return urlsplit(model).hostname in LOOPBACK
-    provider = provider_of(model)
-    if provider is None:
-        return True
-    hosted = provider.kind == "ollama" and model.endswith(("-cloud", ":cloud"))
-    return urlsplit(provider.address_in(environment)).hostname in LOOPBACK and not hosted
+    if model.startswith("ollama/") and model.endswith(("-cloud", ":cloud")):
+        return False
+    address = address_of(model, environment)
+    return not address or urlsplit(address).hostname in LOOPBACK
 
 
-def in_words(model: str, environment: Mapping[str, str]) -> str:
+def model_in_words(model: str, environment: Mapping[str, str]) -> str:
     """A model that code runs here for, as a reader is told: `qwen3.5:4b in Ollama on this machine`."""
-    here = is_on_this_machine(model, environment)
-    provider = provider_of(model)
     if model == BASIC:
         return "the basic sentence forms, which use no model"
+    provider, here = provider_of(model), is_on_this_machine(model, environment)
     if provider is not None:
-        name = model.partition("/")[2]
-        return f"{name} in {provider.title} on this machine" if here else f"{name} at {provider.title}"
-    if model.startswith(("http://", "https://")):
+        said = f"{model.partition('/')[2]} {'in' if here else 'at'} {provider.title}"
+    elif model.startswith(_SCHEMES):
         parts = urlsplit(model)
-        name = parts.path.rpartition("/v1/")[2].strip("/")
-        return f"{name} at {parts.netloc}" + (" on this machine" if here else "")
-    return f"{model.removeprefix(GGUF).replace(chr(92), '/').rpartition('/')[2]} on this machine"
+        said = f"{parts.path.rpartition('/v1/')[2].strip('/')} at {parts.netloc}"
+    else:
+        said = model.removeprefix(GGUF).replace("\\", "/").rpartition("/")[2]
+    return said + (" on this machine" if here else "")
 
 
 def variables_of(model: str) -> tuple[str, ...]:
@@ -102,13 +104,11 @@ def variables_of(model: str) -> tuple[str, ...]:
     provider = provider_of(model)
     if provider is not None:
         return tuple(name for name in (provider.key, provider.address_from) if name)
-    return (MODEL_KEY,) if model.startswith(("http://", "https://")) else ()
+    return (MODEL_KEY,) if model.startswith(_SCHEMES) else ()
 
 
 def models_folder(environment: Mapping[str, str]) -> Path:
     """The directory of the fetched models; it may not exist yet."""
     named = environment.get(MODELS_FOLDER, "").strip()
-    if named:
-        return Path(named).expanduser()
-    cache = environment.get("XDG_CACHE_HOME") or environment.get("LOCALAPPDATA") or Path.home() / ".cache"
-    return Path(cache) / "ipython_assistant" / "models"
+    caches = environment.get("XDG_CACHE_HOME") or environment.get("LOCALAPPDATA") or Path.home() / ".cache"
+    return Path(named).expanduser() if named else Path(caches) / "ipython_assistant" / "models"

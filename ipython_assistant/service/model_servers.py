@@ -1,4 +1,4 @@
-"""Finds the chat servers that run on this machine, and the model that suits best.
+"""Finds the models on this machine: those of chat servers that run, and files that were fetched; and the best suited.
 
 Ollama, LM Studio, llama-server and vLLM are asked side by side where they usually listen, on loopback only. A port
 proves nothing: a server counts only if it answers in its own shape. The shapes are described at
@@ -15,17 +15,23 @@ import re
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ipython_assistant.core.providers import LOOPBACK, providers
+from ipython_assistant.core.providers import GGUF, LOOPBACK, models_folder, providers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    Ask = Callable[[str], Any]
 
 WITHIN_S = 0.2
 """How long the servers have to answer, all together."""
 MAX_ANSWER_BYTES = 4_000_000
+SMALLEST, LARGEST = 1.4, 40.0
+"""In billions of parameters: smaller models rarely write code that is right; larger ones may not fit this machine."""
 
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*[bB]\b|[-:_](\d+(?:\.\d+)?)b\b")
 _NO_CHAT = re.compile(r"embed|rerank|whisper|tts|guard|moderation|clip|ocr|bge-|nomic|-cloud$|:cloud$", re.IGNORECASE)
@@ -34,8 +40,6 @@ _FAMILIES = re.compile(
     r"|deepseek|quelmap|glm|instruct",
     re.IGNORECASE,
 )
-SMALLEST, LARGEST = 1.4, 40.0
-"""In billions of parameters: smaller models rarely write code that is right; larger ones may not fit this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +77,11 @@ def find_servers(environment: Mapping[str, str], within_s: float = WITHIN_S) -> 
     deadline = time.monotonic() + within_s
 
     def look(word: str, address: str) -> None:
-        parts = urlsplit(address)
-        ask = _Questions(parts.hostname or "", parts.port or 80, deadline)
         with contextlib.suppress(OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
-            models = _SHAPES[word](ask)
-            named = tuple(LocalModel(f"{word}/{model.name}", model.billions, model.loaded) for model in models)
-            if named:
-                found[word] = LocalServer(providers()[word].title, address, named)
+            offered = _SHAPES[word](partial(_ask, address, deadline))
+            models = tuple(LocalModel(f"{word}/{name}", _billions(size), loaded) for name, size, loaded in offered)
+            if models:
+                found[word] = LocalServer(providers()[word].title, address, models)
 
     addresses = {word: providers()[word].address_in(environment) for word in _SHAPES}
     threads = [
@@ -101,90 +103,82 @@ def best_model(servers: Iterable[LocalServer]) -> LocalModel | None:
     1.4 and 40 billion parameters, or does not tell; it is in memory already; it is of a family that is known for code
     or instructions; it is the largest; it comes first.
     """
+
+    def suits(model: LocalModel) -> tuple[bool, bool, bool, float]:
+        size = model.billions
+        fits = size is None or SMALLEST <= size <= LARGEST
+        return fits, model.loaded, bool(_FAMILIES.search(model.name)), (size or 0.0) * (1 if fits else -1)
+
     models = [model for server in servers for model in server.models if not _NO_CHAT.search(model.name)]
-    return max(models, key=_suits, default=None)
+    return max(models, key=suits, default=None)
 
 
-def _suits(model: LocalModel) -> tuple[bool, bool, bool, float]:
-    size = model.billions
-    fits = size is None or SMALLEST <= size <= LARGEST
-    return fits, model.loaded, bool(_FAMILIES.search(model.name)), (size or 0.0) * (1 if fits else -1)
-
-
-class _Questions:
-    """Asks one server, until a deadline."""
-
-    def __init__(self, host: str, port: int, deadline: float) -> None:
-        self._host, self._port, self._deadline = host, port, deadline
-
-    def get(self, path: str) -> Any:
-        """The JSON at a path. Raises `OSError`, `HTTPException`, or `ValueError` where it is something else."""
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=left)
-        try:
-            connection.request("GET", path, headers={"Accept": "application/json"})
-            answer = connection.getresponse()
-            if answer.status != http.client.OK:
-                raise ValueError(answer.status)
-            return json.loads(answer.read(MAX_ANSWER_BYTES))
-        finally:
-            connection.close()
-
-
-def _ollama(ask: _Questions) -> list[LocalModel]:
-    if list(ask.get("/api/version")) != ["version"]:
-        return []
-    rows = ask.get("/api/tags")["models"]
-    loaded: set[str] = set()
-    with contextlib.suppress(OSError, http.client.HTTPException, ValueError, KeyError):
-        loaded = {row["name"] for row in ask.get("/api/ps")["models"]}
-    return [
-        LocalModel(row["name"], _billions(row["details"].get("parameter_size") or row["name"]), row["name"] in loaded)
-        for row in rows
-        if not row.get("remote_host")
-    ]
-
-
-def _lm_studio(ask: _Questions) -> list[LocalModel]:
+def fetched_models(environment: Mapping[str, str]) -> dict[str, Path]:
+    """The files that `ipython-assistant model get` has fetched, by the name after `gguf/`; the newest first."""
     try:
-        rows = ask.get("/api/v1/models")["models"]
-        states = [(row["key"], row["type"], bool(row["loaded_instances"])) for row in rows]
-    except (ValueError, KeyError, TypeError):  # before 0.4
-        rows = ask.get("/api/v0/models")["data"]
-        states = [(row["id"], row["type"], row["state"] == "loaded") for row in rows]
-    return [LocalModel(name, _billions(name), loaded) for name, kind, loaded in states if kind in {"llm", "vlm"}]
+        newest = sorted(models_folder(environment).glob("*.gguf"), key=lambda path: -path.stat().st_mtime)
+    except OSError:
+        return {}
+    return {path.stem: path for path in newest}
 
 
-def _openai_like(owner: str) -> Callable[[_Questions], list[LocalModel]]:
+def models_here(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Every model on this machine, as it stands after `-m`: those of servers that run, then files that were fetched."""
+    listed = [model.name for server in find_servers(environment) for model in server.models]
+    return (*listed, *(f"{GGUF}{name}" for name in fetched_models(environment)))
+
+
+def _ask(address: str, deadline: float, path: str) -> Any:
+    """The JSON at a path. Raises `OSError`, `HTTPException`, or `ValueError` where it is something else."""
+    left, parts = deadline - time.monotonic(), urlsplit(address)
+    if left <= 0:
+        raise TimeoutError
+    with contextlib.closing(http.client.HTTPConnection(parts.netloc, timeout=left)) as connection:
+        connection.request("GET", path, headers={"Accept": "application/json"})
+        answer = connection.getresponse()
+        if answer.status != http.client.OK:
+            raise ValueError(answer.status)
+        return json.loads(answer.read(MAX_ANSWER_BYTES))
+
+
+def _ollama(ask: Ask) -> list[tuple[str, object, bool]]:
+    if list(ask("/api/version")) != ["version"]:
+        return []
+    rows, loaded = ask("/api/tags")["models"], {row["name"] for row in ask("/api/ps")["models"]}
+    here = [row for row in rows if not row.get("remote_host")]
+    return [(row["name"], row["details"].get("parameter_size") or row["name"], row["name"] in loaded) for row in here]
+
+
+def _lm_studio(ask: Ask) -> list[tuple[str, object, bool]]:
+    rows = [row for row in ask("/api/v1/models")["models"] if row["type"] == "llm"]
+    return [(row["key"], row.get("params_string") or row["key"], bool(row["loaded_instances"])) for row in rows]
+
+
+def _openai_like(owner: str) -> Callable[[Ask], list[tuple[str, object, bool]]]:
     """The shape of a server that lists its one model as OpenAI does, under its own name as the owner."""
 
-    def read(ask: _Questions) -> list[LocalModel]:
-        rows = [row for row in ask.get("/v1/models")["data"] if row["owned_by"] == owner]
-        return [LocalModel(_without_folder(row["id"], owner), _size_of(row), loaded=True) for row in rows]
+    def read(ask: Ask) -> list[tuple[str, object, bool]]:
+        rows = [row for row in ask("/v1/models")["data"] if row["owned_by"] == owner]
+        # llama-server calls a model by the path of its file, and answers to any name.
+        names = [re.split(r"[/\\]", row["id"])[-1] if owner == "llamacpp" else row["id"] for row in rows]
+        sizes = [(row.get("meta") or {}).get("n_params") or row["id"] for row in rows]
+        return [(name, size, True) for name, size in zip(names, sizes, strict=True)]
 
     return read
 
 
-def _without_folder(name: str, owner: str) -> str:
-    """A model's name; llama-server calls it by the path of its file, and answers to any name."""
-    return re.split(r"[/\\]", name)[-1] if owner == "llamacpp" else name
-
-
-def _size_of(row: dict[str, Any]) -> float | None:
-    counted = (row.get("meta") or {}).get("n_params")
-    return counted / 1e9 if isinstance(counted, int) else _billions(row["id"])
-
-
-def _billions(text: str) -> float | None:
-    found = _SIZE.search(str(text))
+def _billions(size: object) -> float | None:
+    """A size in billions of parameters: the number of them, or a text that says it, as a model's name may."""
+    if isinstance(size, int):
+        return size / 1e9
+    found = _SIZE.search(str(size))
     return float(found[1] or found[2]) if found else None
 
 
-_SHAPES: Mapping[str, Callable[[_Questions], list[LocalModel]]] = {
+_SHAPES: Mapping[str, Callable[[Ask], list[tuple[str, object, bool]]]] = {
     "ollama": _ollama,
     "lmstudio": _lm_studio,
     "llamacpp": _openai_like("llamacpp"),
     "vllm": _openai_like("vllm"),
 }
+"""What each says of its models: the name, the size, and whether it is in memory."""

@@ -1,24 +1,34 @@
-"""A chat model fills in a plan, this machine does the rest: a scripted chat server, a real engine, real kernels."""
+"""A chat model fills in a plan or writes Python: scripted chat servers, a real engine, real kernels."""
 
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import pytest
-from engines import OUTPUTS, Running, in_thread, tool
-from tests_support.chat_servers import KINDS, Reply, ScriptedServer, refusal
+from engines import OUTPUTS, Running, annotations, in_thread, logs, tool
+from hypothesis import given
+from hypothesis import strategies as st
+from tests_support.chat_servers import KINDS, Reply, ScriptedServer
 
 from ipython_assistant.engine.models.chat_models import ChatModel
 from ipython_assistant.engine.models.chat_server import ChatServer
+from ipython_assistant.engine.models.free_python import ADDED, CORRECT, DONE, ELSEWHERE, NO_CODE
 from ipython_assistant.engine.models.plan.tables import Column, TableProfile
+from ipython_assistant.engine.models.python_code import has_numbers, split, with_labels
 from ipython_assistant.engine.models.share import Veil
 
-TABLE = "district,year,cases\nNorth,2021,3\nSouth,2021,5\nNorth,2022,4\n"
-QUESTION = "Sum of cases per district where the district is north, as sums.csv"
+TABLE = "district,code,year,cases\nNorth,007,2021,3\nSouth,012,2021,5\nNorth,007,2022,4\n"
+NO_PLAN = '{"cannot": "needs statistics, forecasting or several steps"}'
+SAVES = "worst = cases[cases['cases'] > 3]\nworst.to_csv('worst.csv', index=False)\nprint(cases['cases'].sum())\n"
+
+
+def fenced(code: str, before: str = "I will look.") -> Reply:
+    return Reply(f"{before}\n\n```python\n{code}```\n")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +52,8 @@ def engine(servers: dict[str, ScriptedServer]) -> Iterator[Running]:
 
         return ChatModel(name, connect)
 
-    models = {kind: model(kind, "small-4b") for kind in KINDS} | {"large": model("vllm", "large-70b")}
+    # A model of 27 billion parameters writes Python also where a plan does not pass its checks.
+    models = {kind: model(kind, "small-4b") for kind in KINDS} | {"large": model("vllm", "large-27b")}
     with in_thread(models, time.time) as running:
         yield running
 
@@ -50,26 +61,52 @@ def engine(servers: dict[str, ScriptedServer]) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def container(engine: Running) -> str:
     made = engine.client().containers.create(name="of all tests").id
-    engine.client().containers.files.create(made, file=("cases.csv", TABLE.encode()))
+    for name, content in {"cases.csv": TABLE, "other.csv": "a\n1\n"}.items():
+        engine.client().containers.files.create(made, file=(name, content.encode()))
     return made
 
 
 @pytest.fixture
-def ask(engine: Running, servers: dict[str, ScriptedServer], container: str) -> Any:
-    for server in servers.values():
-        server.script, server.asked, server.planned = [], [], []
+def server(servers: dict[str, ScriptedServer]) -> Iterator[ScriptedServer]:
+    """The one that is asked for Python: it says of each question that no plan can say it."""
+    for one in servers.values():
+        one.forget()
+        one.plan = ""
+    servers["vllm"].plan = NO_PLAN
+    yield servers["vllm"]
+    assert servers["vllm"].script == []
 
-    def asking(kind: str, *replies: Reply, words: str = QUESTION, model: str = "", **parameters: Any) -> Any:
-        servers[kind].script = list(replies)
-        asked = {"model": model or kind, "input": words, "tools": [tool(container)], "include": OUTPUTS}
-        return engine.client().responses.create(**{**asked, **parameters})
+
+@pytest.fixture
+def ask(engine: Running, server: ScriptedServer, servers: dict[str, ScriptedServer], container: str) -> Any:
+    def asking(*replies: Any, model: str = "large", **parameters: Any) -> Any:
+        (servers.get(model) or server).script = list(replies)
+        asked = {"model": model, "input": "Sum the cases.", "tools": [tool(container)], "include": OUTPUTS}
+        return engine.client().responses.create(**{**asked, "metadata": {"named": "cases.csv"}, **parameters})
 
     return asking
 
 
-def text_of(response: Any) -> str:
-    messages = [item for item in response.output if item.type == "message"]
-    return "\n".join(getattr(part, "text", "") or getattr(part, "refusal", "") for m in messages for part in m.content)
+def said(response: Any) -> str:
+    parts = [part for item in response.output if item.type == "message" for part in item.content]
+    return "\n\n".join(getattr(part, "text", "") for part in parts if part.type == "output_text")
+
+
+def refused(response: Any) -> str:
+    parts = [part for item in response.output if item.type == "message" for part in item.content]
+    return "".join(getattr(part, "refusal", "") for part in parts)
+
+
+def codes(response: Any) -> list[str]:
+    return [item.code for item in response.output if item.type == "code_interpreter_call"]
+
+
+def told(server: ScriptedServer, question: int = -1) -> str:
+    """The last message the model was sent with one of the questions."""
+    return server.asked[question]["messages"][-1]["content"]
+
+
+# Plans. ---------------------------------------------------------------------------------------------------------------
 
 
 def schema_of(body: dict[str, Any]) -> dict[str, Any]:
@@ -95,56 +132,45 @@ def _filled(schema: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_of_server_is_held_to_a_valid_schema_and_its_plan_is_carried_out(kind, ask, servers) -> None:
-    response = ask(kind, fill_in, words="Describe the table, as overview.csv")
+def test_each_kind_of_server_is_held_to_a_valid_schema_and_its_plan_is_carried_out(ask, servers, kind: str) -> None:
+    servers[kind].plan = ""
+    name = f"overview{KINDS.index(kind)}.csv"
+    response = ask(fill_in, model=kind, input=f"Describe the table cases.csv, as {name}")
 
     (body,) = servers[kind].asked
     jsonschema.Draft202012Validator.check_schema(schema_of(body))
     jsonschema.validate(json.loads(fill_in(body).text), schema_of(body))
-    codes = [item.code for item in response.output if item.type == "code_interpreter_call"]
-    assert len(codes) == 1, text_of(response)
-    assert "overview.csv" in codes[0]
-    assert text_of(response).startswith("Read as:")
+    (code,) = codes(response)
+    assert name in code
+    assert said(response).startswith("Read as:")
     assert response.usage.input_tokens == 100
 
 
-def test_a_schema_that_is_refused_is_asked_for_as_plain_json(ask, servers) -> None:
-    response = ask(
-        "vllm", refusal(400, "response_format is not supported"), Reply('{"cannot": "x"}'), Reply("No."), Reply("No.")
-    )
+@pytest.mark.parametrize("written", ["no JSON", '{"output": "table", "filters": [', '{"output": "no such"}', "[]", ""])
+def test_a_plan_that_is_none_lets_the_model_write_python(ask, server, written: str) -> None:
+    server.plan = written or " "
+    response = ask(fenced("cases.to_csv('sums.csv')\n"), Reply("It is saved."), model="vllm")
 
-    first, second, *_ = servers["vllm"].asked
-    assert "response_format" in first
-    assert "response_format" not in second
-    assert json.dumps(schema_of(first)) in second["messages"][-1]["content"]
-    assert response.status == "completed"
+    assert said(response).endswith("It is saved.")
 
 
-@pytest.mark.parametrize(
-    "written", ["not JSON at all", '{"output": "table", "filters": [', '{"output": "no such"}', "[]", ""]
-)
-def test_a_plan_that_is_none_lets_the_model_write_python(ask, servers, written: str) -> None:
-    code = "```python\ncases.groupby('district')['cases'].sum().to_csv('sums.csv')\n```"
-    response = ask("vllm", Reply(written), Reply(code), Reply("It is saved."))
-
-    assert text_of(response).endswith("It is saved.")
-
-
-def test_a_word_that_is_not_understood_is_refused_by_a_small_model_and_left_to_a_large_one(ask, servers) -> None:
+def test_a_word_that_is_not_understood_is_refused_by_a_small_model_and_left_to_a_large_one(ask) -> None:
     words = "Sum of cases per district during the pandemic"
-    refused = ask("vllm", words=words)
-    answered = ask("vllm", Reply("```python\nprint(1)\n```"), Reply("It is 1."), words=words, model="large")
+    refusal = refused(ask(model="vllm", input=words))
+    answered = ask(fenced("print(1)\n"), Reply("It is 1."), input=words)
 
-    assert "pandemic" in text_of(refused)
-    assert "-m" in text_of(refused)
-    assert text_of(answered).endswith("It is 1.")
+    assert "pandemic" in refusal
+    assert "-m" in refusal
+    assert said(answered).endswith("It is 1.")
 
 
 @pytest.mark.parametrize("share", ["names", "shapes"])
-def test_the_values_of_a_plan_are_told_in_the_questions_own_spelling(ask, servers, share: str) -> None:
-    ask("vllm", fill_in, metadata={"share": share, "inputs": "cases.csv", "named": "cases.csv"})
+def test_the_values_of_a_plan_are_told_in_the_questions_own_spelling(ask, server, share: str) -> None:
+    server.plan = ""
+    metadata = {"share": share, "inputs": "cases.csv", "named": "cases.csv"}
+    ask(fill_in, model="vllm", input="Sum of cases per district where the district is north", metadata=metadata)
 
-    sent = json.dumps(servers["vllm"].asked)
+    sent = json.dumps(server.asked)
     assert "north" in sent
     assert "North" not in sent
     assert "South" not in sent
@@ -159,3 +185,233 @@ def test_a_veil_gives_back_every_value_that_a_stand_in_stands_for() -> None:
     lifted = json.loads(veil.lift('{"value": ["kanariat", "other"], "one": "zwergdorv", "n": [1]}'))
     assert lifted == {"value": ["KANARIAT", "Kanariat", "other"], "one": "Zwergdorf", "n": [1]}
     assert veil.lift("not JSON") == "not JSON"
+
+
+# Python. --------------------------------------------------------------------------------------------------------------
+
+
+def test_code_is_run_and_what_it_did_goes_back_to_the_model(ask, server) -> None:
+    response = ask(fenced(SAVES), Reply("There are 12 cases: [worst.csv](sandbox:/mnt/data/worst.csv)."))
+
+    assert [item.type for item in response.output] == ["message", "code_interpreter_call", "message"]
+    assert logs(response) == "12\n"
+    assert said(response) == "I will look.\n\nThere are 12 cases: [worst.csv](sandbox:/mnt/data/worst.csv)."
+    assert [citation.filename for citation in annotations(response)] == ["worst.csv"]
+    assert server.asked[1]["messages"][-2] == {"role": "assistant", "content": f"I will look.\n\n```python\n{SAVES}```"}
+    for fact in ("The code printed:\n12", "worst.csv: 2 rows × 4 columns", "district|code|year|cases\nSouth|012|"):
+        assert fact in told(server)
+    assert told(server).endswith(DONE)
+    assert response.usage.output_tokens == 60  # of the plan that was tried first, too
+
+
+def test_tables_are_loaded_once_under_their_names_with_the_right_types(ask, server) -> None:
+    response = ask(
+        fenced("print(cases['code'].iloc[0], cases['cases'].mean())\n"), fenced("print(len(cases))\n"), Reply("4.")
+    )
+
+    assert logs(response).split() == ["007", "4.0", "3"]
+    assert [code.count("read_csv") for code in codes(response)] == [1, 0]
+    system = server.asked[0]["messages"][0]["content"]
+    assert "`cases`: the table cases.csv, 3 rows" in system
+    assert "'code' (text, 007, 012)" in system
+
+
+def test_code_that_raised_is_written_anew_until_the_model_has_had_its_chances(ask, server) -> None:
+    response = ask(*[fenced(f"print(cases['no{number}'])\n") for number in range(3)])
+
+    assert len(codes(response)) == 3
+    assert "KeyError" in told(server)
+    assert told(server).endswith(CORRECT)
+    assert said(response).partition(ADDED.strip())[2].startswith(" the code stopped with KeyError")
+
+
+def test_a_model_that_repeats_its_code_or_runs_code_again_and_again_is_stopped(ask) -> None:
+    assert codes(ask(fenced("print(1)\n"), fenced("print(1)\n"))) == ["print(1)\n"]
+
+    response = ask(*[fenced(f"print({number})\n") for number in range(6)])
+    assert len(codes(response)) == 6
+    assert ADDED.strip() in said(response)
+
+
+def test_a_model_that_writes_on_behind_its_code_is_stopped(ask, server) -> None:
+    endless = Reply("```python\nprint(2)\n```\nIt prints 3. " + "And so on. " * 10, endless=True)
+
+    assert said(ask(endless, Reply("It is 2."))) == "It is 2."
+    assert server.gone.wait(5)
+
+
+def test_labels_that_index_false_would_lose_are_kept(ask, engine: Running, container: str) -> None:
+    code = "cases.groupby('district')['cases'].sum().to_csv('sums.csv', index=False)\n"
+    ask(fenced(code), Reply("Done."), input="Sum of cases per district as sums.csv")
+
+    files = engine.client().containers.files
+    found = next(file for file in files.list(container) if file.path.endswith("sums.csv"))
+    assert files.content.retrieve(found.id, container_id=container).text == "district,cases\nNorth,7\nSouth,5\n"
+
+
+def test_an_answer_that_calculated_nothing_is_asked_for_once_more(ask, server) -> None:
+    response = ask(Reply("There are 99 cases."), fenced("print(cases['cases'].sum())\n", ""), Reply("There are 12."))
+
+    assert told(server, 1) == NO_CODE
+    assert said(response) == "There are 12."
+
+
+@pytest.mark.parametrize("invented", ["There are 99.", "| district | n |\n|---|---|\n| A | many |\n", "See out.csv"])
+def test_an_answer_that_calculated_nothing_twice_is_refused(ask, invented: str) -> None:
+    response = ask(Reply(invented), Reply(invented), input="Sum the cases, as out.csv" if "out" in invented else "Sum.")
+
+    assert codes(response) == []
+    assert said(response) == ""
+    assert refused(response)
+
+
+def test_an_answer_in_words_alone_is_shown(ask) -> None:
+    words = "The column cases holds the reported cases of each district."
+
+    assert said(ask(Reply(words), Reply(words), input="What does the column cases hold?")) == words
+
+
+def test_a_file_that_was_not_written_is_asked_for_again_and_in_the_end_missed(ask, server) -> None:
+    saves = fenced("cases.to_csv('all.csv', index=False)\n")
+    ask(fenced("print(12)\n"), Reply("There are 12."), saves, Reply("Saved."), input="Save the cases as all.csv")
+    assert "all.csv" in told(server, 2)
+
+    response = ask(fenced("print(1)\n"), *[Reply("It is 1.")] * 3, input="Save the cases as never.csv")
+    assert "`never.csv` was asked for, and no code wrote it." in said(response)
+
+
+@pytest.mark.parametrize("share", ["results", "shapes"])
+def test_a_table_without_rows_is_told_to_the_model_and_the_reader(ask, server, share: str) -> None:
+    empty = "cases[cases['district'] == 'Z'].to_csv('North.csv', index=False)\n"
+    again = [Reply("Saved.")] * 3 if share == "results" else [fenced(empty + "\n" * n) for n in (1, 2)]
+    response = ask(fenced(empty), *again, metadata={"share": share, "inputs": "cases.csv", "named": "cases.csv"})
+
+    assert ("North.csv" if share == "results" else "a file") + " has no rows." in told(server, 1)
+    assert "`North.csv` has no rows." in said(response)
+
+
+def test_what_we_add_never_goes_back_as_the_models_own_words(ask, server) -> None:
+    earlier = [
+        {"role": "user", "content": "Sum the cases."},
+        {"role": "assistant", "content": f"There are 12.{ADDED}`none.csv` has no rows."},
+        {"role": "user", "content": "And per district."},
+        {"role": "assistant", "content": "Read as: sum of **cases** per **district**, from **cases.csv**."},
+        {"role": "user", "content": "And now in words."},
+    ]
+    ask(Reply("Twelve."), Reply("Twelve."), input=earlier, instructions="Answer in German.")
+
+    system, *conversation = server.asked[0]["messages"]
+    expected = ["Sum the cases.", "There are 12.", "And per district.", ELSEWHERE, "And now in words."]
+    assert [message["content"] for message in conversation] == expected
+    assert system["content"].endswith("Answer in German.")
+
+
+def test_limits_and_sampling_of_the_request_reach_the_model(ask, server) -> None:
+    ask(Reply("x"), Reply("x"), temperature=0.3, max_output_tokens=99, reasoning={"effort": "low"})
+
+    asked = server.asked[0]
+    assert (asked["temperature"], asked["max_tokens"], asked["reasoning_effort"]) == (0.3, 99, "low")
+
+
+def test_an_answer_that_was_cut_is_incomplete_and_its_code_is_not_run(ask) -> None:
+    response = ask(Reply("```python\nprint(1", cut=True, tokens=(100, 4_096)))
+
+    assert (response.status, response.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+    assert codes(response) == []
+
+
+def test_without_a_code_interpreter_the_model_just_answers(ask, server) -> None:
+    response = ask(Reply("A mean is a sum divided by a count."), tools=[], input="What is a mean?")
+
+    assert said(response) == "A mean is a sum divided by a count."
+    assert [message["role"] for message in server.asked[0]["messages"]] == ["user"]
+
+
+def test_python_in_the_question_is_run_as_given_without_asking_the_model(ask, server) -> None:
+    assert logs(ask(input="```python\nprint(6 * 7)\n```")) == "42\n"
+    assert server.asked == server.planned == []
+
+
+def test_the_answer_after_a_run_is_shown_while_it_is_written(engine: Running, server, container: str) -> None:
+    server.script = [fenced("print(12)\n"), Reply("There are twelve cases in all of them.")]
+    events = engine.events("", model="large", input="Sum.", tools=[tool(container)])
+
+    pieces = [event["delta"] for event in events if event["type"] == "response.output_text.delta"]
+    assert len(pieces) > 5
+    assert "".join(pieces).endswith("There are twelve cases in all of them.")
+
+
+def test_a_client_that_hangs_up_stops_the_model(engine: Running, server, container: str) -> None:
+    never = threading.Event()
+    server.script = [fenced("print(12)\n"), Reply("late", hold=never)]
+    asked = engine.client().responses.create(model="large", input="Sum.", tools=[tool(container)], stream=True)
+    for event in asked:
+        if event.type == "response.code_interpreter_call.completed":
+            break
+    asked.close()
+
+    assert server.gone.wait(10)
+    never.set()
+
+
+# The text of a model. -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "prose", "code"),
+    [
+        ("Words.", "Words.", ""),
+        ("Look:\n```python\nx = 1\n```\nIt is 2.", "Look:", "x = 1\n"),
+        ("```py\nprint(1)", "", "print(1)\n"),
+        ("```\nprint(1)\n```", "", "print(1)\n"),
+        ("```\nA | B\n```\nThat is it.", "```\nA | B\n```\nThat is it.", ""),
+        ("```json\n{}\n```\n```python\nprint(1)\n```", "```json\n{}\n```", "print(1)\n"),
+        ("````python\ns = '''\n```\n'''\n````\n", "", "s = '''\n```\n'''\n"),
+        ("- First:\n  ```python\n  if x:\n    y\n  ```", "- First:", "if x:\n  y\n"),
+    ],
+)
+def test_prose_and_code_are_told_apart(written: str, prose: str, code: str) -> None:
+    assert split(written) == (prose, code)
+
+
+@given(st.text(alphabet="`pyx \n=1(", max_size=80))
+def test_any_text_is_split_without_an_error(text: str) -> None:
+    prose, code = split(text)
+    assert len(prose) + len(code) <= len(text) + 1
+
+
+GROUPED = "df.groupby('a')['b'].mean()"
+
+
+@pytest.mark.parametrize(
+    ("code", "fixed"),
+    [
+        (f"{GROUPED}.to_csv('x.csv', index=False)", True),
+        (f"{GROUPED}.round(2).sort_values().to_csv('x.csv', index=False)", True),
+        (f"t = {GROUPED}\nt.to_excel('x.xlsx', index = False)", True),
+        (f"t = {GROUPED}\ns = t[['b']]\ns.to_csv('x.csv', index=False)", True),
+        ("df['é'].value_counts().to_csv('é.csv', index=False)", True),
+        ("pd.pivot_table(df, index='a').to_csv('x.csv', index=False)", True),
+        (f"{GROUPED}.reset_index().to_csv('x.csv', index=False)", False),
+        ("df.groupby('a', as_index=False).mean().to_csv('x.csv', index=False)", False),
+        ("df.groupby('a').head(2).to_csv('x.csv', index=False)", False),
+        ("df.to_csv('x.csv', index=False)", False),
+        ("df.to_csv('x.csv'", False),
+    ],
+)
+def test_only_tables_that_would_lose_their_labels_are_written_with_them(code: str, fixed: bool) -> None:
+    assert with_labels(code) == (code.replace("False", "True") if fixed else code)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("Three cases.", False),
+        ("There are 3.", True),
+        ("In 2021 it fell.", False),
+        ("| a |\n|---|", True),
+        ("1. First\n2. Then", False),
+    ],
+)
+def test_numbers_that_the_question_does_not_hold_are_noticed(text: str, numbers: bool) -> None:
+    assert has_numbers(text, "What happened in 2021?") is numbers

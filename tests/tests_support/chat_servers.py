@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -21,9 +21,7 @@ class Reply:
 
     Attributes:
         text: What the model writes, in pieces of a few characters.
-        status: The HTTP status; with another than 200, `body` is the whole answer.
-        body: Sent as it is, in place of a stream.
-        media_type: Of `body`.
+        body: Sent as it is, in place of a stream; with another `status` than 200 it is an error.
         location: Where a redirect leads.
         cut: Whether the model stopped because a limit was reached.
         tokens: Tokens read and written.
@@ -87,30 +85,13 @@ class ScriptedServer:
     gone: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> ScriptedServer:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                server.paths.append(self.path)
-                if server.slow_s:
-                    threading.Event().wait(server.slow_s)
-                found = server._about(self.path)
-                body = json.dumps(found or {"detail": "Not Found"}).encode()
-                with contextlib.suppress(OSError):  # the client may be gone by now
-                    server._whole(self, 404 if found is None else 200, body)
-
-            def do_POST(self) -> None:
-                server._answer(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._http.chat = self  # type: ignore[attr-defined] # the handler reads it
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
+        self.port = self._http.server_port
+        self.url = f"http://127.0.0.1:{self.port}/v1"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -118,100 +99,31 @@ class ScriptedServer:
         self._thread.join()
         self._http.server_close()
 
-    @property
-    def port(self) -> int:
-        return self._http.server_port
+    def forget(self) -> None:
+        """Begin anew, with an empty script."""
+        for kept in (self.script, self.asked, self.planned, self.paths, self.headers):
+            kept.clear()
+        self.gone.clear()
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    def _about(self, path: str) -> Json | None:
+    def about(self, path: str) -> Json | None:
         """What it says of itself, by path; None where it has no such path."""
-        rows = [{"id": name, "object": "model", "created": 1_795_000_000, **_OWNER[self.kind]} for name in self.models]
-        listed = {"object": "list", "data": rows}
-        details = {"format": "gguf", "family": "qwen3", "parameter_size": "4.0B", "quantization_level": "Q4_K_M"}
-        tags = [{"name": name, "model": name, "size": 2_600_000_000, "details": details} for name in self.models]
+        rows = [{"id": name, "object": "model", **_OWNER[self.kind]} for name in self.models]
+        tags = [{"name": name, "details": {"family": "qwen3", "parameter_size": "4.0B"}} for name in self.models]
         states = [
-            {"id": name, "object": "model", "type": "llm", "state": "loaded" if name in self.loaded else "not-loaded"}
+            {"key": name, "type": "llm", "params_string": "4B", "loaded_instances": [{}] * (name in self.loaded)}
             for name in self.models
         ]
-        return {
+        own: dict[str, Json] = {
             "ollama": {
                 "/api/version": {"version": "0.14.1"},
                 "/api/tags": {"models": tags},
                 "/api/ps": {"models": [tag for tag in tags if tag["name"] in self.loaded]},
-                "/v1/models": listed,
             },
-            "lmstudio": {"/api/v0/models": {"object": "list", "data": states}, "/v1/models": listed},
-            "llama.cpp": {
-                "/props": {"default_generation_settings": {"n_ctx": 16_384}, "total_slots": 1, "build_info": "b11549"},
-                "/v1/models": listed,
-            },
-            "vllm": {"/version": {"version": "0.18.0"}, "/v1/models": listed},
-        }[self.kind].get(path)
-
-    def _answer(self, request: BaseHTTPRequestHandler) -> None:
-        body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
-        self.paths.append(request.path)
-        is_plan = bool(self.plan) and ("format" in body or "response_format" in body)
-        (self.planned if is_plan else self.asked).append(body)
-        self.headers.append({name.lower(): value for name, value in request.headers.items()})
-        own_door = self.kind == "ollama" and request.path == "/api/chat"
-        if not own_door and request.path != "/v1/chat/completions":
-            self._whole(request, 404, b'{"detail": "Not Found"}')
-            return
-        planned = Reply(self.plan) if is_plan else self.script.pop(0)
-        reply = planned(body) if callable(planned) else planned
-        if reply.body is not None:
-            self._whole(request, reply.status, reply.body, reply.media_type, reply.location)
-            return
-        try:
-            self._stream(request, reply, ollama=own_door)
-        except OSError:
-            self.gone.set()
-
-    def _whole(
-        self,
-        request: BaseHTTPRequestHandler,
-        status: int,
-        body: bytes,
-        media_type: str = "application/json",
-        location: str = "",
-    ) -> None:
-        request.send_response(status)
-        request.send_header("Content-Type", media_type)
-        request.send_header("Content-Length", str(len(body)))
-        if location:
-            request.send_header("Location", location)
-        request.end_headers()
-        request.wfile.write(body)
-
-    def _stream(self, request: BaseHTTPRequestHandler, reply: Reply, *, ollama: bool) -> None:
-        request.send_response(200)
-        request.send_header("Content-Type", "application/x-ndjson" if ollama else "text/event-stream")
-        request.send_header("Transfer-Encoding", "chunked")
-        request.end_headers()
-        while reply.hold is not None and not reply.hold.wait(0.05):
-            _send(request, b"\n" if ollama else b": still here\n\n")
-        pieces = [reply.text[start : start + 5] for start in range(0, len(reply.text), 5)]
-        chunks = [_chunk(piece, ollama=ollama) for piece in pieces]
-        if reply.thinking:
-            chunks.insert(0, _chunk(reply.thinking, ollama=ollama, thinking=True))
-        while reply.endless:
-            for chunk in chunks:
-                _send(request, chunk)
-        for chunk in chunks[: reply.dies_after]:
-            _send(request, chunk)
-        if reply.dies_after is not None:
-            request.close_connection = True
-            return
-        if reply.error:
-            told = {"error": reply.error} if ollama else {"error": {"message": reply.error}}
-            _send(request, _line(told, ollama=ollama))
-        else:
-            _send(request, _ending(reply, ollama=ollama))
-        _send(request, b"")
+            "lmstudio": {"/api/v1/models": {"models": states}},
+            "llama.cpp": {"/props": {"default_generation_settings": {"n_ctx": 16_384}, "build_info": "b11549"}},
+            "vllm": {"/version": {"version": "0.18.0"}},
+        }
+        return {"/v1/models": {"object": "list", "data": rows}, **own[self.kind]}.get(path)
 
 
 _OWNER: dict[str, Json] = {
@@ -222,31 +134,95 @@ _OWNER: dict[str, Json] = {
 }
 
 
-def _line(value: Json, *, ollama: bool) -> bytes:
-    written = json.dumps(value).encode()
-    return written + b"\n" if ollama else b"data: " + written + b"\n\n"
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        chat: ScriptedServer = self.server.chat
+        chat.paths.append(self.path)
+        threading.Event().wait(chat.slow_s)
+        found = chat.about(self.path)
+        body = json.dumps(found or {"detail": "Not Found"}).encode()
+        with contextlib.suppress(OSError):  # the client may be gone by now
+            self._whole(Reply(status=404 if found is None else 200, body=body))
+
+    def do_POST(self) -> None:
+        chat: ScriptedServer = self.server.chat
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        is_plan = bool(chat.plan) and ("format" in body or "response_format" in body)
+        chat.paths.append(self.path)
+        chat.headers.append({name.lower(): value for name, value in self.headers.items()})
+        (chat.planned if is_plan else chat.asked).append(body)
+        ollama = chat.kind == "ollama" and self.path == "/api/chat"
+        if not ollama and self.path != "/v1/chat/completions":
+            self._whole(refusal(404, "Not Found"))
+            return
+        planned = Reply(chat.plan) if is_plan else chat.script.pop(0)
+        reply = planned(body) if callable(planned) else planned
+        if reply.body is not None:
+            self._whole(reply)
+            return
+        try:
+            self._stream(reply, ollama=ollama)
+        except OSError:
+            chat.gone.set()
+
+    def _whole(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        for name, value in {"Content-Type": reply.media_type, "Location": reply.location}.items():
+            if value:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body or b"")))
+        self.end_headers()
+        self.wfile.write(reply.body or b"")
+
+    def _stream(self, reply: Reply, *, ollama: bool) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson" if ollama else "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        while reply.hold is not None and not reply.hold.wait(0.05):
+            self._send(b"\n" if ollama else b": still here\n\n")
+        for line in _lines(reply, ollama=ollama):
+            written = json.dumps(line).encode() if isinstance(line, dict) else line
+            self._send(written + b"\n" if ollama else b"data: " + written + b"\n\n")
+        if reply.dies_after is not None:
+            self.close_connection = True
+        else:
+            self._send(b"")
+
+    def _send(self, piece: bytes) -> None:
+        self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        self.wfile.flush()
 
 
-def _chunk(text: str, *, ollama: bool, thinking: bool = False) -> bytes:
-    if ollama:
-        field_name = "thinking" if thinking else "content"
-        return _line({"message": {"role": "assistant", "content": "", field_name: text}, "done": False}, ollama=True)
-    delta = {"reasoning_content" if thinking else "content": text}
-    return _line({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}, ollama=False)
+def _lines(reply: Reply, *, ollama: bool) -> Iterator[Json | bytes]:
+    """What is streamed: the pieces in the words of Ollama or of chat completions, and how they end."""
 
+    def piece(**said: str) -> Json:
+        if ollama:
+            return {"message": {"role": "assistant", "content": "", **said}, "done": False}
+        return {"choices": [{"index": 0, "delta": said, "finish_reason": None}]}
 
-def _ending(reply: Reply, *, ollama: bool) -> bytes:
-    read, written = reply.tokens
-    reason = "length" if reply.cut else "stop"
-    if ollama:
-        counts = {"prompt_eval_count": read, "eval_count": written}
+    chunks = [piece(content=reply.text[start : start + 5]) for start in range(0, len(reply.text), 5)]
+    if reply.thinking:
+        chunks.insert(0, piece(**{"thinking" if ollama else "reasoning_content": reply.thinking}))
+    while reply.endless:
+        yield from chunks
+    yield from chunks[: reply.dies_after]
+    if reply.dies_after is not None:
+        return
+    reason, (read, written) = "length" if reply.cut else "stop", reply.tokens
+    if reply.error:
+        yield {"error": reply.error if ollama else {"message": reply.error}}
+    elif ollama:
         message = {"role": "assistant", "content": ""}
-        return _line({"message": message, "done": True, "done_reason": reason, **counts}, ollama=True)
-    usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
-    end = _line({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}, ollama=False)
-    return end + _line({"choices": [], "usage": usage}, ollama=False) + b"data: [DONE]\n\n"
-
-
-def _send(request: BaseHTTPRequestHandler, piece: bytes) -> None:
-    request.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
-    request.wfile.flush()
+        counts = {"prompt_eval_count": read, "eval_count": written}
+        yield {"message": message, "done": True, "done_reason": reason, **counts}
+    else:
+        yield {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}
+        yield {"choices": [], "usage": {"prompt_tokens": read, "completion_tokens": written}}
+        yield b"[DONE]"

@@ -6,20 +6,19 @@ A chat model fills in a plan, or writes Python where no plan says what is asked.
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ipython_assistant.engine.models import ModelFailed, Refuse, Run, Say
 from ipython_assistant.engine.models.basic import Basic
-from ipython_assistant.engine.models.chat_server import LOOPBACK, SILENCE_S, ChatServer, SchemaRefused
+from ipython_assistant.engine.models.chat_server import LOOPBACK, SILENCE_S, ChatServer
 from ipython_assistant.engine.models.free_python import FreePython, profiles
 from ipython_assistant.engine.models.gguf import Runtimes, is_gguf
 from ipython_assistant.engine.models.plan.answer import closing, opening
@@ -69,11 +68,11 @@ class ChatModel:
 
     async def _answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         server = await self._connect()
-        tables = await profiles(interpreter, ask.files, ask.prompt)
         told = Told.about(ask, {}, on_this_machine=self._on_this_machine)
+        tables = await profiles(interpreter, ask.files, f"{ask.prompt} {told.words}")  # earlier plans have values, too
         # A plan names columns; tables with columns that the model may not be told of are kept out of it.
         known = tuple(table.path for table in tables if told.may_name_all(table, tables))
-        planner = _Planner(server, None if told.everything else Veil(told.words, tables))
+        planner = _Planner(server, Veil(told.words, () if told.everything else tables))
         found, used = await PlanReader(planner, self._plans).read(replace(ask, files=known), interpreter)
         yield used
         if isinstance(found, list):
@@ -102,14 +101,9 @@ class ChatModel:
 
 
 class _Planner:
-    """Asks a chat server for plans: as plain JSON where it takes no schema, and without values where those are veiled.
+    """Asks a chat server for plans, without the values of cells where those are veiled."""
 
-    Args:
-        server: The model.
-        veil: Keeps the values of cells from it; None where it may see them.
-    """
-
-    def __init__(self, server: ChatServer, veil: Veil | None) -> None:
+    def __init__(self, server: ChatServer, veil: Veil) -> None:
         self._server = server
         self._veil = veil
 
@@ -117,16 +111,9 @@ class _Planner:
         self, messages: Sequence[Json], *, schema: Json | None = None, max_tokens: int | None = None
     ) -> Completion:
         """One completion; see `ChatServer.complete`."""
-        if self._veil is not None:
-            messages, schema = self._veil.hide(list(messages)), self._veil.hide(schema)
-        settings: Json = {"max_tokens": max_tokens, "options": {"temperature": 0}}
-        try:
-            completion = await self._server.complete(messages, schema=schema, **settings)
-        except SchemaRefused:
-            last = messages[-1]
-            told = f"{last['content']}\nAnswer with one JSON object that fits this JSON schema:\n{json.dumps(schema)}"
-            completion = await self._server.complete([*messages[:-1], {**last, "content": told}], **settings)
-        return completion if self._veil is None else replace(completion, text=self._veil.lift(completion.text))
+        told, form = self._veil.hide(list(messages)), self._veil.hide(schema)
+        completion = await self._server.complete(told, schema=form, max_tokens=max_tokens, options={"temperature": 0})
+        return replace(completion, text=self._veil.lift(completion.text))
 
 
 class UnknownModel(ValueError):
@@ -164,6 +151,7 @@ class OfferedModels(Mapping[str, "Model"]):
         self._runtimes = Runtimes(environment)
         self._silence_s = silence_s
         self._made: dict[str, Model | None] = {Basic.name: Basic()}
+        self._servers: dict[str, ChatServer] = {}
         for name in self._names:
             if self._model(name) is None:
                 raise UnknownModel(
@@ -188,50 +176,40 @@ class OfferedModels(Mapping[str, "Model"]):
 
     def _model(self, name: str) -> Model | None:
         if name not in self._made:
-            file = is_gguf(name)
-            self._made[name] = ChatModel(name, lambda: self._runtimes.server(name)) if file else self._of_server(name)
+            row, address, model = endpoint(name, self._environment)
+            here = is_gguf(name) or stays_here(row, address, model)
+            known = is_gguf(name) or address
+            self._made[name] = ChatModel(name, partial(self._server, name), on_this_machine=here) if known else None
         return self._made[name]
 
-    def _of_server(self, name: str) -> ChatModel | None:
-        """A model with a provider or an address in front; None where a name has neither."""
-        row, address, model = endpoint(name, self._environment)
-        if not address:
-            return None
-        made: list[ChatServer] = []
+    async def _server(self, name: str) -> ChatServer:
+        """Who is asked for a model. Raises `ModelFailed` where the model, its key or its address is missing."""
+        if is_gguf(name):
+            return await self._runtimes.server(name)
+        if name not in self._servers:
+            self._servers[name] = self._chat_server(*endpoint(name, self._environment))
+        return self._servers[name]
 
-        async def connect() -> ChatServer:
-            if not made:
-                made.append(self._server(row, address, model))
-            return made[0]
-
-        return ChatModel(name, connect, on_this_machine=stays_here(row, address, model))
-
-    def _server(self, row: Mapping[str, Any], address: str, model: str) -> ChatServer:
-        """Raises `ModelFailed` where a model, a key or an address is missing or wrong."""
+    def _chat_server(self, row: Mapping[str, Any], address: str, model: str) -> ChatServer:
         if not model.strip():
-            raise ModelFailed(
-                f"{address} names a server and no model.\nWrite it behind the address: -m {address}/NAME."
-            )
-        name = row.get("key", "" if row else KEY_VARIABLE)
-        key = self._keys.get(name, "")
+            happened = f"{address} names a server and no model."
+            raise ModelFailed(f"{happened}\nWrite it behind the address: -m {address}/NAME.")
+        key_name = row.get("key", "" if row else KEY_VARIABLE)
+        key = self._keys.get(key_name, "")
         if row.get("key") and not key:
-            raise ModelFailed(
-                f"{name} is not set, and {row['title']} wants a key.\n"
-                "Set it where Jupyter is started, or choose another model with -m."
-            )
+            cure = "Set it where Jupyter is started, or choose another model with -m."
+            raise ModelFailed(f"{key_name} is not set, and {row['title']} wants a key.\n{cure}")
         if key and not row:
             host = urlsplit(address).netloc
             self._keyed_host = self._keyed_host or host
             if host != self._keyed_host:
-                raise ModelFailed(
-                    f"The key in {name} is for {self._keyed_host}, and is not sent to {host} as well.\n"
-                    "Restart the kernel to use it for another server."
-                )
+                happened = f"The key in {key_name} is for {self._keyed_host}, and is not sent to {host} as well."
+                raise ModelFailed(f"{happened}\nRestart the kernel to use it for another server.")
         kind = row.get("kind", "unknown" if row else "")
         if kind == "openai" and address != row["address"]:
             kind = "unknown"  # only OpenAI's own service has its newer parameters
-        schemas, silence_s = row.get("schema", True), self._silence_s
-        return ChatServer(address, model, key=key, key_name=name, kind=kind, schemas=schemas, silence_s=silence_s)
+        about: dict[str, Any] = {"kind": kind, "schemas": row.get("schema", True), "silence_s": self._silence_s}
+        return ChatServer(address, model, key=key, key_name=key_name, **about)
 
 
 @cache

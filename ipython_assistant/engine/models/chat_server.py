@@ -8,6 +8,7 @@ prompt to 4,096 tokens without a word. Every way a server can fail is a `ModelFa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import difflib
 import json
 import re
@@ -48,8 +49,8 @@ _CHECK_ADDRESS: Final = "Check the address: most end in /v1, as in http://localh
 _ANOTHER: Final = "Look at its log, or choose another model with -m."
 
 
-class SchemaRefused(ModelFailed):
-    """The server does not take a JSON schema; asking for plain JSON may still work."""
+class _SchemaRefused(ModelFailed):
+    """The server may not take a JSON schema; asking for plain JSON may still work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class ChatServer:
         kind: What it is, where that is known: `ollama`, `openai`, `llama.cpp`, `vllm`, or any other word. Empty: it is
             asked once whether it is Ollama.
         key_name: The setting that holds the key, for the error when it is refused.
-        schemas: Whether it can hold a model to a JSON schema; if not, `SchemaRefused` comes without asking.
+        schemas: Whether it can hold a model to a JSON schema; if not, it is not tried.
         silence_s: Seconds without a byte from the server before it is given up.
     """
 
@@ -116,7 +117,7 @@ class ChatServer:
         max_tokens: int | None = None,
         options: Json | None = None,
     ) -> Completion:
-        """The whole answer to these messages.
+        """The whole answer to these messages; where a schema is not taken, it is asked for as plain JSON.
 
         Args:
             messages: `{"role": ..., "content": ...}`, as chat completions have them.
@@ -125,12 +126,20 @@ class ChatServer:
             options: As chat completions name them: `temperature`, `top_p`, `seed`, `reasoning_effort`.
 
         Raises:
-            SchemaRefused: The server does not take the schema.
             ModelFailed: The server cannot be reached, refuses, falls silent, or answers something else.
         """
-        stream = self.stream(messages, schema=schema, max_tokens=max_tokens, options=options)
-        (completion,) = [piece async for piece in stream if isinstance(piece, Completion)]
-        return completion
+        asked: Json = {"max_tokens": max_tokens, "options": options}
+        if schema is not None and self._schemas:
+            with contextlib.suppress(_SchemaRefused):
+                return await self._whole(messages, schema=schema, **asked)
+        if schema is not None:
+            told = f"Answer with one JSON object that fits this JSON schema:\n{json.dumps(schema)}"
+            messages = [*messages[:-1], {**messages[-1], "content": f"{messages[-1]['content']}\n{told}"}]
+        return await self._whole(messages, **asked)
+
+    async def _whole(self, messages: Sequence[Json], **asked: Any) -> Completion:
+        (whole,) = [piece async for piece in self.stream(messages, **asked) if isinstance(piece, Completion)]
+        return whole
 
     async def stream(
         self,
@@ -145,8 +154,6 @@ class ChatServer:
         Closing the generator closes the connection, at which these servers stop. Arguments and errors are those of
         `complete`.
         """
-        if schema is not None and not self._schemas:
-            raise SchemaRefused(f"{self._name} does not take a JSON schema.\nChoose another model with -m.")
         limit = max_tokens or MAX_TOKENS
         written, shown, usage, cut = "", 0, TokensUsed(), False
         async with self._faults(with_schema=schema is not None):
@@ -305,7 +312,7 @@ class ChatServer:
             return ModelFailed(f"{self._name} has no model {self.model}.\n{meant}{listed}")
         happened = f"{self._name} {f'answered {status}' if status else 'gave up'}: {said or 'no reason given'}."
         if with_schema and status in {400, 404, 415, 422, 500, 501}:
-            return SchemaRefused(f"{happened}\nIt may not take a JSON schema: choose another model with -m.")
+            return _SchemaRefused(happened)
         cures = {404: _CHECK_ADDRESS, 429: "Wait a little, then run it again.", 503: "Wait until it is ready."}
         return ModelFailed(f"{happened}\n{cures.get(status or 0, _ANOTHER)}")
 
