@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """A file of the answer, on disk.
+    """A file of the answer, on disk; its size (bytes) and SHA-256 are those of the moment it was saved.
 
-    `path` is where it is: `shutil.copy(file.path, ...)` copies it, `file.path.open("rb")` opens it. `size` is in bytes,
-    `sha256` in hexadecimal, both from the moment it was saved. Two are equal if they have the same name and bytes.
+    Two are equal if they have the same name and bytes. `shutil.copy(file.path, ...)` copies one.
     """
 
     name: str

@@ -39,14 +39,10 @@ MAY_BE_MISSING = "files the answer does not link may be missing."
 
 @dataclass(frozen=True, slots=True)
 class TurnFiles:
-    """The files of a turn.
+    """The files of a turn: those on disk in the order of the answer, and those that are not, each once.
 
-    Attributes:
-        artifacts: The files on disk, each once, in the order of the answer.
-        failed: The files that are not.
-        notes: What the reader should know, in plain sentences.
-        repeated: Names of saved figures that show the same as a saved picture.
-        listed: Everything the containers listed.
+    `notes` are sentences for the reader, `repeated` the names of saved figures that show the same as a saved picture,
+    `listed` is everything the containers listed.
     """
 
     artifacts: tuple[Artifact, ...] = ()
@@ -58,13 +54,7 @@ class TurnFiles:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a turn's files go, and whose they are.
-
-    Attributes:
-        folder: The folder beside the notebook.
-        cell: The cell that owns them.
-        key: The key of the turn.
-    """
+    """Where a turn's files go, and whose they are: the cell's, and the key's of the turn."""
 
     folder: Folder
     cell: str
@@ -99,15 +89,9 @@ def collect(
     *,
     have: tuple[Artifact, ...] = (),
 ) -> TurnFiles:
-    """Fetch and save every file of a turn.
+    """Fetch and save every file of a turn but for those that an earlier try saved (`have`).
 
-    Args:
-        containers: List the files.
-        downloads: Fetch them; some may have been begun while the answer was still being written.
-        turn: The turn that made the files.
-        destination: Where they go.
-        on_progress: Called with (files done, files in all, bytes so far); with no files while they are looked for.
-        have: What an earlier try saved.
+    `on_progress` is called with (files done, files in all, bytes so far); with no files while they are looked for.
     """
     here = {(artifact.container_id, artifact.file_id) for artifact in have}
     wanted = [file for file in cited_files(turn) if _key(file) not in here]

@@ -69,17 +69,7 @@ class EngineError(AssistantError):
 
 
 class ServiceError(AssistantError):
-    """The service answered with an error.
-
-    Args:
-        message: What happened, on one line.
-        hint: What to do about it.
-        answer: Everything that arrived before the error, or None.
-        status: The HTTP status, if there was one.
-        code: The service's error code, if it gave one.
-        request_id: The service's id of the request, which its support asks for.
-        retry_after_s: How many seconds the service asked to wait, if it did.
-    """
+    """The service answered with an error: its HTTP status and code, and the seconds to wait, where it gave them."""
 
     def __init__(
         self,

@@ -65,15 +65,7 @@ def insert_cell(session: Session, code: str) -> None:
 
 
 def question_about(result: Any, namespace: Mapping[str, Any]) -> str:
-    """The question about a cell that failed.
-
-    Args:
-        result: IPython's `ExecutionResult` of the cell, or None.
-        namespace: The user's variables.
-
-    Raises:
-        OptionError: The cell did not fail, or its error says by itself what to do.
-    """
+    """The question about a cell that failed, by IPython's `ExecutionResult`. Raises `OptionError` where none did."""
     error = (result.error_before_exec or result.error_in_exec) if result is not None else None
     if error is None:
         raise OptionError("The last cell ended without an error.", "Run a cell that fails, then %assistant fix.")

@@ -23,50 +23,32 @@ NO_CODE_RAN = "No code was run: the service may not have the code interpreter, a
 
 
 def error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()) -> AssistantError | None:
-    """What is wrong with a turn that came to its end; None where nothing is.
-
-    Args:
-        answer: What came.
-        settings: What it was asked with.
-        absent: The tables that were asked for with `-o` and did not come.
-    """
+    """What is wrong with a turn that came to its end, if anything; `absent` are tables that `-o` asked for in vain."""
     turn = answer.turn
     if turn.unanswered is not None:
         return _unanswered(turn.unanswered)
     if turn.failed:
-        said = turn.failure
-        code, message = (said.code, said.message) if said is not None else ("", "")
+        code, message = (turn.failure.code, turn.failure.message) if turn.failure is not None else ("", "")
         return service_error(code, message, service=settings.service)
     if turn.status == "incomplete":
         return incomplete_error(turn.incomplete_reason)
     if answer.calls and answer.calls[-1].status == "failed":
         last_line = (answer.calls[-1].logs.strip().splitlines() or ["no message"])[-1]
-        return CodeFailed(
-            f"The code raised {last_line}",
-            "Change the code, then run it again; its log is above, and in the error's .answer.logs.",
-        )
+        cure = "Change the code, then run it again; its log is above, and in the error's .answer.logs."
+        return CodeFailed(f"The code raised {last_line}", cure)
     if absent:
         return _tables_missing(answer, absent)
     if answer.failed and settings.raise_on_missing:
-        count = len(answer.failed)
-        listed = "\n".join(f"  {file.name}: {file.reason}" for file in answer.failed)
-        return FilesMissing(
-            f"{counted(count, 'file')} of the answer could not be saved.",
-            f'Run the cell again, or set `%config AssistantMagics.on_missing_file = "warn"`.\n{listed}',
-        )
+        says = f"{counted(len(answer.failed), 'file')} of the answer could not be saved."
+        cure = 'Run the cell again, or set `%config AssistantMagics.on_missing_file = "warn"`.'
+        return FilesMissing(says, "\n".join([cure, *(f"  {file.name}: {file.reason}" for file in answer.failed)]))
     return None
 
 
 def no_code_note(answer: Answer, settings: Settings, *, expected: bool) -> tuple[str, ...]:
-    """What is to be said of an answer that was to be calculated, and for which no code ran.
+    """What is to be said of an answer for which code was `expected`, or that links a file, where no code ran.
 
     Some servers accept the tool and drop it without a word.
-
-    Args:
-        answer: What came.
-        settings: What it was asked with.
-        expected: Whether code was needed: a file went along, or a table was to come back. A link to a file that was
-            never made says so too.
     """
     ran = bool(answer.turn.steps) or answer.status != "completed"
     linked = "sandbox:" in answer.turn.text and not (answer.artifacts or answer.failed)

@@ -29,12 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a question is asked.
+    """Where a question is asked: its cell, which owns the answer's files, and the turn it continues from.
 
-    Attributes:
-        cell: The cell that owns the answer's files.
-        parent: The step it continues from.
-        conversation: The conversation's name; empty for the notebook's own, None for a question that stands alone.
+    The name of a conversation is empty for the notebook's own, and None for a question that stands alone.
     """
 
     cell: str
@@ -46,16 +43,8 @@ class Place:
 class Question:
     """A question, ready to be asked or to be found among the recordings.
 
-    Attributes:
-        prompt: The words, with their values filled in.
-        settings: What it is asked with.
-        place: Where it is asked.
-        began: When.
-        inputs: What is sent along.
-        outputs: Names of the tables that have to come back.
-        hints: What was left as it is although it looks like a name, as sentences.
-        large: Whether inputs may be larger than the setting `ask_above`.
-        assistant: The saved assistant that is asked.
+    `outputs` are the names of tables that have to come back, `hints` say what was left as it is although it looks like
+    a name, `large` allows inputs above the setting `ask_above`.
     """
 
     prompt: str

@@ -33,22 +33,15 @@ _PARTS = {
 
 
 def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) -> Recording | None:
-    """The recording that answers; None where the service is to be asked.
-
-    Args:
-        question: What is asked.
-        recordings: Those of its folder.
-        fresh: Whether an answer is wanted though there is a recording.
+    """The recording that answers; None where the service is to be asked, or asked again (`fresh`).
 
     Raises:
         AssistantError: Neither may answer: `OptionError`, `NoKey`, `NotRecorded`, `RecordingDamaged`.
     """
     settings = question.settings
     if fresh and settings.mode == "replay":
-        raise OptionError(
-            "--fresh asks again, and in replay mode nothing is asked.",
-            'Leave it out, or: `%config AssistantMagics.mode = "auto"`.',
-        )
+        cure = 'Leave it out, or: `%config AssistantMagics.mode = "auto"`.'
+        raise OptionError("--fresh asks again, and in replay mode nothing is asked.", cure)
     others = other_services_recorded(settings, recordings)
     if fresh or settings.mode == "live":
         if others:
@@ -90,13 +83,8 @@ def _by_default(settings: Settings) -> bool:
 def _no_key_of(services: frozenset[str]) -> NoKey:
     named = " and ".join(sorted(services))
     keys = " or ".join(KEYS[service] for service in sorted(services))
-    return NoKey(
-        f"The answers in this folder are from {named}, and there is no key to ask it again.",
-        f'Set {keys}; or let the embedded engine answer: `%config AssistantMagics.service = "local"`.',
-    )
-
-
-# --- why it is not recorded -------------------------------------------------------------------------------------------
+    says = f"The answers in this folder are from {named}, and there is no key to ask it again."
+    return NoKey(says, f'Set {keys}; or let the engine answer: `%config AssistantMagics.service = "local"`.')
 
 
 def asked_because(question: Question, recordings: Recordings) -> str:
@@ -130,14 +118,7 @@ def _damaged_recording(question: Question, recordings: Recordings) -> str:
 def _not_recorded(
     question: Question, recordings: Recordings, why: str = "In replay mode nothing is asked.", cure: str = ""
 ) -> NotRecorded:
-    """The error for a question that has to be answered from a recording and has none; it names the nearest one.
-
-    Args:
-        question: The question.
-        recordings: Those of its folder.
-        why: Why no service is asked, as a sentence.
-        cure: What to do; if not given, what to do in replay mode.
-    """
+    """The error for a question that only a recording may answer, and none does; it names the nearest one."""
     lines = [
         cure
         or 'Ask it where there is a service, with `%config AssistantMagics.mode = "live"`,'
@@ -181,11 +162,10 @@ def differences(asked: TurnKey, recording: Recording, recordings: Sequence[Recor
             yield f"the input {name} ({why or 'other data'})"
     if asked.parent != recorded.parent:
         prompts = {one.digest: f"“{first_words(one.prompt)}”" for one in recordings}
-        follows = [
-            prompts.get(it, "an answer that is not recorded") if it else "nothing"
-            for it in (asked.parent, recorded.parent)
-        ]
-        yield f"the answer before it (it follows {follows[0]}; recorded after {follows[1]})"
+        new, old = (
+            prompts.get(it, "an unrecorded answer") if it else "nothing" for it in (asked.parent, recorded.parent)
+        )
+        yield f"the answer before it (it follows {new}; recorded after {old})"
     if recording.missing:
         yield "that files of it are missing"
 

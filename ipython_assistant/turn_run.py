@@ -50,13 +50,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who a turn is for.
+    """Who a turn is for: the front end that runs the cell, and whether it `shows` the outputs.
 
-    Attributes:
-        front: The front end that runs the cell.
-        shows: Whether the outputs are shown.
-        stop: Set from outside to end the turn, where Ctrl-C cannot reach it; None where it can.
-        output: Where the answer is shown as it arrives; None for the front end's own.
+    `stop` is set from outside to end the turn where Ctrl-C cannot reach it; `output` takes the front end's place in
+    showing the answer as it arrives.
     """
 
     front: FrontEnd
@@ -68,19 +65,10 @@ class Viewer:
 def read(
     session: Session, options: Options, words: str, cell: str, namespace: Mapping[str, Any], *, from_code: bool = False
 ) -> Question:
-    """Read a question from what the user wrote.
+    """Read a question from what the user wrote in a cell, which owns the answer's files, or in code.
 
-    Args:
-        session: The session it belongs to.
-        options: The options.
-        words: The text.
-        cell: The cell that owns the answer's files.
-        namespace: The variables that it may name.
-        from_code: Whether code asks. Then braces in the text stay, since code has f-strings, and the question stands
-            outside every conversation unless the options name one.
-
-    Raises:
-        AssistantError: An option, a setting, an input or an assistant is wrong; nothing has been sent.
+    In code braces stay, since code has f-strings, and the question stands outside every conversation unless the options
+    name one. Raises an `AssistantError` where an option, a setting, an input or an assistant is wrong.
     """
     directory = working_directory()
     renamed, notebook_dir = session.follow_rename(directory), session.notebook_dir
@@ -107,13 +95,7 @@ def read(
 
 
 def ask(session: Session, question: Question, viewer: Viewer, *, fresh: bool = False) -> Answer:
-    """Answer a question from its recording, or ask the service.
-
-    Args:
-        session: The session it belongs to.
-        question: The question.
-        viewer: Who it is for.
-        fresh: Whether to ask again though there is a recording.
+    """Answer a question from its recording, or ask the service; with `fresh`, ask though there is a recording.
 
     Raises:
         AssistantError: After everything that could be is shown and saved; `.answer` holds what arrived.
@@ -148,11 +130,7 @@ def show(session: Session, response: Any, client: Any = None) -> Answer:
 
 
 def show_by_id(session: Session, response_id: str) -> None:
-    """Show an answer of this session again, or fetch a response that was made elsewhere, and its files.
-
-    Raises:
-        AssistantError: The service has no such response, or files are missing.
-    """
+    """Show an answer of this session again, or fetch any response of the service with its files."""
     answers = session.answers
     if response_id in answers:
         answers[response_id].display()
@@ -167,11 +145,7 @@ def show_by_id(session: Session, response_id: str) -> None:
 
 
 def retry(session: Session) -> Answer:
-    """Fetch again what is missing of the last answer, while its container lives; then show it again.
-
-    Raises:
-        AssistantError: Nothing is missing, or files are still missing.
-    """
+    """Fetch again what is missing of the last answer, while its container lives; then show it again."""
     last = session.last
     if last.unfinished is None and last.answer is not None and not last.answer.failed:
         raise OptionError("Nothing is missing from the last answer.", "%assistant show shows it again.")
@@ -182,10 +156,7 @@ def retry(session: Session) -> Answer:
 
 
 def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
-    """Run one turn to its end.
-
-    Returns:
-        The answer, with the tables that were asked for by name.
+    """Run one turn to its end; gives the answer, with the tables that were asked for by name.
 
     Raises:
         AssistantError: The error that the cell ends in; everything that arrived is shown and saved by then.

@@ -53,15 +53,9 @@ class ServiceSource:
     Where the turn is here already, only its files are fetched: of a response that somebody's own code got, and of the
     last turn once more, if files of it are missing.
 
-    Args:
-        session: The session that the turn belongs to.
-        question: The question.
-        stop: Set from outside to end the turn.
-        why: Why it is asked although something like it is recorded, as a sentence. It is shown until the answer begins
-            and goes to the metadata afterwards: what is left below the cell is the same as after a replay.
-        turn: The turn, if it is here already.
-        connection: The service that has its files, if it is not the session's own.
-        cure: What to say if files are missing.
+    `stop` is set from outside to end the turn. `why` says why a question is asked although something like it is
+    recorded: it is shown until the answer begins and goes to the metadata afterwards, so that what is left below the
+    cell is the same as after a replay. `cure` is what to say if files are missing.
     """
 
     is_replay = False
@@ -312,13 +306,7 @@ class ServiceSource:
 
 
 class RecordingSource:
-    """A recording: everything above the bytes is the same code as for a service.
-
-    Args:
-        session: The session that the turn belongs to.
-        question: The question.
-        recording: The recording that answers it.
-    """
+    """A recording: everything above the bytes is the same code as for a service."""
 
     is_replay = True
     why = ""
