@@ -12,7 +12,7 @@ def picture():
     """The bytes that a picture adds to the notebook: what its output is as JSON."""
     from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.display import previews
-    from ipython_assistant.workspace.pictures import read_picture
+    from ipython_assistant.workspace.excerpts import read_picture
 
     began = time.perf_counter()
     preview = read_picture(path, "image/png")

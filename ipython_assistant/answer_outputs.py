@@ -18,10 +18,10 @@ from ipython_assistant.display import outputs, previews, steps
 from ipython_assistant.display.charts import ChartError, chart_type, read_chart, stem
 from ipython_assistant.display.markdown import descriptions, tables
 from ipython_assistant.display.outputs import KEY, Bundle
-from ipython_assistant.workspace import pictures
+from ipython_assistant.workspace import excerpts
 from ipython_assistant.workspace.dialect import NotATable
+from ipython_assistant.workspace.excerpts import read_text_head
 from ipython_assistant.workspace.tables import read_head
-from ipython_assistant.workspace.texts import read_text_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -162,7 +162,7 @@ def _chart(artifact: Artifact | None, card: _Card) -> dict[str, Any]:
 
 def _picture(artifact: Artifact, description: str, spec: dict[str, Any]) -> Iterator[Bundle]:
     try:
-        preview = pictures.read_picture(artifact.path, artifact.media_type)
+        preview = excerpts.read_picture(artifact.path, artifact.media_type)
     except OSError:
         return
     shown = None

@@ -61,7 +61,6 @@ class AskOptions(TypedDict, total=False):
     container: str
     memory: str
     timeout: float
-    parquet: bool
     yes: bool
     show: bool
 
@@ -91,7 +90,6 @@ def ask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
             container: The id of the container to run in.
             memory: The memory of a new container: `"1g"`, `"4g"`, `"16g"` or `"64g"`.
             timeout: Seconds without a byte from the service after which it is given up.
-            parquet: Send tables as Parquet instead of CSV.
             yes: Send inputs larger than the setting `ask_above`.
             show: Show the answer as a cell would.
 

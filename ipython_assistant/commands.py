@@ -22,7 +22,7 @@ from ipython_assistant.options import option_help, parse_options, split_line
 from ipython_assistant.replay_policy import other_services_recorded
 from ipython_assistant.service.model_servers import models_here
 from ipython_assistant.workspace.assistants import assistant_folders, confirm, list_assistants, load_assistant, shown
-from ipython_assistant.workspace.made_files import made_files, remove_left_over
+from ipython_assistant.workspace.folder import made_files, remove_left_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

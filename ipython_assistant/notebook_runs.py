@@ -74,7 +74,6 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     what = recordings.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true", help="read every byte; exit code 1 if anything is damaged")
     what.add_argument("--prune", action="store_true", help="remove what is never replayed and what nothing needs")
-    what.add_argument("--size", action="store_true", help="say how much there is")
     recordings.set_defaults(run=look_after)
 
 
@@ -261,12 +260,12 @@ def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def look_after(options: argparse.Namespace) -> int:
-    """List, check, prune or measure the recordings of a folder, and of all below it."""
+    """List, check or prune the recordings of a folder, and of all below it."""
     from ipython_assistant.workspace.folder import Folder
     from ipython_assistant.workspace.recordings import Recordings
 
     asked: Path = options.folder.absolute()
-    look = _check if options.check else _prune if options.prune else _size if options.size else _list
+    look = _check if options.check else _prune if options.prune else _list
     # Each notebook may have a folder of its own: all of them are meant.
     folders = sorted(path.parent for path in asked.rglob(".turns") if path.is_dir())
     if not folders:
@@ -283,9 +282,9 @@ def look_after(options: argparse.Namespace) -> int:
 
 
 def _check(recordings: Recordings) -> int:
-    from ipython_assistant.workspace.recordings import check
+    from ipython_assistant.workspace.recordings import check_recordings
 
-    faults = check(recordings)
+    faults = check_recordings(recordings)
     for fault in faults:
         _say(f"{fault.path}: {fault.reason}")
     if not faults:
@@ -294,17 +293,10 @@ def _check(recordings: Recordings) -> int:
 
 
 def _prune(recordings: Recordings) -> int:
-    from ipython_assistant.workspace.recordings import prune
+    from ipython_assistant.workspace.recordings import prune_recordings
 
-    removed, remark = prune(recordings)
+    removed, remark = prune_recordings(recordings)
     _say(f"Removed {_in_words(removed)}.\n{remark}".rstrip())
-    return 0
-
-
-def _size(recordings: Recordings) -> int:
-    from ipython_assistant.workspace.recordings import counts
-
-    _say(f"{_in_words(counts(recordings))} in all.")
     return 0
 
 

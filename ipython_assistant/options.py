@@ -46,7 +46,6 @@ class Options:
     container: str | None = None
     memory: str | None = None
     timeout_s: float | None = None
-    parquet: bool = False
     yes: bool = False
     help: bool = False
     help_all: bool = False
@@ -153,7 +152,6 @@ RARE = (
     ("--container", "container", "ID", "the container to run in"),
     ("--memory", "memory", "SIZE", f"memory of a new container at a hosted service: {', '.join(MEMORIES)}"),
     ("--timeout", "timeout_s", "S", "seconds without a byte from the service before it is given up"),
-    ("--parquet", "parquet", "", "send tables as Parquet instead of CSV (needs pyarrow)"),
     ("--yes", "yes", "", "send inputs larger than the setting ask_above"),
 )
 """The other options, which `--help-all` shows."""

@@ -102,7 +102,7 @@ def asked_because(question: Question, recordings: Recordings) -> str:
 def _damaged_recording(question: Question, recordings: Recordings) -> str:
     """Which file may hold the question's recording and cannot be read, as a clause; else empty.
 
-    What can be read of a key says nothing: it may be what was damaged. So the name of the file counts, if it is ours.
+    What can be read of a key says nothing: it may be what was damaged. So the name of the file counts.
     """
     try:
         _, damaged = recordings.store.summaries()
@@ -110,7 +110,7 @@ def _damaged_recording(question: Question, recordings: Recordings) -> str:
         return ""
     words = slug(_as_recorded(question, recordings).prompt)
     for item in damaged:
-        if (slug_of(item.name) or (words if not item.key else "")) == words:
+        if slug_of(item.name) == words:
             return f"This question may be recorded in {recordings.where}/{item.name}, but {item.reason}"
     return ""
 

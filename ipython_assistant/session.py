@@ -132,8 +132,7 @@ class Session:
     def gather(self, options: Options, namespace: Mapping[str, Any], working_dir: Path) -> tuple[Input, ...]:
         """The inputs that the options name, as files; paths are relative to `working_dir`. Raises `InputError`."""
         known = tuple(self._inputs.values())
-        scratch, parquet = self._new_scratch, options.parquet
-        inputs = gather(options.inputs, namespace, working_dir, scratch, parquet=parquet, known=known)
+        inputs = gather(options.inputs, namespace, working_dir, self._new_scratch, known=known)
         with self._lock:
             self._inputs |= {item.name: item for item in inputs}
         return inputs

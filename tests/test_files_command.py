@@ -15,8 +15,7 @@ from tests_support.saving import NOTEBOOK, run_cell
 from ipython_assistant.commands import run_command
 from ipython_assistant.display.grid import FILE_HEADER
 from ipython_assistant.errors import OptionError
-from ipython_assistant.workspace.folder import Folder
-from ipython_assistant.workspace.made_files import made_files, remove_left_over
+from ipython_assistant.workspace.folder import Folder, made_files, remove_left_over
 from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 

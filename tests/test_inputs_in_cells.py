@@ -87,7 +87,7 @@ def test_a_file_that_a_second_cell_names_too_is_not_read_again(notebook, hosted,
     assert [question["instructions"].count("2 rows") for question in hosted.questions()] == [1, 1]
 
 
-def test_a_figure_bytes_text_paths_and_globs_go_along_as_the_files_they_are(notebook, hosted, notebook_dir):
+def test_a_figure_text_paths_and_globs_go_along_as_the_files_they_are(notebook, hosted, notebook_dir):
     figure_module = pytest.importorskip("matplotlib.figure")
     (notebook_dir / "data").mkdir()
     for name in ("one.csv", "two.csv"):
@@ -95,15 +95,14 @@ def test_a_figure_bytes_text_paths_and_globs_go_along_as_the_files_they_are(note
     (notebook_dir / "notes.txt").write_text("note\n")
     notebook.names.update(
         drawing=figure_module.Figure(),
-        raw=b"\x89PNG\r\n\x1a\nrest",
         remark="Plain words.",
         where=Path("notes.txt"),
     )
-    sent = ask(notebook, hosted, "-i drawing -i raw -i remark -i where -i 'data/*.csv'")
+    sent = ask(notebook, hosted, "-i drawing -i remark -i where -i 'data/*.csv'")
 
-    assert sorted(sent) == ["drawing.png", "notes.txt", "one.csv", "raw.png", "remark.txt", "two.csv"]
+    assert sorted(sent) == ["drawing.png", "notes.txt", "one.csv", "remark.txt", "two.csv"]
     assert sent["drawing.png"].startswith(b"\x89PNG")
-    assert (sent["raw.png"], sent["remark.txt"]) == (b"\x89PNG\r\n\x1a\nrest", b"Plain words.")
+    assert sent["remark.txt"] == b"Plain words."
     assert sent["one.csv"] == COVERAGE.encode()
 
 

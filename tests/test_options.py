@@ -76,7 +76,7 @@ def test_every_option_of_the_second_screen_is_read():
     tool = '{"type": "image_generation"}'
     options = parse_options(
         "-o by_district -o worst -c maps --new --fresh --assistant coverage --dry-run --instructions 'Be short.' "
-        f"--tool web_search --tool '{tool}' --effort low --container cntr_1 --memory 4g --timeout 30 --parquet --yes"
+        f"--tool web_search --tool '{tool}' --effort low --container cntr_1 --memory 4g --timeout 30 --yes"
     )
 
     assert options.outputs == ("by_district", "worst")
@@ -84,7 +84,6 @@ def test_every_option_of_the_second_screen_is_read():
     assert (options.instructions, options.tools) == ("Be short.", ("web_search", tool))
     assert (options.effort, options.container, options.memory, options.timeout_s) == ("low", "cntr_1", "4g", 30.0)
     assert options.dry_run
-    assert options.parquet
     assert options.yes
 
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ipython_assistant.workspace.pictures import MOST_PIXELS, SMALL_BYTES, read_picture
-from ipython_assistant.workspace.texts import MOST_LINES, read_text_head
+from ipython_assistant.workspace.excerpts import MOST_LINES, SMALL_BYTES, read_picture, read_text_head
 
 
 def picture(width: int, height: int, kind: str, mode: str = "RGB", **options: Any) -> bytes:
@@ -114,7 +113,7 @@ def test_a_photograph_stands_upright_in_its_thumbnail(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("padding", [0, SMALL_BYTES])
 def test_a_decompression_bomb_is_left_to_the_card(tmp_path: Path, padding: int) -> None:
-    side = int(MOST_PIXELS**0.5) + 1
+    side = int(89_478_485**0.5) + 1
     path = written(tmp_path / "a.png", png_header(side, side) + b"\0" * padding)
 
     assert read_picture(path, "image/png") is None

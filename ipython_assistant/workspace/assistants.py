@@ -100,26 +100,17 @@ def confirm(assistant: SavedAssistant) -> None:
 
 
 def check_inputs(assistant: SavedAssistant, folder: Path, working_dir: Path, variables: Container[str]) -> None:
-    """Check that an assistant sends no files but those of its folder, unless it is the user's own.
+    """Check that an assistant sends no files but those of the notebook's directory, unless it is the user's own.
 
-    Args:
-        assistant: The assistant.
-        folder: The notebook's directory.
-        working_dir: What its paths are relative to.
-        variables: The names of the user's variables; one that an assistant names is no path.
-
-    Raises:
-        ConfigError: An input is a file outside the folder, or a link to one.
+    Its paths are relative to `working_dir`; one of `variables` is no path. Raises `ConfigError`.
     """
     for name in () if assistant.is_own else assistant.inputs:
         pattern = str(Path(name).expanduser())
         found = glob.glob(pattern, root_dir=working_dir, recursive=True)  # noqa: PTH207 root_dir
         for path in [] if name in variables else [pattern, *found]:
             if not (working_dir / path).resolve().is_relative_to(folder.resolve()):
-                raise ConfigError(
-                    f"The assistant {assistant.name} names an input outside the notebook's directory: {name}.",
-                    "Copy the file into the directory, or name it yourself: -i PATH.",
-                )
+                said = f"The assistant {assistant.name} names an input outside the notebook's directory: {name}."
+                raise ConfigError(said, "Copy the file into the directory, or name it yourself: -i PATH.")
 
 
 def _confirmed_path() -> Path:
@@ -132,18 +123,21 @@ def load_assistant(name: str, folders: Sequence[Path]) -> SavedAssistant:
     """Read the assistant of that name from the first folder that has one.
 
     Raises:
-        ConfigError: The name is no file name, there is none such (the nearest is named), or its file is damaged.
+        ConfigError: The name is not a file name, there is no such assistant, or its file is damaged.
     """
     if not _is_name(name):
-        raise ConfigError(
-            f"{name[:LONGEST_NAME]!r} is no name of an assistant.", "A name is a file's, without its folder and .toml."
-        )
+        cure = "A name is a file's, without its folder and .toml."
+        raise ConfigError(f"{name[:LONGEST_NAME]!r} is no name of an assistant.", cure)
     for folder in folders:
         path = folder / f"{name}{SUFFIX}"
         # Neither a folder nor a pipe: to open one could wait for ever.
         if path.is_file():
             return _read(name, path)
-    raise ConfigError(f"There is no assistant {name!r}.", _where_to_look(name, folders))
+    names = [listed.name for listed in list_assistants(folders)]
+    meant = did_you_mean(name, names)
+    listed = f"There are: {', '.join(dict.fromkeys(names))}. " if names and not meant else ""
+    cure = f"{meant}{listed}Looked in: {', '.join(map(shown, folders))}."
+    raise ConfigError(f"There is no assistant {name!r}.", cure)
 
 
 def list_assistants(folders: Sequence[Path]) -> tuple[ListedAssistant, ...]:
@@ -171,9 +165,8 @@ def shown(path: Path) -> str:
 def _read(name: str, path: Path) -> SavedAssistant:
     try:
         if path.stat().st_size > LARGEST_BYTES:
-            raise _damaged(
-                path, "is too large for an assistant", "Put what is long into a file, and name it in inputs."
-            )
+            cure = "Put what is long into a file, and name it in inputs."
+            raise _damaged(path, "is too large for an assistant", cure)
         # An editor on Windows may begin a file with a mark that TOML does not know.
         content = path.read_bytes()
         written: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
@@ -194,17 +187,9 @@ def _read(name: str, path: Path) -> SavedAssistant:
     except ValueError as error:
         message, hint = error.args
         raise _damaged(path, f"has a wrong tool: {message.rstrip('.')}", hint) from error
-    return SavedAssistant(
-        name,
-        path,
-        instructions=written.get("instructions", ""),
-        model=written.get("model", ""),
-        inputs=tuple(written.get("inputs", ())),
-        tools=tuple(written.get("tools", ())),
-        effort=written.get("effort", ""),
-        sha256=hashlib.sha256(content).hexdigest(),
-        is_own=path.parent.resolve() == assistant_folders(path)[1].resolve(),
-    )
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in written.items()}
+    is_own = path.parent.resolve() == assistant_folders(path)[1].resolve()
+    return SavedAssistant(name, path, **fields, sha256=hashlib.sha256(content).hexdigest(), is_own=is_own)
 
 
 def _allowed(key: str, value: object) -> bool:
@@ -216,13 +201,8 @@ def _allowed(key: str, value: object) -> bool:
 
 
 def _is_name(name: str) -> bool:
-    return (
-        bool(name.strip())
-        and len(name) <= LONGEST_NAME
-        and not name.startswith(".")
-        and name.isprintable()
-        and not _NOT_IN_A_NAME.intersection(name)
-    )
+    is_shown = 0 < len(name.strip()) <= LONGEST_NAME and name.isprintable() and not name.startswith(".")
+    return is_shown and not _NOT_IN_A_NAME.intersection(name)
 
 
 def _files(folder: Path) -> Iterable[tuple[str, Path]]:
@@ -234,13 +214,6 @@ def _files(folder: Path) -> Iterable[tuple[str, Path]]:
         name = path.name.removesuffix(SUFFIX)
         if path.name.endswith(SUFFIX) and _is_name(name) and path.is_file():
             yield name, path
-
-
-def _where_to_look(name: str, folders: Sequence[Path]) -> str:
-    names = [listed.name for listed in list_assistants(folders)]
-    meant = did_you_mean(name, names)
-    listed = f"There are: {', '.join(dict.fromkeys(names))}. " if names and not meant else ""
-    return f"{meant}{listed}Looked in: {', '.join(map(shown, folders))}."
 
 
 def _damaged(path: Path, what: str, cure: str) -> ConfigError:

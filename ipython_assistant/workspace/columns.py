@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-Kind = Literal["empty", "text", "integer", "number", "amount", "truth", "iso date", "day first", "month first"]
+Kind = Literal[
+    "empty", "text", "integer", "number", "amount", "unclear number",
+    "truth", "iso date", "day first", "month first", "unclear date",
+]  # fmt: skip
 
 NO_VALUE = ("", "nan", "NaN", "-nan", "-NaN", "<NA>", "NaT", "#N/A", "#NA", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND")
 """What software writes for a missing value: missing in any column."""
@@ -35,32 +38,32 @@ _DAY = (
     r"(?:\d{1,2}[/.-]\d{1,2}[/.-]\d{4}|\d{1,2}/\d{1,2}/\d{2}|\d{2}\.\d{2}\.\d{2})"
     r"(?:[T ]\d{1,2}:\d{2}(?::\d{2})?(?: ?[AP]M)?)?"
 )
-
-
-def _whole_column(cell: str) -> re.Pattern[str]:
-    """Matches cells joined by line ends; possessive, so that hostile cells cost no more than others."""
-    return re.compile(rf"(?:(?:[ \t]*+(?:{cell})[ \t]*+|{_GAP})\n)*+", re.ASCII)
-
-
+# Each matches cells joined by line ends; possessive, so that hostile cells cost no more than others.
 _PATTERNS = {
-    "integer": _whole_column(rf"[+-]?{_WHOLE}"),
-    "plain": _whole_column(_PLAIN),
-    "point": _whole_column(_DECORATED.format(_POINT)),
-    "comma": _whole_column(_DECORATED.format(_COMMA)),
-    "truth": _whole_column("(?i:true|false|yes|no|y|n)"),
-    "iso": _whole_column(_ISO),
-    "day": _whole_column(_DAY),
+    name: re.compile(rf"(?:(?:[ \t]*+(?:{cell})[ \t]*+|{_GAP})\n)*+", re.ASCII)
+    for name, cell in {
+        "integer": rf"[+-]?{_WHOLE}",
+        "plain": _PLAIN,
+        "point": _DECORATED.format(_POINT),
+        "comma": _DECORATED.format(_COMMA),
+        "truth": "(?i:true|false|yes|no|y|n)",
+        "iso": _ISO,
+        "day": _DAY,
+    }.items()
 }
 _GAPS = frozenset((*NO_VALUE, *_WORDS, *_MARKS))
 _NUMBERS = frozenset({"integer", "plain", "point", "comma"})
 _ONE_PLAIN = re.compile(_PLAIN, re.ASCII)
 _ONE_NUMBER = re.compile("|".join((_PLAIN, _DECORATED.format(_POINT), _DECORATED.format(_COMMA))), re.ASCII)
-_DAY_OVER_12 = re.compile(r"^[ \t]*((?:1[3-9]|2\d|3[01])[/.-]\d[^\n]*)", re.MULTILINE)
-_SECOND_OVER_12 = re.compile(r"^[ \t]*(\d{1,2}[/.-](?:1[3-9]|2\d|3[01])[/.-][^\n]*)", re.MULTILINE)
-_MOSTLY = 0.8
-"""From this share of numbers on, a column of text is said to hold numbers too."""
-_ENOUGH_SPELLINGS = 2
+_OVER_12: dict[Kind, re.Pattern[str]] = {
+    "day first": re.compile(r"^[ \t]*((?:1[3-9]|2\d|3[01])[/.-]\d[^\n]*)", re.MULTILINE),
+    "month first": re.compile(r"^[ \t]*(\d{1,2}[/.-](?:1[3-9]|2\d|3[01])[/.-][^\n]*)", re.MULTILINE),
+}
+_FEW_ODD = 0.2
+"""Up to this share of other cells, a column of text is said to hold numbers too."""
 _WORDS_FOR_TRUE = frozenset({"true", "yes", "y"})
+_LONGEST_SHOWN = 30
+_KEPT = "so the column was kept as text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,11 @@ class CsvColumn:
 
     Attributes:
         name: Its name, which no other column of the table has.
-        kind: `amount` is a number with thousands, a decimal comma, a currency or a percent sign.
+        kind: `amount` is a number with thousands, a decimal comma, a currency or a percent sign; what is unclear is
+            kept as text.
         decimal: The decimal sign of its amounts.
         gaps: Whether cells are missing.
         note: What the reader should know of how it is read, as a sentence that may name a cell.
-        doubt: What a column of text may also be, without any cell.
     """
 
     name: str
@@ -81,21 +84,21 @@ class CsvColumn:
     decimal: str = "."
     gaps: bool = False
     note: str = ""
-    doubt: str = ""
 
     @property
     def dtype(self) -> str:
         """The dtype that pandas gives it, or how its numbers or dates are written; never any of its cells."""
-        words = {"number": "float64", "iso date": "datetime64", "empty": "empty"}
-        if self.kind in {"day first", "month first"}:
-            return f"date, {self.kind}"
-        if self.kind == "amount":
-            return "number, decimal comma" if self.decimal == "," else "number, with thousands or units"
-        if self.kind == "integer":
-            return "float64" if self.gaps else "int64"
-        if self.kind == "truth":
-            return "boolean" if self.gaps else "bool"
-        return words.get(self.kind, f"str, {self.doubt}" if self.doubt else "str")
+        return {
+            "integer": "float64" if self.gaps else "int64",
+            "number": "float64",
+            "amount": "number, decimal comma" if self.decimal == "," else "number, with thousands or units",
+            "unclear number": "str, numbers, not certain how written",
+            "truth": "boolean" if self.gaps else "bool",
+            "iso date": "datetime64",
+            "day first": "date, day first",
+            "month first": "date, month first",
+            "unclear date": "str, dates: day or month first",
+        }.get(self.kind, "str" if self.kind == "text" else self.kind)
 
 
 class ColumnCells:
@@ -107,8 +110,8 @@ class ColumnCells:
         self._gaps = {""} if has_gaps else set[str]()
         self._unplain = ""
         self._odd = ""
-        self._over_12: dict[str, str] = {}
-        self._spellings: set[str] = set()
+        self._over_12: dict[Kind, str] = {}
+        self._truths: set[str] = set()
 
     def see(self, cells: Sequence[str]) -> None:
         """Take the next cells."""
@@ -125,13 +128,13 @@ class ColumnCells:
             self._unplain = next((cell for cell in cells if cell in values and not _ONE_PLAIN.fullmatch(cell)), "")
         if before & _NUMBERS and not self._fits & _NUMBERS:
             odd = [cell for cell in cells if cell in values and not _ONE_NUMBER.fullmatch(cell.strip())]
-            self._odd = odd[0] if odd and len(odd) <= (1 - _MOSTLY) * len(cells) else ""
+            self._odd = odd[0] if odd and len(odd) <= _FEW_ODD * len(cells) else ""
         if "day" in self._fits:
-            for order, pattern in (("day first", _DAY_OVER_12), ("month first", _SECOND_OVER_12)):
+            for order, pattern in _OVER_12.items():
                 if order not in self._over_12 and (found := pattern.search(joined)):
                     self._over_12[order] = found[1].strip()
         if "truth" in self._fits:
-            self._spellings |= values
+            self._truths |= {cell.strip() for cell in values}
 
     @property
     def is_empty(self) -> bool:
@@ -154,64 +157,53 @@ class ColumnCells:
             decimal: The decimal sign of the table's other columns.
             unsure: Whether no column proves a sign, and the separator speaks for decimal commas.
         """
-        kind, sign, said = self._kind(decimal, unsure=unsure)
-        doubt = ""
-        if kind == "text" and said:
-            doubt = "dates: day or month first" if "day" in self._fits else "numbers, not certain how written"
-        marks = self._gaps.intersection(_MARKS)
-        if marks and kind in {"integer", "number", "amount"}:
+        sign = self.decimal or decimal
+        kind, said = self._kind(sign, unsure=unsure and not self.decimal)
+        if kind in {"integer", "number", "amount"} and (marks := self._gaps.intersection(_MARKS)):
             said = [*said, f"read as missing: {_listed(marks)}"]
         note = f"{name}: {'; '.join(said)}." if said else ""
-        return CsvColumn(name, kind, sign, gaps=bool(self._gaps.intersection(missing_in(kind))), note=note, doubt=doubt)
+        return CsvColumn(name, kind, sign, not self._gaps.isdisjoint(missing_in(kind)), note)
 
-    def _kind(self, decimal: str, *, unsure: bool) -> tuple[Kind, str, list[str]]:
-        fits = self._fits
+    def _kind(self, sign: str, *, unsure: bool) -> tuple[Kind, list[str]]:
+        """What it holds, and what is to be said of that."""
         if not self._first:
-            return "empty" if self._gaps <= set(NO_VALUE) else "text", ".", []
-        if "integer" in fits:
-            return "integer", ".", []
-        if fits & _NUMBERS:
-            return self._number_kind(decimal, unsure=unsure)
-        if "truth" in fits:
+            return "empty" if self._gaps <= set(NO_VALUE) else "text", []
+        if self._fits & _NUMBERS:
+            return self._number_kind(sign, unsure=unsure)
+        if "truth" in self._fits:
             return self._truth_kind()
-        if "iso" in fits:
-            return "iso date", ".", []
-        if "day" in fits:
+        if "iso" in self._fits:
+            return "iso date", []
+        if "day" in self._fits:
             return self._date_kind()
-        if self._odd:
-            return "text", ".", [f"“{_short(self._odd)}” is no number, so the column was kept as text"]
-        return "text", ".", []
+        return ("unclear number", [f"“{_short(self._odd)}” is no number, {_KEPT}"]) if self._odd else ("text", [])
 
-    def _number_kind(self, decimal: str, *, unsure: bool) -> tuple[Kind, str, list[str]]:
-        sign = self.decimal or decimal
+    def _number_kind(self, sign: str, *, unsure: bool) -> tuple[Kind, list[str]]:
+        if "integer" in self._fits:
+            return "integer", []
         example = self._unplain or self._first
-        if not self.decimal and unsure:
-            return "text", ".", [f"“{_short(example)}” has a decimal sign or thousands, so the column was kept as text"]
+        if unsure:
+            return "unclear number", [f"“{_short(example)}” has a decimal sign or thousands, {_KEPT}"]
         if "plain" in self._fits and sign == ".":
-            return "number", ".", []
-        return "amount", sign, [f"{_short(example)} was read as {_number(example, sign)}"]
+            return "number", []
+        return "amount", [f"{_short(example)} was read as {_number(example, sign)}"]
 
-    def _truth_kind(self) -> tuple[Kind, str, list[str]]:
-        spelled = {cell.strip() for cell in self._spellings}
-        if {cell.casefold() for cell in spelled} <= {"true", "false"}:
-            return "truth", ".", []
-        if len(spelled) <= _ENOUGH_SPELLINGS:
-            return "text", ".", []
-        true = {cell for cell in spelled if cell.casefold() in _WORDS_FOR_TRUE}
-        return "truth", ".", [f"read as True: {_listed(true)}", f"read as False: {_listed(spelled - true)}"]
+    def _truth_kind(self) -> tuple[Kind, list[str]]:
+        if {cell.casefold() for cell in self._truths} <= {"true", "false"}:
+            return "truth", []
+        if len(self._truths) <= 2:  # noqa: PLR2004 Yes and No alone are words, a third spelling makes them truth values
+            return "text", []
+        true = {cell for cell in self._truths if cell.casefold() in _WORDS_FOR_TRUE}
+        return "truth", [f"read as True: {_listed(true)}", f"read as False: {_listed(self._truths - true)}"]
 
-    def _date_kind(self) -> tuple[Kind, str, list[str]]:
-        orders = list(self._over_12)
-        if len(orders) == 1:
-            order: Kind = "day first" if orders == ["day first"] else "month first"
-            said = f"dates were read {order}, because {self._over_12[order]} occurs"
-            return order, ".", [] if "." in self._first else [said]
-        if orders:
-            both = " and ".join(self._over_12.values())
-            return "text", ".", [f"{both} cannot both be dates of one form, so the column was kept as text"]
+    def _date_kind(self) -> tuple[Kind, list[str]]:
+        if len(self._over_12) > 1:
+            return "unclear date", [f"{' and '.join(self._over_12.values())} cannot both be dates of one form, {_KEPT}"]
+        for order, cell in self._over_12.items():
+            return order, [] if "." in self._first else [f"dates were read {order}, because {cell} occurs"]
         if "." in self._first:
-            return "day first", ".", []
-        return "text", ".", [f"{self._first} can be day/month or month/day, so the column was kept as text"]
+            return "day first", []
+        return "unclear date", [f"{self._first} can be day/month or month/day, {_KEPT}"]
 
 
 def typed(cells: Any, column: CsvColumn) -> Any:
@@ -238,7 +230,8 @@ def typed(cells: Any, column: CsvColumn) -> Any:
 
 def missing_in(kind: Kind) -> list[str]:
     """What stands for a missing value in a column of that kind."""
-    return [*NO_VALUE] if kind in {"text", "empty"} else [*NO_VALUE, *_WORDS, *_MARKS]
+    is_text = kind in {"text", "empty", "unclear number", "unclear date"}
+    return [*NO_VALUE] if is_text else [*NO_VALUE, *_WORDS, *_MARKS]
 
 
 def _number(cell: str, decimal: str) -> float | int:
@@ -247,10 +240,10 @@ def _number(cell: str, decimal: str) -> float | int:
     return -number if "(" in cell or "-" in cell else number
 
 
-def _listed(cells: set[str]) -> str:
+def _listed(cells: Iterable[str]) -> str:
     return ", ".join(map(_short, sorted(cells))) or "nothing"
 
 
 def _short(cell: str) -> str:
     plain = "".join(char if char.isprintable() else " " for char in cell.strip())
-    return plain if len(plain) <= 30 else f"{plain[:30]}…"  # noqa: PLR2004 as much as a sentence bears
+    return plain if len(plain) <= _LONGEST_SHOWN else f"{plain[:_LONGEST_SHOWN]}…"

@@ -16,14 +16,10 @@ from ipython_assistant.core.wording import counted, on_one_line
 from ipython_assistant.workspace import dialect
 from ipython_assistant.workspace.columns import ColumnCells, CsvColumn, missing_in
 from ipython_assistant.workspace.dialect import NotATable
-from ipython_assistant.workspace.sheets import estimated_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    Record = tuple[int, list[str]]
-    """A record's cells, with the number of its last line."""
 
 EXACT_BYTES = 32_000_000
 """Up to this size the rows are counted; those of a larger table are estimated."""
@@ -32,11 +28,11 @@ LONGEST_LINE = 16_000_000
 """In characters; also of a field, such as a polygon."""
 LARGEST_UNPACKED = 2_000_000_000
 """In bytes; a larger table in a gzip file or a ZIP archive is not read."""
-NUL_SHOWN = "␀"
-_SAMPLE_BYTES = 1 << 14
+_SAMPLE_BYTES = 1 << 16
 _BATCH = 5_000
 _TYPED_ROWS = 20_000
 _SHOWN = 3
+_TOTALS = frozenset({"total", "grand total", "sum", "all", "overall", "gesamt", "insgesamt", "summe", "ensemble"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +49,6 @@ class CsvTable:
         has_index: Whether its first column has no name.
         first: The cells of its first rows.
         row_count: How many rows there are; about so many, where they are `estimated`.
-        estimated: Whether the file was too large to count.
-        has_nuls: Whether a cell holds NUL characters, at which some versions of pandas cut it.
         notes: What the reader should know of how it was read, in sentences that name no cell.
     """
 
@@ -68,7 +62,6 @@ class CsvTable:
     first: tuple[tuple[str, ...], ...]
     row_count: int
     estimated: bool
-    has_nuls: bool
     notes: tuple[str, ...]
 
     def pandas_arguments(self) -> dict[str, Any]:
@@ -142,20 +135,32 @@ def read_csv_table(path: Path, media_type: str, rows: int = 10, *, whole: bool =
         raise NotATable(f"has a cell of over {LONGEST_LINE:,} characters") from error
 
 
+def estimated_rows(path: Path, size: int) -> int:
+    """A file's size in bytes by the length of its lines at sixteen places, to two digits."""
+    windows, window_bytes = 16, 1 << 16
+    lines = read = 0
+    with path.open("rb") as file:
+        for window in range(windows):
+            file.seek(window * max(size - window_bytes, 0) // (windows - 1))
+            piece = file.read(window_bytes)
+            lines, read = lines + piece.count(b"\n"), read + len(piece)
+    return int(float(f"{size * lines / max(read, 1):.1e}"))
+
+
 def _examined(path: Path, encoding: str, separator: str, rows: int, *, whole: bool) -> CsvTable:
     size = path.stat().st_size
-    most = max(LARGEST_UNPACKED, size) if whole else EXACT_BYTES if size <= EXACT_BYTES else _SAMPLE_BYTES // 2
+    most = max(LARGEST_UNPACKED, size) if whole else EXACT_BYTES if size <= EXACT_BYTES else _SAMPLE_BYTES // 8
     with io.TextIOWrapper(dialect.opened(path), encoding, newline="") as text:
         lines = _Lines(text, most)
         reader = csv.reader(lines, delimiter=separator)
         records = ((reader.line_num, record) for record in reader)
-        sample = list(islice(records, _BATCH))
-        given = bool(sample) and bool(dialect.separator_line(separator.join(sample[0][1])))
-        above = given + dialect.header_place([record for _, record in sample[given : dialect.SAMPLE_RECORDS]])
-        header, pending = sample[above][1], sample[above + 1 :]
-        tags = bool(pending) and dialect.are_tags(pending[0][1])
-        del pending[:tags]
-        table = _Rows(header, [record for _, record in pending[: dialect.SAMPLE_RECORDS]], rows)
+        pending = list(islice(records, _BATCH))
+        sample = [record for _, record in pending[: dialect.SAMPLE_RECORDS]]
+        given = bool(sample) and bool(dialect.separator_line(separator.join(sample[0])))
+        above = given + dialect.header_place(sample[given:])
+        tags = len(sample) > above + 1 and dialect.are_tags(sample[above + 1])
+        del pending[: above + 1 + tags]
+        table = _Rows(sample[above], sample[above + 1 + tags :], rows)
         while pending:
             table.take(pending, typed=whole or table.count < _TYPED_ROWS)
             pending = list(islice(records, _BATCH))
@@ -163,40 +168,21 @@ def _examined(path: Path, encoding: str, separator: str, rows: int, *, whole: bo
         raise NotATable(f"unpacks to over {LARGEST_UNPACKED:,} bytes")
     below = table.end(is_whole=not lines.is_cut)
     columns = table.columns(separator)
-    notes = [*dialect.notes_around([record for _, record in sample[given:above]], below), *table.notes(columns)]
+    notes = [*dialect.notes_around(sample[given:above], below), *table.notes(columns)]
     if tags:
         notes.insert(0, "The row of HXL tags below the header was left out.")
-    if lines.with_nul:
-        notes.append(f"Line {lines.with_nul} holds a NUL character, shown as {NUL_SHOWN}.")
     if lines.is_cut and size <= EXACT_BYTES:
         notes.append(f"Only the first {EXACT_BYTES // 1_000_000} MB of it were unpacked and counted.")
-    return CsvTable(
-        encoding,
-        separator,
-        above,
-        tags,
-        below,
-        columns,
-        has_index=not table.header[0],
-        first=tuple(table.first),
-        row_count=estimated_rows(path, size) if lines.is_cut and size > EXACT_BYTES else table.count,
-        estimated=lines.is_cut,
-        has_nuls=lines.with_nul > 0,
-        notes=tuple(notes),
-    )
+    count = estimated_rows(path, size) if lines.is_cut and size > EXACT_BYTES else table.count
+    form, has_index = (encoding, separator, above, tags, below), not table.header[0]
+    return CsvTable(*form, columns, has_index, tuple(table.first), count, lines.is_cut, tuple(notes))
 
 
 class _Lines:
-    """The lines of a text with their ends, up to `most` characters.
-
-    Attributes:
-        is_cut: Whether there are more.
-        with_nul: The number of the first line that holds a NUL character; 0 where there is none.
-    """
+    """The lines of a text with their ends, up to `most` characters; `is_cut` says afterwards that there are more."""
 
     def __init__(self, text: io.TextIOWrapper, most: int) -> None:
         self.is_cut = False
-        self.with_nul = 0
         self._text, self._most = text, most
 
     def __iter__(self) -> Iterator[str]:
@@ -209,8 +195,7 @@ class _Lines:
             if len(line) == LONGEST_LINE:
                 raise NotATable(f"has a line of over {LONGEST_LINE:,} characters")
             if "\0" in line:
-                self.with_nul = self.with_nul or number
-                line = line.replace("\0", NUL_SHOWN)
+                raise NotATable(f"has a NUL character in line {number}, so it is damaged; save it anew")
             yield line
 
 
@@ -228,19 +213,18 @@ class _Rows:
         # As R writes a table: the column of row names has no name, so that the header is one cell short.
         is_short = len(body) > 1 and all(len(record) == len(header) + 1 and record[-1] for record in body)
         self.header = ["", *header] if is_short else [*header]
-        if len(self.header) > MOST_COLUMNS:
-            raise NotATable(f"has over {MOST_COLUMNS:,} columns")
+        _check_width(self.header)
         self.count = 0
         self.first: list[tuple[str, ...]] = []
         self._keep = keep
         self._named = max(place for place, name in enumerate(self.header, 1) if name)
         self._cells = [ColumnCells() for _ in self.header]
-        self._held: list[Record] = []
-        self._uneven: list[tuple[int, int]] = []
-        self._last: list[str] = []
+        self._held: list[tuple[int, list[str]]] = []
+        self._uneven: list[str] = []
+        self._last = ""
 
-    def take(self, records: Sequence[Record], *, typed: bool) -> None:
-        """Take the next records; `typed` if they help to decide what the columns hold."""
+    def take(self, records: Sequence[tuple[int, list[str]]], *, typed: bool) -> None:
+        """Take the next records, each with its line; `typed` if they help to decide what the columns hold."""
         self._held += records
         self._see(self._held[: -dialect.MOST_BELOW], typed=typed)
         del self._held[: -dialect.MOST_BELOW]
@@ -267,44 +251,42 @@ class _Rows:
         twins = [name for name, count in Counter(filter(None, self.header)).items() if count > 1]
         for name in twins[:_SHOWN]:
             named = [column.name for column, own in zip(columns, self.header, strict=False) if own == name]
-            more = ", …" if len(named) > _SHOWN else ""
-            yield f"{counted(len(named), 'column')} are called {name}; here they are {', '.join(named[:_SHOWN])}{more}."
-        if len(twins) > _SHOWN:
-            yield f"{len(twins) - _SHOWN} more names are those of several columns."
+            yield f"{counted(len(named), 'column')} are called {name}; here they are {_some(named)}."
         if self._uneven:
-            lines = ", ".join(f"line {line} has {count}" for line, count in self._uneven[:_SHOWN])
-            more = f", and {len(self._uneven) - _SHOWN} more lines differ" if len(self._uneven) > _SHOWN else ""
             width = counted(len(self.header), "cell")
-            yield f"The header has {width}, but {lines}{more}; what is missing was taken to be at the end."
-        total = self._last[0].strip() if self._last else ""
-        if self.count > _SHOWN - 1 and _is_total(total):
+            yield f"The header has {width}, but {_some(self._uneven)}; what is missing was taken to be at the end."
+        if self.count >= _SHOWN and self._last.strip().casefold().rstrip(":") in _TOTALS:
             yield "The last row is called a total: it may be the sum of the others."
 
-    def _see(self, records: Sequence[Record], *, typed: bool) -> None:
-        rows = [row for row in records if not dialect.is_blank(row[1])]
+    def _see(self, records: Sequence[tuple[int, list[str]]], *, typed: bool) -> None:
+        # A line with a quoted empty cell, or with separators, is not blank.
+        rows = [row for row in records if row[1] and not (len(row[1]) == 1 and row[1][0].isspace())]
         if not rows:
             return
         self.first += [tuple(record) for _, record in rows[: max(self._keep - len(self.first), 0)]]
-        self._last = rows[-1][1]
+        self._last = rows[-1][1][0]
         if typed:
             width = len(self.header)
-            self._uneven += [
-                (line, len(record)) for line, record in rows if len(record) < self._named or any(record[width:])
-            ]
+            uneven = ((line, record) for line, record in rows if len(record) < self._named or any(record[width:]))
+            self._uneven += [f"line {line} has {len(record)}" for line, record in uneven]
             # The longest first: cells that are not there are not made, since one long row could ask for millions.
-            records_left = sorted((record for _, record in rows), key=len, reverse=True)
-            if len(records_left[0]) > MOST_COLUMNS:
-                raise NotATable(f"has over {MOST_COLUMNS:,} columns")
-            new = len(records_left[0]) - len(self._cells)
+            longest_first = sorted((record for _, record in rows), key=len, reverse=True)
+            _check_width(longest_first[0])
+            new = len(longest_first[0]) - len(self._cells)
             self._cells += [ColumnCells(has_gaps=self.count > 0) for _ in range(new)]
             for place, column in enumerate(self._cells):
-                while records_left and len(records_left[-1]) <= place:
-                    records_left.pop()
-                cells = [record[place] for record in records_left]
+                while longest_first and len(longest_first[-1]) <= place:
+                    longest_first.pop()
+                cells = [record[place] for record in longest_first]
                 column.see(cells if len(cells) == len(rows) else [*cells, ""])
         self.count += len(rows)
 
 
-def _is_total(text: str) -> bool:
-    words = ("total", "grand total", "sum", "all", "overall", "gesamt", "insgesamt", "summe", "ensemble")
-    return text.casefold().rstrip(":") in words
+def _check_width(record: Sequence[str]) -> None:
+    if len(record) > MOST_COLUMNS:
+        raise NotATable(f"has over {MOST_COLUMNS:,} columns")
+
+
+def _some(items: Sequence[str]) -> str:
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return f"{', '.join(items[:_SHOWN])}{more}"

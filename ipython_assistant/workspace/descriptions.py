@@ -30,14 +30,7 @@ _NEEDS_QUOTES = re.compile(r"^\s|\s$|[,;:\"()]|^$")
 
 
 def file_in_words(media_type: str, named_by: str, heads: Mapping[str, TableHead], reason: str = "") -> str:
-    """A file of the user's on one line: its kind, and its table or tables.
-
-    Args:
-        media_type: What its name says it is.
-        named_by: The variable that names it, if it is not named itself.
-        heads: Its tables, by the name of their sheet.
-        reason: Why it is no table, although its name says so.
-    """
+    """A file of the user's on one line: its kind, the variable that names it, its tables or the `reason` of none."""
     kind = _KINDS.get(media_type, "packed CSV")
     named = f", named by the variable {named_by}" if named_by else ""
     if not heads:

@@ -14,6 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ipython_assistant.core.wording import counted
+from ipython_assistant.workspace.excerpts import marked_encoding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,10 +27,8 @@ MOST_BELOW = 60
 _MOST_ABOVE = 30
 _SEPARATORS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)\s*", re.IGNORECASE)
-_BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-_CONTROLS = bytes(set(range(1, 0x20)) - set(b"\t\n\r\f\x1b\b"))
-_MOST_CONTROLS, _MOST_NULS = 0.05, 0.3
-"""Of a text file's bytes: the second is over what a stray NUL makes, and under what UTF-16 without a mark has."""
+_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\r\f\x1b\b"))
+_MOST_CONTROLS = 0.05
 _MARKUP = re.compile(r"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)
 # One or two accented letters, or a sign, between bytes of ASCII: so looks Windows-1252, and Big5 or Cyrillic do not.
 _WESTERN = re.compile(
@@ -69,15 +68,6 @@ def opened(path: Path) -> BinaryIO:
     return cast("BinaryIO", archive.open(members[0]))
 
 
-def marked_encoding(start: bytes) -> str:
-    r"""The encoding that a file's byte order mark tells; empty where it begins with none.
-
-    >>> marked_encoding(b"\xef\xbb\xbfname"), marked_encoding(b"name")
-    ('utf-8-sig', '')
-    """
-    return next((encoding for mark, encoding in _BYTE_ORDER_MARKS.items() if start.startswith(mark)), "")
-
-
 def encoding_of(start: bytes) -> str:
     """The encoding by a file's first bytes: that of its mark, else UTF-8.
 
@@ -87,8 +77,7 @@ def encoding_of(start: bytes) -> str:
     if not start.strip():
         raise NotATable("is empty")
     encoding = marked_encoding(start)
-    controls = len(start) - len(start.translate(None, _CONTROLS))
-    if not encoding and (controls > _MOST_CONTROLS * len(start) or start.count(0) > _MOST_NULS * len(start)):
+    if not encoding and len(start) - len(start.translate(None, _CONTROLS)) > _MOST_CONTROLS * len(start):
         raise NotATable("is not a text file")
     if _MARKUP.match(start.decode("utf-8", "replace")):
         raise NotATable("holds a web page")
@@ -161,17 +150,10 @@ def notes_below(records: Sequence[Sequence[str]], width: int) -> int:
 
 def notes_around(above: Sequence[Sequence[str]], below: int) -> list[str]:
     """What was left out above a header, and how many lines below the last row, in sentences."""
-    notes = []
-    if any(map(_filled, above)):
-        notes.append("The lines above the header were left out.")
-    if below:
-        notes.append(f"Below the table {counted(below, 'line')} with notes or nothing were left out.")
-    return notes
-
-
-def is_blank(record: Sequence[str]) -> bool:
-    """Whether a line is blank; one with a quoted empty cell, or with separators, is not."""
-    return not record or (len(record) == 1 and record[0].isspace())
+    notes = ["The lines above the header were left out."] if any(map(_filled, above)) else []
+    return (
+        [*notes, f"Below the table {counted(below, 'line')} with notes or nothing were left out."] if below else notes
+    )
 
 
 def distinct_names(header: Iterable[str]) -> list[str]:

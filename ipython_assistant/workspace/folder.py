@@ -19,9 +19,9 @@ import time
 from dataclasses import dataclass
 from importlib.machinery import all_suffixes
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from ipython_assistant.core.artifacts import Artifact, FailedArtifact, Found
+from ipython_assistant.core.artifacts import Artifact, FailedArtifact, Found, MadeFile
 from ipython_assistant.core.naming import folded, media_type, numbered, plain_name, safe_name
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import ConfigError
@@ -67,7 +67,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class _Owner:
-    """The turn for which a file is saved: its cell, the key of its question, its id; and what it finds in the folder.
+    """The turn for which files are saved: its cell, the key of its question, its id; and what it finds in the folder.
 
     `taken` are the names in the folder, each by what some disk takes it for.
     """
@@ -100,11 +100,14 @@ class Folder:
     ) -> None:
         self.path = save_dir
         self.notebook_dir = notebook_dir
-        self.notebook = notebook_name(environ)
+        # A server puts the notebook's path there. It is stale once the notebook is renamed, until the kernel restarts.
+        name = environ.get("JPY_SESSION_NAME", "").replace("\\", "/").rpartition("/")[2]
+        self.notebook = name if name.endswith(".ipynb") else ""
         self.secrets = LocalSecrets(notebook_dir, environment or (lambda: environ))
         self._within = _boundary(save_dir, notebook_dir)
         self.store = RecordingStore(save_dir / TURNS, self._within)
-        self._kernel = secrets.token_hex(6)
+        # Without its notebook's name only this kernel knows a cell: a copied notebook has the ids of its original.
+        self._cells_of = self.notebook or secrets.token_hex(6)
         self._unsettled: Manifest = {}
         """What this kernel saved for turns that are not settled yet."""
         self._mine = {name: entry.sha256 for name, entry in self.manifest().items()}
@@ -123,11 +126,9 @@ class Folder:
     def href(self, name: str) -> str:
         """Where the file of this name is, relative to the notebook's directory, with forward slashes."""
         path = self.path / name
-        try:
-            return Path(os.path.relpath(path, self.notebook_dir)).as_posix()
-        except ValueError:
-            # On another drive of a Windows machine.
-            return path.as_posix()
+        with contextlib.suppress(ValueError):  # on another drive of a Windows machine
+            path = Path(os.path.relpath(path, self.notebook_dir))
+        return path.as_posix()
 
     # --- staging ------------------------------------------------------------------------------------------------------
 
@@ -141,7 +142,12 @@ class Folder:
         try:
             with self.open(make=True) as folder:
                 folder.make(name)
-                self._sweep(folder)
+                # Once, those of kernels that are no more; this turn's files do not depend on it.
+                for old in [] if self._swept else filter(_STAGING.fullmatch, folder.names()):
+                    with contextlib.suppress(OSError, RecursionError):
+                        if time.time() - folder.fingerprint(old).written_ns / 1e9 > LEFT_OVER_AFTER_S:
+                            folder.remove_tree(old)
+                self._swept = True
         except OSError as error:
             raise OSError(error.errno, disk_reason(error)) from error
         return self.path / name
@@ -150,16 +156,6 @@ class Folder:
         """Remove a staging directory and what was left in it."""
         with contextlib.suppress(OSError, RecursionError), self.open() as folder:
             folder.remove_tree(staging.name)
-
-    def _sweep(self, folder: SafeDirectory) -> None:
-        """Remove, once, the staging directories of kernels that are no more; this turn's files do not depend on it."""
-        if self._swept:
-            return
-        self._swept = True
-        for name in filter(_STAGING.fullmatch, folder.names()):
-            with contextlib.suppress(OSError, RecursionError):
-                if time.time() - folder.fingerprint(name).written_ns / 1e9 > LEFT_OVER_AFTER_S:
-                    folder.remove_tree(name)
 
     # --- saving -------------------------------------------------------------------------------------------------------
 
@@ -178,7 +174,10 @@ class Folder:
         """
         try:
             with self._one_at_a_time, self.open() as folder:
-                owner = self._owner_of(cell, key, turn, folder)
+                owner, place = self._owner, cell_in_manifest(self._cells_of, cell, key)
+                if owner is None or (owner.cell, owner.key, owner.turn) != (place, key, turn):
+                    taken = {folded(name): name for name in sorted(folder.names(), reverse=True)}
+                    owner = self._owner = _Owner(place, key, turn, self.manifest(), taken)
                 name, note = self._place(folder, incoming, owner)
                 self._saved[name] = turn
                 if self.wrote(name, incoming.sha256):
@@ -190,19 +189,9 @@ class Folder:
 
     def artifact(self, name: str, file: Incoming | RecordedFile, note: str = "") -> Artifact:
         """A file that is here under this name."""
-        return Artifact(
-            name=name,
-            own_name=file.own_name,
-            path=self.path / name,
-            href=self.href(name),
-            size=file.size,
-            sha256=file.sha256,
-            media_type=media_type(name),
-            container_id=file.container_id,
-            file_id=file.file_id,
-            found=file.found,
-            note=note,
-        )
+        path, href, kind = self.path / name, self.href(name), media_type(name)
+        where = file.container_id, file.file_id, file.found
+        return Artifact(name, file.own_name, path, href, file.size, file.sha256, kind, *where, note)
 
     def settle(self, cell: str, key: str, files: Mapping[str, str], *, more: bool = False) -> None:
         """Say that a cell's present turn refers to these files, and to no others unless it is `more`.
@@ -216,8 +205,12 @@ class Folder:
         Raises:
             OSError: It cannot be written down.
         """
-        with self._one_at_a_time, self.store.open_to_write() as turns, self._changed(turns) as manifest:
-            place = self._cell_in_manifest(cell, key)
+        with (
+            self._one_at_a_time,
+            self.store.open_to_write() as turns,
+            changed_manifest(turns, self._recordings) as manifest,
+        ):
+            place = cell_in_manifest(self._cells_of, cell, key)
             kept = {name: it.sha256 for name, it in manifest.items() if more and it.cells.get(place) is not None}
             settle(manifest, place, key, kept | dict(files), self._mine)
             for name in files:
@@ -227,17 +220,19 @@ class Folder:
         """Whether this package wrote the file that has this name and held this."""
         return self._mine.get(name) == sha256
 
-    def _owner_of(self, cell: str, key: str, turn: str, folder: SafeDirectory) -> _Owner:
-        """The turn for which a file is saved; the folder is looked at once a turn."""
-        owner, cell = self._owner, self._cell_in_manifest(cell, key)
-        if owner is None or (owner.cell, owner.key, owner.turn) != (cell, key, turn):
-            taken = {folded(name): name for name in sorted(folder.names(), reverse=True)}
-            owner = self._owner = _Owner(cell, key, turn, self.manifest(), taken)
-        return owner
+    def manifest(self) -> Manifest:
+        """Whose files are whose; nothing where that cannot be read."""
+        manifest: Manifest = {}
+        with contextlib.suppress(OSError), self.store.open() as turns:
+            manifest = read_manifest(turns, self._recordings)
+        for name, entry in self._unsettled.items():
+            known = manifest.get(name, entry)
+            cells = known.cells if known.sha256 == entry.sha256 else {}
+            manifest[name] = ManifestEntry(entry.sha256, {**cells, **entry.cells})
+        return manifest
 
-    def _cell_in_manifest(self, cell: str, key: str) -> str:
-        # Without its notebook's name only this kernel knows the cell: a copied notebook has the ids of its original.
-        return cell_in_manifest(self.notebook or self._kernel, cell, key)
+    def _recordings(self) -> Sequence[Recording]:
+        return [recording for _, recording in self.store.summaries()[0]]
 
     def _place(self, folder: SafeDirectory, incoming: Incoming, owner: _Owner) -> tuple[str, str]:
         """The name a file got, and what is to be said of it."""
@@ -326,22 +321,9 @@ class Folder:
         renamed = cell_id == cell.rpartition("#")[2] and notebook.endswith(".ipynb")
         return named == cell or (renamed and not (self.notebook_dir / notebook).exists())
 
-    def manifest(self) -> Manifest:
-        """Whose files are whose; nothing where that cannot be read."""
-        manifest: Manifest = {}
-        with contextlib.suppress(OSError), self.store.open() as turns:
-            manifest = read_manifest(turns, self._recordings)
-        for name, entry in self._unsettled.items():
-            known = manifest.get(name, entry)
-            cells = known.cells if known.sha256 == entry.sha256 else {}
-            manifest[name] = ManifestEntry(entry.sha256, {**cells, **entry.cells})
-        return manifest
 
-    def _changed(self, turns: SafeDirectory) -> AbstractContextManager[Manifest]:
-        return changed_manifest(turns, self._recordings)
-
-    def _recordings(self) -> Sequence[Recording]:
-        return [recording for _, recording in self.store.summaries()[0]]
+class _InUseError(Exception):
+    """A file is ours to replace, but another program holds it."""
 
 
 def refuse_links(save_dir: Path, notebook_dir: Path) -> None:
@@ -361,29 +343,56 @@ def check_folder(save_dir: Path, notebook_dir: Path) -> None:
         refuse_links(save_dir, notebook_dir)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise ConfigError(
-                f"{error.filename} is a link, and links that may have come with a notebook are not followed.",
-                "Remove it, or name the real folder with --dir PATH.",
-            ) from None
+            said = f"{error.filename} is a link, and links that may have come with a notebook are not followed."
+            raise ConfigError(said, "Remove it, or name the real folder with --dir PATH.") from None
         reason = disk_reason(error)
         raise ConfigError(f"No files can be saved in {save_dir}: {reason}.", "Name another: --dir PATH") from error
+
+
+def made_files(folder: Folder) -> list[MadeFile]:
+    """The files that this package wrote in a folder: those that cells refer to, then those that are left over.
+
+    Raises:
+        OSError: The recordings cannot be read.
+    """
+    latest: dict[tuple[str, str], tuple[Recording | None, int]] = {}
+    for _, one in folder.store.summaries()[0]:
+        latest |= {(file.name, file.sha256): (one, file.size) for file in one.files}
+    found = []
+    with folder.open() as here:
+        for name, entry in folder.manifest().items():
+            state = _state(folder, here, name, entry.sha256)
+            recording, size = latest.get((name, entry.sha256), (None, 0))
+            if state == "present" or not entry.is_left_over:
+                href = folder.href(name)
+                found.append(MadeFile(name, href, entry.sha256, state, entry.is_left_over, recording, size))
+    return sorted(found, key=lambda made: (made.left_over, made.recording.ended if made.recording else "", made.name))
+
+
+def remove_left_over(folder: Folder, made: MadeFile) -> str:
+    """Remove a left-over file if it is still what it was; gives the reason why not, or nothing."""
+    try:
+        with folder.open() as here:
+            if not made.left_over or _state(folder, here, made.name, made.sha256) == "changed":
+                return "it was changed in the meantime"
+            here.remove(made.name)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return disk_reason(error)
+    return ""
+
+
+def _state(folder: Folder, here: SafeDirectory, name: str, sha256: str) -> Literal["present", "changed", "gone"]:
+    try:
+        return "present" if folder.store.hash_of(here, name) == sha256 else "changed"
+    except FileNotFoundError:
+        return "gone"
+    except OSError:
+        return "changed"
 
 
 def _boundary(save_dir: Path, notebook_dir: Path) -> Path:
     """The directory below which no link is followed: a folder elsewhere is one that the user named."""
     below = save_dir.relative_to(notebook_dir).parts if save_dir.is_relative_to(notebook_dir) else ("..",)
     return save_dir if ".." in below else notebook_dir
-
-
-class _InUseError(Exception):
-    """A file is ours to replace, but another program holds it."""
-
-
-def notebook_name(environ: Mapping[str, str]) -> str:
-    """The notebook's file name, where the server that started the kernel has said it; else nothing.
-
-    A Jupyter server puts the notebook's path into `JPY_SESSION_NAME`. It goes stale when the notebook is renamed, until
-    the kernel is started again.
-    """
-    name = environ.get("JPY_SESSION_NAME", "").replace("\\", "/").rpartition("/")[2]
-    return name if name.endswith(".ipynb") else ""

@@ -7,13 +7,12 @@ it (`a`, `a.1`). Types are known by their names: nothing is imported to look at 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.wording import counted, on_one_line
+from ipython_assistant.core.wording import counted
 from ipython_assistant.errors import InputError
 from ipython_assistant.workspace.descriptions import columns_in_words, size_in_words
 from ipython_assistant.workspace.dialect import distinct_names
@@ -26,15 +25,6 @@ _KINDS = {
     "pandas": ("DataFrame", "Series", "Index"),
     "polars": ("DataFrame", "LazyFrame", "Series"),
     "geopandas": ("GeoDataFrame",),
-}
-# What a file begins with that came as bytes: https://en.wikipedia.org/wiki/List_of_file_signatures
-_SIGNATURES = {
-    b"\x89PNG\r\n\x1a\n": "png",
-    b"\xff\xd8\xff": "jpg",
-    b"%PDF-": "pdf",
-    b"PAR1": "parquet",
-    b"PK\x03\x04": "zip",
-    b"\x1f\x8b": "gz",
 }
 
 
@@ -59,16 +49,10 @@ class FrameTable:
         size = size_in_words(len(self.frame), len(self.names))
         return f"{size}: {columns_in_words(self.names, [*map(str, self.dtypes)])}" if self.names else size
 
-    def logical(self) -> str:
-        """The SHA-256 of the table as CSV, whatever it is sent as, in hexadecimal."""
-        digest = _Digest()
-        self.write_csv(digest)
-        return digest.sha256.hexdigest()
-
-    def write_csv(self, target: Path | _Digest) -> None:
+    def write_csv(self, path: Path) -> None:
         """Write it as UTF-8 with commas."""
         self.frame.to_csv(
-            target,
+            path,
             index=self.index_columns > 0,
             index_label=list(self.names[: self.index_columns]) or None,
             header=list(self.names[self.index_columns :]),
@@ -76,31 +60,6 @@ class FrameTable:
             encoding="utf-8",
             errors="backslashreplace",  # half of a surrogate pair is no text; it is shown rather than refused
         )
-
-    def write_parquet(self, path: Path) -> None:
-        """Write it as Parquet. Raises `InputError` where pyarrow is not installed, or the table is not for Parquet."""
-        frame = self.frame
-        if self.index_columns:
-            frame = frame.reset_index(allow_duplicates=True, names=list(self.names[: self.index_columns]))
-        try:
-            frame.set_axis(list(self.names), axis=1).to_parquet(path, engine="pyarrow", index=False)
-        except ImportError as error:
-            cure = "Run `%pip install pyarrow`, or leave --parquet out."
-            raise InputError("--parquet needs pyarrow, which is not installed.", cure) from error
-        except (ValueError, TypeError, NotImplementedError) as error:  # Arrow's errors are made from these
-            said = on_one_line(error)[:200].rstrip(".")
-            cure = "Leave --parquet out, or give the column one type."
-            raise InputError(f"The table cannot be written as Parquet: {said}.", cure) from error
-
-
-class _Digest:
-    """A text file that is only hashed."""
-
-    def __init__(self) -> None:
-        self.sha256 = hashlib.sha256()
-
-    def write(self, text: str) -> None:
-        self.sha256.update(text.encode("utf-8", "backslashreplace"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +91,15 @@ def kind_of_frame(value: Any) -> str:
     return ""
 
 
-def content_of(name: str, value: Any, *, parquet: bool) -> VariableFile:
+def content_of(name: str, value: Any) -> VariableFile:
     """What a variable is sent as.
 
     DataFrames and Series, dicts of columns, lists of records and arrays become tables; other dicts and lists JSON; a
-    GeoDataFrame GeoJSON; a matplotlib figure a PNG; bytes and text files of their own.
+    GeoDataFrame GeoJSON; a matplotlib figure a PNG; text a text file.
 
     Args:
         name: The variable's name.
         value: Its value.
-        parquet: Whether tables become Parquet, not CSV.
 
     Raises:
         InputError: It is nothing that can be sent as a file.
@@ -150,20 +108,17 @@ def content_of(name: str, value: Any, *, parquet: bool) -> VariableFile:
     if kind == "GeoDataFrame":
         return _of_geometries(name, value)
     if kind:
-        return _of_table(table_of(value, name), f"{kind} {name}", parquet=parquet)
+        return _of_table(table_of(value, name), f"{kind} {name}")
     if _is_array(value):
         import pandas as pd
 
         frame = pd.DataFrame({name: value} if value.ndim == 1 and value.dtype.names is None else value)
-        return _of_table(table_of(frame, name), f"array {name}", parquet=parquet)
+        return _of_table(table_of(frame, name), f"array {name}")
     if isinstance(value, dict | list | tuple):
-        return _of_container(name, value, parquet=parquet)
+        return _of_container(name, value)
     if isinstance(value, str):
         lines = counted(len(value.splitlines()), "line")
         return VariableFile("txt", f"the text of the variable {name}, {lines}", lambda path: _write_text(path, value))
-    if isinstance(value, bytes | bytearray | memoryview):
-        content = bytes(value)
-        return VariableFile(_suffix(content), f"the bytes of the variable {name}", lambda it: it.write_bytes(content))
     figure = _figure(value)
     if callable(getattr(figure, "savefig", None)):
         # Without the version of matplotlib in it, the same figure has the same hash.
@@ -171,7 +126,7 @@ def content_of(name: str, value: Any, *, parquet: bool) -> VariableFile:
         return VariableFile("png", described, lambda path: figure.savefig(path, format="png", metadata=about))
     raise InputError(
         f"The variable {name} is of type {type(value).__name__}, which cannot be sent as a file.",
-        f"Send a DataFrame, dict, list, figure, text or bytes; a single value can stand in the question as {{{name}}}.",
+        f"Send a DataFrame, dict, list, figure or text; a single value can stand in the question as {{{name}}}.",
     )
 
 
@@ -255,15 +210,14 @@ def _dtype(column: Any) -> Any:
     return "str" if is_text else column.dtype
 
 
-def _of_table(table: FrameTable, what: str, *, parquet: bool) -> VariableFile:
-    write = table.write_parquet if parquet else table.write_csv
-    return VariableFile("parquet" if parquet else "csv", f"{what}, {table.describe()}", write, table)
+def _of_table(table: FrameTable, what: str) -> VariableFile:
+    return VariableFile("csv", f"{what}, {table.describe()}", table.write_csv, table)
 
 
 # --- other values -----------------------------------------------------------------------------------------------------
 
 
-def _of_container(name: str, value: Any, *, parquet: bool) -> VariableFile:
+def _of_container(name: str, value: Any) -> VariableFile:
     """A table where the dict holds columns or the list records of plain values; JSON otherwise."""
     kind = "dict" if isinstance(value, dict) else "list"
     items = list(value.values()) if isinstance(value, dict) else list(value)
@@ -275,7 +229,7 @@ def _of_container(name: str, value: Any, *, parquet: bool) -> VariableFile:
         import pandas as pd
 
         frame = pd.DataFrame(value) if is_columns else frame_of_records(items)
-        return _of_table(table_of(frame, name), f"{kind} {name}", parquet=parquet)
+        return _of_table(table_of(frame, name), f"{kind} {name}")
     try:
         written = json.dumps(value, ensure_ascii=False, indent=1, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
@@ -336,17 +290,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, PurePath):
         return str(value)
     raise TypeError(f"it holds a {type(value).__name__}")
-
-
-def _suffix(content: bytes) -> str:
-    """How a file of these bytes is usually named."""
-    if known := next((suffix for signature, suffix in _SIGNATURES.items() if content.startswith(signature)), ""):
-        return "xlsx" if known == "zip" and b"xl/" in content else known
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return "bin"
-    return "bin" if b"\0" in content else "txt"
 
 
 def _library(kind: type) -> str:

@@ -105,7 +105,6 @@ class _Around:
     namespace: Mapping[str, Any]
     working_dir: Path
     scratch: Callable[[], Path]
-    parquet: bool
     known: Mapping[tuple[str, str], Input]
     read: Mapping[Path, FileContent]
     clock_ns: Callable[[], int]
@@ -124,7 +123,6 @@ def gather(
     working_dir: Path,
     scratch: Callable[[], Path],
     *,
-    parquet: bool = False,
     known: Iterable[Input] = (),
     clock_ns: Callable[[], int] = time.time_ns,
 ) -> tuple[Input, ...]:
@@ -139,7 +137,6 @@ def gather(
         namespace: The user's variables.
         working_dir: What relative paths are relative to.
         scratch: Makes a directory for the files that are made of variables.
-        parquet: Tables as Parquet, not as CSV.
         known: Inputs of earlier cells: what has not changed since is neither read nor written again.
         clock_ns: The time, in nanoseconds since the epoch.
 
@@ -149,7 +146,7 @@ def gather(
     known = tuple(known)
     written = {(item.name, item.sha256): item for item in known}
     read = {item.path: item.content for item in known if item.content is not None}
-    around = _Around(namespace, working_dir, scratch, parquet, written, read, clock_ns)
+    around = _Around(namespace, working_dir, scratch, written, read, clock_ns)
     seen: dict[str, Input] = {}
     for item in chain.from_iterable(_each(name, around) for name in dict.fromkeys(named)):
         twin = seen.setdefault(item.name.casefold(), item)
@@ -292,7 +289,7 @@ def _of_variable(name: str, value: Any, around: _Around) -> Iterator[Input]:
 
 def _written(name: str, value: Any, around: _Around) -> Input:
     """A variable's value in a file; in that of an earlier cell, if it says the same."""
-    made = content_of(name, value, parquet=around.parquet)
+    made = content_of(name, value)
     path = around.scratch() / safe_name(f"{name}.{made.suffix}")
     made.write(path)
     content, table = read_hashes(path), made.table
@@ -305,9 +302,8 @@ def _written(name: str, value: Any, around: _Around) -> Input:
     item = Input(path.name, path, content.size, content.sha256, made.description, content.logical, name)
     if table is None:
         return item
-    logical = content.sha256 if made.suffix == "csv" else table.logical()
     dtypes = tuple(zip(table.names, table.dtypes, strict=True))
-    return replace(item, logical=logical, rows=len(table.frame), columns=len(table.names), dtypes=dtypes)
+    return replace(item, logical=content.sha256, rows=len(table.frame), columns=len(table.names), dtypes=dtypes)
 
 
 def _paths(value: Any, around: _Around) -> list[str]:

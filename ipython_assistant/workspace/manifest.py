@@ -50,19 +50,28 @@ def read_manifest(turns: SafeDirectory, recordings: Callable[[], Iterable[Record
         with turns.open(MANIFEST) as file:
             return {name: _entry(body) for name, body in json.load(file)["files"].items()}
     except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return _manifest_of(recordings())
+        manifest: Manifest = {}
+    for recording in sorted(recordings(), key=lambda one: one.ended):
+        files = {file.name: file.sha256 for file in recording.files if file.ours}
+        cell = cell_in_manifest(recording.notebook, recording.cell, recording.key)
+        settle(manifest, cell, recording.key, files, files)
+    return manifest
 
 
 @contextlib.contextmanager
 def changed_manifest(turns: SafeDirectory, recordings: Callable[[], Iterable[Recording]]) -> Iterator[Manifest]:
     """Read the manifest to change it, and write what it is at the end. Raises `OSError`."""
-    with _lock(turns):
-        manifest = read_manifest(turns, recordings)
-        before = dict(manifest)
-        yield manifest
-        if manifest != before:
-            files = {name: {"sha256": entry.sha256, "cells": dict(entry.cells)} for name, entry in manifest.items()}
-            turns.write(MANIFEST, (json.dumps({"files": files}, indent=1) + "\n").encode())
+    if sys.platform != "win32" and turns.handle is not None:
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.flock(turns.handle, fcntl.LOCK_EX)  # until the handle is closed
+    manifest = read_manifest(turns, recordings)
+    before = dict(manifest)
+    yield manifest
+    if manifest != before:
+        files = {name: {"sha256": entry.sha256, "cells": dict(entry.cells)} for name, entry in manifest.items()}
+        turns.write(MANIFEST, (json.dumps({"files": files}, indent=1) + "\n").encode())
 
 
 def cell_in_manifest(notebook: str, cell: str, key: str) -> str:
@@ -91,28 +100,8 @@ def settle(manifest: Manifest, cell: str, key: str, files: Mapping[str, str], wr
             manifest[name] = ManifestEntry(sha256, {cell: key})
 
 
-def _manifest_of(recordings: Iterable[Recording]) -> Manifest:
-    manifest: Manifest = {}
-    for recording in sorted(recordings, key=lambda one: one.ended):
-        files = {file.name: file.sha256 for file in recording.files if file.ours}
-        cell = cell_in_manifest(recording.notebook, recording.cell, recording.key)
-        settle(manifest, cell, recording.key, files, files)
-    return manifest
-
-
 def _entry(body: Any) -> ManifestEntry:
     sha256, cells = body["sha256"], dict(body["cells"])
     if not isinstance(sha256, str) or not all(isinstance(key, str | None) for key in cells.values()):
         raise TypeError
     return ManifestEntry(sha256, cells)
-
-
-@contextlib.contextmanager
-def _lock(directory: SafeDirectory) -> Iterator[None]:
-    """Hold the directory for oneself, where the system can. Closing its handle gives it back."""
-    if sys.platform != "win32" and directory.handle is not None:
-        import fcntl
-
-        with contextlib.suppress(OSError):
-            fcntl.flock(directory.handle, fcntl.LOCK_EX)
-    yield

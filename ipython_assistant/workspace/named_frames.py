@@ -31,15 +31,10 @@ class NoFrame:
 def named_frame(
     artifacts: Iterable[Artifact], name: str, dtypes: Mapping[str, Any] | None = None
 ) -> TableFrame | NoFrame:
-    """The table among the files of an answer whose stem is `name`.
+    """The table among the files of an answer whose stem is `name`, with the inputs' `dtypes`; see `restored`.
 
     The model's own name for a file counts, then the one it was saved under; case only if nothing else matches. Of
     several formats the first is taken that can be read, Parquet before CSV.
-
-    Args:
-        artifacts: The files of the answer.
-        name: What stood after `-o`.
-        dtypes: Columns of the inputs → their dtypes; see `restored`.
     """
     files = list(artifacts)
     reasons: list[str] = []
@@ -68,10 +63,6 @@ def restored(frame: Any, dtypes: Mapping[str, Any]) -> Any:
 
     A file of text knows no dtypes: dates, categories and whole numbers with gaps come back as something else. Columns
     that cannot be what they were stay as they are: a district `Total` is in no category, a mean is no whole number.
-
-    Args:
-        frame: A table as it was read.
-        dtypes: Columns of the inputs → their pandas dtypes; `str` for text.
     """
     if not frame.columns.is_unique:
         return frame

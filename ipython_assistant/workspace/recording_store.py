@@ -1,7 +1,8 @@
 """Where recordings are kept: `.turns/` in the folder of the files, one readable JSON file a turn, and `bodies/`.
 
 A body is the bytes of a file that a turn made, once, named by its hash. Everything is put in place whole. A recording
-that cannot be read is named and left as it is: nothing is ever written over it.
+that cannot be read is named and left as it is: nothing is ever written over it. What reads or writes here raises
+`OSError` where the disk refuses.
 """
 
 from __future__ import annotations
@@ -46,20 +47,16 @@ it is made again where it is missing.
 """
 _BESIDE = {"README": README, ".gitignore": "*.tmp\nmanifest\n", ".gitattributes": "* -text\n"}
 _NAME = re.compile(r"([a-z0-9-]+?)-([0-9a-f]{16})(?:-(\d{1,6}))?\.json")
-_NAME_BEFORE = re.compile(r"([a-z0-9-]+)-[0-9a-f]{12}(?:-\d+)?\.json")
-_KEY = re.compile(rb'"key":\s*"([0-9a-f]{64})"')
 _HASH = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.tmp")
-_HEAD_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
 class DamagedRecording:
-    """A file among the recordings that is none, and why; `key` is the key that can be read in it all the same."""
+    """A file among the recordings that is none, and why."""
 
     name: str
     reason: str
-    key: str = ""
 
 
 class RecordingStore:
@@ -78,37 +75,32 @@ class RecordingStore:
         self._swept = False
 
     def open(self, *, make: bool = False) -> AbstractContextManager[SafeDirectory]:
-        """Open the folder of the recordings. Raises `OSError`."""
+        """Open the folder of the recordings."""
         return open_directory(self.path, self._within, make=make)
+
+    def open_bodies(self, *, make: bool = False) -> AbstractContextManager[SafeDirectory]:
+        """Open the folder of the bodies."""
+        return open_directory(self.path / BODIES, self._within, make=make)
 
     @contextlib.contextmanager
     def open_to_write(self) -> Iterator[SafeDirectory]:
-        """Open the folder of the recordings, made if need be, with what explains it. Raises `OSError`."""
+        """Open the folder of the recordings, made if need be, with what explains it."""
         with self.open(make=True) as turns:
             for name, text in _BESIDE.items():
                 _write_beside(turns, name, text)
-            self._sweep()
+            # Once, what kernels that were killed left half written.
+            for look in () if self._swept else (self.open, self.open_bodies):
+                with contextlib.suppress(OSError), look() as directory:
+                    for name in filter(_TEMPORARY.fullmatch, directory.names()):
+                        if time.time() - directory.fingerprint(name).written_ns / 1e9 > YOUNG_S:
+                            directory.remove(name)
+            self._swept = True
             yield turns
-
-    def _sweep(self) -> None:
-        """Remove, once, what kernels that were killed left half written."""
-        if self._swept:
-            return
-        self._swept = True
-        for look in (self.open, self.open_bodies):
-            with contextlib.suppress(OSError), look() as directory:
-                for name in filter(_TEMPORARY.fullmatch, directory.names()):
-                    if time.time() - directory.fingerprint(name).written_ns / 1e9 > YOUNG_S:
-                        directory.remove(name)
-
-    def open_bodies(self, *, make: bool = False) -> AbstractContextManager[SafeDirectory]:
-        """Open the folder of the bodies. Raises `OSError`."""
-        return open_directory(self.path / BODIES, self._within, make=make)
 
     # --- recordings ---------------------------------------------------------------------------------------------------
 
     def names(self) -> list[str]:
-        """The files of the recordings. Raises `OSError`."""
+        """The files of the recordings."""
         with contextlib.suppress(FileNotFoundError), self.open() as turns:
             return sorted(name for name in turns.names() if name.endswith(".json"))
         return []
@@ -116,14 +108,16 @@ class RecordingStore:
     def read(self, name: str) -> Recording:
         """The whole recording in a file. Raises `OSError`, or `ValueError` with what is wrong with it."""
         with self.open() as turns, turns.open(name) as file:
-            return _read(name, file.read())
+            content = file.read()
+        match = _NAME.fullmatch(name)
+        try:
+            # Those of the format before have no number; their time orders them.
+            return from_json(content.decode(), int(match[3] or 1) if match is not None else 0)
+        except UnicodeDecodeError:
+            raise ValueError("it is not text") from None
 
     def summaries(self) -> tuple[list[tuple[str, Recording]], list[DamagedRecording]]:
-        """Every recording but for its turn, by time, and the files that are none. Each is read once.
-
-        Raises:
-            OSError: The folder cannot be read.
-        """
+        """Every recording but for its turn, by time, and the files that are none. Each is read once."""
         names = self.names()
         self._summaries = {name: self._summaries.get(name) or self._summary(name) for name in names}
         found = [(name, it) for name, it in self._summaries.items() if isinstance(it, Recording)]
@@ -131,20 +125,28 @@ class RecordingStore:
         return sorted(found, key=lambda pair: (pair[1].began, *pair[1].order)), damaged
 
     def with_key(self, key: str) -> list[str]:
-        """The files whose recording seems to have this key: only a glance is taken at each. Raises `OSError`."""
-        return [name for name in self.names() if self._key_of(name) in {key, key[:16]}]
+        """The files whose recording may have this key, by their names; one with a name of its own is looked into."""
+        found = []
+        for name in self.names():
+            match = _NAME.fullmatch(name)
+            if match is None:
+                there = self._summaries[name] = self._summaries.get(name) or self._summary(name)
+            if key.startswith(match[2]) if match is not None else isinstance(there, Recording) and there.key == key:
+                found.append(name)
+        return found
 
     def write(self, recording: Recording) -> str:
-        """Keep a recording, in place of an earlier one of the same turn; gives its file's name. Raises `OSError`."""
+        """Keep a recording, in place of an earlier one of the same turn; gives its file's name."""
         key = recording.key or sha256_of([recording.notebook, recording.cell])
         stem, number, replaced = f"{slug(recording.prompt or recording.cell)}-{key[:16]}", 1, None
         for name in self.names():
             match = _NAME.fullmatch(name)
             if match is not None and match[2] == key[:16]:
                 number = max(number, int(match[3] or 1) + 1)
-                replaced = name if self._is_of(name, recording) else replaced
+                with contextlib.suppress(OSError, ValueError):
+                    replaced = name if _turn_of(self.read(name)) == _turn_of(recording) else replaced
+        content = to_json(recording).encode()
         with self.open_to_write() as turns:
-            content = to_json(recording).encode()
             while True:
                 name = replaced or (f"{stem}.json" if number == 1 else f"{stem}-{number}.json")
                 try:
@@ -152,11 +154,11 @@ class RecordingStore:
                 except FileExistsError:
                     number += 1  # another kernel was faster
                 else:
-                    self._summaries[name] = _summary_of(name, recording)
+                    self._summaries.pop(name, None)
                     return name
 
     def remove(self, name: str) -> int:
-        """Remove a recording; gives its size in bytes. Raises `OSError`."""
+        """Remove a recording; gives its size in bytes."""
         with self.open() as turns:
             return turns.remove(name)
 
@@ -165,43 +167,20 @@ class RecordingStore:
         self._summaries.clear()
         self._hashes.clear()
 
-    def _is_of(self, name: str, recording: Recording) -> bool:
-        """Whether a file holds an earlier recording of the same turn."""
-        try:
-            there = self.read(name)
-        except (OSError, ValueError):
-            return False
-        same = (recording.cell, recording.began, recording.turn.response_id)
-        return (there.cell, there.began, there.turn.response_id) == same
-
     def _summary(self, name: str) -> Recording | DamagedRecording:
+        """The recording without what is only needed when it is replayed: a folder may hold many."""
         try:
-            with self.open() as turns, turns.open(name) as file:
-                content = file.read()
+            recording = self.read(name)
         except OSError as error:
             return DamagedRecording(name, disk_reason(error))
-        try:
-            return _summary_of(name, _read(name, content))
         except ValueError as error:
-            return DamagedRecording(name, str(error), _key_in(content))
-
-    def _key_of(self, name: str) -> str:
-        """The key of a recording, or its beginning, as its name or the first lines of the file say."""
-        match, there = _NAME.fullmatch(name), self._summaries.get(name)
-        if there is not None:
-            return there.key
-        if match is not None:
-            return match[2]
-        with contextlib.suppress(OSError), self.open() as turns, turns.open(name) as file:
-            head = file.read(_HEAD_BYTES)
-            # Written anew by another program, it may stand anywhere.
-            return _key_in(head) or _key_in(head + file.read())
-        return ""
+            return DamagedRecording(name, str(error))
+        return replace(recording, turn=Turn(response_id=recording.turn.response_id))
 
     # --- bodies -------------------------------------------------------------------------------------------------------
 
     def keep_body(self, sha256: str, size: int, source: SafeDirectory, name: str) -> bool:
-        """Keep the bytes of a file; says whether they are there now, in full. Raises `OSError`."""
+        """Keep the bytes of a file; says whether they are there now, in full."""
         with self.open_bodies(make=True) as bodies:
             is_there = self.holds(bodies, sha256, size, sha256)
             # An old one is written anew: whoever prunes just now takes it for one that nothing needs.
@@ -222,14 +201,14 @@ class RecordingStore:
             return bodies.open(sha256)
 
     def bodies(self) -> dict[str, Fingerprint]:
-        """Every body by its hash: other names are not ours, and nothing is done to them. Raises `OSError`."""
+        """Every body by its hash: other names are not ours, and nothing is done to them."""
         with contextlib.suppress(FileNotFoundError), self.open_bodies() as bodies:
             found = {name: bodies.fingerprint(name) for name in sorted(bodies.names()) if _HASH.fullmatch(name)}
             return {name: there for name, there in found.items() if there.is_regular}
         return {}
 
     def hash_of(self, directory: SafeDirectory, name: str) -> str:
-        """The hash of a regular file, computed once as long as its fingerprint stays the same. Raises `OSError`."""
+        """The hash of a regular file, computed once as long as its fingerprint stays the same."""
         now, known = directory.fingerprint(name), self._hashes.get((directory.path, name))
         if known is not None and known[0] == now:
             return known[1]
@@ -241,11 +220,27 @@ class RecordingStore:
 
     def holds(self, directory: SafeDirectory, name: str, size: int, sha256: str) -> bool:
         """Whether there is a regular file of this name with this content."""
-        try:
+        with contextlib.suppress(OSError):
             there = directory.fingerprint(name)
             return there.is_regular and there.size == size and self.hash_of(directory, name) == sha256
-        except OSError:
-            return False
+        return False
+
+
+def slug(prompt: str) -> str:
+    """What the name of a recording begins with: the first words of the question, in letters that every disk knows."""
+    words = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", words)[:40].strip("-") or "turn"
+
+
+def slug_of(file_name: str) -> str | None:
+    """The words in the name of a recording; None where it has another form."""
+    match = re.fullmatch(r"([a-z0-9-]+?)-[0-9a-f]{12,16}(?:-\d+)?\.json", file_name)
+    return match[1] if match is not None else None
+
+
+def _turn_of(recording: Recording) -> tuple[str, str, str]:
+    """What tells a turn from all others, whatever it was recorded with."""
+    return recording.cell, recording.began, recording.turn.response_id
 
 
 def _write_beside(turns: SafeDirectory, name: str, text: str) -> None:
@@ -257,39 +252,3 @@ def _write_beside(turns: SafeDirectory, name: str, text: str) -> None:
         if there == text or not earlier:
             return
     turns.write(name, text.encode())
-
-
-def slug(prompt: str) -> str:
-    """What the name of a recording begins with: the first words of the question, in letters that every disk knows."""
-    words = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", words)[:40].strip("-") or "turn"
-
-
-def slug_of(file_name: str) -> str | None:
-    """The words in the name of a recording; None where it has another form."""
-    match = _NAME.fullmatch(file_name) or _NAME_BEFORE.fullmatch(file_name)
-    return match[1] if match is not None else None
-
-
-def _read(name: str, content: bytes) -> Recording:
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError("it is not text") from None
-    return from_json(text, _number_of(name))
-
-
-def _number_of(name: str) -> int:
-    """Which of its question's recordings this is; 0 for all of the format before, which their time orders."""
-    match = _NAME.fullmatch(name)
-    return int(match[3] or 1) if match is not None else 0
-
-
-def _summary_of(name: str, recording: Recording) -> Recording:
-    """The recording without what is only needed when it is replayed: a folder may hold many."""
-    return replace(recording, turn=Turn(response_id=recording.turn.response_id), number=_number_of(name))
-
-
-def _key_in(content: bytes) -> str:
-    match = _KEY.search(content)
-    return match[1].decode() if match is not None else ""

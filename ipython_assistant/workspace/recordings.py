@@ -9,7 +9,6 @@ import contextlib
 import shutil
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -21,7 +20,7 @@ from ipython_assistant.workspace.folder import Incoming, refuse_links
 from ipython_assistant.workspace.recording_store import BODIES, TURNS, YOUNG_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping, Sequence
+    from collections.abc import Callable, Container
     from pathlib import Path
 
     from ipython_assistant.core.recording import RecordedFile, Recording
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 
 MAX_RECORDED_BYTES = 10_000_000
 """A larger file is known by its hash alone, and found among the saved files."""
-WORTH_A_THREAD = 8_000_000
-"""Files of fewer bytes in all are hashed one after the other."""
-HASHED_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,7 @@ class Recordings:
         return [recording for _, recording in self.store.summaries()[0] if recording.is_replayed(with_missing=True)]
 
     def services(self) -> frozenset[str]:
-        """The services whose answers are recorded here; none where the recordings cannot be read."""
+        """The services whose answers are recorded here; empty where the recordings cannot be read."""
         with contextlib.suppress(OSError):
             return frozenset(recording.service for recording in self.all())
         return frozenset()
@@ -128,12 +124,9 @@ class Recordings:
             with contextlib.ExitStack() as opened:
                 here = opened.enter_context(self.folder.open()) if files else None
                 files = [replace(file, kept=here is not None and self._keep_body(file, here)) for file in files]
-            large = [file.name for file in files if file.size > self._max_bytes]
-            if large:
+            if large := ", ".join(file.name for file in files if file.size > self._max_bytes):
                 limit = f"{self._max_bytes / 1e6:g} MB"
-                notes.append(
-                    f"Over {limit}, so not in the recording: {', '.join(large)}. A replay needs the saved file."
-                )
+                notes.append(f"Over {limit}, so not in the recording: {large}. A replay needs the saved file.")
         kept = replace(recording, files=tuple(files), notes=(*recording.notes, *notes), notebook=self.folder.notebook)
         self.store.write(kept.redacted(self.folder.secrets.redactor()))
         return tuple(notes)
@@ -155,30 +148,28 @@ class Recordings:
             RecordingDamaged: There is one, it was changed since it was written, and there is no other.
         """
         found: list[Recording] = []
-        damaged: list[tuple[str, str]] = []
+        damaged: list[RecordingDamaged] = []
         try:
             names = self.store.with_key(key)
         except OSError as error:
-            raise self._damaged(TURNS, disk_reason(error)) from error
+            raise self._damaged(TURNS, error) from error
         for name in names:
             try:
                 recording = self.store.read(name)
             except FileNotFoundError:
                 continue  # it has just been removed
-            except OSError as error:
-                damaged.append((name, disk_reason(error)))
-            except ValueError as error:
-                damaged.append((name, str(error)))
+            except (OSError, ValueError) as error:
+                damaged.append(self._damaged(f"{TURNS}/{name}", error))
             else:
                 right = recording.key == key and (services is None or recording.service in services)
                 found += [recording] if right and recording.is_replayed(with_missing=with_missing) else []
         if not found and damaged:
-            raise self._damaged(f"{TURNS}/{damaged[0][0]}", damaged[0][1])
+            raise damaged[0]
         return next(iter(best_first(found)), None)
 
-    def _damaged(self, name: str, reason: str) -> RecordingDamaged:
+    def _damaged(self, name: str, error: OSError | ValueError) -> RecordingDamaged:
         return RecordingDamaged(
-            f"The recording in {self.folder.href(name)} is not replayed: {reason}.",
+            f"The recording in {self.folder.href(name)} is not replayed: {_reason(error)}.",
             "Bring it back (from version control, for one), or ask anew: %%assistant --fresh.",
         )
 
@@ -196,12 +187,12 @@ class Recordings:
         Raises:
             RecordingDamaged: A body is gone or was changed. Nothing was put anywhere by then.
         """
-        there = self._unchanged(recording.files)
-        absent = {file.name: self._source(file) for file in recording.files if file.name not in there}
+        there: set[str] = set()
+        with contextlib.suppress(FileNotFoundError), self.folder.open() as here:
+            there = {it.name for it in recording.files if self.store.holds(here, it.name, it.size, it.sha256)}
+        absent = [(file, self._source(file)) for file in recording.files if file.name not in there]
         restored = self._restored(recording, absent, cell) if absent else {}
-        outcomes = [
-            (file, restored.get(file.name) or self.folder.artifact(file.name, file)) for file in recording.files
-        ]
+        outcomes = [(it, restored.get(it.name) or self.folder.artifact(it.name, it)) for it in recording.files]
         back = [(file, outcome) for file, outcome in outcomes if isinstance(outcome, Artifact)]
         if absent:
             now = tuple(replace(file, name=artifact.name) for file, artifact in back)
@@ -218,29 +209,12 @@ class Recordings:
             ),
         )
 
-    def _unchanged(self, files: Sequence[RecordedFile]) -> frozenset[str]:
-        """The names of the files that are on disk as they were recorded."""
-        with contextlib.suppress(FileNotFoundError), self.folder.open() as here:
-
-            def look(file: RecordedFile) -> bool:
-                return self.store.holds(here, file.name, file.size, file.sha256)
-
-            if sum(file.size for file in files) < WORTH_A_THREAD:
-                return frozenset(file.name for file in files if look(file))
-            # Hashing runs beside other threads: https://docs.python.org/3/library/hashlib.html
-            with ThreadPoolExecutor(HASHED_AT_ONCE) as pool:
-                return frozenset(file.name for file, same in zip(files, pool.map(look, files), strict=True) if same)
-        return frozenset()
-
     def open_body(self, sha256: str) -> IO[bytes]:
         """Open a recorded body. Raises `RecordingDamaged` where it is gone or was changed since."""
         try:
             return self.store.open_body(sha256)
-        except OSError as error:
-            reason = disk_reason(error)
-        except ValueError as error:
-            reason = str(error)
-        raise self._damaged(f"{TURNS}/{BODIES}/{sha256}", reason)
+        except (OSError, ValueError) as error:
+            raise self._damaged(f"{TURNS}/{BODIES}/{sha256}", error) from error
 
     def _source(self, file: RecordedFile) -> Callable[[], IO[bytes]] | None:
         """What opens the bytes of a file; None if they were too large to be recorded, and are gone."""
@@ -256,53 +230,43 @@ class Recordings:
         return None
 
     def _restored(
-        self, recording: Recording, absent: Mapping[str, Callable[[], IO[bytes]] | None], cell: str
+        self, recording: Recording, absent: list[tuple[RecordedFile, Callable[[], IO[bytes]] | None]], cell: str
     ) -> dict[str, Artifact | FailedArtifact]:
         """Put the absent files in their places; gives what became of them, by their recorded names."""
-        files = {file.name: file for file in recording.files if file.name in absent}
+        turn = f"recording {recording.ended}"
+
+        def put(file: RecordedFile, source: Callable[[], IO[bytes]] | None) -> Artifact | FailedArtifact:
+            if source is None:
+                return _not_restored(file, "It was too large to be recorded, and is no longer among the saved files.")
+            staged = staging / "body.part"
+            try:
+                with source() as body, staged.open("wb") as copy:
+                    shutil.copyfileobj(body, copy, 1 << 20)
+            except OSError as error:
+                return _not_restored(file, f"It could not be saved: {disk_reason(error)}.")
+            incoming = Incoming(file.name, staged, file.size, file.sha256, file.found, file.container_id, file.file_id)
+            saved = self.folder.save(incoming, cell, turn=turn, key=recording.key)
+            if isinstance(saved, FailedArtifact):
+                return _not_restored(file, saved.reason)
+            return replace(saved, own_name=file.own_name, note="")
+
         try:
             staging = self.folder.stage()
         except OSError as error:
-            return {
-                name: _not_restored(file, f"It could not be saved: {error.strerror}.") for name, file in files.items()
-            }
+            return {file.name: _not_restored(file, f"It could not be saved: {error.strerror}.") for file, _ in absent}
         try:
-            return {name: self._put(file, absent[name], staging, cell, recording) for name, file in files.items()}
+            return {file.name: put(file, source) for file, source in absent}
         finally:
             self.folder.unstage(staging)
-
-    def _put(
-        self, file: RecordedFile, source: Callable[[], IO[bytes]] | None, staging: Path, cell: str, recording: Recording
-    ) -> Artifact | FailedArtifact:
-        if source is None:
-            return _not_restored(file, "It was too large to be recorded, and is no longer among the saved files.")
-        staged = staging / "body.part"
-        try:
-            with source() as body, staged.open("wb") as copy:
-                shutil.copyfileobj(body, copy, 1 << 20)
-        except OSError as error:
-            return _not_restored(file, f"It could not be saved: {disk_reason(error)}.")
-        incoming = Incoming(file.name, staged, file.size, file.sha256, file.found, file.container_id, file.file_id)
-        saved = self.folder.save(incoming, cell, turn=f"recording {recording.ended}", key=recording.key)
-        if isinstance(saved, FailedArtifact):
-            return _not_restored(file, saved.reason)
-        return replace(saved, own_name=file.own_name, note="")
-
-
-def _not_restored(file: RecordedFile, reason: str) -> FailedArtifact:
-    return FailedArtifact(file.own_name, reason, file.container_id, file.file_id)
 
 
 # --- looking after them -----------------------------------------------------------------------------------------------
 
 
-def check(recordings: Recordings) -> list[Fault]:
+def check_recordings(recordings: Recordings) -> list[Fault]:
     """Everything that is not as it was recorded: recordings, bodies, and large files that are only saved.
 
-    Every byte is read, whatever was read before.
-
-    Raises:
-        OSError: The folder cannot be read.
+    Every byte is read, whatever was read before. Raises `OSError` where the folder cannot be read.
     """
     store, folder = recordings.store, recordings.folder
     store.forget()
@@ -314,8 +278,7 @@ def check(recordings: Recordings) -> list[Fault]:
             try:
                 store.open_body(file.sha256).close()
             except (OSError, ValueError) as error:
-                reason = disk_reason(error) if isinstance(error, OSError) else str(error)
-                faults.append(Fault(store.path / BODIES / file.sha256, reason))
+                faults.append(Fault(store.path / BODIES / file.sha256, _reason(error)))
             continue
         with contextlib.suppress(FileNotFoundError), folder.open() as here:
             if store.holds(here, file.name, file.size, file.sha256):
@@ -324,7 +287,7 @@ def check(recordings: Recordings) -> list[Fault]:
     return list(dict.fromkeys(faults))
 
 
-def prune(recordings: Recordings, *, now: float | None = None) -> tuple[RecordingCounts, str]:
+def prune_recordings(recordings: Recordings, *, now: float | None = None) -> tuple[RecordingCounts, str]:
     """Remove recordings that are never replayed, since another of the same question is, and bodies nothing needs.
 
     Args:
@@ -358,10 +321,9 @@ def prune(recordings: Recordings, *, now: float | None = None) -> tuple[Recordin
     return RecordingCounts(len(freed), len(removed), sum(freed) + sum(removed)), ""
 
 
-def counts(recordings: Recordings) -> RecordingCounts:
-    """How much is recorded. Raises `OSError`."""
-    store, bodies, total = recordings.store, recordings.store.bodies(), 0
-    for name in store.names():
-        with store.open() as turns:
-            total += turns.fingerprint(name).size
-    return RecordingCounts(len(recordings.all()), len(bodies), total + sum(there.size for there in bodies.values()))
+def _not_restored(file: RecordedFile, reason: str) -> FailedArtifact:
+    return FailedArtifact(file.own_name, reason, file.container_id, file.file_id)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return disk_reason(error) if isinstance(error, OSError) else str(error)

@@ -42,7 +42,7 @@ class Fingerprint(NamedTuple):
 
 
 class SafeDirectory:
-    """An open directory, made by `open_directory`.
+    """An open directory, made by `open_directory`. Each method raises `OSError` where the system refuses.
 
     Args:
         path: Where it is.
@@ -54,34 +54,30 @@ class SafeDirectory:
         self.handle = handle
 
     def names(self) -> list[str]:
-        """Everything in it. Raises `OSError`."""
+        """Everything in it."""
         return os.listdir(self.path if self.handle is None else self.handle)
 
     def fingerprint(self, name: str) -> Fingerprint:
-        """The fingerprint of what has this name, be it a link. Raises `OSError`."""
+        """The fingerprint of what has this name, be it a link."""
         path, at = self._at(name)
-        return _fingerprint(os.stat(path, follow_symlinks=False, **at))
+        there = os.stat(path, follow_symlinks=False, **at)
+        return Fingerprint(there.st_mode, there.st_ino, there.st_dev, there.st_size, there.st_mtime_ns)
 
     def open(self, name: str) -> BufferedReader:
-        """Open a regular file for reading. Raises `OSError` if it cannot be read, or is a link or no file."""
+        """Open a file for reading; an `OSError` too if it is a link or not a regular file."""
         path, at = self._at(name)
         # Looked at before it is opened, since that alone does something to some devices, and after it.
-        _check(os.stat(path, follow_symlinks=False, **at).st_mode)
+        _check_is_file(os.stat(path, follow_symlinks=False, **at).st_mode)
         file = os.fdopen(os.open(path, os.O_RDONLY | _NO_SURPRISES, **at), "rb")
         try:
-            _check(os.fstat(file.fileno()).st_mode)
+            _check_is_file(os.fstat(file.fileno()).st_mode)
         except OSError:
             file.close()
             raise
         return file
 
     def write(self, name: str, content: bytes | IO[bytes], *, over: bool = True) -> None:
-        """Write a file whole or not at all; with `over`, in the place of what has the name.
-
-        Raises:
-            FileExistsError: The name is taken, and `over` is false.
-            OSError: It cannot be written.
-        """
+        """Write a file whole or not at all. Without `over`, `FileExistsError` if the name is taken."""
         temporary, at = self._at(f".{secrets.token_hex(6)}.tmp")
         # Not by `tempfile`, whose files are for their owner alone: a record is for whoever may read the notebook.
         file = os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_SURPRISES, 0o666, **at), "wb")
@@ -97,12 +93,7 @@ class SafeDirectory:
                 os.unlink(temporary, **at)
 
     def place(self, staged: Path | str, name: str, *, over: bool, **source: Any) -> None:
-        """Move a file here, whole or not at all; without `over`, only for the first of several who try at once.
-
-        Raises:
-            FileExistsError: The name is taken, and `over` is false.
-            OSError: It cannot be moved.
-        """
+        """Move a file here, whole or not at all. Without `over`, `FileExistsError` for all but the first who tries."""
         path, at = self._at(name)
         both = {**source, **{f"dst_{key}": value for key, value in at.items()}}
         if over:
@@ -127,19 +118,19 @@ class SafeDirectory:
             os.unlink(staged, **{key.removeprefix("src_"): value for key, value in source.items()})
 
     def make(self, name: str) -> None:
-        """Make a directory in it. Raises `OSError`."""
+        """Make a directory in it."""
         path, at = self._at(name)
         os.mkdir(path, **at)
 
     def remove(self, name: str) -> int:
-        """Remove a file; gives its size. Raises `OSError`."""
+        """Remove a file; gives its size."""
         path, at = self._at(name)
         size = os.stat(path, follow_symlinks=False, **at).st_size
         os.unlink(path, **at)
         return size
 
     def remove_tree(self, name: str) -> None:
-        """Remove a directory and what is in it. Raises `OSError`, or `RecursionError` where it is too deep."""
+        """Remove a directory and what is in it; `RecursionError` where it is too deep."""
         path, at = self._at(name)
         shutil.rmtree(path, **at)
 
@@ -209,11 +200,7 @@ def _opened(stack: contextlib.ExitStack, path: Path | str, parent: int | None) -
     return handle
 
 
-def _fingerprint(there: os.stat_result) -> Fingerprint:
-    return Fingerprint(there.st_mode, there.st_ino, there.st_dev, there.st_size, there.st_mtime_ns)
-
-
-def _check(mode: int) -> None:
+def _check_is_file(mode: int) -> None:
     if stat.S_ISLNK(mode):
         raise OSError(errno.ELOOP, "it is a link")
     if not stat.S_ISREG(mode):

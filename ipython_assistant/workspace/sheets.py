@@ -1,4 +1,4 @@
-"""Workbooks and Parquet files → rows of cells; openpyxl and pyarrow are imported when such a file comes.
+"""Workbooks, Parquet files and JSON → rows of cells; openpyxl and pyarrow are imported when such a file comes.
 
 A small file of these kinds can unpack to any size. So cells are counted while they are read, what a file says of itself
 is checked first, and a look has a deadline.
@@ -6,6 +6,7 @@ is checked first, and a look has a deadline.
 
 from __future__ import annotations
 
+import json
 import time
 import zipfile
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from ipython_assistant.workspace.dialect import NotATable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+MOST_KEYS = 2_000
+"""So many columns a table of JSON may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,11 @@ class TableRows:
     """Rows of a sheet or a file, each a sequence of values.
 
     Attributes:
-        names: The columns' names; none for a workbook's sheet, where they are among its rows.
+        names: The columns' names; empty for a workbook's sheet, where they are among its rows.
         rows: The rows that were read.
-        row_count: How many rows there are; about so many, where they are `estimated`.
+        row_count: How many rows there are; about so many, unless it `is_whole`.
         is_whole: Whether all of them were read.
+        estimated: Whether the count is about right.
         sheets: The names of all sheets of a workbook.
         notes: What the reader should know of how it was read, in sentences.
         dtypes: What the file says that its columns hold.
@@ -59,18 +64,6 @@ class TableRows:
     sheets: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
-
-
-def estimated_rows(path: Path, size: int) -> int:
-    """A file's size in bytes by the length of its lines at sixteen places, to two digits."""
-    windows, window_bytes = 16, 1 << 16
-    lines = read = 0
-    with path.open("rb") as file:
-        for window in range(windows):
-            file.seek(window * max(size - window_bytes, 0) // (windows - 1))
-            piece = file.read(window_bytes)
-            lines, read = lines + piece.count(b"\n"), read + len(piece)
-    return int(float(f"{size * lines / max(read, 1):.1e}"))
 
 
 def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
@@ -95,33 +88,9 @@ def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
     if not rows:
         raise NotATable("is empty")
     notes = [f"There are {len(sheets)} sheets ({', '.join(sheets)}); this is {name}."] if len(sheets) > 1 else []
-    if merged:
-        notes.append("Cells are merged: a value stands in the first of them alone.")
+    notes += ["Cells are merged: a value stands in the first of them alone."] if merged else []
     count = len(rows) if is_whole else max(claimed, len(rows))
     return TableRows((), rows, count, is_whole, not is_whole, tuple(sheets), tuple(notes))
-
-
-@contextmanager
-def _workbook(path: Path, limits: ReadLimits) -> Iterator[tuple[Any, bool]]:
-    """The workbook, and whether some of its cells are merged."""
-    try:
-        openpyxl = import_module("openpyxl")
-    except ImportError as error:
-        raise NotATable("needs openpyxl, which is not installed: `%pip install openpyxl`") from error
-    try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-            parts = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
-            is_small = unpacked <= LOOK.unpacked_bytes
-            merged = is_small and any(b"<mergeCell " in archive.read(part) for part in parts)
-            if unpacked > limits.unpacked_bytes:
-                raise NotATable(f"unpacks to {unpacked // 1_000_000:,} MB, which is too much to read")  # noqa: TRY301
-            # By its bytes: by its name openpyxl would refuse one that is called otherwise.
-            yield openpyxl.load_workbook(file, read_only=True, data_only=True), merged
-    except (NotATable, OSError):
-        raise
-    except Exception as error:  # openpyxl says in a dozen ways that a file is no workbook
-        raise NotATable(f"is not a workbook that can be read ({on_one_line(error)[:100]})") from error
 
 
 def parquet_rows(path: Path, rows: int) -> TableRows:
@@ -153,6 +122,60 @@ def check_parquet(path: Path) -> None:
         values = sum(group.column(place).num_values for group in groups for place in range(group.num_columns))
         if values > WHOLE.cells:
             raise NotATable(f"holds {values:,} values, which is too much to read")
+
+
+def json_rows(path: Path, limits: ReadLimits, *, is_lines: bool) -> TableRows:
+    """An array of objects, one object a line, or the properties of GeoJSON: https://datatracker.ietf.org/doc/html/rfc7946.
+
+    The columns are the keys of all objects, in the order in which they first come.
+
+    Raises:
+        NotATable: It is other JSON, too large, or no JSON.
+        OSError: It cannot be read at all.
+    """
+    if path.stat().st_size > limits.json_bytes:
+        raise NotATable(f"is over {limits.json_bytes // 1_000_000} MB, which is too much JSON to look at")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        value = [json.loads(line) for line in text.split("\n") if line.strip()] if is_lines else json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NotATable("is not one JSON object a line" if is_lines else "is not JSON") from error
+    notes: tuple[str, ...] = ()
+    if isinstance(value, dict) and value.get("type") == "FeatureCollection" and isinstance(value.get("features"), list):
+        value = [one.get("properties") or {} for one in value["features"] if isinstance(one, dict)]
+        notes = ("The geometries were left out.",)
+    if isinstance(value, dict):
+        inside = [name for name, item in value.items() if isinstance(item, list) and item]
+        raise NotATable(f"is not a list of records{f', but has one under {inside[0]!r}' if inside else ''}")
+    if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
+        raise NotATable("is not a list of records")
+    names = list({name: None for record in value for name in record})
+    if not 0 < len(names) <= MOST_KEYS:
+        raise NotATable(f"has over {MOST_KEYS:,} columns" if names else "has no columns")
+    return TableRows(names, [[record.get(name) for name in names] for record in value], len(value), notes=notes)
+
+
+@contextmanager
+def _workbook(path: Path, limits: ReadLimits) -> Iterator[tuple[Any, bool]]:
+    """The workbook, and whether some of its cells are merged."""
+    try:
+        openpyxl = import_module("openpyxl")
+    except ImportError as error:
+        raise NotATable("needs openpyxl, which is not installed: `%pip install openpyxl`") from error
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+            parts = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+            is_small = unpacked <= LOOK.unpacked_bytes
+            merged = is_small and any(b"<mergeCell " in archive.read(part) for part in parts)
+            if unpacked > limits.unpacked_bytes:
+                raise NotATable(f"unpacks to {unpacked // 1_000_000:,} MB, which is too much to read")  # noqa: TRY301
+            # By its bytes: by its name openpyxl would refuse one that is called otherwise.
+            yield openpyxl.load_workbook(file, read_only=True, data_only=True), merged
+    except (NotATable, OSError):
+        raise
+    except Exception as error:  # openpyxl says in a dozen ways that a file is no workbook
+        raise NotATable(f"is not a workbook that can be read ({on_one_line(error)[:100]})") from error
 
 
 @contextmanager

@@ -8,7 +8,6 @@ name. What was left out, or could be read in two ways, is said in notes.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import math
 import re
@@ -21,10 +20,9 @@ from ipython_assistant.core.artifacts import TABLE_TYPES, WORKBOOK_TYPES, TableH
 from ipython_assistant.core.wording import counted
 from ipython_assistant.workspace import dialect
 from ipython_assistant.workspace.columns import CsvColumn, typed
-from ipython_assistant.workspace.csv_tables import NUL_SHOWN, read_csv_table
+from ipython_assistant.workspace.csv_tables import read_csv_table
 from ipython_assistant.workspace.dialect import NotATable, distinct_names
-from ipython_assistant.workspace.json_tables import json_lines, json_rows
-from ipython_assistant.workspace.sheets import LOOK, WHOLE, check_parquet, parquet_rows, workbook_rows
+from ipython_assistant.workspace.sheets import LOOK, WHOLE, check_parquet, json_rows, parquet_rows, workbook_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +38,7 @@ _FORMATS = {
     **dict.fromkeys(WORKBOOK_TYPES, "workbook"),
     "application/vnd.apache.parquet": "parquet",
 }
-_SUFFIXES = re.compile(r".*\.(?:(?P<packed>(?:csv|tsv)\.gz|zip)|(?P<lines>jsonl|ndjson))", re.IGNORECASE | re.DOTALL)
+_PACKED = re.compile(r".*\.(?:(?:csv|tsv)\.gz|zip)", re.IGNORECASE | re.DOTALL)
 _MOST_SHEETS, _MOST_NOTES = 10, 12
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 
@@ -74,11 +72,9 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
     kind = _format(path, media_type)
     if kind != "csv":
         read = _rows(path, kind, LOOK, rows, sheet)
-        cells = tuple(tuple(map(_text, _filled(row, len(read.names)))) for row in read.rows[:rows])
-        dtypes = read.dtypes or tuple(
-            map(_dtype, zip(*(_filled(row, len(read.names)) for row in read.rows), strict=True))
-        )
-        size = read.row_count, read.estimated
+        width, size = len(read.names), (read.row_count, read.estimated)
+        cells = tuple(tuple(map(_text, _filled(row, width))) for row in read.rows[:rows])
+        dtypes = read.dtypes or tuple(map(_dtype, zip(*(_filled(row, width) for row in read.rows), strict=True)))
         return TableHead(tuple(read.names), cells, *size, read.notes, dtypes, read.notes, sheets=read.sheets)
     table = read_csv_table(path, media_type, rows)
     names = tuple(column.name for column in table.columns)
@@ -127,8 +123,9 @@ def read_table(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
     import pandas as pd
 
     kind = _format(path, media_type)
-    texts = {name for name, dtype in (dtypes or {}).items() if isinstance(dtype, pd.StringDtype) or dtype == "str"}
     if kind == "csv":
+        known = dtypes or {}
+        texts = {name for name, dtype in known.items() if isinstance(dtype, pd.StringDtype) or dtype == "str"}
         return _csv_frame(path, media_type, texts)
     if kind == "parquet":
         check_parquet(path)
@@ -151,9 +148,7 @@ def read_frame(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
 
 def _promised(path: Path, media_type: str) -> str:
     """The format that a name and a type promise; empty where they promise no table."""
-    suffix = _SUFFIXES.fullmatch(path.name)
-    packed = "csv" if suffix is not None and suffix["packed"] else ""
-    return _FORMATS.get(media_type) or packed or ("json lines" if suffix is not None else "")
+    return _FORMATS.get(media_type, "csv" if _PACKED.fullmatch(path.name) else "")
 
 
 def _format(path: Path, media_type: str) -> str:
@@ -181,20 +176,18 @@ def _csv_frame(path: Path, media_type: str, texts: set[str]) -> TableFrame:
     import pandas as pd
 
     table = read_csv_table(path, media_type, rows=0, whole=True)
-    known = (CsvColumn(column.name, "text") if column.name in texts else column for column in table.columns)
-    table = replace(table, columns=tuple(known))
+    columns = tuple(CsvColumn(column.name, "text") if column.name in texts else column for column in table.columns)
+    table = replace(table, columns=columns)
     # From 3.1 on pandas reads numbers to their last digit unasked, and warns where it is asked.
     version = tuple(int(part) for part in pd.__version__.split(".")[:2])
-    exactly = {"float_precision": "round_trip"} if version < (3, 1) else {}
+    exactly: dict[str, Any] = {"float_precision": "round_trip"} if version < (3, 1) else {}
     try:
         with dialect.opened(path) as file:
-            text = file.read().decode(table.encoding).replace("\0", NUL_SHOWN) if table.has_nuls else ""
-            source = io.StringIO(text) if text else file
-            frame = pd.read_csv(source, **{**table.pandas_arguments(), **exactly})
+            frame = pd.read_csv(file, **table.pandas_arguments(), **exactly)
     except pd.errors.ParserError as error:
         raise NotATable("has a cell whose quotation mark is never closed") from error
     notes, new = [*table.notes], {}
-    for column in table.columns:
+    for column in columns:
         note = column.note
         try:
             new[column.name] = typed(frame[column.name], column)
@@ -223,20 +216,14 @@ def _with_its_index(frame: Any, *, unnamed: bool) -> Any:
 
 
 def _rows(path: Path, kind: str, limits: ReadLimits, most: int | None, sheet: str) -> TableRows:
-    match kind:
-        case "json":
-            return json_rows(path, limits)
-        case "json lines":
-            return json_lines(path, limits)
-        case "parquet":
-            return parquet_rows(path, most or 0)
-        case "workbook":
-            return _below_titles(workbook_rows(path, limits, sheet))
-    raise NotATable("is not a table")
-
-
-def _below_titles(read: TableRows) -> TableRows:
-    """A workbook's sheet without what stands above its header and below its last row."""
+    if kind == "parquet":
+        return parquet_rows(path, most or 0)
+    if kind != "workbook":
+        if not kind:
+            raise NotATable("is not a table")
+        return json_rows(path, limits, is_lines=kind == "json lines")
+    read = workbook_rows(path, limits, sheet)
+    # Without what stands above its header and below its last row.
     rows = [[_text(cell) or "" for cell in row] for row in read.rows]
     place = dialect.header_place(rows[: dialect.SAMPLE_RECORDS])
     below = dialect.notes_below(rows[place + 1 :], len(rows[place])) if read.is_whole else 0

@@ -1,4 +1,4 @@
-"""A saved picture → what of it goes into the notebook: itself where it is small, else a thumbnail.
+"""Saved pictures and texts → what of them goes into the notebook: a small picture or a thumbnail, the first lines.
 
 A file of a few kilobytes can hold a picture that takes a browser gigabytes to show, and such a one is not shown.
 Pillow, which matplotlib brings, reads the size in pixels from the header; it is imported when the first picture comes.
@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 
 SMALL_BYTES = 300_000
 """A picture up to this size is shown as it is; an SVG, which has no thumbnail, up to ten times it."""
-MOST_PIXELS = 89_478_485
-"""As Pillow's `Image.MAX_IMAGE_PIXELS`, from where it warns of a decompression bomb."""
-
+MOST_LINES = 12
+LONGEST_LINE = 200
 # Longest side in pixels and JPEG quality; the first with which the thumbnail fits.
-_STEPS = ((800, 80), (800, 60), (640, 60), (480, 60), (480, 40), (320, 40))
+_STEPS = ((800, 80), (640, 60), (480, 40), (320, 40))
 _SHARE = 420
 """A thumbnail has this part of the picture's size: with base64's third on top, less than 1/300 of it."""
 _ROOM_BYTES, _ROOM_PIXELS = 90_000, 2_500_000
 """A thumbnail of a picture of so many pixels may have so many bytes in any case; of a larger one, fewer."""
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/webp": "WEBP"}
+_SAMPLE_BYTES = 16 << 10
+_BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+# What a text file may hold beside what is seen.
+_CONTROLS = frozenset(range(0x20)) - frozenset(b"\t\n\r\f\x1b\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +43,16 @@ class Preview:
     whole: bool
 
 
+@dataclass(frozen=True, slots=True)
+class TextHead:
+    """The first lines of a text; `whole` says that there is nothing more."""
+
+    text: str
+    whole: bool
+
+
 def read_picture(path: Path, media_type: str) -> Preview | None:
-    """The picture or its thumbnail; None where it cannot be shown: then the card names it.
-
-    Args:
-        path: The file.
-        media_type: What it is said to be.
-
-    Raises:
-        OSError: The file cannot be read at all.
-    """
+    """The picture or its thumbnail; None where it cannot be shown. Raises `OSError` where it cannot be read at all."""
     size = path.stat().st_size
     if media_type == "image/svg+xml":
         return Preview(path.read_bytes(), media_type, whole=True) if size <= 10 * SMALL_BYTES else None
@@ -58,6 +61,7 @@ def read_picture(path: Path, media_type: str) -> Preview | None:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     with path.open("rb") as file, warnings.catch_warnings():
+        # From `Image.MAX_IMAGE_PIXELS` on, Pillow takes it for a decompression bomb.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             picture: Image.Image = Image.open(file, formats=[_FORMATS[media_type]])
@@ -80,6 +84,41 @@ def read_picture(path: Path, media_type: str) -> Preview | None:
         if len(content) <= room:
             break
     return Preview(content, kind, whole=False)
+
+
+def read_text_head(path: Path) -> TextHead | None:
+    """The first lines, long ones cut; None for an empty file and for one that is no text, whatever its name.
+
+    What decodes as UTF-8 (or as UTF-16 with its mark), and holds no control characters, is text. Raises `OSError`.
+    """
+    with path.open("rb") as file:
+        start = file.read(_SAMPLE_BYTES)
+        more = bool(file.read(1))
+    encoding = marked_encoding(start) or "utf-8"
+    if not _CONTROLS.isdisjoint(start) and encoding != "utf-16":
+        return None
+    try:
+        text = start.decode(encoding)
+    except UnicodeDecodeError as error:
+        # The last character may be cut; anything else is no text.
+        if not more or error.end < len(start) - 4 or error.reason not in {"unexpected end of data", "truncated data"}:
+            return None
+        text = start[: error.start].decode(encoding)
+    if not text.strip():
+        return None
+    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
+    shown = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} …" for line in lines[:MOST_LINES]]
+    whole = not more and len(lines) <= MOST_LINES and all(len(line) <= LONGEST_LINE for line in lines)
+    return TextHead("\n".join(shown), whole)
+
+
+def marked_encoding(start: bytes) -> str:
+    r"""The encoding that a file's byte order mark tells; empty where it begins with none.
+
+    >>> marked_encoding(b"\xef\xbb\xbfname"), marked_encoding(b"name")
+    ('utf-8-sig', '')
+    """
+    return next((encoding for mark, encoding in _BYTE_ORDER_MARKS.items() if start.startswith(mark)), "")
 
 
 def _on_white(picture: Image) -> Image:
