@@ -27,7 +27,7 @@ def run_demo(options: argparse.Namespace) -> int:
     """Open JupyterLab on a copy of the first notebook, or run it with `--headless`; returns the exit code."""
     needed = "nbclient" if options.headless else "jupyterlab"
     if importlib.util.find_spec(needed) is None:
-        print(f"{needed} is not installed here.\nRun: pip install 'ipython_assistant[lab]'", file=sys.stderr)
+        print(f"{needed} is not installed here.\nRun: python -m pip install jupyterlab nbclient", file=sys.stderr)
         return 1
     return _run_headless() if options.headless else _open_lab(browser=not options.no_browser)
 

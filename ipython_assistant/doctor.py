@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from ipython_assistant.answerer import A_REAL_MODEL, with_answerer
 from ipython_assistant.config import KEYS
-from ipython_assistant.core.providers import BASIC, address_of, provider_of
+from ipython_assistant.core.providers import BASIC, GGUF, address_of, provider_of
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.core.usage import last_day_of
 from ipython_assistant.core.wording import disk_reason
@@ -24,7 +24,7 @@ from ipython_assistant.errors import AssistantError, Refused, Unreachable
 from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.service.accounts import connect_azure, connect_hosted, import_sdk
 from ipython_assistant.service.connection import READY_WITHIN_S, Engine
-from ipython_assistant.service.model_servers import find_servers
+from ipython_assistant.service.model_servers import fetched_models, find_servers
 from ipython_assistant.workspace.secrets import secrets_of
 
 if TYPE_CHECKING:
@@ -183,6 +183,11 @@ def _models_here(session: Session, settings: Settings, environment: Mapping[str,
             start = provider.start if provider else ""
             cure = f"Start it: {start}" if start else "Check the address and the network."
             return [*checks, Check("model", ok=False, says=f"nothing answers at {parts.netloc}", cure=cure)]
+    if chosen.model.startswith(GGUF) and chosen.model.removeprefix(GGUF) not in fetched_models(environment):
+        return [
+            *checks,
+            Check("model", ok=False, says=f"{chosen.model} is not here", cure="ipython-assistant model list"),
+        ]
     weak = None if chosen.model == BASIC else True
     return [*checks, Check("model", ok=weak, says=chosen.answerer, cure=A_REAL_MODEL)]
 

@@ -97,7 +97,7 @@ def _run_all(
     options: argparse.Namespace, environment: Mapping[str, str], *, compare: bool = False, save: bool = False
 ) -> int:
     if importlib.util.find_spec("nbclient") is None:
-        _say("nbclient is not installed here.\nRun: pip install 'ipython_assistant[lab]'", to=sys.stderr)
+        _say("nbclient is not installed here.\nRun: python -m pip install nbclient", to=sys.stderr)
         return 1
     runs = [Run(path) for path in options.notebooks]
     for run in runs:

@@ -55,13 +55,7 @@ class _SchemaRefused(ModelFailed):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model wrote.
-
-    Attributes:
-        text: All of it, without what the model thought aloud.
-        usage: The tokens, as the server counted them; zero where it does not count.
-        cut: Whether the text ends because a limit was reached, not because the model had finished.
-    """
+    """What a model wrote, without what it thought aloud; the tokens that the server counted; whether a limit cut it."""
 
     text: str
     usage: TokensUsed = field(default_factory=TokensUsed)
@@ -109,26 +103,11 @@ class ChatServer:
         self._silence_s = silence_s
         self._context = 0
 
-    async def complete(
-        self,
-        messages: Sequence[Json],
-        *,
-        schema: Json | None = None,
-        max_tokens: int | None = None,
-        options: Json | None = None,
-    ) -> Completion:
+    async def complete(self, messages: Sequence[Json], *, schema: Json | None = None, **asked: Any) -> Completion:
         """The whole answer to these messages; where a schema is not taken, it is asked for as plain JSON.
 
-        Args:
-            messages: `{"role": ..., "content": ...}`, as chat completions have them.
-            schema: The JSON schema that the text has to fit, where the server can hold a model to one.
-            max_tokens: The longest answer, in tokens; what is longer comes back `cut`.
-            options: As chat completions name them: `temperature`, `top_p`, `seed`, `reasoning_effort`.
-
-        Raises:
-            ModelFailed: The server cannot be reached, refuses, falls silent, or answers something else.
+        Arguments and errors are those of `stream`.
         """
-        asked: Json = {"max_tokens": max_tokens, "options": options}
         if schema is not None and self._schemas:
             with contextlib.suppress(_SchemaRefused):
                 return await self._whole(messages, schema=schema, **asked)
@@ -151,16 +130,30 @@ class ChatServer:
     ) -> AsyncGenerator[str | Completion, None]:
         """The answer while it comes: pieces of its text, and last the `Completion`.
 
-        Closing the generator closes the connection, at which these servers stop. Arguments and errors are those of
-        `complete`.
+        Closing the generator closes the connection, at which these servers stop.
+
+        Args:
+            messages: `{"role": ..., "content": ...}`, as chat completions have them.
+            schema: The JSON schema that the text has to fit.
+            max_tokens: The longest answer, in tokens; what is longer comes back `cut`.
+            options: As chat completions name them: `temperature`, `top_p`, `seed`, `reasoning_effort`.
+
+        Raises:
+            ModelFailed: The server cannot be reached, refuses, falls silent, or answers something else.
         """
         limit = max_tokens or MAX_TOKENS
         written, shown, usage, cut = "", 0, TokensUsed(), False
         async with self._faults(with_schema=schema is not None):
-            self._kind = self._kind or ("ollama" if await self._is_ollama() else "unknown")
+            if not self._kind:  # Ollama's `GET /api/version` gives a version, and nothing else
+                about = await self._get(f"{self._root}/api/version")
+                self._kind = "ollama" if list(about) == ["version"] else "unknown"
             request = self._for_ollama if self._kind == "ollama" else self._for_others
             async with aclosing(self._objects(*request(messages, schema, limit, options or {}))) as objects:
-                while (found := await self._next(objects)) is not None:
+                while True:
+                    async with asyncio.timeout(self._silence_s):
+                        found = await anext(objects, None)
+                    if found is None:
+                        break
                     if said := found.get("error"):
                         raise await self._refusal(None, _reason(said), with_schema=schema is not None)
                     text, tokens, at_limit = _read(found)
@@ -174,7 +167,15 @@ class ChatServer:
         whole = _said(written, ended=True)
         if fresh := whole[shown:]:
             yield fresh
-        self._check_context(usage, limit, cut=cut)
+        total = usage.input + usage.output
+        if cut and usage.output < limit and total and total % 1_024 == 0:
+            # Servers that read only the end of a long question say nothing; but all tokens together then are just as
+            # many as their context holds, a round number, although fewer were written than allowed.
+            raise ModelFailed(
+                f"{self._name} reads no more than {total:,} tokens, and cut the question or its answer.\n"
+                "Give the model a larger context (Ollama: OLLAMA_CONTEXT_LENGTH=16384; llama-server: -c 16384; "
+                "LM Studio: Context Length), then run the cell again."
+            )
         yield Completion(whole, usage, cut)
 
     async def close(self) -> None:
@@ -232,14 +233,6 @@ class ChatServer:
         finally:
             await answer.aclose()
 
-    async def _next(self, objects: AsyncGenerator[Json, None]) -> Json | None:
-        async with asyncio.timeout(self._silence_s):
-            return await anext(objects, None)
-
-    async def _is_ollama(self) -> bool:
-        """Whether it answers as Ollama does: `GET /api/version` gives a version, and nothing else."""
-        return list(await self._get(f"{self._root}/api/version")) == ["version"]
-
     async def _get(self, url: str) -> Json:
         """What it says there; nothing where it does not: the question itself will tell what is wrong."""
         try:
@@ -247,20 +240,6 @@ class ChatServer:
         except Exception:  # noqa: BLE001 - see above
             return {}
         return found if isinstance(found, dict) else {}
-
-    def _check_context(self, usage: TokensUsed, limit: int, *, cut: bool) -> None:
-        """Raise if the server has read only the end of what it was sent: its context was full.
-
-        Servers that cut say nothing; but then all tokens together are just as many as their context holds, a round
-        number, although fewer were written than it was allowed to.
-        """
-        total = usage.input + usage.output
-        if cut and usage.output < limit and total and total % 1_024 == 0:
-            raise ModelFailed(
-                f"{self._name} reads no more than {total:,} tokens, and cut the question or its answer.\n"
-                "Give the model a larger context (Ollama: OLLAMA_CONTEXT_LENGTH=16384; llama-server: -c 16384; "
-                "LM Studio: Context Length), then run the cell again."
-            )
 
     @asynccontextmanager
     async def _faults(self, *, with_schema: bool) -> AsyncIterator[None]:
@@ -356,6 +335,6 @@ def _reason(said: object) -> str:
     return " ".join(str(said).split())[:300]
 
 
-def _number(usage: object, name: str) -> int:
-    value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and value > 0 else 0
+def _number(counts: object, name: str) -> int:
+    value = counts.get(name) if isinstance(counts, dict) else None
+    return value if isinstance(value, int) else 0

@@ -6,8 +6,9 @@ numbers nothing calculated is asked for once more and then refused, and what the
 
 from __future__ import annotations
 
+import re
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models import EndEarly, ModelFailed, Refuse, Run, Say
 from ipython_assistant.engine.models.chat_server import Completion
@@ -92,33 +93,29 @@ class _Work:
         """Whether the last run came to its end."""
         self._ask, self._tables, self._told = ask, tables, told
         self._asked = [name for name in asked_files(f"{ask.prompt}\n{ask.instructions}") if name not in ask.files]
-        self._frames = dict(told.frames)
         self._loaded: set[str] = set()
-        self._runs = 0
-        self._complaints = 0
-        self._error = ""
-        self._logs = ""
+        self._runs = self._complaints = 0
+        self._error = self._logs = ""
         self._files: set[str] = set()
         self._empty: dict[str, None] = {}
 
     def prepared(self, code: str) -> str:
         """The code as it is run: with the lines that load the tables it uses, and with labels kept."""
-        return loading(code, self._tables, self._frames, self._loaded) + with_labels(code)
+        return loading(code, self._tables, self._told.frames, self._loaded) + with_labels(code)
 
-    def account(self, code: str, whole: str, outcome: RunOutcome, made: Sequence[TableProfile]) -> None:
-        """One more run: the model's code, what was run of it, what that did, and the tables it wrote."""
+    def account(self, code: str, outcome: RunOutcome, made: Sequence[TableProfile]) -> None:
+        """One more run: the model's code, what it did, and the tables it wrote."""
         self._runs += 1
-        self._logs = outcome.logs.strip()
-        self._error = (outcome.error or "").rstrip(".")
-        self._complaints += bool(self._error)
+        self._logs, self._error = outcome.logs.strip(), (outcome.error or "").rstrip(".")
         self.last_code, self.succeeded = code, not self._error
+        self._complaints += not self.succeeded
         self._files.update(outcome.files)
         for table in made:
             self._empty.pop(table.path, None)
             if not table.rows and not table.problem:
                 self._empty[table.path] = None
         if self.succeeded:
-            self._loaded |= {name for name in self._frames.values() if name in whole}
+            self._loaded |= {name for name in self._told.frames.values() if name in code}
 
     @property
     def over(self) -> bool:
@@ -135,7 +132,7 @@ class _Work:
     def complaint(self, text: str) -> str:
         """What the model is told about an answer without code that cannot stand; empty where it stands."""
         lacking = self._lacking() if self._runs else NO_CODE if self._tables or self._invented(text) else ""
-        if self._complaints >= MAX_COMPLAINTS or (not self._runs and self._complaints):
+        if self._complaints >= (MAX_COMPLAINTS if self._runs else 1):
             return ""
         self._complaints += bool(lacking)
         return lacking
@@ -152,7 +149,8 @@ class _Work:
         elif self._runs >= MAX_RUNS:
             told.append(f"code has run {self._runs} times without an answer; this is what there is.")
         elif self._logs and not self._told.everything:
-            told.append(f"the code printed:\n\n{_fence(self._logs[:MAX_PRINTED])}")
+            fence = "`" * (max(map(len, re.findall("`+", self._logs)), default=0) + 3)
+            told.append(f"the code printed:\n\n{fence}text\n{self._logs[:MAX_PRINTED]}\n{fence}")
         if self._runs and (absent := self._absent()):
             told.append(f"{listed([inline_code(name) for name in absent])} was asked for, and no code wrote it.")
         told += [f"{inline_code(name)} has no rows." for name in self._empty]
@@ -189,13 +187,13 @@ class FreePython:
         told = Told.about(ask, frame_names(tables), on_this_machine=self._on_this_machine)
         work, messages = _Work(ask, tables, told), _messages(_task(ask, tables, told), ask, told)
         while True:
-            completion, live = Completion(""), work.succeeded
+            live = work.succeeded
             async with aclosing(self._listen(messages, ask, live=live)) as pieces:
                 async for piece in pieces:
-                    if isinstance(piece, str):
-                        yield Say(piece)
-                    else:
+                    if isinstance(piece, Completion):
                         completion = piece
+                    else:
+                        yield piece
             yield completion.usage
             if completion.cut:
                 yield EndEarly("max_output_tokens")
@@ -204,19 +202,20 @@ class FreePython:
             if code.strip() and code != work.last_code:
                 if prose and not live:
                     yield Say(prose)
-                whole = work.prepared(code)
-                outcome = yield Run(whole)
+                outcome = yield Run(work.prepared(code))
                 if outcome is None:
                     raise ModelFailed("The outcome of the code did not come back.\nRun the cell again.")
                 made = await profiles(interpreter, outcome.files, "")
-                work.account(code, whole, outcome, made)
+                work.account(code, outcome, made)
                 if work.over:
                     break
                 heads = await _heads(interpreter, made) if told.everything else {}
                 report = f"{told.outcome(outcome, made, heads)}\n\n{work.next_step()}"
-                messages += _exchange(f"{prose}\n\n```python\n{code}```".strip(), report)
+                messages.append({"role": "assistant", "content": f"{prose}\n\n```python\n{code}```".strip()})
+                messages.append({"role": "user", "content": report})
             elif complaint := work.complaint(completion.text):
-                messages += _exchange(completion.text, complaint)
+                messages.append({"role": "assistant", "content": completion.text})
+                messages.append({"role": "user", "content": complaint})
             else:
                 if not live:
                     yield work.last_words(prose)
@@ -229,16 +228,13 @@ class FreePython:
         told = Told.about(ask, {}, on_this_machine=self._on_this_machine)
         async with aclosing(self._listen(_messages(ask.instructions, ask, told), ask, live=True)) as pieces:
             async for piece in pieces:
-                if isinstance(piece, str):
-                    yield Say(piece)
-                else:
-                    yield piece.usage
-                    if piece.cut:
-                        yield EndEarly("max_output_tokens")
+                yield piece.usage if isinstance(piece, Completion) else piece
+                if isinstance(piece, Completion) and piece.cut:
+                    yield EndEarly("max_output_tokens")
 
     async def _listen(
         self, messages: Sequence[Json], ask: Ask, *, live: bool
-    ) -> AsyncGenerator[str | Completion, None]:
+    ) -> AsyncGenerator[Say | Completion, None]:
         """One completion: with `live` the prose before any code while it comes, and last all of it."""
         options = {name: ask.wishes[name] for name in ("temperature", "top_p") if name in ask.wishes}
         if effort := (ask.wishes.get("reasoning") or {}).get("effort"):
@@ -249,12 +245,12 @@ class FreePython:
             async for piece in pieces:
                 if isinstance(piece, Completion):
                     if live and text[shown:] and not split(text)[1]:
-                        yield text[shown:]
+                        yield Say(text[shown:])
                     yield piece
                     return
                 text += piece
                 if live and (safe := _prose_end(text)) > shown:
-                    yield text[shown:safe]
+                    yield Say(text[shown:safe])
                     shown = safe
                 afterwards += text.count("```") > 1 and bool(split(text)[1])
                 if afterwards > AFTERWARDS:
@@ -288,10 +284,6 @@ def _messages(system: str, ask: Ask, told: Told) -> list[Json]:
     return [*written, {"role": "user", "content": ask.prompt + (unseen if ask.unread else "")}]
 
 
-def _exchange(written: str, told: str) -> list[dict[str, Any]]:
-    return [{"role": "assistant", "content": written}, {"role": "user", "content": told}]
-
-
 def _prose_end(text: str) -> int:
     """How much of a text that is being written is prose for certain: all before what is, or may become, a fence."""
     fence = text.find("```")
@@ -299,13 +291,6 @@ def _prose_end(text: str) -> int:
         return text.rfind("\n", 0, fence) + 1
     last = text.rfind("\n") + 1
     return last if not text[last:].strip(" \t") or text[last:].lstrip().startswith("`") else len(text)
-
-
-def _fence(text: str) -> str:
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}text\n{text}\n{fence}"
 
 
 async def profiles(interpreter: Interpreter, paths: Sequence[str], prompt: str) -> tuple[TableProfile, ...]:

@@ -13,7 +13,7 @@ from ipython_assistant.engine.models.plan.tables import load
 from ipython_assistant.engine.models.safe_markdown import file_link
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
     from ipython_assistant.engine.models.plan.tables import TableProfile
@@ -118,7 +118,7 @@ def frame_names(tables: Sequence[TableProfile]) -> dict[str, str]:
     return names
 
 
-def loading(code: str, tables: Iterable[TableProfile], frames: dict[str, str], loaded: Collection[str]) -> str:
+def loading(code: str, tables: Iterable[TableProfile], frames: Mapping[str, str], loaded: Collection[str]) -> str:
     """The lines that load the tables which code uses and nothing has loaded yet; empty where there are none.
 
     Args:
