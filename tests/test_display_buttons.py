@@ -12,28 +12,21 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import ipywidgets
-import openai
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from jupyter_client.manager import KernelManager
 from PIL import Image
-from tests_support import events as wire
 
-from ipython_assistant import show
-from ipython_assistant.config import AssistantMagics
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.display import buttons
 from ipython_assistant.display.buttons import download_row, server_root, view
 from ipython_assistant.display.live import FrontEnd, front_end
 from ipython_assistant.display.row import CHUNK_BYTES, DownloadRow
-
-if TYPE_CHECKING:
-    from tests_support.scripted import ScriptedService
 
 LARGE = bytes(range(256)) * ((2 * CHUNK_BYTES + 1000) // 256)
 
@@ -88,10 +81,7 @@ def test_the_output_is_a_widget_view_and_nothing_else(browser: Browser) -> None:
     assert list(bundle.data) == ["application/vnd.jupyter.widget-view+json"]
     assert bundle.data[buttons.VIEW]["model_id"] == browser.row.model_id == browser.row.row_id
     assert bundle.metadata == {"ipython_assistant": {"output": "buttons"}}
-
-
-def test_what_a_row_is_called_does_not_change_from_run_to_run(browser: Browser) -> None:
-    assert repr(browser.row) == "DownloadRow(small.csv, large.bin, empty.txt)"
+    assert repr(browser.row) == "DownloadRow(small.csv, large.bin, empty.txt)", "the same in every run"
 
 
 def test_the_browser_is_told_names_sizes_and_places_but_no_absolute_path(browser: Browser, tmp_path: Path) -> None:
@@ -119,10 +109,6 @@ def test_every_file_arrives_whole_in_chunks(browser: Browser, artifacts: list[Ar
     ]
 
 
-def test_a_reply_names_the_request_it_answers(browser: Browser) -> None:
-    assert browser.ask(file=0, offset=0, request="abc")[0]["request"] == "abc"
-
-
 def test_the_archive_holds_every_file_under_its_name_and_is_gone_afterwards(
     browser: Browser, artifacts: list[Artifact], tmp_path: Path
 ) -> None:
@@ -135,9 +121,6 @@ def test_the_archive_holds_every_file_under_its_name_and_is_gone_afterwards(
         }
     assert set(tmp_path.rglob("*")) == before
     assert browser.row._zipped is None
-
-
-def test_the_archive_is_named_after_the_folder(browser: Browser, tmp_path: Path) -> None:
     assert browser.row.archive == f"{tmp_path.name}-files.zip"
 
 
@@ -146,13 +129,8 @@ def test_the_archive_says_which_files_are_no_longer_there(browser: Browser, arti
     reply, content = browser.ask(file="all", offset=0)
 
     assert reply["left_out"] == ["small.csv"]
-    assert zipfile.ZipFile(io.BytesIO(content)).namelist() == ["large.bin", "empty.txt"]
-
-
-def test_a_file_that_is_gone_is_said_in_words(browser: Browser, artifacts: list[Artifact]) -> None:
-    artifacts[0].path.unlink()
-
     assert browser.ask(file=0, offset=0)[0]["message"] == "it is no longer there"
+    assert zipfile.ZipFile(io.BytesIO(content)).namelist() == ["large.bin", "empty.txt"]
 
 
 @pytest.mark.parametrize(
@@ -170,17 +148,13 @@ def test_a_file_that_is_gone_is_said_in_words(browser: Browser, artifacts: list[
     ],
 )
 def test_a_request_for_what_is_not_there_is_refused(browser: Browser, message: dict[str, Any]) -> None:
+    for nothing in (None, "get", 3, {"type": "put"}, {}):
+        browser.row._handle_custom_msg(nothing, [])
+    assert browser.replies == []
     reply, content = browser.ask(**message)
 
-    assert reply["type"] == "error"
+    assert (reply["type"], reply["request"]) == ("error", "r1")
     assert content == b""
-
-
-@pytest.mark.parametrize("message", [None, "get", 3, {"type": "put"}, {}])
-def test_anything_else_is_not_answered(browser: Browser, message: Any) -> None:
-    browser.row._handle_custom_msg(message, [])
-
-    assert browser.replies == []
 
 
 def test_a_closed_row_leaves_no_archive_behind(tmp_path: Path) -> None:
@@ -211,44 +185,20 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def test_the_server_that_started_the_kernel_says_what_it_serves(serving: Path) -> None:
+def test_the_server_that_started_the_kernel_says_what_it_serves(serving: Path, tmp_path: Path) -> None:
     saved = artifact(serving / "sub dir" / "a b.csv", b"x")
-    row = download_row([saved], serving, environ={"JPY_PARENT_PID": "4242"})
-
-    assert row.offers[0]["server_path"] == "sub dir/a b.csv"
-    row.close()
-
-
-def test_a_folder_that_is_served_through_a_link_is_found(serving: Path, tmp_path: Path) -> None:
-    saved = artifact(serving / "a.csv", b"x")
     (tmp_path / "link").symlink_to(serving)
-    row = download_row(
-        [Artifact("a.csv", "a.csv", tmp_path / "link" / "a.csv", "a.csv", 1, "", "text/csv")],
-        serving,
-        environ={"JPY_PARENT_PID": "4242"},
-    )
+    linked = replace(saved, path=tmp_path / "link" / "sub dir" / "a b.csv")
+    elsewhere = artifact(tmp_path / "other" / "a.csv", b"x")
+    row = download_row([saved, linked, elsewhere], serving, environ={"JPY_PARENT_PID": "4242"})
 
-    assert row.offers[0]["server_path"] == saved.name
-    row.close()
-
-
-def test_a_file_outside_what_is_served_goes_through_the_kernel(serving: Path, tmp_path: Path) -> None:
-    row = download_row([artifact(tmp_path / "other" / "a.csv", b"x")], tmp_path, environ={"JPY_PARENT_PID": "4242"})
-
-    assert row.offers[0]["server_path"] == ""
+    assert [offer["server_path"] for offer in row.offers] == ["sub dir/a b.csv", "sub dir/a b.csv", ""]
     row.close()
 
 
 @pytest.mark.parametrize("pid", [None, "", "4243", "../4242", "-1", "x"])
 def test_a_kernel_that_no_server_started_knows_of_none(serving: Path, pid: str | None) -> None:
     assert server_root({} if pid is None else {"JPY_PARENT_PID": pid}) is None
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"root_dir": 3}', "{}", '{"root_dir": ""}'])
-def test_a_server_file_that_says_nothing_is_passed_over(serving: Path, content: str) -> None:
-    (serving.parent / "runtime" / "jpserver-4242.json").write_text(content)
-
-    assert server_root({"JPY_PARENT_PID": "4242"}) is None
 
 
 def test_widgets_are_imported_only_when_a_row_is_made() -> None:
@@ -331,17 +281,10 @@ def test_without_our_server_extension_a_row_is_shown_once_its_javascript_has_ans
 ) -> None:
     rows = buttons.Rows(running)
 
+    assert shown_by(rows, [], tmp_path, LAB) == [0, 0], "there is nothing to show"
+    assert shown_by(rows, artifacts, tmp_path, LAB, note="cannot") == [0, 0], "it would be saved"
     assert shown_by(rows, artifacts, tmp_path, LAB) == [0, 1]
     assert shown_by(rows, artifacts, tmp_path, LAB) == [1, 1], "from then on it is known to"
-    rows.close()
-
-
-def test_a_row_that_would_be_saved_or_is_not_answered_is_not_shown(
-    running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path
-) -> None:
-    rows = buttons.Rows(running)
-
-    assert shown_by(rows, artifacts, tmp_path, LAB, note="cannot") == [0, 0]
     rows.close()
 
 
@@ -384,10 +327,9 @@ def test_in_colab_a_button_uses_colabs_own_download(
     artifacts: list[Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delivered: list[str] = []
-    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
-    files = ModuleType("google.colab.files")
-    files.download = delivered.append
-    monkeypatch.setitem(sys.modules, "google.colab.files", files)
+    colab = ModuleType("google.colab")
+    colab.files = SimpleNamespace(download=delivered.append)
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
     browser = Browser(download_row(artifacts, tmp_path, environ={}))
 
     replies = [browser.ask(file=0, offset=0)[0], browser.ask(file="all", offset=0)[0]]
@@ -423,28 +365,6 @@ def test_rows_of_cells_without_an_id_stay_until_the_end(
 
     assert open_rows() == []
     assert rows._cell_runs not in running.events.callbacks["pre_run_cell"]
-
-
-def test_no_files_no_row_and_nothing_hangs_in_the_shell(running: InteractiveShell, tmp_path: Path) -> None:
-    rows = buttons.Rows(running)
-    rows.show([], tmp_path, LAB)
-
-    assert open_rows() == []
-    assert rows._cell_runs not in running.events.callbacks["pre_run_cell"]
-
-
-def test_show_without_the_extension_leaves_its_row_until_the_cell_runs_again(
-    running: InteractiveShell, service: ScriptedService, notebook_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(AssistantMagics.buttons, "default_value", "always")
-    service.put("a.csv", b"a\n1\n", "cfile_1")
-    text = "[a.csv](sandbox:/mnt/data/a.csv)"
-    items = [wire.Code("x"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))]
-    with capture_output():
-        show(wire.response(items), openai.OpenAI(api_key="x", base_url=service.url))
-
-    (row,) = open_rows()
-    row.close()
 
 
 def test_a_kernel_with_rows_ends_quietly(notebook_dir: Path) -> None:

@@ -26,7 +26,7 @@ from ipython_assistant.core.wording import size_in_words
 from ipython_assistant.display.escaping import one_line
 from ipython_assistant.display.live import publish
 from ipython_assistant.display.outputs import KEY, Bundle
-from ipython_assistant.lab import ANNOUNCEMENT
+from ipython_assistant.lab import ANNOUNCEMENT, VIEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from ipython_assistant.display.live import FrontEnd
     from ipython_assistant.display.row import DownloadRow
 
-VIEW = "application/vnd.jupyter.widget-view+json"
 NO_PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
 """A PNG of one transparent pixel."""
 
@@ -85,9 +84,7 @@ class Rows:
         always: bool = False,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """Show a row below the running cell; nothing where there are neither files nor a note.
-
-        Called in the main thread of a running kernel.
+        """Show a row below the running cell, from the main thread; nothing where there are neither files nor a note.
 
         Args:
             artifacts: The saved files.
@@ -105,8 +102,15 @@ class Rows:
         self._shown.setdefault(front.cell_id, []).append(row)
         if always or self._has_answered or front.name or environ.get(ANNOUNCEMENT):
             publish(view(row, front))
-        else:
-            row.on_ready(self._when_ready(row, front, _to_this_cell(self._shell)))
+            return
+        send = _to_this_cell(self._shell)
+
+        def ready(keeps_out: bool) -> None:  # noqa: FBT001 what the browser says
+            self._has_answered = self._has_answered or keeps_out
+            if keeps_out and row in self._shown.get(front.cell_id, []):
+                send(view(row, front))
+
+        row.on_ready(ready)
 
     def close(self) -> None:
         """End them all. May be called twice."""
@@ -115,14 +119,6 @@ class Rows:
                 self._shell.events.unregister("pre_run_cell", self._cell_runs)
         for cell_id in list(self._shown):
             self._close(cell_id)
-
-    def _when_ready(self, row: DownloadRow, front: FrontEnd, send: Callable[[Bundle], None]) -> Callable[[bool], None]:
-        def ready(keeps_out: bool) -> None:  # noqa: FBT001 what the browser says
-            self._has_answered = self._has_answered or keeps_out
-            if keeps_out and row in self._shown.get(front.cell_id, []):
-                send(view(row, front))
-
-        return ready
 
     def _cell_runs(self, info: Any) -> None:
         """A cell that runs loses its outputs in the front end; what it runs now need not have to do with us."""
@@ -154,7 +150,10 @@ def download_row(
         for artifact in artifacts
     ]
     archive = f"{notebook_dir.resolve().name or 'notebook'}-files.zip"
-    return DownloadRow([artifact.path for artifact in artifacts], offers, archive, note, _colab_download())
+    # Colab has its own way to bring a file to the browser.
+    colab = sys.modules.get("google.colab")
+    deliver = colab.files.download if colab is not None else None
+    return DownloadRow([artifact.path for artifact in artifacts], offers, archive, note, deliver)
 
 
 def view(row: DownloadRow, front: FrontEnd) -> Bundle:
@@ -171,8 +170,7 @@ def server_root(environ: Mapping[str, str] = os.environ) -> Path | None:
     """The folder that the Jupyter server of this kernel serves; None where that is not known.
 
     jupyter_client puts the id of the process that started a kernel into `JPY_PARENT_PID`, and a Jupyter server says in
-    `jpserver-<pid>.json` in its runtime directory what it serves. A kernel that something else started (a converter, a
-    gateway elsewhere) has no such file.
+    `jpserver-<pid>.json` in its runtime directory what it serves.
     """
     pid = environ.get("JPY_PARENT_PID", "")
     if not pid.isdecimal():
@@ -180,31 +178,17 @@ def server_root(environ: Mapping[str, str] = os.environ) -> Path | None:
     from jupyter_core.paths import jupyter_runtime_dir
 
     try:
-        told: Any = json.loads(Path(jupyter_runtime_dir(), f"jpserver-{pid}.json").read_text(encoding="utf-8"))
+        server: Any = json.loads(Path(jupyter_runtime_dir(), f"jpserver-{pid}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    root = told.get("root_dir") if isinstance(told, dict) else None
+    root = server.get("root_dir") if isinstance(server, dict) else None
     return Path(root) if isinstance(root, str) and root else None
 
 
 def _server_path(path: Path, root: Path | None) -> str:
     """The file's path as the server names it; empty where the server does not serve it."""
-    if root is None:
-        return ""
-    try:
-        return path.resolve().relative_to(root.resolve()).as_posix()
-    except ValueError:
-        return ""
-
-
-def _colab_download() -> Callable[[str], None] | None:
-    """Colab's own way to bring a file to the browser (`google.colab.files.download`); None elsewhere."""
-    if "google.colab" not in sys.modules:
-        return None
-    from importlib import import_module
-
-    download: Callable[[str], None] = import_module("google.colab.files").download
-    return download
+    path, root = path.resolve(), root and root.resolve()
+    return path.relative_to(root).as_posix() if root is not None and path.is_relative_to(root) else ""
 
 
 def _to_this_cell(shell: Any) -> Callable[[Bundle], None]:

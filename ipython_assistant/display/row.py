@@ -49,9 +49,9 @@ class DownloadRow(anywidget.AnyWidget):
         note: str = "",
         deliver: Callable[[str], None] | None = None,
     ) -> None:
-        self._paths = tuple(paths)
-        self._names = tuple(str(offer["name"]) for offer in offers)
+        self._files = dict(zip(paths, (str(offer["name"]) for offer in offers), strict=True))
         self._deliver = deliver
+        # Outside the notebook's folder: an archive that is left behind there would look like a file of the answer.
         self._zipped: tempfile.TemporaryDirectory[str] | None = None
         self._ready: Callable[[bool], None] | None = None
         shown = [dict(offer) for offer in offers[:MOST_BUTTONS]]
@@ -62,7 +62,7 @@ class DownloadRow(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         """The same in every run: it may end up in a saved notebook."""
-        return f"DownloadRow({', '.join(self._names)})"
+        return f"DownloadRow({', '.join(self._files.values())})"
 
     def on_ready(self, call: Callable[[bool], None]) -> None:
         """Call this once the row's JavaScript runs, with whether it can keep the row out of the saved notebook."""
@@ -83,79 +83,63 @@ class DownloadRow(anywidget.AnyWidget):
 
         `file` is the file's place in the row, or "all".
         """
-        if not isinstance(message, dict):
-            return
-        if message.get("type") == "ready" and self._ready is not None:
+        kind = message.get("type") if isinstance(message, dict) else None
+        if kind == "ready" and self._ready is not None:
             ready, self._ready = self._ready, None
             ready(bool(message.get("keeps_out")))
-        if message.get("type") == "get":
-            self._get(message)
+        if kind == "get":
+            reply: dict[str, Any] = {"request": str(message.get("request"))}
+            chunks: list[bytes] = []
+            try:
+                reply |= self._chunk(message.get("file"), message.get("offset"), chunks)
+            except OSError as error:
+                gone = isinstance(error, FileNotFoundError)
+                said = "it is no longer there" if gone else error.strerror or type(error).__name__
+                reply |= {"type": "error", "message": said}
+            except LookupError:
+                reply |= {"type": "error", "message": "the browser asked for something that is not there"}
+            self.send(reply, chunks)
 
-    def _get(self, message: Mapping[str, Any]) -> None:
-        reply = {"request": str(message.get("request"))}
-        try:
-            path, left_out = self._file(message.get("file"), message.get("offset"))
-            if self._deliver is not None:
-                self._deliver(str(path))
-                self.send({**reply, "type": "delivered"})
-                return
-            chunk, total = _read(path, message.get("offset"))
-        except (OSError, ValueError, IndexError) as error:
-            self.send({**reply, "type": "error", "message": _reason(error)})
-            return
-        offset = int(message["offset"])
-        self.send({**reply, "type": "chunk", "offset": offset, "total": total, "left_out": left_out}, [chunk])
-        if message.get("file") == "all" and offset + len(chunk) >= total:
-            self._drop_archive()
-
-    def _file(self, place: Any, offset: Any) -> tuple[Path, list[str]]:
-        if place != "all":
-            return self._paths[_whole_number(place)], []
+    def _chunk(self, place: Any, offset: Any, chunks: list[bytes]) -> dict[str, Any]:
+        """The reply to a request for a file from `offset` on; its bytes are put into `chunks`."""
+        if not isinstance(offset, int) or offset < 0:
+            raise LookupError(offset)
         left_out: list[str] = []
+        if place == "all":
+            path, left_out = self._archived(offset)
+        elif isinstance(place, int) and place >= 0:
+            path = list(self._files)[place]
+        else:
+            raise LookupError(place)
+        if self._deliver is not None:
+            self._deliver(str(path))
+            return {"type": "delivered"}
+        with path.open("rb") as file:
+            total = file.seek(0, 2)
+            file.seek(offset)
+            chunks.append(file.read(CHUNK_BYTES))
+        if place == "all" and offset + len(chunks[0]) >= total:
+            self._drop_archive()
+        return {"type": "chunk", "offset": offset, "total": total, "left_out": left_out}
+
+    def _archived(self, offset: int) -> tuple[Path, list[str]]:
+        """The archive, made anew for its beginning; and the names of the files that are no longer there."""
+        left_out = []
         if offset == 0:
             self._drop_archive()
-            # Outside the notebook's folder: an archive that is left behind there would look like a file of the answer.
             self._zipped = tempfile.TemporaryDirectory(prefix="ipython_assistant-")
-            left_out = self._zip(Path(self._zipped.name, self.archive))
+            archive = Path(self._zipped.name, self.archive)
+            with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as zipped:
+                for path, name in self._files.items():
+                    try:
+                        zipped.write(path, name)
+                    except FileNotFoundError:
+                        left_out.append(name)
         if self._zipped is None:
-            raise ValueError("An archive is read from its beginning.")
+            raise LookupError(offset)
         return Path(self._zipped.name, self.archive), left_out
-
-    def _zip(self, archive: Path) -> list[str]:
-        """Write the archive; gives the names of the files that are no longer there."""
-        left_out = []
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as files:
-            for path, name in zip(self._paths, self._names, strict=True):
-                try:
-                    files.write(path, name)
-                except FileNotFoundError:
-                    left_out.append(name)
-        return left_out
 
     def _drop_archive(self) -> None:
         if self._zipped is not None:
             self._zipped.cleanup()
             self._zipped = None
-
-
-def _read(path: Path, offset: Any) -> tuple[bytes, int]:
-    """A chunk of the file from there on, and the file's size now."""
-    start = _whole_number(offset)
-    with path.open("rb") as file:
-        total = file.seek(0, 2)
-        file.seek(start)
-        return file.read(CHUNK_BYTES), total
-
-
-def _whole_number(value: Any) -> int:
-    if not isinstance(value, int) or value < 0:
-        raise ValueError("The browser asked for something that is not there.")
-    return value
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "it is no longer there"
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return "the browser asked for something that is not there"
