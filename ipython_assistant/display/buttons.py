@@ -161,8 +161,9 @@ def view(row: DownloadRow, front: FrontEnd) -> Bundle:
     shown: dict[str, Any] = {VIEW: {"version_major": 2, "version_minor": 0, "model_id": row.model_id}}
     if front.name == "vscode":
         shown["image/png"] = NO_PICTURE
-    # Where Colab finds the JavaScript of widgets.
-    metadata = row.view_metadata() if front.name == "colab" else {}
+    # Colab finds the JavaScript of widgets by the metadata.
+    bundle: Any = row._repr_mimebundle_() if front.name == "colab" else None
+    metadata = bundle[1] if isinstance(bundle, tuple) else {}
     return Bundle(shown, {**metadata, KEY: {"output": "buttons"}})
 
 

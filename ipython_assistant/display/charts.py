@@ -51,11 +51,7 @@ def stem(name: str) -> str:
 
 
 def read_chart(name: str, content: bytes) -> dict[str, Any]:
-    """The specification in a file, as it goes into an output.
-
-    Args:
-        name: The file's name, which says what it is.
-        content: Its bytes.
+    """The specification in a file of this name and content, as it goes into an output.
 
     Raises:
         ChartError: It is too large, is none, or would load something or link somewhere.

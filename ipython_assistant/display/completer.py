@@ -63,12 +63,7 @@ class Offers(NamedTuple):
 
 
 def match(context: Any, surroundings: Surroundings) -> dict[str, Any]:
-    """An answer to IPython's `CompletionContext`; in a cell of ours it is the only one.
-
-    Args:
-        context: Has the cell's `full_text`, and the cursor's place in it.
-        surroundings: What can be named.
-    """
+    """An answer to IPython's `CompletionContext`; in a cell of ours it is the only one."""
     found = offers(context.full_text, context.cursor_line, context.cursor_position, surroundings)
     if found is None:
         return {"completions": []}
@@ -84,13 +79,9 @@ def match(context: Any, surroundings: Surroundings) -> dict[str, Any]:
 
 
 def offers(cell: str, line: int, column: int, surroundings: Surroundings) -> Offers | None:
-    """What to offer at the cursor; None where the cell, or the word at the cursor, is not ours to complete.
+    """What to offer at the cursor's `line` and `column`, both counted from 0.
 
-    Args:
-        cell: The cell's text.
-        line: The cursor's line, counted from 0.
-        column: Its place in that line, in characters.
-        surroundings: What can be named.
+    None where the cell, or the word at the cursor, is not ours to complete.
     """
     lines = cell.split("\n")
     first = next((place for place, text in enumerate(lines) if text.strip()), 0)
@@ -102,7 +93,9 @@ def offers(cell: str, line: int, column: int, surroundings: Surroundings) -> Off
         brace = _OPEN_BRACE.search(before)
         if brace is None or open_fence("\n".join(lines[first + 1 : line])):
             return Offers()
-        return Offers(brace[1], tuple(surroundings.names(brace[1], _is_a_value)), "instance")
+        # The text of a module, a function or a class is of no use in a prompt.
+        names = surroundings.names(brace[1], lambda value: not isinstance(value, ModuleType) and not callable(value))
+        return Offers(brace[1], tuple(names), "instance")
     # On the word `%%assistant` itself IPython's own completion of magics has its say.
     return _on_first_line(before[options_from:], after, surroundings) if column > options_from else None
 
@@ -115,11 +108,6 @@ class _Nothing:
 
     def __iter__(self) -> Iterator[Any]:
         return iter(())
-
-
-def _is_a_value(value: object) -> bool:
-    """Whether its text can be of use in a prompt: no module, function or class."""
-    return not issubclass(type(value), ModuleType) and not callable(value)
 
 
 def _is_a_frame(value: object) -> bool:
@@ -196,12 +184,9 @@ def _paths(typed: str, directory: Path, *, folders_only: bool) -> Iterator[str]:
 
 
 def _quoted(name: str, quote: str, after: str) -> str | None:
-    """A name or path as it has to be written; None for one that no line can hold.
+    """A name or path as it has to be written behind the mark that is there; None for one that no line can hold.
 
-    Args:
-        name: The name.
-        quote: The quotation mark that is already there.
-        after: What stands behind the cursor: an editor may have put the closing mark there.
+    An editor may have put the closing mark behind the cursor already: `after` is what stands there.
     """
     if not name.isprintable():
         return None

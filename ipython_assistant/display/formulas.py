@@ -88,17 +88,13 @@ def is_formula(tex: str) -> bool:
             open_environments.append(name)
         elif not open_environments or open_environments.pop() != name:
             return False
-    return not open_environments and _closed(_COMMAND.sub("", tex))
-
-
-def _closed(tex: str) -> bool:
     depth = 0
-    for brace in re.findall(r"[{}%]", tex):
+    for brace in re.findall(r"[{}%]", _COMMAND.sub("", tex)):
         depth += {"{": 1, "}": -1}.get(brace, 0)
         # A comment would hide the end of the formula.
         if brace == "%" or not 0 <= depth <= DEEPEST:
             return False
-    return depth == 0
+    return depth == 0 and not open_environments
 
 
 def _is_meant(opener: str, tex: str) -> bool:

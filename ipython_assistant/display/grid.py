@@ -92,10 +92,7 @@ def frame_html(lines: Sequence[Sequence[str]], title: str) -> str:
 def list_html(header: Sequence[str], rows: Sequence[Sequence[Cell]], right: Collection[int] = ()) -> str:
     """A calm table without lines, for lists; in a narrow window its long cells are wrapped.
 
-    Args:
-        header: The columns' names; empty for a list that needs none.
-        rows: The cells.
-        right: The columns that are aligned to the right, counted from 0.
+    The header may be empty; the columns in `right`, counted from 0, are flush right.
     """
     short = [max(len(text_of(cell)) for cell in column) <= SHORT for column in zip(*rows, strict=True)]
     styles = [
@@ -137,14 +134,7 @@ def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[
 def overview(
     header: Sequence[str], rows: Iterable[Sequence[object]], remarks: Iterable[str] = (), right: Sequence[int] = ()
 ) -> Bundle:
-    """A list as an output, and sentences below it.
-
-    Args:
-        header: The columns' names.
-        rows: The cells, each a `FileLink` or anything that has words; each is one line.
-        remarks: Sentences.
-        right: The columns that are aligned to the right, counted from 0.
-    """
+    """A list as an output, and sentences below it; a cell is a `FileLink` or anything that has words."""
     cells = [[_on_one_line(cell) for cell in row] for row in rows]
     said, html, lines = list(remarks), "", list[str]()
     if cells:
@@ -156,12 +146,7 @@ def overview(
 
 
 def file_table(files: Sequence[MadeFile], remarks: Iterable[str] = ()) -> Bundle:
-    """One line for each file: how it stands on disk, its size, what was asked, which model answered and when.
-
-    Args:
-        files: The files.
-        remarks: Sentences below the table.
-    """
+    """One line for each file: how it stands on disk, its size, what was asked, which model answered and when."""
     rows: list[tuple[object, ...]] = []
     for made in files:
         name = made.name if made.state == "gone" else FileLink(made.name, made.name, made.href)

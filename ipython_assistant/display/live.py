@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from ipython_assistant.core.wording import counted, size_in_words
 from ipython_assistant.display import outputs
@@ -22,7 +22,6 @@ from ipython_assistant.display.markdown import Growing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
     from ipython_assistant.display.outputs import Bundle
 
@@ -67,26 +66,11 @@ class FrontEnd:
     name: str = ""
 
 
-class Publisher(Protocol):
-    """IPython's display publisher, as far as it is used here."""
-
-    def publish(
-        self,
-        data: dict[str, Any],
-        metadata: dict[str, Any] | None = None,
-        *,
-        transient: dict[str, Any] | None = None,
-        update: bool = False,
-    ) -> None:
-        """Send one output, or with `update` the new state of one that has a display id."""
-
-
 def front_end(shell: Any, environ: Mapping[str, str] = os.environ) -> FrontEnd:
     """The front end that runs the present cell.
 
     JupyterLab, Notebook and VS Code put the cell's id into each request's metadata; converters, terminals and scripts
-    do not. A kernel that pytest started, or a cell whose outputs are captured, has nobody watching. VS Code sets
-    `__vsc_ipynb_file__` in every kernel it starts; Colab's kernels have its package.
+    do not. A kernel that pytest started, or a cell whose outputs are captured, has nobody watching.
 
     Args:
         shell: The running shell, or None outside IPython.
@@ -96,21 +80,21 @@ def front_end(shell: Any, environ: Mapping[str, str] = os.environ) -> FrontEnd:
     if "__vsc_ipynb_file__" in getattr(shell, "user_ns", ()):
         name = "vscode"
     get_parent = getattr(shell, "get_parent", None)
-    parent = get_parent() if get_parent is not None else None
-    cell_id = (parent or {}).get("metadata", {}).get("cellId")
+    cell_id = ((get_parent() if get_parent is not None else None) or {}).get("metadata", {}).get("cellId")
     cell_id = cell_id if isinstance(cell_id, str) and cell_id else None
     if cell_id is None and (name != "colab" or shell is None):
         return FrontEnd(name=name)
+    from IPython.core.displaypub import CapturingDisplayPublisher
+
     tested = "PYTEST_CURRENT_TEST" in environ or "PYTEST_VERSION" in environ
-    return FrontEnd(live=not tested and not _captured(shell), cell_id=cell_id, name=name)
+    captured = isinstance(shell.display_pub, CapturingDisplayPublisher)
+    return FrontEnd(live=not tested and not captured, cell_id=cell_id, name=name)
 
 
-def publish(bundle: Bundle, publisher: Publisher | None = None) -> None:
-    """Show one output, from the main thread. Outside IPython its plain text is written to stdout.
+def publish(bundle: Bundle, publisher: Any = None) -> None:
+    """Show one output, from the main thread; the running shell's publisher sends it, if none is given.
 
-    Args:
-        bundle: What to show.
-        publisher: Who sends it; the running shell's, if not given.
+    Outside IPython its plain text is written to stdout.
     """
     publisher = publisher or _publisher()
     if publisher is not None:
@@ -128,23 +112,15 @@ class LiveOutput:
         front: Who is watching; if nobody is, only `finish` does anything.
         publisher: Who sends it; the running shell's, if not given.
         clock: Seconds, from anywhere.
-        display_id: The output's id; a random one, if not given. It is never saved.
     """
 
-    def __init__(
-        self,
-        front: FrontEnd,
-        *,
-        publisher: Publisher | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        display_id: str | None = None,
-    ) -> None:
+    def __init__(self, front: FrontEnd, *, publisher: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._publisher = publisher or _publisher()
         self._live = front.live and self._publisher is not None
         self._express = _express(self._publisher) if self._live else None
         self._clock = clock
         self._growing = Growing()
-        self._display_id = display_id or uuid.uuid4().hex
+        self._display_id = uuid.uuid4().hex
         self._text: Callable[[], str] | str = ""
         self._activity = ""
         self._since = self._next = clock()
@@ -157,9 +133,7 @@ class LiveOutput:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._open and not self._finished:
             self._finished = True
             self._send(outputs.live(self._read(), ""))
@@ -168,9 +142,8 @@ class LiveOutput:
         """Take in a new state and show it, if it is time: the first text at once, then at most ten times a second.
 
         Args:
-            text: The answer so far, or a function that gives it where putting it together costs something; None leaves
-                it as it is.
-            activity: What is going on, in words and without a time, such as `running code`; None leaves it as it is.
+            text: The answer so far, or a function that puts it together; None leaves it as it is.
+            activity: What is going on, without a time, such as `running code`; None leaves it as it is.
         """
         if not self._live or self._finished:
             return
@@ -232,20 +205,18 @@ def running_shell() -> Any:
     return ipython.get_ipython() if ipython is not None else None
 
 
-def _publisher() -> Publisher | None:
-    publisher: Publisher | None = getattr(running_shell(), "display_pub", None)
-    return publisher
+def _publisher() -> Any:
+    return getattr(running_shell(), "display_pub", None)
 
 
-def _express(publisher: Publisher | None) -> Callable[[dict[str, Any]], None] | None:
+def _express(publisher: Any) -> Callable[[dict[str, Any]], None] | None:
     """A way to send the content of an `update_display_data` straight to the front end; None where others take part."""
     shell = getattr(publisher, "shell", None)
     kernel = getattr(shell, "kernel", None)
     socket = getattr(kernel, "iopub_socket", None)
     if shell is None or kernel is None or socket is None:
         return None
-    # Only ipykernel's own publisher is known well enough; not one that was put in its place, that has hooks, or that
-    # keeps what it sends.
+    # Only ipykernel's own publisher, without hooks and a history, is known well enough.
     known = publisher is shell.display_pub and type(publisher).__module__ == "ipykernel.zmqshell"
     alone = getattr(publisher, "_hooks", None) == [] and not getattr(publisher, "store_display_history", False)
 
@@ -253,12 +224,6 @@ def _express(publisher: Publisher | None) -> Callable[[dict[str, Any]], None] | 
         kernel.send_response(socket, "update_display_data", content)
 
     return send if known and alone else None
-
-
-def _captured(shell: Any) -> bool:
-    from IPython.core.displaypub import CapturingDisplayPublisher
-
-    return isinstance(shell.display_pub, CapturingDisplayPublisher)
 
 
 class TerminalOutput(LiveOutput):
@@ -328,13 +293,7 @@ class FetchProgress:
         self._began: tuple[float, int] | None = None
 
     def __call__(self, done: int, total: int, received: int) -> str:
-        """Take in how far it is, and say it.
-
-        Args:
-            done: Files that are here.
-            total: Files in all; 0 while they are looked for.
-            received: Bytes of all of them, also of those that are not whole yet.
-        """
+        """Say that `done` of `total` files (0 while they are looked for) and `received` bytes are here."""
         if not total:
             return "looking for files"
         now = self._clock()

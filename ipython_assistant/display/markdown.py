@@ -37,6 +37,7 @@ _UNFINISHED_LINK = re.compile(r"!?\[([^\[\]\n]*)(?:\]\([^()\n]*)?\Z")
 # looks for the first class, the older one of exported pages for the second. It is let in to formulas alone.
 NO_MATH = "mathjax_ignore tex2jax_ignore"
 
+_ENCLOSED = f'<div class="{NO_MATH}">{{}}</div>'
 SCROLLED = f'<div class="{NO_MATH}" style="overflow-x:auto;margin-top:.4em" tabindex="0">'
 """What a table stands in, so that a wide one does not widen the page. It can be scrolled with the keyboard."""
 
@@ -52,8 +53,7 @@ def render(text: str, *, hrefs: Mapping[str, str]) -> str:
         hrefs: The only relative links that may be clicked: percent-encoded href → name the download gets.
     """
     files = {unquote(href): (href, name) for href, name in hrefs.items()}
-    parser = _parser()
-    return _enclosed(_drawn(parser.parse(visible(text)), files, {}))
+    return _ENCLOSED.format(_drawn(_parser().parse(visible(text)), files, {}))
 
 
 class Growing:
@@ -81,7 +81,7 @@ class Growing:
             self._done += "".join(f"{line}\n" for line in tail.split("\n")[: lines[0]])
             self._drawn.append(_drawn(tokens[:last], {}, PLAIN))
             tokens = tokens[last:]
-        return _enclosed("".join(self._drawn) + _drawn(tokens, {}, PLAIN))
+        return _ENCLOSED.format("".join(self._drawn) + _drawn(tokens, {}, PLAIN))
 
 
 def descriptions(text: str) -> dict[str, str]:
@@ -145,10 +145,6 @@ def _parser() -> MarkdownIt:
     parser.add_render_rule("fence", _fence)
     parser.add_render_rule("code_block", _fence)
     return parser
-
-
-def _enclosed(body: str) -> str:
-    return f'<div class="{NO_MATH}">{body}</div>'
 
 
 def _drawn(tokens: Sequence[Token], files: Mapping[str, tuple[str, str]], env: EnvType) -> str:

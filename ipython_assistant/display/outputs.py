@@ -29,24 +29,12 @@ class Bundle(NamedTuple):
 
 
 def html_bundle(output: str, html: str, plain: str, **more: Any) -> Bundle:
-    """An output as HTML and as text.
-
-    Args:
-        output: What it is, for the metadata.
-        html: Safe HTML.
-        plain: The same as text.
-        **more: What else goes to the metadata under our key.
-    """
+    """An output as safe HTML and as text; `output` says in the metadata what it is, beside whatever `more` says."""
     return Bundle({"text/html": html, "text/plain": plain}, {KEY: {"output": output, **more}})
 
 
 def answer(text: str, hrefs: Mapping[str, str]) -> Bundle:
-    """The answer's text.
-
-    Args:
-        text: Markdown; its links to files are already relative.
-        hrefs: The relative links that may be clicked: percent-encoded href → file name.
-    """
+    """The answer's text; see `markdown.render`."""
     return html_bundle("answer", render(text, hrefs=hrefs), visible(text))
 
 
@@ -59,12 +47,7 @@ def live(text: str, activity: str) -> Bundle:
 
 
 def running(html: str, activity: str) -> Bundle:
-    """As `live`, for one of many updates, and so half as long: its plain text says only what is going on.
-
-    Args:
-        html: What is written so far, safe already.
-        activity: What is going on.
-    """
+    """As `live`, from safe HTML, for one of many updates, and so half as long: its plain text is the status alone."""
     status = one_line(f"{activity[:1].upper()}{activity[1:]} …") if activity else ""
     line = f'<p style="margin:.5em 0 0;{QUIET}">{escaped(status)}</p>' if status else ""
     return html_bundle("live", html + line, status)

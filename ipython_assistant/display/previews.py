@@ -52,12 +52,8 @@ _KINDS = {
     f"{_OFFICE}spreadsheetml.sheet": "Excel workbook",
     f"{_OFFICE}wordprocessingml.document": "Word document",
     "application/zip": "ZIP archive",
-    "image/bmp": "BMP picture",
-    "image/gif": "GIF picture",
-    "image/jpeg": "JPEG picture",
-    "image/png": "PNG picture",
+    **{f"image/{name.lower()}": f"{name} picture" for name in ("BMP", "GIF", "JPEG", "PNG", "WebP")},
     _SVG: "SVG picture",
-    "image/webp": "WebP picture",
     "text/csv": "CSV table",
     "text/html": "HTML page",
     "text/markdown": "Markdown",
@@ -155,13 +151,7 @@ def _is_same(written: str, cell: str) -> bool:
 
 
 def source(artifact: Artifact, text: str, *, whole: bool) -> Bundle:
-    """The beginning of a text file as it is written, never as what it would look like.
-
-    Args:
-        artifact: Its name, type and size.
-        text: Its first lines.
-        whole: Whether they are all.
-    """
+    """The beginning of a text file as it is written, never as what it would look like; `whole` where that is all."""
     name = one_line(artifact.name)
     kind = _KINDS.get(artifact.media_type, "text")
     about = f"{kind}, {size_in_words(artifact.size)}" + ("" if whole else ", its beginning")
@@ -179,13 +169,9 @@ def card(
     notes: Iterable[str] = (),
     details: Mapping[str, str] | None = None,
 ) -> Bundle:
-    """The list of files: links that download them, kinds, sizes, paths; what is missing, and why.
+    """The list of files: links that download them, kinds, sizes, paths; what is missing, and why; then the notes.
 
-    Args:
-        artifacts: The files on disk.
-        failed: Those that are not, with the reason.
-        notes: Sentences below the list.
-        details: File name → what else is to be said of it, such as a table's rows and columns.
+    `details` says more of a file by its name, such as a table's rows and columns.
     """
     rows = [_card_row(artifact, (details or {}).get(artifact.name, "")) for artifact in artifacts[:MOST_ROWS]]
     # One folder is said once; only files in several folders have their paths beside them.

@@ -68,11 +68,6 @@ class DownloadRow(anywidget.AnyWidget):
         """Call this once the row's JavaScript runs, with whether it can keep the row out of the saved notebook."""
         self._ready = call
 
-    def view_metadata(self) -> dict[str, Any]:
-        """What a front end that loads the JavaScript of widgets in its own way has to know."""
-        bundle: Any = self._repr_mimebundle_()
-        return dict(bundle[1]) if isinstance(bundle, tuple) else {}
-
     def close(self) -> None:
         """End it, and remove the archive it may have made."""
         self._drop_archive()

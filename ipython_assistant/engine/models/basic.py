@@ -55,8 +55,9 @@ class Basic:
         if isinstance(outcome, Refusal):
             yield Refuse(refusal_text(outcome))
             return
-        for one in outcome:
-            yield Say(opening(one))
+        for number, one in enumerate(outcome):
+            # Without a code call between them, two texts are one message.
+            yield Say(("\n\n" if number else "") + opening(one))
             ran = yield Run(one.code)
             yield Say(await closing(one, ran, interpreter))
 
