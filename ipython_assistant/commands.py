@@ -306,6 +306,12 @@ def _doctor(session: Session, _words: Sequence[str]) -> None:
     run_doctor(session, session.environment())
 
 
+def _report(session: Session, words: Sequence[str]) -> None:
+    from ipython_assistant.report import write_report
+
+    write_report(session, words)
+
+
 def _traceback(session: Session, _words: Sequence[str]) -> None:
     error = session.last_error
     print("".join(traceback.format_exception(error)) if error else "There was no error.")  # noqa: T201 as above
@@ -322,6 +328,9 @@ COMMANDS: Mapping[str, Command] = {
         lambda session, words: fix_last_cell(session, dry_run="--dry-run" in _flags("fix", words, ("--dry-run",))),
         "Explain the error of the last cell and insert the corrected cell.",
         "[--dry-run]",
+    ),
+    "report": Command(
+        _report, "Write questions, answers, figures and tables into one file.", "NAME.html|.md|.ipynb [-c CONVERSATION]"
     ),
     "history": Command(_history, "List the turns of each conversation: cell, question, files, tokens and cost."),
     "conversations": Command(_conversations, "List the conversations; -c NAME goes on with one."),

@@ -209,6 +209,16 @@ class Recordings:
             ),
         )
 
+    def path_of(self, file: RecordedFile) -> Path | None:
+        """Where the bytes of a file are, as they were recorded: saved, or kept beside the recordings; None if gone."""
+        with contextlib.suppress(OSError), self.folder.open() as here:
+            if self.store.holds(here, file.name, file.size, file.sha256):
+                return self.folder.path / file.name
+        with contextlib.suppress(OSError, ValueError):
+            self.store.open_body(file.sha256).close()
+            return self.store.path / BODIES / file.sha256
+        return None
+
     def open_body(self, sha256: str) -> IO[bytes]:
         """Open a recorded body. Raises `RecordingDamaged` where it is gone or was changed since."""
         try:

@@ -1,0 +1,213 @@
+"""`%assistant report NAME.html`: the recorded questions with their answers, figures and tables, in one file.
+
+It is made of the recordings alone: no model is asked, and nothing is put into the folder of files. All three formats
+are one notebook: it is written as it is, exported by nbconvert, or read out as Markdown.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ipython_assistant.answer import Answer
+from ipython_assistant.config import working_directory
+from ipython_assistant.core.artifacts import FailedArtifact
+from ipython_assistant.core.footnotes import finished
+from ipython_assistant.core.recording import TOOK_PLACE
+from ipython_assistant.core.wording import counted, did_you_mean, disk_reason, printable, size_in_words
+from ipython_assistant.display.grid import overview
+from ipython_assistant.display.outputs import KEY
+from ipython_assistant.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Sequence
+
+    from ipython_assistant.core.recording import Recording
+    from ipython_assistant.session import Session
+    from ipython_assistant.workspace.recordings import Recordings
+
+FORMATS = (".html", ".md", ".ipynb")
+MARK = "ipython_assistant-report"
+"""Stands in every report: only a report is ever replaced by another."""
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="generator" content="{mark}"><title>{title}</title><style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
+img {{ max-width: 100% }} pre {{ white-space: pre-wrap }} .jp-InputArea pre {{ background: #8881; padding: .6em }}
+table {{ border-collapse: collapse }} td, th {{ padding: .15em .6em }}
+.jp-Cell {{ margin: 2em 0 }} .prompt, .jp-InputPrompt, .jp-OutputPrompt {{ display: none }}
+@media print {{ .jp-InputArea, img, tr {{ break-inside: avoid }} }}
+</style></head><body>{body}</body></html>
+"""
+
+
+def write_report(session: Session, words: Sequence[str]) -> None:
+    """Write the report and say what is in it; `words` name the file, and with `-c` one conversation.
+
+    Raises:
+        OptionError: The name, the conversation or the folder does not do, or nothing is recorded.
+    """
+    path, digests = _asked_for(session, words)
+    recordings = session.recordings(session.settings)
+    chosen, remarks = _recorded(recordings, digests)
+    if not chosen:
+        raise OptionError(f"Nothing is recorded in {recordings.where}.", "Ask with %%assistant first.")
+    notebook = _notebook(path.stem, chosen, recordings)
+    try:
+        _write(path, _exported(notebook, path))
+    except OSError as error:
+        raise OptionError(f"{path} cannot be written: {disk_reason(error)}.", "Choose another name.") from error
+    remarks += [f"Missing: {file.name}: {file.reason}" for _, answer in chosen for file in answer.failed]
+    said = [f"Wrote {path}: {counted(len(chosen), 'question')}, {size_in_words(path.stat().st_size)}.", *remarks]
+    print(printable("\n".join(said)))  # noqa: T201 plain text is what was asked for
+
+
+def _asked_for(session: Session, words: Sequence[str]) -> tuple[Path, frozenset[str] | None]:
+    """The path, and the digests of the turns that are wanted; None for all."""
+    usage = "Write: %assistant report NAME.html [-c CONVERSATION]"
+    if len(words) not in {1, 3} or (len(words) == 3 and words[1] != "-c"):  # noqa: PLR2004 see the usage
+        raise OptionError("A report needs the name of a file.", usage)
+    path = working_directory() / Path(words[0]).expanduser()
+    if path.suffix.casefold() not in FORMATS:
+        raise OptionError(f"{words[0]} does not end in {', '.join(FORMATS)}.", usage)
+    if path.exists() and (not path.is_file() or MARK.encode() not in path.read_bytes()):
+        raise OptionError(f"{path} exists, and it is no report.", "Choose another name: nothing is overwritten.")
+    if len(words) == 1:
+        return path, None
+    conversations = session.conversations.by_name
+    if words[2] not in conversations:
+        known = [name for name in conversations if name]
+        raise OptionError(f"There is no conversation {words[2]!r}.", did_you_mean(words[2], known) + usage)
+    return path, frozenset(turn.digest for _, turn in conversations[words[2]].turns)
+
+
+def _recorded(
+    recordings: Recordings, digests: Container[str] | None
+) -> tuple[list[tuple[Recording, Answer]], list[str]]:
+    """The present turn of each cell with its answer, in the order in which they were asked; and what cannot be read."""
+    try:
+        summaries, damaged = recordings.store.summaries()
+    except OSError:
+        return [], []
+    remarks = [f"The recording {item.name} cannot be read: {item.reason}." for item in damaged]
+    own = recordings.folder.notebook
+    present: dict[str, tuple[str, Recording]] = {}
+    for name, one in sorted(summaries, key=lambda item: (item[1].began, item[1].order)):
+        if one.status not in TOOK_PLACE or (own and one.notebook not in {"", own}):
+            continue
+        if digests is None or one.digest in digests:
+            # Where the front end gives cells no id, only the question tells them apart.
+            owner = one.key if re.fullmatch(r"run \d+", one.cell) or not one.cell else one.cell
+            present.pop(owner, None)
+            present[owner] = name, one
+    found = []
+    for name, _ in present.values():
+        try:
+            recording = recordings.store.read(name)
+        except (OSError, ValueError) as error:
+            remarks.append(f"The recording {name} cannot be read: {error}.")
+            continue
+        found.append((recording, _answer(recording, recordings)))
+    return found, remarks
+
+
+def _answer(recording: Recording, recordings: Recordings) -> Answer:
+    there = {file.name: recordings.path_of(file) for file in recording.files}
+    artifacts = tuple(
+        replace(recordings.folder.artifact(file.name, file), path=path)
+        for file in recording.files
+        if (path := there[file.name]) is not None
+    )
+    gone = "It was changed or removed, and is not among the recordings."
+    absent = (FailedArtifact(file.name, gone) for file in recording.files if there[file.name] is None)
+    failed = (*recording.missing, *absent)
+    return Answer(
+        text=finished(recording.turn, artifacts, {file.name: "it is missing" for file in failed}),
+        turn=recording.turn,
+        artifacts=artifacts,
+        failed=failed,
+        notes=recording.notes,
+        repeated=frozenset(file.name for file in recording.files if file.repeated),
+        prompt=recording.prompt,
+    )
+
+
+def _notebook(title: str, chosen: Sequence[tuple[Recording, Answer]], recordings: Recordings) -> Any:
+    import nbformat
+
+    v4 = nbformat.v4
+    notebook = v4.new_notebook(metadata={MARK: {"recordings": recordings.where}})
+    heading = re.sub(r"[^\w .,-]", " ", title)
+    notebook.cells.append(v4.new_markdown_cell(f"# {heading}", id="title"))
+    for number, (recording, answer) in enumerate(chosen, start=1):
+        named = "".join(f" -i {item.name}" for item in recording.inputs)
+        cell = v4.new_code_cell(f"%%assistant{named}\n{recording.prompt}", id=f"question-{number}")
+        bundles = [answer.text_output(), *answer.outputs(), _sources(recording, answer)]
+        cell.outputs = [v4.new_output("display_data", data=it.data, metadata=it.metadata) for it in bundles]
+        notebook.cells.append(cell)
+    return notebook
+
+
+def _sources(recording: Recording, answer: Answer) -> Any:
+    """Who answered and when, what was sent, and where each file came from."""
+    how = {"cited": "linked by the answer", "listed": "made by the code", "figure": "shown by the code"}
+    rows = [(it.name, size_in_words(it.size), how.get(it.found, it.found), it.sha256[:16]) for it in answer.artifacts]
+    sent = [
+        f"Sent: {item.name}, {item.description or 'a file'}, SHA-256 {item.sha256[:16]}." for item in recording.inputs
+    ]
+    asked = f"Asked {recording.began[:10]} of {recording.model} ({recording.service}); {recording.status}."
+    return overview(("file", "size", "where it came from", "SHA-256 begins"), rows, [asked, *sent], (1,))
+
+
+def _exported(notebook: Any, path: Path) -> str:
+    import nbformat
+
+    suffix = path.suffix.casefold()
+    if suffix == ".ipynb":
+        return str(nbformat.writes(notebook))
+    if suffix == ".md":
+        return _markdown(notebook)
+    try:
+        from nbconvert import HTMLExporter
+    except ImportError as error:
+        raise OptionError("nbconvert is not installed here.", "Run: pip install nbconvert, or write .md.") from error
+    # The template without a page: the others fetch scripts from elsewhere.
+    body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)  # type: ignore[no-untyped-call] # nbconvert's own
+    return PAGE.format(mark=MARK, title=html.escape(path.stem), body=body)
+
+
+def _markdown(notebook: Any) -> str:
+    parts = [f"<!-- {MARK} -->", notebook.cells[0].source]
+    for cell in notebook.cells[1:]:
+        parts.append(_fenced(cell.source))
+        for output in cell.outputs:
+            data, kind = output.data, output.metadata.get(KEY, {}).get("output")
+            picture = next((name for name in data if name.startswith("image/")), None)
+            if picture is not None:
+                content = data[picture]
+                if picture == "image/svg+xml":
+                    content = base64.b64encode(content.encode()).decode()
+                parts.append(f"![](data:{picture};base64,{''.join(content.split())})")
+            elif kind == "answer":
+                # What a model wrote is no HTML, and fetches no picture.
+                parts.append(data["text/plain"].replace("<", "&lt;").replace("![", "["))
+            else:
+                parts.append(_fenced(data["text/plain"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _fenced(text: str) -> str:
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
+    return f"{fence}\n{text.rstrip()}\n{fence}"
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    with tempfile.TemporaryDirectory(prefix=".report-", dir=path.parent) as folder:
+        whole = Path(folder) / "report"
+        whole.write_text(text, encoding="utf-8")
+        whole.replace(path)

@@ -1,0 +1,132 @@
+"""`%assistant report`: one file with what was asked and what came of it, from the recordings alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import nbformat
+import pytest
+from tests_support import events as wire
+from tests_support.markup import Markup
+from tests_support.notebook import Notebook
+
+from ipython_assistant import errors
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+SAID = (
+    "The mean: [by_year.csv](sandbox:/mnt/data/by_year.csv). <script>alert(1)</script> ![x](http://evil.example/x.png)"
+)
+
+
+@pytest.fixture
+def talked(notebook_dir, hosted, monkeypatch):
+    """Two questions, the first with a table and a figure; the first cell ran twice. Then the service is gone."""
+    monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
+    (notebook_dir / "cases.csv").write_text("year,n\n2020,3\n")
+    with Notebook() as notebook:
+        hosted.will_say([wire.Message("An earlier answer.")])
+        notebook.ask("A", "Mean by year?", "-i cases.csv")
+        hosted.put("by_year.csv", b"year,mean\n2020,3\n", "cfile_1")
+        hosted.put("c.png", PNG, "cfile_2")
+        cited = (wire.cite(SAID, "by_year.csv", "cfile_1"),)
+        hosted.will_say([wire.Code("frame.to_csv('by_year.csv')"), wire.Message(SAID, cited)], response_id="resp_2")
+        notebook.ask("A", "Mean by year, as a table?", "-i cases.csv")
+        hosted.will_say([wire.Message("It rose.")], response_id="resp_3")
+        notebook.ask("B", "Did it rise?", "-c side")
+        notebook.restart()
+        monkeypatch.delenv("OPENAI_API_KEY")
+        yield notebook
+
+
+def report(notebook, name):
+    ran = notebook.cell("R", f"%assistant report {name}")
+    return ran.printed, (notebook.session.notebook_dir / name).read_text(encoding="utf-8")
+
+
+def test_a_page_has_everything_in_itself_and_nothing_of_a_model_runs_or_fetches(talked, hosted):
+    printed, page = report(talked, "report.html")
+    markup = Markup.of(page)
+
+    assert "2 questions" in printed
+    for words in ("Mean by year, as a table?", "to_csv", "by_year.csv", "cases.csv", "Did it rise?", "It rose."):
+        assert words in markup.text, words
+    assert "An earlier answer." not in markup.text
+    assert "data:image/png;base64," in page
+    assert not list(markup.all("script"))
+    assert not [tag for tag in markup.all("img") if not tag["src"].startswith("data:")]
+    assert len(hosted.questions()) == 3
+
+
+def test_a_notebook_holds_the_same_as_cells_that_can_run_again(talked):
+    _, text = report(talked, "report.ipynb")
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook)
+
+    assert [cell.source for cell in notebook.cells if cell.cell_type == "code"] == [
+        "%%assistant -i cases.csv\nMean by year, as a table?",
+        "%%assistant\nDid it rise?",
+    ]
+    assert any("image/png" in output.data for output in notebook.cells[1].outputs)
+
+
+def test_markdown_has_pictures_in_itself_and_no_html_of_the_model(talked):
+    _, text = report(talked, "report.md")
+
+    assert "![](data:image/png;base64," in text
+    assert "<script" not in text
+    assert "![x](http" not in text
+    assert "[by_year.csv](assistant_files/by_year.csv)" in text
+
+
+def test_what_was_saved_and_is_gone_comes_from_the_recordings_or_is_named(talked, notebook_dir):
+    for name in ("by_year.csv", "c.png"):
+        (notebook_dir / "assistant_files" / name).unlink()
+    (record,) = [
+        it
+        for it in map(
+            json.loads, map(type(notebook_dir).read_text, (notebook_dir / "assistant_files" / ".turns").glob("*.json"))
+        )
+        if it["asked"]["prompt"].startswith("Mean by year, as")
+    ]
+    table = next(file["sha256"] for file in record["files"] if file["name"] == "by_year.csv")
+    (notebook_dir / "assistant_files" / ".turns" / "bodies" / table).unlink()
+    printed, page = report(talked, "report.html")
+
+    assert "Missing: by_year.csv" in printed
+    assert "data:image/png;base64," in page
+    assert not (notebook_dir / "assistant_files" / "c.png").exists()
+
+
+def test_one_conversation_can_be_had_alone(talked):
+    talked.ask("B", "Did it rise?", "-c side")
+    talked.cell("R", "%assistant report side.md -c side")
+    text = (talked.session.notebook_dir / "side.md").read_text()
+
+    assert "It rose." in text
+    assert "Mean by year" not in text
+
+
+def test_a_report_replaces_a_report_and_nothing_else(talked, notebook_dir):
+    report(talked, "report.md")
+    report(talked, "report.md")
+    (notebook_dir / "mine.md").write_text("my own work")
+    with pytest.raises(errors.OptionError, match="no report"):
+        report(talked, "mine.md")
+
+    assert (notebook_dir / "mine.md").read_text() == "my own work"
+
+
+@pytest.mark.parametrize("words", ["", "report.pdf", "report.html extra", "no/such/folder.md", "report.md -c nobody"])
+def test_what_cannot_be_written_is_said_in_two_lines(talked, words):
+    with pytest.raises(errors.OptionError) as caught:
+        talked.cell("R", f"%assistant report {words}")
+
+    assert caught.value.hint
+
+
+def test_a_folder_without_recordings_is_said(shell):
+    with pytest.raises(errors.OptionError, match="Nothing is recorded"):
+        shell.run_line_magic("assistant", "report report.md")
