@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.container_pool import MAX_CONTAINERS
+from ipython_assistant.engine.container import MAX_CONTAINERS
 from ipython_assistant.engine.limit_monitor import GIB, default_limits
 from ipython_assistant.engine.models.chat_models import OfferedModels, UnknownModel, add_model_options
 from ipython_assistant.engine.sandbox import SANDBOX_KINDS
@@ -68,7 +68,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--memory", dest="memory_bytes", type=_size, metavar="SIZE", help="of one container, such as 4g")
     add("--disk", dest="disk_bytes", type=_size, metavar="SIZE", help="of one container, such as 8g")
     add("--cpu-time", dest="cpu_s", type=float, metavar="SECONDS", help="processor time of one run")
-    add("--processes", type=int, metavar="N", help="processes and threads of one container")
     add("--containers", type=int, default=MAX_CONTAINERS, metavar="N", help="how many at once")
     return parser
 
@@ -78,7 +77,7 @@ def _options(given: argparse.Namespace, environment: Mapping[str, str]) -> Engin
     token = environment.get(TOKEN, "")
     if given.token_file is not None:
         token = given.token_file.read_text().strip()
-    limits = {name: getattr(given, name) for name in ("memory_bytes", "disk_bytes", "cpu_s", "processes")}
+    limits = {name: getattr(given, name) for name in ("memory_bytes", "disk_bytes", "cpu_s")}
     return EngineOptions(
         port=given.port,
         token=token,

@@ -1,29 +1,38 @@
-"""A container: a folder, a kernel in it, and the time both are kept."""
+"""Containers: a folder, a kernel in it, and the time both are kept; and all of them together, with one in reserve."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
+import os
 import shutil
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine import errors
+from ipython_assistant.engine import refusals
 from ipython_assistant.engine.container_folder import DEEPEST, ContainerFolder, FileVersion
-from ipython_assistant.engine.kernel import Kernel
+from ipython_assistant.engine.kernel import Kernel, KernelError, KernelLauncher
 from ipython_assistant.engine.kernel_output import CodeFailure, PrintedText, ShownFigure
-from ipython_assistant.engine.mounted_paths import MountedPaths
+from ipython_assistant.engine.limit_monitor import most_memory
 from ipython_assistant.engine.private_directory import remove_tree
+from ipython_assistant.engine.response_request import MAX_MINUTES, MEMORY_TIERS
+from ipython_assistant.engine.sandbox import ContainerPaths, MountedPaths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from ipython_assistant.engine.kernel_launch import KernelLauncher
+    from ipython_assistant.engine.limit_monitor import ContainerLimits
+    from ipython_assistant.engine.sandbox import Sandbox
     from ipython_assistant.engine.uploads import EngineUpload
 
-MAX_MINUTES: Final = 20
-"""The service keeps an unused container for 20 minutes and refuses to keep one longer."""
+MAX_CONTAINERS: Final = 64
+MAX_EXPIRED_LISTED: Final = 1000
+"""How many expired containers are still known as such."""
+RESERVE_AFTER_S: Final = 5.0
+"""When the process for the next container is started, after one was taken: the new one's own work comes first."""
+
 FORGOTTEN: Final = "[A new Python process: variables from before are gone, files are kept.]\n"
 LEFT_RUNNING: Final = (
     "[A new Python process: what earlier code had left running was stopped: {reason}, which is the limit here. "
@@ -34,8 +43,9 @@ DIED: Final = (
     "the next code runs in a new process.\n"
 )
 STOPPED: Final = "The code was stopped: {reason}, which is the limit here. Variables are {variables}, files are kept.\n"
-"""What is said of code that passed a limit."""
 TOO_DEEP: Final = f"[Files more than {DEEPEST} directories deep are not given out.]\n"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +74,6 @@ class KernelContainer:
     """One directory and one Python process at a time, both kept until they have not been used for a while.
 
     The first process is started at once, in the background.
-
-    Args:
-        launcher: Starts the processes; its directories are there, and are deleted at the end.
-        mint: Makes ids.
-        clock: Seconds since the epoch.
     """
 
     def __init__(self, launcher: KernelLauncher, *, mint: Callable[[str], str], clock: Callable[[], float]) -> None:
@@ -155,8 +160,8 @@ class KernelContainer:
         kernel = await self._living_kernel()
         try:
             return self._mounted.outward(await kernel.probe(self._mounted.inward(code)))
-        except errors.KernelError as error:
-            raise errors.KernelError(self._mounted.outward(str(error))) from None
+        except KernelError as error:
+            raise KernelError(self._mounted.outward(str(error))) from None
 
     async def names(self) -> tuple[str, ...]:
         """Files that code can read, by their path below `/mnt/data`, oldest first."""
@@ -217,7 +222,7 @@ class KernelContainer:
 
     async def _living_kernel(self) -> Kernel:
         if self._stopping is not None:
-            raise errors.container_expired()
+            raise refusals.container_expired()
         await self._renew()
         return self._kernel
 
@@ -231,3 +236,137 @@ class KernelContainer:
 
     def _new_kernel(self) -> Kernel:
         return Kernel(self._launcher, lambda: (self._uploaded_bytes, self._uploaded_files))
+
+
+class ContainerPool:
+    """All containers of the engine, `most` at once: the one that was used least recently is ended for a new one."""
+
+    def __init__(
+        self,
+        directory: Path,
+        sandbox: Sandbox,
+        limits: ContainerLimits,
+        environment: Mapping[str, str],
+        *,
+        mint: Callable[[str], str],
+        clock: Callable[[], float],
+        most: int = MAX_CONTAINERS,
+    ) -> None:
+        self._directory = directory
+        self._limits = limits
+        self._launch_with = (sandbox, environment, asyncio.Semaphore(max(2, os.cpu_count() or 2)))
+        self._most = most
+        self._mint = mint
+        self._clock = clock
+        self._containers: dict[str, KernelContainer] = {}
+        self._made = 0
+        self._closed = False
+        self._reserve: KernelContainer | None = None
+        self._reserving: asyncio.TimerHandle | None = None
+
+    def reserve(self) -> None:
+        """Have a container ready for the next question; starting its process takes a second or two."""
+        if self._reserve is None and not self._closed:
+            self._reserve = self._new(self._limits)
+
+    async def create(
+        self, name: str = "auto", *, minutes: int = MAX_MINUTES, uploads: Sequence[EngineUpload] = (), memory: str = ""
+    ) -> KernelContainer:
+        """Make a container; its process starts in the background. It is kept for `minutes` without use.
+
+        `memory` is the tier it is to have, such as `4g`: at most what this machine can give.
+
+        Raises:
+            ApiError: A file's name cannot be used, all containers there may be are at work, or the engine is being
+                stopped.
+        """
+        if not self._closed:
+            await self._make_room()
+        if self._closed:
+            raise refusals.stopping()
+        asked = MEMORY_TIERS.get(memory, self._limits.memory_bytes)
+        if asked == self._limits.memory_bytes:
+            container, self._reserve = self._reserve or self._new(self._limits), None
+            self._reserving = asyncio.get_running_loop().call_later(RESERVE_AFTER_S, self.reserve)
+        else:
+            container = self._new(replace(self._limits, memory_bytes=min(asked, most_memory())))
+        container.name, container.minutes = name, minutes
+        container.memory = memory if asked <= most_memory() else ""
+        container.touch()
+        container.created_at = container.last_active_at
+        self._containers[container.id] = container
+        try:
+            await container.provide(uploads)
+        except refusals.ApiError:
+            await self.delete(container.id)
+            raise
+        return container
+
+    def all(self) -> tuple[KernelContainer, ...]:
+        """Every container that was not deleted, expired ones too, oldest first."""
+        return tuple(self._containers.values())
+
+    def get(self, container_id: str) -> KernelContainer:
+        """The container of this id, expired or not. Raises ApiError if there is none."""
+        if container_id not in self._containers:
+            raise refusals.ApiError(404, f"Container with id '{container_id}' not found.")
+        return self._containers[container_id]
+
+    def live(self, container_id: str) -> KernelContainer:
+        """The container of this id, to be used. Raises ApiError if there is none, or it is expired."""
+        container = self.get(container_id)
+        if container.expired:
+            raise refusals.container_expired()
+        return container
+
+    async def delete(self, container_id: str) -> None:
+        """End a container and forget it. Raises ApiError if there is none."""
+        container = self.get(container_id)
+        del self._containers[container_id]
+        await container.stop()
+
+    async def retire(self) -> None:
+        """End the processes of expired containers and delete their files; the latest of them stay listed."""
+        expired = [container for container in self.all() if container.expired]
+        await _all_of(container.stop() for container in expired)
+        for container in expired[:-MAX_EXPIRED_LISTED]:
+            self._containers.pop(container.id, None)
+
+    def close(self) -> None:
+        """Begin nothing new; what there is goes on."""
+        self._closed = True
+        if self._reserving is not None:
+            self._reserving.cancel()
+
+    async def stop(self) -> None:
+        """End everything, for good."""
+        self.close()
+        reserve, self._reserve = self._reserve, None
+        await _all_of(container.stop() for container in (*self.all(), reserve) if container is not None)
+
+    async def _make_room(self) -> None:
+        """End the container that was used least recently, if there are as many as there may be.
+
+        Raises:
+            ApiError: All of them are at work.
+        """
+        while len(there := [each for each in self._containers.values() if not each.expired]) >= self._most:
+            idle = [container for container in there if not container.at_work]
+            if not idle:
+                message = f"All {self._most} containers of this engine are at work. Try again when one of them is free."
+                raise refusals.ApiError(429, message, code="rate_limit_exceeded", kind="rate_limit_error")
+            await min(idle, key=lambda container: container.used_at).stop()
+
+    def _new(self, limits: ContainerLimits) -> KernelContainer:
+        self._made += 1
+        paths = ContainerPaths(self._directory / str(self._made))  # short: socket paths are limited
+        launcher = KernelLauncher(paths, limits, *self._launch_with)
+        launcher.make_directories()
+        return KernelContainer(launcher, mint=self._mint, clock=self._clock)
+
+
+async def _all_of(endings: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all of them: one that fails keeps none of the others from its end."""
+    for outcome in await asyncio.gather(*endings, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            _log.error("A container could not be ended in order: %r", outcome)

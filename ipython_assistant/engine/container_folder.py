@@ -11,13 +11,13 @@ import contextlib
 import os
 import stat
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from ipython_assistant.engine import errors
+from ipython_assistant.engine import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from ipython_assistant.engine.sandbox import ContainerPaths
 
@@ -26,7 +26,7 @@ MOUNT: Final = "/mnt/data"
 DEEPEST: Final = 32
 """Levels of directories in which files are looked for; each costs an open file while it is walked."""
 
-_RELATIVE: Final = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
+_RELATIVE: Final = os.open in os.supports_dir_fd and hasattr(os, "fwalk")
 _DIRECTORY: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -43,18 +43,9 @@ _Found = tuple[tuple[str, ...], FileStamp]
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """One version of one file in a container.
+    """One version of one file in a container; `name` is its path below `/mnt/data`, `parts` the same below `root`.
 
-    Args:
-        id: `cfile_...`.
-        container_id: The container it is in.
-        name: Its path below `/mnt/data`, as text.
-        source: Who made it.
-        stamp: What tells the version.
-        created_at: Seconds since the epoch.
-        root: The directory on disk it is below.
-        parts: Its path below `root`, one name each.
-        displayed: True for a figure that code displayed; it is not in the working directory.
+    A `displayed` one is a figure that code showed: it is not in the working directory.
     """
 
     id: str
@@ -73,14 +64,9 @@ class FileVersion:
 
 
 class ContainerFolder:
-    """The working directory of a container, and the files that are kept beside it.
+    """The working directory of a container, and the files that are kept beside it, out of reach of its code.
 
-    Args:
-        container_id: Whose files these are.
-        paths: The container's directories. Displayed figures, and uploads that were replaced, are kept out of reach of
-            the code, in `aside`.
-        mint: Makes ids.
-        clock: Seconds since the epoch.
+    Those are displayed figures, and uploads that were replaced.
     """
 
     def __init__(
@@ -108,7 +94,7 @@ class ContainerFolder:
     def file(self, file_id: str) -> FileVersion:
         """The file of this id; raises ApiError if there is none (any more)."""
         if file_id not in self._by_id:
-            raise errors.container_file_not_found(file_id, self._container_id)
+            raise self._not_found(file_id)
         return self._by_id[file_id]
 
     async def scan(self) -> None:
@@ -143,7 +129,7 @@ class ContainerFolder:
             try:
                 staged.replace(self._work / base)
             except OSError as error:
-                raise errors.bad_upload(f"{base!r} cannot be used as a file name ({error.strerror})") from error
+                raise refusals.bad_upload(f"{base!r} cannot be used as a file name ({error.strerror})") from error
             return self._enter(base, _stamp((self._work / base).lstat()), "user", self._work, (base,))
 
     def display(self, png: bytes) -> FileVersion:
@@ -170,11 +156,15 @@ class ContainerFolder:
                 path = file.parts[-1] if _RELATIVE else file.root.joinpath(*file.parts)
                 descriptor = os.open(path, flags, dir_fd=directory)
         except OSError as error:
-            raise errors.container_file_not_found(file.id, self._container_id) from error
+            raise self._not_found(file.id) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode) or not file.unchanged(descriptor):
             os.close(descriptor)
-            raise errors.container_file_not_found(file.id, self._container_id)
+            raise self._not_found(file.id)
         return descriptor
+
+    def _not_found(self, file_id: str) -> refusals.ApiError:
+        """https://github.com/sbslee/streamlit-openai/issues/18 ."""
+        return refusals.ApiError(404, f"File {file_id} not found on container {self._container_id}.")
 
     def _enter(
         self,
@@ -205,69 +195,56 @@ def base_name(name: str) -> str:
     base = name.replace("\\", "/").rpartition("/")[2]
     base = "".join(character for character in base if character.isprintable())
     if base in {"", ".", ".."}:
-        raise errors.bad_upload(f"{name!r} is not a file name")
+        raise refusals.bad_upload(f"{name!r} is not a file name")
     return base
 
 
 def _files_below(root: Path, known: frozenset[str]) -> tuple[dict[str, _Found], bool]:
-    """Regular files below a directory that code may change meanwhile.
-
-    Args:
-        root: The directory.
-        known: Names of hidden files that are listed all the same, since they were uploaded.
+    """Regular files below a directory that code may change meanwhile; `known` are hidden ones that were uploaded.
 
     Returns:
         Path parts and version of each by its readable name, sorted; whether there are directories too deep to look at.
     """
     found: dict[str, _Found] = {}
     too_deep = False
-
-    def look(directory: Path | int, above: tuple[str, ...]) -> None:
-        nonlocal too_deep
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                parts = (*above, entry.name)
-                name = "/".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-                if (entry.name.startswith(".") and name not in known) or entry.name == "__pycache__":
-                    continue
-                with contextlib.suppress(OSError):  # it was removed or closed to us while we looked
-                    status = entry.stat(follow_symlinks=False)
-                    if stat.S_ISREG(status.st_mode):
-                        found[name] = (parts, _stamp(status))
-                    elif stat.S_ISDIR(status.st_mode) and len(parts) >= DEEPEST:
-                        too_deep = True
-                    elif stat.S_ISDIR(status.st_mode) and isinstance(directory, int):
-                        with _opened(entry.name, directory) as below:
-                            look(below, parts)
-                    elif stat.S_ISDIR(status.st_mode):
-                        look(root.joinpath(*parts), parts)
-
-    with contextlib.suppress(OSError), _directory_beneath(root, ()) as top:
-        look(root if top is None else top, ())
+    for directory, below, names, descriptor in _walk(root):
+        above = Path(directory).relative_to(root).parts
+        below[:] = [name for name in below if not name.startswith(".") and name != "__pycache__"]
+        if below and len(above) + 1 >= DEEPEST:
+            below.clear()
+            too_deep = True
+        for each in names:
+            parts = (*above, each)
+            name = "/".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            if each.startswith(".") and name not in known:
+                continue
+            with contextlib.suppress(OSError):  # it was removed or closed to us while we looked
+                path = each if descriptor is not None else Path(directory, each)
+                status = os.stat(path, dir_fd=descriptor, follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode):
+                    found[name] = (parts, _stamp(status))
     return dict(sorted(found.items())), too_deep
+
+
+def _walk(root: Path) -> Iterator[tuple[Any, list[str], list[str], int | None]]:
+    """Each directory with what is in it, and a descriptor of it; links are not followed. Ends where `root` is gone."""
+    with contextlib.suppress(OSError):
+        if _RELATIVE:
+            yield from os.fwalk(root)
+        else:
+            for directory, below, names in os.walk(root):
+                yield directory, below, names, None
 
 
 @contextlib.contextmanager
 def _directory_beneath(root: Path, parts: tuple[str, ...]) -> Iterator[int | None]:
     """A descriptor of a directory below `root`; no part of the way may be a symbolic link. None on Windows."""
-    if not _RELATIVE:
-        yield None
-        return
     with contextlib.ExitStack() as stack:
-        directory = stack.enter_context(_opened(root))
-        for part in parts:
-            directory = stack.enter_context(_opened(part, directory))
+        directory: int | None = None
+        for part in (str(root), *parts) if _RELATIVE else ():
+            directory = os.open(part, _DIRECTORY | (os.O_NOFOLLOW if directory is not None else 0), dir_fd=directory)
+            stack.callback(os.close, directory)
         yield directory
-
-
-@contextlib.contextmanager
-def _opened(name: Path | str, above: int | None = None) -> Iterator[int]:
-    """A descriptor of a directory in another, not reached by a link, or of one by its whole path."""
-    descriptor = os.open(name, _DIRECTORY | (os.O_NOFOLLOW if above is not None else 0), dir_fd=above)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _stamp(status: os.stat_result) -> FileStamp:

@@ -10,16 +10,16 @@ import sys
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ipython_assistant.engine import errors, parameters, wire
-from ipython_assistant.engine.base_handler import BaseHandler, JsonHandler
-from ipython_assistant.engine.errors import ApiError
+from ipython_assistant.engine import refusals, response_request, shapes
+from ipython_assistant.engine.handlers import BaseHandler, JsonHandler
+from ipython_assistant.engine.refusals import ApiError
 from ipython_assistant.engine.uploads import UploadForm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipython_assistant.engine.container import KernelContainer
-    from ipython_assistant.engine.wire import Json
+    from ipython_assistant.engine.shapes import Json
 
 CHUNK: Final = 256 * 1024
 
@@ -41,7 +41,10 @@ class UploadHandler(JsonHandler):
             self._form = UploadForm(content_type, self.parts.uploads.staging())
 
     def data_received(self, chunk: bytes) -> None:
-        """Called by tornado with the next piece of the body."""
+        """Called by tornado with the next piece of the body.
+
+        A refusal is sent when the body is over: raised here, it would only cut the connection.
+        """
         if self._form is None:
             super().data_received(chunk)
             return
@@ -53,7 +56,7 @@ class UploadHandler(JsonHandler):
         if self._refused is None:
             try:
                 self._form.feed(chunk)
-            except ApiError as error:  # sent when the body is over: raised here, it would only cut the connection
+            except ApiError as error:
                 self._refused = error
 
     def form(self) -> UploadForm | None:
@@ -74,13 +77,7 @@ class UploadHandler(JsonHandler):
 
 
 class OpenFile(NamedTuple):
-    """A file that is to be sent, and closed afterwards.
-
-    Args:
-        descriptor: The open file.
-        name: What it is called.
-        unchanged: Whether the file is still what it was when it was opened.
-    """
+    """A file that is to be sent and closed, its name, and whether the open file is still what it was."""
 
     descriptor: int
     name: str
@@ -95,13 +92,13 @@ class DownloadHandler(JsonHandler):
         descriptor, name, unchanged = answer
         with os.fdopen(descriptor, "rb", buffering=0) as source:
             size = os.fstat(descriptor).st_size
-            wanted = wire.byte_range(self.request.headers.get("Range", ""), size)
+            wanted = shapes.byte_range(self.request.headers.get("Range", ""), size)
             if wanted is not None and not wanted:
                 self.set_status(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
                 self.set_header("Content-Range", f"bytes */{size}")
                 self.answer(ApiError(416, "The requested range cannot be satisfied.").body)
                 return
-            for header, value in wire.content_headers(name).items():
+            for header, value in shapes.content_headers(name).items():
                 self.set_header(header, value)
             if wanted is not None:
                 self.set_status(HTTPStatus.PARTIAL_CONTENT)
@@ -123,10 +120,11 @@ async def add_container_file(handler: UploadHandler, container_id: str) -> Json:
     """Take a file in, from the body or from the Files API."""
     form, container = handler.form(), _used(handler, container_id)
     if form is None:
-        file = await container.copy_in(handler.parts.uploads.get(parameters.file_reference(handler.json())))
+        file_id = response_request.file_reference(handler.json())
+        file = await container.copy_in(handler.parts.uploads.get(file_id))
     else:
         file = await container.add(*form.file())
-    return wire.container_file(file)
+    return shapes.container_file_row(file)
 
 
 async def list_container_files(handler: BaseHandler, container_id: str) -> Json:
@@ -134,18 +132,18 @@ async def list_container_files(handler: BaseHandler, container_id: str) -> Json:
     folder = _used(handler, container_id).folder
     if handler.get_query_argument("after", None) is None:
         await folder.scan()
-    return handler.page(folder.files(), wire.container_file)
+    return handler.page(folder.files(), shapes.container_file_row)
 
 
 def get_container_file(handler: BaseHandler, container_id: str, file_id: str) -> Json:
     """A file of a container."""
-    return wire.container_file(_used(handler, container_id).folder.file(file_id))
+    return shapes.container_file_row(_used(handler, container_id).folder.file(file_id))
 
 
 def delete_container_file(handler: BaseHandler, container_id: str, file_id: str) -> Json:
     """Delete a file of a container."""
     _used(handler, container_id).folder.remove(file_id)
-    return wire.deleted(file_id, "container.file.deleted")
+    return shapes.deletion(file_id, "container.file.deleted")
 
 
 def container_content(handler: BaseHandler, container_id: str, file_id: str) -> OpenFile:
@@ -159,42 +157,35 @@ def add_file(handler: UploadHandler) -> Json:
     """Take a file of the Files API in."""
     form = handler.form()
     if form is None:
-        raise errors.bad_upload("multipart/form-data with a boundary is expected")
+        raise refusals.bad_upload("multipart/form-data with a boundary is expected")
     staged, filename = form.file()
     if "purpose" not in form.fields:
-        raise errors.missing("purpose")
-    return wire.upload(handler.parts.uploads.add(staged, filename, form.fields["purpose"]))
+        raise refusals.missing_parameter("purpose")
+    return shapes.upload_row(handler.parts.uploads.add(staged, filename, form.fields["purpose"]))
 
 
 def list_files(handler: BaseHandler) -> Json:
     """Files of the Files API, all or those for a purpose."""
     purpose = handler.get_query_argument("purpose", None)
-    files = handler.parts.uploads.all()
-    wanted = [file for file in files if purpose is None or file.purpose == purpose]
-    return handler.page(wanted, wire.upload, maximum=10_000, default=10_000)
+    wanted = [file for file in handler.parts.uploads.all() if purpose is None or file.purpose == purpose]
+    return handler.page(wanted, shapes.upload_row, maximum=10_000, default=10_000)
 
 
 def get_file(handler: BaseHandler, file_id: str) -> Json:
     """A file of the Files API."""
-    return wire.upload(handler.parts.uploads.get(file_id))
+    return shapes.upload_row(handler.parts.uploads.get(file_id))
 
 
 def delete_file(handler: BaseHandler, file_id: str) -> Json:
     """Delete a file of the Files API."""
     handler.parts.uploads.remove(file_id)
-    return wire.deleted(file_id, "file")
+    return shapes.deletion(file_id, "file")
 
 
 def file_content(handler: BaseHandler, file_id: str) -> OpenFile:
     """The content of a file of the Files API."""
     upload = handler.parts.uploads.get(file_id)
     return OpenFile(os.open(upload.path, os.O_RDONLY), upload.filename, lambda _: True)
-
-
-CONTAINER_FILES: Final = {"GET": list_container_files, "POST": add_container_file}
-CONTAINER_FILE: Final = {"GET": get_container_file, "DELETE": delete_container_file}
-FILES: Final = {"GET": list_files, "POST": add_file}
-FILE: Final = {"GET": get_file, "DELETE": delete_file}
 
 
 def _used(handler: BaseHandler, container_id: str) -> KernelContainer:

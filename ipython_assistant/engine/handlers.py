@@ -1,126 +1,154 @@
 """The routes: HTTP in, HTTP out, and nothing decided here.
 
-Each route is a function from the request to the JSON of the answer; it may raise `ApiError`. Questions are apart, since
+A route is a function from the request to the JSON of the answer; it may raise `ApiError`. Questions are apart, since
 their answers come as events, and what brings and gives files is in `file_handlers`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+import hmac
+import inspect
+import json
+import re
+import secrets
 from contextlib import aclosing
+from dataclasses import dataclass
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from tornado import iostream, web
 
-from ipython_assistant.engine import errors, file_handlers, parameters, wire
-from ipython_assistant.engine.base_handler import BaseHandler, JsonHandler, UnknownRoute
+from ipython_assistant.engine import refusals, response_request, shapes
+from ipython_assistant.engine.refusals import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+    from types import TracebackType
 
-    from ipython_assistant.engine.base_handler import EngineParts
-    from ipython_assistant.engine.wire import Event, Json
+    from ipython_assistant.engine.container import ContainerPool
+    from ipython_assistant.engine.models import Model
+    from ipython_assistant.engine.responder import Responder
+    from ipython_assistant.engine.sandbox import Sandbox
+    from ipython_assistant.engine.shapes import Event, Json
+    from ipython_assistant.engine.stored_responses import StoredResponses
+    from ipython_assistant.engine.uploads import UploadStore
 
-_ONE: Final = "([^/]+)"
-_log = logging.getLogger(__name__)
-
-
-def application(parts: EngineParts) -> web.Application:
-    """The routes over these parts of the engine."""
-    content = {"GET": file_handlers.container_content}
-    routes: list[tuple[str, type[BaseHandler], Json]] = [
-        ("/health", JsonHandler, {"GET": health}),
-        ("/v1/models", JsonHandler, {"GET": list_models}),
-        (f"/v1/models/{_ONE}", JsonHandler, {"GET": get_model}),
-        ("/v1/responses", ResponsesHandler, {}),
-        (f"/v1/responses/{_ONE}", JsonHandler, {"GET": get_response, "DELETE": delete_response}),
-        (f"/v1/responses/{_ONE}/input_items", JsonHandler, {"GET": list_input_items}),
-        ("/v1/containers", JsonHandler, {"GET": list_containers, "POST": create_container}),
-        (f"/v1/containers/{_ONE}", JsonHandler, {"GET": get_container, "DELETE": delete_container}),
-        (f"/v1/containers/{_ONE}/files", file_handlers.UploadHandler, file_handlers.CONTAINER_FILES),
-        (f"/v1/containers/{_ONE}/files/{_ONE}", JsonHandler, file_handlers.CONTAINER_FILE),
-        (f"/v1/containers/{_ONE}/files/{_ONE}/content", file_handlers.DownloadHandler, content),
-        ("/v1/files", file_handlers.UploadHandler, file_handlers.FILES),
-        (f"/v1/files/{_ONE}", JsonHandler, file_handlers.FILE),
-        (f"/v1/files/{_ONE}/content", file_handlers.DownloadHandler, {"GET": file_handlers.file_content}),
-    ]
-    return web.Application(
-        [(pattern, handler, {"parts": parts, "methods": methods}) for pattern, handler, methods in routes],
-        default_handler_class=UnknownRoute,
-        default_handler_args={"parts": parts, "methods": {}},
-        log_function=_log_request,
-    )
+_SURROGATE: Final = re.compile(rb"\\u[dD][89abcdefABCDEF]")
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 
-def health(handler: BaseHandler) -> Json:
-    """What this engine is."""
-    sandbox = handler.parts.sandbox
-    models = list(handler.parts.models)
-    return {"status": "ok", "sandbox": sandbox.kind, "reason": sandbox.reason, "models": models}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineParts:
+    """What the routes lead to, and who may enter.
+
+    Args:
+        token: What every request must carry.
+        upload_bytes: The largest file that is taken.
+        started_at: Seconds since the epoch.
+    """
+
+    responder: Responder
+    containers: ContainerPool
+    uploads: UploadStore
+    stored: StoredResponses
+    models: Mapping[str, Model]
+    sandbox: Sandbox
+    token: str
+    upload_bytes: int
+    started_at: int
 
 
-def list_models(handler: BaseHandler) -> Json:
-    """The models that are offered."""
-    return {"object": "list", "data": [wire.model(name, handler.parts.started_at) for name in handler.parts.models]}
+@web.stream_request_body
+class BaseHandler(web.RequestHandler):
+    """Lets in who may enter before any of the body is read, and answers in JSON."""
+
+    def initialize(self, parts: EngineParts, methods: Mapping[str, Callable[..., Any]]) -> None:
+        """Called by tornado before anything else; `methods` holds a function for each HTTP method."""
+        self.parts = parts
+        self.methods = methods
+        self._body = bytearray()
+
+    def set_default_headers(self) -> None:
+        """No word about the server's software, and a number for the request."""
+        self.clear_header("Server")
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Request-Id", f"req_{secrets.token_hex(16)}")
+
+    def prepare(self) -> None:
+        """Raise ApiError for a wrong token, which is also what keeps web pages out."""
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        right = hmac.compare_digest(token.strip().encode(), self.parts.token.encode())
+        if scheme.lower() != "bearer" or not right:
+            raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
+
+    def data_received(self, chunk: bytes) -> None:
+        """Called by tornado with the next piece of the body, if the request was let in."""
+        self._body += chunk
+
+    def json(self) -> object:
+        """The body; raises ApiError if it is not JSON."""
+        body = bytes(self._body)
+        try:
+            parsed: object = json.loads(body, parse_constant=_no_number)
+        except (ValueError, RecursionError):  # nested without end
+            raise refusals.not_json() from None
+        if _SURROGATE.search(body) and _HALF.search(json.dumps(parsed, ensure_ascii=False)):
+            message = "The request holds half a character (a lone surrogate): was a text cut in the middle of one?"
+            raise ApiError(400, message)
+        return parsed
+
+    def page(self, things: Sequence[Any], shape: Callable[[Any], Json], **bounds: int) -> Json:
+        """The page of a list that the query asks for; see `shapes.page_of`."""
+        query = {name: self.get_query_argument(name) for name in self.request.query_arguments}
+        return shapes.page_of(things, shape, query, **bounds)
+
+    def answer(self, body: Json) -> None:
+        """Answer with JSON."""
+        self.finish(shapes.dumps(body).encode("utf-8", "replace"))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Called by tornado with whatever was raised."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if not isinstance(error, ApiError):
+            error = _refusal(status_code, self.request)
+        self.set_status(error.status)
+        self.answer(error.body)
+
+    def log_exception(
+        self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        """Log what the engine did wrong, not what it refused."""
+        if not isinstance(value, ApiError | web.HTTPError | iostream.StreamClosedError):
+            super().log_exception(typ, value, tb)
 
 
-def get_model(handler: BaseHandler, name: str) -> Json:
-    """A model."""
-    if name not in handler.parts.models:
-        raise errors.model_not_found(name, tuple(handler.parts.models), status=404)
-    return wire.model(name, handler.parts.started_at)
+class JsonHandler(BaseHandler):
+    """A route whose methods are functions from the request to the JSON of the answer."""
+
+    async def respond(self, answer: Any) -> None:
+        """Send what the function has returned."""
+        self.answer(answer)
+
+    async def _call(self, *ids: str) -> None:
+        method = self.request.method or ""
+        if method not in self.methods:
+            raise _refusal(HTTPStatus.METHOD_NOT_ALLOWED, self.request)
+        answer = self.methods[method](self, *ids)
+        await self.respond(await answer if inspect.isawaitable(answer) else answer)
+
+    get = post = delete = _call  # tornado's names
 
 
-def get_response(handler: BaseHandler, response_id: str) -> Json:
-    """A stored response; never as a stream, which is possible in the background only."""
-    if handler.get_query_argument("stream", "false") == "true":
-        raise errors.response_not_found(response_id)  # https://community.openai.com/t/1362217
-    body = handler.parts.stored.body(response_id)
-    include = handler.get_query_arguments("include") + handler.get_query_arguments("include[]")
-    return body if parameters.OUTPUTS in include else wire.without_outputs(body)
+class UnknownRoute(BaseHandler):
+    """Every path that is not a route."""
 
-
-def delete_response(handler: BaseHandler, response_id: str) -> Json:
-    """Forget a stored response."""
-    handler.parts.stored.remove(response_id)
-    return wire.deleted(response_id, "response")
-
-
-def list_input_items(handler: BaseHandler, response_id: str) -> Json:
-    """What a stored response was asked with."""
-    items = [SimpleNamespace(id=item["id"], item=item) for item in handler.parts.stored.input_items(response_id)]
-    return handler.page(items, lambda each: each.item)
-
-
-async def create_container(handler: BaseHandler) -> Json:
-    """Make a container."""
-    wanted = parameters.container_request(handler.json())
-    uploads = [handler.parts.uploads.get(file_id) for file_id in wanted.file_ids]
-    create = handler.parts.containers.create
-    return wire.container(await create(wanted.name, minutes=wanted.minutes, uploads=uploads, memory=wanted.memory))
-
-
-def list_containers(handler: BaseHandler) -> Json:
-    """All containers, or those of a name, expired ones too."""
-    name = handler.get_query_argument("name", None)
-    containers = handler.parts.containers.all()
-    return handler.page([each for each in containers if name is None or each.name == name], wire.container)
-
-
-def get_container(handler: BaseHandler, container_id: str) -> Json:
-    """A container; asking counts as use."""
-    container = handler.parts.containers.get(container_id)
-    if not container.expired:
-        container.touch()
-    return wire.container(container)
-
-
-async def delete_container(handler: BaseHandler, container_id: str) -> Json:
-    """End a container."""
-    await handler.parts.containers.delete(container_id)
-    return wire.deleted(container_id, "container.deleted")
+    def prepare(self) -> None:
+        """Raise ApiError, always."""
+        super().prepare()
+        raise ApiError(404, f"Invalid URL ({self.request.method} {self.request.path})", code="unknown_url")
 
 
 class ResponsesHandler(BaseHandler):
@@ -130,7 +158,7 @@ class ResponsesHandler(BaseHandler):
 
     async def post(self) -> None:
         """Answer a question, as a stream of events or at once; raises ApiError if it is refused."""
-        request = parameters.response_request(self.json(), self.parts.stored.item)
+        request = response_request.response_request(self.json(), self.parts.stored.item)
         responder = self.parts.responder
         events = responder.respond(await responder.accept(request))
         await self._abandonable(self._stream(events) if request.stream else self._whole(events))
@@ -157,7 +185,7 @@ class ResponsesHandler(BaseHandler):
         self.request.connection.stream.set_nodelay(True)  # type: ignore[union-attr] # HTTP/1 has a stream
         async with aclosing(made) as events:
             async for event in events:
-                self.write(wire.sse(event))
+                self.write(shapes.sse(event))
                 await self.flush()
 
     async def _whole(self, made: AsyncGenerator[Event, None]) -> None:
@@ -168,7 +196,85 @@ class ResponsesHandler(BaseHandler):
         self.answer(event["response"])
 
 
-def _log_request(handler: web.RequestHandler) -> None:
-    """One line of the log for each request: what was done, not what was said."""
-    request, milliseconds = handler.request, 1000 * handler.request.request_time()
-    _log.info("%s %s %d %.0f ms", request.method, request.path, handler.get_status(), milliseconds)
+def health(handler: BaseHandler) -> Json:
+    """What this engine is."""
+    sandbox = handler.parts.sandbox
+    models = list(handler.parts.models)
+    return {"status": "ok", "sandbox": sandbox.kind, "reason": sandbox.reason, "models": models}
+
+
+def list_models(handler: BaseHandler) -> Json:
+    """The models that are offered."""
+    rows = [shapes.model_row(name, handler.parts.started_at) for name in handler.parts.models]
+    return {"object": "list", "data": rows}
+
+
+def get_model(handler: BaseHandler, name: str) -> Json:
+    """A model."""
+    if name not in handler.parts.models:
+        raise refusals.model_not_found(name, tuple(handler.parts.models), status=404)
+    return shapes.model_row(name, handler.parts.started_at)
+
+
+def get_response(handler: BaseHandler, response_id: str) -> Json:
+    """A stored response; never as a stream, which is possible in the background only."""
+    if handler.get_query_argument("stream", "false") == "true":
+        raise refusals.response_not_found(response_id)  # https://community.openai.com/t/1362217
+    body = handler.parts.stored.body(response_id)
+    include = handler.get_query_arguments("include") + handler.get_query_arguments("include[]")
+    return body if response_request.OUTPUTS in include else shapes.without_outputs(body)
+
+
+def delete_response(handler: BaseHandler, response_id: str) -> Json:
+    """Forget a stored response."""
+    handler.parts.stored.remove(response_id)
+    return shapes.deletion(response_id, "response")
+
+
+def list_input_items(handler: BaseHandler, response_id: str) -> Json:
+    """What a stored response was asked with."""
+    items = [SimpleNamespace(id=item["id"], item=item) for item in handler.parts.stored.input_items(response_id)]
+    return handler.page(items, lambda each: each.item)
+
+
+async def create_container(handler: BaseHandler) -> Json:
+    """Make a container."""
+    name, minutes, wanted = response_request.container_request(handler.json())
+    uploads = [handler.parts.uploads.get(file_id) for file_id in wanted.file_ids]
+    create = handler.parts.containers.create
+    return shapes.container_row(await create(name, minutes=minutes, uploads=uploads, memory=wanted.memory))
+
+
+def list_containers(handler: BaseHandler) -> Json:
+    """All containers, or those of a name, expired ones too."""
+    name = handler.get_query_argument("name", None)
+    containers = handler.parts.containers.all()
+    return handler.page([each for each in containers if name is None or each.name == name], shapes.container_row)
+
+
+def get_container(handler: BaseHandler, container_id: str) -> Json:
+    """A container; asking counts as use."""
+    container = handler.parts.containers.get(container_id)
+    if not container.expired:
+        container.touch()
+    return shapes.container_row(container)
+
+
+async def delete_container(handler: BaseHandler, container_id: str) -> Json:
+    """End a container."""
+    await handler.parts.containers.delete(container_id)
+    return shapes.deletion(container_id, "container.deleted")
+
+
+def _no_number(name: str) -> float:
+    """`NaN` and its like, which Python reads and JSON does not have."""
+    raise ValueError(name)
+
+
+def _refusal(status: int, request: Any) -> ApiError:
+    """What tornado refuses by itself, in the shape of everything else."""
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return ApiError(405, f"Not allowed to {request.method} on {request.path}.", code="method_not_allowed")
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ApiError(status, HTTPStatus(status).phrase)
+    return ApiError(500, "The engine had an error; its log says more.", code="server_error", kind="server_error")

@@ -73,12 +73,7 @@ class Execution:
 
 
 class KernelOutput:
-    """What a run showed so far, as it comes.
-
-    Args:
-        own: The directory whose files are the person's own: their frames stay in a traceback.
-        begins_with: The kind of message that says the kernel has taken the code up.
-    """
+    """What a run showed so far, as it comes; a message of the kind `begins_with` says that the code was taken up."""
 
     def __init__(self, own: str, *, begins_with: str = "execute_input") -> None:
         self.begins_with = begins_with

@@ -14,7 +14,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psutil
 
@@ -23,23 +23,21 @@ if TYPE_CHECKING:
 
 GIB: Final = 1 << 30
 CPU_S: Final = 600.0
-"""Seconds of each processor, for one run."""
+"""Seconds of each processor, for one run; more than `MOST_PROCESSORS` of them do not count."""
 MOST_PROCESSORS: Final = 8
-"""More of them do not count: a loop without end keeps one busy, for this many times ten minutes."""
 KEPT_FREE_BYTES: Final = 256_000_000
 """Code is stopped when it leaves less than this of the disk."""
 SAMPLE_EVERY_S: Final = 0.3
 """How often the known processes and the files of running code are sampled; less often where that takes long."""
+SAMPLING_SHARE: Final = 10
+"""A sample is followed by a pause this many times as long, at least."""
 SEARCH_EVERY_S: Final = 1.0
 """How often new processes are looked for, which takes a look at all of this machine."""
 PEEK_EVERY_S: Final = 0.1
 """How often the number of all threads is looked at: a bomb of processes doubles several times between two samples."""
 REST_EVERY_S: Final = 2.0
-"""How often it is looked whether a container that runs nothing is busy all the same."""
+"""How often it is looked whether a container that runs nothing has taken `BUSY_S` of processor time all the same."""
 BUSY_S: Final = 0.02
-"""Processor time that it has taken then."""
-SAMPLING_SHARE: Final = 10
-"""A sample is followed by a pause this many times as long, at least."""
 INTERRUPT_GRACE_S: Final = 1.8
 """How long interrupted code may take to stop before its process is ended."""
 
@@ -73,16 +71,12 @@ def most_memory() -> int:
 
 
 def default_limits() -> ContainerLimits:
-    """The limits of a container that asked for none.
-
-    Ten minutes of each processor: a library that uses all of them takes ten times as much of ten as of one.
-    """
+    """The limits of a container that asked for none: 4 GB, and ten minutes of each processor."""
     processors = min(os.cpu_count() or 1, MOST_PROCESSORS)
     return ContainerLimits(memory_bytes=min(4 * GIB, most_memory()), cpu_s=processors * CPU_S)
 
 
-@dataclass(frozen=True, slots=True)
-class Excess:
+class Excess(NamedTuple):
     """A limit that was passed: which, for a person, and whether interrupting the code is worth a try."""
 
     message: str
@@ -90,15 +84,9 @@ class Excess:
 
 
 class LimitMonitor:
-    """Watches one kernel from its first code to its end.
+    """Watches one kernel, all of whose processes descend from `pid`, from its first code to its end.
 
-    Args:
-        pid: The process that was started for the container; all others descend from it.
-        directory: The container's directory.
-        limits: What the container may use.
-        uploads: Bytes and number of the files that clients have put there so far, which are not the code's excess.
-        interrupt: Interrupts the code that runs.
-        kill: Ends the kernel with all its processes.
+    `uploads` gives the bytes and the number of files that clients have put there, which are not the code's excess.
     """
 
     def __init__(
@@ -159,8 +147,8 @@ class LimitMonitor:
                 search = swarming or began - self._searched_at > SEARCH_EVERY_S
                 self.passed = await asyncio.to_thread(self._excess, search=search)
                 threads_before = max(threads_before, _threads_of_machine()) if swarming else threads_before
-                took_s = time.monotonic() - began
-                next_sample = time.monotonic() + max(SAMPLE_EVERY_S, SAMPLING_SHARE * took_s)
+                now = time.monotonic()
+                next_sample = now + max(SAMPLE_EVERY_S, SAMPLING_SHARE * (now - began))
         if self.passed.gentle:
             await self._interrupt()
             await asyncio.sleep(INTERRUPT_GRACE_S)
@@ -179,7 +167,7 @@ class LimitMonitor:
         if not self._processes:
             self._search()
         self._cpu_before = self._cpu_seconds()
-        size_bytes, count = _files_below(self._directory)
+        size_bytes, count = _size_below(self._directory)
         uploaded_bytes, uploaded_files = self._uploads()
         self._disk_allowed = max(self._limits.disk_bytes, size_bytes) - uploaded_bytes
         self._files_allowed = max(self._limits.files, count) - uploaded_files
@@ -201,7 +189,7 @@ class LimitMonitor:
             return Excess(f"its processes used more than {_in_words(limits.memory_bytes)} of memory")
         if self._cpu_sampled - self._cpu_before > limits.cpu_s:
             return Excess(f"it used more than {limits.cpu_s:g} s of processor time", gentle=True)
-        size_bytes, count = _files_below(self._directory)
+        size_bytes, count = _size_below(self._directory)
         uploaded_bytes, uploaded_files = self._uploads()
         if size_bytes > self._disk_allowed + uploaded_bytes:
             return Excess(f"its files took more than {_in_words(limits.disk_bytes)}")
@@ -243,7 +231,7 @@ def _threads_of_machine() -> int:
         return 0
 
 
-def _files_below(directory: Path) -> tuple[int, int]:
+def _size_below(directory: Path) -> tuple[int, int]:
     """Bytes and number of the files and directories below a directory; links are not followed."""
     size_bytes, count, pending = 0, 0, [os.fspath(directory)]
     while pending:

@@ -12,7 +12,7 @@ from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine import errors, wire
+from ipython_assistant.engine import refusals, shapes
 from ipython_assistant.engine.models import (
     WISHES,
     Ask,
@@ -26,20 +26,18 @@ from ipython_assistant.engine.models import (
     Talker,
     TokensUsed,
 )
-from ipython_assistant.engine.parameters import AutoContainer, ContainerById
 from ipython_assistant.engine.response_output import ResponseOutput
 from ipython_assistant.engine.stored_responses import PastTurn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
-    from ipython_assistant.engine.container import CodeRun, KernelContainer
-    from ipython_assistant.engine.container_pool import ContainerPool
+    from ipython_assistant.engine.container import ContainerPool, KernelContainer
     from ipython_assistant.engine.models import Model, Step
-    from ipython_assistant.engine.parameters import ResponseRequest
+    from ipython_assistant.engine.response_request import ResponseRequest
+    from ipython_assistant.engine.shapes import Event, Json
     from ipython_assistant.engine.stored_responses import StoredResponses
     from ipython_assistant.engine.uploads import UploadStore
-    from ipython_assistant.engine.wire import Event, Json
 
 NO_INTERPRETER: Final = (
     "This engine answers by running code, and the request gives it no code interpreter. "
@@ -51,15 +49,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AcceptedRequest:
-    """A request that will be answered: everything it refers to exists.
-
-    Args:
-        request: As it was asked.
-        model: Who decides.
-        container: Where code runs, if it may.
-        previous: What it continues from, by `previous_response_id`.
-        response: The response as it begins.
-    """
+    """A request that will be answered: everything it refers to exists. `response` is the response as it begins."""
 
     request: ResponseRequest
     model: Model
@@ -90,16 +80,7 @@ class AcceptedRequest:
 
 
 class Responder:
-    """Answers requests in containers.
-
-    Args:
-        models: Name → model.
-        containers: Where code runs.
-        uploads: Files that requests may name.
-        stored: Where finished responses are kept.
-        mint: Makes ids.
-        clock: Seconds since the epoch.
-    """
+    """Answers requests in containers."""
 
     def __init__(
         self,
@@ -137,17 +118,17 @@ class Responder:
             ApiError: Something it refers to does not exist, or the container is expired.
         """
         if self._closing:
-            raise errors.stopping()
+            raise refusals.stopping()
         model = self._models.get(request.model)
         if model is None:
-            raise errors.model_not_found(request.model, tuple(self._models))
-        previous = None
-        if request.previous_response_id is not None:
-            previous = self._stored.find(request.previous_response_id)
-            if previous is None:
-                raise errors.previous_response_not_found(request.previous_response_id)
+            raise refusals.model_not_found(request.model, tuple(self._models))
+        previous, wanted = None, request.previous_response_id
+        if wanted is not None and (previous := self._stored.find(wanted)) is None:
+            message = f"Previous response with id '{refusals.shortened(wanted)}' not found."
+            code = "previous_response_not_found"
+            raise refusals.ApiError(400, message, param="previous_response_id", code=code)
         container = await self._container(request, previous)
-        response = wire.response(self._mint("resp_"), int(self._clock()), request.echo)
+        response = shapes.new_response(self._mint("resp_"), int(self._clock()), request.echo)
         return AcceptedRequest(request, model, container, previous, response)
 
     async def respond(self, accepted: AcceptedRequest) -> AsyncGenerator[Event, None]:
@@ -193,21 +174,17 @@ class Responder:
             yield event
 
     async def _container(self, request: ResponseRequest, previous: PastTurn | None) -> KernelContainer | None:
-        wanted, file_ids = request.container, request.input.file_ids
-        if isinstance(wanted, AutoContainer):
-            file_ids = [*wanted.file_ids, *file_ids]
+        wanted, asked = request.container, request.input
+        file_ids = (*(wanted.file_ids if wanted is not None else ()), *asked.file_ids)
         uploads = [self._uploads.get(file_id) for file_id in file_ids]
         if wanted is None:
             return None
-        known = request.input.container_id or (previous.container_id if previous else None)
-        if isinstance(wanted, ContainerById):
-            container = self._containers.live(wanted.container_id)
-        elif known is not None:
-            container = self._containers.live(known)
-        else:
-            container = await self._containers.create(memory=wanted.memory)
+        known = wanted.container_id or asked.container_id or (previous.container_id if previous else None)
+        container = (
+            await self._containers.create(memory=wanted.memory) if known is None else self._containers.live(known)
+        )
         await container.provide(uploads)
-        for attachment in request.input.attachments:
+        for attachment in asked.attachments:
             await container.attach(attachment.content, attachment.name)
         container.touch()
         return container
@@ -230,7 +207,12 @@ async def _carry_out(accepted: AcceptedRequest, output: ResponseOutput) -> Async
                     yield event
                 if isinstance(step, Run) and container is not None:
                     code_run = await container.run(step.code)
-                    outcome = _outcome(code_run)
+                    outcome = RunOutcome(
+                        logs=code_run.logs,
+                        error=None if code_run.failure is None else str(code_run.failure),
+                        figures=len(code_run.figures),
+                        files=tuple(file.name for file in code_run.files),
+                    )
                     for event in output.ran(code_run):
                         yield event
         for event in output.end_message(container.linkable if container is not None else dict, last=True):
@@ -266,12 +248,3 @@ def _events_of(step: Step, output: ResponseOutput, container: KernelContainer | 
         case EndEarly(reason):
             output.incomplete_reason = reason
     return []
-
-
-def _outcome(code_run: CodeRun) -> RunOutcome:
-    return RunOutcome(
-        logs=code_run.logs,
-        error=None if code_run.failure is None else str(code_run.failure),
-        figures=len(code_run.figures),
-        files=tuple(file.name for file in code_run.files),
-    )

@@ -10,15 +10,15 @@ import re
 import urllib.parse
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine import wire
+from ipython_assistant.engine import shapes
 from ipython_assistant.engine.container_folder import MOUNT
+from ipython_assistant.engine.models import TokensUsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ipython_assistant.engine.container import CodeRun
-    from ipython_assistant.engine.models import TokensUsed
-    from ipython_assistant.engine.wire import Event, Json
+    from ipython_assistant.engine.shapes import Event, Json
 
 LINK: Final = f"sandbox:{MOUNT}/"
 MAX_PUNCTUATION: Final = 8
@@ -33,13 +33,7 @@ _REFUSAL: Final = "refusal"
 
 
 class ResponseOutput:
-    """One response's output.
-
-    Args:
-        response: The response as it begins; a copy is kept up to date in `response`.
-        include_outputs: Whether code calls carry what the code printed and showed.
-        mint: Makes ids.
-    """
+    """One response's output: a copy of the response that is given is kept up to date in `response`."""
 
     def __init__(self, response: Json, *, include_outputs: bool, mint: Callable[[str], str]) -> None:
         self.response = response | {"output": []}
@@ -51,7 +45,7 @@ class ResponseOutput:
         self._pieces: list[str] = []
         self._figures: tuple[str, ...] = ()
         self._container_id = ""
-        self._used = {"input": 0, "cached": 0, "output": 0, "thought": 0}
+        self._used = TokensUsed()
 
     @property
     def text(self) -> str:
@@ -90,9 +84,11 @@ class ResponseOutput:
         if not self._in_message:
             return []
         text, ids = "".join(self._pieces), files()
-        cited = [wire.citation(self._container_id, file_id, f"{file_id}.png") for file_id in self._figures if last]
+        cited = [
+            shapes.file_citation(self._container_id, file_id, f"{file_id}.png") for file_id in self._figures if last
+        ]
         cited += [
-            wire.citation(self._container_id, ids[name], name.rpartition("/")[2], start, end)
+            shapes.file_citation(self._container_id, ids[name], name.rpartition("/")[2], start, end)
             for name, start, end in links(text, ids)
         ]
         events = [
@@ -115,18 +111,18 @@ class ResponseOutput:
         """The end of a code call."""
         self._change({"status": "failed" if outcome.failure else "completed"})
         if self._include_outputs:
-            self._change({"outputs": wire.outputs(outcome.shown)})
+            self._change({"outputs": shapes.code_outputs(outcome.shown)})
         self._figures = tuple(figure.id for figure in outcome.figures)
         return [self._event("code_interpreter_call.completed"), self._item_event("done")]
 
     def count(self, used: TokensUsed) -> None:
         """Count tokens."""
-        for kind in self._used:
-            self._used[kind] += getattr(used, kind)
+        kinds = ("input", "cached", "output", "thought")
+        self._used = TokensUsed(**{kind: getattr(self._used, kind) + getattr(used, kind) for kind in kinds})
 
     def complete(self, now: int) -> list[Event]:
         """The last event of a response that went well, or is not whole for an `incomplete_reason`."""
-        self.response["usage"] = wire.usage(self._used)
+        self.response["usage"] = shapes.usage_row(self._used)
         if self.incomplete_reason is not None:
             details = {"reason": self.incomplete_reason}
             self.response |= {"status": "incomplete", "incomplete_details": details}
@@ -141,8 +137,8 @@ class ResponseOutput:
         """
         code = "server_error"
         self.response |= {"status": "failed", "error": {"code": code, "message": message}}
-        if any(self._used.values()):
-            self.response["usage"] = wire.usage(self._used)
+        if self._used != TokensUsed():
+            self.response["usage"] = shapes.usage_row(self._used)
         error = {"code": code, "message": message, "param": None}
         return [{"type": "error", **error, "error": {"type": code, **error}}, self._snapshot("failed")]
 
@@ -196,10 +192,6 @@ def links(text: str, names: Mapping[str, object]) -> Iterator[tuple[str, int, in
 
     A name is taken as it stands, the longest that fits, or percent-decoded up to the end of the URL. What a link costs
     does not depend on how many names there are.
-
-    Args:
-        text: What was said.
-        names: The names there are.
     """
     lengths = sorted({len(name) for name in names}, reverse=True)
     position = text.find(LINK)

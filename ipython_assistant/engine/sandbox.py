@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import site
 import socket
@@ -23,7 +24,7 @@ import psutil
 
 from ipython_assistant.engine import confine
 from ipython_assistant.engine.container_folder import MOUNT
-from ipython_assistant.engine.limit_monitor import ContainerLimits, most_memory
+from ipython_assistant.engine.limit_monitor import ContainerLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,8 @@ OPEN_FILES: Final = 1024
 THREAD_HEADROOM: Final = 1024
 """Processes and threads that this user may start elsewhere: the system's limit counts all of them together."""
 
+_MOUNTED: Final = re.compile(rf"(?<![\w.~-]){re.escape(MOUNT)}(?![\w.-])")
+_CELL_FILE: Final = re.compile(r"(?:/tmp)?[/\\]ipykernel_\d+[/\\]\d+\.py")
 _SYSTEMS: Final = {"darwin": "macOS", "win32": "Windows"}
 _CONFINE: Final = str(Path(confine.__file__).resolve())
 _SYSTEM: Final = (
@@ -86,6 +89,32 @@ class VisiblePaths:
     temp: str
 
 
+class MountedPaths:
+    """Says `/mnt/data`, for which code is written, where the sandbox has no such place."""
+
+    def __init__(self, visible: VisiblePaths) -> None:
+        self._work = Path(visible.work).as_posix()
+        self._outward = {
+            visible.work: MOUNT,
+            visible.temp: "/tmp",  # noqa: S108 - a name to show, not a place to write
+            visible.home: HOME,
+            sysconfig.get_path("purelib"): "site-packages",
+            sysconfig.get_path("stdlib"): "python",
+        }
+        # Longest first, and whole names only: a directory must not be taken for its own prefix.
+        longest_first = sorted(self._outward, key=len, reverse=True)
+        self._inside = re.compile(rf"(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])")
+
+    def inward(self, code: str) -> str:
+        """Code as it is run: `/mnt/data` is the real directory."""
+        return _MOUNTED.sub(lambda _: self._work, code)
+
+    def outward(self, text: str) -> str:
+        """Text as it is shown: the real directory is `/mnt/data`."""
+        mounted = self._inside.sub(lambda found: self._outward[found[0]], text)
+        return _CELL_FILE.sub("<code>", mounted)
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerPaths:
     """The directories of one container on this machine, of which `work` and `home` are in reach of its code."""
@@ -115,13 +144,9 @@ class ContainerPaths:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """How code is confined.
+    """How code is confined: by what, and why by nothing stronger.
 
-    Args:
-        kind: By what.
-        reason: Why by nothing stronger; empty where there is nothing stronger.
-        landlock: The version of Landlock to rely on.
-        other_threads: Processes and threads that this user had when the engine was started.
+    `other_threads` are those of this user when the engine was started, which the system's limit counts too.
     """
 
     kind: SandboxKind
@@ -202,7 +227,7 @@ def attempt(sandbox: Sandbox, directory: Path, *, limits: ContainerLimits | None
         directory: A new private directory.
         limits: What it may use; memory apart, of which this Python alone takes its share.
     """
-    allowed = replace(limits or ContainerLimits(0), memory_bytes=most_memory())
+    allowed = replace(limits or ContainerLimits(0), memory_bytes=psutil.virtual_memory().total)
     paths, sockets, secret = ContainerPaths(directory), directory / "run", directory / "secret"
     paths.make()
     sockets.mkdir()

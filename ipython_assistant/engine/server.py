@@ -11,13 +11,14 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from tornado import web
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from ipython_assistant.engine import wire
-from ipython_assistant.engine.base_handler import EngineParts
-from ipython_assistant.engine.container_pool import MAX_CONTAINERS, ContainerPool
-from ipython_assistant.engine.handlers import application
+from ipython_assistant.engine import file_handlers as files
+from ipython_assistant.engine import handlers as routes
+from ipython_assistant.engine import shapes
+from ipython_assistant.engine.container import MAX_CONTAINERS, ContainerPool
 from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
 from ipython_assistant.engine.private_directory import private_directory
 from ipython_assistant.engine.responder import Responder
@@ -35,6 +36,27 @@ RETIRE_EVERY_S: Final = 30.0
 MAX_BODY_BYTES: Final = 64 << 20
 """Of a request, except uploads."""
 SHORTEST_TOKEN: Final = 16
+
+_ONE: Final = "([^/]+)"
+_JSON: Final = routes.JsonHandler
+_ROUTES: Final[tuple[tuple[str, type[routes.BaseHandler], shapes.Json], ...]] = (
+    ("/health", _JSON, {"GET": routes.health}),
+    ("/v1/models", _JSON, {"GET": routes.list_models}),
+    (f"/v1/models/{_ONE}", _JSON, {"GET": routes.get_model}),
+    ("/v1/responses", routes.ResponsesHandler, {}),
+    (f"/v1/responses/{_ONE}", _JSON, {"GET": routes.get_response, "DELETE": routes.delete_response}),
+    (f"/v1/responses/{_ONE}/input_items", _JSON, {"GET": routes.list_input_items}),
+    ("/v1/containers", _JSON, {"GET": routes.list_containers, "POST": routes.create_container}),
+    (f"/v1/containers/{_ONE}", _JSON, {"GET": routes.get_container, "DELETE": routes.delete_container}),
+    (f"/v1/containers/{_ONE}/files", files.UploadHandler,
+     {"GET": files.list_container_files, "POST": files.add_container_file}),
+    (f"/v1/containers/{_ONE}/files/{_ONE}", _JSON,
+     {"GET": files.get_container_file, "DELETE": files.delete_container_file}),
+    (f"/v1/containers/{_ONE}/files/{_ONE}/content", files.DownloadHandler, {"GET": files.container_content}),
+    ("/v1/files", files.UploadHandler, {"GET": files.list_files, "POST": files.add_file}),
+    (f"/v1/files/{_ONE}", _JSON, {"GET": files.get_file, "DELETE": files.delete_file}),
+    (f"/v1/files/{_ONE}/content", files.DownloadHandler, {"GET": files.file_content}),
+)  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
@@ -66,16 +88,9 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True)
 class EngineAddress:
-    """A running engine, as its owner needs to know it.
+    """A running engine: its base URL with `/v1`, the API key, its process, how code is confined and why no better.
 
-    Args:
-        url: The base URL for clients, with `/v1`.
-        token: The API key for clients.
-        pid: The engine's process.
-        sandbox: How code is confined.
-        reason: Why by nothing stronger.
-        models: The names of the models.
-        token_given: Whether the owner chose the token, and so knows it.
+    `token_given` says that the owner chose the token, and so knows it.
     """
 
     url: str
@@ -91,7 +106,7 @@ class EngineAddress:
         line = asdict(self)
         if line.pop("token_given"):
             line["token"] = ""
-        return wire.dumps(line)
+        return shapes.dumps(line)
 
 
 @contextlib.asynccontextmanager
@@ -103,9 +118,7 @@ async def running(
     options: EngineOptions | None = None,
     hurry: asyncio.Event | None = None,
 ) -> AsyncIterator[EngineAddress]:
-    """Run an engine.
-
-    When the block ends, or is cancelled, all its processes have ended and its directory is gone.
+    """Run an engine. When the block ends, or is cancelled, all its processes have ended and its directory is gone.
 
     Args:
         models: Name → model.
@@ -121,8 +134,7 @@ async def running(
     options = options or EngineOptions()
     if options.token and len(options.token) < SHORTEST_TOKEN:
         raise UnusableOptions(f"The token is too short: {SHORTEST_TOKEN} characters at least.")
-    token = options.token or secrets.token_urlsafe(32)
-    mint = wire.minter(clock)
+    token, mint = options.token or secrets.token_urlsafe(32), shapes.minter(clock)
     with private_directory() as directory:
         sandbox = await asyncio.to_thread(strongest, directory / "s", options.sandboxes, limits=options.limits)
         kernels_get = os.environ if environment is None else environment
@@ -132,7 +144,7 @@ async def running(
         uploads = UploadStore(directory / "files", mint=mint, clock=clock)
         stored = StoredResponses(directory / "responses")
         responder = Responder(models, containers, uploads, stored, mint=mint, clock=clock)
-        parts = EngineParts(
+        parts = routes.EngineParts(
             responder=responder,
             containers=containers,
             uploads=uploads,
@@ -143,7 +155,13 @@ async def running(
             upload_bytes=options.limits.disk_bytes,
             started_at=int(clock()),
         )
-        server = HTTPServer(application(parts), chunk_size=256 * 1024, max_body_size=MAX_BODY_BYTES)
+        application = web.Application(
+            [(pattern, handler, {"parts": parts, "methods": methods}) for pattern, handler, methods in _ROUTES],
+            default_handler_class=routes.UnknownRoute,
+            default_handler_args={"parts": parts, "methods": {}},
+            log_function=_log_request,
+        )
+        server = HTTPServer(application, chunk_size=256 * 1024, max_body_size=MAX_BODY_BYTES)
         sockets = bind_sockets(options.port, ADDRESS)
         server.add_sockets(sockets)
         containers.reserve()
@@ -169,3 +187,9 @@ async def _retire(containers: ContainerPool) -> None:
             await containers.retire()
         except Exception as error:  # noqa: BLE001 - whatever it was, containers must go on expiring
             _log.error("Expired containers could not be ended: %r", error)
+
+
+def _log_request(handler: web.RequestHandler) -> None:
+    """One line of the log for each request: what was done, not what was said."""
+    request, milliseconds = handler.request, 1000 * handler.request.request_time()
+    _log.info("%s %s %d %.0f ms", request.method, request.path, handler.get_status(), milliseconds)

@@ -7,16 +7,17 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine import errors, wire
+from ipython_assistant.engine import refusals, shapes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from ipython_assistant.engine.models import ChatMessage
-    from ipython_assistant.engine.wire import Json
+    from ipython_assistant.engine.shapes import Json
 
 MOST_RESPONSES: Final = 10_000
+"""How many stored responses are kept; the oldest is forgotten for a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,7 @@ class PastTurn:
 
 
 class StoredResponses:
-    """All stored responses.
-
-    Args:
-        directory: A private directory.
-        most: How many are kept; the oldest is forgotten for a new one.
-    """
+    """All stored responses, in a private directory."""
 
     def __init__(self, directory: Path, *, most: int = MOST_RESPONSES) -> None:
         directory.mkdir(parents=True)
@@ -64,7 +60,7 @@ class StoredResponses:
         if len(self._turns) >= self._most:
             self.remove(next(iter(self._turns)))
         response_id = body["id"]
-        text = wire.dumps([body, list(input_items)])
+        text = shapes.dumps([body, list(input_items)])
         await asyncio.to_thread(self._path(response_id).write_text, text, "utf-8", "replace")
         self._turns[response_id] = turn
         self._response_of_item |= {item["id"]: response_id for item in body["output"]}
@@ -82,14 +78,10 @@ class StoredResponses:
         return self._read(response_id)[1]
 
     def item(self, item_id: str) -> Json:
-        """An output item of a stored response, to which an `item_reference` refers.
-
-        Raises:
-            ApiError: There is none of this id.
-        """
+        """The output item that an `item_reference` refers to. Raises ApiError if no stored response has it."""
         response_id = self._response_of_item.get(item_id)
         if response_id is None:
-            raise errors.ApiError(404, f"Item with id '{item_id}' not found.", param="input")
+            raise refusals.ApiError(404, f"Item with id '{item_id}' not found.", param="input")
         return next(item for item in self.body(response_id)["output"] if item["id"] == item_id)
 
     def remove(self, response_id: str) -> None:
@@ -101,7 +93,7 @@ class StoredResponses:
 
     def _read(self, response_id: str) -> tuple[Json, list[Json]]:
         if response_id not in self._turns:
-            raise errors.response_not_found(response_id)
+            raise refusals.response_not_found(response_id)
         body, input_items = json.loads(self._path(response_id).read_text("utf-8"))
         return body, input_items
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import FormParser, parse_options_header
 
-from ipython_assistant.engine import errors
+from ipython_assistant.engine import refusals
 from ipython_assistant.engine.container_folder import base_name
-from ipython_assistant.engine.private_directory import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ class UploadForm:
         self._ended = False
         kind, options = parse_options_header(content_type)
         if kind != b"multipart/form-data" or not options.get(b"boundary"):
-            raise errors.bad_upload("multipart/form-data with a boundary is expected")
+            raise refusals.bad_upload("multipart/form-data with a boundary is expected")
         config = {"UPLOAD_DIR": str(staging), "UPLOAD_DELETE_TMP": False, "MAX_MEMORY_FILE_SIZE": 0}
         self._parser = FormParser(
             kind.decode(), self._keep_field, self._keep_file, self._end, boundary=options[b"boundary"], config=config
@@ -47,21 +47,21 @@ class UploadForm:
         try:
             self._parser.write(chunk)
         except FormParserError as error:
-            raise errors.bad_upload(str(error).rstrip(".")) from error
+            raise refusals.bad_upload(str(error).rstrip(".")) from error
 
     def file(self) -> tuple[Path, str]:
         """Where the file is, and the name it came under, when the body is over."""
         if not self._ended:
-            raise errors.bad_upload("the body ends before its closing boundary")
+            raise refusals.bad_upload("the body ends before its closing boundary")
         if not self._files:
-            raise errors.missing("file")
+            raise refusals.missing_parameter("file")
         if len(self._files) > 1:
-            raise errors.bad_upload("it holds two files")
+            raise refusals.bad_upload("it holds two files")
         return self._files[0]
 
     def discard(self) -> None:
         """Delete what was not moved away. Safe to call at any time, more than once."""
-        remove_tree(self._staging)
+        shutil.rmtree(self._staging, ignore_errors=True)
 
     def _keep_field(self, field: Field) -> None:
         self.fields[_text(field.field_name)] = _text(field.value)
@@ -90,13 +90,7 @@ class EngineUpload:
 
 
 class UploadStore:
-    """All files of the Files API, and where files are kept while they arrive. They live as long as the engine.
-
-    Args:
-        directory: A private directory on the containers' file system.
-        mint: Makes ids.
-        clock: Seconds since the epoch.
-    """
+    """All files of the Files API, which live as long as the engine, and the directory in which files arrive."""
 
     def __init__(self, directory: Path, *, mint: Callable[[str], str], clock: Callable[[], float]) -> None:
         directory.mkdir(parents=True)
@@ -111,8 +105,7 @@ class UploadStore:
 
     def add(self, staged: Path, filename: str, purpose: str) -> EngineUpload:
         """Keep a file that was written to a `staging` directory. Raises ApiError if the name cannot be used."""
-        name = base_name(filename)
-        upload_id = self._mint("file-")
+        name, upload_id = base_name(filename), self._mint("file-")
         path = staged.replace(self._directory / upload_id)
         upload = EngineUpload(upload_id, name, purpose, path.stat().st_size, int(self._clock()), path)
         self._uploads[upload_id] = upload
@@ -125,7 +118,7 @@ class UploadStore:
     def get(self, file_id: str) -> EngineUpload:
         """The file of this id. Raises ApiError if there is none."""
         if file_id not in self._uploads:
-            raise errors.ApiError(404, f"No such File object: {file_id}", param="id")
+            raise refusals.ApiError(404, f"No such File object: {file_id}", param="id")
         return self._uploads[file_id]
 
     def remove(self, file_id: str) -> None:

@@ -55,9 +55,8 @@ def stage() -> Iterator[Stage]:
 Serve = Callable[..., Running]
 
 
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Engines in this process, with the test's own models and clock; ended after the test."""
+@contextlib.contextmanager
+def _serving() -> Iterator[Serve]:
     with contextlib.ExitStack() as stack:
 
         def start(
@@ -66,4 +65,18 @@ def serve() -> Iterator[Serve]:
             offered = {model.name: model for model in models or (Script(),)}
             return stack.enter_context(in_thread(offered, clock, environment))
 
+        yield start
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Engines in this process, with the test's own models and clock; ended after the test."""
+    with _serving() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def serve_module() -> Iterator[Serve]:
+    """Engines in this process for all tests of a module; ended after the last."""
+    with _serving() as start:
         yield start

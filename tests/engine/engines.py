@@ -170,6 +170,12 @@ def kernels_of(pid: int) -> list[int]:
     return []
 
 
+def scratch_of(pid: int) -> Path:
+    """The private directory of an engine process: its remover was told."""
+    children = [child.cmdline() for child in psutil.Process(pid).children()]
+    return next(Path(command[-1]) for command in children if command[:1] == ["/bin/sh"])
+
+
 def kernel_in(engine: Running, container: str) -> int:
     """The process that was started for a container: inside a sandbox it may have another number, or none."""
     marker = f"{uuid.uuid4().hex}.txt"

@@ -90,18 +90,6 @@ def test_files_of_the_files_api_are_in_the_container_under_their_own_name(
         client.files.retrieve(uploaded.id)
 
 
-def test_a_file_named_in_the_input_is_in_the_container(client: openai.OpenAI, engine: Running, container: str) -> None:
-    uploaded = client.files.create(file=("in.txt", b"by reference"), purpose="user_data")
-    parts = [
-        {"type": "input_file", "file_id": uploaded.id},
-        {"type": "input_text", "text": fence("print(open('in.txt').read())")},
-    ]
-
-    response = engine.ask("", container=container, input=[{"role": "user", "content": parts}])
-
-    assert logs(response) == "by reference\n"
-
-
 def test_files_and_pictures_within_the_input_are_in_the_container_once(engine: Running, container: str) -> None:
     parts = [
         {"type": "input_file", "filename": "../within.csv", "file_data": "data:text/csv;base64,YSxiCjEsMgo="},
@@ -145,16 +133,6 @@ def test_a_list_of_files_is_paged_and_every_file_is_seen_once(client: openai.Ope
     assert [len(first_page.data), first_page.has_more] == [20, True]
     assert ascending == [f"/mnt/data/{number:02}.txt" for number in range(25)]
     assert [file.path for file in first_page] == ascending[::-1]
-
-
-def test_a_container_file_can_be_described_and_deleted(client: openai.OpenAI, container: str) -> None:
-    made = client.containers.files.create(container, file=("away.txt", b"1"))
-
-    assert client.containers.files.retrieve(made.id, container_id=container).path == "/mnt/data/away.txt"
-    client.containers.files.delete(made.id, container_id=container)
-
-    with pytest.raises(openai.NotFoundError, match=f"File {made.id} not found on container {container}"):
-        client.containers.files.content.retrieve(made.id, container_id=container)
 
 
 def test_a_deleted_container_is_gone(client: openai.OpenAI) -> None:
@@ -211,15 +189,6 @@ def test_a_deleted_response_is_forgotten(client: openai.OpenAI, engine: Running)
         client.responses.retrieve(response.id)
     with pytest.raises(openai.BadRequestError, match=response.id):
         engine.ask("1", previous_response_id=response.id)
-
-
-def test_a_prompt_that_is_none_of_the_forms_is_refused_in_an_ordinary_answer(engine: Running, container: str) -> None:
-    response = engine.ask("", container=container, input="Fluxbar the moon.")
-
-    [message] = response.output
-
-    assert (response.status, message.content[0].type) == ("completed", "refusal")
-    assert "fluxbar" in message.content[0].refusal.lower()
 
 
 def test_items_of_a_stored_response_are_replayed_by_reference(engine: Running, client: openai.OpenAI) -> None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from pathlib import Path
 
 import openai
 import psutil
 import pytest
-from engines import Running, annotations, logs, until
-
-from ipython_assistant.engine.container_folder import ContainerFolder
-from ipython_assistant.engine.private_directory import MARK
-from ipython_assistant.engine.sandbox import ContainerPaths
+from engines import Running, annotations, logs, scratch_of, until
 
 MB = 1024 * 1024
 
@@ -78,13 +73,6 @@ def test_a_range_of_the_content(
     assert body is None or answer[2] == body
 
 
-def test_an_empty_file_is_a_file(engine: Running, container: str) -> None:
-    made = engine.client().containers.files.create(container, file=("empty.txt", b""))
-
-    assert made.bytes == 0
-    assert engine.request("GET", f"/v1/containers/{container}/files/{made.id}/content")[2] == b""
-
-
 @pytest.mark.parametrize(
     ("given", "path"),
     [
@@ -112,17 +100,6 @@ def test_a_name_that_cannot_be_used_is_refused(engine: Running, container: str, 
         engine.client().containers.files.create(container, file=(given, b"content"))
 
 
-def test_the_same_name_again_replaces_the_file(engine: Running, container: str) -> None:
-    files = engine.client().containers.files
-    first = files.create(container, file=("twice.txt", b"one"))
-    second = files.create(container, file=("twice.txt", b"two"))
-
-    rows = [row.id for row in files.list(container, limit=100) if row.path == "/mnt/data/twice.txt"]
-
-    assert rows == [second.id] != [first.id]
-    assert files.content.retrieve(second.id, container_id=container).read() == b"two"
-
-
 def test_a_form_that_is_none_is_refused(engine: Running, container: str) -> None:
     path = f"/v1/containers/{container}/files"
     for content_type, body in (
@@ -139,8 +116,7 @@ def test_a_form_that_is_none_is_refused(engine: Running, container: str) -> None
 
 
 def test_an_upload_that_breaks_off_leaves_nothing_behind(engine: Running, client: openai.OpenAI) -> None:
-    uploads = next(Path(file.path) for file in psutil.Process(engine.pid).open_files() if file.path.endswith(MARK))
-    staging = uploads.parent / "files"
+    staging = scratch_of(engine.pid) / "files"
     before = set(staging.iterdir())
     host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")
     head = f"POST /v1/files HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {engine.token}\r\n"
@@ -193,22 +169,6 @@ def test_a_file_that_becomes_a_link_is_not_served(engine: Running, container: st
     assert (status, b"not found on container" in body) == (404, True)
     assert engine.request("DELETE", path.removesuffix("/content"))[0] == 404
     assert (tmp_path / "f.txt").read_text() == "not mine"
-
-
-def test_a_file_behind_a_planted_link_is_not_deleted(tmp_path: Path) -> None:
-    (tmp_path / "data" / "d").mkdir(parents=True)
-    (tmp_path / "data" / "d" / "f.txt").write_text("mine")
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside" / "f.txt").write_text("not mine")
-    paths = ContainerPaths(tmp_path)
-    folder = ContainerFolder("cntr_1", paths, mint=lambda prefix: f"{prefix}1", clock=lambda: 0)
-    asyncio.run(folder.scan())
-    (tmp_path / "data" / "d").rename(tmp_path / "data" / "e")
-    (tmp_path / "data" / "d").symlink_to(tmp_path / "outside")
-
-    folder.remove("cfile_1")
-
-    assert (tmp_path / "outside" / "f.txt").read_text() == "not mine"
 
 
 def test_a_version_that_code_has_overwritten_is_not_served_under_the_old_id(engine: Running, container: str) -> None:

@@ -15,9 +15,9 @@ import pytest
 from engines import DEADLINE_S, Clock
 
 from ipython_assistant.engine import container, server
-from ipython_assistant.engine.container_pool import ContainerPool
-from ipython_assistant.engine.errors import ApiError
+from ipython_assistant.engine.container import ContainerPool
 from ipython_assistant.engine.limit_monitor import default_limits
+from ipython_assistant.engine.refusals import ApiError
 from ipython_assistant.engine.sandbox import Sandbox
 from ipython_assistant.engine.uploads import EngineUpload
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import openai
 import pytest
-from engines import TOOL, Clock, Running, ScriptedModel, fence, tool
+from engines import TOOL, Clock, Running, ScriptedModel, fence
 
 from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Say, Step
 
@@ -27,100 +27,58 @@ def asked(**parameters: Any) -> dict[str, Any]:
     return {"model": "basic", "input": fence("1"), "tools": [TOOL], **parameters}
 
 
-def test_a_code_interpreter_without_a_container(engine: Running) -> None:
-    status, error = refusal(engine, "/responses", asked(tools=[{"type": "code_interpreter"}]))
-
-    assert (status, error["message"]) == (400, "Missing required parameter: 'tools[0].container'.")
-    assert (error["type"], error["param"]) == ("invalid_request_error", "tools[0].container")
+def with_container(container: object) -> dict[str, Any]:
+    return asked(tools=[{"type": "code_interpreter", "container": container}])
 
 
-def test_files_where_file_ids_are_meant(engine: Running) -> None:
-    container = {"type": "auto", "files": ["file-1"]}
-    status, error = refusal(engine, "/responses", asked(tools=[{"type": "code_interpreter", "container": container}]))
+MINUTES = {"name": "long", "expires_after": {"anchor": "last_active_at", "minutes": 21}}
+REFUSED = {
+    "no container": ("/responses", asked(tools=[{"type": "code_interpreter"}]), 400, "missing_required_parameter",
+                     "tools[0].container", "Missing required parameter: 'tools[0].container'."),
+    "files for file_ids": ("/responses", with_container({"type": "auto", "files": ["file-1"]}), 400,
+                           "unknown_parameter", "tools[0].container.files",
+                           "Unknown parameter: 'tools[0].container.files'."),
+    "unknown parameter": ("/responses", asked(temprature=1), 400, "unknown_parameter", "temprature", "temprature"),
+    "unknown parameter of the tool": ("/responses", asked(tools=[{**TOOL, "containers": "x"}]), 400,
+                                      "unknown_parameter", "tools[0].containers", "containers"),
+    "too long a life": ("/containers", MINUTES, 400, "integer_above_max_value", "expires_after.minutes",
+                        "Expected a value <= 20, but got 21 instead."),
+    "no name": ("/containers", {}, 400, "missing_required_parameter", "name", "'name'"),
+    "unknown file": ("/containers", {"name": "c", "file_ids": ["file-none"]}, 404, None, "id",
+                     "No such File object: file-none"),
+    "unknown container": ("/responses", with_container("cntr_none"), 404, None, None,
+                          "Container with id 'cntr_none' not found."),
+    "unknown file of a container": ("GET /containers/{container}/files/cfile_none", None, 404, None, None,
+                                    "File cfile_none not found on container {container}."),
+    "its content": ("GET /containers/{container}/files/cfile_none/content", None, 404, None, None,
+                    "File cfile_none not found on container {container}."),
+    "a conversation": ("/responses", asked(conversation="conv_1", previous_response_id="resp_1"), 400,
+                       "mutually_exclusive_parameters", "previous_response_id", "Mutually exclusive parameters"),
+    "unknown response": ("/responses", asked(previous_response_id="resp_none"), 400, "previous_response_not_found",
+                         "previous_response_id", "Previous response with id 'resp_none' not found."),
+    "unknown model": ("/responses", asked(model="gpt-5"), 400, "model_not_found", "model", "This engine offers: basic"),
+    "its name": ("GET /models/gpt-5", None, 404, "model_not_found", "model", "This engine offers: basic"),
+    "another tool": ("/responses", asked(tools=[{"type": "web_search"}]), 400, "unsupported_parameter",
+                     "tools[0].type", "web_search"),
+    "another path": ("/chat/completions", {}, 404, "unknown_url", None, "Invalid URL (POST /v1/chat/completions)"),
+    "another method": ("/models", {}, 405, "method_not_allowed", None, "POST"),
+}  # fmt: skip
 
-    assert (status, error["message"]) == (400, "Unknown parameter: 'tools[0].container.files'.")
-    assert (error["param"], error["code"]) == ("tools[0].container.files", "unknown_parameter")
 
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED.keys())
+def test_what_the_service_refuses_is_refused_in_its_words(engine: Running, container: str, case: tuple) -> None:
+    path, body, status, code, param, words = case
+    method, _, path = path.replace("{container}", container).rpartition(" ")
 
-def test_an_unknown_parameter(engine: Running) -> None:
-    status, error = refusal(engine, "/responses", asked(temprature=1))
+    found, error = refusal(engine, path, body, method=method or "POST")
 
-    assert (status, error["code"], error["param"]) == (400, "unknown_parameter", "temprature")
+    assert (found, error["code"], error["param"]) == (status, code, param)
+    assert words.replace("{container}", container) in error["message"]
 
 
 def test_long_values_are_cut_in_refusals(engine: Running) -> None:
     for body in ({"model": "x" * 100_000}, {"x" * 100_000: 1}, {"tool_choice": "x" * 100_000}):
         assert len(refusal(engine, "/responses", asked(**body))[1]["message"]) < 500
-
-
-def test_an_unknown_parameter_of_the_tool(engine: Running) -> None:
-    status, error = refusal(engine, "/responses", asked(tools=[{**TOOL, "containers": "x"}]))
-
-    assert (status, error["code"], error["param"]) == (400, "unknown_parameter", "tools[0].containers")
-
-
-def test_more_than_twenty_minutes(engine: Running) -> None:
-    body = {"name": "long", "expires_after": {"anchor": "last_active_at", "minutes": 21}}
-    status, error = refusal(engine, "/containers", body)
-
-    assert (status, error["code"], error["param"]) == (400, "integer_above_max_value", "expires_after.minutes")
-    assert error["message"].endswith("Expected a value <= 20, but got 21 instead.")
-
-
-def test_a_container_without_a_name(engine: Running) -> None:
-    status, error = refusal(engine, "/containers", {})
-
-    assert (status, error["code"], error["param"]) == (400, "missing_required_parameter", "name")
-
-
-def test_a_container_with_an_unknown_file(engine: Running) -> None:
-    status, error = refusal(engine, "/containers", {"name": "c", "file_ids": ["file-none"]})
-
-    assert (status, error["message"]) == (404, "No such File object: file-none")
-
-
-def test_an_unknown_container(engine: Running) -> None:
-    for path, body in (("/responses", asked(tools=[tool("cntr_none")])), ("/containers/cntr_none/files", b"")):
-        status, error = refusal(engine, path, body, method="POST" if "responses" in path else "GET")
-        assert (status, error["message"]) == (404, "Container with id 'cntr_none' not found.")
-
-
-def test_a_file_that_is_not_in_the_container(engine: Running, container: str) -> None:
-    for path in ("cfile_none", "cfile_none/content"):
-        status, error = refusal(engine, f"/containers/{container}/files/{path}", None, method="GET")
-        assert (status, error["message"]) == (404, f"File cfile_none not found on container {container}.")
-        assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", None, None)
-
-
-def test_a_conversation_together_with_a_previous_response(engine: Running) -> None:
-    body = asked(conversation="conv_1", previous_response_id="resp_1")
-    status, error = refusal(engine, "/responses", body)
-
-    assert (status, error["code"]) == (400, "mutually_exclusive_parameters")
-
-
-def test_an_unknown_previous_response(engine: Running) -> None:
-    status, error = refusal(engine, "/responses", asked(previous_response_id="resp_none"))
-
-    assert (status, error["code"], error["param"]) == (400, "previous_response_not_found", "previous_response_id")
-    assert error["message"] == "Previous response with id 'resp_none' not found."
-
-
-def test_an_unknown_model(engine: Running) -> None:
-    for method, path, body, expected in (
-        ("POST", "/responses", asked(model="gpt-5"), 400),
-        ("GET", "/models/gpt-5", None, 404),
-    ):
-        status, error = refusal(engine, path, body, method=method)
-        assert (status, error["code"]) == (expected, "model_not_found")
-        assert "basic" in error["message"]
-
-
-def test_a_tool_that_is_not_there(engine: Running) -> None:
-    status, error = refusal(engine, "/responses", asked(tools=[{"type": "web_search"}]))
-
-    assert (status, error["param"]) == (400, "tools[0].type")
-    assert "web_search" in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -227,14 +185,6 @@ def test_a_wrong_token_is_refused_on_every_route(engine: Running, container: str
             status, _, body = engine.request(method, path, headers={"Authorization": token})
             assert status == 401
             assert b'"type":"invalid_request_error","param":null,"code":"invalid_api_key"' in body
-
-
-def test_a_path_or_a_method_that_is_not_there(engine: Running) -> None:
-    status, error = refusal(engine, "/chat/completions", {})
-    assert (status, error["message"]) == (404, "Invalid URL (POST /v1/chat/completions)")
-
-    status, error = refusal(engine, "/models", {})
-    assert (status, error["code"]) == (405, "method_not_allowed")
 
 
 def test_an_expired_container_by_id_and_through_the_conversation(serve) -> None:

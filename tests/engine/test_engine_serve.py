@@ -17,9 +17,9 @@ import openai
 import pytest
 from engines import DEADLINE_S, Running, fence, in_thread, logs, until
 
-from ipython_assistant.engine.errors import ApiError
 from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
 from ipython_assistant.engine.models.python_code import Script
+from ipython_assistant.engine.refusals import ApiError
 from ipython_assistant.engine.server import EngineOptions
 from ipython_assistant.engine.stored_responses import PastTurn, StoredResponses
 
@@ -216,9 +216,3 @@ print(answer.files["made.txt"].read_bytes().decode(), answer.files["made.txt"].p
 
     assert ran.stdout.startswith("made elsewhere"), ran.stderr[-2000:]
     assert (tmp_path / "assistant_files" / "made.txt").read_text() == "made elsewhere"
-
-
-def test_a_request_to_the_name_of_a_proxy_is_answered(standing) -> None:
-    _, engine, _ = standing
-
-    assert engine.request("GET", "/health", headers={"Host": "lab.example", "Origin": "https://lab.example"})[0] == 200

@@ -1,7 +1,7 @@
 """What the engine refuses, in the error shape and the words of the hosted service.
 
-Each function is one refusal. Where the service's own text is public it is used word for word, since clients recognise
-some refusals by nothing else (an expired container has no code).
+Where the service's own text is public it is used word for word, since clients recognise some refusals by nothing else
+(an expired container has no code).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ LONGEST_ECHO: Final = 200
 
 
 class ApiError(Exception):
-    """A request that is answered with an HTTP error.
+    """A request that is answered with an HTTP error; `body` is the JSON of the answer.
 
     Args:
         status: The HTTP status.
@@ -35,11 +35,6 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
-        """The JSON that goes over the wire."""
-
-
-class KernelError(RuntimeError):
-    """The kernel could not be started, or has ended; the message is for a person."""
 
 
 def not_json() -> ApiError:
@@ -47,14 +42,14 @@ def not_json() -> ApiError:
     return ApiError(400, "We could not parse the JSON body of your request: a JSON object is expected.")
 
 
-def missing(param: str) -> ApiError:
+def missing_parameter(param: str) -> ApiError:
     """A required parameter is not there, such as `container`: https://github.com/QuantumNous/new-api/issues/1305 ."""
     return ApiError(400, f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
 
 
 def unknown_parameter(param: str) -> ApiError:
     """https://community.openai.com/t/responses-code-interpreter-file-input-error/1269708 ."""
-    param = _short(param)
+    param = shortened(param)
     return ApiError(400, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
 
 
@@ -66,17 +61,16 @@ def invalid_type(param: str, expected: str) -> ApiError:
 def invalid_value(param: str, found: object, supported: tuple[str, ...]) -> ApiError:
     """A value outside a closed list."""
     listed = ", ".join(f"'{value}'" for value in supported)
-    message = f"Invalid value: '{_short(found)}'. Supported values are: {listed}."
+    message = f"Invalid value: '{shortened(found)}'. Supported values are: {listed}."
     return ApiError(400, message, param=param, code="invalid_value")
 
 
 def out_of_bounds(param: str, found: int, maximum: int) -> ApiError:
     """A number below 1, or one that is too large: https://github.com/unslothai/unsloth/pull/5466 ."""
+    side, expected, code = ("below minimum", ">= 1", "integer_below_min_value")
     if found > maximum:
-        what, expected, code = "above maximum", f"<= {maximum}", "integer_above_max_value"
-    else:
-        what, expected, code = "below minimum", ">= 1", "integer_below_min_value"
-    message = f"Invalid '{param}': integer {what} value. Expected a value {expected}, but got {found} instead."
+        side, expected, code = ("above maximum", f"<= {maximum}", "integer_above_max_value")
+    message = f"Invalid '{param}': integer {side} value. Expected a value {expected}, but got {found} instead."
     return ApiError(400, message, param=param, code=code)
 
 
@@ -87,14 +81,8 @@ def unsupported(param: str, message: str) -> ApiError:
 
 def model_not_found(model: str, offered: tuple[str, ...], *, status: int = 400) -> ApiError:
     """No such model; says which there are."""
-    message = f"The requested model '{_short(model)}' does not exist. This engine offers: {', '.join(offered)}."
+    message = f"The requested model '{shortened(model)}' does not exist. This engine offers: {', '.join(offered)}."
     return ApiError(status, message, param="model", code="model_not_found")
-
-
-def previous_response_not_found(response_id: str) -> ApiError:
-    """`previous_response_id` names no stored response."""
-    message = f"Previous response with id '{_short(response_id)}' not found."
-    return ApiError(400, message, param="previous_response_id", code="previous_response_not_found")
 
 
 def response_not_found(response_id: str) -> ApiError:
@@ -102,19 +90,9 @@ def response_not_found(response_id: str) -> ApiError:
     return ApiError(404, f"Response with id '{response_id}' not found.")
 
 
-def container_not_found(container_id: str) -> ApiError:
-    """No such container, or it was deleted."""
-    return ApiError(404, f"Container with id '{container_id}' not found.")
-
-
 def container_expired() -> ApiError:
     """https://community.openai.com/t/container-is-expired-error-in-openai-responses-api-stream/1321773 ."""
     return ApiError(400, "Container is expired.")
-
-
-def container_file_not_found(file_id: str, container_id: str) -> ApiError:
-    """No such file in this container: https://github.com/sbslee/streamlit-openai/issues/18 ."""
-    return ApiError(404, f"File {file_id} not found on container {container_id}.")
 
 
 def bad_upload(reason: str) -> ApiError:
@@ -127,6 +105,7 @@ def stopping() -> ApiError:
     return ApiError(503, "The engine is being stopped.", code="server_shutdown", kind="server_error")
 
 
-def _short(given: object) -> str:
+def shortened(given: object) -> str:
+    """A client's own words, as long as they may be in a refusal."""
     text = str(given)
     return text if len(text) <= LONGEST_ECHO else f"{text[:LONGEST_ECHO]}…"

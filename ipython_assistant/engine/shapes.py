@@ -16,16 +16,17 @@ import time
 import urllib.parse
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine import errors
 from ipython_assistant.engine.container_folder import MOUNT
 from ipython_assistant.engine.kernel_output import PrintedText, ShownFigure
+from ipython_assistant.engine.refusals import ApiError
+from ipython_assistant.engine.response_request import page_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ipython_assistant.engine.container import KernelContainer
     from ipython_assistant.engine.container_folder import FileVersion
-    from ipython_assistant.engine.parameters import PageRequest
+    from ipython_assistant.engine.models import TokensUsed
     from ipython_assistant.engine.uploads import EngineUpload
 
 Json = dict[str, Any]
@@ -35,10 +36,10 @@ _RANDOM_BYTES: Final = {"cfile_": 12, "file-": 8}
 """Bytes after the eight digits of the time; 20 where none is named, as in the service's longer ids."""
 _RESPONSE: Final[Json] = {
     "object": "response", "status": "in_progress", "background": False, "completed_at": None, "error": None,
-    "frequency_penalty": 0.0, "incomplete_details": None, "instructions": None, "max_output_tokens": None,
-    "max_tool_calls": None, "model": None, "output": [], "parallel_tool_calls": True, "presence_penalty": 0.0,
+    "incomplete_details": None, "instructions": None, "max_output_tokens": None,
+    "max_tool_calls": None, "model": None, "output": [], "parallel_tool_calls": True,
     "previous_response_id": None, "prompt_cache_key": None, "reasoning": {"effort": None, "summary": None},
-    "safety_identifier": None, "service_tier": "default", "store": True, "temperature": 1.0,
+    "safety_identifier": None, "service_tier": "default", "temperature": 1.0,
     "text": {"format": {"type": "text"}, "verbosity": "medium"}, "tool_choice": "auto", "tools": [], "top_logprobs": 0,
     "top_p": 1.0, "truncation": "disabled", "metadata": {},
 }  # fmt: skip
@@ -48,17 +49,8 @@ _RESPONSE: Final[Json] = {
 def minter(
     clock: Callable[[], float] = time.time, entropy: Callable[[int], str] = secrets.token_hex
 ) -> Callable[[str], str]:
-    """Make ids as the service does: a prefix, the time in hexadecimal, random digits.
-
-    Args:
-        clock: Seconds since the epoch.
-        entropy: That many random bytes, in hexadecimal.
-    """
-
-    def mint(prefix: str) -> str:
-        return f"{prefix}{int(clock()):08x}{entropy(_RANDOM_BYTES.get(prefix, 20))}"
-
-    return mint
+    """Make ids as the service does: a prefix, the time, as many random bytes as `entropy` is asked for."""
+    return lambda prefix: f"{prefix}{int(clock()):08x}{entropy(_RANDOM_BYTES.get(prefix, 20))}"
 
 
 def sse(event: Event) -> bytes:
@@ -71,24 +63,24 @@ def dumps(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def response(response_id: str, created_at: int, request: Mapping[str, Any]) -> Json:
+def new_response(response_id: str, created_at: int, request: Mapping[str, Any]) -> Json:
     """A response that has just begun; it repeats what its request has set."""
     repeated = {key: value for key, value in request.items() if key in {*_RESPONSE, "user"} and value is not None}
     return {"id": response_id, "created_at": created_at, **_RESPONSE, **repeated, "background": False}
 
 
-def usage(used: Mapping[str, int]) -> Json:
-    """The usage of a response: `input`, `cached` among them, `output` and `thought` among them, in tokens."""
+def usage_row(used: TokensUsed) -> Json:
+    """The usage of a response, in tokens."""
     return {
-        "input_tokens": used["input"],
-        "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": used["cached"]},
-        "output_tokens": used["output"],
-        "output_tokens_details": {"reasoning_tokens": used["thought"]},
-        "total_tokens": used["input"] + used["output"],
+        "input_tokens": used.input,
+        "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": used.cached},
+        "output_tokens": used.output,
+        "output_tokens_details": {"reasoning_tokens": used.thought},
+        "total_tokens": used.input + used.output,
     }
 
 
-def outputs(shown: Sequence[PrintedText | ShownFigure]) -> list[Json]:
+def code_outputs(shown: Sequence[PrintedText | ShownFigure]) -> list[Json]:
     """What code showed, as `outputs` of a code call: logs and pictures in order."""
     return [
         {"type": "logs", "logs": part.text}
@@ -104,11 +96,8 @@ def without_outputs(stored: Json) -> Json:
     return stored | {"output": items}
 
 
-def container(found: KernelContainer) -> Json:
+def container_row(found: KernelContainer) -> Json:
     """A container. A limit that is not enforced as it was asked for is not claimed."""
-    limits: Json = {"memory_limit": found.memory} if found.memory else {}
-    if found.offline:
-        limits["network_policy"] = {"type": "disabled"}
     return {
         "id": found.id,
         "object": "container",
@@ -117,11 +106,12 @@ def container(found: KernelContainer) -> Json:
         "expires_after": {"anchor": "last_active_at", "minutes": found.minutes},
         "last_active_at": found.last_active_at,
         "name": found.name,
-        **limits,
+        **({"memory_limit": found.memory} if found.memory else {}),
+        **({"network_policy": {"type": "disabled"}} if found.offline else {}),
     }
 
 
-def container_file(file: FileVersion) -> Json:
+def container_file_row(file: FileVersion) -> Json:
     """A row of a container's listing."""
     return {
         "id": file.id,
@@ -134,7 +124,7 @@ def container_file(file: FileVersion) -> Json:
     }
 
 
-def upload(file: EngineUpload) -> Json:
+def upload_row(file: EngineUpload) -> Json:
     """A file of the Files API."""
     return {
         "id": file.id,
@@ -147,7 +137,7 @@ def upload(file: EngineUpload) -> Json:
     }
 
 
-def citation(container_id: str, file_id: str, filename: str, start: int = 0, end: int = 0) -> Json:
+def file_citation(container_id: str, file_id: str, filename: str, start: int = 0, end: int = 0) -> Json:
     """A citation of a file; without a span it is a figure that was shown and not linked."""
     return {
         "type": "container_file_citation",
@@ -159,52 +149,53 @@ def citation(container_id: str, file_id: str, filename: str, start: int = 0, end
     }
 
 
-def deleted(object_id: str, kind: str) -> Json:
+def deletion(object_id: str, kind: str) -> Json:
     """The answer to a deletion; `kind` is for example `container.deleted`."""
     return {"id": object_id, "object": kind, "deleted": True}
 
 
-def model(name: str, created_at: int) -> Json:
+def model_row(name: str, created_at: int) -> Json:
     """A model that is offered."""
     return {"id": name, "object": "model", "created": created_at, "owned_by": "ipython_assistant"}
 
 
-def page(things: Sequence[Any], wanted: PageRequest, shape: Callable[[Any], Json]) -> Json:
-    """One page of a list; only what is on it is put into shape.
-
-    Args:
-        things: All of the list, oldest first; each has an `id`.
-        wanted: Which part of it.
-        shape: Gives the row of a thing.
+def page_of(
+    things: Sequence[Any],
+    shape: Callable[[Any], Json],
+    query: Mapping[str, str],
+    *,
+    maximum: int = 100,
+    default: int = 20,
+) -> Json:
+    """The page of a list that a query string asks for; only what is on it is put into shape.
 
     Raises:
-        ApiError: `after` is not the id of one of them.
+        ApiError: The query makes no sense, or its `after` is not the id of one of them.
     """
-    ordered = list(things) if wanted.order == "asc" else list(reversed(things))
-    if wanted.after is not None:
+    limit, order, after = page_request(query, maximum, default)
+    ordered = list(things) if order == "asc" else list(reversed(things))
+    if after is not None:
         ids = [thing.id for thing in ordered]
-        if wanted.after not in ids:
-            raise errors.ApiError(400, f"Invalid 'after': no object with id '{wanted.after}'.", param="after")
-        ordered = ordered[ids.index(wanted.after) + 1 :]
-    shown = [shape(thing) for thing in ordered[: wanted.limit]]
+        if after not in ids:
+            raise ApiError(400, f"Invalid 'after': no object with id '{after}'.", param="after")
+        ordered = ordered[ids.index(after) + 1 :]
+    shown = [shape(thing) for thing in ordered[:limit]]
     first_id, last_id = (shown[0]["id"], shown[-1]["id"]) if shown else ("", "")
-    more = len(ordered) > wanted.limit
-    return {"object": "list", "data": shown, "first_id": first_id, "last_id": last_id, "has_more": more}
+    return {
+        "object": "list", "data": shown, "first_id": first_id, "last_id": last_id, "has_more": len(ordered) > limit
+    }  # fmt: skip
 
 
 def content_headers(name: str) -> dict[str, str]:
     """Headers for the content of a file; the plain `filename` is a placeholder, as it is on the hosted service."""
     kind, encoding = mimetypes.guess_type(name)
     media_type = kind if kind and not encoding else "application/octet-stream"
-    if media_type.startswith("text/"):
-        media_type += "; charset=utf-8"
     base = name.rpartition("/")[2]
     suffix = re.fullmatch(r".+?(\.[A-Za-z0-9]{1,10})", base)
-    placeholder = f"file{suffix[1] if suffix else ''}"
     quoted = urllib.parse.quote(base.encode("utf-8", "replace"), safe="")
     return {
-        "Content-Type": media_type,
-        "Content-Disposition": f"attachment; filename=\"{placeholder}\"; filename*=UTF-8''{quoted}",
+        "Content-Type": f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type,
+        "Content-Disposition": f"attachment; filename=\"file{suffix[1] if suffix else ''}\"; filename*=UTF-8''{quoted}",
         "X-Content-Type-Options": "nosniff",
         "Accept-Ranges": "bytes",
     }

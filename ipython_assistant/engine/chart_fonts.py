@@ -1,0 +1,78 @@
+"""Fonts for the scripts that a chart's texts are in, such as Ethiopic or Chinese: matplotlib's own has not all of them.
+
+The text of this module is run in each kernel, before any question: it imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import warnings
+from functools import wraps
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import font_manager, ft2font
+from matplotlib.backend_bases import FigureCanvasBase
+from matplotlib.text import Text
+
+_REGULAR = 400
+_MISSING = re.compile(r"Glyph (\d+) .*missing from")
+
+
+def fonts_with(characters: set[str]) -> list[str]:
+    """The names of installed fonts that have as many of these characters as there are fonts for."""
+    found, left = [], set(characters)
+    installed = [entry for entry in font_manager.fontManager.ttflist if not entry.name.startswith("Last Resort")]
+    for entry in sorted(installed, key=_how_plain) if left else ():
+        try:
+            font = ft2font.FT2Font(entry.fname)
+        except (OSError, RuntimeError):  # listed, and gone since or out of reach here
+            continue
+        has = {character for character in left if font.get_char_index(ord(character))}
+        if has:
+            found.append(entry.name)
+            left -= has
+        if not left:
+            break
+    if left:
+        scripts = ", ".join(sorted({unicodedata.name(each, "other").split()[0].capitalize() for each in left}))
+        print(f"[No font on this machine has these characters ({scripts}): {''.join(sorted(left))}. Install one.]")  # noqa: T201
+    return found
+
+
+def _how_plain(entry: Any) -> tuple[bool, ...]:
+    return entry.style != "normal", entry.weight != _REGULAR, "Sans" not in entry.name, "Mono" in entry.name
+
+
+def install() -> None:
+    """Have each figure that lacks characters printed once more, with fonts that have them, if there are any."""
+    original = FigureCanvasBase.print_figure
+
+    @wraps(original)
+    def print_figure(canvas: Any, filename: Any, *args: Any, **options: Any) -> Any:
+        begin = filename.tell() if hasattr(filename, "tell") else 0
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            printed = original(canvas, filename, *args, **options)
+        missing = {chr(int(found[1])) for each in told if (found := _MISSING.match(str(each.message)))}
+        for each in told:
+            if not _MISSING.match(str(each.message)):
+                warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+        fonts = fonts_with(missing)
+        if not fonts:
+            return printed
+        for text in canvas.figure.findobj(Text):
+            text.set_fontfamily([*text.get_fontfamily(), *fonts])
+        mpl.rcParams["font.family"] = [*mpl.rcParams["font.family"], *fonts]
+        if hasattr(filename, "tell"):
+            filename.seek(begin)
+            filename.truncate()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return original(canvas, filename, *args, **options)
+
+    FigureCanvasBase.print_figure = print_figure  # type: ignore[method-assign,assignment]
+
+
+install()

@@ -1,0 +1,137 @@
+"""Every answer, event and error of the engine, held against what others say it has to be.
+
+Always against the types of the `openai` package. Against OpenAI's OpenAPI document where `IPYTHON_ASSISTANT_OPENAPI`
+names a folder with `openapi.json` (or `.yaml`) of https://github.com/openai/openai-openapi, which is not part of this
+repository.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engines import OUTPUTS, Running, ScriptedModel, fence, tool
+from openai.types import FileDeleted, FileObject, Model, container_list_response, container_retrieve_response
+from openai.types.containers import file_list_response, file_retrieve_response
+from openai.types.responses import Response, ResponseStreamEvent, response_item
+from openai.types.shared import ErrorObject
+from pydantic import TypeAdapter
+from tests_support.descriptions import Description
+
+from ipython_assistant.engine.models import Ask, Interpreter, ModelFailed, Refuse, Run, RunOutcome, Say, Step
+
+FOLDER = os.environ.get("IPYTHON_ASSISTANT_OPENAPI", "")
+PLOT = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.savefig('line.png')\nplt.show()\nprint(1)"
+Exchange = tuple[str, str, int, Any]
+
+
+async def everything(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+    yield Run(PLOT)
+    yield Say("A figure: sandbox:/mnt/data/line.png")
+    yield Run("1/0")
+    yield Refuse("Not this.")
+
+
+async def breaks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+    yield Say("So far")
+    raise ModelFailed("The model is gone.\nStart it again.")
+
+
+@pytest.fixture(scope="module")
+def exchanges(engine: Running) -> list[Exchange]:
+    """Method, path, status and JSON of one answer for each route of the engine."""
+    made: list[Exchange] = []
+
+    def ask(method: str, path: str, body: object = None) -> Any:
+        status, _, answer = engine.request(method, f"/v1{path}", body)
+        made.append((method, path.partition("?")[0], status, json.loads(answer)))
+        return made[-1][3]
+
+    client = engine.client()
+    upload = client.files.create(file=("in.csv", b"a\n1\n"), purpose="user_data")
+    container = ask("POST", "/containers", {"name": "described", "file_ids": [upload.id], "memory_limit": "1g"})["id"]
+    asked = {"model": "basic", "input": fence(PLOT), "tools": [tool(container)], "include": OUTPUTS}
+    response = ask("POST", "/responses", asked)["id"]
+    files = ask("GET", f"/containers/{container}/files")["data"]
+    for path in (
+        *("/models", "/models/basic", "/files", f"/files/{upload.id}", "/containers", f"/containers/{container}"),
+        *(f"/responses/{response}", f"/responses/{response}/input_items"),
+        f"/containers/{container}/files/{files[0]['id']}",
+        *("/models/none", "/files/none", "/containers/none", "/responses/none"),
+    ):
+        ask("GET", path)
+    for path in (f"/files/{upload.id}", f"/responses/{response}", f"/containers/{container}"):
+        ask("DELETE", path)
+    ask("POST", "/responses", {"model": "basic"})
+    return made
+
+
+@pytest.fixture(scope="module")
+def streams(serve_module) -> list[list[dict[str, Any]]]:
+    """The events of an answer with everything in it, and of one that breaks off."""
+    engine = serve_module(ScriptedModel(everything, "everything"), ScriptedModel(breaks, "breaks"))
+    return [engine.events("", model=name) for name in ("everything", "breaks")]
+
+
+def sdk_type(method: str, path: str) -> Any:
+    """What the `openai` package takes an answer for; of a list, its rows."""
+    kind, *rest = path.strip("/").split("/")
+    if method == "DELETE":
+        return FileDeleted if kind == "files" else None
+    if kind == "containers" and rest[1:] == ["files"]:
+        return file_list_response.FileListResponse
+    if kind == "containers" and len(rest) == 3:
+        return file_retrieve_response.FileRetrieveResponse
+    if kind == "containers":
+        retrieved = container_retrieve_response.ContainerRetrieveResponse
+        return retrieved if rest or method == "POST" else container_list_response.ContainerListResponse
+    if rest[1:] == ["input_items"]:
+        return response_item.ResponseItem
+    return {"models": Model, "files": FileObject, "responses": Response}[kind]
+
+
+def test_every_answer_is_what_the_client_library_takes_it_for(exchanges: list[Exchange]) -> None:
+    for method, path, status, answer in exchanges:
+        declared = ErrorObject if status >= 400 else sdk_type(method, path)
+        body = answer["error"] if status >= 400 else answer
+        for each in body["data"] if body.get("object") == "list" else [body] if declared else []:
+            TypeAdapter(declared).validate_python(each, strict=False)
+            assert not unknown(TypeAdapter(declared).validate_python(each)), (method, path)
+
+
+def test_every_event_is_what_the_client_library_takes_it_for(streams: list[list[dict[str, Any]]]) -> None:
+    for event in [event for events in streams for event in events]:
+        read = TypeAdapter(ResponseStreamEvent).validate_python(event)
+        assert read.type == event["type"]
+        # Clients differ in where they look for an error: it is nested beside the flat one.
+        assert unknown(read) <= ({"error"} if event["type"] == "error" else set())
+    assert {event["type"] for event in streams[1]} >= {"error", "response.failed"}
+
+
+@pytest.mark.skipif(not FOLDER, reason="IPYTHON_ASSISTANT_OPENAPI names no folder with OpenAI's description")
+def test_every_answer_and_event_is_as_the_published_description_has_it(
+    exchanges: list[Exchange], streams: list[list[dict[str, Any]]]
+) -> None:
+    description = Description(Path(FOLDER))
+    wrong = []
+    for method, path, status, answer in exchanges:
+        judge = description.component("ErrorResponse") if status >= 400 else description.answer(method, path)
+        wrong += [(method, path, error.message) for error in (judge.iter_errors(answer) if judge else ())]
+    judge = description.answer("POST", "/responses", "text/event-stream")
+    for event in [event for events in streams for event in events if event["type"] != "error"]:
+        wrong += [(event["type"], error.message) for error in judge.iter_errors(event)]
+    assert wrong == []
+
+
+def unknown(read: Any) -> set[str]:
+    """Fields that the type of an object, or of one in it, does not declare."""
+    if isinstance(read, list):
+        return set().union(*map(unknown, read))
+    if not hasattr(read, "model_extra"):
+        return set()
+    inner = [getattr(read, name) for name in type(read).model_fields]
+    return set(read.model_extra or ()).union(*map(unknown, inner))
