@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from nbclient import NotebookClient
 
-    from ipython_assistant.workspace.recordings import RecordingCounts, Recordings
+    from ipython_assistant.workspace.recordings import Recordings
 
 CELL_TIMEOUT_S = 600
 STOPPED = 130
@@ -44,7 +44,7 @@ class RunError(Exception):
 
 
 @dataclass(slots=True)
-class Run:
+class NotebookRun:
     """One notebook as a line of the table: how many of its cells ask, how long it took, and what came of it."""
 
     path: Path
@@ -99,7 +99,7 @@ def _run_all(
     if importlib.util.find_spec("nbclient") is None:
         _say("nbclient is not installed here.\nRun: python -m pip install nbclient", to=sys.stderr)
         return 1
-    runs = [Run(path) for path in options.notebooks]
+    runs = [NotebookRun(path) for path in options.notebooks]
     for run in runs:
         _say(f"{run.path} …", to=sys.stderr)
         began = time.monotonic()
@@ -121,7 +121,7 @@ def _run_all(
     return 0 if all(run.is_good for run in runs) else 1
 
 
-def _run(run: Run, environment: Mapping[str, str], timeout_s: float, *, compare: bool, save: bool) -> None:
+def _run(run: NotebookRun, environment: Mapping[str, str], timeout_s: float, *, compare: bool, save: bool) -> None:
     """Run one notebook. Raises `RunError`."""
     from nbclient import NotebookClient
 
@@ -285,10 +285,8 @@ def _check(recordings: Recordings) -> int:
     from ipython_assistant.workspace.recordings import check_recordings
 
     faults = check_recordings(recordings)
-    for fault in faults:
-        _say(f"{fault.path}: {fault.reason}")
-    if not faults:
-        _say(f"{counted(len(recordings.all()), 'recording')} in {recordings.where}, and nothing is damaged.")
+    whole = f"{counted(len(recordings.all()), 'recording')} in {recordings.where}, and nothing is damaged."
+    _say("\n".join(f"{fault.path}: {fault.reason}" for fault in faults) or whole)
     return 1 if faults else 0
 
 
@@ -296,7 +294,8 @@ def _prune(recordings: Recordings) -> int:
     from ipython_assistant.workspace.recordings import prune_recordings
 
     removed, remark = prune_recordings(recordings)
-    _say(f"Removed {_in_words(removed)}.\n{remark}".rstrip())
+    number, bodies = counted(removed.recordings, "recording"), counted(removed.bodies, "body", "bodies")
+    _say(f"Removed {number}, {bodies}, {size_in_words(removed.total_bytes)}.\n{remark}".rstrip())
     return 0
 
 
@@ -308,11 +307,6 @@ def _list(recordings: Recordings) -> int:
     if not found:
         _say(f"Nothing is recorded in {recordings.where}.")
     return 0
-
-
-def _in_words(number: RecordingCounts) -> str:
-    bodies = counted(number.bodies, "body", "bodies")
-    return f"{counted(number.recordings, 'recording')}, {bodies}, {size_in_words(number.total_bytes)}"
 
 
 def _say(text: str, to: TextIO | None = None) -> None:

@@ -140,7 +140,3 @@ def test_nothing_in_a_file_reaches_the_terminal_as_a_command(beside, folders):
     (beside / "loud.toml").write_text(r'instructions = "\u001b]0;owned\u0007Hello"')
 
     assert list_assistants(folders)[0].first_line == "]0;owned Hello"
-
-
-def test_a_folder_that_is_not_there_holds_no_assistants(tmp_path):
-    assert list_assistants([tmp_path / "nowhere"]) == ()

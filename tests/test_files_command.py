@@ -70,21 +70,6 @@ def test_a_file_that_was_changed_or_removed_since_is_said_to_be(folder, notebook
     assert "assistant_files/removed.csv" not in [link["href"] for link in markup.all("a")]
 
 
-def test_a_file_that_several_turns_refer_to_is_listed_once_with_the_latest(folder):
-    run_cell(folder, {"a.csv": b"1"}, "cell-1", prompt="First.")
-    run_cell(folder, {"a.csv": b"1"}, "cell-2", minute=1, prompt="Second.")
-    text, _ = command(folder)
-
-    assert len(text.splitlines()) == 2
-    assert "Second." in text
-
-
-def test_nothing_recorded_is_said(folder):
-    text, _ = command(folder)
-
-    assert text == "No files were made in assistant_files."
-
-
 def test_a_damaged_record_is_named_and_the_others_are_listed(folder):
     run_cell(folder, {"a.csv": b"1"})
     (folder.store.path / "torn.json").write_text("{")
@@ -145,60 +130,48 @@ def test_a_file_of_a_turn_that_was_replaced_is_left_over_and_pruning_lists_it_be
     assert command(folder, "files --prune --yes")[0].startswith("Nothing to remove")
 
 
-def removed_by_pruning(folder, notebook_dir):
-    def there():
-        return {path.name for path in (notebook_dir / "assistant_files").iterdir()}
-
-    before = there()
-    command(folder, "files --prune --yes")
-    return before - there()
-
-
-def test_pruning_leaves_a_file_that_another_cells_present_turn_refers_to(folder, notebook_dir):
+def by_another_cell(folder, _old):
     run_cell(folder, {"old.csv": b"old"}, "cell-2")
     left_over(folder)
 
-    assert removed_by_pruning(folder, notebook_dir) == set()
 
-
-def test_pruning_leaves_a_file_the_user_changed_since(folder, notebook_dir):
+def changed_since(folder, old):
     left_over(folder)
-    (notebook_dir / "assistant_files" / "old.csv").write_bytes(b"OLD")
-
-    assert removed_by_pruning(folder, notebook_dir) == set()
-    assert rows(command(folder)[0]) == {"kept.csv": "present"}
+    old.write_bytes(b"OLD")
 
 
-def test_pruning_leaves_a_file_that_was_there_before_we_came(folder, notebook_dir):
-    (notebook_dir / "assistant_files").mkdir()
-    (notebook_dir / "assistant_files" / "old.csv").write_bytes(b"old")
+def there_before(folder, old):
+    old.parent.mkdir()
+    old.write_bytes(b"old")
     left_over(folder)
 
-    assert removed_by_pruning(folder, notebook_dir) == set()
 
-
-def test_pruning_leaves_what_no_record_names(folder, notebook_dir):
+def by_a_link(folder, old):
     left_over(folder)
-    (notebook_dir / "assistant_files" / "mine.csv").write_bytes(b"old")
-
-    assert removed_by_pruning(folder, notebook_dir) == {"old.csv"}
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
-def test_pruning_leaves_a_link_that_stands_in_a_files_place(folder, notebook_dir):
-    left_over(folder)
-    old = notebook_dir / "assistant_files" / "old.csv"
-    old.rename(notebook_dir / "moved.csv")
-    old.symlink_to(notebook_dir / "moved.csv")
-
-    assert removed_by_pruning(folder, notebook_dir) == set()
+    old.rename(old.parent.with_name("moved.csv"))
+    old.symlink_to(old.parent.with_name("moved.csv"))
 
 
-def test_pruning_leaves_the_files_of_a_cell_whose_last_run_was_interrupted(folder, notebook_dir):
+def by_an_interrupted_cell(folder, _old):
     run_cell(folder, {"old.csv": b"old"})
     run_cell(folder, {}, minute=1, status="interrupted")
 
-    assert removed_by_pruning(folder, notebook_dir) == set()
+
+def made_by_the_user(folder, old):
+    left_over(folder)
+    old.rename(old.with_name("mine.csv"))
+
+
+KEPT = [by_another_cell, changed_since, there_before, by_an_interrupted_cell, made_by_the_user]
+
+
+@pytest.mark.parametrize("made", [*KEPT, *([by_a_link] if os.name == "posix" else [])])
+def test_pruning_leaves_what_a_cell_shows_and_what_is_not_as_we_left_it(folder, notebook_dir, made):
+    made(folder, notebook_dir / "assistant_files" / "old.csv")
+    before = sorted((notebook_dir / "assistant_files").iterdir())
+    command(folder, "files --prune --yes")
+
+    assert sorted((notebook_dir / "assistant_files").iterdir()) == before
 
 
 def test_a_file_that_is_changed_after_it_was_listed_is_not_removed(folder, notebook_dir):
@@ -250,13 +223,6 @@ def test_a_word_the_command_does_not_take_is_refused(folder, line, hint):
         run_command(SimpleNamespace(folder=lambda _settings: folder, settings=None), line)
 
     assert caught.value.hint == hint
-
-
-def test_help_shows_what_may_follow(capsys):
-    run_command(SimpleNamespace(), "help")
-
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "%assistant files [--prune [--yes]] List the files" in shown
 
 
 def test_a_cells_turn_is_recorded_and_listed(shell, hosted, notebook_dir):

@@ -230,11 +230,6 @@ def test_two_processes_that_save_the_same_names_at_once_lose_nothing(tmp_path, s
 # --- nothing but the folder -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["../up.csv", "/etc/up.csv", "..\\up.csv", "sub/up.csv"])
-def test_no_name_leads_out_of_the_folder(folder, saved_dir, name):
-    assert save(folder, name, b"1").path == saved_dir / "up.csv"
-
-
 @given(st.lists(st.tuples(NASTY | LONG, st.binary(max_size=3)), max_size=8))
 def test_whatever_the_files_of_a_turn_are_called_each_is_saved_and_only_in_the_folder(files):
     with tempfile.TemporaryDirectory() as base:
@@ -296,19 +291,13 @@ def left_staging(saved_dir, name, hours):
     os.utime(staging, (old, old))
 
 
-def test_old_staging_of_kernels_that_are_no_more_is_swept(folder, saved_dir, tmp_path):
-    left_staging(saved_dir, ".staging-0123456789ab", hours=48)
-    left_staging(saved_dir, ".staging-0123456789ac", hours=0.1)
-    save(folder, "a.csv", b"1")
-
-    assert names(tmp_path) == [".staging-0123456789ac", "a.csv"]
-
-
 @posix_only
-def test_sweeping_follows_no_link_and_takes_nothing_of_anybody_elses(folder, tmp_path, saved_dir):
+def test_old_staging_is_swept_and_no_link_followed_and_nothing_of_anybody_elses_taken(folder, tmp_path, saved_dir):
     outside = tmp_path / "outside"
     left_staging(outside, ".staging-0123456789ab", hours=48)
     left_staging(saved_dir, ".staging of mine", hours=48)
+    left_staging(saved_dir, ".staging-0123456789ae", hours=48)
+    left_staging(saved_dir, ".staging-0123456789af", hours=0.1)
     left_staging(saved_dir, ".staging-0123456789ac", hours=48)
     (saved_dir / ".staging-0123456789ac" / "link").symlink_to(outside)
     (saved_dir / ".staging-0123456789ad").symlink_to(outside / ".staging-0123456789ab")
@@ -318,6 +307,7 @@ def test_sweeping_follows_no_link_and_takes_nothing_of_anybody_elses(folder, tmp
         ".staging of mine",
         ".staging-0123456789ac",
         ".staging-0123456789ad",
+        ".staging-0123456789af",
         "a.csv",
     ]
     assert (outside / ".staging-0123456789ab" / "1.part").exists()
@@ -396,23 +386,6 @@ def test_a_file_where_the_folder_should_be_is_said_in_words(tmp_path):
         Folder(tmp_path, tmp_path / "other" / "deeper", environ={}).stage()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="permissions of another kind")
-def test_a_read_only_folder_is_said_in_words():
-    nobody = 65534
-    with tempfile.TemporaryDirectory() as directory:
-        folder = Path(directory)
-        folder.chmod(0o555)
-        user = os.geteuid()
-        try:
-            if user == 0:
-                os.seteuid(nobody)  # root may write everywhere
-            with pytest.raises(OSError, match="permission denied"):
-                Folder(folder, folder / "assistant_files", environ={}).stage()
-        finally:
-            os.seteuid(user)
-            folder.chmod(0o700)
-
-
 def test_a_staged_file_that_is_gone_is_a_failure_with_a_reason(folder, tmp_path):
     staging = folder.stage()
     outcome = folder.save(Incoming("a.csv", staging / "none.part", 1, "0", "cited"), "cell-1", turn="t")
@@ -477,20 +450,6 @@ def test_a_file_that_is_edited_while_it_is_checked_is_not_overwritten(folder, mo
 
     assert save(folder, "a.csv", b"2").name == "a-2.csv"
     assert artifact.path.read_bytes() == b"my edits"
-
-
-def test_a_file_that_is_removed_while_it_is_checked_leaves_its_name_free(folder, saved_dir, monkeypatch):
-    saved_dir.mkdir()
-    (saved_dir / "a.csv").write_bytes(b"x")
-    real = RecordingStore.hash_of
-
-    def gone(store, directory, name):
-        directory.remove(name)
-        return real(store, directory, name)
-
-    monkeypatch.setattr(RecordingStore, "hash_of", gone)
-
-    assert save(folder, "a.csv", b"y").name == "a.csv"
 
 
 def test_the_notebooks_name_is_known_from_the_server_that_started_the_kernel(tmp_path):

@@ -39,23 +39,6 @@ def test_rows_go_in_and_come_out_with_equal_dtypes(shell, rows):
     assert_frame_equal(shell.user_ns["back"], frame)
 
 
-def test_what_the_model_makes_of_the_columns_has_their_dtypes(shell):
-    shell.user_ns["cases"] = frame = cases(3_000)
-    code = (
-        "import pandas as pd\n"
-        "frame = pd.read_csv('cases.csv', dtype={'IU code': str}, keep_default_na=False, na_values={'treated': ['']})\n"
-        "by_country = frame.groupby('country').agg({'day': 'max', 'treated': 'sum', 'coverage': 'mean'})\n"
-        "by_country.to_csv('by_country.csv')"
-    )
-    run(shell, f"%%assistant -i cases -o by_country\n```python\n{code}\n```")
-
-    out = shell.user_ns["by_country"]
-    same = ["country", "day", "coverage", "treated"]
-    assert out[same].dtypes.to_dict() == frame[same].dtypes.to_dict()
-    expected = frame.groupby("country", observed=True)["treated"].sum()
-    assert dict(zip(out["country"], out["treated"], strict=True)) == expected.to_dict()
-
-
 def test_a_second_cell_with_the_same_table_uploads_nothing(shell, hosted):
     shell.user_ns["cases"] = cases(3_000)
     for _ in range(2):

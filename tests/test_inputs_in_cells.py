@@ -280,6 +280,9 @@ def test_an_assistant_that_came_with_the_notebook_is_shown_and_confirmed_once_pe
     assert "tok-0123456789" not in caught.value.hint
 
     confirm(notebook, monkeypatch, answer="")
+    monkeypatch.setattr("builtins.input", lambda _prompt: (_ for _ in ()).throw(EOFError))  # nobody watches
+    with pytest.raises(errors.OptionError, match="by a person"):
+        notebook.cell("C", "%assistant assistants --confirm coverage")
     with pytest.raises(errors.ConfigError, match="not confirmed"):
         notebook.ask("A", "Ask.", "--assistant coverage")
     assert "crm.example.org" in confirm(notebook, monkeypatch)
@@ -287,16 +290,6 @@ def test_an_assistant_that_came_with_the_notebook_is_shown_and_confirmed_once_pe
     assistant(MCP + 'effort = "low"\n')
     with pytest.raises(errors.ConfigError, match="not confirmed"):
         notebook.ask("A", "Ask.", "--assistant coverage --fresh")
-
-
-def test_nobody_confirms_an_assistant_in_a_notebook_that_runs_unwatched(notebook, assistant, monkeypatch):
-    def unwatched(_prompt):
-        raise EOFError
-
-    assistant(MCP)
-    monkeypatch.setattr("builtins.input", unwatched)
-    with pytest.raises(errors.OptionError, match="by a person"):
-        notebook.cell("C", "%assistant assistants --confirm coverage")
 
 
 @pytest.mark.parametrize("named", ["~/secret.csv", "../secret.csv", "{}/secret.csv", "../*.csv", "link.csv", "*.csv"])

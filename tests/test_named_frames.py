@@ -14,7 +14,6 @@ from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.naming import media_type
 from ipython_assistant.workspace.inputs import gather
 from ipython_assistant.workspace.named_frames import NoFrame, named_frame, restored
-from ipython_assistant.workspace.tables import read_frame
 
 
 def saved(folder: Path, name: str, content: str | bytes = "a,b\n1,2\n", own_name: str = "") -> Artifact:
@@ -56,14 +55,6 @@ def test_of_several_formats_the_first_that_can_be_read_is_taken(tmp_path: Path) 
     assert named_frame(files[:1], "t").frame.columns.tolist() == ["json"]
 
 
-def test_parquet_comes_before_csv(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
-    pd.DataFrame({"parquet": [1]}).to_parquet(tmp_path / "source")
-    files = [saved(tmp_path, "t.csv"), saved(tmp_path, "t.parquet", (tmp_path / "source").read_bytes())]
-
-    assert named_frame(files, "t").frame.columns.tolist() == ["parquet"]
-
-
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
@@ -80,13 +71,6 @@ def test_where_it_did_not_come_the_reason_says_what_did(
     tmp_path: Path, files: list[tuple[str, bytes]], reason: str
 ) -> None:
     assert named_frame([saved(tmp_path, *file) for file in files], "t") == NoFrame("t", reason)
-
-
-def test_a_file_that_is_gone_since_is_a_reason_too(tmp_path: Path) -> None:
-    artifact = saved(tmp_path, "t.csv")
-    artifact.path.unlink()
-
-    assert named_frame([artifact], "t") == NoFrame("t", "t.csv cannot be read: it is no longer there.")
 
 
 # --- dtypes -----------------------------------------------------------------------------------------------------------
@@ -131,16 +115,6 @@ def test_what_goes_in_comes_out_with_equal_dtypes_and_values(tmp_path: Path) -> 
     artifact = Artifact("x.csv", "x.csv", item.path, "x.csv", item.size, item.sha256, "text/csv")
 
     assert_frame_equal(named_frame([artifact], "x", dict(item.dtypes)).frame, frame)
-
-
-def test_without_its_dtypes_the_same_file_is_read_sensibly(tmp_path: Path) -> None:
-    (item,) = gather(["x"], {"x": everything(50)}, tmp_path, lambda: tmp_path)
-    frame = read_frame(item.path, "text/csv")
-
-    assert frame["code"].tolist()[:2] == ["00000", "00001"]
-    assert frame["country"].tolist()[:2] == ["ZA", "NA"]
-    assert str(frame["treated with gaps"].dtype) == "boolean"
-    assert frame["day with gaps"].dtype.kind == "M"
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,8 @@ def written(path: Path, content: bytes) -> Path:
 KINDS = [
     ("PNG", "image/png", {}),
     ("JPEG", "image/jpeg", {}),
-    ("JPEG", "image/jpeg", {"progressive": True}),
     ("GIF", "image/gif", {}),
-    ("WEBP", "image/webp", {}),
     ("WEBP", "image/webp", {"lossless": True}),
-    ("WEBP", "image/webp", {"exif": b"Exif\0\0"}),
 ]
 
 

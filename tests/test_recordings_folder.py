@@ -149,16 +149,6 @@ def test_the_first_recording_in_a_folder_says_so_and_a_replay_says_it_too(record
     assert recordings.find(ASKED.sha256).notes == first
 
 
-def test_a_recording_that_cannot_be_kept_is_said(recordings):
-    turns_dir(recordings).mkdir(parents=True)
-    (turns_dir(recordings) / "bodies").write_text("in the way")
-    _, notes = make_recording(recordings, ASKED, {"table.csv": TABLE})
-
-    assert notes == ("This answer could not be recorded: a file is where a folder should be.",)
-    assert recordings.find(ASKED.sha256) is None
-    assert saved(recordings) == {"table.csv": TABLE}
-
-
 # --- found ------------------------------------------------------------------------------------------------------------
 
 
@@ -167,24 +157,20 @@ def test_the_better_recording_answers_and_the_other_stays_beside_it(recordings):
     make_recording(recordings, ASKED, minute=1, status="refused")
     make_recording(recordings, ASKED, minute=2, service="local")
     make_recording(recordings, ASKED, minute=3, status="interrupted")
-    make_recording(recordings, ASKED, minute=4, missing=(FailedArtifact("a.csv", "It had not come."),))
+    lost = FailedArtifact("a.csv", "It had not come.")
+    make_recording(recordings, ASKED, minute=4, missing=(lost,))
+    make_recording(recordings, replace(ASKED, prompt="Lost."), minute=4, missing=(lost,))
+    lacking = replace(ASKED, prompt="Lost.").sha256
 
-    assert len(records(recordings)) == 5
+    assert len(records(recordings)) == 6
+    assert recordings.find(lacking) is None
+    assert recordings.restore(recordings.find(lacking, with_missing=True), "cell-1").failed == (lost,)
     assert recordings.find(ASKED.sha256).began == whole.began
     assert recordings.find(ASKED.sha256, {"local"}).service == "local"
     assert recordings.find(ASKED.sha256, {"azure"}) is None
     assert recordings.services() == {"openai", "local"}
     later, _ = make_recording(recordings, ASKED, minute=5)
     assert recordings.find(ASKED.sha256).began == later.began
-
-
-def test_an_answer_that_lacks_files_is_replayed_only_where_that_is_accepted(recordings):
-    lost = FailedArtifact("a.csv", "It had not come.", "cntr_1", "cfile_1")
-    make_recording(recordings, ASKED, missing=(lost,))
-
-    assert recordings.find(ASKED.sha256) is None
-    found = recordings.find(ASKED.sha256, with_missing=True)
-    assert recordings.restore(found, "cell-1").failed == (lost,)
 
 
 # --- damaged ----------------------------------------------------------------------------------------------------------

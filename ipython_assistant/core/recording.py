@@ -154,15 +154,12 @@ class Recording:
         asked: What was asked.
         turn: What came back, without pictures: they are among the files.
         cell: The cell, as the front end names it; `run 3` where it names none.
-        notebook: The notebook's file name, where the kernel knows it.
         service: `openai`, `azure` or `local`.
         model: The model that answered, by the service's own word.
         status: The answer's: `completed`, `refused`, `incomplete`, `interrupted` or `failed`.
-        began: When the question was asked, `2026-01-15T09:30:00.000Z`.
-        ended: When its files were on disk.
-        inputs: What was sent with it, by name.
-        files: The files on disk, in the answer's order.
-        missing: The files that are not, with the reason.
+        began: When the question was asked, `2026-01-15T09:30:00.000Z`; `ended`, when its files were on disk.
+        notebook: The notebook's file name, where the kernel knows it.
+        files: The files on disk, in the answer's order; `missing`, those that are not, with the reason.
         notes: What was said beside the answer.
         key: The hash by which the question is found again; empty where nothing is answered from this recording.
         digest: What the turns below continue from; see `turn_digest`.
@@ -247,7 +244,7 @@ def sha256_of(value: Any) -> str:
 # --- the text ---------------------------------------------------------------------------------------------------------
 
 
-def to_json(recording: Recording) -> str:
+def recording_text(recording: Recording) -> str:
     """The recording as a text that people read and that differs only where the turn did.
 
     What may go over several lines is a list of lines, as in the notebook format.
@@ -278,14 +275,17 @@ def to_json(recording: Recording) -> str:
     return text.encode("utf-8", "backslashreplace").decode() + "\n"
 
 
-def from_json(text: str, number: int = 0) -> Recording:
+def read_recording(text: str, number: int = 0) -> Recording:
     """The recording a text holds. Raises `ValueError`, with the reason in words, where it holds none."""
     try:
         body = json.loads(text)
-        too_deep = _is_deeper(body, DEEPEST)
+        level = [body]
+        for _ in range(DEEPEST):
+            inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+            level = [part for parts in inner for part in parts]
     except (ValueError, RecursionError) as error:
         raise ValueError("it is not whole JSON") from error
-    if too_deep:
+    if level:
         raise ValueError("its values are nested too deeply")
     if not isinstance(body, dict) or "format" not in body:
         raise ValueError("it is not the recording of a turn")
@@ -315,7 +315,7 @@ def _read(body: Json) -> Recording:
     for file in files:
         # A recording may come with a folder that others made: its names lead nowhere else, and to nothing hidden.
         is_name = file.name and not file.name.startswith(".") and not set(file.name) & set("/\\:\0")
-        if not is_name or file.found not in {"cited", "listed", "figure"} or not _HASH.fullmatch(file.sha256):
+        if not is_name or not _HASH.fullmatch(file.sha256):
             raise ValueError("it names a file outside its folder")
     missing = tuple(_read_as(FailedArtifact, item) for item in body["missing"])
     recording: Recording = _read_as(
@@ -331,34 +331,22 @@ def _read_as(kind: type[Any], body: Json, **known: Any) -> Any:
         if each.name in known or (each.name not in body and each.default is not MISSING):
             continue
         value = body[each.name]
-        if isinstance(value, list) and each.type == "str":
-            value = "".join(value)
-        elif isinstance(value, list):
-            value = tuple(value)
-        if not _FITS[str(each.type)](value):
+        if isinstance(value, list):
+            value = "".join(value) if each.type == "str" else tuple(value)
+        kind_of_value, _, or_none = str(each.type).partition(" | ")
+        if not (or_none and value is None) and not _FITS[kind_of_value](value):
             raise ValueError(f"{each.name!r} is not what it has to be")
         values[each.name] = value
     return kind(**values)
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_size(value: Any) -> bool:
-    return type(value) is int and 0 <= value < LARGEST_NUMBER
-
-
 _FITS: dict[str, Callable[[Any], bool]] = {
-    "str": _is_text,
-    "Found": _is_text,
+    "str": lambda value: isinstance(value, str),
+    "Found": lambda value: value in {"cited", "listed", "figure"},
     "bool": lambda value: isinstance(value, bool),
-    "int": _is_size,
-    "int | None": lambda value: value is None or _is_size(value),
-    "str | None": lambda value: value is None or _is_text(value),
-    "bool | None": lambda value: value is None or value is True,
-    "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(map(_is_text, value)),
-    "tuple[Json, ...] | None": lambda value: all(isinstance(tool, dict) for tool in value or ()),
+    "int": lambda value: type(value) is int and 0 <= value < LARGEST_NUMBER,
+    "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(isinstance(part, str) for part in value),
+    "tuple[Json, ...]": lambda value: isinstance(value, tuple) and all(isinstance(part, dict) for part in value),
 }
 
 
@@ -376,15 +364,6 @@ def _as_format_3(body: Json) -> Json:
         "inputs": [{**item, "logical": logical.get(item["name"], "")} for item in body["inputs"]],
         "turn": without_pictures(fold.turn),
     }
-
-
-def _is_deeper(value: Any, most: int) -> bool:
-    """Whether lists and objects are nested more deeply than so."""
-    level = [value]
-    for _ in range(most):
-        inner = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, dict | list)]
-        level = [part for parts in inner for part in parts]
-    return bool(level)
 
 
 # --- a turn as the response it was folded from; `core.fold.read_response` gives the turn back -------------------------
@@ -414,10 +393,10 @@ def _item_of(item: Item) -> Json:
 
 
 def _part_of(part: TextPart) -> Json:
-    annotations: list[Json] = []
-    for one in (*part.citations, *part.sources):
-        body = {_NAMES.get(name, name): value for name, value in asdict(one).items()}
-        annotations.append({"type": _KINDS[type(one)], **body})
+    annotations = [
+        {"type": _KINDS[type(one)], **{_NAMES.get(name, name): value for name, value in asdict(one).items()}}
+        for one in (*part.citations, *part.sources)
+    ]
     kind, name = ("refusal", "refusal") if part.refusal else ("output_text", "text")
     return {"type": kind, name: _lines(part.text), "annotations": annotations}
 

@@ -150,12 +150,9 @@ class ColumnCells:
         return "." if fits and "comma" not in fits else ""
 
     def column(self, name: str, decimal: str, *, unsure: bool) -> CsvColumn:
-        """What it holds.
+        """What it holds, where the table's other columns have this decimal sign.
 
-        Args:
-            name: The column's name.
-            decimal: The decimal sign of the table's other columns.
-            unsure: Whether no column proves a sign, and the separator speaks for decimal commas.
+        It is `unsure` where no column proves a sign, and the separator speaks for decimal commas.
         """
         sign = self.decimal or decimal
         kind, said = self._kind(sign, unsure=unsure and not self.decimal)

@@ -103,15 +103,8 @@ class CsvTable:
 def read_csv_table(path: Path, media_type: str, rows: int = 10, *, whole: bool = False) -> CsvTable:
     """Find out how a CSV or TSV file is written, also within a gzip file or a ZIP archive of one file.
 
-    Args:
-        path: The file.
-        media_type: What it is said to be.
-        rows: How many of its first rows to keep.
-        whole: Whether every row decides on its columns and all are counted; else the first thousands decide.
-
-    Raises:
-        NotATable: It is no table.
-        OSError: It cannot be read at all.
+    Its first `rows` are kept. If `whole`, every row decides on its columns and all are counted; else the first
+    thousands decide. Raises `NotATable`, or `OSError` where it cannot be read at all.
     """
     # One limit for the whole process, 131,072 by default: a polygon is longer. It is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
@@ -160,7 +153,7 @@ def _examined(path: Path, encoding: str, separator: str, rows: int, *, whole: bo
         above = given + dialect.header_place(sample[given:])
         tags = len(sample) > above + 1 and dialect.are_tags(sample[above + 1])
         del pending[: above + 1 + tags]
-        table = _Rows(sample[above], sample[above + 1 + tags :], rows)
+        table = _RowScan(sample[above], sample[above + 1 + tags :], rows)
         while pending:
             table.take(pending, typed=whole or table.count < _TYPED_ROWS)
             pending = list(islice(records, _BATCH))
@@ -199,7 +192,7 @@ class _Lines:
             yield line
 
 
-class _Rows:
+class _RowScan:
     """The rows below a header, taken in pieces; the last ones are held back until it is known which are notes.
 
     Attributes:

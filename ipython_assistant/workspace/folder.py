@@ -135,8 +135,7 @@ class Folder:
     def stage(self) -> Path:
         """Make a hidden directory beside the final names, so that a rename puts a file in place whole or not at all.
 
-        Raises:
-            OSError: The folder cannot be made or written to; `strerror` says why in words.
+        Raises `OSError` where the folder cannot be made or written to; `strerror` says why in words.
         """
         name = f".staging-{secrets.token_hex(6)}"
         try:
@@ -166,11 +165,7 @@ class Folder:
         Anything else in the way stays, and the new file is `name-2.csv`; so is the second file of one name in one turn.
         Where that is not the whole story, the artifact's `note` says the rest.
 
-        Args:
-            incoming: The file.
-            cell: The cell that owns it.
-            turn: What tells this turn from all others.
-            key: The key of its question.
+        `cell` owns the file; `turn` tells the turn from all others; `key` is that of its question.
         """
         try:
             with self._one_at_a_time, self.open() as folder:
@@ -194,16 +189,9 @@ class Folder:
         return Artifact(name, file.own_name, path, href, file.size, file.sha256, kind, *where, note)
 
     def settle(self, cell: str, key: str, files: Mapping[str, str], *, more: bool = False) -> None:
-        """Say that a cell's present turn refers to these files, and to no others unless it is `more`.
+        """Say that a cell's present turn refers to these files, given by name and hash, and to no others.
 
-        Args:
-            cell: The cell.
-            key: The key of its question.
-            files: The saved names and their hashes.
-            more: Whether its earlier turn keeps its place.
-
-        Raises:
-            OSError: It cannot be written down.
+        With `more`, its earlier turn keeps its place, and its files. Raises `OSError`.
         """
         with (
             self._one_at_a_time,
@@ -327,11 +315,7 @@ class _InUseError(Exception):
 
 
 def refuse_links(save_dir: Path, notebook_dir: Path) -> None:
-    """Check that neither the folder nor its recordings are reached through a link that may have come with a notebook.
-
-    Raises:
-        OSError: There is such a link; `filename` says where.
-    """
+    """Raise `OSError`, with its `filename`, where a link that may have come along leads to one of our folders."""
     for path in (save_dir, save_dir / TURNS, save_dir / TURNS / BODIES):
         with contextlib.suppress(FileNotFoundError), open_directory(path, _boundary(save_dir, notebook_dir)):
             pass
@@ -350,11 +334,7 @@ def check_folder(save_dir: Path, notebook_dir: Path) -> None:
 
 
 def made_files(folder: Folder) -> list[MadeFile]:
-    """The files that this package wrote in a folder: those that cells refer to, then those that are left over.
-
-    Raises:
-        OSError: The recordings cannot be read.
-    """
+    """The files that this package wrote here: those that cells refer to, then those left over. Raises `OSError`."""
     latest: dict[tuple[str, str], tuple[Recording | None, int]] = {}
     for _, one in folder.store.summaries()[0]:
         latest |= {(file.name, file.sha256): (one, file.size) for file in one.files}

@@ -2,26 +2,44 @@
 
 A table in a file has a header of one line with distinct names and no index. So the levels of an index come first as
 columns, unless it only counts the rows; column levels are joined with `_`; equal names are told apart as pandas does
-it (`a`, `a.1`). Types are known by their names: nothing is imported to look at a variable.
+it (`a`, `a.1`). Types are known by their names: nothing is imported to look at a variable. What the model is told of a
+table is its size, its columns and their dtypes, and how to read it; never its cells.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from ipython_assistant.core.artifacts import WORKBOOK_TYPES
 from ipython_assistant.core.wording import counted
 from ipython_assistant.errors import InputError
-from ipython_assistant.workspace.descriptions import columns_in_words, size_in_words
 from ipython_assistant.workspace.dialect import distinct_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from ipython_assistant.core.artifacts import TableHead
+
+MOST_COLUMNS = 40
+"""So many columns are named to the model; of the others it is told how many there are of each dtype."""
+LONGEST_NAME = 80
 _KINDS = {
+    "text/csv": "CSV",
+    "text/tab-separated-values": "TSV",
+    "application/json": "JSON",
+    "application/geo+json": "GeoJSON",
+    "application/x-ndjson": "JSON lines",
+    "application/vnd.apache.parquet": "Parquet",
+    **dict.fromkeys(WORKBOOK_TYPES, "Excel"),
+}
+_NEEDS_QUOTES = re.compile(r"^\s|\s$|[,;:\"()]|^$")
+_FRAMES = {
     "pandas": ("DataFrame", "Series", "Index"),
     "polars": ("DataFrame", "LazyFrame", "Series"),
     "geopandas": ("GeoDataFrame",),
@@ -46,7 +64,7 @@ class FrameTable:
 
     def describe(self) -> str:
         """Its size and its columns with their dtypes, never its contents; one line."""
-        size = size_in_words(len(self.frame), len(self.names))
+        size = table_size_in_words(len(self.frame), len(self.names))
         return f"{size}: {columns_in_words(self.names, [*map(str, self.dtypes)])}" if self.names else size
 
     def write_csv(self, path: Path) -> None:
@@ -86,7 +104,7 @@ def kind_of_frame(value: Any) -> str:
     ''
     """
     for base in type(value).__mro__:
-        if base.__name__ in _KINDS.get(_library(base), ()):
+        if base.__name__ in _FRAMES.get(_library(base), ()):
             return base.__name__
     return ""
 
@@ -95,14 +113,7 @@ def content_of(name: str, value: Any) -> VariableFile:
     """What a variable is sent as.
 
     DataFrames and Series, dicts of columns, lists of records and arrays become tables; other dicts and lists JSON; a
-    GeoDataFrame GeoJSON; a matplotlib figure a PNG; text a text file.
-
-    Args:
-        name: The variable's name.
-        value: Its value.
-
-    Raises:
-        InputError: It is nothing that can be sent as a file.
+    GeoDataFrame GeoJSON; a matplotlib figure a PNG; text a text file. Raises `InputError` for anything else.
     """
     kind = kind_of_frame(value)
     if kind == "GeoDataFrame":
@@ -134,14 +145,9 @@ def content_of(name: str, value: Any) -> VariableFile:
 
 
 def table_of(value: Any, name: str) -> FrameTable:
-    """What one of the kinds of `kind_of_frame` is as a table.
+    """What one of the kinds of `kind_of_frame` is as a table; a Series without a name has its column named `name`.
 
-    Args:
-        value: A DataFrame, Series or Index of pandas, or a DataFrame, LazyFrame or Series of polars.
-        name: The variable's name; a Series without a name has its column named so.
-
-    Raises:
-        InputError: It has columns of lists or structs, which a table in a file cannot hold.
+    Raises `InputError` where columns of polars hold lists or structs, which a table in a file cannot hold.
     """
     kind = kind_of_frame(value)
     if any(_library(base) == "polars" for base in type(value).__mro__):
@@ -244,7 +250,7 @@ def _of_geometries(name: str, value: Any) -> VariableFile:
     system = "its own coordinates" if value.crs is None else "WGS 84"
     frame = value if value.crs is None else value.to_crs(4326)
     columns = columns_in_words([*map(str, value.columns)], [*map(str, value.dtypes)])
-    described = f"GeoDataFrame {name} as GeoJSON in {system}, {size_in_words(*value.shape)}: {columns}"
+    described = f"GeoDataFrame {name} as GeoJSON in {system}, {table_size_in_words(*value.shape)}: {columns}"
     return VariableFile("geojson", described, lambda it: _write_text(it, frame.to_json(default=str, drop_id=True)))
 
 
@@ -290,6 +296,64 @@ def _plain(value: Any) -> Any:
     if isinstance(value, PurePath):
         return str(value)
     raise TypeError(f"it holds a {type(value).__name__}")
+
+
+# --- what the model is told ------------------------------------------------------------------------------------------
+
+
+def file_in_words(media_type: str, named_by: str, heads: Mapping[str, TableHead], reason: str = "") -> str:
+    """A file of the user's on one line: its kind, the variable that names it, its tables or the `reason` of none."""
+    kind = _KINDS.get(media_type, "packed CSV")
+    named = f", named by the variable {named_by}" if named_by else ""
+    if not heads:
+        return f"a file{named}" + (f", not read as a table: it {reason}" if reason else "")
+    if len(heads) == 1:
+        return f"{kind} file{named}, {head_in_words(*heads.values())}"
+    sheets = "; ".join(f"{_quoted(name)}, {head_in_words(head)}" for name, head in heads.items())
+    return f"{kind} file{named}, with {len(heads)} tables: {sheets}"
+
+
+def head_in_words(head: TableHead) -> str:
+    """A table's size and columns, and what pandas needs to read it, on one line."""
+    size = table_size_in_words(head.row_count, head.column_count, estimated=head.estimated)
+    words = f"{size}: {columns_in_words(head.columns, head.dtypes)}"
+    if head.read_with:
+        words += f". Read it with pandas.read_csv(path, {head.read_with})"
+    return ". ".join((words, *(note.rstrip(".") for note in head.told)))
+
+
+def table_size_in_words(rows: int, columns: int, *, estimated: bool = False) -> str:
+    """The size of a table.
+
+    >>> table_size_in_words(1, 2), table_size_in_words(22_000_000, 3, estimated=True)
+    ('1 row × 2 columns', 'about 22,000,000 rows × 3 columns')
+    """
+    return f"{'about ' if estimated else ''}{counted(rows, 'row')} × {counted(columns, 'column')}"
+
+
+def columns_in_words(names: Sequence[str], dtypes: Sequence[str] = ()) -> str:
+    """The columns with their dtypes, if known; of a wide table the first, and how many more there are of each dtype.
+
+    >>> columns_in_words(["district", "mean, sd"], ["str", "float64"])
+    'district (str), "mean, sd" (float64)'
+    """
+    shown = [_quoted(name) for name in names[:MOST_COLUMNS]]
+    if dtypes:
+        shown = [f"{name} ({dtype})" for name, dtype in zip(shown, dtypes, strict=False)]
+    more = len(names) - MOST_COLUMNS
+    if more <= 0:
+        return ", ".join(shown)
+    kinds = ", ".join(f"{count:,} {dtype}" for dtype, count in Counter(dtypes[MOST_COLUMNS:]).most_common())
+    return f"{', '.join(shown)} and {more:,} more{f' ({kinds})' if kinds else ''}"
+
+
+def _quoted(name: str) -> str:
+    """A column's name in a line of several: hostile ones stay on that line."""
+    plain = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+    if _NEEDS_QUOTES.search(plain) is None and plain.isprintable():
+        return plain
+    inside = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in plain.replace('"', "'"))
+    return f'"{inside}"'
 
 
 def _library(kind: type) -> str:

@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.core.naming import media_type, safe_name
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import InputError
-from ipython_assistant.workspace.descriptions import file_in_words
 from ipython_assistant.workspace.dialect import NotATable
-from ipython_assistant.workspace.frames import content_of, kind_of_frame
+from ipython_assistant.workspace.frames import content_of, file_in_words, kind_of_frame
 from ipython_assistant.workspace.tables import may_be_table, read_heads, read_table
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class FileContent:
     Attributes:
         size: In bytes.
         sha256: Of its bytes.
-        logical: Of its bytes too; of a text with line ends as `\n` and without a byte order mark.
+        logical: As `sha256` that of its bytes; of a text with line ends as `\n` and without a byte order mark.
         fingerprint: Of the file when it was read: while it is the same, the file need not be read again.
         heads: Its tables without their rows, by the name of their sheet; of other files than workbooks one, by "".
         reason: Why it is no table although its name says so.
@@ -77,9 +76,8 @@ class Input:
         description: What the model is told of it, on one line.
         logical: The hash of what it says, in hexadecimal: of a table that of its CSV, of a file see `FileContent`.
         source: The variable or path it is made of, as the user wrote it (of a glob, the file that matched).
-        rows: How many rows its table has, if it is one table.
+        rows: How many rows its table has, if it is one table; `estimated`, whether about that many.
         columns: How many columns.
-        estimated: Whether the rows are about that many.
         dtypes: The columns' names and pandas dtypes, where it was a DataFrame: what `-o` restores them by.
         content: Of a file of the user's, what was found in it; None where it may change unseen.
     """
@@ -100,14 +98,13 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What is the same for all inputs of a cell."""
+    """What is the same for all inputs of a cell; `known` files by name and hash, `read` ones by path."""
 
     namespace: Mapping[str, Any]
     working_dir: Path
     scratch: Callable[[], Path]
     known: Mapping[tuple[str, str], Input]
     read: Mapping[Path, FileContent]
-    clock_ns: Callable[[], int]
 
     def path(self, name: str) -> Path:
         """Where a file of this name is, with `~` for the home directory."""
@@ -124,7 +121,6 @@ def gather(
     scratch: Callable[[], Path],
     *,
     known: Iterable[Input] = (),
-    clock_ns: Callable[[], int] = time.time_ns,
 ) -> tuple[Input, ...]:
     """What the `-i` options name, as files.
 
@@ -138,7 +134,6 @@ def gather(
         working_dir: What relative paths are relative to.
         scratch: Makes a directory for the files that are made of variables.
         known: Inputs of earlier cells: what has not changed since is neither read nor written again.
-        clock_ns: The time, in nanoseconds since the epoch.
 
     Raises:
         InputError: Nothing of that name (the nearest ones are listed), or something that cannot be sent.
@@ -146,7 +141,7 @@ def gather(
     known = tuple(known)
     written = {(item.name, item.sha256): item for item in known}
     read = {item.path: item.content for item in known if item.content is not None}
-    around = _Around(namespace, working_dir, scratch, written, read, clock_ns)
+    around = _Around(namespace, working_dir, scratch, written, read)
     seen: dict[str, Input] = {}
     for item in chain.from_iterable(_each(name, around) for name in dict.fromkeys(named)):
         twin = seen.setdefault(item.name.casefold(), item)
@@ -191,7 +186,7 @@ def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> In
         now, known = _fingerprint(path), around.read.get(path)
         content = known if known is not None and known.fingerprint == now else _read(path, now)
         # The next one to write may do so within the same tick of the disk's clock: https://git-scm.com/docs/racy-git
-        is_settled = _fingerprint(path) == now and now[0] + COARSEST_CLOCK_NS < around.clock_ns()
+        is_settled = _fingerprint(path) == now and now[0] + COARSEST_CLOCK_NS < time.time_ns()
     except OSError as error:
         raise _unreadable(path, error) from error
     # A reserved name of Windows is one in the container too, and was one where it comes from.

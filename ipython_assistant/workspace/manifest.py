@@ -82,12 +82,7 @@ def cell_in_manifest(notebook: str, cell: str, key: str) -> str:
 def settle(manifest: Manifest, cell: str, key: str, files: Mapping[str, str], wrote: Mapping[str, str]) -> None:
     """Let a cell refer to these files and to no others, since its present turn does.
 
-    Args:
-        manifest: What is changed.
-        cell: The cell, with its notebook.
-        key: The key of its question.
-        files: The names of the files and their hashes.
-        wrote: The files that this kernel wrote, in this turn or before.
+    `files`, and `wrote`, those that this kernel wrote in this turn or before, are hashes by name.
     """
     for name, entry in list(manifest.items()):
         if files.get(name) != entry.sha256 and cell in entry.cells:

@@ -15,7 +15,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
-from ipython_assistant.core.recording import Recording, from_json, sha256_of, to_json
+from ipython_assistant.core.recording import Recording, read_recording, recording_text, sha256_of
 from ipython_assistant.core.turn import Turn
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.workspace.safe_dir import open_directory
@@ -112,7 +112,7 @@ class RecordingStore:
         match = _NAME.fullmatch(name)
         try:
             # Those of the format before have no number; their time orders them.
-            return from_json(content.decode(), int(match[3] or 1) if match is not None else 0)
+            return read_recording(content.decode(), int(match[3] or 1) if match is not None else 0)
         except UnicodeDecodeError:
             raise ValueError("it is not text") from None
 
@@ -145,7 +145,7 @@ class RecordingStore:
                 number = max(number, int(match[3] or 1) + 1)
                 with contextlib.suppress(OSError, ValueError):
                     replaced = name if _turn_of(self.read(name)) == _turn_of(recording) else replaced
-        content = to_json(recording).encode()
+        content = recording_text(recording).encode()
         with self.open_to_write() as turns:
             while True:
                 name = replaced or (f"{stem}.json" if number == 1 else f"{stem}-{number}.json")

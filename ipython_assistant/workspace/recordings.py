@@ -137,15 +137,10 @@ class Recordings:
     # --- finding ------------------------------------------------------------------------------------------------------
 
     def find(self, key: str, services: Container[str] | None = None, *, with_missing: bool = False) -> Recording | None:
-        """The recording a question is answered from; None where there is none. See `core.recording.best_first`.
+        """The recording a question is answered from, by the key of its turn; None where there is none.
 
-        Args:
-            key: The key of the turn.
-            services: The services that may have answered; None for any.
-            with_missing: Also a turn that lacks files.
-
-        Raises:
-            RecordingDamaged: There is one, it was changed since it was written, and there is no other.
+        Only one of these `services`, if given; one that lacks files only `with_missing`. Raises `RecordingDamaged`
+        where the only one was changed since it was written.
         """
         found: list[Recording] = []
         damaged: list[RecordingDamaged] = []
@@ -179,13 +174,7 @@ class Recordings:
         """Put the files of a recording where they were, under the recorded names; what is there unchanged stays.
 
         A file that its user has changed since is not overwritten: the recorded one gets another name, and that is said.
-
-        Args:
-            recording: The recording.
-            cell: The cell that owns the files.
-
-        Raises:
-            RecordingDamaged: A body is gone or was changed. Nothing was put anywhere by then.
+        Raises `RecordingDamaged` where a body is gone or was changed; nothing was put anywhere by then.
         """
         there: set[str] = set()
         with contextlib.suppress(FileNotFoundError), self.folder.open() as here:
@@ -297,18 +286,10 @@ def check_recordings(recordings: Recordings) -> list[Fault]:
     return list(dict.fromkeys(faults))
 
 
-def prune_recordings(recordings: Recordings, *, now: float | None = None) -> tuple[RecordingCounts, str]:
+def prune_recordings(recordings: Recordings) -> tuple[RecordingCounts, str]:
     """Remove recordings that are never replayed, since another of the same question is, and bodies nothing needs.
 
-    Args:
-        recordings: The recordings.
-        now: Seconds since the epoch; the clock, if not given.
-
-    Returns:
-        What was removed; and why no bodies were, if so, as a sentence.
-
-    Raises:
-        OSError: The folder cannot be read, or something in it not be removed.
+    Gives what was removed; and why no bodies were, if so, as a sentence. Raises `OSError`.
     """
     store = recordings.store
     refuse_links(recordings.folder.path, recordings.folder.notebook_dir)
@@ -323,7 +304,7 @@ def prune_recordings(recordings: Recordings, *, now: float | None = None) -> tup
         remark = f"No bodies were removed: {damaged[0].name} cannot be read, and may need them."
         return RecordingCounts(len(freed), 0, sum(freed)), remark
     needed = {file.sha256 for _, recording in store.summaries()[0] for file in recording.files if file.kept}
-    oldest_ns = ((time.time() if now is None else now) - YOUNG_S) * 1e9
+    oldest_ns = (time.time() - YOUNG_S) * 1e9
     unneeded = [name for name, it in store.bodies().items() if name not in needed and it.written_ns < oldest_ns]
     with contextlib.ExitStack() as opened:
         bodies = opened.enter_context(store.open_bodies()) if unneeded else None

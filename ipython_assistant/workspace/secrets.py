@@ -32,10 +32,6 @@ class LocalSecrets:
     """What is taken out of texts that are kept, as the environment is when they are kept.
 
     What was there once is taken out for ever: a key may be changed while its answer is on the way.
-
-    Args:
-        notebook_dir: The notebook's directory.
-        environment: Gives the environment as it is now.
     """
 
     def __init__(self, notebook_dir: Path, environment: Callable[[], Mapping[str, str]]) -> None:

@@ -69,9 +69,7 @@ class TableRows:
 def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
     """The rows of a workbook's sheet; of the first one that is not empty, where none is named.
 
-    Raises:
-        NotATable: It is no workbook, too large, has no such sheet, or openpyxl is not installed.
-        OSError: It cannot be read at all.
+    Raises `NotATable` with the reason, such as that openpyxl is not installed, or `OSError`.
     """
     end = time.monotonic() + limits.seconds
     with _workbook(path, limits) as (book, merged):
@@ -94,11 +92,7 @@ def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
 
 
 def parquet_rows(path: Path, rows: int) -> TableRows:
-    """The first rows of a Parquet file, below its columns' names; lists and structs are left out.
-
-    Raises:
-        NotATable: It is no Parquet file, too large for a look, or pyarrow is not installed.
-    """
+    """The first rows of a Parquet file below its columns' names, without lists and structs. Raises `NotATable`."""
     with _parquet_file(path) as file:
         about, notes = file.metadata, []
         # A list of millions can be a few bytes in the file, so only columns with one value a row are looked at.
@@ -127,11 +121,7 @@ def check_parquet(path: Path) -> None:
 def json_rows(path: Path, limits: ReadLimits, *, is_lines: bool) -> TableRows:
     """An array of objects, one object a line, or the properties of GeoJSON: https://datatracker.ietf.org/doc/html/rfc7946.
 
-    The columns are the keys of all objects, in the order in which they first come.
-
-    Raises:
-        NotATable: It is other JSON, too large, or no JSON.
-        OSError: It cannot be read at all.
+    The columns are the keys of all objects, in the order in which they first come. Raises `NotATable` or `OSError`.
     """
     if path.stat().st_size > limits.json_bytes:
         raise NotATable(f"is over {limits.json_bytes // 1_000_000} MB, which is too much JSON to look at")

@@ -65,9 +65,7 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
         rows: How many rows to read, the header not counted.
         sheet: The sheet of a workbook; else its first.
 
-    Raises:
-        NotATable: It cannot be read as a table, and why.
-        OSError: It cannot be read at all.
+    Raises `NotATable` with the reason, or `OSError` where the file cannot be read at all.
     """
     kind = _format(path, media_type)
     if kind != "csv":
@@ -87,11 +85,7 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
 def read_heads(path: Path, media_type: str) -> dict[str, TableHead]:
     """The columns and sizes of a file's tables: of a workbook by sheet, of any other by "".
 
-    Sheets that are no tables are left out, and so are those after the first ten.
-
-    Raises:
-        NotATable: It cannot be read as a table, and why.
-        OSError: It cannot be read at all.
+    Sheets that are no tables are left out, and so are those after the first ten. Raises as `read_head` does.
     """
     first = read_head(path, media_type, 0)
     heads = {} if len(first.sheets) > 1 else {"": first}
@@ -110,15 +104,7 @@ def read_table(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
     or what software writes for one: `NA` is Namibia. A first column without a name is the index that pandas saved, and
     becomes the index again, unless it only counts the rows.
 
-    Args:
-        path: The file.
-        media_type: What it is said to be.
-        dtypes: Columns whose pandas dtype is known, by name.
-        sheet: The sheet of a workbook; else its first.
-
-    Raises:
-        NotATable: It cannot be read as a table, and why.
-        OSError: It cannot be read at all.
+    `dtypes` are the pandas dtypes of columns for which they are known. Raises as `read_head` does.
     """
     import pandas as pd
 
