@@ -194,7 +194,7 @@ def _models_here(session: Session, settings: Settings, environment: Mapping[str,
 
 def _engine(environment: Mapping[str, str], *, needed: bool) -> Check:
     """An embedded engine: it is started and ended."""
-    engine = Engine.start(environment)
+    engine = Engine(environment)
     try:
         ready = engine.ready()
         reason = f" ({ready.reason})" if ready.reason else ""

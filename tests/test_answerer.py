@@ -273,7 +273,7 @@ def test_what_a_model_may_see_depends_on_where_it_is(notebook_dir, model, share)
 def test_the_engine_is_given_the_key_of_the_model_it_asks_and_no_other(monkeypatch):
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY"):
         monkeypatch.setenv(name, f"planted-{name}")
-    engine = Engine.start(os.environ, variables_of("groq/openai/gpt-oss-20b"))
+    engine = Engine(os.environ, variables_of("groq/openai/gpt-oss-20b"))
     try:
         engine.ready()
         environment = psutil.Process(engine.pid).environ()

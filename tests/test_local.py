@@ -83,9 +83,9 @@ def test_no_path_of_this_machine_is_in_an_answer(shell, notebook_dir):
 
 
 def test_the_first_answer_whose_code_had_no_sandbox_says_so_in_its_card(shell, monkeypatch):
-    start = Engine._await_ready
+    start = Engine.ready
     unconfined = {"sandbox": "none", "reason": "macOS has none"}
-    monkeypatch.setattr(Engine, "_await_ready", lambda engine: replace(start(engine), **unconfined))
+    monkeypatch.setattr(Engine, "ready", lambda engine: replace(start(engine), **unconfined))
 
     first, captured = run(shell, python("1"))
     second, _ = run(shell, python("2"))

@@ -48,14 +48,10 @@ class Artifact:
     Attributes:
         name: The saved file's name, unique in its folder.
         own_name: The name the model gave it.
-        path: Where it is.
         href: The path relative to the notebook's directory, with forward slashes, not percent-encoded.
         size: In bytes.
-        sha256: Of its bytes, in hexadecimal.
         media_type: By its name and first bytes, such as `image/png`.
         container_id: Where it came from; empty for a figure that existed only in the outputs.
-        file_id: Its id there.
-        found: How it was found.
         note: What the reader should know of how it was saved, as a sentence.
     """
 

@@ -23,47 +23,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that a container needs.
-
-    Attributes:
-        name: Its own name.
-        path: Where it is on disk.
-        sha256: Of its bytes.
-        description: What the model is told about it.
-        logical: The hash of what it holds; empty where only its bytes count.
-        source: The variable or path it was made of, as the user wrote it; empty for a file of an earlier turn.
-    """
+    """A file that a container needs: its own name, where it is on disk, and what the model is told about it."""
 
     name: str
     path: Path
     sha256: str
     description: str
     logical: str = ""
+    """The hash of what it holds; empty where only its bytes count."""
     source: str = ""
+    """The variable or path it was made of, as the user wrote it; empty for a file of an earlier turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedTurn:
     """A turn that has ended, in its place in a conversation.
 
-    A session keeps every one of them, so each is small: see `core.turn.without_outputs`.
-
-    Attributes:
-        prompt: What the user asked.
-        turn: What came back, without what code printed and showed.
-        service: Which service answered, down to the engine process: a turn never continues elsewhere by id.
-        container_id: The container it ran in; empty where no code ran.
-        uploads: The inputs this turn added.
-        artifacts: The files it left on disk.
-        before: The turn it continued from.
-        digest: The digest of its recording, on which the key of a turn that continues from it depends.
-        provider: The service by its short name, such as `openai`.
-        model: The model that was asked, by the service's own word where it gave one.
-        status: The answer's status, such as `completed`.
-        memory: What its container was made with, such as `4g`; empty for the service's default.
-        replayed: Whether it came from a recording.
-        began: When it was asked.
-        ended: When its files were on disk.
+    A session keeps every one of them, so each is small: `turn` is without what code printed and showed. `service` names
+    who answered down to the engine process, since a turn never continues elsewhere by id; `provider` is its short name.
+    The key of a turn that continues from this one depends on `digest`. `ended` is when its files were on disk.
     """
 
     prompt: str

@@ -35,6 +35,18 @@ if TYPE_CHECKING:
     from ipython_assistant.core.turn import Item, Json, Source
 
 
+_RESPONSE_EVENTS = tuple(
+    f"response.{status}"
+    for status in ("created", "in_progress", "queued", "completed", "incomplete", "failed", "cancelled")
+)
+_CALL_EVENTS = tuple(
+    f"response.code_interpreter_call.{status}" for status in ("in_progress", "interpreting", "completed")
+)
+_TEXT_EVENTS = tuple(
+    f"response.{part}" for part in ("output_text.delta", "output_text.done", "refusal.delta", "refusal.done")
+)
+
+
 class TurnFold:
     """Builds a turn from events: `feed` it each one, ask it for the `turn` at any moment.
 
@@ -57,7 +69,7 @@ class TurnFold:
     def feed(self, event: Json) -> bool:
         """Take in one event; says whether it was one that can change the turn."""
         kind = event.get("type")
-        step = self._STEPS.get(kind) if isinstance(kind, str) else None
+        step = self._READERS.get(kind) if isinstance(kind, str) else None
         if step is None or ("sequence_number" in event and event == self._before):
             return False
         self._before = event
@@ -109,30 +121,19 @@ class TurnFold:
     def _part(self, event: Json) -> None:
         self._open_part(event).take(event.get("part"))
 
-    def _text_delta(self, event: Json) -> None:
-        self._open_part(event).text.add(event.get("delta"))
-
-    def _text_done(self, event: Json) -> None:
-        self._open_part(event).text.replace(event.get("text"))
-
-    def _refusal_delta(self, event: Json) -> None:
-        part = self._open_part(event)
-        part.refusal = True
+    def _text(self, event: Json) -> None:
+        part, is_refusal = self._open_part(event), event["type"].startswith("response.refusal")
+        part.refusal = part.refusal or is_refusal
         part.text.add(event.get("delta"))
-
-    def _refusal_done(self, event: Json) -> None:
-        part = self._open_part(event)
-        part.refusal = True
-        part.text.replace(event.get("refusal"))
+        part.text.replace(event.get("refusal" if is_refusal else "text"))
 
     def _annotation(self, event: Json) -> None:
         self._open_part(event).annotate(event.get("annotation"), event.get("annotation_index"))
 
-    def _code_delta(self, event: Json) -> None:
-        self._open("code_interpreter_call", event).code.add(event.get("delta"))
-
-    def _code_done(self, event: Json) -> None:
-        self._open("code_interpreter_call", event).code.replace(event.get("code"))
+    def _code(self, event: Json) -> None:
+        call = self._open("code_interpreter_call", event)
+        call.code.add(event.get("delta"))
+        call.code.replace(event.get("code"))
 
     def _code_status(self, event: Json) -> None:
         self._open("code_interpreter_call", event).raw["status"] = event["type"].rpartition(".")[2]
@@ -172,28 +173,16 @@ class TurnFold:
                 return item
         return None
 
-    _STEPS: ClassVar[Mapping[str, Callable[[TurnFold, Json], None]]] = {
-        "response.created": _response,
-        "response.in_progress": _response,
-        "response.queued": _response,
-        "response.completed": _response,
-        "response.incomplete": _response,
-        "response.failed": _response,
-        "response.cancelled": _response,
-        "response.output_item.added": _item,
-        "response.output_item.done": _item,
-        "response.content_part.added": _part,
-        "response.content_part.done": _part,
-        "response.output_text.delta": _text_delta,
-        "response.output_text.done": _text_done,
+    _READERS: ClassVar[Mapping[str, Callable[[TurnFold, Json], None]]] = {
+        **dict.fromkeys(_RESPONSE_EVENTS, _response),
+        **dict.fromkeys(("response.output_item.added", "response.output_item.done"), _item),
+        **dict.fromkeys(("response.content_part.added", "response.content_part.done"), _part),
+        **dict.fromkeys(_TEXT_EVENTS, _text),
+        **dict.fromkeys(
+            ("response.code_interpreter_call_code.delta", "response.code_interpreter_call_code.done"), _code
+        ),
+        **dict.fromkeys(_CALL_EVENTS, _code_status),
         "response.output_text.annotation.added": _annotation,
-        "response.refusal.delta": _refusal_delta,
-        "response.refusal.done": _refusal_done,
-        "response.code_interpreter_call_code.delta": _code_delta,
-        "response.code_interpreter_call_code.done": _code_done,
-        "response.code_interpreter_call.in_progress": _code_status,
-        "response.code_interpreter_call.interpreting": _code_status,
-        "response.code_interpreter_call.completed": _code_status,
         "error": _error,
     }
 

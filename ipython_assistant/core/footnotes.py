@@ -1,13 +1,9 @@
 """The answer as the reader gets it: `sandbox:` links lead to the saved files, and what it rests on stands in footnotes.
 
-A mark is superscript digits after a narrow no-break space. Neither means anything in Markdown or TeX, so that a mark
-cannot become part of a link, end an emphasis or make a list wherever it is put; the model's own `[1]` stays apart from
-it. The list of sources stands once, at the end of the answer.
-
-Spans are the service's word about a text it did not write. One is believed where it lies within the text; a mark is put
-behind the word, link, formula or piece of code it would otherwise break, and where there is no such place the source is
-only listed. Titles and addresses are hostile: a title is one line of plain words, an address is a link only if it is
-one of the web, and the host it leads to is always written out.
+A mark is superscript digits after a narrow no-break space, which mean nothing in Markdown and TeX. It is put behind the
+word, link, formula or piece of code it would otherwise break; where there is no such place the source is only listed.
+Titles and addresses are hostile: a title is one line of plain words, an address is a link only if it is one of the web,
+and the host it leads to is always written out.
 """
 
 from __future__ import annotations

@@ -29,44 +29,23 @@ _FORBIDDEN = re.compile(r'[<>:"|?*]')
 # Controls, formatting, surrogates, private use, line and paragraph separators. Private use is what network file systems
 # map forbidden characters to, so that one system's U+F022 is another's colon.
 _UNSEEN_KINDS = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-# Signs before Arabic, Syriac and Kaithi numbers: formatting by category, but seen, and part of what is written.
-_SEEN = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
-# Letters, marks and symbols by category, but nothing is seen of them: the grapheme joiner, the Hangul fillers, the
-# Khmer inherent vowels, the Braille blank; and what no text may hold.
+# Letters, marks and symbols by category, but nothing is seen of them; and what no text may hold.
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(code) for code in range(0xFDD0, 0xFDF0)}
-_JOINERS = frozenset("\u200c\u200d")
-_VARIANTS = frozenset(chr(code) for code in (*range(0xFE00, 0xFE10), *range(0x180B, 0x180E), *range(0xE0100, 0xE01F0)))
-_STANDS_FOR_UNSEEN = "\0"
+# They join or select a form of the letter before them (Persian, emoji), and say nothing behind ASCII.
+_JOINERS = frozenset("\u200c\u200d") | {chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 
 _PACKED = re.compile(r"(?P<stem>.+?)(?P<suffix>\.[a-z][a-z0-9]{1,4}\.(?:gz|bz2|xz|zst|lz4))", re.IGNORECASE | re.DOTALL)
-_MEDIA_TYPES = {
-    "bmp": "image/bmp",
-    "csv": "text/csv",
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "geojson": "application/geo+json",
-    "gif": "image/gif",
-    "htm": "text/html",
-    "html": "text/html",
-    "jpeg": "image/jpeg",
-    "jpg": "image/jpeg",
-    "json": "application/json",
-    "jsonl": "application/x-ndjson",
-    "log": "text/plain",
-    "md": "text/markdown",
-    "ndjson": "application/x-ndjson",
-    "parquet": "application/vnd.apache.parquet",
-    "pdf": "application/pdf",
-    "png": "image/png",
-    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-    "py": "text/x-python",
-    "svg": "image/svg+xml",
-    "tsv": "text/tab-separated-values",
-    "txt": "text/plain",
-    "webp": "image/webp",
-    "xls": "application/vnd.ms-excel",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "zip": "application/zip",
-}
+_OFFICE = "application/vnd.openxmlformats-officedocument."
+_MEDIA_TYPES = (
+    {name: f"image/{name}" for name in ("bmp", "gif", "jpeg", "png", "webp")}
+    | {name: f"text/{name}" for name in ("csv", "html")}
+    | {name: f"application/{name}" for name in ("json", "pdf", "zip")}
+    | {"jpg": "image/jpeg", "svg": "image/svg+xml", "htm": "text/html", "md": "text/markdown", "py": "text/x-python"}
+    | {"log": "text/plain", "txt": "text/plain", "tsv": "text/tab-separated-values", "geojson": "application/geo+json"}
+    | {"jsonl": "application/x-ndjson", "ndjson": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
+    | {"xls": "application/vnd.ms-excel", "xlsx": f"{_OFFICE}spreadsheetml.sheet"}
+    | {"docx": f"{_OFFICE}wordprocessingml.document", "pptx": f"{_OFFICE}presentationml.presentation"}
+)
 
 
 def safe_name(name: str, fallback: str = "file") -> str:
@@ -146,31 +125,17 @@ def media_type(name: str) -> str:
 def _seen(text: str) -> str:
     """The text with each run of unseen characters as one `_` and each blank as a space."""
     kept: list[str] = []
-    for at, char in enumerate(text):
-        before, after = kept[-1] if kept else "", text[at + 1 : at + 2]
+    for char in text:
+        before = kept[-1] if kept else ""
         if char in _JOINERS:
-            stays = _can_be_joined(before) and _can_be_joined(after) and after not in _VARIANTS
-        elif char in _VARIANTS:
-            stays = before not in _VARIANTS and (_can_be_joined(before) or before.isdigit() or before == "#")
+            stays = bool(before) and not before.isascii() and not before.isspace() and before not in _JOINERS
         else:
-            stays = _is_seen(char)
+            stays = char not in _UNSEEN and unicodedata.category(char) not in _UNSEEN_KINDS
         if stays:
             kept.append(" " if unicodedata.category(char) == "Zs" else char)
-        elif before != _STANDS_FOR_UNSEEN:
-            kept.append(_STANDS_FOR_UNSEEN)
-    return "".join(kept).replace(_STANDS_FOR_UNSEEN, "_")
-
-
-def _is_seen(char: str) -> bool:
-    if unicodedata.category(char) in _UNSEEN_KINDS:
-        return char in _SEEN
-    # The last two of every plane are no characters at all.
-    return char not in _UNSEEN and ord(char) & 0xFFFE != 0xFFFE  # noqa: PLR2004 the comment says it
-
-
-def _can_be_joined(char: str) -> bool:
-    """Whether a joiner beside it can mean something: ASCII is never joined, nor is a blank."""
-    return len(char) == 1 and not char.isascii() and char not in _JOINERS and _is_seen(char) and not char.isspace()
+        elif before != "\0":
+            kept.append("\0")
+    return "".join(kept).replace("\0", "_")
 
 
 def _parted(name: str) -> tuple[str, str]:

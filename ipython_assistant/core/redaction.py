@@ -179,25 +179,19 @@ def redact_error(error: BaseException | None, secrets: Iterable[str]) -> None:
         error = error.__cause__
 
 
-_ALWAYS = frozenset(
-    {"authorization", "apikey", "password", "passwords", "passwd", "passphrase", "pwd", "secret", "secrets"}
-    | {"credential", "credentials"}
+# --- secrets in the tools of a request: their place is known by its name. They go to the service, and neither into a
+# recording nor into the key of a turn (https://platform.openai.com/docs/guides/tools-remote-mcp).
+
+_SECRET_NAME = re.compile(
+    r"authorization|api_?key|passw|passphrase|\bpwd|secret|credential"  # wherever in a name: `passwordHash`
+    r"|(^|_)(tokens?|auth|cookies?|bearer|jwt)$"  # at its end alone: `access_token`, and not `token_limit`
+    r"|(access|private|subscription|signing|account|shared|encryption|functions|service|admin|master|auth)_keys?$"
 )
-"""Wherever in a name: `client_secret`, `passwordHash`."""
-_LAST = frozenset({"token", "tokens", "auth", "cookie", "cookies", "bearer", "jwt"})
-"""At its end alone: `access_token`, and not `token_limit`."""
-_KEYS = frozenset({"key", "keys"})
-_OF_A_KEY = frozenset(
-    {"api", "access", "private", "secret", "subscription", "signing", "account", "shared", "encryption"}
-    | {"functions", "service", "admin", "master", "auth"}
-)
-"""What makes a key a secret: a filter's `key`, and a table's `primary_key`, is none."""
-_IN_ADDRESSES = frozenset({"key", "sig", "signature", "code"})
+_SECRET_PARAMETER = re.compile(r"(^|_)(key|sig|signature|code)$")
 """Parameters of an address that are secrets too."""
 _SAYS_WHICH = frozenset({"type", "kind", "scheme", "name", "domain"})
 """What stands beside a secret and says which it is: a container's `domain_secrets` are `domain`, `name` and `value`
 (https://platform.openai.com/docs/guides/tools-shell)."""
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _USER = re.compile(r"(?<=://)([^/?#\s@]+)(?=@)")
 _PARAMETER = re.compile(r"(?<=[?&;])([^=&;#\s]+)=([^&;#\s]+)")
 _SCHEME = re.compile(r"\s*(?:bearer|basic|token|apikey)\s+", re.IGNORECASE)
@@ -233,12 +227,12 @@ def _part(name: str, part: Any, around: dict[str, Any], taken: list[str]) -> Any
     if name == "properties" and isinstance(part, dict):
         # A JSON schema: what looks like the name of a secret is that of an argument.
         return {argument: _masked(schema, taken) for argument, schema in part.items()}
-    words = _words(name)
-    if _is_secret(words) or (name == "value" and _names_a_secret(around)):
-        return _blank(part, taken, numbers=bool(_ALWAYS & {*words}))
+    named = around.get("name", around.get("key")) if name == "value" else None
+    if _names_a_secret(name) or (isinstance(named, str) and _names_a_secret(named)):
+        return _blank(part, taken, numbers="token" not in _snake(name))
     masked = _masked(part, taken)
     # Any header may be one, but what stands in `Accept` is found in many a text.
-    return _blank(part, [], numbers=False) if words[-1:] == ["headers"] else masked
+    return _blank(part, [], numbers=False) if _snake(name).endswith("headers") else masked
 
 
 def _blank(part: Any, taken: list[str], *, numbers: bool) -> Any:
@@ -251,7 +245,7 @@ def _blank(part: Any, taken: list[str], *, numbers: bool) -> Any:
     if isinstance(part, list | tuple):
         return [_blank(inner, taken, numbers=numbers) for inner in part]
     if isinstance(part, str) and part:
-        taken += _written(part)
+        taken += _spellings(part)
         return SECRET
     is_number = isinstance(part, int | float) and not isinstance(part, bool)
     return SECRET if numbers and is_number else part
@@ -260,38 +254,31 @@ def _blank(part: Any, taken: list[str], *, numbers: bool) -> Any:
 def _text(text: str, taken: list[str]) -> str:
     """A text with the secrets of an address in it taken out."""
     if _BEARER.fullmatch(text):
-        taken += _written(text)
+        taken += _spellings(text)
         return SECRET
 
     def user(match: re.Match[str]) -> str:
-        taken.extend([*_written(match[0]), *_written(match[0].partition(":")[2])])
+        taken.extend([*_spellings(match[0]), *_spellings(match[0].partition(":")[2])])
         return SECRET
 
     def parameter(match: re.Match[str]) -> str:
-        words = _words(match[1])
-        if not _is_secret(words) and not (words and words[-1] in _IN_ADDRESSES):
+        if not _names_a_secret(match[1]) and not _SECRET_PARAMETER.search(_snake(match[1])):
             return match[0]
-        taken.extend(_written(match[2]))
+        taken.extend(_spellings(match[2]))
         return f"{match[1]}={SECRET}"
 
     return _PARAMETER.sub(parameter, _USER.sub(user, text))
 
 
-def _written(secret: str) -> tuple[str, ...]:
+def _spellings(secret: str) -> tuple[str, ...]:
     """A secret as it is, decoded, and without the word that says what kind it is."""
     return secret, unquote(secret), _SCHEME.sub("", secret, count=1)
 
 
-def _words(name: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(name)]
+def _snake(name: str) -> str:
+    """A name in lower case, its words joined by `_`: `clientSecret` and `Client-Secret` are `client_secret`."""
+    return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
 
 
-def _is_secret(words: list[str]) -> bool:
-    last = words[-1] if words else ""
-    return bool(_ALWAYS & {*words}) or last in _LAST or (last in _KEYS and bool(_OF_A_KEY & {*words[:-1]}))
-
-
-def _names_a_secret(around: dict[str, Any]) -> bool:
-    """Whether this is `{"name": "Authorization", "value": ...}`."""
-    named = around.get("name", around.get("key"))
-    return isinstance(named, str) and _is_secret(_words(named))
+def _names_a_secret(name: str) -> bool:
+    return bool(_SECRET_NAME.search(_snake(name)))

@@ -182,9 +182,11 @@ class Turn:
 
         https://platform.openai.com/docs/guides/tools-shell
         """
-        printed = {item.raw.get("call_id"): item.raw for item in self.others if item.type == "shell_call_output"}
+        printed = {
+            text_of(item.raw.get("call_id")): item.raw for item in self.others if item.type == "shell_call_output"
+        }
         steps = (
-            _shell_step(item, printed.get(item.raw.get("call_id"), {}))
+            _shell_step(item, printed.get(text_of(item.raw.get("call_id")), {}))
             if isinstance(item, OtherItem) and item.type == "shell_call"
             else item
             for item in self.items

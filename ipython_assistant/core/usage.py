@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -33,17 +33,7 @@ OWN = "your own setting"
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars for a million tokens, and where that was read.
-
-    Attributes:
-        input: What is sent.
-        output: What the model writes, its reasoning included.
-        cached: What is sent again and was still in the service's cache; None: as `input`.
-        cache_written: What is put into that cache; None: as `input`.
-        long_after: A single pass with more input tokens than this costs more; None: it does not.
-        source: The page where it was read.
-        seen: The day it was read, as a date.
-    """
+    """US dollars for a million tokens, and where that was read; the first lines of `models.toml` say what each is."""
 
     input: float
     output: float
@@ -109,12 +99,7 @@ class Tokens:
     cache_written: int = 0
 
     def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(
-            self.input + other.input,
-            self.cached + other.cached,
-            self.output + other.output,
-            self.cache_written + other.cache_written,
-        )
+        return Tokens(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +135,8 @@ def tokens_of(usage: Json) -> Tokens:
     inside = details if isinstance(details, dict) else {}
     total = _count(usage.get("input_tokens"))
     cached = min(_count(inside.get("cached_tokens")), total)
-    return Tokens(
-        input=total,
-        cached=cached,
-        output=_count(usage.get("output_tokens")),
-        cache_written=min(_count(inside.get("cache_write_tokens")), total - cached),
-    )
+    written = min(_count(inside.get("cache_write_tokens")), total - cached)
+    return Tokens(total, cached, _count(usage.get("output_tokens")), written)
 
 
 def billed_by(service: str, base_url: str = "") -> str:
@@ -169,7 +150,7 @@ def billed_by(service: str, base_url: str = "") -> str:
     return service if service != "openai" or own else host
 
 
-def prices_with(own: Mapping[str, Mapping[str, float]]) -> dict[str, Price]:
+def prices_with(own: Mapping[str, Any]) -> dict[str, Price]:
     """The known prices, with the user's own over them.
 
     Args:
@@ -180,13 +161,12 @@ def prices_with(own: Mapping[str, Mapping[str, float]]) -> dict[str, Price]:
     """
     table = dict(known_prices())
     for model, written in own.items():
-        if not isinstance(written, dict) or not {"input", "output"} <= set(written) <= {"input", "output", "cached"}:
-            raise ConfigError(
-                f"The price of {model!r} needs input and output, and may have cached.", _how_to_set(model)
-            )
+        names = set(written) if isinstance(written, dict) else set()
+        if not {"input", "output"} <= names <= {"input", "output", "cached"}:
+            raise ConfigError(f"The price of {model!r} needs input and output, and may have cached.", _how_to(model))
         for name, value in written.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise ConfigError(f"The price of {model!r} has a wrong {name}: {value!r}.", _how_to_set(model))
+                raise ConfigError(f"The price of {model!r} has a wrong {name}: {value!r}.", _how_to(model))
         table[model] = Price(written["input"], written["output"], written.get("cached"))
     return table
 
@@ -218,7 +198,7 @@ def cost(
     price = table.get(model) or table.get(without_date(model))
     if price is None or (service != "openai" and price.source != OWN):
         where = "" if service == "openai" else f" at {service}"
-        return Cost(None, for_containers, f"The price of {model}{where} is unknown. {_how_to_set(model)}")
+        return Cost(None, for_containers, f"The price of {model}{where} is unknown. {_how_to(model)}")
     fresh = tokens.input - tokens.cached - tokens.cache_written
     money = fresh * price.input + tokens.output * price.output
     money += tokens.cached * (price.input if price.cached is None else price.cached)
@@ -233,23 +213,14 @@ def cost(
 def cost_of(turn: PlacedTurn, prices: Mapping[str, Price], base_url: str) -> Cost:
     """What the tokens of a turn cost; container time is in the sum of all turns, since they share containers.
 
-    Args:
-        turn: The turn.
-        prices: By model.
-        base_url: The address OPENAI_BASE_URL names; another server than OpenAI's sends a bill of its own.
+    `base_url` is the address that OPENAI_BASE_URL names: another server than OpenAI's sends a bill of its own.
     """
     payee = billed_by(turn.provider, base_url)
     return cost(tokens_of(turn.turn.usage), turn.turn.model or turn.model, prices, service=payee)
 
 
 def total_in_words(turns: Iterable[PlacedTurn], prices: Mapping[str, Price], base_url: str) -> str:
-    """What turns used and cost together, container time included, as one line.
-
-    Args:
-        turns: The turns that were asked, not those that were replayed.
-        prices: By model.
-        base_url: See `cost_of`.
-    """
+    """What turns that were asked (not replayed) used and cost together, container time included, as one line."""
     asked = list(turns)
     spent = [cost_of(turn, prices, base_url) for turn in asked]
     known = [money.tokens for money in spent if money.tokens is not None]
@@ -324,7 +295,7 @@ def _for_container(use: ContainerUse) -> float:
     return CONTAINER_PRICES.get(use.memory, CONTAINER_PRICES["1g"]) * minutes / LIFETIME_MINUTES
 
 
-def _how_to_set(model: str) -> str:
+def _how_to(model: str) -> str:
     example = f"{{{model!r}: {{'input': 0.25, 'cached': 0.025, 'output': 2.0}}}}"
     return f"Set it: `%config AssistantMagics.prices = {example}`."
 

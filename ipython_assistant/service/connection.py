@@ -12,14 +12,12 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from ipython_assistant.core.providers import MODELS_FOLDER, models_folder, variables_of
 from ipython_assistant.errors import AssistantError, EngineError, StreamBroken, Unreachable
 from ipython_assistant.service import accounts
-from ipython_assistant.service.client import LiveWire
 from ipython_assistant.service.containers import Containers
 from ipython_assistant.service.turn_base import TurnBases
 
@@ -32,6 +30,9 @@ if TYPE_CHECKING:
 READY_WITHIN_S = 30.0
 ENDS_WITHIN_S = 3.0
 LOG_LINES = 5
+DIES_WITHIN_S = 3.0
+SILENCE_SHARE = 0.9
+"""The engine gives up a silent model a little before we give up the engine: it can say more about it."""
 
 # What the engine and the code it runs need of this process's environment. Keys are not on the list, nor anything else.
 _PASSED_ON = (
@@ -53,43 +54,31 @@ class EngineInfo:
 
 
 class Engine:
-    """A running engine process. `start` it, `stop` it; it stops by itself with this process."""
+    """An engine process, which ends with this one at the latest. It does not listen yet when this returns: see `ready`.
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stderr is not None  # noqa: S101 for the type checker: `start` asks for it
-        self._process = process
-        self._info: EngineInfo | None = None
-        self._last_lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
-        self._log_reader = threading.Thread(target=self._read_log, args=(process.stderr,), daemon=True)
-        self._log_reader.start()
+    Args:
+        environment: This process's; of it only what the engine needs is passed on.
+        variables: More of the environment's variables that it needs: the key of the model that is asked.
+        silence_s: Seconds without a byte from a model before the engine gives it up.
+    """
 
-    @classmethod
-    def start(
-        cls, environment: Mapping[str, str], variables: Sequence[str] = (), *, silence_s: float = 270.0
-    ) -> Engine:
-        """Start an engine; it does not listen yet when this returns.
-
-        Args:
-            environment: This process's; of it only what the engine needs is passed on.
-            variables: More of the environment's variables that it needs: the key of the model that is asked.
-            silence_s: Seconds without a byte from a model before the engine gives it up.
-        """
+    def __init__(
+        self, environment: Mapping[str, str], variables: Sequence[str] = (), *, silence_s: float = 270.0
+    ) -> None:
         # The engine takes the keys out of its own environment: the kernels it starts never see them.
         needed = {*_PASSED_ON, *variables}
         passed_on = {name: value for name, value in environment.items() if name in needed or name.startswith("LC_")}
         passed_on[MODELS_FOLDER] = str(models_folder(environment))
-        arguments = ["--any-model", "--silence", f"{silence_s:g}"]
-        return cls(
-            subprocess.Popen(
-                # -P keeps the working directory out of the module path: a tornado.py beside the notebook is not ours.
-                [sys.executable, "-P", "-m", "ipython_assistant.engine", *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=passed_on,
-                cwd=tempfile.gettempdir(),
-            )
+        # -P keeps the working directory out of the module path: a tornado.py beside the notebook is not ours.
+        command = [sys.executable, "-P", "-m", "ipython_assistant.engine", "--any-model", "--silence", f"{silence_s:g}"]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, env=passed_on, cwd=tempfile.gettempdir()
         )
+        self._info: EngineInfo | None = None
+        self._last_lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
+        self._log_reader = threading.Thread(target=self._read_log, daemon=True)
+        self._log_reader.start()
 
     def ready(self) -> EngineInfo:
         """Where it listens; waits until it does.
@@ -98,7 +87,14 @@ class Engine:
             EngineError: It ended, or did not say in time that it is ready; its last log lines are in the hint.
         """
         if self._info is None:
-            self._info = self._await_ready()
+            try:
+                said = json.loads(_first_line(cast("IO[bytes]", self._process.stdout), READY_WITHIN_S))
+                self._info = EngineInfo(said["url"], said["token"], said.get("sandbox", "none"), said.get("reason", ""))
+            except (ValueError, KeyError, TypeError):
+                self.ended_within(0.5)
+                error = self.death()
+                self.stop()
+                raise error from None
         return self._info
 
     @property
@@ -122,39 +118,23 @@ class Engine:
         code = self._process.poll()
         how = "is not answering" if code is None else f"ended (exit code {code})"
         self._log_reader.join(0.2)
-        lines = list(self._last_lines)
-        words = "\n".join(["Its last words:", *(f"  {line}" for line in lines)]) if lines else "It left no message."
+        lines = [f"  {line}" for line in self._last_lines]
+        words = "\n".join(["Its last words:", *lines]) if lines else "It left no message."
         return EngineError(f"The embedded engine {how}.", f"Run the cell again: a new one is started.\n{words}")
 
     def stop(self) -> None:
         """End the process: it takes its kernels with it. Does nothing where it has ended."""
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-        try:
-            self._process.wait(ENDS_WITHIN_S)
-        except subprocess.TimeoutExpired:
+        with contextlib.suppress(OSError):
+            cast("IO[bytes]", self._process.stdin).close()
+        if not self.ended_within(ENDS_WITHIN_S):
             self._process.kill()
             self._process.wait()
         for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
+            cast("IO[bytes]", pipe).close()
 
-    def _await_ready(self) -> EngineInfo:
-        assert self._process.stdout is not None  # noqa: S101 for the type checker
-        line = _first_line(self._process.stdout, READY_WITHIN_S)
-        try:
-            said = json.loads(line)
-            return EngineInfo(said["url"], said["token"], said.get("sandbox", "none"), said.get("reason", ""))
-        except (ValueError, KeyError, TypeError):
-            self.ended_within(0.5)
-            error = self.death()
-            self.stop()
-            raise error from None
-
-    def _read_log(self, pipe: IO[bytes]) -> None:
+    def _read_log(self) -> None:
         with contextlib.suppress(OSError, ValueError):  # the pipe is closed under the thread when the engine is stopped
-            for line in pipe:
+            for line in cast("IO[bytes]", self._process.stderr):
                 self._last_lines.append(line.decode(errors="replace").rstrip())
 
 
@@ -172,13 +152,8 @@ def _first_line(pipe: IO[bytes], within_s: float) -> bytes:
     return line
 
 
-DIES_WITHIN_S = 3.0
-SILENCE_SHARE = 0.9
-"""The engine gives up a silent model a little before we give up the engine: it can say more about it."""
-
-
 class Connection:
-    """A service that can be asked, as long as it is `usable`."""
+    """A service that can be asked, with its containers, and the engine process where it is ours."""
 
     def __init__(self, wire: Wire, engine: Engine | None = None) -> None:
         self.wire = wire
@@ -199,7 +174,7 @@ class Connection:
 
     def sandbox_note(self) -> tuple[str, ...]:
         """What the reader should know of code that an engine of ours has run without a sandbox; said once."""
-        if self._engine is None or self._engine.ready().sandbox != "none" or self._sandbox_noted:
+        if self._engine is None or self.sandbox != "none" or self._sandbox_noted:
             return ()
         self._sandbox_noted = True
         reason = self._engine.ready().reason
@@ -210,21 +185,14 @@ class Connection:
         """The engine's process id, where it is ours."""
         return self._engine.pid if self._engine is not None else None
 
-    @property
-    def engine_url(self) -> str | None:
-        """Where the engine listens, where it is ours."""
-        return self._engine.ready().url if self._engine is not None else None
-
     def model_names(self) -> tuple[str, ...]:
         """The models that the service lists; none where it does not tell."""
-        if not isinstance(self.wire, LiveWire):
-            return ()
         try:
             rows = self.wire.model("").json().get("data")
         except AssistantError:
             return ()
-        names = (row.get("id") for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
-        return tuple(str(name) for name in names if name)
+        found = rows if isinstance(rows, list) else []
+        return tuple(str(row["id"]) for row in found if isinstance(row, dict) and row.get("id"))
 
     def explain(self, error: AssistantError) -> AssistantError:
         """The error behind an error: what the reader should know of a broken connection is that the engine died."""
@@ -237,16 +205,13 @@ class Connection:
 
     def close(self) -> None:
         """Delete the containers (an engine's end with it), let go of the connections, and end the engine."""
-        try:
+        # Python 3.12.0 and 3.12.1 start no thread while the interpreter ends; the containers expire by themselves.
+        with contextlib.suppress(RuntimeError):
             if self._engine is None:
                 self.containers.delete_all()
-        except RuntimeError:
-            # Python 3.12.0 and 3.12.1 start no thread while the interpreter ends; the containers expire by themselves.
-            pass
-        finally:
-            self.wire.close()
-            if self._engine is not None:
-                self._engine.stop()
+        self.wire.close()
+        if self._engine is not None:
+            self._engine.stop()
 
 
 class Connections:
@@ -254,47 +219,29 @@ class Connections:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._made: dict[Hashable, Future[Connection]] = {}
+        self._made: dict[Hashable, Connection] = {}
 
     def get(self, key: Hashable, make: Callable[[], Connection]) -> Connection:
         """The connection for this key; made where there is none, or none that is usable. Raises what `make` raises."""
         with self._lock:
-            future = self._made.get(key)
-            old = _made(future)
-            if future is None or (old is not None and not old.usable):
-                future, mine = Future[Connection](), True
-                self._made[key] = future
-            else:
-                mine = False
-        # Starting an engine takes a second: it is done without the lock, and other threads wait for this one.
-        if mine:
-            try:
-                if old is not None:
-                    old.close()
-                future.set_result(make())
-            except BaseException as error:
-                with self._lock:
-                    self._made.pop(key, None)
-                future.set_exception(error)
-                raise
-        return future.result()
+            connection = self._made.get(key)
+            if connection is None or not connection.usable:
+                if connection is not None:
+                    del self._made[key]
+                    connection.close()
+                connection = self._made[key] = make()
+            return connection
 
     def __iter__(self) -> Iterator[Connection]:
-        with self._lock:
-            futures = tuple(self._made.values())
-        return (connection for future in futures if (connection := _made(future)) is not None)
+        return iter(tuple(self._made.values()))
 
     def close(self) -> None:
         """Close every connection. May be called twice."""
-        connections = tuple(self)
         with self._lock:
+            connections = tuple(self._made.values())
             self._made.clear()
         for connection in connections:
             connection.close()
-
-
-def _made(future: Future[Connection] | None) -> Connection | None:
-    return future.result() if future is not None and future.done() and future.exception() is None else None
 
 
 def connect(service: str, timeout_s: float, environment: Mapping[str, str], model: str = "") -> Connection:
@@ -314,7 +261,7 @@ def connect(service: str, timeout_s: float, environment: Mapping[str, str], mode
         return Connection(accounts.connect_azure(environment, timeout_s))
     if service != "local":
         return Connection(accounts.connect_hosted(environment, timeout_s))
-    engine = Engine.start(environment, variables_of(model), silence_s=SILENCE_SHARE * timeout_s)
+    engine = Engine(environment, variables_of(model), silence_s=SILENCE_SHARE * timeout_s)
     accounts.import_sdk()  # takes as long as the engine does to start
     ready = engine.ready()
     return Connection(accounts.connect_local(ready.url, ready.token, timeout_s), engine)

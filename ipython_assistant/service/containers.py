@@ -31,22 +31,17 @@ NAME = "ipython_assistant"
 
 @dataclass(slots=True)
 class _KnownContainer:
-    """What is known of one container.
-
-    Attributes:
-        last_turn: The turn that ran there last; None where that one did not come to its end.
-        paths: (name, sha256) of an upload → its path in the container.
-        saved: The files that earlier turns have saved.
-        uploads: The uploads, as they were when they were sent → their own names.
-        user_owned: Whether the user named it: then it is deleted only where the user names it again.
-        gone: Whether the service no longer has it.
-    """
+    """What is known of one container."""
 
     last_turn: PlacedTurn | None = None
+    """The turn that ran there last; None where that one did not come to its end."""
     paths: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(name, sha256) of an upload → its path in the container."""
     saved: set[Signature] = field(default_factory=set)
     uploads: dict[Signature, str] = field(default_factory=dict)
+    """The uploads, as they were when they were sent → their own names."""
     user_owned: bool = False
+    """Whether the user named it: then it is deleted only where the user names it again."""
     gone: bool = False
 
 
@@ -60,11 +55,7 @@ class ContainerSummary:
 
 
 class Containers:
-    """The containers of one service. May be used by several threads.
-
-    Args:
-        wire: The service.
-    """
+    """The containers of one service. May be used by several threads."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -74,11 +65,7 @@ class Containers:
     # --- at the service -----------------------------------------------------------------------------------------------
 
     def create(self, policy: ContainerPolicy) -> str:
-        """Make a container; gives its id.
-
-        Raises:
-            ServiceError: The service did not.
-        """
+        """Make a container; gives its id. Raises `ServiceError`."""
         expiry = {"anchor": "last_active_at", "minutes": policy.minutes}
         made = self._wire.create_container({"name": NAME, "expires_after": expiry, **policy.body()}).json()
         container_id = text_of(made.get("id"))
@@ -88,12 +75,7 @@ class Containers:
         return container_id
 
     def put(self, container_id: str, uploads: Iterable[Upload]) -> None:
-        """Send the files that are not in the container yet.
-
-        Raises:
-            ServiceError: One was refused.
-            ContainerExpired: The container is gone.
-        """
+        """Send the files that are not in the container yet. Raises `ServiceError`."""
         known = self._get(container_id)
         for upload in uploads:
             if (upload.name, upload.sha256) in known.paths:
@@ -108,11 +90,7 @@ class Containers:
                 known.uploads[signature(row)] = upload.name
 
     def file_rows(self, container_id: str) -> list[Json]:
-        """The container's listing, all pages (at most `MAX_PAGES`, the newest files), oldest first.
-
-        Raises:
-            ServiceError: The listing failed.
-        """
+        """The listing, all pages (at most `MAX_PAGES`, the newest files), oldest first. Raises `ServiceError`."""
         try:
             rows = self._pages(lambda after: self._wire.list_files(container_id, after))
         except ContainerExpired:
@@ -130,11 +108,7 @@ class Containers:
         return True
 
     def overview(self) -> tuple[ContainerSummary, ...]:
-        """The containers the service lists that were made here or used by this session, newest first.
-
-        Raises:
-            ServiceError: The list failed.
-        """
+        """The listed containers that were made by this package, newest first. Raises `ServiceError`."""
         found: list[ContainerSummary] = []
         for row in self._pages(self._wire.list_containers):
             container_id = text_of(row.get("id"))
@@ -146,11 +120,7 @@ class Containers:
         return tuple(found)
 
     def delete(self, container_id: str) -> None:
-        """Delete a container: its files and variables are gone.
-
-        Raises:
-            ServiceError: The service did not.
-        """
+        """Delete a container: its files and variables are gone. Raises `ServiceError`."""
         self._wire.delete_container(container_id).close()
         with self._lock:
             self._known.pop(container_id, None)
@@ -208,14 +178,12 @@ class Containers:
     def saved(self, container_id: str) -> frozenset[Signature]:
         """The files that earlier turns have saved."""
         with self._lock:
-            known = self._known.get(container_id)
-            return frozenset(known.saved) if known is not None else frozenset()
+            return frozenset(self._known.get(container_id, _KnownContainer()).saved)
 
     def uploads(self, container_id: str) -> dict[Signature, str]:
         """The user's own uploads, as they were when they were sent → their own names."""
         with self._lock:
-            known = self._known.get(container_id)
-            return dict(known.uploads) if known is not None else {}
+            return dict(self._known.get(container_id, _KnownContainer()).uploads)
 
     def mark_user_owned(self, container_id: str) -> None:
         """Note that the user named this container."""
@@ -239,8 +207,8 @@ class Containers:
     def mark_saved(self, container_ids: Iterable[str], files: Iterable[Signature]) -> None:
         """Note that these files are saved: a later turn does not offer them again, unless they change."""
         files = tuple(files)
-        for container_id in container_ids:
-            with self._lock:
+        with self._lock:
+            for container_id in container_ids:
                 self._get(container_id).saved.update(files)
 
     def unmark_saved(self, files: Iterable[Signature]) -> None:

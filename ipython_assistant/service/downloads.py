@@ -14,12 +14,9 @@ Each download is in one of four states:
                  ▼                    ▼
              verified              failed
 
-Fetching ahead: when a code call ends, its container is listed and what is new there is fetched while the model still
-writes. Such a copy counts only if the file cannot have changed since: either no code ran after it was begun, or the
-closing listing still shows the same id, size and time of creation. What was only fetched ahead gives way when the
-service asks to slow down, and its failure says nothing: it is begun again when it is wanted.
-
-The files of a turn, and the listings that find them, have one deadline; waiting the service asked for is not counted.
+Fetching ahead: when a code call ends, its container is listed and what is new is fetched while the model still writes.
+Such a copy counts only if no code ran since, or the closing listing still shows the same id, size and time of creation;
+its failure says nothing. Listings and files have one deadline; waiting that the service asked for is not counted.
 """
 
 from __future__ import annotations
@@ -74,13 +71,7 @@ class StagedFile:
 
 @dataclass(frozen=True, slots=True)
 class DownloadLimits:
-    """How downloads behave.
-
-    Attributes:
-        at_once: Connections at the same time, at most.
-        timeout_s: Seconds for all files of a turn once the answer has ended, without the waiting the service asked for.
-        ahead_bytes: Bytes that may be fetched ahead in one turn; 0 fetches nothing ahead.
-    """
+    """Connections at once; seconds for all files once the answer has ended; bytes that may be fetched ahead of that."""
 
     at_once: int = 32
     timeout_s: float = 300.0
@@ -95,20 +86,19 @@ class Downloads:
         containers: Lists them.
         stage: Makes the directory for temporary files, when the first is needed. Raises `OSError`.
         limits: How to behave.
+
+    Attributes:
+        staged: The directory of the temporary files, if it was made.
+        interruption: What to raise in the end, where Ctrl-C ended the fetching.
     """
 
     def __init__(self, wire: Wire, containers: Containers, stage: Callable[[], Path], limits: DownloadLimits) -> None:
-        self._wire = wire
-        self._containers = containers
-        self._stage = stage
-        self._limits = limits
+        self._wire, self._containers, self._stage, self._limits = wire, containers, stage, limits
         self._pool = Threads(limits.at_once, "ipython_assistant fetch")
         self._changed = threading.Condition(threading.RLock())
-        self._copies: dict[tuple[str, str], _Download] = {}
-        self._ahead_bytes = 0
-        self._code_calls = 0
-        self._staging: Path | None = None
-        self._count = 0
+        self._copies: dict[tuple[str, str], _FileDownload] = {}
+        self._ahead_bytes = self._code_calls = self._count = 0
+        self.staged: Path | None = None
         self._answer_ended = self._closed = False
         self._not_before = 0.0
         self._deadline: float | None = None
@@ -128,14 +118,9 @@ class Downloads:
     def staging(self) -> Path:
         """The directory of the temporary files, made when it is first asked for. Raises `OSError`."""
         with self._changed:
-            if self._staging is None:
-                self._staging = self._stage()
-            return self._staging
-
-    @property
-    def staged(self) -> Path | None:
-        """The directory of the temporary files, if it was made."""
-        return self._staging
+            if self.staged is None:
+                self.staged = self._stage()
+            return self.staged
 
     @property
     def left_s(self) -> float:
@@ -169,8 +154,9 @@ class Downloads:
 
     def interrupt(self) -> None:
         """End it as Ctrl-C does: nothing is waited for any more."""
-        cure = "%assistant retry fetches the rest."
-        self.interruption = Interrupted("The cell was interrupted while fetching files.", cure)
+        self.interruption = Interrupted(
+            "The cell was interrupted while fetching files.", "%assistant retry fetches the rest."
+        )
 
     def fetch(
         self,
@@ -205,7 +191,7 @@ class Downloads:
         # A copy begun early knows its file as it was found then; what is wanted says more: that it is cited, its name.
         return tuple(download.outcome(file, why) for file, download in zip(files, downloads, strict=True))
 
-    def _await(self, downloads: Sequence[_Download], on_progress: Callable[[int, int, int], None]) -> str:
+    def _await(self, downloads: Sequence[_FileDownload], on_progress: Callable[[int, int, int], None]) -> str:
         """Wait for all of them; says what ended the waiting, if that was not their end."""
         try:
             while (done := sum(download.done for download in downloads)) < len(downloads):
@@ -221,7 +207,7 @@ class Downloads:
             return "Interrupted"
         return ""
 
-    def _wanted(self, file: ContainerFile, row: ContainerFile | None) -> _Download:
+    def _wanted(self, file: ContainerFile, row: ContainerFile | None) -> _FileDownload:
         """The copy that was begun early, if it cannot be stale, else a new one."""
         copy = self._copies.get(_key(file))
         if copy is not None:
@@ -235,14 +221,11 @@ class Downloads:
     def _fetch_ahead(self, container_id: str) -> None:
         """In a thread: list the container and begin with what is new. Nothing that fails here matters."""
         code_calls = self._code_calls
-        if time.monotonic() < self._not_before:
-            return
         try:
-            rows = self._containers.file_rows(container_id)
-        except RateLimited as error:
-            self._slow_down(error.retry_after_s or FIRST_BACKOFF_S)
-            return
-        except AssistantError:
+            rows = self._containers.file_rows(container_id) if time.monotonic() >= self._not_before else []
+        except AssistantError as error:
+            if isinstance(error, RateLimited):
+                self._slow_down(error.retry_after_s or FIRST_BACKOFF_S)
             return
         for file in listed_files(rows, self._containers.saved(container_id)):
             with self._changed:
@@ -256,12 +239,12 @@ class Downloads:
                     self._ahead_bytes += file.size
                     self._begin(file, wanted=False, code_calls=code_calls)
 
-    def _begin(self, file: ContainerFile, *, wanted: bool, code_calls: int | None = None) -> _Download:
+    def _begin(self, file: ContainerFile, *, wanted: bool, code_calls: int | None = None) -> _FileDownload:
         """Queue a download in the place of one of the same file, which is stopped."""
         old = self._copies.get(_key(file))
         if old is not None:
             old.stop()
-        download = _Download(file, wanted=wanted, code_calls=self._code_calls if code_calls is None else code_calls)
+        download = _FileDownload(file, wanted=wanted, code_calls=self._code_calls if code_calls is None else code_calls)
         self._copies[_key(file)] = download
         self._count += 1
         try:
@@ -272,7 +255,7 @@ class Downloads:
             self._pool.submit(self._carry_out, download, path)
         return download
 
-    def _carry_out(self, download: _Download, path: Path) -> None:
+    def _carry_out(self, download: _FileDownload, path: Path) -> None:
         """In a thread: take one download from its queue to its end."""
         try:
             with path.open("w+b") as target:
@@ -298,11 +281,11 @@ class Downloads:
                 self._deadline += until - max(self._not_before, now)
             self._not_before = until
 
-    def _wait_as_asked(self, download: _Download) -> None:
+    def _wait_as_asked(self, download: _FileDownload) -> None:
         while (left_s := self._not_before - time.monotonic()) > 0 and not download.stopped.wait(min(left_s, POLL_S)):
             pass
 
-    def _attempt(self, download: _Download, transfer: FileTransfer) -> None:
+    def _attempt(self, download: _FileDownload, transfer: FileTransfer) -> None:
         download.state = "fetching"
         try:
             transfer.attempt()
@@ -327,20 +310,17 @@ class Downloads:
                 download.stopped.wait(min(FIRST_BACKOFF_S * 2 ** max(0, download.fruitless - 1), LONGEST_BACKOFF_S))
 
 
-class _Download:
+class _FileDownload:
     """One file, and the state it is in."""
 
     def __init__(self, file: ContainerFile, *, wanted: bool, code_calls: int) -> None:
-        self.file = file
-        self.wanted = wanted
-        self.code_calls = code_calls
+        self.file, self.wanted, self.code_calls = file, wanted, code_calls
         self.state: State = "queued"
         self.path: Path | None = None
         self.transfer: FileTransfer | None = None
         self.stopped = threading.Event()
         self.waits = self.fruitless = self.furthest = 0
-        self._reason = ""
-        self._gone = False
+        self._reason, self._gone = "", False
 
     @property
     def done(self) -> bool:

@@ -236,13 +236,7 @@ def page_error() -> ServiceError:
 
 
 def connection_error(error: BaseException, address: str, service: str = "openai") -> Unreachable:
-    """The error for a connection that could not be made, or broke.
-
-    Args:
-        error: What the SDK or its transport raised.
-        address: The address that was asked, without a password.
-        service: Who was asked: `openai`, `azure` or `local`.
-    """
+    """The error for a connection to `address` that could not be made, or broke: what the SDK's transport raised."""
     import httpx2
 
     settings = _settings(service)
@@ -281,9 +275,7 @@ def file_not_served(error: ServiceError) -> ServiceError:
 def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds a service asked to wait, in either form of `Retry-After` (RFC 9110, section 10.2.3); None for none.
 
-    Args:
-        headers: The headers of its answer, with names in lower case.
-        now: Seconds since the epoch.
+    `headers` have names in lower case; `now` is in seconds since the epoch.
     """
     wanted = headers.get("retry-after", "").strip()
     if (digits := wanted.replace(".", "", 1)).isascii() and digits.isdecimal():

@@ -37,50 +37,37 @@ _NOT_THERE = {404, 405, 501}
 
 @dataclass(frozen=True, slots=True)
 class TurnBase:
-    """Where a turn runs and what it continues from.
-
-    Attributes:
-        container_id: The container to run in; None lets the service make one, or reuse the conversation's.
-        file_ids: Files of the service that it puts into a container that it makes.
-        previous_response_id: The response to continue from, where the service holds it.
-        history: The conversation as messages, where it does not.
-        inputs: The files in the container that the model is told about.
-        notes: What the reader should know, in plain sentences.
-        shows_nothing: Whether pictures and PDFs are left out of the question, since the model cannot see them.
-    """
+    """Where a turn runs and what it continues from."""
 
     container_id: str | None = None
+    """The container to run in; None lets the service make one, or reuse the conversation's."""
     file_ids: tuple[str, ...] = ()
+    """Files of the service that it puts into a container that it makes."""
     previous_response_id: str | None = None
+    """The response to continue from, where the service holds it; else `history` is the conversation as messages."""
     history: tuple[PastMessage, ...] = ()
     inputs: tuple[InputNote, ...] = ()
     notes: tuple[str, ...] = ()
     shows_nothing: bool = False
+    """Whether pictures and PDFs are left out of the question, since the model cannot see them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerNeeds:
-    """What a turn needs of containers and of the conversation.
-
-    Attributes:
-        parent: The turn it continues from.
-        uploads: The inputs it adds.
-        policy: What a new container is to be like.
-        container_id: The container that the user named; None for the conversation's.
-        held: Whether the service is to keep the conversation.
-        code: Whether code may run.
-        shows: Whether the question holds pictures or PDFs for the model to see.
-        most_bytes: More than this is not sent again unasked; None for any amount.
-    """
+    """What a turn needs of containers and of the conversation: the turn before it, the inputs that it adds, ..."""
 
     parent: PlacedTurn | None
     uploads: tuple[Upload, ...]
     policy: ContainerPolicy
     container_id: str | None = None
+    """The container that the user named; None for the conversation's."""
     held: bool = True
+    """Whether the service is to keep the conversation."""
     code: bool = True
     shows: bool = False
+    """Whether the question holds pictures or PDFs for the model to see."""
     most_bytes: int | None = None
+    """More than this is not sent again unasked; None for any amount."""
 
 
 class TurnBases:
@@ -98,13 +85,9 @@ class TurnBases:
     """
 
     def __init__(self, wire: Wire, containers: Containers) -> None:
-        self._wire = wire
-        self._containers = containers
+        self._wire, self._containers = wire, containers
         self._file_ids: dict[tuple[str, str], str] = {}
-        self.keeps_turns = True
-        self.takes_container_ids = True
-        self.makes_containers = True
-        self.sees_files = True
+        self.keeps_turns = self.takes_container_ids = self.makes_containers = self.sees_files = True
 
     def find(self, needs: ContainerNeeds) -> TurnBase:
         """Make everything ready for a turn.
@@ -134,16 +117,7 @@ class TurnBases:
         return self._continued(base, needs)
 
     def instead(self, needs: ContainerNeeds, base: TurnBase, error: Refused) -> TurnBase:
-        """Another base for a turn that was refused on this one; at most one of each kind.
-
-        Args:
-            needs: What the turn needs.
-            base: The base it was refused on.
-            error: Why.
-
-        Raises:
-            Refused: The same error, where there is no other way.
-        """
+        """Another base for a turn that was refused on `base`, one of each kind. Raises the error if there is none."""
         if isinstance(error, TurnNotKept) and base.previous_response_id is not None:
             note = RESENT
             if error.code != "previous_response_not_found":
@@ -248,11 +222,7 @@ class TurnBases:
 
 
 def check_kept(request: Json, event: Json) -> None:
-    """Check that a response continues from the one that the request names; some servers ignore the name.
-
-    Raises:
-        TurnNotKept: The response says that it continues from nothing.
-    """
+    """Raise `TurnNotKept` where a response says that it continues from nothing: some servers ignore the name."""
     response = event.get("response")
     if not request.get("previous_response_id") or not isinstance(response, dict):
         return
@@ -261,13 +231,9 @@ def check_kept(request: Json, event: Json) -> None:
 
 
 def lost_base(turn: Turn, service: str) -> Refused | None:
-    """The error of a turn that the service gave up since its container or its conversation is gone; else None.
+    """The error of a turn that a stream gave up since its container or its conversation is gone; else None.
 
-    It was told inside the stream; no code can have run, so the turn may be asked again.
-
-    Args:
-        turn: The turn.
-        service: Who answered: `openai`, `azure` or `local`.
+    No code can have run, so the turn may be asked again.
     """
     if turn.failure is None or any(step.outputs for step in turn.steps):
         return None

@@ -1,4 +1,4 @@
-"""The seam between this package and a service: ten calls, each answered by status, headers and an iterator of bytes.
+"""The seam between this package and a service: eleven calls, each answered by status, headers and an iterator of bytes.
 
 Everything above the bytes is the same code for every service. `client.LiveWire` asks a real one through the SDK.
 """
@@ -116,6 +116,10 @@ class Wire(Protocol):
         With `start`, the bytes from there on are asked for, of the version that has this `etag`; whether that was
         granted is in the status (206).
         """
+        ...
+
+    def model(self, name: str) -> Reply:
+        """`GET /models/{name}`; without a name, the list of models."""
         ...
 
     def close(self) -> None:
