@@ -220,7 +220,7 @@ async def _answered(  # noqa: C901, PLR0917 one loop over the steps
 
 
 async def _steps_of(programs: list[Any], child: Child) -> Any:
-    from ipython_assistant.engine.models.plan.answer import closing, opening
+    from ipython_assistant.engine.models.plan.programs import closing, opening
 
     for program in programs:
         yield Say(opening(program))
@@ -251,7 +251,7 @@ async def main() -> None:
     rows, child = [], Child()
     for which in given.set:
         entries = [one for one in load_entries(which) if not given.only or one.id in given.only][:: given.every]
-        for way in given.way:
+        for way in given.way if entries else ():
             found: list[Answered] = []
             for entry in entries:
                 one = await answered(entry, way, answers, f"{given.model}-1b", child)

@@ -18,7 +18,7 @@ from tests_support.chat_servers import KINDS, Reply, ScriptedServer
 from ipython_assistant.engine.models.chat_models import ChatModel
 from ipython_assistant.engine.models.chat_server import ChatServer
 from ipython_assistant.engine.models.free_python import ADDED, CORRECT, DONE, ELSEWHERE, NO_CODE
-from ipython_assistant.engine.models.plan.tables import Column, TableProfile
+from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
 from ipython_assistant.engine.models.python_code import has_numbers, split, with_labels
 from ipython_assistant.engine.models.share import Veil
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 import jsonschema
 import pytest
 
-from ipython_assistant.engine.models.plan.checks import check, mostly_unknown, unknown_words
+from ipython_assistant.engine.models.plan.checks import compared, mostly_unknown, unknown_words
 from ipython_assistant.engine.models.plan.mentions import mentions_in
-from ipython_assistant.engine.models.plan.plan import Filter, Key, Measure, NewColumn, Order, Plan
+from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, Order, Plan, RowFilter
 from ipython_assistant.engine.models.plan.schema import bound_numbers, schema_for
 from ipython_assistant.engine.models.plan.settle import mended, settled
-from ipython_assistant.engine.models.plan.tables import Column, TableProfile
+from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
 
 VISITS = TableProfile(
     "visits.csv",
@@ -36,26 +36,26 @@ COUNT = Measure("count")
 
 
 def failures(question: str, plan: Plan) -> str:
-    return " ".join(check(plan, mentions_in(question, (VISITS,)), (VISITS,)).failures)
+    return " ".join(compared(plan, mentions_in(question, (VISITS,)), (VISITS,)).failures)
 
 
 RIGHT = [
     ("mean wait per clinic", Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,))),
     ("averge waits by clinics, longest first", Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,), order=Order("measure", True))),
     ("visits per month", Plan("table", keys=(Key("Visit Date", "month"),), measures=(COUNT,))),
-    ("average wait excluding Harbour", Plan("table", filters=(Filter("Clinic", "not in", ("Harbour",)),), measures=(MEAN_WAIT,))),
-    ("average wait at Sao Bento", Plan("table", filters=(Filter("Clinic", "in", ("Sao Bento",)),), measures=(MEAN_WAIT,))),
-    ("patients over 65", Plan("table", filters=(Filter("Age (years)", ">", (65,)),))),
-    ("number of visits by women", Plan("table", filters=(Filter("Sex", "in", ("women",)),), measures=(COUNT,))),
-    ("how many visits have a follow-up", Plan("table", filters=(Filter("Follow-up", "is", ("yes",)),), measures=(COUNT,))),
-    ("visits in March 2023", Plan("table", filters=(Filter("Visit Date", "in", ("2023-03",)),))),
+    ("average wait excluding Harbour", Plan("table", filters=(RowFilter("Clinic", "not in", ("Harbour",)),), measures=(MEAN_WAIT,))),
+    ("average wait at Sao Bento", Plan("table", filters=(RowFilter("Clinic", "in", ("Sao Bento",)),), measures=(MEAN_WAIT,))),
+    ("patients over 65", Plan("table", filters=(RowFilter("Age (years)", ">", (65,)),))),
+    ("number of visits by women", Plan("table", filters=(RowFilter("Sex", "in", ("women",)),), measures=(COUNT,))),
+    ("how many visits have a follow-up", Plan("table", filters=(RowFilter("Follow-up", "is", ("yes",)),), measures=(COUNT,))),
+    ("visits in March 2023", Plan("table", filters=(RowFilter("Visit Date", "in", ("2023-03",)),))),
     ("top 3 visits by cost", Plan("table", order=Order("Cost (EUR)", True), limit=3)),
     ("plot mean wait over time", Plan("line", keys=(Key("Visit Date"),), measures=(MEAN_WAIT,))),
     ("cost per minute = cost / wait", Plan("table", new_columns=(NewColumn("cost per minute", "Cost (EUR)", "/", "Wait (min)"),))),
-    ("visits that cost not more than 20", Plan("table", filters=(Filter("Cost (EUR)", "<=", (20,)),))),
-    ("drop visits before 2024", Plan("table", filters=(Filter("Visit Date", "since", ("2024",)),))),
+    ("visits that cost not more than 20", Plan("table", filters=(RowFilter("Cost (EUR)", "<=", (20,)),))),
+    ("drop visits before 2024", Plan("table", filters=(RowFilter("Visit Date", "since", ("2024",)),))),
     ("avg cost, M vs F", Plan("table", keys=(Key("Sex"),), measures=(Measure("mean", "Cost (EUR)"),))),
-    ("what percentage of visits had a follow-up", Plan("table", measures=(Measure("percent that fit", part=(Filter("Follow-up", "is", ("yes",)),)),))),
+    ("what percentage of visits had a follow-up", Plan("table", measures=(Measure("percent that fit", part=(RowFilter("Follow-up", "is", ("yes",)),)),))),
 ]  # fmt: skip
 
 
@@ -70,15 +70,15 @@ WRONG = [
     ("mean wait per clinic", Plan("table", keys=BY_CLINIC, measures=(Measure("median", "Wait (min)"),)), "mean"),
     ("mean salary per clinic", Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,)), "salary"),
     ("average wait at Harbour", Plan("table", measures=(MEAN_WAIT,)), "Harbour"),
-    ("average wait excluding Harbour", Plan("table", filters=(Filter("Clinic", "in", ("Harbour",)),), measures=(MEAN_WAIT,)), "Harbour"),
-    ("average wait at Harbour", Plan("table", filters=(Filter("Clinic", "not in", ("Harbour",)),), measures=(MEAN_WAIT,)), "Harbour"),
+    ("average wait excluding Harbour", Plan("table", filters=(RowFilter("Clinic", "in", ("Harbour",)),), measures=(MEAN_WAIT,)), "Harbour"),
+    ("average wait at Harbour", Plan("table", filters=(RowFilter("Clinic", "not in", ("Harbour",)),), measures=(MEAN_WAIT,)), "Harbour"),
     ("patients over 65", Plan("table"), "65"),
-    ("patients over 65", Plan("table", filters=(Filter("Age (years)", "<", (65,)),)), "over"),
-    ("mean cost of patients over 65", Plan("table", filters=(Filter("Cost (EUR)", ">", (65,)),), measures=(Measure("mean", "Cost (EUR)"),)), "65"),
-    ("visits in March 2023", Plan("table", filters=(Filter("Visit Date", "in", ("2023",)),)), "March 2023"),
-    ("visits in July 2025", Plan("table", filters=(Filter("Visit Date", "in", ("2025-07",)),)), "2025-07"),
-    ("visits without a follow-up", Plan("table", filters=(Filter("Follow-up", "is", ("yes",)),)), "without"),
-    ("drop visits before 2024", Plan("table", filters=(Filter("Visit Date", "before", ("2024",)),)), "before"),
+    ("patients over 65", Plan("table", filters=(RowFilter("Age (years)", "<", (65,)),)), "over"),
+    ("mean cost of patients over 65", Plan("table", filters=(RowFilter("Cost (EUR)", ">", (65,)),), measures=(Measure("mean", "Cost (EUR)"),)), "65"),
+    ("visits in March 2023", Plan("table", filters=(RowFilter("Visit Date", "in", ("2023",)),)), "March 2023"),
+    ("visits in July 2025", Plan("table", filters=(RowFilter("Visit Date", "in", ("2025-07",)),)), "2025-07"),
+    ("visits without a follow-up", Plan("table", filters=(RowFilter("Follow-up", "is", ("yes",)),)), "without"),
+    ("drop visits before 2024", Plan("table", filters=(RowFilter("Visit Date", "before", ("2024",)),)), "before"),
     ("top 10", Plan("table", limit=10), "10"),
     ("the highest wait per clinic", Plan("table", keys=BY_CLINIC, measures=(Measure("min", "Wait (min)"),)), "highest"),
     ("wait per clinic, lowest first", Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,), order=Order("measure", True)), "lowest first"),
@@ -90,7 +90,7 @@ WRONG = [
     ("the second highest wait", Plan("table", order=Order("Wait (min)", True), limit=1), "second"),
     ("compare the two", Plan("table"), "asked"),
     ("mean wait", Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,)), "Clinic"),
-    ("number of visits", Plan("table", filters=(Filter("Clinic", "in", ("Harbour",)),), measures=(COUNT,)), "Clinic"),
+    ("number of visits", Plan("table", filters=(RowFilter("Clinic", "in", ("Harbour",)),), measures=(COUNT,)), "Clinic"),
     ("number of visits", Plan("table", measures=(Measure("mean", "Cost (EUR)"),)), "Cost"),
 ]  # fmt: skip
 
@@ -108,20 +108,20 @@ def test_a_column_that_may_be_day_or_month_first_is_not_used_as_a_date():
     )
     plan = Plan("table", keys=(Key("day"),), measures=(Measure("sum", "n"),))
 
-    assert "day/month" in " ".join(check(plan, mentions_in("sum of n by day", (table,)), (table,)).failures)
+    assert "day/month" in " ".join(compared(plan, mentions_in("sum of n by day", (table,)), (table,)).failures)
 
 
 def test_two_columns_of_one_name_are_asked_back():
     table = TableProfile("t.csv", columns=(Column("cases", "number"), Column("cases.1", "number"), Column("g", "text")))
     plan = Plan("table", keys=(Key("g"),), measures=(Measure("sum", "cases"),))
 
-    assert "two columns" in " ".join(check(plan, mentions_in("sum of cases per g", (table,)), (table,)).failures)
+    assert "two columns" in " ".join(compared(plan, mentions_in("sum of cases per g", (table,)), (table,)).failures)
 
 
 def test_a_word_that_may_be_two_columns_is_told():
     table = TableProfile("t.csv", columns=(Column("doses given", "number"), Column("doses wasted", "number")))
     plan = Plan("table", measures=(Measure("sum", "doses given"),))
-    verdict = check(plan, mentions_in("total doses", (table,)), (table,))
+    verdict = compared(plan, mentions_in("total doses", (table,)), (table,))
 
     assert not verdict.failures
     assert "doses wasted" in verdict.doubts[0]
@@ -144,7 +144,7 @@ def test_rates_and_measurements_are_averaged_and_amounts_added_and_that_is_told(
 
 def test_values_become_those_of_the_table_in_every_spelling():
     table = TableProfile("t.csv", columns=(Column("outcome", "text", values=("Died", "died", "Recovered")),))
-    plan = Plan("table", filters=(Filter("outcome", "in", ("DIED",)),))
+    plan = Plan("table", filters=(RowFilter("outcome", "in", ("DIED",)),))
     done, *_ = settled(plan, mentions_in("how many DIED", (table,)), (table,))
 
     assert done.filters[0].values == ("Died", "died")

@@ -19,16 +19,16 @@ from ipython_assistant.engine.models.plan import in_kernel
 from ipython_assistant.engine.models.plan.conditions import days_of, edges_of
 from ipython_assistant.engine.models.plan.pandas_code import program
 from ipython_assistant.engine.models.plan.plan import (
-    Filter,
     Key,
     Measure,
     NewColumn,
     Order,
     Plan,
     PlanError,
-    from_json,
+    RowFilter,
+    plan_from_json,
 )
-from ipython_assistant.engine.models.plan.tables import _table
+from ipython_assistant.engine.models.plan.table_profiles import profile_of
 from ipython_assistant.engine.models.plan.words import plainly, read_as, title
 
 ROWS = st.lists(
@@ -51,7 +51,7 @@ def carried_out(folder: Path, plan: Plan, **frames: pd.DataFrame) -> pd.DataFram
     """What the code of a plan makes of the tables."""
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
-    tables = [_table(one) for name in frames for one in profile(folder / f"{name}.csv")]
+    tables = [profile_of(one) for name in frames for one in profile(folder / f"{name}.csv")]
     code = program(plan, tables, plainly(plan))
     container = InProcess(folder)
     outcome = container.run(code)
@@ -170,7 +170,7 @@ def test_ratios_and_weighted_means_take_rows_that_have_both(tmp_path, rows, aggr
 @given(ROWS, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), st.integers(-20, 20))
 def test_numbers_are_compared_and_blanks_fit_nothing(tmp_path, rows, op, bound):
     frame = frame_of(rows)
-    result = carried_out(tmp_path, Plan("table", filters=(Filter("n", op, (bound,)),), file="r.csv"), t=frame)
+    result = carried_out(tmp_path, Plan("table", filters=(RowFilter("n", op, (bound,)),), file="r.csv"), t=frame)
 
     tests = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
     fits = getattr(frame["n"], tests[op])(bound) & (frame["n"].notna() | (op == "!="))
@@ -180,34 +180,33 @@ def test_numbers_are_compared_and_blanks_fit_nothing(tmp_path, rows, op, bound):
 @pytest.mark.parametrize(
     ("one", "expected"),
     [
-        (Filter("g", "in", ("a",)), [0, 3]),
-        (Filter("g", "not in", ("a", "b")), [2, 4]),
-        (Filter("g", "contains", ("A",)), [0, 3]),
-        (Filter("note", "starts with", ("sch",)), [0]),
-        (Filter("note", "ends with", ("TRIP",)), [0]),
-        (Filter("note", "does not contain", ("school",)), [2, 3, 4]),
-        (Filter("note", "is missing"), [3]),
-        (Filter("note", "is not missing"), [0, 1, 2, 4]),
-        (Filter("n", "between", (5, 2)), [1, 2]),
-        (Filter("n", "in", (1, 3)), [0, 2]),
-        (Filter("n", "is missing"), [4]),
-        (Filter("day", "in", ("2024",)), [2, 3, 4]),
-        (Filter("day", "in", ("2023-03", "2024-02-29")), [1, 3]),
-        (Filter("day", "not in", ("2024",)), [0, 1]),
-        (Filter("day", "in", ("Q1",)), [0, 1, 3]),
-        (Filter("day", "in", ("2024-Q1",)), [3]),
-        (Filter("day", "in", ("February",)), [3]),
-        (Filter("day", "in", ("latest month",)), [4]),
-        (Filter("day", "in", ("earliest year",)), [0, 1]),
-        (Filter("day", "in", ("latest",)), [4]),
-        (Filter("day", "before", ("2024",)), [0, 1]),
-        (Filter("day", "after", ("2023",)), [2, 3, 4]),
-        (Filter("day", "since", ("2024-02",)), [2, 3, 4]),
-        (Filter("day", "until", ("2024-02",)), [0, 1, 3]),
-        (Filter("day", "between", ("2024-02", "2024-04")), [2, 3]),
-        (Filter("ok", "is", ("yes",)), [0, 1]),
-        (Filter("ok", "is", ("no",)), [2]),
-        (Filter("said", "is", ("yes",)), [0, 3]),
+        (RowFilter("g", "in", ("a",)), [0, 3]),
+        (RowFilter("g", "not in", ("a", "b")), [2, 4]),
+        (RowFilter("g", "contains", ("A",)), [0, 3]),
+        (RowFilter("note", "starts with", ("sch",)), [0]),
+        (RowFilter("note", "does not contain", ("school",)), [2, 3, 4]),
+        (RowFilter("note", "is missing"), [3]),
+        (RowFilter("note", "is not missing"), [0, 1, 2, 4]),
+        (RowFilter("n", "between", (5, 2)), [1, 2]),
+        (RowFilter("n", "in", (1, 3)), [0, 2]),
+        (RowFilter("n", "is missing"), [4]),
+        (RowFilter("day", "in", ("2024",)), [2, 3, 4]),
+        (RowFilter("day", "in", ("2023-03", "2024-02-29")), [1, 3]),
+        (RowFilter("day", "not in", ("2024",)), [0, 1]),
+        (RowFilter("day", "in", ("Q1",)), [0, 1, 3]),
+        (RowFilter("day", "in", ("2024-Q1",)), [3]),
+        (RowFilter("day", "in", ("February",)), [3]),
+        (RowFilter("day", "in", ("latest month",)), [4]),
+        (RowFilter("day", "in", ("earliest year",)), [0, 1]),
+        (RowFilter("day", "in", ("latest",)), [4]),
+        (RowFilter("day", "before", ("2024",)), [0, 1]),
+        (RowFilter("day", "after", ("2023",)), [2, 3, 4]),
+        (RowFilter("day", "since", ("2024-02",)), [2, 3, 4]),
+        (RowFilter("day", "until", ("2024-02",)), [0, 1, 3]),
+        (RowFilter("day", "between", ("2024-02", "2024-04")), [2, 3]),
+        (RowFilter("ok", "is", ("yes",)), [0, 1]),
+        (RowFilter("ok", "is", ("no",)), [2]),
+        (RowFilter("said", "is", ("yes",)), [0, 3]),
     ],
 )
 def test_rows_are_chosen(tmp_path, one, expected):
@@ -228,7 +227,7 @@ def test_rows_are_chosen(tmp_path, one, expected):
 
 def test_either_of_two_conditions_is_enough(tmp_path):
     frame = pd.DataFrame({"a": [None, 1, 2], "b": [1, None, 3]})
-    filters = (Filter("a", "is missing"), Filter("b", "is missing"))
+    filters = (RowFilter("a", "is missing"), RowFilter("b", "is missing"))
 
     assert len(carried_out(tmp_path, Plan("table", filters=filters, either=True, file="r.csv"), t=frame)) == 2
 
@@ -298,7 +297,7 @@ def test_a_pivot_has_a_column_for_each_value(tmp_path):
 
 def test_a_share_of_rows_that_fit(tmp_path):
     frame = pd.DataFrame({"g": ["a", "a", "b", "b"], "ok": ["yes", "no", "yes", "Yes"], "n": [1, 3, 5, 7]})
-    part = (Filter("ok", "is", ("yes",)),)
+    part = (RowFilter("ok", "is", ("yes",)),)
     rows = Plan("table", keys=(Key("g"),), measures=(Measure("percent that fit", part=part),), file="r.csv")
     amount = Plan("table", measures=(Measure("percent that fit", "n", part=part),), file="r.csv")
 
@@ -335,12 +334,6 @@ def test_a_top_percent_of_rows(tmp_path):
     plan = Plan("table", order=Order("n", descending=True), limit=10, percent=True, file="r.csv")
 
     assert list(carried_out(tmp_path, plan, t=pd.DataFrame({"n": range(1, 41)}))["n"]) == [40, 39, 38, 37]
-
-
-def test_groups_are_kept_by_their_number(tmp_path):
-    plan = Plan("table", keys=(Key("g"),), measures=(Measure("count"),), keep_groups=(">", 1.0), file="r.csv")
-
-    assert list(carried_out(tmp_path, plan, t=pd.DataFrame({"g": ["a", "b", "b"]}))["g"]) == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -474,8 +467,8 @@ def test_a_table_is_written_as_its_name_says(tmp_path, ending):
         Plan("table", measures=(Measure("mean", "g"),), file="r.csv"),
         Plan("table", measures=(Measure("mean"),), file="r.csv"),
         Plan("table", measures=(Measure("mode", "n"),), file="r.csv"),
-        Plan("table", filters=(Filter("n", "contains", ("1",)),), file="r.csv"),
-        Plan("table", filters=(Filter("n", ">", ()),), file="r.csv"),
+        Plan("table", filters=(RowFilter("n", "contains", ("1",)),), file="r.csv"),
+        Plan("table", filters=(RowFilter("n", ">", ()),), file="r.csv"),
         Plan("table", new_columns=(NewColumn("c", "g", "*", "2"),), file="r.csv"),
         Plan("table", order=Order("measure", descending=True), file="r.csv"),
         Plan("table", then="running total", file="r.csv"),
@@ -489,7 +482,7 @@ def test_what_cannot_be_done_is_an_error_for_a_person(tmp_path, plan):
     pd.DataFrame({"g": ["a", "b"], "n": [1, 2]}).to_csv(tmp_path / "t.csv", index=False)
 
     with pytest.raises(PlanError, match=r"[.?]$"):
-        program(plan, [_table(one) for one in profile(tmp_path / "t.csv")], "")
+        program(plan, [profile_of(one) for one in profile(tmp_path / "t.csv")], "")
 
 
 @pytest.mark.parametrize(
@@ -524,13 +517,13 @@ def test_a_plan_is_read_from_json():
         "sort": {"by": "measure", "order": "descending"},
         "limit": 3,
     }
-    plan = from_json(found, frozenset({"g", "n", "day"}))
+    plan = plan_from_json(found, frozenset({"g", "n", "day"}))
 
-    assert plan.filters == (Filter("g", "in", ("a",)), Filter("n", "between", (1, 2)))
+    assert plan.filters == (RowFilter("g", "in", ("a",)), RowFilter("n", "between", (1, 2)))
     assert (plan.keys, plan.across) == ((Key("day", "month"),), Key("g"))
     assert (plan.order, plan.limit) == (Order("measure", descending=True), 3)
     listed = [{"column": name, **one} for name, one in found["filters"].items()]
-    assert from_json({**found, "filters": listed}, frozenset({"g", "n", "day"})) == plan
+    assert plan_from_json({**found, "filters": listed}, frozenset({"g", "n", "day"})) == plan
 
 
 @pytest.mark.parametrize(
@@ -548,11 +541,11 @@ def test_a_plan_is_read_from_json():
 )
 def test_json_that_is_no_plan_is_an_error(found):
     with pytest.raises(PlanError):
-        from_json(found, frozenset({"g"}))
+        plan_from_json(found, frozenset({"g"}))
 
 
 def test_a_column_whose_name_ends_like_a_unit_is_that_column():
-    assert from_json({"output": "table", "group_by": ["cases by month"]}, frozenset({"cases by month"})).keys == (
+    assert plan_from_json({"output": "table", "group_by": ["cases by month"]}, frozenset({"cases by month"})).keys == (
         Key("cases by month"),
     )
 
@@ -565,7 +558,7 @@ def test_a_column_whose_name_ends_like_a_unit_is_that_column():
             "mean of **coverage_pct** per **country**, all rows",
         ),
         (
-            Plan("table", filters=(Filter("age", ">", (65,)), Filter("sex", "not in", ("F",)))),
+            Plan("table", filters=(RowFilter("age", ">", (65,)), RowFilter("sex", "not in", ("F",)))),
             "the rows with all their columns, rows where **age** is over 65 and **sex** is not “F”",
         ),
         (
@@ -579,7 +572,7 @@ def test_a_plan_is_read_back(plan, words):
 
 
 def test_words_of_a_plan_stay_on_one_line_and_are_no_markdown():
-    plan = Plan("table", filters=(Filter("a\n# **b**", "in", ("<script>\n",)),))
+    plan = Plan("table", filters=(RowFilter("a\n# **b**", "in", ("<script>\n",)),))
 
     assert "\n" not in plainly(plan)
     assert "<script>" not in read_as(plan).replace("\\<", "")

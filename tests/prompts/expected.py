@@ -167,24 +167,12 @@ def _():
     return [rows(plain[plain.duplicated(keep=keep)], "Visit ID", "Clinic", COST) for keep in (False, "first")]
 
 
-@right("v-mean-wait")
-def _():
-    return grouped(visits(), ["Clinic"], wait=(WAIT, "mean"))
-
-
-@right("v-mean-wait-polite")
-def _():
-    return grouped(visits(), ["Clinic"], order="wait", wait=(WAIT, "mean"))
-
-
-@right("v-longest")
-def _():
-    return [rows(visits().nlargest(10, WAIT), "Visit ID", WAIT, order=WAIT)]
-
-
-@right("v-per-month")
-def _():
-    return in_order(grouped(visits(), ["month"], n=("Visit ID", "size")), "month")
+ANSWERS |= {
+    "v-mean-wait": lambda: grouped(visits(), ["Clinic"], wait=(WAIT, "mean")),
+    "v-mean-wait-polite": lambda: grouped(visits(), ["Clinic"], order="wait", wait=(WAIT, "mean")),
+    "v-longest": lambda: [rows(visits().nlargest(10, WAIT), "Visit ID", WAIT, order=WAIT)],
+    "v-per-month": lambda: in_order(grouped(visits(), ["month"], n=("Visit ID", "size")), "month"),
+}
 
 
 @right("v-plot-month")
@@ -205,14 +193,10 @@ def _():
     return [*grouped(visits(), ["Diagnosis", "Sex"], cost=cost), *wide(visits(), "Diagnosis", "Sex", cost=cost)]
 
 
-@right("v-two-measures")
-def _():
-    return grouped(visits(), ["Clinic"], mean=(COST, "mean"), median=(COST, "median"))
-
-
-@right("v-over-65")
-def _():
-    return [rows(visits()[visits()[AGE] > 65], "Visit ID", AGE)]
+ANSWERS |= {
+    "v-two-measures": lambda: grouped(visits(), ["Clinic"], mean=(COST, "mean"), median=(COST, "median")),
+    "v-over-65": lambda: [rows(visits()[visits()[AGE] > 65], "Visit ID", AGE)],
+}
 
 
 @right("v-between")
@@ -228,9 +212,9 @@ def _():
     return as_share(Table(share[["Diagnosis", "share"]]), "share")
 
 
-@right("v-hist")
-def _():
-    return [one_series("hist", (), visits()[AGE])]
+ANSWERS |= {
+    "v-hist": lambda: [one_series("hist", (), visits()[AGE])],
+}
 
 
 @right("v-box")
@@ -239,14 +223,10 @@ def _():
     return [one_series("box", median.index, median)]
 
 
-@right("v-scatter")
-def _():
-    return [one_series("scatter", visits()[AGE], visits()[COST])]
-
-
-@right("v-pivot")
-def _():
-    return wide(visits(), "Clinic", "Diagnosis", cost=(COST, "mean"))
+ANSWERS |= {
+    "v-scatter": lambda: [one_series("scatter", visits()[AGE], visits()[COST])],
+    "v-pivot": lambda: wide(visits(), "Clinic", "Diagnosis", cost=(COST, "mean")),
+}
 
 
 @right("v-follow-up")
@@ -255,9 +235,9 @@ def _():
     return [Value(len(said_yes)), rows(said_yes, "Visit ID")]
 
 
-@right("v-computed")
-def _():
-    return [rows(visits().assign(ratio=visits()[COST] / visits()[WAIT]), "Visit ID", "ratio")]
+ANSWERS |= {
+    "v-computed": lambda: [rows(visits().assign(ratio=visits()[COST] / visits()[WAIT]), "Visit ID", "ratio")],
+}
 
 
 @right("v-top-share")
@@ -267,9 +247,9 @@ def _():
     return [rows(visits().nlargest(count, COST), "Visit ID", COST) for count in sorted(counts)]
 
 
-@right("v-mean-march")
-def _():
-    return [Value(visits().loc[visits()["month"] == "2023-03", COST].mean())]
+ANSWERS |= {
+    "v-mean-march": lambda: [Value(visits().loc[visits()["month"] == "2023-03", COST].mean())],
+}
 
 
 @right("v-since")
@@ -292,19 +272,11 @@ def _():
     return [Table(one, order=("month",)) for table in tables for one in (table, table.iloc[1:])]
 
 
-@right("v-distinct")
-def _():
-    return [Table(visits()[["Diagnosis"]].drop_duplicates())]
-
-
-@right("v-correlation")
-def _():
-    return [correlations(visits()[[AGE, WAIT, COST]])]
-
-
-@right("v-excel")
-def _():
-    return [File(source("clinic_visits.csv"), (".xlsx",))]
+ANSWERS |= {
+    "v-distinct": lambda: [Table(visits()[["Diagnosis"]].drop_duplicates())],
+    "v-correlation": lambda: [correlations(visits()[[AGE, WAIT, COST]])],
+    "v-excel": lambda: [File(source("clinic_visits.csv"), (".xlsx",))],
+}
 
 
 @right("v-stacked")
@@ -313,19 +285,11 @@ def _():
     return [lines_by(visits().groupby([quarter, "Clinic"]).size().unstack(fill_value=0), "stacked")]
 
 
-@right("v-lines")
-def _():
-    return [lines_by(visits().groupby(["month", "Clinic"])[WAIT].mean().unstack())]
-
-
-@right("v-postcode")
-def _():
-    return [rows(visits()[visits()["Postcode"] == "0412"], "Visit ID", "Postcode")]
-
-
-@right("v-starts-with")
-def _():
-    return [rows(visits()[visits()["Postcode"].str.startswith("04")], "Visit ID", "Postcode")]
+ANSWERS |= {
+    "v-lines": lambda: [lines_by(visits().groupby(["month", "Clinic"])[WAIT].mean().unstack())],
+    "v-postcode": lambda: [rows(visits()[visits()["Postcode"] == "0412"], "Visit ID", "Postcode")],
+    "v-starts-with": lambda: [rows(visits()[visits()["Postcode"].str.startswith("04")], "Visit ID", "Postcode")],
+}
 
 
 @right("v-excluding")
@@ -340,17 +304,17 @@ def _():
     return [Table(cost, order=("Diagnosis",))]
 
 
-@right("v-women")
-def _():
-    return grouped(visits()[visits()["Sex"] == "F"], ["Clinic"], n=("Visit ID", "size"))
+ANSWERS |= {
+    "v-women": lambda: grouped(visits()[visits()["Sex"] == "F"], ["Clinic"], n=("Visit ID", "size")),
+}
 
 
 # air_quality.parquet
 
 
-@right("a-mean-station")
-def _():
-    return grouped(air(), ["station"], pm=(PM, "mean"))
+ANSWERS |= {
+    "a-mean-station": lambda: grouped(air(), ["station"], pm=(PM, "mean")),
+}
 
 
 @right("a-weekly")
@@ -359,19 +323,11 @@ def _():
     return [*grouped(air(), ["week", "station"], no2=no2), *wide(air(), "week", "station", no2=no2)]
 
 
-@right("a-ozone-temperature")
-def _():
-    return [Value(air()[OZONE].corr(air()[TEMP])), correlations(air()[[OZONE, TEMP]])]
-
-
-@right("a-heatmap")
-def _():
-    return [lines_by(air()[[PM, NO2, OZONE, TEMP]].corr(), "heatmap")]
-
-
-@right("a-lines")
-def _():
-    return [lines_by(air().pivot(index="date", columns="station", values=PM))]
+ANSWERS |= {
+    "a-ozone-temperature": lambda: [Value(air()[OZONE].corr(air()[TEMP])), correlations(air()[[OZONE, TEMP]])],
+    "a-heatmap": lambda: [lines_by(air()[[PM, NO2, OZONE, TEMP]].corr(), "heatmap")],
+    "a-lines": lambda: [lines_by(air().pivot(index="date", columns="station", values=PM))],
+}
 
 
 @right("a-worst-day")
@@ -387,9 +343,9 @@ def _():
     return [Value(len(above)), rows(above, "date", "station", PM)]
 
 
-@right("a-highest")
-def _():
-    return grouped(air(), ["station"], ozone=(OZONE, "max"))
+ANSWERS |= {
+    "a-highest": lambda: grouped(air(), ["station"], ozone=(OZONE, "max")),
+}
 
 
 @right("a-er-month")
@@ -404,19 +360,11 @@ def _():
     return [Table(counts), Table(counts[counts["n"] > 0])]
 
 
-@right("a-csv")
-def _():
-    return [File(source("air_quality.parquet"), (".csv",))]
-
-
-@right("a-hist")
-def _():
-    return [one_series("hist", (), air()[NO2])]
-
-
-@right("a-freezing")
-def _():
-    return [rows(air()[air()[TEMP] < 1.5], "date", "station", TEMP)]
+ANSWERS |= {
+    "a-csv": lambda: [File(source("air_quality.parquet"), (".csv",))],
+    "a-hist": lambda: [one_series("hist", (), air()[NO2])],
+    "a-freezing": lambda: [rows(air()[air()[TEMP] < 1.5], "date", "station", TEMP)],
+}
 
 
 # vaccination.tsv
@@ -434,9 +382,11 @@ def _():
     return [Table(one.frame, order=("coverage",), suffix=".xlsx") for one in tables]
 
 
-@right("d-latest")
-def _():
-    return [rows(doses()[(doses()["month"] == "2023-12") & (doses()["vaccine"] == "MMR")], "district", COVERAGE)]
+ANSWERS |= {
+    "d-latest": lambda: [
+        rows(doses()[(doses()["month"] == "2023-12") & (doses()["vaccine"] == "MMR")], "district", COVERAGE)
+    ],
+}
 
 
 @right("d-quarter")
@@ -479,14 +429,10 @@ def _():
     return [Table(long), Table(total.reset_index(), named=True)]
 
 
-@right("d-markdown")
-def _():
-    return [File(source("vaccination.tsv"), (".md", ".txt"))]
-
-
-@right("d-no-duplicates")
-def _():
-    return [rows(doses().drop_duplicates(), "district_code", "month", "vaccine", GIVEN)]
+ANSWERS |= {
+    "d-markdown": lambda: [File(source("vaccination.tsv"), (".md", ".txt"))],
+    "d-no-duplicates": lambda: [rows(doses().drop_duplicates(), "district_code", "month", "vaccine", GIVEN)],
+}
 
 
 @right("d-share")
@@ -498,24 +444,18 @@ def _():
 # district_profile.xlsx
 
 
-@right("p-fewest")
-def _():
-    return [rows(profile().nsmallest(3, "Doctors"), "District", "Doctors", order="Doctors", rising=True)]
-
-
-@right("p-density")
-def _():
-    return [rows(profile().assign(density=profile()["Population"] / profile()["Area (km²)"]), "District", "density")]
-
-
-@right("p-region")
-def _():
-    return [table for how in ("sum", "mean") for table in grouped(profile(), ["Région"], people=("Population", how))]
-
-
-@right("p-no-hospital")
-def _():
-    return [rows(profile()[(profile()["Région"] == "South") & ~profile()["Has Hospital"]], "District", "Région")]
+ANSWERS |= {
+    "p-fewest": lambda: [rows(profile().nsmallest(3, "Doctors"), "District", "Doctors", order="Doctors", rising=True)],
+    "p-density": lambda: [
+        rows(profile().assign(density=profile()["Population"] / profile()["Area (km²)"]), "District", "density")
+    ],
+    "p-region": lambda: [
+        table for how in ("sum", "mean") for table in grouped(profile(), ["Région"], people=("Population", how))
+    ],
+    "p-no-hospital": lambda: [
+        rows(profile()[(profile()["Région"] == "South") & ~profile()["Has Hospital"]], "District", "Région")
+    ],
+}
 
 
 @right("p-smokers")
@@ -524,9 +464,11 @@ def _():
     return [Value(ranked.iloc[0], tuple(ranked.iloc[1:]))]
 
 
-@right("p-contains")
-def _():
-    return [rows(profile()[profile()["District"].str.contains("er", case=False)], "District", "Population")]
+ANSWERS |= {
+    "p-contains": lambda: [
+        rows(profile()[profile()["District"].str.contains("er", case=False)], "District", "Population")
+    ],
+}
 
 
 @right("p-scatter")
@@ -535,19 +477,11 @@ def _():
     return [one_series("scatter", income, smokers), one_series("scatter", smokers, income)]
 
 
-@right("p-json")
-def _():
-    return [File(source("district_profile.xlsx"), (".json", ".jsonl"))]
-
-
-@right("p-html")
-def _():
-    return [File(source("district_profile.xlsx"), (".html", ".htm"))]
-
-
-@right("p-no-income")
-def _():
-    return [rows(profile()[profile()[INCOME].isna()], "District")]
+ANSWERS |= {
+    "p-json": lambda: [File(source("district_profile.xlsx"), (".json", ".jsonl"))],
+    "p-html": lambda: [File(source("district_profile.xlsx"), (".html", ".htm"))],
+    "p-no-income": lambda: [rows(profile()[profile()[INCOME].isna()], "District")],
+}
 
 
 # outbreak_cases.json: one record per case
@@ -574,24 +508,14 @@ def _():
     return found
 
 
-@right("c-delay")
-def _():
-    return grouped(cases(), ["district_code"], delay=("delay", "mean"))
-
-
-@right("c-school")
-def _():
-    return [rows(cases()[cases()["notes"].str.contains("school", case=False, na=False)], "case_id", "notes")]
-
-
-@right("c-children")
-def _():
-    return [rows(cases()[(cases()["age"] < 10) & cases()["hospitalised"]], "case_id", "age")]
-
-
-@right("c-stay")
-def _():
-    return grouped(cases(), ["gender"], stay=(STAY, "median"))
+ANSWERS |= {
+    "c-delay": lambda: grouped(cases(), ["district_code"], delay=("delay", "mean")),
+    "c-school": lambda: [
+        rows(cases()[cases()["notes"].str.contains("school", case=False, na=False)], "case_id", "notes")
+    ],
+    "c-children": lambda: [rows(cases()[(cases()["age"] < 10) & cases()["hospitalised"]], "case_id", "age")],
+    "c-stay": lambda: grouped(cases(), ["gender"], stay=(STAY, "median")),
+}
 
 
 @right("c-age-groups")
@@ -600,39 +524,29 @@ def _():
     return grouped(cases().assign(group=groups), ["group"], n=("case_id", "size"))
 
 
-@right("c-parquet")
-def _():
-    return [File(source("outbreak_cases.json"), (".parquet",))]
-
-
-@right("c-holidays")
-def _():
-    return [rows(cases()[cases()["onset_date"].between("2023-12-24", "2024-01-02")], "case_id", "onset_date")]
-
-
-@right("c-hospitalised")
-def _():
-    return [Value(100 * cases()["hospitalised"].mean()), Value(cases()["hospitalised"].mean())]
+ANSWERS |= {
+    "c-parquet": lambda: [File(source("outbreak_cases.json"), (".parquet",))],
+    "c-holidays": lambda: [
+        rows(cases()[cases()["onset_date"].between("2023-12-24", "2024-01-02")], "case_id", "onset_date")
+    ],
+    "c-hospitalised": lambda: [Value(100 * cases()["hospitalised"].mean()), Value(cases()["hospitalised"].mean())],
+}
 
 
 # Two tables
 
 
-@right("j-cases-region")
-def _():
-    return [
+ANSWERS |= {
+    "j-cases-region": lambda: [
         table
         for how in ("inner", "left")
         for table in grouped(cases_with_districts(how), ["Région"], n=("case_id", "size"))
-    ]
-
-
-@right("j-merge")
-def _():
-    return [
+    ],
+    "j-merge": lambda: [
         rows(cases_with_districts(how), "case_id", "District", "Population", "notes")
         for how in ("inner", "left", "outer")
-    ]
+    ],
+}
 
 
 @right("j-plot-region")

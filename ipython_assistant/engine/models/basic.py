@@ -17,11 +17,18 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models import Refuse, Run, Say
 from ipython_assistant.engine.models.forms import plan_of
-from ipython_assistant.engine.models.plan.answer import Program, closing, lacks_package, opening
 from ipython_assistant.engine.models.plan.checks import unknown_words
 from ipython_assistant.engine.models.plan.plan import PlanError
-from ipython_assistant.engine.models.plan.reader import Question, Refusal, finished, parts_of, question_of, unreadable
-from ipython_assistant.engine.models.plan.tables import profiled
+from ipython_assistant.engine.models.plan.programs import Program, closing, lacks_package, opening
+from ipython_assistant.engine.models.plan.reader import (
+    PlanQuestion,
+    Refusal,
+    checked_program,
+    parts_of,
+    question_of,
+    unreadable,
+)
+from ipython_assistant.engine.models.plan.table_profiles import profiled
 from ipython_assistant.engine.models.python_code import Script, fenced
 from ipython_assistant.engine.models.safe_markdown import bold, inline_code
 
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
-    from ipython_assistant.engine.models.plan.tables import TableProfile
+    from ipython_assistant.engine.models.plan.table_profiles import TableProfile
 
 REAL_MODEL: Final = (
     "No model was used. A model reads any question: set `OPENAI_API_KEY`, start Ollama or LM Studio, or run "
@@ -46,14 +53,12 @@ class Basic:
 
     def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         """Run the fenced Python of the question as it is, answer its forms, or show them."""
-        if fenced(ask.prompt) is not None:
-            return Script().answer(ask, interpreter)
-        return self._forms(ask, interpreter)
+        return (self._forms if fenced(ask.prompt) is None else Script().answer)(ask, interpreter)
 
     async def _forms(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
         outcome = await self.read(ask, interpreter)
         if isinstance(outcome, Refusal):
-            yield Refuse(refusal_text(outcome))
+            yield Refuse(_refused(outcome))
             return
         for number, one in enumerate(outcome):
             # Without a code call between them, two texts are one message.
@@ -73,8 +78,8 @@ class Basic:
             return unreadable(tables)
         programs: list[Program] = []
         for part in parts_of(ask.prompt, readable):
-            question = question_of(part, ask, readable, {one.plan.file for one in programs})
-            outcome = filled(question, {*ask.files, *(one.plan.file for one in programs)})
+            made = {one.plan.file for one in programs}
+            outcome = _filled(question_of(part, ask, readable, made), {*ask.files, *made})
             if isinstance(outcome, Refusal):
                 return outcome
             programs.append(outcome)
@@ -82,32 +87,23 @@ class Basic:
         return Refusal((lacking,), tuple(readable)) if lacking else programs
 
 
-def filled(question: Question, taken: set[str]) -> Program | Refusal:
+def _filled(question: PlanQuestion, taken: set[str]) -> Program | Refusal:
     """The program of one sentence, if it is one of the forms."""
     if unknown := unknown_words(question.mentions):
         return Refusal(unknown, question.tables)
-    if len(question.tables) > 1 and "count" not in question.mentions.terms:
-        question = _one_table(question)
+    wanted = [one.columns for one in question.mentions.of("column", "value") if one.columns]
+    fitting = [table for table in question.tables if all(any(map(table.find, names)) for names in wanted)]
+    if len(question.tables) > 1 and wanted and len(fitting) == 1 and "count" not in question.mentions.terms:
+        question = replace(question, tables=tuple(fitting))
     if len(question.tables) > 1:
         return Refusal(("Which table is meant? Name its file in the sentence.",), question.tables)
     try:
-        return finished(plan_of(question), question, taken)
+        return checked_program(plan_of(question), question, taken)
     except PlanError as error:
         return Refusal((str(error),), question.tables)
 
 
-def _one_table(question: Question) -> Question:
-    """The same question about the one table that has all that it names, if there is just one."""
-    wanted = [one for one in question.mentions.of("column", "value") if one.columns]
-    fitting = [
-        table
-        for table in question.tables
-        if wanted and all(any(table.find(name) for name in one.columns) for one in wanted)
-    ]
-    return replace(question, tables=tuple(fitting)) if len(fitting) == 1 else question
-
-
-def refusal_text(refusal: Refusal) -> str:
+def _refused(refusal: Refusal) -> str:
     """Why it was not understood, and the forms with the columns of these tables."""
     parts = [f"I did not understand this. {' '.join(refusal.reasons)}"]
     for table in [table for table in refusal.tables if not table.problem][:2]:

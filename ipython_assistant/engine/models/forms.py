@@ -16,38 +16,36 @@ from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
     CHARTS,
     OF_COLUMNS,
-    Filter,
+    UNITS,
     Key,
     Measure,
     Order,
     Plan,
     PlanError,
-)
-from ipython_assistant.engine.models.plan.required import is_excluded
-from ipython_assistant.engine.models.plan.schema import MAX_LISTED, axes_of, calculates, outputs_for
+    RowFilter,
+)  # fmt: skip
+from ipython_assistant.engine.models.plan.relations import COMPARED_BY, axes_of, calculates, counts_in, is_excluded
+from ipython_assistant.engine.models.plan.schema import outputs_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ipython_assistant.engine.models.plan.mentions import Mention
-    from ipython_assistant.engine.models.plan.reader import Question
-    from ipython_assistant.engine.models.plan.tables import Column
+    from ipython_assistant.engine.models.plan.reader import PlanQuestion
+    from ipython_assistant.engine.models.plan.table_profiles import Column
 
 _TERMS: Final = english.words(
-    """
-    sum mean median std count high low judged head ascending descending sorted plot line bar stacked horizontal pie
-    histogram box scatter heatmap describe missing duplicates dedupe distinct correlation not between before after
-    since until latest earliest year quarter month week weekday day hour
-    """
-) | {"comparison more", "comparison less", "comparison least", "comparison most", "count distinct"}
+    "sum mean median std count high low judged head ascending descending sorted plot line bar stacked horizontal pie "
+    "histogram box scatter heatmap describe missing duplicates dedupe distinct correlation not between before after "
+    "since until latest earliest"
+) | {*COMPARED_BY, *UNITS, "count distinct"}
 """The terms of the forms; any other needs a model."""
 _AGGREGATES: Final = {"sum": "sum", "mean": "mean", "median": "median", "std": "std", "high": "max", "low": "min"}
-_OPS: Final = {"comparison more": ">", "comparison less": "<", "comparison least": ">=", "comparison most": "<="}
 _DATE_OPS: Final = {
     "before": "before", "after": "after", "since": "since", "until": "until", "comparison more": "after",
     "comparison less": "before", "comparison most": "until", "comparison least": "since",
 }  # fmt: skip
-_YEAR_OPS: Final = {"before": "<", "after": ">", "since": ">=", "until": "<=", **_OPS}
+_YEAR_OPS: Final = {"before": "<", "after": ">", "since": ">=", "until": "<=", **COMPARED_BY}
 _PLACES: Final = {
     "per": "keys", "each": "keys", "every": "keys", "across": "keys", "against": "against", "versus": "against",
     "vs": "against", "where": "where", "whose": "where", "when": "where", "with": "where",
@@ -58,80 +56,68 @@ _ROWS_WITHOUT: Final = re.compile(
     r"\b(?:rows?|where|with|whose|list|show me)\b.*\b(?:missing|blank|empty)\b|\bis (?:missing|blank|empty)\b"
 )
 _AXES: Final = frozenset({"line", "bar", "stacked bar", "horizontal bar", "pie"})
+_SHOWN: Final = english.words("show list where all with without number count save convert turn get")
 
 
-def plan_of(question: Question) -> Plan:
+def plan_of(question: PlanQuestion) -> Plan:
     """The plan of a sentence that is one of the forms.
 
     Raises:
         PlanError: It is none; the message says at what.
     """
-    if why := _beyond(question):
-        raise PlanError(why)
+    said, text = question.mentions, question.mentions.prompt.lower()
+    for one in said.of("term"):
+        if one.term not in _TERMS:
+            raise PlanError(f"The forms have nothing for “{one.text}”.")
+    for one in said.of("string", "bands"):
+        raise PlanError(f"The forms do not look for {one.text}.")
+    if calculates(said):
+        raise PlanError("The forms calculate no new columns.")
+    if found := re.search(r"(?<=\w)\W+(which|who|when|why|what|how)\b", text.strip()):
+        raise PlanError(f"A form asks for one thing: what is “{found[1]}” about?")
+    for one in said.of("value"):
+        if re.search(r"\b(?:vs\.?|versus|against|compared (?:to|with))\W*$", text[: one.start]):
+            raise PlanError(f"To compare, write “per …”: “{one.text}” is one value.")
     return _Form(question).plan()
 
 
-def _beyond(question: Question) -> str:
-    """Why a sentence asks for more than a form can say; empty where it does not."""
-    said, text = question.mentions, question.mentions.prompt.lower().strip()
-    for one in said.of("term"):
-        if one.term not in _TERMS:
-            return f"The forms have nothing for “{one.text}”."
-    for one in said.of("string", "bands"):
-        return f"The forms do not look for {one.text}."
-    if calculates(said):
-        return "The forms calculate no new columns."
-    if found := re.search(r"(?<=\w)\W+(which|who|when|why|what|how)\b", text):
-        return f"A form asks for one thing: what is “{found[1]}” about?"
-    for one in said.of("value"):
-        if re.search(r"\b(?:vs\.?|versus|against|compared (?:to|with))\W*$", text[: one.start]):
-            return f"To compare, write “per …”: “{one.text}” is one value."
-    return ""
-
-
 class _Form:
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: PlanQuestion) -> None:
         self.said = question.mentions
         self.text = self.said.prompt.lower()
         self.table = question.tables[0]
-        self.output = self._output(outputs_for(self.said, question.files))
+        self.counts = counts_in(self.said)
+        outputs = outputs_for(self.said, question.files)
+        of_cells = "missing" in outputs and _ROWS_WITHOUT.search(self.text)
+        self.output = "table" if of_cells else "missing" if "missing" in outputs else outputs[0]
         self.place = "head"
         self.compared = ""
         """The column that the next number, or `is missing`, is about."""
         self.head: list[str] = []
         self.against: list[str] = []
         self.keys: list[Key] = []
-        self.filters: list[Filter] = []
+        self.filters: list[RowFilter] = []
         self.measures: list[Measure] = []
         self.aggregates: list[str] = []
         self.order = ""
         self.limit = 0
 
-    def _output(self, outputs: Sequence[str]) -> str:
-        if "missing" in outputs:
-            return "table" if _ROWS_WITHOUT.search(self.text) else "missing"
-        return outputs[0]
-
     def plan(self) -> Plan:
         """The plan. Raises `PlanError`."""
         covered = [range(one.start, one.end) for one in self.said.found if one.kind != "glue"]
-        tokens: list[tuple[int, Mention | str]] = [
-            (match.start(), match[0])
-            for match in _MARKERS.finditer(self.text)
-            if not any(match.start() in place for place in covered)
-        ]
+        marks = [one for one in _MARKERS.finditer(self.text) if not any(one.start() in place for place in covered)]
+        tokens: list[tuple[int, Mention | str]] = [(match.start(), match[0]) for match in marks]
         tokens += [(one.start, one) for one in self.said.found if one.kind not in {"glue", "file", "table"}]
         tokens.sort(key=lambda one: one[0])
         for at, (_, token) in enumerate(tokens):
             following = next((one for _, one in tokens[at + 1 :] if not isinstance(one, str)), None)
             if isinstance(token, str):
                 self._marker(token, following)
-            elif token.kind == "term":
-                self._term(token)
             elif token.kind == "column":
                 self._column(token, following)
             else:
-                {"value": self._value, "period": self._period, "number": self._number}[token.kind](token)
+                kinds = {"term": self._term, "value": self._value, "period": self._period, "number": self._number}
+                kinds[token.kind](token)
         if self.compared:
             raise PlanError(f"**{self.compared}** is compared with nothing.")
         if tokens and isinstance(tokens[-1][1], str) and tokens[-1][1] not in {"of", "in", "for", "from", "at"}:
@@ -151,9 +137,11 @@ class _Form:
             self.place = "where"
 
     def _term(self, one: Mention) -> None:
-        if one.term in {"high", "low"} and (self._counts() or self.place == "order" or self._asks_which(one)):
+        asks_which = re.match(r"\s*(?:which|who|where|what)\b", self.text) is not None
+        asks_which = asks_which or self.text[: one.start].rstrip().endswith((" with the", " with"))
+        if one.term in {"high", "low"} and (self.counts or self.place == "order" or asks_which):
             self.order, self.place = "descending" if one.term == "high" else "ascending", "ranked"
-            self.limit = self.limit or (self._counts() or [1])[0]
+            self.limit = self.limit or (self.counts or [1])[0]
         elif one.term in _AGGREGATES:
             self.aggregates.append(_AGGREGATES[one.term])
             self.place = "head"
@@ -163,30 +151,17 @@ class _Form:
             self.order, self.place = "descending" if "descending" in self.said.terms else "ascending", "order"
         elif one.term == "count":
             self.measures.append(Measure("count"))
-        elif one.term in english.UNIT_TERMS:
+        elif one.term in UNITS:
             if self.place != "keys" and not one.text.lower().endswith("ly"):
                 raise PlanError(f"What is “{one.text}” about? Write “per {one.term}”.")
-            self._add_key(Key(self._one_column("date", f"per {one.term}"), one.term))
+            self._add_key(Key(self._one_column({"date"}, f"per {one.term}"), one.term))
         elif one.text.lower() == "over time":
-            self._add_key(Key(self._one_column("date", one.text)))
+            self._add_key(Key(self._one_column({"date", "year"}, one.text)))
         elif one.term == "missing" and self.place == "where" and self.compared:
-            self.filters.append(Filter(self.compared, "is not missing" if "not" in self.said.terms else "is missing"))
+            self.filters.append(
+                RowFilter(self.compared, "is not missing" if "not" in self.said.terms else "is missing")
+            )
             self.compared = ""
-
-    def _asks_which(self, one: Mention) -> bool:
-        """Whether `highest` asks for the group that has it: `which district has the highest …`."""
-        asks = re.match(r"(?:which|who|where|what)\b", self.text.strip())
-        return asks is not None or self.text[: one.start].rstrip().endswith((" with the", " with"))
-
-    def _counts(self) -> list[int]:
-        """Whole numbers that are compared with nothing: so many rows or groups."""
-        found = []
-        for one in self.said.of("number"):
-            before = [other for other in self.said.found if other.end <= one.start and other.kind != "glue"]
-            last = before[-1] if before else None
-            if last is None or (last.kind != "column" and last.term not in {*_OPS, "between"}):
-                found.append(one.numbers[0])
-        return [int(number) for number in found if number == int(number) and 0 < number < MAX_LISTED]
 
     # ---- what is named
 
@@ -199,7 +174,8 @@ class _Form:
         column = here[0]
         if column.kind == "yes/no" and self.place != "keys":
             if following is None or following.kind != "value" or column.name not in following.columns:
-                self.filters.append(Filter(column.name, "is", ("no" if self._excluded(one) else "yes",)))
+                excluded = is_excluded(self.said, one.start)
+                self.filters.append(RowFilter(column.name, "is", ("no" if excluded else "yes",)))
         elif self.place == "where":
             self.compared = column.name
         elif self.place == "keys":
@@ -212,18 +188,14 @@ class _Form:
         if all(key.column != other.column or (key.unit and key.unit != other.unit) for other in self.keys):
             self.keys.append(key)
 
-    def _one_column(self, kind: str, what: str) -> str:
+    def _one_column(self, kinds: set[str], what: str) -> str:
         """The one column of time there is, or that is named. Raises `PlanError`."""
-        kinds = {kind, "year"} if kind == "time" or what == "over time" else {kind}
         fitting = [column for column in self.table.columns if column.kind in kinds]
-        named = [column for column in fitting if column.name in self.said.columns]
-        if len(named or fitting) != 1:
+        named = [column for column in fitting if column.name in self.said.columns] or fitting
+        if len(named) != 1:
             doubts = [f"In **{column.name}**, {column.doubt}." for column in self.table.columns if column.doubt]
             raise PlanError(f"Which column of dates is “{what}” about? {' '.join(doubts) or 'Name it.'}")
-        return (named or fitting)[0].name
-
-    def _excluded(self, one: Mention) -> bool:
-        return is_excluded(self.said, one.start)
+        return named[0].name
 
     def _value(self, one: Mention) -> None:
         columns = [name for name in one.columns if self.table.find(name)]
@@ -233,28 +205,25 @@ class _Form:
         if len(columns) != 1:
             raise PlanError(f"“{one.text}” is in several columns: name the one that is meant.")
         name, values = columns[0], one.values[one.columns.index(columns[0])]
+        excluded = is_excluded(self.said, one.start)
         if self._known(name).kind == "yes/no":
             yes = any(value.lower() in {"yes", "y", "true"} for value in values)
-            self.filters.append(Filter(name, "is", ("yes" if yes != self._excluded(one) else "no",)))
+            self.filters.append(RowFilter(name, "is", ("yes" if yes != excluded else "no",)))
         else:
-            self._add(name, "not in" if self._excluded(one) else "in", one.text)
+            self._add(name, "not in" if excluded else "in", one.text)
         self.compared = "" if self.compared == name else self.compared
 
     def _period(self, one: Mention) -> None:
-        named = [c.name for c in self.table.columns if c.kind in {"date", "year"} and c.name in self.said.columns]
-        name = named[0] if len(named) == 1 else self._one_column("time", one.text)
+        name = self._one_column({"date", "year"}, one.text)
         self.compared = "" if self.compared == name else self.compared
-        year = self._known(name).kind == "year"
+        year, excluded = self._known(name).kind == "year", is_excluded(self.said, one.start)
         if year and not one.numbers:
             raise PlanError(f"**{name}** holds years, and “{one.text}” is none.")
-        value: str | float = one.numbers[0] if year else one.values[0][0]
         both = len(self.said.periods) > 1 and re.search(r"\bfrom\b.*\b(?:to|until|till|through)\b", self.text)
-        if both or "between" in self.said.terms:
-            self._add(name, "between", value)
-            return
-        term = self._term_before(one)
-        plain = "!=" if year and self._excluded(one) else "==" if year else "not in" if self._excluded(one) else "in"
-        self._add(name, (_YEAR_OPS if year else _DATE_OPS).get(term, plain), value)
+        op = ("!=" if excluded else "==") if year else ("not in" if excluded else "in")
+        op = (_YEAR_OPS if year else _DATE_OPS).get(self._term_before(one), op)
+        op = "between" if both or "between" in self.said.terms else op
+        self._add(name, op, one.numbers[0] if year else one.values[0][0])
 
     def _term_before(self, one: Mention) -> str:
         """The term right before a place, articles aside."""
@@ -264,13 +233,13 @@ class _Form:
 
     def _number(self, one: Mention) -> None:
         if self.compared and self._known(self.compared).numeric:
-            term = self._term_before(one)
-            op = "between" if "between" in self.said.terms else _OPS.get(term, "!=" if self._excluded(one) else "==")
+            excluded = is_excluded(self.said, one.start)
+            op = COMPARED_BY.get(self._term_before(one), "!=" if excluded else "==")
+            op = "between" if "between" in self.said.terms else op
             self._add(self.compared, op, one.numbers[0])
-            several = op == "between" and sum(other.kind == "number" for other in self.said.found) > 1
-            last = self.said.of("number")[-1] is one
-            self.compared = self.compared if several and not last else ""
-        elif one.numbers[0] in self._counts():
+            goes_on = op == "between" and self.said.of("number")[-1] is not one
+            self.compared = self.compared if goes_on else ""
+        elif one.numbers[0] in self.counts:
             self.limit = int(one.numbers[0])
         else:
             raise PlanError(f"What is the number “{one.text}” about? Write “where COLUMN is over {one.text}”.")
@@ -279,10 +248,10 @@ class _Form:
         """One more condition, or one more value of the last."""
         for at, each in enumerate(self.filters):
             if each.column == name and each.op == op and op in {"in", "not in", "==", "between"}:
-                wider = "in" if op == "==" else op
-                self.filters[at] = replace(each, op=wider, values=tuple(dict.fromkeys((*each.values, value))))
+                values = tuple(dict.fromkeys((*each.values, value)))
+                self.filters[at] = replace(each, op="in" if op == "==" else op, values=values)
                 return
-        self.filters.append(Filter(name, op, (value,)))
+        self.filters.append(RowFilter(name, op, (value,)))
 
     def _known(self, name: str) -> Column:
         column = self.table.find(name)
@@ -295,15 +264,14 @@ class _Form:
     def _whole(self) -> Plan:
         base = Plan(output=self.output, filters=tuple(self.filters))
         columns = list(dict.fromkeys(self.head))
+        every = tuple(dict.fromkeys([*columns, *self.against, *(key.column for key in self.keys)]))
+        if self.output in {"distinct", "correlation", "correlation heatmap"}:
+            return replace(base, columns=every)
         if self.output in OF_COLUMNS:
-            if self.output in {"distinct", "correlation", "correlation heatmap"}:
-                columns += [key.column for key in self.keys]
-                return replace(base, columns=tuple(dict.fromkeys(columns)))
             return replace(base, columns=tuple(columns), keys=tuple(self.keys))
         if self.output == "scatter":
-            both = [*columns, *self.against, *(key.column for key in self.keys)]
-            x, y = axes_of(self.said, both)
-            if len(both) != 2 or len(x) != 1:  # noqa: PLR2004 two axes
+            x, y = axes_of(self.said, every)
+            if len(every) != 2 or len(x) != 1:  # noqa: PLR2004 two axes
                 raise PlanError("A scatter chart is “scatter Y against X”.")
             return replace(base, measures=(Measure(AS_IT_IS, y[0]), Measure(AS_IT_IS, x[0])))
         if self.output in {"histogram", "box"}:
@@ -348,11 +316,10 @@ class _Form:
 
     def _names_rows(self) -> bool:
         """Whether the rows are called by some name, or are to be shown."""
-        words = re.findall(r"\w+", self.text)
-        shown = {"show", "list", "where", "all", "with", "without", "number", "count", "save", "convert", "turn", "get"}
-        rows = [one for one in self.said.of("glue", "table") if one.kind == "table" or one.columns]
-        nouns = shown | english.ROW_NOUNS | english.PERSONS
-        return bool(rows) or not nouns.isdisjoint(words) or self.said.asks_format
+        called = any(one.kind == "table" or one.columns for one in self.said.of("glue", "table"))
+        nouns = _SHOWN | english.ROW_NOUNS | english.PERSONS
+        named = called or not nouns.isdisjoint(re.findall(r"\w+", self.text))
+        return named or bool(self.said.of("file") or self.said.ending)
 
     def _in_time(self, key: Key) -> bool:
         return bool(key.unit) or self._known(key.column).kind in {"date", "year", "number"}

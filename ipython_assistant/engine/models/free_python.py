@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models import EndEarly, ModelFailed, Refuse, Run, Say
 from ipython_assistant.engine.models.chat_server import Completion
-from ipython_assistant.engine.models.plan.tables import profiled
+from ipython_assistant.engine.models.plan.table_profiles import profiled
 from ipython_assistant.engine.models.python_code import (
     asked_files,
     frame_names,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
     from ipython_assistant.engine.models.chat_server import ChatServer, Json
-    from ipython_assistant.engine.models.plan.tables import TableProfile
+    from ipython_assistant.engine.models.plan.table_profiles import TableProfile
 
 MAX_RUNS: Final = 6
 MAX_COMPLAINTS: Final = 2

@@ -9,14 +9,14 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models import Refuse, Run, Say
-from ipython_assistant.engine.models.plan.tables import load
+from ipython_assistant.engine.models.plan.table_profiles import loading_code
 from ipython_assistant.engine.models.safe_markdown import file_link
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
-    from ipython_assistant.engine.models.plan.tables import TableProfile
+    from ipython_assistant.engine.models.plan.table_profiles import TableProfile
 
 ASKED_FILE: Final = re.compile(
     r"(?<![\w/.-])[\w-]+\.(?:csv|tsv|xlsx|jsonl?|parquet|txt|md|html?|png|svg|pdf|jpe?g|webp)\b", re.IGNORECASE
@@ -128,7 +128,9 @@ def loading(code: str, tables: Iterable[TableProfile], frames: Mapping[str, str]
         loaded: The variables that are there already.
     """
     used = set(re.findall(r"\b[A-Za-z_]\w*\b", code)) - set(loaded)
-    parts = [load(table, frames[table.name]) for table in tables if frames[table.name] in used and not table.problem]
+    parts = [
+        loading_code(table, frames[table.name]) for table in tables if frames[table.name] in used and not table.problem
+    ]
     lines = "\n\n".join(parts)
     needs = {"json.": "import json", "Path(": "from pathlib import Path", "pd.": "import pandas as pd"}
     return "\n".join([*(line for name, line in needs.items() if name in lines), "", lines, "", ""]) if parts else ""

@@ -7,30 +7,72 @@ is not carried out and names the word; a doubt is a sentence on top of the answe
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.conditions import days_of
-from ipython_assistant.engine.models.plan.plan import NEGATED, ROWS, Filter, Plan, PlanError
-from ipython_assistant.engine.models.plan.required import Facts, has_term, is_excluded
-from ipython_assistant.engine.models.plan.schema import bound_numbers
+from ipython_assistant.engine.models.plan.plan import AS_IT_IS, NEGATED, ROWS, UNITS, Plan, PlanError, RowFilter
+from ipython_assistant.engine.models.plan.relations import bound_numbers, is_excluded
+from ipython_assistant.engine.models.plan.table_profiles import columns_of
 from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ipython_assistant.engine.models.plan.mentions import Mention, Mentions
-    from ipython_assistant.engine.models.plan.tables import Column, TableProfile
+    from ipython_assistant.engine.models.plan.table_profiles import TableProfile
+
+_SHOW: Final = re.compile(r"\b(?:show|list|rows|print|display|all|save|file)\b")
+_OVER_TIME: Final = english.words("line plot running rolling change latest earliest high low judged head")
+"""Terms that may be about time though no column of time is named."""
+_TURNED: Final = {
+    "<": ">=", "<=": ">", ">": "<=", ">=": "<", "before": "since", "after": "until", "since": "before",
+    "until": "after",
+}  # fmt: skip
+"""The comparison that a negation makes of each."""
+_COMPARISON: Final = re.compile(r"\s*(?:a |any |the )?(?:more|less|fewer|older|younger|later|earlier)\b")
+_NEEDS: Final[dict[str, str]] = {
+    "stacked": "output: stacked bar", "heatmap": "output: heatmap, correlation heatmap",
+    "histogram": "output: histogram", "box": "output: box", "scatter": "output: scatter", "pie": "output: pie",
+    "horizontal": "output: horizontal bar",
+    "bar": "output: bar, stacked bar, horizontal bar", "describe": "output: describe", "line": "output: line",
+    "dedupe": "output: without duplicates", "correlation": "output: correlation, correlation heatmap",
+    "duplicates": "output: duplicates, without duplicates; takes: count distinct",
+    "missing": "output: missing; chooses: is missing, is not missing", "pivot": "output: pivot, heatmap",
+    "distinct": "output: distinct, without duplicates; takes: count distinct", "running": "then: running total",
+    "rolling": "then: rolling mean", "change": "then: difference, percent change",
+    "count distinct": "takes: count distinct",
+    "count": "takes: count, count distinct, percent that fit; output: missing, duplicates, histogram",
+    "weighted": "takes: weighted mean", "mean": "takes: mean, weighted mean; then: rolling mean; name: mean",
+    "median": "takes: median; name: median", "std": "takes: std",
+    "sum": "takes: sum, count, ratio, percent that fit; then: running total, percent of total",
+    "descending": "order: down", "ascending": "order: up", "sorted": "order: up, down", "judged": "order: up, down",
+    "between": "chooses: between; output: correlation, correlation heatmap, scatter; new: -, days since; "
+    "then: difference",
+    "high": "order: down; takes: max; chooses: <=, <", "low": "order: up; takes: min; chooses: >=, >",
+    "by age": "name: age", "share": "then: percent of total, percent change; divides: yes; limit: percent",
+    "percent top": "limit: percent", "head": "limit: percent, rows", "rate": "divides: yes",
+    "days between": "new: days since; name: days", "product": "new: *", "minus": "new: -; then: difference",
+    "plus": "new: +", "latest": "value: latest; order: down", "earliest": "value: earliest; order: up",
+    "starts": "chooses: starts with", "second": "never: this",
+}  # fmt: skip
+"""What a plan needs, one of it, for a term of the question; others have a case of their own, or need nothing."""
+_COMPARES: Final = {
+    "comparison least": (">=", "since"), "comparison most": ("<=", "until"), "comparison more": (">", "after"),
+    "comparison less": ("<", "before"), "before": ("before", "<"), "after": ("after", ">"), "since": ("since", ">="),
+    "until": ("until", "<="),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found between a question and its plan.
+    """What was found between a question and its plan: Markdown sentences.
 
     Attributes:
-        failures: Why the plan is not carried out, each a Markdown sentence; none if it may be.
-        doubts: What the reader should know how it was understood, each a Markdown sentence.
+        failures: Why the plan is not carried out; none if it may be.
+        doubts: What the reader should know how it was understood.
     """
 
     failures: tuple[str, ...] = ()
@@ -39,8 +81,8 @@ class Verdict:
 
 def unknown_words(mentions: Mentions, allowed: Sequence[str] = ()) -> tuple[str, ...]:
     """Sentences about the words that are not understood."""
-    free = {english.stem(word) for name in allowed for word in re.findall(r"\w+", name)}
-    words = [word for word in mentions.unknown if english.stem(word) not in free]
+    free = {english.word_stem(word) for name in allowed for word in re.findall(r"\w+", name)}
+    words = [word for word in mentions.unknown if english.word_stem(word) not in free]
     return (f"I do not know the word {listed([quoted(word) for word in dict.fromkeys(words)])}.",) if words else ()
 
 
@@ -50,7 +92,9 @@ def mostly_unknown(mentions: Mentions) -> bool:
     return len(words) > 3 and len(mentions.unknown) * 2 > len(words)  # noqa: PLR2004 of a few words nothing is told
 
 
-def check(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile], context: Mentions | None = None) -> Verdict:
+def compared(
+    plan: Plan, mentions: Mentions, tables: Sequence[TableProfile], context: Mentions | None = None
+) -> Verdict:
     """Compare a plan with its question.
 
     Args:
@@ -60,8 +104,8 @@ def check(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile], contex
         context: What it and the question before it name: nothing else may be done. None where it follows none.
     """
     checker = _Checker(plan, mentions, tables)
-    said = _Checker(plan, context, tables).said() if context else checker.said()
-    failures = [*unknown_words(mentions, [new.name for new in plan.new_columns]), *checker.done(), *said]
+    said = _Checker(plan, context, tables) if context else checker
+    failures = [*unknown_words(mentions, [new.name for new in plan.new_columns]), *checker.done(), *said.said()]
     return Verdict(tuple(dict.fromkeys(failures)), tuple(dict.fromkeys(checker.doubts())))
 
 
@@ -69,16 +113,30 @@ class _Checker:
     def __init__(self, plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> None:
         self.plan = plan
         self.mentions = mentions
-        self.columns: dict[str, Column] = {}
-        for table in tables:
-            for column in table.columns:
-                self.columns.setdefault(column.name, column)
         self.tables = tables
-        self.used = set(plan.used()) | set(plan.on or ())
-        self.whole = plan.output in {"describe", "missing", "duplicates", "without duplicates"} and not plan.columns
-        self.lists_rows = plan.output == "table" and not plan.measures
+        self.columns = columns_of(tables)
         self.text = mentions.prompt.lower()
-        self.facts = Facts(plan, mentions, self.columns)
+        self.used = set(plan.used()) | set(plan.on or ())
+        self.named = {column for one in mentions.found for column in one.columns}
+        self.named |= {new.name for new in plan.new_columns}
+        self.ops = Counter(one.op for one in plan.all_filters)
+        self.kinds = [self.columns[key.column] for key in plan.all_keys if key.column in self.columns]
+        self.has = self._facts()
+
+    def _facts(self) -> dict[str, set[str]]:
+        """What the plan does, in the words of `_NEEDS`."""
+        plan, measures = self.plan, self.plan.measures
+        takes, new = {one.aggregate for one in measures}, {one.op for one in plan.new_columns}
+        names = " ".join(plan.used()).lower()
+        divides = bool(takes & {"ratio", "percent that fit", "weighted mean"} or new & {"/", "% of"})
+        divides = divides or any(word in names for word in ("%", "percent", "pct", "rate"))
+        order = plan.order and ("down" if plan.order.descending else "up")
+        return {
+            "output": {plan.output}, "takes": takes, "then": {plan.then}, "new": new, "chooses": set(self.ops),
+            "order": {order or ""}, "divides": {"yes"} if divides else set(), "name": set(re.findall(r"[a-z]+", names)),
+            "limit": {"percent" if plan.percent else "rows"} if plan.limit else set(),
+            "value": {str(value) for one in plan.filters for value in one.values},
+        }  # fmt: skip
 
     # ---- what is said is done
 
@@ -92,20 +150,24 @@ class _Checker:
                     yield from self._value(one)
                 case "number" | "bands" if not self._has_number(one):
                     yield f"I did not use the number {quoted(one.text)}."
-                case "period" if not self._has_period(one):
+                case "period" if not (one.values[0][0] in self._texts() or self._has_number(one)):
                     yield f"I did not use the date {quoted(one.text)}."
                 case "string" if not self._has_text(one):
                     yield f"I did not use {quoted(one.text.strip(chr(34) + chr(39)))}."
                 case "term" if not self._has_term(one):
                     yield f"I did not heed {quoted(one.text)}."
-        if not self._anything():
+        asked = self.mentions.terms - {"plot", "or", "not", "high", "low"} or _SHOW.search(self.text)
+        things = self.mentions.of("column", "value", "string", "period", "file")
+        if not (asked or things or self.mentions.ending):
             yield "I do not see what is asked for: name a column, or what to calculate."
 
     def _has_column(self, one: Mention) -> bool:
-        if self.used & set(one.columns) or self.whole:
+        plan = self.plan
+        whole = plan.output in {"describe", "missing", "duplicates", "without duplicates"} and not plan.columns
+        if self.used & set(one.columns) or whole:
             return True
-        shown = [self.columns[name] for name in one.columns]
-        return self.lists_rows and not self.plan.columns and any(column.kind != "yes/no" for column in shown)
+        lists_rows = plan.output == "table" and not plan.measures and not plan.columns
+        return lists_rows and any(self.columns[name].kind != "yes/no" for name in one.columns)
 
     def _value(self, one: Mention) -> Iterator[str]:
         filters = [each for each in self.plan.all_filters if self._holds(each, one)]
@@ -114,67 +176,118 @@ class _Checker:
             if negated != is_excluded(self.mentions, one.start) and not any(each.op == "is" for each in filters):
                 yield f"I am not sure whether {quoted(one.text)} is wanted or left out."
             return
-        keys = {key.column for key in self.plan.all_keys}
-        for name in keys.intersection(one.columns):
+        for name in {key.column for key in self.plan.all_keys}.intersection(one.columns):
             named = {value for values in self.mentions.values_of(name).values() for value in values}
             if named >= set(self.columns[name].values):
                 return  # each of its values is named, and each is a group
         yield f"I did not use {quoted(one.text)}."
 
-    def _holds(self, each: Filter, one: Mention) -> bool:
-        if each.column not in one.columns:
-            return False
-        values = set(one.values[one.columns.index(each.column)])
-        return one.text in each.values or each.op == "is" or bool(values & set(map(str, each.values)))
+    @staticmethod
+    def _holds(each: RowFilter, one: Mention) -> bool:
+        values = set(one.values[one.columns.index(each.column)]) if each.column in one.columns else set()
+        return bool(values) and (
+            one.text in each.values or each.op == "is" or bool(values & set(map(str, each.values)))
+        )
 
     def _has_number(self, one: Mention) -> bool:
-        figures = self._figures()
-        if one.kind == "bands":
-            return any(key.bands for key in self.plan.all_keys) or one.text.rstrip("+") in figures
-        if one.text.lower() == "one" or (one.text.lower() == "two" and self._pair()):
-            return True
-        return any(f"{number:g}" in figures for number in one.numbers) or self._has_text(one)
-
-    def _pair(self) -> bool:
-        """Whether `two` may stand for something that there are two of."""
-        return 2 in (len(self.plan.measures), len(self.plan.all_keys), len(self.plan.tables))  # noqa: PLR2004 two
-
-    def _figures(self) -> set[str]:
-        """Every number in the plan, as text."""
         plan = self.plan
         found: list[object] = [value for each in plan.all_filters for value in each.values]
         found += [part for new in plan.new_columns for part in (new.left, new.right)]
-        found += [plan.limit, plan.bins, plan.window, *(plan.keep_groups or ())[1:]]
-        found += [measure.percentile or measure.per for measure in plan.measures]
-        return {f"{float(str(one)):g}" for one in found if re.fullmatch(r"-?\d+(\.\d+)?", str(one))}
+        found += [plan.limit, plan.bins, plan.window, *(measure.percentile or measure.per for measure in plan.measures)]
+        figures = {f"{float(str(one)):g}" for one in found if re.fullmatch(r"-?\d+(\.\d+)?", str(one))}
+        if one.kind == "bands":
+            return any(key.bands for key in plan.all_keys) or one.text.rstrip("+") in figures
+        pair = 2 in (len(plan.measures), len(plan.all_keys), len(plan.tables))  # noqa: PLR2004 two
+        if one.text.lower() == "one" or (one.text.lower() == "two" and pair):
+            return True
+        return any(f"{number:g}" in figures for number in one.numbers) or self._has_text(one)
 
-    def _has_period(self, one: Mention) -> bool:
-        values = {str(value) for each in self.plan.all_filters for value in each.values}
-        return one.values[0][0] in values or any(f"{number:g}" in self._figures() for number in one.numbers)
+    def _texts(self) -> set[str]:
+        return {str(value) for each in self.plan.all_filters for value in each.values}
 
     def _has_text(self, one: Mention) -> bool:
-        wanted = one.text.strip("\"'“”`")
-        named = {new.name for new in self.plan.new_columns}
-        return wanted in named or any(wanted == str(value) for each in self.plan.all_filters for value in each.values)
+        return one.text.strip("\"'“”`") in {*self._texts(), *(new.name for new in self.plan.new_columns)}
 
-    def _has_term(self, one: Mention) -> bool:
-        return has_term(self.facts, one)
+    def _has_term(self, one: Mention) -> bool:  # noqa: C901, PLR0912 one case for each term
+        """Whether the plan has what a term asks for."""
+        term, plan, text = one.term, self.plan, one.text.lower()
+        if term in UNITS:
+            return self._in_units(term, one)
+        if term in _COMPARES:
+            return self._compares(one, *_COMPARES[term]) or (term == "since" and bool(plan.then))
+        for need in filter(None, _NEEDS.get(term, "").split("; ")):
+            what, _, several = need.partition(": ")
+            if self.has.get(what, set()) & set(several.split(", ")):
+                return True
+        match term:
+            case "plot":
+                return plan.drawn
+            case "join":
+                return len(plan.tables) != 1
+            case "percentile":
+                return any(measure.percentile for measure in plan.measures) or "median" in self.has["takes"]
+            case "per number":
+                return any(measure.per in one.numbers for measure in plan.measures)
+            case "bands":
+                return any(key.bands for key in plan.all_keys)
+            case "not":
+                return self._leaves_out(one)
+            case "or":
+                return plan.either or not self.ops or any(len(each.values) > 1 for each in plan.all_filters)
+            case "contains":
+                return any(isinstance(value, str) for each in plan.filters for value in each.values)
+            case "count" | "sum":
+                rows = term == "count" and any(measure.column == ROWS for measure in plan.measures)
+                return rows or (self._adds_up() and (term == "count" or plan.drawn))
+            case "between" if len(plan.filters) > 1:
+                return True
+        exempt = (term == "line" and not plan.drawn and text in {"line", "one line"}) or text == "side by side"
+        return exempt or term not in _NEEDS or (term == "describe" and text.startswith("statistic"))
 
-    def _anything(self) -> bool:
-        """Whether the question says what to do at all: not only `compare the two`."""
-        if any(one.kind in {"column", "value", "string", "period", "file"} for one in self.mentions.found):
+    def _compares(self, one: Mention, *ops: str) -> bool:
+        """Whether as many comparisons are made as the term asks for; those that are left out are turned round."""
+        excluded = is_excluded(self.mentions, one.start)
+        wanted = {_TURNED[op] for op in ops} if excluded else {*ops, "between"}
+        return sum(self.ops[op] for op in wanted) >= sum(other.term == one.term for other in self.mentions.found)
+
+    def _adds_up(self) -> bool:
+        """Whether something is added up where the question does not say how."""
+        open_ones = [self.columns.get(one.column) for one in self.plan.measures if one.aggregate in {AS_IT_IS, "sum"}]
+        return any(column is not None and column.whole and not column.rate for column in open_ones)
+
+    def _leaves_out(self, one: Mention) -> bool:
+        """Whether a negation is heeded; `not more than` is a comparison of its own."""
+        if any(each.op in {*NEGATED, "is missing"} or each.values == ("no",) for each in self.plan.all_filters):
             return True
-        if self.mentions.terms - {"plot", "or", "not", "high", "low"} or _SHOW.search(self.text):
+        turned = self.ops.keys() & _TURNED.keys() and {"before", "after", "comparison more", "comparison less"}
+        compared = bool(turned and turned & self.mentions.terms)
+        both = any(column.kind == "yes/no" for column in self.kinds)  # `with and without`: both are groups
+        return (
+            compared
+            or both
+            or self.plan.output == "without duplicates"
+            or bool(_COMPARISON.match(self.text[one.end :]))
+        )
+
+    def _in_units(self, unit: str, one: Mention) -> bool:
+        """Whether dates are put together so; or the unit says what the rows are, or what a column counts."""
+        plan = self.plan
+        if any(key.unit == unit for key in plan.all_keys) or set(plan.used()) & set(one.columns):
             return True
-        return self.mentions.asks_format
+        if any(unit in {column.grain, column.kind} for column in self.kinds):
+            return True
+        rows_are = unit in {column.grain for column in self.columns.values()}
+        ranked = plan.order is not None and (bool(plan.keys) or not plan.measures)
+        counted = any(measure.column == ROWS for measure in plan.measures) or "count distinct" in self.has["takes"]
+        named = unit in " ".join(plan.used()).lower()
+        return (rows_are and (ranked or counted)) or named or (unit == "day" and "days since" in self.has["new"])
 
     # ---- what is done is said
 
     def said(self) -> Iterator[str]:
         """What the plan does and the question does not say."""
-        named = {column for one in self.mentions.found for column in one.columns}
-        named |= {new.name for new in self.plan.new_columns}
         in_time = bool(self.mentions.periods) or not _OVER_TIME.isdisjoint(self.mentions.terms)
+        timed = {column.name for column in self.columns.values() if column.in_time and in_time}
         bound = bound_numbers(self.mentions, list(self.columns.values()))
         for each in self.plan.all_filters:
             yield from self._possible(each)
@@ -182,13 +295,13 @@ class _Checker:
                 of_others = each.column not in names and one.numbers[0] in each.values
                 if of_others and not any(other is not one and other.numbers == one.numbers for other in bound):
                     yield f"{quoted(one.text)} is not said of {bold(each.column)}."
-            if each.column not in named and not (in_time and self._timed(each.column)) and not self._by_age(each):
+            if each.column not in self.named | timed and not _by_age(each):
                 yield f"The question does not name {bold(each.column)}."
         for key in self.plan.all_keys:
-            if key.column not in named and not key.unit and not (in_time and self._timed(key.column)):
+            if key.column not in self.named | timed and not key.unit:
                 yield f"The question does not say “by {key.column}”."
         for name in (name for one in self.plan.measures for name in (one.column, one.by) if name not in {"", ROWS}):
-            if name not in named:
+            if name not in self.named:
                 yield f"The question does not name {bold(name)}."
         yield from self._meaningless()
 
@@ -198,61 +311,51 @@ class _Checker:
             column = self.columns.get(measure.column)
             if measure.aggregate == "sum" and column and column.rate and not self.plan.drawn:
                 yield f"{bold(column.name)} is a rate: adding it up means nothing. Ask for its mean."
+        if self.plan.limit and self.plan.measures and not self.plan.keys:
+            yield "The largest or smallest of a single number are not ranked. Say what is ranked."
         if self.plan.limit and not self.plan.order and "head" not in self.mentions.terms:
             yield f"The {self.plan.limit} largest or smallest of what? Name a column."
-        for column in self.columns.values():
-            if column.name in self.used and column.doubt:
-                yield f"In {bold(column.name)}, {column.doubt}."
+        yield from (
+            f"In {bold(one.name)}, {one.doubt}." for one in self.columns.values() if one.name in self.used and one.doubt
+        )
         for one in self.mentions.of("column"):
             for table in self.tables if one.certain else ():
                 same = [bold(name) for name in one.columns if table.find(name)]
                 if len(same) > 1:
                     yield f"There are two columns that {quoted(one.text)} may be: {listed(same)}."
 
-    def _possible(self, each: Filter) -> Iterator[str]:
+    def _possible(self, each: RowFilter) -> Iterator[str]:
         column = self.columns.get(each.column)
         if column is None or column.kind != "date" or not column.low:
             return
-        for value in map(str, each.values):
-            if value[:1].isdigit():
-                try:
-                    first, last = days_of(value)
-                except PlanError as error:
-                    yield str(error)
-                    continue
-                if each.op in {"in", "between"} and (last < str(column.low) or first > str(column.high)):
-                    yield f"{bold(column.name)} runs from {column.low} to {column.high}: {value} is not in it."
-
-    def _by_age(self, each: Filter) -> bool:
-        return "age" in english.words_of(each.column) and bool(each.values) and not isinstance(each.values[0], str)
-
-    def _timed(self, name: str) -> bool:
-        column = self.columns.get(name)
-        return column is not None and column.kind in {"date", "year"}
+        for value in (str(value) for value in each.values if str(value)[:1].isdigit()):
+            try:
+                first, last = days_of(value)
+            except PlanError as error:
+                yield str(error)
+                continue
+            if each.op in {"in", "between"} and (last < str(column.low) or first > str(column.high)):
+                yield f"{bold(column.name)} runs from {column.low} to {column.high}: {value} is not in it."
 
     # ---- what the reader should know
 
     def doubts(self) -> Iterator[str]:
         """How the question was understood where it could be understood otherwise."""
+        measured = {measure.column for measure in self.plan.measures}
         for one in self.mentions.of("column", "glue"):
-            taken = [name for name in one.columns if name in self.used]
-            if len(one.columns) > 1 and len(taken) == 1 and not self._elsewhere(one, taken[0]):
+            taken = [name for name in one.columns if name in (self.used if one.kind == "column" else measured)]
+            elsewhere = any(other is not one and other.columns == tuple(taken) for other in self.mentions.found)
+            if len(one.columns) > 1 and len(taken) == 1 and not elsewhere:
                 others = [bold(name) for name in one.columns if name != taken[0]]
                 yield f"I took {quoted(one.text)} as {bold(taken[0])}, not as {listed(others, 'or')}."
-        named = {column for one in self.mentions.found for column in one.columns}
         for each in self.plan.all_filters:
-            if each.column not in named and self._by_age(each):
+            if each.column not in self.named and _by_age(each):
                 figures = listed([f"{value:g}" for value in each.values if not isinstance(value, str)])
                 yield f"I took {figures} as {bold(each.column)}."
         if "judged" in self.mentions.terms and self.plan.order:
             word = "best" if "best" in self.text else "worst"
             yield f"I took the {'highest' if self.plan.order.descending else 'lowest'} as the {word}."
 
-    def _elsewhere(self, one: Mention, name: str) -> bool:
-        """Whether another word of the question says more certainly that this column is meant."""
-        return any(other is not one and other.columns == (name,) for other in self.mentions.found)
 
-
-_SHOW: Final = re.compile(r"\b(?:show|list|rows|print|display|all|save|file)\b")
-_OVER_TIME: Final = english.words("line plot running rolling change latest earliest high low judged head")
-"""Terms that may be about time though no column of time is named."""
+def _by_age(each: RowFilter) -> bool:
+    return "age" in english.words_of(each.column) and bool(each.values) and not isinstance(each.values[0], str)

@@ -5,19 +5,25 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models.plan.plan import PlanError
-from ipython_assistant.engine.models.plan.tables import py
+from ipython_assistant.engine.models.plan.plan import COMPARISONS, PlanError
+from ipython_assistant.engine.models.plan.table_profiles import py
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ipython_assistant.engine.models.plan.plan import Filter
-    from ipython_assistant.engine.models.plan.tables import Column
+    from ipython_assistant.engine.models.plan.plan import RowFilter
+    from ipython_assistant.engine.models.plan.table_profiles import Column
+
+_TEXT_METHODS: Final = {
+    "contains": ".str.contains({}, case=False, regex=False, na=False)",
+    "starts with": ".str.lower().str.startswith({}, na=False)",
+}
+_DATE_OPS: Final = {"before": "<", "after": ">", "since": ">=", "until": "<="}
 
 
-def condition(one: Filter, column: Column | None) -> str:
+def condition(one: RowFilter, column: Column | None) -> str:
     """The code that compares the cells of `data` as a filter does.
 
     Args:
@@ -34,11 +40,12 @@ def condition(one: Filter, column: Column | None) -> str:
         raise PlanError(f"{one.column} is compared with nothing.")
     if column is None or column.numeric:
         return _number(cells, one.op, one.values)
+    texts = [str(value) for value in one.values]
     if column.kind == "date":
-        return _date(cells, column, one.op, [str(value) for value in one.values])
+        return _date(cells, column, one.op, texts)
     if one.op == "is":
-        return _yes_no(cells, column, wanted=one.values[0] == "yes")
-    return _text(cells, one.op, [str(value) for value in one.values])
+        return _yes_no(cells, column, wanted=texts[0] == "yes")
+    return _text(cells, one.op, texts)
 
 
 def _number(cells: str, op: str, values: Sequence[Any]) -> str:
@@ -46,7 +53,7 @@ def _number(cells: str, op: str, values: Sequence[Any]) -> str:
         return f"{cells}.between({py(min(values))}, {py(max(values))})"
     if op in {"in", "not in"}:
         return f"{'~' if op == 'not in' else ''}{cells}.isin({py([*values])})"
-    if op not in {"==", "!=", "<", "<=", ">", ">="}:
+    if op not in {"==", "!=", *COMPARISONS}:
         raise PlanError(f"Numbers are not compared by “{op}”.")
     return f"{cells} {op} {py(values[0])}"
 
@@ -60,21 +67,15 @@ def _yes_no(cells: str, column: Column, *, wanted: bool) -> str:
 
 
 def _text(cells: str, op: str, values: Sequence[str]) -> str:
-    match op:
-        case "in" | "==":
-            return f"{cells} == {py(values[0])}" if len(values) == 1 else f"{cells}.isin({py([*values])})"
-        case "not in" | "!=":
-            return f"~{cells}.isin({py([*values])})"
-        case "contains":
-            return f"{cells}.str.contains({py(values[0])}, case=False, regex=False, na=False)"
-        case "does not contain":
-            return f"~{cells}.str.contains({py(values[0])}, case=False, regex=False, na=False)"
-        case "starts with":
-            return f"{cells}.str.lower().str.startswith({py(values[0].lower())}, na=False)"
-        case "ends with":
-            return f"{cells}.str.lower().str.endswith({py(values[0].lower())}, na=False)"
-        case _:
-            raise PlanError(f"Texts are not compared by “{op}”.")
+    if op in {"in", "=="} and len(values) == 1:
+        return f"{cells} == {py(values[0])}"
+    if op in {"in", "==", "not in", "!="}:
+        return f"{'' if op in {'in', '=='} else '~'}{cells}.isin({py([*values])})"
+    method = _TEXT_METHODS.get(op.replace("does not contain", "contains"))
+    if method is None:
+        raise PlanError(f"Texts are not compared by “{op}”.")
+    value = values[0].lower() if op == "starts with" else values[0]
+    return f"{'~' if op == 'does not contain' else ''}{cells}{method.format(py(value))}"
 
 
 def _date(cells: str, column: Column, op: str, values: Sequence[str]) -> str:
@@ -86,27 +87,19 @@ def _date(cells: str, column: Column, op: str, values: Sequence[str]) -> str:
     if any(not value[:1].isdigit() for value in values):
         raise PlanError(f"{values[0]} has no year: dates are compared with a day, a month or a year.")
     first, last = days_of(min(values)), days_of(max(values))
-    match op:
-        case "before" | "<":
-            return f"{day} < {py(first[0])}"
-        case "after" | ">":
-            return f"{day} > {py(first[1])}"
-        case "since" | ">=":
-            return f"{day} >= {py(first[0])}"
-        case "until" | "<=":
-            return f"{day} <= {py(first[1])}"
-        case "between":
-            return f"{day}.between({py(first[0])}, {py(last[1])})"
-        case _:
-            raise PlanError(f"Dates are not compared by “{op}”.")
+    if op == "between":
+        return f"{day}.between({py(first[0])}, {py(last[1])})"
+    sign = _DATE_OPS.get(op, op)
+    if sign not in COMPARISONS:
+        raise PlanError(f"Dates are not compared by “{op}”.")
+    return f"{day} {sign} {py(first[sign in {'>', '<='}])}"
 
 
 def _within(cells: str, day: str, value: str) -> str:
     if value.startswith(("latest", "earliest")):
-        end = "max()" if value.startswith("latest") else "min()"
         freq = {"week": "W", "month": "M", "quarter": "Q", "year": "Y"}.get(value.partition(" ")[2])
         part = f'{cells}.dt.to_period("{freq}")' if freq else day
-        return f"{part} == {part}.{end}"
+        return f"{part} == {part}.{'max()' if value.startswith('latest') else 'min()'}"
     if re.fullmatch(r"Q[1-4]", value):
         return f"{cells}.dt.quarter == {value[1]}"
     if value.isalpha():

@@ -32,14 +32,12 @@ MAX_VALUES = 200
 MAX_COLUMNS = 500
 MAX_BANDS = 60
 """Different bands of ages and the like that are put in order."""
-FEW, WIDE = 2, 2
-"""Rows up to which nothing is told of all; columns from which on a line with one cell is a note."""
+FEW = 2
+"""Rows or columns up to which nothing is concluded from their form."""
 MAX_CODE_DIGITS = 15
 """Whole numbers with more digits are codes: a float cannot hold them."""
 MAX_ODD_SHARE, MAX_WORD_SHARE = 0.05, 0.5
 """Cells with digits such as `<5`, and words such as `pending`, that a column of numbers may hold."""
-CACHE = "_profiled_tables"
-"""The name among Python's modules under which profiles stay in the kernel."""
 
 MISSING = ["", "#N/A", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "<NA>", "-nan", "#NA"]
 """What `pandas.read_csv` reads as missing: its documented defaults for `na_values`, those that occur."""
@@ -49,7 +47,7 @@ PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 COMMA_GROUPS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 DOT_GROUPS = re.compile(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
 COMMA_DECIMAL = re.compile(r"[-+]?\d+,\d+")
-LEADING_ZERO = re.compile(r"[-+]?0\d+")
+CODE = re.compile(rf"[-+]?0\d+|\d{{{MAX_CODE_DIGITS + 1},}}")
 AROUND = re.compile(r"^[$€£]\s?|\s?[%€$£]$|(?<=\d)[ \u00a0\u202f](?=\d{3}(?!\d))")
 YEAR_NAME = re.compile(
     r"(?:^|[^a-z])(?:years?|yrs?|ann[ée]es?|jahre?|a[nñ]os?|anos?)(?:[^a-z]|$)|[a-z]Year|^year", re.I
@@ -76,11 +74,12 @@ def profile(paths: list[str], words: list[str]) -> list[dict[str, Any]]:
         paths: The files.
         words: Words of the question in lower case; values of long columns are listed where they are among them.
     """
-    kept = sys.modules.setdefault(CACHE, types.ModuleType(CACHE)).__dict__.setdefault("tables", {})
+    module = sys.modules.setdefault("_profiled_tables", types.ModuleType("_profiled_tables"))
+    kept = module.__dict__.setdefault("tables", {})  # stays in the kernel: a table is looked at once
     found = []
     for path in paths:
         about = Path(path).stat() if Path(path).exists() else None
-        state = (path, about.st_size, about.st_mtime_ns, tuple(words)) if about else ()
+        state = (about.st_size, about.st_mtime_ns, tuple(words)) if about else ()
         if path not in kept or kept[path][0] != state:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -95,125 +94,81 @@ def _tables(path: str, words: frozenset[str]) -> list[dict[str, Any]]:
     except zipfile.BadZipFile:
         problem = "it is not a workbook, whatever its ending says"
     except (OSError, ValueError, ImportError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        problem = _plainly(error)
+        problem = " ".join(str(error.args[0] if isinstance(error, KeyError) else error).split()) or type(error).__name__
+        if ragged := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", problem):
+            problem = f"line {ragged[2]} has {ragged[3]} cells, and the header has {ragged[1]}"
     return [{"name": path, "path": path, "problem": problem}]
-
-
-def _plainly(error: Exception) -> str:
-    """A reader's message in words."""
-    text = " ".join(str(error.args[0] if isinstance(error, KeyError) else error).split())
-    if ragged := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", text):
-        return f"line {ragged[2]} has {ragged[3]} cells, and the header has {ragged[1]}"
-    return text or type(error).__name__
 
 
 # ---- how a file is read
 
 
 def _recipes(path: str) -> list[dict[str, Any]]:
-    """For each table of a file: its name, the call that reads it, its cells as text, and what was left out."""
-    match path.lower().removesuffix(".gz").removesuffix(".zip").rpartition(".")[2]:
+    """For each table of a file: the call that reads it, its cells as text, and what was left out."""
+    match path.lower().removesuffix(".gz").rpartition(".")[2]:
         case "xlsx" | "xlsm":
             sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, keep_default_na=False)
             filled = {str(name): frame for name, frame in sheets.items() if frame.size}
-            one = len(filled) == 1
-            return [_of_sheet(path, frame, "" if one else name) for name, frame in filled.items()]
+            return [_of_sheet(path, frame, "" if len(filled) == 1 else name) for name, frame in filled.items()]
         case "json" | "geojson" | "jsonl" | "ndjson":
             return [_of_json(path)]
         case "parquet":
-            return [{"read": f"pd.read_parquet({py(path)})", "cells": pd.read_parquet(path), "typed": True}]
+            return [{"read": f"pd.read_parquet({_py(path)})", "cells": pd.read_parquet(path), "typed": True}]
         case _:
             return [_of_text(path)]
 
 
 def _of_text(path: str) -> dict[str, Any]:
     raw = Path(path).read_bytes()
-    if path.endswith(".gz"):
-        raw = gzip.decompress(raw)
-    elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/")]
-            if len(names) != 1:
-                raise ValueError(f"it holds {len(names)} files; unpack the one that is meant")
-            raw = archive.read(names[0])
+    raw = gzip.decompress(raw) if path.endswith(".gz") else raw
     encoding, text = _decoded(raw)
-    notes = []
     if "\0" in text:
-        if text.count("\0") > max(len(text) // 100, 3):
-            raise ValueError("it is not a text file")
-        notes.append("Its NUL characters are left out.")
-    lines = list(csv.reader(text[:200_000].splitlines(), delimiter=(mark := _separator(path, text))))
-    arguments = [py(path)] + ([f"sep={py(mark)}"] if mark != "," else [])
-    arguments += [f"encoding={py(encoding)}"] if encoding != "utf-8" else []
-    skip, hxl = _header(lines)
-    if hxl:
-        notes.append("The second line holds HXL tags and is no row.")
-    skipped = [*range(skip), skip + 1] if hxl else skip
-    arguments += [f"skiprows={skipped}"] if skipped else []
-    how: dict[str, Any] = {
-        "sep": mark,
-        "encoding": encoding,
-        "skiprows": skipped,
-        "dtype": str,
-        "keep_default_na": False,
-    }
-    cells = pd.read_csv(io.BytesIO(raw), **how)
+        raise ValueError("it is not a text file")
+    mark = _separator(path, text)
+    skipped, notes = _header(list(csv.reader(text[:200_000].splitlines(), delimiter=mark)))
+    how: dict[str, Any] = {"sep": mark, "encoding": encoding, "skiprows": skipped}
+    cells = pd.read_csv(io.BytesIO(raw), dtype=str, keep_default_na=False, **how)
     if not isinstance(cells.index, pd.RangeIndex):
         raise KeyError("its rows have more cells than its header")
-    short = cells.isna().any(axis=1)
-    rows, said = _without_foot(cells.fillna(""))
-    notes += said
-    if len(rows) < len(cells):
-        arguments.append(f"nrows={len(rows)}")
-    if short[: len(rows)].any():
-        first = int(short.idxmax()) + 2 + skip + hxl
-        notes.append(f"{int(short[: len(rows)].sum())} rows have too few cells, the first in line {first}: blank.")
-    return {"read": "pd.read_csv", "arguments": arguments, "cells": rows, "notes": notes, "columns_of": "csv"}
+    usual = {"sep": ",", "encoding": "utf-8", "skiprows": 0}
+    arguments = [_py(path), *(f"{name}={_py(value)}" for name, value in how.items() if value != usual[name])]
+    return _without_foot(cells.fillna(""), arguments, notes) | {"read": "pd.read_csv"}
 
 
 def _of_sheet(path: str, frame: Any, sheet: str) -> dict[str, Any]:
-    text = _as_text(frame)
-    skip, hxl = _header(text.head(50).to_numpy().tolist())
-    skipped = [*range(skip), skip + 1] if hxl else skip
-    arguments = [py(path)] + ([f"sheet_name={py(sheet)}"] if sheet else [])
+    skipped, notes = _header(_as_text(frame).head(50).to_numpy().tolist())
+    arguments = [_py(path)] + ([f"sheet_name={_py(sheet)}"] if sheet else [])
     arguments += [f"skiprows={skipped}"] if skipped else []
-    cells = pd.read_excel(
-        path, sheet_name=sheet or 0, skiprows=skipped or None, dtype=object, keep_default_na=False, na_values=[""]
-    )
-    rows, notes = _without_foot(_as_text(cells))
-    if len(rows) < len(cells):
-        arguments.append(f"nrows={len(rows)}")
-    return {"read": "pd.read_excel", "arguments": arguments, "cells": rows, "notes": notes, "sheet": sheet}
+    how: dict[str, Any] = {"dtype": object, "keep_default_na": False, "na_values": [""]}
+    cells = pd.read_excel(path, sheet_name=sheet or 0, skiprows=skipped or None, **how)
+    return _without_foot(_as_text(cells), arguments, notes) | {"read": "pd.read_excel", "sheet": sheet}
 
 
 def _of_json(path: str) -> dict[str, Any]:
-    text = Path(path).read_text(encoding="utf-8-sig")
-    source = f'Path({py(path)}).read_text(encoding="utf-8")'
+    text, source = Path(path).read_text(encoding="utf-8-sig"), f'Path({_py(path)}).read_text(encoding="utf-8")'
+    notes = []
     if path.lower().endswith(("jsonl", "ndjson")):
         parsed: Any = [json.loads(line) for line in text.splitlines() if line.strip()]
-        inner = f"[json.loads(line) for line in {source}.splitlines() if line.strip()]"
+        code = f"[json.loads(line) for line in {source}.splitlines() if line.strip()]"
     else:
-        parsed, inner = json.loads(text), f"json.loads({source})"
-    notes = []
+        parsed, code = json.loads(text), f"json.loads({source})"
     if isinstance(parsed, dict) and isinstance(parsed.get("features"), list):
         notes.append("The shapes of its features are left out.")
         parsed = [feature["properties"] for feature in parsed["features"]]
-        inner = f'[feature["properties"] for feature in {inner}["features"]]'
+        code = f'[feature["properties"] for feature in {code}["features"]]'
     if isinstance(parsed, dict):
         lists = [name for name, part in parsed.items() if isinstance(part, list) and part and isinstance(part[0], dict)]
         if len(lists) == 1:
-            parsed, inner = parsed[lists[0]], f"{inner}[{py(lists[0])}]"
+            parsed, code = parsed[lists[0]], f"{code}[{_py(lists[0])}]"
     cells = pd.DataFrame(parsed)
     for name in cells:
         if cells[name].map(lambda cell: isinstance(cell, list | dict)).any():
-            raise KeyError(f"its column {name} holds lists or objects; flatten it first (pd.json_normalize)")
-    return {"read": f"pd.DataFrame({inner})", "cells": cells, "notes": notes, "typed": True}
+            raise ValueError(f"its column {name} holds lists or objects; flatten it first (pd.json_normalize)")
+    return {"read": f"pd.DataFrame({code})", "cells": cells, "notes": notes, "typed": True}
 
 
 def _decoded(raw: bytes) -> tuple[str, str]:
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16", raw.decode("utf-16")
-    for encoding in ("utf-8", "cp1252"):
+    for encoding in ["utf-16"] if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else ["utf-8", "cp1252"]:
         try:
             text = raw.decode(encoding)
         except UnicodeDecodeError:
@@ -229,28 +184,30 @@ def _separator(path: str, text: str) -> str:
     if path.lower().endswith(".tsv"):
         return "\t"
     first = [line for line in text[:20_000].splitlines() if line.strip()][:30]
-    widths = {mark: Counter(len(row) for row in csv.reader(first, delimiter=mark)) for mark in ",;\t|"}
-    best = {mark: max((times, width) for width, times in found.items() if width > 1) for mark, found in widths.items()
-            if any(width > 1 for width in found)}  # fmt: skip
-    return max(best, key=lambda mark: best[mark], default=",")
+    best: dict[str, tuple[int, int]] = {}
+    for mark in ",;\t|":
+        widths = Counter(len(row) for row in csv.reader(first, delimiter=mark))
+        best[mark] = max(((times, width) for width, times in widths.items() if width > 1), default=(0, 0))
+    return max(best, key=lambda mark: best[mark])
 
 
-def _header(lines: list[list[str]]) -> tuple[int, bool]:
-    """How many lines stand above the header, and whether the line below it holds HXL tags."""
+def _header(lines: list[list[str]]) -> tuple[Any, list[str]]:
+    """The lines that are skipped to get at the header, and a note if HXL tags are among them."""
     filled = [sum(bool(str(cell).strip()) for cell in line) for line in lines[:50]]
     usual = Counter(width for width in filled if width > 1).most_common(1)
     wide = usual[0][0] if usual else 1
     start = next((at for at, width in enumerate(filled) if width >= max(wide - 1, 2)), 0)
     below = [str(cell) for cell in lines[start + 1] if str(cell).strip()] if start + 1 < len(lines) else []
-    return start, bool(below) and all(cell.startswith("#") for cell in below)
+    if below and all(cell.startswith("#") for cell in below):
+        return [*range(start), start + 1], ["The second line holds HXL tags and is no row."]
+    return start, []
 
 
-def _without_foot(cells: Any) -> tuple[Any, list[str]]:
-    """The rows without the notes and the total below them."""
-    end, notes = len(cells), []
-    width = cells.shape[1]
+def _without_foot(cells: Any, arguments: list[str], notes: list[str]) -> dict[str, Any]:
+    """The recipe of a table without the notes and the total below it."""
+    end = len(cells)
     filled = (cells != "").sum(axis=1)
-    while end > 1 and filled.iloc[end - 1] <= min(width - WIDE, 1):
+    while end > 1 and filled.iloc[end - 1] <= min(cells.shape[1] - FEW, 1):
         end -= 1
     if end < len(cells):
         notes.append(f"{len(cells) - end} lines below the table (notes or blanks) are left out.")
@@ -258,7 +215,8 @@ def _without_foot(cells: Any) -> tuple[Any, list[str]]:
     if any(cell.casefold().rstrip(":") in TOTAL for cell in last[:3]):
         notes.append(f"The last row, {next(cell for cell in last if cell)}, is left out: it sums up the others.")
         end -= 1
-    return cells.iloc[:end], notes
+    arguments += [f"nrows={end}"] if end < len(cells) else []
+    return {"cells": cells.iloc[:end], "arguments": arguments, "notes": notes}
 
 
 # ---- what a column holds
@@ -266,12 +224,12 @@ def _without_foot(cells: Any) -> tuple[Any, list[str]]:
 
 def _profiled(
     path: str, words: frozenset[str], *, read: str, cells: Any, arguments: list[str] | None = None,
-    notes: list[str] | None = None, typed: bool = False, sheet: str = "", columns_of: str = "",
+    notes: list[str] | None = None, typed: bool = False, sheet: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     if cells.shape[1] > MAX_COLUMNS:
         raise ValueError(f"it has {cells.shape[1]} columns; {MAX_COLUMNS} are the most that are read")
     counts = [_times(cells.iloc[:, place], typed=typed) for place in range(cells.shape[1])]
-    comma = _decimal_comma(counts) if columns_of == "csv" else False
+    comma = read == "pd.read_csv" and _decimal_comma(counts)
     columns = [
         _column(str(name), counted, len(cells), comma=comma) for name, counted in zip(cells, counts, strict=True)
     ]
@@ -279,33 +237,30 @@ def _profiled(
     columns = [one for one in columns if one["name"] not in empty]
     for one in columns if typed else []:
         _as_typed(one, cells[one["name"]])
-    dtypes = [f"{py(one['name'])}: {one['dtype']}" for one in columns if one["dtype"]]
     if arguments is not None:
-        names = [one["name"] for one in columns if one["letters"]]
+        dtypes = [f"{_py(one['name'])}: {one['dtype']}" for one in columns if one["dtype"]]
+        letters = [f"{_py(one['name'])}: str" for one in columns if one["letters"]]
         arguments += [f"dtype={{{', '.join(dtypes)}}}"] if dtypes else []
-        arguments += [f"converters={{{', '.join(f'{py(name)}: str' for name in names)}}}"] if names else []
+        arguments += [f"converters={{{', '.join(letters)}}}"] if letters else []
         read = f"{read}({', '.join(arguments)})"
-    read += f".drop(columns={py(empty)})" if empty else ""
+    read += f".drop(columns={_py(empty)})" if empty else ""
     data = eval(read, {"pd": pd, "json": json, "Path": Path})  # noqa: S307 - our own code, the same that the user sees
     for one in columns:
         _described(one, data, words)
-    return {
-        "name": f"{path}#{sheet}" if sheet else path, "path": path, "problem": "", "read": read, "rows": len(data),
-        "columns": columns, "notes": notes or [],
-    }  # fmt: skip
+    name = f"{path}#{sheet}" if sheet else path
+    table = {"name": name, "path": path, "read": read, "rows": len(data), "columns": columns}
+    return table | {"notes": notes or [], "problem": ""}
 
 
 def _column(name: str, counts: dict[str, int], rows: int, *, comma: bool) -> dict[str, Any]:
     """A column's kind, and the code that makes it of the cells as they are read."""
-    found: dict[str, Any] = {
-        "name": name, "kind": "text", "before": "", "after": "", "dtype": "", "letters": False, "doubt": "",
-        "grain": "", "notes": [],
-    }  # fmt: skip
-    written = {cell.strip(): 0 for cell in counts}
+    found: dict[str, Any] = {"name": name, "kind": "text", "notes": [], "letters": False}
+    found |= dict.fromkeys(("before", "after", "dtype", "doubt", "grain"), "")
+    written: Counter[str] = Counter()
     for cell, times in counts.items():
         written[cell.strip()] += times
     if "NA" in written and sum(bool(re.fullmatch("[A-Z]{2}", cell)) for cell in written) * 2 > len(written) > FEW + 1:
-        found["letters"], found["after"] = True, '.replace("", pd.NA)'
+        found["letters"], found["after"] = True, '.replace("", pd.NA)'  # Namibia's code among others
     known = {cell: times for cell, times in written.items() if cell not in MISSING or (found["letters"] and cell)}
     if not known:
         return {**found, "kind": "empty"}
@@ -313,58 +268,46 @@ def _column(name: str, counts: dict[str, int], rows: int, *, comma: bool) -> dic
     if any({cell.casefold() for cell in known} <= truth for truth in TRUTH):
         bare = {cell.casefold() for cell in known} == {"true", "false"} and not padded
         return {**found, "kind": "yes/no", "dtype": '"boolean"' if bare else ""}
-    found.update(_date(name, known) or _number(name, known, comma=comma, blanks=sum(known.values()) < rows))
+    found |= _date(name, known) or _number(name, known, comma=comma, blanks=sum(known.values()) < rows)
     if found["kind"] != "text":
         return found
-    digits = any(PLAIN.fullmatch(cell) for cell in known)
-    found["dtype"] = "str" if digits and not found["letters"] else ""
-    if padded and not found["letters"]:
-        found["after"] = ".str.strip()"
-    order = _order(list(known))
-    if order:
-        found["before"], found["after"] = "pd.Categorical(", f"{found['after']}, {py(order)}, ordered=True)"
+    if not found["letters"]:
+        found["dtype"] = "str" if any(PLAIN.fullmatch(cell) for cell in known) else ""
+        found["after"] = ".str.strip()" if padded else ""
+    if order := _order(list(known)):
+        found["before"], found["after"] = "pd.Categorical(", f"{found['after']}, {_py(order)}, ordered=True)"
     return found
 
 
 def _number(name: str, known: dict[str, int], *, comma: bool, blanks: bool) -> dict[str, Any]:
     """How the cells become numbers; empty if they are none, a doubt where it is open which."""
-    bare = {cell: _digits(cell) for cell in known}
-    if any(LEADING_ZERO.fullmatch(cell) or (cell.isdigit() and len(cell) > MAX_CODE_DIGITS) for cell in bare.values()):
+    bare = {cell: AROUND.sub("", AROUND.sub("", cell)) for cell in known}
+    if any(CODE.fullmatch(cell) for cell in bare.values()):
         return {}
     plain = {cell: _point(text, comma=comma) for cell, text in bare.items()}
     odd = {cell: times for cell, times in known.items() if not PLAIN.fullmatch(plain[cell])}
     total, digits = sum(known.values()), sum(times for cell, times in odd.items() if re.search(r"\d", cell))
     if len(odd) == len(known) or digits > MAX_ODD_SHARE * total or sum(odd.values()) - digits > MAX_WORD_SHARE * total:
         return {}
-    percent = {cell.endswith("%") for cell in known if cell not in odd}
-    if len(percent) > 1:
+    good = [cell for cell in known if cell not in odd]
+    if len({cell.endswith("%") for cell in good}) > 1:
         return {"doubt": "some of its cells are written with % and some without"}
-    needs = [cell for cell in known if cell not in odd and plain[cell] != cell]
-    floats = any("." in plain[cell] or "e" in plain[cell].lower() for cell in known if cell not in odd)
+    needs = [cell for cell in good if plain[cell] != cell]
     years = all(re.fullmatch(r"(?:1[89]|20)\d\d", cell) for cell in known) and YEAR_NAME.search(name)
     found: dict[str, Any] = {"kind": "year" if years else "number", "notes": []}
-    if needs:
+    if needs or odd:
         changes = [("[$€£%\\s]", ""), ("\\.", ""), (",", ".")] if comma else [("[$€£%,\\s]", "")]
-        used = [(old, new) for old, new in changes if any(re.search(old, cell) for cell in known)]
-        steps = "".join(f".str.replace({py(old)}, {py(new)}, regex=True)" for old, new in used)
-        if any(cell.startswith("(") for cell in needs):
-            steps = r'.str.replace(r"^\((.*)\)$", r"-\1", regex=True)' + steps
-        found["notes"] = [f"“{needs[0]}” is read as {plain[needs[0]]}"]
-        found.update(before="pd.to_numeric(", after=f"{steps}{', errors=' + py('coerce') if odd else ''})", dtype="str")
-    elif odd:
-        found.update(before="pd.to_numeric(", after=', errors="coerce")', dtype="str")
-    elif not floats:
+        used = [(old, new) for old, new in changes if needs and any(re.search(old, cell) for cell in known)]
+        steps = "".join(f".str.replace({_py(old)}, {_py(new)}, regex=True)" for old, new in used)
+        found["notes"] = [f"“{needs[0]}” is read as {plain[needs[0]]}"] if needs else []
+        found |= {"before": "pd.to_numeric(", "after": f'{steps}, errors="coerce")' if odd else f"{steps})"}
+        found["dtype"] = "str"
+    elif not any("." in cell or "e" in cell.lower() for cell in good):
         found["dtype"] = '"Int64"' if blanks else ""
     if odd:
         shown = ", ".join(f"“{cell}” ({times:,})" for cell, times in sorted(odd.items())[:5])
         found["notes"].append(f"what is no number counts as missing: {shown}")
     return found
-
-
-def _digits(cell: str) -> str:
-    """A number without what stands around it."""
-    inner = f"-{cell[1:-1]}" if re.fullmatch(r"\([^()]*\d[^()]*\)", cell) else cell
-    return AROUND.sub("", AROUND.sub("", inner))
 
 
 def _point(text: str, *, comma: bool) -> str:
@@ -378,7 +321,7 @@ def _decimal_comma(counts: list[dict[str, int]]) -> bool:
     """Whether the whole file writes decimals with a comma: judged over all its columns of numbers."""
     comma = point = 0
     for column in counts:
-        cells = [_digits(cell.strip()) for cell in column if cell.strip() not in MISSING]
+        cells = [AROUND.sub("", cell.strip()) for cell in column if cell.strip() not in MISSING]
         forms = (PLAIN, COMMA_GROUPS, DOT_GROUPS, COMMA_DECIMAL)
         if not cells or not all(any(form.fullmatch(cell) for form in forms) for cell in cells):
             continue
@@ -393,12 +336,11 @@ def _date(name: str, known: dict[str, int]) -> dict[str, Any]:
     """How the cells become dates; a doubt where day and month could be either."""
     if not all(re.search(r"\d{4}|[A-Za-z]{3}-\d\d$", cell) for cell in known):
         return {}
+    found = {"kind": "date", "before": "pd.to_datetime(", "dtype": "str"}
     if all(re.fullmatch(r"\d{4}-?[QT][1-4]", cell) for cell in known):
-        after = ', freq="Q").to_timestamp()'
-        return {"kind": "date", "before": "pd.PeriodIndex(", "after": after, "grain": "quarter", "dtype": "str"}
+        return found | {"before": "pd.PeriodIndex(", "after": ', freq="Q").to_timestamp()', "grain": "quarter"}
     if all(re.fullmatch(r"\d{4}-?W\d\d", cell) for cell in known):
-        after = f' + "-1", format="%G{"-" if "-" in min(known) else ""}W%V-%u")'
-        return {"kind": "date", "before": "pd.to_datetime(", "after": after, "grain": "week", "dtype": "str"}
+        return found | {"after": f' + "-1", format="%G{"-" * ("-" in min(known))}W%V-%u")', "grain": "week"}
     cells = pd.Series(list(known), dtype=object)
     fitting: dict[str, Any] = {}
     for form in DATES:
@@ -411,9 +353,8 @@ def _date(name: str, known: dict[str, int]) -> dict[str, Any]:
     form, first = next(iter(fitting.items()))
     if any(not first.equals(parsed) for parsed in fitting.values()):
         return {"doubt": f"its dates, such as {next(iter(known))}, could be day/month or month/day"}
-    after = f", format={py(form)}){'.dt.tz_localize(None)' if '%z' in form else ''}"
-    found = {"kind": "date", "before": "pd.to_datetime(", "after": after, "grain": DATES[form]}
-    return found | ({"dtype": "str"} if form == "%Y%m" else {})
+    after = f", format={_py(form)}){'.dt.tz_localize(None)' if '%z' in form else ''}"
+    return found | {"after": after, "grain": DATES[form], "dtype": "str" if form == "%Y%m" else ""}
 
 
 def _order(values: list[str]) -> list[str]:
@@ -422,67 +363,55 @@ def _order(values: list[str]) -> list[str]:
         if len(values) > 1 and {value.title() for value in values} <= set(order):
             return sorted(values, key=lambda value: order.index(value.title()))
     bands = {value: BAND.fullmatch(value) for value in values} if 1 < len(values) <= MAX_BANDS else {}
-    if bands and all(bands.values()):
-        ends = {value: (int(found[1] or found[2]), "<≤".find(value[0]) < 0) for value, found in bands.items() if found}
-        order = sorted(values, key=lambda value: ends[value])
-        return order if order != sorted(values) else []
-    return []
+    ends = {value: (int(found[1] or found[2]), value[0] not in "<≤") for value, found in bands.items() if found}
+    ordered = sorted(values, key=lambda value: ends[value]) if ends and len(ends) == len(values) else []
+    return ordered if ordered != sorted(values) else []
 
 
 def _as_typed(column: dict[str, Any], cells: Any) -> None:
     """A column of a file that has types of its own is read as it is; only its texts may need a conversion."""
     column["dtype"] = column["letters"] = ""
-    if pd.api.types.is_datetime64_any_dtype(cells):
+    types, as_it_is = pd.api.types, {"before": "", "after": ""}
+    if types.is_datetime64_any_dtype(cells):
         zone = ".dt.tz_localize(None)" if getattr(cells.dt, "tz", None) else ""
-        known = cells.dropna()
-        grain = "day" if (known == known.dt.normalize()).all() else "time"
-        column.update(kind="date", before="", after=zone, grain=grain, notes=[])
-    elif pd.api.types.is_bool_dtype(cells):
-        column.update(kind="yes/no", before="", after="")
-    elif pd.api.types.is_numeric_dtype(cells):
-        column.update(kind="year" if column["kind"] == "year" else "number", before="", after="", doubt="", notes=[])
+        days = (cells.dropna() == cells.dropna().dt.normalize()).all()
+        column |= {"kind": "date", "before": "", "after": zone, "grain": "day" if days else "time", "notes": []}
+    elif types.is_bool_dtype(cells):
+        column |= as_it_is | {"kind": "yes/no"}
+    elif types.is_numeric_dtype(cells):
+        column |= as_it_is | {"kind": "year" if column["kind"] == "year" else "number", "doubt": "", "notes": []}
     elif column["kind"] in {"number", "year"} and not column["before"]:
-        column.update(before="pd.to_numeric(", after=")")
+        column |= {"before": "pd.to_numeric(", "after": ")"}
 
 
 def _described(column: dict[str, Any], data: Any, words: frozenset[str]) -> None:
     """Puts the column's type in place in `data`, and adds what is found there."""
     name = column["name"]
     if column["before"] or column["after"]:
-        code = f"{column['before']}data[{py(name)}]{column['after']}"
+        code = f"{column['before']}data[{_py(name)}]{column['after']}"
         data[name] = eval(code, {"pd": pd, "data": data})  # noqa: S307 - our own code, the same that the user sees
-    cells = data[name]
-    known = cells.dropna()
-    column["distinct"], column["missing"] = int(known.nunique()), int(cells.isna().sum())
+    cells, known = data[name], data[name].dropna()
+    column |= {"distinct": int(known.nunique()), "missing": int(cells.isna().sum()), "low": "", "high": ""}
     column["unique"] = len(data) > FEW and column["distinct"] == len(data)
-    column.update(low="", high="", values=[], whole=False, boolean=bool(pd.api.types.is_bool_dtype(cells.dtype)))
+    column |= {"values": [], "whole": False, "boolean": bool(pd.api.types.is_bool_dtype(cells.dtype))}
     if column["kind"] in {"text", "yes/no"} and not column["boolean"]:
         texts = [str(one) for one in known.unique()]
-        if len(texts) > MAX_VALUES:
-            texts = [text for text in texts if text.casefold() in words]
-        column["values"] = sorted(texts)
+        column["values"] = sorted(t for t in texts if len(texts) <= MAX_VALUES or t.casefold() in words)
     elif len(known) and column["kind"] in {"number", "year"}:
-        column["low"], column["high"] = float(known.min()), float(known.max())
-        column["whole"] = bool((known % 1 == 0).all())
+        column |= {"low": float(known.min()), "high": float(known.max()), "whole": bool((known % 1 == 0).all())}
     elif len(known) and column["kind"] == "date":
-        column["low"], column["high"] = str(known.min().date()), str(known.max().date())
+        column |= {"low": str(known.min().date()), "high": str(known.max().date())}
 
 
 def _times(cells: Any, *, typed: bool) -> dict[str, int]:
     """The different texts of a column and how often each is there."""
-    if typed and not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
-        name = str(cells.name)  # only a number can still turn out to be a year
-        return (
-            {str(int(one)): 1 for one in cells.dropna().unique()}
-            if YEAR_NAME.search(name) and _whole(cells)
-            else {"x": 1}
-        )
+    types = pd.api.types
+    if typed and not (types.is_object_dtype(cells) or types.is_string_dtype(cells)):
+        whole = types.is_numeric_dtype(cells) and bool((cells.dropna() % 1 == 0).all())
+        years = whole and YEAR_NAME.search(str(cells.name))  # only a number can still turn out to be a year
+        return {str(int(one)): 1 for one in cells.dropna().unique()} if years else {"x": 1}
     counts = cells.astype(object).where(cells.notna(), "").map(str).value_counts()
     return dict(zip(counts.index.tolist(), counts.tolist(), strict=True))
-
-
-def _whole(cells: Any) -> bool:
-    return pd.api.types.is_numeric_dtype(cells) and bool((cells.dropna() % 1 == 0).all())
 
 
 def _as_text(frame: Any) -> Any:
@@ -491,10 +420,10 @@ def _as_text(frame: Any) -> Any:
     return text.apply(lambda column: column.str.removesuffix(" 00:00:00"))
 
 
-def py(value: object) -> str:
-    """A Python literal in double quotes where that changes nothing else."""
+def _py(value: object) -> str:
+    """A Python literal, in double quotes where that changes nothing else."""
     if isinstance(value, list):
-        return f"[{', '.join(map(py, value))}]"
+        return f"[{', '.join(map(_py, value))}]"
     literal = repr(value)
     return f'"{value}"' if isinstance(value, str) and '"' not in literal and "\\" not in literal else literal
 
@@ -526,15 +455,9 @@ def outcome(columns: list[str], most: int) -> dict[str, Any]:
 def _shown(cell: Any) -> str:
     if pd.isna(cell):
         return ""
-    if isinstance(cell, pd.Timestamp) and cell == cell.normalize():
-        return str(cell.date())
-    return (
-        f"{cell:.4g}"
-        if isinstance(cell, float) and abs(cell) < 1
-        else f"{cell:.12g}"
-        if isinstance(cell, float)
-        else str(cell)
-    )
+    if isinstance(cell, float):
+        return f"{cell:.4g}" if abs(cell) < 1 else f"{cell:.12g}"
+    return str(cell).removesuffix(" 00:00:00") if isinstance(cell, pd.Timestamp) else str(cell)
 
 
 def missing_packages(names: list[str]) -> list[str]:

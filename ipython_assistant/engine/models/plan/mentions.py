@@ -15,32 +15,35 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.plan import english
-from ipython_assistant.engine.models.plan.english import stem, words_of
+from ipython_assistant.engine.models.plan.english import word_stem, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ipython_assistant.engine.models.plan.tables import Column, TableProfile
+    from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
 
 FILE: Final = re.compile(
     r"(?<![\w/])[\w.-]*\w\.(?:csv|xlsx|jsonl?|parquet|tsv|html?|md|txt|png|svg|pdf|jpe?g|webp)\b", re.IGNORECASE
 )
 _QUOTED: Final = re.compile(r"""(?<!\w)(?:"([^"\n]+)"|“([^”\n]+)”|'([^'\n]+)'|`([^`\n]+)`)(?!\w)""")
-_MONTH: Final = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
-_DAY: Final = r"(\d{1,2})(?:st|nd|rd|th)?"
+_MONTH: Final = r"(?P<m>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_DAY: Final = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
+_YEAR: Final = r"(?P<y>\d{4})"
 _PERIODS: Final = (
-    (r"(\d{4})-(\d\d)-(\d\d)(?!\d)", "ymd"),
-    (r"(\d{4})-(\d\d)(?![\d-])", "ym"),
-    (rf"{_DAY} (?:of )?{_MONTH},? (\d{{4}})", "dmy"),
-    (rf"{_MONTH} {_DAY},? (\d{{4}})", "mdy"),
-    (rf"{_MONTH},? (\d{{4}})", "my"),
-    (r"q([1-4])[ /-]?(\d{4})|(\d{4})[ /-]?q([1-4])", "quarter"),
-    (r"(?:q|quarter )([1-4])", "q"),
-    (r"((?:19|20)\d\d)(?![\d.,]\d|\s*(?:%|percent))", "y"),
-    (r"(latest|most recent|newest|last|earliest|first) (day|week|month|quarter|year)", "end"),
-    (r"(january|february|march|april|june|july|august|september|october|november|december|(?<=in )may)", "month"),
+    rf"{_YEAR}-(?P<m>\d\d)-(?P<d>\d\d)(?!\d)",
+    rf"{_YEAR}-(?P<m>\d\d)(?![\d-])",
+    rf"{_DAY} (?:of )?{_MONTH},? {_YEAR}",
+    rf"{_MONTH} {_DAY},? {_YEAR}",
+    rf"{_MONTH},? {_YEAR}",
+    rf"q(?P<q>[1-4])[ /-]?{_YEAR}",
+    rf"{_YEAR}[ /-]?q(?P<q>[1-4])",
+    r"(?:q|quarter )(?P<q>[1-4])",
+    r"(?P<y>(?:19|20)\d\d)(?![\d.,]\d|\s*(?:%|percent))",
+    r"(?P<end>latest|most recent|newest|last|earliest|first) (?P<unit>day|week|month|quarter|year)",
+    r"(?P<month>january|february|march|april|june|july|august|september|october|november|december|(?<=in )may)",
 )
 _NUMBER: Final = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:[, ]\d{3})+|\d+)(?:\.\d+)?(?![\w]*\d)")
+_SCALE: Final = re.compile(r"\s*(%|percent\b|k\b|thousand\b|million\b|mio\b|bn\b|billion\b|m\b)")
 _BAND: Final = re.compile(r"(?<![\w.-])(\d+)\s*[-–]\s*(\d+)(?![\w.-])|(?<![\w.-])(\d+)\s*\+")
 _WORD: Final = re.compile(r"[^\W\d_][\w'’]*(?:-[^\W\d_]\w*)*|%|&")
 _BETWEEN: Final = r"[\s_.-]+"
@@ -56,12 +59,9 @@ class Mention:
     """Something that the question names, at a place in it.
 
     Attributes:
-        start: Where it begins.
-        end: Where it ends.
-        text: As it is written in the question.
         kind: `file`, `string`, `column`, `value`, `number`, `period`, `bands`, `term`, `glue`, `table` or `unknown`.
         columns: The columns it may name; for a value, those that hold it.
-        values: For each of these columns its values; else the numbers, the periods, or the bands.
+        values: For each of these columns its values; else the period, or the bands.
         term: The term's name.
         certain: It is written out; a single word of a longer name is not.
     """
@@ -115,55 +115,32 @@ class Mentions:
         return next((one.values[0] for one in self.of("bands")), ())
 
     @cached_property
-    def strings(self) -> tuple[str, ...]:
-        """Texts in quotation marks that are no column and no value."""
-        return tuple(one.text.strip("\"'“”`") for one in self.of("string"))
-
-    @cached_property
     def unknown(self) -> tuple[str, ...]:
         """Words that are not understood."""
         return tuple(one.text for one in self.of("unknown"))
 
     @cached_property
-    def asks_format(self) -> bool:
-        """Whether it asks for a kind of file: `as json`."""
-        patterns = english.FORMATS.values()
-        return bool(self.of("file")) or any(re.search(rf"\b(?:{one})\b", self.prompt.lower()) for one in patterns)
+    def ending(self) -> str:
+        """The ending of the kind of file it asks for, such as `.xlsx`; empty where it asks for none."""
+        text = self.prompt.lower()
+        return next((end for end, pattern in english.FORMATS.items() if re.search(rf"\b(?:{pattern})\b", text)), "")
 
     def values_of(self, column: str) -> dict[str, tuple[str, ...]]:
         """The values of a column that it names: as written there → as they are in the table."""
-        return {
-            one.text: values
-            for one in self.of("value")
-            for name, values in zip(one.columns, one.values, strict=True)
-            if name == column
-        }
+        return {one.text: one.values[one.columns.index(column)] for one in self.of("value") if column in one.columns}
 
 
 def mentions_in(prompt: str, tables: Sequence[TableProfile]) -> Mentions:
-    """Find what a question names in these tables."""
+    """Find what a question names in these tables, most certain first; what is found is not looked at again."""
     finder = _Finder(prompt, tables)
-    for step in (
-        finder.quoted,
-        finder.files,
-        finder.full_names,
-        finder.values,
-        finder.times,
-        finder.terms,
-        finder.words,
-    ):
-        step()
+    finder.quoted()
+    finder.files()
+    finder.full_names()
+    finder.values()
+    finder.times()
+    finder.terms()
+    finder.words()
     return Mentions(prompt, tuple(sorted(finder.found, key=lambda one: one.start)))
-
-
-def merged_columns(tables: Sequence[TableProfile]) -> list[Column]:
-    """The columns of all tables, each name once; with the values it has in any of them."""
-    found: dict[str, Column] = {}
-    for column in (column for table in tables for column in table.columns):
-        first = found.setdefault(column.name, column)
-        if first is not column:
-            found[column.name] = replace(first, values=tuple(sorted({*first.values, *column.values})))
-    return list(found.values())
 
 
 def plain(text: str) -> str:
@@ -175,13 +152,16 @@ _PLAIN: Final = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "’": "'"})
 
 
 class _Finder:
-    """Finds mentions, most certain first; what is found is not looked at again."""
-
     def __init__(self, prompt: str, tables: Sequence[TableProfile]) -> None:
         self.prompt = prompt
         self.text = plain(prompt)
         self.tables = tables
-        self.columns = merged_columns(tables)
+        columns: dict[str, Column] = {}  # each name once, with the values it has in any table
+        for one in (column for table in tables for column in table.columns):
+            both = {*one.values, *columns[one.name].values} if one.name in columns else set(one.values)
+            columns[one.name] = replace(columns.get(one.name, one), values=tuple(sorted(both)))
+        self.columns = list(columns.values())
+        self._vocabulary = _Vocabulary(self.columns, tables)
         self.found: list[Mention] = []
         self._free = [True] * len(prompt)
 
@@ -190,7 +170,6 @@ class _Finder:
         self._free[start:end] = [False] * (end - start)
 
     def _all(self, pattern: str | re.Pattern[str], text: str = "") -> Iterator[re.Match[str]]:
-        """Matches over what was not found yet."""
         for match in re.finditer(pattern, text or self.text):
             if match.end() > match.start() and all(self._free[match.start() : match.end()]):
                 yield match
@@ -204,45 +183,37 @@ class _Finder:
     def quoted(self) -> None:
         """Texts in quotation marks: a column, a value, or a text to look for."""
         for match in self._all(_QUOTED, self.prompt):
-            inner = next(part for part in match.groups() if part is not None)
-            if FILE.fullmatch(inner):
-                continue
-            column = next((one.name for one in self.columns if plain(one.name) == plain(inner.strip())), None)
-            holding = [(one.name, same) for one in self.columns if (same := _same(one, inner))]
+            inner = plain(next(part for part in match.groups() if part is not None).strip())
+            same = {one.name: tuple(v for v in one.values if plain(v).strip() == inner) for one in self.columns}
+            same = {name: values for name, values in same.items() if values}
+            column = next((one.name for one in self.columns if plain(one.name) == inner), None)
             if column:
                 self._take(*match.span(), "column", columns=(column,))
-            elif holding:
-                names, values = zip(*holding, strict=True)
-                self._take(*match.span(), "value", columns=names, values=values)
-            else:
+            elif same:
+                self._take(*match.span(), "value", columns=tuple(same), values=tuple(same.values()))
+            elif not FILE.fullmatch(inner):
                 self._take(*match.span(), "string")
 
     def full_names(self) -> None:
         """Names of columns, written out, with or without the unit in brackets."""
-        spelled: dict[str, list[str]] = {}
+        spelled: dict[str, dict[str, None]] = {}
         for column in self.columns:
             bare = re.sub(r"\.\d+$", "", column.name)  # pandas' name for a second column of the same name
-            for name in {column.name, " ".join(words_of(bare)), re.sub(r"\s*[(\[].*[)\]]\s*$", "", bare)}:
+            for name in (column.name, " ".join(words_of(bare)), re.sub(r"\s*[(\[].*[)\]]\s*$", "", bare)):
                 if name.strip() and not (len(name.strip()) == 1 and len(bare) > 1):
-                    spelled.setdefault(plain(name.strip()), []).append(column.name)
+                    spelled.setdefault(plain(name.strip()), {})[column.name] = None
         for name in sorted(spelled, key=len, reverse=True):
             parts = [re.escape(part) for part in re.split(r"[\s_.-]+", name) if part]
             ending = "(?:e?s)?" if name[-1:].isalpha() and not name.endswith("s") else ""
             pattern = rf"(?<!\w){_BETWEEN.join(parts)}{ending}(?!\w)" if parts else re.escape(name)
             for match in self._all(pattern):
-                if name in english.GLUE and self._is_small_word(match, spelled[name]):
-                    continue
-                self._take(
-                    *match.span(), "column", columns=tuple(dict.fromkeys(spelled[name])), term=_term_of(match[0])
-                )
-
-    def _is_small_word(self, match: re.Match[str], names: Sequence[str]) -> bool:
-        """Whether a word of English that is a column's name as well is more likely the word."""
-        written = self.prompt[match.start() : match.end()]
-        return written not in names or (written.islower() and len(written) <= 3)  # noqa: PLR2004 in, to, by, of, ...
+                written = self.prompt[match.start() : match.end()]
+                small = written not in spelled[name] or (written.islower() and len(written) <= 3)  # noqa: PLR2004 in, to
+                if not (name in english.GLUE and small):
+                    self._take(*match.span(), "column", columns=tuple(spelled[name]), term=_term_of(match[0]))
 
     def values(self) -> None:
-        """Values of columns, longest first, so that Niger is not seen in Nigeria."""
+        """Values of columns, longest first, so that Niger is not seen in Nigeria; `women` is `F` where there is `F`."""
         holding: dict[str, dict[str, list[str]]] = {}
         for column in self.columns:
             for value in column.values:
@@ -254,55 +225,49 @@ class _Finder:
             for match in self._all(rf"(?<!\w){re.escape(text)}{ending}(?!\w)"):
                 written = self.prompt[match.start() : match.end()]
                 small = text in english.GLUE or _term_of(text) or len(text) == 1
-                if small and (written.islower() or not any(written in every for every in holding[text].values())):
-                    continue
-                columns = tuple(holding[text])
-                self._take(*match.span(), "value", columns=columns, values=tuple(map(tuple, holding[text].values())))
-        self._sexes()
-
-    def _sexes(self) -> None:
-        """`women` is `F` in a column that holds `F`."""
-        for words, meant in (english.WOMEN, english.MEN):
-            fitting = {one.name: tuple(value for value in one.values if plain(value) in meant) for one in self.columns}
-            columns = tuple(name for name, values in fitting.items() if values)
-            for match in self._all(rf"\b(?:{'|'.join(words)})\b") if columns else ():
-                self._take(*match.span(), "value", columns=columns, values=tuple(fitting[name] for name in columns))
+                if not small or (not written.islower() and any(written in every for every in holding[text].values())):
+                    self._take(*match.span(), "value", **_held(holding[text]))
+        for said, meant in english.SEXES:
+            fitting = {one.name: [value for value in one.values if plain(value) in meant] for one in self.columns}
+            for match in self._all(rf"\b(?:{'|'.join(said)})\b") if any(fitting.values()) else ():
+                self._take(
+                    *match.span(), "value", **_held({name: several for name, several in fitting.items() if several})
+                )
 
     def times(self) -> None:
         """Bands, dates and numbers; before them the terms that hold a number."""
         for name in ("per number", "percent top", "percentile"):
             for match in self._all(rf"(?<!\w)(?:{english.TERMS[name]})(?!\w)"):
-                numbers = tuple(_number(one[0], "") for one in _NUMBER.finditer(match[0])) or _in_words(match[0])
-                self._take(*match.span(), "term", term=name, numbers=numbers)
+                numbers = tuple(_number(one[0], "") for one in _NUMBER.finditer(match[0]))
+                words = [one for one in ("hundred", "thousand", "million") if one in match[0]]
+                numbers = numbers or tuple(float(english.NUMBER_WORDS.get(one, 1e6)) for one in words)
+                meant = self._vocabulary.meant_by(match[0])
+                self._take(*match.span(), "term", term=name, numbers=numbers, columns=meant)
         bands = list(self._all(_BAND))
-        if len(bands) > 1:
-            names = tuple(re.sub(r"\s", "", one[0]).replace("–", "-") for one in bands)
-            for one in bands:
-                self._take(*one.span(), "bands", values=(names,))
-        dated = any(column.kind in {"date", "year"} for column in self.columns)
-        for pattern, form in _PERIODS if dated else ():
+        names = tuple(re.sub(r"\s", "", one[0]).replace("–", "-") for one in bands)
+        for one in bands if len(bands) > 1 else ():
+            self._take(*one.span(), "bands", values=(names,))
+        for pattern in _PERIODS if any(column.in_time for column in self.columns) else ():
             for match in self._all(rf"(?<![\w.]){pattern}(?!\w)"):
-                if period := _period(match, form):
-                    numbers = (float(period),) if form == "y" else ()
+                if period := _period(match.groupdict()):
+                    numbers = (float(period),) if period.isdigit() else ()
                     self._take(*match.span(), "period", values=((period,),), numbers=numbers)
         for match in self._all(_NUMBER):
-            after = re.match(
-                r"\s*(%|percent\b|k\b|thousand\b|million\b|mio\b|bn\b|billion\b|m\b)", self.text[match.end() :]
-            )
+            after = _SCALE.match(self.text[match.end() :])
             end = match.end() + (len(after[0]) if after and after[1] in english.SCALES else 0)
             value = _number(match[0], after[1] if after else "")
             share = (value / 100,) if after and after[1] in {"%", "percent"} else ()
             self._take(match.start(), end, "number", numbers=(value, *share))
 
     def terms(self) -> None:
-        """The terms of `english`."""
+        """The terms of `english`; one such as `most expensive` names a column as well."""
         for name, pattern in english.TERMS.items():
             for match in self._all(rf"(?<![\w])(?:{pattern})(?![\w])"):
-                self._take(*match.span(), "term", term=name)
+                self._take(*match.span(), "term", term=name, columns=self._vocabulary.meant_by(match[0]))
 
     def words(self) -> None:
         """All other words: of names of columns, of values and tables, numbers, glue; or not understood."""
-        vocabulary = _Vocabulary(self.columns, self.tables)
+        vocabulary = self._vocabulary
         before: Mention | None = None
         for match in self._all(_WORD):
             what = vocabulary.look_up(match[0])
@@ -323,18 +288,18 @@ class _Vocabulary:
         self.values: dict[str, dict[str, list[str]]] = {}
         for column in columns:
             for word in words_of(column.name):
-                self.columns.setdefault(stem(plain(word)), []).append(column.name)
+                self.columns.setdefault(word_stem(plain(word)), []).append(column.name)
             for value in column.values:
                 for word in re.findall(r"[^\W\d_]{4,}", plain(value)):
-                    self.values.setdefault(stem(word), {}).setdefault(column.name, []).append(value)
-        self.tables = {stem(word) for table in tables for word in words_of(table.stem)}
+                    self.values.setdefault(word_stem(word), {}).setdefault(column.name, []).append(value)
+        self.tables = {word_stem(word) for table in tables for word in words_of(table.stem)}
         terms = " ".join(re.sub(r"[^a-z]", " ", pattern) for pattern in english.TERMS.values())
         self.english = {word for word in (*terms.split(), *english.GLUE) if len(word) > _SHORT}
-        self.glue = {stem(word) for word in english.GLUE}
+        self.glue = {word_stem(word) for word in english.GLUE}
 
     def look_up(self, word: str) -> dict[str, Any]:
         """The mention that a word is, without its place."""
-        root = stem(word)
+        root = word_stem(word)
         columns = tuple(dict.fromkeys(self.columns.get(root) or self._abbreviated(root)))
         if word in english.GLUE or word in {"%", "&"} or self._is_row(word, root):
             return {"kind": "glue", "columns": columns, "certain": False}
@@ -345,19 +310,23 @@ class _Vocabulary:
         if root in self.tables:
             return {"kind": "table"}
         if held := self.values.get(root):
-            return {"kind": "value", "columns": (*held,), "values": (*map(tuple, held.values()),), "certain": False}
+            return {"kind": "value", "certain": False, **_held(held)}
         other = self.look_up(english.SYNONYMS[word]) if word in english.SYNONYMS else {"kind": ""}
         if other["kind"] in {"column", "value"}:
             return other
         return {"kind": "glue"} if root in self.glue else self._misspelled(word, root)
 
+    def meant_by(self, term: str) -> tuple[str, ...]:
+        """The columns that a word of a term means by itself: `oldest` means an age."""
+        meant = [english.SYNONYMS[word] for word in term.split() if word in english.SYNONYMS]
+        return tuple(dict.fromkeys(name for word in meant for name in self.columns.get(word_stem(word), ())))
+
     def _is_row(self, word: str, root: str) -> bool:
         """Whether it may be what a row is called: `visits` where there is a **Visit ID**, `patients` where ages are."""
         if word in english.PERSONS:
             return not {"age", "sex", "gender"}.isdisjoint(self.columns)
-        names_row = any(
-            root == stem(words_of(name)[0]) for name in self.columns.get(root, ()) if len(words_of(name)) > 1
-        )
+        names = [words_of(name) for name in self.columns.get(root, ())]
+        names_row = any(len(name) > 1 and root == word_stem(name[0]) for name in names)
         return word in english.ROW_NOUNS or (word.endswith("s") and (root in self.tables or names_row))
 
     def _abbreviated(self, root: str) -> list[str]:
@@ -377,8 +346,8 @@ class _Vocabulary:
         return {"kind": "unknown"}
 
 
-def _same(column: Column, text: str) -> tuple[str, ...]:
-    return tuple(value for value in column.values if plain(value).strip() == plain(text).strip())
+def _held(values: dict[str, list[str]]) -> dict[str, Any]:
+    return {"columns": tuple(values), "values": tuple(map(tuple, values.values()))}
 
 
 def _term_of(word: str) -> str:
@@ -389,27 +358,18 @@ def _number(text: str, unit: str) -> float:
     return float(re.sub(r"[, ]", "", text)) * english.SCALES.get(unit, 1)
 
 
-def _in_words(text: str) -> tuple[float, ...]:
-    return tuple(
-        float(english.NUMBER_WORDS.get(word, 1e6)) for word in ("hundred", "thousand", "million") if word in text
-    )
-
-
-def _period(match: re.Match[str], form: str) -> str:
+def _period(part: dict[str, str | None]) -> str:
     """The period as it is written in plans; empty if there is no such day."""
-    part = match.groups()
-    if form in {"quarter", "q", "y", "end", "month"}:
-        return {
-            "quarter": lambda: f"{part[1] or part[2]}-Q{part[0] or part[3]}",
-            "q": lambda: f"Q{part[0]}",
-            "y": lambda: str(part[0]),
-            "end": lambda: f"{'earliest' if part[0] in {'earliest', 'first'} else 'latest'} {part[1]}",
-            "month": lambda: str(part[0]).title(),
-        }[form]()
-    found = dict(zip(form, part, strict=True))
-    names = [name[:3] for name in english.MONTHS]
-    month = names.index(found["m"]) + 1 if found["m"] in names else int(found["m"])
-    day = int(found.get("d", 0))
-    if not 1 <= month <= len(names) or day > 31:  # noqa: PLR2004 days of a month
+    if part.get("end"):
+        return f"{'earliest' if part['end'] in {'earliest', 'first'} else 'latest'} {part['unit']}"
+    if part.get("month"):
+        return str(part["month"]).title()
+    year, month, day = part.get("y") or "", part.get("m") or "", int(part.get("d") or 0)
+    if part.get("q"):
+        return f"{year}-Q{part['q']}".strip("-")
+    if not month:
+        return year
+    number = english.MONTHS.index(month) + 1 if month in english.MONTHS else int(month)
+    if not 1 <= number <= len(english.MONTHS) or day > 31:  # noqa: PLR2004 days of a month
         return ""
-    return f"{found['y']}-{month:02}-{day:02}" if day else f"{found['y']}-{month:02}"
+    return f"{year}-{number:02}-{day:02}" if day else f"{year}-{number:02}"

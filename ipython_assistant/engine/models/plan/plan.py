@@ -22,7 +22,9 @@ CHARTS: Final = (
 """Outputs that are a picture."""
 OF_COLUMNS: Final = frozenset({*TABLES[2:], "correlation heatmap"})
 """Outputs that say something about columns, without groups or measures."""
-UNITS: Final = ("year", "quarter", "month", "week", "day", "weekday", "hour")
+OF_POINTS: Final = frozenset({"histogram", "box", "scatter"})
+"""Charts of the rows themselves."""
+UNITS: Final = ("year", "quarter", "month", "week", "weekday", "day", "hour")
 """Stretches of time that dates fall in."""
 COMPARISONS: Final = ("<", "<=", ">", ">=")
 NEGATED: Final = frozenset({"not in", "!=", "does not contain", "is not missing"})
@@ -30,7 +32,6 @@ ROWS: Final = "rows"
 """Stands for the rows themselves where a column could stand."""
 AS_IT_IS: Final = "as it is"
 """The aggregate that the question leaves open."""
-_PERCENTILE: Final = re.compile(r"p([1-9]\d?)")
 
 
 class PlanError(ValueError):
@@ -38,14 +39,10 @@ class PlanError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Rows that count.
+class RowFilter:
+    """Rows that count: `op` is `in`, `not in`, `==`, `<`, `between`, `contains`, `is missing`, ...; `since` for dates.
 
-    Attributes:
-        column: The column that is compared.
-        op: `in`, `not in`, `==`, `!=`, `<`, ..., `between`, `is missing`, `contains`, ...; for dates `before`, `since`
-            and so on.
-        values: Texts, numbers, or periods such as `2024`, `2024-03` and `2024-03-01`; `latest` and `earliest`.
+    Values are texts, numbers, or periods such as `2024`, `2024-03` and `2024-03-01`; `latest` and `earliest`.
     """
 
     column: str
@@ -55,10 +52,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class NewColumn:
-    """A column that is calculated: two columns or numbers, and what is done with them.
-
-    `days since` counts the days from the right date to the left one.
-    """
+    """A column calculated of two columns or numbers; `days since` counts the days from the right to the left date."""
 
     name: str
     left: str
@@ -68,12 +62,11 @@ class NewColumn:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What is calculated: an aggregate of a column, or the count of rows.
+    """What is calculated: an aggregate of a column, or the count of `rows`.
 
     Attributes:
-        aggregate: `sum`, `mean`, `median`, `min`, `max`, `std`, `count`, `count distinct`, `p90` for a percentile,
-            `weighted mean`, `ratio` (total over total), `percent that fit`, or `as it is`.
-        column: The column; `rows` counts rows.
+        aggregate: As pandas calls it; `count distinct`, `p90` for a percentile, `weighted mean`, `ratio` (total over
+            total), `percent that fit`, or `as it is`.
         by: The weights of a weighted mean, or what a ratio divides by.
         per: A ratio is given for so many of what it divides by: 1, 100, 1000, ...
         part: What fits, for `percent that fit`.
@@ -83,12 +76,12 @@ class Measure:
     column: str = ROWS
     by: str = ""
     per: float = 1
-    part: tuple[Filter, ...] = ()
+    part: tuple[RowFilter, ...] = ()
 
     @property
     def percentile(self) -> int:
-        """Which percentile it is; 0 if it is none."""
-        found = _PERCENTILE.fullmatch(self.aggregate)
+        """Which percentile it is; 0 where it is another aggregate."""
+        found = re.fullmatch(r"p([1-9]\d?)", self.aggregate)
         return int(found[1]) if found else 0
 
 
@@ -99,11 +92,6 @@ class Key:
     column: str
     unit: str = ""
     bands: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        if self.bands:
-            return f"{self.column} in bands {', '.join(self.bands)}"
-        return f"{self.column} by {self.unit}" if self.unit else self.column
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,27 +110,21 @@ class Plan:
         output: One of `TABLES` or `CHARTS`.
         tables: The table; two where they are joined, the one whose rows are counted first.
         on: The columns they are joined on, left and right.
-        filters: The rows that count.
-        either: A row counts if it fits one of the filters, not all.
+        filters: The rows that count: all must fit, or one of them where `either` is set.
         new_columns: Columns that are calculated first.
         keys: What makes groups, or stands on the axis of a chart.
         across: What makes the columns of a pivot, or the lines and colours of a chart.
-        measures: What is calculated.
-        then: What is done with the numbers after that.
+        then: What is done with the numbers after that, such as `running total`.
         window: The length of a rolling mean, in rows.
-        keep_groups: Only groups whose first measure compares so with a number.
-        order: The order of rows or groups.
-        limit: Only the first so many of that order; all where it is 0.
-        percent: `limit` counts percent of the rows.
+        limit: Only the first so many rows, or percent of the rows where `percent` is set; all where it is 0.
         columns: The columns that are shown, compared or correlated, where not all are.
         bins: The bars of a histogram; 20 where it is 0.
-        file: The file's name.
     """
 
     output: str
     tables: tuple[str, ...] = ()
     on: tuple[str, str] | None = None
-    filters: tuple[Filter, ...] = ()
+    filters: tuple[RowFilter, ...] = ()
     either: bool = False
     new_columns: tuple[NewColumn, ...] = ()
     keys: tuple[Key, ...] = ()
@@ -150,7 +132,6 @@ class Plan:
     measures: tuple[Measure, ...] = ()
     then: str = ""
     window: int = 0
-    keep_groups: tuple[str, float] | None = None
     order: Order | None = None
     limit: int = 0
     percent: bool = False
@@ -169,7 +150,7 @@ class Plan:
         return (*self.keys, self.across) if self.across else self.keys
 
     @property
-    def all_filters(self) -> tuple[Filter, ...]:
+    def all_filters(self) -> tuple[RowFilter, ...]:
         """The filters, and what fits in shares."""
         return (*self.filters, *(one for measure in self.measures for one in measure.part))
 
@@ -178,35 +159,21 @@ class Plan:
         return tuple(dict.fromkeys(self._used()))
 
     def _used(self) -> Iterator[str]:
-        for one in self.all_filters:
-            yield one.column
+        yield from (one.column for one in self.all_filters)
         for new in self.new_columns:
-            yield from (part for part in (new.left, new.right) if not _is_number(part))
-        for key in self.all_keys:
-            yield key.column
-        for measure in self.measures:
-            yield from (name for name in (measure.column, measure.by) if name and name != ROWS)
-        if self.order and self.order.by != "measure":
-            yield self.order.by
+            yield from (part for part in (new.left, new.right) if not is_number(part))
+        yield from (key.column for key in self.all_keys)
+        yield from (name for one in self.measures for name in (one.column, one.by) if name not in {"", ROWS})
+        yield from [self.order.by] if self.order and self.order.by != "measure" else []
         yield from self.columns
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a side of a calculation is a number, not a column."""
     return re.fullmatch(r"-?\d+(\.\d+)?", text) is not None
 
 
-# ---- the JSON form
-
-
-def key_of(text: str, bands: tuple[str, ...] = ()) -> Key:
-    """A key as it is written in JSON: `age`, `visit date by month`, `age in bands`."""
-    if text.endswith(" in bands"):
-        return Key(text.removesuffix(" in bands"), bands=bands)
-    column, _, unit = text.rpartition(" by ")
-    return Key(column, unit) if column and unit in UNITS else Key(text)
-
-
-def from_json(found: Mapping[str, Any], columns: frozenset[str], bands: tuple[str, ...] = ()) -> Plan:
+def plan_from_json(found: Mapping[str, Any], columns: frozenset[str], bands: tuple[str, ...] = ()) -> Plan:
     """The plan that a model filled in; a server need not have held it to the schema.
 
     Args:
@@ -231,23 +198,23 @@ def from_json(found: Mapping[str, Any], columns: frozenset[str], bands: tuple[st
 
 def _plan(found: Mapping[str, Any], columns: frozenset[str], bands: tuple[str, ...]) -> Plan:
     def key(text: str) -> Key:
-        return Key(text) if text in columns else key_of(text, bands)
+        column, _, unit = text.rpartition(" by ")
+        if text.endswith(" in bands") and text not in columns:
+            return Key(text.removesuffix(" in bands"), bands=bands)
+        return Key(text) if text in columns or unit not in UNITS else Key(column, unit)
 
-    output = found["output"]
-    measures = tuple(_measure(one) for one in found.get("measures", ()))
-    if output in {"histogram", "box"} and "of" in found:
-        measures = (Measure(AS_IT_IS, found["of"]),)
-    if output == "scatter" and "y" in found:
-        measures = (Measure(AS_IT_IS, found["y"]), Measure(AS_IT_IS, found["x"]))
-    if output in {"correlation", "correlation heatmap"} and "of" in found:
-        found = {**found, "columns": found["of"]}
-    sort, keep = found.get("sort"), found.get("keep_groups")
+    filters = found.get("filters", {})
+    if isinstance(filters, dict):  # by column; models that are held to nothing also write a list
+        filters = [{"column": column, **one} for column, one in filters.items()]
+    raw = [found[name] for name in ("of", "y", "x") if name in found]
+    measures = tuple(Measure(AS_IT_IS, one) for one in raw) or tuple(map(_measure, found.get("measures", ())))
+    sort = found.get("sort")
     across = key(found["across"]) if found.get("across") else None
     keys = tuple(dict.fromkeys(key(one) for one in found.get("group_by", ())))
     return Plan(
-        output=output,
+        output=found["output"],
         tables=tuple(found.get("tables", ())),
-        filters=_filters(found.get("filters", {})),
+        filters=tuple(map(_filter, filters)),
         either=found.get("filters_match") == "any",
         new_columns=tuple(
             NewColumn(one["name"], str(one["left"]), one["op"], str(one["right"]))
@@ -258,7 +225,6 @@ def _plan(found: Mapping[str, Any], columns: frozenset[str], bands: tuple[str, .
         measures=tuple(dict.fromkeys(measures)),
         then=found.get("then", ""),
         window=int(found.get("window", 0)),
-        keep_groups=(keep["op"], float(keep["value"])) if keep else None,
         order=Order(sort["by"], sort["order"] == "descending") if sort else None,
         limit=int(found.get("limit", 0)),
         percent=bool(found.get("limit_percent")),
@@ -267,24 +233,11 @@ def _plan(found: Mapping[str, Any], columns: frozenset[str], bands: tuple[str, .
     )
 
 
-def _filters(found: Any) -> tuple[Filter, ...]:
-    """Filters by column, `{"age": {"op": ">", "value": [65]}}`; models that are held to nothing also write a list."""
-    if isinstance(found, dict):
-        found = [{"column": column, **one} for column, one in found.items()]
-    return tuple(_filter(one) for one in found)
-
-
-def _filter(found: Mapping[str, Any]) -> Filter:
+def _filter(found: Mapping[str, Any]) -> RowFilter:
     values = found.get("value", [])
-    return Filter(found["column"], found["op"], tuple(values) if isinstance(values, list) else (values,))
+    return RowFilter(found["column"], found["op"], tuple(values) if isinstance(values, list) else (values,))
 
 
 def _measure(found: Mapping[str, Any]) -> Measure:
-    part = found.get("part")
-    return Measure(
-        found["agg"],
-        found.get("column", ROWS),
-        found.get("by", ""),
-        float(found.get("per", 1)),
-        (_filter(part),) if part else (),
-    )
+    part = (_filter(found["part"]),) if found.get("part") else ()
+    return Measure(found["agg"], found.get("column", ROWS), found.get("by", ""), float(found.get("per", 1)), part)

@@ -1,22 +1,28 @@
-"""Reads a question with a model's help: the model fills in a plan, everything else happens here."""
+"""Reads a question with a model's help: the model fills in a plan, everything else happens here.
+
+What a model is told is the same for every question, up to the last lines: so a server keeps it in its cache. No cell of
+a table is in it: columns by name and kind, and those words of the question that are values.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import astuple, dataclass, replace
+from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ipython_assistant.engine.models import TokensUsed
-from ipython_assistant.engine.models.plan import english
-from ipython_assistant.engine.models.plan.answer import Program, lacks_package, programmed
-from ipython_assistant.engine.models.plan.checks import check, mostly_unknown, unknown_words
+from ipython_assistant.engine.models.plan.checks import compared, mostly_unknown, unknown_words
 from ipython_assistant.engine.models.plan.mentions import Mentions, mentions_in
-from ipython_assistant.engine.models.plan.plan import Plan, PlanError, from_json
-from ipython_assistant.engine.models.plan.prompt import messages
-from ipython_assistant.engine.models.plan.schema import calculates, schema_for
+from ipython_assistant.engine.models.plan.pandas_code import program
+from ipython_assistant.engine.models.plan.plan import Plan, PlanError, plan_from_json
+from ipython_assistant.engine.models.plan.programs import Program, lacks_package
+from ipython_assistant.engine.models.plan.relations import calculates
+from ipython_assistant.engine.models.plan.schema import PICTURES, schema_for
 from ipython_assistant.engine.models.plan.settle import mended, named_file, settled
-from ipython_assistant.engine.models.plan.tables import TableProfile, profiled
+from ipython_assistant.engine.models.plan.table_profiles import TableProfile, profiled
+from ipython_assistant.engine.models.plan.words import plainly
 from ipython_assistant.engine.models.safe_markdown import bold, listed
 
 if TYPE_CHECKING:
@@ -28,16 +34,24 @@ MAX_TOKENS: Final = 600
 """Of a plan; most have 50."""
 MAX_EARLIER: Final = 3
 """Questions with their plans that a follow-up is told."""
+MAX_SHOWN: Final = 12
+"""Columns that are named where none stands out."""
 _FOLLOWS: Final = re.compile(
     r"\b(?:same|again|instead|this|that|those|them|it|now|also|too|as well|but)\b|^\s*(?:and|only|as an?|for)\b",
     re.IGNORECASE,
 )
 """Words by which a question goes on from the one before."""
-VERBS: Final = "save|list|plot|draw|show|give|count|make|write|compute|calculate|describe|chart"
+_VERBS: Final = "save|list|plot|draw|show|give|count|make|write|compute|calculate|describe|chart"
 _PARTS: Final = re.compile(
-    rf"(?:\n+|;\s+|\.\s+)(?:and |then |also )*(?=(?:{VERBS})\b)|,?\s+and (?:then |also )?"
-    rf"(?=(?:{VERBS}) (?!it\b|them\b|this\b|that\b|as\b|the (?:results?|tables?|charts?|plots?|pictures?|files?)\b))",
+    rf"(?:\n+|;\s+|\.\s+)(?:and |then |also )*(?=(?:{_VERBS})\b)|,?\s+and (?:then |also )?"
+    rf"(?=(?:{_VERBS}) (?!it\b|them\b|this\b|that\b|as\b|the (?:results?|tables?|charts?|plots?|pictures?|files?)\b))",
     re.IGNORECASE,
+)
+_WANTED: Final = re.compile(
+    r"^The notebook goes on with [^\n]* under exactly this name, [^\n]*: (?P<names>[^\n:]+)$", re.M
+)
+_NAMED: Final = re.compile(
+    r"^Files of the user(?:, named with this question)?:\n(?P<lines>(?:- /mnt/data/.*(?:\n|$))+)", re.M
 )
 
 
@@ -57,21 +71,15 @@ class Cannot:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One part of a question with what it is about.
+class PlanQuestion:
+    """One part of a question: what it names, the tables it may be about, and the files it asks for.
 
-    Attributes:
-        mentions: What it names.
-        tables: The tables it may be about.
-        files: The files it asks for.
-        ending: The ending of a file that it asks for without a name.
-        context: What it names together with the question that it follows; None where it stands alone.
+    `context` is what it names together with the question that it follows; None where it stands alone.
     """
 
     mentions: Mentions
     tables: tuple[TableProfile, ...]
     files: tuple[str, ...] = ()
-    ending: str = ""
     context: Mentions | None = None
 
 
@@ -106,19 +114,19 @@ class PlanReader:
         """
         asked_before = [message.text for message in ask.history if message.role == "user"]
         earlier = [(text, self._plans[text]) for text in asked_before if text in self._plans][-MAX_EARLIER:]
-        follows = bool(earlier) and _FOLLOWS.search(ask.prompt) is not None
+        earlier = earlier if _FOLLOWS.search(ask.prompt) else []
         tables = await profiled(interpreter, ask.files, " ".join([ask.prompt, *(text for text, _ in earlier)]))
         readable = [table for table in tables if not table.problem]
         if not readable:
             return (unreadable(tables) if tables else Cannot("there is no table")), TokensUsed()
         programs: list[Program] = []
         spent = TokensUsed()
-        for part in [ask.prompt] if follows else parts_of(ask.prompt, readable):
-            question = question_of(part, ask, readable, {one.plan.file for one in programs})
-            if follows:
+        for part in [ask.prompt] if earlier else parts_of(ask.prompt, readable):
+            made = {one.plan.file for one in programs}
+            question = question_of(part, ask, readable, made)
+            if earlier:
                 question = replace(question, context=mentions_in(f"{earlier[-1][0]}\n{part}", question.tables))
-            taken = {*ask.files, *(one.plan.file for one in programs)}
-            outcome, used = await self._program(question, taken, earlier if follows else [], ask.prompt)
+            outcome, used = await self._program(question, {*ask.files, *made}, earlier, ask.prompt)
             spent = TokensUsed(*(sum(both) for both in zip(astuple(spent), astuple(used), strict=True)))
             if not isinstance(outcome, Program):
                 return outcome, spent
@@ -127,7 +135,7 @@ class PlanReader:
         return (Refusal((lacking,), tuple(readable)) if lacking else programs), spent
 
     async def _program(
-        self, question: Question, taken: set[str], earlier: Sequence[tuple[str, str]], prompt: str
+        self, question: PlanQuestion, taken: set[str], earlier: Sequence[tuple[str, str]], prompt: str
     ) -> tuple[Program | Refusal | Cannot, TokensUsed]:
         said = question.mentions
         if mostly_unknown(said):
@@ -135,8 +143,8 @@ class PlanReader:
         unknown = unknown_words(said)
         if unknown and not calculates(said):
             return Refusal(unknown, question.tables), TokensUsed()
-        asked = messages(said, question.tables, earlier)
         schema = schema_for(question.context or said, question.tables, question.files, latest=said)
+        asked = messages(said, question.tables, earlier)
         completion = await self._server.complete(asked, schema=schema, max_tokens=MAX_TOKENS)
         outcome = _checked(completion.text, question, taken)
         if isinstance(outcome, Program):
@@ -144,7 +152,7 @@ class PlanReader:
         return outcome, completion.usage
 
 
-def _checked(text: str, question: Question, taken: set[str]) -> Program | Refusal | Cannot:
+def _checked(text: str, question: PlanQuestion, taken: set[str]) -> Program | Refusal | Cannot:
     """What a model's plan comes to."""
     try:
         found = json.loads(text[text.find("{") : text.rfind("}") + 1])
@@ -155,29 +163,72 @@ def _checked(text: str, question: Question, taken: set[str]) -> Program | Refusa
     names = frozenset(column.name for table in question.tables for column in table.columns)
     said = question.context or question.mentions
     try:
-        plan = mended(from_json(found, names, said.bands), said, question.tables)
+        plan = mended(plan_from_json(found, names, said.bands), said, question.tables)
     except PlanError as error:
         return Cannot(str(error))
-    return finished(plan, question, taken)
+    return checked_program(plan, question, taken)
 
 
-def finished(plan: Plan, question: Question, taken: set[str]) -> Program | Refusal:
+def checked_program(plan: Plan, question: PlanQuestion, taken: set[str]) -> Program | Refusal:
     """Check a plan against its question, decide what is open, and write its code."""
-    verdict = check(plan, question.mentions, question.tables, question.context)
+    verdict = compared(plan, question.mentions, question.tables, question.context)
     if verdict.failures:
         return Refusal(verdict.failures, question.tables)
     try:
         plan, tables, open_points = settled(plan, question.context or question.mentions, question.tables)
-        plan = named_file(plan, question.files, question.ending, taken)
-        return programmed(plan, tables, verdict.doubts, open_points)
+        plan = named_file(plan, question.files, question.mentions.ending, taken)
+        return Program(plan, tables, program(plan, tables, plainly(plan)), verdict.doubts, open_points)
     except PlanError as error:
         return Refusal((str(error),), question.tables)
+
+
+def messages(
+    mentions: Mentions, tables: Sequence[TableProfile], earlier: Sequence[tuple[str, str]] = ()
+) -> list[dict[str, Any]]:
+    """The conversation a model is sent.
+
+    Args:
+        mentions: What the question names.
+        tables: The tables it may be about.
+        earlier: Questions that came before, each with the model's plan that answered it.
+    """
+    told = resources.files(__package__).joinpath("prompt.txt").read_text(encoding="utf-8")
+    system, heading, *shots = told.strip().split("\n\n")
+    said: list[dict[str, Any]] = [{"role": "system", "content": system}]
+    pairs = [(asked, answered.replace("\n", "")) for asked, _, answered in (shot.partition("\n") for shot in shots)]
+    described = "Now other tables.\n" + "\n".join(_described(table, mentions) for table in tables)
+    for several, first in ((pairs, heading), ([*earlier, (mentions.prompt.strip(), "")], described)):
+        for at, (asked, answered) in enumerate(several):
+            told = f"Question: {asked}" if at else f"{first}\nQuestion: {asked}"
+            said.append({"role": "user", "content": told})
+            said += [{"role": "assistant", "content": answered}] if answered else []
+    return said
+
+
+def _described(table: TableProfile, mentions: Mentions) -> str:
+    """A table's name, and the columns that the question may mean with their kinds and the values it names."""
+    shown = [column for column in table.columns if column.name in mentions.columns or column.in_time]
+    parts = []
+    for column in shown or table.columns[:MAX_SHOWN]:
+        values = list(mentions.values_of(column.name))
+        parts.append(f"{column.name} ({column.kind}{': ' + ', '.join(values) if values else ''})")
+    return f"{table.name}: {', '.join(parts)}"
 
 
 def unreadable(tables: Sequence[TableProfile]) -> Refusal:
     """The refusal where no table can be read."""
     problems = [f"{bold(table.name)} could not be read: {table.problem}." for table in tables]
     return Refusal(tuple(problems) or ("There is no table yet: name one with `-i`.",), tuple(tables))
+
+
+def refusal_text(refusal: Refusal, way_out: str) -> str:
+    """A refusal as the reader sees it: why, what the tables have, and what would work."""
+    parts = ["I did not answer this.", *(f"- {reason}" for reason in refusal.reasons)]
+    for table in [table for table in refusal.tables if table.columns][:3]:
+        names = [bold(column.name) for column in table.columns[:MAX_SHOWN]]
+        more = len(table.columns) - len(names)
+        parts.append(f"\n{bold(table.name)} has {listed(names)}{f' and {more} more' if more else ''}.")
+    return "\n".join([*parts, f"\n{way_out}"])
 
 
 # ---- what a question is about
@@ -189,64 +240,34 @@ def parts_of(prompt: str, tables: Sequence[TableProfile]) -> list[str]:
     parts: list[str] = []
     for part in _PARTS.split("\n".join(lines)):
         own = mentions_in(part, tables)
-        if (
-            parts
-            and not any(one.kind in {"column", "value"} for one in own.found)
-            and not {"describe", "missing", "duplicates", "dedupe"} & own.terms
-        ):
+        if parts and not own.of("column", "value") and not {"describe", "missing", "duplicates", "dedupe"} & own.terms:
             parts[-1] = f"{parts[-1]}, and {part}"
         elif part.strip():
             parts.append(part.strip())
     return parts or [prompt]
 
 
-def question_of(prompt: str, ask: Ask, tables: Sequence[TableProfile], made: set[str]) -> Question:
+def question_of(prompt: str, ask: Ask, tables: Sequence[TableProfile], made: set[str]) -> PlanQuestion:
     """A part of the prompt with the tables it is about: those it names, those of this cell, those uploaded, all."""
     known = {table.path.lower(): table for table in tables}
-    every = mentions_in(prompt, tables)
-    named = [known[one.text.lower()] for one in every.of("table") if one.text.lower() in known]
-    listed_now, wanted = instructions_say(ask.instructions, ask.files)
+    named = [known[one.text.lower()] for one in mentions_in(prompt, tables).of("table") if one.text.lower() in known]
+    listed_now, wanted = _instructions_say(ask)
     fresh = [table for table in tables if table.path in (listed_now or ask.new)]
     uploaded = [table for table in tables if table.path not in ask.made]
-    choices = [choice for choice in (fresh, uploaded, list(tables)) if choice]
-    if named:
-        choices = [list(dict.fromkeys(named))]
+    choices = [list(dict.fromkeys(named))] if named else [one for one in (fresh, uploaded, list(tables)) if one]
     chosen = next((choice for choice in choices if not mentions_in(prompt, choice).unknown), choices[0])
     mentions = mentions_in(prompt, chosen)
     files = [one.text for one in mentions.of("file")]
-    ending = next(
-        (end for end, pattern in english.FORMATS.items() if re.search(rf"\b(?:{pattern})\b", prompt.lower())), ""
-    )
     free = [name for name in wanted if name not in made]
     if not files and len(free) == 1:
-        files = [
-            f"{free[0].rpartition('.')[0] or free[0]}{ending if ending not in {'.png', '.svg', '.pdf', ''} else '.csv'}"
-        ]
-    return Question(mentions, tuple(chosen), tuple(files), ending)
+        ending = mentions.ending if mentions.ending not in PICTURES else ""
+        files = [f"{free[0].rpartition('.')[0] or free[0]}{ending or '.csv'}"]
+    return PlanQuestion(mentions, tuple(chosen), tuple(files))
 
 
-_WANTED: Final = re.compile(
-    r"^The notebook goes on with [^\n]* under exactly this name, [^\n]*: (?P<names>[^\n:]+)$", re.M
-)
-_NAMED: Final = re.compile(
-    r"^Files of the user(?:, named with this question)?:\n(?P<lines>(?:- /mnt/data/.*(?:\n|$))+)", re.M
-)
-
-
-def instructions_say(instructions: str, files: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _instructions_say(ask: Ask) -> tuple[list[str], list[str]]:
     """The files that came with this question, and the tables that have to come back, as the notebook says it."""
-    wanted, named = _WANTED.search(instructions), _NAMED.search(instructions)
+    wanted, named = _WANTED.search(ask.instructions), _NAMED.search(ask.instructions)
     lines = named["lines"].splitlines() if named else []
-    here = tuple(name for name in files if any(line.startswith(f"- /mnt/data/{name}: ") for line in lines))
-    return here, tuple(name for name in wanted["names"].split(", ") if "/" not in name) if wanted else ()
-
-
-def refusal_text(refusal: Refusal, way_out: str) -> str:
-    """A refusal as the reader sees it: why, what the tables have, and what would work."""
-    parts = ["I did not answer this.", *(f"- {reason}" for reason in refusal.reasons)]
-    for table in refusal.tables[:3]:
-        names = [bold(column.name) for column in table.columns[:12]]
-        more = f" and {len(table.columns) - 12} more" if len(table.columns) > 12 else ""  # noqa: PLR2004 that many are shown
-        if names:
-            parts.append(f"\n{bold(table.name)} has {listed(names)}{more}.")
-    return "\n".join([*parts, f"\n{way_out}"])
+    here = [name for name in ask.files if any(line.startswith(f"- /mnt/data/{name}: ") for line in lines)]
+    return here, [name for name in wanted["names"].split(", ") if "/" not in name] if wanted else []

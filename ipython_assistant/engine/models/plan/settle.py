@@ -1,4 +1,4 @@
-"""Fills in what a question leaves open, in one way that is written down here, and says so: `I took the mean`."""
+"""Mends a model's slips by the question's own words, and fills in what a question leaves open, in one written way."""
 
 from __future__ import annotations
 
@@ -8,25 +8,75 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.mentions import plain
-from ipython_assistant.engine.models.plan.plan import AS_IT_IS, ROWS, Filter, Key, Measure, Order, Plan, PlanError
+from ipython_assistant.engine.models.plan.plan import (
+    AS_IT_IS,
+    OF_POINTS,
+    ROWS,
+    UNITS,
+    Key,
+    Measure,
+    Order,
+    Plan,
+    PlanError,
+    RowFilter,
+)
+from ipython_assistant.engine.models.plan.schema import PICTURES
+from ipython_assistant.engine.models.plan.table_profiles import columns_of
 from ipython_assistant.engine.models.safe_markdown import bold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ipython_assistant.engine.models.plan.mentions import Mentions
-    from ipython_assistant.engine.models.plan.tables import Column, TableProfile
+    from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
 
 AMOUNTS: Final = english.words(
-    """
-    amount amounts cost costs revenue sales sale spend spending expense expenses profit budget income quantity
-    units unit count counts cases deaths births doses population visits rainfall precipitation production
-    consumption hours payments fees donations total
-    """
+    "amount amounts cost costs revenue sales sale spend spending expense expenses profit budget income quantity units "
+    "unit count counts cases deaths births doses population visits rainfall precipitation production consumption hours "
+    "payments fees donations total"
 )
 """Words in a column's name that say that its numbers are added up, though they may not be whole."""
-_RAW: Final = frozenset({"histogram", "box", "scatter"})
 _MAX_STEM: Final = 60
+
+
+def mended(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> Plan:  # noqa: C901 slip by slip
+    """A model's plan without slips that the question's own words put right: nothing is decided here that is open.
+
+    Time goes along the axis of a chart, `per month` is the month of the date, a column after `per` makes groups,
+    `highest first` is an order, and the largest of one number are the largest rows.
+    """
+    columns = columns_of(tables)
+    units = [unit for unit in UNITS if unit in mentions.terms]
+
+    def in_time(key: Key) -> bool:
+        return bool(key.unit) or (key.column in columns and columns[key.column].in_time)
+
+    def by_unit(key: Key) -> Key:
+        column = columns.get(key.column)
+        dated = column is not None and column.kind == "date" and not key.unit and len(units) == 1
+        return replace(key, unit=units[0]) if dated and column and units[0] != column.grain else key
+
+    keys = list(map(by_unit, plan.keys))
+    across = by_unit(plan.across) if plan.across else None
+    if plan.measures and plan.output not in OF_POINTS:
+        for one in mentions.of("column"):
+            after_per = re.search(r"\b(?:per|by|each|every)\s+(?:of |the )?$", mentions.prompt[: one.start].lower())
+            groups = columns[one.columns[0]].kind in {"text", "yes/no", "year"} and one.columns[0] not in plan.used()
+            if after_per and groups and len(one.columns) == 1:
+                keys.append(Key(one.columns[0]))
+        if plan.drawn and len(keys) > 1 and across is None:
+            keys, across = keys[:1], keys[1]
+    if plan.output in {"line", "bar"} and keys and across and in_time(across) and not in_time(keys[0]):
+        keys, across = [across], keys[0]
+    order, measures = plan.order, plan.measures
+    if order and plan.limit and measures and not keys:  # one number is not ranked: the rows themselves are meant
+        named = [name for one in mentions.of("term", "column") for name in one.columns if columns[name].numeric]
+        by = [measures[0].column] if measures[0].column != ROWS else list(dict.fromkeys(named))
+        if order.by != "measure" or len(by) == 1:
+            order, measures = replace(order, by=by[0] if order.by == "measure" else order.by), ()
+    if order is None and plan.measures and {"ascending", "descending"} & mentions.terms:
+        order = Order("measure", descending="descending" in mentions.terms)
+    return replace(plan, keys=tuple(dict.fromkeys(keys)), across=across, order=order, measures=measures)
 
 
 def settled(
@@ -42,57 +92,22 @@ def settled(
     Raises:
         PlanError: The two tables cannot be joined.
     """
-    chosen = _chosen(plan, tables)
-    columns = {column.name: column for table in reversed(chosen) for column in table.columns}
-    doubts: list[str] = []
-    measures = tuple(_aggregated(one, plan, columns, doubts) for one in plan.measures)
+    chosen, on = _chosen(plan, tables), None
+    if len(chosen) > 1:
+        chosen, on = _joined(*chosen)
+    columns, decided = columns_of(chosen), []
+    measures = []
+    for one in plan.measures:
+        how = _aggregate(one, plan, columns.get(one.column))
+        if how != one.aggregate and one.column != ROWS:
+            decided.append(
+                f"The question does not say how several values become one: I took the **{how}** of {bold(one.column)}."
+            )
+        part = tuple(_with_values(each, mentions, columns) for each in one.part)
+        measures.append(replace(one, aggregate=how, part=part))
     filters = tuple(_with_values(one, mentions, columns) for one in plan.filters)
-    measures = tuple(
-        replace(one, part=tuple(_with_values(part, mentions, columns) for part in one.part)) for one in measures
-    )
-    on = None
-    if len(chosen) == 2:  # noqa: PLR2004 two tables are joined
-        chosen, on = _joined(chosen)
-    new = replace(plan, measures=measures, filters=filters, tables=tuple(table.name for table in chosen), on=on)
-    return new, chosen, tuple(doubts)
-
-
-def mended(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> Plan:
-    """A model's plan without slips that the question's own words put right: nothing is decided here that is open.
-
-    Time goes along the axis of a chart, `per month` is the month of the date, a column after `per` makes groups, and
-    `highest first` is an order.
-    """
-    columns = {column.name: column for table in tables for column in table.columns}
-    units = [one for one in english.UNIT_TERMS if one in mentions.terms]
-    keys = [_by_unit(key, units, columns) for key in plan.keys]
-    across = _by_unit(plan.across, units, columns) if plan.across else None
-    if plan.measures:
-        used = {key.column for key in (*keys, *([across] if across else []))} | set(plan.used())
-        for one in mentions.of("column"):
-            after_per = re.search(r"\b(?:per|by|each|every)\s+(?:of |the )?$", mentions.prompt[: one.start].lower())
-            groups = columns[one.columns[0]].kind in {"text", "yes/no", "year"} and one.columns[0] not in used
-            if after_per and groups and len(one.columns) == 1:
-                keys.append(Key(one.columns[0]))
-        if plan.drawn and len(keys) > 1 and across is None:
-            keys, across = keys[:1], keys[1]
-    if plan.output in {"line", "bar"} and across and _in_time(across, columns) and not _in_time(keys[0], columns):
-        keys, across = [across], keys[0]
-    order = plan.order
-    if order is None and plan.measures and {"ascending", "descending"} & mentions.terms:
-        order = Order("measure", descending="descending" in mentions.terms)
-    return replace(plan, keys=tuple(dict.fromkeys(keys)), across=across, order=order)
-
-
-def _by_unit(key: Key, units: Sequence[str], columns: dict[str, Column]) -> Key:
-    column = columns.get(key.column)
-    if column is None or column.kind != "date" or key.unit or len(units) != 1 or units[0] == column.grain:
-        return key
-    return replace(key, unit=units[0])
-
-
-def _in_time(key: Key, columns: dict[str, Column]) -> bool:
-    return bool(key.unit) or (key.column in columns and columns[key.column].kind in {"date", "year"})
+    names = tuple(table.name for table in chosen)
+    return replace(plan, measures=tuple(measures), filters=filters, tables=names, on=on), chosen, tuple(decided)
 
 
 def _chosen(plan: Plan, tables: Sequence[TableProfile]) -> tuple[TableProfile, ...]:
@@ -114,9 +129,8 @@ def _chosen(plan: Plan, tables: Sequence[TableProfile]) -> tuple[TableProfile, .
     raise PlanError("These columns are in more than two tables.")
 
 
-def _joined(pair: Sequence[TableProfile]) -> tuple[tuple[TableProfile, ...], tuple[str, str]]:
+def _joined(first: TableProfile, second: TableProfile) -> tuple[tuple[TableProfile, ...], tuple[str, str]]:
     """The two tables, the one whose rows are kept first, and the columns they have in common."""
-    first, second = pair
     best: tuple[int, Column, Column] | None = None
     for left in first.columns:
         for right in second.columns:
@@ -138,28 +152,21 @@ def _joined(pair: Sequence[TableProfile]) -> tuple[tuple[TableProfile, ...], tup
     return (second, first), (right.name, left.name)
 
 
-def _aggregated(one: Measure, plan: Plan, columns: dict[str, Column], doubts: list[str]) -> Measure:
-    """A measure with its aggregate: rates are averaged, amounts are added up, anything else is averaged."""
-    if one.aggregate != AS_IT_IS or plan.output in _RAW:
-        return one
+def _aggregate(one: Measure, plan: Plan, column: Column | None) -> str:
+    """A measure's aggregate: where it is open, rates are averaged, amounts added up, anything else averaged."""
+    if one.aggregate != AS_IT_IS or plan.output in OF_POINTS:
+        return one.aggregate
     if one.column == ROWS:
-        return replace(one, aggregate="count")
-    column = columns.get(one.column)
-    aggregate = "sum" if plan.then in {"percent of total", "running total"} or _adds_up(column) else "mean"
-    doubts.append(
-        f"The question does not say how several values become one: I took the **{aggregate}** of {bold(one.column)}."
-    )
-    return replace(one, aggregate=aggregate)
-
-
-def _adds_up(column: Column | None) -> bool:
+        return "count"
+    if plan.then in {"percent of total", "running total"}:
+        return "sum"
     if column is None or column.rate or column.kind == "year":
-        return False
+        return "mean"
     words = set(english.words_of(column.name))
-    return bool(words & AMOUNTS) or (column.whole and not {"age", "year", "score", "rank", "income"} & words)
+    return "sum" if words & AMOUNTS or (column.whole and not {"age", "year", "score", "rank"} & words) else "mean"
 
 
-def _with_values(one: Filter, mentions: Mentions, columns: dict[str, Column]) -> Filter:
+def _with_values(one: RowFilter, mentions: Mentions, columns: dict[str, Column]) -> RowFilter:
     """A filter with the values as the table has them, in every spelling: `sao bento` is `São Bento`."""
     column = columns.get(one.column)
     if column is None or one.op not in {"in", "not in", "==", "!="} or column.kind not in {"text", "yes/no"}:
@@ -183,27 +190,23 @@ def named_file(plan: Plan, asked: Sequence[str], ending: str, taken: Collection[
     """
     if asked:
         return replace(plan, file=asked[0])
-    ending = (
-        ending if ending and (ending in {".png", ".svg", ".pdf"}) == plan.drawn else ".png" if plan.drawn else ".csv"
-    )
-    stem = _stem(plan)
-    free = (f"{stem}{number}{ending}" for number in ("", *(f"_{n}" for n in range(2, len(taken) + 3))))
-    return replace(plan, file=next(name for name in free if name.lower() not in {one.lower() for one in taken}))
+    if not ending or (ending in PICTURES) != plan.drawn:
+        ending = ".png" if plan.drawn else ".csv"
+    stem, used = _stem(plan), {one.lower() for one in taken}
+    names = (f"{stem}{number}{ending}" for number in ("", *(f"_{n}" for n in range(2, len(taken) + 3))))
+    return replace(plan, file=next(name for name in names if name.lower() not in used))
 
 
 def _stem(plan: Plan) -> str:
     if plan.measures:
         parts = [f"{one.aggregate}_{one.column}" if one.column != ROWS else "rows" for one in plan.measures[:2]]
-        parts = [part.removeprefix(f"{AS_IT_IS}_") for part in parts]
+        parts = [plan.then, *(part.removeprefix(f"{AS_IT_IS}_") for part in parts)]
         keys = [key.unit or key.column for key in plan.all_keys]
-        parts = [plan.then, *parts, *(["by", *keys] if keys else [])]
-        parts = [plan.output, *parts] if plan.output in {"histogram", "box", "scatter"} else parts
+        parts += ["by", *keys] if keys else []
+        parts = [plan.output, *parts] if plan.output in OF_POINTS else parts
     else:
-        parts = [
-            plan.tables[0].partition(".")[0] if plan.tables else "",
-            plan.output.replace("table", "rows"),
-            *plan.columns[:2],
-        ]
+        table = plan.tables[0].partition(".")[0] if plan.tables else ""
+        parts = [table, plan.output.replace("table", "rows"), *plan.columns[:2]]
     parts += [str(value) for one in plan.filters for value in one.values[:2]]
     words = [re.sub(r"[\W_]+", "_", plain(re.sub(r"\s*[(\[].*?[)\]]", "", part))).strip("_") for part in parts]
     return "_".join(filter(None, words))[:_MAX_STEM].strip("_") or "result"

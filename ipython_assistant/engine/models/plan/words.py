@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ipython_assistant.engine.models import safe_markdown
-from ipython_assistant.engine.models.plan.plan import OF_COLUMNS, ROWS, Filter, Key, Measure, NewColumn, Plan
-from ipython_assistant.engine.models.safe_markdown import clean_line, listed
+from ipython_assistant.engine.models.plan.plan import (
+    OF_COLUMNS,
+    OF_POINTS,
+    ROWS,
+    Key,
+    Measure,
+    NewColumn,
+    Plan,
+    RowFilter,
+    is_number,
+)
+from ipython_assistant.engine.models.safe_markdown import bold, clean_line, listed, quoted
 
 Name = Callable[[str], str]
 
@@ -19,20 +28,19 @@ _AGGREGATES: Final = {
 _OPS: Final = {
     "in": "is", "not in": "is not", "==": "is", "!=": "is not", "<": "is under", "<=": "is at most", ">": "is over",
     ">=": "is at least", "between": "is from", "before": "is before", "after": "is after", "since": "is on or after",
-    "until": "is on or before", "contains": "contains", "does not contain": "does not contain",
-    "starts with": "starts with", "ends with": "ends with", "is": "is",
+    "until": "is on or before",
 }  # fmt: skip
 _THEN: Final = {
     "percent of total": "each as percent of the total", "difference": "and the change from the one before",
     "percent change": "and the change from the one before in percent", "running total": "and the running total",
-    "rolling mean": "and the rolling mean", "rank": "and the rank",
+    "rolling mean": "and the rolling mean",
 }  # fmt: skip
 _SIGNS: Final = {"*": "×", "-": "\u2212"}
 
 
 def read_as(plan: Plan) -> str:
     """What a plan does, as Markdown, without a full stop."""
-    return _sentence(plan, safe_markdown.bold, safe_markdown.quoted)
+    return _sentence(plan, bold, quoted)
 
 
 def plainly(plan: Plan) -> str:
@@ -42,14 +50,11 @@ def plainly(plan: Plan) -> str:
 
 def title(plan: Plan) -> str:
     """A chart's title: what is drawn, by what, and of which rows."""
-    what = _measures(plan, clean_line) or plan.output
-    if plan.output in {"histogram", "box", "scatter", "correlation heatmap"}:
-        what = _what(plan, clean_line)
-    elif plan.keys:
+    what = _what(plan, clean_line)
+    if plan.keys and plan.output not in OF_POINTS:
         then = f", {plan.then}" if plan.then else ""
-        what = f"{what}{then} by {listed([_key(key, clean_line) for key in plan.all_keys])}"
-    where = f" ({_rows(plan, clean_line, clean_line)})" if plan.filters else ""
-    text = f"{what}{where}"
+        what = f"{_measures(plan, clean_line)}{then} by {_keys(plan.all_keys, clean_line)}"
+    text = f"{what} ({_rows(plan, clean_line, clean_line)})" if plan.filters else what
     return text[:1].upper() + text[1:]
 
 
@@ -57,22 +62,20 @@ def _sentence(plan: Plan, name: Name, value: Name) -> str:
     parts = [_what(plan, name), _rows(plan, name, value)]
     if plan.on:
         parts.append(f"joined where {name(plan.on[0])} is {name(plan.on[1])}")
-    if plan.keep_groups:
-        op, bound = plan.keep_groups
-        parts.append(f"only groups where it {_OPS[op]} {_figure(bound)}")
     parts += [f"where {name(new.name)} is {_formula(new, name)}" for new in plan.new_columns]
     if plan.order or plan.limit:
         parts.append(_order(plan, name))
-    return ", ".join(filter(None, parts))
+    return ", ".join(parts)
 
 
 def _what(plan: Plan, name: Name) -> str:
     columns = listed([name(column) for column in plan.columns])
+    per = f" per {_keys(plan.keys, name)}" if plan.keys else ""
     if plan.output in OF_COLUMNS:
         compared = f", compared by {columns}" if columns else ""
         return {
             "describe": f"overview of {columns or 'every column'}",
-            "missing": f"missing cells of {columns or 'each column'}{_per(plan, name)}",
+            "missing": f"missing cells of {columns or 'each column'}{per}",
             "duplicates": f"rows that are there more than once{compared}",
             "without duplicates": f"each row once{compared}",
             "distinct": f"the different values of {columns}",
@@ -84,15 +87,11 @@ def _what(plan: Plan, name: Name) -> str:
         return f"scatter chart of {y} against {x}" + (
             f", a colour for each {_key(plan.across, name)}" if plan.across else ""
         )
-    if plan.output in {"histogram", "box"}:
-        kind = "histogram" if plan.output == "histogram" else "box plot"
-        return f"{kind} of {_measures(plan, name)}{_per(plan, name)}"
     if not plan.measures:
         return f"{columns} of the rows" if columns else "the rows with all their columns"
-    what = f"{_measures(plan, name)}{_per(plan, name)}"
-    if plan.drawn:
-        kind = {"heatmap": "heat map", "pie": "pie chart"}.get(plan.output, f"{plan.output} chart")
-        what = f"{kind} of {_measures(plan, name)} by {listed([_key(key, name) for key in plan.keys])}"
+    kinds = {"heatmap": "heat map", "box": "box plot", "histogram": "histogram"}
+    kind = f"{kinds.get(plan.output, f'{plan.output} chart')} of " if plan.drawn else ""
+    what = f"{kind}{_measures(plan, name)}{per}"
     if plan.across:
         what += f", {'one' if plan.drawn else 'a column'} for each {_key(plan.across, name)}"
     return f"{what}, {_THEN[plan.then]}" if plan.then else what
@@ -114,39 +113,31 @@ def _measure(measure: Measure, name: Name) -> str:
             return f"percent of {column} where {_condition(measure.part[0], name, name)}"
         case "count" if measure.column == ROWS:
             return "number of rows"
-    if measure.percentile:
-        return f"{measure.percentile}th percentile of {column}"
-    return f"{_AGGREGATES[measure.aggregate]} {column}".strip()
+    how = f"{measure.percentile}th percentile of" if measure.percentile else _AGGREGATES[measure.aggregate]
+    return f"{how} {column}".strip()
 
 
-def _per(plan: Plan, name: Name) -> str:
-    return f" per {listed([_key(key, name) for key in plan.keys])}" if plan.keys else ""
+def _keys(keys: tuple[Key, ...], name: Name) -> str:
+    return listed([_key(key, name) for key in keys])
 
 
-def _key(key: Key | None, name: Name) -> str:
-    if key is None:
-        return ""
+def _key(key: Key, name: Name) -> str:
     if key.bands:
         return f"{name(key.column)} in bands {', '.join(key.bands)}"
     return f"{key.unit} of {name(key.column)}" if key.unit else name(key.column)
 
 
 def _rows(plan: Plan, name: Name, value: Name) -> str:
-    if not plan.filters:
-        return "all rows"
-    return (
-        f"rows where {listed([_condition(one, name, value) for one in plan.filters], 'or' if plan.either else 'and')}"
-    )
+    conditions = [_condition(one, name, value) for one in plan.filters]
+    return f"rows where {listed(conditions, 'or' if plan.either else 'and')}" if conditions else "all rows"
 
 
-def _condition(one: Filter, name: Name, value: Name) -> str:
-    column = name(one.column)
+def _condition(one: RowFilter, name: Name, value: Name) -> str:
     if one.op in {"is missing", "is not missing"}:
-        return f"{column} {one.op}"
+        return f"{name(one.column)} {one.op}"
     values = [value(part) if isinstance(part, str) else _figure(part) for part in one.values]
-    if one.op == "between":
-        return f"{column} is from {values[0]} to {values[-1]}"
-    return f"{column} {_OPS.get(one.op, one.op)} {listed(values, 'or')}"
+    said = f"{values[0]} to {values[-1]}" if one.op == "between" else listed(values, "or")
+    return f"{name(one.column)} {_OPS.get(one.op, one.op)} {said}"
 
 
 def _figure(number: float) -> str:
@@ -155,13 +146,11 @@ def _figure(number: float) -> str:
 
 
 def _formula(new: NewColumn, name: Name) -> str:
+    left, right = (part if is_number(part) else name(part) for part in (new.left, new.right))
     if new.op == "days since":
-        return f"the days from {name(new.right)} to {name(new.left)}"
+        return f"the days from {right} to {left}"
     if new.op == "% of":
-        return f"{name(new.left)} in percent of {name(new.right)}"
-    left, right = (
-        part if part.replace(".", "").lstrip("-").isdigit() else name(part) for part in (new.left, new.right)
-    )
+        return f"{left} in percent of {right}"
     return f"{left} {_SIGNS.get(new.op, new.op)} {right}"
 
 
@@ -169,7 +158,7 @@ def _order(plan: Plan, name: Name) -> str:
     if plan.order is None:
         return f"the first {plan.limit}"
     by = "" if plan.order.by == "measure" else f" by {name(plan.order.by)}"
+    which = "largest" if plan.order.descending else "smallest"
     if plan.limit:
-        which = "largest" if plan.order.descending else "smallest"
         return f"the {plan.limit}{' %' if plan.percent else ''} {which}{by}"
-    return f"sorted{by}, {'largest' if plan.order.descending else 'smallest'} first"
+    return f"sorted{by}, {which} first"

@@ -16,14 +16,12 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models import Interpreter
 
 READABLE: Final = (
-    ".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".json", ".jsonl", ".ndjson", ".geojson", ".parquet", ".csv.gz", ".zip",
+    ".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".json", ".jsonl", ".ndjson", ".geojson", ".parquet", ".csv.gz",
 )  # fmt: skip
 """Endings of the files that are looked at as tables."""
 RATES: Final = words(
-    """
-    coverage rate ratio share proportion percent percentage pct prevalence incidence density index score rating
-    mean average avg median efficacy accuracy margin yield temperature temp age
-    """
+    "coverage rate ratio share proportion percent percentage pct prevalence incidence density index score rating mean "
+    "average avg median efficacy accuracy margin yield temperature temp age"
 )
 """Words in a column's name that say that its numbers are never added up."""
 CODES: Final = words("id code number no nr key identifier uuid fips postcode zip")
@@ -36,17 +34,13 @@ class Column:
     Attributes:
         name: The header, as pandas reads it.
         kind: `number`, `year`, `date`, `yes/no`, `text` or `empty`.
-        before: Code that goes before the cells to give them their type, such as `pd.to_datetime(`.
-        after: Code that goes behind them.
+        before: Code that goes before the cells to give them their type, such as `pd.to_datetime(`; `after` behind them.
         values: Its different texts, sorted; of more than 200 only those that the question names.
-        low: The smallest number; the first date, year first.
-        high: The largest number; the last date.
-        distinct: How many different values it has, missing ones aside.
-        missing: How many cells are blank or hold a word that pandas reads as missing.
-        unique: No two rows have the same value.
+        low: The smallest number or the first date, year first; `high` the largest or last.
+        distinct: How many different values it has; `missing` how many cells are blank or a word for a missing one.
         whole: All its numbers are whole.
         boolean: Its cells are true and false, not texts such as `Yes`.
-        grain: How fine its dates are: `day`, `week`, `month` or `quarter`.
+        grain: How fine its dates are: `time`, `day`, `week`, `month` or `quarter`.
         doubt: Why it was kept as text though it looks like numbers or dates; empty where there is no doubt.
         notes: How its cells were read, where that is not obvious; each continues `In NAME, `.
     """
@@ -73,20 +67,21 @@ class Column:
         return self.kind in {"number", "year"}
 
     @property
+    def in_time(self) -> bool:
+        """True for dates and years."""
+        return self.kind in {"date", "year"}
+
+    @property
     def rate(self) -> bool:
         """True for a rate, a percentage, a mean or a price: numbers whose sum means nothing."""
-        words = re.sub(r"([a-z])([A-Z])", r"\1 \2", self.name).lower()
-        return "%" in words or not RATES.isdisjoint(re.split(r"[\W_]+", words))
+        parts = re.split(r"[\W_]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", self.name).lower())
+        return "%" in self.name or not RATES.isdisjoint(parts)
 
     @property
     def code(self) -> bool:
         """True for a column whose name says that it tells things apart."""
         last = re.split(r"[\W_]+", self.name.lower().rstrip(" )"))[-1]
         return last in CODES and (self.kind == "text" or self.whole)
-
-    def typed(self, frame: str, name: str) -> str:
-        """The line of code that gives it its type in a frame; empty where it has it already."""
-        return f"{frame}[{name}] = {self.before}{frame}[{name}]{self.after}" if self.before or self.after else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +92,6 @@ class TableProfile:
         name: The file's name, with `#` and the sheet's where a workbook has several.
         path: The file, relative to the code's working directory.
         read: The expression that reads it.
-        rows: How many rows it has.
-        columns: Its columns, in order.
         notes: What was left out in reading it, in sentences.
         problem: Why it cannot be read; empty where it can.
     """
@@ -121,17 +114,23 @@ class TableProfile:
         return next((column for column in self.columns if column.name == name), None)
 
 
-def load(table: TableProfile, frame: str, columns: Iterable[str] | None = None) -> str:
-    """Code that reads a table as `frame` and gives the columns their types.
+def columns_of(tables: Iterable[TableProfile]) -> dict[str, Column]:
+    """The columns of tables by name; of several with one name the first."""
+    found: dict[str, Column] = {}
+    for column in (column for table in tables for column in table.columns):
+        found.setdefault(column.name, column)
+    return found
 
-    Args:
-        table: The table.
-        frame: The variable it becomes.
-        columns: The columns that matter; all if not given.
-    """
+
+def loading_code(table: TableProfile, frame: str, columns: Iterable[str] | None = None) -> str:
+    """Code that reads a table as the variable `frame` and gives its columns their types, or some of them."""
     wanted = {column.name for column in table.columns} if columns is None else set(columns)
-    typed = (column.typed(frame, py(column.name)) for column in table.columns if column.name in wanted)
-    return "\n".join([f"{frame} = {table.read}", *filter(None, typed)])
+    lines = [f"{frame} = {table.read}"]
+    for column in table.columns:
+        if column.name in wanted and (column.before or column.after):
+            cells = f"{frame}[{py(column.name)}]"
+            lines.append(f"{cells} = {column.before}{cells}{column.after}")
+    return "\n".join(lines)
 
 
 async def profiled(interpreter: Interpreter, paths: Sequence[str], prompt: str = "") -> tuple[TableProfile, ...]:
@@ -150,15 +149,18 @@ async def profiled(interpreter: Interpreter, paths: Sequence[str], prompt: str =
         return ()
     words = re.findall(r"[\w'.-]+", prompt.casefold())[:200]
     runs = {" ".join(words[at : at + length]) for length in range(1, 5) for at in range(len(words))}
-    return tuple(_table(one) for one in await call(interpreter, "profile", readable, sorted(runs)))
+    return tuple(map(profile_of, await call(interpreter, "profile", readable, sorted(runs))))
 
 
-def _table(found: dict[str, Any]) -> TableProfile:
-    known = {field.name for field in fields(Column)}
+def profile_of(found: dict[str, Any]) -> TableProfile:
+    """A table as `in_kernel.profile` tells of it."""
+    names = [field.name for field in fields(Column)]
     columns = []
     for one in found.get("columns", ()):
-        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in one.items()}
-        columns.append(Column(**{name: value for name, value in values.items() if name in known}))
+        values: dict[str, Any] = {
+            name: tuple(one[name]) if isinstance(one[name], list) else one[name] for name in names
+        }
+        columns.append(Column(**values))
     return TableProfile(**{**found, "columns": tuple(columns), "notes": tuple(found.get("notes", ()))})
 
 

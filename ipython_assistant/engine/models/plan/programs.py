@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.plan.mentions import plain
-from ipython_assistant.engine.models.plan.pandas_code import NEEDS, program
+from ipython_assistant.engine.models.plan.pandas_code import NEEDS
 from ipython_assistant.engine.models.plan.plan import ROWS, Plan
-from ipython_assistant.engine.models.plan.tables import call
-from ipython_assistant.engine.models.plan.words import plainly, read_as
+from ipython_assistant.engine.models.plan.table_profiles import call
+from ipython_assistant.engine.models.plan.words import read_as
 from ipython_assistant.engine.models.safe_markdown import (
     bold,
     clean_line,
@@ -22,13 +22,13 @@ from ipython_assistant.engine.models.safe_markdown import (
     listed,
     markdown_table,
     quoted,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ipython_assistant.engine.models import Interpreter, RunOutcome
-    from ipython_assistant.engine.models.plan.tables import TableProfile
+    from ipython_assistant.engine.models.plan.table_profiles import TableProfile
 
 HEAD_ROWS: Final = 5
 """Rows of a table that are shown."""
@@ -41,7 +41,6 @@ class Program:
     """A plan that is ready to run.
 
     Attributes:
-        plan: What is done.
         tables: Its tables, in its order.
         code: The Python that does it.
         doubts: How the question was understood where that is not certain, as Markdown sentences.
@@ -55,32 +54,23 @@ class Program:
     open_points: tuple[str, ...] = ()
 
 
-def programmed(
-    plan: Plan, tables: tuple[TableProfile, ...], doubts: Sequence[str] = (), open_points: Sequence[str] = ()
-) -> Program:
-    """Write the code of a settled plan. Raises `PlanError`."""
-    return Program(plan, tables, program(plan, tables, plainly(plan)), tuple(doubts), tuple(open_points))
-
-
 async def lacks_package(programs: Sequence[Program], interpreter: Interpreter) -> str:
     """Why a file cannot be written in the container, as a sentence: pandas needs a package that it does not have."""
     endings = {one.plan.file[one.plan.file.rfind(".") :].lower() for one in programs}
     needed = {package: ending for ending, package in NEEDS.items() if ending in endings}
     for name in await call(interpreter, "missing_packages", sorted(needed)) if needed else []:
-        cure = f"install it with {inline_code(f'pip install {name}')}"
-        return f"Writing {needed[name]} files needs {inline_code(name)}: {cure}."
+        command = inline_code(f"pip install {name}")
+        return f"Writing {needed[name]} files needs {inline_code(name)}: install it with {command}."
     return ""
 
 
 def opening(one: Program) -> str:
     """The message before the code: how the question was read, and what is not certain of it."""
     names = listed([bold(side.name) for side in one.tables])
-    used = set(one.plan.used())
     notes = [note for side in one.tables for note in side.notes]
-    for column in (column for side in one.tables for column in side.columns if column.name in used):
+    for column in (column for side in one.tables for column in side.columns if column.name in one.plan.used()):
         notes += [f"In {bold(column.name)}, {escape(note)}." for note in column.notes]
-    lines = [f"Read as: {read_as(one.plan)}, from {names}.", *one.doubts, *dict.fromkeys(notes)]
-    return "\n\n".join(lines) + "\n\n"
+    return "\n\n".join([f"Read as: {read_as(one.plan)}, from {names}.", *one.doubts, *dict.fromkeys(notes), ""])
 
 
 async def closing(one: Program, outcome: RunOutcome | None, interpreter: Interpreter) -> str:
@@ -99,44 +89,29 @@ async def closing(one: Program, outcome: RunOutcome | None, interpreter: Interpr
         )
         return f"{why} Its log is shown with the code."
     most = OVERVIEW_ROWS if one.plan.output in {"describe", "missing"} else HEAD_ROWS
-    return _told(one, await call(interpreter, "outcome", _needed(one.plan), most))
-
-
-def _needed(plan: Plan) -> list[str]:
-    """The columns without whose cells a row does not count."""
-    names = [key.column for key in plan.all_keys]
-    names += [name for measure in plan.measures for name in (measure.column, measure.by) if name and name != ROWS]
-    return list(dict.fromkeys(names))
-
-
-def _told(one: Program, facts: dict[str, Any]) -> str:
-    plan, (rows, columns) = one.plan, facts["size"]
-    first = f"{file_link(plan.file)}: " + (
-        _count(rows, "point") if plan.drawn else f"{_count(rows, 'row')} × {_count(columns, 'column')}"
-    )
-    sentences = [f"{first}."]
-    if one.open_points and facts["rows"] > rows:
-        sentences += one.open_points
-    if plan.filters:
-        sentences.append(f"{facts['rows']:,} of {_count(facts['all'], 'row')} fit.")
-    for (side, gone), which in zip(
-        zip(one.tables, facts["unmatched"], strict=False), ("kept", "not used"), strict=False
-    ):
-        if gone:
-            sentences.append(f"{_count(gone, 'row')} of {bold(side.name)} have no match and are {which}.")
-    for name, gone in facts["missing"].items() if plan.measures else ():
-        sentences.append(f"{_count(gone, 'row')} without {bold(name)} {'is' if gone == 1 else 'are'} left out.")
-    if plan.limit and rows > plan.limit and not plan.percent:
-        sentences.append("All that share the last place are kept.")
-    sentences += _spellings(one)
-    text = " ".join(sentences)
-    return text if plan.drawn or not rows else f"{text}\n\n{_head(facts)}"
-
-
-def _head(facts: dict[str, Any]) -> str:
+    needed = [key.column for key in one.plan.all_keys]
+    needed += [name for measure in one.plan.measures for name in (measure.column, measure.by) if name not in {"", ROWS}]
+    facts = await call(interpreter, "outcome", list(dict.fromkeys(needed)), most)
+    text, shown = " ".join(_sentences(one, facts)), markdown_table(facts["columns"], facts["head"])
+    if one.plan.drawn or not facts["size"][0]:
+        return text
     more = facts["size"][0] - len(facts["head"])
-    shown = markdown_table(facts["columns"], facts["head"])
-    return f"{shown}\n\n{more:,} more in the file." if more > 0 else shown
+    return f"{text}\n\n{shown}" + (f"\n\n{more:,} more in the file." if more > 0 else "")
+
+
+def _sentences(one: Program, facts: dict[str, Any]) -> list[str]:
+    plan, (rows, columns) = one.plan, facts["size"]
+    made = _count(rows, "point") if plan.drawn else f"{_count(rows, 'row')} × {_count(columns, 'column')}"
+    found = [f"{file_link(plan.file)}: {made}.", *(one.open_points if facts["rows"] > rows else ())]
+    if plan.filters:
+        found.append(f"{facts['rows']:,} of {_count(facts['all'], 'row')} fit.")
+    for side, gone, which in zip(one.tables, facts["unmatched"], ("kept", "not used"), strict=False):
+        found += [f"{_count(gone, 'row')} of {bold(side.name)} have no match and are {which}."] if gone else []
+    for name, gone in facts["missing"].items() if plan.measures else ():
+        found.append(f"{_count(gone, 'row')} without {bold(name)} {'is' if gone == 1 else 'are'} left out.")
+    if plan.limit and rows > plan.limit and not plan.percent:
+        found.append("All that share the last place are kept.")
+    return found + _spellings(one)
 
 
 def _spellings(one: Program) -> list[str]:
@@ -146,9 +121,8 @@ def _spellings(one: Program) -> list[str]:
     for column in (column for side in one.tables for column in side.columns if column.name in keys):
         alike: dict[str, list[str]] = {}
         for value in column.values:
-            alike.setdefault(" ".join(plain(value).split()), []).append(value)
-        several = [listed(list(map(quoted, values))) for values in alike.values() if len(values) > 1]
-        if several:
+            alike.setdefault(" ".join(plain(value).split()), []).append(quoted(value))
+        if several := [listed(values) for values in alike.values() if len(values) > 1]:
             found.append(f"In {bold(column.name)}, {'; '.join(several[:3])} are kept apart.")
     return found
 
