@@ -214,7 +214,7 @@ def test_what_is_no_form_is_refused_with_the_forms_and_the_way_to_a_model(covera
 
     assert given.refused, (prompt, given.said)
     assert "Count rows per District" in given.refused
-    assert "-m" in given.refused
+    assert "model get" in given.refused
     assert not given.files
 
 

@@ -67,7 +67,9 @@ def profile(path: Path) -> list[dict]:
 
 def frame_of(rows: list[dict]) -> pd.DataFrame:
     frame = pd.DataFrame(rows).assign(day=lambda f: f["day"].astype(str))
-    return pd.concat([frame, pd.DataFrame([{"g": "c", "h": "y", "n": 7, "w": 2, "day": "2024-06-15"}])])
+    return pd.concat(
+        [frame, pd.DataFrame([{"g": "c", "h": "y", "n": 7, "w": 2, "day": "2024-06-15"}])], ignore_index=True
+    )
 
 
 def groups_of(frame: pd.DataFrame, *keys: str) -> dict[tuple, list[dict]]:
@@ -132,7 +134,7 @@ def test_what_follows_over_time(tmp_path, rows, then):
         "running total": list(itertools.accumulate(sums)),
         "rolling mean": [None if b is None else (one + b) / 2 for b, one in zip(before, sums, strict=True)],
     }[then]
-    assert list(result["month"]) == list(groups_of(frame, "month"))
+    assert list(result["month"]) == [month for (month,) in groups_of(frame, "month")]
     assert all(itertools.starmap(close, zip(result.iloc[:, -1], expected, strict=True)))
 
 
@@ -344,7 +346,7 @@ def test_a_top_percent_of_rows(tmp_path):
         (Plan("duplicates"), {"g": ["a", "a"]}),
         (Plan("without duplicates"), {"g": ["a", "b", "b"]}),
         (Plan("distinct", columns=("g",)), {"g": ["a", "b"]}),
-        (Plan("missing", keys=(Key("g"),)), {"g": [0, 0], "n": [0, 1]}),
+        (Plan("missing", keys=(Key("g"),)), {"g": ["a", "b"], "n": [0, 1]}),
     ],
 )
 def test_what_is_said_of_columns(tmp_path, plan, expected):
@@ -352,7 +354,7 @@ def test_what_is_said_of_columns(tmp_path, plan, expected):
     result = carried_out(tmp_path, Plan(**{**as_dict(plan), "file": "r.csv"}), t=frame)
 
     for name, values in expected.items():
-        assert list(result[name])[-len(values) :] == values or list(result.iloc[:, 0]) == ["a", "b"]
+        assert list(result[name])[-len(values) :] == values
 
 
 def as_dict(plan: Plan) -> dict:

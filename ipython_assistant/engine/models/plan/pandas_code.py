@@ -210,6 +210,8 @@ class PlanCode:
                     lines += ["result = result.join(numbers.T)"]
                 return [*lines, f"result = result{named}"]
             case "missing" if self.names:
+                others = [name for name in names if name not in self.names.values()]
+                part = f"rows[{py(others)}]" if others else f"rows.drop(columns={py([*self.names.values()])})"
                 keys = ", ".join(f"rows[{py(name)}]" for name in self.names.values())
                 return [f"result = {part}.isna().groupby([{keys}]).sum().reset_index()"]
             case "missing":
