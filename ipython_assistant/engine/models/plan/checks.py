@@ -33,32 +33,6 @@ _TURNED: Final = {
 }  # fmt: skip
 """The comparison that a negation makes of each."""
 _COMPARISON: Final = re.compile(r"\s*(?:a |any |the )?(?:more|less|fewer|older|younger|later|earlier)\b")
-_NEEDS: Final[dict[str, str]] = {
-    "stacked": "output: stacked bar", "heatmap": "output: heatmap, correlation heatmap",
-    "histogram": "output: histogram", "box": "output: box", "scatter": "output: scatter", "pie": "output: pie",
-    "horizontal": "output: horizontal bar",
-    "bar": "output: bar, stacked bar, horizontal bar", "describe": "output: describe", "line": "output: line",
-    "dedupe": "output: without duplicates", "correlation": "output: correlation, correlation heatmap",
-    "duplicates": "output: duplicates, without duplicates; takes: count distinct",
-    "missing": "output: missing; chooses: is missing, is not missing", "pivot": "output: pivot, heatmap",
-    "distinct": "output: distinct, without duplicates; takes: count distinct", "running": "then: running total",
-    "rolling": "then: rolling mean", "change": "then: difference, percent change",
-    "count distinct": "takes: count distinct",
-    "count": "takes: count, count distinct, percent that fit; output: missing, duplicates, histogram",
-    "weighted": "takes: weighted mean", "mean": "takes: mean, weighted mean; then: rolling mean; name: mean",
-    "median": "takes: median; name: median", "std": "takes: std",
-    "sum": "takes: sum, count, ratio, percent that fit; then: running total, percent of total",
-    "descending": "order: down", "ascending": "order: up", "sorted": "order: up, down", "judged": "order: up, down",
-    "between": "chooses: between; output: correlation, correlation heatmap, scatter; new: -, days since; "
-    "then: difference",
-    "high": "order: down; takes: max; chooses: <=, <", "low": "order: up; takes: min; chooses: >=, >",
-    "by age": "name: age", "share": "then: percent of total, percent change; divides: yes; limit: percent",
-    "percent top": "limit: percent", "head": "limit: percent, rows", "rate": "divides: yes",
-    "days between": "new: days since; name: days", "product": "new: *", "minus": "new: -; then: difference",
-    "plus": "new: +", "latest": "value: latest; order: down", "earliest": "value: earliest; order: up",
-    "starts": "chooses: starts with", "second": "never: this",
-}  # fmt: skip
-"""What a plan needs, one of it, for a term of the question; others have a case of their own, or need nothing."""
 _COMPARES: Final = {
     "comparison least": (">=", "since"), "comparison most": ("<=", "until"), "comparison more": (">", "after"),
     "comparison less": ("<", "before"), "before": ("before", "<"), "after": ("after", ">"), "since": ("since", ">="),
@@ -124,7 +98,7 @@ class _Checker:
         self.has = self._facts()
 
     def _facts(self) -> dict[str, set[str]]:
-        """What the plan does, in the words of `_NEEDS`."""
+        """What the plan does, in the words of `english.NEEDS`."""
         plan, measures = self.plan, self.plan.measures
         takes, new = {one.aggregate for one in measures}, {one.op for one in plan.new_columns}
         names = " ".join(plan.used()).lower()
@@ -215,7 +189,7 @@ class _Checker:
             return self._in_units(term, one)
         if term in _COMPARES:
             return self._compares(one, *_COMPARES[term]) or (term == "since" and bool(plan.then))
-        for need in filter(None, _NEEDS.get(term, "").split("; ")):
+        for need in filter(None, english.NEEDS.get(term, "").split("; ")):
             what, _, several = need.partition(": ")
             if self.has.get(what, set()) & set(several.split(", ")):
                 return True
@@ -242,7 +216,7 @@ class _Checker:
             case "between" if len(plan.filters) > 1:
                 return True
         exempt = (term == "line" and not plan.drawn and text in {"line", "one line"}) or text == "side by side"
-        return exempt or term not in _NEEDS or (term == "describe" and text.startswith("statistic"))
+        return exempt or term not in english.NEEDS or (term == "describe" and text.startswith("statistic"))
 
     def _compares(self, one: Mention, *ops: str) -> bool:
         """Whether as many comparisons are made as the term asks for; those that are left out are turned round."""

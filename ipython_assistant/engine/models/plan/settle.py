@@ -30,12 +30,6 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models.plan.mentions import Mentions
     from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
 
-AMOUNTS: Final = english.words(
-    "amount amounts cost costs revenue sales sale spend spending expense expenses profit budget income quantity units "
-    "unit count counts cases deaths births doses population visits rainfall precipitation production consumption hours "
-    "payments fees donations total"
-)
-"""Words in a column's name that say that its numbers are added up, though they may not be whole."""
 _MAX_STEM: Final = 60
 
 
@@ -163,7 +157,9 @@ def _aggregate(one: Measure, plan: Plan, column: Column | None) -> str:
     if column is None or column.rate or column.kind == "year":
         return "mean"
     words = set(english.words_of(column.name))
-    return "sum" if words & AMOUNTS or (column.whole and not {"age", "year", "score", "rank"} & words) else "mean"
+    return (
+        "sum" if words & english.AMOUNTS or (column.whole and not {"age", "year", "score", "rank"} & words) else "mean"
+    )
 
 
 def _with_values(one: RowFilter, mentions: Mentions, columns: dict[str, Column]) -> RowFilter:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models.plan.english import words
+from ipython_assistant.engine.models.plan.english import CODES, RATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,12 +19,6 @@ READABLE: Final = (
     ".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".json", ".jsonl", ".ndjson", ".geojson", ".parquet", ".csv.gz",
 )  # fmt: skip
 """Endings of the files that are looked at as tables."""
-RATES: Final = words(
-    "coverage rate ratio share proportion percent percentage pct prevalence incidence density index score rating mean "
-    "average avg median efficacy accuracy margin yield temperature temp age"
-)
-"""Words in a column's name that say that its numbers are never added up."""
-CODES: Final = words("id code number no nr key identifier uuid fips postcode zip")
 
 
 @dataclass(frozen=True, slots=True)
