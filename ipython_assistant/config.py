@@ -102,6 +102,13 @@ class AssistantMagics(Configurable):
         help="Prices by model, in US dollars for a million tokens; they replace the built-in ones:"
         " {'my-model': {'input': 0.25, 'cached': 0.025, 'output': 2.0}}."
     )
+    max_cost = Float(
+        None,
+        allow_none=True,
+        min=0.0,
+        help="US dollars that the questions of a day (UTC) may cost in this notebook's folder, by its recordings; a"
+        " question that would pass it is not asked. Unset: no limit.",
+    )
     max_recorded_bytes = Integer(
         10_000_000, min=0, help="Bytes above which a recording holds only a file's hash; the saved file is needed then."
     )
@@ -182,6 +189,7 @@ class Settings:
     max_recorded_bytes: int = 10_000_000
     limits: Json = field(default_factory=dict)
     official: bool = False
+    max_cost: float | None = None
     compact_above: int = 0
     by_hand: ExplicitSettings = ExplicitSettings()
     find_models: bool = False
@@ -223,7 +231,7 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
     if service == "openai":
         model = model or default_model()
     in_ci = bool(environment.get("CI")) and by_hand.service is None
-    same = ("buttons", "downloads", "prefetch_bytes", "store", "ask_above", "max_recorded_bytes", "compact_above")
+    same = ("buttons", "downloads", "prefetch_bytes", "store", "ask_above", "max_recorded_bytes", "max_cost")
     limits = {name: getattr(traits, name) for name in ("max_output_tokens", "max_tool_calls")}
     memory = options.memory or traits.memory_limit or ""
     return Settings(
@@ -242,6 +250,7 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         code=not options.no_code,
         container_id=options.container,
         limits={name: value for name, value in limits.items() if value},
+        compact_above=traits.compact_above,
         official=billed_by(service, environment.get("OPENAI_BASE_URL", "")) == "openai",
         by_hand=by_hand,
         find_models=looks_for_models(traits, environment) and mode != "replay",

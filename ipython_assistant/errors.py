@@ -1,7 +1,7 @@
 """Everything that can end a cell. Each error has two lines: what happened, and what to do.
 
     AssistantError
-    ├─ OptionError · InputError · ConfigError (NoKey) · EngineError
+    ├─ OptionError · InputError · ConfigError (NoKey, BudgetSpent) · EngineError
     ├─ ServiceError
     │  ├─ Unreachable (ProxyRefused, CertificateRefused) · TimedOut · FileNotServed · TurnFailed · StreamBroken
     │  ├─ RateLimited (QuotaUsedUp, ContainerLimit)
@@ -62,6 +62,10 @@ class ConfigError(AssistantError):
 
 class NoKey(ConfigError):
     """The chosen service needs a key, and there is none."""
+
+
+class BudgetSpent(ConfigError):
+    """The question might cost more than the setting `max_cost` leaves of today; nothing was asked."""
 
 
 class EngineError(AssistantError):

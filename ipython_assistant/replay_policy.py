@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.config import KEYS
 from ipython_assistant.core.recording import canonical
+from ipython_assistant.core.usage import CONTAINER_PRICES, Cost, Tokens, billed_by, cost, dollars, tokens_of
 from ipython_assistant.core.wording import disk_reason, first_words
-from ipython_assistant.errors import NoKey, NotRecorded, OptionError, RecordingDamaged
+from ipython_assistant.errors import BudgetSpent, NoKey, NotRecorded, OptionError, RecordingDamaged
 from ipython_assistant.workspace.recording_store import TURNS, slug, slug_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ipython_assistant.config import Settings
     from ipython_assistant.core.recording import Recording, TurnKey
+    from ipython_assistant.core.usage import Price
     from ipython_assistant.question import Question
     from ipython_assistant.workspace.recordings import Recordings
 
+Spent = tuple[Cost, frozenset[str]]
+"""What a recorded turn cost, and the containers at OpenAI that it used."""
 HOSTED = frozenset(KEYS)
 MOST_LISTED = 5
 _PARTS = {
@@ -65,6 +69,40 @@ def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) 
         # Which service answered then cannot be known any more.
         raise RecordingDamaged(f"{damaged}.", "Bring the file back, or write --fresh on the first line to ask anew.")
     return None
+
+
+def check_max_cost(
+    question: Question, recordings: Recordings, prices: Mapping[str, Price], base_url: str, known: dict[str, Spent]
+) -> None:
+    """Raise `BudgetSpent` where the question would pass the setting `max_cost`.
+
+    What the day's questions cost is added up from the recordings (`known`: those read before). A question costs at the
+    least what it reads: its words, about four characters a token, and the turn before it with all that one read.
+    """
+    settings, parent = question.settings, question.place.parent
+    if settings.max_cost is None:
+        return
+    today, spent = f"{question.began:%Y-%m-%d}", list[Spent]()
+    for name, one in recordings.store.summaries()[0]:
+        if one.began.startswith(today):
+            if name not in known:
+                turn, payee = recordings.store.read(name).turn, billed_by(one.service, base_url)
+                money = cost(tokens_of(turn.usage), turn.model or one.model, prices, service=payee)
+                known[name] = money, frozenset(turn.container_ids if payee == "openai" else ())
+            spent.append(known[name])
+    before = tokens_of(parent.turn.usage) if parent is not None else Tokens()
+    reads = Tokens(before.input + before.output + len(question.prompt) // 4)
+    least = cost(reads, settings.model, prices, service=billed_by(settings.service, base_url))
+    unknown = [money.reason for money in (least, *(money for money, _ in spent)) if money.tokens is None]
+    if unknown:
+        raise BudgetSpent("max_cost is set, and the price of a model is unknown.", unknown[0])
+    so_far = sum(money.tokens or 0.0 for money, _ in spent)
+    so_far += len(frozenset[str]().union(*(ids for _, ids in spent))) * CONTAINER_PRICES["1g"]
+    this_one = least.tokens or 0.0
+    if so_far + this_one > settings.max_cost:
+        says = f"Today's questions cost {dollars(so_far)}, and this one at least {dollars(this_one)}"
+        cure = "Raise it (`%config AssistantMagics.max_cost = ...`), or go on tomorrow (UTC); replays cost nothing."
+        raise BudgetSpent(f"{says}: more than max_cost, {dollars(settings.max_cost)}.", cure)
 
 
 def other_services_recorded(settings: Settings, recordings: Recordings) -> frozenset[str]:

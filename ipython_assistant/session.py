@@ -18,10 +18,12 @@ from ipython_assistant.answerer import ModelChoice, with_answerer
 from ipython_assistant.config import AssistantMagics, freeze, working_directory
 from ipython_assistant.core.conversation import Conversations
 from ipython_assistant.core.providers import variables_of
+from ipython_assistant.core.usage import prices_with
 from ipython_assistant.display import buttons
 from ipython_assistant.display.live import front_end
 from ipython_assistant.options import Options
 from ipython_assistant.question import Place
+from ipython_assistant.replay_policy import check_max_cost
 from ipython_assistant.service.accounts import ASKED_OF_THE_ENVIRONMENT
 from ipython_assistant.service.background import Threads
 from ipython_assistant.service.connection import Connections, connect
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from ipython_assistant.config import Settings
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.question import Question
+    from ipython_assistant.replay_policy import Spent
     from ipython_assistant.service.connection import Connection
     from ipython_assistant.workspace.inputs import Input
 
@@ -89,6 +92,7 @@ class Session:
         self._answers: dict[str, Answer] = {}
         self._threads: dict[int, Threads] = {}
         self._scratch: Path | None = None
+        self._costs: dict[str, Spent] = {}
         self._runs = 0
         self._asks: tuple[tuple[str, int] | None, int] = (None, 0)
 
@@ -152,6 +156,12 @@ class Session:
         with self._lock:
             self._asks = (running, self._asks[1] + 1 if self._asks[0] == running else 1)
             return f"{cell} ask {self._asks[1]}"
+
+    def check_max_cost(self, question: Question) -> None:
+        """Raise `BudgetSpent` where the question would pass the setting `max_cost`."""
+        base_url = self.environment().get("OPENAI_BASE_URL", "")
+        recordings, prices = self.recordings(question.settings), prices_with(self.traits.prices)
+        check_max_cost(question, recordings, prices, base_url, self._costs)
 
     # --- connections, folders, threads --------------------------------------------------------------------------------
 

@@ -108,6 +108,7 @@ class ServiceSource:
             self.question = replace(self.question, settings=self.session.with_answerer(self.question.settings))
             self.question.check_assistant()
             self.question.check_size()
+            self.session.check_max_cost(self.question)
             if self._stop is not None and self._stop.is_set():
                 raise KeyboardInterrupt
             live.update(self.why, "connecting")

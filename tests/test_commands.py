@@ -201,3 +201,29 @@ def test_show_of_a_response_that_is_still_being_made_says_so(notebook, hosted):
     hosted.on(r"^GET /v1/responses/", lambda _request: Answer(body))
     with pytest.raises(errors.OptionError, match="still in_progress"):
         notebook.cell("A", "%assistant show resp_far")
+
+
+def test_a_question_that_would_pass_max_cost_is_not_asked_and_a_replay_is(talked, hosted):
+    talked.cell("S", "%config AssistantMagics.prices = {'test-model': {'input': 1.0, 'output': 10.0}}")
+    talked.cell("S", "%config AssistantMagics.max_cost = 0.065")
+    talked.cell("S", "%config AssistantMagics.model = 'test-model'")
+    asked = len(hosted.questions())
+    with pytest.raises(errors.BudgetSpent) as caught:
+        talked.ask("D", "One more?")
+
+    assert "$0.0630" in caught.value.message
+    assert "max_cost" in caught.value.hint
+    assert len(hosted.questions()) == asked
+    talked.cell("S", "%config AssistantMagics.max_cost = 1")
+    hosted.will_say([wire.Message("Yes.")], response_id="resp_4", usage=USED)
+    assert talked.ask("D", "One more?").value.text == "Yes."
+    talked.cell("S", "%config AssistantMagics.max_cost = 0.01")
+    assert talked.ask("D", "One more?").value.text == "Yes."
+
+
+def test_where_a_price_is_unknown_max_cost_asks_for_it(notebook, hosted):
+    notebook.cell("S", "%config AssistantMagics.max_cost = 1")
+    with pytest.raises(errors.BudgetSpent, match="unknown"):
+        notebook.ask("A", "Ask.", "-m no-such-model")
+
+    assert hosted.questions() == []
