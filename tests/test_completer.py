@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from IPython.core.completer import provisionalcompleter
-from IPython.core.interactiveshell import InteractiveShell
 from tests_support import events as wire
 
 from ipython_assistant.core.usage import default_model
@@ -58,11 +57,8 @@ def test_two_hyphens_offer_the_options_and_nothing_else(ready):
     assert {"--dir", "--help", "--memory"} <= set(every)
     assert all(option.startswith("--") for option in every)
     assert offered(ready, "%%assistant -i cases --m|\nPlot") == ["--model", "--memory"]
+    assert offered(ready, "%%assistant -i cases |\nPlot") == every
     assert offered(ready, "\n\n%%assistant -|")[:4] == ["-i", "--input", "-o", "--output"]
-
-
-def test_a_space_offers_the_options_too(ready):
-    assert offered(ready, "%%assistant -i cases |\nPlot") == offered(ready, "%%assistant --|")
 
 
 def test_every_option_that_is_offered_is_one(ready):
@@ -92,22 +88,23 @@ def test_tables_then_files_are_offered_as_inputs(ready):
     assert offered(ready, "%%assistant -m x -i data/n|\nPlot") == ["data/north.csv"]
     assert offered(ready, "%%assistant -i .h|") == [".hidden.csv"]
     assert offered(ready, "%%assistant -i nothing/|") == []
+    assert offered(ready, "%%assistant --dir |") == ["data/"]
+    assert offered(ready, "%%assistant --dir data/|") == ["data/sub/"]
     assert offered(ready, "%%assistant -i https://x/|") == []
 
 
-@pytest.mark.parametrize(
-    ("typed", "completed"),
-    [
-        ('%%assistant -i "data/my n|', '%%assistant -i "data/my notes.txt"'),
-        ('%%assistant -i "data/my n|"', '%%assistant -i "data/my notes.txt"'),
-        ("%%assistant -i 'data/my n|' -m x", "%%assistant -i 'data/my notes.txt' -m x"),
-        ("%%assistant -i data/my|", '%%assistant -i "data/my notes.txt"'),
-        ('%%assistant -i "da|', '%%assistant -i "data/'),
-        ("%%assistant --input=data/my|", '%%assistant --input="data/my notes.txt"'),
-    ],
-)
-def test_a_path_is_quoted_where_it_has_to_be(ready, typed, completed):
-    assert tab(ready, typed) == [completed]
+QUOTED = {
+    '%%assistant -i "data/my n|': '%%assistant -i "data/my notes.txt"',
+    '%%assistant -i "data/my n|"': '%%assistant -i "data/my notes.txt"',
+    "%%assistant -i 'data/my n|' -m x": "%%assistant -i 'data/my notes.txt' -m x",
+    "%%assistant -i data/my|": '%%assistant -i "data/my notes.txt"',
+    '%%assistant -i "da|': '%%assistant -i "data/',
+    "%%assistant --input=data/my|": '%%assistant --input="data/my notes.txt"',
+}
+
+
+def test_a_path_is_quoted_where_it_has_to_be(ready):
+    assert {typed: tab(ready, typed) for typed in QUOTED} == {typed: [text] for typed, text in QUOTED.items()}
 
 
 def test_what_is_offered_for_an_input_is_read_back_as_that_file(ready, notebook_dir):
@@ -132,29 +129,22 @@ def test_a_name_that_no_line_can_hold_is_not_offered(ready, notebook_dir):
     assert offered(ready, "%%assistant -i data/|") == ['"data/my notes.txt"', "data/north.csv", "data/sub/"]
 
 
-def test_only_folders_are_offered_for_dir(ready):
-    assert offered(ready, "%%assistant --dir |") == ["data/"]
-    assert offered(ready, "%%assistant --dir data/|") == ["data/sub/"]
+PROSE = [
+    "%%assistant\nplease look at cas|",
+    "%%assistant -i cases\ndon't touch cas|",
+    "%%assistant\nwhat is cutoff.|",
+    "%%assistant\n{'cas|",
+    "%%assistant\n```python\nx = {cas|",
+    "%%assistant\n~~~~\n```\n~~~\nx = {cas|",
+    "%%assistant why cas|",
+    "%%assistant --help cas|",
+    "%%assistant --instructions cas|",
+    "%%assistant -i cases\n--|",
+]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "%%assistant\nplease look at cas|",
-        "%%assistant -i cases\ndon't touch cas|",
-        "%%assistant\nimport |",
-        "%%assistant\nwhat is cutoff.|",
-        "%%assistant\n{'cas|",
-        "%%assistant\n```python\nx = {cas|",
-        "%%assistant\n~~~~\n```\n~~~\nx = {cas|",
-        "%%assistant why cas|",
-        "%%assistant --help cas|",
-        "%%assistant --instructions cas|",
-        "%%assistant -i cases\n--|",
-    ],
-)
-def test_nothing_is_offered_in_prose(ready, text):
-    assert tab(ready, text) == []
+def test_nothing_is_offered_in_prose(ready):
+    assert {text: tab(ready, text) for text in PROSE} == {text: [] for text in PROSE}
 
 
 def test_variables_are_offered_in_braces(ready):
@@ -171,14 +161,9 @@ def test_variables_are_offered_in_braces(ready):
     assert "In" not in [cell.rpartition("{")[2] for cell in tab(ready, "%%assistant\n{|")]
 
 
-@pytest.mark.parametrize(
-    "text", ["x = cas|", "%%time\ncas|", "# %%assistant\ncas|", "%%assistants\ncas|", "'%%assistant'; cas|"]
-)
-def test_other_cells_are_completed_as_ever(ready, text):
-    assert any(cell.endswith("cases") for cell in tab(ready, text))
-
-
-def test_the_magics_own_name_is_still_completed(ready):
+def test_other_cells_and_the_magics_own_name_are_completed_as_ever(ready):
+    for text in ("x = cas|", "%%time\ncas|", "# %%assistant\ncas|", "%%assistants\ncas|", "'%%assistant'; cas|"):
+        assert any(cell.endswith("cases") for cell in tab(ready, text)), text
     assert tab(ready, "%%assis|") == ["%%assistant"]
     assert tab(ready, "%%assistan|t -m x") != []
 
@@ -189,19 +174,6 @@ def test_a_large_folder_does_not_keep_anyone_waiting(ready, notebook_dir, monkey
         (notebook_dir / f"data/n{number}.csv").write_text("")
 
     assert len(offered(ready, "%%assistant -i data/|")) == 3
-
-
-def test_unloading_leaves_the_completer_as_it_was(notebook_dir):
-    shell = InteractiveShell.instance()
-    try:
-        before = list(shell.Completer.custom_matchers)
-        shell.run_line_magic("load_ext", "ipython_assistant")
-        assert len(shell.Completer.custom_matchers) == len(before) + 1
-        shell.run_line_magic("unload_ext", "ipython_assistant")
-
-        assert shell.Completer.custom_matchers == before
-    finally:
-        InteractiveShell.clear_instance()
 
 
 def test_conversations_saved_assistants_and_efforts_are_offered(ready, hosted, notebook_dir):

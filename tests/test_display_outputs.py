@@ -74,26 +74,11 @@ def test_whatever_is_written_makes_a_safe_bundle_with_plain_text(text: str) -> N
         check(bundle)
 
 
-def test_bundles_are_what_ipython_takes_from_a_mimebundle_method() -> None:
-    data, metadata = outputs.answer("x", {})
-
-    assert set(data) == {"text/html", "text/plain"}
-    assert metadata == {"ipython_assistant": {"output": "answer"}}
-
-
-def test_the_answers_plain_text_is_the_markdown_itself() -> None:
-    assert outputs.answer("**B** rose.", {}).data["text/plain"] == "**B** rose."
-
-
 def test_a_running_answer_shows_what_is_written_and_what_is_going_on() -> None:
     bundle = outputs.live("**B** rose. See [the tab", "running code, 3 s")
 
     assert Markup.of(bundle.data["text/html"]).text.split("\n") == ["B rose. See the tab", "Running code, 3 s …"]
     assert bundle.data["text/plain"].endswith("Running code, 3 s …")
-
-
-def test_a_running_answer_without_text_is_one_line() -> None:
-    assert Markup.of(outputs.live("", "connecting").data["text/html"]).text == "Connecting …"
 
 
 @pytest.mark.parametrize(

@@ -70,11 +70,3 @@ def test_the_labextension_has_the_packages_version():
 
     assert description["version"] == __version__
     assert (folder / description["jupyterlab"]["_build"]["load"]).is_file()
-
-
-def test_uninstalling_disables_it(installed):
-    python = installed / "venv" / "bin" / "python"
-    assert (installed / "venv/etc/jupyter/jupyter_server_config.d/ipython_assistant.json").exists()
-    run([sys.executable, "-m", "pip", "--python", python, "uninstall", "--yes", "ipython_assistant"], installed)
-
-    assert "ipython_assistant" not in run([python, "-m", "jupyter_server", "extension", "list"], installed)

@@ -158,10 +158,3 @@ def test_of_a_long_text_the_beginning_is_shown(tmp_path: Path, content: str) -> 
 )
 def test_what_is_no_text_has_no_beginning(tmp_path: Path, content: bytes) -> None:
     assert read_text_head(written(tmp_path / "a", content)) is None
-
-
-def test_a_text_with_its_mark_is_read_in_its_encoding(tmp_path: Path) -> None:
-    for encoding in ("utf-16", "utf-8-sig"):
-        head = read_text_head(written(tmp_path / "a", "Größe".encode(encoding)))
-        assert head is not None
-        assert head.text == "Größe"

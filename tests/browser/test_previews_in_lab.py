@@ -85,7 +85,7 @@ def sent(lab: Lab, shown: Notebook, open_for_module: Callable[[Path], Notebook])
 
 def check_everything_is_there_and_nothing_happened(notebook: Notebook, listener: Listener, pictures: int) -> None:
     output = notebook.output(0)
-    images = output.locator(".jp-RenderedImage img, .jp-RenderedSVG img")
+    images = output.locator(".jp-RenderedImage img, img[src^='data:image/svg']")
     expect(images).to_have_count(pictures)
     for image in images.all():
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
@@ -106,7 +106,7 @@ def test_files_and_formulas_are_shown_and_nothing_in_them_runs(shown: Notebook, 
 
 
 def test_in_a_notebook_that_somebody_sent_they_are_too(sent: Notebook, listener: Listener) -> None:
-    # JupyterLab shows no SVG at all in a notebook that it does not trust.
+    # JupyterLab shows no picture within HTML in a notebook that it does not trust.
     check_everything_is_there_and_nothing_happened(sent, listener, pictures=1)
 
 
@@ -140,7 +140,8 @@ def test_exported_to_html_and_opened_from_disk_the_page_has_its_pictures_and_lin
     try:
         page.goto(shown.path.with_suffix(".html").as_uri(), wait_until="domcontentloaded")
         images = page.locator(".jp-OutputArea img")
-        expect(images).to_have_count(4)
+        # JupyterLab has saved a picture of the interactive chart beside it.
+        expect(images).to_have_count(5)
         for image in images.all():
             assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
         links = page.locator(".jp-OutputArea a[download]").evaluate_all("all => all.map(link => link.href)")
