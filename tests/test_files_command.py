@@ -12,7 +12,7 @@ from tests_support import events as wire
 from tests_support.markup import Markup
 from tests_support.saving import NOTEBOOK, run_cell
 
-from ipython_assistant.commands import run_command
+from ipython_assistant import commands
 from ipython_assistant.display.grid import FILE_HEADER
 from ipython_assistant.errors import OptionError
 from ipython_assistant.workspace.folder import Folder, made_files, remove_left_over
@@ -20,15 +20,17 @@ from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 
 @pytest.fixture
-def folder(shell, notebook_dir):
+def folder(notebook_dir):
     return Folder(notebook_dir, notebook_dir / "assistant_files", environ=NOTEBOOK)
 
 
 def command(folder, line="files"):
     """What `%assistant files` shows of a folder: its text, and its HTML as a browser would read it."""
-    with capture_output() as captured:
-        run_command(SimpleNamespace(folder=lambda _settings: folder, settings=None), line)
-    (output,) = captured.outputs
+    shown = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(commands, "publish", shown.append)
+        commands.run_command(SimpleNamespace(folder=lambda _settings: folder, settings=None), line)
+    (output,) = shown
     markup = Markup.of(output.data["text/html"])
     assert markup.harm() == []
     return output.data["text/plain"], markup
@@ -220,7 +222,7 @@ def test_what_cannot_be_removed_is_named_with_the_reason(folder, monkeypatch):
 )
 def test_a_word_the_command_does_not_take_is_refused(folder, line, hint):
     with pytest.raises(OptionError) as caught:
-        run_command(SimpleNamespace(folder=lambda _settings: folder, settings=None), line)
+        commands.run_command(SimpleNamespace(folder=lambda _settings: folder, settings=None), line)
 
     assert caught.value.hint == hint
 

@@ -28,28 +28,19 @@ FOLDER = os.environ.get("IPYTHON_ASSISTANT_RECORDINGS", "")
 Json = dict[str, Any]
 
 
-def _streams() -> list[Path]:
-    return sorted([*Path(FOLDER).glob("*.sse"), *Path(FOLDER).glob("*.chunks.txt")]) if FOLDER else []
+def _cases(*patterns: str) -> list[Any]:
+    paths = sorted(path for pattern in patterns if FOLDER for path in Path(FOLDER).glob(pattern))
+    found = [pytest.param(path, id=path.name) for path in paths if path.suffix != ".json" or _is_response(path)]
+    why = f"{FOLDER} holds no such recording" if FOLDER else "IPYTHON_ASSISTANT_RECORDINGS names no recorded traffic"
+    return found or [pytest.param(None, marks=pytest.mark.skip(reason=why), id="no recordings")]
 
 
-def _responses() -> list[Path]:
-    paths = sorted(Path(FOLDER).glob("*.json")) if FOLDER else []
-    return [path for path in paths if _is_response(json.loads(path.read_bytes()))]
-
-
-def _is_response(body: object) -> bool:
+def _is_response(path: Path) -> bool:
+    body = json.loads(path.read_bytes())
     return isinstance(body, dict) and body.get("object") == "response"
 
 
-def _cases(paths: list[Path]) -> list[Any]:
-    if paths:
-        return [pytest.param(path, id=path.name) for path in paths]
-    why = "set IPYTHON_ASSISTANT_RECORDINGS to a folder of recorded traffic to run this"
-    why = f"{FOLDER} holds no such recording" if FOLDER else why
-    return [pytest.param(None, marks=pytest.mark.skip(reason=why), id="no recordings")]
-
-
-STREAMS, RESPONSES = _cases(_streams()), _cases(_responses())
+STREAMS = _cases("*.sse", "*.chunks.txt")
 
 
 def events_of(path: Path) -> list[Json]:
@@ -97,7 +88,7 @@ def test_any_chunking_of_a_recorded_stream_gives_the_same_turn(path, cuts):
     assert fold(list(decode(chunks))) == fold(events)
 
 
-@pytest.mark.parametrize("path", [*STREAMS, *(RESPONSES if RESPONSES[0].id != "no recordings" else [])])
+@pytest.mark.parametrize("path", _cases("*.sse", "*.chunks.txt", "*.json"))
 def test_the_files_of_a_recorded_response_are_found_and_saved(path, asking):  # noqa: F811 the fixture of that name
     events = events_of(path) if path.suffix in {".sse", ".txt"} else [_completed(json.loads(path.read_bytes()))]
     whole = read_response(events[-1]["response"])

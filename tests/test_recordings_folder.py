@@ -234,13 +234,7 @@ def test_a_damaged_body_is_named_not_served_and_nothing_is_put_anywhere(how, rec
         recordings.restore(recordings.find(ASKED.sha256), "cell-1")
     assert saved(recordings) == {}
     assert {fault.path for fault in check_recordings(recordings)} == {body}
-
-
-def test_a_damaged_body_is_made_whole_when_the_question_is_asked_anew(recordings):
-    record, _ = make_recording(recordings, ASKED, {"table.csv": TABLE})
-    (turns_dir(recordings) / "bodies" / record.files[0].sha256).write_bytes(b"other")
-    make_recording(recordings, ASKED, {"table.csv": TABLE}, minute=1)
-
+    make_recording(recordings, ASKED, {"a.csv": b"first\n", "table.csv": TABLE}, minute=1)
     assert check_recordings(recordings) == []
 
 

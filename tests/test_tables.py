@@ -285,7 +285,7 @@ def test_the_memory_of_a_look_does_not_grow_with_the_file(path: Path) -> None:
         assert head.row_count == rows
         return taken
 
-    assert peak(60_000) < 1.5 * peak(20_000)
+    assert peak(24_000) < 1.5 * peak(8_000)
 
 
 @pytest.mark.parametrize("name", ["bomb.csv.gz", "bomb.zip"])
@@ -308,12 +308,12 @@ def test_a_packed_file_is_unpacked_only_so_far(tmp_path: Path, monkeypatch: pyte
         read_table(path, media_type(name))
 
 
-@pytest.mark.parametrize("content", ["a" + ",b" * 19_000 + "\n" + "1\n" * 9_000, "a\n" * 9_000 + "," * 19_000 + "1\n"])
+@pytest.mark.parametrize("content", ["a" + ",b" * 19_000 + "\n" + "1\n" * 6_000, "a\n" * 6_000 + "," * 19_000 + "1\n"])
 def test_one_wide_row_does_not_widen_the_work_of_all_others(path: Path, content: str) -> None:
     began = time.monotonic()
     head = head_of(path, content)
 
-    assert (head.column_count, head.row_count) == (19_001, 9_000)
+    assert (head.column_count, head.row_count) == (19_001, 6_000)
     assert time.monotonic() - began < 30
 
 

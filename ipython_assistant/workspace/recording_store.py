@@ -87,7 +87,11 @@ class RecordingStore:
         """Open the folder of the recordings, made if need be, with what explains it."""
         with self.open(make=True) as turns:
             for name, text in _BESIDE.items():
-                _write_beside(turns, name, text)
+                # Unless it is there, and was not left empty by a full disk.
+                with contextlib.suppress(FileNotFoundError):
+                    if turns.fingerprint(name).size:
+                        continue
+                turns.write(name, text.encode())
             # Once, what kernels that were killed left half written.
             for look in () if self._swept else (self.open, self.open_bodies):
                 with contextlib.suppress(OSError), look() as directory:
@@ -241,14 +245,3 @@ def slug_of(file_name: str) -> str | None:
 def _turn_of(recording: Recording) -> tuple[str, str, str]:
     """What tells a turn from all others, whatever it was recorded with."""
     return recording.cell, recording.began, recording.turn.response_id
-
-
-def _write_beside(turns: SafeDirectory, name: str, text: str) -> None:
-    """Write a file of ours that is not there, that a full disk left empty, or that an earlier version wrote."""
-    with contextlib.suppress(FileNotFoundError):
-        with turns.open(name) as file:
-            there = file.read().decode(errors="replace")
-        earlier = not there or there == "*.lock\n*.tmp\n" or there.startswith(README[:28])
-        if there == text or not earlier:
-            return
-    turns.write(name, text.encode())

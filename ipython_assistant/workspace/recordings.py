@@ -20,7 +20,7 @@ from ipython_assistant.workspace.folder import Incoming, refuse_links
 from ipython_assistant.workspace.recording_store import BODIES, TURNS, YOUNG_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Container, Sequence
     from pathlib import Path
 
     from ipython_assistant.core.recording import RecordedFile, Recording
@@ -179,7 +179,10 @@ class Recordings:
         there: set[str] = set()
         with contextlib.suppress(FileNotFoundError), self.folder.open() as here:
             there = {it.name for it in recording.files if self.store.holds(here, it.name, it.size, it.sha256)}
-        absent = [(file, self._source(file)) for file in recording.files if file.name not in there]
+        absent = [file for file in recording.files if file.name not in there]
+        for file in absent:
+            if file.kept:
+                self.open_body(file.sha256).close()  # before anything is put anywhere
         restored = self._restored(recording, absent, cell) if absent else {}
         outcomes = [(it, restored.get(it.name) or self.folder.artifact(it.name, it)) for it in recording.files]
         back = [(file, outcome) for file, outcome in outcomes if isinstance(outcome, Artifact)]
@@ -215,31 +218,18 @@ class Recordings:
         except (OSError, ValueError) as error:
             raise self._damaged(f"{TURNS}/{BODIES}/{sha256}", error) from error
 
-    def _source(self, file: RecordedFile) -> Callable[[], IO[bytes]] | None:
-        """What opens the bytes of a file; None if they were too large to be recorded, and are gone."""
-        if file.kept:
-            self.open_body(file.sha256).close()
-            return lambda: self.open_body(file.sha256)
-        with contextlib.suppress(OSError), self.folder.open() as here:
-            # A saved file of another name may have the very same bytes.
-            for name in {it.name for one in self.all() for it in one.files if it.sha256 == file.sha256}:
-                if self.store.holds(here, name, file.size, file.sha256):
-                    path = self.folder.path / name
-                    return lambda: path.open("rb")
-        return None
-
     def _restored(
-        self, recording: Recording, absent: list[tuple[RecordedFile, Callable[[], IO[bytes]] | None]], cell: str
+        self, recording: Recording, absent: Sequence[RecordedFile], cell: str
     ) -> dict[str, Artifact | FailedArtifact]:
         """Put the absent files in their places; gives what became of them, by their recorded names."""
         turn = f"recording {recording.ended}"
 
-        def put(file: RecordedFile, source: Callable[[], IO[bytes]] | None) -> Artifact | FailedArtifact:
-            if source is None:
+        def put(file: RecordedFile) -> Artifact | FailedArtifact:
+            if not file.kept:
                 return _not_restored(file, "It was too large to be recorded, and is no longer among the saved files.")
             staged = staging / "body.part"
             try:
-                with source() as body, staged.open("wb") as copy:
+                with self.open_body(file.sha256) as body, staged.open("wb") as copy:
                     shutil.copyfileobj(body, copy, 1 << 20)
             except OSError as error:
                 return _not_restored(file, f"It could not be saved: {disk_reason(error)}.")
@@ -252,9 +242,9 @@ class Recordings:
         try:
             staging = self.folder.stage()
         except OSError as error:
-            return {file.name: _not_restored(file, f"It could not be saved: {error.strerror}.") for file, _ in absent}
+            return {file.name: _not_restored(file, f"It could not be saved: {error.strerror}.") for file in absent}
         try:
-            return {file.name: put(file, source) for file, source in absent}
+            return {file.name: put(file) for file in absent}
         finally:
             self.folder.unstage(staging)
 
