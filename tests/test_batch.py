@@ -279,6 +279,7 @@ def run_script(notebook_dir, code, **environment):
     )
 
 
+@pytest.mark.slow
 def test_a_plain_process_asks_the_engine_and_leaves_no_process_behind(notebook_dir):
     completed = run_script(
         notebook_dir,
@@ -299,37 +300,6 @@ def test_a_plain_process_asks_the_engine_and_leaves_no_process_behind(notebook_d
     assert children
     still = [psutil.Process(pid) for pid in children if psutil.pid_exists(pid)]
     assert psutil.wait_procs(still, timeout=10)[1] == []
-
-
-def test_a_plain_process_without_the_assistant_loaded_raises_the_two_line_error(notebook_dir):
-    completed = run_script(
-        notebook_dir,
-        """
-        from ipython_assistant import ask, errors
-        try:
-            ask("Look.", inputs="nowhere.csv")
-        except errors.InputError as error:
-            print(error)
-        """,
-    )
-    assert completed.returncode == 0, completed.stderr
-    assert f"looked in {notebook_dir}" in completed.stdout
-
-
-def test_a_plain_process_asks_many_with_the_same_limit(notebook_dir, hosted):
-    echo = Echo(hosted, at_once=2)
-    completed = run_script(
-        notebook_dir,
-        """
-        from ipython_assistant import ask_each
-        answers = ask_each({name: f"Plot {name}" for name in "ABC"}, at_once=2)
-        print(*(answer.text for answer in answers.values()), sep="|")
-        """,
-    )
-    assert completed.returncode == 0, completed.stderr
-    assert completed.stdout.strip() == "Answer to Plot A|Answer to Plot B|Answer to Plot C"
-    assert echo.most == 2
-    assert completed.stderr == ""
 
 
 def test_one_text_is_not_several_questions(shell):
@@ -369,12 +339,6 @@ def test_tables_that_are_asked_for_come_with_the_answer_and_no_variable_is_touch
 
     assert answer.frames["by_district"].to_dict("list") == {"code": ["007"], "n": [1]}
     assert notebook.names["by_district"] == "mine"
-
-
-def test_a_table_that_did_not_come_is_an_error_of_its_question(notebook, hosted):
-    hosted.will_say([wire.Message("No table today.")])
-    with pytest.raises(errors.TableMissing, match="came without any file"):
-        ask("Save it.", outputs="by_district")
 
 
 @pytest.mark.parametrize(

@@ -153,20 +153,6 @@ def test_without_a_turn_each_command_says_so(notebook):
     assert "There are none" in notebook.cell("X", "%assistant assistants").plain
 
 
-def test_doctor_runs_in_a_cell_and_sends_no_question(notebook, hosted):
-    shown = notebook.cell("D", "%assistant doctor")
-
-    assert "openai" in shown.plain + shown.printed
-    assert hosted.questions() == []
-
-
-def test_a_mistyped_command_names_the_nearest(notebook):
-    with pytest.raises(errors.OptionError, match="histroy") as caught:
-        notebook.cell("X", "%assistant histroy")
-
-    assert "%assistant history" in caught.value.hint
-
-
 def test_traceback_shows_the_stack_of_the_last_error(notebook, hosted):
     with pytest.raises(errors.InputError):
         notebook.ask("A", "Ask.", "-i nowhere")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import pandas as pd
@@ -12,7 +11,7 @@ from tests_support import params
 from tests_support.notebook import Notebook
 from tests_support.scripted import refusal
 
-from ipython_assistant import errors, session
+from ipython_assistant import errors
 
 
 @pytest.fixture
@@ -285,17 +284,6 @@ def test_an_unchanged_table_of_half_a_million_rows_is_sent_once(notebook, hosted
     assert {question["tools"][0]["container"] for question in hosted.questions()} == {"cntr_test_1"}
 
 
-def test_the_recordings_of_a_conversation_hold_what_each_continued_from(notebook, hosted, say, notebook_dir):
-    say("a", "b")
-    notebook.ask("A", "A")
-    notebook.ask("B", "B")
-    records = [json.loads(path.read_text()) for path in (notebook_dir / "assistant_files" / ".turns").glob("*.json")]
-    by_prompt = {record["asked"]["prompt"]: record for record in records}
-
-    assert "parent" not in by_prompt["A"]["asked"]
-    assert by_prompt["B"]["asked"]["parent"] == by_prompt["A"]["digest"]
-
-
 def test_ctrl_c_while_an_input_is_being_sent_is_two_lines_and_the_next_run_asks(notebook, hosted):
     import _thread
 
@@ -313,19 +301,3 @@ def test_ctrl_c_while_an_input_is_being_sent_is_two_lines_and_the_next_run_asks(
 
     assert hosted.questions() == []
     assert notebook.ask("A", "A", "-i cases").value.text == "a"
-
-
-def test_ctrl_c_while_the_service_is_being_connected_to_is_two_lines_and_the_next_run_asks(
-    notebook, hosted, monkeypatch
-):
-    def interrupted(*_args):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(session, "connect", interrupted)
-        with pytest.raises(errors.Interrupted, match="before an answer came") as caught:
-            notebook.ask("A", "A")
-    hosted.will_say([wire.Message("a")])
-
-    assert len(caught.value._render_traceback_()) == 2
-    assert notebook.ask("A", "A").value.text == "a"

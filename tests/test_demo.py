@@ -38,6 +38,7 @@ def hostile_environment(monkeypatch, service, tmp_path):
     return service
 
 
+@pytest.mark.slow
 def test_headless_asks_on_this_machine_and_prints_what_was_saved(hostile_environment, capsys):
     began = datetime.now(UTC).replace(microsecond=0)
     code = cli.main(["demo", "--headless"])
@@ -90,6 +91,7 @@ def test_the_copy_has_no_outputs_so_that_the_reader_sees_them_come():
     assert (directory / "data" / "mda_coverage.csv").is_file()
 
 
+@pytest.mark.slow
 def test_the_demonstration_starts_jupyterlab_on_the_copy_and_ctrl_c_is_left_to_it(tmp_path, notebook_dir):
     environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "HOME": str(tmp_path)}
     process = subprocess.Popen(

@@ -188,14 +188,6 @@ def test_a_file_that_is_changed_after_it_was_listed_is_not_removed(folder, noteb
     assert remove_left_over(folder, entry) == ""
 
 
-def test_a_file_that_a_cell_shows_is_not_removed_whoever_asks(folder, notebook_dir):
-    run_cell(folder, {"a.csv": b"1"})
-    (entry,) = made_files(folder)
-    remove_left_over(folder, entry)
-
-    assert (notebook_dir / "assistant_files" / "a.csv").exists()
-
-
 def test_what_cannot_be_removed_is_named_with_the_reason(folder, monkeypatch):
     left_over(folder)
 

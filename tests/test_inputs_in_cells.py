@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors
 from ipython_assistant.core.usage import default_model
-from ipython_assistant.workspace import inputs
 from ipython_assistant.workspace.assistants import assistant_folders
 
 COVERAGE = "district,coverage\nA,0.5\nB,0.75\n"
@@ -69,22 +67,6 @@ def test_a_dataframe_a_series_a_dict_and_a_list_of_records_go_along_as_tables(no
     (question,) = hosted.questions()
     assert "2 rows" in question["instructions"]
     assert "001" not in str(question)
-
-
-def test_a_file_that_a_second_cell_names_too_is_not_read_again(notebook, hosted, notebook_dir, monkeypatch):
-    path = notebook_dir / "coverage.csv"
-    path.write_text(COVERAGE)
-    os.utime(path, (1_700_000_000, 1_700_000_000))
-    read = []
-    read_hashes = inputs.read_hashes
-    monkeypatch.setattr(inputs, "read_hashes", lambda path: read.append(path) or read_hashes(path))
-
-    ask(notebook, hosted, "-i coverage.csv")
-    ask(notebook, hosted, "-i coverage.csv --new", "Look again.")
-
-    assert len(read) == 1
-    assert [COVERAGE.encode()] == list(uploads(hosted).values())
-    assert [question["instructions"].count("2 rows") for question in hosted.questions()] == [1, 1]
 
 
 def test_a_figure_text_paths_and_globs_go_along_as_the_files_they_are(notebook, hosted, notebook_dir):
@@ -368,12 +350,3 @@ def test_a_refusal_where_a_table_was_asked_for_is_an_error(notebook, hosted):
     hosted.will_say([wire.Message("No.", refusal=True)])
     with pytest.raises(errors.TableMissing, match="refused"):
         notebook.ask("A", "Ask.", "-o by_district")
-
-
-def test_the_request_names_the_tables_that_have_to_come(notebook, hosted):
-    hosted.put("means.csv", b"a\n1\n", "cfile_1")
-    hosted.will_say([wire.Code("x"), wire.Message("Done.")])
-    notebook.ask("A", "Ask.", "-o means")
-
-    assert "means.csv" in hosted.questions()[0]["instructions"]
-    assert notebook.names["means"]["a"].tolist() == [1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pydoc
-import re
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -47,52 +46,8 @@ def test_a_mistyped_option_fails_the_cell_and_names_the_nearest(shell):
     assert "--input" in caught.value.hint
 
 
-def test_a_missing_input_fails_before_anything_is_started(shell):
-    with pytest.raises(errors.InputError):
-        out(shell, "%%assistant -i nowhere.csv\nPlot")
-
-    assert "not running" in out(shell, "%assistant status")
-
-
-def test_status_says_who_answers_and_where_files_go(shell, notebook_dir):
-    text = out(shell, "%assistant status")
-
-    assert re.search(r"^service +local  \(there is no key\)$", text, re.MULTILINE)
-    assert str(notebook_dir / "assistant_files") in text
-
-
 def test_a_line_command_that_ends_in_a_question_mark_is_not_ipythons_help(shell):
     assert "local  (there is no key)" in out(shell, "%assistant status?")
-
-
-def test_a_mistyped_command_names_the_nearest(shell):
-    with pytest.raises(errors.OptionError) as caught:
-        out(shell, "%assistant statsu")
-
-    assert "Did you mean %assistant status?" in caught.value.hint
-
-
-def test_the_full_stack_of_a_short_error_can_be_had(shell):
-    shell.run_cell("%%assistant --nope\nPlot")
-
-    assert "Traceback (most recent call last)" in out(shell, "%assistant traceback")
-
-
-def test_show_brings_back_the_last_answer(shell, hosted):
-    hosted.will_say([wire.Message("Forty-two.")])
-    shell.run_cell("%%assistant\nAsk.")
-    with capture_output() as captured:
-        shell.run_cell("%assistant show")
-
-    assert "Forty-two." in captured.outputs[0].data["text/plain"]
-
-
-def test_names_in_braces_are_filled_in_and_everything_else_is_sent_as_it_is(shell, hosted):
-    shell.user_ns["x"] = "twelve"
-    hosted.will_say([wire.Message("Ok.")])
-    shell.run_cell("%%assistant\nUse $x and {x} and {'a': 1} and {y}")
-
-    assert hosted.questions()[0]["input"][0]["content"] == "Use $x and twelve and {'a': 1} and {y}"
 
 
 def test_config_shows_and_sets_the_traits(shell):
@@ -238,15 +193,6 @@ def test_enter_after_the_first_line_goes_on_in_a_terminal_as_with_any_cell_magic
     assert shell.check_complete("%%assistant\nPlot")[0] == "incomplete"
     assert shell.check_complete("%%assistant\nPlot\n\n")[0] == "complete"
     assert shell.check_complete("%assistant status?")[0] == "complete"
-
-
-def test_an_interrupt_while_the_first_question_is_set_up_ends_in_two_lines(shell, monkeypatch):
-    def interrupted(*_args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("ipython_assistant.commands.parse_options", interrupted)
-    with pytest.raises(errors.Interrupted):
-        out(shell, "%%assistant\nPlot")
 
 
 def test_an_interrupt_while_modules_are_imported_ends_in_two_lines(shell, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -217,17 +218,6 @@ def test_whatever_a_turn_holds_its_replay_shows_saves_and_gives_the_same(noteboo
     assert {name: file.read_bytes() for name, file in again.value.files.items()} == files
 
 
-def test_two_runs_of_one_recording_show_the_same_whatever_was_on_disk(notebook, hosted, notebook_dir):
-    say_both(hosted)
-    runs = [notebook.ask("A", "Both.")]
-    for _ in range(2):
-        notebook.restart()
-        runs.append(notebook.ask("A", "Both."))
-
-    assert runs[0].outputs == runs[1].outputs == runs[2].outputs
-    assert {run.printed for run in runs} == {""}
-
-
 # --- what asks again --------------------------------------------------------------------------------------------------
 
 
@@ -266,14 +256,6 @@ def test_each_thing_the_user_wrote_in_the_cell_asks_again_when_it_changes(notebo
         assert notebook.ask("A", "Ask.", "-i t.csv").value.text == "Recorded."
 
     assert len(hosted.questions()) == 1 + len(OTHERWISE)
-
-
-def test_a_table_that_is_to_come_back_is_part_of_the_question(notebook, hosted):
-    hosted.will_say([wire.Message("Recorded.")])
-    notebook.ask("A", "Ask.")
-    say_both(hosted, "resp_2")
-
-    assert notebook.ask("A", "Ask.", "-o by_district").value.response_id == "resp_2"
 
 
 @pytest.mark.parametrize(
@@ -324,22 +306,16 @@ def test_a_prompt_that_is_edited_and_put_back_is_replayed_with_its_files(noteboo
     assert sorted(files_in(notebook_dir / "assistant_files")) == ["by_district.csv", "c.png", "figure-1.png"]
 
 
-def test_a_refusal_never_takes_an_answers_place(notebook, hosted):
+@pytest.mark.parametrize("how", [{"refusal": True}, {"ending": "failed"}])
+def test_neither_a_refusal_nor_a_failure_takes_an_answers_place(notebook, hosted, how):
     hosted.will_say([wire.Message("The answer.")])
     notebook.ask("A", "Ask.")
-    hosted.will_say([wire.Message("No.", refusal=True)], response_id="resp_2")
-
-    assert notebook.ask("A", "Ask.", "--fresh").value.status == "refused"
-    assert notebook.ask("A", "Ask.").value.text == "The answer."
-
-
-def test_a_failure_never_takes_an_answers_place(notebook, hosted):
-    hosted.will_say([wire.Message("The answer.")])
-    notebook.ask("A", "Ask.")
-    hosted.will_say([wire.Message("Half.")], response_id="resp_2", ending="failed")
-    with pytest.raises(errors.TurnFailed):
+    ending = {name: how[name] for name in how if name == "ending"}
+    hosted.will_say([wire.Message("No.", refusal="refusal" in how)], response_id="resp_2", **ending)
+    with contextlib.suppress(errors.TurnFailed):
         notebook.ask("A", "Ask.", "--fresh")
 
+    assert len(hosted.questions()) == 2
     assert notebook.ask("A", "Ask.").value.text == "The answer."
 
 
@@ -393,14 +369,6 @@ def test_in_ci_everything_is_replayed_and_nothing_asked(notebook, hosted, monkey
     assert len(hosted.questions()) == 1
     status = notebook.cell("S", "%assistant status").printed
     assert "replay  (by CI)" in status
-
-
-def test_in_ci_a_service_that_was_chosen_by_hand_is_asked(notebook, hosted, monkeypatch):
-    monkeypatch.setenv("CI", "1")
-    notebook.cell("S", "%config AssistantMagics.service = 'openai'")
-    hosted.will_say([wire.Message("Live.")])
-
-    assert notebook.ask("A", "Ask.").value.text == "Live."
 
 
 def test_asking_afresh_in_replay_mode_is_an_error(notebook, monkeypatch):
@@ -522,19 +490,6 @@ def test_what_another_question_shows_is_not_replaced_by_an_answer_asked_afresh(
         assert files_in(notebook_dir / "assistant_files") == {"plot.csv": first, "plot-2.csv": second}
 
 
-def test_a_prompt_that_is_edited_and_put_back_has_its_own_file_of_that_name_again(
-    notebook, hosted, notebook_dir, versions
-):
-    first, second = versions(), versions()
-    live = notebook.ask("A", "Plot.")
-    notebook.ask("A", "Plot, edited.")
-    assert files_in(notebook_dir / "assistant_files") == {"plot.csv": second}
-    again = notebook.ask("A", "Plot.")
-
-    assert again.outputs == live.outputs
-    assert files_in(notebook_dir / "assistant_files") == {"plot.csv": first}
-
-
 def test_a_table_asked_for_is_the_recorded_one_where_the_user_changed_the_file(notebook, hosted, notebook_dir):
     say_both(hosted)
     notebook.ask("A", "Both.", "-o by_district")
@@ -618,24 +573,6 @@ def test_a_damaged_body_is_named_before_anything_is_shown(notebook, hosted, note
 
     assert sha256 in caught.value.message
     assert caught.value.ran.outputs == []
-
-
-def test_a_damaged_picture_is_named_before_any_file_is_put_in_its_place(notebook, hosted, notebook_dir):
-    hosted.put("by_district.csv", CSV, "cfile_csv")
-    large = "data:image/png;base64," + base64.b64encode(PNG + bytes(2000)).decode()
-    hosted.will_say([wire.Code("show()", (wire.image(large),)), wire.Message("Done.")])
-    live = notebook.ask("A", "Show.")
-    folder = notebook_dir / "assistant_files"
-    figure = next(name for name in files_in(folder) if name.startswith("figure"))
-    body = folder / ".turns" / "bodies" / live.value.files[figure].sha256
-    for name in files_in(folder):
-        (folder / name).unlink()
-    body.write_bytes(PNG)
-    notebook.restart()
-    with pytest.raises(errors.RecordingDamaged, match=body.name) as caught:
-        notebook.ask("A", "Show.")
-
-    assert (caught.value.ran.outputs, files_in(folder)) == ([], {})
 
 
 # --- how often is looked --------------------------------------------------------------------------------------------
@@ -740,17 +677,6 @@ def test_a_tools_secrets_go_to_the_service_and_into_no_recording_and_another_one
     assert len(hosted.questions()) == 1
 
 
-def test_what_code_printed_and_saved_of_an_input_is_recorded_and_the_readme_says_so(notebook, hosted, notebook_dir):
-    hosted.put("made.csv", b"markedvalue\n", "cfile_1")
-    hosted.will_say([wire.Code("x", (wire.logs("markedvalue\n"),)), wire.Message("Done.")])
-    first = notebook.ask("A", "Ask.")
-    turns = notebook_dir / "assistant_files" / ".turns"
-
-    assert [path.parent.name for path in turns.rglob("*") if path.is_file() and b"markedvalue" in path.read_bytes()]
-    assert "Answers are recorded from now on, in assistant_files/.turns" in first.html
-    assert (turns / "README").is_file()
-
-
 # --- the notebook's directory -----------------------------------------------------------------------------------------
 
 
@@ -837,22 +763,6 @@ os.link = killed
     assert notebook.ask("A", "Both.").value.response_id == "resp_1"
 
 
-def test_a_first_recording_that_never_came_to_its_end_is_asked_again(notebook, hosted, notebook_dir):
-    say_both(hosted)
-    stop = """
-import os, signal
-from ipython_assistant.workspace.recordings import Recordings
-Recordings._keep = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
-"""
-    process = script(notebook_dir, stop + SCRIPT)
-    process.communicate(timeout=60)
-    say_both(hosted, "resp_2")
-
-    assert process.returncode == -signal.SIGKILL
-    assert notebook.ask("A", "Both.").value.response_id == "resp_2"
-    assert notebook.ask("A", "Both.").value.response_id == "resp_2"
-
-
 def test_what_the_engine_answered_replays_after_the_engine_is_gone(notebook_dir, recording, alone):
     cell = (
         "```python\nimport pandas as pd\npd.DataFrame({'a': [1, 2]}).to_csv('out.csv', index=False)\nprint('done')\n```"
@@ -878,30 +788,6 @@ def test_outside_ipython_a_recording_answers_too(notebook, hosted, notebook_dir)
 
     assert process.returncode == 0, err
     assert out.strip() == "['by_district.csv', 'c.png', 'figure-1.png'] resp_1"
-
-
-def test_the_files_of_a_replayed_turn_are_listed_as_those_of_its_question(notebook, versions):
-    versions()
-    notebook.ask("A", "Year.")
-    versions()
-    notebook.ask("A", "District.")
-    notebook.ask("A", "Year.")
-    listed = notebook.cell("B", "%assistant files").plain.splitlines()
-
-    (line,) = [line for line in listed if line.startswith("plot.csv")]
-    assert line.split()[:2] == ["plot.csv", "present"]
-    assert "Year." in line
-
-
-def test_a_copy_that_was_brought_back_beside_the_users_own_is_listed(notebook, hosted, notebook_dir):
-    say_both(hosted)
-    notebook.ask("A", "Both.")
-    notebook.restart()
-    (notebook_dir / "assistant_files" / "by_district.csv").write_text("my own work\n")
-    notebook.ask("A", "Both.")
-    listed = notebook.cell("B", "%assistant files").plain
-
-    assert any(line.split()[:2] == ["by_district-2.csv", "present"] for line in listed.splitlines())
 
 
 def test_nothing_is_fetched_again_where_nothing_is_missing(notebook, hosted):
