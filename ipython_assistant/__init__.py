@@ -19,16 +19,7 @@ if TYPE_CHECKING:
     from ipython_assistant.answer import Answer
     from ipython_assistant.batch import Answers, aask, ask, ask_each, show
 
-__all__ = [
-    "Answer",
-    "Answers",
-    "aask",
-    "ask",
-    "ask_each",
-    "load_ipython_extension",
-    "show",
-    "unload_ipython_extension",
-]
+__all__ = ["Answer", "Answers", "aask", "ask", "ask_each", "load_ipython_extension", "show", "unload_ipython_extension"]
 __version__ = "0.1.0"
 
 

@@ -131,8 +131,7 @@ class AssistantMagics(Configurable):
         256_000_000, min=0, help="Bytes of files that may be fetched while the answer is still being written."
     )
     memory_limit = _choice(
-        MEMORIES,
-        help="Memory of new containers at a hosted service; more costs more. Unset: the service's default.",
+        MEMORIES, help="Memory of new containers at a hosted service; more costs more. Unset: the service's default."
     )
     expires_after = Integer(20, min=1, max=20, help="Minutes that a container is kept after its last use.")
     network = List(Unicode(), help="Hosts that code in a hosted container may reach. Unset: it has no network.")

@@ -12,14 +12,15 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ipython_assistant.notebook_runs import NotebookRun, RunError, run_notebook
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 NOTEBOOK = "01_first_cell.ipynb"
-EXPECTED_SUFFIXES = (".png", ".csv")
 CELL_TIMEOUT_S = 120
 
 
@@ -51,42 +52,20 @@ def _open_lab(*, browser: bool) -> int:
 
 def _run_headless() -> int:
     """Run the notebook, print what was saved and where; 1 if anything is missing, else 0."""
-    import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
-
     directory = _copy()
-    notebook = nbformat.read(directory / NOTEBOOK, as_version=4)
-    where = {"metadata": {"path": str(directory)}}
-    client = NotebookClient(notebook, timeout=CELL_TIMEOUT_S, kernel_name="python3", resources=where)
-    faults = []
+    run, fault = NotebookRun(directory / NOTEBOOK), ""
     try:
-        client.execute(env=_environment(directory))
-    except CellExecutionError as error:
-        faults.append(f"a cell ended in an error:\n{str(error).strip()}")
-    nbformat.write(notebook, directory / NOTEBOOK)
+        run_notebook(run, _environment(directory), CELL_TIMEOUT_S, save=True)
+    except RunError as error:
+        fault = str(error)
+    print(f"Notebook: {run.path}")
     saved = sorted(path for path in (directory / "assistant_files").glob("*") if path.is_file())
-    faults += _faults(notebook, saved)
-    print(f"Notebook: {directory / NOTEBOOK}")
     for path in saved:
         print(f"Saved:    {path}  ({path.stat().st_size:,} bytes)")
-    for fault in faults:
-        print(f"Missing:  {fault}")
-    return 1 if faults else 0
-
-
-def _faults(notebook: Any, saved: list[Path]) -> Iterator[str]:
-    """What should have come of the notebook and did not."""
-    for suffix in EXPECTED_SUFFIXES:
-        if not any(path.suffix == suffix and path.stat().st_size for path in saved):
-            yield f"a {suffix} file in assistant_files/"
-    shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
-    if not any("image/png" in bundle for bundle in shown):
-        yield "the picture in the notebook"
-    cards = "".join(bundle.get("text/html", "") for bundle in shown)
-    for path in saved:
-        if f'download="{path.name}"' not in cards:
-            yield f"a download link to {path.name}"
+    missing = [f"a {suffix} file" for suffix in (".png", ".csv") if suffix not in {path.suffix for path in saved}]
+    for words in filter(None, [fault, *missing]):
+        print(f"Missing:  {words}")
+    return 1 if fault or missing else 0
 
 
 def _copy() -> Path:

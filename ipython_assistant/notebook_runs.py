@@ -104,7 +104,7 @@ def _run_all(
         _say(f"{run.path} …", to=sys.stderr)
         began = time.monotonic()
         try:
-            _run(run, environment, options.timeout, compare=compare, save=save)
+            run_notebook(run, environment, options.timeout, compare=compare, save=save)
         except RunError as error:
             run.outcome, run.details, run.is_good = error.outcome, str(error), False
         except KeyboardInterrupt:
@@ -121,7 +121,9 @@ def _run_all(
     return 0 if all(run.is_good for run in runs) else 1
 
 
-def _run(run: NotebookRun, environment: Mapping[str, str], timeout_s: float, *, compare: bool, save: bool) -> None:
+def run_notebook(
+    run: NotebookRun, environment: Mapping[str, str], timeout_s: float, *, compare: bool = False, save: bool = False
+) -> None:
     """Run one notebook. Raises `RunError`."""
     from nbclient import NotebookClient
 

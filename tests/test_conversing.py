@@ -53,11 +53,7 @@ def test_each_cell_continues_the_answer_before_it_by_its_id(notebook, hosted):
     for name in "ABC":
         notebook.ask(name, name)
 
-    assert [told(question) for question in hosted.questions()] == [
-        (None, ["A"]),
-        ("resp_1", ["B"]),
-        ("resp_2", ["C"]),
-    ]
+    assert [told(question) for question in hosted.questions()] == [(None, ["A"]), ("resp_1", ["B"]), ("resp_2", ["C"])]
 
 
 def test_a_first_cell_that_is_edited_asks_again_and_so_do_the_cells_below_it(notebook, hosted, say):

@@ -64,8 +64,8 @@ def test_headless_says_what_is_missing_and_fails(monkeypatch, tmp_path, capsys):
 
     assert cli.main(["demo", "--headless"]) == 1
     printed = capsys.readouterr().out
-    assert "Missing:  a .png file in assistant_files/" in printed
-    assert "Missing:  a .csv file in assistant_files/" in printed
+    assert "Missing:  a .png file" in printed
+    assert "Missing:  a .csv file" in printed
 
 
 def test_headless_fails_when_a_cell_does(monkeypatch, tmp_path, capsys):

@@ -75,11 +75,7 @@ def test_a_figure_text_paths_and_globs_go_along_as_the_files_they_are(notebook, 
     for name in ("one.csv", "two.csv"):
         (notebook_dir / "data" / name).write_text(COVERAGE)
     (notebook_dir / "notes.txt").write_text("note\n")
-    notebook.names.update(
-        drawing=figure_module.Figure(),
-        remark="Plain words.",
-        where=Path("notes.txt"),
-    )
+    notebook.names.update(drawing=figure_module.Figure(), remark="Plain words.", where=Path("notes.txt"))
     sent = ask(notebook, hosted, "-i drawing -i remark -i where -i 'data/*.csv'")
 
     assert sorted(sent) == ["drawing.png", "notes.txt", "one.csv", "remark.txt", "two.csv"]
