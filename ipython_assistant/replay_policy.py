@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.config import KEYS
+from ipython_assistant.core.providers import WITHOUT_A_KEY
 from ipython_assistant.core.recording import canonical
 from ipython_assistant.core.usage import CONTAINER_PRICES, Cost, Tokens, billed_by, cost, dollars, tokens_of
 from ipython_assistant.core.wording import disk_reason, first_words
@@ -122,7 +123,7 @@ def _no_key_of(services: frozenset[str]) -> NoKey:
     named = " and ".join(sorted(services))
     keys = " or ".join(KEYS[service] for service in sorted(services))
     says = f"The answers in this folder are from {named}, and there is no key to ask it again."
-    return NoKey(says, f'Set {keys}; or let the engine answer: `%config AssistantMagics.service = "local"`.')
+    return NoKey(says, f"Set {keys}; or {WITHOUT_A_KEY}")
 
 
 def asked_because(question: Question, recordings: Recordings) -> str:

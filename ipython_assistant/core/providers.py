@@ -25,6 +25,11 @@ MODEL_KEY = "IPYTHON_ASSISTANT_MODEL_KEY"
 """The environment variable with the key of a chat server that is named by its address."""
 MODELS_FOLDER = "IPYTHON_ASSISTANT_MODELS"
 """The environment variable that names another directory for the models that are fetched."""
+WITHOUT_A_KEY = (
+    "let a model on this machine answer (Ollama, LM Studio, `ipython-assistant model get`): "
+    '`%config AssistantMagics.service = "local"`.'
+)
+"""The way to a model where there is no key, as the end of a sentence."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SCHEMES = ("http://", "https://")
 

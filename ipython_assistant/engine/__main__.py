@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.container import MAX_CONTAINERS
 from ipython_assistant.engine.limit_monitor import GIB, default_limits
-from ipython_assistant.engine.models.chat_models import OfferedModels, UnknownModel, add_model_options
+from ipython_assistant.engine.models import ModelFailed
+from ipython_assistant.engine.models.chat_models import OfferedModels, add_model_options
 from ipython_assistant.engine.sandbox import SANDBOX_KINDS
 from ipython_assistant.engine.server import EngineOptions, UnusableOptions, running
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         models = OfferedModels(given.models, os.environ, every=given.any_model, silence_s=given.silence)
         asyncio.run(_serve(models, _options(given, os.environ), standing=given.standing))
-    except (UnusableOptions, UnknownModel, OSError) as error:
+    except (UnusableOptions, ModelFailed, OSError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     return 0
 

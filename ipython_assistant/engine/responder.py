@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +23,6 @@ from ipython_assistant.engine.models import (
     Run,
     RunOutcome,
     Say,
-    Talker,
     TokensUsed,
 )
 from ipython_assistant.engine.response_output import ResponseOutput
@@ -57,23 +56,21 @@ class AcceptedRequest:
     previous: PastTurn | None
     response: Json
 
-    async def ask(self) -> Ask:
+    async def ask(self, container: KernelContainer) -> Ask:
         """The question as a model is asked it."""
-        request, asked, container = self.request, self.request.input, self.container
+        request, asked = self.request, self.request.input
         messages = [*(self.previous.messages if self.previous is not None else ()), *asked.messages]
         prompt = messages.pop(max(index for index, message in enumerate(messages) if message.role == "user"))
-        files = await container.names() if container is not None else ()
+        files = await container.names()
         # Our own client says which files were named with this question; other clients upload what they ask about.
         metadata = request.echo.get("metadata") or {}
         named = tuple(name for name in str(metadata.get("named", "")).split("\n") if name in files)
-        unread = (*(attachment.name for attachment in asked.attachments), *asked.file_ids)
         return Ask(
             prompt=prompt.text,
             files=files,
-            new=named or tuple(name for name in files if container is None or name not in container.known_files),
-            made=tuple(container.linkable()) if container is not None else (),
+            new=named or tuple(name for name in files if name not in container.known_files),
+            made=tuple(container.linkable()),
             history=tuple(messages),
-            unread=unread if container is None else (),
             instructions=request.instructions,
             wishes={wish: request.echo[wish] for wish in WISHES if request.echo.get(wish) is not None},
         )
@@ -191,39 +188,31 @@ class Responder:
 
 
 async def _carry_out(accepted: AcceptedRequest, output: ResponseOutput) -> AsyncGenerator[Event, None]:
-    """Let the model decide step by step; the container, if there is one, is its own meanwhile."""
-    model, container = accepted.model, accepted.container
-    async with container.turn if container is not None else nullcontext():
-        ask, outcome = await accepted.ask(), None
-        steps: AsyncGenerator[Step, RunOutcome | None]
-        if container is not None:
-            steps = model.answer(ask, container)
-        else:
-            steps = model.talk(ask) if isinstance(model, Talker) else _refuse(NO_INTERPRETER)
-        async with aclosing(steps):
-            while (step := await _next(steps, outcome)) is not None:
-                outcome = None
-                for event in _events_of(step, output, container):
-                    yield event
-                if isinstance(step, Run) and container is not None:
-                    code_run = await container.run(step.code)
-                    outcome = RunOutcome(
-                        logs=code_run.logs,
-                        error=None if code_run.failure is None else str(code_run.failure),
-                        figures=len(code_run.figures),
-                        files=tuple(file.name for file in code_run.files),
-                    )
-                    for event in output.ran(code_run):
-                        yield event
-        for event in output.end_message(container.linkable if container is not None else dict, last=True):
+    """Let the model decide step by step; the container is its own meanwhile."""
+    container, outcome = accepted.container, None
+    if container is None:
+        for event in [*output.refuse(NO_INTERPRETER), *output.end_message(dict, last=True)]:
             yield event
-        if container is not None:
-            container.known_files = frozenset(await container.names())
-            container.touch()
-
-
-async def _refuse(text: str) -> AsyncGenerator[Step, RunOutcome | None]:
-    yield Refuse(text)
+        return
+    async with container.turn, aclosing(accepted.model.answer(await accepted.ask(container), container)) as steps:
+        while (step := await _next(steps, outcome)) is not None:
+            outcome = None
+            for event in _events_of(step, output, container):
+                yield event
+            if isinstance(step, Run):
+                code_run = await container.run(step.code)
+                outcome = RunOutcome(
+                    logs=code_run.logs,
+                    error=None if code_run.failure is None else str(code_run.failure),
+                    figures=len(code_run.figures),
+                    files=tuple(file.name for file in code_run.files),
+                )
+                for event in output.ran(code_run):
+                    yield event
+        for event in output.end_message(container.linkable, last=True):
+            yield event
+        container.known_files = frozenset(await container.names())
+        container.touch()
 
 
 async def _next(steps: AsyncGenerator[Step, RunOutcome | None], outcome: RunOutcome | None) -> Step | None:
@@ -233,16 +222,15 @@ async def _next(steps: AsyncGenerator[Step, RunOutcome | None], outcome: RunOutc
         return None
 
 
-def _events_of(step: Step, output: ResponseOutput, container: KernelContainer | None) -> list[Event]:
-    """The events of a step, up to where code runs; without a container there is nothing to cite and no code."""
-    files = container.linkable if container is not None else dict
+def _events_of(step: Step, output: ResponseOutput, container: KernelContainer) -> list[Event]:
+    """The events of a step, up to where code runs."""
     match step:
         case Say(text):
             return output.say(text)
         case Refuse(text):
-            return output.end_message(files, last=False) + output.refuse(text)
-        case Run(code) if container is not None:
-            return output.end_message(files, last=False) + output.run(code, container.id)
+            return output.end_message(container.linkable, last=False) + output.refuse(text)
+        case Run(code):
+            return output.end_message(container.linkable, last=False) + output.run(code, container.id)
         case TokensUsed():
             output.count(step)
         case EndEarly(reason):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ipython_assistant.core.providers import WITHOUT_A_KEY
 from ipython_assistant.errors import ConfigError, KeyRefused, NoKey, Refused
 from ipython_assistant.service.client import LiveWire, limits, without_password
 from ipython_assistant.service.faults import in_one_line
@@ -154,7 +155,7 @@ def _key(environment: Mapping[str, str], service: str, name: str) -> str:
     if not key:
         raise NoKey(
             f"The service is '{service}' and there is no {name}.",
-            'Set it where Jupyter is started, or work without one: `%config AssistantMagics.service = "local"`.',
+            f"Set it where Jupyter is started; or {WITHOUT_A_KEY}",
         )
     return key
 

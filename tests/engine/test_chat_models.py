@@ -320,13 +320,6 @@ def test_an_answer_that_was_cut_is_incomplete_and_its_code_is_not_run(ask) -> No
     assert codes(response) == []
 
 
-def test_without_a_code_interpreter_the_model_just_answers(ask, server) -> None:
-    response = ask(Reply("A mean is a sum divided by a count."), tools=[], input="What is a mean?")
-
-    assert said(response) == "A mean is a sum divided by a count."
-    assert [message["role"] for message in server.asked[0]["messages"]] == ["user"]
-
-
 def test_python_in_the_question_is_run_as_given_without_asking_the_model(ask, server) -> None:
     assert logs(ask(input="```python\nprint(6 * 7)\n```")) == "42\n"
     assert server.asked == server.planned == []

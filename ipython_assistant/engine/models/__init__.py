@@ -7,7 +7,7 @@ turns it into the events of the Responses API, and sends the outcome of a `Run` 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -63,14 +63,7 @@ Step = Say | Refuse | Run | TokensUsed | EndEarly
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What a `Run` did.
-
-    Attributes:
-        logs: The text that it printed.
-        error: The last line of the traceback if it raised.
-        figures: How many figures it displayed.
-        files: Files that it made or changed: paths relative to `/mnt/data`, sorted.
-    """
+    """What a `Run` did: what it printed and raised, how many figures it displayed, files it made below `/mnt/data`."""
 
     logs: str
     error: str | None
@@ -97,7 +90,6 @@ class Ask:
         instructions: Those of the request.
         new: Those of the files that came since the container's last question: most likely it is about them.
         made: Those of the files that code made.
-        unread: What came with the question and is nowhere, since there is no container: names, or ids of files.
         wishes: What the request says of how to answer: those of `WISHES` that it sets.
     """
 
@@ -107,7 +99,6 @@ class Ask:
     instructions: str = ""
     new: tuple[str, ...] = ()
     made: tuple[str, ...] = ()
-    unread: tuple[str, ...] = ()
     wishes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -130,13 +121,4 @@ class Model(Protocol):
         Raises:
             ModelFailed: It cannot answer, or not to the end.
         """
-        ...
-
-
-@runtime_checkable
-class Talker(Protocol):
-    """A language model: it can answer without running code too."""
-
-    def talk(self, ask: Ask) -> AsyncGenerator[Step, RunOutcome | None]:
-        """Yield the steps that answer `ask`; none of them runs code. Raises `ModelFailed`."""
         ...

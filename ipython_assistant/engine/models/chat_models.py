@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models import Ask, Interpreter, Model, RunOutcome, Step
     from ipython_assistant.engine.models.chat_server import Completion, Json
 
+    _Connect = Callable[[], Awaitable[ChatServer]]
+
 KEY_VARIABLE: Final = "IPYTHON_ASSISTANT_MODEL_KEY"
 """The environment variable with the key of a server that is named by its address."""
 LARGE: Final = 14.0
@@ -52,12 +54,8 @@ class ChatModel:
         on_this_machine: Whether what it is told stays here.
     """
 
-    def __init__(
-        self, name: str, connect: Callable[[], Awaitable[ChatServer]], *, on_this_machine: bool = True
-    ) -> None:
-        self.name = name
-        self._connect = connect
-        self._on_this_machine = on_this_machine
+    def __init__(self, name: str, connect: _Connect, *, on_this_machine: bool = True) -> None:
+        self.name, self._connect, self._on_this_machine = name, connect, on_this_machine
         self._plans: dict[str, str] = {}
         size = re.search(r"(\d+(?:\.\d+)?)b\b", name.lower())
         self._large = not on_this_machine or (size is not None and float(size[1]) >= LARGE)
@@ -92,13 +90,6 @@ class ChatModel:
                     except StopAsyncIteration:
                         return
 
-    async def talk(self, ask: Ask) -> AsyncGenerator[Step, RunOutcome | None]:
-        """Answer without code. Raises `ModelFailed`."""
-        python = FreePython(await self._connect(), on_this_machine=self._on_this_machine)
-        async with aclosing(python.talk(ask)) as steps:
-            async for step in steps:
-                yield step
-
 
 class _Planner:
     """Asks a chat server for plans, without the values of cells where those are veiled."""
@@ -116,10 +107,6 @@ class _Planner:
         return replace(completion, text=self._veil.lift(completion.text))
 
 
-class UnknownModel(ValueError):
-    """A name on the command line is not that of a model; the message is for a person."""
-
-
 class OfferedModels(Mapping[str, "Model"]):
     """The models by name; each is made when it is first asked for.
 
@@ -131,16 +118,11 @@ class OfferedModels(Mapping[str, "Model"]):
         silence_s: Seconds without a byte from a model before it is given up.
 
     Raises:
-        UnknownModel: One of the names has neither a provider nor an address in front, and is no file.
+        ModelFailed: One of the names has neither a provider nor an address in front, and is no file.
     """
 
     def __init__(
-        self,
-        names: Sequence[str],
-        environment: MutableMapping[str, str],
-        *,
-        every: bool = False,
-        silence_s: float = SILENCE_S,
+        self, names: Sequence[str], environment: MutableMapping[str, str], *, every: bool, silence_s: float
     ) -> None:
         secret = {row["key"] for row in _providers().values() if "key" in row} | {KEY_VARIABLE}
         self._keys = {name: environment.pop(name).strip() for name in secret if name in environment}
@@ -154,9 +136,7 @@ class OfferedModels(Mapping[str, "Model"]):
         self._servers: dict[str, ChatServer] = {}
         for name in self._names:
             if self._model(name) is None:
-                raise UnknownModel(
-                    f"--model {name} is not a model. Write ollama/NAME, http://localhost:8080/v1/NAME, ..."
-                )
+                raise ModelFailed(f"--model {name}: no model.\nWrite ollama/NAME, http://localhost:8080/v1/NAME, ...")
 
     def __getitem__(self, name: str) -> Model:
         model = self._model(name) if self._every or name in self._names else None
@@ -200,7 +180,7 @@ class OfferedModels(Mapping[str, "Model"]):
             cure = "Set it where Jupyter is started, or choose another model with -m."
             raise ModelFailed(f"{key_name} is not set, and {row['title']} wants a key.\n{cure}")
         if key and not row:
-            host = urlsplit(address).netloc
+            host = "://".join(urlsplit(address)[:2])
             self._keyed_host = self._keyed_host or host
             if host != self._keyed_host:
                 happened = f"The key in {key_name} is for {self._keyed_host}, and is not sent to {host} as well."
@@ -258,11 +238,5 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="offer this model: ollama/NAME, anthropic/NAME, http://localhost:8080/v1/NAME, a GGUF file, ...; may be "
         f"given several times. {Basic.name} is always offered",
     )  # fmt: skip
-    add(
-        "--silence",
-        type=float,
-        default=SILENCE_S,
-        metavar="S",
-        help="seconds without a byte from a model (default: %(default)g)",
-    )
+    add("--silence", type=float, default=SILENCE_S, metavar="S", help="seconds without a byte (default: %(default)g)")
     add("--any-model", action="store_true", help="answer for any model that a request names, whether offered or not")

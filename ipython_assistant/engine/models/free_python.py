@@ -223,15 +223,6 @@ class FreePython:
         if added := work.added():
             yield Say(added)
 
-    async def talk(self, ask: Ask) -> AsyncGenerator[Step, None]:
-        """Answer without code. Raises `ModelFailed`."""
-        told = Told.about(ask, {}, on_this_machine=self._on_this_machine)
-        async with aclosing(self._listen(_messages(ask.instructions, ask, told), ask, live=True)) as pieces:
-            async for piece in pieces:
-                yield piece.usage if isinstance(piece, Completion) else piece
-                if isinstance(piece, Completion) and piece.cut:
-                    yield EndEarly("max_output_tokens")
-
     async def _listen(
         self, messages: Sequence[Json], ask: Ask, *, live: bool
     ) -> AsyncGenerator[Say | Completion, None]:
@@ -272,7 +263,7 @@ def _task(ask: Ask, tables: Sequence[TableProfile], told: Told) -> str:
 
 def _messages(system: str, ask: Ask, told: Told) -> list[Json]:
     """The conversation; templates of many models take one system message, at the beginning."""
-    written: list[Json] = [{"role": "system", "content": system}] if system else []
+    written: list[Json] = [{"role": "system", "content": system}]
     for message in ask.history:
         if message.role == "user":
             written.append({"role": "user", "content": message.text})
@@ -280,8 +271,7 @@ def _messages(system: str, ask: Ask, told: Told) -> list[Json]:
             own = message.text.partition(ADDED.strip())[0].rstrip()
             shown = own if told.everything and not own.startswith(READ_AS) else ""
             written.append({"role": "assistant", "content": shown or ELSEWHERE})
-    unseen = f"\n\n(The user attached {', '.join(ask.unread)}. It cannot be shown to you: say so.)"
-    return [*written, {"role": "user", "content": ask.prompt + (unseen if ask.unread else "")}]
+    return [*written, {"role": "user", "content": ask.prompt}]
 
 
 def _prose_end(text: str) -> int:

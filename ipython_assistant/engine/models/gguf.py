@@ -53,10 +53,7 @@ class Runtimes:
         self._starting = asyncio.Lock()
 
     async def server(self, name: str) -> ChatServer:
-        """The server of a model, started if it does not run.
-
-        Args:
-            name: `gguf/NAME`, or the path of a file.
+        """The server of a model, `gguf/NAME` or the path of a file; started if it does not run.
 
         Raises:
             ModelFailed: There is no such file, no runtime, or not enough memory; or it did not start.
@@ -94,14 +91,10 @@ class Runtimes:
         try:
             line = await asyncio.wait_for(process.stdout.readline(), READY_WITHIN_S)
             address = json.loads(line)["address"]
+            self._running[path] = process, ChatServer(f"{address}/v1", path.stem, key=token, kind="llama.cpp")
         except (TimeoutError, ValueError, KeyError):
-            raise ModelFailed(
-                f"{path.name} could not be loaded.\n"
-                "The file may be damaged or too new for this xllamacpp: fetch it again, or update xllamacpp."
-            ) from None
-        else:
-            server = ChatServer(f"{address}/v1", path.stem, key=token, kind="llama.cpp")
-            self._running[path] = (process, server)
+            cure = "The file may be damaged or too new for this xllamacpp: fetch it again, or update xllamacpp."
+            raise ModelFailed(f"{path.name} could not be loaded.\n{cure}") from None
         finally:
             if path not in self._running:
                 with contextlib.suppress(ProcessLookupError):
