@@ -75,13 +75,6 @@ def test_without_a_key_a_cell_runs_here_and_its_files_are_on_disk(shell, noteboo
     assert 'download="out.csv"' in htmls(captured)
 
 
-def test_no_path_of_this_machine_is_in_an_answer(shell, notebook_dir):
-    answer, captured = run(shell, python("import os\nprint(os.getcwd())"))
-
-    assert answer.logs == "/mnt/data\n"
-    assert "/tmp" not in htmls(captured)
-
-
 def test_the_first_answer_whose_code_had_no_sandbox_says_so_in_its_card(shell, monkeypatch):
     start = Engine.ready
     unconfined = {"sandbox": "none", "reason": "macOS has none"}
@@ -102,26 +95,12 @@ def test_a_dataframe_is_there_under_its_bare_name_and_codes_keep_their_zeros(she
     assert answer.logs.startswith("IU code,n\n001,1.0\n002,\n")
 
 
-def test_the_next_cell_goes_on_where_the_last_one_stopped(shell):
-    run(shell, python("x = 41\nopen('kept.txt', 'w').write('still here')"))
-    answer, _ = run(shell, python("print(x + 1, open('kept.txt').read())"))
-
-    assert answer.logs == "42 still here\n"
-
-
 def test_code_that_raises_shows_its_log_and_fails_the_cell(shell):
     with pytest.raises(errors.CodeFailed, match="ZeroDivisionError") as caught:
         run(shell, python("print('before')\n1/0"))
 
     assert "before" in htmls(caught.value.captured)
     assert caught.value.answer.calls[0].status == "failed"
-
-
-def test_files_made_before_the_code_raised_are_saved(shell, notebook_dir):
-    with pytest.raises(errors.CodeFailed):
-        run(shell, python("open('early.txt', 'w').write('x')\n1/0"))
-
-    assert (notebook_dir / "assistant_files" / "early.txt").read_text() == "x"
 
 
 def test_what_cannot_be_done_is_a_refusal_that_helps_not_an_error(shell, notebook_dir):

@@ -54,7 +54,7 @@ _SET_OWNER: Final = (8, 10, 15)
 _SAME_NUMBERS: Final = {
     "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "clone3": 435,
     "pidfd_getfd": 438, "memfd_secret": 447, "fchmodat2": 452, "setxattrat": 463, "removexattrat": 466,
-    "file_setattr": 469,
+    "file_setattr": 469
 }  # fmt: skip
 _NUMBERS: Final = {
     "x86_64": {
@@ -65,7 +65,7 @@ _NUMBERS: Final = {
         "tgkill": 234, "utimes": 235, "mq_open": 240, "mq_unlink": 241, "add_key": 248, "request_key": 249,
         "keyctl": 250, "fchownat": 260, "futimesat": 261, "fchmodat": 268, "unshare": 272, "utimensat": 280,
         "rt_tgsigqueueinfo": 297, "perf_event_open": 298, "prlimit64": 302, "setns": 308, "process_vm_readv": 310,
-        "process_vm_writev": 311, "kcmp": 312, "memfd_create": 319, "bpf": 321, "userfaultfd": 323,
+        "process_vm_writev": 311, "kcmp": 312, "memfd_create": 319, "bpf": 321, "userfaultfd": 323
     },
     "aarch64": {
         "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16,
@@ -74,8 +74,8 @@ _NUMBERS: Final = {
         "setsid": 157, "mq_open": 180, "mq_unlink": 181, "msgget": 186, "semget": 190, "shmget": 194, "socket": 198,
         "socketpair": 199, "connect": 203, "add_key": 217, "request_key": 218, "keyctl": 219, "clone": 220,
         "rt_tgsigqueueinfo": 240, "perf_event_open": 241, "prlimit64": 261, "setns": 268, "process_vm_readv": 270,
-        "process_vm_writev": 271, "kcmp": 272, "memfd_create": 279, "bpf": 280, "userfaultfd": 282,
-    },
+        "process_vm_writev": 271, "kcmp": 272, "memfd_create": 279, "bpf": 280, "userfaultfd": 282
+    }
 }  # fmt: skip
 """System calls by machine, from the Linux sources (`syscall_64.tbl`, `asm-generic/unistd.h`)."""
 _MACHINES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -84,7 +84,7 @@ _MACHINES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CLOSED: Final = (
     "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "perf_event_open", "userfaultfd", "keyctl",
     "add_key", "request_key", "unshare", "setns", "pidfd_getfd", "process_vm_readv", "process_vm_writev", "kcmp",
-    "shmget",
+    "shmget"
 )  # fmt: skip
 # What Landlock does not cover: a session of one's own would get away from the signal that ends everything.
 _CLOSED_WITH_LANDLOCK: Final = ("ptrace", "setsid", "setpgid", "connect", "semget", "msgget", "mq_open", "mq_unlink")
@@ -93,7 +93,7 @@ _CLOSED_WITH_LANDLOCK: Final = ("ptrace", "setsid", "setpgid", "connect", "semge
 _FEIGNED: Final = (
     "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utime", "utimes",
     "futimesat", "utimensat", "setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr",
-    "fremovexattr", "removexattrat", "file_setattr",
+    "fremovexattr", "removexattrat", "file_setattr"
 )  # fmt: skip
 _SIGNALS: Final = ("tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
 

@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.container import ContainerPool
     from ipython_assistant.engine.models import Model
-    from ipython_assistant.engine.responder import Responder
+    from ipython_assistant.engine.responder import Responder, StoredResponses
     from ipython_assistant.engine.sandbox import Sandbox
     from ipython_assistant.engine.shapes import Event, Json
-    from ipython_assistant.engine.stored_responses import StoredResponses
     from ipython_assistant.engine.uploads import UploadStore
 
 _SURROGATE: Final = re.compile(rb"\\u[dD][89abcdefABCDEF]")

@@ -42,7 +42,7 @@ ALLOWED_VARIABLES: Final = frozenset(
         "PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME",
         "VIRTUAL_ENV", "CONDA_PREFIX",
         "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
-        "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS",
+        "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS"
     }
 )  # fmt: skip
 """What a kernel inherits of the engine's environment, besides `LC_*`: never a key, a token or a home."""
@@ -141,10 +141,18 @@ class KernelLauncher:
         for old in self.paths.directory.glob("k*"):
             remove_tree(old)
         sockets = Path(tempfile.mkdtemp(prefix="k", dir=self.paths.directory))
-        manager = _OwnKernelManager(connection_file=str(sockets / "kernel.json"), **_transport(sockets))
-        manager.launcher = self
-        spec = manager.kernel_spec
-        manager.provisioner = _ConfinedProvisioner(kernel_id=sockets.name, kernel_spec=spec, parent=manager)
+        sandbox, address = self.sandbox, str(sockets / "k")
+        # -P: a file named like a standard module in the working directory must not stop the kernel from starting.
+        start = (_WITHOUT_TCP if sandbox.kind == "landlock" else "") + _START
+        python = [sys.executable, "-P", "-c", start, "-f", "{connection_file}", *_OPTIONS]
+        argv = sandbox.command(python, paths=self.paths, sockets=sockets, limits=self.limits)
+        spec = KernelSpec(argv=argv, display_name="Python", language="python", interrupt_mode=sandbox.interrupt_mode)
+        # Unix sockets where they work: no other user of the machine can connect to them.
+        unix = os.name == "posix" and len(os.fsencode(address)) <= MAX_SOCKET_PATH
+        transport = {"transport": "ipc", "ip": address} if unix else {"transport": "tcp", "ip": "127.0.0.1"}
+        manager = AsyncKernelManager(connection_file=str(sockets / "kernel.json"), **transport)
+        manager._kernel_spec = spec  # noqa: SLF001 - this Python, whatever kernels are installed
+        manager.provisioner = LocalProvisioner(kernel_id=sockets.name, kernel_spec=spec, parent=manager)
         return manager
 
     async def start(self, manager: AsyncKernelManager) -> int:
@@ -163,34 +171,6 @@ class KernelLauncher:
         return self.paths.directory / "log"
 
 
-class _OwnKernelManager(AsyncKernelManager):
-    """jupyter_client's starter, with this interpreter as the kernel whatever kernels are installed."""
-
-    launcher: KernelLauncher
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        sandbox = self.launcher.sandbox
-        start = (_WITHOUT_TCP if sandbox.kind == "landlock" else "") + _START
-        # -P: a file named like a standard module in the working directory must not stop the kernel from starting
-        argv = [sys.executable, "-P", "-c", start, "-f", "{connection_file}", *_OPTIONS]
-        return KernelSpec(argv=argv, display_name="Python", language="python", interrupt_mode=sandbox.interrupt_mode)
-
-
-class _ConfinedProvisioner(LocalProvisioner):
-    """jupyter_client's own provisioner, with the sandbox's command in front of the kernel's."""
-
-    parent: _OwnKernelManager
-
-    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        """Called by jupyter_client before the process is started."""
-        launch: dict[str, Any] = await super().pre_launch(**kwargs)
-        launcher, sockets = self.parent.launcher, Path(self.parent.connection_file).parent
-        command = launcher.sandbox.command
-        confined = command(launch["cmd"], paths=launcher.paths, sockets=sockets, limits=launcher.limits)
-        return launch | {"cmd": confined}
-
-
 def scrubbed(environment: Mapping[str, str], visible: VisiblePaths) -> dict[str, str]:
     """The short environment a kernel gets: nothing of the user's but what starts Python."""
     kept = {key: value for key, value in environment.items() if key in ALLOWED_VARIABLES or key.startswith("LC_")}
@@ -205,14 +185,6 @@ def scrubbed(environment: Mapping[str, str], visible: VisiblePaths) -> dict[str,
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-
-
-def _transport(sockets: Path) -> dict[str, str]:
-    """Unix sockets where they work: no other user of the machine can connect to them."""
-    address = str(sockets / "k")
-    if os.name == "posix" and len(os.fsencode(address)) <= MAX_SOCKET_PATH:
-        return {"transport": "ipc", "ip": address}
-    return {"transport": "tcp", "ip": "127.0.0.1"}
 
 
 class Kernel:

@@ -47,7 +47,7 @@ _SYSTEM: Final = (
     "/usr/local/bin", "/usr/local/lib", "/usr/local/lib64", "/usr/local/share",
     "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/store",
     "/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types",
-    "/sys/devices/system/cpu",
+    "/sys/devices/system/cpu"
 )  # fmt: skip
 _OF_PREFIX: Final = ("bin", "lib", "lib64", "ssl", "etc/fonts", "pyvenv.cfg")
 _NOT_OF_SHARE: Final = "jupyter"
@@ -66,7 +66,7 @@ def write():
     with open(secret, "w") as outside:
         outside.write("written")
 attempts = {
-    "read": lambda: open(secret).close(), "connect": connect, "signal": lambda: os.kill(parent, 0), "write": write,
+    "read": lambda: open(secret).close(), "connect": connect, "signal": lambda: os.kill(parent, 0), "write": write
 }
 done = []
 for name, attempt in attempts.items():

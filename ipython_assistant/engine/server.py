@@ -21,9 +21,8 @@ from ipython_assistant.engine import shapes
 from ipython_assistant.engine.container import MAX_CONTAINERS, ContainerPool
 from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
 from ipython_assistant.engine.private_directory import private_directory
-from ipython_assistant.engine.responder import Responder
+from ipython_assistant.engine.responder import Responder, StoredResponses
 from ipython_assistant.engine.sandbox import SANDBOX_KINDS, SandboxKind, strongest
-from ipython_assistant.engine.stored_responses import StoredResponses
 from ipython_assistant.engine.uploads import UploadStore
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ _ROUTES: Final[tuple[tuple[str, type[routes.BaseHandler], shapes.Json], ...]] = 
     (f"/v1/containers/{_ONE}/files/{_ONE}/content", files.DownloadHandler, {"GET": files.container_content}),
     ("/v1/files", files.UploadHandler, {"GET": files.list_files, "POST": files.add_file}),
     (f"/v1/files/{_ONE}", _JSON, {"GET": files.get_file, "DELETE": files.delete_file}),
-    (f"/v1/files/{_ONE}/content", files.DownloadHandler, {"GET": files.file_content}),
+    (f"/v1/files/{_ONE}/content", files.DownloadHandler, {"GET": files.file_content})
 )  # fmt: skip
 
 _log = logging.getLogger(__name__)

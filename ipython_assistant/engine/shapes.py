@@ -41,7 +41,7 @@ _RESPONSE: Final[Json] = {
     "previous_response_id": None, "prompt_cache_key": None, "reasoning": {"effort": None, "summary": None},
     "safety_identifier": None, "service_tier": "default", "temperature": 1.0,
     "text": {"format": {"type": "text"}, "verbosity": "medium"}, "tool_choice": "auto", "tools": [], "top_logprobs": 0,
-    "top_p": 1.0, "truncation": "disabled", "metadata": {},
+    "top_p": 1.0, "truncation": "disabled", "metadata": {}
 }  # fmt: skip
 """What a response has where its request says nothing."""
 

@@ -16,10 +16,7 @@ def test_a_question_about_an_uploaded_file_is_answered_and_its_file_is_fetched(
     code = "import pandas as pd\npd.read_csv('cases.csv').sum().to_csv('/mnt/data/total.csv')\nprint('done')"
 
     response = client.responses.create(
-        model="basic",
-        input=fence(code),
-        include=OUTPUTS,
-        tools=[{"type": "code_interpreter", "container": container}],
+        model="basic", input=fence(code), include=OUTPUTS, tools=[{"type": "code_interpreter", "container": container}]
     )
 
     assert (uploaded.path, uploaded.source, uploaded.bytes) == ("/mnt/data/cases.csv", "user", 25)
@@ -107,13 +104,7 @@ def test_files_and_pictures_within_the_input_are_in_the_container_once(engine: R
 
 
 @pytest.mark.parametrize(
-    ("choice", "called"),
-    [
-        ("auto", True),
-        ("required", True),
-        ({"type": "code_interpreter"}, True),
-        ("none", False),
-    ],
+    ("choice", "called"), [("auto", True), ("required", True), ({"type": "code_interpreter"}, True), ("none", False)]
 )
 def test_the_choice_of_tools_is_heeded(engine: Running, container: str, choice: object, *, called: bool) -> None:
     response = engine.ask("print(1)", container=container, tool_choice=choice)

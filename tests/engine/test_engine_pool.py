@@ -143,25 +143,6 @@ def test_a_container_that_is_asked_for_while_the_engine_stops_is_refused_and_lea
     run(scene)
 
 
-def test_there_are_never_more_containers_than_there_may_be_however_many_are_asked_for_at_once(place: Place) -> None:
-    async def scene() -> None:
-        for _ in range(2):
-            await place.containers.create()
-        asked = [asyncio.create_task(place.containers.create()) for _ in range(4)]
-        while not all(task.done() for task in asked):
-            for process in place.processes:
-                if process.stops:
-                    process.may_end.set()
-            await asyncio.sleep(0)
-            assert sum(not each.expired for each in place.containers.all()) <= 2
-        assert [task.exception() for task in asked] == [None] * 4
-        for process in place.processes:
-            process.may_end.set()
-        await place.containers.stop()
-
-    run(scene)
-
-
 def test_a_container_at_work_or_taking_files_in_makes_no_room(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,26 +46,18 @@ def own() -> Iterator[tuple[subprocess.Popen[str], Running]]:
     process.wait(DEADLINE_S)
 
 
-def test_an_engine_ends_with_its_kernels_and_its_directory_when_its_input_closes(own) -> None:
-    process, _ = own
+@pytest.mark.parametrize("asked_by", ["the end of its input", "SIGTERM"])
+def test_an_engine_that_is_asked_to_end_leaves_no_kernel_and_no_directory(own, asked_by: str) -> None:
+    process, engine = own
     kernels, scratch = kernels_of(process.pid), scratch_of(process.pid)
-
-    process.stdin.close()
+    if asked_by == "SIGTERM":
+        engine.ask("import time\ntime.sleep(60)", stream=True)
+        process.send_signal(signal.SIGTERM)
+    else:
+        process.stdin.close()
 
     assert process.wait(DEADLINE_S) == 0
     assert kernels
-    assert [pid for pid in kernels if not gone(pid)] == []
-    assert not scratch.exists()
-
-
-def test_sigterm_ends_an_engine_with_its_kernels_and_its_directory(own) -> None:
-    process, engine = own
-    kernels, scratch = kernels_of(process.pid), scratch_of(process.pid)
-    engine.ask("import time\ntime.sleep(60)", stream=True)
-
-    process.send_signal(signal.SIGTERM)
-
-    assert process.wait(DEADLINE_S) == 0
     assert [pid for pid in kernels if not gone(pid)] == []
     assert not scratch.exists()
 

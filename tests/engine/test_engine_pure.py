@@ -208,10 +208,3 @@ def test_an_event_is_one_block_of_an_event_stream(text: str) -> None:
     assert block.startswith("event: x\ndata: ")
     assert block.endswith("\n\n")
     assert block.count("\n") == 3
-
-
-def test_ids_begin_with_the_time() -> None:
-    mint = shapes.minter(clock=lambda: 0x68C2E6EF, entropy=lambda size: "0" * 2 * size)
-
-    assert mint("cfile_") == "cfile_68c2e6ef" + "0" * 24
-    assert mint("cntr_") == "cntr_68c2e6ef" + "0" * 40

@@ -61,7 +61,7 @@ REFUSED = {
     "another tool": ("/responses", asked(tools=[{"type": "web_search"}]), 400, "unsupported_parameter",
                      "tools[0].type", "web_search"),
     "another path": ("/chat/completions", {}, 404, "unknown_url", None, "Invalid URL (POST /v1/chat/completions)"),
-    "another method": ("/models", {}, 405, "method_not_allowed", None, "POST"),
+    "another method": ("/models", {}, 405, "method_not_allowed", None, "POST")
 }  # fmt: skip
 
 
@@ -139,8 +139,8 @@ def test_a_list_with_a_bad_bound(engine: Running, container: str, query: str, co
         ({"tools": [{"type": "code_interpreter", "container": 5}]}, "tools[0].container"),
         ({"tools": [{"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "2g"}}]},
          "tools[0].container.memory_limit"),
-        ({"tools": [TOOL, TOOL]}, "tools[1].type"),
-    ],
+        ({"tools": [TOOL, TOOL]}, "tools[1].type")
+    ]
 )  # fmt: skip
 def test_a_malformed_question(engine: Running, changed: dict[str, Any], param: str) -> None:
     status, error = refusal(engine, "/responses", asked(**changed))
@@ -150,7 +150,7 @@ def test_a_malformed_question(engine: Running, changed: dict[str, Any], param: s
 
 NO_OBJECTS = {
     "nothing": b"", "a list": b"[]", "half of one": b"{", "a text": b'"text"', "no UTF-8": b'{"model":"\xff"}',
-    "no end of lists": b"[" * 200_000, "no number": b'{"temperature":NaN}', "half a character": b'{"input":"\\ud83d"}',
+    "no end of lists": b"[" * 200_000, "no number": b'{"temperature":NaN}', "half a character": b'{"input":"\\ud83d"}'
 }  # fmt: skip
 
 
@@ -209,11 +209,7 @@ def test_an_expired_container_by_id_and_through_the_conversation(serve) -> None:
         "status": "completed",
     }
     replay = [call, {"role": "user", "content": "And now?"}]
-    for parameters in (
-        {"container": container},
-        {"previous_response_id": first.id},
-        {"input": replay},
-    ):
+    for parameters in ({"container": container}, {"previous_response_id": first.id}, {"input": replay}):
         with pytest.raises(openai.BadRequestError) as refused:
             engine.ask("x", **parameters)
         assert refused.value.body == {

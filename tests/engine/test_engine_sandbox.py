@@ -277,12 +277,12 @@ ENDED = {
         "import mmap\nm = mmap.mmap(-1, 2 << 30)\nfor i in range(2000): m.write(bytes(1 << 20))":
             "its processes used more than 1 GB of memory",
         "import os, time\nfor i in range(10**6): os.mkdir(f'{i}'); i % 10 or time.sleep(0.001)":
-            "it made more than 3,000 files",
+            "it made more than 3,000 files"
     },
     "landlock": {
         "import time\nfor i in range(999): open(f'{i}.bin', 'wb').write(bytes(16 << 20)); time.sleep(0.01)":
-            "its files took more than 200 MB",
-    },
+            "its files took more than 200 MB"
+    }
 }  # fmt: skip
 
 
@@ -323,12 +323,12 @@ threading.Thread(target=goes_on, daemon=True).start()
 LEFT_RUNNING = {
     "bubblewrap": {
         "for i in range(999): open(f'{i}.bin', 'wb').write(bytes(16 << 20)); time.sleep(0.02)":
-            "its files took more than 200 MB",
+            "its files took more than 200 MB"
     },
     "landlock": {
         "started = [subprocess.Popen(['sleep', '30']) for _ in range(80)]":
-            "it started more than 60 processes and threads",
-    },
+            "it started more than 60 processes and threads"
+    }
 }  # fmt: skip
 
 

@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from engines import Running, Stage, annotations, logs, tool
-from openai.types.responses import ResponseStreamEvent
-from pydantic import TypeAdapter
 
 from ipython_assistant.engine.models import Ask, Interpreter, Refuse, Run, RunOutcome, Say, Step
 
@@ -40,20 +38,6 @@ async def shown_and_saved(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[
     yield Say(
         f"Done 🎉 “naïve”: [{ran.files[0]}](sandbox:/mnt/data/{ran.files[0]}), see ![it](sandbox:/mnt/data/line.png)."
     )
-
-
-def test_every_event_is_one_that_the_client_library_knows(stage: Stage) -> None:
-    async def everything(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
-        yield Run(SHOWS_AND_SAVES)
-        yield Say("A figure: sandbox:/mnt/data/line.png")
-        yield Run("1/0")
-        yield Refuse("Not this.")
-
-    events = stage.events(everything)
-
-    known = TypeAdapter(ResponseStreamEvent)
-    assert [known.validate_python(event).type for event in events] == [event["type"] for event in events]
-    assert {"output_text.annotation.added", "refusal.done", "code_interpreter_call.completed"} <= set(kinds(events))
 
 
 def test_a_shown_figure_is_a_file_of_its_own_that_code_does_not_see(stage: Stage) -> None:
@@ -110,15 +94,6 @@ def test_a_citation_may_be_in_a_middle_message_and_one_call_may_follow_another(s
     ]
     [citation] = response.output[1].content[0].annotations
     assert (citation.filename, citation.start_index, citation.end_index) == ("sub.txt", 4, 29)
-
-
-def test_links_to_files_that_code_did_not_make_are_not_cited(stage: Stage) -> None:
-    async def invented(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
-        yield Say("[a](sandbox:/mnt/data/never.csv) [b](sandbox:/mnt/data/given.csv) [c](sandbox:/mnt/data/)")
-
-    stage.engine.client().containers.files.create(stage.container, file=("given.csv", b"1"))
-
-    assert annotations(stage.ask(invented)) == []
 
 
 def test_a_rewritten_file_has_a_new_id_and_an_untouched_one_keeps_its_own(
