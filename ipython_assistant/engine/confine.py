@@ -1,9 +1,9 @@
 """Confines itself and becomes another program: limits, then Landlock, then a filter of system calls, then `exec`.
 
-Run by its path: `python -I -S confine.py PLAN -- COMMAND...`, where `PLAN` is the JSON of a `Plan`. It has nothing but
-the standard library, since it runs before anything else can be read. No privileges are needed, and those there are
-(a container's root) are given up. Where no namespace of processes ends what the command starts, a process stays behind
-that does.
+Run by its path: `python -I -S confine.py PLAN -- COMMAND...`, where `PLAN` is the JSON of a `Confinement`. It has
+nothing but the standard library, since it runs before anything else can be read. No privileges are needed, and those
+there are (a container's root) are given up. Where no namespace of processes ends what the command starts, a process
+stays behind that does.
 
 The kernel's own texts: https://docs.kernel.org/userspace-api/landlock.html and seccomp_filter.html beside it.
 """
@@ -99,7 +99,7 @@ _SIGNALS: Final = ("tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Confinement:
     """How to confine.
 
     Args:
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         OSError: Something that was planned cannot be done; nothing has been started then.
     """
-    plan = Plan(**json.loads(arguments[0]))
+    plan = Confinement(**json.loads(arguments[0]))
     command = list(arguments[arguments.index("--") + 1 :])
     if plan.supervised:
         _leave_supervisor()
@@ -215,7 +215,7 @@ def _give_up_privileges() -> None:
     _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
-def _landlock(plan: Plan) -> None:
+def _landlock(plan: Confinement) -> None:
     libc, abi = _libc(), plan.landlock
     everything = (1 << 13) - 1
     for bit, since in ((1 << 13, "refer"), (_TRUNCATE, "truncate"), (_IOCTL_DEVICE, "ioctl")):
@@ -238,7 +238,7 @@ def _landlock(plan: Plan) -> None:
     os.close(ruleset)
 
 
-class _Filter:
+class _SyscallFilter:
     """Assembles a filter program: the number of the system call is in the accumulator between rules."""
 
     def __init__(self, machine: str) -> None:
@@ -286,7 +286,7 @@ class _Filter:
 
 def _program(landlock: int, pid: int) -> bytes:
     """The filter: a short one where namespaces do the work, a longer one with Landlock of this version."""
-    made = _Filter(platform.machine())
+    made = _SyscallFilter(platform.machine())
     made.refuse(_CLOSED, errno.EPERM)
     made.refuse(("clone3", "memfd_create", "memfd_secret"), errno.ENOSYS)  # libraries then take their older ways
     made.refuse_argument("clone", 0, errno.EPERM, one_of=(0,), mask=_NEW_NAMESPACES)

@@ -178,12 +178,12 @@ class Sandbox:
             return list(command)
         resources = _resources(limits, self.other_threads)
         if self.kind == "bubblewrap":
-            plan = confine.Plan(resources, unset=("JPY_PARENT_PID",))  # processes have other numbers in there
+            plan = confine.Confinement(resources, unset=("JPY_PARENT_PID",))  # processes have other numbers in there
         elif self.kind == "landlock":
             writable = (str(paths.work), str(paths.home), str(sockets), *_DEVICES)
-            plan = confine.Plan(resources, self.landlock, (*readable(), *_OF_PROC), writable, supervised=True)
+            plan = confine.Confinement(resources, self.landlock, (*readable(), *_OF_PROC), writable, supervised=True)
         else:
-            plan = confine.Plan(resources, filtered=False, supervised=True)
+            plan = confine.Confinement(resources, filtered=False, supervised=True)
         confined = [sys.executable, "-I", "-S", _CONFINE, plan.dumped(), "--", *command]
         return [*_bubblewrap(paths, sockets), "--", *confined] if self.kind == "bubblewrap" else confined
 

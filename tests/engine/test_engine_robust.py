@@ -100,6 +100,7 @@ def test_twice_as_many_links_to_twice_as_many_files_take_at_most_about_twice_as_
     assert times[1] < 3 * times[0] + 0.05
 
 
+@pytest.mark.slow
 def test_an_engine_answers_other_requests_while_a_run_leaves_thousands_of_files(engine: Running) -> None:
     client = engine.client()
     code = "for i in range(3000): open(f'{i}.csv', 'w').close()\nimport os\nfor i in range(1000): os.mkdir(f'd{i}')"
@@ -126,6 +127,7 @@ def test_an_engine_answers_other_requests_while_a_run_leaves_thousands_of_files(
     client.containers.delete(container)
 
 
+@pytest.mark.slow
 def test_directories_that_code_nested_without_end_end_neither_their_container_nor_the_engine(engine: Running) -> None:
     client = engine.client()
     container = client.containers.create(name="nested").id

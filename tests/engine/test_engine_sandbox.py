@@ -297,6 +297,7 @@ def test_code_that_takes_too_much_is_stopped_and_its_variables_are_kept(confined
     assert logs(confined.ask("print(kept)", container=place)) == "kept\n"
 
 
+@pytest.mark.slow
 def test_a_bomb_of_processes_ends_with_all_of_them_and_the_container_goes_on(confined: Running, place: str) -> None:
     response = confined.ask(FORKS, container=place)
 
@@ -306,6 +307,7 @@ def test_a_bomb_of_processes_ends_with_all_of_them_and_the_container_goes_on(con
     assert logs(confined.ask("print('on')", container=place)) == "on\n"
 
 
+@pytest.mark.slow
 def test_code_that_fills_memory_or_disk_is_ended_and_its_container_goes_on(confined: Running, place: str) -> None:
     for code, said in ENDED[confined.sandbox].items():
         response = confined.ask(code, container=place)
@@ -332,6 +334,7 @@ LEFT_RUNNING = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_processes_left_running_are_held_to_the_limits_and_the_next_run_says_so(confined: Running, place: str) -> None:
     for does, said in LEFT_RUNNING[confined.sandbox].items():
         confined.ask("pass", container=place)
@@ -346,6 +349,7 @@ def test_processes_left_running_are_held_to_the_limits_and_the_next_run_says_so(
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("confined", ["landlock"], indirect=True)  # looking is the same in each
 def test_uploads_do_not_count_as_files_of_the_code(confined: Running) -> None:
     client = confined.client()
@@ -390,6 +394,7 @@ def _running(mark: str) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_container_names_its_enforced_limits_and_may_have_more_memory(confined: Running, place: str) -> None:
     client = confined.client()
     assert client.containers.retrieve(place).network_policy.type == "disabled"
@@ -443,6 +448,7 @@ def test_another_system_is_named_as_the_reason_and_nothing_is_tried_there(
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.slow
 def test_without_any_sandbox_the_limits_hold_and_the_state_is_said(tmp_path: Path) -> None:
     options = EngineOptions(sandboxes=("none",), limits=SMALL)
     with in_thread({"script": Script()}, time.time, options=options) as engine:
