@@ -103,15 +103,6 @@ def test_code_that_raises_shows_its_log_and_fails_the_cell(shell):
     assert caught.value.answer.calls[0].status == "failed"
 
 
-def test_what_cannot_be_done_is_a_refusal_that_helps_not_an_error(shell, notebook_dir):
-    (notebook_dir / "t.csv").write_text("district,year,coverage\nA,2020,0.5\nB,2021,0.75\n")
-    answer, captured = run(shell, "Forecast the weather in Paris with a neural network.", "-i t.csv")
-
-    assert answer.status == "refused"
-    assert "coverage" in answer.text
-    assert captured.outputs
-
-
 def test_a_question_is_about_the_table_that_came_with_it(shell, notebook_dir):
     (notebook_dir / "first.csv").write_text("group,size\na,1\nb,2\n")
     (notebook_dir / "second.csv").write_text("group,size\na,10\na,20\n")
@@ -171,11 +162,6 @@ def test_a_key_a_dead_base_url_proxies_and_ci_change_nothing_when_the_engine_is_
 
     assert answer.logs == "[]\n"
     assert service.requests == []
-
-
-def test_a_plain_name_that_no_server_here_has_is_refused_with_the_way_to_it(shell):
-    with pytest.raises(errors.ModelUnknown, match="openai/gpt-5"):
-        run(shell, python("1"), "-m gpt-5")
 
 
 def test_a_cell_that_runs_again_does_not_find_what_its_first_run_left(shell, cell_ids):

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from ipython_assistant.engine.file_handlers import EngineUpload
     from ipython_assistant.engine.limit_monitor import ContainerLimits
     from ipython_assistant.engine.sandbox import Sandbox
-    from ipython_assistant.engine.uploads import EngineUpload
 
 MAX_CONTAINERS: Final = 64
 MAX_EXPIRED_LISTED: Final = 1000

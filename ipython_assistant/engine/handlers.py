@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ipython_assistant.engine.container import ContainerPool
+    from ipython_assistant.engine.file_handlers import UploadStore
     from ipython_assistant.engine.models import Model
     from ipython_assistant.engine.responder import Responder, StoredResponses
     from ipython_assistant.engine.sandbox import Sandbox
     from ipython_assistant.engine.shapes import Event, Json
-    from ipython_assistant.engine.uploads import UploadStore
 
 _SURROGATE: Final = re.compile(rb"\\u[dD][89abcdefABCDEF]")
 _HALF: Final = re.compile("[\ud800-\udfff]")

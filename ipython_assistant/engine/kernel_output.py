@@ -117,7 +117,7 @@ class KernelOutput:
         self.failure = CodeFailure(name, message)
         blocks = fields.get("traceback")
         listed = [block for block in blocks if isinstance(block, str)] if isinstance(blocks, list) else []
-        self._line((readable(listed, own=self._own) or str(self.failure)) + "\n")
+        self._line((readable_traceback(listed, own=self._own) or str(self.failure)) + "\n")
 
     def _display(self, bundle: Mapping[str, object]) -> None:
         """A MIME bundle: a picture if there is one, else its text."""
@@ -159,7 +159,7 @@ class KernelOutput:
         self._text.clear()
 
 
-def readable(traceback: Sequence[str], *, own: str) -> str:
+def readable_traceback(traceback: Sequence[str], *, own: str) -> str:
     """A traceback for the person who wrote the code: no colours, no rulers, no frames of libraries.
 
     Args:

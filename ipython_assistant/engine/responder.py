@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ipython_assistant.engine.container import ContainerPool, KernelContainer
+    from ipython_assistant.engine.file_handlers import UploadStore
     from ipython_assistant.engine.models import Model, Step
     from ipython_assistant.engine.response_request import ResponseRequest
     from ipython_assistant.engine.shapes import Event, Json
-    from ipython_assistant.engine.uploads import UploadStore
 
 MOST_RESPONSES: Final = 10_000
 """How many stored responses are kept; the oldest is forgotten for a new one."""

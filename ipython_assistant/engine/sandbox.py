@@ -181,7 +181,9 @@ class Sandbox:
             plan = confine.Confinement(resources, unset=("JPY_PARENT_PID",))  # processes have other numbers in there
         elif self.kind == "landlock":
             writable = (str(paths.work), str(paths.home), str(sockets), *_DEVICES)
-            plan = confine.Confinement(resources, self.landlock, (*readable(), *_OF_PROC), writable, supervised=True)
+            plan = confine.Confinement(
+                resources, self.landlock, (*readable_paths(), *_OF_PROC), writable, supervised=True
+            )
         else:
             plan = confine.Confinement(resources, filtered=False, supervised=True)
         confined = [sys.executable, "-I", "-S", _CONFINE, plan.dumped(), "--", *command]
@@ -263,7 +265,7 @@ def attempt(sandbox: Sandbox, directory: Path, *, limits: ContainerLimits | None
 
 
 @cache
-def readable() -> tuple[str, ...]:
+def readable_paths() -> tuple[str, ...]:
     """What code may read: the system's programs, this Python with its libraries, and fonts.
 
     Never a whole home, no configuration, and no directory that is on Python's path only as a place of work.
@@ -297,7 +299,7 @@ def _unavailable(sandbox: Sandbox) -> str | None:
 def _bubblewrap(paths: ContainerPaths, sockets: Path) -> list[str]:
     """What is bubblewrap's part: a file system with nothing in it but what is named, and no network."""
     program = shutil.which("bwrap") or "bwrap"
-    bound = [argument for path in readable() for argument in ("--ro-bind", path, path)]
+    bound = [argument for path in readable_paths() for argument in ("--ro-bind", path, path)]
     return [
         program,
         *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--unshare-cgroup-try"),

@@ -19,11 +19,11 @@ from ipython_assistant.engine import file_handlers as files
 from ipython_assistant.engine import handlers as routes
 from ipython_assistant.engine import shapes
 from ipython_assistant.engine.container import MAX_CONTAINERS, ContainerPool
+from ipython_assistant.engine.file_handlers import UploadStore
 from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
 from ipython_assistant.engine.private_directory import private_directory
 from ipython_assistant.engine.responder import Responder, StoredResponses
 from ipython_assistant.engine.sandbox import SANDBOX_KINDS, SandboxKind, strongest
-from ipython_assistant.engine.uploads import UploadStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.container import KernelContainer
     from ipython_assistant.engine.container_folder import FileVersion
+    from ipython_assistant.engine.file_handlers import EngineUpload
     from ipython_assistant.engine.models import TokensUsed
-    from ipython_assistant.engine.uploads import EngineUpload
 
 Json = dict[str, Any]
 Event = dict[str, Any]

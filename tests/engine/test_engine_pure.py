@@ -11,14 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ipython_assistant.engine import shapes
-from ipython_assistant.engine.kernel_output import readable
+from ipython_assistant.engine.file_handlers import UploadForm
+from ipython_assistant.engine.kernel_output import readable_traceback
 from ipython_assistant.engine.models import Ask, Refuse, Run, RunOutcome, Say
 from ipython_assistant.engine.models.python_code import Script, fenced
 from ipython_assistant.engine.models.safe_markdown import file_link
 from ipython_assistant.engine.refusals import ApiError
 from ipython_assistant.engine.response_output import LINK, links
 from ipython_assistant.engine.sandbox import MountedPaths, VisiblePaths
-from ipython_assistant.engine.uploads import UploadForm
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 
@@ -194,11 +194,11 @@ def test_a_traceback_is_shown_without_the_frames_of_libraries() -> None:
         "KeyError: 'outer'",
     ]
 
-    assert readable(blocks, own="/w/") == (
+    assert readable_traceback(blocks, own="/w/") == (
         "KeyError     Traceback (most recent call last)\nCell In[1], line 2\n----> 2 call()\n"
         "File /w/own.py:7, in call()\n----> 7 inner()\nKeyError: 'outer'"
     )
-    assert "ValueError: inner" in readable([*blocks[:2], blocks[6], *blocks[3:]], own="/w/")
+    assert "ValueError: inner" in readable_traceback([*blocks[:2], blocks[6], *blocks[3:]], own="/w/")
 
 
 @given(st.text(max_size=200))
