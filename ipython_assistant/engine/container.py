@@ -50,13 +50,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CodeRun:
-    """What code did in a container.
+    """What code did in a container: what it showed, in order, and the files it made or changed, sorted by name.
 
-    Args:
-        shown: Text and figures in the order they appeared; a traceback is the last of the texts.
-        failure: Why it stopped early, if it did.
-        files: Files it made or changed, sorted by name.
-        figures: Its displayed figures as files, in order.
+    A traceback is the last of the texts. `figures` are those it displayed, as files.
     """
 
     shown: tuple[PrintedText | ShownFigure, ...]

@@ -112,10 +112,6 @@ class ContainerFolder:
     async def add(self, staged: Path, name: str) -> FileVersion:
         """Move an uploaded file in under its own name. An upload that is there already stays available by its id.
 
-        Args:
-            staged: The file, on the same file system; it is gone afterwards.
-            name: The name the uploader gave, from which only the last part is taken.
-
         Raises:
             ApiError: The name cannot be used.
         """

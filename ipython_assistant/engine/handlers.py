@@ -40,13 +40,7 @@ _HALF: Final = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineParts:
-    """What the routes lead to, and who may enter.
-
-    Args:
-        token: What every request must carry.
-        upload_bytes: The largest file that is taken.
-        started_at: Seconds since the epoch.
-    """
+    """What the routes lead to, and the token that lets a request enter; `started_at` is in seconds since the epoch."""
 
     responder: Responder
     containers: ContainerPool

@@ -46,14 +46,7 @@ class ShownFigure:
 
 @dataclass(frozen=True, slots=True)
 class CodeFailure:
-    """How code stopped early.
-
-    Args:
-        name: The exception's class name.
-        message: The exception's text.
-        died: True where the process itself ended; its variables are gone.
-        stopped: True where it was stopped because it passed a limit.
-    """
+    """How code stopped early: an exception, the end of the process itself (`died`), or a limit that it passed."""
 
     name: str
     message: str
@@ -160,12 +153,9 @@ class KernelOutput:
 
 
 def readable_traceback(traceback: Sequence[str], *, own: str) -> str:
-    """A traceback for the person who wrote the code: no colours, no rulers, no frames of libraries.
+    """A traceback, as the blocks that IPython sends, for the person who wrote the code: no frames of libraries.
 
-    Args:
-        traceback: The blocks IPython sends: a ruler, a heading, one block per frame, the exception; and so on again
-            for each exception in the chain. Code that replaces IPython's own may send anything, or nothing.
-        own: The directory whose files are the person's own, besides the cell itself.
+    `own` is the directory whose files are the person's own, besides the cell itself.
     """
     chain: list[list[str]] = [[]]
     for block in map(_plain, traceback):

@@ -50,13 +50,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PastTurn:
-    """What a later response continues from.
-
-    Args:
-        own: Its messages: the question's and the answer.
-        container_id: Where its code ran, if any could.
-        before: What it continued from itself.
-    """
+    """What a later response continues from: the question's messages and the answer, where code ran, the turn before."""
 
     own: tuple[ChatMessage, ...]
     container_id: str | None

@@ -197,14 +197,7 @@ def strongest(
     limits: ContainerLimits | None = None,
     platform: str = sys.platform,
 ) -> Sandbox:
-    """The strongest sandbox that works here, of those wanted; tried by running something in it.
-
-    Args:
-        directory: A private directory to try in.
-        wanted: Which to try, the strongest first.
-        limits: What code may use; a sandbox is to hold with them.
-        platform: What this system is, as `sys.platform` says it.
-    """
+    """The strongest sandbox that works here, of those wanted; each is tried in a private directory, with the limits."""
     if not wanted or wanted[0] == "none":
         return Sandbox("none", "it was switched off", other_threads=_threads_of_user())
     if not platform.startswith("linux"):
@@ -222,13 +215,7 @@ def strongest(
 
 
 def attempt(sandbox: Sandbox, directory: Path, *, limits: ContainerLimits | None = None) -> str | None:
-    """Why a sandbox does not hold, or None: code is run in it that tries to get out.
-
-    Args:
-        sandbox: Which.
-        directory: A new private directory.
-        limits: What it may use; memory apart, of which this Python alone takes its share.
-    """
+    """Why a sandbox does not hold, or None: code is run in it that tries to get out."""
     allowed = replace(limits or ContainerLimits(0), memory_bytes=psutil.virtual_memory().total)
     paths, sockets, secret = ContainerPaths(directory), directory / "run", directory / "secret"
     paths.make()

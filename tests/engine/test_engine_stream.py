@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engines import Running, Stage, annotations, logs, tool
 
-from ipython_assistant.engine.models import Ask, Interpreter, Refuse, Run, RunOutcome, Say, Step
+from ipython_assistant.engine.models import Ask, Interpreter, Run, RunOutcome, Say, Step
 
 if TYPE_CHECKING:
     import openai
@@ -126,27 +126,6 @@ def test_awkward_names_are_linked_cited_and_fetched(engine: Running, client: ope
     assert {mark.filename for mark in annotations(response)} == {name.rpartition("/")[2] for name in names}
     text = response.output[-1].content[0].text
     assert {text[mark.start_index : mark.end_index][:18] for mark in annotations(response)} == {"sandbox:/mnt/data/"}
-
-
-def test_a_refusal_is_a_message_of_its_own_kind(stage: Stage) -> None:
-    async def refuses(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
-        yield Refuse("I did not understand “fluxbar”. Try: mean of cases by year.")
-
-    events = stage.events(refuses)
-
-    assert kinds(events)[2:-1] == [
-        "output_item.added",
-        "content_part.added",
-        "refusal.delta",
-        "refusal.done",
-        "content_part.done",
-        "output_item.done",
-    ]
-    [message] = events[-1]["response"]["output"]
-    assert message["content"] == [
-        {"type": "refusal", "refusal": "I did not understand “fluxbar”. Try: mean of cases by year."}
-    ]
-    assert events[-1]["response"]["status"] == "completed"
 
 
 def test_a_model_that_raises_ends_the_stream_with_error_and_failed(
