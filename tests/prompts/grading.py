@@ -22,12 +22,12 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from bs4 import BeautifulSoup
 
 Verdict = Literal["right", "refused", "wrong"]
 SETS = {
@@ -542,37 +542,10 @@ def printed_tables(text: str) -> list[pd.DataFrame]:
     return found
 
 
-class _Rows(HTMLParser):
-    """The cells of every table of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tables: list[list[list[str]]] = []
-        self._cell: list[str] | None = None
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr" and self.tables:
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self._cell = []
-
-    def handle_data(self, data: str) -> None:
-        if self._cell is not None:
-            self._cell.append(data)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th") and self._cell is not None and self.tables and self.tables[-1]:
-            self.tables[-1][-1].append("".join(self._cell).strip())
-            self._cell = None
-
-
 def html_tables(text: str) -> list[pd.DataFrame]:
-    parser = _Rows()
-    parser.feed(text)
     found = []
-    for rows in parser.tables:
+    for one in BeautifulSoup(text, "html.parser").find_all("table"):
+        rows = [[cell.get_text().strip() for cell in row.find_all(["td", "th"])] for row in one.find_all("tr")]
         filled = [row for row in rows if row]
         if filled and all(len(row) == len(filled[0]) for row in filled):
             found.append(pd.DataFrame(filled[1:], columns=pd.Index(filled[0]), dtype=object))

@@ -19,7 +19,7 @@ from ipython_assistant.engine.models import Refuse, Run, Say
 from ipython_assistant.engine.models.forms import plan_of
 from ipython_assistant.engine.models.plan.checks import unknown_words
 from ipython_assistant.engine.models.plan.plan import PlanError
-from ipython_assistant.engine.models.plan.programs import Program, closing, lacks_package, opening
+from ipython_assistant.engine.models.plan.programs import Program, closing, opening
 from ipython_assistant.engine.models.plan.reader import (
     PlanQuestion,
     Refusal,
@@ -83,8 +83,7 @@ class Basic:
             if isinstance(outcome, Refusal):
                 return outcome
             programs.append(outcome)
-        lacking = await lacks_package(programs, interpreter)
-        return Refusal((lacking,), tuple(readable)) if lacking else programs
+        return programs
 
 
 def _filled(question: PlanQuestion, taken: set[str]) -> Program | Refusal:

@@ -18,7 +18,6 @@ import types
 import warnings
 import zipfile
 from collections import Counter
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -458,8 +457,3 @@ def _shown(cell: Any) -> str:
     if isinstance(cell, float):
         return f"{cell:.4g}" if abs(cell) < 1 else f"{cell:.12g}"
     return str(cell).removesuffix(" 00:00:00") if isinstance(cell, pd.Timestamp) else str(cell)
-
-
-def missing_packages(names: list[str]) -> list[str]:
-    """Those that the code needs and that are not installed."""
-    return [name for name in names if find_spec(name) is None]

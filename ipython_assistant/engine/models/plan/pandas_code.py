@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
 
-NEEDS: Final = {".xlsx": "openpyxl", ".parquet": "pyarrow"}
-"""Endings of files that pandas writes with a package of its own, which may not be installed."""
 _METHODS: Final = {
     "mean": "mean()", "sum": "sum(min_count=1)", "median": "median()", "min": "min()", "max": "max()", "std": "std()",
     "count": "count()", "count distinct": "nunique()",

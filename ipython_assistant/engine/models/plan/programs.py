@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.plan.mentions import plain
-from ipython_assistant.engine.models.plan.pandas_code import NEEDS
 from ipython_assistant.engine.models.plan.plan import ROWS, Plan
 from ipython_assistant.engine.models.plan.table_profiles import call
 from ipython_assistant.engine.models.plan.words import read_as
@@ -25,8 +24,6 @@ from ipython_assistant.engine.models.safe_markdown import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ipython_assistant.engine.models import Interpreter, RunOutcome
     from ipython_assistant.engine.models.plan.table_profiles import TableProfile
 
@@ -52,16 +49,6 @@ class Program:
     code: str
     doubts: tuple[str, ...] = ()
     open_points: tuple[str, ...] = ()
-
-
-async def lacks_package(programs: Sequence[Program], interpreter: Interpreter) -> str:
-    """Why a file cannot be written in the container, as a sentence: pandas needs a package that it does not have."""
-    endings = {one.plan.file[one.plan.file.rfind(".") :].lower() for one in programs}
-    needed = {package: ending for ending, package in NEEDS.items() if ending in endings}
-    for name in await call(interpreter, "missing_packages", sorted(needed)) if needed else []:
-        command = inline_code(f"pip install {name}")
-        return f"Writing {needed[name]} files needs {inline_code(name)}: install it with {command}."
-    return ""
 
 
 def opening(one: Program) -> str:

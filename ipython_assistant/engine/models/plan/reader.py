@@ -17,7 +17,7 @@ from ipython_assistant.engine.models.plan.checks import compared, mostly_unknown
 from ipython_assistant.engine.models.plan.mentions import Mentions, mentions_in
 from ipython_assistant.engine.models.plan.pandas_code import program
 from ipython_assistant.engine.models.plan.plan import Plan, PlanError, plan_from_json
-from ipython_assistant.engine.models.plan.programs import Program, lacks_package
+from ipython_assistant.engine.models.plan.programs import Program
 from ipython_assistant.engine.models.plan.relations import calculates
 from ipython_assistant.engine.models.plan.schema import PICTURES, schema_for
 from ipython_assistant.engine.models.plan.settle import mended, named_file, settled
@@ -131,8 +131,7 @@ class PlanReader:
             if not isinstance(outcome, Program):
                 return outcome, spent
             programs.append(outcome)
-        lacking = await lacks_package(programs, interpreter)
-        return (Refusal((lacking,), tuple(readable)) if lacking else programs), spent
+        return programs, spent
 
     async def _program(
         self, question: PlanQuestion, taken: set[str], earlier: Sequence[tuple[str, str]], prompt: str
