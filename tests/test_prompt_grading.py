@@ -318,12 +318,14 @@ def written(answer: Accepted) -> Outcome | None:
     return None
 
 
+@pytest.mark.slow
 def test_every_answer_that_is_right_is_graded_so(entries: list[Entry]) -> None:
     outcomes = [(one, found) for one in entries for answer in one.accepted if (found := written(answer))]
     assert len({one.id for one, _ in outcomes}) > len(entries) / 2
     assert [one.id for one, found in outcomes if grade(one, found) != "right"] == []
 
 
+@pytest.mark.slow
 def test_the_right_answer_of_one_prompt_is_wrong_for_the_others(entries: list[Entry]) -> None:
     outcomes = [(one, found) for one in entries if one.accepted and (found := written(one.accepted[0]))]
     mistaken = {
@@ -338,6 +340,7 @@ def test_the_right_answer_of_one_prompt_is_wrong_for_the_others(entries: list[En
     assert mistaken - lists_the_diagnoses_too == only_the_order_differs & of_this_set
 
 
+@pytest.mark.slow
 def test_one_cell_off_is_wrong(entries: list[Entry]) -> None:
     graded = {}
     for one in entries:
