@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
+from ipython_assistant.engine.models.plan.mentions import COMPARED_BY, axes_of, calculates, counts_in, is_excluded
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
     CHARTS,
@@ -24,7 +25,6 @@ from ipython_assistant.engine.models.plan.plan import (
     PlanError,
     RowFilter,
 )  # fmt: skip
-from ipython_assistant.engine.models.plan.relations import COMPARED_BY, axes_of, calculates, counts_in, is_excluded
 from ipython_assistant.engine.models.plan.schema import outputs_for
 
 if TYPE_CHECKING:

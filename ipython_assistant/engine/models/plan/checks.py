@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.conditions import days_of
+from ipython_assistant.engine.models.plan.mentions import bound_numbers, is_excluded
 from ipython_assistant.engine.models.plan.plan import AS_IT_IS, NEGATED, ROWS, UNITS, Plan, PlanError, RowFilter
-from ipython_assistant.engine.models.plan.relations import bound_numbers, is_excluded
 from ipython_assistant.engine.models.plan.table_profiles import columns_of
 from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
 

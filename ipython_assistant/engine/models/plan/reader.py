@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ipython_assistant.engine.models import TokensUsed
 from ipython_assistant.engine.models.plan.checks import compared, mostly_unknown, unknown_words
-from ipython_assistant.engine.models.plan.mentions import Mentions, mentions_in
+from ipython_assistant.engine.models.plan.mentions import Mentions, calculates, mentions_in
 from ipython_assistant.engine.models.plan.pandas_code import program
 from ipython_assistant.engine.models.plan.plan import Plan, PlanError, plan_from_json
 from ipython_assistant.engine.models.plan.programs import Program
-from ipython_assistant.engine.models.plan.relations import calculates
 from ipython_assistant.engine.models.plan.schema import PICTURES, schema_for
 from ipython_assistant.engine.models.plan.settle import mended, named_file, settled
 from ipython_assistant.engine.models.plan.table_profiles import TableProfile, profiled

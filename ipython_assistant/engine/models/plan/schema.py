@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.plan import english
+from ipython_assistant.engine.models.plan.mentions import COMPARED_BY, axes_of, bound_numbers, calculates, counts_in
 from ipython_assistant.engine.models.plan.plan import AS_IT_IS, CHARTS, COMPARISONS, OF_COLUMNS, OF_POINTS, ROWS, UNITS
-from ipython_assistant.engine.models.plan.relations import COMPARED_BY, axes_of, bound_numbers, calculates, counts_in
 from ipython_assistant.engine.models.plan.table_profiles import columns_of
 
 if TYPE_CHECKING:
