@@ -268,10 +268,7 @@ def _assistants(session: Session, words: Sequence[str]) -> None:
         _flags("assistants", words[:1], ("--confirm",))
         _confirm_assistant(load_assistant(" ".join(words[1:]), folders))
         return
-    rows = [
-        (listed.name, shown(listed.path), listed.reason or listed.first_line + " (hidden by another)" * listed.hidden)
-        for listed in list_assistants(folders)
-    ]
+    rows = [(listed.name, shown(listed.path), listed.summary) for listed in list_assistants(folders)]
     remark = f"There are none. They are TOML files in {shown(folders[0])} or {shown(folders[1])}."
     publish(overview(("assistant", "file", "instructions"), rows, [] if rows else [remark]))
 

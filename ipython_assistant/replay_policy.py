@@ -11,8 +11,8 @@ from ipython_assistant.core.providers import WITHOUT_A_KEY
 from ipython_assistant.core.recording import canonical
 from ipython_assistant.core.usage import CONTAINER_PRICES, Cost, Tokens, billed_by, cost, dollars, tokens_of
 from ipython_assistant.core.wording import disk_reason, first_words
-from ipython_assistant.errors import BudgetSpent, NoKey, NotRecorded, OptionError, RecordingDamaged
-from ipython_assistant.workspace.recording_store import TURNS, slug, slug_of
+from ipython_assistant.errors import BudgetSpent, NoKey, NotRecorded, OptionError
+from ipython_assistant.workspace.recording_store import TURNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -65,10 +65,6 @@ def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) 
         raise _not_recorded(question, recordings, lacking_key.message, lacking_key.hint)
     if settings.mode == "replay":
         raise _not_recorded(question, recordings)
-    damaged = _damaged_recording(question, recordings) if _by_default(settings) else ""
-    if damaged:
-        # Which service answered then cannot be known any more.
-        raise RecordingDamaged(f"{damaged}.", "Bring the file back, or write --fresh on the first line to ask anew.")
     return None
 
 
@@ -128,29 +124,10 @@ def _no_key_of(services: frozenset[str]) -> NoKey:
 
 def asked_because(question: Question, recordings: Recordings) -> str:
     """Why a question is asked although something like it is recorded, as a sentence; else empty."""
-    damaged = _damaged_recording(question, recordings)
-    if damaged:
-        return f"{damaged}; so it is asked anew."
     asked, known = _as_recorded(question, recordings), recordings.all()
     for one in reversed(known):
         if one.asked.parent != asked.parent and replace(one.asked, parent=asked.parent).body() == asked.body():
             return f"It is recorded but for {next(differences(asked, one, known))}, so it is asked anew."
-    return ""
-
-
-def _damaged_recording(question: Question, recordings: Recordings) -> str:
-    """Which file may hold the question's recording and cannot be read, as a clause; else empty.
-
-    What can be read of a key says nothing: it may be what was damaged. So the name of the file counts.
-    """
-    try:
-        _, damaged = recordings.store.summaries()
-    except OSError:
-        return ""
-    words = slug(_as_recorded(question, recordings).prompt)
-    for item in damaged:
-        if slug_of(item.name) == words:
-            return f"This question may be recorded in {recordings.where}/{item.name}, but {item.reason}"
     return ""
 
 

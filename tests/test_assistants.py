@@ -74,11 +74,8 @@ def test_one_beside_the_notebook_comes_before_one_of_the_users_configuration(bes
     assert load_assistant("both", folders).instructions == "The project's."
     assert load_assistant("mine", folders).path == own / "mine.toml"
     assert [is_confirmed(load_assistant(name, folders)) for name in ("both", "mine")] == [False, True]
-    assert [(one.name, one.first_line, one.hidden) for one in list_assistants(folders)] == [
-        ("both", "The project's.", False),
-        ("both", "The user's.", True),
-        ("mine", "Only here.", False),
-    ]
+    listed = [(one.name, one.summary) for one in list_assistants(folders)]
+    assert listed == [("both", "The project's."), ("mine", "Only here.")]
 
 
 def test_one_that_is_not_there_names_the_nearest_and_the_folders(beside, folders):
@@ -116,7 +113,7 @@ def test_a_damaged_one_is_an_error_that_names_file_key_and_what_is_allowed(besid
     assert cure in caught.value.hint
     assert len(caught.value._render_traceback_()) == 2
     [listed] = list_assistants(folders)
-    assert (listed.name, listed.reason) == ("damaged", caught.value.message)
+    assert (listed.name, listed.summary) == ("damaged", caught.value.message)
 
 
 @pytest.mark.parametrize("name", ["../secret", "a/b", "a\\b", "/etc/passwd", "C:x", "..", ".hidden", "", " ", "a\0b"])
@@ -139,4 +136,4 @@ def test_what_is_no_ordinary_file_is_not_opened(beside, folders):
 def test_nothing_in_a_file_reaches_the_terminal_as_a_command(beside, folders):
     (beside / "loud.toml").write_text(r'instructions = "\u001b]0;owned\u0007Hello"')
 
-    assert list_assistants(folders)[0].first_line == "]0;owned Hello"
+    assert list_assistants(folders)[0].summary == "]0;owned Hello"

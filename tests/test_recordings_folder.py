@@ -9,7 +9,6 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from tests_support.events import Code, Message, logs
@@ -19,7 +18,6 @@ from tests_support.saving import NOTEBOOK, save_all
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.recording import RecordedInput, TurnKey, integrity
 from ipython_assistant.errors import RecordingDamaged
-from ipython_assistant.replay_policy import asked_because
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings, check_recordings, prune_recordings
 from ipython_assistant.workspace.safe_dir import SafeDirectory
@@ -185,7 +183,8 @@ def edit(path):
 DAMAGE = {
     "edited": edit,
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-20]),
-    "emptied below its head": lambda path: path.write_bytes(path.read_bytes()[:400]),
+    "cut at its key": lambda path: path.write_bytes(path.read_bytes()[:40]),
+    "emptied": lambda path: path.write_bytes(b""),
 }
 
 
@@ -203,19 +202,6 @@ def test_a_damaged_record_is_named_not_served_and_not_written_over(how, recordin
     assert recordings.find(ASKED.sha256) is not None
     assert path.read_bytes() == damaged
     assert [fault.path for fault in check_recordings(recordings)] == [path]
-
-
-@pytest.mark.parametrize("kept_bytes", [0, 40])
-def test_a_damaged_recording_whose_key_is_gone_is_named_before_its_question_is_asked_anew(recordings, kept_bytes):
-    make_recording(recordings, ASKED, {"table.csv": TABLE})
-    (path,) = records(recordings)
-    path.write_bytes(path.read_bytes()[:kept_bytes])
-    recordings.store.forget()
-
-    (fault,) = check_recordings(recordings)
-    named = f"This question may be recorded in assistant_files/.turns/{path.name}, but {fault.reason};"
-    assert asked_because(SimpleNamespace(turn_key=ASKED), recordings) == f"{named} so it is asked anew."
-    assert asked_because(SimpleNamespace(turn_key=TurnKey("Who bought?")), recordings) == ""
 
 
 @pytest.mark.parametrize("how", ["edited", "cut", "gone"])

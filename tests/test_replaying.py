@@ -22,7 +22,6 @@ from tests_support.notebook import Notebook
 from tests_support.scripted import Answer
 
 from ipython_assistant import config, errors, turn_sources
-from ipython_assistant.commands import status_of
 from ipython_assistant.core import request
 from ipython_assistant.service.stream import EventStream
 
@@ -528,35 +527,22 @@ def test_a_damaged_recording_is_named_and_neither_served_nor_replaced(notebook, 
 
 
 @pytest.mark.parametrize("length", [0, 40])
-def test_why_a_cell_is_asked_whose_recording_has_lost_its_key_is_said(notebook, hosted, notebook_dir, length):
-    for number in (1, 2):
-        hosted.will_say([wire.Message("It rose.")], response_id=f"resp_{number}")
-    notebook.ask("A", "Did it rise?")
-    (path,) = records_in(notebook_dir)
-    path.write_bytes(path.read_bytes()[:length])
-    notebook.restart()
-
-    assert notebook.ask("A", "Did it rise?").value.response_id == "resp_2"
-    told = status_of(notebook.session)["last answer"][1]
-    assert told.startswith(f"This question may be recorded in assistant_files/.turns/{path.name}, but it is not whole")
-    assert path.stat().st_size == length
-
-
-def test_where_nobody_can_tell_whose_answer_is_lost_the_engine_does_not_give_another(
-    notebook, hosted, notebook_dir, alone
+def test_a_recording_that_lost_its_key_is_named_and_neither_the_service_nor_the_engine_asked_unasked(
+    notebook, hosted, notebook_dir, alone, length
 ):
     hosted.will_say([wire.Message("It rose.")])
     notebook.ask("A", "Did it rise?")
     (path,) = records_in(notebook_dir)
-    path.write_bytes(path.read_bytes()[:40])
-    alone()
-    notebook.restart()
-    with pytest.raises(errors.RecordingDamaged) as caught:
-        notebook.ask("A", "Did it rise?")
-
-    assert path.name in caught.value.message
-    assert "--fresh" in caught.value.hint
-    assert caught.value.ran.outputs == []
+    path.write_bytes(path.read_bytes()[:length])
+    for leave in (notebook.restart, alone):
+        leave()
+        notebook.restart()
+        with pytest.raises(errors.RecordingDamaged) as caught:
+            notebook.ask("A", "Did it rise?")
+        assert path.name in caught.value.message
+        assert "--fresh" in caught.value.hint
+        assert caught.value.ran.outputs == []
+    assert path.stat().st_size == length
 
 
 @pytest.mark.parametrize("gone", [True, False])

@@ -28,7 +28,7 @@ from ipython_assistant.errors import ConfigError
 from ipython_assistant.options import EFFORTS
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Container, Sequence
 
 FOLDER = "assistants"
 SUFFIX = ".toml"
@@ -49,7 +49,8 @@ class SavedAssistant:
     """An assistant as it was saved; empty where its file says nothing.
 
     `tools` are written as after `--tool`, `inputs` as after `-i`; paths among them are relative to the notebook.
-    `sha256` is the hash of the file. `is_own` says that it is from the user's own configuration.
+    `sha256` is the hash of the file; `is_own` says that it is from the user's own configuration; `reason` what is wrong
+    with the file, where it is only listed.
     """
 
     name: str
@@ -61,20 +62,12 @@ class SavedAssistant:
     effort: str = ""
     sha256: str = ""
     is_own: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ListedAssistant:
-    """One line of the list: its name, its file, the first line of its instructions, or what is wrong with it.
-
-    `hidden` is true where another of the same name, in a folder that comes first, is the one that is used.
-    """
-
-    name: str
-    path: Path
-    first_line: str = ""
     reason: str = ""
-    hidden: bool = False
+
+    @property
+    def summary(self) -> str:
+        """The first line of its instructions; or what is wrong with its file."""
+        return self.reason or on_one_line(next(iter(self.instructions.strip().splitlines()), ""))
 
 
 def assistant_folders(notebook_dir: Path) -> tuple[Path, ...]:
@@ -135,23 +128,25 @@ def load_assistant(name: str, folders: Sequence[Path]) -> SavedAssistant:
             return _read(name, path)
     names = [listed.name for listed in list_assistants(folders)]
     meant = did_you_mean(name, names)
-    listed = f"There are: {', '.join(dict.fromkeys(names))}. " if names and not meant else ""
+    listed = f"There are: {', '.join(names)}. " if names and not meant else ""
     cure = f"{meant}{listed}Looked in: {', '.join(map(shown, folders))}."
     raise ConfigError(f"There is no assistant {name!r}.", cure)
 
 
-def list_assistants(folders: Sequence[Path]) -> tuple[ListedAssistant, ...]:
-    """Every assistant in the folders, by name; a damaged one with the reason. Folders that are not there are empty."""
-    found: list[ListedAssistant] = []
+def list_assistants(folders: Sequence[Path]) -> tuple[SavedAssistant, ...]:
+    """Every assistant by name, from the first folder that has it. Folders that are not there are empty."""
+    found: dict[str, SavedAssistant] = {}
     for folder in folders:
-        seen = {listed.name for listed in found}
-        for name, path in _files(folder):
-            try:
-                first_line = next(iter(_read(name, path).instructions.strip().splitlines()), "")
-                found.append(ListedAssistant(name, path, on_one_line(first_line), hidden=name in seen))
-            except ConfigError as error:
-                found.append(ListedAssistant(name, path, reason=error.message, hidden=name in seen))
-    return tuple(found)
+        with contextlib.suppress(OSError):
+            for path in sorted(folder.iterdir()):
+                name = path.name.removesuffix(SUFFIX)
+                if name in found or not path.name.endswith(SUFFIX) or not _is_name(name) or not path.is_file():
+                    continue
+                try:
+                    found[name] = _read(name, path)
+                except ConfigError as error:
+                    found[name] = SavedAssistant(name, path, reason=error.message)
+    return tuple(found.values())
 
 
 def shown(path: Path) -> str:
@@ -203,17 +198,6 @@ def _allowed(key: str, value: object) -> bool:
 def _is_name(name: str) -> bool:
     is_shown = 0 < len(name.strip()) <= LONGEST_NAME and name.isprintable() and not name.startswith(".")
     return is_shown and not _NOT_IN_A_NAME.intersection(name)
-
-
-def _files(folder: Path) -> Iterable[tuple[str, Path]]:
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError:
-        return
-    for path in paths:
-        name = path.name.removesuffix(SUFFIX)
-        if path.name.endswith(SUFFIX) and _is_name(name) and path.is_file():
-            yield name, path
 
 
 def _damaged(path: Path, what: str, cure: str) -> ConfigError:

@@ -236,12 +236,6 @@ def slug(prompt: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", words)[:40].strip("-") or "turn"
 
 
-def slug_of(file_name: str) -> str | None:
-    """The words in the name of a recording; None where it has another form."""
-    match = re.fullmatch(r"([a-z0-9-]+?)-[0-9a-f]{12,16}(?:-\d+)?\.json", file_name)
-    return match[1] if match is not None else None
-
-
 def _turn_of(recording: Recording) -> tuple[str, str, str]:
     """What tells a turn from all others, whatever it was recorded with."""
     return recording.cell, recording.began, recording.turn.response_id
