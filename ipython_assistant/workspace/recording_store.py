@@ -113,10 +113,8 @@ class RecordingStore:
         """The whole recording in a file. Raises `OSError`, or `ValueError` with what is wrong with it."""
         with self.open() as turns, turns.open(name) as file:
             content = file.read()
-        match = _NAME.fullmatch(name)
         try:
-            # Those of the format before have no number; their time orders them.
-            return read_recording(content.decode(), int(match[3] or 1) if match is not None else 0)
+            return read_recording(content.decode(), _number_of(name))
         except UnicodeDecodeError:
             raise ValueError("it is not text") from None
 
@@ -158,7 +156,7 @@ class RecordingStore:
                 except FileExistsError:
                     number += 1  # another kernel was faster
                 else:
-                    self._summaries.pop(name, None)
+                    self._summaries[name] = replace(_without_its_turn(recording), number=_number_of(name))
                     return name
 
     def remove(self, name: str) -> int:
@@ -172,14 +170,12 @@ class RecordingStore:
         self._hashes.clear()
 
     def _summary(self, name: str) -> Recording | DamagedRecording:
-        """The recording without what is only needed when it is replayed: a folder may hold many."""
         try:
-            recording = self.read(name)
+            return _without_its_turn(self.read(name))
         except OSError as error:
             return DamagedRecording(name, disk_reason(error))
         except ValueError as error:
             return DamagedRecording(name, str(error))
-        return replace(recording, turn=Turn(response_id=recording.turn.response_id))
 
     # --- bodies -------------------------------------------------------------------------------------------------------
 
@@ -234,6 +230,17 @@ def slug(prompt: str) -> str:
     """What the name of a recording begins with: the first words of the question, in letters that every disk knows."""
     words = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", words)[:40].strip("-") or "turn"
+
+
+def _number_of(name: str) -> int:
+    """Which of its question's recordings this is; 0 for all of the format before, which their time orders."""
+    match = _NAME.fullmatch(name)
+    return int(match[3] or 1) if match is not None else 0
+
+
+def _without_its_turn(recording: Recording) -> Recording:
+    """The recording without what is only needed when it is replayed: a folder may hold many."""
+    return replace(recording, turn=Turn(response_id=recording.turn.response_id))
 
 
 def _turn_of(recording: Recording) -> tuple[str, str, str]:
