@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from typing import TYPE_CHECKING, Any
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipython_assistant.workspace import inputs
-from ipython_assistant.workspace.frames import table_of
-from ipython_assistant.workspace.inputs import read_hashes
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from ipython_assistant.workspace.inputs import gather, read_hashes
 
 
 def sha256(text: str | bytes) -> str:
@@ -28,7 +26,9 @@ def sha256(text: str | bytes) -> str:
 
 
 def logical_of(frame: Any) -> str:
-    return table_of(frame, "frame").logical()
+    with tempfile.TemporaryDirectory() as scratch:
+        (item,) = gather(["frame"], {"frame": frame}, Path(scratch), lambda: Path(scratch))
+        return item.logical
 
 
 CASES = pd.DataFrame(
