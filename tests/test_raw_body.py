@@ -12,7 +12,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +21,7 @@ from tests_support.events import CONTAINER
 from ipython_assistant import errors
 from ipython_assistant.core.artifacts import ContainerFile
 from ipython_assistant.service import file_transfer
-from ipython_assistant.service.accounts import connect_hosted, over_client
+from ipython_assistant.service.accounts import connect_hosted
 from ipython_assistant.service.downloads import DownloadLimits, Downloads, StagedFile
 
 if TYPE_CHECKING:
@@ -92,19 +91,12 @@ def faulty() -> Iterator[FaultyService]:
         yield service
 
 
-@pytest.mark.parametrize("room", [1000, 1 << 16])
-@pytest.mark.parametrize("with_the_head", [0, 1, 5_000, 200_000])
-def test_the_body_is_whole_however_much_of_it_comes_with_the_headers(with_the_head, room):
+@pytest.mark.parametrize(("with_the_head", "room"), [(0, 1000), (1, 1 << 16), (200_000, 1000)])
+def test_the_body_is_whole_however_much_of_it_comes_with_the_headers_and_nothing_behind_it(with_the_head, room):
     body = BLOCK[:300_000]
-    parts = (HEAD % len(body) + body[:with_the_head], body[with_the_head:])
+    parts = (HEAD % len(body) + body[:with_the_head], body[with_the_head:] + b" and more")
     with sending(*parts, pause_s=0.05) as url, connected(url) as wire, wire.content(CONTAINER, "cfile_1") as reply:
         assert b"".join(read(reply, room)) == body
-
-
-def test_bytes_after_the_end_of_a_body_are_no_part_of_it():
-    parts = (HEAD % 7 + b"content", b" and more")
-    with sending(*parts) as url, connected(url) as wire, wire.content(CONTAINER, "cfile_1") as reply:
-        assert b"".join(read(reply, 100)) == b"content"
 
 
 def test_a_connection_whose_body_was_read_from_the_socket_is_not_used_again(faulty):
@@ -150,23 +142,6 @@ def test_a_body_that_is_not_the_bytes_in_the_socket_comes_in_chunks(head):
         assert reply.read_into is None
 
 
-def test_a_users_own_client_is_read_in_chunks(faulty):
-    import openai
-
-    file_id = hold(faulty, Pattern(100))
-    with openai.OpenAI(api_key="test-key", base_url=faulty.url) as client:
-        reply = over_client(client).content(CONTAINER, file_id)
-        assert reply.read_into is None
-        assert b"".join(reply.chunks) == BLOCK[:100]
-
-
-def test_nothing_for_too_long_is_timed_out():
-    with sending(HEAD % 100 + b"begun") as url, connected(url, timeout_s=0.2) as wire:
-        reply = wire.content(CONTAINER, "cfile_1")
-        with reply, pytest.raises(errors.TimedOut):
-            list(read(reply, 10))
-
-
 def assert_woken_by_closing(reply: Reply, body: Iterator[bytes]) -> None:
     """A read that is under way in another thread ends when the reply is closed; ten seconds are the limit."""
     begun = threading.Event()
@@ -195,19 +170,13 @@ def test_closing_a_reply_ends_a_read_that_waits_for_its_bytes(way):
 
 
 @pytest.mark.parametrize("size", [file_transfer.LARGE_BYTES - 1, file_transfer.LARGE_BYTES, 40_000_001])
-@pytest.mark.parametrize("broken", [False, True])
-def test_a_large_file_is_whole_and_hashed_right_also_when_it_broke_on_the_way(faulty, tmp_path, size, broken):
+def test_a_large_file_that_broke_on_the_way_is_whole_and_hashed_right(faulty, tmp_path, size):
     file_id = hold(faulty, Pattern(size))
-    if broken:
-        faulty.goes_wrong("content", Reset(20_000_000))
+    faulty.goes_wrong("content", Reset(20_000_000))
     with connected(faulty.url) as wire, Downloads(wire, None, lambda: tmp_path, DownloadLimits(4)) as downloads:
         (staged,) = downloads.fetch([ContainerFile(CONTAINER, file_id, "big.bin", "listed", size)])
 
     assert isinstance(staged, StagedFile), staged
     assert staged.size == size
-    assert staged.sha256 == Pattern(size).sha256() == _sha256_of(staged.path)
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with staged.path.open("rb") as file:
+        assert staged.sha256 == Pattern(size).sha256() == hashlib.file_digest(file, "sha256").hexdigest()

@@ -31,6 +31,7 @@ from faults.server import (
     Page,
     Pattern,
     Play,
+    Requested,
     Reset,
     Short,
     Status,
@@ -244,28 +245,70 @@ def scenario(
     return register
 
 
+def _one(
+    name: str,
+    fault: Fault | None = None,
+    times: int | None = 1,
+    *,
+    kind: Requested = "content",
+    setting: tuple[str, Any] | None = None,
+    row: dict[str, Any] | None = None,
+    owed: Owed | dict[Kind, Owed] = "saved",
+    **service: Any,
+) -> None:
+    """One file, or the requests of one kind, meets a fault; or the service has a way of its own. One stands beside."""
+
+    def prepare(stage: Stage) -> None:
+        for attribute, value in service.items():
+            setattr(stage.service, attribute, value)
+        if setting is not None:
+            stage.settings[setting[0]] = setting[1]
+        file = stage.file(**(row or {}))
+        if fault is not None and kind == "content":
+            stage.content_goes_wrong(file, fault, times)
+        elif fault is not None:
+            stage.service.goes_wrong(kind, fault, times)
+        stage.play(file, stage.beside())
+
+    prepare.__name__ = name
+    scenario(owed=owed)(prepare)
+
+
+_one("nothing_is_wrong")
+_one("a_big_body", row={"content": Pattern(64_000_000)})
+_one("an_empty_file", row={"content": b""})
+_one("slow_down_on_list", slow_down(), times=2, kind="list")
+_one("slow_down_on_respond", slow_down(), times=2, kind="respond")
+_one("slow_down_with_no_time_given", Status(429, "Rate limit reached."))
+_one("server_fault_twice", SERVER_FAULT, times=2)
+_one("server_fault_for_ever", SERVER_FAULT, times=None, owed="named")
+_one("list_fault_once", Status(500, "The server had an error.", (("Retry-After", "0.02"),)), kind="list")
+_one("list_refused_for_ever", FORBIDDEN, times=None, kind="list", owed={"uncited": "said"})
+_one("reset_before_any_byte", Reset(0))
+_one("reset_on_the_way", Reset(7000))
+_one("reset_again_and_again_but_further_each_time", Reset(2500), times=5)
+_one("body_cut_short", Short(9000))
+_one("cut_with_no_length_announced", Unannounced(9000))  # Only the listing knows how long it should have been
+_one("whole_with_no_length_announced", Unannounced())
+_one("nothing_where_the_listing_has_a_size", Page(b""))
+_one("a_web_page_for_ever_where_a_file_should_be", Page(), times=None, owed="named")
+_one("nothing_comes_any_more", Hang(4000), setting=("timeout", 1.0))
+_one("nothing_comes_ever", Hang(4000), times=None, setting=("files_timeout", 0.5), owed="named")
+_one("not_found", Status(404, "File not found."), times=None, owed="named")
+_one("paging_ignored", pages=False)  # A proxy on the way drops `after`: every page is the first, and more are promised
+_one("listing_is_a_page", Page(), times=None, kind="list", owed={"uncited": "said"})
+_one("no_size_in_the_listing", row={"bytes": None})
+_one("listing_empty_until_completed", listing="empty until completed")
+_one("listing_refused_while_running", listing="refused while running")
+
+
 # Nothing, and slowness. -----------------------------------------------------------------------------------------------
-
-
-@scenario()
-def nothing_is_wrong(stage: Stage) -> None:
-    stage.play(stage.file(), stage.beside())
 
 
 @scenario()
 def latency(stage: Stage) -> None:
     stage.service.latency_s = 0.05
     stage.play(*(stage.file(f"file-{number}.csv") for number in range(8)))
-
-
-@scenario()
-def a_big_body(stage: Stage) -> None:
-    stage.play(stage.file(content=Pattern(64_000_000)), stage.beside())
-
-
-@scenario()
-def an_empty_file(stage: Stage) -> None:
-    stage.play(stage.file(content=b""), stage.beside())
 
 
 @scenario()
@@ -295,75 +338,10 @@ def slow_down_on_content(stage: Stage) -> None:
 
 
 @scenario()
-def slow_down_on_list(stage: Stage) -> None:
-    stage.service.goes_wrong("list", slow_down(), times=2)
-    stage.play(stage.file(), stage.beside())
-
-
-@scenario()
-def slow_down_on_respond(stage: Stage) -> None:
-    stage.service.goes_wrong("respond", slow_down(), times=2)
-    stage.play(stage.file(), stage.beside())
-
-
-@scenario()
-def slow_down_with_no_time_given(stage: Stage) -> None:
-    stage.service.goes_wrong("content", Status(429, "Rate limit reached."))
-    stage.play(stage.file(), stage.beside())
-
-
-@scenario()
 def limit_100_per_minute(stage: Stage) -> None:
     """The documented limit on a scaled clock: 100 requests in 0.6 s."""
     stage.service.limit = (100, 0.6)
     stage.play(*(stage.file(f"file-{number:03}.csv", table(number, 5)) for number in range(120)))
-
-
-@scenario()
-def server_fault_twice(stage: Stage) -> None:
-    file = stage.file()
-    stage.content_goes_wrong(file, SERVER_FAULT, times=2)
-    stage.play(file, stage.beside())
-
-
-@scenario(owed="named")
-def server_fault_for_ever(stage: Stage) -> None:
-    file = stage.file()
-    stage.content_goes_wrong(file, SERVER_FAULT, times=None)
-    stage.play(file, stage.beside())
-
-
-@scenario()
-def list_fault_once(stage: Stage) -> None:
-    stage.service.goes_wrong("list", Status(500, "The server had an error.", (("Retry-After", "0.02"),)))
-    stage.play(stage.file(), stage.beside())
-
-
-@scenario(owed={"uncited": "said"})
-def list_refused_for_ever(stage: Stage) -> None:
-    stage.service.goes_wrong("list", FORBIDDEN, times=None)
-    stage.play(stage.file(), stage.beside())
-
-
-@scenario()
-def reset_before_any_byte(stage: Stage) -> None:
-    file = stage.file()
-    stage.content_goes_wrong(file, Reset(0))
-    stage.play(file, stage.beside())
-
-
-@scenario()
-def reset_on_the_way(stage: Stage) -> None:
-    file = stage.file()
-    stage.content_goes_wrong(file, Reset(7000))
-    stage.play(file, stage.beside())
-
-
-@scenario()
-def reset_again_and_again_but_further_each_time(stage: Stage) -> None:
-    file = stage.file()
-    stage.content_goes_wrong(file, Reset(2500), times=5)
-    stage.play(file, stage.beside())
 
 
 @scenario(owed="named")
@@ -371,13 +349,6 @@ def reset_for_ever(stage: Stage) -> None:
     file = stage.file()
     stage.service.ranges = "ignored"
     stage.content_goes_wrong(file, Reset(3000), times=None)
-    stage.play(file, stage.beside())
-
-
-@scenario()
-def body_cut_short(stage: Stage) -> None:
-    file = stage.file()
-    stage.content_goes_wrong(file, Short(9000))
     stage.play(file, stage.beside())
 
 
@@ -390,31 +361,9 @@ def body_cut_short_for_ever(stage: Stage) -> None:
 
 
 @scenario()
-def cut_with_no_length_announced(stage: Stage) -> None:
-    """Only the listing knows how long it should have been."""
-    file = stage.file()
-    stage.content_goes_wrong(file, Unannounced(9000))
-    stage.play(file, stage.beside())
-
-
-@scenario()
-def whole_with_no_length_announced(stage: Stage) -> None:
-    file = stage.file()
-    stage.content_goes_wrong(file, Unannounced())
-    stage.play(file, stage.beside())
-
-
-@scenario()
-def nothing_where_the_listing_has_a_size(stage: Stage) -> None:
-    file = stage.file()
-    stage.content_goes_wrong(file, Page(b""))
-    stage.play(file, stage.beside())
-
-
-@scenario()
 def reset_and_another_version_from_a_cache(stage: Stage) -> None:
     stage.service.versions = 2
-    reset_on_the_way(stage)
+    SCENARIOS["reset_on_the_way"].prepare(stage)
 
 
 @scenario(owed="named")
@@ -422,36 +371,6 @@ def a_part_for_ever_though_all_was_asked_for(stage: Stage) -> None:
     stage.service.ranges = "a part unasked"
     stage.settings["prefetch_bytes"] = 0
     stage.play(stage.file())
-
-
-@scenario(owed="named")
-def a_web_page_for_ever_where_a_file_should_be(stage: Stage) -> None:
-    file = stage.file()
-    stage.content_goes_wrong(file, Page(), times=None)
-    stage.play(file, stage.beside())
-
-
-@scenario()
-def nothing_comes_any_more(stage: Stage) -> None:
-    file = stage.file()
-    stage.settings["timeout"] = 1.0
-    stage.content_goes_wrong(file, Hang(4000))
-    stage.play(file, stage.beside())
-
-
-@scenario(owed="named")
-def nothing_comes_ever(stage: Stage) -> None:
-    file = stage.file()
-    stage.settings["files_timeout"] = 0.5
-    stage.content_goes_wrong(file, Hang(4000), times=None)
-    stage.play(file, stage.beside())
-
-
-@scenario(owed="named")
-def not_found(stage: Stage) -> None:
-    file = stage.file()
-    stage.content_goes_wrong(file, Status(404, f"File {file.file_id} not found."), times=None)
-    stage.play(file, stage.beside())
 
 
 # Streams that end badly. ----------------------------------------------------------------------------------------------
@@ -556,19 +475,6 @@ def forty_five_files(stage: Stage) -> None:
 
 
 @scenario()
-def paging_ignored(stage: Stage) -> None:
-    """A proxy on the way drops `after`: every page is the first, and more are promised."""
-    stage.service.pages = False
-    stage.play(stage.file(), stage.beside())
-
-
-@scenario(owed={"uncited": "said"})
-def listing_is_a_page(stage: Stage) -> None:
-    stage.service.goes_wrong("list", Page(), times=None)
-    stage.play(stage.file(), stage.beside())
-
-
-@scenario()
 def phantom_rows(stage: Stage) -> None:
     def haunt(service: FaultyService, container_id: str) -> None:
         joined = "/mnt/data/a.csv /mnt/data/b.csv"
@@ -587,11 +493,6 @@ def no_owner_in_the_listing(stage: Stage) -> None:
     stage.cells[0] = Cell("Look.", f"-i {stage.input_file()}")
 
 
-@scenario()
-def no_size_in_the_listing(stage: Stage) -> None:
-    stage.play(stage.file(bytes=None), stage.beside())
-
-
 @scenario(kinds=("cited", "uncited"))
 def listing_and_citation_ids_differ(stage: Stage) -> None:
     def list_under_another_id(service: FaultyService, container_id: str) -> None:
@@ -604,18 +505,6 @@ def listing_and_citation_ids_differ(stage: Stage) -> None:
 
     file = stage.file()
     stage.play(file, stage.beside(), acts={0: [list_under_another_id]})
-
-
-@scenario()
-def listing_empty_until_completed(stage: Stage) -> None:
-    stage.service.listing = "empty until completed"
-    stage.play(stage.file(), stage.beside())
-
-
-@scenario()
-def listing_refused_while_running(stage: Stage) -> None:
-    stage.service.listing = "refused while running"
-    stage.play(stage.file(), stage.beside())
 
 
 @scenario(kinds=("cited", "figure"))

@@ -11,7 +11,14 @@ from faults.matrix import NOT_LOST, Played, Tally, play_ours
 from faults.scenarios import SCENARIOS, Kind, Scenario
 from ipython_assistant.errors import AssistantError
 
-CASES = [pytest.param(each, kind, id=f"{each.name}-{kind}") for each in SCENARIOS.values() for kind in each.kinds]
+# Each fault with one kind of file, in turn; with the others in `make slow`.
+CASES = [
+    pytest.param(
+        each, kind, id=f"{each.name}-{kind}", marks=[pytest.mark.slow] if place != number % len(each.kinds) else []
+    )
+    for number, each in enumerate(SCENARIOS.values())
+    for place, kind in enumerate(each.kinds)
+]
 
 
 @pytest.mark.parametrize(("scenario", "kind"), CASES)
