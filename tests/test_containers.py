@@ -6,11 +6,9 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import pandas as pd
 import pytest
 from IPython.utils.capture import capture_output
 from tests_support import events as wire
-from tests_support import params
 from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import collect_files, errors
@@ -36,31 +34,6 @@ def cell_id(shell, monkeypatch):
     current = {}
     monkeypatch.setattr(shell, "get_parent", lambda: {"metadata": {"cellId": current["id"]}}, raising=False)
     return lambda name: current.update(id=name)
-
-
-def test_a_container_is_made_with_the_memory_expiry_and_network_that_were_set(shell, hosted):
-    shell.user_ns["cases"] = pd.DataFrame({"a": [1]})
-    for setting in ("memory_limit = '4g'", "expires_after = 5", "network = ['pypi.org']"):
-        run(shell, f"%config AssistantMagics.{setting}")
-    hosted.will_say([wire.Message("Ok.")])
-    hosted.will_say([wire.Message("Ok.")], response_id="resp_2")
-    run(shell, "%%assistant -i cases\nLook.")
-    (made,) = [request.json() for request in hosted.asked("^POST /v1/containers$")]
-
-    params.CONTAINER.validate_python(made)
-    assert made["memory_limit"] == "4g"
-    assert made["expires_after"] == {"anchor": "last_active_at", "minutes": 5}
-    assert made["network_policy"] == {"type": "allowlist", "allowed_domains": ["pypi.org"]}
-
-
-def test_a_container_the_service_makes_gets_the_same_memory_and_network(shell, hosted):
-    run(shell, "%config AssistantMagics.memory_limit = '16g'")
-    hosted.will_say([wire.Message("Ok.")])
-    run(shell, "%%assistant\nLook.")
-    (question,) = hosted.questions()
-
-    params.QUESTION.validate_python(question)
-    assert question["tools"][0]["container"] == {"type": "auto", "memory_limit": "16g"}
 
 
 def test_more_minutes_than_the_service_allows_are_refused_when_they_are_set(shell):
@@ -118,23 +91,6 @@ def test_unloading_deletes_the_containers_that_were_used(shell, hosted):
     shell.run_line_magic("unload_ext", "ipython_assistant")
 
     assert [request.path for request in hosted.asked("^DELETE")] == ["/v1/containers/cntr_a"]
-
-
-def test_an_input_that_is_refused_by_an_expired_container_goes_into_a_new_one(shell, hosted):
-    shell.user_ns["one"], shell.user_ns["two"] = pd.DataFrame({"a": [1]}), pd.DataFrame({"b": [2]})
-    hosted.will_say([wire.Code("1", container_id="cntr_test_1"), wire.Message("One.")])
-    hosted.will_say([wire.Code("2", container_id="cntr_test_2"), wire.Message("Two.")], response_id="resp_2")
-    run(shell, "%%assistant -i one\nFirst.")
-    hosted.on("POST /v1/containers/cntr_test_1/files", lambda _request: refusal("Container is expired."))
-    answer, captured = run(shell, "%%assistant -i two\nSecond.")
-    again = hosted.questions()[1]
-
-    assert answer.text == "Two."
-    assert "previous_response_id" not in again
-    assert again["tools"][0]["container"] == "cntr_test_2"
-    uploads = hosted.asked("POST /v1/containers/cntr_test_2/files")
-    assert [b"one.csv" in uploads[0].body, b"two.csv" in uploads[1].body] == [True, True]
-    assert "expired" in json.dumps([output.data for output in captured.outputs])
 
 
 def test_retry_fetches_what_was_missing_and_nothing_else(shell, hosted, notebook_dir):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 
 import pytest
@@ -15,11 +14,8 @@ from ipython_assistant.core.artifacts import cited_files, shown_figures
 from ipython_assistant.core.fold import TurnFold, read_response
 from ipython_assistant.core.footnotes import finished
 from ipython_assistant.core.turn import (
-    CodeCall,
     FileCitation,
     Image,
-    Message,
-    OtherItem,
     UrlCitation,
 )
 from ipython_assistant.core.usage import tokens_of
@@ -72,31 +68,6 @@ def test_a_stream_without_its_last_event_has_everything_but_the_status_and_usage
 
     assert cut.items == whole.items
     assert (cut.status, whole.status) == ("in_progress", "completed")
-
-
-def test_text_grows_with_each_delta():
-    turn_fold, seen = TurnFold(), []
-    for event in wire.stream([wire.Message("one two three four")]):
-        if turn_fold.feed(event):
-            seen.append(turn_fold.turn.text)
-
-    assert len(set(seen)) >= 3
-    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(seen))
-    assert seen[-1] == "one two three four"
-
-
-def test_code_arrives_piece_by_piece_before_its_outputs():
-    events = wire.stream([wire.Code("import math\nmath.pi", (wire.logs("3.14"),))])
-    cut = next(index for index, event in enumerate(events) if event["type"].endswith(".interpreting"))
-    call = fold(events[: cut + 1]).calls[0]
-
-    assert (call.code, call.status, call.logs) == ("import math\nmath.pi", "interpreting", "")
-
-
-def test_items_keep_their_kind_and_order():
-    turn = fold(wire.stream(TURNS["reasoning around everything"]))
-
-    assert [type(item) for item in turn.items] == [OtherItem, CodeCall, OtherItem, Message]
 
 
 def test_outputs_keep_the_order_of_logs_and_figures():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from tests_support import params
 
 from faults.scenarios import play
@@ -128,15 +127,6 @@ def healed(asking, ran) -> None:
     assert "had expired" in ran.html
     assert (asking.folder / "second.csv").is_file()
     assert len(asking.service.of("create")) == 1
-
-
-@pytest.mark.parametrize("answer", WAYS_TO_TELL.values(), ids=WAYS_TO_TELL)
-def test_an_expiry_that_is_told_before_the_answer_heals_by_itself(asking, answer):
-    two_turns(asking)
-    asking.service.containers.clear()
-    asking.service.goes_wrong("respond", answer)
-
-    healed(asking, asking.run("Second question."))
 
 
 def test_an_expiry_that_is_told_inside_the_stream_heals_by_itself(asking):

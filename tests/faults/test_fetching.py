@@ -256,15 +256,6 @@ def test_files_are_fetched_while_the_answer_is_being_written_and_not_again(askin
     assert all(saved(asking, file) for file in files)
 
 
-def test_what_was_fetched_ahead_and_never_cited_is_saved_too(asking):
-    file = asking.stage("uncited").file()
-    play_slowly(asking, file, until=lambda service: service.of("content"))
-    ran = asking.run()
-
-    assert list(ran.answer.files) == ["file.csv"]
-    assert len(asking.service.of("content")) == 1
-
-
 def test_nothing_is_fetched_ahead_where_that_is_switched_off(asking):
     asking.set(prefetch_bytes=0)
     file = asking.stage().file()

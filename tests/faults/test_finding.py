@@ -23,14 +23,6 @@ def play(asking, name, kind):
     return asking.run(cell.body, cell.line)
 
 
-def test_rows_that_stand_for_nothing_are_no_failure(asking):
-    ran = play(asking, "phantom_rows", "uncited")
-
-    assert ran.error is None
-    assert not ran.answer.failed
-    assert sorted(ran.answer.files) == ["beside.csv", "file.csv"]
-
-
 def test_a_listed_file_without_content_is_named(asking):
     stage = asking.stage("uncited")
     stage.play(
@@ -42,14 +34,6 @@ def test_a_listed_file_without_content_is_named(asking):
     assert isinstance(ran.error, errors.FilesMissing)
     assert [failed.name for failed in ran.answer.failed] == ["ghost.csv"]
     assert list(ran.answer.files) == ["file.csv"]
-
-
-def test_all_pages_of_a_listing_are_read(asking):
-    ran = play(asking, "forty_five_files", "uncited")
-    pages = [asked.query.get("after") for asked in asking.service.of("list")]
-
-    assert len(ran.answer.files) == 45
-    assert len(set(pages)) == 3
 
 
 def test_a_citation_without_a_name_takes_the_listings(asking):
