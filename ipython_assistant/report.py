@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.answer import Answer
 from ipython_assistant.config import working_directory
 from ipython_assistant.core.artifacts import FailedArtifact
-from ipython_assistant.core.footnotes import finished
+from ipython_assistant.core.footnotes import answer_text
 from ipython_assistant.core.recording import TOOK_PLACE
 from ipython_assistant.core.wording import counted, did_you_mean, disk_reason, printable, size_in_words
 from ipython_assistant.display.grid import overview
@@ -126,7 +126,7 @@ def _answer(recording: Recording, recordings: Recordings) -> Answer:
     absent = (FailedArtifact(file.name, gone) for file in recording.files if there[file.name] is None)
     failed = (*recording.missing, *absent)
     return Answer(
-        text=finished(recording.turn, artifacts, {file.name: "it is missing" for file in failed}),
+        text=answer_text(recording.turn, artifacts, {file.name: "it is missing" for file in failed}),
         turn=recording.turn,
         artifacts=artifacts,
         failed=failed,

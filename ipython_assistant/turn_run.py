@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from ipython_assistant.answer import Answer
 from ipython_assistant.config import freeze, working_directory
 from ipython_assistant.core.fold import read_response
-from ipython_assistant.core.footnotes import finished
-from ipython_assistant.core.prompt import FilledPrompt, fill
+from ipython_assistant.core.footnotes import answer_text
+from ipython_assistant.core.placeholders import FilledPrompt, fill
 from ipython_assistant.core.redaction import redact_error, secrets_in
 from ipython_assistant.core.turn import without_pictures
 from ipython_assistant.display import buttons
@@ -215,7 +215,7 @@ def _answer(source: TurnSource, arrival: Arrival, collected: TurnFiles, viewer: 
     question, shell = source.question, source.session.shell
     missing = {file.name: "it could not be saved" for file in collected.failed}
     answer = Answer(
-        text=finished(arrival.turn, collected.artifacts, missing),
+        text=answer_text(arrival.turn, collected.artifacts, missing),
         turn=arrival.turn,
         artifacts=collected.artifacts,
         failed=collected.failed,

@@ -17,7 +17,7 @@ from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
 from ipython_assistant.core.redaction import redacted_turn, secrets_in
-from ipython_assistant.core.turn import without_outputs, without_pictures
+from ipython_assistant.core.turn import without_code_outputs, without_pictures
 from ipython_assistant.display.live import DOING, FetchProgress
 from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept
 from ipython_assistant.service.downloads import DownloadLimits, Downloads
@@ -372,7 +372,7 @@ TurnSource = ServiceSource | RecordingSource
 def _placed(question: Question, answer: Answer, **more: Any) -> PlacedTurn:
     place = {
         "prompt": question.prompt,
-        "turn": without_outputs(answer.turn),
+        "turn": without_code_outputs(answer.turn),
         "uploads": question.uploads,
         "artifacts": answer.artifacts,
         "before": question.place.parent,

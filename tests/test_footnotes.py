@@ -11,7 +11,7 @@ from tests_support.growth import assert_linear
 from tests_support.markup import Markup
 
 from ipython_assistant.core.artifacts import Artifact
-from ipython_assistant.core.footnotes import finished
+from ipython_assistant.core.footnotes import answer_text
 from ipython_assistant.core.links import relink
 from ipython_assistant.core.turn import Citation, FileCitation, Message, TextPart, Turn, UrlCitation
 from ipython_assistant.display import outputs
@@ -35,7 +35,7 @@ def answer(*parts: TextPart) -> Turn:
 
 def written(text: str, *sources: UrlCitation | FileCitation) -> tuple[str, list[str]]:
     """The body and the lines of the list."""
-    body, _, listed = finished(answer(TextPart(text, sources=sources)), []).rpartition("\n\n**Sources**\n\n")
+    body, _, listed = answer_text(answer(TextPart(text, sources=sources)), []).rpartition("\n\n**Sources**\n\n")
     return body, listed.split("\n")
 
 
@@ -51,7 +51,7 @@ def test_a_mark_stands_behind_the_span_and_the_source_in_a_list_at_the_end():
 def test_an_answer_without_sources_is_what_relink_makes_of_it():
     part = TextPart("See [a](sandbox:/mnt/data/a.csv).")
 
-    assert finished(answer(part), [saved("a.csv")]) == relink(part, [saved("a.csv")])
+    assert answer_text(answer(part), [saved("a.csv")]) == relink(part, [saved("a.csv")])
 
 
 def test_sources_are_numbered_as_a_reader_meets_them_and_each_stands_once():
@@ -71,7 +71,7 @@ def test_numbers_go_on_over_messages_and_the_list_stands_once():
     first = TextPart("First.", sources=(UrlCitation("https://a.example/", "A", 0, 6),))
     second = TextPart("Second.", sources=(UrlCitation("https://b.example/", "B", 0, 7),))
 
-    text = finished(answer(first, second), [])
+    text = answer_text(answer(first, second), [])
 
     assert text.startswith(f"First.{GAP}¹\n\nSecond.{GAP}²\n\n**Sources**\n\n1. [A]")
     assert text.count("**Sources**") == 1
@@ -150,7 +150,7 @@ def test_links_and_marks_are_made_in_one_text_whose_spans_are_those_of_the_origi
         sources=(url(text, "as said."), url(text, "sandbox:/mnt/data/b", "https://b.example/", "B")),
     )
 
-    body = finished(answer(part), [saved("a.csv")]).partition("\n\n**Sources**")[0]
+    body = answer_text(answer(part), [saved("a.csv")]).partition("\n\n**Sources**")[0]
 
     assert body == (f"See [the table](assistant_files/a.csv), as said.{GAP}¹ And b (no such file was made){GAP}².")
 
@@ -184,7 +184,7 @@ def test_an_address_cannot_end_its_link():
 
 def test_the_list_is_not_swallowed_by_a_block_of_code_that_was_left_open():
     html = outputs.answer(
-        finished(answer(TextPart("So.\n\n```\ncode", sources=(UrlCitation(PAGE, "R", 0, 3),))), []), {}
+        answer_text(answer(TextPart("So.\n\n```\ncode", sources=(UrlCitation(PAGE, "R", 0, 3),))), []), {}
     )
 
     assert f'<a href="{PAGE}"' in html.data["text/html"]
@@ -201,7 +201,7 @@ hostile = st.one_of(
 def test_hostile_titles_addresses_and_spans_do_no_harm(text, title, address, start, end):
     sources = (UrlCitation(f"https://{address}", title, start, end), FileCitation("file_1", title, end))
 
-    html = outputs.answer(finished(answer(TextPart(text, sources=sources)), []), {}).data["text/html"]
+    html = outputs.answer(answer_text(answer(TextPart(text, sources=sources)), []), {}).data["text/html"]
 
     assert Markup.of(html).harm() == []
 
@@ -209,7 +209,7 @@ def test_hostile_titles_addresses_and_spans_do_no_harm(text, title, address, sta
 @given(hostile.filter(bool), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=4))
 def test_all_that_the_model_wrote_is_still_there(text, spans):
     sources = tuple(UrlCitation(f"https://e.org/{n}", f"T{n}", *span) for n, span in enumerate(spans))
-    body = finished(answer(TextPart(text, sources=sources)), []).partition("\n\n**Sources**")[0] if spans else text
+    body = answer_text(answer(TextPart(text, sources=sources)), []).partition("\n\n**Sources**")[0] if spans else text
 
     unmarked = body.translate({ord(sign): None for sign in f"{GAP}¹²³⁴"})
     assert unmarked.startswith(text.translate({ord(sign): None for sign in f"{GAP}¹²³⁴"}))
@@ -230,6 +230,6 @@ def test_the_cost_of_footnotes_grows_with_text_and_sources_not_with_their_produc
     def work(size):
         sources = (UrlCitation(f"{PAGE}/{end}", "R", 0, end) for end in range(1, size, 40))
         turn = answer(TextPart(sign * (size // len(sign)), sources=tuple(sources)))
-        return lambda: finished(turn, [])
+        return lambda: answer_text(turn, [])
 
     assert_linear(work, 4_000)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests_support.events import Code, Message, Reasoning, logs, stream
 from tests_support.replaying import folded
 
-from ipython_assistant.core.footnotes import finished
+from ipython_assistant.core.footnotes import answer_text
 from ipython_assistant.core.recording import TurnKey
 from ipython_assistant.core.redaction import redacted_turn, redactor, secrets_in, without_secrets
 
@@ -73,7 +73,7 @@ def test_the_footnote_stands_behind_the_words_it_stood_behind():
     cited = annotation("url_citation", text.index("it rose"), text.index("it rose") + len("it rose"))
     turn = redacted_turn(folded(stream([Message(text, (cited,))])), REDACT)
 
-    assert finished(turn, ()).startswith("On <secret> it rose\u202f¹. On <secret> it fell.")
+    assert answer_text(turn, ()).startswith("On <secret> it rose\u202f¹. On <secret> it fell.")
 
 
 def test_a_secret_is_taken_out_of_code_what_it_printed_and_every_other_item():

@@ -12,7 +12,7 @@ from tests_support.mutation import mutated
 
 from ipython_assistant.core.artifacts import cited_files, shown_figures
 from ipython_assistant.core.fold import TurnFold, read_response
-from ipython_assistant.core.footnotes import finished
+from ipython_assistant.core.footnotes import answer_text
 from ipython_assistant.core.turn import (
     FileCitation,
     Image,
@@ -309,7 +309,7 @@ def test_any_field_may_be_of_any_type_and_the_rest_of_the_answer_is_there(events
     assert isinstance(turn.usage, dict)
     json.dumps([item.raw for item in turn.others], ensure_ascii=False).encode()
     tokens_of(turn.usage)
-    finished(turn, (), {}).encode()
+    answer_text(turn, (), {}).encode()
     cited_files(turn), cited_files(turn, figures=True), shown_figures(turn)
 
 

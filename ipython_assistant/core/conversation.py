@@ -62,7 +62,7 @@ class PlacedTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _CellPlace:
     """A cell's place in a conversation; `follows` is the cell before it, None at the start."""
 
     cell: str
@@ -74,7 +74,7 @@ class _Place:
 class Conversation:
     """The turns so far. Values only change by replacement: `conversation = conversation.with_turn(...)`."""
 
-    places: Mapping[str, _Place] = field(default_factory=dict)
+    places: Mapping[str, _CellPlace] = field(default_factory=dict)
     """By cell, in the order in which the cells first ran."""
     latest: str | None = None
 
@@ -101,7 +101,7 @@ class Conversation:
         cell may be asked without `--new` again.
         """
         place = self.places.get(cell)
-        new = _Place(cell, place.follows if place else self.latest, turn)
+        new = _CellPlace(cell, place.follows if place else self.latest, turn)
         return Conversation({**self.places, cell: new}, cell)
 
     def without(self, cell: str) -> Conversation:

@@ -110,7 +110,7 @@ class _Page:
         return self._letters[line]
 
 
-def finished(turn: Turn, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None) -> str:
+def answer_text(turn: Turn, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None) -> str:
     """The answer as Markdown, messages separated by a blank line, its sources at the end.
 
     Args:

@@ -347,7 +347,7 @@ def without_pictures(turn: Turn) -> Turn:
     return replace(turn, items=tuple(_item(item) for item in turn.items))
 
 
-def without_outputs(turn: Turn) -> Turn:
+def without_code_outputs(turn: Turn) -> Turn:
     """The turn without what its code printed and showed; of other items only the containers they name are left.
 
     A call whose code raised has the status `failed`.

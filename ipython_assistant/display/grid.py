@@ -94,7 +94,7 @@ def list_html(header: Sequence[str], rows: Sequence[Sequence[Cell]], right: Coll
 
     The header may be empty; the columns in `right`, counted from 0, are flush right.
     """
-    short = [max(len(text_of(cell)) for cell in column) <= SHORT for column in zip(*rows, strict=True)]
+    short = [max(len(cell_text(cell)) for cell in column) <= SHORT for column in zip(*rows, strict=True)]
     styles = [
         "vertical-align:top;padding:.2em 1.5em .2em 0;"
         f"text-align:{'right' if at in right else 'left'};"
@@ -139,7 +139,7 @@ def overview(
     said, html, lines = list(remarks), "", list[str]()
     if cells:
         html = list_html(header, cells, right)
-        lines = aligned([tuple(header), *(tuple(map(text_of, row)) for row in cells)], right)
+        lines = aligned([tuple(header), *(tuple(map(cell_text, row)) for row in cells)], right)
     html += "".join(map(remark_html, said))
     lines += ["", *map(visible, said)] if lines and said else map(visible, said)
     return html_bundle("overview", f'<div class="{NO_MATH}">{html}</div>', "\n".join(lines))
@@ -159,7 +159,7 @@ def file_table(files: Sequence[MadeFile], remarks: Iterable[str] = ()) -> Bundle
     return overview(FILE_HEADER, rows, remarks, right=(2,))
 
 
-def text_of(cell: Cell) -> str:
+def cell_text(cell: Cell) -> str:
     """What a cell says."""
     return f"{cell.label} {cell.remark}".rstrip() if isinstance(cell, FileLink) else cell
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from ipython_assistant.core.wording import counted, size_in_words
 from ipython_assistant.display.charts import chart_type
 from ipython_assistant.display.escaping import escaped, one_line, visible
-from ipython_assistant.display.grid import FileLink, aligned, frame_html, head_rows, link_html, list_html, text_of
+from ipython_assistant.display.grid import FileLink, aligned, cell_text, frame_html, head_rows, link_html, list_html
 from ipython_assistant.display.highlight import highlight
 from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH
 from ipython_assistant.display.outputs import KEY, QUIET, Bundle, html_bundle, indented, remark_html
@@ -187,7 +187,7 @@ def card(
     )
     remarks = [*_remarks(artifacts), *notes]
     html += "".join(map(remark_html, remarks))
-    lines = aligned([tuple(map(text_of, row)) for row in rows])
+    lines = aligned([tuple(map(cell_text, row)) for row in rows])
     lines += [*(f"{name}  not saved: {why}" for name, why in lost), *map(visible, remarks)]
     return html_bundle("card", f'<div class="{NO_MATH}">{html}</div>', "\n".join(lines))
 

@@ -1,4 +1,4 @@
-"""core.prompt: what is filled in, what is left alone, and which lines are inputs."""
+"""core.placeholders: what is filled in, what is left alone, and which lines are inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipython_assistant.core.prompt import FilledPrompt, fill
+from ipython_assistant.core.placeholders import FilledPrompt, fill
 
 
 class Fragile:
