@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ipython_assistant.answerer import A_REAL_MODEL, with_answerer
-from ipython_assistant.config import KEYS
+from ipython_assistant.config import AD_TOKEN, KEYS
 from ipython_assistant.core.providers import BASIC, GGUF, address_of, provider_of
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.core.usage import last_day_of
@@ -112,7 +112,8 @@ def _service(settings: Settings, environment: Mapping[str, str]) -> list[Check]:
     checks = [Check("service", ok=True, says=says)]
     if settings.service == "local":
         return checks
-    name = KEYS[settings.service]
+    names = [KEYS[settings.service], *([AD_TOKEN] if settings.service == "azure" else [])]
+    name = next((name for name in names if environment.get(name, "").strip()), names[0])
     if not (key := environment.get(name, "").strip()):
         cure = f"Set it where Jupyter is started. {A_REAL_MODEL}"
         return [*checks, Check("key", ok=False, says=f"{name} is not set", cure=cure)]

@@ -142,6 +142,18 @@ def test_a_key_that_is_missing_or_was_copied_wrongly_is_said(hosted_one, monkeyp
     assert cure in check.cure
 
 
+def test_azure_is_looked_at_to_the_end_without_a_model_and_with_a_token_of_entra_id(hosted_one, hosted, monkeypatch):
+    monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", KEY)
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", hosted.url.removesuffix("/v1"))
+    hosted.on("^GET /openai/v1/", lambda _: Answer(b'{"object": "list", "data": [], "has_more": false}'))
+    checks = by_name(examine(patient(hosted_one.notebook_dir, "azure")))
+
+    assert {name: checks[name].ok for name in ("key", "reachable", "code interpreter")} == dict.fromkeys(
+        ("key", "reachable", "code interpreter"), True
+    )
+    assert checks["model"].ok is None
+
+
 def test_a_folder_that_cannot_be_written_is_said(hosted_one):
     hosted_one.traits.save_dir = "taken/files"
     (hosted_one.notebook_dir / "taken").touch()
