@@ -8,9 +8,11 @@ is passed over: the list still names it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ipython_assistant.core.links import hrefs
 from ipython_assistant.core.wording import counted
@@ -20,11 +22,10 @@ from ipython_assistant.display.markdown import descriptions, tables
 from ipython_assistant.display.outputs import KEY, Bundle
 from ipython_assistant.workspace import excerpts
 from ipython_assistant.workspace.dialect import NotATable
-from ipython_assistant.workspace.excerpts import read_text_head
 from ipython_assistant.workspace.tables import read_head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
     from ipython_assistant.core.turn import Turn
@@ -35,6 +36,7 @@ MOST_TEXTS = 10
 MOST_LINES_ABOVE = 30
 """Tables and texts up to so many lines stand above the list of files, the others below it."""
 UNKNOWN_TYPE = "application/octet-stream"
+_T = TypeVar("_T")
 
 
 class Content(NamedTuple):
@@ -63,12 +65,11 @@ def file_outputs(answer: Content) -> tuple[list[Bundle], list[Bundle]]:
     above = [steps.work(answer.turn.steps)] if answer.turn.steps else []
     if (others := steps.other_items(answer.turn.others)) is not None:
         above.append(others)
-    charts = [artifact for artifact in answer.artifacts if chart_type(artifact.name)]
-    above += _pictures_and_charts(answer, charts, card)
-    heads = _tables_and_texts(
-        answer.text, [artifact for artifact in answer.artifacts if not chart_type(artifact.name)], card
-    )
-    fitting = _how_many_fit(heads)
+    above += _pictures_and_charts(answer, card)
+    heads = _tables_and_texts(answer, card)
+    # The list of files is not to be looked for below long tables.
+    lengths = accumulate(bundle.data["text/plain"].count("\n") + 2 for bundle in heads)
+    fitting = sum(length <= MOST_LINES_ABOVE for length in lengths)
     above += heads[:fitting]
     if answer.artifacts or answer.failed or answer.notes or card.notes:
         above.append(previews.card(answer.artifacts, answer.failed, (*answer.notes, *card.notes), card.details))
@@ -119,31 +120,23 @@ class _Card:
     details: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-
-def _how_many_fit(heads: Sequence[Bundle]) -> int:
-    """How many of them stand above the list of files, which is not to be looked for below long ones."""
-    lines = 0
-    for number, bundle in enumerate(heads):
-        lines += bundle.data["text/plain"].count("\n") + 2
-        if lines > MOST_LINES_ABOVE:
-            return number
-    return len(heads)
+    def first(self, most: int, noun: str, found: Sequence[_T]) -> Sequence[_T]:
+        """The first of those that were found; the others are counted in a sentence."""
+        if left := max(len(found) - most, 0):
+            self.notes.append(f"{counted(left, f'more {noun}')} {'is' if left == 1 else 'are'} listed, but not shown.")
+        return found[:most]
 
 
-def _pictures_and_charts(answer: Content, charts: Sequence[Artifact], card: _Card) -> Iterator[Bundle]:
+def _pictures_and_charts(answer: Content, card: _Card) -> Iterator[Bundle]:
     said = descriptions(answer.text)
-    drawn, with_picture = {stem(chart.name): chart for chart in charts}, set()
-    shown = [a for a in answer.artifacts if a.is_picture and a.name not in answer.repeated]
-    for artifact in shown[:MOST_PICTURES]:
-        chart = drawn.get(stem(artifact.name))
-        with_picture |= {chart.name} if chart is not None else set()
-        yield from _picture(artifact, said.get(artifact.href) or answer.prompt, _chart(chart, card))
-    alone = [chart for chart in charts if chart.name not in with_picture]
-    for chart in alone[:MOST_PICTURES]:
-        if spec := _chart(chart, card):
-            yield Bundle({**spec, "text/plain": chart.name}, {KEY: {"output": "chart", "name": chart.name}})
-    _say_rest(card, len(shown) - MOST_PICTURES, "picture")
-    _say_rest(card, len(alone) - MOST_PICTURES, "chart")
+    charts = {stem(artifact.name): artifact for artifact in answer.artifacts if chart_type(artifact.name)}
+    pictures = [a for a in answer.artifacts if a.is_picture and a.name not in answer.repeated]
+    for artifact in card.first(MOST_PICTURES, "picture", pictures):
+        chart = _chart(charts.pop(stem(artifact.name), None), card)
+        yield from _picture(artifact, said.get(artifact.href) or answer.prompt, chart)
+    for artifact in card.first(MOST_PICTURES, "chart", [*charts.values()]):
+        if chart := _chart(artifact, card):
+            yield Bundle({**chart, "text/plain": artifact.name}, {KEY: {"output": "chart", "name": artifact.name}})
 
 
 def _chart(artifact: Artifact | None, card: _Card) -> dict[str, Any]:
@@ -160,7 +153,7 @@ def _chart(artifact: Artifact | None, card: _Card) -> dict[str, Any]:
     return {}
 
 
-def _picture(artifact: Artifact, description: str, spec: dict[str, Any]) -> Iterator[Bundle]:
+def _picture(artifact: Artifact, description: str, chart: dict[str, Any]) -> Iterator[Bundle]:
     try:
         preview = excerpts.read_picture(artifact.path, artifact.media_type)
     except OSError:
@@ -170,17 +163,19 @@ def _picture(artifact: Artifact, description: str, spec: dict[str, Any]) -> Iter
         shown = previews.picture(artifact, preview.content, preview.media_type, description)
     if preview is None or shown is None:
         yield previews.caption(artifact, "not")
-        return
-    yield Bundle({**spec, **shown.data}, shown.metadata)
-    yield previews.caption(artifact, "whole" if preview.whole else "smaller")
+    else:
+        yield Bundle({**chart, **shown.data}, shown.metadata)
+        yield previews.caption(artifact, "whole" if preview.whole else "smaller")
 
 
-def _tables_and_texts(text: str, artifacts: Sequence[Artifact], card: _Card) -> list[Bundle]:
-    in_answer = tables(text)
+def _tables_and_texts(answer: Content, card: _Card) -> list[Bundle]:
+    in_answer = tables(answer.text)
     seen: dict[str, str] = {}
     shown: list[tuple[Artifact, TableHead]] = []
     texts: list[Artifact] = []
-    for artifact in artifacts:
+    for artifact in answer.artifacts:
+        if chart_type(artifact.name):
+            continue
         head, reason = head_of(artifact)
         if head is None:
             texts += [artifact] if _may_be_text(artifact) else []
@@ -190,30 +185,16 @@ def _tables_and_texts(text: str, artifacts: Sequence[Artifact], card: _Card) -> 
         card.details[artifact.name] = previews.table_size(head)
         if (twin := seen.setdefault(artifact.sha256, artifact.name)) != artifact.name:
             card.details[artifact.name] += f", the same as {twin}"
-            continue
         # A table that stands in the answer already is not shown once more.
-        if head.notes or not any(previews.is_head(table, head) for table in in_answer):
+        elif head.notes or not any(previews.is_head(table, head) for table in in_answer):
             shown.append((artifact, head))
-    found = [previews.table(artifact, head) for artifact, head in shown[:MOST_TABLES]]
-    for artifact in texts[:MOST_TEXTS]:
-        found += _source(artifact)
-    _say_rest(card, len(shown) - MOST_TABLES, "table")
-    _say_rest(card, len(texts) - MOST_TEXTS, "text file")
+    found = [previews.table(artifact, head) for artifact, head in card.first(MOST_TABLES, "table", shown)]
+    for artifact in card.first(MOST_TEXTS, "text file", texts):
+        with suppress(OSError):
+            if (beginning := excerpts.read_text_head(artifact.path)) is not None:
+                found.append(previews.source(artifact, beginning.text, whole=beginning.whole))
     return found
-
-
-def _say_rest(card: _Card, left: int, noun: str) -> None:
-    if left > 0:
-        card.notes.append(f"{counted(left, f'more {noun}')} {'is' if left == 1 else 'are'} listed, but not shown.")
 
 
 def _may_be_text(artifact: Artifact) -> bool:
     return artifact.media_type.startswith("text/") or artifact.media_type in {"application/json", UNKNOWN_TYPE}
-
-
-def _source(artifact: Artifact) -> Iterable[Bundle]:
-    try:
-        head = read_text_head(artifact.path)
-    except OSError:
-        return ()
-    return (previews.source(artifact, head.text, whole=head.whole),) if head is not None else ()
