@@ -71,6 +71,7 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=chromium, args=harness.CHROMIUM_ARGUMENTS, headless=True)
         context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=1.5)
         context.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
         with harness.opened_notebooks(lab, context) as open_notebook:
             first_cell(lab, open_notebook)
             local(lab, open_notebook)

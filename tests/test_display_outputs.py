@@ -42,7 +42,7 @@ def every_bundle(text: str) -> list[Bundle]:
     return [
         outputs.answer(text, {"a.csv": text}),
         outputs.live(text, text),
-        outputs.running("", text),
+        outputs.progress("", text),
         steps.work([call(text, text), call(text, text, "failed")]),
         picture,
         previews.caption(artifact(text, "image/png"), "smaller"),

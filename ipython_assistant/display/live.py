@@ -174,7 +174,7 @@ class LiveOutput:
         if (now < self._next and not at_once) or not (self._pending or status != self._shown_status):
             return
         text = self._read()
-        self._send(outputs.running(self._growing.render(text) if text else "", status), self._express)
+        self._send(outputs.progress(self._growing.render(text) if text else "", status), self._express)
         self._pending, self._shown_status = False, status
         self._shown_text = self._shown_text or bool(text)
         self._next = self._clock() + max(INTERVAL_S, len(text) / CHARACTERS_PER_S)

@@ -41,12 +41,12 @@ def answer(text: str, hrefs: Mapping[str, str]) -> Bundle:
 def live(text: str, activity: str) -> Bundle:
     """The answer as far as it is written, and one line that says what is going on."""
     written = without_unfinished_link(text)
-    bundle = running(render(written, hrefs={}) if written else "", activity)
+    bundle = progress(render(written, hrefs={}) if written else "", activity)
     plain = "\n\n".join(part for part in (visible(text), bundle.data["text/plain"]) if part)
     return bundle._replace(data={**bundle.data, "text/plain": plain})
 
 
-def running(html: str, activity: str) -> Bundle:
+def progress(html: str, activity: str) -> Bundle:
     """As `live`, from safe HTML, for one of many updates, and so half as long: its plain text is the status alone."""
     status = one_line(f"{activity[:1].upper()}{activity[1:]} …") if activity else ""
     line = f'<p style="margin:.5em 0 0;{QUIET}">{escaped(status)}</p>' if status else ""

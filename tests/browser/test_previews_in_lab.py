@@ -83,10 +83,10 @@ def sent(lab: Lab, shown: Notebook, open_for_module: Callable[[Path], Notebook])
     return opened
 
 
-def check_everything_is_there_and_nothing_happened(notebook: Notebook, listener: Listener, pictures: int) -> None:
+def check_everything_is_there_and_nothing_happened(notebook: Notebook, listener: Listener) -> None:
     output = notebook.output(0)
     images = output.locator(".jp-RenderedImage img, img[src^='data:image/svg']")
-    expect(images).to_have_count(pictures)
+    expect(images).to_have_count(4)
     for image in images.all():
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     expect(output.locator("mjx-container")).to_have_count(3)
@@ -100,14 +100,13 @@ def check_everything_is_there_and_nothing_happened(notebook: Notebook, listener:
 
 
 def test_files_and_formulas_are_shown_and_nothing_in_them_runs(shown: Notebook, listener: Listener) -> None:
-    check_everything_is_there_and_nothing_happened(shown, listener, pictures=4)
+    check_everything_is_there_and_nothing_happened(shown, listener)
     expect(shown.output(0).locator(".vega-embed canvas, .vega-embed svg.marks")).to_have_count(1)
     expect(shown.output(0)).to_contain_text("remote.vl.json is not shown: it uses “url”")
 
 
 def test_in_a_notebook_that_somebody_sent_they_are_too(sent: Notebook, listener: Listener) -> None:
-    # JupyterLab shows no picture within HTML in a notebook that it does not trust.
-    check_everything_is_there_and_nothing_happened(sent, listener, pictures=1)
+    check_everything_is_there_and_nothing_happened(sent, listener)
 
 
 def test_a_large_picture_is_a_thumbnail_whose_link_downloads_the_whole(shown: Notebook) -> None:
