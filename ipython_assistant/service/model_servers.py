@@ -144,7 +144,9 @@ def _ask(address: str, deadline: float, path: str) -> Any:
 def _ollama(ask: Ask) -> list[tuple[str, object, bool]]:
     if list(ask("/api/version")) != ["version"]:
         return []
-    rows, loaded = ask("/api/tags")["models"], {row["name"] for row in ask("/api/ps")["models"]}
+    rows, loaded = ask("/api/tags")["models"], set()
+    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):  # a busy one may be too slow for it
+        loaded = {row["name"] for row in ask("/api/ps")["models"]}
     here = [row for row in rows if not row.get("remote_host")]
     return [(row["name"], row["details"].get("parameter_size") or row["name"], row["name"] in loaded) for row in here]
 

@@ -119,14 +119,7 @@ def frame_names(tables: Sequence[TableProfile]) -> dict[str, str]:
 
 
 def loading(code: str, tables: Iterable[TableProfile], frames: Mapping[str, str], loaded: Collection[str]) -> str:
-    """The lines that load the tables which code uses and nothing has loaded yet; empty where there are none.
-
-    Args:
-        code: The code.
-        tables: The tables there are.
-        frames: The variable for each table, by the table's name.
-        loaded: The variables that are there already.
-    """
+    """The lines that load the tables which code uses; empty where the variables for all of them are loaded."""
     used = set(re.findall(r"\b[A-Za-z_]\w*\b", code)) - set(loaded)
     parts = [
         loading_code(table, frames[table.name]) for table in tables if frames[table.name] in used and not table.problem

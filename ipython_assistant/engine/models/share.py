@@ -42,19 +42,15 @@ class Share(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one model may be told in one question.
-
-    Attributes:
-        share: How much.
-        frames: The variable that holds each table, by the table's name.
-        inputs: Files that the user gave, not code.
-        words: The user's own words: what is in them is no secret.
-    """
+    """What one model may be told in one question."""
 
     share: Share
     frames: Mapping[str, str]
+    """The variable that holds each table, by the table's name."""
     inputs: frozenset[str]
+    """Files that the user gave, not code."""
     words: str
+    """The user's own words: what is in them is no secret."""
 
     @classmethod
     def about(cls, ask: Ask, frames: Mapping[str, str], *, on_this_machine: bool) -> Told:
@@ -89,13 +85,7 @@ class Told:
         return table.path in self.inputs or {column.name for column in table.columns} <= self._known(tables)
 
     def outcome(self, outcome: RunOutcome, made: Sequence[TableProfile], heads: Mapping[str, str]) -> str:
-        """What a run did.
-
-        Args:
-            outcome: As the container tells it.
-            made: The tables that it wrote.
-            heads: Their first rows as text, by path.
-        """
+        """What a run did, with the tables that it wrote, and their first rows by path."""
         told = [self._printed(outcome.logs.strip())]
         if outcome.error is not None:
             told.append(f"It stopped with {self._error(outcome.error)}.")
