@@ -99,7 +99,7 @@ def ask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
     session, shows = _session(), bool(options.get("show"))
     written, read = _reader(session, prompt, options)
     viewer = Viewer(front_end(session.shell) if shows else FrontEnd(), shows=shows)
-    return turn_run.ask(session, read(), viewer, fresh=written.fresh)
+    return turn_run.answer_question(session, read(), viewer, fresh=written.fresh)
 
 
 async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
@@ -119,7 +119,7 @@ async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
     viewer = Viewer(FrontEnd(), shows=False, stop=stop)
     try:
         # Reading and hashing the inputs takes time too, so all of it is done in the thread.
-        future = session.threads.submit(lambda: turn_run.ask(session, read(), viewer, fresh=written.fresh))
+        future = session.threads.submit(lambda: turn_run.answer_question(session, read(), viewer, fresh=written.fresh))
         return await asyncio.wrap_future(future)
     except asyncio.CancelledError:
         stop.set()
@@ -194,7 +194,7 @@ def show(response: Any, client: Any = None) -> Answer:
     Raises:
         FilesMissing: One or more of its files could not be fetched.
     """
-    return turn_run.show(_session(), response, client)
+    return turn_run.show_response(_session(), response, client)
 
 
 class Answers(Mapping[Any, "Answer | AssistantError"]):
@@ -255,7 +255,7 @@ class Answers(Mapping[Any, "Answer | AssistantError"]):
 def _outcome(session: Session, question: Question, stop: threading.Event, *, fresh: bool) -> Answer | AssistantError:
     """The answer, or the error that the question ends in: one of several never ends the others."""
     try:
-        return turn_run.ask(session, question, Viewer(FrontEnd(), shows=False, stop=stop), fresh=fresh)
+        return turn_run.answer_question(session, question, Viewer(FrontEnd(), shows=False, stop=stop), fresh=fresh)
     except AssistantError as error:
         return error
     except Exception as error:  # noqa: BLE001 the other questions go on, and their answers were paid for

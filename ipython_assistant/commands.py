@@ -69,7 +69,7 @@ def ask_cell(session: Session, line: str, body: str) -> Answer | None:
         if options.dry_run:
             print(turn_run.dry_run(session, question))  # noqa: T201 as above
             return None
-        return turn_run.ask(session, question, turn_run.Viewer(front), fresh=options.fresh)
+        return turn_run.answer_question(session, question, turn_run.Viewer(front), fresh=options.fresh)
     except KeyboardInterrupt:
         session.last_error = turn_run.interrupted()
         raise session.last_error from None

@@ -49,7 +49,7 @@ def fix_last_cell(session: Session, *, dry_run: bool) -> None:
     if dry_run:
         print(turn_run.dry_run(session, question))  # noqa: T201 plain text is what was asked for
         return
-    answer = turn_run.ask(session, question, turn_run.Viewer(front_end(session.shell)))
+    answer = turn_run.answer_question(session, question, turn_run.Viewer(front_end(session.shell)))
     block = _BLOCK.search(answer.text)
     if block is None:
         return

@@ -141,7 +141,7 @@ class Hooks:
         from ipython_assistant.errors import AssistantError
 
         try:
-            turn_run.show(self.session, response)
+            turn_run.show_response(self.session, response)
         except AssistantError as error:
             print(error)  # noqa: T201 a formatter must not raise, and the reader must see it
         except Exception as error:  # noqa: BLE001 a fault of ours must not hide the value of somebody's cell

@@ -37,7 +37,7 @@ async def ask_about_data(question: str, directory: str, inputs: list[str] | None
             raise InputError(f"{outside[0]} is outside the directory.", "Copy it there first.")
         options = Options(inputs=tuple(map(str, paths)))
         asked = turn_run.read(session, options, question, session.next_run(), {}, from_code=True)
-        answer = turn_run.ask(session, asked, turn_run.Viewer(FrontEnd(), shows=False))
+        answer = turn_run.answer_question(session, asked, turn_run.Viewer(FrontEnd(), shows=False))
         files = {name: str(file.path) for name, file in answer.files.items()}
         return {"text": answer.text, "status": answer.status, "code": answer.code, "files": files}
 

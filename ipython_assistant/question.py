@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QuestionPlace:
     """Where a question is asked: its cell, which owns the answer's files, and the turn it continues from.
 
     The name of a conversation is empty for the notebook's own, and None for a question that stands alone.
@@ -49,7 +49,7 @@ class Question:
 
     prompt: str
     settings: Settings
-    place: Place
+    place: QuestionPlace
     began: datetime
     inputs: tuple[Input, ...] = ()
     outputs: tuple[str, ...] = ()

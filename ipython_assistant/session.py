@@ -22,7 +22,7 @@ from ipython_assistant.core.usage import prices_with
 from ipython_assistant.display import buttons
 from ipython_assistant.display.live import front_end
 from ipython_assistant.options import Options
-from ipython_assistant.question import Place
+from ipython_assistant.question import QuestionPlace
 from ipython_assistant.replay_policy import check_max_cost
 from ipython_assistant.service.accounts import ASKED_OF_THE_ENVIRONMENT
 from ipython_assistant.service.background import Threads
@@ -126,12 +126,12 @@ class Session:
         self.notebook_dir = renamed
         return (f"The notebook's directory was renamed. Files are saved in {renamed} from now on.",)
 
-    def place_of(self, cell: str, options: Options, *, alone: bool) -> Place:
+    def place_of(self, cell: str, options: Options, *, alone: bool) -> QuestionPlace:
         """Where a question of this cell stands; one that is `alone` is outside every conversation it does not name."""
         if alone and not options.conversation:
-            return Place(cell)
+            return QuestionPlace(cell)
         name = options.conversation or ""
-        return Place(cell, None if options.new else self.conversations.named(name).parent(cell), name)
+        return QuestionPlace(cell, None if options.new else self.conversations.named(name).parent(cell), name)
 
     def gather(self, options: Options, namespace: Mapping[str, Any], working_dir: Path) -> tuple[Input, ...]:
         """The inputs that the options name, as files; paths are relative to `working_dir`. Raises `InputError`."""

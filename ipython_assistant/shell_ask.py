@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
                 print(turn_run.dry_run(session, question))
                 return 0
             viewer = turn_run.Viewer(FrontEnd(), shows=False, output=_ProgressLines(sys.stderr))
-            answer = turn_run.ask(session, question, viewer, fresh=options.fresh)
+            answer = turn_run.answer_question(session, question, viewer, fresh=options.fresh)
             for name, path in tables.items():
                 WRITERS[path.suffix.casefold()](answer.frames[name], path)
         finally:

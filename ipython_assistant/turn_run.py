@@ -26,7 +26,7 @@ from ipython_assistant.display.outputs import KEY, Bundle
 from ipython_assistant.errors import AssistantError, Interrupted, OptionError, Refused
 from ipython_assistant.options import checked
 from ipython_assistant.outcome import error_of, no_code_note
-from ipython_assistant.question import Place, Question, with_assistant
+from ipython_assistant.question import Question, QuestionPlace, with_assistant
 from ipython_assistant.replay_policy import asked_because, recorded_answer
 from ipython_assistant.service.accounts import over_client
 from ipython_assistant.service.connection import Connection
@@ -94,7 +94,7 @@ def read(
     )
 
 
-def ask(session: Session, question: Question, viewer: Viewer, *, fresh: bool = False) -> Answer:
+def answer_question(session: Session, question: Question, viewer: Viewer, *, fresh: bool = False) -> Answer:
     """Answer a question from its recording, or ask the service; with `fresh`, ask though there is a recording.
 
     Raises:
@@ -117,12 +117,12 @@ def dry_run(session: Session, question: Question) -> str:
     return replace(question, settings=session.with_answerer(question.settings)).in_full()
 
 
-def show(session: Session, response: Any, client: Any = None) -> Answer:
+def show_response(session: Session, response: Any, client: Any = None) -> Answer:
     """Show a response that somebody's own code got, with its files saved; see `ipython_assistant.show`."""
     turn = read_response(response if isinstance(response, dict) else response.model_dump(mode="json"))
     if turn.status in {"queued", "in_progress"}:
         raise OptionError(f"The response {turn.response_id} is still {turn.status}.", "Show it once it has ended.")
-    question = Question("", session.settings, Place(f"response {turn.response_id}"), datetime.now(UTC))
+    question = Question("", session.settings, QuestionPlace(f"response {turn.response_id}"), datetime.now(UTC))
     connection = Connection(over_client(client)) if client is not None else None
     cure = "" if connection else "Asked by another client? Then: ipython_assistant.show(response, client=client)."
     source = ServiceSource(session, question, turn=turn, connection=connection, cure=cure)
@@ -141,7 +141,7 @@ def show_by_id(session: Session, response_id: str) -> None:
     except Refused as error:
         error.hint = f"Answers of this session: {', '.join(answers) or 'none'}."
         raise
-    show(session, response)
+    show_response(session, response)
 
 
 def retry(session: Session) -> Answer:

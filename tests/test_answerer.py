@@ -63,7 +63,7 @@ class Asker:
         cell = self.session.next_run()
         made = Options(inputs=inputs, **options)
         question = turn_run.read(self.session, made, words, cell, self.names, from_code=not goes_on)
-        return turn_run.ask(self.session, question, Viewer(FrontEnd(), shows=False))
+        return turn_run.answer_question(self.session, question, Viewer(FrontEnd(), shows=False))
 
 
 @pytest.fixture(scope="module")

@@ -360,14 +360,14 @@ def test_an_ask_that_has_shown_its_answer_is_not_shown_twice(notebook, hosted):
 
 def test_one_unexpected_exception_is_the_outcome_of_its_question_alone(notebook, hosted, monkeypatch):
     Echo(hosted)
-    real = batch.turn_run.ask
+    real = batch.turn_run.answer_question
 
     def ask_or_fail(session, question, viewer, *, fresh):
         if question.prompt == "B":
             raise IndexError("tuple index out of range")
         return real(session, question, viewer, fresh=fresh)
 
-    monkeypatch.setattr(batch.turn_run, "ask", ask_or_fail)
+    monkeypatch.setattr(batch.turn_run, "answer_question", ask_or_fail)
     answers = ask_each(list("ABC"))
 
     assert [type(answers[label]).__name__ for label in range(3)] == ["Answer", "InternalError", "Answer"]
