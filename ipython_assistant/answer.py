@@ -81,13 +81,10 @@ class Answer:
     Attributes:
         text: The answer as Markdown, its links pointing at the saved files.
         turn: The turn as it came; its pictures are replaced by their digests once they are on disk.
-        artifacts: The files on disk.
         failed: The files that could not be saved, with the reason.
         notes: What the reader should know besides, as sentences.
         repeated: Names of saved figures that show what a saved picture shows; they are linked but not shown again.
-        interrupted: Whether Ctrl-C ended it.
         shown_in: The execution count of the cell that has shown it, so that the cell's value does not show it twice.
-        prompt: The question; its first words describe the pictures.
         frames: The tables asked for with `-o`, as DataFrames with the dtypes their columns had.
     """
 
@@ -156,11 +153,7 @@ class Answer:
         return self.turn.status if self.turn.status in {"completed", "incomplete"} else "failed"
 
     def outputs(self) -> Iterator[Bundle]:
-        """The final outputs below the answer's text, in order, one MIME bundle each.
-
-        The code, other items of the turn, the pictures, the tables, the beginnings of other texts, and the card that
-        names every file; what is long stands below the card.
-        """
+        """The final outputs below the answer's text, in order, one MIME bundle each."""
         above, below = self.output_parts()
         return chain(above, below)
 

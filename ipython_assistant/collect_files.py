@@ -69,10 +69,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """What the containers say: the new files, everything that is there, and what they would not say.
-
-    `ahead` are files that only an earlier look found; whether they are still as they were then is not known.
-    """
+    """What the containers say; `ahead` are files that only an earlier look found, which may have changed since."""
 
     files: tuple[ContainerFile, ...] = ()
     ahead: tuple[ContainerFile, ...] = ()
@@ -96,8 +93,7 @@ def collect(
     here = {(artifact.container_id, artifact.file_id) for artifact in have}
     wanted = [file for file in cited_files(turn) if _key(file) not in here]
     downloads.answer_ended(wanted)
-    figures, listing = shown_figures(turn), _Listing()
-    saved: list[Artifact | FailedArtifact] = []
+    figures, listing, saved = shown_figures(turn), _Listing(), list[Artifact | FailedArtifact]()
     try:
         on_progress(0, 0, 0)
         listing = _closing_listing(containers, downloads, turn)

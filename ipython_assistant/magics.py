@@ -24,12 +24,7 @@ RESPONSE_TYPE = ("openai.types.responses.response", "Response")
 
 
 class Hooks:
-    """What hangs in one shell, from `%load_ext` to `%unload_ext`.
-
-    Args:
-        shell: The shell.
-        directory: The notebook's directory, as it is at the time of loading.
-    """
+    """What hangs in one shell, from `%load_ext` to `%unload_ext`; `directory` is the notebook's at loading."""
 
     def __init__(self, shell: InteractiveShell, directory: str) -> None:
         self._shell: Any = shell  # IPython's annotations say `configurables` holds shells only
@@ -156,10 +151,7 @@ class Hooks:
 
 
 def load(shell: Any) -> None:
-    """Register the magics, the input transformer, what Tab offers and the display of `Response` objects.
-
-    Called with an `InteractiveShell`; its annotations call its own attributes optional, hence `Any`.
-    """
+    """Register the magics, the input transformer, what Tab offers and the display of `Response` objects."""
     if hooks_of(shell) is not None:
         return
     hooks = Hooks(shell, os.environ.get("IPYTHON_ASSISTANT_DIR") or _vscode_directory(shell) or _working_directory())

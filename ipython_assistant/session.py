@@ -52,12 +52,9 @@ _IPYTHONS = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
 
 @dataclass(frozen=True, slots=True)
 class LastTurn:
-    """The turn that ended last.
+    """The turn that ended last: its answer, complete or not, and why it was asked although it seemed recorded.
 
-    Attributes:
-        answer: The answer, complete or not; None before the first.
-        asked_because: Why it was asked although something like it is recorded, as a sentence; else empty.
-        unfinished: Its source, which can be run again to fetch its files; None where nothing is missing.
+    `unfinished` is its source, which can be run again where files are missing.
     """
 
     answer: Answer | None = None
@@ -66,13 +63,7 @@ class LastTurn:
 
 
 class Session:
-    """Everything one shell shares between its cells.
-
-    Args:
-        shell: The shell, or None outside IPython.
-        traits: Where the settings are read from, at every cell.
-        notebook_dir: The notebook's directory.
-    """
+    """Everything one shell shares between its cells; `traits` are read at every cell."""
 
     def __init__(self, shell: InteractiveShell | None, traits: AssistantMagics, notebook_dir: Path) -> None:
         self.shell = shell
@@ -181,28 +172,24 @@ class Session:
 
     def folder(self, settings: Settings) -> Folder:
         """The folder where files go with these settings."""
+        path = settings.save_dir
         with self._lock:
-            if settings.save_dir not in self._folders:
-                folder = Folder(settings.notebook_dir, settings.save_dir, environment=self.environment)
-                self._folders[settings.save_dir] = folder
-            return self._folders[settings.save_dir]
+            if path not in self._folders:
+                self._folders[path] = Folder(settings.notebook_dir, path, environment=self.environment)
+            return self._folders[path]
 
     def recordings(self, settings: Settings) -> Recordings:
         """The recordings in that folder."""
-        key = (settings.save_dir, settings.max_recorded_bytes)
+        folder, most = self.folder(settings), settings.max_recorded_bytes
         with self._lock:
-            if key not in self._recordings:
-                self._recordings[key] = Recordings(self.folder(settings), settings.max_recorded_bytes)
-            return self._recordings[key]
+            return self._recordings.setdefault((settings.save_dir, most), Recordings(folder, most))
 
     @property
     def threads(self) -> Threads:
         """The threads in which `aask` asks; as many as the setting `questions_at_once` says."""
         at_once = self.traits.questions_at_once
         with self._lock:
-            if at_once not in self._threads:
-                self._threads[at_once] = Threads(at_once, "ipython_assistant aask")
-            return self._threads[at_once]
+            return self._threads.setdefault(at_once, Threads(at_once, "ipython_assistant aask"))
 
     def _new_scratch(self) -> Path:
         """A directory for the files that are made of one cell's variables: they may be sent again, so they stay."""
@@ -248,14 +235,9 @@ class Session:
         with self._lock:
             self.conversations = self.conversations.begun_anew("")
 
-    def close(self, *, rows: bool = True) -> None:
-        """End what this session started. May be called twice.
-
-        Args:
-            rows: Whether to close the rows of buttons too; otherwise each ends when its cell runs again.
-        """
-        if rows:
-            self.rows.close()
+    def close(self) -> None:
+        """End what this session started. May be called twice."""
+        self.rows.close()
         with self._lock:
             threads, scratch = [*self._threads.values()], self._scratch
             self._threads.clear()

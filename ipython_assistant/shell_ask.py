@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ipython_assistant import turn_run
 from ipython_assistant.display.escaping import visible
@@ -86,22 +86,10 @@ def _print(answer: Answer, *, as_json: bool) -> None:
         for file in answer.files.values():
             print(f"saved {file.path}", file=sys.stderr)
         return
-    files = [
-        {"name": file.name, "path": str(file.path), "size": file.size, "sha256": file.sha256, "type": file.media_type}
-        for file in answer.files.values()
-    ]
-    body = {
-        "text": answer.text,
-        "status": answer.status,
-        "files": files,
-        "notes": answer.notes,
-        "code": answer.code,
-        "logs": answer.logs,
-        "response_id": answer.response_id,
-        "model": answer.turn.model,
-        "usage": answer.usage,
-    }
-    print(json.dumps(body, ensure_ascii=False, indent=2))
+    names = ("text", "status", "notes", "code", "logs", "response_id", "usage")
+    body: dict[str, Any] = {name: getattr(answer, name) for name in names}
+    body["files"] = [{**asdict(file), "path": str(file.path)} for file in answer.files.values()]
+    print(json.dumps({**body, "model": answer.turn.model}, ensure_ascii=False, indent=2))
 
 
 class _ProgressLines(LiveOutput):
