@@ -65,15 +65,6 @@ def test_what_the_service_says_of_its_failure_is_in_the_error(asking, name):
     assert ran.error.code == "server_error"
 
 
-def test_an_incomplete_answer_says_why(asking):
-    ran = play(asking, "response_incomplete")
-
-    assert isinstance(ran.error, errors.TurnFailed)
-    assert "max_output_tokens" in ran.error.message
-    assert ran.answer.status == "incomplete"
-    assert (asking.folder / "file.csv").is_file()
-
-
 def test_a_question_is_asked_again_after_429_and_no_more_than_that(asking):
     asking.service.goes_wrong("respond", slow_down(), times=2)
     stage = asking.stage()
@@ -144,14 +135,6 @@ def test_an_answer_with_a_fault_nobody_foresaw_is_kept_and_its_files_are_saved(a
     assert "ZeroDivisionError" in ran.error.message
     assert "kept.csv" in ran.answer.files
     assert ran.answer.text.startswith("Done.")
-
-
-def test_a_refusal_that_is_a_page_still_ends_in_an_error_of_ours(asking):
-    asking.service.goes_wrong("respond", Page(status=403))
-    ran = asking.run()
-
-    assert isinstance(ran.error, errors.Refused)
-    assert "403" in ran.error.message
 
 
 def test_the_next_cell_works_after_a_cut_stream(asking):
