@@ -24,7 +24,7 @@ from ipython_assistant.engine.limit_monitor import GIB, default_limits
 from ipython_assistant.engine.models import ModelFailed
 from ipython_assistant.engine.models.chat_models import OfferedModels, add_model_options
 from ipython_assistant.engine.sandbox import SANDBOX_KINDS
-from ipython_assistant.engine.server import EngineOptions, UnusableOptions, running
+from ipython_assistant.engine.server import EngineOptions, UnusableOptions, running_engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,7 +103,7 @@ async def _serve(models: OfferedModels, options: EngineOptions, *, standing: boo
     _watch_signals(over, hurry, standing=standing)
     if not standing:
         _watch_owner(over)
-    async with running(models, options=options, hurry=hurry) as engine:
+    async with running_engine(models, options=options, hurry=hurry) as engine:
         sys.stdout.write(engine.ready_line() + "\n")
         sys.stdout.flush()
         if standing:

@@ -109,7 +109,7 @@ class EngineAddress:
 
 
 @contextlib.asynccontextmanager
-async def running(
+async def running_engine(
     models: Mapping[str, Model],
     *,
     clock: Callable[[], float] = time.time,

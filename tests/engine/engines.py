@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
-from ipython_assistant.engine.server import EngineOptions, running
+from ipython_assistant.engine.server import EngineOptions, running_engine
 
 TOOL: Final = {"type": "code_interpreter", "container": {"type": "auto"}}
 OUTPUTS: Final = ["code_interpreter_call.outputs"]
@@ -209,7 +209,7 @@ def in_thread(
     over = asyncio.Event()
 
     async def serve_until_over() -> None:
-        async with running(models, clock=clock, environment=environment, options=options) as made:
+        async with running_engine(models, clock=clock, environment=environment, options=options) as made:
             started.append(Running(made.url, made.token, made.pid, made.models, made.sandbox))
             ready.set()
             await over.wait()
