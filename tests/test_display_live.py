@@ -18,7 +18,7 @@ from jupyter_client.manager import start_new_kernel
 from tests_support.markup import Markup
 
 from ipython_assistant.display import outputs
-from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end
+from ipython_assistant.display.live import FetchProgress, FrontEnd, LiveOutput, front_end
 
 WATCHED = FrontEnd(live=True, cell_id="c1")
 FINAL = outputs.answer("The end.", {})
@@ -30,6 +30,9 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    def pass_(self, seconds: float) -> None:
+        self.now += seconds
 
 
 @dataclass
@@ -180,6 +183,30 @@ def test_model_text_is_safe_while_it_is_written(live: LiveOutput, publisher: Pub
     live.update("<script>alert(1)</script> ![x](http://h.test/p.png) [y](javascr", "writing")
 
     assert Markup.of(publisher.sent[0]["data"]["text/html"]).harm() == []
+
+
+# --- files on their way -----------------------------------------------------------------------------------------------
+
+
+def test_files_on_their_way_are_counted_measured_and_timed() -> None:
+    clock = Clock(100.0)
+    words = FetchProgress(clock)
+
+    assert words(0, 1, 0) == "fetching 0 of 1 file (0 bytes)"
+    clock.pass_(0.1)
+    assert words(0, 5, 4_000_000) == "fetching 0 of 5 files (4.0 MB)"
+    clock.pass_(1.9)
+    assert words(3, 5, 5_000_000) == "fetching 3 of 5 files (5.0 MB, 2.5 MB/s)"
+
+
+def test_a_file_that_is_begun_again_does_not_make_the_rate_negative() -> None:
+    clock = Clock(100.0)
+    words = FetchProgress(clock)
+    words(0, 1, 5_000_000)
+    clock.pass_(1)
+    assert words(0, 1, 0) == "fetching 0 of 1 file (0 bytes)"
+    clock.pass_(1)
+    assert words(0, 1, 1_000_000) == "fetching 0 of 1 file (1.0 MB, 1.0 MB/s)"
 
 
 # --- who is watching --------------------------------------------------------------------------------------------------

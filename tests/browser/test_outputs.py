@@ -9,9 +9,8 @@ import io
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-import nbformat
 import psutil
 import pytest
 from playwright.sync_api import expect
@@ -280,25 +279,6 @@ def test_a_hostile_answer_runs_no_script_and_fetches_nothing(
     notebook = open_in_lab(lab.write_notebook("hostile/live.ipynb", cells))
     notebook.run_all()
 
-    check_nothing_happened(notebook, listener)
-
-
-def test_a_hostile_answer_does_nothing_in_a_notebook_that_somebody_sent(
-    lab: Lab, open_in_lab: Callable[[Path], Notebook], listener: Listener, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = lab.write_notebook("sent/sent.ipynb", ["", ""])
-    monkeypatch.chdir(path.parent)
-    made: dict[str, Any] = {"hostile": HOSTILE_TEXT.replace("URL", listener.url)}
-    exec(SETUP + SHOW_HOSTILE.replace("publish(bundle)", "pass"), made)
-    sent = nbformat.read(path, as_version=4)
-    sent.cells[1].outputs = [
-        nbformat.v4.new_output("display_data", data=bundle.data, metadata=bundle.metadata)
-        for bundle in made["everything"]
-    ]
-    nbformat.write(sent, path)
-    notebook = open_in_lab(path)
-
-    assert notebook.page.evaluate("window.jupyterapp.shell.currentWidget.model.cells.get(1).trusted") is False
     check_nothing_happened(notebook, listener)
 
 
