@@ -80,6 +80,7 @@ WRONG = [
     ("visits without a follow-up", Plan("table", filters=(RowFilter("Follow-up", "is", ("yes",)),)), "without"),
     ("drop visits before 2024", Plan("table", filters=(RowFilter("Visit Date", "before", ("2024",)),)), "before"),
     ("top 10", Plan("table", limit=10), "10"),
+    ("monthly mean and max cost", Plan("table", keys=(Key("Visit Date", "month"),), measures=(Measure("mean", "Cost (EUR)"),), order=Order("measure", True)), "max"),
     ("the highest wait per clinic", Plan("table", keys=BY_CLINIC, measures=(Measure("min", "Wait (min)"),)), "highest"),
     ("wait per clinic, lowest first", Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,), order=Order("measure", True)), "lowest first"),
     ("bar chart of visits per clinic", Plan("line", keys=BY_CLINIC, measures=(COUNT,)), "bar chart"),

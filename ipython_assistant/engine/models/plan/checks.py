@@ -107,7 +107,8 @@ class _Checker:
         order = plan.order and ("down" if plan.order.descending else "up")
         return {
             "output": {plan.output}, "takes": takes, "then": {plan.then}, "new": new, "chooses": set(self.ops),
-            "order": {order or ""}, "divides": {"yes"} if divides else set(), "name": set(re.findall(r"[a-z]+", names)),
+            "order": {order or "", f"{order} limited" if plan.limit else ""},
+            "divides": {"yes"} if divides else set(), "name": set(re.findall(r"[a-z]+", names)),
             "limit": {"percent" if plan.percent else "rows"} if plan.limit else set(),
             "value": {str(value) for one in plan.filters for value in one.values},
         }  # fmt: skip
