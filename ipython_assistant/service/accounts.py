@@ -177,7 +177,7 @@ def _azure_credential(environment: Mapping[str, str], *, dated: bool) -> dict[st
     except ImportError:
         raise NoKey(
             "The service is 'azure' and there is neither AZURE_OPENAI_API_KEY nor AZURE_OPENAI_AD_TOKEN.",
-            "Set one where Jupyter is started, or install azure-identity to sign in with Entra ID.",
+            f"Set one where Jupyter is started, or install azure-identity (Entra ID); or {WITHOUT_A_KEY}",
         ) from None
     ask = get_bearer_token_provider(DefaultAzureCredential(), "https://cognitiveservices.azure.com/.default")
 
