@@ -114,6 +114,7 @@ def test_a_plain_name_is_found_among_the_models_here_and_a_wrong_one_names_the_n
     assert caught.value.hint.startswith("Did you mean qwen3.5:27b?")
 
 
+@pytest.mark.slow
 def test_a_model_with_a_provider_runs_code_here_though_a_key_of_a_hosted_service_is_set(ask, ollama, hosted):
     ollama.script = [Reply(CODE), Reply("There are 8 cases.")]
 
@@ -246,6 +247,7 @@ def test_what_a_model_has_seen_as_results_is_not_told_to_one_that_may_not_see_th
     assert "Kanariat" not in left
 
 
+@pytest.mark.slow
 def test_what_is_shared_with_whom_is_in_the_metadata_and_in_a_dry_run(shell, ollama, capsys):
     shell.run_line_magic("config", "AssistantMagics.share = 'names'")
     shell.user_ns["secrets"] = SECRETS

@@ -278,6 +278,7 @@ def test_a_link_that_is_still_being_written_shows_its_label(written: str, shown:
     assert without_unfinished_link(written) == shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", ["![", "**x _y ", "\\[\n", "\\(", "$a", "|a|b|\n|-|-|\n"], ids=ascii)
 def test_the_cost_of_drawing_grows_with_the_text(piece: str) -> None:
     def work(size: int) -> Callable[[], str]:

@@ -135,6 +135,7 @@ def test_a_question_is_about_the_table_that_came_with_it(shell, notebook_dir):
     assert table.to_frame()["size"].tolist() == [15.0]
 
 
+@pytest.mark.slow
 def test_the_engine_dying_in_mid_turn_is_two_lines_with_its_last_words_and_the_next_cell_works(shell, when_running):
     run(shell, python("open('first.txt', 'w').write('1')"))
     pid = engine_pid(shell)
@@ -160,6 +161,7 @@ def test_ctrl_c_stops_the_running_code_and_the_next_cell_works(shell, when_runni
     assert answer.logs == "free again\n"
 
 
+@pytest.mark.slow
 def test_unloading_ends_the_engine_and_its_kernels(shell):
     run(shell, python("1"))
     engine = psutil.Process(engine_pid(shell))
@@ -186,6 +188,7 @@ def test_a_key_a_dead_base_url_proxies_and_ci_change_nothing_when_the_engine_is_
     assert service.requests == []
 
 
+@pytest.mark.slow
 def test_a_cell_that_runs_again_does_not_find_what_its_first_run_left(shell, cell_ids):
     cell_ids("cell-1")
     run(shell, python("import os\nprint(sorted(os.listdir()))\nopen('left.txt', 'w').write('x')"))

@@ -178,6 +178,7 @@ def test_a_kernel_that_is_not_there_or_does_not_start_is_said_and_the_next_noteb
     assert run.returncode == 1
 
 
+@pytest.mark.slow
 def test_a_notebook_that_is_interrupted_is_as_it_was_and_its_kernel_ends(tmp_path):
     path = tmp_path / "long.ipynb"
     begun = tmp_path / "begun"

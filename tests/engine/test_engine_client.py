@@ -182,6 +182,7 @@ def test_a_deleted_response_is_forgotten(client: openai.OpenAI, engine: Running)
         engine.ask("1", previous_response_id=response.id)
 
 
+@pytest.mark.slow
 def test_items_of_a_stored_response_are_replayed_by_reference(engine: Running, client: openai.OpenAI) -> None:
     """As the Vercel AI SDK sends its second turn: the code runs where that of the first turn has."""
     first = engine.ask("kept = 42")
@@ -225,6 +226,7 @@ def test_missing_values_are_left_out_where_the_description_forbids_null(engine: 
     assert {"expires_at", "status_details"}.isdisjoint(file.model_dump(exclude_unset=True))
 
 
+@pytest.mark.slow
 def test_a_second_upload_of_a_name_keeps_the_first_one_available(engine: Running, client: openai.OpenAI) -> None:
     container = client.containers.create(name="twice").id
     upload = client.containers.files.create

@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
+import pytest
 from engines import DEADLINE_S, Running, Stage, annotations, gone, kernel_in, kernels_of, logs, until
 
 from ipython_assistant.engine.container import FORGOTTEN
@@ -124,6 +125,7 @@ def test_code_that_asks_for_input_fails_with_stdin_not_implemented(engine: Runni
     assert "StdinNotImplementedError" in response.output_text
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_in_mid_run_is_said_and_the_next_code_runs_in_a_new_one(
     engine: Running, container: str
 ) -> None:
@@ -138,6 +140,7 @@ def test_a_process_that_dies_in_mid_run_is_said_and_the_next_code_runs_in_a_new_
     assert logs(after) == "kept False\n"
 
 
+@pytest.mark.slow
 def test_a_process_that_was_killed_while_idle_is_replaced_and_that_is_said_once(
     engine: Running, container: str
 ) -> None:
@@ -171,6 +174,7 @@ def test_deleting_a_container_ends_its_process_even_while_code_runs(engine: Runn
     assert call.status == "failed"
 
 
+@pytest.mark.slow
 def test_two_questions_in_one_container_are_answered_one_after_the_other(stage: Stage) -> None:
     second_has_begun = threading.Event()
     second_was_let_in = threading.Event()
@@ -218,6 +222,7 @@ open('made.csv', 'w').write('1')
     assert [mark.filename for mark in annotations(last.response)] == ["made.csv"]
 
 
+@pytest.mark.slow
 def test_uploaded_modules_do_not_stop_a_process_from_starting_after_exit(engine: Running, container: str) -> None:
     names = ("random.py", "ipykernel_launcher.py", "sitecustomize.py")
     for name in names:

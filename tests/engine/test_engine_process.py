@@ -122,6 +122,7 @@ def test_code_that_was_not_yet_taken_up_is_interrupted_when_the_client_goes_away
     assert logs(engine.ask("print('free', variable)", container=container)) == "free kept\n"
 
 
+@pytest.mark.slow
 def test_code_that_will_not_be_interrupted_is_ended(engine: Running, container: str) -> None:
     engine.ask("variable = 'lost'", container=container)
     leave(engine, container, STUBBORN)

@@ -224,6 +224,7 @@ print(listed)
     assert {f"/mnt/data/{name}" for name in ("a.csv", "c.csv", "p.png", "unpacked/c.csv")} <= paths
 
 
+@pytest.mark.slow
 def test_a_planted_link_is_neither_listed_nor_written_through_by_a_new_process(
     confined: Running, place: str, tmp_path: Path
 ) -> None:
@@ -286,6 +287,7 @@ ENDED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_code_that_takes_too_much_is_stopped_and_its_variables_are_kept(confined: Running, place: str) -> None:
     confined.ask("kept = 'kept'", container=place)
 

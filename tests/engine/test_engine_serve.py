@@ -51,6 +51,7 @@ def standing(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Running, P
         process.stdout.close()
 
 
+@pytest.mark.slow
 def test_a_shared_engine_finishes_its_answers_after_sigterm_and_logs_no_prompt(standing) -> None:
     process, engine, log = standing
     container = engine.client().containers.create(name="warm").id
@@ -172,6 +173,7 @@ def test_the_oldest_responses_make_room_and_what_continues_from_them_is_whole(tm
     assert sorted(path.name for path in (tmp_path / "responses").iterdir()) == ["resp_1.json", "resp_2.json"]
 
 
+@pytest.mark.slow
 def test_a_notebook_may_use_an_engine_elsewhere_by_its_address_alone(standing, tmp_path: Path) -> None:
     _, engine, _ = standing
     code = fence("open('made.txt', 'w').write('made elsewhere')")

@@ -479,6 +479,7 @@ def added_memory_mb(asking, size: int) -> int:
     return big - small
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_size_of_a_file(asking):
     assert added_memory_mb(asking, 64_000_000) < 16
 
