@@ -262,9 +262,9 @@ STOPPED_GENTLY = {
 FORKS = """
 import mmap, os, time
 started = mmap.mmap(-1, 8)
-end = time.monotonic() + 20
+end = time.monotonic() + 60
 while time.monotonic() < end:
-    if (count := int.from_bytes(started[:8], 'little')) > 400:
+    if (count := int.from_bytes(started[:8], 'little')) > 120:
         time.sleep(0.05)
         continue
     started[:8] = (count + 1).to_bytes(8, 'little')
