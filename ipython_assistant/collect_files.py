@@ -82,20 +82,21 @@ def collect(
     downloads: Downloads,
     turn: Turn,
     destination: Destination,
-    on_progress: Callable[[int, int, int], None],
+    on_progress: Callable[[int, int, int, int], None],
     *,
     have: tuple[Artifact, ...] = (),
 ) -> TurnFiles:
     """Fetch and save every file of a turn but for those that an earlier try saved (`have`).
 
-    `on_progress` is called with (files done, files in all, bytes so far); with no files while they are looked for.
+    `on_progress` is called with (files done, files in all, bytes so far, bytes in all); with no files while they are
+    looked for.
     """
     here = {(artifact.container_id, artifact.file_id) for artifact in have}
     wanted = [file for file in cited_files(turn) if _key(file) not in here]
     downloads.answer_ended(wanted)
     figures, listing, saved = shown_figures(turn), _Listing(), list[Artifact | FailedArtifact]()
     try:
-        on_progress(0, 0, 0)
+        on_progress(0, 0, 0, 0)
         listing = _closing_listing(containers, downloads, turn)
         everything = wanted_files(turn, listing.files + listing.ahead, len(figures))
         wanted = [file for file in everything if _key(file) not in here]

@@ -214,7 +214,7 @@ class ServiceSource:
             self._downloads,
             arrival.turn,
             Destination(self.session.folder(question.settings), question.cell, question.turn_key.sha256),
-            lambda done, total, received: live.update(None, words(done, total, received)),
+            lambda *counts: live.update(None, words(*counts)),
             have=self._files.artifacts,
         )
         cure = (self._cure,) if files.failed and self._cure else ()

@@ -197,6 +197,7 @@ def test_files_on_their_way_are_counted_measured_and_timed() -> None:
     assert words(0, 5, 4_000_000) == "fetching 0 of 5 files (4.0 MB)"
     clock.pass_(1.9)
     assert words(3, 5, 5_000_000) == "fetching 3 of 5 files (5.0 MB, 2.5 MB/s)"
+    assert words(3, 5, 6_000_000, 8_000_000) == "fetching 3 of 5 files ███████░░░ 75% (6.0 MB of 8.0 MB, 3.0 MB/s)"
 
 
 def test_a_file_that_is_begun_again_does_not_make_the_rate_negative() -> None:

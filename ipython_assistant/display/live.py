@@ -31,6 +31,8 @@ CHARACTERS_PER_S = 8_000
 """The text's length over this is the pause after an update, in seconds."""
 COUNTED_FROM_S = 2.0
 """An activity that lasts shows its seconds from here on."""
+BAR_FROM_BYTES = 5_000_000
+"""Less is there before a bar could be read."""
 RATE_FROM_S = 0.5
 """Before, there is no rate: what was fetched ahead would count as fetched in no time."""
 DOING = {
@@ -292,15 +294,19 @@ class FetchProgress:
         self._clock = clock
         self._began: tuple[float, int] | None = None
 
-    def __call__(self, done: int, total: int, received: int) -> str:
-        """Say that `done` of `total` files (0 while they are looked for) and `received` bytes are here."""
+    def __call__(self, done: int, total: int, received: int, expected: int = 0) -> str:
+        """Say that `done` of `total` files (0: they are looked for) and `received` of `expected` bytes are here."""
         if not total:
             return "looking for files"
         now = self._clock()
         if self._began is None or received < self._began[1]:
             self._began = now, received
         since, before = self._began
-        amount = size_in_words(received)
+        amount, bar = size_in_words(received), ""
+        if expected > BAR_FROM_BYTES:
+            share = min(received / expected, 1.0)
+            bar = f" {'█' * int(10 * share)}{'░' * (10 - int(10 * share))} {share:.0%}"
+            amount += f" of {size_in_words(expected)}"
         if now - since >= RATE_FROM_S and received > before:
             amount += f", {size_in_words(round((received - before) / (now - since)))}/s"
-        return f"fetching {done} of {counted(total, 'file')} ({amount})"
+        return f"fetching {done} of {counted(total, 'file')}{bar} ({amount})"

@@ -162,14 +162,15 @@ class Downloads:
         self,
         files: Sequence[ContainerFile],
         listed: Iterable[ContainerFile] = (),
-        on_progress: Callable[[int, int, int], None] = lambda _done, _total, _bytes: None,
+        on_progress: Callable[[int, int, int, int], None] = lambda *_: None,
     ) -> tuple[StagedFile | FailedArtifact, ...]:
         """Fetch these files; one that fails is a value with a reason, and the rest goes on.
 
         Args:
             files: The files.
             listed: The files as the closing listing shows them.
-            on_progress: Called now and then, in the calling thread, with (files done, files in all, bytes so far).
+            on_progress: Called now and then, in the calling thread, with (files done, files in all, bytes so far,
+                bytes in all; 0 while the size of a file is not known).
 
         Returns:
             One outcome for each file, in the order of `files`. After Ctrl-C, what had not come is a failure.
@@ -191,7 +192,7 @@ class Downloads:
         # A copy begun early knows its file as it was found then; what is wanted says more: that it is cited, its name.
         return tuple(download.outcome(file, why) for file, download in zip(files, downloads, strict=True))
 
-    def _await(self, downloads: Sequence[_FileDownload], on_progress: Callable[[int, int, int], None]) -> str:
+    def _await(self, downloads: Sequence[_FileDownload], on_progress: Callable[[int, int, int, int], None]) -> str:
         """Wait for all of them; says what ended the waiting, if that was not their end."""
         try:
             while (done := sum(download.done for download in downloads)) < len(downloads):
@@ -199,7 +200,9 @@ class Downloads:
                     return "Interrupted"
                 if self.left_s <= 0:
                     return f"Not fetched within {self._limits.timeout_s:g} s"
-                on_progress(done, len(downloads), sum(download.received for download in downloads))
+                sizes = [download.size for download in downloads]
+                received = sum(download.received for download in downloads)
+                on_progress(done, len(downloads), received, sum(filter(None, sizes)) if all(sizes) else 0)
                 with self._changed:
                     self._changed.wait(min(POLL_S, self.left_s))
         except KeyboardInterrupt:
@@ -329,6 +332,11 @@ class _FileDownload:
     @property
     def received(self) -> int:
         return self.transfer.received if self.transfer is not None else 0
+
+    @property
+    def size(self) -> int | None:
+        """Bytes in all, as the service states them; None while it has not."""
+        return (self.transfer.total if self.transfer is not None else None) or self.file.size
 
     def fail(self, reason: str, *, gone: bool = False) -> None:
         self._reason, self._gone, self.state = reason, gone, "failed"
