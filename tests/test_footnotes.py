@@ -221,8 +221,8 @@ def test_a_title_is_one_line_of_words():
     assert listed == [r"1. 1\. a (b)(c) \# \*d\* \`e\` \<f\> \& \$g\$ \_h\_"]
 
 
-SIGNS = ["` `` ", "$", "[]("]
-MORE_SIGNS = ["`", "``x", "$$", "\\(", "\\[", "[", "![", "<", " ", "([x](", "**", "|", "```\n", "(" * 9]
+SIGNS = ["[]("]
+MORE_SIGNS = ["` `` ", "$", "\\[", "![", "([x](", "(" * 9]
 
 
 @pytest.mark.parametrize("sign", [*SIGNS, *(pytest.param(more, marks=pytest.mark.slow) for more in MORE_SIGNS)])

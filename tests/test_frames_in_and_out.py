@@ -30,7 +30,7 @@ def run(shell, cell):
     return outcome.result
 
 
-@pytest.mark.parametrize("rows", [20_000, pytest.param(500_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rows", [20_000, pytest.param(200_000, marks=pytest.mark.slow)])
 def test_rows_go_in_and_come_out_with_equal_dtypes(shell, rows):
     shell.user_ns["cases"] = frame = cases(rows)
     code = "import shutil\nshutil.copy('cases.csv', 'back.csv')"

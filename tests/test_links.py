@@ -147,20 +147,8 @@ def test_all_text_outside_the_link_is_preserved(before, after, picture):
 
 
 LINK = "[a](sandbox:/mnt/data/f1.csv) "
-PIECES = ["](sandbox:/mnt/data/f1.csv", "` `` ", "<a href="]
-MORE_PIECES = [
-    "",
-    "[",
-    "![",
-    "[a]: sandbox:/mnt/data/z\n",
-    "`",
-    "\\`",
-    "/mnt/data/",
-    "sandbox:/",
-    "a/",
-    "\ue200",
-    "[a](",
-]
+PIECES = ["` `` "]
+MORE_PIECES = ["](sandbox:/mnt/data/f1.csv", "<a href=", "[", "[a]: sandbox:/mnt/data/z\n", "\\`", "/mnt/data/"]
 
 
 @pytest.mark.parametrize("piece", [*PIECES, *(pytest.param(more, marks=pytest.mark.slow) for more in MORE_PIECES)])
