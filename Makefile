@@ -7,12 +7,12 @@ OF_TABLES = tests/test_logical.py tests/test_tables.py tests/test_named_frames.p
 
 OF_HUBS = tests/browser/test_jupyterhub.py tests/browser/test_collaboration.py tests/test_marimo.py
 
-.PHONY: help check lint types imports test slow browser hub oldest notebooks demo bench pictures compat live
+.PHONY: help check lint types imports test slow thorough browser hub oldest notebooks demo bench pictures compat live
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-check: lint types imports test notebooks ## everything below but slow, browser, hub, oldest and bench
+check: lint types imports test notebooks ## everything below but slow, thorough, browser, hub, oldest and bench
 
 lint: ## style and formatting
 	$(PYTHON) -m ruff check .
@@ -27,8 +27,11 @@ imports: ## which room may import which
 test: ## the tests, without the slow ones
 	$(PYTHON) -m pytest -n 2
 
-slow: ## the tests that take over ten seconds, and many more examples of those that hypothesis feeds
-	$(PYTHON) -m pytest -n 2 -m "slow or hypothesis" --hypothesis-profile thorough --timeout 900
+slow: ## the tests that take over ten seconds
+	$(PYTHON) -m pytest -n 2 -m slow --timeout 900
+
+thorough: ## the tests that hypothesis feeds, with many more examples
+	$(PYTHON) -m pytest -n 2 -m hypothesis --hypothesis-profile thorough --timeout 900
 
 browser: ## only the tests in a real JupyterLab in headless Chromium
 	$(PYTHON) -m pytest -m browser

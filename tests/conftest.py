@@ -23,7 +23,7 @@ from tests_support.summary import (  # noqa: F401 pytest finds its hooks here
 from traitlets.config import Config
 
 # No test needs a machine of its own: a slow one makes inputs slowly, which is no fault of theirs.
-# A fixture may serve all examples of a test. `make slow` looks at many more of them (--hypothesis-profile thorough).
+# A fixture may serve all examples of a test. `make thorough` looks at many more of them.
 CALM = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture]
 hypothesis.settings.register_profile("few", deadline=None, suppress_health_check=CALM, max_examples=25)
 hypothesis.settings.register_profile("thorough", deadline=None, suppress_health_check=CALM, max_examples=400)
