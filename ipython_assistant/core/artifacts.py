@@ -179,7 +179,7 @@ def shown_figures(turn: Turn) -> tuple[Figure, ...]:
 
 
 def _picture_type(content: bytes) -> str:
-    """The media type of a generated picture by its first bytes; empty for what is none."""
+    """The media type of a generated picture by its first bytes; empty for other bytes."""
     known = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp", b"GIF8": "image/gif"}
     return next((kind for start, kind in known.items() if content.startswith(start)), "")
 
@@ -297,7 +297,7 @@ class MadeFile:
         sha256: What it held when it was written.
         state: On disk as it was then, changed since, or gone.
         left_over: Whether no cell's present turn refers to it; it is still as it was written.
-        recording: The latest recording that names it, without its turn; None where there is none.
+        recording: The latest recording that names it, without its turn; None if no recording does.
         size: How many bytes it had.
     """
 

@@ -199,7 +199,7 @@ _BEARER = re.compile(r"\s*bearer\s+\S+\s*", re.IGNORECASE)
 
 
 def without_secrets(value: Any) -> Any:
-    """The same JSON with `<secret>` in the place of each.
+    """JSON with `<secret>` in the place of each secret.
 
     >>> without_secrets({"type": "mcp", "authorization": "abc", "headers": {"X-Team": "red"}, "server_label": "crm"})
     {'type': 'mcp', 'authorization': '<secret>', 'headers': {'X-Team': '<secret>'}, 'server_label': 'crm'}

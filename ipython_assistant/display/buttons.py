@@ -40,7 +40,7 @@ NO_PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAA
 
 
 def wanted(setting: str, front: FrontEnd) -> bool:
-    """Whether a row belongs below the files: `always`, `never`, or `auto`, which is where somebody watches."""
+    """Whether a row belongs below the files: `always`, `never`, or `auto`, which is in a live notebook."""
     return setting == "always" or (setting == "auto" and front.live)
 
 

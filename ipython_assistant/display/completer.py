@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAGIC = "%%assistant"
 MAX_ENTRIES = 10_000
-"""Of a larger folder the first entries are looked at, since somebody waits."""
+"""Of a larger folder the first entries are looked at, since the user waits."""
 
 _OPEN_BRACE = re.compile(r"\{((?:[^\W\d]\w*)?)$")
 

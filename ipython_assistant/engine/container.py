@@ -303,7 +303,7 @@ class ContainerPool:
         return tuple(self._containers.values())
 
     def get(self, container_id: str) -> KernelContainer:
-        """The container of this id, expired or not. Raises ApiError if there is none."""
+        """The container of this id, expired or not. Raises ApiError if it does not exist."""
         if container_id not in self._containers:
             raise refusals.ApiError(404, f"Container with id '{container_id}' not found.")
         return self._containers[container_id]
@@ -316,7 +316,7 @@ class ContainerPool:
         return container
 
     async def delete(self, container_id: str) -> None:
-        """End a container and forget it. Raises ApiError if there is none."""
+        """End a container and forget it. Raises ApiError if it does not exist."""
         container = self.get(container_id)
         del self._containers[container_id]
         await container.stop()

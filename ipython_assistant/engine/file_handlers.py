@@ -128,13 +128,13 @@ class UploadStore:
         return tuple(self._uploads.values())
 
     def get(self, file_id: str) -> EngineUpload:
-        """The file of this id. Raises ApiError if there is none."""
+        """The file of this id. Raises ApiError if it does not exist."""
         if file_id not in self._uploads:
             raise refusals.ApiError(404, f"No such File object: {file_id}", param="id")
         return self._uploads[file_id]
 
     def remove(self, file_id: str) -> None:
-        """Delete a file; copies in containers stay. Raises ApiError if there is none."""
+        """Delete a file; copies in containers stay. Raises ApiError if it does not exist."""
         self.get(file_id).path.unlink(missing_ok=True)
         del self._uploads[file_id]
 
