@@ -141,12 +141,14 @@ class LimitMonitor:
         next_sample = time.monotonic() + SAMPLE_EVERY_S
         while self.passed is None:
             await asyncio.sleep(PEEK_EVERY_S)
-            swarming = _threads_of_machine() - threads_before > self._limits.processes // 2
             began = time.monotonic()
-            if swarming or began >= next_sample:
-                search = swarming or began - self._searched_at > SEARCH_EVERY_S
+            while self.passed is None and _threads_of_machine() - threads_before > self._limits.processes // 2:
+                # Counted at once, and again while they double: a whole sample takes seconds on a machine so busy.
+                self.passed = await asyncio.to_thread(self._too_many_processes, search=True)
+                threads_before += self._limits.processes // 2
+            if self.passed is None and began >= next_sample:
+                search = began - self._searched_at > SEARCH_EVERY_S
                 self.passed = await asyncio.to_thread(self._excess, search=search)
-                threads_before = max(threads_before, _threads_of_machine()) if swarming else threads_before
                 now = time.monotonic()
                 next_sample = now + max(SAMPLE_EVERY_S, SAMPLING_SHARE * (now - began))
         if self.passed.gentle:
@@ -175,15 +177,12 @@ class LimitMonitor:
     def _excess(self, *, search: bool) -> Excess | None:
         """The first limit that is passed, or None."""
         limits = self._limits
-        if search:
-            self._search()
-        threads = resident = 0
-        for process in self._processes[: limits.processes + 1]:  # of a bomb no more is looked at
-            with contextlib.suppress(psutil.Error), process.oneshot():
-                threads += process.num_threads()
+        if too_many := self._too_many_processes(search=search):
+            return too_many
+        resident = 0
+        for process in self._processes:
+            with contextlib.suppress(psutil.Error):
                 resident += process.memory_info().rss
-        if threads > limits.processes:
-            return Excess(f"it started more than {limits.processes:,} processes and threads")
         self._cpu_sampled = self._cpu_seconds()
         if resident > limits.memory_bytes and self._proportional_memory() > limits.memory_bytes:
             return Excess(f"its processes used more than {_in_words(limits.memory_bytes)} of memory")
@@ -198,6 +197,17 @@ class LimitMonitor:
         if size_bytes > KEPT_FREE_BYTES > shutil.disk_usage(self._directory).free:
             return Excess("the disk was nearly full")
         return None
+
+    def _too_many_processes(self, *, search: bool) -> Excess | None:
+        if search:
+            self._search()
+        threads = 0
+        for process in self._processes[: self._limits.processes + 1]:  # of a bomb no more is looked at
+            with contextlib.suppress(psutil.Error):
+                threads += process.num_threads()
+        if threads <= self._limits.processes:
+            return None
+        return Excess(f"it started more than {self._limits.processes:,} processes and threads")
 
     def _search(self) -> None:
         self._searched_at = time.monotonic()

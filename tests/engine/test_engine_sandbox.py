@@ -258,16 +258,10 @@ STOPPED_GENTLY = {
     "Variables are kept, files are kept.",
     "open('big.bin', 'wb').write(bytes(65 << 20))": "File too large",
 }
-# It ends by itself and at some hundred processes, so that the machine survives a test that fails.
 FORKS = """
-import mmap, os, time
-started = mmap.mmap(-1, 8)
-end = time.monotonic() + 60
+import os, time
+end = time.monotonic() + 5  # so that the machine the tests run on survives their failing
 while time.monotonic() < end:
-    if (count := int.from_bytes(started[:8], 'little')) > 120:
-        time.sleep(0.05)
-        continue
-    started[:8] = (count + 1).to_bytes(8, 'little')
     try: os.fork()
     except OSError: time.sleep(0.01)
 os._exit(0)
