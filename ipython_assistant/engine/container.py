@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine import refusals
+from ipython_assistant.engine import shapes
 from ipython_assistant.engine.container_folder import DEEPEST, ContainerFolder, FileVersion
 from ipython_assistant.engine.kernel import Kernel, KernelError, KernelLauncher
 from ipython_assistant.engine.kernel_output import CodeFailure, PrintedText, ShownFigure
@@ -218,7 +218,7 @@ class KernelContainer:
 
     async def _living_kernel(self) -> Kernel:
         if self._stopping is not None:
-            raise refusals.container_expired()
+            raise shapes.container_expired()
         await self._renew()
         return self._kernel
 
@@ -279,7 +279,7 @@ class ContainerPool:
         if not self._closed:
             await self._make_room()
         if self._closed:
-            raise refusals.stopping()
+            raise shapes.stopping()
         asked = MEMORY_TIERS.get(memory, self._limits.memory_bytes)
         if asked == self._limits.memory_bytes:
             container, self._reserve = self._reserve or self._new(self._limits), None
@@ -293,7 +293,7 @@ class ContainerPool:
         self._containers[container.id] = container
         try:
             await container.provide(uploads)
-        except refusals.ApiError:
+        except shapes.ApiError:
             await self.delete(container.id)
             raise
         return container
@@ -305,14 +305,14 @@ class ContainerPool:
     def get(self, container_id: str) -> KernelContainer:
         """The container of this id, expired or not. Raises ApiError if it does not exist."""
         if container_id not in self._containers:
-            raise refusals.ApiError(404, f"Container with id '{container_id}' not found.")
+            raise shapes.ApiError(404, f"Container with id '{container_id}' not found.")
         return self._containers[container_id]
 
     def live(self, container_id: str) -> KernelContainer:
         """The container of this id, to be used. Raises ApiError if there is none, or it is expired."""
         container = self.get(container_id)
         if container.expired:
-            raise refusals.container_expired()
+            raise shapes.container_expired()
         return container
 
     async def delete(self, container_id: str) -> None:
@@ -350,7 +350,7 @@ class ContainerPool:
             idle = [container for container in there if not container.at_work]
             if not idle:
                 message = f"All {self._most} containers of this engine are at work. Try again when one of them is free."
-                raise refusals.ApiError(429, message, code="rate_limit_exceeded", kind="rate_limit_error")
+                raise shapes.ApiError(429, message, code="rate_limit_exceeded", kind="rate_limit_error")
             await min(idle, key=lambda container: container.used_at).stop()
 
     def _new(self, limits: ContainerLimits) -> KernelContainer:

@@ -14,15 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from ipython_assistant.engine import refusals
+from ipython_assistant.engine import shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ipython_assistant.engine.sandbox import ContainerPaths
 
-MOUNT: Final = "/mnt/data"
-"""Where the directory is in the container, whatever it is called on this machine."""
 DEEPEST: Final = 32
 """Levels of directories in which files are looked for; each costs an open file while it is walked."""
 
@@ -125,7 +123,7 @@ class ContainerFolder:
             try:
                 staged.replace(self._work / base)
             except OSError as error:
-                raise refusals.bad_upload(f"{base!r} cannot be used as a file name ({error.strerror})") from error
+                raise shapes.bad_upload(f"{base!r} cannot be used as a file name ({error.strerror})") from error
             return self._enter(base, _stamp((self._work / base).lstat()), "user", self._work, (base,))
 
     def display(self, png: bytes) -> FileVersion:
@@ -158,9 +156,9 @@ class ContainerFolder:
             raise self._not_found(file.id)
         return descriptor
 
-    def _not_found(self, file_id: str) -> refusals.ApiError:
+    def _not_found(self, file_id: str) -> shapes.ApiError:
         """https://github.com/sbslee/streamlit-openai/issues/18 ."""
-        return refusals.ApiError(404, f"File {file_id} not found on container {self._container_id}.")
+        return shapes.ApiError(404, f"File {file_id} not found on container {self._container_id}.")
 
     def _enter(
         self,
@@ -191,7 +189,7 @@ def base_name(name: str) -> str:
     base = name.replace("\\", "/").rpartition("/")[2]
     base = "".join(character for character in base if character.isprintable())
     if base in {"", ".", ".."}:
-        raise refusals.bad_upload(f"{name!r} is not a file name")
+        raise shapes.bad_upload(f"{name!r} is not a file name")
     return base
 
 

@@ -5,10 +5,13 @@ As in `handlers`, each is a function that may raise `ApiError`; what gives a fil
 
 from __future__ import annotations
 
+import mimetypes
 import os
+import re
 import shutil
 import sys
 import tempfile
+import urllib.parse
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -17,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import FormParser, parse_options_header
 
-from ipython_assistant.engine import refusals, response_request, shapes
+from ipython_assistant.engine import shapes
 from ipython_assistant.engine.container_folder import base_name
 from ipython_assistant.engine.handlers import BaseHandler, JsonHandler
-from ipython_assistant.engine.refusals import ApiError
+from ipython_assistant.engine.response_request import RequestFields
+from ipython_assistant.engine.shapes import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,62 +35,6 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.shapes import Json
 
 CHUNK: Final = 256 * 1024
-
-
-class UploadForm:
-    """A `multipart/form-data` body with one file, taken piece by piece. What is malformed raises ApiError.
-
-    Args:
-        content_type: The request's `Content-Type`.
-        staging: A new directory for the file; `discard` deletes it.
-    """
-
-    def __init__(self, content_type: str, staging: Path) -> None:
-        self.fields: dict[str, str] = {}
-        self._staging = staging
-        self._files: list[tuple[Path, str]] = []
-        self._ended = False
-        kind, options = parse_options_header(content_type)
-        if kind != b"multipart/form-data" or not options.get(b"boundary"):
-            raise refusals.bad_upload("multipart/form-data with a boundary is expected")
-        config = {"UPLOAD_DIR": str(staging), "UPLOAD_DELETE_TMP": False, "MAX_MEMORY_FILE_SIZE": 0}
-        self._parser = FormParser(
-            kind.decode(), self._keep_field, self._keep_file, self._end, boundary=options[b"boundary"], config=config
-        )
-
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes."""
-        try:
-            self._parser.write(chunk)
-        except FormParserError as error:
-            raise refusals.bad_upload(str(error).rstrip(".")) from error
-
-    def file(self) -> tuple[Path, str]:
-        """Where the file is, and the name it came under, when the body is over."""
-        if not self._ended:
-            raise refusals.bad_upload("the body ends before its closing boundary")
-        if not self._files:
-            raise refusals.missing_parameter("file")
-        if len(self._files) > 1:
-            raise refusals.bad_upload("it holds two files")
-        return self._files[0]
-
-    def discard(self) -> None:
-        """Delete what was not moved away. Safe to call at any time, more than once."""
-        shutil.rmtree(self._staging, ignore_errors=True)
-
-    def _keep_field(self, field: Field) -> None:
-        self.fields[_text(field.field_name)] = _text(field.value)
-
-    def _keep_file(self, file: File) -> None:
-        if file.in_memory:  # an empty one
-            file.flush_to_disk()
-        file.close()
-        if _text(file.field_name) == "file":
-            self._files.append((Path(os.fsdecode(file.actual_file_name or b"")), _text(file.file_name)))
-
-    def _end(self) -> None:
-        self._ended = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +78,7 @@ class UploadStore:
     def get(self, file_id: str) -> EngineUpload:
         """The file of this id. Raises ApiError if it does not exist."""
         if file_id not in self._uploads:
-            raise refusals.ApiError(404, f"No such File object: {file_id}", param="id")
+            raise ApiError(404, f"No such File object: {shapes.shortened(file_id)}", param="id")
         return self._uploads[file_id]
 
     def remove(self, file_id: str) -> None:
@@ -140,55 +88,86 @@ class UploadStore:
 
 
 class UploadHandler(JsonHandler):
-    """A route that may take a file."""
+    """A route that may take a file, as the only one of a `multipart/form-data` body, which goes to disk as it comes."""
 
-    _form: UploadForm | None = None
+    _parser: FormParser | None = None
+    _staging: Path | None = None
     _refused: ApiError | None = None
     _received = 0
+    _ended = False
 
     def prepare(self) -> None:
         """Make room for a form, if there is one; raises ApiError as `BaseHandler` does, and for other forms."""
         super().prepare()
-        content_type = self.request.headers.get("Content-Type", "")
-        if self.request.method == "POST" and not content_type.startswith("application/json"):
-            # The limit is ours to say, in words: tornado's would cut the connection.
-            self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr] # HTTP/1 has a limit
-            self._form = UploadForm(content_type, self.parts.uploads.staging())
+        kind, options = parse_options_header(self.request.headers.get("Content-Type", ""))
+        if self.request.method != "POST" or kind == b"application/json":
+            return
+        if kind != b"multipart/form-data" or not options.get(b"boundary"):
+            raise shapes.bad_upload("multipart/form-data with a boundary is expected")
+        # The limit is ours to say, in words: tornado's would cut the connection.
+        self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr] # HTTP/1 has a limit
+        self._fields: dict[str, str] = {}
+        self._files: list[tuple[Path, str]] = []
+        self._staging = self.parts.uploads.staging()
+        config = {"UPLOAD_DIR": str(self._staging), "UPLOAD_DELETE_TMP": False, "MAX_MEMORY_FILE_SIZE": 0}
+        to = (self._keep_field, self._keep_file, self._end)
+        self._parser = FormParser(kind.decode(), *to, boundary=options[b"boundary"], config=config)
 
     def data_received(self, chunk: bytes) -> None:
         """Called by tornado with the next piece of the body.
 
         A refusal is sent when the body is over: raised here, it would only cut the connection.
         """
-        if self._form is None:
+        if self._parser is None:
             super().data_received(chunk)
             return
         self._received += len(chunk)
         if self._refused is None and self._received > self.parts.upload_bytes:
             message = f"The file is too large: at most {self.parts.upload_bytes:,} bytes are taken."
             self._refused = ApiError(413, message, param="file", code="file_too_large")
-            self._form.discard()
+            self.on_finish()
         if self._refused is None:
             try:
-                self._form.feed(chunk)
-            except ApiError as error:
-                self._refused = error
+                self._parser.write(chunk)
+            except FormParserError as error:
+                self._refused = shapes.bad_upload(str(error).rstrip("."))
 
-    def form(self) -> UploadForm | None:
-        """The form, complete; None where the body is JSON. Raises ApiError if it was malformed."""
+    def form(self) -> tuple[Path, str, dict[str, str]] | None:
+        """Where the file is, the name it came under, and the other fields; None where the body is JSON.
+
+        Raises:
+            ApiError: The form was malformed, too large, or has no file, or more than one.
+        """
+        if self._parser is None:
+            return None
         if self._refused is not None:
             raise self._refused
-        return self._form
+        if not self._ended or len(self._files) != 1:
+            raise shapes.bad_upload("a whole form with one file is expected")
+        return (*self._files[0], self._fields)
 
     def on_finish(self) -> None:
-        """Called by tornado when the answer is out."""
-        if self._form is not None:
-            self._form.discard()
+        """Called by tornado when the answer is out: what was not moved away is deleted."""
+        if self._staging is not None:
+            shutil.rmtree(self._staging, ignore_errors=True)
 
     def on_connection_close(self) -> None:
         """The client is gone."""
         super().on_connection_close()
         self.on_finish()
+
+    def _keep_field(self, field: Field) -> None:
+        self._fields[_text(field.field_name)] = _text(field.value)
+
+    def _keep_file(self, file: File) -> None:
+        if file.in_memory:  # an empty one
+            file.flush_to_disk()
+        file.close()
+        if _text(file.field_name) == "file":
+            self._files.append((Path(os.fsdecode(file.actual_file_name or b"")), _text(file.file_name)))
+
+    def _end(self) -> None:
+        self._ended = True
 
 
 class OpenFile(NamedTuple):
@@ -200,27 +179,30 @@ class OpenFile(NamedTuple):
 
 
 class DownloadHandler(JsonHandler):
-    """A route that gives a file, or the range of it that was asked for."""
+    """A route that gives a file, from its beginning or from where a client was cut off."""
 
     async def respond(self, answer: Any) -> None:
-        """Send an `OpenFile`. If it has changed meanwhile, the connection is cut before the last piece."""
+        """Send an `OpenFile`. If it has changed meanwhile, the connection is cut before the last piece.
+
+        Of ranges the open-ended one is heeded, `bytes=N-`; others get the whole file (RFC 9110, section 14.2).
+        """
         descriptor, name, unchanged = answer
         with os.fdopen(descriptor, "rb", buffering=0) as source:
             size = os.fstat(descriptor).st_size
-            wanted = shapes.byte_range(self.request.headers.get("Range", ""), size)
-            if wanted is not None and not wanted:
-                self.set_status(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
-                self.set_header("Content-Range", f"bytes */{size}")
-                self.answer(ApiError(416, "The requested range cannot be satisfied.").body)
-                return
-            for header, value in shapes.content_headers(name).items():
-                self.set_header(header, value)
-            if wanted is not None:
+            found = re.fullmatch(r"bytes=(\d{1,18})-", self.request.headers.get("Range", ""))
+            start = int(found[1]) if found and int(found[1]) < size else 0
+            if start:
                 self.set_status(HTTPStatus.PARTIAL_CONTENT)
-                self.set_header("Content-Range", f"bytes {wanted.start}-{wanted.stop - 1}/{size}")
-            left = size if wanted is None else len(wanted)
-            self.set_header("Content-Length", left)
-            source.seek(0 if wanted is None else wanted.start)
+                self.set_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+                source.seek(start)
+            kind, encoding = mimetypes.guess_type(name)
+            quoted = urllib.parse.quote(name.rpartition("/")[2].encode("utf-8", "replace"), safe="")
+            self.set_header("Content-Type", kind if kind and not encoding else "application/octet-stream")
+            self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{quoted}")
+            self.set_header("X-Content-Type-Options", "nosniff")
+            self.set_header("Accept-Ranges", "bytes")
+            self.set_header("Content-Length", size - start)
+            left = size - start
             while left:
                 chunk = source.read(min(CHUNK, left))
                 left -= len(chunk)
@@ -235,11 +217,10 @@ async def add_container_file(handler: UploadHandler, container_id: str) -> Json:
     """Take a file in, from the body or from the Files API."""
     form, container = handler.form(), _used(handler, container_id)
     if form is None:
-        file_id = response_request.file_reference(handler.json())
-        file = await container.copy_in(handler.parts.uploads.get(file_id))
-    else:
-        file = await container.add(*form.file())
-    return shapes.container_file_row(file)
+        file_id = RequestFields(handler.json(), known=frozenset({"file_id"})).required("file_id", str)
+        return shapes.container_file_row(await container.copy_in(handler.parts.uploads.get(file_id)))
+    staged, name, _ = form
+    return shapes.container_file_row(await container.add(staged, name))
 
 
 async def list_container_files(handler: BaseHandler, container_id: str) -> Json:
@@ -247,7 +228,7 @@ async def list_container_files(handler: BaseHandler, container_id: str) -> Json:
     folder = _used(handler, container_id).folder
     if handler.get_query_argument("after", None) is None:
         await folder.scan()
-    return handler.page(folder.files(), shapes.container_file_row)
+    return handler.page(map(shapes.container_file_row, folder.files()))
 
 
 def get_container_file(handler: BaseHandler, container_id: str, file_id: str) -> Json:
@@ -269,21 +250,19 @@ def container_content(handler: BaseHandler, container_id: str, file_id: str) -> 
 
 
 def add_file(handler: UploadHandler) -> Json:
-    """Take a file of the Files API in."""
-    form = handler.form()
-    if form is None:
-        raise refusals.bad_upload("multipart/form-data with a boundary is expected")
-    staged, filename = form.file()
-    if "purpose" not in form.fields:
-        raise refusals.missing_parameter("purpose")
-    return shapes.upload_row(handler.parts.uploads.add(staged, filename, form.fields["purpose"]))
+    """Take a file into the Files API."""
+    if (form := handler.form()) is None:
+        raise shapes.bad_upload("multipart/form-data with a boundary is expected")
+    staged, name, fields = form
+    return shapes.upload_row(handler.parts.uploads.add(staged, name, fields.get("purpose", "user_data")))
 
 
 def list_files(handler: BaseHandler) -> Json:
-    """Files of the Files API, all or those for a purpose."""
+    """The files of the Files API, or those of a purpose."""
     purpose = handler.get_query_argument("purpose", None)
-    wanted = [file for file in handler.parts.uploads.all() if purpose is None or file.purpose == purpose]
-    return handler.page(wanted, shapes.upload_row, maximum=10_000, default=10_000)
+    return handler.page(
+        shapes.upload_row(file) for file in handler.parts.uploads.all() if purpose in {None, file.purpose}
+    )
 
 
 def get_file(handler: BaseHandler, file_id: str) -> Json:

@@ -10,21 +10,20 @@ import asyncio
 import hmac
 import inspect
 import json
-import re
 import secrets
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tornado import iostream, web
 
-from ipython_assistant.engine import refusals, response_request, shapes
-from ipython_assistant.engine.refusals import ApiError
+from ipython_assistant.engine import response_request, shapes
+from ipython_assistant.engine.response_output import without_outputs
+from ipython_assistant.engine.shapes import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
     from types import TracebackType
 
     from ipython_assistant.engine.container import ContainerPool
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.responder import Responder, StoredResponses
     from ipython_assistant.engine.sandbox import Sandbox
     from ipython_assistant.engine.shapes import Event, Json
-
-_SURROGATE: Final = re.compile(rb"\\u[dD][89abcdefABCDEF]")
-_HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,20 +79,15 @@ class BaseHandler(web.RequestHandler):
 
     def json(self) -> object:
         """The body; raises ApiError if it is not JSON."""
-        body = bytes(self._body)
         try:
-            parsed: object = json.loads(body, parse_constant=_no_number)
+            return json.loads(bytes(self._body))
         except (ValueError, RecursionError):  # nested without end
-            raise refusals.not_json() from None
-        if _SURROGATE.search(body) and _HALF.search(json.dumps(parsed, ensure_ascii=False)):
-            message = "The request holds half a character (a lone surrogate): was a text cut in the middle of one?"
-            raise ApiError(400, message)
-        return parsed
+            raise ApiError(400, "We could not parse the JSON body of your request.") from None
 
-    def page(self, things: Sequence[Any], shape: Callable[[Any], Json], **bounds: int) -> Json:
+    def page(self, rows: Iterable[Json]) -> Json:
         """The page of a list that the query asks for; see `shapes.page_of`."""
         query = {name: self.get_query_argument(name) for name in self.request.query_arguments}
-        return shapes.page_of(things, shape, query, **bounds)
+        return shapes.page_of(list(rows), query)
 
     def answer(self, body: Json) -> None:
         """Answer with JSON."""
@@ -106,7 +97,9 @@ class BaseHandler(web.RequestHandler):
         """Called by tornado with whatever was raised."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         if not isinstance(error, ApiError):
-            error = _refusal(status_code, self.request)
+            error = ApiError(status_code, HTTPStatus(status_code).phrase)
+            if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                error = ApiError(500, "The engine had an error; its log says more.", kind="server_error")
         self.set_status(error.status)
         self.answer(error.body)
 
@@ -119,29 +112,22 @@ class BaseHandler(web.RequestHandler):
 
 
 class JsonHandler(BaseHandler):
-    """A route whose methods are functions from the request to the JSON of the answer."""
+    """A route whose methods are functions from the request to the JSON of the answer; without any it is unknown."""
 
     async def respond(self, answer: Any) -> None:
         """Send what the function has returned."""
         self.answer(answer)
 
     async def _call(self, *ids: str) -> None:
-        method = self.request.method or ""
-        if method not in self.methods:
-            raise _refusal(HTTPStatus.METHOD_NOT_ALLOWED, self.request)
-        answer = self.methods[method](self, *ids)
+        asked = f"({self.request.method} {self.request.path})"
+        if not self.methods:
+            raise ApiError(404, f"Invalid URL {asked}", code="unknown_url")
+        if self.request.method not in self.methods:
+            raise ApiError(405, f"Method not allowed {asked}", code="method_not_allowed")
+        answer = self.methods[self.request.method](self, *ids)
         await self.respond(await answer if inspect.isawaitable(answer) else answer)
 
     get = post = delete = _call  # tornado's names
-
-
-class UnknownRoute(BaseHandler):
-    """Every path that is not a route."""
-
-    def prepare(self) -> None:
-        """Raise ApiError, always."""
-        super().prepare()
-        raise ApiError(404, f"Invalid URL ({self.request.method} {self.request.path})", code="unknown_url")
 
 
 class ResponsesHandler(BaseHandler):
@@ -205,17 +191,17 @@ def list_models(handler: BaseHandler) -> Json:
 def get_model(handler: BaseHandler, name: str) -> Json:
     """A model."""
     if name not in handler.parts.models:
-        raise refusals.model_not_found(name, tuple(handler.parts.models), status=404)
+        raise shapes.model_not_found(name, handler.parts.models, status=404)
     return shapes.model_row(name, handler.parts.started_at)
 
 
 def get_response(handler: BaseHandler, response_id: str) -> Json:
-    """A stored response; never as a stream, which is possible in the background only."""
-    if handler.get_query_argument("stream", "false") == "true":
-        raise refusals.response_not_found(response_id)  # https://community.openai.com/t/1362217
+    """A stored response, whole: it is not streamed again."""
     body = handler.parts.stored.body(response_id)
+    if handler.get_query_argument("stream", "false") == "true":
+        raise shapes.unsupported("stream", "This engine streams a response once, while it is made.")
     include = handler.get_query_arguments("include") + handler.get_query_arguments("include[]")
-    return body if response_request.OUTPUTS in include else shapes.without_outputs(body)
+    return body if response_request.OUTPUTS in include else without_outputs(body)
 
 
 def delete_response(handler: BaseHandler, response_id: str) -> Json:
@@ -226,8 +212,7 @@ def delete_response(handler: BaseHandler, response_id: str) -> Json:
 
 def list_input_items(handler: BaseHandler, response_id: str) -> Json:
     """What a stored response was asked with."""
-    items = [SimpleNamespace(id=item["id"], item=item) for item in handler.parts.stored.input_items(response_id)]
-    return handler.page(items, lambda each: each.item)
+    return handler.page(handler.parts.stored.input_items(response_id))
 
 
 async def create_container(handler: BaseHandler) -> Json:
@@ -241,8 +226,8 @@ async def create_container(handler: BaseHandler) -> Json:
 def list_containers(handler: BaseHandler) -> Json:
     """All containers, or those of a name, expired ones too."""
     name = handler.get_query_argument("name", None)
-    containers = handler.parts.containers.all()
-    return handler.page([each for each in containers if name is None or each.name == name], shapes.container_row)
+    containers = [each for each in handler.parts.containers.all() if name in {None, each.name}]
+    return handler.page(map(shapes.container_row, containers))
 
 
 def get_container(handler: BaseHandler, container_id: str) -> Json:
@@ -257,17 +242,3 @@ async def delete_container(handler: BaseHandler, container_id: str) -> Json:
     """End a container."""
     await handler.parts.containers.delete(container_id)
     return shapes.deletion(container_id, "container.deleted")
-
-
-def _no_number(name: str) -> float:
-    """`NaN` and its like, which Python reads and JSON does not have."""
-    raise ValueError(name)
-
-
-def _refusal(status: int, request: Any) -> ApiError:
-    """What tornado refuses by itself, in the shape of everything else."""
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return ApiError(405, f"Not allowed to {request.method} on {request.path}.", code="method_not_allowed")
-    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ApiError(status, HTTPStatus(status).phrase)
-    return ApiError(500, "The engine had an error; its log says more.", code="server_error", kind="server_error")

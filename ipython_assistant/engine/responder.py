@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine import refusals, shapes
+from ipython_assistant.engine import shapes
 from ipython_assistant.engine.models import (
     WISHES,
     Ask,
@@ -26,7 +26,7 @@ from ipython_assistant.engine.models import (
     Say,
     TokensUsed,
 )
-from ipython_assistant.engine.response_output import ResponseOutput
+from ipython_assistant.engine.response_output import ResponseOutput, new_response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -50,21 +50,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PastTurn:
-    """What a later response continues from: the question's messages and the answer, where code ran, the turn before."""
+    """What a later response continues from: all that was said up to and with the answer, and where code ran."""
 
-    own: tuple[ChatMessage, ...]
+    messages: tuple[ChatMessage, ...]
     container_id: str | None
-    before: PastTurn | None = None
-
-    @property
-    def messages(self) -> tuple[ChatMessage, ...]:
-        """All messages up to and with the answer."""
-        turns: list[tuple[ChatMessage, ...]] = []
-        turn: PastTurn | None = self
-        while turn is not None:
-            turns.append(turn.own)
-            turn = turn.before
-        return tuple(message for own in reversed(turns) for message in own)
 
 
 class StoredResponses:
@@ -103,7 +92,7 @@ class StoredResponses:
         """The output item that an `item_reference` refers to. Raises ApiError if no stored response has it."""
         response_id = self._response_of_item.get(item_id)
         if response_id is None:
-            raise refusals.ApiError(404, f"Item with id '{item_id}' not found.", param="input")
+            raise shapes.ApiError(404, f"Item with id '{shapes.shortened(item_id)}' not found.", param="input")
         return next(item for item in self.body(response_id)["output"] if item["id"] == item_id)
 
     def remove(self, response_id: str) -> None:
@@ -115,7 +104,7 @@ class StoredResponses:
 
     def _read(self, response_id: str) -> tuple[Json, list[Json]]:
         if response_id not in self._turns:
-            raise refusals.response_not_found(response_id)
+            raise shapes.ApiError(404, f"Response with id '{shapes.shortened(response_id)}' not found.")
         body, input_items = json.loads(self._path(response_id).read_text("utf-8"))
         return body, input_items
 
@@ -130,13 +119,12 @@ class AcceptedRequest:
     request: ResponseRequest
     model: Model
     container: KernelContainer | None
-    previous: PastTurn | None
+    messages: tuple[ChatMessage, ...]
     response: Json
 
     async def ask(self, container: KernelContainer) -> Ask:
         """The question as a model is asked it."""
-        request, asked = self.request, self.request.input
-        messages = [*(self.previous.messages if self.previous is not None else ()), *asked.messages]
+        request, messages = self.request, list(self.messages)
         prompt = messages.pop(max(index for index, message in enumerate(messages) if message.role == "user"))
         files = await container.names()
         # Our own client says which files were named with this question; other clients upload what they ask about.
@@ -192,18 +180,19 @@ class Responder:
             ApiError: Something it refers to does not exist, or the container is expired.
         """
         if self._closing:
-            raise refusals.stopping()
+            raise shapes.stopping()
         model = self._models.get(request.model)
         if model is None:
-            raise refusals.model_not_found(request.model, tuple(self._models))
+            raise shapes.model_not_found(request.model, self._models)
         previous, wanted = None, request.previous_response_id
         if wanted is not None and (previous := self._stored.find(wanted)) is None:
-            message = f"Previous response with id '{refusals.shortened(wanted)}' not found."
+            message = f"Previous response with id '{shapes.shortened(wanted)}' not found."
             code = "previous_response_not_found"
-            raise refusals.ApiError(400, message, param="previous_response_id", code=code)
+            raise shapes.ApiError(400, message, param="previous_response_id", code=code)
         container = await self._container(request, previous)
-        response = shapes.new_response(self._mint("resp_"), int(self._clock()), request.echo)
-        return AcceptedRequest(request, model, container, previous, response)
+        messages = (*(previous.messages if previous else ()), *request.input.messages)
+        response = new_response(self._mint("resp_"), int(self._clock()), request.echo)
+        return AcceptedRequest(request, model, container, messages, response)
 
     async def respond(self, accepted: AcceptedRequest) -> AsyncGenerator[Event, None]:
         """Answer, as events numbered from 0. Closing the iterator, or cancelling, interrupts running code.
@@ -241,9 +230,9 @@ class Responder:
             ending = output.complete(int(self._clock()))
         if request.store:  # before the last event, since a client may ask for it or go on from it at once
             container_id = accepted.container.id if accepted.container else None
-            messages = (*request.input.messages, ChatMessage("assistant", output.text))
+            turn = PastTurn((*accepted.messages, ChatMessage("assistant", output.text)), container_id)
             items = [{"id": self._mint("msg_"), **item} for item in request.input.items]
-            await self._stored.put(output.response, items, PastTurn(messages, container_id, accepted.previous))
+            await self._stored.put(output.response, items, turn)
         for event in ending:
             yield event
 

@@ -1,4 +1,4 @@
-"""Steps in, events out: the output of one response while it is being made.
+"""A response while it is being made: steps in, events out.
 
 No I/O and no clock. The responder tells it what is said and what code did, and passes on the events it returns. The
 order of events is the hosted service's: https://developers.openai.com/api/docs/api-reference/responses-streaming .
@@ -6,13 +6,14 @@ order of events is the hosted service's: https://developers.openai.com/api/docs/
 
 from __future__ import annotations
 
+import base64
 import re
 import urllib.parse
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine import shapes
-from ipython_assistant.engine.container_folder import MOUNT
+from ipython_assistant.engine.kernel_output import PrintedText
 from ipython_assistant.engine.models import TokensUsed
+from ipython_assistant.engine.sandbox import MOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,8 +29,28 @@ LONGEST_URL: Final = 4096
 _WORD: Final = re.compile(r"\s*\S+|\s+")
 _URL_END: Final = re.compile(r"[\s)\]>\"'`<]|$")
 _NAME_GOES_ON: Final = re.compile(r"[\w%/~-]|\.\w")
-_TEXT: Final = "output_text"
-_REFUSAL: Final = "refusal"
+_RESPONSE: Final[Json] = {
+    "object": "response", "status": "in_progress", "background": False, "completed_at": None, "error": None,
+    "incomplete_details": None, "instructions": None, "max_output_tokens": None,
+    "max_tool_calls": None, "model": None, "output": [], "parallel_tool_calls": True,
+    "previous_response_id": None, "prompt_cache_key": None, "reasoning": {"effort": None, "summary": None},
+    "safety_identifier": None, "service_tier": "default", "temperature": 1.0,
+    "text": {"format": {"type": "text"}, "verbosity": "medium"}, "tool_choice": "auto", "tools": [], "top_logprobs": 0,
+    "top_p": 1.0, "truncation": "disabled", "metadata": {}
+}  # fmt: skip
+"""What a response has where its request says nothing."""
+
+
+def new_response(response_id: str, created_at: int, request: Mapping[str, Any]) -> Json:
+    """A response that has just begun; it repeats what its request has set."""
+    repeated = {key: value for key, value in request.items() if key in {*_RESPONSE, "user"} and value is not None}
+    return {"id": response_id, "created_at": created_at, **_RESPONSE, **repeated, "background": False}
+
+
+def without_outputs(stored: Json) -> Json:
+    """A response as it is given to a client that did not ask for outputs."""
+    items = [item | {"outputs": None} if item["type"] == "code_interpreter_call" else item for item in stored["output"]]
+    return stored | {"output": items}
 
 
 class ResponseOutput:
@@ -64,14 +85,14 @@ class ResponseOutput:
             return []
         events = [] if self._in_message else self._open_message(_text_part("", []))
         self._pieces.append(text)
-        return [*events, *self._deltas(_TEXT, text)]
+        return [*events, *self._deltas("output_text", text, logprobs=[])]
 
     def refuse(self, text: str) -> list[Event]:
         """A whole message that is a refusal."""
-        part = {"type": _REFUSAL, "refusal": text}
+        part = {"type": "refusal", "refusal": text}
         events = self._open_message(part | {"refusal": ""})
-        events += self._deltas(_REFUSAL, text)
-        events.append(self._event(f"{_REFUSAL}.done", content_index=0, refusal=text))
+        events += self._deltas("refusal", text)
+        events.append(self._event("refusal.done", content_index=0, refusal=text))
         return events + self._close_message(part)
 
     def end_message(self, files: Callable[[], Mapping[str, str]], *, last: bool) -> list[Event]:
@@ -84,23 +105,33 @@ class ResponseOutput:
         if not self._in_message:
             return []
         text, ids = "".join(self._pieces), files()
+        shown = [(file_id, f"{file_id}.png", 0, 0) for file_id in self._figures if last]  # cited without a link
+        linked = [(ids[name], name.rpartition("/")[2], start, end) for name, start, end in links(text, ids)]
         cited = [
-            shapes.file_citation(self._container_id, file_id, f"{file_id}.png") for file_id in self._figures if last
-        ]
-        cited += [
-            shapes.file_citation(self._container_id, ids[name], name.rpartition("/")[2], start, end)
-            for name, start, end in links(text, ids)
+            {
+                "type": "container_file_citation",
+                "container_id": self._container_id,
+                "end_index": end,
+                "file_id": file_id,
+                "filename": filename,
+                "start_index": start,
+            }
+            for file_id, filename, start, end in [*shown, *linked]
         ]
         events = [
-            self._event(f"{_TEXT}.annotation.added", content_index=0, annotation_index=number, annotation=annotation)
+            self._event("output_text.annotation.added", content_index=0, annotation_index=number, annotation=annotation)
             for number, annotation in enumerate(cited)
         ]
-        events.append(self._event(f"{_TEXT}.done", content_index=0, text=text, logprobs=[]))
+        events.append(self._event("output_text.done", content_index=0, text=text, logprobs=[]))
         return events + self._close_message(_text_part(text, cited))
 
     def run(self, code: str, container_id: str) -> list[Event]:
         """A code call, up to where the code runs."""
-        events = self._open_code(container_id)
+        self._container_id = container_id
+        call: Json = {"id": self._mint("ci_"), "type": "code_interpreter_call", "status": "in_progress", "code": ""}
+        call |= {"container_id": container_id, "outputs": [] if self._include_outputs else None}
+        self.response["output"].append(call)
+        events = [self._item_event("added"), self._event("code_interpreter_call.in_progress")]
         self._change({"code": code})
         lines = code.splitlines(keepends=True)
         events += [self._event("code_interpreter_call_code.delta", delta=line) for line in lines]
@@ -111,7 +142,13 @@ class ResponseOutput:
         """The end of a code call."""
         self._change({"status": "failed" if outcome.failure else "completed"})
         if self._include_outputs:
-            self._change({"outputs": shapes.code_outputs(outcome.shown)})
+            outputs = [
+                {"type": "logs", "logs": part.text}
+                if isinstance(part, PrintedText)
+                else {"type": "image", "url": f"data:image/png;base64,{base64.b64encode(part.png).decode()}"}
+                for part in outcome.shown
+            ]
+            self._change({"outputs": outputs})
         self._figures = tuple(figure.id for figure in outcome.figures)
         return [self._event("code_interpreter_call.completed"), self._item_event("done")]
 
@@ -122,7 +159,7 @@ class ResponseOutput:
 
     def complete(self, now: int) -> list[Event]:
         """The last event of a response that went well, or is not whole for an `incomplete_reason`."""
-        self.response["usage"] = shapes.usage_row(self._used)
+        self._add_usage()
         if self.incomplete_reason is not None:
             details = {"reason": self.incomplete_reason}
             self.response |= {"status": "incomplete", "incomplete_details": details}
@@ -138,9 +175,19 @@ class ResponseOutput:
         code = "server_error"
         self.response |= {"status": "failed", "error": {"code": code, "message": message}}
         if self._used != TokensUsed():
-            self.response["usage"] = shapes.usage_row(self._used)
+            self._add_usage()
         error = {"code": code, "message": message, "param": None}
         return [{"type": "error", **error, "error": {"type": code, **error}}, self._snapshot("failed")]
+
+    def _add_usage(self) -> None:
+        used = self._used
+        self.response["usage"] = {
+            "input_tokens": used.input,
+            "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": used.cached},
+            "output_tokens": used.output,
+            "output_tokens_details": {"reasoning_tokens": used.thought},
+            "total_tokens": used.input + used.output,
+        }
 
     def _open_message(self, empty_part: Json) -> list[Event]:
         self._in_message, self._pieces = True, []
@@ -153,21 +200,7 @@ class ResponseOutput:
         self._in_message, self._figures = False, ()
         return [self._event("content_part.done", content_index=0, part=part), self._item_event("done")]
 
-    def _open_code(self, container_id: str) -> list[Event]:
-        self._container_id = container_id
-        call: Json = {
-            "id": self._mint("ci_"),
-            "type": "code_interpreter_call",
-            "status": "in_progress",
-            "code": "",
-            "container_id": container_id,
-            "outputs": [] if self._include_outputs else None,
-        }
-        self.response["output"].append(call)
-        return [self._item_event("added"), self._event("code_interpreter_call.in_progress")]
-
-    def _deltas(self, kind: str, text: str) -> list[Event]:
-        more: Json = {"logprobs": []} if kind == _TEXT else {}
+    def _deltas(self, kind: str, text: str, **more: Any) -> list[Event]:
         return [self._event(f"{kind}.delta", content_index=0, delta=word, **more) for word in _WORD.findall(text)]
 
     def _change(self, fields: Json) -> None:
@@ -218,4 +251,4 @@ def _possible_names(text: str, start: int, lengths: Sequence[int]) -> Iterator[t
 
 
 def _text_part(text: str, annotations: list[Json]) -> Json:
-    return {"type": _TEXT, "annotations": annotations, "logprobs": [], "text": text}
+    return {"type": "output_text", "annotations": annotations, "logprobs": [], "text": text}

@@ -1,4 +1,4 @@
-"""What a client asked for: JSON bodies and query strings in, frozen values out, refusals in the service's words.
+"""What a client asked for: JSON bodies in, frozen values out, refusals in the service's words.
 
 Pure, and everything here may raise `ApiError`. What steers a language model (temperature, reasoning, ...) is passed on
 and repeated in the response; what would change the meaning of the answer and cannot be done here is refused.
@@ -11,9 +11,9 @@ import mimetypes
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine import refusals
+from ipython_assistant.engine import shapes
 from ipython_assistant.engine.models import ChatMessage
-from ipython_assistant.engine.refusals import ApiError
+from ipython_assistant.engine.shapes import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 OUTPUTS: Final = "code_interpreter_call.outputs"
 MAX_MINUTES: Final = 20
 """The service keeps an unused container for 20 minutes and refuses to keep one longer."""
+MEMORY_TIERS: Final = {f"{gigabytes}g": gigabytes << 30 for gigabytes in (1, 4, 16, 64)}
+"""The hosted service's, in bytes."""
 
 _KNOWN: Final = frozenset(
     {
@@ -40,12 +42,6 @@ _REFUSED: Final = {
     "prompt": "This engine has no prompt templates.",
     "skills": "This engine has no skills.",
 }
-MEMORY_TIERS: Final = {f"{gigabytes}g": gigabytes << 30 for gigabytes in (1, 4, 16, 64)}
-"""The hosted service's, in bytes."""
-
-_INTERPRETER: Final = "code_interpreter"
-_CHOICES: Final = ("none", "auto", "required")
-_ORDERS: Final = ("asc", "desc")
 _ITEMS: Final = ("message", "code_interpreter_call", "reasoning", "item_reference")
 _ROLES: Final = ("user", "assistant", "system", "developer")
 _TEXT_PARTS: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
@@ -61,12 +57,14 @@ class RequestFields:
 
     def __init__(self, given: object, where: str = "", known: frozenset[str] | None = None) -> None:
         if not isinstance(given, dict):
-            raise refusals.invalid_type(where, "an object") if where else refusals.not_json()
+            raise shapes.invalid_type(where or "the body", "an object")
         self.raw: Json = given
         self._within = f"{where}." if where else ""
-        unknown = [key for key in given if known is not None and key not in known]
-        if unknown:
-            raise refusals.unknown_parameter(self.path(unknown[0]))
+        for key in given:
+            if known is not None and key not in known:
+                # https://community.openai.com/t/responses-code-interpreter-file-input-error/1269708
+                param = shapes.shortened(self.path(key))
+                raise ApiError(400, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
 
     def path(self, key: str) -> str:
         """Where a field stands."""
@@ -74,30 +72,24 @@ class RequestFields:
 
     def required(self, key: str, *types: type) -> Any:
         """The value of a field; it has to be there, and of one of these types."""
-        value = self.raw.get(key)
-        if value is None:
-            raise refusals.missing_parameter(self.path(key))
+        value, param = self.raw.get(key), self.path(key)
+        if value is None:  # https://github.com/QuantumNous/new-api/issues/1305
+            message = f"Missing required parameter: '{param}'."
+            raise ApiError(400, message, param=param, code="missing_required_parameter")
         if type(value) not in types:
-            raise refusals.invalid_type(self.path(key), " or ".join(_TYPE_NAMES[each] for each in types))
+            raise shapes.invalid_type(param, " or ".join(_TYPE_NAMES[each] for each in types))
         return value
 
     def get(self, key: str, kind: type, default: Any) -> Any:
         """The value of a field, or the default where it is missing or null."""
         return default if self.raw.get(key) is None else self.required(key, kind)
 
-    def one_of(self, key: str, values: tuple[str, ...]) -> str:
-        """The value of a field that is one of these."""
-        value: str = self.required(key, str)
-        if value not in values:
-            raise refusals.invalid_value(self.path(key), value, values)
-        return value
-
-    def strings(self, key: str) -> tuple[str, ...]:
-        """The value of a field that is a list of strings; none where it is missing."""
-        values = self.get(key, list, [])
-        if not all(isinstance(value, str) for value in values):
-            raise refusals.invalid_type(self.path(key), "a list of strings")
-        return tuple(values)
+    def one_of(self, key: str, values: tuple[str, ...], default: str | None = None) -> str:
+        """The value of a field that is one of these; it may be missing where there is a default."""
+        value = self.required(key, str) if default is None else self.get(key, str, default)
+        if value not in (*values, default):
+            raise shapes.invalid_value(self.path(key), value, values)
+        return str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +124,8 @@ class RequestInput:
         found = cls()
         for index, item in enumerate([{"role": "user", "content": given}] if isinstance(given, str) else given):
             fields = RequestFields(item, f"input[{index}]")
-            if fields.raw.get("type", "message") == "item_reference":
+            kind = fields.one_of("type", _ITEMS, "message")
+            if kind == "item_reference":
                 fields = RequestFields(stored_item(fields.required("id", str)), fields.path("id"))
             found._add(fields)
         if all(message.role != "user" for message in found.messages):
@@ -141,25 +134,21 @@ class RequestInput:
 
     def _add(self, item: RequestFields) -> None:
         kind = item.raw.get("type", "message")
-        if kind not in _ITEMS:
-            raise refusals.invalid_value(item.path("type"), kind, _ITEMS)
         if kind == "message":
             role = item.one_of("role", _ROLES)
             content = item.required("content", str, list)
-            self.messages.append(ChatMessage(role, self._text(content, item.path("content"))))
             part = {"type": "output_text", "annotations": []} if role == "assistant" else {"type": "input_text"}
             parts = [part | {"text": content}] if isinstance(content, str) else content
+            self.messages.append(ChatMessage(role, self._text(parts, item.path("content"))))
             self.items.append({"status": "completed"} | item.raw | {"type": "message", "content": parts})
             return
         if kind == "code_interpreter_call":  # https://github.com/openai/openai-agents-js/issues/253
             self.container_id = item.required("container_id", str)
         self.items.append(item.raw)
 
-    def _text(self, content: str | list[object], where: str) -> str:
-        if isinstance(content, str):
-            return content
+    def _text(self, parts: list[Json], where: str) -> str:
         texts = []
-        for index, given in enumerate(content):
+        for index, given in enumerate(parts):
             part = RequestFields(given, f"{where}[{index}]")
             kind = part.required("type", str)
             if kind in {"input_file", "input_image"}:
@@ -167,8 +156,8 @@ class RequestInput:
             elif kind in _TEXT_PARTS:
                 texts.append(part.required(_TEXT_PARTS[kind], str))
             else:
-                message = f"This engine reads text, files and pictures, not a part of type '{kind}'."
-                raise refusals.unsupported(part.path("type"), message)
+                message = f"This engine reads text, files and pictures, not a part of type '{shapes.shortened(kind)}'."
+                raise shapes.unsupported(part.path("type"), message)
         return "\n".join(texts)
 
     def _attach(self, part: RequestFields, *, picture: bool) -> None:
@@ -176,13 +165,13 @@ class RequestInput:
         if part.raw.get("file_id") is not None:
             self.file_ids.append(part.required("file_id", str))
             return
-        key, address = ("image_url", "image_url") if picture else ("file_data", "file_url")
-        if part.raw.get("file_url") is not None or str(part.raw.get("image_url")).startswith("http"):
-            raise refusals.unsupported(part.path(address), "This engine fetches nothing; give the content itself.")
+        if part.raw.get("file_url") is not None:
+            raise shapes.unsupported(part.path("file_url"), "This engine fetches nothing; give the content itself.")
+        key = "image_url" if picture else "file_data"
         media_type, content = _decoded(part.required(key, str))
         if not content or (picture and not media_type.startswith("image/")):
             expected = "a picture, as a data URL" if picture else "base64, as it is or as a data URL"
-            raise refusals.invalid_type(part.path(key), expected)
+            raise shapes.invalid_type(part.path(key), expected)
         extension = mimetypes.guess_extension(media_type) or ".png"
         name = f"input-image-{len(self.attachments) + 1}{extension}" if picture else part.required("filename", str)
         self.attachments.append(Attachment(name, content))
@@ -218,24 +207,18 @@ class ResponseRequest:
 def response_request(body: object, stored_item: Callable[[str], Json]) -> ResponseRequest:
     """Read the body of `POST /responses`; `stored_item` finds an item of a stored response by its id."""
     given = RequestFields(body, known=_KNOWN)
-    if given.raw.get("conversation") is not None and given.raw.get("previous_response_id") is not None:
-        names = "'previous_response_id' and 'conversation'"
-        message = f"Mutually exclusive parameters: {names}. Ensure you are only providing one of them."
-        raise ApiError(400, message, param="previous_response_id", code="mutually_exclusive_parameters")
     _refuse_unable(given)
     for name in ("metadata", "reasoning"):  # what models look into
         given.get(name, dict, {})
     form = given.get("text", dict, {}).get("format")
     if form is not None and (not isinstance(form, dict) or form.get("type") != "text"):
-        raise refusals.unsupported("text.format", "This engine answers in plain text only.")
-    model = given.required("model", str)
-    asked = RequestInput.read(given.required("input", str, list), stored_item)
+        raise shapes.unsupported("text.format", "This engine answers in plain text only.")
     container = _code_interpreter(given.get("tools", list, []))
     return ResponseRequest(
-        model=model,
-        input=asked,
+        model=given.required("model", str),
+        input=RequestInput.read(given.required("input", str, list), stored_item),
         instructions=given.get("instructions", str, ""),
-        container=container if _may_run_code(given.raw.get("tool_choice"), container) else None,
+        container=None if given.raw.get("tool_choice") == "none" else container,
         previous_response_id=given.get("previous_response_id", str, "") or None,
         include_outputs=OUTPUTS in given.get("include", list, []),
         stream=given.get("stream", bool, False),
@@ -249,47 +232,18 @@ def container_request(body: object) -> tuple[str, int, ContainerChoice]:
     known = frozenset({"name", "expires_after", "file_ids", "memory_limit", "network_policy", "skills"})
     given = RequestFields(body, known=known)
     _refuse_unable(given)
-    name, minutes = given.required("name", str), MAX_MINUTES
-    if given.raw.get("expires_after") is not None:
-        expires = RequestFields(given.raw["expires_after"], "expires_after", frozenset({"anchor", "minutes"}))
-        expires.one_of("anchor", ("last_active_at",))
-        minutes = _bounded("expires_after.minutes", expires.required("minutes", int), MAX_MINUTES)
-    return name, minutes, ContainerChoice(None, given.strings("file_ids"), _memory_tier(given))
-
-
-def file_reference(body: object) -> str:
-    """Read the JSON form of `POST /containers/{id}/files`: the id of a file of the Files API."""
-    return str(RequestFields(body, known=frozenset({"file_id"})).required("file_id", str))
-
-
-def page_request(query: Mapping[str, str], maximum: int, default: int) -> tuple[int, str, str | None]:
-    """Read the query string of a list: how many rows are wanted, in which order, and after which id."""
-    try:
-        limit = int(query.get("limit", default))
-    except ValueError:
-        raise refusals.invalid_type("limit", "an integer") from None
-    order = query.get("order", "desc")
-    if order not in _ORDERS:
-        raise refusals.invalid_value("order", order, _ORDERS)
-    return _bounded("limit", limit, maximum), order, query.get("after")
+    expires = RequestFields(given.get("expires_after", dict, {}), "expires_after")
+    minutes, param = expires.get("minutes", int, MAX_MINUTES), expires.path("minutes")
+    if not 1 <= minutes <= MAX_MINUTES:
+        message = f"Invalid '{param}': expected a value from 1 to {MAX_MINUTES}, but got {minutes} instead."
+        raise ApiError(400, message, param=param, code="integer_above_max_value")
+    return given.required("name", str), minutes, _choice(given)
 
 
 def _refuse_unable(given: RequestFields) -> None:
     for name, reason in _REFUSED.items():
         if given.raw.get(name):
-            raise refusals.unsupported(name, reason)
-
-
-def _may_run_code(choice: object, container: ContainerChoice | None) -> bool:
-    """Read `tool_choice`: whether the code interpreter may be used."""
-    if choice is None or (isinstance(choice, str) and choice in _CHOICES):
-        return choice != "none"
-    if not isinstance(choice, dict):
-        raise refusals.invalid_value("tool_choice", choice, _CHOICES)
-    kind = RequestFields(choice, "tool_choice").required("type", str)
-    if kind != _INTERPRETER or container is None:
-        raise ApiError(400, f"Tool choice '{kind}' not found in 'tools' parameter.", param="tool_choice")
-    return True
+            raise shapes.unsupported(name, reason)
 
 
 def _code_interpreter(tools: list[object]) -> ContainerChoice | None:
@@ -298,9 +252,9 @@ def _code_interpreter(tools: list[object]) -> ContainerChoice | None:
     for index, tool in enumerate(tools):
         where = f"tools[{index}]"
         kind = tool.get("type") if isinstance(tool, dict) else None
-        if kind != _INTERPRETER or found is not None:
-            message = f"This engine has one code interpreter and no other tool, such as '{kind}'."
-            raise refusals.unsupported(f"{where}.type", message)
+        if kind != "code_interpreter" or found is not None:
+            message = f"This engine has one code interpreter and no other tool, such as '{shapes.shortened(kind)}'."
+            raise shapes.unsupported(f"{where}.type", message)
         given = RequestFields(tool, where, frozenset({"type", "container", "allowed_callers"}))
         container = given.required("container", str, dict)
         if isinstance(container, str):
@@ -309,32 +263,23 @@ def _code_interpreter(tools: list[object]) -> ContainerChoice | None:
             known = frozenset({"type", "file_ids", "memory_limit", "network_policy"})
             auto = RequestFields(container, f"{where}.container", known)
             auto.one_of("type", ("auto",))
-            found = ContainerChoice(file_ids=auto.strings("file_ids"), memory=_memory_tier(auto))
+            found = _choice(auto)
     return found
 
 
-def _memory_tier(given: RequestFields) -> str:
-    """The memory tier that is asked for, or nothing."""
+def _choice(given: RequestFields) -> ContainerChoice:
+    """A new container, as it is described in a request."""
     if given.get("network_policy", dict, {}).get("type", "disabled") != "disabled":
-        raise refusals.unsupported(given.path("network_policy"), "This engine has no network allow-lists.")
-    return given.one_of("memory_limit", tuple(MEMORY_TIERS)) if given.raw.get("memory_limit") is not None else ""
-
-
-def _bounded(param: str, value: int, maximum: int) -> int:
-    if not 1 <= value <= maximum:
-        raise refusals.out_of_bounds(param, value, maximum)
-    return value
+        raise shapes.unsupported(given.path("network_policy"), "This engine has no network allow-lists.")
+    file_ids = tuple(map(str, given.get("file_ids", list, [])))
+    return ContainerChoice(None, file_ids, given.one_of("memory_limit", tuple(MEMORY_TIERS), ""))
 
 
 def _decoded(given: str) -> tuple[str, bytes]:
     """Media type and content of base64, as it is or as a data URL; no content where it is something else."""
-    media_type, encoded = "", given
-    if given.startswith("data:"):
-        kind, _, encoded = given.removeprefix("data:").partition(",")
-        media_type, _, coding = kind.lower().partition(";")
-        if coding.rpartition(";")[2].strip() != "base64":
-            return "", b""
+    head, _, encoded = given.rpartition(",")
+    media_type = head.lower().removeprefix("data:").partition(";")[0]
     try:
-        return media_type, base64.b64decode(encoded, validate=True)
+        return media_type, base64.b64decode(encoded, validate=True) if head[-7:] in {"", ";base64"} else b""
     except ValueError:
-        return "", b""
+        return media_type, b""

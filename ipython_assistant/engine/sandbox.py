@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Final, Literal
 import psutil
 
 from ipython_assistant.engine import confine
-from ipython_assistant.engine.container_folder import MOUNT
 from ipython_assistant.engine.limit_monitor import ContainerLimits
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ SandboxKind = Literal["bubblewrap", "landlock", "none"]
 SANDBOX_KINDS: Final[tuple[SandboxKind, ...]] = ("bubblewrap", "landlock", "none")
 """From the strongest to none."""
 PROBE_TIMEOUT_S: Final = 20.0
+MOUNT: Final = "/mnt/data"
+"""Where a container's working directory is for code in it, whatever it is called on this machine."""
 HOME: Final = "/home/user"
 OPEN_FILES: Final = 1024
 THREAD_HEADROOM: Final = 1024

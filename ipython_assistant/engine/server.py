@@ -156,7 +156,7 @@ async def running_engine(
         )
         application = web.Application(
             [(pattern, handler, {"parts": parts, "methods": methods}) for pattern, handler, methods in _ROUTES],
-            default_handler_class=routes.UnknownRoute,
+            default_handler_class=_JSON,
             default_handler_args={"parts": parts, "methods": {}},
             log_function=_log_request,
         )

@@ -1,25 +1,18 @@
-"""The shapes that go over the wire: objects, lists, and the bytes of an event stream. Pure.
+"""What goes over the wire beside responses: ids, lists, rows of objects, the bytes of an event stream, and refusals.
 
-They follow public recordings of the hosted service, its published description and the types of the `openai` package
+Shapes follow public recordings of the hosted service, its published description and the types of the `openai` package
 (https://developers.openai.com/api/docs/api-reference). A value that is missing is left out where the description does
-not allow null.
+not allow null. Refusals use the service's own words where those are public, since clients recognise some by nothing
+else: an expired container has no code.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-import mimetypes
-import re
 import secrets
-import time
-import urllib.parse
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.container_folder import MOUNT
-from ipython_assistant.engine.kernel_output import PrintedText, ShownFigure
-from ipython_assistant.engine.refusals import ApiError
-from ipython_assistant.engine.response_request import page_request
+from ipython_assistant.engine.sandbox import MOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,30 +20,89 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.container import KernelContainer
     from ipython_assistant.engine.container_folder import FileVersion
     from ipython_assistant.engine.file_handlers import EngineUpload
-    from ipython_assistant.engine.models import TokensUsed
 
 Json = dict[str, Any]
 Event = dict[str, Any]
 
+LONGEST_ECHO: Final = 200
+"""In characters, of a client's own words in a refusal."""
+LARGEST_PAGE: Final = 100
 _RANDOM_BYTES: Final = {"cfile_": 12, "file-": 8}
 """Bytes after the eight digits of the time; 20 where none is named, as in the service's longer ids."""
-_RESPONSE: Final[Json] = {
-    "object": "response", "status": "in_progress", "background": False, "completed_at": None, "error": None,
-    "incomplete_details": None, "instructions": None, "max_output_tokens": None,
-    "max_tool_calls": None, "model": None, "output": [], "parallel_tool_calls": True,
-    "previous_response_id": None, "prompt_cache_key": None, "reasoning": {"effort": None, "summary": None},
-    "safety_identifier": None, "service_tier": "default", "temperature": 1.0,
-    "text": {"format": {"type": "text"}, "verbosity": "medium"}, "tool_choice": "auto", "tools": [], "top_logprobs": 0,
-    "top_p": 1.0, "truncation": "disabled", "metadata": {}
-}  # fmt: skip
-"""What a response has where its request says nothing."""
 
 
-def minter(
-    clock: Callable[[], float] = time.time, entropy: Callable[[int], str] = secrets.token_hex
-) -> Callable[[str], str]:
-    """Make ids as the service does: a prefix, the time, as many random bytes as `entropy` is asked for."""
-    return lambda prefix: f"{prefix}{int(clock()):08x}{entropy(_RANDOM_BYTES.get(prefix, 20))}"
+class ApiError(Exception):
+    """A request that is answered with an HTTP error; `body` is the JSON of the answer.
+
+    Args:
+        status: The HTTP status.
+        message: For a person.
+        param: The parameter at fault, as a path such as `tools[0].container`.
+        code: For a program.
+        kind: `type` in the body.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        kind: str = "invalid_request_error",
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def invalid_type(param: str, expected: str) -> ApiError:
+    """A value of the wrong type."""
+    return ApiError(400, f"Invalid type for '{param}': expected {expected}.", param=param, code="invalid_type")
+
+
+def invalid_value(param: str, found: object, supported: Sequence[str]) -> ApiError:
+    """A value outside a closed list."""
+    listed = ", ".join(f"'{value}'" for value in supported)
+    message = f"Invalid value: '{shortened(found)}'. Supported values are: {listed}."
+    return ApiError(400, message, param=param, code="invalid_value")
+
+
+def unsupported(param: str, message: str) -> ApiError:
+    """Something the hosted service can do and this engine cannot."""
+    return ApiError(400, message, param=param, code="unsupported_parameter")
+
+
+def model_not_found(model: str, offered: Mapping[str, object], status: int = 400) -> ApiError:
+    """No such model; says which there are."""
+    message = f"The requested model '{shortened(model)}' does not exist. This engine offers: {', '.join(offered)}."
+    return ApiError(status, message, param="model", code="model_not_found")
+
+
+def container_expired() -> ApiError:
+    """https://community.openai.com/t/container-is-expired-error-in-openai-responses-api-stream/1321773 ."""
+    return ApiError(400, "Container is expired.")
+
+
+def bad_upload(reason: str) -> ApiError:
+    """The multipart body or the name in it cannot be used."""
+    return ApiError(400, f"The upload could not be read: {reason}.", param="file", code="invalid_upload")
+
+
+def stopping() -> ApiError:
+    """The engine is being stopped and begins nothing new."""
+    return ApiError(503, "The engine is being stopped.", code="server_shutdown", kind="server_error")
+
+
+def shortened(given: object) -> str:
+    """A client's own words, as long as they may be in a refusal."""
+    text = str(given)
+    return text if len(text) <= LONGEST_ECHO else f"{text[:LONGEST_ECHO]}…"
+
+
+def minter(clock: Callable[[], float]) -> Callable[[str], str]:
+    """Make ids as the service does: a prefix, the time, random bytes."""
+    return lambda prefix: f"{prefix}{int(clock()):08x}{secrets.token_hex(_RANDOM_BYTES.get(prefix, 20))}"
 
 
 def sse(event: Event) -> bytes:
@@ -63,37 +115,25 @@ def dumps(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def new_response(response_id: str, created_at: int, request: Mapping[str, Any]) -> Json:
-    """A response that has just begun; it repeats what its request has set."""
-    repeated = {key: value for key, value in request.items() if key in {*_RESPONSE, "user"} and value is not None}
-    return {"id": response_id, "created_at": created_at, **_RESPONSE, **repeated, "background": False}
+def page_of(rows: Sequence[Json], query: Mapping[str, str]) -> Json:
+    """The page of a list, oldest row first, that a query string asks for by `limit`, `order` and `after`.
 
-
-def usage_row(used: TokensUsed) -> Json:
-    """The usage of a response, in tokens."""
-    return {
-        "input_tokens": used.input,
-        "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": used.cached},
-        "output_tokens": used.output,
-        "output_tokens_details": {"reasoning_tokens": used.thought},
-        "total_tokens": used.input + used.output,
-    }
-
-
-def code_outputs(shown: Sequence[PrintedText | ShownFigure]) -> list[Json]:
-    """What code showed, as `outputs` of a code call: logs and pictures in order."""
-    return [
-        {"type": "logs", "logs": part.text}
-        if isinstance(part, PrintedText)
-        else {"type": "image", "url": f"data:image/png;base64,{base64.b64encode(part.png).decode()}"}
-        for part in shown
-    ]
-
-
-def without_outputs(stored: Json) -> Json:
-    """A response as it is given to a client that did not ask for outputs."""
-    items = [item | {"outputs": None} if item["type"] == "code_interpreter_call" else item for item in stored["output"]]
-    return stored | {"output": items}
+    Raises:
+        ApiError: `limit` is no number, or `after` is not the id of one of the rows.
+    """
+    limit = query.get("limit", "20")
+    if not limit.isdecimal():
+        raise invalid_type("limit", "an integer")
+    ordered = list(rows) if query.get("order") == "asc" else list(reversed(rows))
+    if (after := query.get("after")) is not None:
+        ids = [row["id"] for row in ordered]
+        if after not in ids:
+            raise ApiError(400, f"Invalid 'after': no object with id '{shortened(after)}'.", param="after")
+        ordered = ordered[ids.index(after) + 1 :]
+    shown = ordered[: max(1, min(int(limit), LARGEST_PAGE))]
+    first_id, last_id = (shown[0]["id"], shown[-1]["id"]) if shown else ("", "")
+    more = len(ordered) > len(shown)
+    return {"object": "list", "data": shown, "first_id": first_id, "last_id": last_id, "has_more": more}
 
 
 def container_row(found: KernelContainer) -> Json:
@@ -112,7 +152,7 @@ def container_row(found: KernelContainer) -> Json:
 
 
 def container_file_row(file: FileVersion) -> Json:
-    """A row of a container's listing."""
+    """A file of a container."""
     return {
         "id": file.id,
         "object": "container.file",
@@ -137,82 +177,11 @@ def upload_row(file: EngineUpload) -> Json:
     }
 
 
-def file_citation(container_id: str, file_id: str, filename: str, start: int = 0, end: int = 0) -> Json:
-    """A citation of a file; without a span it is a figure that was shown and not linked."""
-    return {
-        "type": "container_file_citation",
-        "container_id": container_id,
-        "end_index": end,
-        "file_id": file_id,
-        "filename": filename,
-        "start_index": start,
-    }
-
-
-def deletion(object_id: str, kind: str) -> Json:
-    """The answer to a deletion; `kind` is for example `container.deleted`."""
-    return {"id": object_id, "object": kind, "deleted": True}
-
-
 def model_row(name: str, created_at: int) -> Json:
     """A model that is offered."""
     return {"id": name, "object": "model", "created": created_at, "owned_by": "ipython_assistant"}
 
 
-def page_of(
-    things: Sequence[Any],
-    shape: Callable[[Any], Json],
-    query: Mapping[str, str],
-    *,
-    maximum: int = 100,
-    default: int = 20,
-) -> Json:
-    """The page of a list that a query string asks for; only what is on it is put into shape.
-
-    Raises:
-        ApiError: The query makes no sense, or its `after` is not the id of one of them.
-    """
-    limit, order, after = page_request(query, maximum, default)
-    ordered = list(things) if order == "asc" else list(reversed(things))
-    if after is not None:
-        ids = [thing.id for thing in ordered]
-        if after not in ids:
-            raise ApiError(400, f"Invalid 'after': no object with id '{after}'.", param="after")
-        ordered = ordered[ids.index(after) + 1 :]
-    shown = [shape(thing) for thing in ordered[:limit]]
-    first_id, last_id = (shown[0]["id"], shown[-1]["id"]) if shown else ("", "")
-    return {
-        "object": "list", "data": shown, "first_id": first_id, "last_id": last_id, "has_more": len(ordered) > limit
-    }  # fmt: skip
-
-
-def content_headers(name: str) -> dict[str, str]:
-    """Headers for the content of a file; the plain `filename` is a placeholder, as it is on the hosted service."""
-    kind, encoding = mimetypes.guess_type(name)
-    media_type = kind if kind and not encoding else "application/octet-stream"
-    base = name.rpartition("/")[2]
-    suffix = re.fullmatch(r".+?(\.[A-Za-z0-9]{1,10})", base)
-    quoted = urllib.parse.quote(base.encode("utf-8", "replace"), safe="")
-    return {
-        "Content-Type": f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type,
-        "Content-Disposition": f"attachment; filename=\"file{suffix[1] if suffix else ''}\"; filename*=UTF-8''{quoted}",
-        "X-Content-Type-Options": "nosniff",
-        "Accept-Ranges": "bytes",
-    }
-
-
-def byte_range(header: str, size_bytes: int) -> range | None:
-    """The bytes a `Range` header asks for; None where it is to be ignored (RFC 9110, section 14.2).
-
-    An empty range means that it cannot be satisfied.
-    """
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", header.strip())
-    if found is None or found[1] == found[2] == "":
-        return None
-    if not found[1]:
-        return range(max(0, size_bytes - int(found[2])), size_bytes)
-    first = int(found[1])
-    last = int(found[2]) if found[2] else size_bytes - 1
-    if found[2] and last < first:
-        return None
-    return range(first, min(last + 1, size_bytes)) if first < size_bytes else range(0)
+def deletion(object_id: str, kind: str) -> Json:
+    """The answer to a deletion; `kind` is for example `container.deleted`."""
+    return {"id": object_id, "object": kind, "deleted": True}

@@ -103,9 +103,7 @@ def test_files_and_pictures_within_the_input_are_in_the_container_once(engine: R
     assert paths.count("/mnt/data/input-image-2.png") == 1
 
 
-@pytest.mark.parametrize(
-    ("choice", "called"), [("auto", True), ("required", True), ({"type": "code_interpreter"}, True), ("none", False)]
-)
+@pytest.mark.parametrize(("choice", "called"), [({"type": "code_interpreter"}, True), ("none", False)])
 def test_the_choice_of_tools_is_heeded(engine: Running, container: str, choice: object, *, called: bool) -> None:
     response = engine.ask("print(1)", container=container, tool_choice=choice)
 

@@ -11,6 +11,8 @@ import pytest
 from engines import Running, annotations, logs, scratch_of, until
 
 MB = 1024 * 1024
+FILE = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n1\r\n'
+TWO_FILES = FILE * 2 + b"--b--\r\n"
 
 
 def test_a_large_upload_and_its_download_do_not_grow_the_engine(
@@ -35,42 +37,34 @@ def test_a_large_upload_and_its_download_do_not_grow_the_engine(
     client.containers.files.delete(made.id, container_id=container)
 
 
-def test_the_content_comes_with_its_length_its_type_and_a_placeholder_name(engine: Running, container: str) -> None:
+def test_the_content_comes_with_its_length_its_type_and_its_name(engine: Running, container: str) -> None:
     made = engine.client().containers.files.create(container, file=("Übersicht 1.csv", b"a,b\n1,2\n"))
 
     status, headers, body = engine.request("GET", f"/v1/containers/{container}/files/{made.id}/content")
 
     assert (status, body) == (200, b"a,b\n1,2\n")
     assert headers["Content-Length"] == "8"
-    assert headers["Content-Type"] == "text/csv; charset=utf-8"
-    assert headers["Content-Disposition"] == (
-        "attachment; filename=\"file.csv\"; filename*=UTF-8''%C3%9Cbersicht%201.csv"
-    )
+    assert headers["Content-Type"] == "text/csv"
+    assert headers["Content-Disposition"] == "attachment; filename*=UTF-8''%C3%9Cbersicht%201.csv"
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize(
     ("asked", "status", "body", "content_range"),
     [
-        ("bytes=2-4", 206, b"234", "bytes 2-4/10"),
         ("bytes=7-", 206, b"789", "bytes 7-9/10"),
-        ("bytes=-2", 206, b"89", "bytes 8-9/10"),
-        ("bytes=8-99", 206, b"89", "bytes 8-9/10"),
-        ("bytes=10-", 416, None, "bytes */10"),
-        ("bytes=4-2", 200, b"0123456789", None),
-        ("bytes=0-1,4-5", 200, b"0123456789", None),
-        ("lines=1-2", 200, b"0123456789", None),
+        ("bytes=10-", 200, b"0123456789", None),
+        ("bytes=2-4", 200, b"0123456789", None),
     ],
 )
 def test_a_range_of_the_content(
-    engine: Running, container: str, *, asked: str, status: int, body: bytes | None, content_range: str | None
+    engine: Running, container: str, *, asked: str, status: int, body: bytes, content_range: str | None
 ) -> None:
     made = engine.client().containers.files.create(container, file=("digits.txt", b"0123456789"))
 
     answer = engine.request("GET", f"/v1/containers/{container}/files/{made.id}/content", headers={"Range": asked})
 
-    assert (answer[0], answer[1].get("Content-Range")) == (status, content_range)
-    assert body is None or answer[2] == body
+    assert (answer[0], answer[1].get("Content-Range"), answer[2]) == (status, content_range, body)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +101,8 @@ def test_a_form_that_is_none_is_refused(engine: Running, container: str) -> None
         ("multipart/form-data", b"x"),
         ("multipart/form-data; boundary=b", b"--b\r\nbroken"),
         ("multipart/form-data; boundary=b", b"--b--\r\n"),
+        ("multipart/form-data; boundary=b", TWO_FILES),
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Type: text/plain\r\n\r\nno name\r\n--b--\r\n"),
         ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n--b--'),
         ("application/json", b"{}"),
         ("application/json", b"{"),

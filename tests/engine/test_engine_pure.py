@@ -1,82 +1,22 @@
-"""The engine's pure rooms: multipart bodies, fenced code, links, ranges, names of places."""
+"""The engine's pure rooms: fenced code, links, names of places."""
 
 from __future__ import annotations
 
 import asyncio
 import urllib.parse
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ipython_assistant.engine import shapes
-from ipython_assistant.engine.file_handlers import UploadForm
 from ipython_assistant.engine.kernel_output import readable_traceback
 from ipython_assistant.engine.models import Ask, Refuse, Run, RunOutcome, Say
 from ipython_assistant.engine.models.python_code import Script, fenced
 from ipython_assistant.engine.models.safe_markdown import file_link
-from ipython_assistant.engine.refusals import ApiError
 from ipython_assistant.engine.response_output import LINK, links
 from ipython_assistant.engine.sandbox import MountedPaths, VisiblePaths
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
-
-
-def sent(body: bytes, sizes: list[int], directory: Path) -> UploadForm:
-    """A form that arrives in chunks of these sizes, and then the rest."""
-    form = UploadForm('multipart/form-data; boundary="b"', directory)
-    position = 0
-    for size in [*sizes, len(body)]:
-        form.feed(body[position : position + size])
-        position += size
-    return form
-
-
-def body_of(*parts: tuple[str, str | None, bytes], boundary: str = "b") -> bytes:
-    body = b""
-    for name, filename, content in parts:
-        suffix = "" if filename is None else f'; filename="{filename}"'
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{suffix}\r\nContent-Type: x/y\r\n\r\n'
-        body += head.encode() + content + b"\r\n"
-    return body + f"--{boundary}--\r\n".encode()
-
-
-@given(
-    content=st.binary(max_size=40).filter(lambda content: b"\r\n--b" not in content),
-    sizes=st.lists(st.integers(1, 30), max_size=60),
-)
-@example(content=b"\r\n--", sizes=[1] * 60)
-@example(content=b"", sizes=[])
-def test_a_form_is_read_the_same_however_it_is_cut_into_pieces(
-    content: bytes, sizes: list[int], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    directory = tmp_path_factory.mktemp("upload")
-    form = sent(body_of(("purpose", None, b"user_data"), ("file", "näme.csv", content)), sizes, directory)
-
-    staged, name = form.file()
-
-    assert (staged.read_bytes(), name, form.fields) == (content, "näme.csv", {"purpose": "user_data"})
-    form.discard()
-    assert not directory.exists()
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"no boundary at all",
-        b"--b\r\nContent-Disposition: form-data; name=x\r\n\r\nnever ends",
-        b"--b\r\nContent-Type: text/plain\r\n\r\nno name\r\n--b--\r\n",
-        b"--b junk\r\n\r\n\r\n--b--",
-        b"--b\r\n" + b"X: " + b"y" * 20_000 + b"\r\n\r\n",
-        body_of(("file", "a", b"1"), ("file", "b", b"2")),
-        body_of(("other", "a", b"1")),
-    ],
-)
-def test_a_body_that_is_not_a_form_with_one_file_is_refused(body: bytes, tmp_path: Path) -> None:
-    with pytest.raises(ApiError):
-        sent(body, [], tmp_path).file()
 
 
 @pytest.mark.parametrize(
@@ -199,12 +139,3 @@ def test_a_traceback_is_shown_without_the_frames_of_libraries() -> None:
         "File /w/own.py:7, in call()\n----> 7 inner()\nKeyError: 'outer'"
     )
     assert "ValueError: inner" in readable_traceback([*blocks[:2], blocks[6], *blocks[3:]], own="/w/")
-
-
-@given(st.text(max_size=200))
-def test_an_event_is_one_block_of_an_event_stream(text: str) -> None:
-    block = shapes.sse({"type": "x", "text": text}).decode()
-
-    assert block.startswith("event: x\ndata: ")
-    assert block.endswith("\n\n")
-    assert block.count("\n") == 3

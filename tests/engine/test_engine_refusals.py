@@ -39,10 +39,8 @@ REFUSED = {
                            "unknown_parameter", "tools[0].container.files",
                            "Unknown parameter: 'tools[0].container.files'."),
     "unknown parameter": ("/responses", asked(temprature=1), 400, "unknown_parameter", "temprature", "temprature"),
-    "unknown parameter of the tool": ("/responses", asked(tools=[{**TOOL, "containers": "x"}]), 400,
-                                      "unknown_parameter", "tools[0].containers", "containers"),
     "too long a life": ("/containers", MINUTES, 400, "integer_above_max_value", "expires_after.minutes",
-                        "Expected a value <= 20, but got 21 instead."),
+                        "from 1 to 20"),
     "no name": ("/containers", {}, 400, "missing_required_parameter", "name", "'name'"),
     "unknown file": ("/containers", {"name": "c", "file_ids": ["file-none"]}, 404, None, "id",
                      "No such File object: file-none"),
@@ -50,10 +48,6 @@ REFUSED = {
                           "Container with id 'cntr_none' not found."),
     "unknown file of a container": ("GET /containers/{container}/files/cfile_none", None, 404, None, None,
                                     "File cfile_none not found on container {container}."),
-    "its content": ("GET /containers/{container}/files/cfile_none/content", None, 404, None, None,
-                    "File cfile_none not found on container {container}."),
-    "a conversation": ("/responses", asked(conversation="conv_1", previous_response_id="resp_1"), 400,
-                       "mutually_exclusive_parameters", "previous_response_id", "Mutually exclusive parameters"),
     "unknown response": ("/responses", asked(previous_response_id="resp_none"), 400, "previous_response_not_found",
                          "previous_response_id", "Previous response with id 'resp_none' not found."),
     "unknown model": ("/responses", asked(model="gpt-5"), 400, "model_not_found", "model", "This engine offers: basic"),
@@ -61,7 +55,9 @@ REFUSED = {
     "another tool": ("/responses", asked(tools=[{"type": "web_search"}]), 400, "unsupported_parameter",
                      "tools[0].type", "web_search"),
     "another path": ("/chat/completions", {}, 404, "unknown_url", None, "Invalid URL (POST /v1/chat/completions)"),
-    "another method": ("/models", {}, 405, "method_not_allowed", None, "POST")
+    "another method": ("/models", {}, 405, "method_not_allowed", None, "POST"),
+    "a stream of a stored response": ("GET /responses/resp_none?stream=true", None, 404, None, None,
+                                      "Response with id 'resp_none' not found."),
 }  # fmt: skip
 
 
@@ -77,80 +73,66 @@ def test_what_the_service_refuses_is_refused_in_its_words(engine: Running, conta
 
 
 def test_long_values_are_cut_in_refusals(engine: Running) -> None:
-    for body in ({"model": "x" * 100_000}, {"x" * 100_000: 1}, {"tool_choice": "x" * 100_000}):
+    for body in ({"model": "x" * 100_000}, {"x" * 100_000: 1}, {"tools": [{"type": "x" * 100_000}]}):
         assert len(refusal(engine, "/responses", asked(**body))[1]["message"]) < 500
 
 
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [
-        ("limit=101", "integer_above_max_value"),
-        ("limit=0", "integer_below_min_value"),
-        ("limit=many", "invalid_type"),
-        ("order=random", "invalid_value"),
-        ("after=cfile_none", None),
-    ],
-)
-def test_a_list_with_a_bad_bound(engine: Running, container: str, query: str, code: str | None) -> None:
-    status, error = refusal(engine, f"/containers/{container}/files?{query}", None, method="GET")
-
-    assert (status, error["code"], error["param"]) == (400, code, query.partition("=")[0])
+def content(**part: Any) -> dict[str, Any]:
+    return {"input": [{"role": "user", "content": [part]}]}
 
 
-@pytest.mark.parametrize(
-    ("changed", "param"),
-    [
-        ({"model": None}, "model"),
-        ({"input": None}, "input"),
-        ({"input": 3}, "input"),
-        ({"input": []}, "input"),
-        ({"input": [{"role": "robot", "content": "x"}]}, "input[0].role"),
-        ({"input": [{"type": "computer_call"}]}, "input[0].type"),
-        ({"input": [{"type": "function_call"}]}, "input[0].type"),
-        ({"input": [{"type": "code_interpreter_call", "id": "ci_1"}]}, "input[0].container_id"),
-        ({"input": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "input[0].content[0].type"),
-        ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content[0].image_url"),
-        ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "http://127.0.0.1/x.png"}]}]},
-         "input[0].content[0].image_url"),
-        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_url": "http://127.0.0.1/x"}]}]},
-         "input[0].content[0].file_url"),
-        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_data": "?", "filename": "x"}]}]},
-         "input[0].content[0].file_data"),
-        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_data": "eA=="}]}]},
-         "input[0].content[0].filename"),
-        ({"input": [{"role": "user", "content": [{"type": ["input_text"]}]}]}, "input[0].content[0].type"),
-        *[({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]},
-           "input[0].content[0].image_url")
-          for url in ("data:image/png;base64,@@", "data:image/png;base64,é", "data:image/png;base64", "data:,abcd",
-                      "data:image/png,abcd", "data:image/png;base64,", "data:text/html;base64,eA==", {"url": "x"})],
-        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": 5}]}]},
-         "input[0].content[0].file_id"),
-        ({"tools": [{"type": "code_interpreter", "container": {"type": "auto", "memory_limit": []}}]},
-         "tools[0].container.memory_limit"),
-        ({"metadata": 5}, "metadata"),
-        ({"tool_choice": "always"}, "tool_choice"),
-        ({"tool_choice": {"type": "web_search"}}, "tool_choice"),
-        ({"tool_choice": {"type": "code_interpreter"}, "tools": []}, "tool_choice"),
-        ({"stream": "yes"}, "stream"),
-        ({"background": True}, "background"),
-        ({"tools": [{"type": "function", "name": "f"}]}, "tools[0].type"),
-        ({"text": {"format": {"type": "json_schema"}}}, "text.format"),
-        ({"tools": [{"type": "code_interpreter", "container": {}}]}, "tools[0].container.type"),
-        ({"tools": [{"type": "code_interpreter", "container": 5}]}, "tools[0].container"),
-        ({"tools": [{"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "2g"}}]},
-         "tools[0].container.memory_limit"),
-        ({"tools": [TOOL, TOOL]}, "tools[1].type")
-    ]
-)  # fmt: skip
-def test_a_malformed_question(engine: Running, changed: dict[str, Any], param: str) -> None:
-    status, error = refusal(engine, "/responses", asked(**changed))
+MALFORMED = {
+    "model": {"model": None},
+    "input": {"input": []},
+    "input[0].role": {"input": [{"role": "robot", "content": "x"}]},
+    "input[0].type": {"input": [{"type": "function_call"}]},
+    "input[0].container_id": {"input": [{"type": "code_interpreter_call", "id": "ci_1"}]},
+    "input[0].content[0].type": content(type="input_audio"),
+    "input[0].content[0].image_url": content(type="input_image", image_url="http://127.0.0.1/x.png"),
+    "input[0].content[0].file_url": content(type="input_file", file_url="http://127.0.0.1/x"),
+    "input[0].content[0].file_data": content(type="input_file", file_data="?", filename="x"),
+    "input[0].content[0].filename": content(type="input_file", file_data="eA=="),
+    "input[0].content[0].file_id": content(type="input_file", file_id=5),
+    "metadata": {"metadata": 5},
+    "stream": {"stream": "yes"},
+    "background": {"background": True},
+    "conversation": {"conversation": "conv_1"},
+    "tools[0].type": {"tools": [{"type": "function", "name": "f"}]},
+    "tools[1].type": {"tools": [TOOL, TOOL]},
+    "text.format": {"text": {"format": {"type": "json_schema"}}},
+    "tools[0].container": {"tools": [{"type": "code_interpreter", "container": 5}]},
+    "tools[0].container.type": {"tools": [{"type": "code_interpreter", "container": {}}]},
+    "tools[0].container.memory_limit":
+        {"tools": [{"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "2g"}}]}
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("param", MALFORMED)
+def test_a_malformed_question(engine: Running, param: str) -> None:
+    status, error = refusal(engine, "/responses", asked(**MALFORMED[param]))
 
     assert (status, error["param"]) == (400, param)
 
 
+@pytest.mark.parametrize(
+    "url", ["data:image/png;base64,@@", "data:image/png;base64", "data:image/png,abcd", "data:text/html;base64,eA=="]
+)
+def test_a_picture_that_is_none(engine: Running, url: str) -> None:
+    status, error = refusal(engine, "/responses", asked(**content(type="input_image", image_url=url)))
+
+    assert (status, error["param"]) == (400, "input[0].content[0].image_url")
+
+
+@pytest.mark.parametrize("query", ["limit=many", "after=cfile_none"])
+def test_a_list_with_a_bad_bound(engine: Running, container: str, query: str) -> None:
+    status, error = refusal(engine, f"/containers/{container}/files?{query}", None, method="GET")
+
+    assert (status, error["param"]) == (400, query.partition("=")[0])
+
+
 NO_OBJECTS = {
     "nothing": b"", "a list": b"[]", "half of one": b"{", "a text": b'"text"', "no UTF-8": b'{"model":"\xff"}',
-    "no end of lists": b"[" * 200_000, "no number": b'{"temperature":NaN}', "half a character": b'{"input":"\\ud83d"}'
+    "no end of lists": b"[" * 200_000
 }  # fmt: skip
 
 
@@ -159,14 +141,6 @@ def test_a_body_that_is_no_json_object(engine: Running, body: bytes) -> None:
     status, error = refusal(engine, "/responses", body)
 
     assert (status, error["type"]) == (400, "invalid_request_error")
-
-
-def test_streaming_a_stored_response_again(engine: Running, client: openai.OpenAI) -> None:
-    response = client.responses.create(model="basic", input="x")
-
-    status, error = refusal(engine, f"/responses/{response.id}?stream=true", None, method="GET")
-
-    assert (status, error["message"]) == (404, f"Response with id '{response.id}' not found.")
 
 
 def test_a_wrong_token_is_refused_on_every_route(engine: Running, container: str) -> None:
