@@ -83,7 +83,6 @@ def notebook_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def shell(notebook_dir: Path) -> InteractiveShell:
     """A shell with the extension loaded; unloaded (and its engine ended) afterwards."""
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"hist_file": ":memory:"}}))
-    shell.reset(new_session=False)
     shell.run_line_magic("load_ext", "ipython_assistant")
     yield shell
     shell.run_line_magic("unload_ext", "ipython_assistant")

@@ -5,6 +5,7 @@ The SDK is imported inside the functions, since that takes a second or two and `
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -55,7 +56,7 @@ def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> LiveWire
         organization=environment.get("OPENAI_ORG_ID") or None,
         project=environment.get("OPENAI_PROJECT_ID") or None,
         timeout=limits(timeout_s),
-        http_client=_transport(),
+        http_client=_transport(environment.get("OPENAI_BASE_URL") or ""),
     )
     return LiveWire(client, f"openai {client.base_url}")
 
@@ -81,7 +82,7 @@ def connect_azure(environment: Mapping[str, str], timeout_s: float) -> LiveWire:
         **credential,
         "timeout": limits(timeout_s),
         "default_headers": _without_openai_account(),
-        "http_client": _transport(),
+        "http_client": _transport(root),
     }
     client: openai.OpenAI
     if not dated:
@@ -101,17 +102,22 @@ def connect_local(base_url: str, token: str, timeout_s: float) -> LiveWire:
         base_url=base_url,
         timeout=limits(timeout_s),
         default_headers=_without_openai_account(),
-        http_client=_transport(trust_env=False),
+        http_client=_transport(base_url, trust_env=False),
     )
     return LiveWire(client, f"local {base_url}", "local")
 
 
-def _transport(*, trust_env: bool = True) -> Any:
+def _transport(base_url: str, *, trust_env: bool = True) -> Any:
     """The SDK's transport, with what the environment says of proxies and certificates."""
     import openai
 
+    address = urlsplit(base_url)
+    plain = address.scheme == "http" and address.hostname in {"127.0.0.1", "localhost", "::1"}
+    # To read the machine's certificates takes 50 ms, and plain http needs none. Without them nothing else is trusted.
+    verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True
+    hooks = {"response": [_refuse_redirect]}
     try:
-        return openai.DefaultHttpxClient(trust_env=trust_env, event_hooks={"response": [_refuse_redirect]})
+        return openai.DefaultHttpxClient(trust_env=trust_env, verify=verify, event_hooks=hooks)
     except ImportError as error:
         raise ConfigError(
             "The proxy of this environment is a SOCKS proxy, and the package socksio is missing.",
