@@ -18,7 +18,7 @@ from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
 from ipython_assistant.core.redaction import redacted_turn, secrets_in
 from ipython_assistant.core.turn import without_code_outputs, without_pictures
-from ipython_assistant.display.live import DOING, FetchProgress
+from ipython_assistant.display.live import BAR_FROM_BYTES, DOING, TransferProgress
 from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept
 from ipython_assistant.service.downloads import DownloadLimits, Downloads
 from ipython_assistant.service.stream import EventStream, broken
@@ -130,9 +130,15 @@ class ServiceSource:
         """Ask, and once more if the container or the conversation is gone. Raises an `AssistantError`."""
         if self._arrival is not None:
             return self._arrival
-        bases, needs = self.connection.bases, self.question.needs
         if self.question.inputs:
             live.update(self.why, self.question.sending())
+        words = TransferProgress("sending")
+
+        def sent(done: int, total: int, so_far: int, expected: int) -> None:
+            if expected > BAR_FROM_BYTES:
+                live.update(self.why, words(done, total, so_far, expected))
+
+        bases, needs = self.connection.bases, replace(self.question.needs, on_progress=sent)
         self._base = bases.find(needs)
         while True:
             try:
@@ -207,7 +213,7 @@ class ServiceSource:
         """Fetch the files; a file that cannot be fetched is a value. The error is what cut the fetching short."""
         if self._is_here and not arrival.turn.container_ids:
             return self._files, None
-        question, containers, words = self.question, self.connection.containers, FetchProgress()
+        question, containers, words = self.question, self.connection.containers, TransferProgress("fetching")
         containers.unmark_saved(self._files.listed)
         files = collect(
             containers,

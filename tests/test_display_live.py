@@ -18,7 +18,7 @@ from jupyter_client.manager import start_new_kernel
 from tests_support.markup import Markup
 
 from ipython_assistant.display import outputs
-from ipython_assistant.display.live import FetchProgress, FrontEnd, LiveOutput, front_end
+from ipython_assistant.display.live import FrontEnd, LiveOutput, TransferProgress, front_end
 
 WATCHED = FrontEnd(live=True, cell_id="c1")
 FINAL = outputs.answer("The end.", {})
@@ -190,7 +190,7 @@ def test_model_text_is_safe_while_it_is_written(live: LiveOutput, publisher: Pub
 
 def test_files_on_their_way_are_counted_measured_and_timed() -> None:
     clock = Clock(100.0)
-    words = FetchProgress(clock)
+    words = TransferProgress("fetching", clock)
 
     assert words(0, 1, 0) == "fetching 0 of 1 file (0 bytes)"
     clock.pass_(0.1)
@@ -202,7 +202,7 @@ def test_files_on_their_way_are_counted_measured_and_timed() -> None:
 
 def test_a_file_that_is_begun_again_does_not_make_the_rate_negative() -> None:
     clock = Clock(100.0)
-    words = FetchProgress(clock)
+    words = TransferProgress("fetching", clock)
     words(0, 1, 5_000_000)
     clock.pass_(1)
     assert words(0, 1, 0) == "fetching 0 of 1 file (0 bytes)"

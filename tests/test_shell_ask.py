@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from tests_support import events as wire
 
+from ipython_assistant import shell_ask
 from ipython_assistant.cli import main
 
 CSV = b"district,n\nA,1\nB,2\n"
@@ -32,6 +33,17 @@ def test_the_answer_is_on_stdout_and_everything_else_on_stderr(answering, capsys
     assert "connecting" in shown.err
     assert "sending cases.csv" in shown.err
     assert "saved" in shown.err
+
+
+def test_an_input_over_5_mb_shows_a_bar_on_its_way(answering, notebook_dir, monkeypatch):
+    said = []
+    monkeypatch.setattr(shell_ask._ProgressLines, "update", lambda _lines, _text, activity=None: said.append(activity))
+    (notebook_dir / "cases.csv").write_text("district\n" + "Arvessa North\n" * 450_000)
+    main(["ask", "Count per district", "-i", "cases.csv"])
+
+    bars = [line for line in said if line and "█" in line]
+    assert bars[0].startswith("sending 0 of 1 file █")
+    assert "100% (6.3 MB of 6.3 MB" in bars[-1]
 
 
 @pytest.mark.parametrize(("name", "read"), [("by_district.csv", pd.read_csv), ("by_district.xlsx", pd.read_excel)])

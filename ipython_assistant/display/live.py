@@ -278,35 +278,37 @@ def is_terminal(shell: Any) -> bool:
     return getattr(shell, "kernel", None) is None and sys.stdout.isatty()
 
 
-class FetchProgress:
-    """The words for one turn's files on their way, as `LiveOutput.update` takes them.
+class TransferProgress:
+    """The words for one turn's files on their way, in or out, as `LiveOutput.update` takes them.
 
     >>> seconds = iter([0.0, 1.0])
-    >>> words = FetchProgress(clock=lambda: next(seconds))
+    >>> words = TransferProgress("fetching", clock=lambda: next(seconds))
     >>> words(1, 5, 1_000_000), words(3, 5, 3_500_000)
     ('fetching 1 of 5 files (1.0 MB)', 'fetching 3 of 5 files (3.5 MB, 2.5 MB/s)')
 
     Args:
+        verb: `fetching` or `sending`.
         clock: Seconds, from anywhere.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, verb: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._verb = verb
         self._clock = clock
         self._began: tuple[float, int] | None = None
 
-    def __call__(self, done: int, total: int, received: int, expected: int = 0) -> str:
-        """Say that `done` of `total` files (0: they are looked for) and `received` of `expected` bytes are here."""
+    def __call__(self, done: int, total: int, moved: int, expected: int = 0) -> str:
+        """Say that `done` of `total` files (0: they are looked for) and `moved` of `expected` bytes are there."""
         if not total:
             return "looking for files"
         now = self._clock()
-        if self._began is None or received < self._began[1]:
-            self._began = now, received
+        if self._began is None or moved < self._began[1]:
+            self._began = now, moved
         since, before = self._began
-        amount, bar = size_in_words(received), ""
+        amount, bar = size_in_words(moved), ""
         if expected > BAR_FROM_BYTES:
-            share = min(received / expected, 1.0)
+            share = min(moved / expected, 1.0)
             bar = f" {'█' * int(10 * share)}{'░' * (10 - int(10 * share))} {share:.0%}"
             amount += f" of {size_in_words(expected)}"
-        if now - since >= RATE_FROM_S and received > before:
-            amount += f", {size_in_words(round((received - before) / (now - since)))}/s"
-        return f"fetching {done} of {counted(total, 'file')}{bar} ({amount})"
+        if now - since >= RATE_FROM_S and moved > before:
+            amount += f", {size_in_words(round((moved - before) / (now - since)))}/s"
+        return f"{self._verb} {done} of {counted(total, 'file')}{bar} ({amount})"

@@ -6,6 +6,7 @@ The SDK is imported by `accounts`, when it is first needed.
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import time
 from functools import partial
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
     from ipython_assistant.core.turn import Json
+    from ipython_assistant.service.wire import OnSent
 
 QUESTION_TRIES = 3
 LONGEST_WAIT_S = 60.0
@@ -49,6 +51,19 @@ CONNECT_S = 10.0
 """Seconds for a connection to be made."""
 QUICK_S = 30.0
 """Seconds without a byte after which a listing, a new container or a deletion is given up."""
+
+
+class _CountedFile(io.FileIO):
+    """A file that is sent: it says how far it has been read, also where it is read again from its beginning."""
+
+    def __init__(self, path: Path, on_sent: OnSent) -> None:
+        super().__init__(path)
+        self._on_sent = on_sent
+
+    def read(self, size: int | None = -1) -> bytes:
+        content = super().read(size)
+        self._on_sent(self.tell())
+        return content
 
 
 class LiveWire:
@@ -124,18 +139,18 @@ class LiveWire:
         containers = self._quick.with_options(max_retries=0).containers.with_streaming_response
         return self._open("a container to be deleted", self._quick, lambda: containers.delete(container_id))
 
-    def upload(self, container_id: str, name: str, path: Path) -> Reply:
+    def upload(self, container_id: str, name: str, path: Path, on_sent: OnSent = lambda _sent: None) -> Reply:
         """Put a file into a container, by `POST /containers/{id}/files`, streamed from disk."""
         files = self._client.containers.files.with_streaming_response
-        with path.open("rb") as file:
+        with _CountedFile(path, on_sent) as file:
             given = (name, file, "application/octet-stream")
             return self._open(f"the upload of {name}", self._client, lambda: files.create(container_id, file=given))
 
-    def upload_file(self, name: str, path: Path) -> Reply:
+    def upload_file(self, name: str, path: Path, on_sent: OnSent = lambda _sent: None) -> Reply:
         """Make a file of the service, by `POST /files`, streamed from disk; Azure takes it as for its assistants."""
         files = self._client.files.with_streaming_response
         purpose: Any = "assistants" if self.service == "azure" else "user_data"
-        with path.open("rb") as file:
+        with _CountedFile(path, on_sent) as file:
             given = (name, file, "application/octet-stream")
             return self._open(f"the upload of {name}", self._client, lambda: files.create(file=given, purpose=purpose))
 

@@ -14,13 +14,13 @@ from ipython_assistant.core.turn import text_of
 from ipython_assistant.errors import AssistantError, ContainerExpired, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ipython_assistant.core.artifacts import Signature
     from ipython_assistant.core.conversation import PlacedTurn, Upload
     from ipython_assistant.core.request import ContainerPolicy
     from ipython_assistant.core.turn import Json
-    from ipython_assistant.service.wire import Reply, Wire
+    from ipython_assistant.service.wire import OnProgress, OnSent, Reply, Wire
 
 MAX_PAGES = 100
 MAX_ROWS = MAX_PAGES * 100
@@ -54,6 +54,20 @@ class ContainerSummary:
     ours: bool
 
 
+def counted_uploads(uploads: Sequence[Upload], on_progress: OnProgress) -> Iterator[tuple[Upload, OnSent]]:
+    """Each upload with what its bytes are counted by.
+
+    `on_progress` is called with (files done, files in all, bytes so far, bytes in all).
+    """
+    sizes = [upload.path.stat().st_size for upload in uploads]
+    for done, upload in enumerate(uploads):
+
+        def on_sent(sent: int, done: int = done) -> None:
+            on_progress(done, len(sizes), sum(sizes[:done]) + sent, sum(sizes))
+
+        yield upload, on_sent
+
+
 class Containers:
     """The containers of one service. May be used by several threads."""
 
@@ -74,14 +88,18 @@ class Containers:
         self._get(container_id)
         return container_id
 
-    def put(self, container_id: str, uploads: Iterable[Upload]) -> None:
-        """Send the files that are not in the container yet. Raises `ServiceError`."""
+    def put(
+        self, container_id: str, uploads: Iterable[Upload], on_progress: OnProgress = lambda *_counts: None
+    ) -> None:
+        """Send the files that are not in the container yet; `on_progress` as in `counted_uploads`.
+
+        Raises `ServiceError`.
+        """
         known = self._get(container_id)
-        for upload in uploads:
-            if (upload.name, upload.sha256) in known.paths:
-                continue
+        new = [upload for upload in uploads if (upload.name, upload.sha256) not in known.paths]
+        for upload, on_sent in counted_uploads(new, on_progress):
             try:
-                row = self._wire.upload(container_id, upload.name, upload.path).json()
+                row = self._wire.upload(container_id, upload.name, upload.path, on_sent).json()
             except ContainerExpired:
                 known.gone = True
                 raise

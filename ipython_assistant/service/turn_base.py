@@ -17,13 +17,14 @@ from ipython_assistant.core.conversation import Upload, ancestors, as_messages
 from ipython_assistant.core.request import ContainerPolicy, InputNote, PastMessage
 from ipython_assistant.core.turn import text_of
 from ipython_assistant.errors import ContainerExpired, InputError, Refused, ServiceError, ToolNotAllowed, TurnNotKept
+from ipython_assistant.service.containers import counted_uploads
 from ipython_assistant.service.faults import CODE_HERE, service_error
 
 if TYPE_CHECKING:
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.core.turn import Json, Turn
     from ipython_assistant.service.containers import Containers
-    from ipython_assistant.service.wire import Wire
+    from ipython_assistant.service.wire import OnProgress, Wire
 
 RENEWED = "The conversation's container had expired, so a new one was made and its files were sent again."
 RESENT = "The service had dropped the conversation, so it was sent again as messages."
@@ -68,6 +69,8 @@ class ContainerNeeds:
     """Whether the question holds pictures or PDFs for the model to see."""
     most_bytes: int | None = None
     """More than this is not sent again unasked; None for any amount."""
+    on_progress: OnProgress = lambda *_counts: None
+    """Is told how far the uploads are; see `containers.counted_uploads`."""
 
 
 class TurnBases:
@@ -187,7 +190,7 @@ class TurnBases:
             return self._by_file_ids(inputs, needs, notes)
         if container_id is None:
             return TurnBase()
-        self._containers.put(container_id, uploads)
+        self._containers.put(container_id, uploads, needs.on_progress)
         return TurnBase(container_id, inputs=self._containers.notes(container_id, inputs, needs.uploads))
 
     @property
@@ -200,19 +203,19 @@ class TurnBases:
 
         https://platform.openai.com/docs/guides/tools-code-interpreter: such a file is /mnt/data/ID-NAME there.
         """
-        for upload in uploads:
-            if (upload.name, upload.sha256) not in self._file_ids:
-                try:
-                    made = self._wire.upload_file(upload.name, upload.path).json()
-                except Refused as error:
-                    if error.status not in _NOT_THERE:
-                        raise
-                    raise ToolNotAllowed(
-                        "This server has neither containers nor files, so its code cannot read inputs.",
-                        CODE_HERE,
-                        status=error.status,
-                    ) from error
-                self._file_ids[upload.name, upload.sha256] = text_of(made.get("id"))
+        new = [upload for upload in uploads if (upload.name, upload.sha256) not in self._file_ids]
+        for upload, on_sent in counted_uploads(new, needs.on_progress):
+            try:
+                made = self._wire.upload_file(upload.name, upload.path, on_sent).json()
+            except Refused as error:
+                if error.status not in _NOT_THERE:
+                    raise
+                raise ToolNotAllowed(
+                    "This server has neither containers nor files, so its code cannot read inputs.",
+                    CODE_HERE,
+                    status=error.status,
+                ) from error
+            self._file_ids[upload.name, upload.sha256] = text_of(made.get("id"))
         ids = [(upload, self._file_ids[upload.name, upload.sha256]) for upload in uploads]
         told = tuple(
             InputNote(f"/mnt/data/{file_id}-{upload.name}", upload.description, named=upload in needs.uploads)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from ipython_assistant.errors import ServiceError
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ipython_assistant.core.turn import Json
 
 LARGEST_JSON_BYTES = 64_000_000
+OnSent: TypeAlias = "Callable[[int], None]"
+OnProgress: TypeAlias = "Callable[[int, int, int, int], None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,15 @@ class Wire(Protocol):
         """`DELETE /containers/{id}`."""
         ...
 
-    def upload(self, container_id: str, name: str, path: Path) -> Reply:
-        """`POST /containers/{id}/files` with the file's bytes, streamed from disk."""
+    def upload(self, container_id: str, name: str, path: Path, on_sent: OnSent = ...) -> Reply:
+        """`POST /containers/{id}/files` with the file's bytes, streamed from disk.
+
+        `on_sent` is called with the bytes that have been sent so far, in the calling thread.
+        """
         ...
 
-    def upload_file(self, name: str, path: Path) -> Reply:
-        """`POST /files`: a file of the service, for a container that it makes itself."""
+    def upload_file(self, name: str, path: Path, on_sent: OnSent = ...) -> Reply:
+        """`POST /files`: a file of the service, for a container that it makes itself; as `upload`."""
         ...
 
     def list_containers(self, after: str | None) -> Reply:

@@ -372,9 +372,11 @@ def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path,
             with opener.open(request, timeout=5):
                 return
         except urllib.error.HTTPError as error:
-            if error.code < 500:
+            # JupyterHub's proxy says 404 until the hub has told it where things are.
+            if error.code < 500 and error.code != 404:
                 raise
-            process.poll()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
         except OSError:
             # There is no event to wait for before the port is open.
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -258,3 +258,20 @@ mpl.rcdefaults()
 
     assert printed.startswith("[No font on this machine has these characters (Other): ")
     assert printed.endswith("['cmss10', 'DejaVu Sans']\n")
+
+
+def test_where_matplotlib_cannot_join_letters_the_log_says_so(engine: Running, container: str) -> None:
+    code = """
+import matplotlib.pyplot as plt
+from matplotlib import ft2font
+ft2font.__libraqm_version__ = "0.10"
+plt.title('المنطقة')
+plt.savefig('joined.png')
+del ft2font.__libraqm_version__
+plt.savefig('single.png')
+plt.close()
+"""
+    printed = logs(engine.ask(code, container=container))
+
+    assert printed.startswith("[Arabic is drawn as single letters")
+    assert printed.count("Arabic") == 1
