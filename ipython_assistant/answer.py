@@ -1,23 +1,44 @@
-"""What the user holds after a cell: the answer, its files, its code."""
+"""What the user holds after a cell: the answer, its files, its code; and what is shown of it, in which order.
+
+Below the text come the code, the pictures and charts, the heads of tables and the beginnings of texts, the list of
+files, and below it the tables and texts that would make it hard to find. Of very many files only the first are shown,
+so that a notebook stays small. A file that was moved or deleted since is passed over: the list still names it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ipython_assistant.answer_outputs import Content, file_outputs, for_marimo, head_of, in_one, text_output
+from ipython_assistant.core.links import hrefs
 from ipython_assistant.core.wording import counted
+from ipython_assistant.display import outputs, previews, steps
+from ipython_assistant.display.charts import ChartError, chart_type, read_chart, stem
 from ipython_assistant.display.live import publish, running_shell
-from ipython_assistant.workspace import tables
+from ipython_assistant.display.markdown import descriptions, tables
+from ipython_assistant.display.outputs import KEY, Bundle
+from ipython_assistant.workspace import excerpts
+from ipython_assistant.workspace.dialect import NotATable
+from ipython_assistant.workspace.tables import read_frame, read_head
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from ipython_assistant.core.artifacts import Artifact, FailedArtifact
+    from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
     from ipython_assistant.core.turn import CodeCall, Turn
-    from ipython_assistant.display.outputs import Bundle
+
+MOST_PICTURES = MOST_TABLES = 12
+MOST_TEXTS = 10
+"""Of so many files of each kind the content is shown."""
+MOST_LINES_ABOVE = 30
+"""Tables and texts up to so many lines stand above the list of files, the others below it."""
+UNKNOWN_TYPE = "application/octet-stream"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +60,7 @@ class SavedFile:
 
     def to_frame(self) -> Any:
         """Read the table in the file as a pandas DataFrame. Raises `ValueError` if it is not a table."""
-        return tables.read_frame(self.path, self.media_type)
+        return read_frame(self.path, self.media_type)
 
 
 class Files(Mapping[str, SavedFile]):
@@ -115,7 +136,7 @@ class Answer:
         """The saved tables: CSV and TSV by their type, other formats where they can be read as one."""
         files = self.files
         return tuple(
-            files[artifact.name] for artifact in self.artifacts if artifact.is_table or head_of(artifact, 0)[0]
+            files[artifact.name] for artifact in self.artifacts if artifact.is_table or _head_of(artifact, 0)[0]
         )
 
     @property
@@ -152,22 +173,30 @@ class Answer:
             return "refused"
         return self.turn.status if self.turn.status in {"completed", "incomplete"} else "failed"
 
-    def outputs(self) -> Iterator[Bundle]:
+    def outputs(self) -> list[Bundle]:
         """The final outputs below the answer's text, in order, one MIME bundle each."""
         above, below = self.output_parts()
-        return chain(above, below)
+        return above + below
 
     def output_parts(self) -> tuple[list[Bundle], list[Bundle]]:
-        """The outputs up to the card, and those below it: in a live notebook the buttons stand between them."""
-        return file_outputs(self._content)
-
-    @property
-    def _content(self) -> Content:
-        return Content(self.text, self.turn, self.artifacts, self.failed, self.notes, self.repeated, self.prompt)
+        """The outputs up to the list of files, and those below: in a live notebook the buttons stand between them."""
+        card = _Card()
+        above = [steps.work(self.turn.steps)] if self.turn.steps else []
+        if (others := steps.other_items(self.turn.others)) is not None:
+            above.append(others)
+        above += _pictures_and_charts(self, card)
+        heads = _tables_and_texts(self, card)
+        # The list of files is not to be looked for below long tables.
+        lengths = accumulate(bundle.data["text/plain"].count("\n") + 2 for bundle in heads)
+        fitting = sum(length <= MOST_LINES_ABOVE for length in lengths)
+        above += heads[:fitting]
+        if self.artifacts or self.failed or self.notes or card.notes:
+            above.append(previews.card(self.artifacts, self.failed, (*self.notes, *card.notes), card.details))
+        return above, heads[fitting:]
 
     def text_output(self) -> Bundle:
         """The answer's text as a MIME bundle."""
-        return text_output(self._content)
+        return outputs.answer(self.text, hrefs(self.artifacts))
 
     def display(self) -> None:
         """Show it all, here."""
@@ -185,8 +214,7 @@ class Answer:
         return self.prompt, self.turn, self.interrupted, tuple(self.files.values()), failed
 
     def __repr__(self) -> str:
-        files = len(self.artifacts)
-        return f"Answer({self.status}, {counted(files, 'file')})"
+        return f"Answer({self.status}, {counted(len(self.artifacts), 'file')})"
 
     def _repr_mimebundle_(self, **_choice: object) -> tuple[dict[str, Any], dict[str, Any]]:
         """Everything in one output, for front ends that do not know `_ipython_display_`.
@@ -194,22 +222,127 @@ class Answer:
         A picture is an output of its own or none, so here it is a link in the list of files. The hooks:
         https://ipython.readthedocs.io/en/stable/config/integrating.html#rich-display
         """
-        return in_one(self._content)
+        shown = [self.text_output(), *(bundle for bundle in self.outputs() if "text/html" in bundle.data)]
+        plain = "\n\n".join(bundle.data["text/plain"] for bundle in shown)
+        return {"text/html": "\n".join(bundle.data["text/html"] for bundle in shown), "text/plain": plain}, {}
 
     def _repr_html_(self) -> str:
         """As `_repr_mimebundle_`, for front ends that know HTML alone."""
         return str(self._repr_mimebundle_()[0]["text/html"])
 
     def _display_(self) -> Any:
-        """Marimo's hook for a value that shows itself."""
-        return for_marimo(self._content)
+        """Marimo's hook: all in one, with a button for each file, since a link to a file leads nowhere there."""
+        marimo = import_module("marimo")
+        shown = []
+        for data, metadata in (self.text_output(), *self.outputs()):
+            picture = next((media_type for media_type in data if media_type.startswith("image/")), None)
+            if picture is not None:
+                shown.append(marimo.image(f"data:{picture};base64,{data[picture]}", alt=metadata[picture]["alt"]))
+            elif "text/html" in data:
+                shown.append(marimo.Html(data["text/html"]))
+        # The bytes are read when a button is used.
+        buttons = [marimo.download(it.path.read_bytes, filename=it.name, label=it.name) for it in self.artifacts]
+        return marimo.vstack([*shown, marimo.hstack(buttons, justify="start", wrap=True)])
 
     def _ipython_display_(self) -> None:
         """IPython's hook for a value that shows itself in several outputs."""
-        if self.shown_in is None or self.shown_in != _execution_count():
+        shell = running_shell()
+        if self.shown_in is None or shell is None or self.shown_in != shell.execution_count:
             self.display()
 
 
-def _execution_count() -> int | None:
-    shell = running_shell()
-    return shell.execution_count if shell is not None else None
+def _head_of(artifact: Artifact, rows: int = 10) -> tuple[TableHead | None, str]:
+    """The head of a table, or why there is none; both are empty where the file is gone."""
+    try:
+        return read_head(artifact.path, artifact.media_type, rows), ""
+    except NotATable as reason:
+        return None, str(reason)
+    except OSError:
+        return None, ""
+
+
+@dataclass(slots=True)
+class _Card:
+    """What the list of files has to say beside the files: name → its rows and columns, and sentences."""
+
+    details: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def first(self, most: int, noun: str, found: Sequence[_T]) -> Sequence[_T]:
+        """The first of those that were found; the others are counted in a sentence."""
+        if left := max(len(found) - most, 0):
+            self.notes.append(f"{counted(left, f'more {noun}')} {'is' if left == 1 else 'are'} listed, but not shown.")
+        return found[:most]
+
+
+def _pictures_and_charts(answer: Answer, card: _Card) -> Iterator[Bundle]:
+    said = descriptions(answer.text)
+    charts = {stem(artifact.name): artifact for artifact in answer.artifacts if chart_type(artifact.name)}
+    pictures = [a for a in answer.artifacts if a.is_picture and a.name not in answer.repeated]
+    for artifact in card.first(MOST_PICTURES, "picture", pictures):
+        chart = _chart(charts.pop(stem(artifact.name), None), card)
+        yield from _picture(artifact, said.get(artifact.href) or answer.prompt, chart)
+    for artifact in card.first(MOST_PICTURES, "chart", [*charts.values()]):
+        if chart := _chart(artifact, card):
+            yield Bundle({**chart, "text/plain": artifact.name}, {KEY: {"output": "chart", "name": artifact.name}})
+
+
+def _chart(artifact: Artifact | None, card: _Card) -> dict[str, Any]:
+    """The specification by its media type; empty where it is not to be drawn, which is said then."""
+    media_type = chart_type(artifact.name) if artifact is not None else None
+    if artifact is None or media_type is None:
+        return {}
+    try:
+        return {media_type: read_chart(artifact.name, artifact.path.read_bytes())}
+    except ChartError as error:
+        card.notes.append(f"{artifact.name} is not shown: {error}")
+    except OSError:
+        pass
+    return {}
+
+
+def _picture(artifact: Artifact, description: str, chart: dict[str, Any]) -> Iterator[Bundle]:
+    try:
+        preview = excerpts.read_picture(artifact.path, artifact.media_type)
+    except OSError:
+        return
+    shown = None
+    if preview is not None:
+        shown = previews.picture(artifact, preview.content, preview.media_type, description)
+    if preview is None or shown is None:
+        yield previews.caption(artifact, "not")
+    else:
+        yield Bundle({**chart, **shown.data}, shown.metadata)
+        yield previews.caption(artifact, "whole" if preview.whole else "smaller")
+
+
+def _tables_and_texts(answer: Answer, card: _Card) -> list[Bundle]:
+    in_answer = tables(answer.text)
+    seen: dict[str, str] = {}
+    shown: list[tuple[Artifact, TableHead]] = []
+    texts: list[Artifact] = []
+    for artifact in answer.artifacts:
+        if chart_type(artifact.name):
+            continue
+        head, reason = _head_of(artifact)
+        if head is None:
+            texts += [artifact] if _may_be_text(artifact) else []
+            if reason and artifact.is_table:
+                card.notes.append(f"{artifact.name} is not shown as a table: it {reason}.")
+            continue
+        card.details[artifact.name] = previews.table_size(head)
+        if (twin := seen.setdefault(artifact.sha256, artifact.name)) != artifact.name:
+            card.details[artifact.name] += f", the same as {twin}"
+        # A table that stands in the answer already is not shown once more.
+        elif head.notes or not any(previews.is_head(table, head) for table in in_answer):
+            shown.append((artifact, head))
+    found = [previews.table(artifact, head) for artifact, head in card.first(MOST_TABLES, "table", shown)]
+    for artifact in card.first(MOST_TEXTS, "text file", texts):
+        with suppress(OSError):
+            if (beginning := excerpts.read_text_head(artifact.path)) is not None:
+                found.append(previews.source(artifact, beginning.text, whole=beginning.whole))
+    return found
+
+
+def _may_be_text(artifact: Artifact) -> bool:
+    return artifact.media_type.startswith("text/") or artifact.media_type in {"application/json", UNKNOWN_TYPE}

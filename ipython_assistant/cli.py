@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipython_assistant import model_commands, notebook_runs
 from ipython_assistant.options import add_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+NOTEBOOK = "01_first_cell.ipynb"
+"""What the demonstration shows: the main job, with a real table and no key."""
+CELL_TIMEOUT_S = 120
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,36 +33,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo = commands.add_parser("demo", help="show the main job in JupyterLab, without a key")
     demo.add_argument("--headless", action="store_true", help="run it without a browser and print what was saved")
     demo.add_argument("--no-browser", action="store_true", help="start JupyterLab but open no browser")
+    demo.set_defaults(run=_demo)
     ask = commands.add_parser("ask", help="ask one question; answered from its recording if it was asked before")
     ask.add_argument("question", help="the question, or - to read it from stdin")
     ask.add_argument("--json", action="store_true", help="print the answer as JSON: text, files, code, usage")
     add_options(ask, leave_out=("new", "help", "help_all"))
+    ask.set_defaults(run=_ask)
     notebook_runs.add_commands(commands)
     model_commands.add_model_commands(commands)
-    commands.add_parser("doctor", help="look whether everything is there, and say what to do")
+    doctor = commands.add_parser("doctor", help="look whether everything is there, and say what to do")
+    doctor.set_defaults(run=_doctor)
     commands.add_parser(
         "serve", help="serve the embedded engine to others (its own options follow: serve --help)", add_help=False
     )
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.command != "serve":
+    if options.command == "serve":
+        return _serve(rest)
+    if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    match options.command:
-        case "serve":
-            return _serve(rest)
-        case "doctor":
-            return _doctor()
-        case "ask":
-            from ipython_assistant import shell_ask
-
-            return shell_ask.run(options)
-        case "demo":
-            from ipython_assistant.demo import run_demo
-
-            return run_demo(options)
     return int(options.run(options))
 
 
-def _doctor() -> int:
+def _ask(options: argparse.Namespace) -> int:
+    from ipython_assistant import shell_ask
+
+    return shell_ask.run(options)
+
+
+def _doctor(_options: argparse.Namespace) -> int:
     from ipython_assistant.doctor import run_doctor
     from ipython_assistant.session import process_session
 
@@ -71,6 +77,78 @@ def _serve(arguments: Sequence[str]) -> int:
     if os.name == "posix":
         os.execv(sys.executable, command)  # noqa: S606 - a list, no shell
     return subprocess.run(command, check=False).returncode
+
+
+# --- the demonstration ------------------------------------------------------------------------------------------------
+
+
+def _demo(options: argparse.Namespace) -> int:
+    """Open JupyterLab on a copy of the first notebook, or run it with `--headless`."""
+    needed = "nbclient" if options.headless else "jupyterlab"
+    if find_spec(needed) is None:
+        print(f"{needed} is not installed here.\nRun: python -m pip install jupyterlab nbclient", file=sys.stderr)
+        return 1
+    directory = _copy_of_notebook()
+    # The embedded engine, whatever the environment holds, and no configuration of IPython's in the way.
+    environment = {
+        **os.environ,
+        "IPYTHON_ASSISTANT_SERVICE": "local",
+        "IPYTHON_ASSISTANT_MODE": "live",
+        "IPYTHON_ASSISTANT_DIR": str(directory),
+        "IPYTHON_ASSISTANT_MODEL": "basic",
+        "IPYTHONDIR": str(directory / ".ipython"),
+    }
+    if options.headless:
+        return _demo_headless(directory, environment)
+    print(f"The notebook is {directory / NOTEBOOK}\nIn JupyterLab: Run > Run All Cells. Here: Ctrl-C twice to stop.")
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={directory}", "--ServerApp.ip=127.0.0.1"]
+    command += ["--allow-root"] if os.name == "posix" and os.getuid() == 0 else []
+    command += ["--no-browser"] if options.no_browser else []
+    process = subprocess.Popen([*command, str(directory / NOTEBOOK)], env=environment)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # JupyterLab got it too: it asks whether it should stop, and a second one stops it.
+            continue
+
+
+def _demo_headless(directory: Path, environment: Mapping[str, str]) -> int:
+    """Run the notebook, print what was saved and where; 1 if anything is missing, else 0."""
+    run, fault = notebook_runs.NotebookRun(directory / NOTEBOOK), ""
+    try:
+        notebook_runs.run_notebook(run, environment, CELL_TIMEOUT_S, save=True)
+    except notebook_runs.RunError as error:
+        fault = str(error)
+    print(f"Notebook: {run.path}")
+    saved = sorted(path for path in (directory / "assistant_files").glob("*") if path.is_file())
+    for path in saved:
+        print(f"Saved:    {path}  ({path.stat().st_size:,} bytes)")
+    missing = [f"a {suffix} file" for suffix in (".png", ".csv") if suffix not in {path.suffix for path in saved}]
+    for words in filter(None, [fault, *missing]):
+        print(f"Missing:  {words}")
+    return 1 if fault or missing else 0
+
+
+def _copy_of_notebook() -> Path:
+    """A fresh directory with the notebook, its outputs cleared, and its table."""
+    import nbformat
+
+    source = _notebooks()
+    directory = Path(tempfile.mkdtemp(prefix="ipython_assistant-demo-"))
+    shutil.copytree(source / "data", directory / "data")
+    notebook = nbformat.read(source / NOTEBOOK, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, directory / NOTEBOOK)
+    return directory
+
+
+def _notebooks() -> Path:
+    """Where the notebook lies: inside the installed package, or in the checkout of an editable install."""
+    installed = Path(__file__).parent / "demo_notebooks"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "notebooks"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant import turn_run
-from ipython_assistant.answerer import A_REAL_MODEL, with_answerer
 from ipython_assistant.config import origins
 from ipython_assistant.core.code_cell import code_cell
 from ipython_assistant.core.providers import BASIC, address_of
@@ -19,8 +18,8 @@ from ipython_assistant.display.live import front_end, publish
 from ipython_assistant.errors import AssistantError, OptionError
 from ipython_assistant.fix import fix_last_cell, insert_cell
 from ipython_assistant.options import option_help, parse_options, split_line
-from ipython_assistant.replay_policy import other_services_recorded
 from ipython_assistant.service.model_servers import models_here
+from ipython_assistant.who_answers import A_REAL_MODEL, other_services_recorded, with_answerer
 from ipython_assistant.workspace.assistants import assistant_folders, confirm, list_assistants, load_assistant, shown
 from ipython_assistant.workspace.folder import made_files, remove_left_over
 

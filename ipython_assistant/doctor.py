@@ -14,7 +14,6 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ipython_assistant.answerer import A_REAL_MODEL, with_answerer
 from ipython_assistant.config import AD_TOKEN, KEYS
 from ipython_assistant.core.providers import BASIC, GGUF, address_of, provider_of
 from ipython_assistant.core.redaction import redactor
@@ -25,6 +24,7 @@ from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.service.accounts import connect_azure, connect_hosted, import_sdk
 from ipython_assistant.service.connection import READY_WITHIN_S, Engine
 from ipython_assistant.service.model_servers import fetched_models, find_servers
+from ipython_assistant.who_answers import A_REAL_MODEL, with_answerer
 from ipython_assistant.workspace.secrets import secrets_of
 
 if TYPE_CHECKING:

@@ -157,20 +157,19 @@ def _read(path: Path) -> Any:
     """The notebook. Raises `RunError`."""
     import nbformat
 
+    reason = "its JSON has another form"
     try:
         notebook = nbformat.read(path, as_version=4)
+        # What else is not as it should be does no harm here: Jupyter too opens such a notebook.
+        if all(
+            isinstance(cell["source"], str) and isinstance(cell.get("outputs", []), list) for cell in notebook.cells
+        ):
+            return notebook
     except (OSError, ValueError, RecursionError) as error:
-        raise RunError("no notebook", f"It cannot be read as a notebook: {_words(error)}.") from error
-    except (nbformat.ValidationError, AttributeError, TypeError):
-        # nbformat looks for the parts of a notebook in whatever JSON it is given: a list, a number.
-        notebook = None
-    cells = notebook.cells if notebook is not None else None
-    # What else is not as it should be does no harm here: Jupyter too opens such a notebook.
-    if not isinstance(cells, list) or not all(
-        isinstance(cell.get("source"), str) and isinstance(cell.get("outputs", []), list) for cell in cells
-    ):
-        raise RunError("no notebook", "It cannot be read as a notebook: its JSON has another form.")
-    return notebook
+        reason = _words(error)
+    except (nbformat.ValidationError, AttributeError, TypeError, LookupError):
+        pass  # nbformat looks for the parts of a notebook in whatever JSON it is given: a list, a number
+    raise RunError("no notebook", f"It cannot be read as a notebook: {reason}.")
 
 
 def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
@@ -178,12 +177,21 @@ def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
     from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    name = on_one_line(client.kernel_name)
+    name, kernel = on_one_line(client.kernel_name), None
     try:
         # Started apart from the run: `execute` would leave a kernel that did not come up to be ended at exit, when
         # there is none left to end.
         with client.setup_kernel(env=dict(environment)):
-            _execute_cells(client)
+            kernel = client.km
+            try:
+                client.execute(cleanup_kc=False)
+            except Exception:
+                if client.km is None:
+                    # At Ctrl-C nbclient ends the kernel and forgets it; what its own steps then fall over is no matter.
+                    raise KeyboardInterrupt from None
+                raise
+            finally:
+                client.km = kernel
     except CellExecutionError as error:
         where = f"Code cell {client.code_cells_executed} of those that ran"
         raise RunError("failed", f"{where} ended in\n{error.ename}: {error.evalue}") from error
@@ -197,19 +205,6 @@ def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
     except (OSError, RuntimeError, ValueError) as error:
         cure = "What it printed is above; `jupyter kernelspec list` shows where it is."
         raise RunError("kernel did not start", f"The kernel {name} did not start: {_words(error)}.\n{cure}") from error
-
-
-def _execute_cells(client: NotebookClient) -> None:
-    kernel = client.km
-    try:
-        client.execute(cleanup_kc=False)
-    except Exception:
-        if client.km is None:
-            # At Ctrl-C nbclient ends the kernel and forgets it; what its own steps then fall over is no matter.
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        client.km = kernel
 
 
 def _save(notebook: Any, path: Path) -> None:

@@ -7,7 +7,7 @@ import keyword
 import math
 import re
 import shlex
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,32 +23,52 @@ MEMORIES = ("1g", "4g", "16g", "64g")
 """https://platform.openai.com/docs/guides/tools-code-interpreter"""
 
 
+def _option(flags: str, help_text: str, value: str = "", default: Any = None, *, rare: bool = False) -> Any:
+    """A field of `Options`: how the option is written, its help, and its value's name (empty for a switch)."""
+    default = default if default is not None or value else False
+    return field(default=default, metadata={"flags": flags.split(), "help": help_text, "value": value, "rare": rare})
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of one cell; None or empty where the cell says nothing.
+    """The options of one cell; None or empty where the cell says nothing. `--help` leaves out those that are rare.
 
     `tools` are written as after `--tool`; `timeout_s` is in seconds without a byte from the service.
     """
 
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    model: str | None = None
-    conversation: str | None = None
-    new: bool = False
-    fresh: bool = False
-    directory: str | None = None
-    assistant: str | None = None
-    dry_run: bool = False
-    instructions: str | None = None
-    tools: tuple[str, ...] = ()
-    no_code: bool = False
-    effort: str | None = None
-    container: str | None = None
-    memory: str | None = None
-    timeout_s: float | None = None
-    yes: bool = False
-    help: bool = False
-    help_all: bool = False
+    inputs: tuple[str, ...] = _option(
+        "-i --input", "a variable, a file or a glob to work on; repeat for more", "NAME|PATH", ()
+    )
+    outputs: tuple[str, ...] = _option(
+        "-o --output", "a table the answer must bring back as a DataFrame; repeat for more", "NAME", ()
+    )
+    model: str | None = _option("-m --model", "the model to ask", "NAME")
+    conversation: str | None = _option("-c --conversation", "the conversation to continue or to begin", "NAME")
+    new: bool = _option("--new", "continue from nothing: the conversation begins anew here")
+    fresh: bool = _option("--fresh", "ask again though the answer is recorded")
+    directory: str | None = _option("--dir", "where this cell's files are saved", "PATH")
+    assistant: str | None = _option("--assistant", "a saved assistant: assistants/NAME.toml", "NAME")
+    dry_run: bool = _option("--dry-run", "show what would be sent, and send nothing")
+    help: bool = _option("-h --help", "show this text")
+    help_all: bool = _option("--help-all", "show every option")
+    instructions: str | None = _option(
+        "--instructions", "your own instructions, added after the built-in ones", "TEXT", rare=True
+    )
+    tools: tuple[str, ...] = _option(
+        "--tool", "web_search, file_search:vs_1,vs_2, or a tool as JSON; repeat for more", "SPEC", (), rare=True
+    )
+    no_code: bool = _option("--no-code", "answer in words: no code runs and no file is made", rare=True)
+    effort: str | None = _option(
+        "--effort", f"how long a reasoning model may think: {', '.join(EFFORTS)}", "WORD", rare=True
+    )
+    container: str | None = _option("--container", "the container to run in", "ID", rare=True)
+    memory: str | None = _option(
+        "--memory", f"memory of a new container at a hosted service: {', '.join(MEMORIES)}", "SIZE", rare=True
+    )
+    timeout_s: float | None = _option(
+        "--timeout", "seconds without a byte from the service before it is given up", "S", rare=True
+    )
+    yes: bool = _option("--yes", "send inputs larger than the setting ask_above", rare=True)
 
 
 def parse_options(line: str, body: str = "", known: Container[str] = ()) -> Options:
@@ -122,39 +142,7 @@ def option_help(*, everything: bool = False) -> str:
 
 def option_targets() -> dict[str, str]:
     """Every option as it is written → the field of `Options` that takes its value; empty for one without a value."""
-    return {
-        flag: field if metavar else ""
-        for rows in (DAILY, RARE)
-        for flags, field, metavar, _ in rows
-        for flag in flags.split()
-    }
-
-
-DAILY = (
-    ("-i --input", "inputs", "NAME|PATH", "a variable, a file or a glob to work on; repeat for more"),
-    ("-o --output", "outputs", "NAME", "a table the answer must bring back as a DataFrame; repeat for more"),
-    ("-m --model", "model", "NAME", "the model to ask"),
-    ("-c --conversation", "conversation", "NAME", "the conversation to continue or to begin"),
-    ("--new", "new", "", "continue from nothing: the conversation begins anew here"),
-    ("--fresh", "fresh", "", "ask again though the answer is recorded"),
-    ("--dir", "directory", "PATH", "where this cell's files are saved"),
-    ("--assistant", "assistant", "NAME", "a saved assistant: assistants/NAME.toml"),
-    ("--dry-run", "dry_run", "", "show what would be sent, and send nothing"),
-    ("-h --help", "help", "", "show this text"),
-    ("--help-all", "help_all", "", "show every option"),
-)
-"""The options of every day: as they are written, their field of `Options`, their value (empty for none), their help."""
-RARE = (
-    ("--instructions", "instructions", "TEXT", "your own instructions, added after the built-in ones"),
-    ("--tool", "tools", "SPEC", "web_search, file_search:vs_1,vs_2, or a tool as JSON; repeat for more"),
-    ("--no-code", "no_code", "", "answer in words: no code runs and no file is made"),
-    ("--effort", "effort", "WORD", f"how long a reasoning model may think: {', '.join(EFFORTS)}"),
-    ("--container", "container", "ID", "the container to run in"),
-    ("--memory", "memory", "SIZE", f"memory of a new container at a hosted service: {', '.join(MEMORIES)}"),
-    ("--timeout", "timeout_s", "S", "seconds without a byte from the service before it is given up"),
-    ("--yes", "yes", "", "send inputs larger than the setting ask_above"),
-)
-"""The other options, which `--help-all` shows."""
+    return {flag: it.name if it.metadata["value"] else "" for it in fields(Options) for flag in it.metadata["flags"]}
 
 
 class _OptionParser(argparse.ArgumentParser):
@@ -180,20 +168,20 @@ def _parser(*, everything: bool = True) -> _OptionParser:
 
 def add_options(parser: argparse.ArgumentParser, *, everything: bool = True, leave_out: Container[str] = ()) -> None:
     """Add the options to a parser, but for those whose field of `Options` is to be left out."""
-    for flags, field, metavar, help_text in (*DAILY, *(RARE if everything else ())):
-        if field in leave_out:
+    for it in fields(Options):
+        about = it.metadata
+        if it.name in leave_out or (about["rare"] and not everything):
             continue
-        kind: dict[str, Any] = {"metavar": metavar} if metavar else {"action": "store_true"}
-        if isinstance(getattr(Options(), field), tuple):
+        kind: dict[str, Any] = {"metavar": about["value"]} if about["value"] else {"action": "store_true"}
+        if it.default == ():
             kind |= {"action": "append", "default": []}
-        if field == "timeout_s":
+        if it.name == "timeout_s":
             kind["type"] = float
-        parser.add_argument(*flags.split(), dest=field, help=help_text, **kind)
+        parser.add_argument(*about["flags"], dest=it.name, help=about["help"], **kind)
 
 
 def options_from(namespace: argparse.Namespace) -> Options:
     """The options that a parser has read; whatever else it read is left aside."""
-    known = {field.name for field in fields(Options)}
-    read = {name: value for name, value in vars(namespace).items() if name in known}
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in read.items()}
-    return Options(**values)
+    read: dict[str, Any] = {it.name: getattr(namespace, it.name) for it in fields(Options) if it.name in namespace}
+    read |= {name: tuple(value) for name, value in read.items() if isinstance(value, list)}
+    return Options(**read)

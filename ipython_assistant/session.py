@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.answerer import ModelChoice, with_answerer
 from ipython_assistant.config import AssistantMagics, freeze, working_directory
 from ipython_assistant.core.conversation import Conversations
 from ipython_assistant.core.providers import variables_of
@@ -23,10 +22,10 @@ from ipython_assistant.display import buttons
 from ipython_assistant.display.live import front_end
 from ipython_assistant.options import Options
 from ipython_assistant.question import QuestionPlace
-from ipython_assistant.replay_policy import check_max_cost
 from ipython_assistant.service.accounts import ASKED_OF_THE_ENVIRONMENT
 from ipython_assistant.service.background import Threads
 from ipython_assistant.service.connection import Connections, connect
+from ipython_assistant.who_answers import ModelChoice, check_max_cost, with_answerer
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.inputs import gather
 from ipython_assistant.workspace.recordings import Recordings
@@ -41,8 +40,8 @@ if TYPE_CHECKING:
     from ipython_assistant.config import Settings
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.question import Question
-    from ipython_assistant.replay_policy import Spent
     from ipython_assistant.service.connection import Connection
+    from ipython_assistant.who_answers import Spent
     from ipython_assistant.workspace.inputs import Input
 
 MAX_ANSWERS = 100

@@ -37,12 +37,12 @@ from ipython_assistant.errors import (
 )
 from ipython_assistant.options import checked
 from ipython_assistant.question import Question, QuestionPlace, with_assistant
-from ipython_assistant.replay_policy import asked_because, recorded_answer
 from ipython_assistant.service.accounts import over_client
 from ipython_assistant.service.connection import Connection
 from ipython_assistant.service.faults import in_one_line, incomplete_error, service_error
 from ipython_assistant.session import LastTurn
 from ipython_assistant.turn_sources import RecordingSource, ServiceSource
+from ipython_assistant.who_answers import asked_because, recorded_answer
 from ipython_assistant.workspace.assistants import assistant_folders, check_inputs, load_assistant
 from ipython_assistant.workspace.folder import check_folder
 from ipython_assistant.workspace.named_frames import NoFrame, named_frame

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ipython_assistant.answerer import unknown_model
 from ipython_assistant.collect_files import Destination, TurnFiles, collect
 from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.fold import TurnFold
@@ -23,6 +22,7 @@ from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, 
 from ipython_assistant.service.downloads import DownloadLimits, Downloads
 from ipython_assistant.service.stream import EventStream, broken
 from ipython_assistant.service.turn_base import TurnBase, check_kept, lost_base
+from ipython_assistant.who_answers import unknown_model
 
 if TYPE_CHECKING:
     import threading

@@ -18,7 +18,6 @@ from tests_support.chat_servers import Reply, ScriptedServer
 from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors, turn_run
-from ipython_assistant.answerer import A_REAL_MODEL, ModelChoice, with_answerer
 from ipython_assistant.config import AssistantMagics, freeze
 from ipython_assistant.core.providers import variables_of
 from ipython_assistant.core.usage import default_model
@@ -28,6 +27,7 @@ from ipython_assistant.service import model_servers
 from ipython_assistant.service.connection import Engine
 from ipython_assistant.session import Session
 from ipython_assistant.turn_run import Viewer
+from ipython_assistant.who_answers import A_REAL_MODEL, ModelChoice, with_answerer
 
 CODE = "```python\nprint(cases['n'].sum())\ncases.to_csv('out.csv', index=False)\n```\n"
 HERE = "qwen3.5:27b in Ollama on this machine"

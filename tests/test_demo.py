@@ -15,7 +15,7 @@ import nbformat
 import psutil
 import pytest
 
-from ipython_assistant import cli, demo
+from ipython_assistant import cli
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_headless_asks_on_this_machine_and_prints_what_was_saved(hostile_environ
     saved = [Path(path) for path in re.findall(r"^Saved: +(.+?)  \(", printed, re.MULTILINE)]
     assert {path.suffix for path in saved} == {".png", ".csv"}
     assert all(path.stat().st_size > 0 for path in saved)
-    assert "sk-planted-key" not in Path(saved[0].parent.parent, demo.NOTEBOOK).read_text()
+    assert "sk-planted-key" not in Path(saved[0].parent.parent, cli.NOTEBOOK).read_text()
     records = [json.loads(path.read_text()) for path in (saved[0].parent / ".turns").glob("*.json")]
     assert {record["service"] for record in records} == {"local"}
     assert all(datetime.fromisoformat(record["began"]) >= began for record in records), "nothing came from a recording"
@@ -59,8 +59,8 @@ def test_headless_says_what_is_missing_and_fails(monkeypatch, tmp_path, capsys):
     source = tmp_path / "notebooks"
     (source / "data").mkdir(parents=True)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])
-    nbformat.write(notebook, source / demo.NOTEBOOK)
-    monkeypatch.setattr(demo, "_source", lambda: source)
+    nbformat.write(notebook, source / cli.NOTEBOOK)
+    monkeypatch.setattr(cli, "_notebooks", lambda: source)
 
     assert cli.main(["demo", "--headless"]) == 1
     printed = capsys.readouterr().out
@@ -75,16 +75,16 @@ def test_headless_fails_when_a_cell_does(monkeypatch, tmp_path, capsys):
         nbformat.v4.new_code_cell("%load_ext ipython_assistant"),
         nbformat.v4.new_code_cell("%%assistant --nope\nx"),
     ]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), source / demo.NOTEBOOK)
-    monkeypatch.setattr(demo, "_source", lambda: source)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), source / cli.NOTEBOOK)
+    monkeypatch.setattr(cli, "_notebooks", lambda: source)
 
     assert cli.main(["demo", "--headless"]) == 1
     assert "There is no option --nope" in capsys.readouterr().out
 
 
 def test_the_copy_has_no_outputs_so_that_the_reader_sees_them_come():
-    directory = demo._copy()
-    notebook = nbformat.read(directory / demo.NOTEBOOK, as_version=4)
+    directory = cli._copy_of_notebook()
+    notebook = nbformat.read(directory / cli.NOTEBOOK, as_version=4)
 
     assert all(not cell.get("outputs") for cell in notebook.cells)
     assert not (directory / "assistant_files").exists(), "no recording either: the questions are really asked"
@@ -107,7 +107,7 @@ def test_the_demonstration_starts_jupyterlab_on_the_copy_and_ctrl_c_is_left_to_i
     try:
         for line in process.stdout:
             printed.append(line)
-            if f"{demo.NOTEBOOK}?token=" in line or "Jupyter Server" in line:
+            if f"{cli.NOTEBOOK}?token=" in line or "Jupyter Server" in line:
                 break
         assert process.poll() is None, "".join(printed)
         os.killpg(process.pid, signal.SIGINT)
@@ -119,5 +119,5 @@ def test_the_demonstration_starts_jupyterlab_on_the_copy_and_ctrl_c_is_left_to_i
             os.killpg(process.pid, signal.SIGKILL)
 
     assert printed[0].startswith("The notebook is ")
-    assert "demo.py" not in rest, "our own stack is no news to the reader"
+    assert "cli.py" not in rest, "our own stack is no news to the reader"
     assert process.returncode is not None

@@ -12,13 +12,13 @@ from tests_support.chat_servers import ScriptedServer
 from tests_support.scripted import Answer, ScriptedService, refusal
 
 from ipython_assistant import doctor
-from ipython_assistant.answerer import A_REAL_MODEL
 from ipython_assistant.config import AssistantMagics
 from ipython_assistant.core.usage import default_model
 from ipython_assistant.doctor import Check, examine, run_doctor
 from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.service import model_servers
 from ipython_assistant.session import Session
+from ipython_assistant.who_answers import A_REAL_MODEL
 
 KEY = "sk-planted-key-0123456789"
 

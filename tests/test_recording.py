@@ -27,7 +27,7 @@ from ipython_assistant.core.recording import (
 )
 from ipython_assistant.core.redaction import redactor
 from ipython_assistant.core.turn import CodeCall, Message, TextPart, Turn, without_pictures
-from ipython_assistant.replay_policy import differences
+from ipython_assistant.who_answers import differences
 
 ASKED = TurnKey(
     "Plot coverage by year.",

@@ -57,10 +57,7 @@ _UNSEEN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206
 
 @dataclass(frozen=True, slots=True)
 class RecordedInput:
-    """A file that was sent with the question.
-
-    `size` is in bytes, None where it was not known any more; `logical` is the hash of what the file says.
-    """
+    """A file that was sent with the question: `size` in bytes where known, `logical` the hash of what it says."""
 
     name: str
     size: int | None
@@ -73,9 +70,8 @@ class RecordedInput:
 class RecordedFile:
     """A file the turn left on disk; see `Artifact`.
 
-    `ours` says that this package wrote it: a file of the user's that had the same name and bytes is never replaced or
-    removed. `kept` says that its bytes are among the recordings too, `repeated` that it is a figure that shows the same
-    as a saved picture.
+    Only one that is `ours`, written by this package, may be replaced or removed. `kept` says that its bytes are among
+    the recordings too, `repeated` that it is a figure which shows the same as a saved picture.
     """
 
     name: str
@@ -92,15 +88,11 @@ class RecordedFile:
 
 @dataclass(frozen=True, slots=True)
 class TurnKey:
-    """What the user wrote, as far as it decides which recording answers.
+    """What the user wrote, as far as it decides which recording answers; None for what was not set by hand.
 
     Attributes:
         prompt: The question, with `{}` filled in; empty for a response that was only shown.
-        model: The model, where it was named by hand; None otherwise, and so below.
-        instructions: The user's own instructions.
         tools: Tools beside the code interpreter, as they stand in a request.
-        effort: How hard the model is to think.
-        no_code: Whether code was forbidden.
         outputs: The names given with `-o`.
         inputs: Name and logical hash of every input.
         parent: The digest of the recorded turn it continues from; empty at the start of a conversation.
@@ -151,16 +143,14 @@ class Recording:
     """A turn as it is recorded.
 
     Attributes:
-        asked: What was asked.
         turn: What came back, without pictures: they are among the files.
-        cell: The cell, as the front end names it; `run 3` where it names none.
+        cell: The cell, as the front end names it; `run 3` where it has no name.
         service: `openai`, `azure` or `local`.
         model: The model that answered, by the service's own word.
         status: The answer's: `completed`, `refused`, `incomplete`, `interrupted` or `failed`.
         began: When the question was asked, `2026-01-15T09:30:00.000Z`; `ended`, when its files were on disk.
         notebook: The notebook's file name, where the kernel knows it.
         files: The files on disk, in the answer's order; `missing`, those that are not, with the reason.
-        notes: What was said beside the answer.
         key: The hash by which the question is found again; empty where nothing is answered from this recording.
         digest: What the turns below continue from; see `turn_digest`.
         number: Which of the question's recordings this is: a later one has a larger number, whatever the clock said.
@@ -250,19 +240,14 @@ def recording_text(recording: Recording) -> str:
     What may go over several lines is a list of lines, as in the notebook format.
     """
     asked = {name: part for name, part in recording.asked.body().items() if name != "inputs"}
+    plain = ("cell", "notebook", "service", "model", "status", "began", "ended")
     body: Json = {
         "format": FORMAT,
         "key": recording.key,
         "integrity": "",
         "digest": recording.digest,
         "asked": {**asked, "prompt": _lines(recording.prompt)},
-        "cell": recording.cell,
-        "notebook": recording.notebook,
-        "service": recording.service,
-        "model": recording.model,
-        "status": recording.status,
-        "began": recording.began,
-        "ended": recording.ended,
+        **{name: getattr(recording, name) for name in plain},
         "inputs": list(map(asdict, recording.inputs)),
         "response": _response_of(recording.turn),
         "files": list(map(asdict, recording.files)),
@@ -370,12 +355,12 @@ def _as_format_3(body: Json) -> Json:
 
 
 def _response_of(turn: Turn) -> Json:
-    failure, reason = turn.failure, turn.incomplete_reason
+    reason = turn.incomplete_reason
     return {
         "id": turn.response_id,
         "model": turn.model,
         "status": turn.status,
-        "error": {"code": failure.code, "message": failure.message} if failure is not None else None,
+        "error": asdict(turn.failure) if turn.failure is not None else None,
         "incomplete_details": {"reason": reason} if reason else None,
         "usage": turn.usage,
         "output": [_item_of(item) for item in turn.items],
@@ -386,7 +371,14 @@ def _item_of(item: Item) -> Json:
     if isinstance(item, Message):
         return {"type": "message", "id": item.id, "content": [_part_of(part) for part in item.parts]}
     if isinstance(item, CodeCall):
-        outputs = None if item.outputs is None else [_output_of(output) for output in item.outputs]
+        outputs = (
+            None
+            if item.outputs is None
+            else [
+                {"type": "image", "url": one.url} if isinstance(one, Image) else {"type": "logs", "logs": _lines(one)}
+                for one in item.outputs
+            ]
+        )
         call = {"type": "code_interpreter_call", "id": item.id, "status": item.status}
         return {**call, "container_id": item.container_id, "code": _lines(item.code), "outputs": outputs}
     return item.raw
@@ -403,12 +395,6 @@ def _part_of(part: TextPart) -> Json:
 
 _KINDS = {Citation: "container_file_citation", UrlCitation: "url_citation", FileCitation: "file_citation"}
 _NAMES = {"start": "start_index", "end": "end_index"}
-
-
-def _output_of(output: str | Image) -> Json:
-    if isinstance(output, Image):
-        return {"type": "image", "url": output.url}
-    return {"type": "logs", "logs": _lines(output)}
 
 
 def _lines(text: str) -> list[str] | str:

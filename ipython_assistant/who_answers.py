@@ -1,17 +1,36 @@
-"""Whether a recording answers a question: by the mode, and by who may be asked; and if none does, why."""
+"""Who answers a question: a recording, by the mode and by who may be asked; or a service, with a model or without."""
 
 from __future__ import annotations
 
 import difflib
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.config import KEYS
-from ipython_assistant.core.providers import WITHOUT_A_KEY
+from ipython_assistant.core.providers import (
+    BASIC,
+    GGUF,
+    WITHOUT_A_KEY,
+    is_on_this_machine,
+    model_in_words,
+    provider_of,
+    runs_code_here,
+)
 from ipython_assistant.core.recording import canonical
-from ipython_assistant.core.usage import CONTAINER_PRICES, Cost, Tokens, billed_by, cost, dollars, tokens_of
-from ipython_assistant.core.wording import disk_reason, first_words
-from ipython_assistant.errors import BudgetSpent, NoKey, NotRecorded, OptionError
+from ipython_assistant.core.usage import (
+    CONTAINER_PRICES,
+    Cost,
+    Tokens,
+    billed_by,
+    cost,
+    dollars,
+    last_day_of,
+    tokens_of,
+)
+from ipython_assistant.core.wording import did_you_mean, disk_reason, first_words
+from ipython_assistant.errors import BudgetSpent, ConfigError, ModelUnknown, NoKey, NotRecorded, OptionError
+from ipython_assistant.service.model_servers import best_model, fetched_models, find_servers, models_here
 from ipython_assistant.workspace.recording_store import TURNS
 
 if TYPE_CHECKING:
@@ -27,6 +46,15 @@ Spent = tuple[Cost, frozenset[str]]
 """What a recorded turn cost, and the containers at OpenAI that it used."""
 HOSTED = frozenset(KEYS)
 MOST_LISTED = 5
+_ASK_IT = (
+    'Ask it where there is a service, with `%config AssistantMagics.mode = "live"`, or record the whole notebook:'
+    " `ipython-assistant record NOTEBOOK`."
+)
+A_REAL_MODEL = (
+    "A model that reads any question: set OPENAI_API_KEY, or start Ollama or LM Studio, or run `ipython-assistant model"
+    " get`."
+)
+"""The way to a real model, in one line."""
 _PARTS = {
     "model": "the model",
     "instructions": "the instructions",
@@ -35,6 +63,9 @@ _PARTS = {
     "no_code": "--no-code",
     "outputs": "the tables asked for with -o",
 }
+
+
+# --- a recording ------------------------------------------------------------------------------------------------------
 
 
 def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) -> Recording | None:
@@ -107,12 +138,8 @@ def other_services_recorded(settings: Settings, recordings: Recordings) -> froze
 
     A hosted model's notebook is never answered by another service that nobody chose.
     """
-    return recordings.services() & HOSTED if _by_default(settings) else frozenset()
-
-
-def _by_default(settings: Settings) -> bool:
-    """Whether the engine would answer because there is no key, and not because somebody chose it."""
-    return settings.service == "local" and settings.by_hand.service is None
+    by_default = settings.service == "local" and settings.by_hand.service is None
+    return recordings.services() & HOSTED if by_default else frozenset()
 
 
 def _no_key_of(services: frozenset[str]) -> NoKey:
@@ -135,17 +162,14 @@ def _not_recorded(
     question: Question, recordings: Recordings, why: str = "In replay mode nothing is asked.", cure: str = ""
 ) -> NotRecorded:
     """The error for a question that only a recording may answer, and none does; it names the nearest one."""
-    lines = [
-        cure
-        or 'Ask it where there is a service, with `%config AssistantMagics.mode = "live"`,'
-        " or record the whole notebook: `ipython-assistant record NOTEBOOK`."
-    ]
-    path = recordings.folder.path / TURNS
+    says = f"This question is not recorded. {why}"
+    path, lines = recordings.folder.path / TURNS, [cure or _ASK_IT]
     try:
         near, damaged = recordings.all(), recordings.store.summaries()[1]
     except OSError as error:
-        lines.append(f"The recordings in {recordings.where} cannot be read: {disk_reason(error)}.")
-        return NotRecorded(f"This question is not recorded. {why}", "\n".join(lines))
+        return NotRecorded(
+            says, f"{lines[0]}\nThe recordings in {recordings.where} cannot be read: {disk_reason(error)}."
+        )
     if damaged:
         lines.append("Recordings that cannot be read, and may be what is missing:")
         lines += [f"  {path / item.name}: {item.reason}" for item in damaged[:MOST_LISTED]]
@@ -159,13 +183,12 @@ def _not_recorded(
     else:
         lines.append(f"The nearest in {path} is “{first_words(nearest.prompt)}” of {nearest.began[:10]}. What differs:")
         lines += [f"  {difference}" for difference in differences(asked, nearest, near)]
-    return NotRecorded(f"This question is not recorded. {why}", "\n".join(lines))
+    return NotRecorded(says, "\n".join(lines))
 
 
 def differences(asked: TurnKey, recording: Recording, recordings: Sequence[Recording]) -> Iterator[str]:
     """What was asked otherwise than recorded, in words that follow "differs:"."""
-    recorded = recording.asked
-    one, other = asked.body(), recorded.body()
+    recorded, one, other = recording.asked, asked.body(), recording.asked.body()
     if one["prompt"] != other["prompt"]:
         yield f"the question (recorded: “{first_words(recorded.prompt)}”)"
     for part, name in _PARTS.items():
@@ -191,10 +214,8 @@ def _as_recorded(question: Question, recordings: Recordings) -> TurnKey:
 
 
 def _likeness(asked: str, recorded: str) -> float:
-    matcher = difflib.SequenceMatcher(None, asked.strip(), recorded.strip(), autojunk=False)
-    # The rough measure is never below the exact one, which takes long for long questions.
-    rough = matcher.quick_ratio()
-    return matcher.ratio() if rough > 0.5 else rough  # noqa: PLR2004 where it begins to matter
+    """How alike two questions are, by the letters they have in common: the exact measure takes long for long ones."""
+    return difflib.SequenceMatcher(None, asked.strip(), recorded.strip(), autojunk=False).quick_ratio()
 
 
 def _in_words(part: Any) -> str:
@@ -204,3 +225,75 @@ def _in_words(part: Any) -> str:
         return "yes"
     items = part if isinstance(part, list) else [part]
     return first_words(", ".join(item if isinstance(item, str) else canonical(item) for item in items))
+
+
+# --- a model ----------------------------------------------------------------------------------------------------------
+
+
+class ModelChoice:
+    """Chooses the model on this machine where the user names no model; looks for it only when it is needed.
+
+    The model that answered first goes on answering as long as it is there: which one is in memory changes often.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._chosen = ""
+
+    def __call__(self, environment: Mapping[str, str]) -> str:
+        """Its name: the best suited one of a server that runs, else the file that was fetched last, else `basic`."""
+        found = find_servers(environment)
+        with self._lock:
+            if self._chosen not in {model.name for server in found for model in server.models}:
+                files = (f"{GGUF}{name}" for name in fetched_models(environment))
+                best = best_model(found)
+                self._chosen = best.name if best is not None else next(files, BASIC)
+            return self._chosen
+
+
+def with_answerer(settings: Settings, environment: Mapping[str, str], choose: ModelChoice) -> Settings:
+    """The settings with the model that answers, and with what it may see; `choose` finds a model that is not named.
+
+    Raises:
+        ConfigError: Azure is to answer and no deployment is named.
+        ModelUnknown: The engine is to answer, and no server on this machine has the model.
+        NoKey: The model's provider wants a key that is not set.
+    """
+    if settings.service != "local":
+        if not settings.model:
+            raise ConfigError(
+                "At Azure a model is the name of a deployment, and none is named.",
+                "Name it with -m NAME, `%config AssistantMagics.model = ...` or IPYTHON_ASSISTANT_MODEL.",
+            )
+        return settings
+    model = settings.model or (choose(environment) if settings.find_models else BASIC)
+    if not runs_code_here(model):
+        model = _of_that_name(model, models_here(environment) if settings.find_models else ())
+    provider = provider_of(model)
+    if provider is not None and provider.key and not environment.get(provider.key, "").strip():
+        raise NoKey(f"{provider.key} is not set, and {provider.title} wants a key.", f"Set it. {A_REAL_MODEL}")
+    share = settings.share or ("results" if is_on_this_machine(model, environment) else "shapes")
+    return replace(settings, model=model, share=share, answerer=model_in_words(model, environment))
+
+
+def _of_that_name(name: str, offered: tuple[str, ...]) -> str:
+    """The full name of a model on this machine. Raises `ModelUnknown`."""
+    for full in offered:
+        if name in {full, full.partition("/")[2]}:
+            return full
+    meant = did_you_mean(name, [full.partition("/")[2] for full in offered])
+    listed = f"Here are: {', '.join(offered[:10])}." if offered else A_REAL_MODEL
+    cure = f"{meant}A model elsewhere has its provider in front, as in openai/{name}. {listed}"
+    raise ModelUnknown(f"No server on this machine has the model {name}.", cure)
+
+
+def unknown_model(error: ModelUnknown, settings: Settings, offered: Sequence[str]) -> ModelUnknown:
+    """A hosted service's error that it does not have the model, with the nearest one of those that it offers."""
+    ended = last_day_of(settings.model)
+    by_default = "" if settings.by_hand.model else ", which is the default here"
+    why = f" Its last day is {ended}." if ended else ""
+    near = did_you_mean(settings.model, offered)
+    others = f"Others: {', '.join(offered[:8])}. " if offered and not near else ""
+    hint = f"{near}{others}Choose one with -m NAME, or `%config AssistantMagics.model = ...`."
+    message = f"The service has no model {settings.model}{by_default}.{why}"
+    return ModelUnknown(message, hint, status=error.status, code=error.code, request_id=error.request_id)
