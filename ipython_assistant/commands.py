@@ -15,9 +15,11 @@ from ipython_assistant.core.wording import counted, did_you_mean, disk_reason, p
 from ipython_assistant.display import buttons
 from ipython_assistant.display.grid import file_table, overview
 from ipython_assistant.display.live import front_end, publish
+from ipython_assistant.doctor import run_doctor
 from ipython_assistant.errors import AssistantError, OptionError
 from ipython_assistant.fix import fix_last_cell, insert_cell
 from ipython_assistant.options import option_help, parse_options, split_line
+from ipython_assistant.report import write_report
 from ipython_assistant.service.model_servers import models_here
 from ipython_assistant.who_answers import A_REAL_MODEL, other_services_recorded, with_answerer
 from ipython_assistant.workspace.assistants import assistant_folders, confirm, list_assistants, load_assistant, shown
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from ipython_assistant.config import Settings
     from ipython_assistant.core.artifacts import MadeFile
     from ipython_assistant.core.conversation import PlacedTurn
-    from ipython_assistant.core.usage import Cost, Price
+    from ipython_assistant.core.usage import Price
     from ipython_assistant.session import Session
     from ipython_assistant.workspace.assistants import SavedAssistant
 
@@ -216,15 +218,11 @@ def _new(session: Session, _words: Sequence[str]) -> None:
 
 
 def _history(session: Session, _words: Sequence[str]) -> None:
-    told = [
-        (name or "notebook", cell, turn)
-        for name, conversation in session.conversations.by_name.items()
-        for cell, turn in conversation.turns
-    ]
-    told += [("none", cell, turn) for cell, turn in session.conversations.outside]
+    told = {name or "notebook": one.turns for name, one in session.conversations.by_name.items()}
     rows = [
         (where, cell, turn.prompt, ", ".join(file.name for file in turn.artifacts), turn.status, _used(session, turn))
-        for where, cell, turn in told
+        for where, turns in (*told.items(), ("none", session.conversations.outside))
+        for cell, turn in turns
     ]
     header = ("conversation", "cell", "question", "files", "status", "cost")
     publish(overview(header, rows, [] if rows else ["Nothing was asked yet."]))
@@ -239,7 +237,7 @@ def _conversations(session: Session, _words: Sequence[str]) -> None:
 def _cost(session: Session, _words: Sequence[str]) -> None:
     turns = session.conversations.turns
     asked = [turn for _, turn in turns if not turn.replayed]
-    spent = [_cost_of(session, turn) for turn in asked]
+    spent = [cost_of(turn, *_prices(session)) for turn in asked]
     rows = [(cell, turn.prompt, _used(session, turn)) for cell, turn in turns if not turn.replayed]
     remarks = list(dict.fromkeys(remark for money in spent for remark in (*money.notes, money.reason) if remark))
     if asked:
@@ -250,11 +248,7 @@ def _cost(session: Session, _words: Sequence[str]) -> None:
 
 
 def _used(session: Session, turn: PlacedTurn) -> str:
-    return REPLAYED if turn.replayed else in_words(tokens_of(turn.turn.usage), _cost_of(session, turn))
-
-
-def _cost_of(session: Session, turn: PlacedTurn) -> Cost:
-    return cost_of(turn, *_prices(session))
+    return REPLAYED if turn.replayed else in_words(tokens_of(turn.turn.usage), cost_of(turn, *_prices(session)))
 
 
 def _prices(session: Session) -> tuple[Mapping[str, Price], str]:
@@ -296,18 +290,6 @@ def _code(session: Session, _words: Sequence[str]) -> None:
     insert_cell(session, text)
 
 
-def _doctor(session: Session, _words: Sequence[str]) -> None:
-    from ipython_assistant.doctor import run_doctor
-
-    run_doctor(session, session.environment())
-
-
-def _report(session: Session, words: Sequence[str]) -> None:
-    from ipython_assistant.report import write_report
-
-    write_report(session, words)
-
-
 def _traceback(session: Session, _words: Sequence[str]) -> None:
     error = session.last_error
     print("".join(traceback.format_exception(error)) if error else "There was no error.")  # noqa: T201 as above
@@ -315,7 +297,10 @@ def _traceback(session: Session, _words: Sequence[str]) -> None:
 
 COMMANDS: Mapping[str, Command] = {
     "status": Command(_status, "Show who answers, where files go, and what runs on this machine."),
-    "doctor": Command(_doctor, "Look whether everything is there, and say what to do."),
+    "doctor": Command(
+        lambda session, _: run_doctor(session, session.environment()),
+        "Look whether everything is there, and say what to do.",
+    ),
     "files": Command(_files, "List the files made here; or remove those no cell refers to.", "[--prune [--yes]]"),
     "retry": Command(lambda session, _: turn_run.retry(session), "Fetch again the last answer's missing files."),
     "show": Command(_show, "Show the last answer, or a response of the service, with its files.", "[RESPONSE_ID]"),
@@ -326,7 +311,9 @@ COMMANDS: Mapping[str, Command] = {
         "[--dry-run]",
     ),
     "report": Command(
-        _report, "Write questions, answers, figures and tables into one file.", "NAME.html|.md|.ipynb [-c CONVERSATION]"
+        write_report,
+        "Write questions, answers, figures and tables into one file.",
+        "NAME.html|.md|.ipynb [-c CONVERSATION]",
     ),
     "history": Command(_history, "List the turns of each conversation: cell, question, files, tokens and cost."),
     "conversations": Command(_conversations, "List the conversations; -c NAME goes on with one."),

@@ -8,7 +8,9 @@ import socket
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -120,24 +122,18 @@ def _service(settings: Settings, environment: Mapping[str, str]) -> list[Check]:
     clean = key.isascii() and not any(mark in key for mark in "'\" \t\n")
     cure = "It holds blanks, quotation marks or letters that no key has: copy it again."
     checks.append(Check("key", ok=clean, says=f"{name}, {len(key)} characters", cure=cure))
-    patient = (connect_azure if settings.service == "azure" else connect_hosted)(environment, ANSWERS_WITHIN_S)
-    live = patient.once()
-    try:
-        model = _answer_or_error(lambda: live.model(settings.model).json())
-        if isinstance(model, Unreachable) or getattr(model, "status", None) == HTTPStatus.UNAUTHORIZED:
-            return [*checks, _wrong("reachable", model)]
-        checks.append(Check("reachable", ok=True, says="it answers, and takes the key"))
-        containers = _answer_or_error(lambda: live.list_containers(None).json())
-    finally:
-        patient.close()
-    return [*checks, _model(settings, model), _containers(containers)]
-
-
-def _answer_or_error(ask: Callable[[], Any]) -> Any:
-    try:
-        return ask()
-    except AssistantError as error:
-        return error
+    connect, answers = connect_azure if settings.service == "azure" else connect_hosted, list[Any]()
+    with closing(connect(environment, ANSWERS_WITHIN_S)) as patient:
+        live = patient.once()
+        for ask in (partial(live.model, settings.model), partial(live.list_containers, None)):
+            try:
+                answers.append(ask().json())
+            except AssistantError as error:
+                answers.append(error)
+                if isinstance(error, Unreachable) or getattr(error, "status", None) == HTTPStatus.UNAUTHORIZED:
+                    return [*checks, _wrong("reachable", error)]
+    reachable = Check("reachable", ok=True, says="it answers, and takes the key")
+    return [*checks, reachable, _model(settings, answers[0]), _containers(answers[1])]
 
 
 def _model(settings: Settings, answer: Any) -> Check:
@@ -150,10 +146,9 @@ def _model(settings: Settings, answer: Any) -> Check:
     if isinstance(answer, AssistantError):
         return _wrong("model", answer)
     said = answer.get("shutdown_date") if isinstance(answer, dict) else None
-    ends = str(said)[:10] if said else last_day_of(name)
-    if ends is None:
-        return Check("model", ok=True, says=f"{name} is there")
-    return Check("model", ok=None, says=f"{name} is there until {ends}", cure="Choose another in time, with -m.")
+    if ends := str(said)[:10] if said else last_day_of(name):
+        return Check("model", ok=None, says=f"{name} is there until {ends}", cure="Choose another in time, with -m.")
+    return Check("model", ok=True, says=f"{name} is there")
 
 
 def _containers(answer: Any) -> Check:
@@ -174,23 +169,21 @@ def _models_here(session: Session, settings: Settings, environment: Mapping[str,
     if settings.service != "local":
         return checks
     chosen = with_answerer(settings, environment, session.choose_model)
-    provider, address = provider_of(chosen.model), address_of(chosen.model, environment)
-    if address:
+    found = Check("model", ok=None if chosen.model == BASIC else True, says=chosen.answerer, cure=A_REAL_MODEL)
+    if address := address_of(chosen.model, environment):
         parts = urlsplit(address)
         try:
             port = parts.port or {"http": 80, "https": 443}[parts.scheme]
             socket.create_connection((parts.hostname or "", port), ANSWERS_WITHIN_S).close()
         except OSError:
-            start = provider.start if provider else ""
-            cure = f"Start it: {start}" if start else "Check the address and the network."
-            return [*checks, Check("model", ok=False, says=f"nothing answers at {parts.netloc}", cure=cure)]
-    if chosen.model.startswith(GGUF) and chosen.model.removeprefix(GGUF) not in fetched_models(environment):
-        return [
-            *checks,
-            Check("model", ok=False, says=f"{chosen.model} is not here", cure="ipython-assistant model list"),
-        ]
-    weak = None if chosen.model == BASIC else True
-    return [*checks, Check("model", ok=weak, says=chosen.answerer, cure=A_REAL_MODEL)]
+            provider = provider_of(chosen.model)
+            cure = (
+                f"Start it: {provider.start}" if provider and provider.start else "Check the address and the network."
+            )
+            found = Check("model", ok=False, says=f"nothing answers at {parts.netloc}", cure=cure)
+    elif chosen.model.startswith(GGUF) and chosen.model.removeprefix(GGUF) not in fetched_models(environment):
+        found = Check("model", ok=False, says=f"{chosen.model} is not here", cure="ipython-assistant model list")
+    return [*checks, found]
 
 
 def _engine(environment: Mapping[str, str], *, needed: bool) -> Check:

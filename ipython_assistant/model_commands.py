@@ -6,6 +6,7 @@ interrupted; it counts only if its SHA-256 is the one that the hub states.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.providers import GGUF, models_folder
 from ipython_assistant.core.wording import did_you_mean
+from ipython_assistant.errors import ConfigError
 from ipython_assistant.service.model_servers import fetched_models
 
 if TYPE_CHECKING:
@@ -25,10 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 INSTALL = "python -m pip install xllamacpp huggingface_hub"
-
-
-class ModelCommandError(Exception):
-    """A command that cannot be done; its two arguments are what happened, and what to do."""
 
 
 def add_model_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,7 +43,6 @@ def add_model_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Do what the command line says; returns the exit code."""
     try:
         if options.verb == "get":
             _get(options.name, yes=options.yes)
@@ -53,8 +50,8 @@ def _run(options: argparse.Namespace) -> int:
             _remove(options.name)
         else:
             _list()
-    except ModelCommandError as error:
-        print("\n".join(error.args), file=sys.stderr)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on where it stopped.", file=sys.stderr)
@@ -85,7 +82,7 @@ def _remove(name: str) -> None:
     wanted, here = name.removeprefix(GGUF), fetched_models(os.environ)
     if wanted not in here:
         meant = did_you_mean(wanted, here)
-        raise ModelCommandError(f"There is no fetched model {wanted}.", f"{meant}See: ipython-assistant model list")
+        raise ConfigError(f"There is no fetched model {wanted}.", f"{meant}See: ipython-assistant model list")
     here[wanted].unlink()
     print(f"Removed {wanted}.")
 
@@ -98,7 +95,7 @@ def _get(wanted: str, *, yes: bool) -> None:
         print(f"{name} is here already: -m {GGUF}{name}")
         return
     if find_spec("huggingface_hub") is None:
-        raise ModelCommandError("The program that fetches models is not installed.", f"Install it: {INSTALL}")
+        raise ConfigError("The program that fetches models is not installed.", f"Install it: {INSTALL}")
     import huggingface_hub
 
     hub = huggingface_hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
@@ -106,17 +103,20 @@ def _get(wanted: str, *, yes: bool) -> None:
     facts = next((one for one in about.siblings or () if one.rfilename == file and one.lfs), None)
     if facts is None:
         files = ", ".join(one.rfilename for one in about.siblings or () if one.rfilename.endswith(".gguf"))
-        raise ModelCommandError(f"{repo} has no file {file}.", f"It has: {files or 'no GGUF file'}.")
+        raise ConfigError(f"{repo} has no file {file}.", f"It has: {files or 'no GGUF file'}.")
     licence = (about.card_data or {}).get("license") or "not stated; see the model's page"
     print(f"{repo}, {file}\n  size     {facts.size / 1e9:.2f} GB\n  licence  {licence}\n  goes to  {target}")
     target.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(target.parent).free
     if free < facts.size:
-        raise ModelCommandError(
+        raise ConfigError(
             f"It needs {facts.size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in {target.parent}.",
             "Free some space, or name another folder in IPYTHON_ASSISTANT_MODELS.",
         )
-    if not yes and not _agreed():
+    answer = "n"
+    with contextlib.suppress(EOFError):
+        answer = "y" if yes else input("Fetch it? [y/N] ").strip().lower()
+    if answer not in {"y", "yes"}:
         print("Nothing was fetched.")
         return
     partial = Path(_from_hub(lambda: hub.hf_hub_download(repo, file, local_dir=target.parent / ".partial")))
@@ -124,7 +124,7 @@ def _get(wanted: str, *, yes: bool) -> None:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     if sha256 != facts.lfs.sha256:
         partial.unlink()
-        raise ModelCommandError(f"{file} is damaged: its SHA-256 is not the one the hub states.", "Fetch it again.")
+        raise ConfigError(f"{file} is damaged: its SHA-256 is not the one the hub states.", "Fetch it again.")
     partial.replace(target)
     print(f"Fetched and verified. It answers where nothing else does, or by name: -m {GGUF}{name}")
     if find_spec("xllamacpp") is None:
@@ -142,26 +142,18 @@ def _source(wanted: str) -> tuple[str, str, str]:
     if name in known:
         return name, known[name]["repo"], known[name]["file"]
     hint = f"{did_you_mean(name, known)}Known: {', '.join(known)}; or OWNER/REPOSITORY/FILE.gguf."
-    raise ModelCommandError(f"There is no model {name}.", hint)
+    raise ConfigError(f"There is no model {name}.", hint)
 
 
 def _from_hub(ask: Any) -> Any:
-    """What the hub answers. Raises `ModelCommandError` in place of whatever the library raises."""
+    """What the hub answers. Raises `ConfigError` in place of what the library raises."""
     try:
         return ask()
     except Exception as error:  # noqa: BLE001 - several libraries below it raise their own
         name = type(error).__name__
         if name == "RepositoryNotFoundError":
-            raise ModelCommandError("The hub has no such repository.", "Check the name.") from None
+            raise ConfigError("The hub has no such repository.", "Check the name.") from None
         if name == "GatedRepoError":
-            raise ModelCommandError("The hub asks for your consent.", "Give it there, then: hf auth login") from None
-        reason = " ".join(str(error).split())[:200] or name
-        happened = f"The hub could not be reached, or broke off: {reason}"
-        raise ModelCommandError(happened, "The same command goes on where it stopped.") from None
-
-
-def _agreed() -> bool:
-    try:
-        return input("Fetch it? [y/N] ").strip().lower() in {"y", "yes"}
-    except EOFError:
-        return False
+            raise ConfigError("The hub asks for your consent.", "Give it there, then: hf auth login") from None
+        happened = f"The hub could not be reached, or broke off: {' '.join(str(error).split())[:200] or name}"
+        raise ConfigError(happened, "The same command goes on where it stopped.") from None
