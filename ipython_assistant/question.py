@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.conversation import Upload, ancestors, as_messages
 from ipython_assistant.core.naming import media_type
+from ipython_assistant.core.providers import BASIC
 from ipython_assistant.core.recording import TurnKey
 from ipython_assistant.core.request import InputNote, instructions, tool_in_words
 from ipython_assistant.core.wording import size_in_words
@@ -81,7 +82,7 @@ class Question:
             container_id=settings.container_id,
             held=settings.store,
             code=settings.code,
-            shows=bool(self.seen),
+            shows=settings.service != "local" and bool(self.seen),
             most_bytes=None if self.large or settings.service == "local" else settings.ask_above,
         )
 
@@ -103,16 +104,30 @@ class Question:
 
     @property
     def seen(self) -> tuple[Input, ...]:
-        """The pictures and PDFs among the inputs, which a hosted model sees itself besides what its code reads.
+        """The pictures and PDFs among the inputs, which the model sees itself besides what its code reads.
 
         https://platform.openai.com/docs/guides/images-vision, https://platform.openai.com/docs/guides/pdf-files
+        The embedded engine shows pictures alone, and those only to a model that may see values.
         """
-        seen, size = [], 0
-        for item in self.inputs if self.settings.service != "local" else ():
-            if media_type(item.name) in SEEN_TYPES and size + item.size <= MOST_SEEN_BYTES:
+        seen, size, settings = [], 0, self.settings
+        shows = settings.service != "local" or (settings.share == "results" and settings.model != BASIC)
+        for item in self.inputs if shows else ():
+            kind = media_type(item.name)
+            if kind not in SEEN_TYPES or (settings.service == "local" and kind == "application/pdf"):
+                continue
+            if size + item.size <= MOST_SEEN_BYTES:
                 seen.append(item)
                 size += item.size
         return tuple(seen)
+
+    @property
+    def unseen(self) -> str:
+        """A sentence on the pictures and PDFs that a hosted model does not see, since they are too large; or none."""
+        large = [item for item in self.inputs if media_type(item.name) in SEEN_TYPES and item not in self.seen]
+        if self.settings.service == "local" or not large:
+            return ""
+        most, names = size_in_words(MOST_SEEN_BYTES), ", ".join(item.name for item in large)
+        return f"The model sees no more than {most} of pictures and PDFs, so only its code can read {names}."
 
     @property
     def dtypes(self) -> dict[str, Any]:
@@ -126,7 +141,9 @@ class Question:
         (https://platform.openai.com/docs/guides/tools-code-interpreter).
         """
         settings = self.settings
-        seen = [] if base.shows_nothing else [_seen_part(item) for item in self.seen]
+        # The embedded engine has the files, and shows them to its model itself.
+        shows = settings.service != "local" and not base.shows_nothing
+        seen = [_seen_part(item) for item in self.seen] if shows else []
         words = [{"type": "input_text", "text": self.prompt}, *seen] if seen else self.prompt
         files = {"file_ids": list(base.file_ids)} if base.file_ids else {}
         container = base.container_id or {"type": "auto", **settings.policy.body(), **files}
@@ -214,7 +231,9 @@ class Question:
         ]
         if self.seen:
             names = ", ".join(item.name for item in self.seen)
-            rows.append(("seen", f"{names}: up to about 1,500 tokens for each picture and each page of a PDF"))
+            if_able = ", if the model sees pictures" if settings.service == "local" else ""
+            rows.append(("seen", f"{names}{if_able}: up to about 1,500 tokens for each picture and each page of a PDF"))
+        rows += [("not seen", self.unseen)] if self.unseen else []
         lines = ["Nothing was sent. This would be:", "", *(f"{name:<13}{value}" for name, value in rows)]
         lines += ["instructions", *_indented(request["instructions"]), "prompt", *_indented(self.prompt)]
         return "\n".join(lines)

@@ -151,7 +151,8 @@ class ServiceSource:
         settings = self.question.settings
         redact = self.session.folder(settings).secrets.redactor().with_secrets(secrets_in(settings.tools))
         by = (f"Answered by {settings.answerer}.",) if settings.answerer else ()
-        notes = (*self._base.notes, *by)
+        unseen = (self.question.unseen,) if self.question.unseen else ()
+        notes = (*unseen, *self._base.notes, *by)
         self._arrival = replace(arrival, turn=redacted_turn(arrival.turn, redact), notes=notes)
         return self._arrival
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 
 import pytest
 from faults.server import png
@@ -12,6 +13,7 @@ from tests_support.notebook import Notebook
 from tests_support.scripted import refusal
 
 from ipython_assistant import errors
+from ipython_assistant.question import MOST_SEEN_BYTES
 
 PICTURE = png("generated", 2)
 SHELL = [
@@ -136,3 +138,31 @@ def test_the_dry_run_says_what_the_model_sees_and_that_it_costs(notebook, hosted
     assert "form.png, scan.pdf" in plain
     assert "tokens" in plain
     assert hosted.requests == []
+
+
+def test_a_picture_beyond_the_limit_is_left_to_code_and_that_is_said(notebook, hosted, notebook_dir):
+    line = with_a_form(notebook_dir)
+    with (notebook_dir / "large.png").open("wb") as large:
+        large.truncate(MOST_SEEN_BYTES)
+    dry = notebook.ask("A", "What is this?", f"--dry-run {line} -i large.png")
+    hosted.will_say([wire.Message("A form.")])
+    ran = notebook.ask("B", "What is this?", f"{line} -i large.png")
+
+    assert [part["type"] for part in said(hosted)] == ["input_text", "input_image", "input_file"]
+    (note,) = [note for note in ran.value.notes if "large.png" in note]
+    assert note in ran.plain
+    assert note in dry.plain + dry.printed
+    assert len(hosted.asked("^POST /v1/containers/.*/files$")) == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "share", "seen"),
+    [("ollama/qwen3.5:4b", "results", "form.png"), ("ollama/qwen3.5:4b", "names", ""), ("basic", "results", "")],
+)
+def test_what_a_model_that_code_runs_here_for_sees_is_in_the_dry_run(notebook, notebook_dir, model, share, seen):
+    line = with_a_form(notebook_dir)
+    notebook.cell("S", f"%config AssistantMagics.share = {share!r}")
+    ran = notebook.ask("A", "What is this?", f"-m {model} --dry-run {line}")
+
+    (row,) = re.findall(r"^seen +(.*)$", ran.plain + ran.printed, re.MULTILINE) or [""]
+    assert row.partition(",")[0] == seen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 import threading
 import time
@@ -13,8 +15,9 @@ import pytest
 from engines import OUTPUTS, Running, annotations, in_thread, logs, tool
 from hypothesis import given
 from hypothesis import strategies as st
-from tests_support.chat_servers import KINDS, Reply, ScriptedServer
+from tests_support.chat_servers import KINDS, Reply, ScriptedServer, refusal
 
+from ipython_assistant.engine.models import free_python
 from ipython_assistant.engine.models.chat_models import ChatModel
 from ipython_assistant.engine.models.chat_server import ChatServer
 from ipython_assistant.engine.models.free_python import ADDED, CORRECT, DONE, ELSEWHERE, NO_CODE
@@ -104,6 +107,127 @@ def codes(response: Any) -> list[str]:
 def told(server: ScriptedServer, question: int = -1) -> str:
     """The last message the model was sent with one of the questions."""
     return server.asked[question]["messages"][-1]["content"]
+
+
+# Pictures. ------------------------------------------------------------------------------------------------------------
+
+PNG = b"\x89PNG\r\n\x1a\n-a-form-with-12-cases"
+AS_BASE64 = base64.b64encode(PNG).decode()
+WITHIN = [
+    {"type": "input_text", "text": "How many cases does the form report?"},
+    {"type": "input_image", "image_url": f"data:image/png;base64,{AS_BASE64}"},
+]
+NO_PDF = {"type": "input_file", "filename": "scan.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}
+
+
+@pytest.fixture(scope="module")
+def form(engine: Running) -> str:
+    """A container with a picture."""
+    made = engine.client().containers.create(name="with a form").id
+    engine.client().containers.files.create(made, file=("form.png", PNG))
+    return made
+
+
+@pytest.fixture
+def mixed(engine: Running, container: str) -> Iterator[str]:
+    """The container of the tables, with a picture."""
+    files = engine.client().containers.files
+    picture = files.create(container, file=("form.png", PNG))
+    yield container
+    files.delete(picture.id, container_id=container)
+
+
+def named(*names: str, share: str = "results") -> dict[str, str]:
+    return {"share": share, "inputs": "form.png\ncases.csv", "named": "\n".join(names)}
+
+
+@pytest.mark.parametrize("kind", ["ollama", "llama.cpp", "vllm"])
+def test_a_picture_in_the_question_is_shown_to_the_model_and_may_be_answered_without_code(ask, servers, kind) -> None:
+    content = [*WITHIN, NO_PDF]
+    response = ask(Reply("It reports 12."), model=kind, input=[{"role": "user", "content": content}], tools=[tool()])
+
+    (body,) = servers[kind].asked
+    said_to_it = body["messages"][-1]
+    if kind == "ollama":
+        assert (said_to_it["images"], said_to_it["content"]) == ([AS_BASE64], WITHIN[0]["text"])
+    else:
+        shown = [part["image_url"]["url"] for part in said_to_it["content"] if part["type"] == "image_url"]
+        assert shown == [WITHIN[1]["image_url"]]
+        assert said_to_it["content"][0] == {"type": "text", "text": WITHIN[0]["text"]}
+    own_words, _, ours = said(response).partition(ADDED)
+    assert own_words == "It reports 12."
+    assert "`scan.pdf`" in ours
+    assert "form" not in ours
+
+
+def test_a_picture_of_the_container_is_shown_and_again_in_the_next_question(ask, server, form: str) -> None:
+    first = ask(Reply("It reports 12."), input="What does it say?", tools=[tool(form)], metadata=named("form.png"))
+    ask(Reply("In 2024."), input="And when?", tools=[tool(form)], previous_response_id=first.id, metadata=named())
+
+    assert ["form.png:" in json.dumps(body["messages"][-1]) for body in server.asked] == [True, True]
+    assert all(AS_BASE64 in json.dumps(body["messages"][-1]) for body in server.asked)
+
+
+def test_numbers_about_a_table_are_still_asked_of_code_where_a_picture_came_too(ask, server, mixed: str) -> None:
+    replies = [Reply("There are 99."), fenced("print(cases['cases'].sum())\n", ""), Reply("There are 12.")]
+    ask(*replies, tools=[tool(mixed)], metadata=named("form.png", "cases.csv"))
+
+    assert len(server.planned) == 1
+    assert told(server, 1) == NO_CODE
+
+
+@pytest.mark.parametrize("share", ["names", "shapes"])
+@pytest.mark.parametrize("kind", ["ollama", "vllm"])
+def test_no_picture_reaches_a_model_that_may_see_no_values(ask, servers, form: str, share: str, kind: str) -> None:
+    response = ask(
+        Reply("I cannot tell."), model=kind, input="What does it say?", tools=[tool(form)],
+        metadata=named("form.png", share=share),
+    )  # fmt: skip
+
+    left = json.dumps([servers[kind].asked, servers[kind].planned])
+    assert AS_BASE64[:20] not in left
+    assert AS_BASE64[-20:] not in left
+    assert f'`form.png` (share is "{share}")' in said(response)
+
+
+def test_a_model_that_refuses_pictures_is_asked_without_them_from_then_on(ask, servers, form: str) -> None:
+    refuses, answers = refusal(500, "image input is not supported - hint: provide the mmproj"), Reply("I see none.")
+    asked = {"model": "lmstudio", "input": "What does it say?", "tools": [tool(form)], "metadata": named("form.png")}
+    responses = [ask(refuses, answers, **asked), ask(answers, **asked)]
+
+    assert [AS_BASE64 in json.dumps(body) for body in servers["lmstudio"].asked] == [True, False, False]
+    assert all("`form.png` (it sees no pictures" in said(response) for response in responses)
+
+
+def test_a_model_of_ollama_that_sees_nothing_is_sent_no_picture(servers) -> None:
+    server = servers["ollama"]
+    server.script, server.abilities = [Reply("No.")], ["completion"]
+
+    async def ask() -> bool:
+        chat = ChatServer(server.url, "qwen3.5:4b")
+        await chat.complete([{"role": "user", "content": "What is it?", "pictures": {"form.png": "data:,x"}}])
+        await chat.close()
+        return chat.sees_pictures
+
+    assert not asyncio.run(ask())
+    assert server.asked[-1]["messages"] == [{"role": "user", "content": "What is it?"}]
+    server.abilities = ["completion", "vision"]
+
+
+def test_pictures_beyond_the_limit_are_left_to_code_and_said(ask, server, form: str, monkeypatch) -> None:
+    monkeypatch.setattr(free_python, "MOST_PICTURE_BYTES", len(PNG) - 1)
+    response = ask(Reply("No."), input="What does it say?", tools=[tool(form)], metadata=named("form.png"))
+
+    assert AS_BASE64 not in json.dumps(server.asked)
+    assert "`form.png`" in said(response).partition(ADDED)[2]
+
+
+def test_a_plan_over_tables_says_that_no_picture_was_looked_at(ask, server, mixed: str) -> None:
+    server.plan = ""
+    asked = {"input": "Describe the table cases.csv, as about.csv", "metadata": named("form.png", "cases.csv")}
+    response = ask(fill_in, model="vllm", tools=[tool(mixed)], **asked)
+
+    assert "not `form.png`" in said(response)
 
 
 # Plans. ---------------------------------------------------------------------------------------------------------------

@@ -69,6 +69,7 @@ class ScriptedServer:
         headers: The headers of the questions so far.
         slow_s: How long it waits before it answers a GET.
         plan: The answer to each question with a JSON schema, if not empty; those go to `planned`, not to `asked`.
+        abilities: What Ollama says that its models can do.
         gone: Set when a client went before its answer was complete.
     """
 
@@ -82,6 +83,7 @@ class ScriptedServer:
     slow_s: float = 0.0
     plan: str = ""
     planned: list[Json] = field(default_factory=list)
+    abilities: list[str] = field(default_factory=lambda: ["completion", "vision"])
     gone: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> ScriptedServer:
@@ -154,6 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         is_plan = bool(chat.plan) and ("format" in body or "response_format" in body)
         chat.paths.append(self.path)
+        if chat.kind == "ollama" and self.path == "/api/show":
+            self._whole(Reply(body=json.dumps({"capabilities": chat.abilities}).encode()))
+            return
         chat.headers.append({name.lower(): value for name, value in self.headers.items()})
         (chat.planned if is_plan else chat.asked).append(body)
         ollama = chat.kind == "ollama" and self.path == "/api/chat"

@@ -19,11 +19,12 @@ from urllib.parse import urlsplit
 from ipython_assistant.engine.models import ModelFailed, Refuse, Run, Say
 from ipython_assistant.engine.models.basic import Basic
 from ipython_assistant.engine.models.chat_server import LOOPBACK, SILENCE_S, ChatServer
-from ipython_assistant.engine.models.free_python import FreePython, profiles
+from ipython_assistant.engine.models.free_python import FreePython, is_about_tables, pdfs_in, pictures_in, profiles
 from ipython_assistant.engine.models.gguf import Runtimes, is_gguf
 from ipython_assistant.engine.models.plan.programs import closing, opening
-from ipython_assistant.engine.models.plan.reader import PlanReader, Refusal, refusal_text
+from ipython_assistant.engine.models.plan.reader import Cannot, PlanReader, Refusal, refusal_text
 from ipython_assistant.engine.models.python_code import Script, fenced
+from ipython_assistant.engine.models.safe_markdown import inline_code, listed
 from ipython_assistant.engine.models.share import Told, Veil
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.models import Ask, Interpreter, Model, RunOutcome, Step
     from ipython_assistant.engine.models.chat_server import Completion, Json
+    from ipython_assistant.engine.models.plan.programs import Program
 
     _Connect = Callable[[], Awaitable[ChatServer]]
 
@@ -71,13 +73,17 @@ class ChatModel:
         # A plan names columns; tables with columns that the model may not be told of are kept out of it.
         known = tuple(table.path for table in tables if told.may_name_all(table, tables))
         planner = _Planner(server, Veil(told.words, () if told.everything else tables))
-        found, used = await PlanReader(planner, self._plans).read(replace(ask, files=known), interpreter)
-        yield used
+        found: list[Program] | Refusal | Cannot = Cannot("it is about pictures")
+        if is_about_tables(ask, tables) or not pictures_in(ask.files):
+            found, used = await PlanReader(planner, self._plans).read(replace(ask, files=known), interpreter)
+            yield used
         if isinstance(found, list):
             for program in found:
                 yield Say(opening(program))
                 outcome = yield Run(program.code)
                 yield Say(await closing(program, outcome, interpreter))
+            if unread := [inline_code(name) for name in (*pictures_in(ask.new), *pdfs_in(ask.new))]:
+                yield Say(f"\n\nOnly tables were read for this, not {listed(unread)}.")
         elif isinstance(found, Refusal) and not self._large:
             yield Refuse(refusal_text(found, WAY_OUT))
         else:

@@ -39,6 +39,8 @@ CONTEXTS: Final = (8_192, 16_384, 32_768, 65_536, 131_072)
 """The sizes of context, in tokens, that Ollama is asked for: few, since each change loads the model anew."""
 CHARACTERS_PER_TOKEN: Final = 3
 """On the safe side for English, code and JSON."""
+PICTURE_TOKENS: Final = 1_500
+"""As many as most models read a picture as."""
 
 _TOO_LONG: Final = re.compile(
     r"context (length|window|size)|n_ctx|maximum context|too many tokens|prompt is too long|from the initial prompt",
@@ -51,6 +53,10 @@ _ANOTHER: Final = "Look at its log, or choose another model with -m."
 
 class _SchemaRefused(ModelFailed):
     """The server may not take a JSON schema; asking for plain JSON may still work."""
+
+
+class _PicturesRefused(ModelFailed):
+    """The model may see no pictures; asking without them may still work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,8 @@ class ChatServer:
         self._schemas = schemas
         self._silence_s = silence_s
         self._context = 0
+        self.sees_pictures = True
+        """Whether the model sees pictures, as far as is known."""
 
     async def complete(self, messages: Sequence[Json], *, schema: Json | None = None, **asked: Any) -> Completion:
         """The whole answer to these messages; where a schema is not taken, it is asked for as plain JSON.
@@ -133,7 +141,8 @@ class ChatServer:
         Closing the generator closes the connection, at which these servers stop.
 
         Args:
-            messages: `{"role": ..., "content": ...}`, as chat completions have them.
+            messages: `{"role": ..., "content": ...}`, as chat completions have them; `pictures` are data URLs by
+                name. A model that turns out to see none is asked without them.
             schema: The JSON schema that the text has to fit.
             max_tokens: The longest answer, in tokens; what is longer comes back `cut`.
             options: As chat completions name them: `temperature`, `top_p`, `seed`, `reasoning_effort`.
@@ -141,21 +150,45 @@ class ChatServer:
         Raises:
             ModelFailed: The server cannot be reached, refuses, falls silent, or answers something else.
         """
-        limit = max_tokens or MAX_TOKENS
+        if not self._kind:  # Ollama's `GET /api/version` gives a version, and nothing else
+            about = await self._get(f"{self._root}/api/version")
+            self._kind = "ollama" if list(about) == ["version"] else "unknown"
+        asked = schema, max_tokens or MAX_TOKENS, options or {}
+        tried = any("pictures" in message for message in messages) and await self._may_see_pictures()
+        if tried:
+            with contextlib.suppress(_PicturesRefused):
+                async with aclosing(self._stream(messages, *asked, with_pictures=True)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+        words = [{name: message[name] for name in message if name != "pictures"} for message in messages]
+        async with aclosing(self._stream(words, *asked)) as pieces:
+            async for piece in pieces:
+                self.sees_pictures = self.sees_pictures and not tried
+                yield piece
+
+    async def _may_see_pictures(self) -> bool:
+        """Ollama says so, and gives pictures to no other model; another server refuses them, or does not."""
+        if self._kind == "ollama" and self.sees_pictures:
+            about = await self._get(f"{self._root}/api/show", {"model": self.model})
+            self.sees_pictures = "vision" in about.get("capabilities", ["vision"])
+        return self.sees_pictures
+
+    async def _stream(
+        self, messages: Sequence[Json], schema: Json | None, limit: int, options: Json, *, with_pictures: bool = False
+    ) -> AsyncGenerator[str | Completion, None]:
         written, shown, usage, cut = "", 0, TokensUsed(), False
-        async with self._faults(with_schema=schema is not None):
-            if not self._kind:  # Ollama's `GET /api/version` gives a version, and nothing else
-                about = await self._get(f"{self._root}/api/version")
-                self._kind = "ollama" if list(about) == ["version"] else "unknown"
+        unable = _PicturesRefused if with_pictures else _SchemaRefused if schema is not None else None
+        async with self._faults(unable):
             request = self._for_ollama if self._kind == "ollama" else self._for_others
-            async with aclosing(self._objects(*request(messages, schema, limit, options or {}))) as objects:
+            async with aclosing(self._objects(*request(messages, schema, limit, options))) as objects:
                 while True:
                     async with asyncio.timeout(self._silence_s):
                         found = await anext(objects, None)
                     if found is None:
                         break
                     if said := found.get("error"):
-                        raise await self._refusal(None, _reason(said), with_schema=schema is not None)
+                        raise await self._refusal(None, _reason(said), unable)
                     text, tokens, at_limit = _read(found)
                     written, usage, cut = written + text, tokens or usage, cut or at_limit
                     if fresh := text if shown else _said(written):
@@ -192,7 +225,8 @@ class ChatServer:
         return AsyncOpenAI(base_url=self._address, api_key=self._key or "none", max_retries=0, http_client=http)
 
     def _for_others(self, messages: Sequence[Json], schema: Json | None, limit: int, options: Json) -> tuple[str, Json]:
-        body = {"model": self.model, "messages": list(messages), "stream": True, "max_tokens": limit, **options}
+        said = [_in_parts(message) for message in messages]
+        body = {"model": self.model, "messages": said, "stream": True, "max_tokens": limit, **options}
         body["stream_options"] = {"include_usage": True}
         if self._kind == "openai":  # whose newer models refuse both
             body["max_completion_tokens"] = body.pop("max_tokens")
@@ -206,9 +240,15 @@ class ChatServer:
 
     def _for_ollama(self, messages: Sequence[Json], schema: Json | None, limit: int, options: Json) -> tuple[str, Json]:
         needed = sum(len(message["content"]) for message in messages) // CHARACTERS_PER_TOKEN + limit
+        said = []
+        for message in messages:
+            shown = [url.partition(",")[2] for url in message.get("pictures", {}).values()]
+            words = {"role": message["role"], "content": message["content"]}
+            said.append({**words, "images": shown} if shown else words)
+            needed += len(shown) * PICTURE_TOKENS
         self._context = max(self._context, next((size for size in CONTEXTS if size >= needed), CONTEXTS[-1]))
         sampling = {name: options[name] for name in ("temperature", "top_p", "seed") if name in options}
-        body: Json = {"model": self.model, "messages": list(messages), "stream": True, "think": False}
+        body: Json = {"model": self.model, "messages": said, "stream": True, "think": False}
         body["options"] = {"num_ctx": self._context, "num_predict": limit, **sampling}
         return f"{self._root}/api/chat", body if schema is None else {**body, "format": schema}
 
@@ -233,17 +273,19 @@ class ChatServer:
         finally:
             await answer.aclose()
 
-    async def _get(self, url: str) -> Json:
+    async def _get(self, url: str, body: Json | None = None) -> Json:
         """What it says there; nothing where it does not: the question itself will tell what is wrong."""
+        client, kind = self._client.with_options(timeout=CONNECT_S), object
         try:
-            found = await self._client.get(url, cast_to=object, options={"timeout": CONNECT_S})
+            asked = client.get(url, cast_to=kind) if body is None else client.post(url, cast_to=kind, body=body)
+            found = await asked
         except Exception:  # noqa: BLE001 - see above
             return {}
         return found if isinstance(found, dict) else {}
 
     @asynccontextmanager
-    async def _faults(self, *, with_schema: bool) -> AsyncIterator[None]:
-        """Turn what the libraries raise into `ModelFailed`."""
+    async def _faults(self, unable: type[ModelFailed] | None) -> AsyncIterator[None]:
+        """Turn what the libraries raise into `ModelFailed`; into `unable` where it may be for what was asked for."""
         import httpx2
         import openai
 
@@ -251,7 +293,7 @@ class ChatServer:
             yield
         except openai.APIStatusError as error:
             words = _reason(error.body if error.body is not None else error.response.text)
-            raise await self._refusal(error.status_code, words, with_schema=with_schema) from None
+            raise await self._refusal(error.status_code, words, unable) from None
         except TimeoutError:
             raise ModelFailed(
                 f"{self._name} sent nothing for {self._silence_s:g} s.\n"
@@ -270,7 +312,7 @@ class ChatServer:
             happened = f"{self._name} answered something that is not JSON ({error})."
             raise ModelFailed(f"{happened}\n{_CHECK_ADDRESS}") from None
 
-    async def _refusal(self, status: int | None, said: str, *, with_schema: bool) -> ModelFailed:
+    async def _refusal(self, status: int | None, said: str, unable: type[ModelFailed] | None) -> ModelFailed:
         """The error for what the server refused."""
         if said.startswith("<"):
             return ModelFailed(self._web_page())
@@ -290,13 +332,23 @@ class ChatServer:
             listed = f"It has: {', '.join(offered[:10])}." if offered else "Load it there, or choose another with -m."
             return ModelFailed(f"{self._name} has no model {self.model}.\n{meant}{listed}")
         happened = f"{self._name} {f'answered {status}' if status else 'gave up'}: {said or 'no reason given'}."
-        if with_schema and status in {400, 404, 415, 422, 500, 501}:
-            return _SchemaRefused(happened)
+        if unable is not None and status in {400, 404, 413, 415, 422, 500, 501}:
+            return unable(happened)
         cures = {404: _CHECK_ADDRESS, 429: "Wait a little, then run it again.", 503: "Wait until it is ready."}
         return ModelFailed(f"{happened}\n{cures.get(status or 0, _ANOTHER)}")
 
     def _web_page(self) -> str:
         return f"{self._name} answered with a web page.\n{_CHECK_ADDRESS} Something else may be listening there."
+
+
+def _in_parts(message: Json) -> Json:
+    """A message as chat completions have it: one with pictures is a list of parts."""
+    if "pictures" not in message:
+        return message
+    parts: list[Json] = [{"type": "text", "text": message["content"]}]
+    for name, url in message["pictures"].items():
+        parts += [{"type": "text", "text": f"{name}:"}, {"type": "image_url", "image_url": {"url": url}}]
+    return {"role": message["role"], "content": parts}
 
 
 def _read(found: Json) -> tuple[str, TokensUsed | None, bool]:

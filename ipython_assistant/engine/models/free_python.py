@@ -2,10 +2,12 @@
 
 A small model is wrong without saying so, so it is helped and checked: the tables are loaded for it, an answer whose
 numbers nothing calculated is asked for once more and then refused, and what the question asks for has to be there.
+Pictures that came with the question go along, where the model sees them and may see values.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
@@ -25,7 +27,7 @@ from ipython_assistant.engine.models.safe_markdown import escape, inline_code, l
 from ipython_assistant.engine.models.share import Told
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
     from ipython_assistant.engine.models.chat_server import ChatServer, Json
@@ -40,6 +42,10 @@ by itself says how many tokens it was."""
 MAX_PRINTED: Final = 20_000
 """In characters, of what code printed that the user is shown in the answer."""
 HEAD_ROWS: Final = 5
+PICTURE_TYPES: Final = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "gif": "gif", "webp": "webp"}
+"""By the ends of files' names, behind `image/`."""
+MOST_PICTURE_BYTES: Final = 32_000_000
+"""Of all pictures of a question."""
 
 _RULES: Final = """\
 You are a data analyst with a Python session. To run code, write it in one block between ```python and ``` and end your
@@ -91,6 +97,8 @@ class _Work:
         self.last_code = ""
         self.succeeded = False
         """Whether the last run came to its end."""
+        self.sees_what_is_asked = False
+        """Whether the question is about pictures, and the model sees them: then it may tell numbers without code."""
         self._ask, self._tables, self._told = ask, tables, told
         self._asked = [name for name in asked_files(f"{ask.prompt}\n{ask.instructions}") if name not in ask.files]
         self._loaded: set[str] = set()
@@ -131,7 +139,8 @@ class _Work:
 
     def complaint(self, text: str) -> str:
         """What the model is told about an answer without code that cannot stand; empty where it stands."""
-        lacking = self._lacking() if self._runs else NO_CODE if self._tables or self._invented(text) else ""
+        needs_code = (bool(self._tables) and not self.sees_what_is_asked) or self._invented(text)
+        lacking = self._lacking() if self._runs else NO_CODE if needs_code else ""
         if self._complaints >= (MAX_COMPLAINTS if self._runs else 1):
             return ""
         self._complaints += bool(lacking)
@@ -141,9 +150,9 @@ class _Work:
         """The answer, or the refusal to show one in which nothing was calculated."""
         return Refuse(_NOTHING_CALCULATED) if not self._runs and self._invented(text) else Say(text)
 
-    def added(self) -> str:
+    def added(self, *others: str) -> str:
         """What we tell the reader beside the model's own words."""
-        told = []
+        told = [*others]
         if self._error:
             told.append(f"the code stopped with {escape(self._error)}. Its log is shown with the code.")
         elif self._runs >= MAX_RUNS:
@@ -166,7 +175,7 @@ class _Work:
 
     def _invented(self, text: str) -> bool:
         """Whether an answer without code tells what only code could know."""
-        return bool(self._asked) or has_numbers(text, self._ask.prompt)
+        return bool(self._asked) or (not self.sees_what_is_asked and has_numbers(text, self._ask.prompt))
 
 
 class FreePython:
@@ -186,6 +195,9 @@ class FreePython:
         tables = await profiles(interpreter, ask.files, ask.prompt)
         told = Told.about(ask, frame_names(tables), on_this_machine=self._on_this_machine)
         work, messages = _Work(ask, tables, told), _messages(_task(ask, tables, told), ask, told)
+        pictures = await _pictures(ask, told, interpreter)
+        if pictures:
+            messages[-1]["pictures"] = pictures
         while True:
             live = work.succeeded
             async with aclosing(self._listen(messages, ask, live=live)) as pieces:
@@ -195,6 +207,8 @@ class FreePython:
                     else:
                         yield piece
             yield completion.usage
+            about_pictures = bool(pictures) and not is_about_tables(ask, tables)
+            work.sees_what_is_asked = about_pictures and self._server.sees_pictures
             if completion.cut:
                 yield EndEarly("max_output_tokens")
                 return
@@ -220,7 +234,7 @@ class FreePython:
                 if not live:
                     yield work.last_words(prose)
                 break
-        if added := work.added():
+        if added := work.added(*_unseen(ask, told, pictures if self._server.sees_pictures else {})):
             yield Say(added)
 
     async def _listen(
@@ -272,6 +286,46 @@ def _messages(system: str, ask: Ask, told: Told) -> list[Json]:
             shown = own if told.everything and not own.startswith(READ_AS) else ""
             written.append({"role": "assistant", "content": shown or ELSEWHERE})
     return [*written, {"role": "user", "content": ask.prompt}]
+
+
+def is_about_tables(ask: Ask, tables: Sequence[TableProfile]) -> bool:
+    """Whether a table is among what came with the question, or among all files where nothing came."""
+    return any(table.path in (ask.new or ask.files) for table in tables)
+
+
+def pictures_in(names: Sequence[str]) -> list[str]:
+    """Those of the files that are pictures."""
+    return [name for name in names if _ending(name) in PICTURE_TYPES]
+
+
+def pdfs_in(names: Sequence[str]) -> list[str]:
+    """Those of the files that are PDFs, which chat completions have no part for."""
+    return [name for name in names if _ending(name) == "pdf"]
+
+
+def _ending(name: str) -> str:
+    return name.rpartition(".")[2].lower()
+
+
+async def _pictures(ask: Ask, told: Told, interpreter: Interpreter) -> dict[str, str]:
+    """The pictures among the inputs as data URLs, by name, as far as the model may see them."""
+    found, left = dict[str, str](), MOST_PICTURE_BYTES
+    for name in pictures_in(ask.files) if told.everything else ():
+        if name in told.inputs and (content := await interpreter.content(name, left)):
+            kind = PICTURE_TYPES[_ending(name)]
+            found[name] = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+            left -= len(content)
+    return found
+
+
+def _unseen(ask: Ask, told: Told, seen: Mapping[str, str]) -> list[str]:
+    """A sentence on the pictures and PDFs of the question that the model itself did not see."""
+    why = "it sees no pictures, or they are too large"
+    if not told.everything:
+        why = f'share is "{told.share}"'
+    unseen = [f"{inline_code(name)} ({why})" for name in pictures_in(ask.new) if name not in seen]
+    unseen += [f"{inline_code(name)} (chat models read no PDF)" for name in pdfs_in(ask.new)]
+    return [f"the model itself did not see {listed(unseen)}; its code can read files."] if unseen else []
 
 
 def _prose_end(text: str) -> int:
