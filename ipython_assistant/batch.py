@@ -103,13 +103,9 @@ def ask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
 
 
 async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
-    """Ask one question without holding up the event loop; cancelling it ends the question.
+    """Ask one question, with the options of `ask` except `show`, without holding up the event loop.
 
-    At most `questions_at_once` (a setting) are under way at a time.
-
-    Args:
-        prompt: The question. Braces are not filled in: use an f-string.
-        **options: The options of `ask`, except `show`.
+    Cancelling it ends the question. At most `questions_at_once` (a setting) are under way at a time.
 
     Raises:
         AssistantError: The error a cell would end in; `.answer` holds what arrived.

@@ -6,8 +6,6 @@ value with a reason; it never stops the others.
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +20,7 @@ from ipython_assistant.core.artifacts import (
     wanted_files,
 )
 from ipython_assistant.errors import AssistantError
+from ipython_assistant.service.background import Threads
 from ipython_assistant.service.containers import MAX_ROWS
 from ipython_assistant.workspace.folder import Incoming
 
@@ -41,8 +40,7 @@ MAY_BE_MISSING = "files the answer does not link may be missing."
 class TurnFiles:
     """The files of a turn: those on disk in the order of the answer, and those that are not, each once.
 
-    `notes` are sentences for the reader, `repeated` the names of saved figures that show the same as a saved picture,
-    `listed` is everything the containers listed.
+    `repeated` are the names of figures that show the same as a saved picture, `listed` everything the containers list.
     """
 
     artifacts: tuple[Artifact, ...] = ()
@@ -91,7 +89,7 @@ def collect(
     `on_progress` is called with (files done, files in all, bytes so far, bytes in all); with no files while they are
     looked for.
     """
-    here = {(artifact.container_id, artifact.file_id) for artifact in have}
+    here = set(map(_key, have))
     wanted = [file for file in cited_files(turn) if _key(file) not in here]
     downloads.answer_ended(wanted)
     figures, listing, saved = shown_figures(turn), _Listing(), list[Artifact | FailedArtifact]()
@@ -107,7 +105,7 @@ def collect(
     except KeyboardInterrupt:
         # Between two waits, while something is hashed or renamed. What is on disk by then is in the answer.
         downloads.interrupt()
-        done = {(item.container_id, item.file_id) for item in saved}
+        done = set(map(_key, saved))
         saved += [
             FailedArtifact(file.name, "Interrupted.", file.container_id, file.file_id)
             for file in wanted
@@ -121,22 +119,15 @@ def collect(
 
 def _closing_listing(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
     """What the containers list now that no code runs any more; waited for until the deadline, or Ctrl-C."""
-    future: Future[_Listing] = Future()
-
-    def list_all() -> None:
-        try:
-            future.set_result(_list(containers, downloads, turn))
-        except BaseException as error:  # noqa: BLE001 it is raised again in the thread that waits for it
-            future.set_exception(error)
-
-    threading.Thread(target=list_all, name="ipython_assistant listing", daemon=True).start()
-    why = "was not waited for"
+    pool, why = Threads(1, "ipython_assistant listing"), "was not waited for"
     try:
-        return future.result(max(0.0, downloads.left_s))
+        return pool.submit(_list, containers, downloads, turn).result(max(0.0, downloads.left_s))
     except TimeoutError:
         why = "did not come in time"
     except KeyboardInterrupt:
         downloads.interrupt()
+    finally:
+        pool.close()
     ahead = tuple(file for container_id in turn.container_ids for file in _ahead(downloads, container_id))
     return _Listing(ahead=ahead, notes=(f"The container's list of files {why}; {MAY_BE_MISSING}",))
 
@@ -223,7 +214,7 @@ def _in_order(saved: Iterable[Artifact], turn: Turn) -> tuple[Artifact, ...]:
     places = {_key(file): place for place, file in enumerate(cited_files(turn))}
     last = len(places)
     once: dict[str, Artifact] = {}
-    for artifact in sorted(saved, key=lambda each: places.get((each.container_id, each.file_id), last)):
+    for artifact in sorted(saved, key=lambda each: places.get(_key(each), last)):
         once.setdefault(artifact.name, artifact)
     return tuple(once.values())
 
@@ -234,5 +225,5 @@ def _repeated(turn: Turn, figures: tuple[Figure, ...], artifacts: tuple[Artifact
     return frozenset(artifact.name for artifact in artifacts if artifact.found == "figure" and artifact.sha256 in twice)
 
 
-def _key(file: ContainerFile) -> tuple[str, str]:
+def _key(file: ContainerFile | Artifact | FailedArtifact) -> tuple[str, str]:
     return file.container_id, file.file_id

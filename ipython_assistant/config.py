@@ -21,7 +21,7 @@ from ipython_assistant.errors import ConfigError, OptionError
 from ipython_assistant.options import EFFORTS, MEMORIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from ipython_assistant.core.turn import Json
     from ipython_assistant.options import Options
@@ -144,10 +144,7 @@ for _trait in AssistantMagics.class_own_traits().values():
 
 @dataclass(frozen=True, slots=True)
 class ExplicitSettings:
-    """What was set by hand: in the cell, by a saved assistant or with `%config`; None for the rest.
-
-    It decides which recording answers: defaults and the environment do not.
-    """
+    """What was set by hand, and so decides which recording answers; None for what comes from defaults."""
 
     service: str | None = None
     mode: str | None = None
@@ -204,19 +201,18 @@ class Settings:
 
 
 def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, environment: Mapping[str, str]) -> Settings:
-    """The settings of one cell.
-
-    Raises:
-        ConfigError: A variable of the environment has an invalid value.
-        OptionError: A tool is not one.
-    """
+    """The settings of one cell. Raises `ConfigError` and `OptionError` where the environment or a tool is wrong."""
     service = traits.service or _from_environment(environment, "IPYTHON_ASSISTANT_SERVICE", SERVICES)
     model = options.model or traits.model or environment.get("IPYTHON_ASSISTANT_MODEL") or ""
     if service is None and runs_code_here(model):
         service = "local"
     mode = traits.mode or _from_environment(environment, "IPYTHON_ASSISTANT_MODE", MODES)
     instructions = "\n\n".join(part for part in (traits.instructions, options.instructions) if part)
-    tools = _tools((*traits.tools, *options.tools))
+    try:
+        tools = parse_tools((*traits.tools, *options.tools))
+    except ValueError as error:
+        message, hint = error.args
+        raise OptionError(message, hint) from error
     by_hand = ExplicitSettings(
         service=service,
         mode=mode,
@@ -286,14 +282,6 @@ def _service_with_key(environment: Mapping[str, str]) -> tuple[str, str]:
     """The service whose key is set, and the name of the variable; the embedded engine where none is."""
     keys = (*KEYS.items(), ("azure", AD_TOKEN))
     return next(((service, name) for service, name in keys if environment.get(name)), ("local", ""))
-
-
-def _tools(specs: Iterable[str]) -> tuple[Json, ...]:
-    try:
-        return parse_tools(specs)
-    except ValueError as error:
-        message, hint = error.args
-        raise OptionError(message, hint) from error
 
 
 def looks_for_models(traits: AssistantMagics, environment: Mapping[str, str]) -> bool:

@@ -110,17 +110,15 @@ class Hooks:
 
         from ipython_assistant.config import known_models, looks_for_models
         from ipython_assistant.options import EFFORTS, MEMORIES
+        from ipython_assistant.service.model_servers import models_here
         from ipython_assistant.workspace.assistants import assistant_folders, list_assistants
 
         match target:
             case "model":
-                from ipython_assistant.service.model_servers import models_here
-
                 found = models_here(os.environ) if looks_for_models(self.traits, os.environ) else ()
                 return tuple(dict.fromkeys((*known_models(self.traits, os.environ), *found)))
             case "conversation":
-                conversations = self._session.conversations.by_name if self._session is not None else {}
-                return [name for name in conversations if name]
+                return [name for name in self.session.conversations.by_name if name]
             case "assistant":
                 return [assistant.name for assistant in list_assistants(assistant_folders(Path(self._directory)))]
         return {"effort": EFFORTS, "memory": MEMORIES, "tools": ("web_search", "file_search:")}.get(target, ())

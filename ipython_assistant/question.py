@@ -44,8 +44,8 @@ class QuestionPlace:
 class Question:
     """A question, ready to be asked or to be found among the recordings.
 
-    `outputs` are the names of tables that have to come back, `hints` say what was left as it is although it looks like
-    a name, `large` allows inputs above the setting `ask_above`.
+    `outputs` are the names of tables that have to come back, `hints` are sentences about names that were not filled in,
+    `large` allows inputs above the setting `ask_above`.
     """
 
     prompt: str
@@ -153,12 +153,10 @@ class Question:
         # The embedded engine has instructions of its own and looks at the files itself, as far as may be shared.
         share = settings.share if settings.service == "local" else ""
         names = {note.path.rpartition("/")[2]: note.named for note in base.inputs}
-        named = (name for name, with_this_question in names.items() if with_this_question)
-        about_files = {"share": share, "inputs": "\n".join(names), "named": "\n".join(named)}
-        told = instructions(
-            settings.instructions, () if share else base.inputs, self.outputs, code=settings.code, builtin=not share
-        )
-        goes_on = base.previous_response_id is not None
+        named = "\n".join(name for name, with_this_question in names.items() if with_this_question)
+        notes = () if share else base.inputs
+        told = instructions(settings.instructions, notes, self.outputs, code=settings.code, builtin=not share)
+        compacts = settings.official and settings.compact_above and base.previous_response_id is not None
         compaction = [{"type": "compaction", "compact_threshold": settings.compact_above}]
         optional: Json = {
             "include": ["code_interpreter_call.outputs"] if code else None,
@@ -166,10 +164,10 @@ class Question:
             "store": None if settings.store else False,
             # Padding against eavesdroppers on the length of words: TLS to the service's own address is trusted.
             "stream_options": {"include_obfuscation": False} if settings.official else None,
-            "context_management": compaction if settings.official and settings.compact_above and goes_on else None,
+            "context_management": compaction if compacts else None,
             **settings.limits,
             "previous_response_id": base.previous_response_id,
-            "metadata": about_files if share else None,
+            "metadata": {"share": share, "inputs": "\n".join(names), "named": named} if share else None,
         }
         return {
             "model": settings.model,

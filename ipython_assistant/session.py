@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ _IPYTHONS = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
 
 @dataclass(frozen=True, slots=True)
 class LastTurn:
-    """The turn that ended last: its answer, complete or not, and why it was asked although it seemed recorded.
+    """The turn that ended last, and why it was asked although it seemed recorded.
 
     `unfinished` is its source, which can be run again where files are missing.
     """
@@ -157,13 +158,12 @@ class Session:
 
     def connect(self, settings: Settings) -> Connection:
         """The connection for these settings; starts the engine if it answers. Raises `ConfigError`, `EngineError`."""
-        environment, service, model = self.environment(), settings.service, settings.model
+        environment, service, timeout_s = self.environment(), settings.service, settings.timeout_s
         # Somebody who corrects a key or an address in the environment means the next cell.
-        read = variables_of(model) if service == "local" else ASKED_OF_THE_ENVIRONMENT
+        read = variables_of(settings.model) if service == "local" else ASKED_OF_THE_ENVIRONMENT
         values = tuple((name, environment[name]) for name in read if name in environment)
-        return self.connections.get(
-            (service, settings.timeout_s, values), lambda: connect(service, settings.timeout_s, environment, model)
-        )
+        make = partial(connect, service, timeout_s, environment, settings.model)
+        return self.connections.get((service, timeout_s, values), make)
 
     def with_answerer(self, settings: Settings) -> Settings:
         """The settings with the model that answers, found on this machine if none is named. Raises `ConfigError`."""
@@ -238,10 +238,9 @@ class Session:
         """End what this session started. May be called twice."""
         self.rows.close()
         with self._lock:
-            threads, scratch = [*self._threads.values()], self._scratch
-            self._threads.clear()
-            self._scratch = None
-        for pool in threads:
+            threads, self._threads = self._threads, {}
+            scratch, self._scratch = self._scratch, None
+        for pool in threads.values():
             pool.close()
         self.connections.close()
         if scratch is not None:

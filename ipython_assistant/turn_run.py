@@ -45,7 +45,7 @@ from ipython_assistant.turn_sources import RecordingSource, ServiceSource
 from ipython_assistant.who_answers import asked_because, recorded_answer
 from ipython_assistant.workspace.assistants import assistant_folders, check_inputs, load_assistant
 from ipython_assistant.workspace.folder import check_folder
-from ipython_assistant.workspace.named_frames import NoFrame, named_frame
+from ipython_assistant.workspace.tables import NoFrame, named_frame
 
 if TYPE_CHECKING:
     import threading

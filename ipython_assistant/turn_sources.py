@@ -50,12 +50,9 @@ class Arrival:
 class ServiceSource:
     """A live service: it is asked, and the files come out of its containers.
 
-    Where the turn is here already, only its files are fetched: of a response that somebody's own code got, and of the
-    last turn once more, if files of it are missing.
-
-    `stop` is set from outside to end the turn. `why` says why a question is asked although something like it is
-    recorded: it is shown until the answer begins and goes to the metadata afterwards, so that what is left below the
-    cell is the same as after a replay. `cure` is what to say if files are missing.
+    Given the `turn`, only its files are fetched; `cure` is what to say if some are missing. `stop` is set from outside
+    to end the turn. `why` says why a question is asked although something like it is recorded: it is shown until the
+    answer begins and goes to the metadata afterwards, so that a replay leaves the same below the cell.
     """
 
     is_replay = False
@@ -115,10 +112,10 @@ class ServiceSource:
         elif not self._arrival.turn.container_ids:
             yield  # nothing to fetch, so nobody to connect to
             return
-        settings = self.question.settings
+        settings, connection = self.question.settings, self.connection
         folder = self.session.folder(settings)
         limits = DownloadLimits(settings.downloads, settings.files_timeout_s, settings.prefetch_bytes)
-        self._downloads = Downloads(self.connection.wire, self.connection.containers, folder.stage, limits)
+        self._downloads = Downloads(connection.wire, connection.containers, folder.stage, limits)
         try:
             with self._downloads:
                 yield
@@ -232,7 +229,10 @@ class ServiceSource:
     def keep(self, answer: Answer) -> tuple[str, ...]:
         """Record the answer beside its files; gives what the reader should know of that."""
         question, key = self.question, self.question.turn_key.sha256
-        logical = {item.name: item for item in question.inputs}
+        files = [
+            RecordedFile(it.name, it.own_name, it.size, it.sha256, it.container_id, it.file_id, it.found)
+            for it in answer.artifacts
+        ]
         self._record = Recording(
             asked=question.turn_key,
             turn=without_pictures(answer.turn),
@@ -243,16 +243,10 @@ class ServiceSource:
             began=stamp(question.began),
             ended=stamp(datetime.now(UTC)),
             inputs=tuple(
-                RecordedInput(item.name, item.size, item.sha256, item.description, item.logical or item.sha256)
-                for _, item in sorted(logical.items())
+                RecordedInput(it.name, it.size, it.sha256, it.description, it.logical or it.sha256)
+                for it in sorted(question.inputs, key=lambda it: it.name)
             ),
-            files=tuple(
-                RecordedFile(
-                    *(file.name, file.own_name, file.size, file.sha256, file.container_id, file.file_id, file.found),
-                    repeated=file.name in answer.repeated,
-                )
-                for file in answer.artifacts
-            ),
+            files=tuple(replace(it, repeated=it.name in answer.repeated) for it in files),
             missing=answer.failed,
             notes=answer.notes,
             key=key,
@@ -262,11 +256,12 @@ class ServiceSource:
 
     def metadata(self) -> dict[str, str]:
         """What may differ between two runs of one recording."""
+        settings = self.question.settings
         if self._record is None or self._is_here:
             return {}
-        because = {"asked_because": self.why} if self.why else {}
-        shared = {"shared": self.question.settings.shared} if self.question.settings.answerer else {}
-        return _circumstances(self._record, self.connection.sandbox) | shared | because
+        more = {"shared": settings.shared if settings.answerer else "", "asked_because": self.why}
+        known = _circumstances(self._record, self.connection.sandbox)
+        return known | {name: value for name, value in more.items() if value}
 
     def place(self, arrival: Arrival, collected: TurnFiles, answer: Answer) -> None:
         """Put the turn into its conversation; one that was cut only leaves its container used."""

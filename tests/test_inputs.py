@@ -112,7 +112,6 @@ def text_of(tmp_path, value, **options):
         (pd.Series([1, 2]), "x\n1\n2\n"),
         (pd.Series([1, 2], name="n"), "n\n1\n2\n"),
         (pd.Series(["b", "b", "a"], name="kind").value_counts(), "kind,count\nb,2\na,1\n"),
-        (pd.Index(["a", "b"]), "x\na\nb\n"),
         (FRAME[FRAME["coverage"].isna()][["IU code"]], "index,IU code\n1,002\n"),
         (FRAME[["IU code"]].set_axis([0, 1]), "IU code\n001\n002\n"),
         (pd.DataFrame({"n": [5]}, index=[2024]), "index,n\n2024,5\n"),

@@ -1,4 +1,4 @@
-"""workspace.named_frames: the DataFrame that -o names, with the dtypes of what went in."""
+"""workspace.tables: the DataFrame that -o names, with the dtypes of what went in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pandas.testing import assert_frame_equal
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.naming import media_type
 from ipython_assistant.workspace.inputs import gather
-from ipython_assistant.workspace.named_frames import NoFrame, named_frame, restored
+from ipython_assistant.workspace.tables import NoFrame, named_frame, restored
 
 
 def saved(folder: Path, name: str, content: str | bytes = "a,b\n1,2\n", own_name: str = "") -> Artifact:

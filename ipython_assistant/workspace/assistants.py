@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
 FOLDER = "assistants"
+CONFIRMED = "confirmed_assistants.txt"
 SUFFIX = ".toml"
 LARGEST_BYTES = 1_000_000
 LONGEST_NAME = 100
@@ -48,9 +49,8 @@ _NOT_IN_A_NAME = frozenset('/\\:*?"<>|')
 class SavedAssistant:
     """An assistant as it was saved; empty where its file says nothing.
 
-    `tools` are written as after `--tool`, `inputs` as after `-i`; paths among them are relative to the notebook.
-    `sha256` is the hash of the file; `is_own` says that it is from the user's own configuration; `reason` what is wrong
-    with the file, where it is only listed.
+    `tools` are written as after `--tool`, `inputs` as after `-i`; `sha256` is the hash of the file. `is_own` says that
+    it is from the user's own configuration, `reason` what is wrong with the file, where it is only listed.
     """
 
     name: str
@@ -72,30 +72,28 @@ class SavedAssistant:
 
 def assistant_folders(notebook_dir: Path) -> tuple[Path, ...]:
     """Where assistants are looked for, in this order: beside the notebook, then in the Jupyter configuration."""
-    from jupyter_core.paths import jupyter_config_dir
-
-    return (notebook_dir / FOLDER, Path(jupyter_config_dir()) / "ipython_assistant" / FOLDER)
+    return (notebook_dir / FOLDER, _configuration() / FOLDER)
 
 
 def is_confirmed(assistant: SavedAssistant) -> bool:
     """Whether the assistant is the user's own, or its content was confirmed on this machine."""
     with contextlib.suppress(OSError):
-        return assistant.is_own or assistant.sha256 in _confirmed_path().read_text(encoding="ascii").split()
+        return assistant.is_own or assistant.sha256 in (_configuration() / CONFIRMED).read_text("ascii").split()
     return False
 
 
 def confirm(assistant: SavedAssistant) -> None:
     """Remember that the user confirmed an assistant's content. Raises `OSError`."""
-    path = _confirmed_path()
+    path = _configuration() / CONFIRMED
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="ascii") as file:
         file.write(f"{assistant.sha256}\n")
 
 
 def check_inputs(assistant: SavedAssistant, folder: Path, working_dir: Path, variables: Container[str]) -> None:
-    """Check that an assistant sends no files but those of the notebook's directory, unless it is the user's own.
+    """Check that an assistant sends no files but those below `folder`, unless it is the user's own.
 
-    Its paths are relative to `working_dir`; one of `variables` is no path. Raises `ConfigError`.
+    Its paths are relative to `working_dir`; a name among `variables` is not a path. Raises `ConfigError`.
     """
     for name in () if assistant.is_own else assistant.inputs:
         pattern = str(Path(name).expanduser())
@@ -106,10 +104,10 @@ def check_inputs(assistant: SavedAssistant, folder: Path, working_dir: Path, var
                 raise ConfigError(said, "Copy the file into the directory, or name it yourself: -i PATH.")
 
 
-def _confirmed_path() -> Path:
+def _configuration() -> Path:
     from jupyter_core.paths import jupyter_config_dir
 
-    return Path(jupyter_config_dir()) / "ipython_assistant" / "confirmed_assistants.txt"
+    return Path(jupyter_config_dir()) / "ipython_assistant"
 
 
 def load_assistant(name: str, folders: Sequence[Path]) -> SavedAssistant:
@@ -158,47 +156,39 @@ def shown(path: Path) -> str:
 
 
 def _read(name: str, path: Path) -> SavedAssistant:
+    def damaged(what: str, cure: str) -> ConfigError:
+        return ConfigError(f"{shown(path)} {what.rstrip('.')}.", cure)
+
     try:
         if path.stat().st_size > LARGEST_BYTES:
-            cure = "Put what is long into a file, and name it in inputs."
-            raise _damaged(path, "is too large for an assistant", cure)
+            raise damaged("is too large for an assistant", "Put what is long into a file, and name it in inputs.")
         # An editor on Windows may begin a file with a mark that TOML does not know.
         content = path.read_bytes()
         written: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
-        raise _damaged(path, f"cannot be read: {disk_reason(error)}", "Check the file.") from error
+        raise damaged(f"cannot be read: {disk_reason(error)}", "Check the file.") from error
     except UnicodeDecodeError as error:
-        raise _damaged(path, "is not UTF-8", "Save it as UTF-8.") from error
+        raise damaged("is not UTF-8", "Save it as UTF-8.") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _damaged(path, f"is not TOML: {on_one_line(error)}", 'A line is: instructions = "..."') from error
+        raise damaged(f"is not TOML: {on_one_line(error)}", 'A line is: instructions = "..."') from error
     for key, value in written.items():
         if key not in _KINDS:
-            meant = did_you_mean(key, _KINDS)
-            raise _damaged(path, f"has an unknown key {key[:LONGEST_NAME]!r}", f"{meant}Keys: {', '.join(_KINDS)}.")
-        if not _allowed(key, value):
-            raise _damaged(path, f"has a wrong {key}", f"{key} is {_KINDS[key]}.")
+            cure = f"{did_you_mean(key, _KINDS)}Keys: {', '.join(_KINDS)}."
+            raise damaged(f"has an unknown key {key[:LONGEST_NAME]!r}", cure)
+        is_list = isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value)
+        kinds = {"inputs": is_list, "tools": is_list, "effort": value in EFFORTS}
+        if not kinds.get(key, isinstance(value, str)):
+            raise damaged(f"has a wrong {key}", f"{key} is {_KINDS[key]}.")
     try:
         parse_tools(written.get("tools", ()))
     except ValueError as error:
         message, hint = error.args
-        raise _damaged(path, f"has a wrong tool: {message.rstrip('.')}", hint) from error
+        raise damaged(f"has a wrong tool: {message.rstrip('.')}", hint) from error
     fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in written.items()}
-    is_own = path.parent.resolve() == assistant_folders(path)[1].resolve()
+    is_own = path.parent.resolve() == (_configuration() / FOLDER).resolve()
     return SavedAssistant(name, path, **fields, sha256=hashlib.sha256(content).hexdigest(), is_own=is_own)
-
-
-def _allowed(key: str, value: object) -> bool:
-    if key == "effort":
-        return value in EFFORTS
-    if _KINDS[key] == "text":
-        return isinstance(value, str)
-    return isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value)
 
 
 def _is_name(name: str) -> bool:
     is_shown = 0 < len(name.strip()) <= LONGEST_NAME and name.isprintable() and not name.startswith(".")
     return is_shown and not _NOT_IN_A_NAME.intersection(name)
-
-
-def _damaged(path: Path, what: str, cure: str) -> ConfigError:
-    return ConfigError(f"{shown(path)} {what.rstrip('.')}.", cure)

@@ -40,11 +40,8 @@ class CsvTable:
     """A CSV file: how it is written, and what it holds.
 
     Attributes:
-        encoding: In Python's words.
-        separator: What stands between its cells.
-        above: How many lines stand above its header.
+        above: How many lines stand above its header; `below`, how many at its foot are notes or blank.
         tags: Whether a row of HXL tags stands below the header.
-        below: How many lines at its foot are notes or blank.
         columns: What its columns hold, one for each cell of the longest row.
         has_index: Whether its first column has no name.
         first: The cells of its first rows.
@@ -193,13 +190,7 @@ class _Lines:
 
 
 class _RowScan:
-    """The rows below a header, taken in pieces; the last ones are held back until it is known which are notes.
-
-    Attributes:
-        header: The columns' names as they are written.
-        count: How many rows there are.
-        first: The first of them.
-    """
+    """The rows below a `header`, taken in pieces and counted; the last ones wait until it is known which are notes."""
 
     def __init__(self, header: Sequence[str], sample: Sequence[Sequence[str]], keep: int) -> None:
         body = [record for record in sample if record]

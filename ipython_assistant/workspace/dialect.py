@@ -48,12 +48,7 @@ class NotATable(ValueError):
 
 
 def opened(path: Path) -> BinaryIO:
-    """The file's bytes, unpacked if it is a gzip file or a ZIP archive of one file, whatever its name.
-
-    Raises:
-        NotATable: It is an archive of several files.
-        OSError: It cannot be read.
-    """
+    """The file's bytes, unpacked if it is a gzip file or a ZIP archive of one file. Raises `NotATable` or `OSError`."""
     with path.open("rb") as file:
         start = file.read(4)
     if start.startswith(b"\x1f\x8b"):
@@ -69,11 +64,7 @@ def opened(path: Path) -> BinaryIO:
 
 
 def encoding_of(start: bytes) -> str:
-    """The encoding by a file's first bytes: that of its mark, else UTF-8.
-
-    Raises:
-        NotATable: It is empty, binary, or a web page.
-    """
+    """The encoding by a file's first bytes: that of its mark, else UTF-8. Raises `NotATable`."""
     if not start.strip():
         raise NotATable("is empty")
     encoding = marked_encoding(start)
@@ -115,8 +106,7 @@ def separator_of(text: str) -> str:
 def header_place(records: Sequence[Sequence[str]]) -> int:
     """The place of the header among a table's first records: the first that is not blank, unless it is a title.
 
-    Raises:
-        NotATable: Every record is blank.
+    Raises `NotATable` where every record is blank.
     """
     place = next((place for place, record in enumerate(records) if _filled(record)), None)
     if place is None:

@@ -67,9 +67,9 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class _Owner:
-    """The turn for which files are saved: its cell, the key of its question, its id; and what it finds in the folder.
+    """The turn for which files are saved: its cell, the key of its question and its id.
 
-    `taken` are the names in the folder, each by what some disk takes it for.
+    It found this manifest, and the names that are `taken` in the folder, each by what some disk takes it for.
     """
 
     cell: str
@@ -163,8 +163,6 @@ class Folder:
 
         The same name with the same bytes is one file. The cell's own file is replaced if it is unchanged since.
         Anything else in the way stays, and the new file is `name-2.csv`; so is the second file of one name in one turn.
-        Where that is not the whole story, the artifact's `note` says the rest.
-
         `cell` owns the file; `turn` tells the turn from all others; `key` is that of its question.
         """
         try:
@@ -238,7 +236,10 @@ class Folder:
         self, names: Iterator[str], folder: SafeDirectory, incoming: Incoming, owner: _Owner
     ) -> tuple[str, str]:
         notes = []
-        if incoming.own_name.lower().endswith(tuple(all_suffixes())) and self._is_imported_from:
+        # An empty entry of the path that `import` looks into is the working directory.
+        if incoming.own_name.lower().endswith(tuple(all_suffixes())) and self.path.resolve() in map(
+            Path.resolve, map(Path, sys.path)
+        ):
             notes.append(f"{next(names)} would be what an import finds in this folder")
         for name in names:
             there = owner.taken.setdefault(folded(name), name)
@@ -248,13 +249,6 @@ class Folder:
             except _InUseError as error:
                 notes.append(str(error))
         raise AssertionError("unreachable: there is always another number")  # pragma: no cover
-
-    @property
-    def _is_imported_from(self) -> bool:
-        """Whether `import` looks into this folder; an empty entry of its path is the working directory."""
-        with contextlib.suppress(OSError):
-            return any(path.is_dir() and path.samefile(self.path) for path in map(Path, sys.path))
-        return False
 
     def _under(self, name: str, folder: SafeDirectory, incoming: Incoming, owner: _Owner) -> bool:
         """Try one name; says whether the file is there now, under that name."""

@@ -40,7 +40,7 @@ _KINDS = {
 }
 _NEEDS_QUOTES = re.compile(r"^\s|\s$|[,;:\"()]|^$")
 _FRAMES = {
-    "pandas": ("DataFrame", "Series", "Index"),
+    "pandas": ("DataFrame", "Series"),
     "polars": ("DataFrame", "LazyFrame", "Series"),
     "geopandas": ("GeoDataFrame",),
 }
@@ -48,13 +48,9 @@ _FRAMES = {
 
 @dataclass(frozen=True, slots=True)
 class FrameTable:
-    """A table as it stands in a file.
+    """A pandas DataFrame as it stands in a file: the columns' names there and their dtypes, those of the index first.
 
-    Attributes:
-        frame: The pandas DataFrame.
-        names: The columns' names in the file, those of the index first.
-        dtypes: Their pandas dtypes; `str` for text that pandas keeps as objects.
-        index_columns: So many of the columns are levels of the index.
+    The dtype of text that pandas keeps as objects is `str`; the first `index_columns` are levels of the index.
     """
 
     frame: Any
@@ -82,14 +78,7 @@ class FrameTable:
 
 @dataclass(frozen=True, slots=True)
 class VariableFile:
-    """What a variable is sent as.
-
-    Attributes:
-        suffix: Of the file, without a point.
-        description: What the model is told of it, on one line.
-        write: Writes it to a path.
-        table: The table that it is, if it is one.
-    """
+    """The file a variable is sent as: its suffix without a point, what the model is told of it, and what writes it."""
 
     suffix: str
     description: str
@@ -98,11 +87,7 @@ class VariableFile:
 
 
 def kind_of_frame(value: Any) -> str:
-    """The type's name, such as `DataFrame`, of what pandas, polars or geopandas made; empty for anything else.
-
-    >>> kind_of_frame([1, 2])
-    ''
-    """
+    """The type's name, such as `DataFrame`, of what pandas, polars or geopandas made; empty for anything else."""
     for base in type(value).__mro__:
         if base.__name__ in _FRAMES.get(_library(base), ()):
             return base.__name__
@@ -110,7 +95,7 @@ def kind_of_frame(value: Any) -> str:
 
 
 def content_of(name: str, value: Any) -> VariableFile:
-    """What a variable is sent as.
+    """The file that a variable is sent as.
 
     DataFrames and Series, dicts of columns, lists of records and arrays become tables; other dicts and lists JSON; a
     GeoDataFrame GeoJSON; a matplotlib figure a PNG; text a text file. Raises `InputError` for anything else.
@@ -154,10 +139,6 @@ def table_of(value: Any, name: str) -> FrameTable:
         frame = _of_polars(value, kind, name)
     elif kind == "Series":
         frame = value.to_frame(name=value.name if value.name is not None else name)
-    elif kind == "Index":
-        frame = value.to_frame(index=False)
-        if value.nlevels == 1:
-            frame.columns = [value.name if value.name is not None else name]
     else:
         frame = value
     index = frame.index
@@ -266,7 +247,7 @@ def _is_column(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_is_cell, value))
     is_array = _is_array(value) and value.ndim == 1
-    return is_array or isinstance(value, range) or kind_of_frame(value) in {"Series", "Index"}
+    return is_array or isinstance(value, range) or kind_of_frame(value) == "Series"
 
 
 def _is_cell(value: Any) -> bool:
@@ -323,20 +304,12 @@ def head_in_words(head: TableHead) -> str:
 
 
 def table_size_in_words(rows: int, columns: int, *, estimated: bool = False) -> str:
-    """The size of a table.
-
-    >>> table_size_in_words(1, 2), table_size_in_words(22_000_000, 3, estimated=True)
-    ('1 row × 2 columns', 'about 22,000,000 rows × 3 columns')
-    """
+    """The size of a table: `about 22,000,000 rows × 3 columns`."""
     return f"{'about ' if estimated else ''}{counted(rows, 'row')} × {counted(columns, 'column')}"
 
 
 def columns_in_words(names: Sequence[str], dtypes: Sequence[str] = ()) -> str:
-    """The columns with their dtypes, if known; of a wide table the first, and how many more there are of each dtype.
-
-    >>> columns_in_words(["district", "mean, sd"], ["str", "float64"])
-    'district (str), "mean, sd" (float64)'
-    """
+    """The columns with their dtypes, if known; of a wide table the first, and how many more there are of each dtype."""
     shown = [_quoted(name) for name in names[:MOST_COLUMNS]]
     if dtypes:
         shown = [f"{name} ({dtype})" for name, dtype in zip(shown, dtypes, strict=False)]

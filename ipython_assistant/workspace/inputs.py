@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import glob
 import hashlib
+import os
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -40,7 +41,7 @@ _TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".parquet")
 
 
 Fingerprint = tuple[int, ...]
-"""What changes when somebody writes to a file or puts another one in its place; of a link, what it leads to."""
+"""Times, size and place of a file (of a link, of what it leads to): another file or content has another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,10 @@ class FileContent:
     r"""What was found in a file: its size in bytes, its hashes in hexadecimal, and the tables in it.
 
     Attributes:
-        size: In bytes.
-        sha256: Of its bytes.
-        logical: As `sha256` that of its bytes; of a text with line ends as `\n` and without a byte order mark.
+        logical: The hash of a text with line ends as `\n` and without a byte order mark; of other files `sha256`.
         fingerprint: Of the file when it was read: while it is the same, the file need not be read again.
         heads: Its tables without their rows, by the name of their sheet; of other files than workbooks one, by "".
-        reason: Why it is no table although its name says so.
+        reason: Why it cannot be read as a table although its name says so.
     """
 
     size: int
@@ -66,18 +65,14 @@ class FileContent:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A file to upload.
+    """A file to upload, its size in bytes.
 
     Attributes:
         name: Its name in the container.
-        path: Where it is on disk.
-        size: In bytes.
-        sha256: Of its bytes, in hexadecimal.
         description: What the model is told of it, on one line.
         logical: The hash of what it says, in hexadecimal: of a table that of its CSV, of a file see `FileContent`.
         source: The variable or path it is made of, as the user wrote it (of a glob, the file that matched).
         rows: How many rows its table has, if it is one table; `estimated`, whether about that many.
-        columns: How many columns.
         dtypes: The columns' names and pandas dtypes, where it was a DataFrame: what `-o` restores them by.
         content: Of a file of the user's, what was found in it; None where it may change unseen.
     """
@@ -129,14 +124,14 @@ def gather(
     one sheet of a workbook, which is sent as a table.
 
     Args:
-        named: Each a variable, a path or a glob.
+        named: Each a variable, a path (relative to `working_dir`) or a glob.
         namespace: The user's variables.
-        working_dir: What relative paths are relative to.
+        working_dir: The directory that the user works in.
         scratch: Makes a directory for the files that are made of variables.
         known: Inputs of earlier cells: what has not changed since is neither read nor written again.
 
     Raises:
-        InputError: Nothing of that name (the nearest ones are listed), or something that cannot be sent.
+        InputError: Nothing has that name (the nearest ones are listed), or it cannot be sent.
     """
     known = tuple(known)
     written = {(item.name, item.sha256): item for item in known}
@@ -169,7 +164,7 @@ def _each(name: str, around: _Around) -> Iterator[Input]:
             yield _of_path(around.working_dir / file, file, around)
     elif book and _is_file(around.path(book)):
         yield _of_sheet(around.path(book), sheet, name, around)
-    elif _is_folder(path):
+    elif os.path.isdir(path):  # noqa: PTH112 as `_is_file`
         cure = f"Name the files in it, or all of a kind: -i '{name.rstrip('/')}/*.csv'."
         raise InputError(f"{name} is a folder.", cure)
     else:
@@ -181,7 +176,6 @@ def _each(name: str, around: _Around) -> Iterator[Input]:
 
 
 def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> Input:
-    """A file of the user's, as it is."""
     try:
         now, known = _fingerprint(path), around.read.get(path)
         content = known if known is not None and known.fingerprint == now else _read(path, now)
@@ -208,7 +202,6 @@ def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> In
 
 
 def _of_sheet(path: Path, sheet: str, source: str, around: _Around) -> Input:
-    """A sheet of a workbook as a table of its own."""
     try:
         table = read_table(path, media_type(path.name), sheet=sheet)
     except NotATable as reason:
@@ -255,15 +248,7 @@ def _fingerprint(path: Path) -> Fingerprint:
 
 
 def _is_file(path: Path) -> bool:
-    with contextlib.suppress(OSError, ValueError):  # too long for a name, or no name at all
-        return path.is_file()
-    return False
-
-
-def _is_folder(path: Path) -> bool:
-    with contextlib.suppress(OSError, ValueError):
-        return path.is_dir()
-    return False
+    return os.path.isfile(path)  # noqa: PTH113 False, too, for what is too long for a name, or no name at all
 
 
 # --- variables --------------------------------------------------------------------------------------------------------
@@ -354,7 +339,7 @@ def _nearest(name: str, variables: Sequence[str], around: _Around) -> str:
 def _files_near(name: str, around: _Around) -> dict[str, str]:
     """Files where the named one should be, or one folder further down: name → how to write it."""
     there, written = around.path(name).parent, PurePath(name).parent
-    if not _is_folder(there):
+    if not os.path.isdir(there):  # noqa: PTH112 as `_is_file`
         there, written = there.parent, written.parent
     found: dict[str, str] = {}
     for pattern in ("*", "*/*"):

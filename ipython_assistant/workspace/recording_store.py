@@ -12,8 +12,8 @@ import hashlib
 import re
 import time
 import unicodedata
-from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from ipython_assistant.core.recording import Recording, read_recording, recording_text, sha256_of
 from ipython_assistant.core.turn import Turn
@@ -21,7 +21,7 @@ from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.workspace.safe_dir import open_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -51,9 +51,8 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.tmp")
 
 
-@dataclass(frozen=True, slots=True)
-class DamagedRecording:
-    """A file among the recordings that is none, and why."""
+class DamagedRecording(NamedTuple):
+    """A file among the recordings that cannot be read as one, and the reason."""
 
     name: str
     reason: str
@@ -112,14 +111,10 @@ class RecordingStore:
     def read(self, name: str) -> Recording:
         """The whole recording in a file. Raises `OSError`, or `ValueError` with what is wrong with it."""
         with self.open() as turns, turns.open(name) as file:
-            content = file.read()
-        try:
-            return read_recording(content.decode(), _number_of(name))
-        except UnicodeDecodeError:
-            raise ValueError("it is not text") from None
+            return read_recording(file.read().decode("utf-8", "replace"), _number_of(name))
 
     def summaries(self) -> tuple[list[tuple[str, Recording]], list[DamagedRecording]]:
-        """Every recording but for its turn, by time, and the files that are none. Each is read once."""
+        """Every recording but for its turn, by time, and the files that cannot be read as one. Each is read once."""
         names = self.names()
         self._summaries = {name: self._summaries.get(name) or self._summary(name) for name in names}
         found = [(name, it) for name, it in self._summaries.items() if isinstance(it, Recording)]
@@ -200,12 +195,15 @@ class RecordingStore:
                 raise ValueError("it was changed since it was written")
             return bodies.open(sha256)
 
-    def bodies(self) -> dict[str, Fingerprint]:
-        """Every body by its hash: other names are not ours, and nothing is done to them."""
+    def remove_bodies(self, needed: Container[str]) -> list[int]:
+        """Remove the bodies that are not needed, but for young ones; gives their sizes. Other names are not ours."""
+        removed, oldest_ns = list[int](), (time.time() - YOUNG_S) * 1e9
         with contextlib.suppress(FileNotFoundError), self.open_bodies() as bodies:
-            found = {name: bodies.fingerprint(name) for name in sorted(bodies.names()) if _HASH.fullmatch(name)}
-            return {name: there for name, there in found.items() if there.is_regular}
-        return {}
+            for name in filter(_HASH.fullmatch, bodies.names()):
+                there = bodies.fingerprint(name)
+                if name not in needed and there.is_regular and there.written_ns < oldest_ns:
+                    removed.append(bodies.remove(name))
+        return removed
 
     def hash_of(self, directory: SafeDirectory, name: str) -> str:
         """The hash of a regular file, computed once as long as its fingerprint stays the same."""
@@ -244,5 +242,5 @@ def _without_its_turn(recording: Recording) -> Recording:
 
 
 def _turn_of(recording: Recording) -> tuple[str, str, str]:
-    """What tells a turn from all others, whatever it was recorded with."""
+    """Identifies a turn, whatever it was recorded with."""
     return recording.cell, recording.began, recording.turn.response_id

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
-import time
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -17,7 +16,7 @@ from ipython_assistant.core.recording import TOOK_PLACE, best_first
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import RecordingDamaged
 from ipython_assistant.workspace.folder import Incoming, refuse_links
-from ipython_assistant.workspace.recording_store import BODIES, TURNS, YOUNG_S
+from ipython_assistant.workspace.recording_store import BODIES, TURNS
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.recording import RecordedFile, Recording
     from ipython_assistant.workspace.folder import Folder
-    from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 MAX_RECORDED_BYTES = 10_000_000
 """A larger file is known by its hash alone, and found among the saved files."""
@@ -33,13 +31,9 @@ MAX_RECORDED_BYTES = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class RestoredFiles:
-    """The files of a recording, on disk again.
+    """The files of a recording, on disk again, in the answer's order; `failed` are those that are not.
 
-    Attributes:
-        artifacts: In the answer's order, under the recorded names.
-        failed: The files that are not there: missing already then, or too large to be recorded and deleted since.
-        repeated: Names of saved figures that show the same as a saved picture.
-        notes: What the reader should know beside what was noted then, in plain sentences.
+    `repeated` are the names of figures that show the same as a saved picture; `notes` are sentences for the reader.
     """
 
     artifacts: tuple[Artifact, ...] = ()
@@ -121,23 +115,22 @@ class Recordings:
         if recording.is_replayed(with_missing=True):
             if not self.all():
                 notes.append(f"Answers are recorded from now on, in {self.where}; its README says what that holds.")
-            with contextlib.ExitStack() as opened:
-                here = opened.enter_context(self.folder.open()) if files else None
-                files = [replace(file, kept=here is not None and self._keep_body(file, here)) for file in files]
+            with self.folder.open() if files else contextlib.nullcontext() as here:
+                for place, it in enumerate(files):
+                    if here is not None and it.size <= self._max_bytes:
+                        kept = self.store.keep_body(it.sha256, it.size, here, it.name)
+                        files[place] = replace(it, kept=kept)
             if large := ", ".join(file.name for file in files if file.size > self._max_bytes):
                 limit = f"{self._max_bytes / 1e6:g} MB"
                 notes.append(f"Over {limit}, so not in the recording: {large}. A replay needs the saved file.")
-        kept = replace(recording, files=tuple(files), notes=(*recording.notes, *notes), notebook=self.folder.notebook)
-        self.store.write(kept.redacted(self.folder.secrets.redactor()))
+        whole = replace(recording, files=tuple(files), notes=(*recording.notes, *notes), notebook=self.folder.notebook)
+        self.store.write(whole.redacted(self.folder.secrets.redactor()))
         return tuple(notes)
-
-    def _keep_body(self, file: RecordedFile, here: SafeDirectory) -> bool:
-        return file.size <= self._max_bytes and self.store.keep_body(file.sha256, file.size, here, file.name)
 
     # --- finding ------------------------------------------------------------------------------------------------------
 
     def find(self, key: str, services: Container[str] | None = None, *, with_missing: bool = False) -> Recording | None:
-        """The recording a question is answered from, by the key of its turn; None where there is none.
+        """The recording a question is answered from, by the key of its turn, or None.
 
         Only one of these `services`, if given; one that lacks files only `with_missing`. Raises `RecordingDamaged`
         where the only one was changed since it was written.
@@ -293,12 +286,7 @@ def prune_recordings(recordings: Recordings) -> tuple[RecordingCounts, str]:
     if damaged:
         remark = f"No bodies were removed: {damaged[0].name} cannot be read, and may need them."
         return RecordingCounts(len(freed), 0, sum(freed)), remark
-    needed = {file.sha256 for _, recording in store.summaries()[0] for file in recording.files if file.kept}
-    oldest_ns = (time.time() - YOUNG_S) * 1e9
-    unneeded = [name for name, it in store.bodies().items() if name not in needed and it.written_ns < oldest_ns]
-    with contextlib.ExitStack() as opened:
-        bodies = opened.enter_context(store.open_bodies()) if unneeded else None
-        removed = [bodies.remove(name) for name in unneeded if bodies is not None]
+    removed = store.remove_bodies({it.sha256 for _, one in store.summaries()[0] for it in one.files if it.kept})
     return RecordingCounts(len(freed), len(removed), sum(freed) + sum(removed)), ""
 
 

@@ -27,7 +27,7 @@ _NO_SURPRISES = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | ge
 
 
 class Fingerprint(NamedTuple):
-    """What changes when somebody writes to a file or puts another one in its place."""
+    """Kind, place, size in bytes and time of a file: another file or content has another one."""
 
     mode: int
     inode: int
@@ -140,16 +140,11 @@ class SafeDirectory:
 
 @contextlib.contextmanager
 def open_directory(path: Path, within: Path, *, make: bool = False) -> Iterator[SafeDirectory]:
-    """Open a directory without following a link on the way from `within` to it.
+    """Open a directory, made if need be, without following a link on the way from `within` to it.
 
-    Args:
-        path: The directory.
-        within: The notebook's directory. The user chose it, and may choose any directory that is not below it; what is
-            below it may have come with the notebook.
-        make: Whether to make the directory.
-
-    Raises:
-        OSError: It is not there, or a component below `within` is a link; `filename` says which.
+    `within` is the notebook's directory. The user chose it, and may choose any directory that is not below it; what is
+    below it may have come with the notebook. Raises `OSError` where the directory is not there, or a component below
+    `within` is a link; its `filename` says which.
     """
     below = path.relative_to(within).parts if path.is_relative_to(within) else ()
     below = () if ".." in below else below
@@ -172,7 +167,7 @@ def open_directory(path: Path, within: Path, *, make: bool = False) -> Iterator[
 
 
 def directory_id(path: Path) -> tuple[int, int] | None:
-    """What a directory keeps when it is renamed; None where there is none."""
+    """Identifies a directory also after it was renamed; None where it does not exist."""
     with contextlib.suppress(OSError):
         there = path.stat()
         return there.st_dev, there.st_ino

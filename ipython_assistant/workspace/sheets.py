@@ -43,17 +43,10 @@ WHOLE = ReadLimits(2_000_000_000, 2_000_000_000, 100_000_000, 600)
 
 @dataclass(frozen=True, slots=True)
 class TableRows:
-    """Rows of a sheet or a file, each a sequence of values.
+    """Rows of a sheet or a file; it `is_whole` if all were read, and `estimated` says that their count is.
 
-    Attributes:
-        names: The columns' names; empty for a workbook's sheet, where they are among its rows.
-        rows: The rows that were read.
-        row_count: How many rows there are; about so many, unless it `is_whole`.
-        is_whole: Whether all of them were read.
-        estimated: Whether the count is about right.
-        sheets: The names of all sheets of a workbook.
-        notes: What the reader should know of how it was read, in sentences.
-        dtypes: What the file says that its columns hold.
+    `names` are empty for a workbook's sheet, where they are among its rows; `notes` say how it was read, in sentences;
+    `dtypes` are what the file says that its columns hold.
     """
 
     names: Sequence[str]
