@@ -327,12 +327,6 @@ def test_a_key_that_is_corrected_in_the_environment_is_used_by_the_next_cell(she
     assert hosted.requests[-1].headers["authorization"] == "Bearer corrected-key"
 
 
-def test_no_key_where_one_is_needed_says_what_to_do(shell):
-    shell.run_line_magic("config", 'AssistantMagics.service = "openai"')
-    with pytest.raises(errors.ConfigError, match="OPENAI_API_KEY"):
-        run(shell, "Ask.")
-
-
 def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_dir, monkeypatch):
     import _thread
 

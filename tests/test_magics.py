@@ -32,13 +32,6 @@ def test_help_is_help_with_or_without_a_body(shell, source):
     assert out(shell, source).startswith("usage: %%assistant [options]")
 
 
-def test_a_question_on_the_first_line_is_refused_with_the_corrected_cell(shell):
-    with pytest.raises(errors.OptionError) as caught:
-        out(shell, "%%assistant why is B missing?")
-
-    assert caught.value.hint == "Write:\n%%assistant\nwhy is B missing?"
-
-
 def test_a_mistyped_option_fails_the_cell_and_names_the_nearest(shell):
     with pytest.raises(errors.OptionError, match="There is no option --inptu") as caught:
         out(shell, "%%assistant --inptu x.csv\nPlot")

@@ -19,7 +19,6 @@ from ipython_assistant.core.recording import (
     RecordedFile,
     RecordedInput,
     TurnKey,
-    best_first,
     integrity,
     read_recording,
     recording_text,
@@ -65,18 +64,6 @@ ASKED = TurnKey(
 )
 def test_each_thing_the_user_wrote_is_part_of_the_key(part):
     assert replace(ASKED, **part).sha256 != ASKED.sha256
-
-
-def test_what_says_the_same_has_the_same_key():
-    same = replace(
-        ASKED,
-        prompt="\r\nPlot coverage by year.  ",
-        inputs=tuple(reversed(ASKED.inputs)),
-        outputs=("by_year", "by_year"),
-    )
-
-    assert same.sha256 == ASKED.sha256
-    assert TurnKey("a\r\nb").sha256 == TurnKey("a\nb").sha256
 
 
 def test_the_key_of_a_question_never_changes_since_recordings_are_kept_for_years():
@@ -238,14 +225,6 @@ def test_a_recording_of_format_2_which_held_events_is_read_as_one_of_today():
 
 
 # --- which of several -------------------------------------------------------------------------------------------------
-
-
-def test_an_answer_goes_before_a_refusal_a_hosted_one_before_the_local_one_then_the_later():
-    first, later = replace(WHOLE, missing=(), number=1), replace(WHOLE, missing=(), number=2, ended="2020")
-    local, lacking = replace(later, service="local"), replace(WHOLE, number=3)
-    refused = replace(later, status="refused", number=4)
-
-    assert best_first([refused, local, first, lacking, later]) == [later, first, local, lacking, refused]
 
 
 # --- what it never holds ----------------------------------------------------------------------------------------------

@@ -11,12 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests_support.events import Code, Message, logs
 from tests_support.replaying import make_recording
 from tests_support.saving import NOTEBOOK, save_all
 
 from ipython_assistant.core.artifacts import FailedArtifact
-from ipython_assistant.core.recording import RecordedInput, TurnKey, integrity
+from ipython_assistant.core.recording import TurnKey, integrity
 from ipython_assistant.errors import RecordingDamaged
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings, check_recordings, prune_recordings
@@ -222,35 +221,6 @@ def test_a_damaged_body_is_named_not_served_and_nothing_is_put_anywhere(how, rec
     assert {fault.path for fault in check_recordings(recordings)} == {body}
     make_recording(recordings, ASKED, {"a.csv": b"first\n", "table.csv": TABLE}, minute=1)
     assert check_recordings(recordings) == []
-
-
-# --- what is never recorded -------------------------------------------------------------------------------------------
-
-
-def test_nothing_of_this_machine_or_its_account_and_no_input_gets_into_a_recording(make_folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path / "home" / "ada"))
-    planted = {
-        "OPENAI_API_KEY": "sk-planted-1234567890",
-        "OPENAI_ORG_ID": "org-planted-123456",
-        "OPENAI_PROJECT_ID": "proj-planted-12345",
-    }
-    recordings = Recordings(make_folder(**planted))
-    said = " ".join([*planted.values(), str(tmp_path), str(tmp_path / "home" / "ada")])
-    make_recording(
-        recordings,
-        TurnKey(said, instructions=said),
-        {"table.csv": b"printed marker\n"},
-        [Code(f"# {said}", (logs(said),)), Message(said)],
-        inputs=(RecordedInput("a.csv", 3, "ab", said),),
-        notes=(said,),
-    )
-    everything = b"".join(
-        path.name.encode() + path.read_bytes() for path in turns_dir(recordings).rglob("*") if path.is_file()
-    )
-
-    assert b"printed marker" in everything
-    for word in ("planted", "home/ada", str(tmp_path), "input marker"):
-        assert word.encode() not in everything
 
 
 # --- several, and crashes ---------------------------------------------------------------------------------------------

@@ -89,9 +89,9 @@ def test_separator_line_ends_blank_lines_and_encoding_are_found(
 
 
 def test_an_encoding_that_turns_out_wrong_late_in_the_file_is_changed(path: Path) -> None:
-    content = ("a,b\n" + "1,x\n" * 50_000 + "3,Zürich\n").encode("cp1252")
+    content = ("a,b\n" + "1,x\n" * 20_000 + "3,Zürich\n").encode("cp1252")
 
-    assert head_of(path, content).row_count == 50_001
+    assert head_of(path, content).row_count == 20_001
     assert frame_of(path, content)["b"].iloc[-1] == "Zürich"
 
 
@@ -264,12 +264,9 @@ def test_the_cells_that_the_csv_module_writes_are_those_of_the_head(
 # --- large ones -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("quote", ["", '"'])
-def test_the_rows_of_a_very_large_file_are_estimated_to_two_digits(
-    path: Path, monkeypatch: pytest.MonkeyPatch, quote: str
-) -> None:
+def test_the_rows_of_a_very_large_file_are_estimated_to_two_digits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_tables, "EXACT_BYTES", 100_000)
-    head = head_of(path, "id,name\n" + "".join(f"{number},{quote}name{number}{quote}\n" for number in range(50_000)))
+    head = head_of(path, "id,name\n" + "".join(f'{number},"name{number}"\n' for number in range(50_000)))
 
     assert (head.row_count, head.estimated, head.rows[1]) == (50_000, True, ("1", "name1"))
     assert len(read_frame(path, "text/csv")) == 50_000
@@ -292,7 +289,7 @@ def test_the_memory_of_a_look_does_not_grow_with_the_file(path: Path) -> None:
 def test_a_packed_file_is_unpacked_only_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(csv_tables, "EXACT_BYTES", 1_000_000)
     monkeypatch.setattr(csv_tables, "LARGEST_UNPACKED", 2_000_000)
-    content = b"a,b\n" + (b"1," + b"2" * 97 + b"\n") * 40_000
+    content = b"a,b\n" + (b"1," + b"2" * 97 + b"\n") * 25_000
     path = tmp_path / name
     if name.endswith(".gz"):
         path.write_bytes(gzip.compress(content))
@@ -308,10 +305,9 @@ def test_a_packed_file_is_unpacked_only_so_far(tmp_path: Path, monkeypatch: pyte
         read_table(path, media_type(name))
 
 
-@pytest.mark.parametrize("content", ["a" + ",b" * 19_000 + "\n" + "1\n" * 6_000, "a\n" * 6_000 + "," * 19_000 + "1\n"])
-def test_one_wide_row_does_not_widen_the_work_of_all_others(path: Path, content: str) -> None:
+def test_one_wide_row_does_not_widen_the_work_of_all_others(path: Path) -> None:
     began = time.monotonic()
-    head = head_of(path, content)
+    head = head_of(path, "a\n" * 6_000 + "," * 19_000 + "1\n")
 
     assert (head.column_count, head.row_count) == (19_001, 6_000)
     assert time.monotonic() - began < 30

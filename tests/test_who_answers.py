@@ -126,7 +126,10 @@ def test_a_model_with_a_provider_runs_code_here_though_a_key_of_a_hosted_service
     ("model", "error", "happened", "cure"),
     [
         ("anthropic/claude-sonnet-5", errors.NoKey, "ANTHROPIC_API_KEY is not set", A_REAL_MODEL),
-        ("ollama/qwen3.5:27b", errors.AssistantError, "127.0.0.1:9", "Start it"),
+        pytest.param(
+            *("ollama/qwen3.5:27b", errors.AssistantError, "127.0.0.1:9", "Start it"),
+            marks=pytest.mark.slow,  # an engine of its own
+        ),
         ("http://127.0.0.1:9/v1", errors.AssistantError, "names a server and no model", "/NAME"),
         ("gguf/missing", errors.AssistantError, "no model file", "ipython-assistant model get"),
     ],
@@ -216,7 +219,7 @@ for name, part in secrets.groupby("village"):
 FAILS = "```python\nraise ValueError(secrets.iloc[0].to_dict())\n```"
 
 
-@pytest.mark.parametrize("share", ["names", "shapes"])
+@pytest.mark.parametrize("share", ["names", pytest.param("shapes", marks=pytest.mark.slow)])
 def test_no_value_of_any_cell_reaches_a_model_that_may_not_see_them(ask, ollama, share):
     ask.session.traits.share = share
     once, again = SPILLS.replace('secrets[:0].to_csv("Kanariat-none.csv")\n', ""), SPILLS.replace("(secrets)", "(1)")
