@@ -353,8 +353,8 @@ def test_a_file_that_cannot_be_read_stays_and_the_card_says_why(folder, saved_di
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk quota is used up"), (errno.EACCES, "permission denied"),
-     (errno.EIO, "the disk has a fault"), (errno.EROFS, "the disk is read-only")],
+    [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk quota is used up"),
+     (errno.EACCES, "permission denied"), (errno.EIO, "the disk has a fault"), (errno.EROFS, "the disk is read-only")],
 )  # fmt: skip
 def test_a_file_the_disk_does_not_take_is_named_with_the_reason_and_the_others_are_saved(
     folder, tmp_path, monkeypatch, number, words
