@@ -7,6 +7,14 @@ OF_TABLES = tests/test_logical.py tests/test_tables.py tests/test_named_frames.p
 
 OF_HUBS = tests/browser/test_jupyterhub.py tests/browser/test_collaboration.py tests/test_marimo.py
 
+# $(call test_apart,PACKAGES,TESTS): in an environment of its own, which is removed afterwards.
+define test_apart
+apart=$$(mktemp -d) && trap 'rm -rf "$$apart"' EXIT && \
+		$(PYTHON) -m venv "$$apart" && \
+		"$$apart/bin/pip" install --quiet --disable-pip-version-check '.[test]' $(1) && \
+		"$$apart/bin/python" -m pytest -p no:cacheprovider -m '' $(2)
+endef
+
 .PHONY: help check lint types imports test slow thorough browser hub oldest notebooks demo bench pictures compat live
 
 help: ## show this list
@@ -36,11 +44,9 @@ thorough: ## the tests that hypothesis feeds, with many more examples
 browser: ## only the tests in a real JupyterLab in headless Chromium
 	$(PYTHON) -m pytest -m browser
 
-hub: ## the tests with JupyterHub, real-time collaboration and marimo, which are installed for it
-	apart=$$(mktemp -d) && trap 'rm -rf "$$apart"' EXIT && \
-		$(PYTHON) -m venv "$$apart" && \
-		"$$apart/bin/pip" install --quiet --disable-pip-version-check '.[test]' jupyterhub jupyter-collaboration marimo && \
-		"$$apart/bin/python" -m pytest -p no:cacheprovider -m '' $(OF_HUBS)
+hub: ## the tests with JupyterHub, real-time collaboration (both engines) and marimo, which are installed for it
+	$(call test_apart,jupyterhub jupyter-collaboration marimo,$(OF_HUBS))
+	$(call test_apart,jupyter-server-documents,tests/browser/test_collaboration.py)
 
 oldest: ## what reads and hashes tables, with the oldest pandas we support and without pyarrow
 	old=$$(mktemp -d) && trap 'rm -rf "$$old"' EXIT && \

@@ -30,6 +30,9 @@ pytestmark = [
     ),
 ]
 SAVED_S = 60
+# https://github.com/jupyter-ai-contrib/jupyter-server-documents/issues/297: on a first run no widget of any kind is
+# drawn there, ours as little as ipywidgets' own.
+DRAWS_WIDGETS = importlib.util.find_spec("jupyter_server_documents") is None
 
 
 def saved_with(path: Path, text: str) -> nbformat.NotebookNode:
@@ -49,13 +52,14 @@ def test_a_row_of_buttons_is_shown_and_not_in_the_notebook_that_the_server_saves
     notebook = open_in_lab(lab.write_notebook("shared/shared.ipynb", [SHOW_A_ROW, show]))
     notebook.run_all()
     row = notebook.output(1).get_by_role("group", name="Download files")
-    row.wait_for()
+    if DRAWS_WIDGETS:
+        row.wait_for()
     notebook.command("docmanager:save")
 
     saved = saved_with(notebook.path, "shown")
     outputs = [output.output_type for output in saved.cells[1].outputs]
     assert outputs == ["stream"]
-    assert row.is_visible()
+    assert row.is_visible() or not DRAWS_WIDGETS
     notebook.close()
     again = open_in_lab(notebook.path)
     again.output(1).get_by_text("shown").wait_for()

@@ -34,6 +34,7 @@ c.JupyterHub.authenticator_class = "dummy"
 c.DummyAuthenticator.password = {password!r}
 c.Authenticator.allow_all = True
 c.JupyterHub.spawner_class = "simple"
+c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
 c.Spawner.notebook_dir = {root!r}
 c.Spawner.args = ["--allow-root", "--LabApp.expose_app_in_browser=True"]
 c.Spawner.env_keep = {keep!r}
@@ -64,7 +65,14 @@ def running_hub(home: Path, proxy: Path, password: str) -> Iterator[Lab]:
     ports = {"port": free_port(), "hub_port": free_port(), "api_port": free_port()}
     config = home / "jupyterhub_config.py"
     config.write_text(
-        CONFIG.format(**ports, proxy=str(proxy), password=password, root=str(root), keep=sorted(variables))
+        CONFIG.format(
+            **ports,
+            proxy=str(proxy),
+            password=password,
+            python=sys.executable,
+            root=str(root),
+            keep=sorted(variables),
+        )
     )
     command = [sys.executable, "-m", "jupyterhub", "-f", str(config)]
     variables |= {"CONFIGPROXY_AUTH_TOKEN": secrets.token_hex(16), "PATH": os.environ["PATH"]}
