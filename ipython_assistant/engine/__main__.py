@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +25,7 @@ from ipython_assistant.engine.limit_monitor import GIB, default_limits
 from ipython_assistant.engine.models import ModelFailed
 from ipython_assistant.engine.models.chat_models import OfferedModels, add_model_options
 from ipython_assistant.engine.sandbox import SANDBOX_KINDS
-from ipython_assistant.engine.server import EngineOptions, UnusableOptions, running_engine
+from ipython_assistant.engine.server import EngineOptions, running_engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         models = OfferedModels(given.models, os.environ, every=given.any_model, silence_s=given.silence)
         asyncio.run(_serve(models, _options(given, os.environ), standing=given.standing))
-    except (UnusableOptions, ModelFailed, OSError) as error:
+    except (ValueError, ModelFailed, OSError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     return 0
 
@@ -104,7 +105,7 @@ async def _serve(models: OfferedModels, options: EngineOptions, *, standing: boo
     if not standing:
         _watch_owner(over)
     async with running_engine(models, options=options, hurry=hurry) as engine:
-        sys.stdout.write(engine.ready_line() + "\n")
+        sys.stdout.write(json.dumps(asdict(engine)) + "\n")
         sys.stdout.flush()
         if standing:
             sys.stderr.write(_welcome(engine))
@@ -120,7 +121,7 @@ def _welcome(engine: EngineAddress) -> str:
         f"Models: {', '.join(engine.models)}. Code is confined {confined}{reason}.\n"
         "For a notebook that is to use this engine:\n"
         f"  export OPENAI_BASE_URL={engine.url}\n"
-        f"  export OPENAI_API_KEY={'<your token>' if engine.token_given else engine.token}\n"
+        f"  export OPENAI_API_KEY={engine.token or '<your token>'}\n"
         "Stop it with Ctrl-C: answers that are being made are finished first; press it twice to stop at once.\n"
     )
 

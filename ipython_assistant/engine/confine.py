@@ -48,8 +48,8 @@ _ALL: Final = 0xFFFFFFFF
 _NEW_NAMESPACES: Final = 0x7E020000
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _KIND, _STREAM, _SEQUENTIAL_PACKETS = 0xF, 1, 5
-_SET_OWNER: Final = (8, 10, 15)
-"""`fcntl` commands that have another process sent a signal: F_SETOWN, F_SETSIG, F_SETOWN_EX."""
+_NO_OWNER: Final = (*range(8), 9, 11, 16, 36, 37, 38, *range(1024, 1043))
+"""`fcntl` commands without those that have another process sent a signal: F_SETOWN, F_SETSIG, F_SETOWN_EX."""
 
 _SAME_NUMBERS: Final = {
     "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "clone3": 435,
@@ -260,21 +260,14 @@ class _SyscallFilter:
                 self._step(_RETURN, _ERRNO | reason)
 
     def refuse_argument(
-        self, name: str, argument: int, reason: int, *, one_of: Collection[int], unless: bool = True, mask: int = _ALL
+        self, name: str, argument: int, reason: int, *, unless: Collection[int], mask: int = _ALL
     ) -> None:
-        """The call fails unless its argument (32 bits, those of the mask) is one of these values, or if it is one."""
-        values = [value & _ALL for value in one_of]
-        steps: list[tuple[int, ...]] = [(_LOAD, _AT_ARGUMENTS + 8 * argument), (_AND, mask)]
-        if unless:
-            steps += [(_EQUAL, value, len(values) - index, 0) for index, value in enumerate(values)]
-        else:
-            last = len(values) - 1
-            steps += [(_EQUAL, value, last - index, int(index == last)) for index, value in enumerate(values)]
-        steps.append((_RETURN, _ERRNO | reason))
-        self._step(_EQUAL, self._numbers[name], 0, len(steps) + 1)
-        for step in steps:
+        """The call fails unless its argument (32 bits, those of the mask) is one of these values."""
+        steps = [(_LOAD, _AT_ARGUMENTS + 8 * argument), (_AND, mask)]
+        more = [(_EQUAL, value & _ALL, len(unless) - index, 0) for index, value in enumerate(unless)]
+        self._step(_EQUAL, self._numbers[name], 0, len(steps) + len(more) + 2)
+        for step in (*steps, *more, (_RETURN, _ERRNO | reason), (_LOAD, _AT_NUMBER)):
             self._step(*step)
-        self._step(_LOAD, _AT_NUMBER)
 
     def program(self) -> bytes:
         """The finished program: what no rule names is allowed."""
@@ -289,25 +282,25 @@ def _program(landlock: int, pid: int) -> bytes:
     made = _SyscallFilter(platform.machine())
     made.refuse(_CLOSED, errno.EPERM)
     made.refuse(("clone3", "memfd_create", "memfd_secret"), errno.ENOSYS)  # libraries then take their older ways
-    made.refuse_argument("clone", 0, errno.EPERM, one_of=(0,), mask=_NEW_NAMESPACES)
-    made.refuse_argument("prlimit64", 0, errno.EPERM, one_of=(0, pid))
+    made.refuse_argument("clone", 0, errno.EPERM, unless=(0,), mask=_NEW_NAMESPACES)
+    made.refuse_argument("prlimit64", 0, errno.EPERM, unless=(0, pid))
     if not landlock:
         # The network namespace does not hold every family back: vsock reaches the host of a virtual machine.
-        made.refuse_argument("socket", 0, errno.EAFNOSUPPORT, one_of=(_UNIX, _INET, _INET6, _NETLINK))
+        made.refuse_argument("socket", 0, errno.EAFNOSUPPORT, unless=(_UNIX, _INET, _INET6, _NETLINK))
         return made.program()
     made.refuse(_CLOSED_WITH_LANDLOCK, errno.EPERM)
     made.refuse(_FEIGNED, 0)
-    made.refuse_argument("socket", 0, errno.EACCES, one_of=(_UNIX,))
+    made.refuse_argument("socket", 0, errno.EACCES, unless=(_UNIX,))
     # A datagram socket sends to a path without connecting.
-    made.refuse_argument("socket", 1, errno.EACCES, one_of=(_STREAM,), mask=_KIND)
-    made.refuse_argument("socketpair", 1, errno.EACCES, one_of=(_STREAM, _SEQUENTIAL_PACKETS), mask=_KIND)
+    made.refuse_argument("socket", 1, errno.EACCES, unless=(_STREAM,), mask=_KIND)
+    made.refuse_argument("socketpair", 1, errno.EACCES, unless=(_STREAM, _SEQUENTIAL_PACKETS), mask=_KIND)
     if landlock < _FIRST_ABI_WITH["truncate"]:
         made.refuse(("truncate",), errno.EACCES)
     if landlock < _FIRST_ABI_WITH["scope"]:  # then signals to anyone but oneself are refused altogether
         made.refuse(_SIGNALS, errno.EPERM)
-        made.refuse_argument("kill", 0, errno.EPERM, one_of=(0, pid, -pid))
-        made.refuse_argument("tgkill", 0, errno.EPERM, one_of=(pid,))
-        made.refuse_argument("fcntl", 1, errno.EPERM, one_of=_SET_OWNER, unless=False)
+        made.refuse_argument("kill", 0, errno.EPERM, unless=(0, pid, -pid))
+        made.refuse_argument("tgkill", 0, errno.EPERM, unless=(pid,))
+        made.refuse_argument("fcntl", 1, errno.EPERM, unless=_NO_OWNER)
     return made.program()
 
 

@@ -11,21 +11,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine import shapes
-from ipython_assistant.engine.container_folder import DEEPEST, ContainerFolder, FileVersion
+from ipython_assistant.engine.container_folder import DEEPEST, ContainerFolder, FileVersion, remove_tree
 from ipython_assistant.engine.kernel import Kernel, KernelError, KernelLauncher
 from ipython_assistant.engine.kernel_output import CodeFailure, PrintedText, ShownFigure
 from ipython_assistant.engine.limit_monitor import most_memory
-from ipython_assistant.engine.private_directory import remove_tree
 from ipython_assistant.engine.response_request import MAX_MINUTES, MEMORY_TIERS
-from ipython_assistant.engine.sandbox import ContainerPaths, MountedPaths
+from ipython_assistant.engine.sandbox import ContainerPaths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from ipython_assistant.engine.file_handlers import EngineUpload
     from ipython_assistant.engine.limit_monitor import ContainerLimits
     from ipython_assistant.engine.sandbox import Sandbox
+    from ipython_assistant.engine.shapes import IdMint
 
 MAX_CONTAINERS: Final = 64
 MAX_EXPIRED_LISTED: Final = 1000
@@ -60,11 +60,6 @@ class CodeRun:
     files: tuple[FileVersion, ...]
     figures: tuple[FileVersion, ...]
 
-    @property
-    def logs(self) -> str:
-        """All printed text."""
-        return "".join(part.text for part in self.shown if isinstance(part, PrintedText))
-
 
 class KernelContainer:
     """One directory and one Python process at a time, both kept until they have not been used for a while.
@@ -72,7 +67,7 @@ class KernelContainer:
     The first process is started at once, in the background.
     """
 
-    def __init__(self, launcher: KernelLauncher, *, mint: Callable[[str], str], clock: Callable[[], float]) -> None:
+    def __init__(self, launcher: KernelLauncher, mint: IdMint) -> None:
         self.id = mint("cntr_")
         self.name = ""
         """What the client called it."""
@@ -85,34 +80,27 @@ class KernelContainer:
         self.known_files: frozenset[str] = frozenset()
         """Names of the files that were there when the last response ended."""
         self.offline = launcher.sandbox.offline
-        self.created_at = self.last_active_at = int(clock())
-        self.used_at = clock()
-        self.folder = ContainerFolder(self.id, launcher.paths, mint=mint, clock=clock)
+        self.created_at = mint.now()
+        self.used_at = mint.clock()
+        self.folder = ContainerFolder(self.id, launcher.paths, mint)
         self._launcher = launcher
-        self._clock = clock
-        self._mounted = MountedPaths(launcher.visible)
-        self._uploaded_bytes = self._uploaded_files = self._copying = 0
+        self._clock = mint.clock
+        self._visible = launcher.visible
         self._copied: set[str] = set()
         self._has_run = False
         self._preface = ""
-        self._kernel = self._new_kernel()
+        self._kernel = Kernel(launcher)
         self._stopping: asyncio.Future[None] | None = None
 
     @property
     def expired(self) -> bool:
         """True once it has not been used for its time; it cannot be used again."""
-        idle_s = self._clock() - self.last_active_at
-        return self._stopping is not None or (idle_s > self.minutes * 60 and not self.at_work)
-
-    @property
-    def at_work(self) -> bool:
-        """True while a response works in it, or files are being copied in."""
-        return self.turn.locked() or self._copying > 0
+        idle_s = self._clock() - self.used_at
+        return self._stopping is not None or (idle_s > self.minutes * 60 and not self.turn.locked())
 
     def touch(self) -> None:
         """Count this moment as use."""
         self.used_at = self._clock()
-        self.last_active_at = int(self.used_at)
 
     async def run(self, code: str) -> CodeRun:
         """Run code and account for what it left behind. Raises KernelError if no process could be started.
@@ -125,7 +113,7 @@ class KernelContainer:
         before = {file.id for file in self.folder.made()}
         self._has_run = True
         try:
-            execution = await kernel.run(self._mounted.inward(code))
+            execution = await kernel.run(self._visible.inward(code))
         finally:
             self.touch()
             await self._renew()
@@ -134,11 +122,11 @@ class KernelContainer:
         self._preface = FORGOTTEN if kernel.ended and not died else ""
         shown: list[PrintedText | ShownFigure] = [PrintedText(preface)] if preface else []
         shown += [
-            PrintedText(self._mounted.outward(part.text)) if isinstance(part, PrintedText) else part
+            PrintedText(self._visible.outward(part.text)) if isinstance(part, PrintedText) else part
             for part in execution.shown
         ]
         if failure is not None:
-            failure = replace(failure, message=self._mounted.outward(failure.message))
+            failure = replace(failure, message=self._visible.outward(failure.message))
             if failure.stopped:
                 variables = "gone" if died else "kept"
                 shown.append(PrintedText(STOPPED.format(reason=failure.message, variables=variables)))
@@ -155,9 +143,9 @@ class KernelContainer:
         """Run code that leaves no names behind and return what it printed. Raises KernelError if that fails."""
         kernel = await self._living_kernel()
         try:
-            return self._mounted.outward(await kernel.probe(self._mounted.inward(code)))
+            return self._visible.outward(await kernel.probe(self._visible.inward(code)))
         except KernelError as error:
-            raise KernelError(self._mounted.outward(str(error))) from None
+            raise KernelError(self._visible.outward(str(error))) from None
 
     async def names(self) -> tuple[str, ...]:
         """Files that code can read, by their path below `/mnt/data`, oldest first."""
@@ -180,18 +168,13 @@ class KernelContainer:
     async def add(self, staged: Path, name: str) -> FileVersion:
         """Move an uploaded file in. Raises ApiError if the name cannot be used."""
         self.touch()
-        self._uploaded_bytes += staged.stat().st_size
-        self._uploaded_files += 1
         return await self.folder.add(staged, name)
 
     async def copy_in(self, upload: EngineUpload) -> FileVersion:
         """Copy a file of the Files API in. Raises ApiError if its name cannot be used."""
+        self.touch()
         staged = self._launcher.paths.directory / upload.id
-        self._copying += 1
-        try:
-            await asyncio.to_thread(shutil.copyfile, upload.path, staged)
-        finally:
-            self._copying -= 1
+        await asyncio.to_thread(shutil.copyfile, upload.path, staged)
         self._copied.add(upload.id)
         return await self.add(staged, upload.filename)
 
@@ -235,12 +218,9 @@ class KernelContainer:
         """Put a new process in the place of one that has ended, so that it is warm when it is needed."""
         kernel = self._kernel
         if self._stopping is None and not await kernel.alive() and self._kernel is kernel:
-            self._kernel = self._new_kernel()
+            self._kernel = Kernel(self._launcher)
             reason = kernel.left_running
             self._preface = LEFT_RUNNING.format(reason=reason) if reason else FORGOTTEN if self._has_run else ""
-
-    def _new_kernel(self) -> Kernel:
-        return Kernel(self._launcher, lambda: (self._uploaded_bytes, self._uploaded_files))
 
 
 class ContainerPool:
@@ -253,8 +233,7 @@ class ContainerPool:
         limits: ContainerLimits,
         environment: Mapping[str, str],
         *,
-        mint: Callable[[str], str],
-        clock: Callable[[], float],
+        mint: IdMint,
         most: int = MAX_CONTAINERS,
     ) -> None:
         self._directory = directory
@@ -262,7 +241,6 @@ class ContainerPool:
         self._launch_with = (sandbox, environment, asyncio.Semaphore(max(2, os.cpu_count() or 2)))
         self._most = most
         self._mint = mint
-        self._clock = clock
         self._containers: dict[str, KernelContainer] = {}
         self._made = 0
         self._closed = False
@@ -298,10 +276,11 @@ class ContainerPool:
         container.name, container.minutes = name, minutes
         container.memory = memory if asked <= most_memory() else ""
         container.touch()
-        container.created_at = container.last_active_at
+        container.created_at = self._mint.now()
         self._containers[container.id] = container
         try:
-            await container.provide(uploads)
+            async with container.turn:  # nothing makes room by ending it meanwhile
+                await container.provide(uploads)
         except shapes.ApiError:
             await self.delete(container.id)
             raise
@@ -356,7 +335,7 @@ class ContainerPool:
             ApiError: All of them are at work.
         """
         while len(there := [each for each in self._containers.values() if not each.expired]) >= self._most:
-            idle = [container for container in there if not container.at_work]
+            idle = [container for container in there if not container.turn.locked()]
             if not idle:
                 message = f"All {self._most} containers of this engine are at work. Try again when one of them is free."
                 raise shapes.ApiError(429, message, code="rate_limit_exceeded", kind="rate_limit_error")
@@ -367,7 +346,7 @@ class ContainerPool:
         paths = ContainerPaths(self._directory / str(self._made))  # short: socket paths are limited
         launcher = KernelLauncher(paths, limits, *self._launch_with)
         launcher.make_directories()
-        return KernelContainer(launcher, mint=self._mint, clock=self._clock)
+        return KernelContainer(launcher, self._mint)
 
 
 async def _all_of(endings: Iterable[Coroutine[Any, Any, None]]) -> None:

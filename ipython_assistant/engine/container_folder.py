@@ -9,22 +9,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import stat
+import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ipython_assistant.engine import shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ipython_assistant.engine.sandbox import ContainerPaths
+    from ipython_assistant.engine.shapes import IdMint
 
 DEEPEST: Final = 32
-"""Levels of directories in which files are looked for; each costs an open file while it is walked."""
+"""Levels of directories in which files are looked for."""
 
-_RELATIVE: Final = os.open in os.supports_dir_fd and hasattr(os, "fwalk")
+_REMOVE: Final = """
+cat > /dev/null
+for attempt in 1 2 3; do
+    rm -rf -- "$1"
+    [ -e "$1" ] || exit 0
+    chmod -R u+rwx -- "$1"
+    sleep 1
+done
+"""
+"""A shell script that waits for the end of its input, and deletes a directory.
+
+Python 3.11's `rmtree` recurses, and code may have nested directories thousands deep: `rm` does not mind.
+"""
+_RELATIVE: Final = os.open in os.supports_dir_fd
 _DIRECTORY: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -36,6 +52,7 @@ class FileStamp(NamedTuple):
     inode: int
 
 
+Source = Literal["user", "assistant"]
 _Found = tuple[tuple[str, ...], FileStamp]
 
 
@@ -49,7 +66,7 @@ class FileVersion:
     id: str
     container_id: str
     name: str
-    source: Literal["user", "assistant"]
+    source: Source
     stamp: FileStamp
     created_at: int
     root: Path
@@ -67,16 +84,13 @@ class ContainerFolder:
     Those are displayed figures, and uploads that were replaced.
     """
 
-    def __init__(
-        self, container_id: str, paths: ContainerPaths, *, mint: Callable[[str], str], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, container_id: str, paths: ContainerPaths, mint: IdMint) -> None:
         self.too_deep = False
         """Whether the last scan left out what lies deeper than it looks."""
         self._container_id = container_id
         self._work = paths.work
         self._aside = paths.aside
         self._mint = mint
-        self._clock = clock
         self._by_name: dict[str, FileVersion] = {}
         self._by_id: dict[str, FileVersion] = {}
         self._changing = asyncio.Lock()
@@ -105,7 +119,7 @@ class ContainerFolder:
             for name, (parts, stamp) in found.items():
                 known = self._by_name.get(name)
                 if known is None or known.stamp != stamp:
-                    self._enter(name, stamp, "assistant", self._work, parts)
+                    self._enter(name, stamp, "assistant", parts)
 
     async def add(self, staged: Path, name: str) -> FileVersion:
         """Move an uploaded file in under its own name. An upload that is there already stays available by its id.
@@ -124,22 +138,14 @@ class ContainerFolder:
                 staged.replace(self._work / base)
             except OSError as error:
                 raise shapes.bad_upload(f"{base!r} cannot be used as a file name ({error.strerror})") from error
-            return self._enter(base, _stamp((self._work / base).lstat()), "user", self._work, (base,))
+            return self._enter(base, _stamp((self._work / base).lstat()), "user", (base,))
 
     def display(self, png: bytes) -> FileVersion:
         """Keep a figure that code displayed, as `<id>.png`."""
         file_id = self._mint("cfile_")
         name = f"{file_id}.png"
-        path = self._aside / name
-        path.write_bytes(png)
-        return self._enter(name, _stamp(path.lstat()), "assistant", self._aside, (name,), displayed_as=file_id)
-
-    def remove(self, file_id: str) -> None:
-        """Delete a file; raises ApiError if there is none of this id."""
-        file = self.file(file_id)
-        with contextlib.suppress(OSError), _directory_beneath(file.root, file.parts[:-1]) as directory:
-            os.unlink(file.parts[-1], dir_fd=directory) if _RELATIVE else file.root.joinpath(*file.parts).unlink()
-        self._forget(file)
+        (self._aside / name).write_bytes(png)
+        return self._enter(name, _stamp((self._aside / name).lstat()), "assistant", (name,), displayed_as=file_id)
 
     def open(self, file: FileVersion) -> int:
         """A file descriptor to read this very version from; raises ApiError if it is gone or something else by now."""
@@ -161,17 +167,11 @@ class ContainerFolder:
         return shapes.ApiError(404, f"File {file_id} not found on container {self._container_id}.")
 
     def _enter(
-        self,
-        name: str,
-        stamp: FileStamp,
-        source: Literal["user", "assistant"],
-        root: Path,
-        parts: tuple[str, ...],
-        *,
-        displayed_as: str = "",
+        self, name: str, stamp: FileStamp, source: Source, parts: tuple[str, ...], *, displayed_as: str = ""
     ) -> FileVersion:
-        file_id, now = displayed_as or self._mint("cfile_"), int(self._clock())
-        file = FileVersion(file_id, self._container_id, name, source, stamp, now, root, parts, bool(displayed_as))
+        file_id, root = displayed_as or self._mint("cfile_"), self._aside if displayed_as else self._work
+        about = (self._container_id, name, source, stamp, self._mint.now(), root, parts, bool(displayed_as))
+        file = FileVersion(file_id, *about)
         before = self._by_name.pop(name, None)  # a new version is listed as the newest
         if before is not None and self._by_id[before.id] is before:  # not where it was put aside
             del self._by_id[before.id]
@@ -182,6 +182,19 @@ class ContainerFolder:
         del self._by_id[file.id]
         if self._by_name.get(file.name) == file:
             del self._by_name[file.name]
+
+
+def removal(directory: Path) -> list[str]:
+    """The command that deletes a directory with everything below it, when its standard input ends."""
+    return ["/bin/sh", "-c", _REMOVE, "sh", str(directory)]
+
+
+def remove_tree(directory: Path) -> None:
+    """Delete a directory with everything below it; what cannot be deleted is left. Never raises."""
+    if os.name == "posix":
+        subprocess.run(removal(directory), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def base_name(name: str) -> str:
@@ -201,33 +214,20 @@ def _files_below(root: Path, known: frozenset[str]) -> tuple[dict[str, _Found], 
     """
     found: dict[str, _Found] = {}
     too_deep = False
-    for directory, below, names, descriptor in _walk(root):
+    for directory, below, names in os.walk(root):
         above = Path(directory).relative_to(root).parts
         below[:] = [name for name in below if not name.startswith(".") and name != "__pycache__"]
         if below and len(above) + 1 >= DEEPEST:
             below.clear()
             too_deep = True
         for each in names:
-            parts = (*above, each)
-            name = "/".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-            if each.startswith(".") and name not in known:
-                continue
-            with contextlib.suppress(OSError):  # it was removed or closed to us while we looked
-                path = each if descriptor is not None else Path(directory, each)
-                status = os.stat(path, dir_fd=descriptor, follow_symlinks=False)
-                if stat.S_ISREG(status.st_mode):
-                    found[name] = (parts, _stamp(status))
+            name = "/".join((*above, each)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            if not each.startswith(".") or name in known:
+                with contextlib.suppress(OSError):  # it was removed or closed to us while we looked
+                    status = os.lstat(Path(directory, each))
+                    if stat.S_ISREG(status.st_mode):
+                        found[name] = ((*above, each), _stamp(status))
     return dict(sorted(found.items())), too_deep
-
-
-def _walk(root: Path) -> Iterator[tuple[Any, list[str], list[str], int | None]]:
-    """Each directory with what is in it, and a descriptor of it; links are not followed. Ends where `root` is gone."""
-    with contextlib.suppress(OSError):
-        if _RELATIVE:
-            yield from os.fwalk(root)
-        else:
-            for directory, below, names in os.walk(root):
-                yield directory, below, names, None
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import urllib.parse
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import FormParser, parse_options_header
@@ -27,12 +27,11 @@ from ipython_assistant.engine.response_request import RequestFields
 from ipython_assistant.engine.shapes import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from python_multipart.multipart import Field, File
 
     from ipython_assistant.engine.container import KernelContainer
-    from ipython_assistant.engine.shapes import Json
+    from ipython_assistant.engine.container_folder import FileVersion
+    from ipython_assistant.engine.shapes import IdMint, Json
 
 CHUNK: Final = 256 * 1024
 
@@ -52,11 +51,10 @@ class EngineUpload:
 class UploadStore:
     """All files of the Files API, which live as long as the engine, and the directory in which files arrive."""
 
-    def __init__(self, directory: Path, *, mint: Callable[[str], str], clock: Callable[[], float]) -> None:
+    def __init__(self, directory: Path, mint: IdMint) -> None:
         directory.mkdir(parents=True)
         self._directory = directory
         self._mint = mint
-        self._clock = clock
         self._uploads: dict[str, EngineUpload] = {}
 
     def staging(self) -> Path:
@@ -67,13 +65,9 @@ class UploadStore:
         """Keep a file that was written to a `staging` directory. Raises ApiError if the name cannot be used."""
         name, upload_id = base_name(filename), self._mint("file-")
         path = staged.replace(self._directory / upload_id)
-        upload = EngineUpload(upload_id, name, purpose, path.stat().st_size, int(self._clock()), path)
+        upload = EngineUpload(upload_id, name, purpose, path.stat().st_size, self._mint.now(), path)
         self._uploads[upload_id] = upload
         return upload
-
-    def all(self) -> tuple[EngineUpload, ...]:
-        """Every file, oldest first."""
-        return tuple(self._uploads.values())
 
     def get(self, file_id: str) -> EngineUpload:
         """The file of this id. Raises ApiError if it does not exist."""
@@ -170,23 +164,15 @@ class UploadHandler(JsonHandler):
         self._ended = True
 
 
-class OpenFile(NamedTuple):
-    """A file that is to be sent and closed, its name, and whether the open file is still what it was."""
-
-    descriptor: int
-    name: str
-    unchanged: Callable[[int], bool]
-
-
 class DownloadHandler(JsonHandler):
     """A route that gives a file, from its beginning or from where a client was cut off."""
 
     async def respond(self, answer: Any) -> None:
-        """Send an `OpenFile`. If it has changed meanwhile, the connection is cut before the last piece.
+        """Send an open file. If it has changed meanwhile, the connection is cut before the last piece.
 
         Of ranges the open-ended one is heeded, `bytes=N-`; others get the whole file (RFC 9110, section 14.2).
         """
-        descriptor, name, unchanged = answer
+        descriptor, file = answer
         with os.fdopen(descriptor, "rb", buffering=0) as source:
             size = os.fstat(descriptor).st_size
             found = re.fullmatch(r"bytes=(\d{1,18})-", self.request.headers.get("Range", ""))
@@ -195,8 +181,8 @@ class DownloadHandler(JsonHandler):
                 self.set_status(HTTPStatus.PARTIAL_CONTENT)
                 self.set_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
                 source.seek(start)
-            kind, encoding = mimetypes.guess_type(name)
-            quoted = urllib.parse.quote(name.rpartition("/")[2].encode("utf-8", "replace"), safe="")
+            kind, encoding = mimetypes.guess_type(file.name)
+            quoted = urllib.parse.quote(file.name.rpartition("/")[2].encode("utf-8", "replace"), safe="")
             self.set_header("Content-Type", kind if kind and not encoding else "application/octet-stream")
             self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{quoted}")
             self.set_header("X-Content-Type-Options", "nosniff")
@@ -206,7 +192,7 @@ class DownloadHandler(JsonHandler):
             while left:
                 chunk = source.read(min(CHUNK, left))
                 left -= len(chunk)
-                if not chunk or (not left and not unchanged(descriptor)):
+                if not chunk or (not left and not file.unchanged(descriptor)):
                     self.request.connection.stream.close()  # type: ignore[union-attr] # HTTP/1 has a stream
                     return
                 self.write(chunk)
@@ -236,17 +222,11 @@ def get_container_file(handler: BaseHandler, container_id: str, file_id: str) ->
     return shapes.container_file_row(_used(handler, container_id).folder.file(file_id))
 
 
-def delete_container_file(handler: BaseHandler, container_id: str, file_id: str) -> Json:
-    """Delete a file of a container."""
-    _used(handler, container_id).folder.remove(file_id)
-    return shapes.deletion(file_id, "container.file.deleted")
-
-
-def container_content(handler: BaseHandler, container_id: str, file_id: str) -> OpenFile:
-    """The content of a file of a container."""
+def container_content(handler: BaseHandler, container_id: str, file_id: str) -> tuple[int, FileVersion]:
+    """A file of a container, open, and what it was when it was opened."""
     folder = _used(handler, container_id).folder
     file = folder.file(file_id)
-    return OpenFile(folder.open(file), file.name, file.unchanged)
+    return folder.open(file), file
 
 
 def add_file(handler: UploadHandler) -> Json:
@@ -255,14 +235,6 @@ def add_file(handler: UploadHandler) -> Json:
         raise shapes.bad_upload("multipart/form-data with a boundary is expected")
     staged, name, fields = form
     return shapes.upload_row(handler.parts.uploads.add(staged, name, fields.get("purpose", "user_data")))
-
-
-def list_files(handler: BaseHandler) -> Json:
-    """The files of the Files API, or those of a purpose."""
-    purpose = handler.get_query_argument("purpose", None)
-    return handler.page(
-        shapes.upload_row(file) for file in handler.parts.uploads.all() if purpose in {None, file.purpose}
-    )
 
 
 def get_file(handler: BaseHandler, file_id: str) -> Json:
@@ -274,12 +246,6 @@ def delete_file(handler: BaseHandler, file_id: str) -> Json:
     """Delete a file of the Files API."""
     handler.parts.uploads.remove(file_id)
     return shapes.deletion(file_id, "file")
-
-
-def file_content(handler: BaseHandler, file_id: str) -> OpenFile:
-    """The content of a file of the Files API."""
-    upload = handler.parts.uploads.get(file_id)
-    return OpenFile(os.open(upload.path, os.O_RDONLY), upload.filename, lambda _: True)
 
 
 def _used(handler: BaseHandler, container_id: str) -> KernelContainer:

@@ -12,7 +12,6 @@ import inspect
 import json
 import secrets
 from contextlib import aclosing
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -26,36 +25,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
     from types import TracebackType
 
-    from ipython_assistant.engine.container import ContainerPool
-    from ipython_assistant.engine.file_handlers import UploadStore
-    from ipython_assistant.engine.models import Model
-    from ipython_assistant.engine.responder import Responder, StoredResponses
-    from ipython_assistant.engine.sandbox import Sandbox
+    from ipython_assistant.engine.responder import EngineParts, Responder
     from ipython_assistant.engine.shapes import Event, Json
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineParts:
-    """What the routes lead to, and the token that lets a request enter; `started_at` is in seconds since the epoch."""
-
-    responder: Responder
-    containers: ContainerPool
-    uploads: UploadStore
-    stored: StoredResponses
-    models: Mapping[str, Model]
-    sandbox: Sandbox
-    token: str
-    upload_bytes: int
-    started_at: int
 
 
 @web.stream_request_body
 class BaseHandler(web.RequestHandler):
     """Lets in who may enter before any of the body is read, and answers in JSON."""
 
-    def initialize(self, parts: EngineParts, methods: Mapping[str, Callable[..., Any]]) -> None:
+    def initialize(self, parts: EngineParts, responder: Responder, methods: Mapping[str, Callable[..., Any]]) -> None:
         """Called by tornado before anything else; `methods` holds a function for each HTTP method."""
         self.parts = parts
+        self.responder = responder
         self.methods = methods
         self._body = bytearray()
 
@@ -138,8 +119,7 @@ class ResponsesHandler(BaseHandler):
     async def post(self) -> None:
         """Answer a question, as a stream of events or at once; raises ApiError if it is refused."""
         request = response_request.response_request(self.json(), self.parts.stored.item)
-        responder = self.parts.responder
-        events = responder.respond(await responder.accept(request))
+        events = self.responder.respond(request)
         await self._abandonable(self._stream(events) if request.stream else self._whole(events))
 
     def on_connection_close(self) -> None:

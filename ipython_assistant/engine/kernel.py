@@ -23,12 +23,12 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from ipython_assistant.engine.container_folder import remove_tree
 from ipython_assistant.engine.kernel_output import CodeFailure, Execution, KernelOutput, PrintedText
 from ipython_assistant.engine.limit_monitor import INTERRUPT_GRACE_S, LimitMonitor
-from ipython_assistant.engine.private_directory import remove_tree
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Coroutine, Mapping
 
     from jupyter_client.asynchronous.client import AsyncKernelClient
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 MAX_SOCKET_PATH: Final = 100
 """Unix socket paths end at 104 (macOS) or 108 (Linux) bytes; the kernel appends `-1` to `-5`."""
-ALLOWED_VARIABLES: Final = frozenset(
+_INHERITED: Final = frozenset(
     {
         "PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME",
         "VIRTUAL_ENV", "CONDA_PREFIX",
@@ -65,8 +65,9 @@ zmq.Socket.bind_to_random_port = refused
 # `!command` goes through a pseudo-terminal with a session of its own, and there are none in this sandbox.
 _WITHOUT_TERMINALS: Final = "get_ipython().system = get_ipython().system_raw\n"
 _CHART_FONTS: Final = Path(__file__).with_name("chart_fonts.py").read_text("utf-8")
-# What nearly every answer needs is loaded before there is a question.
+# What nearly every answer needs is loaded before there is a question. `exit()` ends a script, not a conversation.
 _WARM_UP: Final = f"""
+get_ipython().ask_exit = lambda: None
 def _(shell=get_ipython()):
     import io
     try:
@@ -85,10 +86,6 @@ del _
 START_TIMEOUT_S: Final = 60.0
 WAIT_S: Final = 0.25
 """How long a message is waited for before it is asked whether the process is there at all."""
-REPLY_S: Final = 1.0
-"""How long the reply to a request may take after everything else about it has come."""
-MAX_REPLIES: Final = 100
-"""How many replies to other requests are passed over in search of it: code may send any."""
 ENDS_WITHIN_S: Final = 1.0
 """How long a run waits for its process to be gone after it was killed."""
 
@@ -157,7 +154,18 @@ class KernelLauncher:
 
     async def start(self, manager: AsyncKernelManager) -> int:
         """Start the kernel of this manager; return the process id from which all its processes descend."""
-        environment = scrubbed(self.environment, self.visible)
+        visible = self.visible
+        environment = {
+            **{key: self.environment[key] for key in self.environment if key in _INHERITED or key.startswith("LC_")},
+            **dict.fromkeys(("HOME", "USERPROFILE"), visible.home),
+            **dict.fromkeys(("TMPDIR", "TEMP", "TMP", "JUPYTER_RUNTIME_DIR"), visible.temp),
+            "IPYTHONDIR": f"{visible.home}/ipython",
+            "JUPYTER_CONFIG_DIR": f"{visible.home}/jupyter",
+            "MPLCONFIGDIR": f"{visible.home}/mpl",
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "PYTHONUTF8": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         with self._log.open("wb") as log:
             await manager.start_kernel(cwd=str(self.paths.work), env=environment, stdout=subprocess.DEVNULL, stderr=log)
         return int(getattr(manager.provisioner, "pid", 0))
@@ -171,30 +179,13 @@ class KernelLauncher:
         return self.paths.directory / "log"
 
 
-def scrubbed(environment: Mapping[str, str], visible: VisiblePaths) -> dict[str, str]:
-    """The short environment a kernel gets: nothing of the user's but what starts Python."""
-    kept = {key: value for key, value in environment.items() if key in ALLOWED_VARIABLES or key.startswith("LC_")}
-    return {
-        **kept,
-        **dict.fromkeys(("HOME", "USERPROFILE"), visible.home),
-        **dict.fromkeys(("TMPDIR", "TEMP", "TMP", "JUPYTER_RUNTIME_DIR"), visible.temp),
-        "IPYTHONDIR": f"{visible.home}/ipython",
-        "JUPYTER_CONFIG_DIR": f"{visible.home}/jupyter",
-        "MPLCONFIGDIR": f"{visible.home}/mpl",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PYTHONUTF8": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-
-
 class Kernel:
-    """One kernel process, started in the background at once, and never twice; `uploads` is for the `LimitMonitor`."""
+    """One kernel process, started in the background at once, and never twice."""
 
-    def __init__(self, launcher: KernelLauncher, uploads: Callable[[], tuple[int, int]] = lambda: (0, 0)) -> None:
+    def __init__(self, launcher: KernelLauncher) -> None:
         self.ended = False
-        """True once the process is gone, or is going because the code asked for it (`exit()`)."""
+        """True once the process is gone, or is being ended."""
         self._launcher = launcher
-        self._uploads = uploads
         self._monitor: LimitMonitor | None = None
         self._turn = asyncio.Lock()
         self._jupyter: AsyncKernelManager | None = None
@@ -202,18 +193,19 @@ class Kernel:
         self._stopped = False
         self._ending: asyncio.Future[None] | None = None
         self._started = asyncio.create_task(self._start())
-        self._started.add_done_callback(_mark_seen)
+        # `ready` raises what the start has raised; but it may never be called.
+        self._started.add_done_callback(lambda task: None if task.cancelled() else task.exception())
 
     @property
     def left_running(self) -> str:
         """Which limit was passed by what earlier code had left running, if it was ended for that."""
-        excess = self._monitor.left_running if self._monitor is not None else None
-        return excess.message if excess is not None else ""
+        passed = self._monitor.passed if self._monitor is not None else None
+        return passed.message if passed is not None else ""
 
     async def alive(self) -> bool:
         """False once the process has ended, or could not be started."""
         if self._started.done() and (self.left_running or self._jupyter is None or not await self._jupyter.is_alive()):
-            await self.stop(within_s=0)
+            await self._close()
         return not self.ended
 
     async def ready(self) -> None:
@@ -253,14 +245,14 @@ class Kernel:
             raise KernelError(str(execution.failure))
         return "".join(part.text for part in execution.shown if isinstance(part, PrintedText))
 
-    async def stop(self, *, within_s: float | None = None) -> None:
-        """End the process with all its children, at once, and wait so long until they are gone; None is for ever."""
+    async def stop(self) -> None:
+        """End the process with all its children, at once, and wait until they are gone."""
         self.ended = self._stopped = True
         if not self._started.done():
             self._started.cancel()
             with contextlib.suppress(asyncio.CancelledError, KernelError):
                 await self._started
-        await self._end_process(within_s=within_s)
+        await self._end(within_s=None)
         async with self._turn:  # a run that is going on notices that its process is gone, and leaves first
             self._hang_up()
 
@@ -275,15 +267,12 @@ class Kernel:
                 await self._await_answer(client)
                 await self._execute(launcher.warm_up, silent=True)
                 watched = (pid, launcher.paths.directory, launcher.limits)
-                self._monitor = LimitMonitor(
-                    *watched, uploads=self._uploads, interrupt=self._interrupt, kill=self._kill
-                )
-            except KernelError:
+                self._monitor = LimitMonitor(*watched, interrupt=self._interrupt, kill=self._kill)
+            except BaseException as error:
                 await self._close()
-                words = f"The Python process could not be started.\n{launcher.log_tail()}"
-                raise KernelError(words.strip()) from None
-            except BaseException:
-                await self._close()
+                if isinstance(error, KernelError):
+                    words = f"The Python process could not be started.\n{launcher.log_tail()}"
+                    raise KernelError(words.strip()) from None
                 raise
 
     async def _await_answer(self, client: AsyncKernelClient) -> None:
@@ -313,7 +302,6 @@ class Kernel:
         try:
             async for kind, content in self._published(client, request_id):
                 output.take(kind, content)
-            await self._heed_exit(client, request_id)
             failure = output.failure
         except asyncio.CancelledError:
             if monitor is not None:  # not while it starts: then it is ended at once
@@ -323,10 +311,9 @@ class Kernel:
             await self._close()
             failure = _DIED
         finally:
-            if monitor is not None and not self.ended:
-                monitor.end_run()
-        if monitor is not None and monitor.passed is not None and failure is not None:
-            failure = CodeFailure("Stopped", monitor.passed.message, died=failure.died, stopped=True)
+            passed = monitor.end_run(alive=not self.ended) if monitor is not None else None
+        if passed is not None and failure is not None:
+            failure = CodeFailure("Stopped", passed.message, died=failure.died, stopped=True)
         return Execution(output.parts(), failure)
 
     async def _published(self, client: AsyncKernelClient, request_id: str) -> AsyncIterator[tuple[object, object]]:
@@ -349,18 +336,6 @@ class Kernel:
                     return
                 yield kind, content
 
-    async def _heed_exit(self, client: AsyncKernelClient, request_id: str) -> None:
-        """End the process if the code has called `exit()`, which the reply alone says."""
-        exits = False
-        with contextlib.suppress(queue.Empty, *_UNREADABLE):
-            for _ in range(MAX_REPLIES):
-                reply = await client.get_shell_msg(timeout=REPLY_S)
-                if _is_about(reply, request_id):
-                    exits = any(payload["source"] == "ask_exit" for payload in reply["content"]["payload"])
-                    break
-        if exits:
-            await self._close()
-
     async def _silence(self, client: AsyncKernelClient, request_id: str, output: KernelOutput) -> None:
         """Interrupt a run whose client is gone, and end the process if that does not help.
 
@@ -373,7 +348,6 @@ class Kernel:
                 async for kind, _ in self._published(client, request_id):
                     if kind == output.begins_with:
                         await self._interrupt()
-                await self._heed_exit(client, request_id)
                 return
         await self._close()
 
@@ -385,12 +359,7 @@ class Kernel:
         if self._jupyter is not None and self._jupyter.provisioner is not None:
             await self._jupyter.provisioner.kill()
 
-    async def _close(self) -> None:
-        """End the process and close the channels to it."""
-        await self._end_process(within_s=ENDS_WITHIN_S)
-        self._hang_up()
-
-    async def _end_process(self, *, within_s: float | None) -> None:
+    async def _end(self, *, within_s: float | None) -> None:
         """Kill the process and wait so long until it is gone; it goes on ending if the caller is cancelled."""
         self.ended = True
         if self._monitor is not None:
@@ -401,6 +370,11 @@ class Kernel:
             self._ending.add_done_callback(_log_failure)
         if self._ending is not None:
             await asyncio.wait({self._ending}, timeout=within_s)
+
+    async def _close(self) -> None:
+        """End the process and close the channels to it."""
+        await self._end(within_s=ENDS_WITHIN_S)
+        self._hang_up()
 
     def _hang_up(self) -> None:
         client, self._client = self._client, None
@@ -420,12 +394,6 @@ async def _uncancelled(work: Coroutine[Any, Any, None]) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait({task})
     task.result()
-
-
-def _mark_seen(task: asyncio.Task[None]) -> None:
-    """`ready` raises what the start has raised; but it may never be called."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _log_failure(ending: asyncio.Future[None]) -> None:

@@ -7,6 +7,7 @@ sense are passed over, and text and figures beyond a limit are counted and left 
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,7 +77,6 @@ class KernelOutput:
         self._parts: list[PrintedText | ShownFigure] = []
         self._text: list[str] = []
         self._room = MAX_TEXT
-        self._figures = 0
         self._figure_room = MAX_FIGURE_BYTES
         self._characters_left_out = self._figures_left_out = 0
 
@@ -90,17 +90,19 @@ class KernelOutput:
         elif kind == "stream" and isinstance(text, str):
             self._write(text)
         elif kind in ("execute_result", "display_data") and isinstance(bundle, Mapping):
-            self._display(bundle)
+            self._display(bundle.get("image/png"), bundle.get("text/plain"))
 
     def parts(self) -> tuple[PrintedText | ShownFigure, ...]:
         """All of it, with a line for each kind of thing that was left out."""
+        notes = []
         if self._characters_left_out:
-            self._note(f"{self._characters_left_out:,} more characters were printed and left out")
+            notes.append(f"[{self._characters_left_out:,} more characters were printed and left out]\n")
         if self._figures_left_out:
-            self._note(
-                f"{self._figures_left_out:,} more figures were shown and left out: of one run at most {MAX_FIGURES} "
-                f"are kept, and {MAX_FIGURE_BYTES >> 20} MB of them; `savefig` keeps as many as you like"
+            notes.append(
+                f"[{self._figures_left_out:,} more figures were shown and left out: of one run at most {MAX_FIGURES} "
+                f"are kept, and {MAX_FIGURE_BYTES >> 20} MB of them; `savefig` keeps as many as you like]\n"
             )
+        self._text += [self._new_line(), *notes] if notes else []
         self._flush()
         return tuple(self._parts)
 
@@ -110,41 +112,35 @@ class KernelOutput:
         self.failure = CodeFailure(name, message)
         blocks = fields.get("traceback")
         listed = [block for block in blocks if isinstance(block, str)] if isinstance(blocks, list) else []
-        self._line((readable_traceback(listed, own=self._own) or str(self.failure)) + "\n")
+        self._write(f"{self._new_line()}{readable_traceback(listed, own=self._own) or self.failure}\n")
 
-    def _display(self, bundle: Mapping[str, object]) -> None:
-        """A MIME bundle: a picture if there is one, else its text."""
-        encoded, text = bundle.get("image/png"), bundle.get("text/plain")
+    def _display(self, encoded: object, text: object) -> None:
+        """A picture if there is one, else its text."""
         if isinstance(encoded, str):
-            if self._figures >= MAX_FIGURES or len(encoded) * 3 // 4 - 2 > self._figure_room:
+            kept = sum(isinstance(part, ShownFigure) for part in self._parts)
+            if kept >= MAX_FIGURES or len(encoded) * 3 // 4 - 2 > self._figure_room:
                 self._figures_left_out += 1
                 return
-            png = _decoded(encoded)
+            png = b""
+            with contextlib.suppress(ValueError):
+                png = base64.b64decode(encoded)
             if png.startswith(_PNG):
-                self._figures += 1
                 self._figure_room -= len(png)
                 self._flush()
                 self._parts.append(ShownFigure(png))
                 return
         if text:
-            self._line(str(text))
+            self._write(f"{self._new_line()}{text}")
 
     def _write(self, text: str) -> None:
         kept = text[: self._room]
         self._room -= len(kept)
         self._characters_left_out += len(text) - len(kept)
-        if kept:
-            self._text.append(kept)
+        self._text += [kept] if kept else []
 
-    def _line(self, text: str) -> None:
-        """Text that begins on a line of its own."""
-        begin = "\n" if self._text and not self._text[-1].endswith("\n") else ""
-        self._write(begin + text)
-
-    def _note(self, text: str) -> None:
-        """A line of ours, which has room however much was printed."""
-        begin = "\n" if self._text and not self._text[-1].endswith("\n") else ""
-        self._text.append(f"{begin}[{text}]\n")
+    def _new_line(self) -> str:
+        """What has to come before text that begins on a line of its own."""
+        return "\n" if self._text and not self._text[-1].endswith("\n") else ""
 
     def _flush(self) -> None:
         if text := _plain("".join(self._text)):
@@ -168,13 +164,6 @@ def readable_traceback(traceback: Sequence[str], *, own: str) -> str:
     if not kept and last and last[0].startswith(_CHAINED):
         last = last[1:]
     return "\n\n".join("\n".join(part) for part in [*kept, last])
-
-
-def _decoded(encoded: str) -> bytes:
-    try:
-        return base64.b64decode(encoded)
-    except ValueError:
-        return b""
 
 
 def _plain(text: str) -> str:

@@ -84,10 +84,7 @@ class Excess(NamedTuple):
 
 
 class LimitMonitor:
-    """Watches one kernel, all of whose processes descend from `pid`, from its first code to its end.
-
-    `uploads` gives the bytes and the number of files that clients have put there, which are not the code's excess.
-    """
+    """Watches one kernel, all of whose processes descend from `pid`, from its first code to its end."""
 
     def __init__(
         self,
@@ -95,18 +92,14 @@ class LimitMonitor:
         directory: Path,
         limits: ContainerLimits,
         *,
-        uploads: Callable[[], tuple[int, int]],
         interrupt: Callable[[], Awaitable[None]],
         kill: Callable[[], Awaitable[None]],
     ) -> None:
         self.passed: Excess | None = None
-        """The limit that the present run passed, or the last one."""
-        self.left_running: Excess | None = None
-        """The limit that was passed while nothing was to run; the kernel is ended then."""
+        """The limit that the present run passed; between runs, that which was passed by what was left running."""
         self._pid = pid
         self._directory = directory
         self._limits = limits
-        self._uploads = uploads
         self._interrupt = interrupt
         self._kill = kill
         self._processes: list[psutil.Process] = []
@@ -119,9 +112,11 @@ class LimitMonitor:
         self.passed = None
         self._watch(self._watch_run())
 
-    def end_run(self) -> None:
-        """The code has ended, and what it left running is watched."""
-        self._watch(self._watch_rest())
+    def end_run(self, *, alive: bool) -> Excess | None:
+        """The code has ended, and what it left running is watched if any is; return the limit that it passed."""
+        passed, self.passed = self.passed, None
+        self._watch(self._watch_rest() if alive else None)
+        return passed
 
     def stop(self) -> None:
         """There is nothing to watch any more."""
@@ -157,11 +152,11 @@ class LimitMonitor:
         await self._kill()
 
     async def _watch_rest(self) -> None:
-        while self.left_running is None:
+        while self.passed is None:
             await asyncio.sleep(REST_EVERY_S)
             # Looking at the known processes alone is cheap, and a new one cannot come without one of them at work.
             if await asyncio.to_thread(self._cpu_seconds) - self._cpu_sampled > BUSY_S:
-                self.left_running = await asyncio.to_thread(self._excess, search=True)
+                self.passed = await asyncio.to_thread(self._excess, search=True)
         await self._kill()
 
     def _take_stock(self) -> None:
@@ -170,29 +165,26 @@ class LimitMonitor:
             self._search()
         self._cpu_before = self._cpu_seconds()
         size_bytes, count = _size_below(self._directory)
-        uploaded_bytes, uploaded_files = self._uploads()
-        self._disk_allowed = max(self._limits.disk_bytes, size_bytes) - uploaded_bytes
-        self._files_allowed = max(self._limits.files, count) - uploaded_files
+        self._disk_allowed, self._files_allowed = (
+            max(self._limits.disk_bytes, size_bytes),
+            max(self._limits.files, count),
+        )
 
     def _excess(self, *, search: bool) -> Excess | None:
         """The first limit that is passed, or None."""
         limits = self._limits
         if too_many := self._too_many_processes(search=search):
             return too_many
-        resident = 0
-        for process in self._processes:
-            with contextlib.suppress(psutil.Error):
-                resident += process.memory_info().rss
+        resident = self._total(lambda process: process.memory_info().rss)
         self._cpu_sampled = self._cpu_seconds()
         if resident > limits.memory_bytes and self._proportional_memory() > limits.memory_bytes:
             return Excess(f"its processes used more than {_in_words(limits.memory_bytes)} of memory")
         if self._cpu_sampled - self._cpu_before > limits.cpu_s:
             return Excess(f"it used more than {limits.cpu_s:g} s of processor time", gentle=True)
         size_bytes, count = _size_below(self._directory)
-        uploaded_bytes, uploaded_files = self._uploads()
-        if size_bytes > self._disk_allowed + uploaded_bytes:
+        if size_bytes > self._disk_allowed:
             return Excess(f"its files took more than {_in_words(limits.disk_bytes)}")
-        if count > self._files_allowed + uploaded_files:
+        if count > self._files_allowed:
             return Excess(f"it made more than {limits.files:,} files")
         if size_bytes > KEPT_FREE_BYTES > shutil.disk_usage(self._directory).free:
             return Excess("the disk was nearly full")
@@ -201,13 +193,10 @@ class LimitMonitor:
     def _too_many_processes(self, *, search: bool) -> Excess | None:
         if search:
             self._search()
-        threads = 0
-        for process in self._processes[: self._limits.processes + 1]:  # of a bomb no more is looked at
-            with contextlib.suppress(psutil.Error):
-                threads += process.num_threads()
-        if threads <= self._limits.processes:
+        most = self._limits.processes  # of a bomb no more is looked at
+        if self._total(lambda process: process.num_threads(), most=most + 1) <= most:
             return None
-        return Excess(f"it started more than {self._limits.processes:,} processes and threads")
+        return Excess(f"it started more than {most:,} processes and threads")
 
     def _search(self) -> None:
         self._searched_at = time.monotonic()
@@ -217,19 +206,23 @@ class LimitMonitor:
 
     def _cpu_seconds(self) -> float:
         """Processor time of the processes that were found last, with that of their children that have ended."""
-        total = 0.0
-        for process in self._processes:
-            with contextlib.suppress(psutil.Error):
-                total += sum(process.cpu_times()[:4])
-        return total
+        return self._total(lambda process: sum(process.cpu_times()[:4]))
 
-    def _proportional_memory(self) -> int:
+    def _proportional_memory(self) -> float:
         """Bytes, with what processes share counted once: after a fork that is nearly everything."""
-        total = 0
-        for process in self._processes:
+
+        def share(process: psutil.Process) -> int:
+            memory = process.memory_full_info()
+            return int(getattr(memory, "pss", memory.rss))
+
+        return self._total(share)
+
+    def _total(self, part: Callable[[psutil.Process], float], *, most: int | None = None) -> float:
+        """The sum over the first `most` of the processes that were found last; those that have ended count nothing."""
+        total = 0.0
+        for process in self._processes[:most]:
             with contextlib.suppress(psutil.Error):
-                memory = process.memory_full_info()
-                total += getattr(memory, "pss", memory.rss)
+                total += part(process)
         return total
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine import shapes
+from ipython_assistant.engine.kernel_output import PrintedText
 from ipython_assistant.engine.models import (
     WISHES,
     Ask,
@@ -29,17 +31,19 @@ from ipython_assistant.engine.models import (
 from ipython_assistant.engine.response_output import ResponseOutput, new_response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
     from ipython_assistant.engine.container import ContainerPool, KernelContainer
     from ipython_assistant.engine.file_handlers import UploadStore
     from ipython_assistant.engine.models import Model, Step
     from ipython_assistant.engine.response_request import ResponseRequest
-    from ipython_assistant.engine.shapes import Event, Json
+    from ipython_assistant.engine.sandbox import Sandbox
+    from ipython_assistant.engine.shapes import Event, IdMint, Json
 
 MOST_RESPONSES: Final = 10_000
 """How many stored responses are kept; the oldest is forgotten for a new one."""
+FINISH_POLL_S: Final = 0.05
 NO_INTERPRETER: Final = (
     "This engine answers by running code, and the request gives it no code interpreter. "
     'Add `{"type": "code_interpreter", "container": {"type": "auto"}}` to `tools`.'
@@ -76,9 +80,15 @@ class StoredResponses:
         self._turns[response_id] = turn
         self._response_of_item |= {item["id"]: response_id for item in body["output"]}
 
-    def find(self, response_id: str) -> PastTurn | None:
-        """What continues from the response of this id, or None if it is not stored."""
-        return self._turns.get(response_id)
+    def previous(self, response_id: str | None) -> PastTurn:
+        """What a request continues from. Raises ApiError if that response is not stored."""
+        if response_id is None:
+            return PastTurn((), None)
+        if response_id not in self._turns:
+            message = f"Previous response with id '{shapes.shortened(response_id)}' not found."
+            code = "previous_response_not_found"
+            raise shapes.ApiError(400, message, param="previous_response_id", code=code)
+        return self._turns[response_id]
 
     def body(self, response_id: str) -> Json:
         """The response of this id. Raises ApiError if it is not stored."""
@@ -112,155 +122,108 @@ class StoredResponses:
         return self._directory / f"{response_id}.json"
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedRequest:
-    """A request that will be answered: everything it refers to exists. `response` is the response as it begins."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineParts:
+    """What an engine is made of. `upload_bytes` is the size of the largest upload, `started_at` in seconds."""
 
-    request: ResponseRequest
-    model: Model
-    container: KernelContainer | None
-    messages: tuple[ChatMessage, ...]
-    response: Json
-
-    async def ask(self, container: KernelContainer) -> Ask:
-        """The question as a model is asked it."""
-        request, messages = self.request, list(self.messages)
-        prompt = messages.pop(max(index for index, message in enumerate(messages) if message.role == "user"))
-        files = await container.names()
-        # Our own client says which files were named with this question; other clients upload what they ask about.
-        metadata = request.echo.get("metadata") or {}
-        named = tuple(name for name in str(metadata.get("named", "")).split("\n") if name in files)
-        return Ask(
-            prompt=prompt.text,
-            files=files,
-            new=named or tuple(name for name in files if name not in container.known_files),
-            made=tuple(container.linkable()),
-            history=tuple(messages),
-            instructions=request.instructions,
-            wishes={wish: request.echo[wish] for wish in WISHES if request.echo.get(wish) is not None},
-        )
+    models: Mapping[str, Model]
+    containers: ContainerPool
+    uploads: UploadStore
+    stored: StoredResponses
+    mint: IdMint
+    sandbox: Sandbox
+    token: str = field(repr=False)
+    upload_bytes: int
+    started_at: int
 
 
 class Responder:
     """Answers requests in containers."""
 
-    def __init__(
-        self,
-        models: Mapping[str, Model],
-        containers: ContainerPool,
-        uploads: UploadStore,
-        stored: StoredResponses,
-        *,
-        mint: Callable[[str], str],
-        clock: Callable[[], float],
-    ) -> None:
-        self._models = models
-        self._containers = containers
-        self._uploads = uploads
-        self._stored = stored
-        self._mint = mint
-        self._clock = clock
+    def __init__(self, parts: EngineParts) -> None:
+        self._parts = parts
         self._at_work = 0
         self._closing = False
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     async def finish(self, within_s: float, hurry: asyncio.Event) -> None:
         """Take no more requests, and wait for those that are being answered: so long, or until `hurry` is set."""
-        self._closing = True
-        waiting = [asyncio.create_task(event.wait()) for event in (self._idle, hurry)]
-        await asyncio.wait(waiting, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
+        self._closing, deadline = True, time.monotonic() + within_s
+        while self._at_work and not hurry.is_set() and time.monotonic() < deadline:
+            await asyncio.sleep(FINISH_POLL_S)
 
-    async def accept(self, request: ResponseRequest) -> AcceptedRequest:
-        """Find everything the request refers to, and make its container if it needs one.
-
-        Raises:
-            ApiError: Something it refers to does not exist, or the container is expired.
-        """
-        if self._closing:
-            raise shapes.stopping()
-        model = self._models.get(request.model)
-        if model is None:
-            raise shapes.model_not_found(request.model, self._models)
-        previous, wanted = None, request.previous_response_id
-        if wanted is not None and (previous := self._stored.find(wanted)) is None:
-            message = f"Previous response with id '{shapes.shortened(wanted)}' not found."
-            code = "previous_response_not_found"
-            raise shapes.ApiError(400, message, param="previous_response_id", code=code)
-        container = await self._container(request, previous)
-        messages = (*(previous.messages if previous else ()), *request.input.messages)
-        response = new_response(self._mint("resp_"), int(self._clock()), request.echo)
-        return AcceptedRequest(request, model, container, messages, response)
-
-    async def respond(self, accepted: AcceptedRequest) -> AsyncGenerator[Event, None]:
+    async def respond(self, request: ResponseRequest) -> AsyncGenerator[Event, None]:
         """Answer, as events numbered from 0. Closing the iterator, or cancelling, interrupts running code.
 
         An exception of the model, or of this engine, ends the stream with `error` and `response.failed`.
+
+        Raises:
+            ApiError: Before the first event: what the request refers to does not exist, or the container is expired.
         """
+        if self._closing:
+            raise shapes.stopping()
+        parts, mint = self._parts, self._parts.mint
+        model = parts.models.get(request.model)
+        if model is None:
+            raise shapes.model_not_found(request.model, parts.models)
+        previous = parts.stored.previous(request.previous_response_id)
         self._at_work += 1
-        self._idle.clear()
-        number = 0
         try:
-            async with aclosing(self._events(accepted)) as events:
-                async for event in events:
-                    yield event | {"sequence_number": number}
-                    number += 1
+            container = await self._container(request, previous)
+            messages = (*previous.messages, *request.input.messages)
+            begun = new_response(mint("resp_"), mint.now(), request.echo)
+            output = ResponseOutput(begun, include_outputs=request.include_outputs, mint=mint)
+            for event in output.begin():
+                yield event
+            try:
+                async with aclosing(_carry_out(model, request, messages, container, output)) as events:
+                    async for event in events:
+                        yield event
+            except ModelFailed as error:
+                ending = [*output.end_message(dict, last=True), *output.fail(str(error))]
+            except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client is told and the log has it
+                _log.exception("A response failed")
+                ending = output.fail(f"The engine failed: {type(error).__name__}: {error}")
+            else:
+                ending = output.complete()
+            if request.store:  # before the last event, since a client may ask for it or go on from it at once
+                said = (*messages, ChatMessage("assistant", output.text))
+                items = [{"id": mint("msg_"), **item} for item in request.input.items]
+                await parts.stored.put(output.response, items, PastTurn(said, container.id if container else None))
+            for event in ending:
+                yield event
         finally:
             self._at_work -= 1
-            if not self._at_work:
-                self._idle.set()
 
-    async def _events(self, accepted: AcceptedRequest) -> AsyncGenerator[Event, None]:
-        request = accepted.request
-        output = ResponseOutput(accepted.response, include_outputs=request.include_outputs, mint=self._mint)
-        for event in output.begin():
-            yield event
-        try:
-            async with aclosing(_carry_out(accepted, output)) as events:
-                async for event in events:
-                    yield event
-        except ModelFailed as error:
-            ending = [*output.end_message(dict, last=True), *output.fail(str(error))]
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client is told and the log has it
-            _log.exception("A response failed")
-            ending = output.fail(f"The engine failed: {type(error).__name__}: {error}")
-        else:
-            ending = output.complete(int(self._clock()))
-        if request.store:  # before the last event, since a client may ask for it or go on from it at once
-            container_id = accepted.container.id if accepted.container else None
-            turn = PastTurn((*accepted.messages, ChatMessage("assistant", output.text)), container_id)
-            items = [{"id": self._mint("msg_"), **item} for item in request.input.items]
-            await self._stored.put(output.response, items, turn)
-        for event in ending:
-            yield event
-
-    async def _container(self, request: ResponseRequest, previous: PastTurn | None) -> KernelContainer | None:
+    async def _container(self, request: ResponseRequest, previous: PastTurn) -> KernelContainer | None:
         wanted, asked = request.container, request.input
         file_ids = (*(wanted.file_ids if wanted is not None else ()), *asked.file_ids)
-        uploads = [self._uploads.get(file_id) for file_id in file_ids]
+        uploads = [self._parts.uploads.get(file_id) for file_id in file_ids]
         if wanted is None:
             return None
-        known = wanted.container_id or asked.container_id or (previous.container_id if previous else None)
-        container = (
-            await self._containers.create(memory=wanted.memory) if known is None else self._containers.live(known)
-        )
+        known = wanted.container_id or asked.container_id or previous.container_id
+        containers = self._parts.containers
+        container = await containers.create(memory=wanted.memory) if known is None else containers.live(known)
         await container.provide(uploads)
-        for attachment in asked.attachments:
-            await container.attach(attachment.content, attachment.name)
+        for name, content in asked.attachments:
+            await container.attach(content, name)
         container.touch()
         return container
 
 
-async def _carry_out(accepted: AcceptedRequest, output: ResponseOutput) -> AsyncGenerator[Event, None]:
+async def _carry_out(
+    model: Model,
+    request: ResponseRequest,
+    messages: Sequence[ChatMessage],
+    container: KernelContainer | None,
+    output: ResponseOutput,
+) -> AsyncGenerator[Event, None]:
     """Let the model decide step by step; the container is its own meanwhile."""
-    container, outcome = accepted.container, None
     if container is None:
         for event in [*output.refuse(NO_INTERPRETER), *output.end_message(dict, last=True)]:
             yield event
         return
-    async with container.turn, aclosing(accepted.model.answer(await accepted.ask(container), container)) as steps:
+    outcome: RunOutcome | None = None
+    async with container.turn, aclosing(model.answer(await _asked(request, messages, container), container)) as steps:
         while (step := await _next(steps, outcome)) is not None:
             outcome = None
             for event in _events_of(step, output, container):
@@ -268,7 +231,7 @@ async def _carry_out(accepted: AcceptedRequest, output: ResponseOutput) -> Async
             if isinstance(step, Run):
                 code_run = await container.run(step.code)
                 outcome = RunOutcome(
-                    logs=code_run.logs,
+                    logs="".join(part.text for part in code_run.shown if isinstance(part, PrintedText)),
                     error=None if code_run.failure is None else str(code_run.failure),
                     figures=len(code_run.figures),
                     files=tuple(file.name for file in code_run.files),
@@ -279,6 +242,24 @@ async def _carry_out(accepted: AcceptedRequest, output: ResponseOutput) -> Async
             yield event
         container.known_files = frozenset(await container.names())
         container.touch()
+
+
+async def _asked(request: ResponseRequest, messages: Sequence[ChatMessage], container: KernelContainer) -> Ask:
+    """The question as a model is asked it."""
+    at = max(index for index, message in enumerate(messages) if message.role == "user")
+    files = await container.names()
+    # Our own client says which files were named with this question; other clients upload what they ask about.
+    metadata = request.echo.get("metadata") or {}
+    named = tuple(name for name in str(metadata.get("named", "")).split("\n") if name in files)
+    return Ask(
+        prompt=messages[at].text,
+        files=files,
+        new=named or tuple(name for name in files if name not in container.known_files),
+        made=tuple(container.linkable()),
+        history=(*messages[:at], *messages[at + 1 :]),
+        instructions=request.instructions,
+        wishes={wish: request.echo[wish] for wish in WISHES if request.echo.get(wish) is not None},
+    )
 
 
 async def _next(steps: AsyncGenerator[Step, RunOutcome | None], outcome: RunOutcome | None) -> Step | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ipython_assistant.engine.container import CodeRun
-    from ipython_assistant.engine.shapes import Event, Json
+    from ipython_assistant.engine.shapes import Event, IdMint, Json
 
 LINK: Final = f"sandbox:{MOUNT}/"
 MAX_PUNCTUATION: Final = 8
@@ -56,7 +56,7 @@ def without_outputs(stored: Json) -> Json:
 class ResponseOutput:
     """One response's output: a copy of the response that is given is kept up to date in `response`."""
 
-    def __init__(self, response: Json, *, include_outputs: bool, mint: Callable[[str], str]) -> None:
+    def __init__(self, response: Json, *, include_outputs: bool, mint: IdMint) -> None:
         self.response = response | {"output": []}
         self.incomplete_reason: str | None = None
         """Why the answer is not whole, if it is not."""
@@ -67,6 +67,7 @@ class ResponseOutput:
         self._figures: tuple[str, ...] = ()
         self._container_id = ""
         self._used = TokensUsed()
+        self._events = 0
 
     @property
     def text(self) -> str:
@@ -157,14 +158,14 @@ class ResponseOutput:
         kinds = ("input", "cached", "output", "thought")
         self._used = TokensUsed(**{kind: getattr(self._used, kind) + getattr(used, kind) for kind in kinds})
 
-    def complete(self, now: int) -> list[Event]:
+    def complete(self) -> list[Event]:
         """The last event of a response that went well, or is not whole for an `incomplete_reason`."""
         self._add_usage()
         if self.incomplete_reason is not None:
             details = {"reason": self.incomplete_reason}
             self.response |= {"status": "incomplete", "incomplete_details": details}
             return [self._snapshot("incomplete")]
-        self.response |= {"status": "completed", "completed_at": now}
+        self.response |= {"status": "completed", "completed_at": self._mint.now()}
         return [self._snapshot("completed")]
 
     def fail(self, message: str) -> list[Event]:
@@ -177,7 +178,7 @@ class ResponseOutput:
         if self._used != TokensUsed():
             self._add_usage()
         error = {"code": code, "message": message, "param": None}
-        return [{"type": "error", **error, "error": {"type": code, **error}}, self._snapshot("failed")]
+        return [self._numbered("error", **error, error={"type": code, **error}), self._snapshot("failed")]
 
     def _add_usage(self) -> None:
         used = self._used
@@ -210,14 +211,18 @@ class ResponseOutput:
     def _event(self, kind: str, **fields: Any) -> Event:
         """An event about the item that is being made."""
         place = {"output_index": len(self.response["output"]) - 1, "item_id": self.response["output"][-1]["id"]}
-        return {"type": f"response.{kind}", **place, **fields}
+        return self._numbered(f"response.{kind}", **place, **fields)
 
     def _item_event(self, kind: str) -> Event:
         items = self.response["output"]
-        return {"type": f"response.output_item.{kind}", "output_index": len(items) - 1, "item": items[-1]}
+        return self._numbered(f"response.output_item.{kind}", output_index=len(items) - 1, item=items[-1])
 
     def _snapshot(self, kind: str) -> Event:
-        return {"type": f"response.{kind}", "response": self.response | {"output": list(self.response["output"])}}
+        return self._numbered(f"response.{kind}", response=self.response | {"output": list(self.response["output"])})
+
+    def _numbered(self, kind: str, **fields: Any) -> Event:
+        self._events += 1
+        return {"type": kind, **fields, "sequence_number": self._events - 1}
 
 
 def links(text: str, names: Mapping[str, object]) -> Iterator[tuple[str, int, int]]:

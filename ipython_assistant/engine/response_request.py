@@ -92,14 +92,6 @@ class RequestFields:
         return str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file or a picture that came within the question itself."""
-
-    name: str
-    content: bytes = field(repr=False)
-
-
 @dataclass(slots=True)
 class RequestInput:
     """What a request says.
@@ -108,14 +100,14 @@ class RequestInput:
         messages: What is said, oldest first; one of them is the user's.
         items: The same as items of the API.
         file_ids: Files of the Files API that are mentioned.
-        attachments: Files and pictures that came with their content.
+        attachments: Name and content of files and pictures that came within the question.
         container_id: The container of the last code call among the items, if there is one.
     """
 
     messages: list[ChatMessage] = field(default_factory=list)
     items: list[Json] = field(default_factory=list)
     file_ids: list[str] = field(default_factory=list)
-    attachments: list[Attachment] = field(default_factory=list)
+    attachments: list[tuple[str, bytes]] = field(default_factory=list)
     container_id: str | None = None
 
     @classmethod
@@ -174,7 +166,7 @@ class RequestInput:
             raise shapes.invalid_type(part.path(key), expected)
         extension = mimetypes.guess_extension(media_type) or ".png"
         name = f"input-image-{len(self.attachments) + 1}{extension}" if picture else part.required("filename", str)
-        self.attachments.append(Attachment(name, content))
+        self.attachments.append((name, content))
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,24 +81,18 @@ os._exit(0)
 """
 
 
-@dataclass(frozen=True, slots=True)
 class VisiblePaths:
-    """Where code sees its directories; on this machine they may be elsewhere."""
+    """Where code sees its directories; on this machine they may be elsewhere.
 
-    work: str
-    home: str
-    temp: str
+    Code is written for `/mnt/data`, and shown so, where the sandbox has no such place.
+    """
 
-
-class MountedPaths:
-    """Says `/mnt/data`, for which code is written, where the sandbox has no such place."""
-
-    def __init__(self, visible: VisiblePaths) -> None:
-        self._work = Path(visible.work).as_posix()
+    def __init__(self, work: str, home: str, temp: str) -> None:
+        self.work, self.home, self.temp = work, home, temp
         self._outward = {
-            visible.work: MOUNT,
-            visible.temp: "/tmp",  # noqa: S108 - a name to show, not a place to write
-            visible.home: HOME,
+            work: MOUNT,
+            temp: "/tmp",  # noqa: S108 - a name to show, not a place to write
+            home: HOME,
             sysconfig.get_path("purelib"): "site-packages",
             sysconfig.get_path("stdlib"): "python",
         }
@@ -108,7 +102,7 @@ class MountedPaths:
 
     def inward(self, code: str) -> str:
         """Code as it is run: `/mnt/data` is the real directory."""
-        return _MOUNTED.sub(lambda _: self._work, code)
+        return _MOUNTED.sub(lambda _: Path(self.work).as_posix(), code)
 
     def outward(self, text: str) -> str:
         """Text as it is shown: the real directory is `/mnt/data`."""

@@ -7,8 +7,11 @@ import contextlib
 import logging
 import os
 import secrets
+import subprocess
+import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tornado import web
@@ -19,14 +22,14 @@ from ipython_assistant.engine import file_handlers as files
 from ipython_assistant.engine import handlers as routes
 from ipython_assistant.engine import shapes
 from ipython_assistant.engine.container import MAX_CONTAINERS, ContainerPool
+from ipython_assistant.engine.container_folder import removal, remove_tree
 from ipython_assistant.engine.file_handlers import UploadStore
 from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
-from ipython_assistant.engine.private_directory import private_directory
-from ipython_assistant.engine.responder import Responder, StoredResponses
+from ipython_assistant.engine.responder import EngineParts, Responder, StoredResponses
 from ipython_assistant.engine.sandbox import SANDBOX_KINDS, SandboxKind, strongest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from ipython_assistant.engine.models import Model
 
@@ -35,6 +38,8 @@ RETIRE_EVERY_S: Final = 30.0
 MAX_BODY_BYTES: Final = 64 << 20
 """Of a request, except uploads."""
 SHORTEST_TOKEN: Final = 16
+LONGEST_PARENT: Final = 48
+"""Bytes of the temporary directory's path; sockets below it have paths that must stay short."""
 
 _ONE: Final = "([^/]+)"
 _JSON: Final = routes.JsonHandler
@@ -49,19 +54,13 @@ _ROUTES: Final[tuple[tuple[str, type[routes.BaseHandler], shapes.Json], ...]] = 
     (f"/v1/containers/{_ONE}", _JSON, {"GET": routes.get_container, "DELETE": routes.delete_container}),
     (f"/v1/containers/{_ONE}/files", files.UploadHandler,
      {"GET": files.list_container_files, "POST": files.add_container_file}),
-    (f"/v1/containers/{_ONE}/files/{_ONE}", _JSON,
-     {"GET": files.get_container_file, "DELETE": files.delete_container_file}),
+    (f"/v1/containers/{_ONE}/files/{_ONE}", _JSON, {"GET": files.get_container_file}),
     (f"/v1/containers/{_ONE}/files/{_ONE}/content", files.DownloadHandler, {"GET": files.container_content}),
-    ("/v1/files", files.UploadHandler, {"GET": files.list_files, "POST": files.add_file}),
-    (f"/v1/files/{_ONE}", _JSON, {"GET": files.get_file, "DELETE": files.delete_file}),
-    (f"/v1/files/{_ONE}/content", files.DownloadHandler, {"GET": files.file_content})
+    ("/v1/files", files.UploadHandler, {"POST": files.add_file}),
+    (f"/v1/files/{_ONE}", _JSON, {"GET": files.get_file, "DELETE": files.delete_file})
 )  # fmt: skip
 
 _log = logging.getLogger(__name__)
-
-
-class UnusableOptions(ValueError):
-    """The engine would be open to others; the message is for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ class EngineOptions:
 class EngineAddress:
     """A running engine: its base URL with `/v1`, the API key, its process, how code is confined and why no better.
 
-    `token_given` says that the owner chose the token, and so knows it.
+    The key is empty where the owner chose it, and so knows it: what is printed of this ends in logs.
     """
 
     url: str
@@ -98,14 +97,6 @@ class EngineAddress:
     sandbox: str
     reason: str
     models: tuple[str, ...]
-    token_given: bool = False
-
-    def ready_line(self) -> str:
-        """One line of JSON. A token that was given is not said again: what is printed ends in logs."""
-        line = asdict(self)
-        if line.pop("token_given"):
-            line["token"] = ""
-        return shapes.dumps(line)
 
 
 @contextlib.asynccontextmanager
@@ -127,37 +118,33 @@ async def running_engine(
         hurry: Set it for an end at once, whatever is being answered.
 
     Raises:
-        UnusableOptions: The token can be guessed.
+        ValueError: The token can be guessed.
         OSError: The port cannot be listened on.
     """
     options = options or EngineOptions()
     if options.token and len(options.token) < SHORTEST_TOKEN:
-        raise UnusableOptions(f"The token is too short: {SHORTEST_TOKEN} characters at least.")
-    token, mint = options.token or secrets.token_urlsafe(32), shapes.minter(clock)
-    with private_directory() as directory:
+        raise ValueError(f"The token is too short: {SHORTEST_TOKEN} characters at least.")
+    mint = shapes.IdMint(clock)
+    with _private_directory() as directory:
         sandbox = await asyncio.to_thread(strongest, directory / "s", options.sandboxes, limits=options.limits)
-        kernels_get = os.environ if environment is None else environment
-        containers = ContainerPool(
-            directory / "c", sandbox, options.limits, kernels_get, most=options.containers, mint=mint, clock=clock
-        )
-        uploads = UploadStore(directory / "files", mint=mint, clock=clock)
-        stored = StoredResponses(directory / "responses")
-        responder = Responder(models, containers, uploads, stored, mint=mint, clock=clock)
-        parts = routes.EngineParts(
-            responder=responder,
-            containers=containers,
-            uploads=uploads,
-            stored=stored,
+        launch_with = (sandbox, options.limits, os.environ if environment is None else environment)
+        parts = EngineParts(
             models=models,
+            containers=ContainerPool(directory / "c", *launch_with, mint=mint, most=options.containers),
+            uploads=UploadStore(directory / "files", mint),
+            stored=StoredResponses(directory / "responses"),
+            mint=mint,
             sandbox=sandbox,
-            token=token,
+            token=options.token or secrets.token_urlsafe(32),
             upload_bytes=options.limits.disk_bytes,
-            started_at=int(clock()),
+            started_at=mint.now(),
         )
+        responder, containers = Responder(parts), parts.containers
+        about: shapes.Json = {"parts": parts, "responder": responder}
         application = web.Application(
-            [(pattern, handler, {"parts": parts, "methods": methods}) for pattern, handler, methods in _ROUTES],
+            [(pattern, handler, {**about, "methods": methods}) for pattern, handler, methods in _ROUTES],
             default_handler_class=_JSON,
-            default_handler_args={"parts": parts, "methods": {}},
+            default_handler_args={**about, "methods": {}},
             log_function=_log_request,
         )
         server = HTTPServer(application, chunk_size=256 * 1024, max_body_size=MAX_BODY_BYTES)
@@ -167,8 +154,8 @@ async def running_engine(
         retiring = asyncio.create_task(_retire(containers))
         try:
             url = f"http://{ADDRESS}:{sockets[0].getsockname()[1]}/v1"
-            about = (url, token, os.getpid(), sandbox.kind, sandbox.reason, tuple(models))
-            yield EngineAddress(*about, token_given=bool(options.token))
+            shown = "" if options.token else parts.token
+            yield EngineAddress(url, shown, os.getpid(), sandbox.kind, sandbox.reason, tuple(models))
         finally:
             retiring.cancel()
             server.stop()
@@ -176,6 +163,32 @@ async def running_engine(
             await responder.finish(options.finish_s, hurry or asyncio.Event())
             await containers.stop()
             await server.close_all_connections()
+
+
+@contextlib.contextmanager
+def _private_directory() -> Iterator[Path]:
+    """Make a directory that only this user can read, and delete it afterwards, since it holds what was uploaded.
+
+    A shell waits for the end of this process and deletes the directory too: nothing is left of an engine that was
+    killed, and nobody ever has to look for such directories and to guess whose they are.
+    """
+    parent = Path(tempfile.gettempdir())
+    if os.name == "posix" and len(os.fsencode(parent.resolve())) > LONGEST_PARENT:
+        parent = Path("/tmp")  # noqa: S108 - a new private directory in it
+    # Resolved: what code prints of it must be recognised (on macOS the temporary directory is a symbolic link).
+    directory = Path(tempfile.mkdtemp(prefix="ipa-engine-", dir=parent)).resolve()
+    with contextlib.ExitStack() as stack:
+        if os.name == "posix":
+            remover = subprocess.Popen(
+                removal(directory),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            stack.callback(remover.communicate)
+        stack.callback(remove_tree, directory)
+        yield directory
 
 
 async def _retire(containers: ContainerPool) -> None:

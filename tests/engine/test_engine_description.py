@@ -58,7 +58,7 @@ def exchanges(engine: Running) -> list[Exchange]:
     response = ask("POST", "/responses", asked)["id"]
     files = ask("GET", f"/containers/{container}/files")["data"]
     for path in (
-        *("/models", "/models/basic", "/files", f"/files/{upload.id}", "/containers", f"/containers/{container}"),
+        *("/models", "/models/basic", f"/files/{upload.id}", "/containers", f"/containers/{container}"),
         *(f"/responses/{response}", f"/responses/{response}/input_items"),
         f"/containers/{container}/files/{files[0]['id']}",
         *("/models/none", "/files/none", "/containers/none", "/responses/none"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import shutil
 import threading
 from collections.abc import Callable, Coroutine
@@ -19,7 +18,7 @@ from ipython_assistant.engine.container import ContainerPool
 from ipython_assistant.engine.file_handlers import EngineUpload
 from ipython_assistant.engine.limit_monitor import default_limits
 from ipython_assistant.engine.sandbox import Sandbox
-from ipython_assistant.engine.shapes import ApiError
+from ipython_assistant.engine.shapes import ApiError, IdMint
 
 
 @dataclass
@@ -60,7 +59,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     processes: list[Process] = []
-    numbers, clock, directory = itertools.count(1), Clock(), tmp_path / "c"
+    clock, directory = Clock(), tmp_path / "c"
 
     def kernel(*_: Any) -> Process:
         processes.append(Process())
@@ -73,8 +72,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         default_limits(),
         {},
         most=2,
-        mint=lambda kind: f"{kind}{next(numbers)}",
-        clock=clock,
+        mint=IdMint(clock),
     )
     return Place(containers, processes, directory, clock)
 

@@ -191,9 +191,7 @@ def test_the_ready_line_says_what_a_client_needs() -> None:
 
     assert set(ready) == {"url", "token", "pid", "sandbox", "reason", "models"}
     assert (ready["pid"], ready["models"]) == (process.pid, ["basic"])
-    assert ready["sandbox"] in {"bubblewrap", "landlock", "none"}
     assert bool(ready["reason"]) == (ready["sandbox"] != "bubblewrap")
     assert ready["url"].startswith("http://127.0.0.1:")
-    assert ready["url"].endswith("/v1")
     assert len(ready["token"]) >= 40
     assert (rest, log, process.returncode) == ("", "", 0)

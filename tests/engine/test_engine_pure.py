@@ -14,7 +14,7 @@ from ipython_assistant.engine.models import Ask, Refuse, Run, RunOutcome, Say
 from ipython_assistant.engine.models.python_code import Script, fenced
 from ipython_assistant.engine.models.safe_markdown import file_link
 from ipython_assistant.engine.response_output import LINK, links
-from ipython_assistant.engine.sandbox import MountedPaths, VisiblePaths
+from ipython_assistant.engine.sandbox import VisiblePaths
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 
@@ -105,7 +105,7 @@ def test_a_script_without_code_refuses() -> None:
 
 
 def test_the_mount_is_a_whole_name_in_both_directions() -> None:
-    mount = MountedPaths(VisiblePaths("/tmp/ipa/c/1/data", "/tmp/ipa/c/1/home", "/tmp/ipa/c/1/home/tmp"))
+    mount = VisiblePaths("/tmp/ipa/c/1/data", "/tmp/ipa/c/1/home", "/tmp/ipa/c/1/home/tmp")
 
     code = "a('/mnt/data/x') b('/mnt/data') c('/mnt/database') d('~/mnt/data') e('file:///mnt/data/x')"
 

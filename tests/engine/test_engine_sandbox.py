@@ -345,23 +345,6 @@ def test_processes_left_running_are_held_to_the_limits_and_the_next_run_says_so(
         )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("confined", ["landlock"], indirect=True)  # looking is the same in each
-def test_uploads_do_not_count_as_files_of_the_code(confined: Running) -> None:
-    client = confined.client()
-    place = client.containers.create(name="given").id
-    idles = "import threading, time\ndef goes_on():\n    while True: sum(range(10**5)); time.sleep(0.01)\n"
-    confined.ask(f"{idles}threading.Thread(target=goes_on, daemon=True).start(); kept = 'kept'", container=place)
-    for number in range(5):  # more than a container's files may take
-        client.containers.files.create(place, file=(f"{number}.bin", bytes(48 << 20)))
-    process = kernel_in(confined, place)
-    with pytest.raises(pytest.fail.Exception):
-        until(lambda: gone(process), "nobody looks at it", within_s=1.2)
-
-    assert logs(confined.ask("print(kept)", container=place)) == "kept\n"
-    client.containers.delete(place)
-
-
 def test_nothing_that_code_started_is_left_when_its_container_is_deleted(confined: Running) -> None:
     place = confined.client().containers.create(name="children").id
     mark = f"1{time.monotonic_ns() % 10**8:08d}"

@@ -164,10 +164,10 @@ def test_the_oldest_responses_make_room(tmp_path: Path) -> None:
         body = {"id": f"resp_{number}", "output": [{"id": f"msg_{number}"}]}
         asyncio.run(stored.put(body, [], PastTurn((), None)))
 
-    assert (stored.find("resp_0"), stored.find("resp_2")) == (None, PastTurn((), None))
-    with pytest.raises(ApiError):
-        stored.item("msg_0")
-    assert stored.item("msg_2") == {"id": "msg_2"}
+    for missing in (lambda: stored.previous("resp_0"), lambda: stored.item("msg_0")):
+        with pytest.raises(ApiError):
+            missing()
+    assert (stored.previous("resp_2"), stored.item("msg_2")) == (PastTurn((), None), {"id": "msg_2"})
     assert sorted(path.name for path in (tmp_path / "responses").iterdir()) == ["resp_1.json", "resp_2.json"]
 
 

@@ -96,22 +96,6 @@ def test_a_citation_may_be_in_a_middle_message_and_one_call_may_follow_another(s
     assert (citation.filename, citation.start_index, citation.end_index) == ("sub.txt", 4, 29)
 
 
-def test_a_rewritten_file_has_a_new_id_and_an_untouched_one_keeps_its_own(
-    engine: Running, client: openai.OpenAI, container: str
-) -> None:
-    first = engine.ask("open('again.txt', 'w').write('1'); open('once.txt', 'w').write('1')", container=container)
-    second = engine.ask("open('again.txt', 'w').write('22')", container=container)
-
-    by_name = {mark.filename: mark.file_id for mark in annotations(first)}
-    [again] = annotations(second)
-
-    rows = {row.path: row.id for row in client.containers.files.list(container, limit=100)}
-    assert again.filename == "again.txt"
-    assert again.file_id != by_name["again.txt"]
-    assert rows["/mnt/data/again.txt"] == again.file_id
-    assert rows["/mnt/data/once.txt"] == by_name["once.txt"]
-
-
 def test_awkward_names_are_linked_cited_and_fetched(engine: Running, client: openai.OpenAI, container: str) -> None:
     names = ["a b.csv", "größe.csv", "50%.csv", "x (1).csv", "[x].csv", "sub/inner.csv", "x.csv", "x.csv.gz"]
     code = f"import os; os.makedirs('sub', exist_ok=True)\nfor name in {names!r}: open(name, 'w').write(name)"
