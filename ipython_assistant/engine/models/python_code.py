@@ -29,15 +29,9 @@ _BLOCK: Final = re.compile(
     r"^[ \t]*(`{3,})[ \t]*([^\s`]*)(?:[ \t][^`\n]*)?\n(.*?)(?:^[ \t]*\1`*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
 )
 _NUMBER: Final = re.compile(r"\d[\d.,]*")
-_GROUPING: Final = frozenset({"groupby", "pivot_table", "pivot", "value_counts", "resample", "crosstab"})
-_AGGREGATING: Final = frozenset({
-    "mean", "sum", "count", "size", "median", "min", "max", "std", "var", "agg", "aggregate", "nunique", "first",
-    "last", "quantile", "prod", "pivot_table", "pivot", "value_counts", "unstack", "crosstab",
-})  # fmt: skip
-_HARMLESS: Final = frozenset({
-    "round", "sort_values", "sort_index", "fillna", "rename", "astype", "to_frame", "nlargest", "nsmallest",
-})  # fmt: skip
 _WRITERS: Final = frozenset({"to_csv", "to_excel"})
+_GROUPED: Final = re.compile(r"\b(groupby|pivot_table|pivot|value_counts|resample|crosstab)\(")
+_UNGROUPED: Final = re.compile(r"\b(reset_index|head|tail|nth|transform|filter|apply)\(|as_index=False")
 
 
 class Script:
@@ -136,45 +130,21 @@ def with_labels(code: str) -> str:
     """
     tree = _parsed(code)
     nodes = list(ast.walk(tree)) if tree is not None else []
-    assigned = {
-        node.targets[0].id: node.value
-        for node in nodes
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
-    }
+    assigned = {ast.unparse(one.targets[0]): ast.unparse(one.value) for one in nodes if isinstance(one, ast.Assign)}
     lost = []
     for node in nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _WRITERS:
-            without = [part.value for part in node.keywords if part.arg == "index" and _is_false(part.value)]
-            lost += without if _grouped(node.func.value, assigned) else []
+            made = last = ast.unparse(node.func.value)
+            left = dict(assigned)
+            while last := left.pop(last.partition(".")[0].partition("[")[0], ""):
+                made += f" from {last}"
+            if _GROUPED.search(made) and not _UNGROUPED.search(made):
+                lost += [part.value for part in node.keywords if ast.unparse(part) == "index=False"]
     lines = code.split("\n")
     for value in sorted(lost, key=lambda value: (value.lineno, value.col_offset), reverse=True):
         raw, start = lines[value.lineno - 1].encode(), value.col_offset  # in bytes, not in characters
         lines[value.lineno - 1] = (raw[:start] + b"True" + raw[start + len("False") :]).decode()
     return "\n".join(lines)
-
-
-def _is_false(value: ast.expr) -> bool:
-    return isinstance(value, ast.Constant) and value.value is False
-
-
-def _grouped(value: ast.expr, assigned: dict[str, ast.expr], depth: int = 0) -> bool:
-    """Whether an expression is a table whose index holds the groups it was calculated for."""
-    calls: list[str] = []
-    while not isinstance(value, ast.Name):
-        if isinstance(value, ast.Call):
-            if any(part.arg == "as_index" and _is_false(part.value) for part in value.keywords):
-                return False
-            if isinstance(value.func, ast.Attribute):
-                calls.append(value.func.attr)
-            value = value.func
-        elif isinstance(value, ast.Attribute | ast.Subscript):
-            value = value.value
-        else:
-            return False
-    if not _GROUPING.intersection(calls):
-        return not calls and depth < 5 and value.id in assigned and _grouped(assigned[value.id], assigned, depth + 1)  # noqa: PLR2004
-    outer = [name for name in calls if name not in _HARMLESS]
-    return bool(outer) and outer[0] in _AGGREGATING
 
 
 def asked_files(text: str) -> tuple[str, ...]:
