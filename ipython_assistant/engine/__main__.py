@@ -67,9 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("what code may do").add_argument
     kinds = ["auto", *SANDBOX_KINDS]
     add("--sandbox", choices=kinds, default="auto", help="how code is confined (default: best)")
-    add("--memory", dest="memory_bytes", type=_size, metavar="SIZE", help="of one container, such as 4g")
-    add("--disk", dest="disk_bytes", type=_size, metavar="SIZE", help="of one container, such as 8g")
-    add("--cpu-time", dest="cpu_s", type=float, metavar="SECONDS", help="processor time of one run")
+    usual = default_limits()
+    add("--memory", type=_size, default=usual.memory_bytes, metavar="SIZE", help="of one container, such as 4g")
+    add("--disk", type=_size, default=usual.disk_bytes, metavar="SIZE", help="of one container, such as 8g")
+    add("--cpu-time", type=float, default=usual.cpu_s, metavar="SECONDS", help="processor time of one run")
     add("--containers", type=int, default=MAX_CONTAINERS, metavar="N", help="how many at once")
     return parser
 
@@ -79,12 +80,11 @@ def _options(given: argparse.Namespace, environment: Mapping[str, str]) -> Engin
     token = environment.get(TOKEN, "")
     if given.token_file is not None:
         token = given.token_file.read_text().strip()
-    limits = {name: getattr(given, name) for name in ("memory_bytes", "disk_bytes", "cpu_s")}
     return EngineOptions(
         port=given.port,
         token=token,
         sandboxes=SANDBOX_KINDS if given.sandbox == "auto" else (given.sandbox,),
-        limits=replace(default_limits(), **{name: value for name, value in limits.items() if value is not None}),
+        limits=replace(default_limits(), memory_bytes=given.memory, disk_bytes=given.disk, cpu_s=given.cpu_time),
         containers=given.containers,
         finish_s=FINISH_S if given.standing else 0.0,
     )

@@ -1,9 +1,12 @@
 """Confines itself and becomes another program: limits, then Landlock, then a filter of system calls, then `exec`.
 
-Run by its path: `python -I -S confine.py PLAN -- COMMAND...`, where `PLAN` is the JSON of a `Confinement`. It has
-nothing but the standard library, since it runs before anything else can be read. No privileges are needed, and those
-there are (a container's root) are given up. Where no namespace of processes ends what the command starts, a process
-stays behind that does.
+Run by its path: `python -I -S confine.py PLAN -- COMMAND...`. It has nothing but the standard library, since it runs
+before anything else can be read. No privileges are needed, and those there are (a container's root) are given up.
+
+`PLAN` is a JSON object: `limits` (name of a resource, such as `DATA` for `RLIMIT_DATA` → how much a process may have);
+`landlock` (the version to rely on, 0 for none), `readable` and `writable` (what may be read and run, what written as
+well, with all below); `filtered` (whether privileges are given up and system calls filtered, which Landlock needs);
+`supervised` (whether a process stays behind that ends what the command has started, where no namespace does).
 
 The kernel's own texts: https://docs.kernel.org/userspace-api/landlock.html and seccomp_filter.html beside it.
 """
@@ -19,7 +22,6 @@ import platform
 import signal
 import struct
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -98,33 +100,6 @@ _FEIGNED: Final = (
 _SIGNALS: Final = ("tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
 
 
-@dataclass(frozen=True, slots=True)
-class Confinement:
-    """How to confine.
-
-    Args:
-        limits: Name of a resource (`DATA` for `RLIMIT_DATA`) → how much a process may have of it.
-        landlock: The version of Landlock to rely on; 0 for none.
-        readable: What may be read and run, directories with all that is below.
-        writable: What may be written as well.
-        filtered: Whether privileges are given up and system calls filtered; Landlock needs it.
-        supervised: Whether a process stays behind that ends what the command has started.
-        unset: Variables to take out of the environment.
-    """
-
-    limits: dict[str, int]
-    landlock: int = 0
-    readable: tuple[str, ...] = ()
-    writable: tuple[str, ...] = ()
-    filtered: bool = True
-    supervised: bool = False
-    unset: tuple[str, ...] = ()
-
-    def dumped(self) -> str:
-        """As the JSON of one argument."""
-        return json.dumps({name: getattr(self, name) for name in self.__slots__})
-
-
 def landlock_abi() -> int:
     """The version of Landlock this system has; 0 if it has none, or it is switched off."""
     if not sys.platform.startswith("linux"):
@@ -143,21 +118,19 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         OSError: Something that was planned cannot be done; nothing has been started then.
     """
-    plan = Confinement(**json.loads(arguments[0]))
+    plan = json.loads(arguments[0])
     command = list(arguments[arguments.index("--") + 1 :])
-    if plan.supervised:
+    if plan["supervised"]:
         _leave_supervisor()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the engine may have been started with it ignored
-    _limit(plan.limits)
+    _limit(plan["limits"])
     if sys.platform == "linux":  # it ends with the process that started it, however that ends
         _checked(_libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
-    if plan.filtered:
+    if plan["filtered"]:
         _give_up_privileges()
-        if plan.landlock:
+        if plan["landlock"]:
             _landlock(plan)
-        _filter(_program(plan.landlock, os.getpid()))
-    for name in plan.unset:
-        os.environ.pop(name, None)
+        _filter(_program(plan["landlock"], os.getpid()))
     os.execv(command[0], command)  # noqa: S606 - a program by its path, no shell
 
 
@@ -215,8 +188,8 @@ def _give_up_privileges() -> None:
     _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
-def _landlock(plan: Confinement) -> None:
-    libc, abi = _libc(), plan.landlock
+def _landlock(plan: dict[str, Any]) -> None:
+    libc, abi = _libc(), plan["landlock"]
     everything = (1 << 13) - 1
     for bit, since in ((1 << 13, "refer"), (_TRUNCATE, "truncate"), (_IOCTL_DEVICE, "ioctl")):
         everything |= bit if abi >= _FIRST_ABI_WITH[since] else 0
@@ -226,7 +199,7 @@ def _landlock(plan: Confinement) -> None:
     attributes = struct.pack("=QQQ", everything, network, scope)[:length]
     ruleset = _checked(libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(length), 0))
     write = everything & ~(_MAKE_CHARACTER_DEVICE | _MAKE_BLOCK_DEVICE | _IOCTL_DEVICE)
-    for paths, rights in ((plan.readable, _READ), (plan.writable, write)):
+    for paths, rights in ((plan["readable"], _READ), (plan["writable"], write)):
         for path in paths:
             with contextlib.suppress(FileNotFoundError):
                 descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from ipython_assistant.engine.file_handlers import EngineUpload
+    from ipython_assistant.engine.container_folder import EngineUpload
     from ipython_assistant.engine.limit_monitor import ContainerLimits
     from ipython_assistant.engine.sandbox import Sandbox
     from ipython_assistant.engine.shapes import IdMint
@@ -88,6 +88,7 @@ class KernelContainer:
         self._visible = launcher.visible
         self._copied: set[str] = set()
         self._has_run = False
+        """Whether code has run in the present process, as far as was said."""
         self._preface = ""
         self._kernel = Kernel(launcher)
         self._stopping: asyncio.Future[None] | None = None
@@ -108,18 +109,14 @@ class KernelContainer:
         Cancelling interrupts the code.
         """
         kernel = await self._living_kernel()
-        preface = self._preface
+        preface, self._preface, self._has_run = self._preface, "", True
         await self.folder.scan()  # what came since the last run is not this one's
         before = {file.id for file in self.folder.made()}
-        self._has_run = True
-        try:
-            execution = await kernel.run(self._visible.inward(code))
-        finally:
-            self.touch()
-            await self._renew()
+        execution = await kernel.run(self._visible.inward(code))
+        self.touch()
         failure = execution.failure
         died = failure is not None and failure.died
-        self._preface = FORGOTTEN if kernel.ended and not died else ""
+        self._has_run = not died
         shown: list[PrintedText | ShownFigure] = [PrintedText(preface)] if preface else []
         shown += [
             PrintedText(self._visible.outward(part.text)) if isinstance(part, PrintedText) else part
@@ -209,18 +206,15 @@ class KernelContainer:
         await asyncio.to_thread(remove_tree, self._launcher.paths.directory)
 
     async def _living_kernel(self) -> Kernel:
+        """The process, or a new one in the place of one that has ended, which the next run says."""
         if self._stopping is not None:
             raise shapes.container_expired()
-        await self._renew()
-        return self._kernel
-
-    async def _renew(self) -> None:
-        """Put a new process in the place of one that has ended, so that it is warm when it is needed."""
         kernel = self._kernel
-        if self._stopping is None and not await kernel.alive() and self._kernel is kernel:
+        if not await kernel.alive() and self._kernel is kernel:
             self._kernel = Kernel(self._launcher)
             reason = kernel.left_running
             self._preface = LEFT_RUNNING.format(reason=reason) if reason else FORGOTTEN if self._has_run else ""
+        return self._kernel
 
 
 class ContainerPool:

@@ -1,4 +1,4 @@
-"""The files of one container: which there are, under which id, and who made them.
+"""The files of one container: which there are, under which id, and who made them; and the files of the Files API.
 
 What code leaves in the working directory is found by walking it; a file that is new or changed gets a new id, as on the
 hosted service. Code is not trusted: symbolic links are never followed, neither when walking nor when opening.
@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 import subprocess
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -182,6 +183,51 @@ class ContainerFolder:
         del self._by_id[file.id]
         if self._by_name.get(file.name) == file:
             del self._by_name[file.name]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineUpload:
+    """One file of the Files API; `created_at` is in seconds since the epoch, `path` is where its content is."""
+
+    id: str
+    filename: str
+    purpose: str
+    size_bytes: int
+    created_at: int
+    path: Path
+
+
+class UploadStore:
+    """All files of the Files API, which live as long as the engine, and the directory in which files arrive."""
+
+    def __init__(self, directory: Path, mint: IdMint) -> None:
+        directory.mkdir(parents=True)
+        self._directory = directory
+        self._mint = mint
+        self._uploads: dict[str, EngineUpload] = {}
+
+    def staging(self) -> Path:
+        """A new directory to write an incoming file to, for container files too; the caller deletes it."""
+        return Path(tempfile.mkdtemp(prefix="part", dir=self._directory))
+
+    def add(self, staged: Path, filename: str, purpose: str) -> EngineUpload:
+        """Keep a file that was written to a `staging` directory. Raises ApiError if the name cannot be used."""
+        name, upload_id = base_name(filename), self._mint("file-")
+        path = staged.replace(self._directory / upload_id)
+        upload = EngineUpload(upload_id, name, purpose, path.stat().st_size, self._mint.now(), path)
+        self._uploads[upload_id] = upload
+        return upload
+
+    def get(self, file_id: str) -> EngineUpload:
+        """The file of this id. Raises ApiError if it does not exist."""
+        if file_id not in self._uploads:
+            raise shapes.ApiError(404, f"No such File object: {shapes.shortened(file_id)}", param="id")
+        return self._uploads[file_id]
+
+    def remove(self, file_id: str) -> None:
+        """Delete a file; copies in containers stay. Raises ApiError if it does not exist."""
+        self.get(file_id).path.unlink(missing_ok=True)
+        del self._uploads[file_id]
 
 
 def removal(directory: Path) -> list[str]:

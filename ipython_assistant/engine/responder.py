@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ipython_assistant.engine.container import ContainerPool, KernelContainer
-    from ipython_assistant.engine.file_handlers import UploadStore
+    from ipython_assistant.engine.container_folder import UploadStore
     from ipython_assistant.engine.models import Model, Step
     from ipython_assistant.engine.response_request import ResponseRequest
     from ipython_assistant.engine.sandbox import Sandbox

@@ -171,17 +171,16 @@ class Sandbox:
         """A command line that runs another one confined; code in it may write to the directory of the sockets too."""
         if os.name != "posix":
             return list(command)
-        resources = _resources(limits, self.other_threads)
-        if self.kind == "bubblewrap":
-            plan = confine.Confinement(resources, unset=("JPY_PARENT_PID",))  # processes have other numbers in there
-        elif self.kind == "landlock":
-            writable = (str(paths.work), str(paths.home), str(sockets), *_DEVICES)
-            plan = confine.Confinement(
-                resources, self.landlock, (*readable_paths(), *_OF_PROC), writable, supervised=True
-            )
-        else:
-            plan = confine.Confinement(resources, filtered=False, supervised=True)
-        confined = [sys.executable, "-I", "-S", _CONFINE, plan.dumped(), "--", *command]
+        landlock = self.kind == "landlock"
+        plan = {
+            "limits": _resources(limits, self.other_threads),
+            "landlock": self.landlock,
+            "readable": [*readable_paths(), *_OF_PROC] if landlock else [],
+            "writable": [str(paths.work), str(paths.home), str(sockets), *_DEVICES] if landlock else [],
+            "filtered": self.kind != "none",
+            "supervised": self.kind != "bubblewrap",
+        }
+        confined = [sys.executable, "-I", "-S", _CONFINE, json.dumps(plan), "--", *command]
         return [*_bubblewrap(paths, sockets), "--", *confined] if self.kind == "bubblewrap" else confined
 
 
@@ -287,6 +286,7 @@ def _bubblewrap(paths: ContainerPaths, sockets: Path) -> list[str]:
         *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--unshare-cgroup-try"),
         *("--die-with-parent", "--hostname", "container", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"),
         *("--proc", "/proc", "--dev", "/dev"),
+        *("--unsetenv", "JPY_PARENT_PID"),  # processes have other numbers in there
         *("--bind", str(paths.home / "tmp"), "/tmp"),  # noqa: S108 - the sandbox's own
         *bound,
         *("--bind", str(paths.work), MOUNT, "--bind", str(paths.home), HOME),

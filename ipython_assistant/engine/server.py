@@ -18,12 +18,10 @@ from tornado import web
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from ipython_assistant.engine import file_handlers as files
 from ipython_assistant.engine import handlers as routes
 from ipython_assistant.engine import shapes
 from ipython_assistant.engine.container import MAX_CONTAINERS, ContainerPool
-from ipython_assistant.engine.container_folder import removal, remove_tree
-from ipython_assistant.engine.file_handlers import UploadStore
+from ipython_assistant.engine.container_folder import UploadStore, removal, remove_tree
 from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
 from ipython_assistant.engine.responder import EngineParts, Responder, StoredResponses
 from ipython_assistant.engine.sandbox import SANDBOX_KINDS, SandboxKind, strongest
@@ -52,12 +50,12 @@ _ROUTES: Final[tuple[tuple[str, type[routes.BaseHandler], shapes.Json], ...]] = 
     (f"/v1/responses/{_ONE}/input_items", _JSON, {"GET": routes.list_input_items}),
     ("/v1/containers", _JSON, {"GET": routes.list_containers, "POST": routes.create_container}),
     (f"/v1/containers/{_ONE}", _JSON, {"GET": routes.get_container, "DELETE": routes.delete_container}),
-    (f"/v1/containers/{_ONE}/files", files.UploadHandler,
-     {"GET": files.list_container_files, "POST": files.add_container_file}),
-    (f"/v1/containers/{_ONE}/files/{_ONE}", _JSON, {"GET": files.get_container_file}),
-    (f"/v1/containers/{_ONE}/files/{_ONE}/content", files.DownloadHandler, {"GET": files.container_content}),
-    ("/v1/files", files.UploadHandler, {"POST": files.add_file}),
-    (f"/v1/files/{_ONE}", _JSON, {"GET": files.get_file, "DELETE": files.delete_file})
+    (f"/v1/containers/{_ONE}/files", routes.UploadHandler,
+     {"GET": routes.list_container_files, "POST": routes.add_container_file}),
+    (f"/v1/containers/{_ONE}/files/{_ONE}", _JSON, {"GET": routes.get_container_file}),
+    (f"/v1/containers/{_ONE}/files/{_ONE}/content", routes.DownloadHandler, {"GET": routes.container_content}),
+    ("/v1/files", routes.UploadHandler, {"POST": routes.add_file}),
+    (f"/v1/files/{_ONE}", _JSON, {"GET": routes.get_file, "DELETE": routes.delete_file})
 )  # fmt: skip
 
 _log = logging.getLogger(__name__)

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ipython_assistant.engine.container import KernelContainer
-    from ipython_assistant.engine.container_folder import FileVersion
-    from ipython_assistant.engine.file_handlers import EngineUpload
+    from ipython_assistant.engine.container_folder import EngineUpload, FileVersion
 
 Json = dict[str, Any]
 Event = dict[str, Any]

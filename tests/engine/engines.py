@@ -85,6 +85,12 @@ class Running:
         asked = {"model": self.models[0], "input": fence(code), "tools": [tool(container)], "include": OUTPUTS}
         return self.client().responses.create(**{**asked, **parameters})
 
+    def begin(self, code: str, **parameters: Any) -> Any:
+        """The stream of an answer, read up to where its code runs."""
+        stream = self.ask(code, stream=True, **parameters)
+        next(event for event in stream if event.type == "response.code_interpreter_call.interpreting")
+        return stream
+
     def events(self, code: str, **parameters: Any) -> list[dict[str, Any]]:
         """The events of a streamed answer, as they are on the wire."""
         asked = {"model": self.models[0], "input": fence(code), "tools": [TOOL], "include": OUTPUTS, "stream": True}

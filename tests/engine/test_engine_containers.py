@@ -144,10 +144,7 @@ def test_a_process_that_was_killed_while_idle_is_replaced_and_that_is_said_once(
 def test_deleting_a_container_ends_its_process_even_while_code_runs(engine: Running, client: openai.OpenAI) -> None:
     container = client.containers.create(name="busy").id
     pid = kernel_in(engine, container)
-    stream = engine.ask("import time\ntime.sleep(60)", container=container, stream=True)
-    for event in stream:
-        if event.type == "response.code_interpreter_call.interpreting":
-            break
+    stream = engine.begin("import time\ntime.sleep(60)", container=container)
     assert pid in kernels_of(engine.pid)
 
     client.containers.delete(container)
@@ -195,10 +192,7 @@ import os, time
 while not os.path.exists('given_late.csv'): time.sleep(0.01)
 open('made.csv', 'w').write('1')
 """
-    stream = engine.ask(code, container=container, stream=True)
-    for event in stream:
-        if event.type == "response.code_interpreter_call.interpreting":
-            break
+    stream = engine.begin(code, container=container)
     client.containers.files.list(container)
     client.containers.files.create(container, file=("given_late.csv", b"1"))
 

@@ -15,7 +15,7 @@ from engines import DEADLINE_S, Clock
 
 from ipython_assistant.engine import container, server
 from ipython_assistant.engine.container import ContainerPool
-from ipython_assistant.engine.file_handlers import EngineUpload
+from ipython_assistant.engine.container_folder import EngineUpload
 from ipython_assistant.engine.limit_monitor import default_limits
 from ipython_assistant.engine.sandbox import Sandbox
 from ipython_assistant.engine.shapes import ApiError, IdMint

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import uuid
@@ -13,7 +12,7 @@ from collections.abc import AsyncGenerator, Iterator
 
 import psutil
 import pytest
-from engines import DEADLINE_S, Running, Stage, fence, gone, kernels_of, logs, scratch_of, spawn, tool, until
+from engines import DEADLINE_S, Running, Stage, gone, kernels_of, logs, scratch_of, spawn, until
 
 from ipython_assistant.engine.models import Ask, Interpreter, Run, RunOutcome, Step
 from ipython_assistant.engine.models.python_code import fenced
@@ -149,20 +148,11 @@ def test_a_probe_is_interrupted_when_the_client_goes_away(stage: Stage) -> None:
 def leave(engine: Running, container: str, code: str) -> None:
     """Ask, and close the connection as soon as the code has made a file `{marker}`, or at once if it makes none."""
     marker = f"{uuid.uuid4().hex}.txt"
-    marked, code = "{marker}" in code, code.replace("{marker}", marker)
+    stream = engine.begin(code.replace("{marker}", marker), container=container)
     files = engine.client().containers.files
-    host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")
-    body = json.dumps(
-        {"model": engine.models[0], "input": fence(code), "tools": [tool(container)], "stream": True}
-    ).encode()
-    head = f"POST /v1/responses HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {engine.token}\r\n"
-    with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        received = b""
-        while b"response.code_interpreter_call.interpreting" not in received:
-            received += connection.recv(65536)
-        if marked:
-            until(lambda: f"/mnt/data/{marker}" in {row.path for row in files.list(container)}, "the code runs")
+    if "{marker}" in code:
+        until(lambda: f"/mnt/data/{marker}" in {row.path for row in files.list(container)}, "the code runs")
+    stream.close()
 
 
 def test_the_engine_imports_nothing_heavy() -> None:

@@ -416,14 +416,11 @@ def test_a_sandbox_that_does_not_hold_is_found_out_and_the_next_is_taken(
     assert "bubblewrap: setting up uid map: Permission denied" in found.reason
 
 
-@pytest.mark.parametrize(("platform", "named"), [("darwin", "macOS: "), ("win32", "Windows: "), ("freebsd14", "freeb")])
-def test_another_system_is_named_as_the_reason_and_nothing_is_tried_there(
-    tmp_path: Path, platform: str, named: str
-) -> None:
-    found = strongest(tmp_path / "s", platform=platform)
+def test_another_system_is_named_as_the_reason_and_nothing_is_tried_there(tmp_path: Path) -> None:
+    found = strongest(tmp_path / "s", platform="darwin")
 
     assert (found.kind, found.offline) == ("none", False)
-    assert found.reason.startswith(named)
+    assert found.reason.startswith("macOS: ")
     assert not (tmp_path / "s").exists()
 
 
@@ -433,10 +430,7 @@ def test_without_any_sandbox_the_limits_hold_and_the_state_is_said(tmp_path: Pat
     with in_thread({"script": Script()}, time.time, options=options) as engine:
         status = json.loads(engine.request("GET", "/health")[2])
         stopped = engine.ask("while True: pass")
-        container = next(item.container_id for item in stopped.output if item.type == "code_interpreter_call")
-        full = engine.ask("x = bytearray(8 << 30)", container=container)
 
     assert (status["sandbox"], status["reason"]) == ("none", "it was switched off")
     assert "used more than 3 s of processor time" in logs(stopped)
     assert "Variables are kept" in logs(stopped)
-    assert "MemoryError" in logs(full)

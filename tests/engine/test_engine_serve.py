@@ -57,10 +57,7 @@ def test_a_shared_engine_finishes_its_answers_after_sigterm_and_logs_no_prompt(s
     container = engine.client().containers.create(name="warm").id
     engine.ask("pass", container=container, model="basic")
     code = f"import time\ntime.sleep(1.5)\nprint('{ASKED}')"
-    stream = engine.ask(code, container=container, stream=True, model="basic")
-    for event in stream:
-        if event.type == "response.code_interpreter_call.interpreting":
-            break
+    stream = engine.begin(code, container=container, model="basic")
     process.send_signal(signal.SIGTERM)
     *_, last = stream
 
@@ -74,10 +71,7 @@ def test_a_shared_engine_finishes_its_answers_after_sigterm_and_logs_no_prompt(s
 
 def test_a_second_signal_ends_a_shared_engine_at_once(standing) -> None:
     process, engine, _ = standing
-    stream = engine.ask("import time\ntime.sleep(60)", stream=True, model="basic")
-    for event in stream:
-        if event.type == "response.code_interpreter_call.interpreting":
-            break
+    _stream = engine.begin("import time\ntime.sleep(60)", model="basic")
 
     process.send_signal(signal.SIGINT)
     with pytest.raises(openai.OpenAIError):  # refused, or no longer reached
