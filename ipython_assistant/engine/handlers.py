@@ -361,7 +361,7 @@ async def add_container_file(handler: UploadHandler, container_id: str) -> Json:
     """Take a file in, from the body or from the Files API."""
     form, container = handler.form(), _used(handler, container_id)
     if form is None:
-        file_id = response_request.RequestFields(handler.json(), known=frozenset({"file_id"})).required("file_id", str)
+        file_id = response_request.RequestFields(handler.json()).required("file_id", str)
         return shapes.container_file_row(await container.copy_in(handler.parts.uploads.get(file_id)))
     staged, name, _ = form
     return shapes.container_file_row(await container.add(staged, name))

@@ -26,16 +26,6 @@ MAX_MINUTES: Final = 20
 MEMORY_TIERS: Final = {f"{gigabytes}g": gigabytes << 30 for gigabytes in (1, 4, 16, 64)}
 """The hosted service's, in bytes."""
 
-_KNOWN: Final = frozenset(
-    {
-        "access_programs", "background", "background_options", "context_management", "conversation", "image", "include",
-        "input", "instructions", "max_output_tokens", "max_tool_calls", "metadata", "model", "moderation",
-        "parallel_tool_calls", "previous_response_id", "prompt", "prompt_cache_key", "prompt_cache_options",
-        "prompt_cache_retention", "reasoning", "safety_identifier", "service_tier", "store", "stream", "stream_options",
-        "temperature", "text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user"
-    }
-)  # fmt: skip
-"""Parameters of the hosted service; it refuses others, and so does the engine."""
 _REFUSED: Final = {
     "background": "This engine answers while its client waits.",
     "conversation": "This engine keeps no conversations; use 'previous_response_id'.",
@@ -198,7 +188,7 @@ class ResponseRequest:
 
 def response_request(body: object, stored_item: Callable[[str], Json]) -> ResponseRequest:
     """Read the body of `POST /responses`; `stored_item` finds an item of a stored response by its id."""
-    given = RequestFields(body, known=_KNOWN)
+    given = RequestFields(body)
     _refuse_unable(given)
     for name in ("metadata", "reasoning"):  # what models look into
         given.get(name, dict, {})
@@ -221,8 +211,7 @@ def response_request(body: object, stored_item: Callable[[str], Json]) -> Respon
 
 def container_request(body: object) -> tuple[str, int, ContainerChoice]:
     """Read the body of `POST /containers`: its name, the minutes it is kept without use, its files and its memory."""
-    known = frozenset({"name", "expires_after", "file_ids", "memory_limit", "network_policy", "skills"})
-    given = RequestFields(body, known=known)
+    given = RequestFields(body)
     _refuse_unable(given)
     expires = RequestFields(given.get("expires_after", dict, {}), "expires_after")
     minutes, param = expires.get("minutes", int, MAX_MINUTES), expires.path("minutes")
@@ -247,7 +236,7 @@ def _code_interpreter(tools: list[object]) -> ContainerChoice | None:
         if kind != "code_interpreter" or found is not None:
             message = f"This engine has one code interpreter and no other tool, such as '{shapes.shortened(kind)}'."
             raise shapes.unsupported(f"{where}.type", message)
-        given = RequestFields(tool, where, frozenset({"type", "container", "allowed_callers"}))
+        given = RequestFields(tool, where)
         container = given.required("container", str, dict)
         if isinstance(container, str):
             found = ContainerChoice(container)
