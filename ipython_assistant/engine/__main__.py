@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
-    logging.getLogger("ipython_assistant").setLevel(logging.INFO if given.log_requests else logging.WARNING)
+    logging.getLogger("tornado.access").setLevel(logging.INFO if given.log_requests else logging.CRITICAL)
     try:
         models = OfferedModels(given.models, os.environ, every=given.any_model, silence_s=given.silence)
         asyncio.run(_serve(models, _options(given, os.environ), standing=given.standing))

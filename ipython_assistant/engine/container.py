@@ -7,13 +7,13 @@ import hashlib
 import logging
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine import shapes
 from ipython_assistant.engine.container_folder import DEEPEST, ContainerFolder, FileVersion, remove_tree
 from ipython_assistant.engine.kernel import Kernel, KernelError, KernelLauncher
-from ipython_assistant.engine.kernel_output import CodeFailure, PrintedText, ShownFigure
+from ipython_assistant.engine.kernel_output import CodeRun, PrintedText, ShownFigure
 from ipython_assistant.engine.limit_monitor import most_memory
 from ipython_assistant.engine.response_request import MAX_MINUTES, MEMORY_TIERS
 from ipython_assistant.engine.sandbox import ContainerPaths
@@ -46,19 +46,6 @@ STOPPED: Final = "The code was stopped: {reason}, which is the limit here. Varia
 TOO_DEEP: Final = f"[Files more than {DEEPEST} directories deep are not given out.]\n"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class CodeRun:
-    """What code did in a container: what it showed, in order, and the files it made or changed, sorted by name.
-
-    A traceback is the last of the texts. `figures` are those it displayed, as files.
-    """
-
-    shown: tuple[PrintedText | ShownFigure, ...]
-    failure: CodeFailure | None
-    files: tuple[FileVersion, ...]
-    figures: tuple[FileVersion, ...]
 
 
 class KernelContainer:

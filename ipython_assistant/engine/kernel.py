@@ -24,7 +24,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from ipython_assistant.engine.container_folder import remove_tree
-from ipython_assistant.engine.kernel_output import CodeFailure, Execution, KernelOutput, PrintedText
+from ipython_assistant.engine.kernel_output import CodeFailure, CodeRun, KernelOutput, PrintedText
 from ipython_assistant.engine.limit_monitor import INTERRUPT_GRACE_S, LimitMonitor
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class Kernel:
                 raise KernelError("The Python process was stopped.") from None
             raise
 
-    async def run(self, code: str) -> Execution:
+    async def run(self, code: str) -> CodeRun:
         """Run code as a cell; raises KernelError if the process could not be started.
 
         Cancelling interrupts the code, and ends the process if that does not help.
@@ -229,7 +229,7 @@ class Kernel:
         except KernelError:
             if not self._stopped:
                 raise
-            return Execution((), _DIED)  # stopped, as when its container is deleted, before it took the code up
+            return CodeRun((), _DIED)  # stopped, as when its container is deleted, before it took the code up
 
     async def probe(self, code: str) -> str:
         """Run code that sees the variables but leaves none behind, and return what it printed.
@@ -291,7 +291,7 @@ class Kernel:
             self.ended = True
             raise KernelError("The Python process has ended.")
 
-    async def _execute(self, code: str, *, silent: bool) -> Execution:
+    async def _execute(self, code: str, *, silent: bool) -> CodeRun:
         client, monitor = self._client, self._monitor
         if client is None or self.ended:
             raise KernelError("The Python process has ended.")
@@ -314,7 +314,7 @@ class Kernel:
             passed = monitor.end_run(alive=not self.ended) if monitor is not None else None
         if passed is not None and failure is not None:
             failure = CodeFailure("Stopped", passed.message, died=failure.died, stopped=True)
-        return Execution(output.parts(), failure)
+        return CodeRun(output.parts(), failure)
 
     async def _published(self, client: AsyncKernelClient, request_id: str) -> AsyncIterator[tuple[object, object]]:
         """Kind and content of what is published about a request, until the kernel is idle again.

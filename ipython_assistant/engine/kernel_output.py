@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ipython_assistant.engine.container_folder import FileVersion
+
 MAX_TEXT: Final = 1_000_000
 """Characters of printed text kept of a run."""
 MAX_FIGURES: Final = 100
@@ -59,11 +61,16 @@ class CodeFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
-    """What one run showed, in order, and how it failed, if it did. A traceback is the last of `shown`."""
+class CodeRun:
+    """What code did: what it showed, in order, a traceback last; and how it failed, if it did.
+
+    A container adds the files that it made or changed, sorted by name, and the figures that it displayed, as files.
+    """
 
     shown: tuple[PrintedText | ShownFigure, ...]
     failure: CodeFailure | None = None
+    files: tuple[FileVersion, ...] = ()
+    figures: tuple[FileVersion, ...] = ()
 
 
 class KernelOutput:

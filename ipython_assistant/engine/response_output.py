@@ -11,14 +11,13 @@ import re
 import urllib.parse
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.kernel_output import PrintedText
+from ipython_assistant.engine.kernel_output import CodeRun, PrintedText
 from ipython_assistant.engine.models import TokensUsed
 from ipython_assistant.engine.sandbox import MOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from ipython_assistant.engine.container import CodeRun
     from ipython_assistant.engine.shapes import Event, IdMint, Json
 
 LINK: Final = f"sandbox:{MOUNT}/"

@@ -18,7 +18,7 @@ import sysconfig
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import psutil
 
@@ -110,26 +110,12 @@ class VisiblePaths:
         return _CELL_FILE.sub("<code>", mounted)
 
 
-@dataclass(frozen=True, slots=True)
 class ContainerPaths:
-    """The directories of one container on this machine, of which `work` and `home` are in reach of its code."""
+    """The directories of one container on this machine: `work` and `home` are in reach of its code, `aside` is not."""
 
-    directory: Path
-
-    @property
-    def work(self) -> Path:
-        """The working directory."""
-        return self.directory / "data"
-
-    @property
-    def home(self) -> Path:
-        """The private home."""
-        return self.directory / "home"
-
-    @property
-    def aside(self) -> Path:
-        """Files of the container that are out of reach of its code."""
-        return self.directory / "aside"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.work, self.home, self.aside = (directory / name for name in ("data", "home", "aside"))
 
     def make(self) -> None:
         """Make the directories, all of them new."""
@@ -192,20 +178,18 @@ def strongest(
     platform: str = sys.platform,
 ) -> Sandbox:
     """The strongest sandbox that works here, of those wanted; each is tried in a private directory, with the limits."""
-    if not wanted or wanted[0] == "none":
-        return Sandbox("none", "it was switched off", other_threads=_threads_of_user())
-    if not platform.startswith("linux"):
+    tried, reasons, threads = [kind for kind in wanted if kind != "none"], list[str](), _threads_of_user()
+    if not platform.startswith("linux") and tried:
         name = _SYSTEMS.get(platform, platform)
-        return Sandbox("none", f"{name}: the sandboxes of this engine, bubblewrap and Landlock, are for Linux")
-    reasons: list[str] = []
-    threads = _threads_of_user()
-    for kind in wanted[: wanted.index("none") if "none" in wanted else None]:
+        reasons.append(f"{name}: the sandboxes of this engine, bubblewrap and Landlock, are for Linux")
+        tried = []
+    for kind in tried:
         sandbox = Sandbox(kind, "; ".join(reasons), confine.landlock_abi() if kind == "landlock" else 0, threads)
         reason = _unavailable(sandbox) or attempt(sandbox, directory / kind, limits=limits)
         if reason is None:
             return sandbox
         reasons.append(f"{kind}: {reason}")
-    return Sandbox("none", "; ".join(reasons), other_threads=threads)
+    return Sandbox("none", "; ".join(reasons) or "it was switched off", other_threads=threads)
 
 
 def attempt(sandbox: Sandbox, directory: Path, *, limits: ContainerLimits | None = None) -> str | None:
@@ -220,16 +204,10 @@ def attempt(sandbox: Sandbox, directory: Path, *, limits: ContainerLimits | None
         command = sandbox.command(
             [sys.executable, "-P", "-c", _PROBE, task], paths=paths, sockets=sockets, limits=allowed
         )
+        # The end of the sandbox is the end of its group.
+        of_its_own: Any = {"cwd": paths.work, "start_new_session": True, "timeout": PROBE_TIMEOUT_S}
         try:
-            ran = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                timeout=PROBE_TIMEOUT_S,
-                cwd=paths.work,
-                start_new_session=True,  # the end of the sandbox is the end of its group
-                check=False,
-            )
+            ran = subprocess.run(command, capture_output=True, text=True, check=False, **of_its_own)
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
     try:

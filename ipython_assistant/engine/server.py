@@ -143,7 +143,6 @@ async def running_engine(
             [(pattern, handler, {**about, "methods": methods}) for pattern, handler, methods in _ROUTES],
             default_handler_class=_JSON,
             default_handler_args={**about, "methods": {}},
-            log_function=_log_request,
         )
         server = HTTPServer(application, chunk_size=256 * 1024, max_body_size=MAX_BODY_BYTES)
         sockets = bind_sockets(options.port, ADDRESS)
@@ -197,9 +196,3 @@ async def _retire(containers: ContainerPool) -> None:
             await containers.retire()
         except Exception as error:  # noqa: BLE001 - whatever it was, containers must go on expiring
             _log.error("Expired containers could not be ended: %r", error)
-
-
-def _log_request(handler: web.RequestHandler) -> None:
-    """One line of the log for each request: what was done, not what was said."""
-    request, milliseconds = handler.request, 1000 * handler.request.request_time()
-    _log.info("%s %s %d %.0f ms", request.method, request.path, handler.get_status(), milliseconds)

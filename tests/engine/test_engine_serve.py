@@ -64,7 +64,7 @@ def test_a_shared_engine_finishes_its_answers_after_sigterm_and_logs_no_prompt(s
     assert last.type == "response.completed"
     assert logs(last.response) == f"{ASKED}\n"
     assert process.wait(DEADLINE_S) == 0
-    assert "POST /v1/responses 200" in log.read_text()
+    assert "200 POST /v1/responses" in log.read_text()
     assert ASKED not in log.read_text()
     assert TOKEN not in log.read_text() + process.stdout.read()
 

@@ -87,9 +87,8 @@ class Runtimes:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env={**self._environment, TOKEN: token},
         )  # fmt: skip
-        assert process.stdout is not None  # noqa: S101 for the type checker: it was asked for above
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), READY_WITHIN_S)
+            line = await asyncio.wait_for(process.stdout.readline(), READY_WITHIN_S)  # type: ignore[union-attr] # a pipe
             address = json.loads(line)["address"]
             self._running[path] = process, ChatServer(f"{address}/v1", path.stem, key=token, kind="llama.cpp")
         except (TimeoutError, ValueError, KeyError):
