@@ -190,7 +190,6 @@ class Kernel:
         self._turn = asyncio.Lock()
         self._jupyter: AsyncKernelManager | None = None
         self._client: AsyncKernelClient | None = None
-        self._stopped = False
         self._ending: asyncio.Future[None] | None = None
         self._started = asyncio.create_task(self._start())
         # `ready` raises what the start has raised; but it may never be called.
@@ -218,18 +217,13 @@ class Kernel:
             raise
 
     async def run(self, code: str) -> CodeRun:
-        """Run code as a cell; raises KernelError if the process could not be started.
+        """Run code as a cell; raises KernelError if the process could not be started, or was stopped before.
 
         Cancelling interrupts the code, and ends the process if that does not help.
         """
-        try:
-            await self.ready()
-            async with self._turn:
-                return await self._execute(code, silent=False)
-        except KernelError:
-            if not self._stopped:
-                raise
-            return CodeRun((), _DIED)  # stopped, as when its container is deleted, before it took the code up
+        await self.ready()
+        async with self._turn:
+            return await self._execute(code, silent=False)
 
     async def probe(self, code: str) -> str:
         """Run code that sees the variables but leaves none behind, and return what it printed.
@@ -247,7 +241,7 @@ class Kernel:
 
     async def stop(self) -> None:
         """End the process with all its children, at once, and wait until they are gone."""
-        self.ended = self._stopped = True
+        self.ended = True
         if not self._started.done():
             self._started.cancel()
             with contextlib.suppress(asyncio.CancelledError, KernelError):

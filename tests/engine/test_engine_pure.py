@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ipython_assistant.engine.kernel_output import readable_traceback
-from ipython_assistant.engine.models import Ask, Refuse, Run, RunOutcome, Say
+from ipython_assistant.engine.models import Ask, Run, RunOutcome, Say
 from ipython_assistant.engine.models.python_code import Script, fenced
 from ipython_assistant.engine.models.safe_markdown import file_link
 from ipython_assistant.engine.response_output import LINK, links
@@ -96,12 +96,6 @@ def test_the_answer_to_fenced_code_names_its_error_files_and_figures() -> None:
         "Files:\n\n- [a b.csv](sandbox:/mnt/data/a%20b.csv)\n- [sub/\\[1\\].png](sandbox:/mnt/data/sub/%5B1%5D.png)\n\n"
         "It showed 2 figures."
     )
-
-
-def test_a_script_without_code_refuses() -> None:
-    [step] = asyncio.run(steps_of("Plot it", None))
-
-    assert isinstance(step, Refuse)
 
 
 def test_the_mount_is_a_whole_name_in_both_directions() -> None:
