@@ -67,9 +67,9 @@ def asked(shell, hosted, notebook_dir):
     return ask
 
 
-def judged(requests: list[Request]) -> int:
+def judged(requests: list[Request], folder: str | Path = FOLDER) -> int:
     """How many requests were held against something; fails with every fault that was found."""
-    description = Description(Path(FOLDER)) if FOLDER else None
+    description = Description(Path(folder)) if folder else None
     number = 0
     for request in requests:
         path = "/" + re.sub(r"^/v1/", "", request.path.partition("?")[0])
@@ -112,6 +112,29 @@ def test_a_judge_finds_a_field_that_does_not_exist_and_a_wrong_value():
     assert list(judge.iter_errors(fine)) == []
     assert list(judge.iter_errors({**fine, "modell": "m"}))
     assert list(judge.iter_errors({**fine, "reasoning": {"effort": 3}}))
+
+
+def described(folder: Path, *fields: str) -> Path:
+    """A small OpenAPI document of our own, with these fields in the body of a question."""
+    paths = {"/responses": fields, "/containers": ("name", "expires_after"), "/containers/{id}": ()}
+    document: dict[str, dict[str, object]] = {"paths": {}, "components": {"schemas": {}}}
+    for path, names in paths.items():
+        schema = {"type": "object", "properties": {name: {} for name in names}, "required": list(names[:2])}
+        document["paths"][path] = {"post": {"requestBody": {"content": {"application/json": {"schema": schema}}}}}
+    (folder / "openapi.json").write_text(json.dumps(document))
+    return folder
+
+
+def test_where_a_document_is_at_hand_every_request_is_held_against_it_too(asked, tmp_path):
+    fields = ["model", "input", "instructions", "tools", "stream", "include", "metadata", "previous_response_id"]
+    requests = asked("-i visits")
+
+    assert judged(requests, described(tmp_path, *fields)) == 2 * judged(requests, "")
+    for missing in ("instructions", "previous_response_id"):
+        with pytest.raises(AssertionError, match=missing):
+            judged(requests, described(tmp_path, *(name for name in fields if name != missing)))
+    with pytest.raises(AssertionError, match="shape"):
+        judged(requests, described(tmp_path, "shape", *fields))
 
 
 def test_an_openapi_document_judges_requests_answers_and_named_parts(tmp_path):

@@ -32,17 +32,19 @@ _RESPONSE: Final[Json] = {
     "object": "response", "status": "in_progress", "background": False, "completed_at": None, "error": None,
     "incomplete_details": None, "instructions": None, "max_output_tokens": None,
     "max_tool_calls": None, "model": None, "output": [], "parallel_tool_calls": True,
-    "previous_response_id": None, "prompt_cache_key": None, "reasoning": {"effort": None, "summary": None},
-    "safety_identifier": None, "service_tier": "default", "temperature": 1.0,
+    "previous_response_id": None, "reasoning": {"effort": None, "summary": None},
+    "service_tier": "default", "temperature": 1.0,
     "text": {"format": {"type": "text"}, "verbosity": "medium"}, "tool_choice": "auto", "tools": [], "top_logprobs": 0,
     "top_p": 1.0, "truncation": "disabled", "metadata": {}
 }  # fmt: skip
 """What a response has where its request says nothing."""
+_REPEATED: Final = frozenset({*_RESPONSE, "user", "prompt_cache_key", "safety_identifier"})
+"""What a response has of its request; the last three may not be null."""
 
 
 def new_response(response_id: str, created_at: int, request: Mapping[str, Any]) -> Json:
     """A response that has just begun; it repeats what its request has set."""
-    repeated = {key: value for key, value in request.items() if key in {*_RESPONSE, "user"} and value is not None}
+    repeated = {key: value for key, value in request.items() if key in _REPEATED and value is not None}
     return {"id": response_id, "created_at": created_at, **_RESPONSE, **repeated, "background": False}
 
 

@@ -32,19 +32,19 @@ class Description:
     def __init__(self, folder: Path) -> None:
         path = next(path for path in (folder / "openapi.json", folder / "openapi.yaml") if path.exists())
         if path.suffix == ".json":
-            self._document = json.loads(path.read_text("utf-8"))
+            self.document = json.loads(path.read_text("utf-8"))
         else:
             import yaml
 
-            self._document = yaml.safe_load(path.read_text("utf-8"))
-        schemas = self._document["components"]["schemas"]
-        parts = _named_parts(self._document)
+            self.document = yaml.safe_load(path.read_text("utf-8"))
+        schemas = self.document["components"]["schemas"]
+        parts = _named_parts(self.document)
         for name, schema in schemas.items():
             close(schema, "unevaluatedProperties", part_of_all=name in parts)
-        close(self._document["paths"], "unevaluatedProperties")
+        close(self.document["paths"], "unevaluatedProperties")
         self._paths = {
             re.compile(re.sub(r"\{[^/]+\}", "[^/]+", path)): operations
-            for path, operations in self._document["paths"].items()
+            for path, operations in self.document["paths"].items()
         }
 
     def request(self, method: str, path: str) -> Draft202012Validator | None:
@@ -70,7 +70,7 @@ class Description:
         return None
 
     def _of(self, schema: Json) -> Draft202012Validator:
-        return Draft202012Validator({**schema, "components": self._document["components"]})
+        return Draft202012Validator({**schema, "components": self.document["components"]})
 
 
 def close(schema: Any, keyword: str, *, part_of_all: bool = False) -> None:
