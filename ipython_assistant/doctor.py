@@ -9,11 +9,10 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ipython_assistant.config import AD_TOKEN, KEYS
@@ -30,7 +29,7 @@ from ipython_assistant.who_answers import A_REAL_MODEL, with_answerer
 from ipython_assistant.workspace.secrets import secrets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from ipython_assistant.config import Settings
@@ -39,11 +38,11 @@ if TYPE_CHECKING:
 ANSWERS_WITHIN_S = 3.0
 PACKAGES = ("ipython_assistant", "ipython", "ipykernel", "openai", "pandas", "matplotlib", "jupyterlab", "notebook")
 INSTALL = "Install ipython_assistant in the environment JupyterLab runs in too, then start JupyterLab again."
+FINE, WRONG, UNSURE = True, False, None
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line. `ok` is None where it cannot be told, or does not matter here; `cure` is what to do."""
+class Check(NamedTuple):
+    """One line: is it as it should be, what was seen, and what to do. It is `UNSURE` where it does not matter here too."""
 
     name: str
     ok: bool | None
@@ -56,10 +55,10 @@ def examine(session: Session, environment: Mapping[str, str] = os.environ) -> tu
     try:
         settings = session.settings
     except AssistantError as error:
-        return (_versions(), _wrong("settings", error))
-    looks: dict[str, Callable[[], Iterable[Check]]] = {
-        "service": lambda: _service(settings, environment),
-        "models here": lambda: _models_here(session, settings, environment),
+        return (_versions(), Check("settings", WRONG, error.message, error.hint))
+    looks: dict[str, Callable[[], list[Check]]] = {
+        "service": lambda: [*_service(settings, environment)],
+        "models here": lambda: [*_models_here(session, settings, environment)],
         "engine": lambda: [_engine(environment, needed=settings.service == "local")],
         "folder": lambda: [_folder(settings.save_dir)],
         "server extension": lambda: [_server_extension(environment)],
@@ -69,59 +68,53 @@ def examine(session: Session, environment: Mapping[str, str] = os.environ) -> tu
     futures = {name: pool.submit(look) for name, look in looks.items()}
     # A name that is looked up in vain may take longer than any limit of ours: it is not waited for.
     pool.shutdown(wait=False)
-    found: list[Check] = []
+    found = [_versions()]
     for name, future in futures.items():
         limit_s = READY_WITHIN_S if name == "engine" else 2 * ANSWERS_WITHIN_S
         try:
             found += future.result(limit_s)
         except AssistantError as error:
-            found.append(_wrong(name, error))
+            found.append(Check(name, WRONG, error.message, error.hint))
         except TooSlow:
-            found.append(Check(name, ok=False, says=f"no answer within {limit_s:g} s", cure="Check the network."))
+            found.append(Check(name, WRONG, f"no answer within {limit_s:g} s", "Check the network."))
         except Exception as error:  # noqa: BLE001 see the docstring
-            found.append(Check(name, ok=None, says=f"could not be looked at: {type(error).__name__}: {error}"))
-    return (_versions(), *found)
+            found.append(Check(name, UNSURE, f"could not be looked at: {type(error).__name__}: {error}"))
+    return tuple(found)
 
 
 def run_doctor(session: Session, environment: Mapping[str, str] = os.environ) -> bool:
     """Print what was found: `ok`, `--` (cannot be told) or `NO`, with what to do below. Returns whether all is well."""
     checks, lines = examine(session, environment), []
     for check in checks:
-        lines.append(f"{ {True: 'ok', False: 'NO', None: '--'}[check.ok] }  {check.name:<17} {check.says}")
-        lines += [f"{'':<22}{check.cure}"] if check.cure and check.ok is not True else []
+        lines.append(f"{ {FINE: 'ok', WRONG: 'NO', UNSURE: '--'}[check.ok] }  {check.name:<17} {check.says}")
+        lines += [f"{'':<22}{check.cure}"] if check.cure and check.ok is not FINE else []
     # An error's own words may repeat what was sent.
     print(redactor(secrets_of(environment))("\n".join(lines)))  # noqa: T201 plain text is what was asked for
-    return all(check.ok is not False for check in checks)
-
-
-def _wrong(name: str, error: AssistantError) -> Check:
-    return Check(name, ok=False, says=error.message, cure=error.hint)
+    return all(check.ok is not WRONG for check in checks)
 
 
 def _versions() -> Check:
     found = {dist.metadata["Name"].lower(): dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
     listed = (f"{name} {found[name]}" for name in PACKAGES if name in found)
     says = ", ".join((f"Python {platform.python_version()} on {platform.system()}", *listed))
-    right = found.get("openai", "").startswith("3.")
-    return Check("versions", ok=right, says=says, cure="python -m pip install 'openai>=3,<4'")
+    return Check("versions", found.get("openai", "").startswith("3."), says, "python -m pip install 'openai>=3,<4'")
 
 
-def _service(settings: Settings, environment: Mapping[str, str]) -> list[Check]:
+def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
     """Who answers; at a hosted service also its key, its model and its containers, by two requests."""
     named = {"openai": "OPENAI_BASE_URL", "azure": "AZURE_OPENAI_ENDPOINT"}.get(settings.service, "")
     at = f" at {host}" if (host := urlsplit(environment.get(named, "")).hostname) else ""
-    says = f"{settings.service}{at}; model {settings.model or 'not named'}; mode {settings.mode}"
-    checks = [Check("service", ok=True, says=says)]
+    yield Check("service", FINE, f"{settings.service}{at}; model {settings.model or 'not named'}; mode {settings.mode}")
     if settings.service == "local":
-        return checks
+        return
     names = [KEYS[settings.service], *([AD_TOKEN] if settings.service == "azure" else [])]
     name = next((name for name in names if environment.get(name, "").strip()), names[0])
     if not (key := environment.get(name, "").strip()):
-        cure = f"Set it where Jupyter is started. {A_REAL_MODEL}"
-        return [*checks, Check("key", ok=False, says=f"{name} is not set", cure=cure)]
+        yield Check("key", WRONG, f"{name} is not set", f"Set it where Jupyter is started. {A_REAL_MODEL}")
+        return
     clean = key.isascii() and not any(mark in key for mark in "'\" \t\n")
     cure = "It holds blanks, quotation marks or letters that no key has: copy it again."
-    checks.append(Check("key", ok=clean, says=f"{name}, {len(key)} characters", cure=cure))
+    yield Check("key", clean, f"{name}, {len(key)} characters", cure)
     connect, answers = connect_azure if settings.service == "azure" else connect_hosted, list[Any]()
     with closing(connect(environment, ANSWERS_WITHIN_S)) as patient:
         live = patient.once()
@@ -131,45 +124,46 @@ def _service(settings: Settings, environment: Mapping[str, str]) -> list[Check]:
             except AssistantError as error:
                 answers.append(error)
                 if isinstance(error, Unreachable) or getattr(error, "status", None) == HTTPStatus.UNAUTHORIZED:
-                    return [*checks, _wrong("reachable", error)]
-    reachable = Check("reachable", ok=True, says="it answers, and takes the key")
-    return [*checks, reachable, _model(settings, answers[0]), _containers(answers[1])]
+                    yield Check("reachable", WRONG, error.message, error.hint)
+                    return
+    yield Check("reachable", FINE, "it answers, and takes the key")
+    yield _model(settings, answers[0])
+    yield _containers(answers[1])
 
 
 def _model(settings: Settings, answer: Any) -> Check:
     """The model that the service was asked about, and the day it ends."""
     name = settings.model
     if settings.service == "azure":
-        return Check("model", ok=None, says="Azure does not say which deployments there are: the first question will")
+        return Check("model", UNSURE, "Azure does not say which deployments there are: the first question will")
     if type(answer) is Refused and answer.status == HTTPStatus.NOT_FOUND:
-        return Check("model", ok=None, says=f"this server does not say whether it has {name}")
+        return Check("model", UNSURE, f"this server does not say whether it has {name}")
     if isinstance(answer, AssistantError):
-        return _wrong("model", answer)
+        return Check("model", WRONG, answer.message, answer.hint)
     said = answer.get("shutdown_date") if isinstance(answer, dict) else None
     if ends := str(said)[:10] if said else last_day_of(name):
-        return Check("model", ok=None, says=f"{name} is there until {ends}", cure="Choose another in time, with -m.")
-    return Check("model", ok=True, says=f"{name} is there")
+        return Check("model", UNSURE, f"{name} is there until {ends}", "Choose another in time, with -m.")
+    return Check("model", FINE, f"{name} is there")
 
 
 def _containers(answer: Any) -> Check:
     name = "code interpreter"
     if not isinstance(answer, AssistantError):
-        return Check(name, ok=True, says="containers can be listed")
+        return Check(name, FINE, "containers can be listed")
     if type(answer) is Refused and answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
         cure = "Put a provider or an address in front of the model (-m http://HOST/v1/NAME): code then runs here."
-        return Check(name, ok=False, says="this server has no containers, so it runs no code", cure=cure)
-    return _wrong(name, answer)
+        return Check(name, WRONG, "this server has no containers, so it runs no code", cure)
+    return Check(name, WRONG, answer.message, answer.hint)
 
 
-def _models_here(session: Session, settings: Settings, environment: Mapping[str, str]) -> list[Check]:
+def _models_here(session: Session, settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
     """The models on this machine; and whether the one that would answer is there."""
-    servers = find_servers(environment) if settings.find_models else ()
-    listed = [(it.title, f"{it.address}: {', '.join(model.name for model in it.models)}") for it in servers]
-    checks = [Check(title, ok=True, says=says) for title, says in listed]
+    for server in find_servers(environment) if settings.find_models else ():
+        yield Check(server.title, FINE, f"{server.address}: {', '.join(model.name for model in server.models)}")
     if settings.service != "local":
-        return checks
+        return
     chosen = with_answerer(settings, environment, session.choose_model)
-    found = Check("model", ok=None if chosen.model == BASIC else True, says=chosen.answerer, cure=A_REAL_MODEL)
+    found = Check("model", UNSURE if chosen.model == BASIC else FINE, chosen.answerer, A_REAL_MODEL)
     if address := address_of(chosen.model, environment):
         parts = urlsplit(address)
         try:
@@ -177,13 +171,12 @@ def _models_here(session: Session, settings: Settings, environment: Mapping[str,
             socket.create_connection((parts.hostname or "", port), ANSWERS_WITHIN_S).close()
         except OSError:
             provider = provider_of(chosen.model)
-            cure = (
-                f"Start it: {provider.start}" if provider and provider.start else "Check the address and the network."
-            )
-            found = Check("model", ok=False, says=f"nothing answers at {parts.netloc}", cure=cure)
+            start = provider.start if provider else ""
+            cure = f"Start it: {start}" if start else "Check the address and the network."
+            found = Check("model", WRONG, f"nothing answers at {parts.netloc}", cure)
     elif chosen.model.startswith(GGUF) and chosen.model.removeprefix(GGUF) not in fetched_models(environment):
-        found = Check("model", ok=False, says=f"{chosen.model} is not here", cure="ipython-assistant model list")
-    return [*checks, found]
+        found = Check("model", WRONG, f"{chosen.model} is not here", "ipython-assistant model list")
+    yield found
 
 
 def _engine(environment: Mapping[str, str], *, needed: bool) -> Check:
@@ -192,10 +185,10 @@ def _engine(environment: Mapping[str, str], *, needed: bool) -> Check:
     try:
         ready = engine.ready()
         reason = f" ({ready.reason})" if ready.reason else ""
-        return Check("engine", ok=True, says=f"it starts; sandbox: {ready.sandbox}{reason}")
+        return Check("engine", FINE, f"it starts; sandbox: {ready.sandbox}{reason}")
     except (AssistantError, OSError) as error:
         cure = "Restart the kernel, then try again." if needed else "It is needed only for work without a service."
-        return Check("engine", ok=False if needed else None, says=str(error), cure=cure)
+        return Check("engine", WRONG if needed else UNSURE, str(error), cure)
     finally:
         engine.stop()
 
@@ -205,16 +198,15 @@ def _folder(save_dir: Path) -> Check:
     there = next(path for path in (save_dir, *save_dir.parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=there):
-            pass
+            return Check("folder", FINE, f"{save_dir} can be written")
     except OSError as error:
         cure = "Choose another: `%config AssistantMagics.save_dir = ...`, or --dir for one cell."
-        return Check("folder", ok=False, says=f"{save_dir} cannot be written: {disk_reason(error)}", cure=cure)
-    return Check("folder", ok=True, says=f"{save_dir} can be written")
+        return Check("folder", WRONG, f"{save_dir} cannot be written: {disk_reason(error)}", cure)
 
 
 def _server_extension(environment: Mapping[str, str]) -> Check:
     if environment.get(ANNOUNCEMENT) == PROMISE:
-        return Check("server extension", ok=True, says="at work")
-    in_jupyter = ANNOUNCEMENT in environment or "JPY_PARENT_PID" in environment or "JPY_SESSION_NAME" in environment
-    says = "missing in this Jupyter server" if in_jupyter else "this is not a Jupyter server"
-    return Check("server extension", ok=False if in_jupyter else None, says=says, cure=INSTALL)
+        return Check("server extension", FINE, "at work")
+    if ANNOUNCEMENT in environment or "JPY_PARENT_PID" in environment or "JPY_SESSION_NAME" in environment:
+        return Check("server extension", WRONG, "missing in this Jupyter server", INSTALL)
+    return Check("server extension", UNSURE, "this is not a Jupyter server", INSTALL)
