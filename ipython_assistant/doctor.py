@@ -42,7 +42,7 @@ FINE, WRONG, UNSURE = True, False, None
 
 
 class Check(NamedTuple):
-    """One line: is it as it should be, what was seen, and what to do. It is `UNSURE` where it does not matter here too."""
+    """One line: is it as it should be (`UNSURE`, too, where it does not matter here), what was seen, what to do."""
 
     name: str
     ok: bool | None

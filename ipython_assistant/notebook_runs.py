@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ipython_assistant.core.wording import counted, disk_reason, first_words, on_one_line, printable, size_in_words
+from ipython_assistant.workspace.folder import Folder
+from ipython_assistant.workspace.recordings import Recordings, check_recordings, prune_recordings
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
     from nbclient import NotebookClient
-
-    from ipython_assistant.workspace.recordings import Recordings
 
 CELL_TIMEOUT_S = 600
 STOPPED = 130
@@ -213,16 +213,12 @@ def _save(notebook: Any, path: Path) -> None:
 
     try:
         target = path.resolve(strict=True)
-        descriptor, written = tempfile.mkstemp(prefix=".notebook-", suffix=".tmp", dir=target.parent)
-        temporary = Path(written)
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 it is open
+        with tempfile.TemporaryDirectory(prefix=".notebook-", dir=target.parent) as staging:
+            temporary = Path(staging) / target.name
+            with temporary.open("w", encoding="utf-8") as file:
                 nbformat.write(notebook, file)
             shutil.copymode(target, temporary)
             temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise RunError("not saved", f"All its cells ran, but it cannot be saved: {disk_reason(error)}.") from error
 
@@ -258,9 +254,6 @@ def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def look_after(options: argparse.Namespace) -> int:
     """List, check or prune the recordings of a folder, and of all below it."""
-    from ipython_assistant.workspace.folder import Folder
-    from ipython_assistant.workspace.recordings import Recordings
-
     asked: Path = options.folder.absolute()
     look = _check if options.check else _prune if options.prune else _list
     # Each notebook may have a folder of its own: all of them are meant.
@@ -279,8 +272,6 @@ def look_after(options: argparse.Namespace) -> int:
 
 
 def _check(recordings: Recordings) -> int:
-    from ipython_assistant.workspace.recordings import check_recordings
-
     faults = check_recordings(recordings)
     whole = f"{counted(len(recordings.all()), 'recording')} in {recordings.where}, and nothing is damaged."
     _say("\n".join(f"{fault.path}: {fault.reason}" for fault in faults) or whole)
@@ -288,8 +279,6 @@ def _check(recordings: Recordings) -> int:
 
 
 def _prune(recordings: Recordings) -> int:
-    from ipython_assistant.workspace.recordings import prune_recordings
-
     removed, remark = prune_recordings(recordings)
     number, bodies = counted(removed.recordings, "recording"), counted(removed.bodies, "body", "bodies")
     _say(f"Removed {number}, {bodies}, {size_in_words(removed.total_bytes)}.\n{remark}".rstrip())

@@ -95,7 +95,7 @@ class Session:
         return freeze(self.traits, Options(), self.notebook_dir, self.environment())
 
     def environment(self) -> Mapping[str, str]:
-        """The environment, as it is now, with the address of the region that was set."""
+        """The environment as it is now, with the address of the region that was set."""
         region = self.traits.data_residency
         if region is None or os.environ.get("OPENAI_BASE_URL"):
             return os.environ

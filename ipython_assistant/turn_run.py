@@ -188,7 +188,8 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
             notes = (*answer.notes, *source.keep(answer))
             answer = replace(answer, notes=notes, turn=without_pictures(answer.turn))
             if viewer.shows:
-                live.finish(_with_metadata(answer.text_output(), source.metadata()))
+                data, metadata = answer.text_output()
+                live.finish(Bundle(data, {**metadata, KEY: {**metadata[KEY], **source.metadata()}}))
         source.place(arrival, collected, answer)
         last = LastTurn(answer, source.why, source if source.lacks_files else None)
         session.remember(last)
@@ -275,10 +276,6 @@ def _with_tables(session: Session, answer: Answer, tables: dict[str, TableFrame 
     return replace(answer, frames=frames, notes=(*answer.notes, *notes)) if frames else answer
 
 
-def _with_metadata(bundle: Bundle, more: dict[str, str]) -> Bundle:
-    return Bundle(bundle.data, {**bundle.metadata, KEY: {**bundle.metadata[KEY], **more}})
-
-
 def _error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()) -> AssistantError | None:
     """What is wrong with a turn that came to its end, if anything; `absent` are tables that `-o` asked for in vain."""
     turn = answer.turn
@@ -307,10 +304,10 @@ def _no_code_note(answer: Answer, settings: Settings, *, expected: bool) -> tupl
 
     Some servers accept the tool and drop it without a word.
     """
-    ran = bool(answer.turn.steps) or answer.status != "completed"
     linked = "sandbox:" in answer.turn.text and not (answer.artifacts or answer.failed)
-    note = NOTHING_CALCULATED if settings.service == "local" else NO_CODE_RAN
-    return (note,) if settings.code and not ran and (expected or linked) else ()
+    if answer.turn.steps or answer.status != "completed" or not settings.code or not (expected or linked):
+        return ()
+    return (NOTHING_CALCULATED if settings.service == "local" else NO_CODE_RAN,)
 
 
 def _unanswered(item: OtherItem) -> ToolNotAllowed:
@@ -328,18 +325,21 @@ def _unanswered(item: OtherItem) -> ToolNotAllowed:
 
 
 def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:
-    names = ", ".join(table.name for table in absent)
-    reason = "the question was refused." if answer.status == "refused" else absent[0].reason
-    listed = "\n".join(f"  {table.name}: {table.reason}" for table in absent) if len(absent) > 1 else ""
-    cure = "Say in the question which table is to be saved under that name, then run the cell again."
-    lost = {PurePosixPath(file.name).stem.casefold(): file for file in answer.failed}
-    not_fetched = next((lost[table.name.casefold()] for table in absent if table.name.casefold() in lost), None)
-    if not_fetched is not None:
-        reason = f"{not_fetched.name} was made, and could not be saved: {not_fetched.reason}"
-        cure = "%assistant retry fetches it again while its container lives, about 20 minutes."
+    names = {table.name.casefold(): table.name for table in absent}
+    reason, cure = (
+        absent[0].reason,
+        "Say in the question which table is to be saved under that name, then run it again.",
+    )
+    lost = next((file for file in answer.failed if PurePosixPath(file.name).stem.casefold() in names), None)
     if answer.status == "refused":
-        cure = "The answer says why, and what would work."
-    return TableMissing(f"The answer brought no table {names}: {reason}", cure + (f"\n{listed}" if listed else ""))
+        reason, cure = "the question was refused.", "The answer says why, and what would work."
+    elif lost is not None:
+        reason = f"{lost.name} was made, and could not be saved: {lost.reason}"
+        cure = "%assistant retry fetches it again while its container lives, about 20 minutes."
+    listed = [f"  {table.name}: {table.reason}" for table in absent] if len(absent) > 1 else []
+    return TableMissing(
+        f"The answer brought no table {', '.join(names.values())}: {reason}", "\n".join([cure, *listed])
+    )
 
 
 @contextlib.contextmanager

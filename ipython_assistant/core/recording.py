@@ -42,10 +42,8 @@ EVENTS_FORMAT = 2
 """The format before this one: it holds the events of the response instead of the response."""
 REPLAYED = ("completed", "refused")
 """The statuses of a turn that is replayed, the better one first."""
-TOOK_PLACE = frozenset({"completed", "refused", "incomplete"})
+TOOK_PLACE = frozenset({*REPLAYED, "incomplete"})
 """The statuses of a turn that takes the place of the one its cell had before."""
-LOCAL = "local"
-"""The service that answers on this machine; any other is hosted."""
 DEEPEST = 100
 """How deeply the values of a recording may be nested; what a service sends is some ten deep."""
 LARGEST_NUMBER = 2**63
@@ -210,10 +208,10 @@ def best_first(recordings: Iterable[Recording]) -> list[Recording]:
     """Recordings of one question, the one it is answered from first.
 
     An answer goes before a refusal, one that is whole before one that lacks files, a hosted service's before the local
-    one's, then the later one: none of the others ever takes a recording's place.
+    one's, then the later one.
     """
     later_first = sorted(recordings, key=lambda one: one.order, reverse=True)
-    return sorted(later_first, key=lambda one: (one.status != REPLAYED[0], bool(one.missing), one.service == LOCAL))
+    return sorted(later_first, key=lambda one: (one.status != REPLAYED[0], bool(one.missing), one.service == "local"))
 
 
 def stamp(moment: datetime) -> str:
@@ -404,14 +402,12 @@ def _lines(text: str) -> list[str] | str:
 def _with_whole_texts(response: Json) -> Json:
     """The response with each list of lines joined."""
 
-    def whole(body: Json) -> Json:
-        texts = {name: body[name] for name in ("text", "refusal", "code", "logs") if isinstance(body.get(name), list)}
-        return {**body, **{name: "".join(lines) for name, lines in texts.items()}}
+    def whole(value: Any, name: str = "") -> Any:
+        if isinstance(value, list) and name in {"text", "refusal", "code", "logs"}:
+            return "".join(value)
+        if isinstance(value, dict):
+            return {name: whole(part, name) for name, part in value.items()}
+        return list(map(whole, value)) if isinstance(value, list) else value
 
-    def whole_item(item: Json) -> Json:
-        if item.get("type") not in {"message", "code_interpreter_call"}:
-            return item
-        parts = {name: [whole(part) for part in item[name]] for name in ("content", "outputs") if item.get(name)}
-        return {**whole(item), **parts}
-
-    return {**response, "output": [whole_item(item) for item in response["output"]]}
+    kinds = {"message", "code_interpreter_call"}
+    return {**response, "output": [whole(it) if it.get("type") in kinds else it for it in response["output"]]}

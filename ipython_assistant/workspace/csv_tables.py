@@ -7,7 +7,6 @@ import gzip
 import io
 import zipfile
 import zlib
-from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -176,12 +175,12 @@ class _Lines:
         self._text, self._most = text, most
 
     def __iter__(self) -> Iterator[str]:
-        left, number = self._most, 0
-        while line := self._text.readline(LONGEST_LINE):
+        left = self._most
+        for number, line in enumerate(iter(lambda: self._text.readline(LONGEST_LINE), ""), 1):
             if left <= 0:
                 self.is_cut = True
                 return
-            left, number = left - len(line), number + 1
+            left -= len(line)
             if len(line) == LONGEST_LINE:
                 raise NotATable(f"has a line of over {LONGEST_LINE:,} characters")
             if "\0" in line:
@@ -232,10 +231,11 @@ class _RowScan:
 
     def notes(self, columns: Sequence[CsvColumn]) -> Iterator[str]:
         """What is odd about the rows and the columns, in sentences."""
-        twins = [name for name, count in Counter(filter(None, self.header)).items() if count > 1]
-        for name in twins[:_SHOWN]:
-            named = [column.name for column, own in zip(columns, self.header, strict=False) if own == name]
-            yield f"{counted(len(named), 'column')} are called {name}; here they are {_some(named)}."
+        alike: dict[str, list[str]] = {}
+        for column, own in zip(columns, self.header, strict=False):
+            alike.setdefault(own, []).append(column.name)
+        for name, named in islice(((own, named) for own, named in alike.items() if own and len(named) > 1), _SHOWN):
+            yield f"{len(named)} columns are called {name}; here they are {_some(named)}."
         if self._uneven:
             width = counted(len(self.header), "cell")
             yield f"The header has {width}, but {_some(self._uneven)}; what is missing was taken to be at the end."
