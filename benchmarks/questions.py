@@ -95,6 +95,7 @@ class Answers:
         self._server = server
         self._path = path
         self._kept: dict[str, list[dict[str, Any]]] = {}
+        self.by_other_schema = 0
         for line in path.read_text().splitlines() if path and path.exists() else ():
             one = json.loads(line)
             self._kept.setdefault(one["messages"], []).append(one)
@@ -104,9 +105,11 @@ class Answers:
         self, messages: Any, *, schema: Any = None, max_tokens: int | None = None, options: Any = None
     ) -> Completion:
         """One completion."""
-        key = hashlib.sha256(json.dumps(messages).encode()).hexdigest()
-        for one in reversed(self._kept.get(key, [])):
+        key, form = (hashlib.sha256(json.dumps(one).encode()).hexdigest() for one in (messages, schema))
+        kept = self._kept.get(key, [])
+        for one in [*[one for one in kept if one.get("schema") == form], *reversed(kept)]:
             if schema is None or _fits(one["text"], schema):
+                self.by_other_schema += one.get("schema") != form
                 self.seconds += one["seconds"]
                 return Completion(one["text"], TokensUsed(**one["usage"]))
         if self._server is None:
@@ -117,7 +120,14 @@ class Answers:
         seconds = time.perf_counter() - start
         self.seconds += seconds
         usage = {"input": found.usage.input, "cached": found.usage.cached, "output": found.usage.output}
-        one = {"messages": key, "last": messages[-1]["content"], "text": found.text, "usage": usage, "seconds": seconds}
+        one = {
+            "messages": key,
+            "schema": form,
+            "last": messages[-1]["content"],
+            "text": found.text,
+            "usage": usage,
+            "seconds": seconds,
+        }
         self._kept.setdefault(key, []).append(one)
         if self._path:
             with self._path.open("a") as file:
@@ -220,7 +230,7 @@ async def _answered(  # noqa: C901, PLR0917 one loop over the steps
 
 
 async def _steps_of(programs: list[Any], child: Child) -> Any:
-    from ipython_assistant.engine.models.plan.programs import closing, opening
+    from ipython_assistant.engine.models.plan.words import closing, opening
 
     for program in programs:
         yield Say(opening(program))
@@ -261,6 +271,8 @@ async def main() -> None:
                     print("        " + one.said.strip().replace("\n", "\n        ")[:1500])
             rows.append((which, way, found))
     child.close()
+    if answers.by_other_schema:
+        print(f"\n{answers.by_other_schema} answers were kept from another schema, which they fit as well.")
     print(f"\n{'set':<8}{'way':<8}{'n':>4}" + "".join(f"{name:>18}" for name in COLUMNS) + f"{'s':>8}{'tokens':>8}")
     for which, way, found in rows:
         counts = Counter(one.column for one in found)

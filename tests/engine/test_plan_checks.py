@@ -9,7 +9,8 @@ import pytest
 from ipython_assistant.engine.models.plan.checks import compared, mostly_unknown, unknown_words
 from ipython_assistant.engine.models.plan.mentions import mentions_in
 from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, Order, Plan, RowFilter
-from ipython_assistant.engine.models.plan.schema import bound_numbers, schema_for
+from ipython_assistant.engine.models.plan.relations import bound_numbers, formula_of
+from ipython_assistant.engine.models.plan.schema import schema_for
 from ipython_assistant.engine.models.plan.settle import mended, settled
 from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
 
@@ -209,6 +210,80 @@ def test_a_column_written_letter_for_letter_is_that_column(name):
 
     assert mentions_in(f"total {name} per g", (table,)).columns == (name, "g")
     assert not mentions_in(f"total {name} per g", (table,)).unknown
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "For my PhD thesis: mean wait per clinic", "Dear colleague, the minister wants the mean wait per clinic",
+        "mean wait per clinic, i need to tell the nurses", "kindly pull the mean wait per clinic for the annual report",
+        "our Danish partners need the mean wait per clinic", "mean wait per clinic, not the median of the totals",
+    ],
+)  # fmt: skip
+def test_who_asks_and_what_for_need_not_be_understood(question):
+    said = mentions_in(question, (VISITS,))
+
+    assert not said.unknown
+    assert failures(question, Plan("table", keys=BY_CLINIC, measures=(MEAN_WAIT,))) == ""
+
+
+@pytest.mark.parametrize("word", ["severe", "recent", "confirmed", "never", "rural", "predict", "significant", "clean"])
+def test_a_word_that_could_choose_rows_or_ask_for_more_is_not_passed_over(word):
+    assert mentions_in(f"mean wait of {word} visits per clinic", (VISITS,)).unknown == (word,)
+
+
+@pytest.mark.parametrize(
+    ("question", "formula"),
+    [
+        ("cost per minute = cost / wait", ("Cost (EUR)", "/", "Wait (min)")),
+        ("by clinic: cost divided by wait", ("Cost (EUR)", "/", "Wait (min)")),
+        ("cost plus 5", ("Cost (EUR)", "+", "5")),
+        ("women / visits by clinic", ("rows", "/", "rows")),
+        ("visits from 2023-01-02 - 2023-02-03", None), ("yes/Yes/YES", None), ("no wait = leave it out", None),
+    ],
+)  # fmt: skip
+def test_a_calculation_that_is_written_out_is_read_without_a_model(question, formula):
+    found = formula_of(mentions_in(question, (VISITS,)), VISITS.columns)
+
+    assert (found and (found.left, found.op, found.right)) == formula
+
+
+@pytest.mark.parametrize(
+    ("question", "column", "way"),
+    [
+        ("visits where the age or the wait is blank", "Age (years)", "is missing"),
+        ("visits without a wait", "Wait (min)", "is missing"),
+        ("visits whose wait is not missing", "Wait (min)", "is not missing"),
+        ("visits whose clinic contains 'mill'", "Clinic", "contains"),
+        ("visits whose clinic does not contain 'mill'", "Clinic", "does not contain"),
+        ("visits whose clinic starts with Old", "Clinic", "starts with"),
+        ("visits without a follow-up", "Follow-up", "no"), ("visits with a follow-up", "Follow-up", "yes"),
+        ("visits where follow-up is no", "Follow-up", "no"),
+        ("visits with a follow-up against visits without one", "Follow-up", ""),
+        ("patients of 65 or older", "Age (years)", ">="), ("patients 65+", "Age (years)", ">="),
+        ("waits of more than an hour", "Wait (min)", "60"),
+    ],
+)  # fmt: skip
+def test_how_a_column_is_to_be_filtered_is_not_left_to_a_model(question, column, way):
+    filters = schema_for(mentions_in(question, (VISITS,)), (VISITS,))["anyOf"][0]["properties"]["filters"]
+
+    assert (column in filters["required"]) == bool(way)
+    assert not way or f"'{way}'" in str(filters["properties"][column]) or way in str(filters["properties"][column])
+
+
+@pytest.mark.parametrize(
+    ("question", "plan", "done"),
+    [
+        ("what percent of the visits at each clinic were by women", Plan("table", keys=(Key("Clinic"), Key("Sex")), measures=(Measure("percent that fit", part=(RowFilter("Sex", "in", ("women",)),)),)), "keys=(Key(column='Clinic', unit='', bands=()),)"),
+        ("quartiles of the wait", Plan("table", measures=(Measure("p25", "Wait (min)"),)), "p75"),
+        ("monthly mean and max cost", Plan("table", keys=(Key("Visit Date", "month"),), measures=(Measure("mean", "Cost (EUR)"),)), "aggregate='max'"),
+        ("longest wait at Old Mill, which visit was that", Plan("table", measures=(Measure("as it is", "Wait (min)"),), order=Order("measure", True)), "limit=1"),
+        ("how many visits had a follow-up", Plan("table", filters=(RowFilter("Follow-up", "is", ("yes",)),)), "aggregate='count'"),
+        ("mean wait of visits with a follow-up vs without", Plan("table", filters=(RowFilter("Follow-up", "is", ("yes",)),), measures=(MEAN_WAIT,)), "keys=(Key(column='Follow-up', unit='', bands=()),)"),
+    ],
+)  # fmt: skip
+def test_slips_are_put_right_by_the_words_of_the_question(question, plan, done):
+    assert done in repr(mended(plan, mentions_in(question, (VISITS,)), (VISITS,)))
 
 
 def test_words_that_are_not_known_are_named_and_another_language_is_noticed():

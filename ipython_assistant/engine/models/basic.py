@@ -19,7 +19,6 @@ from ipython_assistant.engine.models import Refuse, Run, Say
 from ipython_assistant.engine.models.forms import plan_of
 from ipython_assistant.engine.models.plan.checks import unknown_words
 from ipython_assistant.engine.models.plan.plan import PlanError
-from ipython_assistant.engine.models.plan.programs import Program, closing, opening
 from ipython_assistant.engine.models.plan.reader import (
     PlanQuestion,
     Refusal,
@@ -29,6 +28,7 @@ from ipython_assistant.engine.models.plan.reader import (
     unreadable,
 )
 from ipython_assistant.engine.models.plan.table_profiles import profiled
+from ipython_assistant.engine.models.plan.words import Program, closing, opening
 from ipython_assistant.engine.models.python_code import Script, fenced
 from ipython_assistant.engine.models.safe_markdown import bold, inline_code
 

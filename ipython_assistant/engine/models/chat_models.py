@@ -21,8 +21,8 @@ from ipython_assistant.engine.models.basic import Basic
 from ipython_assistant.engine.models.chat_server import LOOPBACK, SILENCE_S, ChatServer
 from ipython_assistant.engine.models.free_python import FreePython, is_about_tables, pdfs_in, pictures_in, profiles
 from ipython_assistant.engine.models.gguf import Runtimes, is_gguf
-from ipython_assistant.engine.models.plan.programs import closing, opening
 from ipython_assistant.engine.models.plan.reader import Cannot, PlanReader, Refusal, refusal_text
+from ipython_assistant.engine.models.plan.words import closing, opening
 from ipython_assistant.engine.models.python_code import Script, fenced
 from ipython_assistant.engine.models.safe_markdown import inline_code, listed
 from ipython_assistant.engine.models.share import Told, Veil

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
-from ipython_assistant.engine.models.plan.mentions import COMPARED_BY, axes_of, calculates, counts_in, is_excluded
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
     CHARTS,
@@ -25,6 +24,7 @@ from ipython_assistant.engine.models.plan.plan import (
     PlanError,
     RowFilter,
 )  # fmt: skip
+from ipython_assistant.engine.models.plan.relations import COMPARED_BY, axes_of, calculates, counts_in, is_excluded
 from ipython_assistant.engine.models.plan.schema import outputs_for
 
 if TYPE_CHECKING:
@@ -35,12 +35,21 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models.plan.table_profiles import Column
 
 _TERMS: Final = english.words(
-    "sum mean median std count high low judged head ascending descending sorted plot line bar stacked horizontal pie "
-    "histogram box scatter heatmap describe missing duplicates dedupe distinct correlation not between before after "
-    "since until latest earliest"
+    "sum mean median std count high low maximum minimum judged head ascending descending sorted plot line bar stacked "
+    "horizontal pie histogram box scatter heatmap describe missing duplicates dedupe distinct correlation not between "
+    "before after since until latest earliest"
 ) | {*COMPARED_BY, *UNITS, "count distinct"}
 """The terms of the forms; any other needs a model."""
-_AGGREGATES: Final = {"sum": "sum", "mean": "mean", "median": "median", "std": "std", "high": "max", "low": "min"}
+_AGGREGATES: Final = {
+    "sum": "sum",
+    "mean": "mean",
+    "median": "median",
+    "std": "std",
+    "high": "max",
+    "low": "min",
+    "maximum": "max",
+    "minimum": "min",
+}
 _DATE_OPS: Final = {
     "before": "before", "after": "after", "since": "since", "until": "until", "comparison more": "after",
     "comparison less": "before", "comparison most": "until", "comparison least": "since",
@@ -71,7 +80,7 @@ def plan_of(question: PlanQuestion) -> Plan:
             raise PlanError(f"The forms have nothing for “{one.text}”.")
     for one in said.of("string", "bands"):
         raise PlanError(f"The forms do not look for {one.text}.")
-    if calculates(said):
+    if calculates(said, question.tables[0].columns):
         raise PlanError("The forms calculate no new columns.")
     if found := re.search(r"(?<=\w)\W+(which|who|when|why|what|how)\b", text.strip()):
         raise PlanError(f"A form asks for one thing: what is “{found[1]}” about?")

@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.conditions import days_of
-from ipython_assistant.engine.models.plan.mentions import bound_numbers, is_excluded
 from ipython_assistant.engine.models.plan.plan import AS_IT_IS, NEGATED, ROWS, UNITS, Plan, PlanError, RowFilter
+from ipython_assistant.engine.models.plan.relations import (
+    bound_numbers,
+    is_excluded,
+    is_grouped_by,
+    result_names,
+    wanted_answer,
+)
 from ipython_assistant.engine.models.plan.table_profiles import columns_of
 from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
 
@@ -79,7 +85,12 @@ def compared(
     """
     checker = _Checker(plan, mentions, tables)
     said = _Checker(plan, context, tables) if context else checker
-    failures = [*unknown_words(mentions, [new.name for new in plan.new_columns]), *checker.done(), *said.said()]
+    named = result_names(mentions, list(checker.columns.values())) if checker.calculates else ()
+    failures = [
+        *unknown_words(mentions, [*named, *(new.name for new in plan.new_columns)]),
+        *checker.done(),
+        *said.said(),
+    ]
     return Verdict(tuple(dict.fromkeys(failures)), tuple(dict.fromkeys(checker.doubts())))
 
 
@@ -96,6 +107,8 @@ class _Checker:
         self.ops = Counter(one.op for one in plan.all_filters)
         self.kinds = [self.columns[key.column] for key in plan.all_keys if key.column in self.columns]
         self.has = self._facts()
+        ratios = {one.aggregate for one in plan.measures} & {"ratio", "percent that fit"}
+        self.calculates = bool(ratios or plan.new_columns)
 
     def _facts(self) -> dict[str, set[str]]:
         """What the plan does, in the words of `english.NEEDS`."""
@@ -131,16 +144,36 @@ class _Checker:
                     yield f"I did not use {quoted(one.text.strip(chr(34) + chr(39)))}."
                 case "term" if not self._has_term(one):
                     yield f"I did not heed {quoted(one.text)}."
+        yield from self._others()
         asked = self.mentions.terms - {"plot", "or", "not", "high", "low"} or _SHOW.search(self.text)
         things = self.mentions.of("column", "value", "string", "period", "file")
         if not (asked or things or self.mentions.ending):
             yield "I do not see what is asked for: name a column, or what to calculate."
+
+    def _others(self) -> Iterator[str]:
+        """Yes where no is said, and a calculated column that nothing is made of."""
+        for each in self.plan.all_filters:
+            column = self.columns.get(each.column)
+            wanted = wanted_answer(self.mentions, column) if column else ""
+            if each.op == "is" and wanted and each.values != (wanted,):
+                yield f"I am not sure whether {bold(each.column)} has to be yes or no."
+        if self.plan.new_columns and self.plan.measures and not self.plan.drawn:
+            made = {new.name for new in self.plan.new_columns}
+            made |= {part for new in self.plan.new_columns for part in (new.left, new.right)}
+            if all(
+                one.column not in made or (one.column in self.columns and one.aggregate != "ratio")
+                for one in self.plan.measures
+            ):
+                yield f"I did not use {quoted(self.plan.new_columns[-1].name)}."
 
     def _has_column(self, one: Mention) -> bool:
         plan = self.plan
         whole = plan.output in {"describe", "missing", "duplicates", "without duplicates"} and not plan.columns
         if self.used & set(one.columns) or whole:
             return True
+        each_row = one.text.lower().endswith("s") and all(self.columns[name].unique for name in one.columns)
+        if each_row and not any(is_grouped_by(self.mentions, name) for name in one.columns):
+            return True  # `districts with a hospital`: each row is one
         lists_rows = plan.output == "table" and not plan.measures and not plan.columns
         return lists_rows and any(self.columns[name].kind != "yes/no" for name in one.columns)
 
@@ -222,7 +255,8 @@ class _Checker:
     def _compares(self, one: Mention, *ops: str) -> bool:
         """Whether as many comparisons are made as the term asks for; those that are left out are turned round."""
         excluded = is_excluded(self.mentions, one.start)
-        wanted = {_TURNED[op] for op in ops} if excluded else {*ops, "between"}
+        ranges = {"between"} if {"between", "since", "until"} & self.mentions.terms else set()
+        wanted = {_TURNED[op] for op in ops} if excluded else {*ops, *ranges}
         return sum(self.ops[op] for op in wanted) >= sum(other.term == one.term for other in self.mentions.found)
 
     def _adds_up(self) -> bool:
@@ -250,6 +284,11 @@ class _Checker:
         if any(key.unit == unit for key in plan.all_keys) or set(plan.used()) & set(one.columns):
             return True
         if any(unit in {column.grain, column.kind} for column in self.kinds):
+            return True
+        years = {
+            str(end)[:4] for column in self.columns.values() if column.in_time for end in (column.low, column.high)
+        }
+        if unit == "year" and len(years) == 1:  # all of the table is one year
             return True
         rows_are = unit in {column.grain for column in self.columns.values()}
         ranked = plan.order is not None and (bool(plan.keys) or not plan.measures)
@@ -327,6 +366,9 @@ class _Checker:
             if each.column not in self.named and _by_age(each):
                 figures = listed([f"{value:g}" for value in each.values if not isinstance(value, str)])
                 yield f"I took {figures} as {bold(each.column)}."
+        names = result_names(self.mentions, list(self.columns.values())) if self.calculates else ()
+        if names and not any(name in new.name for name in names for new in self.plan.new_columns):
+            yield f"I took {listed([quoted(name) for name in names])} as the name of what is calculated."
         if "judged" in self.mentions.terms and self.plan.order:
             word = "best" if "best" in self.text else "worst"
             yield f"I took the {'highest' if self.plan.order.descending else 'lowest'} as the {word}."

@@ -39,6 +39,8 @@ _PERIODS: Final = (
     rf"{_YEAR}[ /-]?q(?P<q>[1-4])",
     r"(?:q|quarter )(?P<q>[1-4])",
     r"(?P<y>(?:19|20)\d\d)(?![\d.,]\d|\s*(?:%|percent))",
+    rf"{_DAY} (?:of )?{_MONTH}",
+    rf"{_MONTH} {_DAY}(?!\d)",
     r"(?P<end>latest|most recent|newest|last|earliest|first) (?P<unit>day|week|month|quarter|year)",
     r"(?P<month>january|february|march|april|june|july|august|september|october|november|december|(?<=in )may)",
 )
@@ -50,6 +52,26 @@ _BETWEEN: Final = r"[\s_.-]+"
 """What may stand between the words of a column's name."""
 _TYPO: Final = 0.84
 """How alike two words are that are taken for one, by `difflib`."""
+_AMOUNTS: Final = {"a": 1.0, "an": 1.0, "one": 1.0, "two": 2.0, "three": 3.0, "half an": 0.5}
+_DURATION: Final = re.compile(
+    r"(?:than|over|above|under|below|least|most|exceed\w*|after|within) (?P<n>half an|an?|one|two|three|\d+) "
+    r"(?P<unit>hour|week)s?\b"
+)
+_WANTS: Final = r"(?:wants?|needs?|asked|asks|is asking|are asking|would like|requested|requests|requires?|expects?)"
+_FRAMES: Final = re.compile(
+    rf"\b(?:dear|hi|hello) \w+(?: \w+)?|\b(?:my|our|your|his|her) \w+|\bi(?:'m| am) (?:a|an|the) \w+(?: \w+)?"
+    rf"|\b(?:my|our|the|a)(?: \w+){{1,3}} {_WANTS}\b|\b\w+(?: \w+)?(?=,? i\.e\.)"
+)
+"""Where a word that is not known only says who asks, or what for."""
+_ASIDES: Final = re.compile(
+    r"(?<=[,;.?!:]) ?(?:because |since |so that |so |as )?(?:i|we) (?:need|have|want|am going|are going) to "
+    r"(?:tell|chase|inform|call|ask|report|write|send|present|compare notes|talk)\b[^.,;:?!\d]*"
+    r"|(?<=[,(]) ?(?:and |but )?not (?:the |an? )(?:average|mean|sum|total|median|number|count)\b[^.;,)]*"
+    r"|\b(?:one|two|three|four) (?:numbers?|figures?|answers?)(?: will do| is enough| please| only)?(?= ?(?:[.,;!?]|$))"
+)
+_PURPOSE: Final = re.compile(
+    rf"\b(?:for|into?) (?:an?|the|my|our|this|his|her|their)(?: \w+)? (?P<what>{'|'.join(sorted(english.PURPOSES))})\b"
+)
 _SHORT: Final = 4
 """Letters of a word from which on a slip of the pen, or another ending, is forgiven."""
 
@@ -135,6 +157,7 @@ def mentions_in(prompt: str, tables: Sequence[TableProfile]) -> Mentions:
     finder = _Finder(prompt, tables)
     finder.quoted()
     finder.files()
+    finder.asides()
     finder.full_names()
     finder.values()
     finder.times()
@@ -164,6 +187,7 @@ class _Finder:
         self._vocabulary = _Vocabulary(self.columns, tables)
         self.found: list[Mention] = []
         self._free = [True] * len(prompt)
+        self._framed: set[int] = set()
 
     def _take(self, start: int, end: int, kind: str, **what: Any) -> None:
         self.found.append(Mention(start, end, self.prompt[start:end], kind, **what))
@@ -229,16 +253,27 @@ class _Finder:
                     self._take(*match.span(), "value", **_held(holding[text]))
         for said, meant in english.SEXES:
             fitting = {one.name: [value for value in one.values if plain(value) in meant] for one in self.columns}
+            held = _held({name: several for name, several in fitting.items() if several})
+            self._vocabulary.sexes |= {word: {"kind": "value", **held} for word in said if held["columns"]}
             for match in self._all(rf"\b(?:{'|'.join(said)})\b") if any(fitting.values()) else ():
-                self._take(
-                    *match.span(), "value", **_held({name: several for name, several in fitting.items() if several})
-                )
+                self._take(*match.span(), "value", **held)
+
+    def asides(self) -> None:
+        """What only says who asks, what for, or what is not meant: nothing in it is asked for."""
+        known = {*self._vocabulary.columns, *self._vocabulary.values, *self._vocabulary.tables}
+        for match in [*self._all(_ASIDES), *self._all(_PURPOSE)]:
+            if match.re is _PURPOSE and word_stem(match["what"]) in known:
+                continue
+            self._take(*match.span(), "glue")
+        for match in _FRAMES.finditer(self.text):
+            self._framed.update(range(*match.span()))
 
     def times(self) -> None:
         """Bands, dates and numbers; before them the terms that hold a number."""
         for name in ("per number", "percent top", "percentile"):
             for match in self._all(rf"(?<!\w)(?:{english.TERMS[name]})(?!\w)"):
-                numbers = tuple(_number(one[0], "") for one in _NUMBER.finditer(match[0]))
+                digits = re.finditer(r"\d+", match[0]) if name == "percentile" else _NUMBER.finditer(match[0])
+                numbers = tuple(_number(one[0], "") for one in digits)
                 words = [one for one in ("hundred", "thousand", "million") if one in match[0]]
                 numbers = numbers or tuple(float(english.NUMBER_WORDS.get(one, 1e6)) for one in words)
                 meant = self._vocabulary.meant_by(match[0])
@@ -249,9 +284,12 @@ class _Finder:
             self._take(*one.span(), "bands", values=(names,))
         for pattern in _PERIODS if any(column.in_time for column in self.columns) else ():
             for match in self._all(rf"(?<![\w.]){pattern}(?!\w)"):
-                if period := _period(match.groupdict()):
+                if period := _period(match.groupdict(), self._only_year()):
                     numbers = (float(period),) if period.isdigit() else ()
                     self._take(*match.span(), "period", values=((period,),), numbers=numbers)
+        self._durations()
+        for match in self._all(r"(?<![\w.-])\d+ ?(\+)(?!\w| ?\d)"):  # 50+ is 50 or more
+            self._take(match.start(1), match.end(1), "term", term="comparison least")
         for match in self._all(_NUMBER):
             after = _SCALE.match(self.text[match.end() :])
             end = match.end() + (len(after[0]) if after and after[1] in english.SCALES else 0)
@@ -259,11 +297,30 @@ class _Finder:
             share = (value / 100,) if after and after[1] in {"%", "percent"} else ()
             self._take(match.start(), end, "number", numbers=(value, *share))
 
+    def _only_year(self) -> str:
+        """The year of all dates, where there is but one: `1 January` is that year's."""
+        years = {str(end)[:4] for column in self.columns if column.kind == "date" for end in (column.low, column.high)}
+        return years.pop() if len(years) == 1 else ""
+
+    def _durations(self) -> None:
+        """`an hour` where minutes are counted, `a week` where days are: the number in the column's unit."""
+        units = {word for column in self.columns for word in re.findall(r"[a-z]+", plain(column.name))}
+        dates = sum(column.kind == "date" for column in self.columns) > 1
+        minutes, days = not units.isdisjoint({"min", "mins", "minutes"}), dates or not units.isdisjoint({"day", "days"})
+        for match in self._all(_DURATION):
+            size = {"hour": 60 * minutes, "week": 7 * days}[match["unit"]]
+            amount = _AMOUNTS.get(match["n"]) or float(match["n"])
+            if size:
+                self._take(match.start("n"), match.end(), "number", numbers=(size * amount,))
+
     def terms(self) -> None:
         """The terms of `english`; one such as `most expensive` names a column as well."""
         for name, pattern in english.TERMS.items():
             for match in self._all(rf"(?<![\w])(?:{pattern})(?![\w])"):
-                self._take(*match.span(), "term", term=name, columns=self._vocabulary.meant_by(match[0]))
+                dated = name == "ascending" and "oldest" in match[0]  # the oldest visit has the first date
+                dates = tuple(column.name for column in self.columns if column.kind == "date")
+                meant = dates if dated else self._vocabulary.meant_by(match[0])
+                self._take(*match.span(), "term", term=name, columns=meant)
 
     def words(self) -> None:
         """All other words: of names of columns, of values and tables, numbers, glue; or not understood."""
@@ -271,6 +328,8 @@ class _Finder:
         before: Mention | None = None
         for match in self._all(_WORD):
             what = vocabulary.look_up(match[0])
+            if what["kind"] == "unknown" and match.start() in self._framed:
+                what = {"kind": "glue"}
             if before and what["kind"] == "column" and not self.text[before.end : match.start()].strip(" -_"):
                 both = tuple(name for name in before.columns if name in what["columns"])
                 if both:  # two words of one name
@@ -292,6 +351,7 @@ class _Vocabulary:
             for value in column.values:
                 for word in re.findall(r"[^\W\d_]{4,}", plain(value)):
                     self.values.setdefault(word_stem(word), {}).setdefault(column.name, []).append(value)
+        self.sexes: dict[str, dict[str, Any]] = {}
         self.tables = {word_stem(word) for table in tables for word in words_of(table.stem)}
         terms = " ".join(re.sub(r"[^a-z]", " ", pattern) for pattern in english.TERMS.values())
         self.english = {word for word in (*terms.split(), *english.GLUE) if len(word) > _SHORT}
@@ -314,7 +374,7 @@ class _Vocabulary:
         other = self.look_up(english.SYNONYMS[word]) if word in english.SYNONYMS else {"kind": ""}
         if other["kind"] in {"column", "value"}:
             return other
-        return {"kind": "glue"} if root in self.glue else self._misspelled(word, root)
+        return {"kind": "glue"} if word in english.ORDINARY or root in self.glue else self._misspelled(word, root)
 
     def meant_by(self, term: str) -> tuple[str, ...]:
         """The columns that a word of a term means by itself: `oldest` means an age."""
@@ -337,12 +397,15 @@ class _Vocabulary:
 
     def _misspelled(self, word: str, root: str) -> dict[str, Any]:
         if len(word) >= _SHORT:
+            if near := difflib.get_close_matches(word, self.sexes, 1, _TYPO):
+                return self.sexes[near[0]]
             known = [one for one in (*self.columns, *self.values, *self.tables) if len(one) >= _SHORT]
             if near := difflib.get_close_matches(root, known, 1, _TYPO):
                 return self.look_up(near[0])
             if near := difflib.get_close_matches(word, self.english, 1, _TYPO):
                 term = _term_of(near[0])
-                return {"kind": "term", "term": term} if term else {"kind": "glue"}
+                if term or near[0] in english.GLUE:
+                    return {"kind": "term", "term": term} if term else {"kind": "glue"}
         return {"kind": "unknown"}
 
 
@@ -358,110 +421,22 @@ def _number(text: str, unit: str) -> float:
     return float(re.sub(r"[, ]", "", text)) * english.SCALES.get(unit, 1)
 
 
-def _period(part: dict[str, str | None]) -> str:
-    """The period as it is written in plans; empty if there is no such day."""
+def _period(part: dict[str, str | None], only_year: str) -> str:
+    """The period as it is written in plans; empty if there is no such day, or no year that it may be of."""
     if part.get("end"):
         return f"{'earliest' if part['end'] in {'earliest', 'first'} else 'latest'} {part['unit']}"
     if part.get("month"):
         return str(part["month"]).title()
-    year, month, day = part.get("y") or "", part.get("m") or "", int(part.get("d") or 0)
+    year, month, day = (
+        part.get("y") or (only_year if part.get("d") else ""),
+        part.get("m") or "",
+        int(part.get("d") or 0),
+    )
     if part.get("q"):
         return f"{year}-Q{part['q']}".strip("-")
-    if not month:
+    if not month or not year:
         return year
     number = english.MONTHS.index(month) + 1 if month in english.MONTHS else int(month)
     if not 1 <= number <= len(english.MONTHS) or day > 31:  # noqa: PLR2004 days of a month
         return ""
     return f"{year}-{number:02}-{day:02}" if day else f"{year}-{number:02}"
-
-
-# ---- how the things a question names stand to one another
-
-
-COMPARED_BY: Final = {
-    "comparison more": ">", "comparison less": "<", "comparison least": ">=", "comparison most": "<=",
-}  # fmt: skip
-"""What each term of comparison is in a plan."""
-MAX_LISTED: Final = 1000
-"""The largest number that may be so many rows, bars or groups."""
-_NEGATION: Final = re.compile(rf"\b(?:{english.TERMS['not']})\b")
-_CLAUSES: Final = re.compile(
-    r"[.;:!?\n]|\bonly\b|\bfor\b|\bbut\b(?! not| no)|,(?! *(?:and|or|except|excluding|without|not)\b)"
-)
-_IS: Final = re.compile(r"\s*(?:is|are|was|equals?|of|=|==|not|no|:)*\s*")
-_AGED: Final = re.compile(r"\b(?:older|younger|aged?|old)\b")
-_NEAR: Final = 5
-"""Words between a column and the number that it is compared with."""
-
-
-def is_excluded(mentions: Mentions, at: int) -> bool:
-    """Whether a word such as `excluding` stands before a place of the question, in the same clause."""
-    return _NEGATION.search(_CLAUSES.split(mentions.prompt.lower()[:at])[-1]) is not None
-
-
-def counts_in(mentions: Mentions) -> list[int]:
-    """Whole numbers that are compared with nothing: so many rows, groups or bars."""
-    found = []
-    for one in mentions.of("number"):
-        before = [other for other in mentions.found if other.end <= one.start and other.kind != "glue"]
-        free = not before or (before[-1].kind != "column" and before[-1].term not in {*COMPARED_BY, "between"})
-        number = one.numbers[0]
-        if free and number == int(number) and 0 < number < MAX_LISTED:
-            found.append(int(number))
-    return list(dict.fromkeys(found))
-
-
-def bound_numbers(mentions: Mentions, columns: Sequence[Column]) -> dict[Mention, tuple[str, ...]]:
-    """The columns that each compared number may be said of.
-
-    In `cost over 100` it is the cost, in `more than 5 doses` the doses; `patients over 65` have an age. A number that
-    nothing compares is not among them.
-    """
-    numeric = {column.name for column in columns if column.numeric}
-    ages = tuple(name for name in numeric if "age" in english.words_of(name))
-    found: dict[Mention, tuple[str, ...]] = {}
-    told = [one for one in mentions.found if one.kind != "glue" or one.text.lower() in english.PERSONS]
-    text = mentions.prompt.lower()
-    for at, one in enumerate(told):
-        before = [other for other in told[max(at - 4, 0) : at] if other.term not in {"not", "or", "between"}][::-1]
-        compared = bool(before) and before[0].term in COMPARED_BY
-        rest = [other for other in before if other.term not in COMPARED_BY and other.kind != "number"]
-        own = tuple(name for name in rest[0].columns if name in numeric) if rest else ()
-        between = text[rest[0].end : one.start] if rest else ""
-        if one.kind != "number" or not (compared or (own and _IS.fullmatch(between)) or "between" in mentions.terms):
-            continue
-        following = told[at + 1] if at + 1 < len(told) else None
-        after = tuple(name for name in following.columns if name in numeric) if following else ()
-        if own and len(between.split()) <= _NEAR:
-            found[one] = own
-        elif after and following and not text[one.end : following.start].strip():
-            found[one] = after
-        elif compared:
-            persons = bool(rest) and rest[0].text.lower() in english.PERSONS
-            aged = persons or not own or _AGED.search(text[max(one.start - 20, 0) : one.end + 12])
-            found[one] = ages if ages and aged else own or tuple(numeric)
-    return found
-
-
-def axes_of(mentions: Mentions, numbers: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What may stand across and what up in a scatter chart: of two columns the first goes up, unless it is said."""
-    order = list(dict.fromkeys(name for one in mentions.of("column") for name in one.columns if name in numbers))
-    if len(order) != 2:  # noqa: PLR2004 two axes
-        return [*numbers], [*numbers]
-    turned = re.search(
-        r"\b(?:on|as) (?:the )?x\b.*\b(?:on|as) (?:the )?y\b|\bx ?= ?.*\by ?= ?", mentions.prompt.lower()
-    )
-    y, x = reversed(order) if turned else order
-    return [x], [y]
-
-
-def calculates(mentions: Mentions) -> bool:
-    """Whether the question may ask for a calculated column."""
-    written = mentions.prompt
-    for one in mentions.of("column", "value", "file", "table"):
-        written = written[: one.start] + "_" * (one.end - one.start) + written[one.end :]
-    written = re.sub(r"\d+[-/]\d+([-/]\d+)?|\w+/\w+/\w+|->|=>", " ", written)
-    if {"product", "minus", "plus", "days between"} & mentions.terms:
-        return True
-    formula = re.search(r"[=/*×÷+]|\s-\s|divided by", written.lower())
-    return bool(formula) and len(mentions.of("column")) > 1

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ipython_assistant.engine.models import TokensUsed
 from ipython_assistant.engine.models.plan.checks import compared, mostly_unknown, unknown_words
-from ipython_assistant.engine.models.plan.mentions import Mentions, calculates, mentions_in
+from ipython_assistant.engine.models.plan.mentions import Mentions, mentions_in
 from ipython_assistant.engine.models.plan.pandas_code import program
 from ipython_assistant.engine.models.plan.plan import Plan, PlanError, plan_from_json
-from ipython_assistant.engine.models.plan.programs import Program
+from ipython_assistant.engine.models.plan.relations import result_names
 from ipython_assistant.engine.models.plan.schema import PICTURES, schema_for
-from ipython_assistant.engine.models.plan.settle import mended, named_file, settled
-from ipython_assistant.engine.models.plan.table_profiles import TableProfile, profiled
-from ipython_assistant.engine.models.plan.words import plainly
+from ipython_assistant.engine.models.plan.settle import mended, named_file, new_columns_of, settled
+from ipython_assistant.engine.models.plan.table_profiles import TableProfile, columns_of, profiled
+from ipython_assistant.engine.models.plan.words import Program, plainly
 from ipython_assistant.engine.models.safe_markdown import bold, listed
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ _FOLLOWS: Final = re.compile(
 _VERBS: Final = "save|list|plot|draw|show|give|count|make|write|compute|calculate|describe|chart"
 _PARTS: Final = re.compile(
     rf"(?:\n+|;\s+|\.\s+)(?:and |then |also )*(?=(?:{_VERBS})\b)|,?\s+and (?:then |also )?"
-    rf"(?=(?:{_VERBS}) (?!it\b|them\b|this\b|that\b|as\b|the (?:results?|tables?|charts?|plots?|pictures?|files?)\b))",
+    rf"(?=how many\b|(?:{_VERBS}) "
+    r"(?!it\b|them\b|this\b|that\b|as\b|the (?:results?|tables?|charts?|plots?|pictures?|files?)\b))",
     re.IGNORECASE,
 )
 _WANTED: Final = re.compile(
@@ -138,8 +139,8 @@ class PlanReader:
         said = question.mentions
         if mostly_unknown(said):
             return Cannot("the question is not in words that can be checked"), TokensUsed()
-        unknown = unknown_words(said)
-        if unknown and not calculates(said):
+        columns = list(columns_of(question.tables).values())
+        if unknown := unknown_words(said, result_names(said, columns)):
             return Refusal(unknown, question.tables), TokensUsed()
         schema = schema_for(question.context or said, question.tables, question.files, latest=said)
         asked = messages(said, question.tables, earlier)
@@ -158,10 +159,13 @@ def _checked(text: str, question: PlanQuestion, taken: set[str]) -> Program | Re
         return Cannot("the model wrote no plan")
     if "cannot" in found:
         return Cannot(str(found["cannot"]))
-    names = frozenset(column.name for table in question.tables for column in table.columns)
     said = question.context or question.mentions
+    columns = columns_of(question.tables)
+    made = new_columns_of(said, list(columns.values()))
     try:
-        plan = mended(plan_from_json(found, names, said.bands), said, question.tables)
+        names = frozenset([*columns, *(new.name for new in made)])
+        plan = replace(plan := plan_from_json(found, names, said.bands), new_columns=made or plan.new_columns)
+        plan = mended(plan, said, question.tables)
     except PlanError as error:
         return Cannot(str(error))
     return checked_program(plan, question, taken)
@@ -238,7 +242,10 @@ def parts_of(prompt: str, tables: Sequence[TableProfile]) -> list[str]:
     parts: list[str] = []
     for part in _PARTS.split("\n".join(lines)):
         own = mentions_in(part, tables)
-        if parts and not own.of("column", "value") and not {"describe", "missing", "duplicates", "dedupe"} & own.terms:
+        alone = bool(own.of("column", "value") or {"describe", "missing", "duplicates", "dedupe"} & own.terms)
+        if part.lower().startswith("how many"):  # two counts, where each chooses its own rows
+            alone = all(mentions_in(one, tables).of("value", "number", "period") for one in (part, *parts[-1:]))
+        if parts and not alone:
             parts[-1] = f"{parts[-1]}, and {part}"
         elif part.strip():
             parts.append(part.strip())

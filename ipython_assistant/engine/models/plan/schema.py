@@ -11,14 +11,37 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.plan import english
-from ipython_assistant.engine.models.plan.mentions import COMPARED_BY, axes_of, bound_numbers, calculates, counts_in
-from ipython_assistant.engine.models.plan.plan import AS_IT_IS, CHARTS, COMPARISONS, OF_COLUMNS, OF_POINTS, ROWS, UNITS
+from ipython_assistant.engine.models.plan.plan import (
+    AS_IT_IS,
+    CHARTS,
+    COMPARISONS,
+    OF_COLUMNS,
+    OF_POINTS,
+    ROWS,
+    UNITS,
+    is_number,
+)
+from ipython_assistant.engine.models.plan.relations import (
+    COMPARED_BY,
+    axes_of,
+    bound_numbers,
+    calculates,
+    counts_in,
+    formula_of,
+    is_excluded,
+    is_grouped_by,
+    missing_tests,
+    result_names,
+    text_tests,
+    wanted_answer,
+)
 from ipython_assistant.engine.models.plan.table_profiles import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ipython_assistant.engine.models.plan.mentions import Mentions
+    from ipython_assistant.engine.models.plan.mentions import Mention, Mentions
+    from ipython_assistant.engine.models.plan.relations import Formula
     from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
 
 Json = dict[str, Any]
@@ -50,6 +73,12 @@ _THEN_TERMS: Final = {
 _RANKED: Final = english.words("low high ascending descending sorted judged head latest earliest") | {"percent top"}
 _A_LINE: Final = re.compile(r"\b(?:trend|(?:line|curve)s? (?:chart|plot|graph|with)|over time|curve)", re.IGNORECASE)
 _ONE: Final = re.compile(r"\s*(?:wh?ich|who|where|what)\b")
+_GROUPED: Final = re.compile(
+    r"\b(?:per|by|each|every|across|split|vs\.?|versus|against|compared?|wh?ich|where do|who|along|down|rows|columns)\b"
+)
+_CALCULATED: Final = english.words(
+    "mean median std sum count share rate weighted percentile change running rolling pivot maximum minimum distinct"
+) | {*UNITS, "count distinct", "per number", "bands", "judged", "latest", "earliest", "high", "low"}
 _SHOWN: Final = re.compile(r"\b(?:columns?|only|just|names?|list)\b")
 
 
@@ -68,6 +97,8 @@ def schema_for(
     own = latest or mentions
     changes_output = bool(own.terms & {"plot", *_CHART_TERMS, *_TABLE_TERMS}) or bool(files)
     outputs = outputs_for(own if changes_output else mentions, files)
+    if outputs == ("missing", "table") and (schema.blank or "count" in mentions.terms):
+        outputs = ("table",) if schema.blank else ("missing",)
     branches = [branch for output in outputs if (branch := schema.branch(output))]
     return {"anyOf": [*branches, _object({"cannot": _enum(CANNOT)})]}
 
@@ -101,9 +132,15 @@ class _Schema:
         self.tables = tables
         self.all = list(columns_of(tables).values())
         self.named = [column for column in self.all if column.name in mentions.columns]
-        self.new = _new_name(mentions) if calculates(mentions) else ""
+        self.formula = formula_of(mentions, self.all)
+        self.new = new_name(mentions, self.all) if calculates(mentions, self.all) else ""
         self.numeric = [column.name for column in self.named if column.numeric]
-        self.numbers = [*self.numeric, *([self.new] if self.new else [])]
+        self.numbers = [
+            *(name for name in self.numeric if name not in _sides(self.formula)),
+            *([self.new] if self.new else []),
+        ]
+        self.tests = text_tests(mentions)
+        self.blank = missing_tests(mentions, self.all)
         self.filters = self._filters()
         self.keys = self._keys()
         self.counts = counts_in(mentions)
@@ -114,14 +151,20 @@ class _Schema:
         if len(self.tables) > 1:
             base["tables"] = _array(_enum([table.name for table in self.tables]), 1, 2)
         base["filters"] = self._filters_object()
-        optional: Json = {"filters_match": _enum(["any"])} if "or" in self.terms and len(self.filters) > 1 else {}
-        if self.new:
+        optional: Json = {}
+        if "or" in self.terms and len(self.filters) > 1:
+            (base if self._either() else optional)["filters_match"] = _enum(["any"])
+        if self.new and not self.formula:
             base["new_columns"] = _any_of(self._new_columns(), 0, 2)
         if output in OF_COLUMNS:
             least = 2 if output.startswith("correlation") else int(output == "distinct")
             columns = self.numeric if least > 1 else [column.name for column in self.named]
+            keys = [key for key in self.keys if is_grouped_by(self.said, key)] if output == "missing" else []
+            if keys:
+                base["group_by"] = _array(_enum(keys), 1, 1)
+                columns = [name for name in columns if name not in keys]
             if columns:
-                base["columns"] = _array(_enum(columns), min(least, len(columns)), 8)
+                base["columns"] = _array(_enum(columns), min(least or len(keys), len(columns)), 8)
             return _object(base, optional) if columns or not least else None
         return (self._of_points if output in OF_POINTS else self._of_groups)(output, base, optional)
 
@@ -138,13 +181,13 @@ class _Schema:
 
     def _of_groups(self, output: str, base: Json, optional: Json) -> Json | None:
         """Tables, pivots and charts of groups."""
-        chart, measures = output in CHARTS, self._measures()
+        chart, measures = output in CHARTS, self._measures() if output != "table" or self._calculated() else []
         crossed = output in {"pivot", "heatmap", "stacked bar"}
         if (chart or crossed) and not (measures and self.keys):
             return None
         least = int(output != "table")
-        most = {"table": 3, "pivot": 2}.get(output, 1) if self.keys else 0
-        base["group_by"] = _array(_enum(self.keys or [""]), least if self.keys else 0, most)
+        most = {"table": 3, "pivot": 2}.get(output, 1) if self.keys and measures else 0
+        base["group_by"] = _array(_enum(self.keys or [""]), least if most else 0, most)
         if crossed:
             base["across"] = _enum(self.keys)
         elif chart and output != "pie" and len(self.keys) > 1:
@@ -158,6 +201,11 @@ class _Schema:
         if output == "table" and self.named and _SHOWN.search(self.said.prompt.lower()):
             optional["columns"] = _array(_enum([column.name for column in self.named]), 1, 8)
         return _object(base, optional)
+
+    def _calculated(self) -> bool:
+        """Whether anything may be calculated; else the rows are meant, as in `patients over 65`."""
+        grouped = _GROUPED.search(self.said.prompt.lower()) is not None
+        return grouped or not (self.terms - {"by age"}).isdisjoint(_CALCULATED)
 
     @staticmethod
     def _maybe(name: str, values: Sequence[object]) -> Json:
@@ -174,7 +222,8 @@ class _Schema:
         timed = [column.name for column in self.all if column.in_time]
         in_time = any(key in timed or key.rpartition(" by ")[0] in timed for key in keys)
         keys += timed if {"line", "plot", "running", "rolling", "change"} & self.terms and not in_time else []
-        keys += [one.name for one in self.named if one.kind == "number" and one.whole]
+        whole = [one.name for one in self.named if one.kind == "number" and one.whole]
+        keys += [name for name in whole if self.terms & {"plot", *_CHART_TERMS} or is_grouped_by(self.said, name)]
         return list(dict.fromkeys(keys))
 
     def _measures(self) -> list[Json]:
@@ -184,21 +233,28 @@ class _Schema:
         percents = [n for one in self.said.found if one.term == "percentile" for n in one.numbers if 0 < n < 100]  # noqa: PLR2004
         said += [f"p{n:g}" for n in percents] or (["p25", "p75"] if "percentile" in terms else [])
         left_open = not said
-        said += [name for name, term in (("max", "high"), ("min", "low")) if term in terms]
+        named = {"max": {"high", "maximum"}, "min": {"low", "minimum"}}
+        left_open = left_open and not {"maximum", "minimum"} & terms
+        said += [name for name, several in named.items() if several & terms]
         said += [AS_IT_IS] if left_open else []
         dates = [column.name for column in self.named if column.kind == "date"]
         found = [_measure(said, numbers)] if numbers else []
         if "count" in terms or left_open or not numbers:
             found.append(_measure(["count"], [ROWS]))
         if {"count distinct", "distinct"} & terms and self.named:
+            found = [] if left_open and "count distinct" in terms else found
             found.append(_measure(["count distinct"], [column.name for column in self.named]))
         if {"high", "low", "latest", "earliest"} & terms and dates:
             found.append(_measure(["max", "min"], dates))
         if "weighted" in terms and len(numbers) > 1:
             found = [_measure(["weighted mean"], numbers, by=_enum(self.numeric))]
+        if self.formula and self.formula.part:
+            return [self._share_of(self.formula.part)]
         if "per number" in terms and self.numeric:
             per = next(one.numbers for one in self.said.found if one.term == "per number")
             found = [_measure(["ratio"], [*numbers, ROWS], by=_enum(self.numeric), per=_enum(per))]
+        elif self.formula and self.formula.left == ROWS:
+            found = [_measure(["ratio"], [ROWS], by=_enum([self.formula.right]), per=_enum([1]))]
         elif "rate" in terms and len(self.numeric) > 1 and not self.new:
             found.append(_measure(["ratio"], numbers, by=_enum(self.numeric), per=_enum([1, 100])))
         if {"share", "rate"} & terms and self.filters:
@@ -206,10 +262,29 @@ class _Schema:
             found.append(_measure(["percent that fit"], [ROWS, *self.numeric], part={"anyOf": parts}))
         return found
 
+    def _share_of(self, part: Mention) -> Json:
+        """`deaths / cases`: how many percent of the rows fit."""
+        parts = [_filter(["in"], [part.text], 1, 1, name) for name in part.columns]
+        return _measure(["percent that fit"], [ROWS], part={"anyOf": parts})
+
+    def _either(self) -> bool:
+        """Whether `or` stands between two columns: the rows that fit one condition or the other are meant."""
+        for at, one in enumerate(self.said.found):
+            if one.term == "or":
+                sides = [
+                    [x for x in several if x.kind != "glue"][:1]
+                    for several in (self.said.found[:at][::-1], self.said.found[at + 1 :])
+                ]
+                columns = [set(side[0].columns) for side in sides if side and side[0].kind in {"column", "value"}]
+                if len(columns) == 2 and not columns[0] & columns[1]:  # noqa: PLR2004 two sides
+                    return True
+        return False
+
     def _order(self) -> tuple[Json, bool]:
         """How rows or groups may be ordered, and whether the question asks for it beyond doubt."""
         terms = self.terms
-        if not _RANKED & terms:
+        both = {"high", "low"} <= terms and not (self.counts or {"ascending", "descending", "sorted"} & terms)
+        if not _RANKED & terms or both:
             return {}, False
         up, down = bool({"low", "ascending"} & terms), bool({"high", "descending"} & terms)
         ways = ["descending"] if down and not up else ["ascending"] if up and not down else ["descending", "ascending"]
@@ -240,6 +315,12 @@ class _Schema:
         if {"share", "rate"} & self.terms:
             return set()
         sure = {one.columns[0] for one in self.said.of("value") if one.certain and len(one.columns) == 1}
+        columns = {column.name: column for column in self.all}
+        sure |= {
+            name
+            for name in self.filters
+            if name in self.tests or name in self.blank or wanted_answer(self.said, columns[name])
+        }
         sure |= {names[0] for names in bound_numbers(self.said, self.all).values() if len(names) == 1}
         dates = [column.name for column in self.all if column.in_time]
         named = [name for name in dates if name in self.said.columns] or dates
@@ -268,10 +349,20 @@ class _Schema:
 
     def _filters_of(self, column: Column, numbers: Sequence[float]) -> list[Way]:
         found: list[Way] = []
+        if column.kind == "text" and column.name in self.tests:
+            op, text = self.tests[column.name]
+            return [([op], [text], 1, 1)]
+        if column.name in self.blank:
+            return [([self.blank[column.name]], [""], 0, 0)]
         if values := list(self.said.values_of(column.name)):
-            found.append((["in", "not in"], values, 1, len(values)))
+            places = [one for one in self.said.of("value") if column.name in one.columns]
+            out = {is_excluded(self.said, one.start) for one in places}
+            found.append(
+                (["in", "not in"] if len(out) > 1 else ["not in" if out == {True} else "in"], values, 1, len(values))
+            )
         if column.kind == "yes/no":
-            found.append((["is"], ["yes", "no"], 1, 1))
+            which = wanted_answer(self.said, column)
+            found.append((["is"], [which] if which else ["yes", "no"], 1, 1))
         if column.numeric and numbers:
             said = [op for term, op in COMPARED_BY.items() if term in self.terms]
             known = said and "not" not in self.terms  # without a negation `over` is nothing but `>`
@@ -279,7 +370,7 @@ class _Schema:
             if len(numbers) > 1:
                 found.append((["between"], numbers, 2, 2))
                 found += [(["in", "not in"], numbers, 2, len(numbers))] if column.whole else []
-        if {"missing", "not"} & self.terms:
+        if "missing" in self.terms and not ({"count", "known only"} & self.terms or found or values):
             found.append((["is missing", "is not missing"], [""], 0, 0))
         strings = [one.text.strip("\"'“”`") for one in self.said.of("string")]
         texts = [*strings, *(one.text for one in self.said.of("value", "number", "unknown"))]
@@ -297,19 +388,27 @@ class _Schema:
         return [_object(side | {"left": _enum(s), "op": _enum(ops), "right": _enum(s)}) for ops, s in ways]
 
 
+def _sides(formula: Formula | None) -> set[str]:
+    """The columns that only a formula needs: what it makes is measured, not they."""
+    made = formula and (
+        formula.inner or is_number(formula.left + formula.right) or ROWS not in {formula.left, formula.right}
+    )
+    return {formula.left, formula.right} | _sides(formula.inner) if formula and made else set()
+
+
 def _coarser(unit: str, column: Column) -> bool:
     """Whether dates can be put together by this unit: months have no weeks."""
     finest = {"month": {"year", "quarter"}, "quarter": {"year"}, "week": {"year", "quarter", "month"}}
     return unit in finest.get(column.grain, set(UNITS))
 
 
-def _new_name(mentions: Mentions) -> str:
+def new_name(mentions: Mentions, columns: Sequence[Column]) -> str:
     """What the question calls the column that it wants calculated: the words before its `=`."""
     found = re.search(r"([\w%][\w %]*?)\s*=\s*\S", mentions.prompt)
     words = found[1].split() if found else []
     while words and words[0].lower() in english.GLUE:
         words = words[1:]
-    return " ".join(words) or " ".join(mentions.unknown[:2]) or "calculated"
+    return " ".join(words) or " ".join(result_names(mentions, columns)[:2]) or "calculated"
 
 
 # ---- JSON schema

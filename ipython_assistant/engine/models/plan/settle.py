@@ -15,12 +15,15 @@ from ipython_assistant.engine.models.plan.plan import (
     UNITS,
     Key,
     Measure,
+    NewColumn,
     Order,
     Plan,
     PlanError,
     RowFilter,
+    is_number,
 )
-from ipython_assistant.engine.models.plan.schema import PICTURES
+from ipython_assistant.engine.models.plan.relations import calculates, compares_both, formula_of
+from ipython_assistant.engine.models.plan.schema import PICTURES, new_name
 from ipython_assistant.engine.models.plan.table_profiles import columns_of
 from ipython_assistant.engine.models.safe_markdown import bold
 
@@ -31,46 +34,141 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
 
 _MAX_STEM: Final = 60
+_PER_COLUMN: Final = re.compile(r"\b(?:per|by|each|every)\s+(?:of |the )?$")
 
 
-def mended(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> Plan:  # noqa: C901 slip by slip
-    """A model's plan without slips that the question's own words put right: nothing is decided here that is open.
+def new_columns_of(mentions: Mentions, columns: Sequence[Column]) -> tuple[NewColumn, ...]:
+    """The calculated columns of the formula that the question writes out: nobody has to read them."""
+    formula = formula_of(mentions, columns)
+    if not formula or not calculates(mentions, columns):
+        return ()
+    name, inner = new_name(mentions, columns), formula.inner
+    if inner is None:
+        return (NewColumn(name, formula.left, formula.op, formula.right),)
+    below = f"{inner.left} {inner.op} {inner.right}"
+    return (
+        NewColumn(below, inner.left, inner.op, inner.right),
+        NewColumn(name, formula.left, formula.op, below),
+    )
 
-    Time goes along the axis of a chart, `per month` is the month of the date, a column after `per` makes groups,
-    `highest first` is an order, and the largest of one number are the largest rows.
-    """
-    columns = columns_of(tables)
-    units = [unit for unit in UNITS if unit in mentions.terms]
 
-    def in_time(key: Key) -> bool:
-        return bool(key.unit) or (key.column in columns and columns[key.column].in_time)
+def mended(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> Plan:
+    """A model's plan without slips that the question's own words put right: nothing is decided here that is open."""
+    slips = _Slips(mentions, columns_of(tables))
+    for mend in (slips.keys, slips.shares, slips.measures, slips.rows, slips.order):
+        plan = mend(plan)
+    return plan
 
-    def by_unit(key: Key) -> Key:
-        column = columns.get(key.column)
-        dated = column is not None and column.kind == "date" and not key.unit and len(units) == 1
-        return replace(key, unit=units[0]) if dated and column and units[0] != column.grain else key
 
-    keys = list(map(by_unit, plan.keys))
-    across = by_unit(plan.across) if plan.across else None
-    if plan.measures and plan.output not in OF_POINTS:
-        for one in mentions.of("column"):
-            after_per = re.search(r"\b(?:per|by|each|every)\s+(?:of |the )?$", mentions.prompt[: one.start].lower())
-            groups = columns[one.columns[0]].kind in {"text", "yes/no", "year"} and one.columns[0] not in plan.used()
-            if after_per and groups and len(one.columns) == 1:
-                keys.append(Key(one.columns[0]))
-        if plan.drawn and len(keys) > 1 and across is None:
-            keys, across = keys[:1], keys[1]
-    if plan.output in {"line", "bar"} and keys and across and in_time(across) and not in_time(keys[0]):
-        keys, across = [across], keys[0]
-    order, measures = plan.order, plan.measures
-    if order and plan.limit and measures and not keys:  # one number is not ranked: the rows themselves are meant
-        named = [name for one in mentions.of("term", "column") for name in one.columns if columns[name].numeric]
-        by = [measures[0].column] if measures[0].column != ROWS else list(dict.fromkeys(named))
-        if order.by != "measure" or len(by) == 1:
-            order, measures = replace(order, by=by[0] if order.by == "measure" else order.by), ()
-    if order is None and plan.measures and {"ascending", "descending"} & mentions.terms:
-        order = Order("measure", descending="descending" in mentions.terms)
-    return replace(plan, keys=tuple(dict.fromkeys(keys)), across=across, order=order, measures=measures)
+class _Slips:
+    def __init__(self, mentions: Mentions, columns: dict[str, Column]) -> None:
+        self.said = mentions
+        self.terms = mentions.terms
+        self.columns = columns
+        self.text = mentions.prompt.lower()
+        self.units = [unit for unit in UNITS if unit in mentions.terms]
+
+    def _in_time(self, key: Key) -> bool:
+        return bool(key.unit) or (key.column in self.columns and self.columns[key.column].in_time)
+
+    def _by_unit(self, key: Key) -> Key:
+        column = self.columns.get(key.column)
+        dated = column is not None and column.kind == "date" and not key.unit and len(self.units) == 1
+        return replace(key, unit=self.units[0]) if dated and column and self.units[0] != column.grain else key
+
+    def keys(self, plan: Plan) -> Plan:
+        """`per month` is the month of the date, a column after `per` makes groups, time goes along a chart's axis."""
+        keys = list(map(self._by_unit, plan.keys))
+        across = self._by_unit(plan.across) if plan.across else None
+        if plan.measures and plan.output not in OF_POINTS:
+            for one in self.said.of("column"):
+                groups = self.columns[one.columns[0]].kind in {"text", "yes/no", "year"}
+                if groups and one.columns[0] not in plan.used() and len(one.columns) == 1:
+                    keys += [Key(one.columns[0])] if _PER_COLUMN.search(self.text[: one.start]) else []
+            both = [one.columns[0] for one in self.said.of("column") if self.columns[one.columns[0]].kind == "yes/no"]
+            if both and compares_both(self.said) and both[0] not in {key.column for key in (*keys, across) if key}:
+                keys = [Key(both[0]), *(key for key in keys if self._in_time(key))]
+                plan = replace(plan, filters=tuple(one for one in plan.filters if one.column != both[0]))
+            if plan.drawn and len(keys) > 1 and across is None:
+                keys, across = keys[:1], keys[1]
+        if plan.output in {"line", "bar"} and keys and across and self._in_time(across) and not self._in_time(keys[0]):
+            keys, across = [across], keys[0]
+        return replace(plan, keys=tuple(dict.fromkeys(keys)), across=across)
+
+    def shares(self, plan: Plan) -> Plan:
+        """What makes no groups: the column whose share is taken, one value that is chosen, what is calculated with.
+
+        Nor are the rows chosen whose share is taken: it would be all of them.
+        """
+        taken = {each.column for one in plan.measures for each in one.part}
+        plan = replace(plan, filters=tuple(one for one in plan.filters if one.column not in taken))
+        asked = {name for one in self.said.of("column") for name in one.columns}
+        taken |= {
+            each.column
+            for each in plan.filters
+            if each.op in {"in", "is"} and len(each.values) == 1 and (each.op == "is" or each.column not in asked)
+        }
+        measured = {one.column for one in plan.measures if one.aggregate not in {"count", AS_IT_IS}}
+        numbers = {name for name in measured if name in self.columns and self.columns[name].numeric}
+        keys = tuple(key for key in plan.keys if key.column not in taken | numbers)
+        across = plan.across if plan.across and plan.across.column not in taken else None
+        alone = across and keys and self.columns.get(across.column) and self.columns[across.column].unique
+        if plan.drawn and not keys:
+            return plan
+        crossed = plan.output in {"pivot", "heatmap"}
+        return plan if crossed else replace(plan, keys=keys, across=None if alone else across)
+
+    def measures(self, plan: Plan) -> Plan:
+        """Every aggregate that is said, of the one column that is measured; `how many` counts."""
+        said: list[str] = [name for name in ("mean", "median", "std", "sum") if name in self.terms]
+        said += [name for name, term in (("max", "maximum"), ("min", "minimum")) if term in self.terms]
+        said += ["max", "min"] if {"high", "low"} <= self.terms and not plan.order else []
+        percents = [n for one in self.said.found if one.term == "percentile" for n in one.numbers if 0 < n < 100]  # noqa: PLR2004
+        quartiles = [25, 50, 75] if "quartile" in self.text else []
+        said += [f"p{n:g}" for n in dict.fromkeys(percents or quartiles)]
+        names = {one.column for one in plan.measures}
+        simple = all(one.aggregate in {*said, "max", "min", "count", AS_IT_IS} for one in plan.measures)
+        if said and len(names) == 1 and simple and plan.measures[0].column in self.columns and not plan.drawn:
+            name = plan.measures[0].column
+            own = [
+                one.aggregate for one in plan.measures if one.aggregate in {"max", "min"} and one.aggregate not in said
+            ]
+            if len(said) + len(own) > 1 and self.columns[name].numeric:
+                plan = replace(plan, measures=tuple(Measure(how, name) for how in [*said, *own]))
+        counted = "count" in self.terms and plan.output == "table" and not plan.limit and not plan.columns
+        if counted and not plan.measures and not {"missing", "count distinct"} & self.terms:
+            plan = replace(plan, measures=(Measure("count"),), order=None)
+        return plan
+
+    def rows(self, plan: Plan) -> Plan:
+        """The largest of one number are the largest rows."""
+        order, measures = plan.order, plan.measures
+        open_ones = all(one.aggregate in {AS_IT_IS, "max", "min", "count"} for one in measures)
+        if order and measures and not plan.keys and not plan.drawn and (plan.limit or open_ones):
+            named = [name for one in self.said.of("term", "column") for name in one.columns]
+            by = [measures[0].column] if measures[0].column != ROWS else list(dict.fromkeys(named))
+            by = [name for name in by if name in self.columns and self.columns[name].numeric] or by
+            if order.by != "measure" or len(by) == 1:
+                order = replace(order, by=by[0] if order.by == "measure" else order.by)
+                single = {"high", "low", "judged"} & self.terms and not {
+                    "sorted",
+                    "ascending",
+                    "descending",
+                } & self.terms
+                return replace(plan, order=order, measures=(), limit=plan.limit or int(bool(single)))
+        return plan
+
+    def order(self, plan: Plan) -> Plan:
+        """`highest first` is an order; the oldest date is the first one."""
+        if plan.order is None and plan.measures and {"ascending", "descending"} & self.terms:
+            plan = replace(plan, order=Order("measure", descending="descending" in self.terms))
+        meant = [one.columns for one in self.said.found if one.term in {"ascending", "descending"} and one.columns]
+        if plan.order and meant and len(meant[0]) == 1 and not plan.measures:
+            plan = replace(plan, order=replace(plan.order, by=meant[0][0]))
+        column = self.columns.get(plan.order.by) if plan.order else None
+        if plan.order and column and column.kind == "date" and "oldest" in self.text:
+            plan = replace(plan, order=replace(plan.order, descending=False))
+        return plan
 
 
 def settled(
@@ -91,7 +189,13 @@ def settled(
         chosen, on = _joined(*chosen)
     columns, decided = columns_of(chosen), []
     measures = []
+    quotients = {new.name: new for new in plan.new_columns if new.op in {"/", "% of"}}
     for one in plan.measures:
+        quotient = quotients.get(one.column) if one.aggregate in {AS_IT_IS, "mean"} and plan.keys else None
+        if quotient and "mean" not in mentions.terms and not (is_number(quotient.left) or is_number(quotient.right)):
+            per = 100 if quotient.op == "% of" else 1
+            measures.append(Measure("ratio", quotient.left, quotient.right, per))
+            continue
         how = _aggregate(one, plan, columns.get(one.column))
         if how != one.aggregate and one.column != ROWS:
             decided.append(

@@ -1,0 +1,276 @@
+"""How the things that a question names stand to one another: compared, left out, grouped by, calculated.
+
+Places in the sentence decide, not a grammar: what is found here narrows what a model may fill in, and is looked for in
+its plan again.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ipython_assistant.engine.models.plan import english
+from ipython_assistant.engine.models.plan.plan import ROWS, is_number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ipython_assistant.engine.models.plan.mentions import Mention, Mentions
+    from ipython_assistant.engine.models.plan.table_profiles import Column
+
+COMPARED_BY: Final = {
+    "comparison more": ">", "comparison less": "<", "comparison least": ">=", "comparison most": "<=",
+}  # fmt: skip
+"""What each term of comparison is in a plan."""
+MAX_LISTED: Final = 1000
+"""The largest number that may be so many rows, bars or groups."""
+_NEGATION: Final = re.compile(rf"\b(?:{english.TERMS['not']})\b")
+_CLAUSES: Final = re.compile(
+    r"[.;:!?\n]|\bonly\b|\bfor\b|\bbut\b(?! not| no)|,(?! *(?:and|or|except|excluding|without|not)\b)"
+)
+_IS: Final = re.compile(r"\s*(?:is|are|was|equals?|of|=|==|not|no|:)*\s*")
+_AGED: Final = re.compile(r"\b(?:older|younger|aged?|old)\b")
+_NEAR: Final = 5
+"""Words between a column and the number that it is compared with."""
+
+
+def is_excluded(mentions: Mentions, at: int) -> bool:
+    """Whether a word such as `excluding` stands before a place of the question, in the same clause."""
+    return _NEGATION.search(_CLAUSES.split(mentions.prompt.lower()[:at])[-1]) is not None
+
+
+_BOTH: Final = re.compile(
+    r"\b(?:with|without|have|having|has)\b.*\b(?:vs\.?|versus|against|and|or|compared (?:to|with))\b.*"
+    r"\b(?:with|without|not|don'?t|no)\b"
+)
+_PER: Final = re.compile(
+    r"\b(?:per|by|each|every|for all|split by|grouped by|whether|for (?:each|every))\s+(?:of |the |their |one )*$"
+)
+
+
+def compares_both(mentions: Mentions) -> bool:
+    """Whether what has something is compared with what does not: `with and without`."""
+    return "not" in mentions.terms and _BOTH.search(mentions.prompt.lower()) is not None
+
+
+def is_grouped_by(mentions: Mentions, key: str) -> bool:
+    """Whether a column stands after `per`, `by` or `each`."""
+    places = [one.start for one in mentions.of("column") if key in one.columns]
+    return any(_PER.search(mentions.prompt[:start].lower()) for start in places)
+
+
+def wanted_answer(mentions: Mentions, column: Column) -> str:
+    """Which of the two a yes-or-no column has to be; empty where it may also make groups, or is not named alone."""
+    places = [one for one in mentions.of("column") if one.columns == (column.name,)]
+    free = compares_both(mentions) or is_grouped_by(mentions, column.name) or {"share", "rate"} & mentions.terms
+    if column.kind != "yes/no" or not places or free:
+        return ""
+    one = places[0]
+    after = re.match(r"\W*(?:is|was|are|were|=|:)?\W*(?:an? )?(yes|no)\b", mentions.prompt[one.end :].lower())
+    return after[1] if after else "no" if is_excluded(mentions, one.start) else "yes"
+
+
+_ARTICLES: Final = english.words("a an the word words text letters digits")
+
+
+def text_tests(mentions: Mentions) -> dict[str, tuple[str, str]]:
+    """What a column of texts has to contain, or begin with: column → comparison and text."""
+    found = {}
+    for at, one in enumerate(mentions.found):
+        if one.term in {"contains", "starts"}:
+            before = [other for other in mentions.found[:at] if other.kind == "column"]
+            after = [other for other in mentions.found[at + 1 :] if other.text.lower() not in _ARTICLES]
+            if before and after and after[0].kind in {"string", "value", "number", "unknown", "glue"}:
+                negated = is_excluded(mentions, one.start) or re.search(
+                    r"\b(?:not|n't|never) $", mentions.prompt[: one.start]
+                )
+                op = "starts with" if one.term == "starts" else "does not contain" if negated else "contains"
+                found[before[-1].columns[0]] = (op, after[0].text.strip("\"'“”`"))
+    return found
+
+
+_ABSENT: Final = re.compile(r"\b(?:missing|without|no|lacking|lacks?|blank|empty|nor|neither) (?:an? |the |any )?$")
+_BLANK: Final = re.compile(
+    r"^(?: values?| figures?| cells?)? (?:is|are|was|were) (not )?(?:missing|blank|empty|unknown|null|not known)\b"
+)
+_JOINT: Final = re.compile(r"^,? (?:or|and) (?:the |an? )?$")
+
+
+def missing_tests(mentions: Mentions, columns: Sequence[Column]) -> dict[str, str]:
+    """Columns whose cells have to be missing, or filled: `where the age is blank`, `without an income`."""
+    kinds = {column.name: column.kind for column in columns}
+    text, found = mentions.prompt.lower(), {}
+    places = [one for one in mentions.of("column") if len(one.columns) == 1 and kinds[one.columns[0]] != "yes/no"]
+    for one in reversed(places):
+        name = one.columns[0]
+        after = _BLANK.match(text[one.end :])
+        joint = [other for other in places if other.start > one.end and _JOINT.match(text[one.end : other.start])]
+        compared = re.match(r"\W*(?:over|under|above|below|of|more|less|[<>=\d])", text[one.end :])
+        absent = _ABSENT.search(text[: one.start])
+        if re.search(r"\bhow many (?:of the )?$", text[: one.start]):
+            continue
+        if after:
+            found[name] = "is not missing" if after[1] else "is missing"
+        elif joint and joint[0].columns[0] in found:
+            found[name] = found[joint[0].columns[0]]
+        elif absent and not compared:
+            twice = is_excluded(mentions, absent.start()) and not absent[0].startswith("nor")
+            found[name] = "is not missing" if twice else "is missing"
+    return found
+
+
+def counts_in(mentions: Mentions) -> list[int]:
+    """Whole numbers that are compared with nothing: so many rows, groups or bars."""
+    found = []
+    for one in mentions.of("number"):
+        before = [other for other in mentions.found if other.end <= one.start and other.kind != "glue"]
+        free = not before or (before[-1].kind != "column" and before[-1].term not in {*COMPARED_BY, "between"})
+        number = one.numbers[0]
+        if free and number == int(number) and 0 < number < MAX_LISTED:
+            found.append(int(number))
+    return list(dict.fromkeys(found))
+
+
+def bound_numbers(mentions: Mentions, columns: Sequence[Column]) -> dict[Mention, tuple[str, ...]]:
+    """The columns that each compared number may be said of.
+
+    In `cost over 100` it is the cost, in `more than 5 doses` the doses; `patients over 65` have an age. A number that
+    nothing compares is not among them.
+    """
+    numeric = {column.name for column in columns if column.numeric}
+    ages = tuple(name for name in numeric if "age" in english.words_of(name))
+    found: dict[Mention, tuple[str, ...]] = {}
+    told = [one for one in mentions.found if one.kind != "glue" or one.text.lower() in english.PERSONS]
+    text = mentions.prompt.lower()
+    for at, one in enumerate(told):
+        before = [other for other in told[max(at - 4, 0) : at] if other.term not in {"not", "or", "between"}][::-1]
+        compared = bool(before) and before[0].term in COMPARED_BY
+        rest = [other for other in before if other.term not in COMPARED_BY and other.kind != "number"]
+        own = tuple(name for name in rest[0].columns if name in numeric) if rest else ()
+        between = text[rest[0].end : one.start] if rest else ""
+        following = told[at + 1] if at + 1 < len(told) else None
+        trailing = following is not None and following.term in COMPARED_BY and following.text.startswith(("or ", "+"))
+        compared = compared or trailing
+        if one.kind != "number" or not (compared or (own and _IS.fullmatch(between)) or "between" in mentions.terms):
+            continue
+        after = tuple(name for name in following.columns if name in numeric) if following else ()
+        if own and len(between.split()) <= _NEAR:
+            found[one] = own
+        elif after and following and not text[one.end : following.start].strip():
+            found[one] = after
+        elif compared:
+            persons = bool(rest) and rest[0].text.lower() in english.PERSONS
+            aged = persons or not own or _AGED.search(text[max(one.start - 20, 0) : one.end + 12])
+            found[one] = ages if ages and aged else own or tuple(numeric)
+    return found
+
+
+def axes_of(mentions: Mentions, numbers: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What may stand across and what up in a scatter chart: of two columns the first goes up, unless it is said."""
+    order = list(dict.fromkeys(name for one in mentions.of("column") for name in one.columns if name in numbers))
+    if len(order) != 2:  # noqa: PLR2004 two axes
+        return [*numbers], [*numbers]
+    turned = re.search(
+        r"\b(?:on|as) (?:the )?x\b.*\b(?:on|as) (?:the )?y\b|\bx ?= ?.*\by ?= ?", mentions.prompt.lower()
+    )
+    y, x = reversed(order) if turned else order
+    return [x], [y]
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A calculation that the question writes out.
+
+    Attributes:
+        left: A column, a number, or `rows`; `right` too.
+        part: The value that stands to the left of a division by rows: `deaths / cases`.
+        inner: The calculation in brackets that stands on the right.
+    """
+
+    left: str
+    op: str
+    right: str
+    part: Mention | None = None
+    inner: Formula | None = None
+
+
+_SIGNS: Final = {
+    "/": "/", "÷": "/", "divided by": "/", "*": "*", "×": "*", "multiplied by": "*", "times": "*", "+": "+",
+    "plus": "+", "-": "-", "minus": "-",
+}  # fmt: skip
+_SIGN: Final = re.compile(r" ?([/*×÷+]|divided by|multiplied by|times|plus|minus) ?|\s(-)\s")
+
+
+def formula_of(mentions: Mentions, columns: Sequence[Column]) -> Formula | None:  # noqa: C901
+    """The calculation that the question writes out, such as `waste = wasted / given` or `a / (a + b)`."""
+    numeric = {column.name for column in columns if column.numeric}
+    held = [one for one in mentions.found if one.kind in {"column", "value", "number", "glue"}]
+    inside = [range(one.start, one.end) for one in mentions.found if one.kind in {"column", "value", "file", "table"}]
+    text = mentions.prompt.lower()
+    signs = [one for one in _SIGN.finditer(text) if not any(one.start() in place for place in inside)]
+
+    def side(several: Sequence[Mention], between: tuple[int, int]) -> tuple[str, Mention | None]:
+        for one in several:
+            gap = text[min(one.end, between[1]) : max(one.start, between[0])] if one.start >= between[1] else ""
+            gap = text[one.end : between[0]] if one.end <= between[0] else gap
+            if re.search(r"[.;:!?,]", gap):
+                break
+            own = [name for name in one.columns if name in numeric]
+            if one.kind == "column" and own:
+                return own[0], None
+            if one.kind == "number" and len(one.numbers) == 1:
+                return f"{one.numbers[0]:g}", None
+            if one.kind == "value":
+                return ROWS, one
+            if one.kind == "glue" and (one.columns or one.text.lower() in english.ROW_NOUNS | english.PERSONS):
+                return ROWS, None
+            if one.kind == "column":
+                break
+        return "", None
+
+    def read(at: int) -> Formula | None:
+        sign = signs[at]
+        place = sign.span()
+        left, part = side([one for one in reversed(held) if one.end <= place[0]], place)
+        after = [one for one in held if one.start >= place[1]]
+        op = _SIGNS[(sign[1] or sign[2]).strip()]
+        if text[place[1] :].lstrip().startswith("(") and at + 1 < len(signs) and left:
+            inner = read(at + 1)
+            return Formula(left, op, "", None, inner) if inner and not part else None
+        right, other = side(after, place)
+        counted = ROWS in {left, right}
+        if (
+            not left
+            or not right
+            or other
+            or (counted and op != "/")
+            or (part and right != ROWS)
+            or left == right != ROWS
+        ):
+            return None
+        if (right == ROWS and not part) or (is_number(left) and is_number(right)):
+            return None
+        return Formula(left, op, right, part)
+
+    return next((found for at in range(len(signs)) if (found := read(at))), None)
+
+
+def calculates(mentions: Mentions, columns: Sequence[Column]) -> bool:
+    """Whether the question may ask for a calculated column."""
+    numbers = [name for one in mentions.of("column") for name in one.columns]
+    named = {column.name for column in columns if column.numeric and column.name in numbers}
+    dates = sum(column.kind == "date" for column in columns)
+    if "days between" in mentions.terms and dates > 1:
+        return True
+    found = formula_of(mentions, columns)
+    return bool(found and ROWS not in {found.left, found.right}) or (len(named) > 1 and "minus" in mentions.terms)
+
+
+def result_names(mentions: Mentions, columns: Sequence[Column]) -> tuple[str, ...]:
+    """Words that are not known and name what is calculated: they stand before its formula, or before `per 1000`."""
+    if not ("per number" in mentions.terms or formula_of(mentions, columns)):
+        return ()
+    text = mentions.prompt
+    sign = r"[^.;?!]{0,60}?(?:=|\(|/|divided by|\brates?\b|\bratio\b|\bper \d)"
+    return tuple(one.text for one in mentions.of("unknown") if re.match(sign, text[one.end :]))
