@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.models import Ask, Interpreter, Model, RunOutcome, Step
     from ipython_assistant.engine.models.chat_server import Completion, Json
-    from ipython_assistant.engine.models.plan.programs import Program
+    from ipython_assistant.engine.models.plan.words import Program
 
     _Connect = Callable[[], Awaitable[ChatServer]]
 

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.conditions import days_of
+from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.plan import AS_IT_IS, NEGATED, ROWS, UNITS, Plan, PlanError, RowFilter
 from ipython_assistant.engine.models.plan.relations import (
     bound_numbers,
     is_excluded,
     is_grouped_by,
+    pooled_columns,
     result_names,
     wanted_answer,
 )
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models.plan.mentions import Mention, Mentions
     from ipython_assistant.engine.models.plan.table_profiles import TableProfile
 
-_SHOW: Final = re.compile(r"\b(?:show|list|rows|print|display|all|save|file)\b")
 _OVER_TIME: Final = english.words("line plot running rolling change latest earliest high low judged head")
 """Terms that may be about time though no column of time is named."""
 _TURNED: Final = {
@@ -38,7 +39,6 @@ _TURNED: Final = {
     "until": "after",
 }  # fmt: skip
 """The comparison that a negation makes of each."""
-_COMPARISON: Final = re.compile(r"\s*(?:a |any |the )?(?:more|less|fewer|older|younger|later|earlier)\b")
 _COMPARES: Final = {
     "comparison least": (">=", "since"), "comparison most": ("<=", "until"), "comparison more": (">", "after"),
     "comparison less": ("<", "before"), "before": ("before", "<"), "after": ("after", ">"), "since": ("since", ">="),
@@ -145,7 +145,7 @@ class _Checker:
                 case "term" if not self._has_term(one):
                     yield f"I did not heed {quoted(one.text)}."
         yield from self._others()
-        asked = self.mentions.terms - {"plot", "or", "not", "high", "low"} or _SHOW.search(self.text)
+        asked = self.mentions.terms - {"plot", "or", "not", "high", "low"} or PATTERNS["shown"].search(self.text)
         things = self.mentions.of("column", "value", "string", "period", "file")
         if not (asked or things or self.mentions.ending):
             yield "I do not see what is asked for: name a column, or what to calculate."
@@ -169,7 +169,7 @@ class _Checker:
     def _has_column(self, one: Mention) -> bool:
         plan = self.plan
         whole = plan.output in {"describe", "missing", "duplicates", "without duplicates"} and not plan.columns
-        if self.used & set(one.columns) or whole:
+        if self.used & set(one.columns) or whole or pooled_columns(self.mentions) & set(one.columns):
             return True
         each_row = one.text.lower().endswith("s") and all(self.columns[name].unique for name in one.columns)
         if each_row and not any(is_grouped_by(self.mentions, name) for name in one.columns):
@@ -275,7 +275,7 @@ class _Checker:
             compared
             or both
             or self.plan.output == "without duplicates"
-            or bool(_COMPARISON.match(self.text[one.end :]))
+            or bool(PATTERNS["after not"].match(self.text[one.end :]))
         )
 
     def _in_units(self, unit: str, one: Mention) -> bool:
@@ -325,7 +325,7 @@ class _Checker:
             column = self.columns.get(measure.column)
             if measure.aggregate == "sum" and column and column.rate and not self.plan.drawn:
                 yield f"{bold(column.name)} is a rate: adding it up means nothing. Ask for its mean."
-        if self.plan.limit and self.plan.measures and not self.plan.keys:
+        if (self.plan.limit or self.plan.order) and self.plan.measures and not self.plan.keys:
             yield "The largest or smallest of a single number are not ranked. Say what is ranked."
         if self.plan.limit and not self.plan.order and "head" not in self.mentions.terms:
             yield f"The {self.plan.limit} largest or smallest of what? Name a column."

@@ -31,6 +31,19 @@ _COUNTED: Final = "zero one two three four five six seven eight nine ten eleven 
 NUMBER_WORDS: Final = {word: number for number, word in enumerate(re.split(" ", _COUNTED))} | {
     "dozen": 12, "twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100, "thousand": 1000,
 }  # fmt: skip
+_PARTS: Final = {
+    "year": r"(?P<y>\d{4})", "day": r"(?P<d>\d{1,2})(?:st|nd|rd|th)?", "not": TERMS["not"],
+    "month": rf"(?P<m>{'|'.join(MONTHS)})[a-z]*\.?", "purposes": "|".join(sorted(PURPOSES)),
+    "verbs": "save|list|plot|draw|show|give|count|make|write|compute|calculate|describe|chart",
+}  # fmt: skip
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"@(\w+)@", lambda name: _PARTS[name[1]], text), re.IGNORECASE)
+
+
+PERIODS: Final = [_pattern(rf"(?<![\w.]){one}(?!\w)") for one in _FOUND["patterns"].pop("periods")]
+PATTERNS: Final = {name: _pattern("|".join(several)) for name, several in _FOUND["patterns"].items()}
 
 
 def word_stem(word: str) -> str:

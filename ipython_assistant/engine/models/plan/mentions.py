@@ -15,63 +15,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.plan import english
-from ipython_assistant.engine.models.plan.english import word_stem, words_of
+from ipython_assistant.engine.models.plan.english import PATTERNS, word_stem, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
 
-FILE: Final = re.compile(
-    r"(?<![\w/])[\w.-]*\w\.(?:csv|xlsx|jsonl?|parquet|tsv|html?|md|txt|png|svg|pdf|jpe?g|webp)\b", re.IGNORECASE
-)
-_QUOTED: Final = re.compile(r"""(?<!\w)(?:"([^"\n]+)"|“([^”\n]+)”|'([^'\n]+)'|`([^`\n]+)`)(?!\w)""")
-_MONTH: Final = r"(?P<m>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
-_DAY: Final = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
-_YEAR: Final = r"(?P<y>\d{4})"
-_PERIODS: Final = (
-    rf"{_YEAR}-(?P<m>\d\d)-(?P<d>\d\d)(?!\d)",
-    rf"{_YEAR}-(?P<m>\d\d)(?![\d-])",
-    rf"{_DAY} (?:of )?{_MONTH},? {_YEAR}",
-    rf"{_MONTH} {_DAY},? {_YEAR}",
-    rf"{_MONTH},? {_YEAR}",
-    rf"q(?P<q>[1-4])[ /-]?{_YEAR}",
-    rf"{_YEAR}[ /-]?q(?P<q>[1-4])",
-    r"(?:q|quarter )(?P<q>[1-4])",
-    r"(?P<y>(?:19|20)\d\d)(?![\d.,]\d|\s*(?:%|percent))",
-    rf"{_DAY} (?:of )?{_MONTH}",
-    rf"{_MONTH} {_DAY}(?!\d)",
-    r"(?P<end>latest|most recent|newest|last|earliest|first) (?P<unit>day|week|month|quarter|year)",
-    r"(?P<month>january|february|march|april|june|july|august|september|october|november|december|(?<=in )may)",
-)
-_NUMBER: Final = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:[, ]\d{3})+|\d+)(?:\.\d+)?(?![\w]*\d)")
-_SCALE: Final = re.compile(r"\s*(%|percent\b|k\b|thousand\b|million\b|mio\b|bn\b|billion\b|m\b)")
-_BAND: Final = re.compile(r"(?<![\w.-])(\d+)\s*[-–]\s*(\d+)(?![\w.-])|(?<![\w.-])(\d+)\s*\+")
-_WORD: Final = re.compile(r"[^\W\d_][\w'’]*(?:-[^\W\d_]\w*)*|%|&")
 _BETWEEN: Final = r"[\s_.-]+"
 """What may stand between the words of a column's name."""
 _TYPO: Final = 0.84
 """How alike two words are that are taken for one, by `difflib`."""
+FILE, _QUOTED = PATTERNS["file"], re.compile(r"""(?<!\w)(?:"([^"\n]+)"|“([^”\n]+)”|'([^'\n]+)'|`([^`\n]+)`)(?!\w)""")
 _AMOUNTS: Final = {"a": 1.0, "an": 1.0, "one": 1.0, "two": 2.0, "three": 3.0, "half an": 0.5}
-_DURATION: Final = re.compile(
-    r"(?:than|over|above|under|below|least|most|exceed\w*|after|within) (?P<n>half an|an?|one|two|three|\d+) "
-    r"(?P<unit>hour|week)s?\b"
-)
-_WANTS: Final = r"(?:wants?|needs?|asked|asks|is asking|are asking|would like|requested|requests|requires?|expects?)"
-_FRAMES: Final = re.compile(
-    rf"\b(?:dear|hi|hello) \w+(?: \w+)?|\b(?:my|our|your|his|her) \w+|\bi(?:'m| am) (?:a|an|the) \w+(?: \w+)?"
-    rf"|\b(?:my|our|the|a)(?: \w+){{1,3}} {_WANTS}\b|\b\w+(?: \w+)?(?=,? i\.e\.)"
-)
-"""Where a word that is not known only says who asks, or what for."""
-_ASIDES: Final = re.compile(
-    r"(?<=[,;.?!:]) ?(?:because |since |so that |so |as )?(?:i|we) (?:need|have|want|am going|are going) to "
-    r"(?:tell|chase|inform|call|ask|report|write|send|present|compare notes|talk)\b[^.,;:?!\d]*"
-    r"|(?<=[,(]) ?(?:and |but )?not (?:the |an? )(?:average|mean|sum|total|median|number|count)\b[^.;,)]*"
-    r"|\b(?:one|two|three|four) (?:numbers?|figures?|answers?)(?: will do| is enough| please| only)?(?= ?(?:[.,;!?]|$))"
-)
-_PURPOSE: Final = re.compile(
-    rf"\b(?:for|into?) (?:an?|the|my|our|this|his|her|their)(?: \w+)? (?P<what>{'|'.join(sorted(english.PURPOSES))})\b"
-)
 _SHORT: Final = 4
 """Letters of a word from which on a slip of the pen, or another ending, is forgiven."""
 
@@ -261,37 +217,39 @@ class _Finder:
     def asides(self) -> None:
         """What only says who asks, what for, or what is not meant: nothing in it is asked for."""
         known = {*self._vocabulary.columns, *self._vocabulary.values, *self._vocabulary.tables}
-        for match in [*self._all(_ASIDES), *self._all(_PURPOSE)]:
-            if match.re is _PURPOSE and word_stem(match["what"]) in known:
+        for match in [*self._all(PATTERNS["aside"]), *self._all(PATTERNS["purpose"])]:
+            if match.re is PATTERNS["purpose"] and word_stem(match["what"]) in known:
                 continue
             self._take(*match.span(), "glue")
-        for match in _FRAMES.finditer(self.text):
+        for match in PATTERNS["frame"].finditer(self.text):
             self._framed.update(range(*match.span()))
 
     def times(self) -> None:
         """Bands, dates and numbers; before them the terms that hold a number."""
         for name in ("per number", "percent top", "percentile"):
             for match in self._all(rf"(?<!\w)(?:{english.TERMS[name]})(?!\w)"):
-                digits = re.finditer(r"\d+", match[0]) if name == "percentile" else _NUMBER.finditer(match[0])
+                digits = (
+                    re.finditer(r"\d+", match[0]) if name == "percentile" else PATTERNS["number"].finditer(match[0])
+                )
                 numbers = tuple(_number(one[0], "") for one in digits)
                 words = [one for one in ("hundred", "thousand", "million") if one in match[0]]
                 numbers = numbers or tuple(float(english.NUMBER_WORDS.get(one, 1e6)) for one in words)
                 meant = self._vocabulary.meant_by(match[0])
                 self._take(*match.span(), "term", term=name, numbers=numbers, columns=meant)
-        bands = list(self._all(_BAND))
+        bands = list(self._all(PATTERNS["band"]))
         names = tuple(re.sub(r"\s", "", one[0]).replace("–", "-") for one in bands)
         for one in bands if len(bands) > 1 else ():
             self._take(*one.span(), "bands", values=(names,))
-        for pattern in _PERIODS if any(column.in_time for column in self.columns) else ():
-            for match in self._all(rf"(?<![\w.]){pattern}(?!\w)"):
+        for pattern in english.PERIODS if any(column.in_time for column in self.columns) else ():
+            for match in self._all(pattern):
                 if period := _period(match.groupdict(), self._only_year()):
                     numbers = (float(period),) if period.isdigit() else ()
                     self._take(*match.span(), "period", values=((period,),), numbers=numbers)
         self._durations()
         for match in self._all(r"(?<![\w.-])\d+ ?(\+)(?!\w| ?\d)"):  # 50+ is 50 or more
             self._take(match.start(1), match.end(1), "term", term="comparison least")
-        for match in self._all(_NUMBER):
-            after = _SCALE.match(self.text[match.end() :])
+        for match in self._all(PATTERNS["number"]):
+            after = PATTERNS["scale"].match(self.text[match.end() :])
             end = match.end() + (len(after[0]) if after and after[1] in english.SCALES else 0)
             value = _number(match[0], after[1] if after else "")
             share = (value / 100,) if after and after[1] in {"%", "percent"} else ()
@@ -307,7 +265,7 @@ class _Finder:
         units = {word for column in self.columns for word in re.findall(r"[a-z]+", plain(column.name))}
         dates = sum(column.kind == "date" for column in self.columns) > 1
         minutes, days = not units.isdisjoint({"min", "mins", "minutes"}), dates or not units.isdisjoint({"day", "days"})
-        for match in self._all(_DURATION):
+        for match in self._all(PATTERNS["duration"]):
             size = {"hour": 60 * minutes, "week": 7 * days}[match["unit"]]
             amount = _AMOUNTS.get(match["n"]) or float(match["n"])
             if size:
@@ -326,7 +284,7 @@ class _Finder:
         """All other words: of names of columns, of values and tables, numbers, glue; or not understood."""
         vocabulary = self._vocabulary
         before: Mention | None = None
-        for match in self._all(_WORD):
+        for match in self._all(PATTERNS["word"]):
             what = vocabulary.look_up(match[0])
             if what["kind"] == "unknown" and match.start() in self._framed:
                 what = {"kind": "glue"}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ipython_assistant.engine.models import TokensUsed
 from ipython_assistant.engine.models.plan.checks import compared, mostly_unknown, unknown_words
+from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.mentions import Mentions, mentions_in
 from ipython_assistant.engine.models.plan.pandas_code import program
 from ipython_assistant.engine.models.plan.plan import Plan, PlanError, plan_from_json
@@ -35,18 +36,6 @@ MAX_EARLIER: Final = 3
 """Questions with their plans that a follow-up is told."""
 MAX_SHOWN: Final = 12
 """Columns that are named where none stands out."""
-_FOLLOWS: Final = re.compile(
-    r"\b(?:same|again|instead|this|that|those|them|it|now|also|too|as well|but)\b|^\s*(?:and|only|as an?|for)\b",
-    re.IGNORECASE,
-)
-"""Words by which a question goes on from the one before."""
-_VERBS: Final = "save|list|plot|draw|show|give|count|make|write|compute|calculate|describe|chart"
-_PARTS: Final = re.compile(
-    rf"(?:\n+|;\s+|\.\s+)(?:and |then |also )*(?=(?:{_VERBS})\b)|,?\s+and (?:then |also )?"
-    rf"(?=how many\b|(?:{_VERBS}) "
-    r"(?!it\b|them\b|this\b|that\b|as\b|the (?:results?|tables?|charts?|plots?|pictures?|files?)\b))",
-    re.IGNORECASE,
-)
 _WANTED: Final = re.compile(
     r"^The notebook goes on with [^\n]* under exactly this name, [^\n]*: (?P<names>[^\n:]+)$", re.M
 )
@@ -114,7 +103,7 @@ class PlanReader:
         """
         asked_before = [message.text for message in ask.history if message.role == "user"]
         earlier = [(text, self._plans[text]) for text in asked_before if text in self._plans][-MAX_EARLIER:]
-        earlier = earlier if _FOLLOWS.search(ask.prompt) else []
+        earlier = earlier if PATTERNS["goes on"].search(ask.prompt) else []
         tables = await profiled(interpreter, ask.files, " ".join([ask.prompt, *(text for text, _ in earlier)]))
         readable = [table for table in tables if not table.problem]
         if not readable:
@@ -240,7 +229,7 @@ def parts_of(prompt: str, tables: Sequence[TableProfile]) -> list[str]:
     """The things a prompt asks for, one after another; a part that names nothing belongs to the one before."""
     lines = [line for line in prompt.strip().splitlines() if not line.startswith("#|")]
     parts: list[str] = []
-    for part in _PARTS.split("\n".join(lines)):
+    for part in PATTERNS["part"].split("\n".join(lines)):
         own = mentions_in(part, tables)
         alone = bool(own.of("column", "value") or {"describe", "missing", "duplicates", "dedupe"} & own.terms)
         if part.lower().startswith("how many"):  # two counts, where each chooses its own rows

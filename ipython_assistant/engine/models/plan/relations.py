@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
+from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.plan import ROWS, is_number
 
 if TYPE_CHECKING:
@@ -25,39 +26,40 @@ COMPARED_BY: Final = {
 """What each term of comparison is in a plan."""
 MAX_LISTED: Final = 1000
 """The largest number that may be so many rows, bars or groups."""
-_NEGATION: Final = re.compile(rf"\b(?:{english.TERMS['not']})\b")
-_CLAUSES: Final = re.compile(
-    r"[.;:!?\n]|\bonly\b|\bfor\b|\bbut\b(?! not| no)|,(?! *(?:and|or|except|excluding|without|not)\b)"
-)
-_IS: Final = re.compile(r"\s*(?:is|are|was|equals?|of|=|==|not|no|:)*\s*")
-_AGED: Final = re.compile(r"\b(?:older|younger|aged?|old)\b")
 _NEAR: Final = 5
 """Words between a column and the number that it is compared with."""
 
 
 def is_excluded(mentions: Mentions, at: int) -> bool:
     """Whether a word such as `excluding` stands before a place of the question, in the same clause."""
-    return _NEGATION.search(_CLAUSES.split(mentions.prompt.lower()[:at])[-1]) is not None
-
-
-_BOTH: Final = re.compile(
-    r"\b(?:with|without|have|having|has)\b.*\b(?:vs\.?|versus|against|and|or|compared (?:to|with))\b.*"
-    r"\b(?:with|without|not|don'?t|no)\b"
-)
-_PER: Final = re.compile(
-    r"\b(?:per|by|each|every|for all|split by|grouped by|whether|for (?:each|every))\s+(?:of |the |their |one )*$"
-)
+    return PATTERNS["negation"].search(PATTERNS["clause"].split(mentions.prompt.lower()[:at])[-1]) is not None
 
 
 def compares_both(mentions: Mentions) -> bool:
     """Whether what has something is compared with what does not: `with and without`."""
-    return "not" in mentions.terms and _BOTH.search(mentions.prompt.lower()) is not None
+    return "not" in mentions.terms and PATTERNS["with and without"].search(mentions.prompt.lower()) is not None
 
 
 def is_grouped_by(mentions: Mentions, key: str) -> bool:
     """Whether a column stands after `per`, `by` or `each`."""
     places = [one.start for one in mentions.of("column") if key in one.columns]
-    return any(_PER.search(mentions.prompt[:start].lower()) for start in places)
+    return any(PATTERNS["per"].search(mentions.prompt[:start].lower()) for start in places)
+
+
+def pooled_columns(mentions: Mentions) -> set[str]:
+    """Columns that make no groups: `all the stations summed`, `the mean over the districts`."""
+    text = mentions.prompt.lower()
+    return {
+        one.columns[0]
+        for one in mentions.of("column")
+        if PATTERNS["over all"].search(text[: one.start]) or PATTERNS["pooled"].match(text[one.end :])
+    }
+
+
+def columns_set_apart(mentions: Mentions) -> list[str]:
+    """Columns of which two values are set against each other: `M vs F`, `one for MMR and one for HPV`."""
+    several = [one for one in mentions.of("value") if PATTERNS["set_apart"].search(mentions.prompt[: one.start])]
+    return [one.columns[0] for one in several if len(mentions.values_of(one.columns[0])) > 1]
 
 
 def wanted_answer(mentions: Mentions, column: Column) -> str:
@@ -90,13 +92,6 @@ def text_tests(mentions: Mentions) -> dict[str, tuple[str, str]]:
     return found
 
 
-_ABSENT: Final = re.compile(r"\b(?:missing|without|no|lacking|lacks?|blank|empty|nor|neither) (?:an? |the |any )?$")
-_BLANK: Final = re.compile(
-    r"^(?: values?| figures?| cells?)? (?:is|are|was|were) (not )?(?:missing|blank|empty|unknown|null|not known)\b"
-)
-_JOINT: Final = re.compile(r"^,? (?:or|and) (?:the |an? )?$")
-
-
 def missing_tests(mentions: Mentions, columns: Sequence[Column]) -> dict[str, str]:
     """Columns whose cells have to be missing, or filled: `where the age is blank`, `without an income`."""
     kinds = {column.name: column.kind for column in columns}
@@ -104,10 +99,12 @@ def missing_tests(mentions: Mentions, columns: Sequence[Column]) -> dict[str, st
     places = [one for one in mentions.of("column") if len(one.columns) == 1 and kinds[one.columns[0]] != "yes/no"]
     for one in reversed(places):
         name = one.columns[0]
-        after = _BLANK.match(text[one.end :])
-        joint = [other for other in places if other.start > one.end and _JOINT.match(text[one.end : other.start])]
-        compared = re.match(r"\W*(?:over|under|above|below|of|more|less|[<>=\d])", text[one.end :])
-        absent = _ABSENT.search(text[: one.start])
+        after = PATTERNS["blank"].match(text[one.end :])
+        joint = [
+            other for other in places if other.start > one.end and PATTERNS["joint"].match(text[one.end : other.start])
+        ]
+        compared = PATTERNS["compared"].match(text[one.end :])
+        absent = PATTERNS["absent"].search(text[: one.start])
         if re.search(r"\bhow many (?:of the )?$", text[: one.start]):
             continue
         if after:
@@ -152,7 +149,9 @@ def bound_numbers(mentions: Mentions, columns: Sequence[Column]) -> dict[Mention
         following = told[at + 1] if at + 1 < len(told) else None
         trailing = following is not None and following.term in COMPARED_BY and following.text.startswith(("or ", "+"))
         compared = compared or trailing
-        if one.kind != "number" or not (compared or (own and _IS.fullmatch(between)) or "between" in mentions.terms):
+        if one.kind != "number" or not (
+            compared or (own and PATTERNS["is"].fullmatch(between)) or "between" in mentions.terms
+        ):
             continue
         after = tuple(name for name in following.columns if name in numeric) if following else ()
         if own and len(between.split()) <= _NEAR:
@@ -161,7 +160,7 @@ def bound_numbers(mentions: Mentions, columns: Sequence[Column]) -> dict[Mention
             found[one] = after
         elif compared:
             persons = bool(rest) and rest[0].text.lower() in english.PERSONS
-            aged = persons or not own or _AGED.search(text[max(one.start - 20, 0) : one.end + 12])
+            aged = persons or not own or PATTERNS["aged"].search(text[max(one.start - 20, 0) : one.end + 12])
             found[one] = ages if ages and aged else own or tuple(numeric)
     return found
 
@@ -171,9 +170,7 @@ def axes_of(mentions: Mentions, numbers: Sequence[str]) -> tuple[list[str], list
     order = list(dict.fromkeys(name for one in mentions.of("column") for name in one.columns if name in numbers))
     if len(order) != 2:  # noqa: PLR2004 two axes
         return [*numbers], [*numbers]
-    turned = re.search(
-        r"\b(?:on|as) (?:the )?x\b.*\b(?:on|as) (?:the )?y\b|\bx ?= ?.*\by ?= ?", mentions.prompt.lower()
-    )
+    turned = PATTERNS["x and y"].search(mentions.prompt)
     y, x = reversed(order) if turned else order
     return [x], [y]
 
@@ -199,7 +196,6 @@ _SIGNS: Final = {
     "/": "/", "÷": "/", "divided by": "/", "*": "*", "×": "*", "multiplied by": "*", "times": "*", "+": "+",
     "plus": "+", "-": "-", "minus": "-",
 }  # fmt: skip
-_SIGN: Final = re.compile(r" ?([/*×÷+]|divided by|multiplied by|times|plus|minus) ?|\s(-)\s")
 
 
 def formula_of(mentions: Mentions, columns: Sequence[Column]) -> Formula | None:  # noqa: C901
@@ -208,7 +204,7 @@ def formula_of(mentions: Mentions, columns: Sequence[Column]) -> Formula | None:
     held = [one for one in mentions.found if one.kind in {"column", "value", "number", "glue"}]
     inside = [range(one.start, one.end) for one in mentions.found if one.kind in {"column", "value", "file", "table"}]
     text = mentions.prompt.lower()
-    signs = [one for one in _SIGN.finditer(text) if not any(one.start() in place for place in inside)]
+    signs = [one for one in PATTERNS["sign"].finditer(text) if not any(one.start() in place for place in inside)]
 
     def side(several: Sequence[Mention], between: tuple[int, int]) -> tuple[str, Mention | None]:
         for one in several:
@@ -272,5 +268,5 @@ def result_names(mentions: Mentions, columns: Sequence[Column]) -> tuple[str, ..
     if not ("per number" in mentions.terms or formula_of(mentions, columns)):
         return ()
     text = mentions.prompt
-    sign = r"[^.;?!]{0,60}?(?:=|\(|/|divided by|\brates?\b|\bratio\b|\bper \d)"
-    return tuple(one.text for one in mentions.of("unknown") if re.match(sign, text[one.end :]))
+    sign = PATTERNS["before a formula"]
+    return tuple(one.text for one in mentions.of("unknown") if sign.match(text[one.end :]))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.plan import english
+from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
     CHARTS,
@@ -71,15 +72,9 @@ _THEN_TERMS: Final = {
     "rolling": ("rolling mean",),
 }  # fmt: skip
 _RANKED: Final = english.words("low high ascending descending sorted judged head latest earliest") | {"percent top"}
-_A_LINE: Final = re.compile(r"\b(?:trend|(?:line|curve)s? (?:chart|plot|graph|with)|over time|curve)", re.IGNORECASE)
-_ONE: Final = re.compile(r"\s*(?:wh?ich|who|where|what)\b")
-_GROUPED: Final = re.compile(
-    r"\b(?:per|by|each|every|across|split|vs\.?|versus|against|compared?|wh?ich|where do|who|along|down|rows|columns)\b"
-)
 _CALCULATED: Final = english.words(
     "mean median std sum count share rate weighted percentile change running rolling pivot maximum minimum distinct"
 ) | {*UNITS, "count distinct", "per number", "bands", "judged", "latest", "earliest", "high", "low"}
-_SHOWN: Final = re.compile(r"\b(?:columns?|only|just|names?|list)\b")
 
 
 def schema_for(
@@ -110,7 +105,7 @@ def outputs_for(mentions: Mentions, files: Sequence[str]) -> tuple[str, ...]:
     drawn = any(name.lower().endswith(PICTURES) for name in files) or "plot" in terms
     if {"correlation", "heatmap"} <= terms:
         return ("correlation heatmap",)
-    if charts and (drawn or charts[0] not in {"line", "horizontal"} or _A_LINE.search(mentions.prompt)):
+    if charts and (drawn or charts[0] not in {"line", "horizontal"} or PATTERNS["a line"].search(mentions.prompt)):
         return _CHART_TERMS[charts[0]]
     if drawn:
         return ("line", "bar", "scatter", "histogram")
@@ -198,13 +193,13 @@ class _Schema:
         optional |= self._maybe("window", self.counts if "rolling" in self.terms else [])
         order, asked = self._order()
         (base if asked else optional).update(order)
-        if output == "table" and self.named and _SHOWN.search(self.said.prompt.lower()):
+        if output == "table" and self.named and PATTERNS["some columns"].search(self.said.prompt.lower()):
             optional["columns"] = _array(_enum([column.name for column in self.named]), 1, 8)
         return _object(base, optional)
 
     def _calculated(self) -> bool:
         """Whether anything may be calculated; else the rows are meant, as in `patients over 65`."""
-        grouped = _GROUPED.search(self.said.prompt.lower()) is not None
+        grouped = PATTERNS["grouped"].search(self.said.prompt.lower()) is not None
         return grouped or not (self.terms - {"by age"}).isdisjoint(_CALCULATED)
 
     @staticmethod
@@ -294,7 +289,9 @@ class _Schema:
         if "percent top" in terms:
             percent = next(one.numbers for one in self.said.found if one.term == "percent top")
             return found | {"limit": _enum([int(percent[0])]), "limit_percent": _enum([True])}, True
-        which = _ONE.match(self.said.prompt.lower()) is not None and bool({"high", "low", "judged"} & terms)
+        which = PATTERNS["which one"].match(self.said.prompt.lower()) is not None and bool(
+            {"high", "low", "judged"} & terms
+        )
         counted = bool({"high", "low", "head"} & terms) and bool(self.counts)
         if counted or which or "judged" in terms:
             found["limit"] = _enum(self.counts or [1])

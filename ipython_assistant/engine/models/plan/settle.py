@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
+from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.mentions import plain
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
@@ -22,7 +23,13 @@ from ipython_assistant.engine.models.plan.plan import (
     RowFilter,
     is_number,
 )
-from ipython_assistant.engine.models.plan.relations import calculates, compares_both, formula_of
+from ipython_assistant.engine.models.plan.relations import (
+    calculates,
+    columns_set_apart,
+    compares_both,
+    formula_of,
+    pooled_columns,
+)
 from ipython_assistant.engine.models.plan.schema import PICTURES, new_name
 from ipython_assistant.engine.models.plan.table_profiles import columns_of
 from ipython_assistant.engine.models.safe_markdown import bold
@@ -34,7 +41,6 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
 
 _MAX_STEM: Final = 60
-_PER_COLUMN: Final = re.compile(r"\b(?:per|by|each|every)\s+(?:of |the )?$")
 
 
 def new_columns_of(mentions: Mentions, columns: Sequence[Column]) -> tuple[NewColumn, ...]:
@@ -76,7 +82,7 @@ class _Slips:
         dated = column is not None and column.kind == "date" and not key.unit and len(self.units) == 1
         return replace(key, unit=self.units[0]) if dated and column and self.units[0] != column.grain else key
 
-    def keys(self, plan: Plan) -> Plan:
+    def keys(self, plan: Plan) -> Plan:  # noqa: C901 slip by slip
         """`per month` is the month of the date, a column after `per` makes groups, time goes along a chart's axis."""
         keys = list(map(self._by_unit, plan.keys))
         across = self._by_unit(plan.across) if plan.across else None
@@ -84,11 +90,22 @@ class _Slips:
             for one in self.said.of("column"):
                 groups = self.columns[one.columns[0]].kind in {"text", "yes/no", "year"}
                 if groups and one.columns[0] not in plan.used() and len(one.columns) == 1:
-                    keys += [Key(one.columns[0])] if _PER_COLUMN.search(self.text[: one.start]) else []
+                    keys += [Key(one.columns[0])] if PATTERNS["per"].search(self.text[: one.start]) else []
             both = [one.columns[0] for one in self.said.of("column") if self.columns[one.columns[0]].kind == "yes/no"]
             if both and compares_both(self.said) and both[0] not in {key.column for key in (*keys, across) if key}:
                 keys = [Key(both[0]), *(key for key in keys if self._in_time(key))]
                 plan = replace(plan, filters=tuple(one for one in plan.filters if one.column != both[0]))
+            for name in columns_set_apart(self.said):
+                if name not in {key.column for key in (*keys, across) if key}:
+                    if plan.drawn and keys:
+                        across = Key(name)
+                    else:
+                        keys.append(Key(name))
+            pooled = pooled_columns(self.said)
+            keys = [key for key in keys if key.column not in pooled]
+            across = None if across and across.column in pooled else across
+            if plan.drawn and not keys and across:
+                keys, across = [across], None
             if plan.drawn and len(keys) > 1 and across is None:
                 keys, across = keys[:1], keys[1]
         if plan.output in {"line", "bar"} and keys and across and self._in_time(across) and not self._in_time(keys[0]):
@@ -144,6 +161,10 @@ class _Slips:
         """The largest of one number are the largest rows."""
         order, measures = plan.order, plan.measures
         open_ones = all(one.aggregate in {AS_IT_IS, "max", "min", "count"} for one in measures)
+        ratios = bool(measures) and all(one.aggregate == "ratio" for one in measures)
+        each = [name for name, column in self.columns.items() if column.unique and column.kind == "text"]
+        if order and ratios and not plan.keys and each:
+            return replace(plan, keys=(Key(next((x for x in each if not self.columns[x].code), each[0])),))
         if order and measures and not plan.keys and not plan.drawn and (plan.limit or open_ones):
             named = [name for one in self.said.of("term", "column") for name in one.columns]
             by = [measures[0].column] if measures[0].column != ROWS else list(dict.fromkeys(named))
