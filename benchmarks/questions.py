@@ -185,7 +185,10 @@ async def _answered(  # noqa: C901, PLR0917 one loop over the steps
     said, logs, refused, tokens, doubt, files = "", "", False, 0, False, {}
     programs: list[Any] = []
     if way == "plan":
-        outcome, used = await PlanReader(answers, {}).read(ask, child)
+        try:
+            outcome, used = await PlanReader(answers, {}).read(ask, child)
+        except ModelFailed as problem:
+            outcome, used = str(problem), TokensUsed()
         tokens = used.output
         programs = outcome if isinstance(outcome, list) else []
         refused, said = not programs, "" if programs else repr(outcome)[:300]

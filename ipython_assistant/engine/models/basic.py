@@ -67,11 +67,7 @@ class Basic:
             yield Say(await closing(one, ran, interpreter))
 
     async def read(self, ask: Ask, interpreter: Interpreter) -> list[Program] | Refusal:
-        """The programs that answer a question, or why there are none.
-
-        Raises:
-            RuntimeError: The container's kernel could not look at the tables.
-        """
+        """The programs that answer a question, or why there are none. Raises `RuntimeError` where the kernel fails."""
         tables = await profiled(interpreter, ask.files, ask.prompt)
         readable = [table for table in tables if not table.problem]
         if not readable:

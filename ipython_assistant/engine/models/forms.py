@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
+from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
     CHARTS,
@@ -40,16 +41,9 @@ _TERMS: Final = english.words(
     "before after since until latest earliest"
 ) | {*COMPARED_BY, *UNITS, "count distinct"}
 """The terms of the forms; any other needs a model."""
-_AGGREGATES: Final = {
-    "sum": "sum",
-    "mean": "mean",
-    "median": "median",
-    "std": "std",
-    "high": "max",
-    "low": "min",
-    "maximum": "max",
-    "minimum": "min",
-}
+_AGGREGATES: Final = {name: name for name in ("sum", "mean", "median", "std")} | {
+    "high": "max", "low": "min", "maximum": "max", "minimum": "min",
+}  # fmt: skip
 _DATE_OPS: Final = {
     "before": "before", "after": "after", "since": "since", "until": "until", "comparison more": "after",
     "comparison less": "before", "comparison most": "until", "comparison least": "since",
@@ -61,25 +55,16 @@ _PLACES: Final = {
 }  # fmt: skip
 """Words after which another part of the sentence begins."""
 _MARKERS: Final = re.compile(rf"\b(?:{'|'.join(_PLACES)}|by|over|for|in|at|from|of)\b")
-_ROWS_WITHOUT: Final = re.compile(
-    r"\b(?:rows?|where|with|whose|list|show me)\b.*\b(?:missing|blank|empty)\b|\bis (?:missing|blank|empty)\b"
-)
 _AXES: Final = frozenset({"line", "bar", "stacked bar", "horizontal bar", "pie"})
 _SHOWN: Final = english.words("show list where all with without number count save convert turn get")
 
 
 def plan_of(question: PlanQuestion) -> Plan:
-    """The plan of a sentence that is one of the forms.
-
-    Raises:
-        PlanError: It is none; the message says at what.
-    """
+    """The plan of a sentence that is one of the forms. Raises `PlanError`: it is none; the message says at what."""
     said, text = question.mentions, question.mentions.prompt.lower()
-    for one in said.of("term"):
+    for one in said.of("term", "string", "bands"):
         if one.term not in _TERMS:
             raise PlanError(f"The forms have nothing for “{one.text}”.")
-    for one in said.of("string", "bands"):
-        raise PlanError(f"The forms do not look for {one.text}.")
     if calculates(said, question.tables[0].columns):
         raise PlanError("The forms calculate no new columns.")
     if found := re.search(r"(?<=\w)\W+(which|who|when|why|what|how)\b", text.strip()):
@@ -97,7 +82,7 @@ class _Form:
         self.table = question.tables[0]
         self.counts = counts_in(self.said)
         outputs = outputs_for(self.said, question.files)
-        of_cells = "missing" in outputs and _ROWS_WITHOUT.search(self.text)
+        of_cells = "missing" in outputs and PATTERNS["rows without"].search(self.text)
         self.output = "table" if of_cells else "missing" if "missing" in outputs else outputs[0]
         self.place = "head"
         self.compared = ""
@@ -146,8 +131,9 @@ class _Form:
             self.place = "where"
 
     def _term(self, one: Mention) -> None:
-        asks_which = re.match(r"\s*(?:which|who|where|what)\b", self.text) is not None
-        asks_which = asks_which or self.text[: one.start].rstrip().endswith((" with the", " with"))
+        asks_which = PATTERNS["which one"].match(self.text) or self.text[: one.start].rstrip().endswith(
+            (" with the", " with")
+        )
         if one.term in {"high", "low"} and (self.counts or self.place == "order" or asks_which):
             self.order, self.place = "descending" if one.term == "high" else "ascending", "ranked"
             self.limit = self.limit or (self.counts or [1])[0]
@@ -167,9 +153,8 @@ class _Form:
         elif one.text.lower() == "over time":
             self._add_key(Key(self._one_column({"date", "year"}, one.text)))
         elif one.term == "missing" and self.place == "where" and self.compared:
-            self.filters.append(
-                RowFilter(self.compared, "is not missing" if "not" in self.said.terms else "is missing")
-            )
+            op = "is not missing" if "not" in self.said.terms else "is missing"
+            self.filters.append(RowFilter(self.compared, op))
             self.compared = ""
 
     # ---- what is named

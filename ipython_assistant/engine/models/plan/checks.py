@@ -11,18 +11,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models.plan import english
+from ipython_assistant.engine.models.plan import english, relations
 from ipython_assistant.engine.models.plan.conditions import days_of
 from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.plan import AS_IT_IS, NEGATED, ROWS, UNITS, Plan, PlanError, RowFilter
-from ipython_assistant.engine.models.plan.relations import (
-    bound_numbers,
-    is_excluded,
-    is_grouped_by,
-    pooled_columns,
-    result_names,
-    wanted_answer,
-)
 from ipython_assistant.engine.models.plan.table_profiles import columns_of
 from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
 
@@ -75,17 +67,10 @@ def mostly_unknown(mentions: Mentions) -> bool:
 def compared(
     plan: Plan, mentions: Mentions, tables: Sequence[TableProfile], context: Mentions | None = None
 ) -> Verdict:
-    """Compare a plan with its question.
-
-    Args:
-        plan: As it was read: its values are words of the question.
-        mentions: What the question names: all of it has to be done.
-        tables: The tables it is about.
-        context: What it and the question before it name: nothing else may be done. None where it follows none.
-    """
+    """Compare a plan with its question; after a follow-up, `context` is what both questions name: only that is done."""
     checker = _Checker(plan, mentions, tables)
     said = _Checker(plan, context, tables) if context else checker
-    named = result_names(mentions, list(checker.columns.values())) if checker.calculates else ()
+    named = relations.result_names(mentions, list(checker.columns.values())) if checker.calculates else ()
     failures = [
         *unknown_words(mentions, [*named, *(new.name for new in plan.new_columns)]),
         *checker.done(),
@@ -154,7 +139,7 @@ class _Checker:
         """Yes where no is said, and a calculated column that nothing is made of."""
         for each in self.plan.all_filters:
             column = self.columns.get(each.column)
-            wanted = wanted_answer(self.mentions, column) if column else ""
+            wanted = relations.wanted_answer(self.mentions, column) if column else ""
             if each.op == "is" and wanted and each.values != (wanted,):
                 yield f"I am not sure whether {bold(each.column)} has to be yes or no."
         if self.plan.new_columns and self.plan.measures and not self.plan.drawn:
@@ -169,10 +154,10 @@ class _Checker:
     def _has_column(self, one: Mention) -> bool:
         plan = self.plan
         whole = plan.output in {"describe", "missing", "duplicates", "without duplicates"} and not plan.columns
-        if self.used & set(one.columns) or whole or pooled_columns(self.mentions) & set(one.columns):
+        if self.used & set(one.columns) or whole or relations.pooled_columns(self.mentions) & set(one.columns):
             return True
         each_row = one.text.lower().endswith("s") and all(self.columns[name].unique for name in one.columns)
-        if each_row and not any(is_grouped_by(self.mentions, name) for name in one.columns):
+        if each_row and not any(relations.is_grouped_by(self.mentions, name) for name in one.columns):
             return True  # `districts with a hospital`: each row is one
         lists_rows = plan.output == "table" and not plan.measures and not plan.columns
         return lists_rows and any(self.columns[name].kind != "yes/no" for name in one.columns)
@@ -180,8 +165,9 @@ class _Checker:
     def _value(self, one: Mention) -> Iterator[str]:
         filters = [each for each in self.plan.all_filters if self._holds(each, one)]
         if filters:
-            negated = all(each.op in NEGATED or (each.op == "is" and each.values == ("no",)) for each in filters)
-            if negated != is_excluded(self.mentions, one.start) and not any(each.op == "is" for each in filters):
+            negated = all(each.op in NEGATED for each in filters)
+            answered = any(each.op == "is" for each in filters)
+            if negated != relations.is_excluded(self.mentions, one.start) and not answered:
                 yield f"I am not sure whether {quoted(one.text)} is wanted or left out."
             return
         for name in {key.column for key in self.plan.all_keys}.intersection(one.columns):
@@ -254,7 +240,7 @@ class _Checker:
 
     def _compares(self, one: Mention, *ops: str) -> bool:
         """Whether as many comparisons are made as the term asks for; those that are left out are turned round."""
-        excluded = is_excluded(self.mentions, one.start)
+        excluded = relations.is_excluded(self.mentions, one.start)
         ranges = {"between"} if {"between", "since", "until"} & self.mentions.terms else set()
         wanted = {_TURNED[op] for op in ops} if excluded else {*ops, *ranges}
         return sum(self.ops[op] for op in wanted) >= sum(other.term == one.term for other in self.mentions.found)
@@ -302,17 +288,18 @@ class _Checker:
         """What the plan does and the question does not say."""
         in_time = bool(self.mentions.periods) or not _OVER_TIME.isdisjoint(self.mentions.terms)
         timed = {column.name for column in self.columns.values() if column.in_time and in_time}
-        bound = bound_numbers(self.mentions, list(self.columns.values()))
+        bound = relations.bound_numbers(self.mentions, list(self.columns.values()))
         for each in self.plan.all_filters:
             yield from self._possible(each)
             for one, names in bound.items():
-                of_others = each.column not in names and one.numbers[0] in each.values
+                of_others = each.column in self.columns and each.column not in names and one.numbers[0] in each.values
                 if of_others and not any(other is not one and other.numbers == one.numbers for other in bound):
                     yield f"{quoted(one.text)} is not said of {bold(each.column)}."
             if each.column not in self.named | timed and not _by_age(each):
                 yield f"The question does not name {bold(each.column)}."
         for key in self.plan.all_keys:
-            if key.column not in self.named | timed and not key.unit:
+            each_row = key.column in self.columns and self.columns[key.column].unique and self.calculates
+            if not each_row and key.column not in self.named | timed and not key.unit:
                 yield f"The question does not say “by {key.column}”."
         for name in (name for one in self.plan.measures for name in (one.column, one.by) if name not in {"", ROWS}):
             if name not in self.named:
@@ -366,9 +353,12 @@ class _Checker:
             if each.column not in self.named and _by_age(each):
                 figures = listed([f"{value:g}" for value in each.values if not isinstance(value, str)])
                 yield f"I took {figures} as {bold(each.column)}."
-        names = result_names(self.mentions, list(self.columns.values())) if self.calculates else ()
+        names = relations.result_names(self.mentions, list(self.columns.values())) if self.calculates else ()
         if names and not any(name in new.name for name in names for new in self.plan.new_columns):
             yield f"I took {listed([quoted(name) for name in names])} as the name of what is calculated."
+        for key in self.plan.all_keys:
+            if key.column not in self.named and key.column in self.columns and self.columns[key.column].unique:
+                yield f"I took this as asked of each {bold(key.column)}."
         if "judged" in self.mentions.terms and self.plan.order:
             word = "best" if "best" in self.text else "worst"
             yield f"I took the {'highest' if self.plan.order.descending else 'lowest'} as the {word}."

@@ -26,12 +26,7 @@ _DATE_OPS: Final = {"before": "<", "after": ">", "since": ">=", "until": "<="}
 def condition(one: RowFilter, column: Column | None) -> str:
     """The code that compares the cells of `data` as a filter does.
 
-    Args:
-        one: The filter; its values are those of the table.
-        column: The column it is about; None for one that was calculated.
-
-    Raises:
-        PlanError: Such cells are not compared so.
+    Raises `PlanError`: such cells are not compared so.
     """
     cells = f"data[{py(one.column)}]"
     if one.op in {"is missing", "is not missing"}:
@@ -129,8 +124,7 @@ def days_of(period: str) -> tuple[str, str]:
 def edges_of(bands: Sequence[str]) -> tuple[str, list[str]]:
     """Bands as the code of their edges, and their names: `0-17, 18-64, 65+` begin at 0, 18 and 65.
 
-    Raises:
-        PlanError: One does not begin where the one before it ends.
+    Raises `PlanError`: one does not begin where the one before it ends.
     """
     parts = (band.rstrip("+").partition("-") for band in bands)
     pairs = sorted((int(low), int(high or -1)) for low, _, high in parts)

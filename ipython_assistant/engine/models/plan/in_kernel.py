@@ -67,12 +67,7 @@ BAND = re.compile(r"\D{0,12}?(\d+)\s*(?:[-–+]|to\b).*|[<>≤≥]\s*(\d+).*")
 
 
 def profile(paths: list[str], words: list[str]) -> list[dict[str, Any]]:
-    """What is in each table, as JSON values; a table that cannot be read says why.
-
-    Args:
-        paths: The files.
-        words: Words of the question in lower case; values of long columns are listed where they are among them.
-    """
+    """What is in each table, as JSON values; a table that cannot be read says why."""
     module = sys.modules.setdefault("_profiled_tables", types.ModuleType("_profiled_tables"))
     kept = module.__dict__.setdefault("tables", {})  # stays in the kernel: a table is looked at once
     found = []
@@ -431,12 +426,7 @@ def _py(value: object) -> str:
 
 
 def outcome(columns: list[str], most: int) -> dict[str, Any]:
-    """What the code left: rows used, cells missing in the columns it needed, and the head of what it wrote.
-
-    Args:
-        columns: The columns of `rows` that the plan calculates with or groups by.
-        most: How many rows of `result` to bring back.
-    """
+    """What the code left: rows used, cells missing in the columns it needed, and the head of what it wrote."""
     data, rows, result = (VARIABLES[name] for name in ("data", "rows", "result"))
     lacking = rows[[name for name in columns if name in rows]].isna().sum()
     shown = result.head(most).astype(object)

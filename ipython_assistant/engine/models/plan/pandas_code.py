@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan.conditions import condition, edges_of
+from ipython_assistant.engine.models.plan.english import words_of
 from ipython_assistant.engine.models.plan.plan import (
     OF_COLUMNS,
     OF_POINTS,
@@ -52,16 +53,7 @@ _LENGTH: Final = 100
 
 
 def program(plan: Plan, tables: Sequence[TableProfile], heading: str) -> str:
-    """The whole code of a plan.
-
-    Args:
-        plan: What to do; its values are those of the table.
-        tables: Its tables, in its order.
-        heading: What it does, for a comment.
-
-    Raises:
-        PlanError: It asks for something that the tables cannot give.
-    """
+    """The whole code of a plan. Raises `PlanError`: it asks for something that the tables cannot give."""
     from ipython_assistant.engine.models.plan.chart_code import drawing
 
     code = PlanCode(plan, tables)
@@ -322,15 +314,19 @@ class PlanCode:
         if not self._per_other(measure):
             return f"{of}[{py(measure.by)}].sum()"
         other, left, right = self.tables[1], *(self.plan.on or ("", ""))
+        alike = {words_of(column.name): column.name for column in other.columns}
+        renamed = {alike[words_of(name)]: name for name in self.names.values() if words_of(name) in alike}
+        renamed |= {right: left} if left in self.names.values() else {}
         for name in self.names.values():
-            if name != left and other.find(name) is None:
+            if name not in renamed.values():
                 raise PlanError(f"{other.name} has no {name} to divide by.")
         if self.plan.filters and any(self.tables[0].find(one.column) is None for one in self.plan.filters):
             raise PlanError(f"Rows of {other.name} are chosen, and its {measure.by} is divided by: ask in two steps.")
         if not self.names:
             return f"other[{py(measure.by)}].sum()"
         names = list(self.names.values())
-        frame = f"other.rename(columns={py({right: left})})" if left in names and left != right else "other"
+        renamed = {there: here for there, here in renamed.items() if there != here}
+        frame = f"other.rename(columns={py(renamed)})" if renamed else "other"
         return f"{frame}.groupby({_one_or_list(names)})[{py(measure.by)}].sum()"
 
     def _then(self, first: str) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 TABLES: Final = ("table", "pivot", "describe", "missing", "duplicates", "without duplicates", "distinct", "correlation")
 """Outputs that are a table."""
@@ -156,16 +156,11 @@ class Plan:
 
     def used(self) -> tuple[str, ...]:
         """The columns it names anywhere, each once; those it calculates too."""
-        return tuple(dict.fromkeys(self._used()))
-
-    def _used(self) -> Iterator[str]:
-        yield from (one.column for one in self.all_filters)
-        for new in self.new_columns:
-            yield from (part for part in (new.left, new.right) if not is_number(part))
-        yield from (key.column for key in self.all_keys)
-        yield from (name for one in self.measures for name in (one.column, one.by) if name not in {"", ROWS})
-        yield from [self.order.by] if self.order and self.order.by != "measure" else []
-        yield from self.columns
+        sides = [part for new in self.new_columns for part in (new.left, new.right) if not is_number(part)]
+        measured = [name for one in self.measures for name in (one.column, one.by) if name not in {"", ROWS}]
+        ranked = [self.order.by] if self.order and self.order.by != "measure" else []
+        chosen, keys = [one.column for one in self.all_filters], [key.column for key in self.all_keys]
+        return tuple(dict.fromkeys([*chosen, *sides, *keys, *measured, *ranked, *self.columns]))
 
 
 def is_number(text: str) -> bool:
@@ -176,13 +171,7 @@ def is_number(text: str) -> bool:
 def plan_from_json(found: Mapping[str, Any], columns: frozenset[str], bands: tuple[str, ...] = ()) -> Plan:
     """The plan that a model filled in; a server need not have held it to the schema.
 
-    Args:
-        found: The JSON object.
-        columns: The names of all columns: one of them may itself end in ` by month`.
-        bands: The bands of numbers that the question names.
-
-    Raises:
-        PlanError: It is no plan, or names a column that is not there.
+    Raises `PlanError`: it is no plan, or names a column that is not there.
     """
     try:
         plan = _plan(found, columns, bands)

@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import astuple, dataclass, replace
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models import TokensUsed
 from ipython_assistant.engine.models.plan.checks import compared, mostly_unknown, unknown_words
@@ -72,34 +72,18 @@ class PlanQuestion:
     context: Mentions | None = None
 
 
-class Completer(Protocol):
-    """A chat server, as far as it is asked here."""
-
-    async def complete(
-        self, messages: Sequence[dict[str, Any]], *, schema: dict[str, Any] | None = None, max_tokens: int | None = None
-    ) -> Any:
-        """One completion, held to the schema where the server can."""
-        ...
-
-
 class PlanReader:
-    """Turns questions into programs.
+    """Turns questions into programs; `plans` holds the last plan for each question: what a follow-up changes."""
 
-    Args:
-        server: Asked for plans.
-        plans: The last plan for each question, as the model wrote it: what a follow-up changes. New ones are added.
-    """
-
-    def __init__(self, server: Completer, plans: dict[str, str]) -> None:
+    def __init__(self, server: Any, plans: dict[str, str]) -> None:
         self._server = server
         self._plans = plans
 
     async def read(self, ask: Ask, interpreter: Interpreter) -> tuple[list[Program] | Refusal | Cannot, TokensUsed]:
         """The programs that answer a question, or why there are none; and what it cost.
 
-        Raises:
-            RuntimeError: The kernel could not look at the tables.
-            ModelFailed: The server cannot be reached, refuses, or falls silent.
+        Raises `RuntimeError`: the kernel could not look at the tables. Raises `ModelFailed`: the server cannot be
+        reached, refuses, or falls silent.
         """
         asked_before = [message.text for message in ask.history if message.role == "user"]
         earlier = [(text, self._plans[text]) for text in asked_before if text in self._plans][-MAX_EARLIER:]
@@ -131,6 +115,9 @@ class PlanReader:
         columns = list(columns_of(question.tables).values())
         if unknown := unknown_words(said, result_names(said, columns)):
             return Refusal(unknown, question.tables), TokensUsed()
+        wanted = said.ending or question.files
+        if wanted and not earlier and all(one.kind in {"glue", "file", "table"} for one in said.found):
+            return checked_program(Plan("table"), question, taken), TokensUsed()  # `this as excel`: nothing to read
         schema = schema_for(question.context or said, question.tables, question.files, latest=said)
         asked = messages(said, question.tables, earlier)
         completion = await self._server.complete(asked, schema=schema, max_tokens=MAX_TOKENS)
@@ -176,13 +163,7 @@ def checked_program(plan: Plan, question: PlanQuestion, taken: set[str]) -> Prog
 def messages(
     mentions: Mentions, tables: Sequence[TableProfile], earlier: Sequence[tuple[str, str]] = ()
 ) -> list[dict[str, Any]]:
-    """The conversation a model is sent.
-
-    Args:
-        mentions: What the question names.
-        tables: The tables it may be about.
-        earlier: Questions that came before, each with the model's plan that answered it.
-    """
+    """The conversation a model is sent."""
     told = resources.files(__package__).joinpath("prompt.txt").read_text(encoding="utf-8")
     system, heading, *shots = told.strip().split("\n\n")
     said: list[dict[str, Any]] = [{"role": "system", "content": system}]

@@ -117,6 +117,15 @@ def missing_tests(mentions: Mentions, columns: Sequence[Column]) -> dict[str, st
     return found
 
 
+def aggregates_said(mentions: Mentions) -> list[str]:
+    """The aggregates that the question names beyond doubt: `highest` may be an order as well."""
+    said: list[str] = [name for name in ("mean", "median", "std", "sum") if name in mentions.terms]
+    percents = [n for one in mentions.found if one.term == "percentile" for n in one.numbers if 0 < n < 100]  # noqa: PLR2004
+    quartiles = [25, 50, 75] if "percentile" in mentions.terms else []
+    said += [f"p{n:g}" for n in dict.fromkeys(percents or quartiles)]
+    return said + [name for name, term in (("max", "maximum"), ("min", "minimum")) if term in mentions.terms]
+
+
 def counts_in(mentions: Mentions) -> list[int]:
     """Whole numbers that are compared with nothing: so many rows, groups or bars."""
     found = []
@@ -204,7 +213,9 @@ def formula_of(mentions: Mentions, columns: Sequence[Column]) -> Formula | None:
     held = [one for one in mentions.found if one.kind in {"column", "value", "number", "glue"}]
     inside = [range(one.start, one.end) for one in mentions.found if one.kind in {"column", "value", "file", "table"}]
     text = mentions.prompt.lower()
+    listed = not re.search(r"[=(]|\bplus\b", text)  # a bare `given + wasted` names two things
     signs = [one for one in PATTERNS["sign"].finditer(text) if not any(one.start() in place for place in inside)]
+    signs = [one for one in signs if one[1] != "+" or not listed]
 
     def side(several: Sequence[Mention], between: tuple[int, int]) -> tuple[str, Mention | None]:
         for one in several:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models.plan import english
+from ipython_assistant.engine.models.plan import english, relations
 from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
@@ -21,20 +21,6 @@ from ipython_assistant.engine.models.plan.plan import (
     ROWS,
     UNITS,
     is_number,
-)
-from ipython_assistant.engine.models.plan.relations import (
-    COMPARED_BY,
-    axes_of,
-    bound_numbers,
-    calculates,
-    counts_in,
-    formula_of,
-    is_excluded,
-    is_grouped_by,
-    missing_tests,
-    result_names,
-    text_tests,
-    wanted_answer,
 )
 from ipython_assistant.engine.models.plan.table_profiles import columns_of
 
@@ -66,7 +52,6 @@ _TABLE_TERMS: Final = {
     "dedupe": "without duplicates", "describe": "describe", "correlation": "correlation", "pivot": "pivot",
     "duplicates": "duplicates", "missing": "missing", "distinct": "distinct",
 }  # fmt: skip
-_TEXT_TERMS: Final = {"contains": ("contains", "does not contain"), "starts": ("starts with",)}
 _THEN_TERMS: Final = {
     "share": ("percent of total",), "change": ("difference", "percent change"), "running": ("running total",),
     "rolling": ("rolling mean",),
@@ -80,14 +65,7 @@ _CALCULATED: Final = english.words(
 def schema_for(
     mentions: Mentions, tables: Sequence[TableProfile], files: Sequence[str] = (), latest: Mentions | None = None
 ) -> Json:
-    """The schema of every plan that the question may ask for.
-
-    Args:
-        mentions: What the question names; for one that follows another, what both name.
-        tables: The tables it may be about.
-        files: The files it asks for.
-        latest: What the question alone names.
-    """
+    """Every plan that the question may ask for; `latest` is the question alone where it follows another."""
     schema = _Schema(mentions, tables)
     own = latest or mentions
     changes_output = bool(own.terms & {"plot", *_CHART_TERMS, *_TABLE_TERMS}) or bool(files)
@@ -127,18 +105,18 @@ class _Schema:
         self.tables = tables
         self.all = list(columns_of(tables).values())
         self.named = [column for column in self.all if column.name in mentions.columns]
-        self.formula = formula_of(mentions, self.all)
-        self.new = new_name(mentions, self.all) if calculates(mentions, self.all) else ""
+        self.formula = relations.formula_of(mentions, self.all)
+        self.new = new_name(mentions, self.all) if relations.calculates(mentions, self.all) else ""
         self.numeric = [column.name for column in self.named if column.numeric]
         self.numbers = [
             *(name for name in self.numeric if name not in _sides(self.formula)),
             *([self.new] if self.new else []),
         ]
-        self.tests = text_tests(mentions)
-        self.blank = missing_tests(mentions, self.all)
+        self.tests = relations.text_tests(mentions)
+        self.blank = relations.missing_tests(mentions, self.all)
         self.filters = self._filters()
         self.keys = self._keys()
-        self.counts = counts_in(mentions)
+        self.counts = relations.counts_in(mentions)
 
     def branch(self, output: str) -> Json | None:
         """The schema of one output; None where it lacks what it needs."""
@@ -154,7 +132,7 @@ class _Schema:
         if output in OF_COLUMNS:
             least = 2 if output.startswith("correlation") else int(output == "distinct")
             columns = self.numeric if least > 1 else [column.name for column in self.named]
-            keys = [key for key in self.keys if is_grouped_by(self.said, key)] if output == "missing" else []
+            keys = [key for key in self.keys if relations.is_grouped_by(self.said, key)] if output == "missing" else []
             if keys:
                 base["group_by"] = _array(_enum(keys), 1, 1)
                 columns = [name for name in columns if name not in keys]
@@ -167,7 +145,7 @@ class _Schema:
         if len(self.numbers) < 1 + (output == "scatter"):
             return None
         if output == "scatter":
-            x, y = axes_of(self.said, self.numbers)
+            x, y = relations.axes_of(self.said, self.numbers)
             return _object(base | {"x": _enum(x), "y": _enum(y)}, optional | self._maybe("across", self.keys))
         base["of"] = _enum(self.numbers)
         if output == "box" and self.keys:
@@ -218,19 +196,18 @@ class _Schema:
         in_time = any(key in timed or key.rpartition(" by ")[0] in timed for key in keys)
         keys += timed if {"line", "plot", "running", "rolling", "change"} & self.terms and not in_time else []
         whole = [one.name for one in self.named if one.kind == "number" and one.whole]
-        keys += [name for name in whole if self.terms & {"plot", *_CHART_TERMS} or is_grouped_by(self.said, name)]
+        keys += [
+            name for name in whole if self.terms & {"plot", *_CHART_TERMS} or relations.is_grouped_by(self.said, name)
+        ]
         return list(dict.fromkeys(keys))
 
     def _measures(self) -> list[Json]:
         """What may be calculated: the aggregates that are said, or `as it is` where none is."""
         terms, numbers = self.terms, self.numbers
-        said: list[str] = [name for name in ("mean", "median", "std", "sum") if name in terms]
-        percents = [n for one in self.said.found if one.term == "percentile" for n in one.numbers if 0 < n < 100]  # noqa: PLR2004
-        said += [f"p{n:g}" for n in percents] or (["p25", "p75"] if "percentile" in terms else [])
+        said = relations.aggregates_said(self.said)
         left_open = not said
-        named = {"max": {"high", "maximum"}, "min": {"low", "minimum"}}
-        left_open = left_open and not {"maximum", "minimum"} & terms
-        said += [name for name, several in named.items() if several & terms]
+        extremes = (("max", "high"), ("min", "low"))
+        said += [name for name, term in extremes if term in terms and name not in said]
         said += [AS_IT_IS] if left_open else []
         dates = [column.name for column in self.named if column.kind == "date"]
         found = [_measure(said, numbers)] if numbers else []
@@ -283,6 +260,9 @@ class _Schema:
             return {}, False
         up, down = bool({"low", "ascending"} & terms), bool({"high", "descending"} & terms)
         ways = ["descending"] if down and not up else ["ascending"] if up and not down else ["descending", "ascending"]
+        if "judged" in terms and not (up or down):
+            good = any(english.GOODS & {*english.words_of(name)} for name in self.numeric)
+            ways = ["descending" if ("worst" in self.said.prompt.lower()) != good else "ascending"]
         by = ["measure", *(column.name for column in self.named), *self.numbers]
         by += [one.name for one in self.all if one.in_time] if {"latest", "earliest", "head"} & terms else []
         found: Json = {"sort": _object({"by": _enum(by), "order": _enum(ways)})}
@@ -316,16 +296,16 @@ class _Schema:
         sure |= {
             name
             for name in self.filters
-            if name in self.tests or name in self.blank or wanted_answer(self.said, columns[name])
+            if name in self.tests or name in self.blank or relations.wanted_answer(self.said, columns[name])
         }
-        sure |= {names[0] for names in bound_numbers(self.said, self.all).values() if len(names) == 1}
+        sure |= {names[0] for names in relations.bound_numbers(self.said, self.all).values() if len(names) == 1}
         dates = [column.name for column in self.all if column.in_time]
         named = [name for name in dates if name in self.said.columns] or dates
         return sure | set(named if self.said.periods and len(named) == 1 else [])
 
     def _filters(self) -> dict[str, list[Way]]:
         """What rows may be chosen by, by column: the comparisons, the values, and how few and how many of these."""
-        bound = bound_numbers(self.said, self.all)
+        bound = relations.bound_numbers(self.said, self.all)
         numbers = [(number, bound.get(one)) for one in self.said.of("number", "period") for number in one.numbers]
         mentioned = {name for names in bound.values() for name in names}
         found: dict[str, list[Way]] = {}
@@ -353,15 +333,15 @@ class _Schema:
             return [([self.blank[column.name]], [""], 0, 0)]
         if values := list(self.said.values_of(column.name)):
             places = [one for one in self.said.of("value") if column.name in one.columns]
-            out = {is_excluded(self.said, one.start) for one in places}
+            out = {relations.is_excluded(self.said, one.start) for one in places}
             found.append(
                 (["in", "not in"] if len(out) > 1 else ["not in" if out == {True} else "in"], values, 1, len(values))
             )
         if column.kind == "yes/no":
-            which = wanted_answer(self.said, column)
+            which = relations.wanted_answer(self.said, column)
             found.append((["is"], [which] if which else ["yes", "no"], 1, 1))
         if column.numeric and numbers:
-            said = [op for term, op in COMPARED_BY.items() if term in self.terms]
+            said = [op for term, op in relations.COMPARED_BY.items() if term in self.terms]
             known = said and "not" not in self.terms  # without a negation `over` is nothing but `>`
             found.append((said if known else ["==", "!=", *COMPARISONS], numbers, 1, 1))
             if len(numbers) > 1:
@@ -369,20 +349,14 @@ class _Schema:
                 found += [(["in", "not in"], numbers, 2, len(numbers))] if column.whole else []
         if "missing" in self.terms and not ({"count", "known only"} & self.terms or found or values):
             found.append((["is missing", "is not missing"], [""], 0, 0))
-        strings = [one.text.strip("\"'“”`") for one in self.said.of("string")]
-        texts = [*strings, *(one.text for one in self.said.of("value", "number", "unknown"))]
-        ops = [op for term, several in _TEXT_TERMS.items() if term in self.terms for op in several]
-        if column.kind == "text" and texts and ops:
-            found.append((ops, texts, 1, 1))
         return found
 
     def _new_columns(self) -> list[Json]:
-        dates = [column.name for column in self.all if column.kind == "date"]
-        sides = [*self.numbers, *(f"{number:g}" for number in self.said.numbers)]
-        ways = [(["+", "-", "*", "/", "% of"], sides)] if self.numeric else []
-        ways += [(["days since"], dates)] if len(dates) > 1 else []
-        side = {"name": _enum([self.new])}
-        return [_object(side | {"left": _enum(s), "op": _enum(ops), "right": _enum(s)}) for ops, s in ways]
+        """What is calculated where no formula is written out: days between dates, or a difference."""
+        days = "days between" in self.terms
+        sides = [column.name for column in self.all if column.kind == "date"] if days else self.numeric
+        part = {"left": _enum(sides), "op": _enum(["days since" if days else "-"]), "right": _enum(sides)}
+        return [_object({"name": _enum([self.new])} | part)]
 
 
 def _sides(formula: Formula | None) -> set[str]:
@@ -405,7 +379,7 @@ def new_name(mentions: Mentions, columns: Sequence[Column]) -> str:
     words = found[1].split() if found else []
     while words and words[0].lower() in english.GLUE:
         words = words[1:]
-    return " ".join(words) or " ".join(result_names(mentions, columns)[:2]) or "calculated"
+    return " ".join(words) or " ".join(relations.result_names(mentions, columns)[:2]) or "calculated"
 
 
 # ---- JSON schema

@@ -6,11 +6,12 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models.plan import english
+from ipython_assistant.engine.models.plan import english, relations
 from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.mentions import plain
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
+    COMPARISONS,
     OF_POINTS,
     ROWS,
     UNITS,
@@ -23,13 +24,6 @@ from ipython_assistant.engine.models.plan.plan import (
     RowFilter,
     is_number,
 )
-from ipython_assistant.engine.models.plan.relations import (
-    calculates,
-    columns_set_apart,
-    compares_both,
-    formula_of,
-    pooled_columns,
-)
 from ipython_assistant.engine.models.plan.schema import PICTURES, new_name
 from ipython_assistant.engine.models.plan.table_profiles import columns_of
 from ipython_assistant.engine.models.safe_markdown import bold
@@ -41,12 +35,14 @@ if TYPE_CHECKING:
     from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
 
 _MAX_STEM: Final = 60
+_SORTED: Final = english.words("sorted ascending descending")
+_THEN: Final = {"running": "running total", "rolling": "rolling mean"}
 
 
 def new_columns_of(mentions: Mentions, columns: Sequence[Column]) -> tuple[NewColumn, ...]:
     """The calculated columns of the formula that the question writes out: nobody has to read them."""
-    formula = formula_of(mentions, columns)
-    if not formula or not calculates(mentions, columns):
+    formula = relations.formula_of(mentions, columns)
+    if not formula or not relations.calculates(mentions, columns):
         return ()
     name, inner = new_name(mentions, columns), formula.inner
     if inner is None:
@@ -61,7 +57,7 @@ def new_columns_of(mentions: Mentions, columns: Sequence[Column]) -> tuple[NewCo
 def mended(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> Plan:
     """A model's plan without slips that the question's own words put right: nothing is decided here that is open."""
     slips = _Slips(mentions, columns_of(tables))
-    for mend in (slips.keys, slips.shares, slips.measures, slips.rows, slips.order):
+    for mend in (slips.keys, slips.shares, slips.measures, slips.days, slips.rows, slips.order):
         plan = mend(plan)
     return plan
 
@@ -92,16 +88,20 @@ class _Slips:
                 if groups and one.columns[0] not in plan.used() and len(one.columns) == 1:
                     keys += [Key(one.columns[0])] if PATTERNS["per"].search(self.text[: one.start]) else []
             both = [one.columns[0] for one in self.said.of("column") if self.columns[one.columns[0]].kind == "yes/no"]
-            if both and compares_both(self.said) and both[0] not in {key.column for key in (*keys, across) if key}:
+            if (
+                both
+                and relations.compares_both(self.said)
+                and both[0] not in {key.column for key in (*keys, across) if key}
+            ):
                 keys = [Key(both[0]), *(key for key in keys if self._in_time(key))]
                 plan = replace(plan, filters=tuple(one for one in plan.filters if one.column != both[0]))
-            for name in columns_set_apart(self.said):
+            for name in relations.columns_set_apart(self.said):
                 if name not in {key.column for key in (*keys, across) if key}:
                     if plan.drawn and keys:
                         across = Key(name)
                     else:
                         keys.append(Key(name))
-            pooled = pooled_columns(self.said)
+            pooled = relations.pooled_columns(self.said)
             keys = [key for key in keys if key.column not in pooled]
             across = None if across and across.column in pooled else across
             if plan.drawn and not keys and across:
@@ -137,12 +137,8 @@ class _Slips:
 
     def measures(self, plan: Plan) -> Plan:
         """Every aggregate that is said, of the one column that is measured; `how many` counts."""
-        said: list[str] = [name for name in ("mean", "median", "std", "sum") if name in self.terms]
-        said += [name for name, term in (("max", "maximum"), ("min", "minimum")) if term in self.terms]
+        said = relations.aggregates_said(self.said)
         said += ["max", "min"] if {"high", "low"} <= self.terms and not plan.order else []
-        percents = [n for one in self.said.found if one.term == "percentile" for n in one.numbers if 0 < n < 100]  # noqa: PLR2004
-        quartiles = [25, 50, 75] if "quartile" in self.text else []
-        said += [f"p{n:g}" for n in dict.fromkeys(percents or quartiles)]
         names = {one.column for one in plan.measures}
         simple = all(one.aggregate in {*said, "max", "min", "count", AS_IT_IS} for one in plan.measures)
         if said and len(names) == 1 and simple and plan.measures[0].column in self.columns and not plan.drawn:
@@ -152,32 +148,44 @@ class _Slips:
             ]
             if len(said) + len(own) > 1 and self.columns[name].numeric:
                 plan = replace(plan, measures=tuple(Measure(how, name) for how in [*said, *own]))
+        if plan.measures and plan.keys and not plan.then:
+            then = [then for term, then in _THEN.items() if term in self.terms]
+            plan = replace(plan, then=then[0] if then else "")
         counted = "count" in self.terms and plan.output == "table" and not plan.limit and not plan.columns
         if counted and not plan.measures and not {"missing", "count distinct"} & self.terms:
             plan = replace(plan, measures=(Measure("count"),), order=None)
         return plan
 
+    def days(self, plan: Plan) -> Plan:
+        """Days are counted from the earlier date to the later; a number of days that is compared is one of them."""
+        new, filters = list(plan.new_columns), list(plan.filters)
+        said = {name for one in self.said.of("column") for name in one.columns}
+        for at, one in enumerate(new):
+            if one.op == "days since":
+                later = sorted((one.left, one.right), key=lambda name: str(self.columns[name].low))
+                new[at] = replace(one, left=later[1], right=later[0])
+                compared = [each for each in filters if each.op in COMPARISONS and each.column not in said]
+                filters = [replace(each, column=one.name) if each in compared else each for each in filters]
+        return replace(plan, new_columns=tuple(new), filters=tuple(filters))
+
     def rows(self, plan: Plan) -> Plan:
-        """The largest of one number are the largest rows."""
+        """The largest of one number are the largest rows; a number of no groups is that of each row."""
         order, measures = plan.order, plan.measures
-        open_ones = all(one.aggregate in {AS_IT_IS, "max", "min", "count"} for one in measures)
-        ratios = bool(measures) and all(one.aggregate == "ratio" for one in measures)
+        if plan.keys or plan.drawn or plan.then or not measures:
+            return plan
+        takes = {one.aggregate for one in measures}
         each = [name for name, column in self.columns.items() if column.unique and column.kind == "text"]
-        if order and ratios and not plan.keys and each:
+        if order and takes == {"ratio"} and each:
             return replace(plan, keys=(Key(next((x for x in each if not self.columns[x].code), each[0])),))
-        if order and measures and not plan.keys and not plan.drawn and (plan.limit or open_ones):
+        if order and (plan.limit or takes <= {AS_IT_IS, "max", "min", "count"}):
             named = [name for one in self.said.of("term", "column") for name in one.columns]
             by = [measures[0].column] if measures[0].column != ROWS else list(dict.fromkeys(named))
             by = [name for name in by if name in self.columns and self.columns[name].numeric] or by
             if order.by != "measure" or len(by) == 1:
                 order = replace(order, by=by[0] if order.by == "measure" else order.by)
-                single = {"high", "low", "judged"} & self.terms and not {
-                    "sorted",
-                    "ascending",
-                    "descending",
-                } & self.terms
+                single = {"high", "low", "judged"} & self.terms and not _SORTED & self.terms
                 return replace(plan, order=order, measures=(), limit=plan.limit or int(bool(single)))
-        return plan
+        return replace(plan, measures=()) if takes == {AS_IT_IS} else plan
 
     def order(self, plan: Plan) -> Plan:
         """`highest first` is an order; the oldest date is the first one."""
@@ -197,13 +205,7 @@ def settled(
 ) -> tuple[Plan, tuple[TableProfile, ...], tuple[str, ...]]:
     """The plan with everything decided, its tables in its order, and what was decided, as Markdown sentences.
 
-    Args:
-        plan: As it was read: its values are words of the question, and some things are left open.
-        mentions: What the question names.
-        tables: The tables it may be about.
-
-    Raises:
-        PlanError: The two tables cannot be joined.
+    Raises `PlanError`: the two tables cannot be joined.
     """
     chosen, on = _chosen(plan, tables), None
     if len(chosen) > 1:
@@ -301,14 +303,7 @@ def _with_values(one: RowFilter, mentions: Mentions, columns: dict[str, Column])
 
 
 def named_file(plan: Plan, asked: Sequence[str], ending: str, taken: Collection[str]) -> Plan:
-    """The plan with the name of the file it writes: what the question says, or one that says what is in it.
-
-    Args:
-        plan: Everything else is settled.
-        asked: The files the question names, or that have to come back.
-        ending: The ending that the question asks for without a name; empty if it does not.
-        taken: Names that are in use.
-    """
+    """The plan with the name of the file it writes: what the question says, or one that says what is in it."""
     if asked:
         return replace(plan, file=asked[0])
     if not ending or (ending in PICTURES) != plan.drawn:

@@ -130,13 +130,7 @@ def loading_code(table: TableProfile, frame: str, columns: Iterable[str] | None 
 async def profiled(interpreter: Interpreter, paths: Sequence[str], prompt: str = "") -> tuple[TableProfile, ...]:
     """Look at the tables among the files, those that cannot be read included.
 
-    Args:
-        interpreter: Runs the look in the container.
-        paths: Files in the container.
-        prompt: The question: values of long columns are listed where it names them.
-
-    Raises:
-        RuntimeError: The kernel could not look.
+    Raises `RuntimeError`: the kernel could not look.
     """
     readable = [path for path in paths if path.lower().endswith(READABLE)]
     if not readable:
@@ -161,8 +155,7 @@ def profile_of(found: dict[str, Any]) -> TableProfile:
 async def call(interpreter: Interpreter, function: str, *arguments: object) -> Any:
     """Call a function of `in_kernel` in the container's kernel; it may read the kernel's variables and binds none.
 
-    Raises:
-        RuntimeError: It failed there.
+    Raises `RuntimeError`: it failed there.
     """
     source = resources.files(__package__).joinpath("in_kernel.py").read_text(encoding="utf-8")
     code = f"""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ipython_assistant.engine.models.plan.english import SAID
 from ipython_assistant.engine.models.plan.mentions import plain
 from ipython_assistant.engine.models.plan.plan import (
     OF_COLUMNS,
@@ -39,22 +40,7 @@ if TYPE_CHECKING:
 
 Name = Callable[[str], str]
 
-_AGGREGATES: Final = {
-    "sum": "sum of", "mean": "mean of", "median": "median of", "min": "smallest", "max": "largest",
-    "std": "standard deviation of", "count": "number of values of", "count distinct": "number of different",
-    "as it is": "",
-}  # fmt: skip
-_OPS: Final = {
-    "in": "is", "not in": "is not", "==": "is", "!=": "is not", "<": "is under", "<=": "is at most", ">": "is over",
-    ">=": "is at least", "between": "is from", "before": "is before", "after": "is after", "since": "is on or after",
-    "until": "is on or before",
-}  # fmt: skip
-_THEN: Final = {
-    "percent of total": "each as percent of the total", "difference": "and the change from the one before",
-    "percent change": "and the change from the one before in percent", "running total": "and the running total",
-    "rolling mean": "and the rolling mean",
-}  # fmt: skip
-_SIGNS: Final = {"*": "×", "-": "\u2212"}
+_AGGREGATES, _OPS, _THEN, _SIGNS = (SAID[name] for name in ("aggregates", "operators", "then", "signs"))
 
 
 def read_as(plan: Plan) -> str:
@@ -221,8 +207,7 @@ def opening(one: Program) -> str:
 async def closing(one: Program, outcome: RunOutcome | None, interpreter: Interpreter) -> str:
     """The message after the code: what it made, and what was left out.
 
-    Raises:
-        RuntimeError: What it made could not be looked at.
+    Raises `RuntimeError`: what it made could not be looked at.
     """
     if outcome is None:
         raise RuntimeError("A run was asked for and its outcome did not come back.")
