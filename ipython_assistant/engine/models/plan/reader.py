@@ -82,8 +82,7 @@ class PlanReader:
     async def read(self, ask: Ask, interpreter: Interpreter) -> tuple[list[Program] | Refusal | Cannot, TokensUsed]:
         """The programs that answer a question, or why there are none; and what it cost.
 
-        Raises `RuntimeError`: the kernel could not look at the tables. Raises `ModelFailed`: the server cannot be
-        reached, refuses, or falls silent.
+        Raises `RuntimeError` where the kernel cannot look at the tables, `ModelFailed` where the server fails.
         """
         asked_before = [message.text for message in ask.history if message.role == "user"]
         earlier = [(text, self._plans[text]) for text in asked_before if text in self._plans][-MAX_EARLIER:]

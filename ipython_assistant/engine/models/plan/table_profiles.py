@@ -128,10 +128,7 @@ def loading_code(table: TableProfile, frame: str, columns: Iterable[str] | None 
 
 
 async def profiled(interpreter: Interpreter, paths: Sequence[str], prompt: str = "") -> tuple[TableProfile, ...]:
-    """Look at the tables among the files, those that cannot be read included.
-
-    Raises `RuntimeError`: the kernel could not look.
-    """
+    """Look at the tables among the files. Raises `RuntimeError`: the kernel could not look."""
     readable = [path for path in paths if path.lower().endswith(READABLE)]
     if not readable:
         return ()
