@@ -18,6 +18,7 @@ from ipython_assistant.core.links import hrefs
 from ipython_assistant.core.wording import counted
 from ipython_assistant.display import outputs, previews, steps
 from ipython_assistant.display.charts import ChartError, chart_type, read_chart, stem
+from ipython_assistant.display.escaping import one_line
 from ipython_assistant.display.live import publish, running_shell
 from ipython_assistant.display.markdown import descriptions, tables
 from ipython_assistant.display.outputs import KEY, Bundle
@@ -37,6 +38,8 @@ MOST_TEXTS = 10
 """Of so many files of each kind the content is shown."""
 MOST_LINES_ABOVE = 30
 """Tables and texts up to so many lines stand above the list of files, the others below it."""
+MOST_BROWSED, MOST_CELLS_BROWSED, LONGEST_CELL_BROWSED = 1_000, 50_000, 200
+"""Rows, cells, and characters of a cell, that can be sorted and paged."""
 UNKNOWN_TYPE = "application/octet-stream"
 _T = TypeVar("_T")
 
@@ -259,6 +262,23 @@ def _head_of(artifact: Artifact, rows: int = 10) -> tuple[TableHead | None, str]
         return None, str(reason)
     except OSError:
         return None, ""
+
+
+def rows_to_browse(artifact: Artifact) -> dict[str, Any]:
+    """The first rows of a table, to be sorted and paged; `whole` says that there are no more of them.
+
+    Raises `OSError` with the reason where there is no table.
+    """
+    head, reason = _head_of(artifact, MOST_BROWSED)
+    if head is None:
+        raise OSError(0, f"it {reason}" if reason else "it is no longer there")
+    rows = head.rows[: max(1, MOST_CELLS_BROWSED // max(head.column_count, 1))]
+    return {
+        "columns": [one_line(name) for name in head.columns],
+        "rows": [[None if cell is None else one_line(cell, LONGEST_CELL_BROWSED) for cell in row] for row in rows],
+        "whole": len(rows) == head.row_count,
+        "size": previews.table_size(head),
+    }
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from ipython_assistant.answer import Answer
+from ipython_assistant.answer import Answer, rows_to_browse
 from ipython_assistant.config import freeze, working_directory
 from ipython_assistant.core.fold import read_response
 from ipython_assistant.core.footnotes import answer_text
@@ -258,7 +258,9 @@ def _show(source: TurnSource, answer: Answer, front: FrontEnd) -> None:
         # Where the answer came from differs from run to run: the row of buttons is not saved, and not compared.
         note = buttons.recorded_note(source.metadata().get("recorded", ""), settings.mode)
         always = settings.buttons == "always"
-        session.rows.show(answer.artifacts, session.notebook_dir, front, note=note, always=always)
+        session.rows.show(
+            answer.artifacts, session.notebook_dir, front, note=note, always=always, read_rows=rows_to_browse
+        )
     for bundle in below:
         publish(bundle)
 

@@ -22,6 +22,7 @@ from IPython.utils.capture import capture_output
 from jupyter_client.manager import KernelManager
 from PIL import Image
 
+from ipython_assistant.answer import rows_to_browse
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.display import buttons
 from ipython_assistant.display.buttons import download_row, server_root, view
@@ -95,6 +96,7 @@ def test_the_browser_is_told_names_sizes_and_places_but_no_absolute_path(browser
         "media_type": "text/csv",
         "server_path": "",
         "saved_as": "files/small.csv",
+        "has_rows": False,
     }
     assert str(tmp_path) not in state
 
@@ -131,6 +133,21 @@ def test_the_archive_says_which_files_are_no_longer_there(browser: Browser, arti
     assert reply["left_out"] == ["small.csv"]
     assert browser.ask(file=0, offset=0)[0]["message"] == "it is no longer there"
     assert zipfile.ZipFile(io.BytesIO(content)).namelist() == ["large.bin", "empty.txt"]
+
+
+def test_the_rows_of_a_table_are_given_when_they_are_asked_for(artifacts: list[Artifact], tmp_path: Path) -> None:
+    table = artifact(tmp_path / "files" / "long.csv", b"name,n\n" + b"a\xe2\x80\xaeb,\n" + b"x,1\n" * 1234)
+    browser = Browser(download_row([*artifacts, table], tmp_path, environ={}, read_rows=rows_to_browse))
+
+    assert [offer["has_rows"] for offer in browser.row.offers] == [True, False, False, True]
+    reply, _ = browser.ask(type="rows", file=3)
+    assert (reply["type"], reply["columns"], reply["size"]) == ("rows", ["name", "n"], "1,235 rows × 2 columns")
+    assert reply["rows"][:2] == [["a\ufffdb", None], ["x", "1"]]
+    assert len(reply["rows"]) == 1000
+    table.path.unlink()
+    for place in (3, 1, 4, -1, "all", None):
+        assert browser.ask(type="rows", file=place)[0]["type"] == "error"
+    browser.row.close()
 
 
 @pytest.mark.parametrize(

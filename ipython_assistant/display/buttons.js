@@ -1,12 +1,13 @@
-// The row of download buttons in the page: one button for each file, one for all of them.
+// The row of buttons in the page: one for each file, one for all of them, and one that opens each table.
 //
 // A file is fetched from the Jupyter server where the server has it (also while the kernel is busy), else from the
-// kernel in chunks. File names are hostile: they only ever become text, attribute values or parts of a percent-encoded
-// path, never markup.
+// kernel in chunks. The first rows of a table come from the kernel too, and can be sorted and paged. Names and cells are
+// hostile: they only ever become text, attribute values or parts of a percent-encoded path, never markup.
 
 const VIEW = "application/vnd.jupyter.widget-view+json";
 const PATIENCE_MS = 5000;
 const PATIENCE_BETWEEN_CHUNKS_MS = 30000;
+const ROWS_ON_A_PAGE = 20;
 
 function serverBase() {
   const element = document.getElementById("jupyter-config-data");
@@ -104,7 +105,7 @@ function saveBlob(blob, name) {
   setTimeout(() => URL.revokeObjectURL(url), 60000);
 }
 
-function makeButton(label, description) {
+function makeButton(label, description, symbol = "download") {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "jupyter-widgets jupyter-button widget-button";
@@ -112,11 +113,107 @@ function makeButton(label, description) {
   button.title = description;
   button.setAttribute("aria-label", description);
   const icon = document.createElement("i");
-  icon.className = "fa fa-download";
+  icon.className = `fa fa-${symbol}`;
   icon.setAttribute("aria-hidden", "true");
   icon.style.marginRight = "6px";
   button.append(icon, label);
   return button;
+}
+
+/** The first rows of a table: {columns, rows, whole, size}; an Error in plain words where the kernel does not give them. */
+function rowsFromKernel(model, file) {
+  const request = `${Date.now()}-${Math.random()}`;
+  return new Promise((resolve, reject) => {
+    const end = (settle, value) => {
+      clearTimeout(timer);
+      model.off("msg:custom", take);
+      settle(value);
+    };
+    const take = (message) => {
+      if (message.request !== request) return;
+      if (message.type === "rows") end(resolve, message);
+      else end(reject, new Error(`The rows are not shown: ${message.message}.`));
+    };
+    const late = () => end(reject, new Error("The kernel has not answered: it is busy, or it was restarted."));
+    const timer = setTimeout(late, PATIENCE_MS);
+    model.on("msg:custom", take);
+    try {
+      model.send({ type: "rows", request, file });
+    } catch {
+      end(reject, new Error("The kernel that made this is gone."));
+    }
+  });
+}
+
+function element(name, properties, style, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.style.cssText = style;
+  made.append(...children);
+  return made;
+}
+
+/** Numbers by their value, before texts; missing cells last, in either direction. */
+function compare(one, other, direction) {
+  if (one === null || other === null) return (one === null) - (other === null);
+  const numbers = [one, other].map((cell) => (cell.trim() === "" ? NaN : Number(cell)));
+  const [left, right] = numbers.map(Number.isNaN);
+  if (!left && !right) return direction * (numbers[0] - numbers[1]);
+  return direction * (left === right ? one.localeCompare(other) : left - right);
+}
+
+/** A table of pages; a click on a heading sorts by it, upwards, downwards, then as in the file. */
+function pagedTable({ columns, rows, whole, size }, name) {
+  const plain = "border:0;padding:0;background:none;color:inherit;font:inherit;cursor:pointer";
+  let [page, sorted, direction] = [0, -1, 0];
+  const body = element("tbody", {}, "");
+  const headings = columns.map((column, place) => {
+    const button = element("button", { type: "button", title: `Sort by ${column}` }, plain, column);
+    button.addEventListener("click", () => {
+      direction = sorted === place ? { 1: -1, "-1": 0, 0: 1 }[direction] : 1;
+      [page, sorted] = [0, place];
+      draw();
+    });
+    return element("th", { scope: "col" }, "", button);
+  });
+  const where = element("span", { role: "status" }, "margin:0 8px");
+  const turn = (label, step) => {
+    const button = element("button", { type: "button", className: "jupyter-button" }, "", label);
+    button.addEventListener("click", () => {
+      page += step;
+      draw();
+    });
+    return button;
+  };
+  const [before, after] = [turn("Previous rows", -1), turn("Next rows", 1)];
+  function draw() {
+    const order = rows.map((row, place) => [place, row]);
+    if (direction) order.sort(([, one], [, other]) => compare(one[sorted], other[sorted], direction));
+    const first = page * ROWS_ON_A_PAGE;
+    const shown = order.slice(first, first + ROWS_ON_A_PAGE);
+    body.replaceChildren(
+      ...shown.map(([place, row]) =>
+        element(
+          "tr", {}, "",
+          element("th", { scope: "row" }, "", String(place)),
+          ...row.map((cell) => element("td", {}, "", cell ?? "NaN")),
+        ),
+      ),
+    );
+    headings.forEach((heading, place) => {
+      const now = place === sorted ? direction : 0;
+      heading.setAttribute("aria-sort", now ? (now > 0 ? "ascending" : "descending") : "none");
+      heading.firstChild.textContent = columns[place] + (now ? (now > 0 ? " ▲" : " ▼") : "");
+    });
+    const of = whole ? size : `the first ${rows.length} of ${size}`;
+    where.textContent = `${shown.length ? first + 1 : 0} to ${first + shown.length} of ${of}`;
+    before.disabled = page === 0;
+    after.disabled = first + ROWS_ON_A_PAGE >= rows.length;
+  }
+  draw();
+  const head = element("thead", {}, "", element("tr", {}, "text-align:right", document.createElement("td"), ...headings));
+  const table = element("table", { className: "dataframe", border: 1, ariaLabel: `Rows of ${name}` }, "", head, body);
+  const scrolled = element("div", { className: "jp-RenderedHTMLCommon", tabIndex: 0 }, "overflow-x:auto;padding:0", table);
+  return element("div", {}, "flex-basis:100%", scrolled, before, where, after);
 }
 
 /** The cells of the JupyterLab notebook that shows this row; null elsewhere. */
@@ -218,6 +315,26 @@ function render({ model, el }) {
       return leftOut.length ? `Without ${leftOut.join(", ")}: no longer there.` : "";
     });
   }
+
+  offers.forEach((offer, place) => {
+    if (!offer.has_rows) return;
+    const button = makeButton(`Rows of ${offer.label}`, `Sort and page the rows of ${offer.label}`, "table");
+    button.setAttribute("aria-expanded", "false");
+    let shown = null;
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      try {
+        if (shown) shown = shown.remove() ?? null;
+        else row.append((shown = pagedTable(await rowsFromKernel(model, place), offer.label)));
+        status.textContent = "";
+      } catch (error) {
+        status.textContent = error.message;
+      }
+      button.setAttribute("aria-expanded", String(Boolean(shown)));
+      button.disabled = false;
+    });
+    row.append(button);
+  });
 
   row.append(status);
   if (model.get("note")) {

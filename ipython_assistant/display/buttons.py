@@ -1,8 +1,9 @@
-"""The row of download buttons: where it is shown, for how long, and how it stays out of saved notebooks.
+"""The row of buttons: where it is shown, for how long, and how it stays out of saved notebooks.
 
 The links of the card need nothing and work where the notebook's folder is served; the buttons are for where they do
-not, and for all files at once: their bytes can come from the kernel. A row needs a live kernel, so its output is a
-widget view, which a saved notebook must not hold: reopened, JupyterLab would show an error in its place.
+not, for all files at once, and to sort and page tables: what they need can come from the kernel. A row needs a live
+kernel, so its output is a widget view, which a saved notebook must not hold: reopened, JupyterLab would show an error
+in its place.
 
 - Where the Jupyter server has our extension (`ipython_assistant.lab`), it leaves rows out of what it saves.
 - Elsewhere the row is made, but shown only once its JavaScript has answered: only then is it certain that this front
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.display.live import FrontEnd
     from ipython_assistant.display.row import DownloadRow
+
+    ReadRows = Callable[[Artifact], dict[str, Any]]
 
 NO_PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
 """A PNG of one transparent pixel."""
@@ -83,6 +86,7 @@ class Rows:
         note: str = "",
         always: bool = False,
         environ: Mapping[str, str] = os.environ,
+        read_rows: ReadRows | None = None,
     ) -> None:
         """Show a row below the running cell, from the main thread; nothing where there are neither files nor a note.
 
@@ -93,10 +97,11 @@ class Rows:
             note: A sentence for this run alone.
             always: Whether to show it without asking whether the front end can draw it.
             environ: Says which server started this kernel, and whether it has our extension.
+            read_rows: Reads what can be sorted and paged of a table; raises `OSError` where that is nothing.
         """
         if not artifacts and not note:
             return
-        row = download_row(artifacts, notebook_dir, note, environ)
+        row = download_row(artifacts, notebook_dir, note, environ, read_rows)
         if self._shell is not None:
             self._shell.events.register("pre_run_cell", self._cell_runs)  # once, however often it is said
         self._shown.setdefault(front.cell_id, []).append(row)
@@ -131,7 +136,11 @@ class Rows:
 
 
 def download_row(
-    artifacts: Sequence[Artifact], notebook_dir: Path, note: str = "", environ: Mapping[str, str] = os.environ
+    artifacts: Sequence[Artifact],
+    notebook_dir: Path,
+    note: str = "",
+    environ: Mapping[str, str] = os.environ,
+    read_rows: ReadRows | None = None,
 ) -> DownloadRow:
     """A button for each file and, for more than one, one for all of them as a zip archive; see `Rows.show`."""
     from ipython_assistant.display.row import DownloadRow
@@ -146,6 +155,7 @@ def download_row(
             "media_type": artifact.media_type,
             "server_path": _server_path(artifact.path, root),
             "saved_as": one_line(artifact.href, 160),
+            "has_rows": read_rows is not None and artifact.is_table,
         }
         for artifact in artifacts
     ]
@@ -153,7 +163,9 @@ def download_row(
     # Colab has its own way to bring a file to the browser.
     colab = sys.modules.get("google.colab")
     deliver = colab.files.download if colab is not None else None
-    return DownloadRow([artifact.path for artifact in artifacts], offers, archive, note, deliver)
+    rows = None if read_rows is None else lambda place: read_rows(artifacts[place])
+    paths = [artifact.path for artifact in artifacts]
+    return DownloadRow(paths, offers, archive, note, deliver=deliver, read_rows=rows)
 
 
 def view(row: DownloadRow, front: FrontEnd) -> Bundle:

@@ -1,4 +1,4 @@
-"""The row of download buttons, as a widget.
+"""The row of buttons that download files and open tables, as a widget.
 
 What runs in the browser is `buttons.js`. It asks the server first, since the server answers while the kernel is busy;
 this side answers only if that did not work, in chunks, so that no file is ever held in memory here. What it is sent
@@ -32,6 +32,7 @@ class DownloadRow(anywidget.AnyWidget):
         archive: Name of the zip archive of all of them.
         note: A sentence that stands in the row.
         deliver: Another way to bring a file to the browser, given its path; None where its bytes go over the comm.
+        read_rows: Gives what can be sorted and paged of the file at a place: `columns`, `rows` and `size`.
     """
 
     _esm = Path(__file__).with_name("buttons.js").read_text(encoding="utf-8")
@@ -47,10 +48,13 @@ class DownloadRow(anywidget.AnyWidget):
         offers: Sequence[Mapping[str, Any]],
         archive: str,
         note: str = "",
+        *,
         deliver: Callable[[str], None] | None = None,
+        read_rows: Callable[[int], dict[str, Any]] | None = None,
     ) -> None:
         self._files = dict(zip(paths, (str(offer["name"]) for offer in offers), strict=True))
         self._deliver = deliver
+        self._read_rows = read_rows
         # Outside the notebook's folder: an archive that is left behind there would look like a file of the answer.
         self._zipped: tempfile.TemporaryDirectory[str] | None = None
         self._ready: Callable[[bool], None] | None = None
@@ -74,7 +78,7 @@ class DownloadRow(anywidget.AnyWidget):
         super().close()
 
     def _answer(self, _widget: Any, message: Any, _buffers: Any) -> None:
-        """One message of the browser: `{type: "ready", keeps_out}` or `{type: "get", request, file, offset}`.
+        """One message of the browser: `{type: "ready", keeps_out}`, `{type: "get", request, file, offset}`, or `rows`.
 
         `file` is the file's place in the row, or "all".
         """
@@ -82,11 +86,14 @@ class DownloadRow(anywidget.AnyWidget):
         if kind == "ready" and self._ready is not None:
             ready, self._ready = self._ready, None
             ready(bool(message.get("keeps_out")))
-        if kind == "get":
+        if kind in {"get", "rows"}:
             reply: dict[str, Any] = {"request": str(message.get("request"))}
             chunks: list[bytes] = []
             try:
-                reply |= self._chunk(message.get("file"), message.get("offset"), chunks)
+                if kind == "get":
+                    reply |= self._chunk(message.get("file"), message.get("offset"), chunks)
+                else:
+                    reply |= self._rows(message.get("file"))
             except OSError as error:
                 gone = isinstance(error, FileNotFoundError)
                 said = "it is no longer there" if gone else error.strerror or type(error).__name__
@@ -116,6 +123,11 @@ class DownloadRow(anywidget.AnyWidget):
         if place == "all" and offset + len(chunks[0]) >= total:
             self._drop_archive()
         return {"type": "chunk", "offset": offset, "total": total, "left_out": left_out}
+
+    def _rows(self, place: Any) -> dict[str, Any]:
+        if self._read_rows is None or not isinstance(place, int) or not 0 <= place < len(self.offers):
+            raise LookupError(place)
+        return {"type": "rows", **self._read_rows(place)}
 
     def _archived(self, offset: int) -> tuple[Path, list[str]]:
         """The archive, made anew for its beginning; and the names of the files that are no longer there."""

@@ -8,6 +8,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 from test_outputs import FILES, SETUP, SHOW
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness import Lab, Notebook
+    from playwright.sync_api import Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -51,16 +53,57 @@ def shown(lab: Lab, open_for_module: Callable[[Path], Notebook]) -> Notebook:
     return notebook
 
 
+def violations(page: Page) -> list[str]:
+    found: list[str] = page.evaluate(
+        "async () => (await axe.run('.jp-OutputArea-output', {resultTypes: ['violations']})).violations"
+        ".flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.html}`))"
+    )
+    return found
+
+
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_axe_finds_nothing_in_what_we_show(shown: Notebook, axe: str, theme: str) -> None:
     shown.theme(theme)
     shown.page.evaluate(axe)
-    found = shown.page.evaluate(
-        "async () => (await axe.run('.jp-OutputArea-output', {resultTypes: ['violations']})).violations"
-        ".flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.html}`))"
-    )
 
-    assert found == []
+    assert violations(shown.page) == []
+
+
+def test_a_table_is_sorted_and_paged_with_the_keyboard(
+    lab: Lab, open_in_lab: Callable[[Path], Notebook], axe: str
+) -> None:
+    rows = "".join(f"place {number},{number * 7 % 1001}\\n" for number in range(1_001))
+    show = "publish(view(download_row([table], Path.cwd(), read_rows=rows_to_browse), FrontEnd()))"
+    cells = [
+        SETUP,
+        f'table = write("cases.csv", b"place,cases\\nnowhere,\\n{rows}")',
+        f"from ipython_assistant.answer import rows_to_browse; {show}",
+    ]
+    notebook = open_in_lab(lab.write_notebook("browsed/browsed.ipynb", cells))
+    notebook.run_all()
+    output, page = notebook.output(2), notebook.page
+    opener = output.get_by_role("button", name="Sort and page the rows of cases.csv")
+    opener.focus()
+    page.keyboard.press("Enter")
+    table = output.get_by_role("table", name="Rows of cases.csv")
+    first = table.locator("tbody tr").first
+    expect(first).to_have_text("0nowhereNaN")
+
+    heading = table.get_by_role("button", name="cases")
+    for shown in ("1place 00", "143place 142994"):
+        heading.focus()
+        page.keyboard.press("Enter")
+        expect(first).to_have_text(shown)
+    expect(table.get_by_role("columnheader", name="cases")).to_have_attribute("aria-sort", "descending")
+    output.get_by_role("button", name="Next rows").focus()
+    page.keyboard.press("Enter")
+    expect(output.get_by_text("21 to 40 of the first 1000 of 1,002 rows × 2 columns")).to_be_visible()
+    expect(table.locator("tbody tr")).to_have_count(20)
+    page.evaluate(axe)
+    assert violations(page) == []
+    opener.click()
+    expect(table).to_have_count(0)
+    assert "widget-view" not in str(notebook.save().cells[2].outputs)
 
 
 def test_links_and_buttons_are_reached_and_used_with_the_keyboard(shown: Notebook) -> None:
