@@ -61,7 +61,7 @@ notebooks: ## run the committed notebooks from their recordings, and compare the
 		IPYTHON_ASSISTANT_MODE=replay IPYTHONDIR="$$settings/ipython" JUPYTER_CONFIG_DIR="$$settings/jupyter" \
 		$(PYTHON) -m pytest --nbval --nbval-current-env notebooks -p no:cacheprovider -m ""
 
-compat: ## ask the engine with other people's clients, and through a gateway (LiteLLM); they are installed for it
+compat: ## ask the engine with other people's clients, and LiteLLM's and llama.cpp's servers; they are installed for it
 	$(PYTHON) tests/compat/run_clients.py
 	$(PYTHON) tests/compat/run_servers.py
 
