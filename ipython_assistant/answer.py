@@ -40,7 +40,7 @@ MOST_LINES_ABOVE = 30
 """Tables and texts up to so many lines stand above the list of files, the others below it."""
 MOST_BROWSED, MOST_CELLS_BROWSED, LONGEST_CELL_BROWSED = 1_000, 50_000, 200
 """Rows, cells, and characters of a cell, that can be sorted and paged."""
-UNKNOWN_TYPE = "application/octet-stream"
+MAYBE_TEXT = {"application/json", "application/octet-stream"}
 _T = TypeVar("_T")
 
 
@@ -346,7 +346,8 @@ def _tables_and_texts(answer: Answer, card: _Card) -> list[Bundle]:
             continue
         head, reason = _head_of(artifact)
         if head is None:
-            texts += [artifact] if _may_be_text(artifact) else []
+            may_be_text = artifact.media_type.startswith("text/") or artifact.media_type in MAYBE_TEXT
+            texts += [artifact] if may_be_text else []
             if reason and artifact.is_table:
                 card.notes.append(f"{artifact.name} is not shown as a table: it {reason}.")
             continue
@@ -362,7 +363,3 @@ def _tables_and_texts(answer: Answer, card: _Card) -> list[Bundle]:
             if (beginning := excerpts.read_text_head(artifact.path)) is not None:
                 found.append(previews.source(artifact, beginning.text, whole=beginning.whole))
     return found
-
-
-def _may_be_text(artifact: Artifact) -> bool:
-    return artifact.media_type.startswith("text/") or artifact.media_type in {"application/json", UNKNOWN_TYPE}

@@ -59,11 +59,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add these commands to the command line; each sets `run`, which takes the options and gives the exit code."""
     replay = commands.add_parser("replay", help="run notebooks from their recordings: no key, no network, no cost")
     replay.add_argument("--no-compare", action="store_true", help="let outputs differ from those in the notebook")
-    replay.set_defaults(run=replay_notebooks)
     record = commands.add_parser("record", help="run notebooks from top to bottom, ask what is not recorded, save them")
     record.add_argument("--fresh", action="store_true", help="ask every question anew")
-    record.set_defaults(run=record_notebooks)
     for parser in (replay, record):
+        parser.set_defaults(run=run_notebooks)
         parser.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
         seconds = f"seconds for a cell ({CELL_TIMEOUT_S})"
         parser.add_argument("--timeout", type=float, default=CELL_TIMEOUT_S, metavar="S", help=seconds)
@@ -77,25 +76,17 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     recordings.set_defaults(run=look_after)
 
 
-def replay_notebooks(options: argparse.Namespace) -> int:
-    """Run notebooks in replay mode; 1 if one fails or, unless that is allowed, gives other outputs."""
-    environment = {**os.environ, "IPYTHON_ASSISTANT_MODE": "replay"}
-    return _run_all(options, environment, compare=not options.no_compare)
+def run_notebooks(options: argparse.Namespace) -> int:
+    """Run notebooks; 1 if one fails.
 
-
-def record_notebooks(options: argparse.Namespace) -> int:
-    """Run notebooks and save them with their outputs; 1 if one fails, which is then left as it was."""
-    environment = {name: value for name, value in os.environ.items() if name != "CI"}
-    environment["IPYTHON_ASSISTANT_MODE"] = "live" if options.fresh else "auto"
-    return _run_all(options, environment, save=True)
-
-
-# --- one notebook -----------------------------------------------------------------------------------------------------
-
-
-def _run_all(
-    options: argparse.Namespace, environment: Mapping[str, str], *, compare: bool = False, save: bool = False
-) -> int:
+    `replay` runs them in replay mode, and 1 means too that outputs differ, unless that is allowed. `record` saves them
+    with their outputs, and leaves those that fail as they were.
+    """
+    is_record = options.command == "record"
+    environment = {name: value for name, value in os.environ.items() if not (is_record and name == "CI")}
+    mode = "replay" if not is_record else "live" if options.fresh else "auto"
+    environment["IPYTHON_ASSISTANT_MODE"] = mode
+    compare = not is_record and not options.no_compare
     if importlib.util.find_spec("nbclient") is None:
         _say("nbclient is not installed here.\nRun: python -m pip install nbclient", to=sys.stderr)
         return 1
@@ -104,7 +95,7 @@ def _run_all(
         _say(f"{run.path} …", to=sys.stderr)
         began = time.monotonic()
         try:
-            run_notebook(run, environment, options.timeout, compare=compare, save=save)
+            run_notebook(run, environment, options.timeout, compare=compare, save=is_record)
         except RunError as error:
             run.outcome, run.details, run.is_good = error.outcome, str(error), False
         except KeyboardInterrupt:

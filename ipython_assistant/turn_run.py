@@ -180,7 +180,9 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
     """
     session, question, answer = source.session, source.question, None
     try:
-        with _output(session, viewer) as live, source.open(live):
+        shown = TerminalOutput(sys.stdout) if is_terminal(session.shell) else LiveOutput(viewer.front)
+        output = viewer.output or (shown if viewer.shows else LiveOutput(FrontEnd()))
+        with output as live, source.open(live):
             arrival = source.receive(live)
             collected, cut = source.collect(arrival, live)
             answer = _answer(source, arrival, collected, viewer)
@@ -212,14 +214,6 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
         session.last_error = error
         raise error
     return answer
-
-
-def _output(session: Session, viewer: Viewer) -> LiveOutput:
-    if viewer.output is not None:
-        return viewer.output
-    if viewer.shows and is_terminal(session.shell):
-        return TerminalOutput(sys.stdout)
-    return LiveOutput(viewer.front if viewer.shows else FrontEnd())
 
 
 def interrupted(answer: Answer | None = None) -> Interrupted:

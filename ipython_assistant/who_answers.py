@@ -176,7 +176,14 @@ def _not_recorded(
         if len(damaged) > MOST_LISTED:
             lines.append(f"  and {len(damaged) - MOST_LISTED} more: ipython-assistant recordings --check")
     asked = _as_recorded(question, recordings)
-    nearest = max(near, key=lambda one: (_likeness(asked.prompt, one.prompt), one.ended), default=None)
+    # By the letters they have in common: the exact measure takes long for long questions.
+    alike = difflib.SequenceMatcher(None, b=asked.prompt.strip(), autojunk=False)
+
+    def likeness(one: Recording) -> tuple[float, str]:
+        alike.set_seq1(one.prompt.strip())
+        return alike.quick_ratio(), one.ended
+
+    nearest = max(near, key=likeness, default=None)
     if nearest is None:
         lines.append(f"Nothing is recorded in {path}.")
         lines.append("Is the notebook in another directory? Set IPYTHON_ASSISTANT_DIR to it before the kernel starts.")
@@ -211,11 +218,6 @@ def differences(asked: TurnKey, recording: Recording, recordings: Sequence[Recor
 
 def _as_recorded(question: Question, recordings: Recordings) -> TurnKey:
     return question.turn_key.redacted(recordings.folder.secrets.redactor())
-
-
-def _likeness(asked: str, recorded: str) -> float:
-    """How alike two questions are, by the letters they have in common: the exact measure takes long for long ones."""
-    return difflib.SequenceMatcher(None, asked.strip(), recorded.strip(), autojunk=False).quick_ratio()
 
 
 def _in_words(part: Any) -> str:

@@ -212,7 +212,11 @@ def _of_container(name: str, value: Any) -> VariableFile:
         cure = "Give each its own variable and name those, one -i each."
         raise InputError(f"The {kind} {name} holds DataFrames.", cure)
     is_columns = kind == "dict" and bool(items) and all(map(_is_column, items)) and len(set(map(len, items))) == 1
-    if is_columns or (kind == "list" and bool(items) and all(map(_is_record, items))):
+    if is_columns or (
+        kind == "list"
+        and bool(items)
+        and all(isinstance(item, dict) and bool(item) and all(map(_is_cell, item.values())) for item in items)
+    ):
         import pandas as pd
 
         frame = pd.DataFrame(value) if is_columns else frame_of_records(items)
@@ -237,10 +241,6 @@ def _of_geometries(name: str, value: Any) -> VariableFile:
 
 def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-
-
-def _is_record(value: Any) -> bool:
-    return isinstance(value, dict) and bool(value) and all(map(_is_cell, value.values()))
 
 
 def _is_column(value: Any) -> bool:

@@ -255,7 +255,10 @@ def named_frame(
     """
     files = list(artifacts)
     reasons: list[str] = []
-    for artifact in sorted(_of_that_name(files, name), key=_preference):
+    order = {suffix: place for place, suffix in enumerate(_PREFERRED)}
+    for artifact in sorted(
+        _of_that_name(files, name), key=lambda it: order.get(it.name.rpartition(".")[2].lower(), len(order))
+    ):
         if not may_be_table(artifact.path, artifact.media_type):
             reasons.append(f"{artifact.own_name} is not a table")
             continue
@@ -348,8 +351,3 @@ def _of_that_name(files: Sequence[Artifact], name: str) -> list[Artifact]:
         if found:
             return found
     return []
-
-
-def _preference(artifact: Artifact) -> int:
-    suffix = artifact.name.rpartition(".")[2].lower()
-    return _PREFERRED.index(suffix) if suffix in _PREFERRED else len(_PREFERRED)
