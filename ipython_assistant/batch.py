@@ -226,26 +226,25 @@ class Answers(Mapping[Any, "Answer | AssistantError"]):
         return pd.DataFrame([self._row(label) for label in self], index=pd.Index(list(self), name="label"))
 
     def _row(self, label: Any) -> dict[str, Any]:
-        outcome = self._outcomes[label]
-        answer = outcome.answer if isinstance(outcome, AssistantError) else outcome
-        return {
-            "prompt": self._prompts[label],
-            "status": answer.status if answer is not None else "failed",
-            "text": answer.text if answer is not None else "",
-            "files": tuple(answer.files) if answer is not None else (),
-            "error": f"{type(outcome).__name__}: {outcome.message}" if isinstance(outcome, AssistantError) else "",
-        }
+        outcome, error = self._outcomes[label], ""
+        if isinstance(outcome, AssistantError):
+            outcome, error = outcome.answer, f"{type(outcome).__name__}: {outcome.message}"
+        known = (outcome.status, outcome.text, tuple(outcome.files)) if outcome is not None else ("failed", "", ())
+        status, text, files = known
+        return {"prompt": self._prompts[label], "status": status, "text": text, "files": files, "error": error}
 
     def __repr__(self) -> str:
         return f"Answers({len(self)}, {len(self.refused)} refused, {len(self.failed)} failed)"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:  # noqa: ARG002 IPython's signature
-        rows = [(label, self._row(label)) for label in self]
         cells = [
             (label, row["status"], row["error"] or " ".join(row["text"].split()), ", ".join(row["files"]))
-            for label, row in rows
+            for label, row in ((label, self._row(label)) for label in self)
         ]
-        return overview(("", "status", "answer", "files"), cells, [f"{_in_words(self)}."])
+        failed, refused = len(self.failed), len(self.refused)
+        more = [f"{count} {what}" for count, what in ((refused, "refused"), (failed, "failed")) if count]
+        words = ", ".join([f"{len(self) - failed - refused} of {len(self)} answered", *more])
+        return overview(("", "status", "answer", "files"), cells, [f"{words}."])
 
 
 def _outcome(session: Session, question: Question, stop: threading.Event, *, fresh: bool) -> Answer | AssistantError:
@@ -293,12 +292,6 @@ class _Progress:
             self._live.finish(overview((), (), [f"{self._words}."]))
 
 
-def _in_words(answers: Answers) -> str:
-    failed, refused = len(answers.failed), len(answers.refused)
-    words = f"{len(answers) - failed - refused} of {len(answers)} answered"
-    return words + (f", {refused} refused" if refused else "") + (f", {failed} failed" if failed else "")
-
-
 def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
     """The options, and the variables that are given with them."""
     known = AskOptions.__annotations__
@@ -307,28 +300,26 @@ def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
             cure = f"{did_you_mean(name, known)}Options: {', '.join(known)}."
             raise OptionError(f"There is no option {name!r}.", cure)
     named, namespace = _inputs(given.get("inputs", ()))
-    directory, texts = given.get("directory"), ("outputs", "tools")
     written: dict[str, Any] = {name: given[name] for name in given if name in Options.__dataclass_fields__}
-    written |= {
-        name: (given[name],) if isinstance(given[name], str) else tuple(given[name]) for name in texts if name in given
-    }
-    written |= {"inputs": named, "directory": os.fspath(directory) if directory is not None else None}
-    written |= {"no_code": not given.get("code", True), "timeout_s": given.get("timeout")}
+    for name in {"outputs", "tools"} & given.keys():
+        written[name] = (given[name],) if isinstance(given[name], str) else tuple(given[name])
+    if given.get("directory") is not None:
+        written["directory"] = os.fspath(given["directory"])
+    written |= {"inputs": named, "no_code": not given.get("code", True), "timeout_s": given.get("timeout")}
     return checked(Options(**written)), namespace
 
 
 def _inputs(given: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
     if isinstance(given, Mapping):
-        wrong = next((name for name in given if not str(name).isidentifier()), None)
-        if wrong is not None:
-            raise InputError(f"The input {wrong!r} is not the name of a variable.", "Use letters, digits and _.")
+        for name in given:
+            if not str(name).isidentifier():
+                raise InputError(f"The input {name!r} is not the name of a variable.", "Use letters, digits and _.")
         return tuple(given), given
-    one = isinstance(given, str | os.PathLike) or not isinstance(given, list | tuple | set | frozenset | Iterator)
-    several = [given] if one else list(given)
-    value = next((item for item in several if not isinstance(item, str | os.PathLike)), None)
-    if value is not None:
-        kind = type(value).__name__
-        raise InputError(f"An input of type {kind} has no name.", 'Give it one: inputs={"cases": cases}.')
+    several = list(given) if isinstance(given, list | tuple | set | frozenset | Iterator) else [given]
+    for value in several:
+        if not isinstance(value, str | os.PathLike):
+            says = f"An input of type {type(value).__name__} has no name."
+            raise InputError(says, 'Give it one: inputs={"cases": cases}.')
     return tuple(os.fspath(item) for item in several), {}
 
 

@@ -206,10 +206,10 @@ def _containers(session: Session, words: Sequence[str]) -> None:
 def _show(session: Session, words: Sequence[str]) -> None:
     if words:
         turn_run.show_by_id(session, words[0])
-    elif session.last.answer is None:
-        print("There is no answer yet.")  # noqa: T201 as above
-    else:
+    elif session.last.answer is not None:
         session.last.answer.display()
+    else:
+        print("There is no answer yet.")  # noqa: T201 as above
 
 
 def _new(session: Session, _words: Sequence[str]) -> None:

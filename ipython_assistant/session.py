@@ -52,10 +52,7 @@ _IPYTHONS = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
 
 @dataclass(frozen=True, slots=True)
 class LastTurn:
-    """The turn that ended last, and why it was asked although it seemed recorded.
-
-    `unfinished` is its source, which can be run again where files are missing.
-    """
+    """The turn that ended last, why it was asked anew, and its source if it can be run again for missing files."""
 
     answer: Answer | None = None
     asked_because: str = ""
@@ -91,7 +88,7 @@ class Session:
 
     @property
     def settings(self) -> Settings:
-        """What the next cell would run with. Raises an `AssistantError`."""
+        """The settings that the next cell would run with. Raises an `AssistantError`."""
         return freeze(self.traits, Options(), self.notebook_dir, self.environment())
 
     def environment(self) -> Mapping[str, str]:
@@ -159,7 +156,7 @@ class Session:
     def connect(self, settings: Settings) -> Connection:
         """The connection for these settings; starts the engine if it answers. Raises `ConfigError`, `EngineError`."""
         environment, service, timeout_s = self.environment(), settings.service, settings.timeout_s
-        # Somebody who corrects a key or an address in the environment means the next cell.
+        # A key or an address that is corrected in the environment is meant for the next cell.
         read = variables_of(settings.model) if service == "local" else ASKED_OF_THE_ENVIRONMENT
         values = tuple((name, environment[name]) for name in read if name in environment)
         make = partial(connect, service, timeout_s, environment, settings.model)
@@ -248,5 +245,5 @@ class Session:
 
 
 def process_session() -> Session:
-    """A session outside IPython, with its files in IPYTHON_ASSISTANT_DIR or the working directory."""
+    """Make a session outside IPython, with its files in IPYTHON_ASSISTANT_DIR or the working directory."""
     return Session(None, AssistantMagics(), Path(os.environ.get("IPYTHON_ASSISTANT_DIR") or working_directory()))
