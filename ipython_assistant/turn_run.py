@@ -142,7 +142,7 @@ def show_response(session: Session, response: Any, client: Any = None) -> Answer
     question = Question("", session.settings, QuestionPlace(f"response {turn.response_id}"), datetime.now(UTC))
     connection = Connection(over_client(client)) if client is not None else None
     cure = "" if connection else "Asked by another client? Then: ipython_assistant.show(response, client=client)."
-    source = ServiceSource(session, question, turn=turn, connection=connection, cure=cure)
+    source = ServiceSource(session, question, turn=turn, connected=connection, cure=cure)
     return run_turn(source, Viewer(front_end(session.shell)))
 
 

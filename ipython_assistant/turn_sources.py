@@ -47,6 +47,7 @@ class Arrival:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(eq=False)
 class ServiceSource:
     """A live service: it is asked, and the files come out of its containers.
 
@@ -57,37 +58,28 @@ class ServiceSource:
 
     is_replay = False
 
-    def __init__(
-        self,
-        session: Session,
-        question: Question,
-        *,
-        stop: threading.Event | None = None,
-        why: str = "",
-        turn: Turn | None = None,
-        connection: Connection | None = None,
-        cure: str = "",
-    ) -> None:
-        self.session = session
-        self.question = question
-        self.why = why
-        self._stop = stop
-        self._cure = cure
-        self._connection = connection
-        self._arrival = Arrival(turn) if turn is not None else None
-        self._is_here = turn is not None
-        self._files = TurnFiles()
-        self._base = TurnBase()
-        self._record: Recording | None = None
-        self._placed: PlacedTurn | None = None
-        self._to_delete: list[PlacedTurn] = []
+    session: Session
+    question: Question
+    stop: threading.Event | None = None
+    why: str = ""
+    turn: Turn | None = None
+    connected: Connection | None = None
+    cure: str = ""
+    _record: Recording | None = None
+    _placed: PlacedTurn | None = None
+    _to_delete: tuple[PlacedTurn, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._arrival = Arrival(self.turn) if self.turn is not None else None
+        self._is_here = self.turn is not None
+        self._files, self._base = TurnFiles(), TurnBase()
 
     @property
     def connection(self) -> Connection:
         """The connection, made when it is first needed. Raises an `AssistantError`."""
-        if self._connection is None or not self._connection.usable:
-            self._connection = self.session.connect(self.question.settings)
-        return self._connection
+        if self.connected is None or not self.connected.usable:
+            self.connected = self.session.connect(self.question.settings)
+        return self.connected
 
     @property
     def lacks_files(self) -> bool:
@@ -106,7 +98,7 @@ class ServiceSource:
             self.question.check_assistant()
             self.question.check_size()
             self.session.check_max_cost(self.question)
-            if self._stop is not None and self._stop.is_set():
+            if self.stop is not None and self.stop.is_set():
                 raise KeyboardInterrupt
             live.update(self.why, "connecting")
         elif not self._arrival.turn.container_ids:
@@ -185,7 +177,7 @@ class ServiceSource:
         interrupt = Interrupted("The cell was interrupted.", "What had arrived is above; its files are saved.")
         try:
             for event in events:
-                if self._stop is not None and self._stop.is_set():
+                if self.stop is not None and self.stop.is_set():
                     error = interrupt
                     break
                 if event is None:
@@ -221,7 +213,7 @@ class ServiceSource:
             lambda *counts: live.update(None, words(*counts)),
             have=self._files.artifacts,
         )
-        cure = (self._cure,) if files.failed and self._cure else ()
+        cure = (self.cure,) if files.failed and self.cure else ()
         sandbox = self.connection.sandbox_note() if arrival.turn.calls else ()
         self._files = replace(files, notes=(*cure, *files.notes, *sandbox))
         return self._files, self._downloads.interruption
@@ -290,7 +282,7 @@ class ServiceSource:
         replaced = self.session.place(question, placed, cut=not ended)
         # A turn outside every conversation is never continued, so its container is of use only to `retry`.
         alone = ended and question.place.conversation is None and not collected.failed
-        self._to_delete = [each for each in (replaced, placed if alone else None) if each is not None]
+        self._to_delete = tuple(each for each in (replaced, placed if alone else None) if each is not None)
 
     def _amend(self, turn: Turn, collected: TurnFiles, answer: Answer) -> None:
         """The turn keeps its place, with the files that are here now."""
@@ -308,6 +300,7 @@ class ServiceSource:
             self.connection.containers.delete_if_unused(turn)
 
 
+@dataclass(eq=False)
 class RecordingSource:
     """A recording: everything above the bytes is the same code as for a service."""
 
@@ -316,24 +309,23 @@ class RecordingSource:
     lacks_files = False
     """Nothing can be fetched again: the containers of a recorded turn are gone."""
 
-    def __init__(self, session: Session, question: Question, recording: Recording) -> None:
-        self.session = session
-        self.question = question
-        self._recording = recording
-        self._replaced: PlacedTurn | None = None
+    session: Session
+    question: Question
+    recording: Recording
+    _replaced: PlacedTurn | None = None
 
     @contextlib.contextmanager
     def open(self, live: LiveOutput) -> Iterator[None]:  # noqa: ARG002 see ServiceSource
         """Put the recorded files where they were. A body that was changed since is named before anything is shown."""
         recordings = self.session.recordings(self.question.settings)
-        files = recordings.restore(self._recording, self.question.cell)
-        notes = (*self._recording.notes, *files.notes)
+        files = recordings.restore(self.recording, self.question.cell)
+        notes = (*self.recording.notes, *files.notes)
         self._collected = TurnFiles(files.artifacts, files.failed, notes, files.repeated)
         yield
 
     def receive(self, live: LiveOutput) -> Arrival:  # noqa: ARG002 there is nothing to wait for
         """The recorded turn."""
-        return Arrival(self._recording.turn)
+        return Arrival(self.recording.turn)
 
     def collect(self, arrival: Arrival, live: LiveOutput) -> tuple[TurnFiles, None]:  # noqa: ARG002 they are back already
         """The recorded files."""
@@ -345,11 +337,11 @@ class RecordingSource:
 
     def metadata(self) -> dict[str, str]:
         """What may differ between two runs of one recording."""
-        return _circumstances(self._recording, "recorded") | {"recorded": self._recording.ended}
+        return _circumstances(self.recording, "recorded") | {"recorded": self.recording.ended}
 
     def place(self, arrival: Arrival, collected: TurnFiles, answer: Answer) -> None:  # noqa: ARG002 see ServiceSource
         """Put the turn into its conversation."""
-        record = self._recording
+        record = self.recording
         placed = _placed(
             self.question,
             answer,

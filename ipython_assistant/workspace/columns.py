@@ -68,15 +68,11 @@ _KEPT = "so the column was kept as text"
 
 @dataclass(frozen=True, slots=True)
 class CsvColumn:
-    """What a column holds.
+    """What a column holds; its name is the only one of its kind in the table.
 
-    Attributes:
-        name: Its name, which no other column of the table has.
-        kind: `amount` is a number with thousands, a decimal comma, a currency or a percent sign; what is unclear is
-            kept as text.
-        decimal: The decimal sign of its amounts.
-        gaps: Whether cells are missing.
-        note: What the reader should know of how it is read, as a sentence that may name a cell.
+    An `amount` is a number with thousands, a decimal comma, a currency or a percent sign, and `decimal` its decimal
+    sign; what is unclear is kept as text. `gaps` says that cells are missing, and `note` how it is read, as a sentence
+    that may name a cell.
     """
 
     name: str
@@ -89,6 +85,7 @@ class CsvColumn:
     def dtype(self) -> str:
         """The dtype that pandas gives it, or how its numbers or dates are written; never any of its cells."""
         return {
+            "text": "str",
             "integer": "float64" if self.gaps else "int64",
             "number": "float64",
             "amount": "number, decimal comma" if self.decimal == "," else "number, with thousands or units",
@@ -98,7 +95,7 @@ class CsvColumn:
             "day first": "date, day first",
             "month first": "date, month first",
             "unclear date": "str, dates: day or month first",
-        }.get(self.kind, "str" if self.kind == "text" else self.kind)
+        }.get(self.kind, self.kind)
 
 
 class ColumnCells:
@@ -204,11 +201,7 @@ class ColumnCells:
 
 
 def typed(cells: Any, column: CsvColumn) -> Any:
-    """A pandas Series of text as the kind that its column is; unchanged where the column is text.
-
-    Raises:
-        ValueError: A date that is in no calendar, or several time zones in one column.
-    """
+    """A pandas Series of text as the kind that its column is. Raises `ValueError` where a date is in no calendar."""
     import pandas as pd
 
     match column.kind:
