@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import threading
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 import pytest
-from engines import DEADLINE_S, Running, Stage, annotations, gone, kernel_in, kernels_of, logs, until
+from engines import DEADLINE_S, Running, Stage, annotations, gone, kernel_in, kernels_of, logs
 
-from ipython_assistant.engine.container import FORGOTTEN
 from ipython_assistant.engine.kernel_output import MAX_FIGURES
 from ipython_assistant.engine.models import Ask, Interpreter, Run, RunOutcome, Step
 
@@ -123,22 +120,6 @@ def test_a_process_that_dies_in_mid_run_is_said_and_the_next_code_runs_in_a_new_
     assert "process ended while it ran this code. Variables are gone, files are kept" in logs(died)
     assert [mark.filename for mark in annotations(died)] == ["kept.txt"]
     assert logs(after) == "kept False\n"
-
-
-@pytest.mark.slow
-def test_a_process_that_was_killed_while_idle_is_replaced_and_that_is_said_once(
-    engine: Running, container: str
-) -> None:
-    engine.ask("pass", container=container)
-    pid = kernel_in(engine, container)
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: gone(pid), "the kernel is killed")
-
-    replaced = engine.ask("print(1)", container=container)
-    again = engine.ask("print(2)", container=container)
-
-    assert logs(replaced) == f"{FORGOTTEN}1\n"
-    assert logs(again) == "2\n"
 
 
 def test_deleting_a_container_ends_its_process_even_while_code_runs(engine: Running, client: openai.OpenAI) -> None:

@@ -121,26 +121,6 @@ def test_a_container_that_cannot_be_ended_keeps_no_other_from_expiring(
     assert "A container could not be ended in order: OSError('it cannot be ended')" in caplog.text
 
 
-def test_a_container_that_is_asked_for_while_the_engine_stops_is_refused_and_leaves_nothing(place: Place) -> None:
-    async def scene() -> None:
-        there = await place.containers.create()
-        place.containers.close()
-        with pytest.raises(ApiError):
-            await place.containers.create()
-        assert not there.expired
-        stopping = asyncio.create_task(place.containers.stop())
-        while not place.processes[0].stops:
-            await asyncio.sleep(0)
-        with pytest.raises(ApiError) as refused:
-            await place.containers.create()
-        assert (refused.value.status, refused.value.body["error"]["code"]) == (503, "server_shutdown")
-        place.processes[0].may_end.set()
-        await stopping
-        assert (place.left(), len(place.processes)) == ([], 1)
-
-    run(scene)
-
-
 def test_a_container_at_work_or_taking_files_in_makes_no_room(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,23 +178,12 @@ def test_an_expired_container_by_id_and_through_the_conversation(serve) -> None:
     assert client.containers.retrieve(container).status == "running"  # which counts as use
     clock.now += 5 * 60 + 1
 
-    call = {
-        "type": "code_interpreter_call",
-        "id": "ci_1",
-        "code": "1",
-        "container_id": container,
-        "status": "completed",
-    }
+    call = {"type": "code_interpreter_call", "id": "ci_1", "container_id": container}
     replay = [call, {"role": "user", "content": "And now?"}]
     for parameters in ({"container": container}, {"previous_response_id": first.id}, {"input": replay}):
         with pytest.raises(openai.BadRequestError) as refused:
             engine.ask("x", **parameters)
-        assert refused.value.body == {
-            "message": "Container is expired.",
-            "type": "invalid_request_error",
-            "param": None,
-            "code": None,
-        }
+        assert (refused.value.body["message"], refused.value.code) == ("Container is expired.", None)
     with pytest.raises(openai.BadRequestError, match="Container is expired"):
         client.containers.files.list(container)
     assert client.containers.retrieve(container).status == "expired"

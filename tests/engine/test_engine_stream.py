@@ -75,27 +75,6 @@ def test_only_figures_right_before_the_last_message_are_cited(stage: Stage) -> N
     assert len({row.id for row in files.list(stage.container, limit=100)} - before) == 5
 
 
-def test_a_citation_may_be_in_a_middle_message_and_one_call_may_follow_another(stage: Stage) -> None:
-    async def linked_early(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
-        yield Run("open('sub.txt', 'w').write('x')")
-        yield Say("See sandbox:/mnt/data/sub.txt.")
-        yield Run("1")
-        yield Run("2")
-        yield Say("That is all.")
-
-    response = stage.ask(linked_early)
-
-    assert [item.type for item in response.output] == [
-        "code_interpreter_call",
-        "message",
-        "code_interpreter_call",
-        "code_interpreter_call",
-        "message",
-    ]
-    [citation] = response.output[1].content[0].annotations
-    assert (citation.filename, citation.start_index, citation.end_index) == ("sub.txt", 4, 29)
-
-
 def test_awkward_names_are_linked_cited_and_fetched(engine: Running, client: openai.OpenAI, container: str) -> None:
     names = ["a b.csv", "größe.csv", "50%.csv", "x (1).csv", "[x].csv", "sub/inner.csv", "x.csv", "x.csv.gz"]
     code = f"import os; os.makedirs('sub', exist_ok=True)\nfor name in {names!r}: open(name, 'w').write(name)"
