@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ipython_assistant.engine import shapes
 from ipython_assistant.engine.container_folder import DEEPEST, ContainerFolder, FileVersion, remove_tree
 from ipython_assistant.engine.kernel import Kernel, KernelError, KernelLauncher
-from ipython_assistant.engine.kernel_output import CodeRun, PrintedText, ShownFigure
+from ipython_assistant.engine.kernel_output import CodeRun
 from ipython_assistant.engine.limit_monitor import most_memory
 from ipython_assistant.engine.response_request import MAX_MINUTES, MEMORY_TIERS
 from ipython_assistant.engine.sandbox import ContainerPaths
@@ -104,22 +104,19 @@ class KernelContainer:
         failure = execution.failure
         died = failure is not None and failure.died
         self._has_run = not died
-        shown: list[PrintedText | ShownFigure] = [PrintedText(preface)] if preface else []
-        shown += [
-            PrintedText(self._visible.outward(part.text)) if isinstance(part, PrintedText) else part
-            for part in execution.shown
-        ]
+        shown: list[str | bytes] = [preface] if preface else []
+        shown += [self._visible.outward(part) if isinstance(part, str) else part for part in execution.shown]
         if failure is not None:
             failure = replace(failure, message=self._visible.outward(failure.message))
             if failure.stopped:
                 variables = "gone" if died else "kept"
-                shown.append(PrintedText(STOPPED.format(reason=failure.message, variables=variables)))
+                shown.append(STOPPED.format(reason=failure.message, variables=variables))
             elif died:
-                shown.append(PrintedText(DIED))
-        figures = tuple([self.folder.display(part.png) for part in shown if isinstance(part, ShownFigure)])
+                shown.append(DIED)
+        figures = tuple([self.folder.display(part) for part in shown if isinstance(part, bytes)])
         await self.folder.scan()
         if self.folder.too_deep:
-            shown.append(PrintedText(TOO_DEEP))
+            shown.append(TOO_DEEP)
         made = [file for file in self.folder.made() if file.id not in before]
         return CodeRun(tuple(shown), failure, tuple(sorted(made, key=lambda file: file.name)), figures)
 

@@ -24,7 +24,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from ipython_assistant.engine.container_folder import remove_tree
-from ipython_assistant.engine.kernel_output import CodeFailure, CodeRun, KernelOutput, PrintedText
+from ipython_assistant.engine.kernel_output import CodeFailure, CodeRun, KernelOutput
 from ipython_assistant.engine.limit_monitor import INTERRUPT_GRACE_S, LimitMonitor
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ class Kernel:
             execution = await self._execute(source, silent=True)
         if execution.failure is not None:
             raise KernelError(str(execution.failure))
-        return "".join(part.text for part in execution.shown if isinstance(part, PrintedText))
+        return "".join(part for part in execution.shown if isinstance(part, str))
 
     async def stop(self) -> None:
         """End the process with all its children, at once, and wait until they are gone."""

@@ -34,20 +34,6 @@ _CELL_FILE: Final = re.compile(r"\(\d+\.py, (line \d+)\)$")
 
 
 @dataclass(frozen=True, slots=True)
-class PrintedText:
-    """Text the code printed, or its last expression's value."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ShownFigure:
-    """A picture the code displayed."""
-
-    png: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class CodeFailure:
     """How code stopped early: an exception, the end of the process itself (`died`), or a limit that it passed."""
 
@@ -62,12 +48,13 @@ class CodeFailure:
 
 @dataclass(frozen=True, slots=True)
 class CodeRun:
-    """What code did: what it showed, in order, a traceback last; and how it failed, if it did.
+    """What code did: what it showed, in order; and how it failed, if it did.
 
-    A container adds the files that it made or changed, sorted by name, and the figures that it displayed, as files.
+    Text that was printed is a string, with a traceback last; a figure is the bytes of a PNG. A container adds the files
+    that it made or changed, sorted by name, and the figures that it displayed, as files.
     """
 
-    shown: tuple[PrintedText | ShownFigure, ...]
+    shown: tuple[str | bytes, ...]
     failure: CodeFailure | None = None
     files: tuple[FileVersion, ...] = ()
     figures: tuple[FileVersion, ...] = ()
@@ -81,7 +68,7 @@ class KernelOutput:
         self.begun = False
         self.failure: CodeFailure | None = None
         self._own = own
-        self._parts: list[PrintedText | ShownFigure] = []
+        self._parts: list[str | bytes] = []
         self._text: list[str] = []
         self._room = MAX_TEXT
         self._figure_room = MAX_FIGURE_BYTES
@@ -99,7 +86,7 @@ class KernelOutput:
         elif kind in ("execute_result", "display_data") and isinstance(bundle, Mapping):
             self._display(bundle.get("image/png"), bundle.get("text/plain"))
 
-    def parts(self) -> tuple[PrintedText | ShownFigure, ...]:
+    def parts(self) -> tuple[str | bytes, ...]:
         """All of it, with a line for each kind of thing that was left out."""
         notes = []
         if self._characters_left_out:
@@ -124,7 +111,7 @@ class KernelOutput:
     def _display(self, encoded: object, text: object) -> None:
         """A picture if there is one, else its text."""
         if isinstance(encoded, str):
-            kept = sum(isinstance(part, ShownFigure) for part in self._parts)
+            kept = sum(isinstance(part, bytes) for part in self._parts)
             if kept >= MAX_FIGURES or len(encoded) * 3 // 4 - 2 > self._figure_room:
                 self._figures_left_out += 1
                 return
@@ -134,7 +121,7 @@ class KernelOutput:
             if png.startswith(_PNG):
                 self._figure_room -= len(png)
                 self._flush()
-                self._parts.append(ShownFigure(png))
+                self._parts.append(png)
                 return
         if text:
             self._write(f"{self._new_line()}{text}")
@@ -151,7 +138,7 @@ class KernelOutput:
 
     def _flush(self) -> None:
         if text := _plain("".join(self._text)):
-            self._parts.append(PrintedText(text))
+            self._parts.append(text)
         self._text.clear()
 
 

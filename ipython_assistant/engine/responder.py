@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine import shapes
-from ipython_assistant.engine.kernel_output import PrintedText
 from ipython_assistant.engine.models import (
     WISHES,
     Ask,
@@ -231,7 +230,7 @@ async def _carry_out(
             if isinstance(step, Run):
                 code_run = await container.run(step.code)
                 outcome = RunOutcome(
-                    logs="".join(part.text for part in code_run.shown if isinstance(part, PrintedText)),
+                    logs="".join(part for part in code_run.shown if isinstance(part, str)),
                     error=None if code_run.failure is None else str(code_run.failure),
                     figures=len(code_run.figures),
                     files=tuple(file.name for file in code_run.files),

@@ -11,13 +11,13 @@ import re
 import urllib.parse
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.kernel_output import CodeRun, PrintedText
 from ipython_assistant.engine.models import TokensUsed
 from ipython_assistant.engine.sandbox import MOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from ipython_assistant.engine.kernel_output import CodeRun
     from ipython_assistant.engine.shapes import Event, IdMint, Json
 
 LINK: Final = f"sandbox:{MOUNT}/"
@@ -145,9 +145,9 @@ class ResponseOutput:
         self._change({"status": "failed" if outcome.failure else "completed"})
         if self._include_outputs:
             outputs = [
-                {"type": "logs", "logs": part.text}
-                if isinstance(part, PrintedText)
-                else {"type": "image", "url": f"data:image/png;base64,{base64.b64encode(part.png).decode()}"}
+                {"type": "logs", "logs": part}
+                if isinstance(part, str)
+                else {"type": "image", "url": f"data:image/png;base64,{base64.b64encode(part).decode()}"}
                 for part in outcome.shown
             ]
             self._change({"outputs": outputs})
