@@ -380,6 +380,12 @@ def get_container_file(handler: BaseHandler, container_id: str, file_id: str) ->
     return shapes.container_file_row(_used(handler, container_id).folder.file(file_id))
 
 
+def delete_container_file(handler: BaseHandler, container_id: str, file_id: str) -> Json:
+    """Delete a file of a container."""
+    _used(handler, container_id).folder.remove(file_id)
+    return shapes.deletion(file_id, "container.file.deleted")
+
+
 def container_content(handler: BaseHandler, container_id: str, file_id: str) -> tuple[int, FileVersion]:
     """A file of a container, open, and what it was when it was opened."""
     folder = _used(handler, container_id).folder

@@ -52,7 +52,8 @@ _ROUTES: Final[tuple[tuple[str, type[routes.BaseHandler], shapes.Json], ...]] = 
     (f"/v1/containers/{_ONE}", _JSON, {"GET": routes.get_container, "DELETE": routes.delete_container}),
     (f"/v1/containers/{_ONE}/files", routes.UploadHandler,
      {"GET": routes.list_container_files, "POST": routes.add_container_file}),
-    (f"/v1/containers/{_ONE}/files/{_ONE}", _JSON, {"GET": routes.get_container_file}),
+    (f"/v1/containers/{_ONE}/files/{_ONE}", _JSON,
+     {"GET": routes.get_container_file, "DELETE": routes.delete_container_file}),
     (f"/v1/containers/{_ONE}/files/{_ONE}/content", routes.DownloadHandler, {"GET": routes.container_content}),
     ("/v1/files", routes.UploadHandler, {"POST": routes.add_file}),
     (f"/v1/files/{_ONE}", _JSON, {"GET": routes.get_file, "DELETE": routes.delete_file})

@@ -162,6 +162,7 @@ def test_a_file_that_becomes_a_link_is_not_served(engine: Running, container: st
 
     status, _, body = engine.request("GET", path)
     assert (status, b"not found on container" in body) == (404, True)
+    assert engine.request("DELETE", path.removesuffix("/content"))[0] == 404
     assert (tmp_path / "f.txt").read_text() == "not mine"
 
 
