@@ -20,13 +20,13 @@ from ipython_assistant.service import wire as wire_module
 from ipython_assistant.service.accounts import connect_azure, connect_hosted, connect_local
 
 if TYPE_CHECKING:
-    from ipython_assistant.service.client import LiveWire
+    from ipython_assistant.service.client import Wire
 
 KEY = "sk-planted-key-0123456789"
 ASKED = {"model": "gpt-5-mini", "input": "A confidential question.", "stream": True}
 
 
-def hosted(url: str, timeout_s: float = 5.0) -> LiveWire:
+def hosted(url: str, timeout_s: float = 5.0) -> Wire:
     live = connect_hosted({"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url}, timeout_s)
     live._sleep = lambda _seconds: None
     return live

@@ -25,7 +25,7 @@ from ipython_assistant import errors
 from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.service import faults
 from ipython_assistant.service.accounts import connect_azure, connect_hosted
-from ipython_assistant.service.client import LiveWire
+from ipython_assistant.service.client import Wire
 from ipython_assistant.service.connection import connect
 from ipython_assistant.service.faults import incomplete_error, service_error
 from ipython_assistant.service.stream import EventStream
@@ -188,18 +188,18 @@ IN_STREAM = {
 }
 
 
-def live(service: ScriptedService, naps: list[float] | None = None, now: float = 0.0) -> LiveWire:
+def live(service: ScriptedService, naps: list[float] | None = None, now: float = 0.0) -> Wire:
     import openai
 
     client = openai.OpenAI(api_key=KEY, base_url=service.url, timeout=5)
-    return LiveWire(client, "test", sleep=(naps if naps is not None else []).append, clock=lambda: now)
+    return Wire(client, "test", sleep=(naps if naps is not None else []).append, clock=lambda: now)
 
 
 def answer(status: int, body: dict[str, Any], **headers: str) -> Answer:
     return Answer(json.dumps(body).encode(), status, {"Content-Type": "application/json", **headers})
 
 
-def only(wire_: LiveWire, kind: type[errors.AssistantError]) -> Any:
+def only(wire_: Wire, kind: type[errors.AssistantError]) -> Any:
     """Ask once; the error it ends in, which is of this class and none of its subclasses."""
     with pytest.raises(errors.AssistantError) as caught:
         wire_.respond(ASKED)

@@ -25,7 +25,7 @@ from ipython_assistant.service.accounts import connect_hosted
 from ipython_assistant.service.downloads import DownloadLimits, Downloads, StagedFile
 
 if TYPE_CHECKING:
-    from ipython_assistant.service.client import LiveWire
+    from ipython_assistant.service.client import Wire
     from ipython_assistant.service.wire import Reply
 
 BIG = Pattern(40_000_000)
@@ -33,7 +33,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 
 
 @contextlib.contextmanager
-def connected(url: str, timeout_s: float = 10.0) -> Iterator[LiveWire]:
+def connected(url: str, timeout_s: float = 10.0) -> Iterator[Wire]:
     """A wire as a session makes it."""
     wire = connect_hosted({**os.environ, "OPENAI_API_KEY": "test-key", "OPENAI_BASE_URL": url}, timeout_s)
     try:

@@ -80,7 +80,6 @@ def _data() -> dict[str, Any]:
 MILLION = 1_000_000
 LIFETIME_MINUTES = 20
 """How long a service keeps a container after its last use."""
-BILLED_AT_LEAST_MINUTES = 5
 CONTAINER_PRICES: Mapping[str, float] = {"1g": 0.03, "4g": 0.12, "16g": 0.48, "64g": 1.92}
 """US dollars for 20 minutes of one container, by its memory; billed by the minute, five at least.
 
@@ -103,14 +102,6 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerUse:
-    """One container: its memory, and the minutes from its first use to its end if nobody deletes it."""
-
-    memory: str = "1g"
-    minutes: float = LIFETIME_MINUTES
-
-
-@dataclass(frozen=True, slots=True)
 class Cost:
     """US dollars: for the tokens (None: unknown, and `reason` says why), and for containers, at most."""
 
@@ -118,11 +109,6 @@ class Cost:
     containers: float = 0.0
     reason: str = ""
     notes: tuple[str, ...] = ()
-
-    @property
-    def total(self) -> float | None:
-        """All of it, where it is known."""
-        return None if self.tokens is None else self.tokens + self.containers
 
 
 def tokens_of(usage: Json) -> Tokens:
@@ -175,7 +161,6 @@ def cost(
     tokens: Tokens,
     model: str,
     prices: Mapping[str, Price] | None = None,
-    containers: Iterable[ContainerUse] = (),
     *,
     service: str = "openai",
 ) -> Cost:
@@ -185,11 +170,9 @@ def cost(
         tokens: What was used.
         model: As the service named it; a dated name counts as the one without its date.
         prices: By model; the known ones if not given.
-        containers: The containers that were used.
         service: `openai`; `local`, where a model on this machine costs nothing and one elsewhere what its provider
             takes; or any other, whose prices are known only where set by hand.
     """
-    for_containers = sum(map(_for_container, containers)) if service == "openai" else 0.0
     if service == "local":
         service, model = _billed_elsewhere(model)
         if not service:
@@ -198,7 +181,7 @@ def cost(
     price = table.get(model) or table.get(without_date(model))
     if price is None or (service != "openai" and price.source != OWN):
         where = "" if service == "openai" else f" at {service}"
-        return Cost(None, for_containers, f"The price of {model}{where} is unknown. {_how_to(model)}")
+        return Cost(None, reason=f"The price of {model}{where} is unknown. {_how_to(model)}")
     fresh = tokens.input - tokens.cached - tokens.cache_written
     money = fresh * price.input + tokens.output * price.output
     money += tokens.cached * (price.input if price.cached is None else price.cached)
@@ -207,7 +190,7 @@ def cost(
     if price.long_after is not None and tokens.input > price.long_after:
         # `usage` is the sum over the passes of a turn: whether one of them was that long is not on the wire.
         notes.append(f"More, if the model read over {price.long_after:,} tokens at once.")
-    return Cost(money / MILLION, for_containers, notes=tuple(notes))
+    return Cost(money / MILLION, notes=tuple(notes))
 
 
 def cost_of(turn: PlacedTurn, prices: Mapping[str, Price], base_url: str) -> Cost:
@@ -224,9 +207,8 @@ def total_in_words(turns: Iterable[PlacedTurn], prices: Mapping[str, Price], bas
     asked = list(turns)
     spent = [cost_of(turn, prices, base_url) for turn in asked]
     known = [money.tokens for money in spent if money.tokens is not None]
-    containers = sum(map(_for_container, _container_uses(asked, base_url)))
     used = sum((tokens_of(turn.turn.usage) for turn in asked), Tokens())
-    told = in_words(used, Cost(sum(known) if known else None, containers))
+    told = in_words(used, Cost(sum(known) if known else None, _for_containers(asked, base_url)))
     unknown = len(spent) - len(known)
     if known and unknown:
         told += f"; and {unknown} turn{'s' * (unknown > 1)} whose price is unknown"
@@ -237,8 +219,8 @@ def in_words(tokens: Tokens, spent: Cost) -> str:
     """One line for a person.
 
     >>> used = Tokens(1750, 1000, 400)
-    >>> in_words(used, cost(used, "gpt-6.1-terra", containers=[ContainerUse()]))
-    '1,750 tokens in (1,000 cached), 400 out: $0.0028; container time at most $0.03'
+    >>> in_words(used, cost(used, "gpt-6.1-terra"))
+    '1,750 tokens in (1,000 cached), 400 out: $0.0028'
     """
     cached = f" ({tokens.cached:,} cached)" if tokens.cached else ""
     money = "cost unknown" if spent.tokens is None else dollars(spent.tokens)
@@ -270,8 +252,8 @@ def _billed_elsewhere(model: str) -> tuple[str, str]:
     return (host, model) if host and host not in LOOPBACK else ("", model)
 
 
-def _container_uses(turns: Iterable[PlacedTurn], base_url: str) -> tuple[ContainerUse, ...]:
-    """The containers that turns used at OpenAI.
+def _for_containers(turns: Iterable[PlacedTurn], base_url: str) -> float:
+    """US dollars for the containers that turns used at OpenAI.
 
     A container lives from the first turn that used it until 20 minutes after the last one, with the memory that its
     first turn asked for. Where it was deleted earlier it costs less; that is not on the wire, so this is the most it
@@ -284,15 +266,12 @@ def _container_uses(turns: Iterable[PlacedTurn], base_url: str) -> tuple[Contain
         for container_id in {*turn.turn.container_ids, *filter(None, [turn.container_id])}:
             first, last, memory = lives.get(container_id, (turn.began, turn.ended, turn.memory))
             lives[container_id] = (min(first, turn.began), max(last, turn.ended), memory)
-    return tuple(
-        ContainerUse(memory or "1g", (last - first) / timedelta(minutes=1) + LIFETIME_MINUTES)
+    return sum(
+        CONTAINER_PRICES.get(memory or "1g", CONTAINER_PRICES["1g"])
+        * math.ceil((last - first) / timedelta(minutes=1) + LIFETIME_MINUTES)
+        / LIFETIME_MINUTES
         for first, last, memory in lives.values()
     )
-
-
-def _for_container(use: ContainerUse) -> float:
-    minutes = max(BILLED_AT_LEAST_MINUTES, math.ceil(use.minutes))
-    return CONTAINER_PRICES.get(use.memory, CONTAINER_PRICES["1g"]) * minutes / LIFETIME_MINUTES
 
 
 def _how_to(model: str) -> str:

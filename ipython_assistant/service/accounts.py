@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ipython_assistant.core.providers import WITHOUT_A_KEY
 from ipython_assistant.errors import ConfigError, KeyRefused, NoKey, Refused
-from ipython_assistant.service.client import LiveWire, limits, without_password
+from ipython_assistant.service.client import Wire, limits, without_password
 from ipython_assistant.service.faults import in_one_line
 
 if TYPE_CHECKING:
@@ -32,15 +32,15 @@ def import_sdk() -> None:
     import openai  # noqa: F401 the import is the point
 
 
-def over_client(client: OpenAI) -> LiveWire:
+def over_client(client: OpenAI) -> Wire:
     """The service a user's own client asks."""
     import openai
 
     service = "azure" if isinstance(client, openai.AzureOpenAI) or _is_azure(str(client.base_url)) else "openai"
-    return LiveWire(client, f"client {client.base_url}", service, plain=False)
+    return Wire(client, f"client {client.base_url}", service, plain=False)
 
 
-def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> LiveWire:
+def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> Wire:
     """The OpenAI service, or a compatible one at OPENAI_BASE_URL.
 
     Raises:
@@ -58,10 +58,10 @@ def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> LiveWire
         timeout=limits(timeout_s),
         http_client=_transport(environment.get("OPENAI_BASE_URL") or ""),
     )
-    return LiveWire(client, f"openai {client.base_url}")
+    return Wire(client, f"openai {client.base_url}")
 
 
-def connect_azure(environment: Mapping[str, str], timeout_s: float) -> LiveWire:
+def connect_azure(environment: Mapping[str, str], timeout_s: float) -> Wire:
     """Azure OpenAI by key or Entra ID: its v1 API, or a dated one where OPENAI_API_VERSION names it.
 
     https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle: the v1 API is asked by the SDK's ordinary
@@ -90,10 +90,10 @@ def connect_azure(environment: Mapping[str, str], timeout_s: float) -> LiveWire:
         client = openai.OpenAI(base_url=f"{root}/openai/v1/", default_query=query, **common)
     else:
         client = openai.AzureOpenAI(azure_endpoint=root, api_version=version, **common)
-    return LiveWire(client, f"azure {client.base_url}", "azure")
+    return Wire(client, f"azure {client.base_url}", "azure")
 
 
-def connect_local(base_url: str, token: str, timeout_s: float) -> LiveWire:
+def connect_local(base_url: str, token: str, timeout_s: float) -> Wire:
     """The embedded engine at `base_url`. Proxies and the hosted service's settings do not apply to it."""
     import openai
 
@@ -104,7 +104,7 @@ def connect_local(base_url: str, token: str, timeout_s: float) -> LiveWire:
         default_headers=_without_openai_account(),
         http_client=_transport(base_url, trust_env=False),
     )
-    return LiveWire(client, f"local {base_url}", "local")
+    return Wire(client, f"local {base_url}", "local")
 
 
 def _transport(base_url: str, *, trust_env: bool = True) -> Any:

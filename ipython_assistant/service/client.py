@@ -66,12 +66,12 @@ class _CountedFile(io.FileIO):
         return content
 
 
-class LiveWire:
-    """The seam over an `openai` client.
+class Wire:
+    """The seam between this package and a service. Every call raises its own errors: `Refused`, `TimedOut`, ...
 
     Args:
-        client: The client to ask with.
-        identity: Names the service down to the process.
+        client: The `openai` client to ask with.
+        identity: Names the service down to the process: response and container ids mean nothing to any other.
         service: `openai` (also for compatible servers), `azure` or `local`: decides what cures speak of.
         sleep: Waits so many seconds (a test passes its own).
         clock: Seconds since the epoch, for a `Retry-After` that is a date.
@@ -103,11 +103,9 @@ class LiveWire:
         # A service, or a proxy, may repeat what it was sent.
         self._redact = redactor([client.api_key, getattr(client, "_azure_ad_token", None) or ""])
 
-    def once(self) -> LiveWire:
+    def once(self) -> Wire:
         """The same service, asked without the SDK's retries: to learn whether it answers at all."""
-        return LiveWire(
-            self._once, self.identity, self.service, sleep=self._sleep, clock=self._clock, plain=self._plain
-        )
+        return Wire(self._once, self.identity, self.service, sleep=self._sleep, clock=self._clock, plain=self._plain)
 
     def respond(self, request: Json, on_wait: Callable[[float], None] = lambda _seconds: None) -> Reply:
         """Ask; tried again only where nothing can have run: 429 and refused connections."""
@@ -142,17 +140,18 @@ class LiveWire:
     def upload(self, container_id: str, name: str, path: Path, on_sent: OnSent = lambda _sent: None) -> Reply:
         """Put a file into a container, by `POST /containers/{id}/files`, streamed from disk."""
         files = self._client.containers.files.with_streaming_response
-        with _CountedFile(path, on_sent) as file:
-            given = (name, file, "application/octet-stream")
-            return self._open(f"the upload of {name}", self._client, lambda: files.create(container_id, file=given))
+        return self._upload(name, path, on_sent, lambda given: files.create(container_id, file=given))
 
     def upload_file(self, name: str, path: Path, on_sent: OnSent = lambda _sent: None) -> Reply:
         """Make a file of the service, by `POST /files`, streamed from disk; Azure takes it as for its assistants."""
         files = self._client.files.with_streaming_response
         purpose: Any = "assistants" if self.service == "azure" else "user_data"
+        return self._upload(name, path, on_sent, lambda given: files.create(file=given, purpose=purpose))
+
+    def _upload(self, name: str, path: Path, on_sent: OnSent, create: Callable[[Any], Any]) -> Reply:
         with _CountedFile(path, on_sent) as file:
             given = (name, file, "application/octet-stream")
-            return self._open(f"the upload of {name}", self._client, lambda: files.create(file=given, purpose=purpose))
+            return self._open(f"the upload of {name}", self._client, lambda: create(given))
 
     def list_containers(self, after: str | None) -> Reply:
         """One page of the containers, by `GET /containers`."""

@@ -24,7 +24,7 @@ from ipython_assistant.service.turn_base import TurnBases
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
-    from ipython_assistant.service.wire import Wire
+    from ipython_assistant.service.client import Wire
 
 
 READY_WITHIN_S = 30.0

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from ipython_assistant.service.client import Wire
     from ipython_assistant.service.containers import Containers
-    from ipython_assistant.service.wire import Wire
 
 State = Literal["queued", "fetching", "verified", "failed"]
 MAX_FRUITLESS_TRIES = 4

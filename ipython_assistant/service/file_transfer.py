@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipython_assistant.core.artifacts import ContainerFile
-    from ipython_assistant.service.wire import Reply, Wire
+    from ipython_assistant.service.client import Wire
+    from ipython_assistant.service.wire import Reply
 
 LARGE_BYTES = 32_000_000
 """From this size on a body is read past the transport, and hashed in a thread of its own."""

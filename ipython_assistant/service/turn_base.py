@@ -23,8 +23,9 @@ from ipython_assistant.service.faults import CODE_HERE, service_error
 if TYPE_CHECKING:
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.core.turn import Json, Turn
+    from ipython_assistant.service.client import Wire
     from ipython_assistant.service.containers import Containers
-    from ipython_assistant.service.wire import OnProgress, Wire
+    from ipython_assistant.service.wire import OnProgress
 
 RENEWED = "The conversation's container had expired, so a new one was made and its files were sent again."
 RESENT = "The service had dropped the conversation, so it was sent again as messages."
