@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 MOST_PICTURES = MOST_TABLES = 12
 MOST_TEXTS = 10
-"""Of so many files of each kind the content is shown."""
+"""The most files of each kind whose content is shown."""
 MOST_LINES_ABOVE = 30
-"""Tables and texts up to so many lines stand above the list of files, the others below it."""
+"""The most lines of tables and texts above the list of files; longer ones stand below it."""
 MOST_BROWSED, MOST_CELLS_BROWSED, LONGEST_CELL_BROWSED = 1_000, 50_000, 200
-"""Rows, cells, and characters of a cell, that can be sorted and paged."""
+"""The most rows, cells, and characters of a cell of a table that can be sorted and paged."""
 MAYBE_TEXT = {"application/json", "application/octet-stream"}
 _T = TypeVar("_T")
 
@@ -255,7 +255,7 @@ class Answer:
 
 
 def _head_of(artifact: Artifact, rows: int = 10) -> tuple[TableHead | None, str]:
-    """The head of a table, or why there is none; both are empty where the file is gone."""
+    """The head of a table, or the reason why the file cannot be read as one; both are empty where the file is gone."""
     try:
         return read_head(artifact.path, artifact.media_type, rows), ""
     except NotATable as reason:
@@ -283,13 +283,13 @@ def rows_to_browse(artifact: Artifact) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Card:
-    """What the list of files has to say beside the files: name → its rows and columns, and sentences."""
+    """Details for the list of files: the rows and columns of each table, by its name, and sentences below the list."""
 
     details: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def first(self, most: int, noun: str, found: Sequence[_T]) -> Sequence[_T]:
-        """The first of those that were found; the others are counted in a sentence."""
+        """Give the first `most` of the files that were found; a sentence counts the others."""
         if left := max(len(found) - most, 0):
             self.notes.append(f"{counted(left, f'more {noun}')} {'is' if left == 1 else 'are'} listed, but not shown.")
         return found[:most]
@@ -308,7 +308,7 @@ def _pictures_and_charts(answer: Answer, card: _Card) -> Iterator[Bundle]:
 
 
 def _chart(artifact: Artifact | None, card: _Card) -> dict[str, Any]:
-    """The specification by its media type; empty where it is not to be drawn, which is said then."""
+    """The chart's specification by its media type; empty where it cannot be drawn, with a sentence that says why."""
     media_type = chart_type(artifact.name) if artifact is not None else None
     if artifact is None or media_type is None:
         return {}

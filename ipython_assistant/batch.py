@@ -1,4 +1,4 @@
-"""What code calls: `ask`, `aask`, `ask_each` for the same question about forty districts, and `show`.
+"""The functions that code calls: `ask`, `aask`, `ask_each` for the same question about forty districts, and `show`.
 
 The options are those of `%%assistant`. A question stands alone, outside the notebook's conversation, unless it names
 one. Without IPython, the process has one session of its own.
@@ -44,7 +44,7 @@ STOPS_WITHIN_S = 5.0
 
 
 class AskOptions(TypedDict, total=False):
-    """The options of `ask`, `aask` and `ask_each`, for a type checker; `ask` says what each is."""
+    """The options of `ask`, `aask` and `ask_each`, for a type checker; the docstring of `ask` explains each."""
 
     inputs: Inputs
     outputs: Iterable[str]

@@ -118,7 +118,7 @@ def collect(
 
 
 def _closing_listing(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
-    """What the containers list now that no code runs any more; waited for until the deadline, or Ctrl-C."""
+    """List the containers, now that no code runs any more; give up at the deadline, or at Ctrl-C."""
     pool, why = Threads(1, "ipython_assistant listing"), "was not waited for"
     try:
         return pool.submit(_list, containers, downloads, turn).result(max(0.0, downloads.left_s))
@@ -153,7 +153,7 @@ def _list(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
 
 
 def _ahead(downloads: Downloads, container_id: str) -> list[ContainerFile]:
-    """What was found ahead in a container; its size may be another by now."""
+    """The files that an earlier look found in a container; their sizes may have changed since."""
     return [replace(file, size=None, created_at=None) for file in downloads.found_ahead(container_id)]
 
 

@@ -49,7 +49,7 @@ REPLAYED = "from the recording, at no cost"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What one word after `%assistant` does: given the words that follow; `usage` is their form."""
+    """A command of `%assistant`: `run` takes the words after its name, and `usage` shows their form."""
 
     run: Callable[[Session, Sequence[str]], object]
     help: str
@@ -134,11 +134,11 @@ def status_of(session: Session) -> dict[str, tuple[str, str]]:
 
 
 def _models(session: Session, settings: Settings, by: str) -> dict[str, tuple[str, str]]:
-    """Who answers, at which address, and what else could on this machine."""
+    """The model that answers, its address, and the other models on this machine."""
     environment = session.environment()
     if settings.service != "local":
         address = environment.get({"openai": "OPENAI_BASE_URL", "azure": "AZURE_OPENAI_ENDPOINT"}[settings.service], "")
-        return {"model": (settings.model or "none is named", by), **({"address": (address, "")} if address else {})}
+        return {"model": (settings.model or "not named", by), **({"address": (address, "")} if address else {})}
     try:
         chosen = with_answerer(settings, environment, session.choose_model)
     except AssistantError as error:
@@ -231,7 +231,11 @@ def _history(session: Session, _words: Sequence[str]) -> None:
 def _conversations(session: Session, _words: Sequence[str]) -> None:
     threads = [(name or "notebook", one.turns) for name, one in session.conversations.by_name.items() if one.turns]
     rows = [(name, len(turns), turns[-1][1].prompt) for name, turns in threads]
-    publish(overview(("conversation", "turns", "last question"), rows, [] if rows else ["There are none yet."], (1,)))
+    publish(
+        overview(
+            ("conversation", "turns", "last question"), rows, [] if rows else ["There are no conversations yet."], (1,)
+        )
+    )
 
 
 def _cost(session: Session, _words: Sequence[str]) -> None:
@@ -262,7 +266,7 @@ def _assistants(session: Session, words: Sequence[str]) -> None:
         _confirm_assistant(load_assistant(" ".join(words[1:]), folders))
         return
     rows = [(listed.name, shown(listed.path), listed.summary) for listed in list_assistants(folders)]
-    remark = f"There are none. They are TOML files in {shown(folders[0])} or {shown(folders[1])}."
+    remark = f"There are no saved assistants. They are TOML files in {shown(folders[0])} or {shown(folders[1])}."
     publish(overview(("assistant", "file", "instructions"), rows, [] if rows else [remark]))
 
 
@@ -273,7 +277,7 @@ def _confirm_assistant(assistant: SavedAssistant) -> None:
     except (EOFError, NotImplementedError, RuntimeError) as error:
         own = assistant_folders(assistant.path)[1]
         raise OptionError(
-            "An assistant is confirmed by a person, and there is none to ask here.",
+            "Only a person can confirm an assistant, and this notebook runs without one.",
             f"Open the notebook in JupyterLab, or move {assistant.path.name} to {shown(own)}.",
         ) from error
     if agreed:
@@ -329,7 +333,7 @@ COMMANDS: Mapping[str, Command] = {
 
 
 def _flags(command: str, words: Sequence[str], known: Sequence[str]) -> frozenset[str]:
-    """The words after a command, each of which has to be one of those it knows."""
+    """The words after a command. Raises `OptionError` where the command does not know one."""
     for word in words:
         if word not in known:
             meant = did_you_mean(word, known)

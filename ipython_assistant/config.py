@@ -194,7 +194,7 @@ class Settings:
 
     @property
     def shared(self) -> str:
-        """What is shared with the model that answers on this machine, for a person to read."""
+        """The part of the tables that the model may see, for a person to read."""
         if self.model == BASIC:
             return "nothing: no model is used"
         return f"{self.share}, with {self.answerer}"
@@ -265,7 +265,7 @@ def working_directory() -> Path:
 
 
 def origins(traits: AssistantMagics, environment: Mapping[str, str]) -> dict[str, str]:
-    """Where the values that are not the default come from, by the name of the setting: for a person to read."""
+    """The origin of each value that is not the default, by the name of the setting: for a person to read."""
     names = traits.trait_names(config=True)
     by_hand = [name for name in names if getattr(traits, name) != traits.trait_defaults(name)]
     variables = {name: f"IPYTHON_ASSISTANT_{name.upper()}" for name in ("service", "mode", "model")}
@@ -279,7 +279,7 @@ def origins(traits: AssistantMagics, environment: Mapping[str, str]) -> dict[str
 
 
 def _service_with_key(environment: Mapping[str, str]) -> tuple[str, str]:
-    """The service whose key is set, and the name of the variable; the embedded engine where none is."""
+    """The service whose key is set, and the name of the variable; the embedded engine where no key is set."""
     keys = (*KEYS.items(), ("azure", AD_TOKEN))
     return next(((service, name) for service, name in keys if environment.get(name)), ("local", ""))
 

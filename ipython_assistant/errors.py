@@ -61,11 +61,11 @@ class ConfigError(AssistantError):
 
 
 class NoKey(ConfigError):
-    """The chosen service needs a key, and there is none."""
+    """The service, or the provider of the model, needs a key that is not set."""
 
 
 class BudgetSpent(ConfigError):
-    """The question might cost more than the setting `max_cost` leaves of today; nothing was asked."""
+    """The question might cost more than the setting `max_cost` still allows today; it was not asked."""
 
 
 class EngineError(AssistantError):
@@ -165,7 +165,7 @@ class ContainerExpired(Refused):
 
 
 class FileNotServed(ServiceError):
-    """The service made a file but does not hand it out: a fault of Azure's container files, known since 2025."""
+    """The service made a file but does not serve it: a fault of Azure's container files, known since 2025."""
 
 
 class TurnFailed(ServiceError):
@@ -177,7 +177,7 @@ class StreamBroken(ServiceError):
 
 
 class NotRecorded(AssistantError):
-    """No service may be asked (`replay` mode), and there is no recording of this question."""
+    """Only a recording may answer (`replay` mode), and this question is not recorded."""
 
 
 class RecordingDamaged(AssistantError):

@@ -24,7 +24,7 @@ RESPONSE_TYPE = ("openai.types.responses.response", "Response")
 
 
 class Hooks:
-    """What hangs in one shell, from `%load_ext` to `%unload_ext`; `directory` is the notebook's at loading."""
+    """The hooks in one shell, from `%load_ext` to `%unload_ext`; `directory` is the notebook's at loading."""
 
     def __init__(self, shell: InteractiveShell, directory: str) -> None:
         self._shell: Any = shell  # IPython's annotations say `configurables` holds shells only
@@ -75,7 +75,7 @@ class Hooks:
         return self._session
 
     def keep_lines(self, lines: list[str]) -> list[str]:
-        """Input transformer: what IPython would refuse or misread before any magic sees it.
+        """Input transformer for lines that IPython would refuse or misread before any magic sees them.
 
         A `%%assistant` cell without a body gets a blank one (IPython calls it an error otherwise), and an `%assistant`
         line that ends in `?` is kept from being read as a request for help.
@@ -105,7 +105,7 @@ class Hooks:
         return match(context, Surroundings(shell.user_ns, shell.user_ns_hidden, Path.cwd(), self._values))
 
     def _values(self, target: str) -> Sequence[str]:
-        """What may follow an option that sets this field of `Options`, as far as this machine knows it."""
+        """The values that Tab offers after an option that sets this field of `Options`."""
         from pathlib import Path
 
         from ipython_assistant.config import known_models, looks_for_models
@@ -137,7 +137,7 @@ class Hooks:
             turn_run.show_response(self.session, response)
         except AssistantError as error:
             print(error)  # noqa: T201 a formatter must not raise, and the reader must see it
-        except Exception as error:  # noqa: BLE001 a fault of ours must not hide the value of somebody's cell
+        except Exception as error:  # noqa: BLE001 a fault of ours must not hide the value of a cell
             print(f"The response could not be shown: {type(error).__name__}: {error}")  # noqa: T201 as above
 
     def close(self) -> None:
@@ -182,7 +182,7 @@ def unload(shell: Any) -> None:
 
 
 def hooks_of(shell: InteractiveShell) -> Hooks | None:
-    """What `load` hung into this shell, if it did."""
+    """The hooks that `load` put into this shell, or None."""
     owner = getattr(shell.magics_manager.magics["cell"].get("assistant"), "__self__", None)
     return owner if isinstance(owner, Hooks) else None
 

@@ -146,7 +146,7 @@ def _source(wanted: str) -> tuple[str, str, str]:
 
 
 def _from_hub(ask: Any) -> Any:
-    """What the hub answers. Raises `ConfigError` in place of what the library raises."""
+    """Ask the hub. Raises `ConfigError` in place of the library's errors."""
     try:
         return ask()
     except Exception as error:  # noqa: BLE001 - several libraries below it raise their own

@@ -171,14 +171,14 @@ def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
     name, kernel = on_one_line(client.kernel_name), None
     try:
         # Started apart from the run: `execute` would leave a kernel that did not come up to be ended at exit, when
-        # there is none left to end.
+        # it is gone already.
         with client.setup_kernel(env=dict(environment)):
             kernel = client.km
             try:
                 client.execute(cleanup_kc=False)
             except Exception:
                 if client.km is None:
-                    # At Ctrl-C nbclient ends the kernel and forgets it; what its own steps then fall over is no matter.
+                    # At Ctrl-C nbclient ends the kernel and forgets it, and its own steps then fail.
                     raise KeyboardInterrupt from None
                 raise
             finally:
@@ -225,7 +225,7 @@ def _asks(cell: Any) -> bool:
 
 
 def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What outputs show: without what belongs to one run, and without widgets, which only a live notebook has."""
+    """The visible part of outputs: without what belongs to one run, and without widgets of a live notebook."""
     shown: list[dict[str, Any]] = []
     for output in outputs:
         if VIEW in (output.get("data") or {}):
@@ -287,5 +287,5 @@ def _list(recordings: Recordings) -> int:
 
 
 def _say(text: str, to: TextIO | None = None) -> None:
-    """Print lines in which words from outside may stand: nothing in them controls the terminal."""
+    """Print lines that may hold words from outside, without any character that controls the terminal."""
     print(printable(text), file=to, flush=True)

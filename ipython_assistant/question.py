@@ -73,7 +73,7 @@ class Question:
 
     @property
     def needs(self) -> ContainerNeeds:
-        """What it needs of containers and of the conversation."""
+        """The question's needs of containers and of the conversation."""
         settings = self.settings
         return ContainerNeeds(
             self.place.parent,
@@ -88,7 +88,7 @@ class Question:
 
     @property
     def turn_key(self) -> TurnKey:
-        """What decides which recording answers it."""
+        """The key that decides which recording answers the question."""
         by_hand = self.settings.by_hand
         return TurnKey(
             prompt=self.prompt,
@@ -179,7 +179,7 @@ class Question:
         }
 
     def check_size(self) -> None:
-        """Before anything is sent. Raises `InputError` where that is more than may be sent unasked."""
+        """Check the inputs' size before anything is sent. Raises `InputError` where it is more than `ask_above`."""
         settings, size = self.settings, sum(item.size for item in self.inputs)
         if self.large or settings.service == "local" or size <= settings.ask_above:
             return
@@ -201,7 +201,7 @@ class Question:
             )
 
     def sending(self) -> str:
-        """What is going to be sent along, in words for the line that says what is going on."""
+        """The inputs that are being sent, in words for the line below the cell."""
         named = ", ".join(f"{item.name} ({_measure(item)})" for item in self.inputs[:_MOST_NAMED])
         more = len(self.inputs) - _MOST_NAMED
         return f"sending {named}" + (f" and {more} more" if more > 0 else "")
@@ -237,7 +237,7 @@ class Question:
         return "\n".join(lines)
 
     def _earlier(self) -> list[tuple[str, str]]:
-        """What of the conversation is sent again where the service, or a container, no longer has it."""
+        """The parts of the conversation that are sent again where the service, or a container, no longer has them."""
         past = as_messages(self.place.parent)
         if not past:
             return []
@@ -254,7 +254,7 @@ class Question:
 _MOST_NAMED = 3
 SEEN_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"})
 MOST_SEEN_BYTES = 32_000_000
-"""Of all pictures and PDFs of a question; what is beyond it is only in the container."""
+"""The most bytes of pictures and PDFs that a model sees of one question; the others are only in the container."""
 
 
 def with_assistant(options: Options, saved: SavedAssistant) -> Options:

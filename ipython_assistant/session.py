@@ -130,13 +130,13 @@ class Session:
         return inputs
 
     def next_run(self) -> str:
-        """The name of a cell to which the front end gives none."""
+        """A name for a cell without an id from the front end."""
         with self._lock:
             self._runs += 1
             return f"run {self._runs}"
 
     def cell_of_ask(self) -> str:
-        """What owns the files of a question that code asks: its cell, and which of the cell's questions it is."""
+        """The owner of the files of a question that code asks: its cell, and which of the cell's questions it is."""
         cell = front_end(self.shell).cell_id
         if cell is None or self.shell is None:
             return self.next_run()
@@ -163,7 +163,7 @@ class Session:
         return self.connections.get((service, timeout_s, values), make)
 
     def with_answerer(self, settings: Settings) -> Settings:
-        """The settings with the model that answers, found on this machine if none is named. Raises `ConfigError`."""
+        """The settings with the model that answers: the named one, or one found here. Raises `ConfigError`."""
         return with_answerer(settings, self.environment(), self.choose_model)
 
     def folder(self, settings: Settings) -> Folder:
@@ -207,7 +207,7 @@ class Session:
             return replaced
 
     def amend(self, turn: PlacedTurn, amended: PlacedTurn) -> None:
-        """Put one value in the place of another that stands for the same turn, with more of its files."""
+        """Replace the value of a turn by one that holds more of its files."""
         with self._lock:
             self.conversations = self.conversations.amended(turn, amended)
 

@@ -1,6 +1,6 @@
 """One turn, from the question to the last output.
 
-`run_turn` is ARCHITECTURE's table as code. A turn is asked, replayed from its recording, shown (somebody's own code got
+`run_turn` is ARCHITECTURE's table as code. A turn is asked, replayed from its recording, shown (the user's own code got
 the response) or retried (files of the last one are missing). What differs is where the turn and its files come from:
 that is a `TurnSource`. Everything else happens once, here.
 """
@@ -135,7 +135,7 @@ def dry_run(session: Session, question: Question) -> str:
 
 
 def show_response(session: Session, response: Any, client: Any = None) -> Answer:
-    """Show a response that somebody's own code got, with its files saved; see `ipython_assistant.show`."""
+    """Show a response that the user's own code got, with its files saved; see `ipython_assistant.show`."""
     turn = read_response(response if isinstance(response, dict) else response.model_dump(mode="json"))
     if turn.status in {"queued", "in_progress"}:
         raise OptionError(f"The response {turn.response_id} is still {turn.status}.", "Show it once it has ended.")
@@ -273,7 +273,7 @@ def _with_tables(session: Session, answer: Answer, tables: dict[str, TableFrame 
 
 
 def _error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()) -> AssistantError | None:
-    """What is wrong with a turn that came to its end, if anything; `absent` are tables that `-o` asked for in vain."""
+    """The error of a turn that came to its end, or None; `absent` are tables that `-o` asked for and did not get."""
     turn = answer.turn
     if turn.unanswered is not None:
         return _unanswered(turn.unanswered)
@@ -296,7 +296,7 @@ def _error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()
 
 
 def _no_code_note(answer: Answer, settings: Settings, *, expected: bool) -> tuple[str, ...]:
-    """What is to be said of an answer for which code was `expected`, or that links a file, where no code ran.
+    """A note on an answer that links a file, or for which code was `expected`, although no code ran.
 
     Some servers accept the tool and drop it without a word.
     """
@@ -340,7 +340,7 @@ def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:
 
 @contextlib.contextmanager
 def _without_secrets(question: Question) -> Iterator[None]:
-    """A service may repeat in an error what it was sent, and a tool may hold somebody's token."""
+    """Take tokens of tools out of errors: a service may repeat what it was sent."""
     try:
         yield
     except AssistantError as error:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A turn as it arrived: with the error that cut its stream, if one did, and what the reader should know."""
+    """A turn as it arrived, with the error that cut its stream, if one did, and notes for the reader."""
 
     turn: Turn
     error: AssistantError | None = None
@@ -102,7 +102,7 @@ class ServiceSource:
                 raise KeyboardInterrupt
             live.update(self.why, "connecting")
         elif not self._arrival.turn.container_ids:
-            yield  # nothing to fetch, so nobody to connect to
+            yield  # without files to fetch, no connection is needed
             return
         settings, connection = self.question.settings, self.connection
         folder = self.session.folder(settings)
@@ -219,7 +219,7 @@ class ServiceSource:
         return self._files, self._downloads.interruption
 
     def keep(self, answer: Answer) -> tuple[str, ...]:
-        """Record the answer beside its files; gives what the reader should know of that."""
+        """Record the answer beside its files; gives notes for the reader."""
         question, key = self.question, self.question.turn_key.sha256
         files = [
             RecordedFile(it.name, it.own_name, it.size, it.sha256, it.container_id, it.file_id, it.found)
@@ -247,7 +247,7 @@ class ServiceSource:
         return self.session.recordings(question.settings).keep(self._record)
 
     def metadata(self) -> dict[str, str]:
-        """What may differ between two runs of one recording."""
+        """The metadata that may differ between two runs of one recording."""
         settings = self.question.settings
         if self._record is None or self._is_here:
             return {}
@@ -285,7 +285,7 @@ class ServiceSource:
         self._to_delete = tuple(each for each in (replaced, placed if alone else None) if each is not None)
 
     def _amend(self, turn: Turn, collected: TurnFiles, answer: Answer) -> None:
-        """The turn keeps its place, with the files that are here now."""
+        """Keep the turn in its place, with the files that are here now."""
         before = self._placed
         if before is None or self._record is None:
             return
@@ -336,7 +336,7 @@ class RecordingSource:
         return ()
 
     def metadata(self) -> dict[str, str]:
-        """What may differ between two runs of one recording."""
+        """The metadata that may differ between two runs of one recording."""
         return _circumstances(self.recording, "recorded") | {"recorded": self.recording.ended}
 
     def place(self, arrival: Arrival, collected: TurnFiles, answer: Answer) -> None:  # noqa: ARG002 see ServiceSource

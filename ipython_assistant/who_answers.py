@@ -136,7 +136,7 @@ def check_max_cost(
 def other_services_recorded(settings: Settings, recordings: Recordings) -> frozenset[str]:
     """The hosted services that answered in this folder, where only the engine would answer now, unasked.
 
-    A hosted model's notebook is never answered by another service that nobody chose.
+    A hosted model's notebook is never answered by another service that the user did not choose.
     """
     by_default = settings.service == "local" and settings.by_hand.service is None
     return recordings.services() & HOSTED if by_default else frozenset()
@@ -150,7 +150,7 @@ def _no_key_of(services: frozenset[str]) -> NoKey:
 
 
 def asked_because(question: Question, recordings: Recordings) -> str:
-    """Why a question is asked although something like it is recorded, as a sentence; else empty."""
+    """A sentence that says why a question is asked although a similar one is recorded; else empty."""
     asked, known = _as_recorded(question, recordings), recordings.all()
     for one in reversed(known):
         if one.asked.parent != asked.parent and replace(one.asked, parent=asked.parent).body() == asked.body():
@@ -161,7 +161,7 @@ def asked_because(question: Question, recordings: Recordings) -> str:
 def _not_recorded(
     question: Question, recordings: Recordings, why: str = "In replay mode nothing is asked.", cure: str = ""
 ) -> NotRecorded:
-    """The error for a question that only a recording may answer, and none does; it names the nearest one."""
+    """The error for a question that only a recording may answer and that is not recorded; it names the nearest one."""
     says = f"This question is not recorded. {why}"
     path, lines = recordings.folder.path / TURNS, [cure or _ASK_IT]
     try:
@@ -194,7 +194,7 @@ def _not_recorded(
 
 
 def differences(asked: TurnKey, recording: Recording, recordings: Sequence[Recording]) -> Iterator[str]:
-    """What was asked otherwise than recorded, in words that follow "differs:"."""
+    """The differences between a question and a recording, in words that follow "differs:"."""
     recorded, one, other = recording.asked, asked.body(), recording.asked.body()
     if one["prompt"] != other["prompt"]:
         yield f"the question (recorded: “{first_words(recorded.prompt)}”)"
@@ -264,7 +264,7 @@ def with_answerer(settings: Settings, environment: Mapping[str, str], choose: Mo
     if settings.service != "local":
         if not settings.model:
             raise ConfigError(
-                "At Azure a model is the name of a deployment, and none is named.",
+                "At Azure the model is the name of a deployment, and no name was given.",
                 "Name it with -m NAME, `%config AssistantMagics.model = ...` or IPYTHON_ASSISTANT_MODEL.",
             )
         return settings

@@ -119,7 +119,7 @@ def test_a_damaged_one_is_an_error_that_names_file_key_and_what_is_allowed(besid
 @pytest.mark.parametrize("name", ["../secret", "a/b", "a\\b", "/etc/passwd", "C:x", "..", ".hidden", "", " ", "a\0b"])
 def test_a_name_is_never_a_way_to_another_folder(beside, folders, name):
     (beside.parent / "secret.toml").write_text('instructions = "x"')
-    with pytest.raises(ConfigError, match="is no name of an assistant"):
+    with pytest.raises(ConfigError, match="is not the name of an assistant"):
         load_assistant(name, folders)
 
 

@@ -150,7 +150,7 @@ def test_without_a_turn_each_command_says_so(notebook):
         shown = notebook.cell("X", f"%assistant {command}")
         assert "yet" in shown.plain, command
     assert "no answer yet" in notebook.cell("X", "%assistant show").printed
-    assert "There are none" in notebook.cell("X", "%assistant assistants").plain
+    assert "There are no saved assistants" in notebook.cell("X", "%assistant assistants").plain
 
 
 def test_traceback_shows_the_stack_of_the_last_error(notebook, hosted):

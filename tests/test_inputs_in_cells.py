@@ -259,7 +259,7 @@ def test_an_assistant_that_came_with_the_notebook_is_shown_and_confirmed_once_pe
 
     confirm(notebook, monkeypatch, answer="")
     monkeypatch.setattr("builtins.input", lambda _prompt: (_ for _ in ()).throw(EOFError))  # nobody watches
-    with pytest.raises(errors.OptionError, match="by a person"):
+    with pytest.raises(errors.OptionError, match="Only a person"):
         notebook.cell("C", "%assistant assistants --confirm coverage")
     with pytest.raises(errors.ConfigError, match="not confirmed"):
         notebook.ask("A", "Ask.", "--assistant coverage")

@@ -162,7 +162,7 @@ SHAPES = {
     "currency": ('s,n\nA,"$1,200.50"\nB,($3.00)\n', {"n": [1200.5, -3]}, ["$1,200.50 was read as 1200.5"]),
     "per cent": ("d,c\nN,85%\nS,70.5%\n", {"c": [85, 70.5]}, ["c: 85% was read as 85"]),
     "statistical marks": ("d,n\nA,..\nB,3\n", {"n": [None, 3]}, ["n: read as missing: .."]),
-    "flags": ("d,n\n" + "A,1\n" * 9 + "B,3 p\n", {"n": ["1"] * 9 + ["3 p"]}, ["“3 p” is no number"]),
+    "flags": ("d,n\n" + "A,1\n" * 9 + "B,3 p\n", {"n": ["1"] * 9 + ["3 p"]}, ["“3 p” is not a number"]),
     "codes": ("fips,n\n01001,1\n48001,2\n", {"fips": ["01001", "48001"]}, []),
     "long identifiers": ("id\n12345678901234567891\n", {"id": ["12345678901234567891"]}, []),
     "day first": ("t\n01/02/2026\n25/02/2026\n", {"t": days("2026-02-01", "2026-02-25")}, ["25/02/2026 occurs"]),

@@ -95,14 +95,12 @@ def test_without_a_key_a_model_that_runs_here_answers_says_so_and_goes_on_answer
     assert {body["model"] for body in ollama.asked} == {"qwen3.5:27b"}
 
 
-def test_where_looking_is_turned_off_no_server_is_asked_and_a_refusal_ends_in_the_way_to_a_model(ask, ollama):
-    ask.session.traits.find_models = False
-    described, refused = ask("describe cases"), ask("Why is the sky blue?")
+def test_where_looking_is_turned_off_no_server_is_asked_and_the_basic_forms_answer(notebook_dir, ollama):
+    settings = freeze(AssistantMagics(find_models=False), Options(), notebook_dir, {})
+    answers = with_answerer(settings, {}, ModelChoice())
 
     assert ollama.paths == []
-    assert any(note.startswith("Answered by the basic sentence forms") for note in described.notes)
-    assert refused.status == "refused"
-    assert "ipython-assistant model get" in refused.text
+    assert answers.answerer.startswith("the basic sentence forms")
 
 
 def test_a_plain_name_is_found_among_the_models_here_and_a_wrong_one_names_the_nearest(ask, ollama):

@@ -118,7 +118,7 @@ def load_assistant(name: str, folders: Sequence[Path]) -> SavedAssistant:
     """
     if not _is_name(name):
         cure = "A name is a file's, without its folder and .toml."
-        raise ConfigError(f"{name[:LONGEST_NAME]!r} is no name of an assistant.", cure)
+        raise ConfigError(f"{name[:LONGEST_NAME]!r} is not the name of an assistant.", cure)
     for folder in folders:
         path = folder / f"{name}{SUFFIX}"
         # Neither a folder nor a pipe: to open one could wait for ever.

@@ -170,7 +170,7 @@ class ColumnCells:
             return "iso date", []
         if "day" in self._fits:
             return self._date_kind()
-        return ("unclear number", [f"“{_short(self._odd)}” is no number, {_KEPT}"]) if self._odd else ("text", [])
+        return ("unclear number", [f"“{_short(self._odd)}” is not a number, {_KEPT}"]) if self._odd else ("text", [])
 
     def _number_kind(self, sign: str, *, unsure: bool) -> tuple[Kind, list[str]]:
         if "integer" in self._fits:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAMPLE_RECORDS = 100
-"""So many records decide on the separator and the header."""
+"""The number of records that decide on the separator and the header."""
 MOST_BELOW = 60
-"""So many records at the foot may be notes."""
+"""The most records at the foot that may be notes."""
 _MOST_ABOVE = 30
 _SEPARATORS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)\s*", re.IGNORECASE)

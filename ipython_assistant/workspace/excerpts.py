@@ -87,7 +87,7 @@ def read_picture(path: Path, media_type: str) -> Preview | None:
 
 
 def read_text_head(path: Path) -> TextHead | None:
-    """The first lines, long ones cut; None for an empty file and for one that is no text, whatever its name.
+    """The first lines, long ones cut; None for an empty file and for one that is not text, whatever its name.
 
     What decodes as UTF-8 (or as UTF-16 with its mark), and holds no control characters, is text. Raises `OSError`.
     """
@@ -100,7 +100,7 @@ def read_text_head(path: Path) -> TextHead | None:
     try:
         text = start.decode(encoding)
     except UnicodeDecodeError as error:
-        # The last character may be cut; anything else is no text.
+        # The last character may be cut; anything else is not text.
         if not more or error.end < len(start) - 4 or error.reason not in {"unexpected end of data", "truncated data"}:
             return None
         text = start[: error.start].decode(encoding)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 LEFT_OVER_AFTER_S = 24 * 3600.0
-"""A staging directory that was not written to for so long was left by a kernel that is no more."""
+"""A staging directory that nothing was written to for so long was left by a kernel that has ended."""
 _STAGING = re.compile(r"\.staging-[0-9a-f]{12}")
 _NAME_REFUSED = {errno.EILSEQ, errno.EINVAL, errno.ENAMETOOLONG}
 _IN_USE = {errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY}
@@ -207,7 +207,7 @@ class Folder:
         return self._mine.get(name) == sha256
 
     def manifest(self) -> Manifest:
-        """Whose files are whose; nothing where that cannot be read."""
+        """The manifest, with what this kernel has saved since; empty where it cannot be read."""
         manifest: Manifest = {}
         with contextlib.suppress(OSError), self.store.open() as turns:
             manifest = read_manifest(turns, self._recordings)
@@ -221,7 +221,7 @@ class Folder:
         return [recording for _, recording in self.store.summaries()[0]]
 
     def _place(self, folder: SafeDirectory, incoming: Incoming, owner: _Owner) -> tuple[str, str]:
-        """The name a file got, and what is to be said of it."""
+        """Put a file in place; gives the name it got, and a note on that name."""
         wanted = safe_name(incoming.own_name)
         try:
             return self._under_one_of(numbered(wanted), folder, incoming, owner)
@@ -289,7 +289,7 @@ class Folder:
         return True
 
     def _own_hash(self, name: str, owner: _Owner) -> str | None:
-        """What the file holds if it is the cell's own, to be replaced; None where it must not be."""
+        """The hash of a file that is the cell's own and may be replaced; None for any other."""
         entry = owner.manifest.get(name)
         if entry is None or self._saved.get(name) == owner.turn or self._mine.get(name) != entry.sha256:
             return None
@@ -298,7 +298,7 @@ class Folder:
         return entry.sha256 if mine and shown <= mine else None
 
     def _is_cell(self, named: str, cell: str) -> bool:
-        """Whether the manifest names this cell: also by another name of its notebook, if there is none of that now."""
+        """Whether the manifest names this cell, also by an earlier name of its notebook that is free now."""
         notebook, _, cell_id = named.rpartition("#")
         renamed = cell_id == cell.rpartition("#")[2] and notebook.endswith(".ipynb")
         return named == cell or (renamed and not (self.notebook_dir / notebook).exists())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.artifacts import TableHead
 
 MOST_COLUMNS = 40
-"""So many columns are named to the model; of the others it is told how many there are of each dtype."""
+"""The most columns that the model is told by name; the others are counted by dtype."""
 LONGEST_NAME = 80
 _KINDS = {
     "text/csv": "CSV",
@@ -283,7 +283,7 @@ def _plain(value: Any) -> Any:
 
 
 def file_in_words(media_type: str, named_by: str, heads: Mapping[str, TableHead], reason: str = "") -> str:
-    """A file of the user's on one line: its kind, the variable that names it, its tables or the `reason` of none."""
+    """A file of the user's on one line: its kind, the variable that names it, its tables or why it has no table."""
     kind = _KINDS.get(media_type, "packed CSV")
     named = f", named by the variable {named_by}" if named_by else ""
     if not heads:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.artifacts import TableHead
 
 MOST_FILES = 2_000
-"""So many files are looked at for one whose name is near."""
+"""The most files that are looked at for a similar name."""
 COARSEST_CLOCK_NS = 2 * 10**9
 """The coarsest time of writing that a disk keeps: that of FAT."""
 _LONGEST_PATH = 1_000
@@ -93,7 +93,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What is the same for all inputs of a cell; `known` files by name and hash, `read` ones by path."""
+    """The surroundings of a cell's inputs, with `known` files by name and hash and `read` ones by path."""
 
     namespace: Mapping[str, Any]
     working_dir: Path
@@ -327,7 +327,7 @@ def _cure(name: str, around: _Around) -> str:
 
 
 def _nearest(name: str, variables: Sequence[str], around: _Around) -> str:
-    """Variables and files of a similar name; where there are none, the tables there are."""
+    """Variables and files of a similar name; else the tables that are there."""
     known = _files_near(name, around) | {variable: variable for variable in variables}
     if near := difflib.get_close_matches(PurePath(name).name, known, n=3, cutoff=0.5):
         return f"Did you mean {' or '.join(known[one] for one in near)}?"

@@ -45,7 +45,7 @@ Manifest = dict[str, ManifestEntry]
 
 
 def read_manifest(turns: SafeDirectory, recordings: Callable[[], Iterable[Recording]]) -> Manifest:
-    """Read the manifest; where there is none that can be read, make it of the recordings. Raises `OSError`."""
+    """Read the manifest, or make it anew from the recordings where it is missing or damaged. Raises `OSError`."""
     try:
         with turns.open(MANIFEST) as file:
             return {name: _entry(body) for name, body in json.load(file)["files"].items()}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TURNS = ".turns"
 BODIES = "bodies"
 YOUNG_S = 600.0
-"""What was written so few seconds ago is not removed: its recording may be on its way."""
+"""A body that was written so few seconds ago is not removed: its recording may be on its way."""
 UNSETTLED_NS = 100_000_000
 """A file that was written so few nanoseconds ago may be written again without a trace in its time."""
 README = """\
@@ -109,7 +109,7 @@ class RecordingStore:
         return []
 
     def read(self, name: str) -> Recording:
-        """The whole recording in a file. Raises `OSError`, or `ValueError` with what is wrong with it."""
+        """The whole recording in a file. Raises `OSError`, or `ValueError` with the reason."""
         with self.open() as turns, turns.open(name) as file:
             return read_recording(file.read().decode("utf-8", "replace"), _number_of(name))
 
@@ -178,12 +178,12 @@ class RecordingStore:
         """Keep the bytes of a file; says whether they are there now, in full."""
         with self.open_bodies(make=True) as bodies:
             is_there = self.holds(bodies, sha256, size, sha256)
-            # An old one is written anew: whoever prunes just now takes it for one that nothing needs.
+            # An old one is written anew: a kernel that prunes just now would take it for one that nothing needs.
             if is_there and time.time() - bodies.fingerprint(sha256).written_ns / 1e9 < YOUNG_S / 2:
                 return True
             with source.open(name) as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                    return False  # somebody has just changed the file
+                    return False  # the file has just been changed
                 file.seek(0)
                 bodies.write(sha256, file)
         return True
@@ -225,7 +225,7 @@ class RecordingStore:
 
 
 def slug(prompt: str) -> str:
-    """What the name of a recording begins with: the first words of the question, in letters that every disk knows."""
+    """The beginning of a recording's name: the first words of the question, in letters that every disk knows."""
     words = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", words)[:40].strip("-") or "turn"
 

@@ -90,7 +90,7 @@ class Recordings:
     # --- keeping ------------------------------------------------------------------------------------------------------
 
     def keep(self, recording: Recording) -> tuple[str, ...]:
-        """Keep a turn, and its files if it came to its end; gives what the reader should know.
+        """Keep a turn, and its files if it came to its end; gives notes for the reader.
 
         What is given is part of the recording too, so that a replay says the same.
         """
@@ -214,7 +214,7 @@ class Recordings:
     def _restored(
         self, recording: Recording, absent: Sequence[RecordedFile], cell: str
     ) -> dict[str, Artifact | FailedArtifact]:
-        """Put the absent files in their places; gives what became of them, by their recorded names."""
+        """Put the absent files in their places; gives their artifacts, or failures, by their recorded names."""
         turn = f"recording {recording.ended}"
 
         def put(file: RecordedFile) -> Artifact | FailedArtifact:

@@ -79,7 +79,7 @@ class SafeDirectory:
     def write(self, name: str, content: bytes | IO[bytes], *, over: bool = True) -> None:
         """Write a file whole or not at all. Without `over`, `FileExistsError` if the name is taken."""
         temporary, at = self._at(f".{secrets.token_hex(6)}.tmp")
-        # Not by `tempfile`, whose files are for their owner alone: a record is for whoever may read the notebook.
+        # Not by `tempfile`, whose files are for their owner alone: all who may read the notebook may read a record.
         file = os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_SURPRISES, 0o666, **at), "wb")
         try:
             with file:

@@ -29,9 +29,9 @@ _EVERYBODYS = {Path("/tmp"), Path("/var/tmp")}  # noqa: S108 they are named, not
 
 
 class LocalSecrets:
-    """What is taken out of texts that are kept, as the environment is when they are kept.
+    """The secrets that are taken out of texts before they are kept.
 
-    What was there once is taken out for ever: a key may be changed while its answer is on the way.
+    A secret that was in the environment once is always taken out: a key may change while its answer is on the way.
     """
 
     def __init__(self, notebook_dir: Path, environment: Callable[[], Mapping[str, str]]) -> None:
@@ -41,7 +41,7 @@ class LocalSecrets:
         self.redactor()
 
     def redactor(self) -> Redactor:
-        """What takes it out of a text now."""
+        """Make a redactor that knows the environment as it is now."""
         self._secrets |= frozenset(secrets_of(self._environment()))
         return redactor(self._secrets, folders=local_folders(self._notebook_dir))
 

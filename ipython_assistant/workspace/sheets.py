@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_KEYS = 2_000
-"""So many columns a table of JSON may have."""
+"""The most columns of a table of JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class TableRows:
 
 
 def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
-    """The rows of a workbook's sheet; of the first one that is not empty, where none is named.
+    """The rows of a workbook's sheet: of the one that is named, else of the first that is not empty.
 
     Raises `NotATable` with the reason, such as that openpyxl is not installed, or `OSError`.
     """
@@ -103,7 +103,7 @@ def parquet_rows(path: Path, rows: int) -> TableRows:
 
 
 def check_parquet(path: Path) -> None:
-    """Before a Parquet file is read whole. Raises `NotATable` where it is none, or would not fit into memory."""
+    """Check a Parquet file before it is read whole. Raises `NotATable` where it is damaged or too large."""
     with _parquet_file(path) as file:
         groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
         values = sum(group.column(place).num_values for group in groups for place in range(group.num_columns))
@@ -157,7 +157,7 @@ def _workbook(path: Path, limits: ReadLimits) -> Iterator[tuple[Any, bool]]:
             yield openpyxl.load_workbook(file, read_only=True, data_only=True), merged
     except (NotATable, OSError):
         raise
-    except Exception as error:  # openpyxl says in a dozen ways that a file is no workbook
+    except Exception as error:  # openpyxl says in a dozen ways that a file is not a workbook
         raise NotATable(f"is not a workbook that can be read ({on_one_line(error)[:100]})") from error
 
 

@@ -239,7 +239,7 @@ def _text(value: Any) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class NoFrame:
-    """Why there is no DataFrame of this name: `reason` is a sentence that says what came instead."""
+    """A table that did not come: `reason` is a sentence that says what came instead."""
 
     name: str
     reason: str
