@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 
 TYPE_CHECKING = False  # typing's own name for it, without importing typing
 if TYPE_CHECKING:
@@ -158,6 +159,8 @@ def load(shell: Any) -> None:
     shell.Completer.custom_matchers.append(hooks.complete)
     shell.display_formatter.ipython_display_formatter.for_type_by_name(*RESPONSE_TYPE, hooks.display_response)
     atexit.register(hooks.close)
+    if "google.colab" in sys.modules and not os.environ.get("OPENAI_API_KEY"):
+        _take_colabs_key()
     if os.environ.get("OPENAI_API_KEY") and _is_live(shell):
         from ipython_assistant.service.background import warm_when_idle
 
@@ -209,6 +212,16 @@ def _vscode_directory(shell: Any) -> str:
     notebook = str(shell.user_ns.get("__vsc_ipynb_file__") or "")
     directory = os.path.dirname(notebook)  # noqa: PTH120 pathlib is not loaded yet
     return directory if os.path.isabs(notebook) and os.path.isdir(directory) else ""  # noqa: PTH112, PTH117 as above
+
+
+def _take_colabs_key() -> None:
+    """Put the key among the notebook's secrets in Colab, where there is one, into the environment."""
+    import contextlib
+    import importlib
+
+    # The errors of a secret that is missing, or not granted to this notebook, are classes of Colab's own.
+    with contextlib.suppress(Exception):
+        os.environ["OPENAI_API_KEY"] = importlib.import_module("google.colab.userdata").get("OPENAI_API_KEY")
 
 
 def _is_live(shell: InteractiveShell) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pydoc
+import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -41,6 +44,17 @@ def test_a_mistyped_option_fails_the_cell_and_names_the_nearest(shell):
 
 def test_a_line_command_that_ends_in_a_question_mark_is_not_ipythons_help(shell):
     assert "local  (there is no key)" in out(shell, "%assistant status?")
+
+
+def test_in_colab_the_key_is_taken_from_the_notebooks_secrets(shell, monkeypatch):
+    granted = {}
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    monkeypatch.setitem(sys.modules, "google.colab.userdata", SimpleNamespace(get=granted.__getitem__))
+    for key in ("", "a-key-of-colab"):
+        shell.run_line_magic("reload_ext", "ipython_assistant")
+        assert os.environ["OPENAI_API_KEY"] == key
+        granted["OPENAI_API_KEY"] = "a-key-of-colab"
 
 
 def test_config_shows_and_sets_the_traits(shell):
