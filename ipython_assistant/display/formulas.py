@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
     from markdown_it.utils import EnvType, OptionsDict
 
-LONGEST = 2_000
-"""In characters."""
+LONGEST, MOST_LINES = 2_000, 30
+"""Characters of a formula, and lines of one that stands by itself."""
 DEEPEST = 20
 """Of braces in braces."""
 
@@ -143,33 +143,20 @@ def _inline(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 the signa
 
 
 def _block(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001 as above
-    at = state.bMarks[start] + state.tShift[start]
-    opener = state.src[at : at + 2]
+    opener = state.src[state.bMarks[start] + state.tShift[start] :][:2]
     if opener not in {"\\[", "$$"} or state.is_code_block(start):
         return False
-    lines: list[str] = []
-    length = 0
-    for line in range(start, end):
-        if line > start and (state.sCount[line] < state.blkIndent or state.isEmpty(line)):
-            return False
-        text = state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
-        text, closed, rest = (text[2:] if line == start else text).partition(_CLOSERS[opener])
-        lines.append(text)
-        length += len(text) + 1
-        if closed or length > LONGEST:
-            break
-        if line > start and opener in text:
-            # It is looked at again from there: only so does a page of openers take time in proportion to its length.
-            return False
-    else:
-        return False
-    tex = "\n".join(lines).strip()
-    if not closed or rest.strip() or not _is_meant(opener, tex) or not is_formula(tex):
+    text = state.getLines(start, min(end, start + MOST_LINES), state.blkIndent, keepLastLF=False).lstrip()
+    tex, closed, rest = text[2:].partition(_CLOSERS[opener])
+    after = start + tex.count("\n") + 1
+    inside = all(state.sCount[line] >= state.blkIndent and not state.isEmpty(line) for line in range(start + 1, after))
+    tex = tex.strip()
+    if not (closed and inside) or rest.partition("\n")[0].strip() or not _is_meant(opener, tex) or not is_formula(tex):
         return False
     if not silent:
         token = state.push("formula", "p", 0)
-        token.content, token.markup, token.map = tex, opener, [start, line + 1]
-        state.line = line + 1
+        token.content, token.markup, token.map = tex, opener, [start, after]
+        state.line = after
     return True
 
 

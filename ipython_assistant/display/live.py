@@ -119,7 +119,6 @@ class LiveOutput:
     def __init__(self, front: FrontEnd, *, publisher: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._publisher = publisher or _publisher()
         self._live = front.live and self._publisher is not None
-        self._express = _express(self._publisher) if self._live else None
         self._clock = clock
         self._growing = Growing()
         self._display_id = uuid.uuid4().hex
@@ -176,7 +175,7 @@ class LiveOutput:
         if (now < self._next and not at_once) or not (self._pending or status != self._shown_status):
             return
         text = self._read()
-        self._send(outputs.progress(self._growing.render(text) if text else "", status), self._express)
+        self._send(outputs.progress(self._growing.render(text) if text else "", status))
         self._pending, self._shown_status = False, status
         self._shown_text = self._shown_text or bool(text)
         self._next = self._clock() + max(INTERVAL_S, len(text) / CHARACTERS_PER_S)
@@ -188,17 +187,11 @@ class LiveOutput:
     def _read(self) -> str:
         return self._text if isinstance(self._text, str) else self._text()
 
-    # IPython's display publisher flushes stdout and stderr at each call and waits for another thread, which costs
-    # several times the sending: between the first and the last state it is passed by where nobody else takes part.
-    def _send(self, bundle: Bundle, express: Callable[[dict[str, Any]], None] | None = None) -> None:
-        if self._publisher is None:
-            return
-        transient = {"display_id": self._display_id}
-        if express is not None and self._open:
-            express({"data": bundle.data, "metadata": bundle.metadata, "transient": transient})
-        else:
+    def _send(self, bundle: Bundle) -> None:
+        if self._publisher is not None:
+            transient = {"display_id": self._display_id}
             self._publisher.publish(data=bundle.data, metadata=bundle.metadata, transient=transient, update=self._open)
-        self._open = True
+            self._open = True
 
 
 def running_shell() -> Any:
@@ -209,23 +202,6 @@ def running_shell() -> Any:
 
 def _publisher() -> Any:
     return getattr(running_shell(), "display_pub", None)
-
-
-def _express(publisher: Any) -> Callable[[dict[str, Any]], None] | None:
-    """A way to send the content of an `update_display_data` straight to the front end; None where others take part."""
-    shell = getattr(publisher, "shell", None)
-    kernel = getattr(shell, "kernel", None)
-    socket = getattr(kernel, "iopub_socket", None)
-    if shell is None or kernel is None or socket is None:
-        return None
-    # Only ipykernel's own publisher, without hooks and a history, is known well enough.
-    known = publisher is shell.display_pub and type(publisher).__module__ == "ipykernel.zmqshell"
-    alone = getattr(publisher, "_hooks", None) == [] and not getattr(publisher, "store_display_history", False)
-
-    def send(content: dict[str, Any]) -> None:
-        kernel.send_response(socket, "update_display_data", content)
-
-    return send if known and alone else None
 
 
 class TerminalOutput(LiveOutput):

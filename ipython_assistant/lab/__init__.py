@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 ANNOUNCEMENT = "IPYTHON_ASSISTANT_LAB"
 """The environment variable that tells a kernel: the server that started it has this extension."""
@@ -22,7 +22,6 @@ PROMISE = "1"
 """Its value: which promise it is. A later one may keep more out of the saved notebook."""
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
-_MODEL = "IPY_MODEL_"
 
 
 class ContentsService(Protocol):
@@ -67,25 +66,9 @@ def remove_rows(notebook: object) -> None:
             outputs[:] = [output for output in outputs if not any(output is row for row in rows)]
             gone |= {model_id for row in rows if isinstance(model_id := _at(row, "data", VIEW, "model_id"), str)}
     state = _at(notebook, "metadata", "widgets", STATE, "state")
-    if gone and isinstance(state, dict):
-        # A row has a layout model of its own, which goes too unless another widget refers to it.
-        theirs = {reference for model_id in gone for reference in _references(state.get(model_id))}
-        others = [model for model_id, model in state.items() if model_id not in gone]
-        for model_id in (gone | theirs) - {reference for model in others for reference in _references(model)}:
+    if isinstance(state, dict):
+        for model_id in gone:
             state.pop(model_id, None)
-
-
-def _references(value: object) -> Iterator[str]:
-    """The ids of all models that a model's state refers to."""
-    waiting = [value]
-    while waiting:
-        match waiting.pop():
-            case str(text) if text.startswith(_MODEL):
-                yield text.removeprefix(_MODEL)
-            case dict(members):
-                waiting.extend(members.values())
-            case list(members):
-                waiting.extend(members)
 
 
 def _at(value: Any, *names: str) -> Any:
