@@ -147,7 +147,8 @@ def _list(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
             continue
         if len(rows) >= MAX_ROWS:
             notes.append(f"The container lists more than {MAX_ROWS:,} files; the oldest were not looked at.")
-        files += listed_files(rows, containers.saved(container_id), containers.uploads(container_id))
+        known = containers.known(container_id)
+        files += listed_files(rows, known.saved, dict(known.uploads))
         everything += map(signature, rows)
     return _Listing(tuple(files), tuple(ahead), tuple(everything), tuple(notes))
 

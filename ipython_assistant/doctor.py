@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ipython_assistant.config import AD_TOKEN, KEYS
 from ipython_assistant.core.providers import BASIC, GGUF, address_of, provider_of
-from ipython_assistant.core.redaction import redactor
+from ipython_assistant.core.redaction import Redactor
 from ipython_assistant.core.usage import last_day_of
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import AssistantError, Refused, Unreachable
@@ -89,7 +89,7 @@ def run_doctor(session: Session, environment: Mapping[str, str] = os.environ) ->
         lines.append(f"{ {FINE: 'ok', WRONG: 'NO', UNSURE: '--'}[check.ok] }  {check.name:<17} {check.says}")
         lines += [f"{'':<22}{check.cure}"] if check.cure and check.ok is not FINE else []
     # An error's own words may repeat what was sent.
-    print(redactor(secrets_of(environment))("\n".join(lines)))  # noqa: T201 plain text is what was asked for
+    print(Redactor(secrets_of(environment))("\n".join(lines)))  # noqa: T201 plain text is what was asked for
     return all(check.ok is not WRONG for check in checks)
 
 

@@ -9,7 +9,7 @@ from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant import turn_run
-from ipython_assistant.core.redaction import redactor
+from ipython_assistant.core.redaction import Redactor
 from ipython_assistant.display.live import front_end
 from ipython_assistant.errors import AssistantError, InputError, OptionError
 from ipython_assistant.options import Options
@@ -44,7 +44,7 @@ def fix_last_cell(session: Session, *, dry_run: bool) -> None:
         AssistantError: The last cell did not fail, or the question did.
     """
     words = question_about(getattr(session.shell, "last_execution_result", None), session.visible())
-    words = redactor(secrets_of(session.environment()))(words)
+    words = Redactor(secrets_of(session.environment()))(words)
     question = turn_run.read(session, Options(no_code=True), words, session.cell_of_ask(), {}, from_code=True)
     if dry_run:
         print(turn_run.dry_run(session, question))  # noqa: T201 plain text is what was asked for

@@ -12,7 +12,7 @@ from tests_support.markup import Markup
 
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.footnotes import answer_text
-from ipython_assistant.core.links import relink
+from ipython_assistant.core.links import edited, link_edits
 from ipython_assistant.core.turn import Citation, FileCitation, Message, TextPart, Turn, UrlCitation
 from ipython_assistant.display import outputs
 
@@ -48,10 +48,10 @@ def test_a_mark_stands_behind_the_span_and_the_source_in_a_list_at_the_end():
     assert listed == ["1. [The report](https://example.org/report), example.org"]
 
 
-def test_an_answer_without_sources_is_what_relink_makes_of_it():
+def test_an_answer_without_sources_is_what_its_links_make_of_it():
     part = TextPart("See [a](sandbox:/mnt/data/a.csv).")
 
-    assert answer_text(answer(part), [saved("a.csv")]) == relink(part, [saved("a.csv")])
+    assert answer_text(answer(part), [saved("a.csv")]) == edited(part.text, link_edits(part, [saved("a.csv")]))
 
 
 def test_sources_are_numbered_as_a_reader_meets_them_and_each_stands_once():

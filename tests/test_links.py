@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 from tests_support.growth import assert_linear
 
 from ipython_assistant.core.artifacts import Artifact
-from ipython_assistant.core.links import Spans, brackets, code, relink
+from ipython_assistant.core.links import Spans, brackets, code, edited, link_edits
 from ipython_assistant.core.turn import Citation, TextPart
+
+
+def relink(part: TextPart, *files: object) -> str:
+    return edited(part.text, link_edits(part, *files))
 
 
 def artifact(own_name: str, saved: str | None = None, file_id: str = "cfile_1") -> Artifact:

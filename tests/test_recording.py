@@ -24,7 +24,7 @@ from ipython_assistant.core.recording import (
     recording_text,
     turn_digest,
 )
-from ipython_assistant.core.redaction import redactor
+from ipython_assistant.core.redaction import Redactor
 from ipython_assistant.core.turn import CodeCall, Message, TextPart, Turn, without_pictures
 from ipython_assistant.who_answers import differences
 
@@ -242,7 +242,7 @@ def test_nothing_of_a_secret_is_left_anywhere_in_a_recording():
         missing=(FailedArtifact("b.csv", said),),
         notes=(said,),
     )
-    text = recording_text(recording.redacted(redactor([secret])))
+    text = recording_text(recording.redacted(Redactor([secret])))
 
     assert (secret in text, token in text) == (False, False)
     assert text.count("It is <secret> and <secret>.") == 8

@@ -11,11 +11,11 @@ from tests_support.replaying import folded
 
 from ipython_assistant.core.footnotes import answer_text
 from ipython_assistant.core.recording import TurnKey
-from ipython_assistant.core.redaction import redacted_turn, redactor, secrets_in, without_secrets
+from ipython_assistant.core.redaction import Redactor, redacted_turn, secrets_in, without_secrets
 
 KEY = "sk-planted-0123456789"
 LONG = "k" * 40
-REDACT = redactor([KEY, LONG])
+REDACT = Redactor([KEY, LONG])
 
 # --- citations point at the same words --------------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ def test_another_secret_in_the_same_place_is_the_same_question(name, wrapped, se
 
     one, other = map(written, secrets)
     assert one.sha256 == other.sha256
-    assert one.redacted(redactor()).tools == other.redacted(redactor()).tools
+    assert one.redacted(Redactor()).tools == other.redacted(Redactor()).tools
     assert one.sha256 != replace(one, tools=({"type": "mcp"},)).sha256
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ipython_assistant.core.redaction import redactor
+from ipython_assistant.core.redaction import Redactor
 from ipython_assistant.workspace.secrets import LocalSecrets, secrets_of
 
 AZURE = "DefaultEndpointsProtocol=https;AccountName=ada;AccountKey=c2VzYW1lLW9wZW4tMDEyMzQ1Njc4OQ==;EndpointSuffix=x"
 
 
 def redacted(name, value, text):
-    return redactor(secrets_of({name: value}))(text)
+    return Redactor(secrets_of({name: value}))(text)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def test_a_word_of_the_answer_is_not_changed_for_the_name_of_the_machine(tmp_pat
     ],
 )
 def test_a_key_typed_in_a_question_is_known_by_its_form(key):
-    assert redactor()(f"Log in with {key}, then count.") == "Log in with <secret>, then count."
+    assert Redactor()(f"Log in with {key}, then count.") == "Log in with <secret>, then count."
 
 
 def test_a_password_in_an_address_typed_in_a_question_is_taken_out():
-    assert redactor()("Read postgres://ada:sesame@db.example.org/x") == "Read postgres://<secret>@db.example.org/x"
+    assert Redactor()("Read postgres://ada:sesame@db.example.org/x") == "Read postgres://<secret>@db.example.org/x"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_password_in_an_address_typed_in_a_question_is_taken_out():
     ["sk-learn-contrib-packages", 'f"postgres://{user}:{password}@{host}/x"', "https://example.org/a:b", "a_" * 30],
 )
 def test_what_only_resembles_a_key_stays(text):
-    assert redactor()(text) == text
+    assert Redactor()(text) == text
 
 
 def test_a_key_is_taken_out_from_when_it_is_set_and_for_ever(tmp_path):

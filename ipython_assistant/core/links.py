@@ -202,23 +202,17 @@ class _Address:
     certain: bool
 
 
-def relink(part: TextPart, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None) -> str:
-    """The part's text with each link to a container's file pointing at the saved one.
+def link_edits(
+    part: TextPart, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None
+) -> tuple[Edit, ...]:
+    """The edits that let each link to a container's file lead to the saved one, or say that there is none.
+
+    They also take out the citation marks (private-use characters) that only the service's own page can draw.
 
     Args:
         part: A content part, with its citations.
         artifacts: The files saved for this turn.
         missing: Own name of a file that is not on disk → why, in a few words.
-    """
-    return edited(part.text, link_edits(part, artifacts, missing))
-
-
-def link_edits(
-    part: TextPart, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None
-) -> tuple[Edit, ...]:
-    """What `relink` changes, as edits of the part's text that can be applied together with others.
-
-    They also take out the citation marks (private-use characters) that only the service's own page can draw.
     """
     text = part.text
     if "/" not in text and ":" not in text and "](" not in text and "\ue200" not in text:

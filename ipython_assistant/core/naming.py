@@ -48,7 +48,7 @@ _MEDIA_TYPES = (
 )
 
 
-def safe_name(name: str, fallback: str = "file") -> str:
+def safe_name(name: str) -> str:
     r"""The model's own name as a bare file name that Linux, macOS and Windows all accept.
 
     What can be seen stays, in composed form; any blank is a space. A character that some system forbids becomes `_`,
@@ -66,7 +66,7 @@ def safe_name(name: str, fallback: str = "file") -> str:
         bare = f"_{bare}"
     bare = _shorten(bare, LONGEST_NAME)
     if not bare.strip("._ "):
-        bare = fallback
+        bare = "file"
     if bare.partition(".")[0].rstrip(" ").casefold() in _RESERVED:
         bare = _shorten(f"_{bare}", LONGEST_NAME)
     return bare

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 
 SECRET = "<secret>"  # noqa: S105 it stands where one was
-HOST = "<host>"
 SHORTEST_SECRET = 8
-SHORTEST_HOST = 4
 LONG = 16
 """In characters: a value this long is a secret if its name says so; a shorter one if it mixes letters and digits."""
 UNMISTAKABLE = 24
@@ -51,22 +49,27 @@ _BEGINNINGS = (
 
 
 class Redactor:
-    """Gives a text without what it was made for; see `redactor`."""
+    r"""Gives a text without these, and without anything in the form of a well-known key.
 
-    def __init__(self, secrets: frozenset[str], hosts: frozenset[str], folders: Mapping[str, str]) -> None:
-        self._secrets, self._hosts, self._folders = secrets, hosts, folders
-        stand_ins = {form: SECRET for secret in secrets for form in _written_forms(secret)}
+    Args:
+        secrets: Keys and tokens: each becomes `<secret>`.
+        folders: Absolute path of a folder → what stands in its place, at the beginning of a path.
+
+    >>> redact = Redactor(["open-sesame-1"], {"/home/ada": "~", "/home/ada/work": "."})
+    >>> redact("open-sesame-1: /home/ada/work/a.csv, /home/ada/.ssh, /home/adam")
+    '<secret>: ./a.csv, ~/.ssh, /home/adam'
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), folders: Mapping[str, str] | None = None) -> None:
+        self._secrets, self._folders = frozenset(secrets), dict(folders or {})
+        stand_ins = {form: SECRET for secret in self._secrets for form in _written_forms(secret)}
         patterns = [_as_a_word(form) for form in sorted(stand_ins, key=len, reverse=True)]
-        for folder, stand_in in sorted(folders.items(), key=lambda item: len(item[0]), reverse=True):
+        for folder, stand_in in sorted(self._folders.items(), key=lambda item: len(item[0]), reverse=True):
             # As it is, and as it stands in a Python or JSON string: Windows paths have backslashes.
             for written in dict.fromkeys((folder, folder.replace("\\", "\\\\"))):
                 if written.strip("/\\"):
                     stand_ins[written] = stand_in
                     patterns.append(rf"(?<![\w.-]){re.escape(written)}(?![\w.-])")
-        for host in sorted(hosts, key=len, reverse=True):
-            if len(host) >= SHORTEST_HOST and host != "localhost":
-                stand_ins[host] = HOST
-                patterns.append(rf"(?<![\w-]){re.escape(host)}(?![\w-])")
         self._stand_ins = stand_ins
         self._known = re.compile("|".join(patterns)) if patterns else None
 
@@ -79,24 +82,7 @@ class Redactor:
     def with_secrets(self, secrets: Iterable[str]) -> Redactor:
         """A redactor that takes these out too."""
         more = frozenset(secrets) - self._secrets
-        return Redactor(self._secrets | more, self._hosts, self._folders) if more else self
-
-
-def redactor(
-    secrets: Iterable[str] = (), hosts: Iterable[str] = (), folders: Mapping[str, str] | None = None
-) -> Redactor:
-    r"""What gives a text without these, and without anything in the form of a well-known key.
-
-    Args:
-        secrets: Keys and tokens: each becomes `<secret>`.
-        hosts: Names of machines: each becomes `<host>` where it is a word of its own.
-        folders: Absolute path of a folder → what stands in its place, at the beginning of a path.
-
-    >>> redact = redactor(["open-sesame-1"], ["venus"], {"/home/ada": "~", "/home/ada/work": "."})
-    >>> redact("open-sesame-1 on venus.local: /home/ada/work/a.csv, /home/ada/.ssh, /home/adam")
-    '<secret> on <host>.local: ./a.csv, ~/.ssh, /home/adam'
-    """
-    return Redactor(frozenset(secrets), frozenset(hosts), dict(folders or {}))
+        return Redactor(self._secrets | more, self._folders) if more else self
 
 
 def may_be_secret(value: str) -> bool:
@@ -170,7 +156,7 @@ def _written_forms(secret: str) -> frozenset[str]:
 
 def redact_error(error: BaseException | None, secrets: Iterable[str]) -> None:
     """Take secrets out of an error, and out of the errors that led to it: its stack can be asked for."""
-    redact, seen = redactor(secrets), set[int]()
+    redact, seen = Redactor(secrets), set[int]()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         if isinstance(error, AssistantError):

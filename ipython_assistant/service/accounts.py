@@ -47,7 +47,12 @@ def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> Wire:
         NoKey: No OPENAI_API_KEY.
         ConfigError: A proxy or certificate setting of the environment cannot be used.
     """
-    key = _key(environment, "openai", "OPENAI_API_KEY")
+    key = environment.get("OPENAI_API_KEY", "").strip()
+    if not key:
+        raise NoKey(
+            "The service is 'openai' and there is no OPENAI_API_KEY.",
+            f"Set it where Jupyter is started; or {WITHOUT_A_KEY}",
+        )
     import openai
 
     client = openai.OpenAI(
@@ -154,16 +159,6 @@ def _without_openai_account() -> dict[str, Any]:
 
     unset: Any = openai.Omit()
     return {"OpenAI-Organization": unset, "OpenAI-Project": unset}
-
-
-def _key(environment: Mapping[str, str], service: str, name: str) -> str:
-    key = environment.get(name, "").strip()
-    if not key:
-        raise NoKey(
-            f"The service is '{service}' and there is no {name}.",
-            f"Set it where Jupyter is started; or {WITHOUT_A_KEY}",
-        )
-    return key
 
 
 def _azure_credential(environment: Mapping[str, str], *, dated: bool) -> dict[str, Any]:

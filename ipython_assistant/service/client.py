@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ipython_assistant.core.redaction import redactor
+from ipython_assistant.core.redaction import Redactor
 from ipython_assistant.errors import (
     AssistantError,
     ContainerLimit,
@@ -101,7 +101,7 @@ class Wire:
         self._sleep = sleep
         self._clock = clock
         # A service, or a proxy, may repeat what it was sent.
-        self._redact = redactor([client.api_key, getattr(client, "_azure_ad_token", None) or ""])
+        self._redact = Redactor([client.api_key, getattr(client, "_azure_ad_token", None) or ""])
 
     def once(self) -> Wire:
         """The same service, asked without the SDK's retries: to learn whether it answers at all."""

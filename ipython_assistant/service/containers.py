@@ -31,7 +31,7 @@ NAME = "ipython_assistant"
 
 
 @dataclass(slots=True)
-class _KnownContainer:
+class KnownContainer:
     """What is known of one container."""
 
     last_turn: PlacedTurn | None = None
@@ -39,6 +39,7 @@ class _KnownContainer:
     paths: dict[tuple[str, str], str] = field(default_factory=dict)
     """(name, sha256) of an upload → its path in the container."""
     saved: set[Signature] = field(default_factory=set)
+    """The files that earlier turns have saved."""
     uploads: dict[Signature, str] = field(default_factory=dict)
     """The uploads, as they were when they were sent → their own names."""
     user_owned: bool = False
@@ -75,7 +76,7 @@ class Containers:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._lock = threading.RLock()
-        self._known: dict[str, _KnownContainer] = {}
+        self._known: dict[str, KnownContainer] = {}
 
     # --- at the service -----------------------------------------------------------------------------------------------
 
@@ -86,7 +87,7 @@ class Containers:
         container_id = text_of(made.get("id"))
         if not container_id:
             raise ServiceError("The service made a container without an id.", "Ask without inputs, or without code.")
-        self._get(container_id)
+        self.known(container_id)
         return container_id
 
     def put(
@@ -96,7 +97,7 @@ class Containers:
 
         Raises `ServiceError`.
         """
-        known = self._get(container_id)
+        known = self.known(container_id)
         new = [upload for upload in uploads if (upload.name, upload.sha256) not in known.paths]
         for upload, on_sent in counted_uploads(new, on_progress):
             try:
@@ -113,7 +114,7 @@ class Containers:
         try:
             rows = self._pages(lambda after: self._wire.list_files(container_id, after))
         except ContainerExpired:
-            self._get(container_id).gone = True
+            self.known(container_id).gone = True
             raise
         # A gateway may put another id of the same container into the rows: the one that was asked for counts.
         return [{**row, "container_id": container_id} for row in reversed(rows)]
@@ -187,35 +188,17 @@ class Containers:
 
     def notes(self, container_id: str, uploads: Iterable[Upload], named: Iterable[Upload]) -> tuple[InputNote, ...]:
         """What the model is told of the files in a container, of which some were named with the question."""
-        paths, named = self._get(container_id).paths, tuple(named)
+        paths, named = self.known(container_id).paths, tuple(named)
         return tuple(
             InputNote(paths[upload.name, upload.sha256], upload.description, named=upload in named)
             for upload in uploads
             if (upload.name, upload.sha256) in paths
         )
 
-    def saved(self, container_id: str) -> frozenset[Signature]:
-        """The files that earlier turns have saved."""
-        with self._lock:
-            return frozenset(self._known.get(container_id, _KnownContainer()).saved)
-
-    def uploads(self, container_id: str) -> dict[Signature, str]:
-        """The user's own uploads, as they were when they were sent → their own names."""
-        with self._lock:
-            return dict(self._known.get(container_id, _KnownContainer()).uploads)
-
-    def mark_user_owned(self, container_id: str) -> None:
-        """Note that the user named this container."""
-        self._get(container_id).user_owned = True
-
-    def mark_gone(self, container_id: str) -> None:
-        """Note that the service no longer has this container."""
-        self._get(container_id).gone = True
-
     def mark_ran(self, container_ids: Iterable[str], turn: PlacedTurn | None) -> None:
         """Note which turn ran in these containers last; None is a turn that did not come to its end."""
         for container_id in container_ids:
-            self._get(container_id).last_turn = turn
+            self.known(container_id).last_turn = turn
 
     def amend(self, turn: PlacedTurn, amended: PlacedTurn) -> None:
         """Put one value in the place of another that stands for the same turn, with more of its files."""
@@ -228,7 +211,7 @@ class Containers:
         files = tuple(files)
         with self._lock:
             for container_id in container_ids:
-                self._get(container_id).saved.update(files)
+                self.known(container_id).saved.update(files)
 
     def unmark_saved(self, files: Iterable[Signature]) -> None:
         """Forget that these files are saved, to look at them once more."""
@@ -237,9 +220,10 @@ class Containers:
             for known in self._known.values():
                 known.saved.difference_update(files)
 
-    def _get(self, container_id: str) -> _KnownContainer:
+    def known(self, container_id: str) -> KnownContainer:
+        """What is known of a container; it is kept from here on."""
         with self._lock:
-            return self._known.setdefault(container_id, _KnownContainer())
+            return self._known.setdefault(container_id, KnownContainer())
 
     def _pages(self, ask: Callable[[str | None], Reply]) -> list[Json]:
         """The rows of a listing, each once, however many pages it has."""

@@ -230,7 +230,7 @@ class Downloads:
             if isinstance(error, RateLimited):
                 self._slow_down(error.retry_after_s or FIRST_BACKOFF_S)
             return
-        for file in listed_files(rows, self._containers.saved(container_id)):
+        for file in listed_files(rows, frozenset(self._containers.known(container_id).saved)):
             with self._changed:
                 # What is begun once the answer has ended is wanted: it must not be fetched twice.
                 if self._closed or self._answer_ended:

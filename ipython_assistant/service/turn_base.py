@@ -105,7 +105,7 @@ class TurnBases:
     def _found(self, needs: ContainerNeeds) -> TurnBase:
         parent = needs.parent
         if needs.container_id is not None:
-            self._containers.mark_user_owned(needs.container_id)
+            self._containers.known(needs.container_id).user_owned = True
             return self._continued(self._with_uploads(needs.container_id, needs.uploads, needs), needs)
         if parent is None or not self._containers.may_continue(parent):
             return self._afresh(needs)
@@ -143,7 +143,7 @@ class TurnBases:
             return replace(again, notes=(*again.notes, TAKES_NO_IDS))
         gone = base.container_id or (needs.parent.container_id if needs.parent is not None else "")
         if gone:
-            self._containers.mark_gone(gone)
+            self._containers.known(gone).gone = True
         return self._afresh(needs, (RENEWED,))
 
     def _afresh(self, needs: ContainerNeeds, notes: tuple[str, ...] = ()) -> TurnBase:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from ipython_assistant.core.redaction import may_be_secret, redactor
+from ipython_assistant.core.redaction import Redactor, may_be_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from ipython_assistant.core.redaction import Redactor
 
 _NAMES_A_SECRET = re.compile(
     r"(?:.*[_-])?(?:(?:API|ACCESS|SECRET|PRIVATE)?KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|PAT|CREDENTIALS?)"
@@ -43,7 +42,7 @@ class LocalSecrets:
     def redactor(self) -> Redactor:
         """Make a redactor that knows the environment as it is now."""
         self._secrets |= frozenset(secrets_of(self._environment()))
-        return redactor(self._secrets, folders=local_folders(self._notebook_dir))
+        return Redactor(self._secrets, local_folders(self._notebook_dir))
 
 
 def secrets_of(environ: Mapping[str, str]) -> Iterator[str]:
