@@ -6,7 +6,6 @@ are one notebook: it is written as it is, exported by nbconvert, or read out as 
 
 from __future__ import annotations
 
-import base64
 import html
 import re
 import tempfile
@@ -188,10 +187,7 @@ def _markdown(notebook: Any) -> str:
             data, kind = output.data, output.metadata.get(KEY, {}).get("output")
             picture = next((name for name in data if name.startswith("image/")), None)
             if picture is not None:
-                content = data[picture]
-                if picture == "image/svg+xml":
-                    content = base64.b64encode(content.encode()).decode()
-                parts.append(f"![](data:{picture};base64,{''.join(content.split())})")
+                parts.append(f"![](data:{picture};base64,{data[picture]})")
             elif kind == "answer":
                 # What a model wrote is no HTML, and fetches no picture.
                 parts.append(data["text/plain"].replace("<", "&lt;").replace("![", "["))

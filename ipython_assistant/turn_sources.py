@@ -17,7 +17,7 @@ from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
 from ipython_assistant.core.redaction import redacted_turn, secrets_in
 from ipython_assistant.core.turn import without_code_outputs, without_pictures
-from ipython_assistant.display.live import BAR_FROM_BYTES, DOING, TransferProgress
+from ipython_assistant.display.live import BAR_FROM_BYTES, DOING, transfer_in_words
 from ipython_assistant.errors import AssistantError, Interrupted, ModelUnknown, Refused, TurnNotKept
 from ipython_assistant.service.downloads import DownloadLimits, Downloads
 from ipython_assistant.service.stream import EventStream, broken
@@ -121,11 +121,10 @@ class ServiceSource:
             return self._arrival
         if self.question.inputs:
             live.update(self.why, self.question.sending())
-        words = TransferProgress("sending")
 
-        def sent(done: int, total: int, so_far: int, expected: int) -> None:
+        def sent(done: int, total: int, moved: int, expected: int) -> None:
             if expected > BAR_FROM_BYTES:
-                live.update(self.why, words(done, total, so_far, expected))
+                live.update(self.why, transfer_in_words("sending", done, total, moved, expected))
 
         bases, needs = self.connection.bases, replace(self.question.needs, on_progress=sent)
         self._base = bases.find(needs)
@@ -203,14 +202,14 @@ class ServiceSource:
         """Fetch the files; a file that cannot be fetched is a value. The error is what cut the fetching short."""
         if self._is_here and not arrival.turn.container_ids:
             return self._files, None
-        question, containers, words = self.question, self.connection.containers, TransferProgress("fetching")
+        question, containers = self.question, self.connection.containers
         containers.unmark_saved(self._files.listed)
         files = collect(
             containers,
             self._downloads,
             arrival.turn,
             Destination(self.session.folder(question.settings), question.cell, question.turn_key.sha256),
-            lambda *counts: live.update(None, words(*counts)),
+            lambda *counts: live.update(None, transfer_in_words("fetching", *counts)),
             have=self._files.artifacts,
         )
         cure = (self.cure,) if files.failed and self.cure else ()

@@ -18,7 +18,7 @@ from jupyter_client.manager import start_new_kernel
 from tests_support.markup import Markup
 
 from ipython_assistant.display import outputs
-from ipython_assistant.display.live import FrontEnd, LiveOutput, TransferProgress, front_end
+from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, transfer_in_words
 
 WATCHED = FrontEnd(live=True, cell_id="c1")
 FINAL = outputs.answer("The end.", {})
@@ -188,26 +188,11 @@ def test_model_text_is_safe_while_it_is_written(live: LiveOutput, publisher: Pub
 # --- files on their way -----------------------------------------------------------------------------------------------
 
 
-def test_files_on_their_way_are_counted_measured_and_timed() -> None:
-    clock = Clock(100.0)
-    words = TransferProgress("fetching", clock)
-
-    assert words(0, 1, 0) == "fetching 0 of 1 file (0 bytes)"
-    clock.pass_(0.1)
-    assert words(0, 5, 4_000_000) == "fetching 0 of 5 files (4.0 MB)"
-    clock.pass_(1.9)
-    assert words(3, 5, 5_000_000) == "fetching 3 of 5 files (5.0 MB, 2.5 MB/s)"
-    assert words(3, 5, 6_000_000, 8_000_000) == "fetching 3 of 5 files ███████░░░ 75% (6.0 MB of 8.0 MB, 3.0 MB/s)"
-
-
-def test_a_file_that_is_begun_again_does_not_make_the_rate_negative() -> None:
-    clock = Clock(100.0)
-    words = TransferProgress("fetching", clock)
-    words(0, 1, 5_000_000)
-    clock.pass_(1)
-    assert words(0, 1, 0) == "fetching 0 of 1 file (0 bytes)"
-    clock.pass_(1)
-    assert words(0, 1, 1_000_000) == "fetching 0 of 1 file (1.0 MB, 1.0 MB/s)"
+def test_files_on_their_way_are_counted_and_measured() -> None:
+    assert transfer_in_words("fetching", 0, 0, 0) == "looking for files"
+    assert transfer_in_words("fetching", 0, 5, 4_000_000, 5_000_000) == "fetching 0 of 5 files (4.0 MB)"
+    whole = "fetching 3 of 5 files ██████████ 100% (8.0 MB of 6.0 MB)"
+    assert transfer_in_words("fetching", 3, 5, 8_000_000, 6_000_000) == whole
 
 
 # --- who is watching --------------------------------------------------------------------------------------------------

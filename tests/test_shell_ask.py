@@ -38,8 +38,8 @@ def test_the_answer_is_on_stdout_and_everything_else_on_stderr(answering, capsys
 def test_an_input_over_5_mb_shows_a_bar_on_its_way(answering, notebook_dir, monkeypatch):
     said = []
     monkeypatch.setattr(shell_ask._ProgressLines, "update", lambda _lines, _text, activity=None: said.append(activity))
-    (notebook_dir / "cases.csv").write_text("district\n" + "Arvessa North\n" * 450_000)
-    main(["ask", "Count per district", "-i", "cases.csv"])
+    (notebook_dir / "cases.bin").write_bytes(bytes(6_300_000))
+    main(["ask", "Count per district", "-i", "cases.bin"])
 
     bars = [line for line in said if line and "█" in line]
     assert bars[0].startswith("sending 0 of 1 file █")

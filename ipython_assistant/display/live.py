@@ -33,8 +33,6 @@ COUNTED_FROM_S = 2.0
 """An activity that lasts shows its seconds from here on."""
 BAR_FROM_BYTES = 5_000_000
 """Less is there before a bar could be read."""
-RATE_FROM_S = 0.5
-"""Before, there is no rate: what was fetched ahead would count as fetched in no time."""
 DOING = {
     "response.created": "thinking",
     "response.in_progress": "thinking",
@@ -254,37 +252,17 @@ def is_terminal(shell: Any) -> bool:
     return getattr(shell, "kernel", None) is None and sys.stdout.isatty()
 
 
-class TransferProgress:
-    """The words for one turn's files on their way, in or out, as `LiveOutput.update` takes them.
+def transfer_in_words(verb: str, done: int, total: int, moved: int, expected: int = 0) -> str:
+    """Say that `done` of `total` files (0: they are looked for) and `moved` of `expected` bytes are there.
 
-    >>> seconds = iter([0.0, 1.0])
-    >>> words = TransferProgress("fetching", clock=lambda: next(seconds))
-    >>> words(1, 5, 1_000_000), words(3, 5, 3_500_000)
-    ('fetching 1 of 5 files (1.0 MB)', 'fetching 3 of 5 files (3.5 MB, 2.5 MB/s)')
-
-    Args:
-        verb: `fetching` or `sending`.
-        clock: Seconds, from anywhere.
+    >>> transfer_in_words("sending", 0, 1, 9_000_000, 12_000_000)
+    'sending 0 of 1 file ███████░░░ 75% (9.0 MB of 12.0 MB)'
     """
-
-    def __init__(self, verb: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._verb = verb
-        self._clock = clock
-        self._began: tuple[float, int] | None = None
-
-    def __call__(self, done: int, total: int, moved: int, expected: int = 0) -> str:
-        """Say that `done` of `total` files (0: they are looked for) and `moved` of `expected` bytes are there."""
-        if not total:
-            return "looking for files"
-        now = self._clock()
-        if self._began is None or moved < self._began[1]:
-            self._began = now, moved
-        since, before = self._began
-        amount, bar = size_in_words(moved), ""
-        if expected > BAR_FROM_BYTES:
-            share = min(moved / expected, 1.0)
-            bar = f" {'█' * int(10 * share)}{'░' * (10 - int(10 * share))} {share:.0%}"
-            amount += f" of {size_in_words(expected)}"
-        if now - since >= RATE_FROM_S and moved > before:
-            amount += f", {size_in_words(round((moved - before) / (now - since)))}/s"
-        return f"{self._verb} {done} of {counted(total, 'file')}{bar} ({amount})"
+    if not total:
+        return "looking for files"
+    said = f"{verb} {done} of {counted(total, 'file')}"
+    if expected <= BAR_FROM_BYTES:
+        return f"{said} ({size_in_words(moved)})"
+    share = min(moved / expected, 1.0)
+    bar = f"{'█' * int(10 * share)}{'░' * (10 - int(10 * share))} {share:.0%}"
+    return f"{said} {bar} ({size_in_words(moved)} of {size_in_words(expected)})"
