@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models.plan import english, relations
 from ipython_assistant.engine.models.plan.conditions import days_of
 from ipython_assistant.engine.models.plan.english import PATTERNS
-from ipython_assistant.engine.models.plan.plan import AS_IT_IS, NEGATED, ROWS, UNITS, Plan, PlanError, RowFilter
+from ipython_assistant.engine.models.plan.plan import (
+    AS_IT_IS,
+    COMPARISONS,
+    NEGATED,
+    ROWS,
+    UNITS,
+    Plan,
+    PlanError,
+    RowFilter,
+)
 from ipython_assistant.engine.models.plan.table_profiles import columns_of
 from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
 
@@ -26,6 +35,7 @@ if TYPE_CHECKING:
 
 _OVER_TIME: Final = english.words("line plot running rolling change latest earliest high low judged head")
 """Terms that may be about time though no column of time is named."""
+_TIMES: Final = english.words("before after since until days between")
 _TURNED: Final = {
     "<": ">=", "<=": ">", ">": "<=", ">=": "<", "before": "since", "after": "until", "since": "before",
     "until": "after",
@@ -291,6 +301,17 @@ class _Checker:
         bound = relations.bound_numbers(self.mentions, list(self.columns.values()))
         for each in self.plan.all_filters:
             yield from self._possible(each)
+            compares = self.mentions.terms & {
+                *relations.COMPARED_BY,
+                "by age",
+                "high",
+                "low",
+                "maximum",
+                "minimum",
+                *_TIMES,
+            }
+            if each.op in COMPARISONS and not compares:
+                yield f"The question compares {bold(each.column)} with nothing."
             for one, names in bound.items():
                 of_others = each.column in self.columns and each.column not in names and one.numbers[0] in each.values
                 if of_others and not any(other is not one and other.numbers == one.numbers for other in bound):

@@ -48,6 +48,7 @@ _UNITS: Final = {
     "weekday": "pd.Categorical({}.dt.day_name(), "
     '["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"], ordered=True)',
 }  # fmt: skip
+_COARSE: Final = frozenset({"week", "month", "quarter"})
 _LENGTH: Final = 100
 """Characters of a line of code that is not broken."""
 
@@ -184,7 +185,17 @@ class PlanCode:
             if bad := [name for name in names if not self.numeric(name)]:
                 raise PlanError(f"{bad[0]} holds no numbers to draw.")
             return [f"result = rows[{py(list(dict.fromkeys([*self.names.values(), *names])))}].dropna()"]
-        return self._groups() if self.plan.measures else [*self._rows(), *self._ordered()]
+        return self._groups() if self.plan.measures else [*self._rows(), *self._ordered(), *self._as_written()]
+
+    def _as_written(self) -> list[str]:
+        """Months, quarters and weeks of rows are written as such again, not as their first day."""
+        coarse = [one for one in self.columns.values() if one.name in self.plan.used() and one.grain in _COARSE]
+        shown = [one for one in coarse if not self.plan.columns or one.name in self.plan.columns]
+        cells = [
+            f"{py(one.name)}: {_UNITS[one.grain].format(f'result[{py(one.name)}]').partition('  #')[0]}"
+            for one in shown
+        ]
+        return [f"result = result.assign(**{{{', '.join(cells)}}})"] if cells else []
 
     def _of_columns(self) -> list[str]:
         names = list(self.plan.columns)

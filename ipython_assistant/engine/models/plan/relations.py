@@ -131,7 +131,12 @@ def counts_in(mentions: Mentions) -> list[int]:
     found = []
     for one in mentions.of("number"):
         before = [other for other in mentions.found if other.end <= one.start and other.kind != "glue"]
-        free = not before or (before[-1].kind != "column" and before[-1].term not in {*COMPARED_BY, "between"})
+        said = (
+            before
+            and before[-1].kind == "column"
+            and PATTERNS["is"].fullmatch(mentions.prompt, before[-1].end, one.start)
+        )
+        free = not before or (not said and before[-1].term not in {*COMPARED_BY, "between"})
         number = one.numbers[0]
         if free and number == int(number) and 0 < number < MAX_LISTED:
             found.append(int(number))

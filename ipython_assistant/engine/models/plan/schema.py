@@ -172,7 +172,7 @@ class _Schema:
         order, asked = self._order()
         (base if asked else optional).update(order)
         if output == "table" and self.named and PATTERNS["some columns"].search(self.said.prompt.lower()):
-            optional["columns"] = _array(_enum([column.name for column in self.named]), 1, 8)
+            optional["columns"] = _array(_enum([column.name for column in self.named]), 1, min(len(self.named), 8))
         return _object(base, optional)
 
     def _calculated(self) -> bool:

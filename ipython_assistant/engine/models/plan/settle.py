@@ -12,6 +12,7 @@ from ipython_assistant.engine.models.plan.mentions import plain
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
     COMPARISONS,
+    NEGATED,
     OF_POINTS,
     ROWS,
     UNITS,
@@ -57,7 +58,7 @@ def new_columns_of(mentions: Mentions, columns: Sequence[Column]) -> tuple[NewCo
 def mended(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> Plan:
     """A model's plan without slips that the question's own words put right: nothing is decided here that is open."""
     slips = _Slips(mentions, columns_of(tables))
-    for mend in (slips.keys, slips.shares, slips.measures, slips.days, slips.rows, slips.order):
+    for mend in (slips.keys, slips.shares, slips.measures, slips.days, slips.left_out, slips.rows, slips.order):
         plan = mend(plan)
     return plan
 
@@ -186,6 +187,22 @@ class _Slips:
                 single = {"high", "low", "judged"} & self.terms and not _SORTED & self.terms
                 return replace(plan, order=order, measures=(), limit=plan.limit or int(bool(single)))
         return replace(plan, measures=()) if takes == {AS_IT_IS} else plan
+
+    def left_out(self, plan: Plan) -> Plan:
+        """A value that is left out is a filter, `but not household contact`; the number of a top list is none."""
+        filters = list(plan.filters)
+        for one in self.said.of("value"):
+            certain = one.certain and len(one.columns) == 1 and relations.is_excluded(self.said, one.start)
+            if certain and not any(each.column == one.columns[0] and each.op in NEGATED for each in filters):
+                filters += [RowFilter(one.columns[0], "not in", (one.text,))] if not plan.either else []
+        once = [number for one in self.said.of("number", "period") for number in one.numbers].count(plan.limit) == 1
+        ranked = [one for one in filters if one.op in {*COMPARISONS, "=="} and one.values == (plan.limit,) and once]
+        kept = [one for one in filters if one not in ranked and (one.op != "in" or not self._all_out(one))]
+        return replace(plan, filters=tuple(kept))
+
+    def _all_out(self, one: RowFilter) -> bool:
+        places = [each for each in self.said.of("value") if each.text in one.values and each.columns == (one.column,)]
+        return bool(places) and all(relations.is_excluded(self.said, each.start) for each in places)
 
     def order(self, plan: Plan) -> Plan:
         """`highest first` is an order; the oldest date is the first one."""
