@@ -65,7 +65,7 @@ def plan_of(question: PlanQuestion) -> Plan:
     for one in said.of("term", "string", "bands"):
         if one.term not in _TERMS:
             raise PlanError(f"The forms have nothing for “{one.text}”.")
-    if calculates(said, question.tables[0].columns):
+    if " + " in text or calculates(said, question.tables[0].columns):
         raise PlanError("The forms calculate no new columns.")
     if found := re.search(r"(?<=\w)\W+(which|who|when|why|what|how)\b", text.strip()):
         raise PlanError(f"A form asks for one thing: what is “{found[1]}” about?")
