@@ -30,7 +30,7 @@ Found = Literal["cited", "listed", "figure"]
 class ContainerFile:
     """A file in a container that belongs to a turn.
 
-    `name` is the model's own name for it, without its folder; `size` is in bytes, None where nobody said it.
+    `name` is the model's own name for it, without its folder; `size` is in bytes, or None where it is unknown.
     """
 
     container_id: str

@@ -189,7 +189,7 @@ class _Address:
         start: Where the address itself begins.
         end: Where it ends.
         name: The file's name, as the model calls it.
-        artifact: The saved file; None where there is none.
+        artifact: The saved file, or None.
         certain: Whether it can only mean a file of the container.
     """
 

@@ -139,7 +139,7 @@ def _seen(text: str) -> str:
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """Stem and suffix; `.csv.gz` is one suffix, what is too long to be one is none."""
+    """Stem and suffix; `.csv.gz` is one suffix, and one that is too long counts as part of the stem."""
     packed = _PACKED.fullmatch(name)
     if packed is not None:
         return packed["stem"], packed["suffix"]

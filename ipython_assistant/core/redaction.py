@@ -86,7 +86,7 @@ class Redactor:
 
 
 def may_be_secret(value: str) -> bool:
-    """Whether a value whose name says that it is a secret can be one: an ordinary word is none, whatever its name.
+    """Whether a value whose name says that it is a secret can be one: an ordinary word cannot, whatever its name.
 
     >>> [may_be_secret(value) for value in ("production", "by district", "hunter2hunter2", "correct-horse-battery")]
     [False, False, True, True]

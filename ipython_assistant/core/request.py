@@ -36,7 +36,7 @@ KEEP_TEXT = "Columns described as str hold text: read them with dtype=str and ke
 FILES = "Files of the user:"
 """Over the files where all of them were named with this question."""
 FILES_EARLIER = "Files of the user, from earlier questions:"
-"""Where none of them was."""
+"""Over the files where all of them were named with earlier questions."""
 FILES_NAMED, FILES_OTHER = "Files of the user, named with this question:", "Other files of the user:"
 """Where some were: two lists."""
 
@@ -137,7 +137,7 @@ def parse_tool(spec: str) -> Json:
     """Read one tool.
 
     Raises:
-        ValueError: It is none; its two arguments are what is wrong, and what to write instead.
+        ValueError: The text is not a tool; the two arguments say what is wrong, and what to write instead.
 
     >>> parse_tool("file_search:vs_1, vs_2")
     {'type': 'file_search', 'vector_store_ids': ['vs_1', 'vs_2']}

@@ -26,8 +26,8 @@ class Citation:
     """A `container_file_citation`: the service's word that a file belongs to the answer.
 
     `start` and `end` are a span in the text of the content part that carries it. A figure that was displayed rather
-    than saved is cited with the span 0, 0 and the file name `<file id>.png`. An item that is no message has no text, so
-    that the span of a citation in it says nothing.
+    than saved is cited with the span 0, 0 and the file name `<file id>.png`. Only a message has a text: in other items
+    the span of a citation says nothing.
     """
 
     container_id: str
@@ -325,7 +325,7 @@ def number_of(raw: Any) -> int | None:
 
 
 def bounded(raw: Any, depth: int = 0) -> Any:
-    """The same value with strings that can be written, and without what is nested deeper than anybody reads."""
+    """A copy of a JSON value with strings that can be written, and without values that are nested too deeply."""
     if isinstance(raw, str):
         return text_of(raw)
     if isinstance(raw, dict | list) and depth == _DEEPEST:

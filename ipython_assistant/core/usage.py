@@ -45,7 +45,7 @@ class Price:
 
 
 def default_model() -> str:
-    """The model that OpenAI's service is asked for where none is named."""
+    """The model that OpenAI's service is asked for where the user names no model."""
     return str(_data()["default"])
 
 

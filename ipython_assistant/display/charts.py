@@ -40,7 +40,7 @@ class ChartError(ValueError):
 
 
 def chart_type(name: str) -> str | None:
-    """The media type under which a file of this name is drawn; None where it is no specification of a chart."""
+    """The media type under which a file of this name is drawn; None where its name is not that of a chart."""
     return next((media_type for ending, media_type in MIME_TYPES.items() if name.lower().endswith(ending)), None)
 
 
@@ -54,7 +54,7 @@ def read_chart(name: str, content: bytes) -> dict[str, Any]:
     """The specification in a file of this name and content, as it goes into an output.
 
     Raises:
-        ChartError: It is too large, is none, or would load something or link somewhere.
+        ChartError: The specification is too large or damaged, or would load something or link somewhere.
     """
     if len(content) > LARGEST:
         raise ChartError("its specification is over 1 MB.")

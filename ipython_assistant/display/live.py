@@ -70,7 +70,7 @@ def front_end(shell: Any, environ: Mapping[str, str] = os.environ) -> FrontEnd:
     """The front end that runs the present cell.
 
     JupyterLab, Notebook and VS Code put the cell's id into each request's metadata; converters, terminals and scripts
-    do not. A kernel that pytest started, or a cell whose outputs are captured, has nobody watching.
+    do not. A kernel that pytest started, or a cell whose outputs are captured, has no reader.
 
     Args:
         shell: The running shell, or None outside IPython.
@@ -109,7 +109,7 @@ class LiveOutput:
     Leaving the `with` without `finish` (an error on the way) leaves the text that had come, without its status line.
 
     Args:
-        front: Who is watching; if nobody is, only `finish` does anything.
+        front: The front end that shows the output; without one, only `finish` does anything.
         publisher: Who sends it; the running shell's, if not given.
         clock: Seconds, from anywhere.
     """

@@ -65,7 +65,7 @@ class DownloadRow(anywidget.AnyWidget):
         self.on_msg(self._answer)
 
     def __repr__(self) -> str:
-        """The same in every run: it may end up in a saved notebook."""
+        """A text that is the same in every run, since it may end up in a saved notebook."""
         return f"DownloadRow({', '.join(self._files.values())})"
 
     def on_ready(self, call: Callable[[bool], None]) -> None:

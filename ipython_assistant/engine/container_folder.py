@@ -105,7 +105,7 @@ class ContainerFolder:
         return tuple(file for file in self._by_name.values() if file.source == "assistant" and not file.displayed)
 
     def file(self, file_id: str) -> FileVersion:
-        """The file of this id; raises ApiError if there is none (any more)."""
+        """The file of this id. Raises `ApiError` where it does not exist (any more)."""
         if file_id not in self._by_id:
             raise self._not_found(file_id)
         return self._by_id[file_id]

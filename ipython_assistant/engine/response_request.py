@@ -88,7 +88,7 @@ class RequestInput:
 
     Args:
         messages: What is said, oldest first; one of them is the user's.
-        items: The same as items of the API.
+        items: The messages as items of the API.
         file_ids: Files of the Files API that are mentioned.
         attachments: Name and content of files and pictures that came within the question.
         container_id: The container of the last code call among the items, if there is one.

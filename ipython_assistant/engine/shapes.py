@@ -129,7 +129,7 @@ def page_of(rows: Sequence[Json], query: Mapping[str, str]) -> Json:
     """The page of a list, oldest row first, that a query string asks for by `limit`, `order` and `after`.
 
     Raises:
-        ApiError: `limit` is no number, or `after` is not the id of one of the rows.
+        ApiError: `limit` is not a number, or `after` is not the id of one of the rows.
     """
     limit = query.get("limit", "20")
     if not limit.isdecimal():

@@ -104,7 +104,7 @@ class Wire:
         self._redact = Redactor([client.api_key, getattr(client, "_azure_ad_token", None) or ""])
 
     def once(self) -> Wire:
-        """The same service, asked without the SDK's retries: to learn whether it answers at all."""
+        """A wire to this service without the SDK's retries, to learn whether it answers at all."""
         return Wire(self._once, self.identity, self.service, sleep=self._sleep, clock=self._clock, plain=self._plain)
 
     def respond(self, request: Json, on_wait: Callable[[float], None] = lambda _seconds: None) -> Reply:

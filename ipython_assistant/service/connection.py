@@ -222,7 +222,7 @@ class Connections:
         self._made: dict[Hashable, Connection] = {}
 
     def get(self, key: Hashable, make: Callable[[], Connection]) -> Connection:
-        """The connection for this key; made where there is none, or none that is usable. Raises what `make` raises."""
+        """The usable connection for this key, made by `make` if need be. Raises the errors of `make`."""
         with self._lock:
             connection = self._made.get(key)
             if connection is None or not connection.usable:

@@ -121,7 +121,7 @@ class TurnBases:
         return self._continued(base, needs)
 
     def instead(self, needs: ContainerNeeds, base: TurnBase, error: Refused) -> TurnBase:
-        """Another base for a turn that was refused on `base`, one of each kind. Raises the error if there is none."""
+        """Another base for a turn that the service refused on `base`. Raises the error where every kind was tried."""
         if isinstance(error, TurnNotKept) and base.previous_response_id is not None:
             note = RESENT
             if error.code != "previous_response_not_found":

@@ -47,7 +47,7 @@ MAX_KEY_VALUES: Final = 60
 
 
 class Basic:
-    """The engine's model where there is none: it runs Python as given, answers the forms, and refuses all else."""
+    """The engine's answers without a model: it runs Python as given, answers the forms, and refuses all else."""
 
     name = "basic"
 

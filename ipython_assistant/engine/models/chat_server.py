@@ -274,7 +274,7 @@ class ChatServer:
             await answer.aclose()
 
     async def _get(self, url: str, body: Json | None = None) -> Json:
-        """What it says there; nothing where it does not: the question itself will tell what is wrong."""
+        """The JSON that the server answers there; empty on any error, which the question itself will tell."""
         client, kind = self._client.with_options(timeout=CONNECT_S), object
         try:
             asked = client.get(url, cast_to=kind) if body is None else client.post(url, cast_to=kind, body=body)

@@ -60,7 +60,7 @@ _SHOWN: Final = english.words("show list where all with without number count sav
 
 
 def plan_of(question: PlanQuestion) -> Plan:
-    """The plan of a sentence that is one of the forms. Raises `PlanError`: it is none; the message says at what."""
+    """The plan of a sentence that is one of the forms. Raises `PlanError` where it fits none of them."""
     said, text = question.mentions, question.mentions.prompt.lower()
     for one in said.of("term", "string", "bands"):
         if one.term not in _TERMS:
@@ -212,7 +212,7 @@ class _Form:
         self.compared = "" if self.compared == name else self.compared
         year, excluded = self._known(name).kind == "year", is_excluded(self.said, one.start)
         if year and not one.numbers:
-            raise PlanError(f"**{name}** holds years, and “{one.text}” is none.")
+            raise PlanError(f"**{name}** holds years, and “{one.text}” is not a year.")
         both = len(self.said.periods) > 1 and re.search(r"\bfrom\b.*\b(?:to|until|till|through)\b", self.text)
         op = ("!=" if excluded else "==") if year else ("not in" if excluded else "in")
         op = (_YEAR_OPS if year else _DATE_OPS).get(self._term_before(one), op)

@@ -59,7 +59,7 @@ class Script:
 
 
 def fenced(prompt: str) -> str | None:
-    """The Python in a prompt's fenced blocks, joined in order; None if there is none.
+    """The Python in a prompt's fenced blocks, joined in order; None where the prompt has no such block.
 
     A block counts if its fence names Python or nothing.
     """
@@ -69,7 +69,7 @@ def fenced(prompt: str) -> str | None:
 
 
 def split(text: str) -> tuple[str, str]:
-    """The prose before the first block of Python in a text, and the code of the block; all prose where there is none.
+    """The prose before the first block of Python in a text, and the code of that block; without one all is prose.
 
     A block counts if its fence says Python, or says nothing and what is in it is Python. What comes after it is a guess
     at what the code will do, and is left out.

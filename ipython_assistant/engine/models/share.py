@@ -50,7 +50,7 @@ class Told:
     inputs: frozenset[str]
     """Files that the user gave, not code."""
     words: str
-    """The user's own words: what is in them is no secret."""
+    """The user's own words: they hold no secret of the tables."""
 
     @classmethod
     def about(cls, ask: Ask, frames: Mapping[str, str], *, on_this_machine: bool) -> Told:
@@ -102,7 +102,7 @@ class Told:
         return "\n\n".join(told)
 
     def file(self, name: str) -> str:
-        """A file's name; where values are kept from the model, only one that is no secret."""
+        """A file's name; where values are kept from the model, only a name that the user gave or wrote."""
         return name if self.everything or name in self.inputs or name in self.words else "a file"
 
     def _error(self, error: str) -> str:
@@ -169,7 +169,7 @@ class Veil:
         self._any = re.compile("|".join(rf"(?<!\w){re.escape(value)}(?!\w)" for value in longest_first) or r"(?!)")
 
     def hide(self, told: Any) -> Any:
-        """The same JSON value, with the stand-ins in all of its texts."""
+        """A copy of a JSON value in which stand-ins replace the hidden values in every text."""
         match told:
             case str():
                 return self._any.sub(lambda found: self._stand_ins[found[0]], told)

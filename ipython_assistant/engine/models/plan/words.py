@@ -49,7 +49,7 @@ def read_as(plan: Plan) -> str:
 
 
 def plainly(plan: Plan) -> str:
-    """The same on one plain line, for a comment."""
+    """What a plan does, on one line of plain text, for a comment in code."""
     return _sentence(plan, clean_line, clean_line)
 
 
