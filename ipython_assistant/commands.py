@@ -12,7 +12,6 @@ from ipython_assistant.core.code_cell import code_cell
 from ipython_assistant.core.providers import BASIC, address_of
 from ipython_assistant.core.usage import cost_of, in_words, prices_with, tokens_of, total_in_words
 from ipython_assistant.core.wording import counted, did_you_mean, disk_reason, printable, size_in_words
-from ipython_assistant.display import buttons
 from ipython_assistant.display.grid import file_table, overview
 from ipython_assistant.display.live import front_end, publish
 from ipython_assistant.doctor import run_doctor
@@ -128,7 +127,7 @@ def status_of(session: Session) -> dict[str, tuple[str, str]]:
         "mode": mode,
         "files": (str(settings.save_dir), by.get("save_dir", "")),
         "engine": ("; ".join(running) or "not running", ""),
-        "buttons": (buttons.wanted_in_words(settings.buttons), by.get("buttons", "")),
+        "buttons": (settings.buttons, by.get("buttons", "")),
         "last answer": (answered, session.last.asked_because),
     }
 

@@ -47,17 +47,10 @@ def wanted(setting: str, front: FrontEnd) -> bool:
     return setting == "always" or (setting == "auto" and front.live)
 
 
-def wanted_in_words(setting: str) -> str:
-    """The setting, for a person to read."""
-    return "auto: in a live notebook whose front end draws widgets" if setting == "auto" else setting
-
-
 def recorded_note(recorded: str, mode: str) -> str:
-    """What the row says of an answer that came from a recording; empty for one that was asked now.
+    """What the row says of an answer that was `recorded` then (ISO format, UTC); empty for one that was asked now.
 
-    Args:
-        recorded: When it was recorded, in ISO format and UTC; empty if it was not.
-        mode: The setting `mode`: with `replay` nothing can be asked again.
+    In the mode `replay` nothing can be asked again.
     """
     if not recorded:
         return ""
@@ -66,11 +59,7 @@ def recorded_note(recorded: str, mode: str) -> str:
 
 
 class Rows:
-    """The rows that one shell's cells show, each until its cell runs again.
-
-    Args:
-        shell: The shell, which says when a cell runs; None outside IPython, where no row ever ends by itself.
-    """
+    """The rows that one shell's cells show, each until its cell runs again; without a shell, until `close`."""
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
@@ -97,7 +86,7 @@ class Rows:
             note: A sentence for this run alone.
             always: Whether to show it without asking whether the front end can draw it.
             environ: Says which server started this kernel, and whether it has our extension.
-            read_rows: Reads what can be sorted and paged of a table; raises `OSError` where that is nothing.
+            read_rows: Reads what can be sorted and paged of a table; raises `OSError` where there is no table.
         """
         if not artifacts and not note:
             return

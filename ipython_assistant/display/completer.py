@@ -30,13 +30,9 @@ _OPEN_BRACE = re.compile(r"\{((?:[^\W\d]\w*)?)$")
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What can be named in a cell.
+    """What can be named in a cell: variables but for the `hidden` ones of IPython, and files relative to `directory`.
 
-    Attributes:
-        namespace: The user's variables.
-        hidden: Those of them that are IPython's own.
-        directory: What relative paths are relative to.
-        values: The field of `Options` that an option sets (`model`, `conversation`, ...) → what may follow the option.
+    `values` gives by the field of `Options` that an option sets what may follow that option.
     """
 
     namespace: Mapping[str, Any]

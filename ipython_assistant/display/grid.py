@@ -38,14 +38,7 @@ _TO_THE_MINUTE = len("2026-01-15T09:30")
 
 
 class FileLink(NamedTuple):
-    """A cell that downloads a file.
-
-    Attributes:
-        label: What the cell says.
-        name: The name the download gets.
-        href: Where the file is, relative to the notebook, not percent-encoded.
-        remark: What else the cell says, after the link.
-    """
+    """A cell that downloads a file as `name`; `href` is relative to the notebook and not percent-encoded."""
 
     label: str
     name: str

@@ -53,12 +53,9 @@ DOING = {
 
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
-    """Who is watching.
+    """The front end that runs a cell: `live` where a person sees the outputs as they come, with the running cell's id.
 
-    Attributes:
-        live: Whether a person sees the outputs as they come.
-        cell_id: The id of the cell that runs, where the front end says it (the notebook format's `id` of a cell).
-        name: `vscode` or `colab`, which show outputs in ways of their own; empty for all others.
+    The `name` is `vscode` or `colab`, which show outputs in ways of their own, or empty.
     """
 
     live: bool = False
@@ -71,10 +68,6 @@ def front_end(shell: Any, environ: Mapping[str, str] = os.environ) -> FrontEnd:
 
     JupyterLab, Notebook and VS Code put the cell's id into each request's metadata; converters, terminals and scripts
     do not. A kernel that pytest started, or a cell whose outputs are captured, has no reader.
-
-    Args:
-        shell: The running shell, or None outside IPython.
-        environ: Where pytest is looked for.
     """
     name = "colab" if "google.colab" in sys.modules else ""
     if "__vsc_ipynb_file__" in getattr(shell, "user_ns", ()):
@@ -107,11 +100,7 @@ class LiveOutput:
     """The answer as it is written. Used in a `with`, from the main thread alone.
 
     Leaving the `with` without `finish` (an error on the way) leaves the text that had come, without its status line.
-
-    Args:
-        front: The front end that shows the output; without one, only `finish` does anything.
-        publisher: Who sends it; the running shell's, if not given.
-        clock: Seconds, from anywhere.
+    Where `front` is not live, only `finish` does anything.
     """
 
     def __init__(self, front: FrontEnd, *, publisher: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -138,11 +127,9 @@ class LiveOutput:
             self._send(outputs.live(self._read(), ""))
 
     def update(self, text: Callable[[], str] | str | None = None, activity: str | None = None) -> None:
-        """Take in a new state and show it, if it is time: the first text at once, then at most ten times a second.
+        """Take in the text so far and what is going on, and show it if it is time; None leaves either as it is.
 
-        Args:
-            text: The answer so far, or a function that puts it together; None leaves it as it is.
-            activity: What is going on, without a time, such as `running code`; None leaves it as it is.
+        The first text is shown at once, then at most ten a second; a function puts it together when it is shown.
         """
         if not self._live or self._finished:
             return
@@ -207,9 +194,6 @@ class TerminalOutput(LiveOutput):
 
     What was printed stays, so a line is printed once no later one can change it: lines with a link into the container,
     and all that follow, wait for the answer's end, when the links lead to the saved files.
-
-    Args:
-        stream: The terminal.
     """
 
     def __init__(self, stream: TextIO) -> None:

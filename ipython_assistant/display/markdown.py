@@ -46,11 +46,9 @@ PLAIN = {"colours": False}
 
 
 def render(text: str, *, hrefs: Mapping[str, str]) -> str:
-    """Model text as safe HTML.
+    """Model text as safe HTML; its links to files are already relative.
 
-    Args:
-        text: Markdown; its links to files are already relative.
-        hrefs: The only relative links that may be clicked: percent-encoded href → name the download gets.
+    `hrefs` are the only relative links that may be clicked: percent-encoded href → name the download gets.
     """
     files = {unquote(href): (href, name) for href, name in hrefs.items()}
     return _ENCLOSED.format(_drawn(_parser().parse(visible(text)), files, {}))
@@ -85,11 +83,7 @@ class Growing:
 
 
 def descriptions(text: str) -> dict[str, str]:
-    """What an answer says of each file it links to: decoded href → the link's words, or those of its paragraph.
-
-    Args:
-        text: Markdown; its links to files are already relative.
-    """
+    """What an answer says of each file it links to: decoded href → the link's words, or those of its paragraph."""
     said: dict[str, str] = {}
     for block in _parser().parse(text):
         href, label = "", ""

@@ -68,13 +68,8 @@ def picture(artifact: Artifact, content: bytes, media_type: str = "", descriptio
 
     An SVG becomes an `<img>`, in which a browser runs nothing and loads nothing
     (https://www.w3.org/TR/SVG2/conform.html#secure-static-mode); by its own media type some front ends would put it
-    into the page.
-
-    Args:
-        artifact: Its name and media type.
-        content: Its bytes. They have to be what the media type says, since a broken picture shows nothing.
-        media_type: Theirs, where they are not the file's own but a thumbnail's.
-        description: What the picture shows, for those who cannot see it: the answer's words about it, or the prompt's.
+    into the page. `content` is the file's or, with another `media_type`, its thumbnail's; `description` says what the
+    picture shows, for those who cannot see it.
     """
     media_type = media_type or artifact.media_type
     signature = _SIGNATURES.get(media_type)

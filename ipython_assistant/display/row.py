@@ -24,15 +24,10 @@ MOST_BUTTONS = 12
 
 
 class DownloadRow(anywidget.AnyWidget):
-    """Buttons for files on disk.
+    """Buttons for files on disk; `offers` is what the browser is told of each, such as its `name` and `size` in bytes.
 
-    Args:
-        paths: The files.
-        offers: What the browser is told of each: `name`, `label`, `size`, `server_path`, ...
-        archive: Name of the zip archive of all of them.
-        note: A sentence that stands in the row.
-        deliver: Another way to bring a file to the browser, given its path; None where its bytes go over the comm.
-        read_rows: Gives what can be sorted and paged of the file at a place: `columns`, `rows` and `size`.
+    `deliver` brings a file to the browser by its path, where its bytes do not go over the comm; `read_rows` gives what
+    can be sorted and paged of the file at a place.
     """
 
     _esm = Path(__file__).with_name("buttons.js").read_text(encoding="utf-8")

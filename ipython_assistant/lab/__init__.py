@@ -38,12 +38,7 @@ class ServerApp(Protocol):
 
 
 def keep_live_outputs_out(model: object, **_where: object) -> None:
-    """A pre-save hook: remove what only a live kernel could show from a notebook that is about to be saved.
-
-    Args:
-        model: What is saved, as the contents API describes it; changed in place.
-        **_where: The path and the contents manager, which do not matter here.
-    """
+    """A pre-save hook: remove what only a live kernel could show from a notebook that is saved, in place."""
     if _at(model, "type") == "notebook":
         remove_rows(_at(model, "content"))
 
@@ -51,10 +46,7 @@ def keep_live_outputs_out(model: object, **_where: object) -> None:
 def remove_rows(notebook: object) -> None:
     """Remove our rows of buttons and the stored state of their widgets, in place; nothing else is touched.
 
-    Args:
-        notebook: In the notebook format, version 4
-            (https://nbformat.readthedocs.io/en/latest/format_description.html). It comes from a browser and may be
-            anything that JSON can say; what does not look as that format has it stays as it is.
+    It comes from a browser: what does not look as version 4 of the format (https://nbformat.readthedocs.io) stays.
     """
     gone = set()
     for cell in _items(_at(notebook, "cells")):
