@@ -23,7 +23,7 @@ from ipython_assistant.display.live import publish, running_shell
 from ipython_assistant.display.markdown import descriptions, tables
 from ipython_assistant.display.outputs import KEY, Bundle
 from ipython_assistant.workspace import excerpts
-from ipython_assistant.workspace.dialect import NotATable
+from ipython_assistant.workspace.csv_tables import NotATable
 from ipython_assistant.workspace.tables import read_frame, read_head
 
 if TYPE_CHECKING:

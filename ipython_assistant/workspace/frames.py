@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.core.artifacts import WORKBOOK_TYPES
 from ipython_assistant.core.wording import counted
 from ipython_assistant.errors import InputError
-from ipython_assistant.workspace.dialect import distinct_names
+from ipython_assistant.workspace.csv_tables import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

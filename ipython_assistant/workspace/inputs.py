@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.core.naming import media_type, safe_name
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import InputError
-from ipython_assistant.workspace.dialect import NotATable
+from ipython_assistant.workspace.csv_tables import NotATable
 from ipython_assistant.workspace.frames import content_of, file_in_words, kind_of_frame
 from ipython_assistant.workspace.tables import may_be_table, read_heads, read_table
 

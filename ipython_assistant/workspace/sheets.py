@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.wording import on_one_line
-from ipython_assistant.workspace.dialect import NotATable
+from ipython_assistant.workspace.csv_tables import NotATable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -19,10 +19,17 @@ from typing import TYPE_CHECKING, Any
 from ipython_assistant.core.artifacts import TABLE_TYPES, WORKBOOK_TYPES, TableHead
 from ipython_assistant.core.naming import folded, stem_of
 from ipython_assistant.core.wording import counted, disk_reason
-from ipython_assistant.workspace import dialect
 from ipython_assistant.workspace.columns import CsvColumn, typed
-from ipython_assistant.workspace.csv_tables import read_csv_table
-from ipython_assistant.workspace.dialect import NotATable, distinct_names
+from ipython_assistant.workspace.csv_tables import (
+    SAMPLE_RECORDS,
+    NotATable,
+    distinct_names,
+    header_place,
+    notes_around,
+    notes_below,
+    opened,
+    read_csv_table,
+)
 from ipython_assistant.workspace.sheets import LOOK, WHOLE, check_parquet, json_rows, parquet_rows, workbook_rows
 
 if TYPE_CHECKING:
@@ -162,7 +169,7 @@ def _csv_frame(path: Path, media_type: str, texts: set[str]) -> TableFrame:
     version = tuple(int(part) for part in pd.__version__.split(".")[:2])
     exactly: dict[str, Any] = {"float_precision": "round_trip"} if version < (3, 1) else {}
     try:
-        with dialect.opened(path) as file:
+        with opened(path) as file:
             frame = pd.read_csv(file, **table.pandas_arguments(), **exactly)
     except pd.errors.ParserError as error:
         raise NotATable("has a cell whose quotation mark is never closed") from error
@@ -205,11 +212,11 @@ def _rows(path: Path, kind: str, limits: ReadLimits, most: int | None, sheet: st
     read = workbook_rows(path, limits, sheet)
     # Without what stands above its header and below its last row.
     rows = [[_text(cell) or "" for cell in row] for row in read.rows]
-    place = dialect.header_place(rows[: dialect.SAMPLE_RECORDS])
-    below = dialect.notes_below(rows[place + 1 :], len(rows[place])) if read.is_whole else 0
+    place = header_place(rows[:SAMPLE_RECORDS])
+    below = notes_below(rows[place + 1 :], len(rows[place])) if read.is_whole else 0
     body = read.rows[place + 1 : len(rows) - below]
     names = distinct_names(_filled(rows[place], max(map(len, [rows[place], *body])), ""))
-    notes = (*read.notes, *dialect.notes_around(rows[:place], below))
+    notes = (*read.notes, *notes_around(rows[:place], below))
     return replace(read, names=names, rows=body, row_count=read.row_count - place - 1 - below, notes=notes)
 
 
