@@ -189,7 +189,8 @@ class PlanCode:
 
     def _as_written(self) -> list[str]:
         """Months, quarters and weeks of rows are written as such again, not as their first day."""
-        coarse = [one for one in self.columns.values() if one.name in self.plan.used() and one.grain in _COARSE]
+        dates = [one for one in self.columns.values() if one.name in self.plan.used() and one.grain in _COARSE]
+        coarse = [one for one in dates if one.name not in self.names.values()]
         shown = [one for one in coarse if not self.plan.columns or one.name in self.plan.columns]
         cells = [
             f"{py(one.name)}: {_UNITS[one.grain].format(f'result[{py(one.name)}]').partition('  #')[0]}"

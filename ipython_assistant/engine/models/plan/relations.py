@@ -47,12 +47,14 @@ def is_grouped_by(mentions: Mentions, key: str) -> bool:
 
 
 def pooled_columns(mentions: Mentions) -> set[str]:
-    """Columns that make no groups: `all the stations summed`, `the mean over the districts`."""
+    """Columns that make no groups: `all the stations summed`, `the mean over the districts`, `merged on the code`."""
     text = mentions.prompt.lower()
     return {
         one.columns[0]
         for one in mentions.of("column")
-        if PATTERNS["over all"].search(text[: one.start]) or PATTERNS["pooled"].match(text[one.end :])
+        if PATTERNS["over all"].search(text[: one.start])
+        or PATTERNS["pooled"].match(text[one.end :])
+        or ("join" in mentions.terms and PATTERNS["joined on"].search(text[: one.start]))
     }
 
 
@@ -83,6 +85,8 @@ def text_tests(mentions: Mentions) -> dict[str, tuple[str, str]]:
         if one.term in {"contains", "starts"}:
             before = [other for other in mentions.found[:at] if other.kind == "column"]
             after = [other for other in mentions.found[at + 1 :] if other.text.lower() not in _ARTICLES]
+            if one.text.lower().startswith("in the"):  # `with 'er' in the name`
+                after = [other for other in mentions.found[:at] if other.kind in {"string", "unknown"}][-1:]
             if before and after and after[0].kind in {"string", "value", "number", "unknown", "glue"}:
                 negated = is_excluded(mentions, one.start) or re.search(
                     r"\b(?:not|n't|never) $", mentions.prompt[: one.start]

@@ -82,6 +82,9 @@ class _Slips:
     def keys(self, plan: Plan) -> Plan:  # noqa: C901 slip by slip
         """`per month` is the month of the date, a column after `per` makes groups, time goes along a chart's axis."""
         keys = list(map(self._by_unit, plan.keys))
+        numeric = {name for name, column in self.columns.items() if column.numeric}
+        if self.said.bands:
+            keys = [replace(key, bands=self.said.bands) if key.column in numeric else key for key in keys]
         across = self._by_unit(plan.across) if plan.across else None
         if plan.measures and plan.output not in OF_POINTS:
             for one in self.said.of("column"):
@@ -140,6 +143,16 @@ class _Slips:
         """Every aggregate that is said, of the one column that is measured; `how many` counts."""
         said = relations.aggregates_said(self.said)
         said += ["max", "min"] if {"high", "low"} <= self.terms and not plan.order else []
+        divided = [
+            replace(one, column=ROWS) if one.aggregate == "ratio" and one.column == one.by else one
+            for one in plan.measures
+        ]
+        plan = replace(plan, measures=tuple(divided))  # `cases per 1000 inhabitants` divides the rows
+        keyed = {key.column for key in plan.all_keys}
+        counted = [
+            Measure("count") if one.aggregate == AS_IT_IS and one.column in keyed else one for one in plan.measures
+        ]
+        plan = plan if plan.output in OF_POINTS else replace(plan, measures=tuple(dict.fromkeys(counted)))
         names = {one.column for one in plan.measures}
         simple = all(one.aggregate in {*said, "max", "min", "count", AS_IT_IS} for one in plan.measures)
         if said and len(names) == 1 and simple and plan.measures[0].column in self.columns and not plan.drawn:
@@ -152,8 +165,8 @@ class _Slips:
         if plan.measures and plan.keys and not plan.then:
             then = [then for term, then in _THEN.items() if term in self.terms]
             plan = replace(plan, then=then[0] if then else "")
-        counted = "count" in self.terms and plan.output == "table" and not plan.limit and not plan.columns
-        if counted and not plan.measures and not {"missing", "count distinct"} & self.terms:
+        how_many = "count" in self.terms and plan.output == "table" and not plan.limit and not plan.columns
+        if how_many and not plan.measures and not {"missing", "count distinct"} & self.terms:
             plan = replace(plan, measures=(Measure("count"),), order=None)
         return plan
 
@@ -224,7 +237,7 @@ def settled(
 
     Raises `PlanError`: the two tables cannot be joined.
     """
-    chosen, on = _chosen(plan, tables), None
+    chosen, on = _chosen(plan, tables, _counted(plan, mentions, tables)), None
     if len(chosen) > 1:
         chosen, on = _joined(*chosen)
     columns, decided = columns_of(chosen), []
@@ -248,15 +261,23 @@ def settled(
     return replace(plan, measures=tuple(measures), filters=filters, tables=names, on=on), chosen, tuple(decided)
 
 
-def _chosen(plan: Plan, tables: Sequence[TableProfile]) -> tuple[TableProfile, ...]:
-    """The tables a plan needs: one if it has all its columns, those the plan names before others."""
+def _counted(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> TableProfile | None:
+    """The table whose rows are counted, where the question calls them as that table is called: `number of cases`."""
+    said = {english.word_stem(one.text) for one in mentions.of("glue", "table")}
+    called = [table for table in tables if said & set(map(english.word_stem, english.words_of(table.stem)))]
+    return called[0] if len(called) == 1 and any(one.column == ROWS for one in plan.measures) else None
+
+
+def _chosen(plan: Plan, tables: Sequence[TableProfile], counted: TableProfile | None) -> tuple[TableProfile, ...]:
+    """The tables a plan needs: one if it has all its columns, that whose rows are counted before all others."""
     named = [table for name in plan.tables for table in tables if table.name == name] or list(tables)
+    named = [counted, *(table for table in named if table is not counted)] if counted else named
     made = {new.name for new in plan.new_columns}
     used = [name for name in plan.used() if name not in made]
     joins = len(plan.tables) > 1 and not plan.measures and not plan.columns
     for table in [] if joins else [*named, *tables]:
         alone = bool(used) or (table is named[0] and (len(named) == 1 or not plan.tables))
-        if alone and all(table.find(name) for name in used):
+        if alone and all(table.find(name) for name in used) and counted in {None, table}:
             return (table,)
     first = named[0]
     for other in [*named[1:], *(table for table in tables if table is not first)]:
