@@ -152,6 +152,9 @@ class _Checker:
             wanted = relations.wanted_answer(self.mentions, column) if column else ""
             if each.op == "is" and wanted and each.values != (wanted,):
                 yield f"I am not sure whether {bold(each.column)} has to be yes or no."
+        for name in relations.columns_set_apart(self.mentions):
+            if self.plan.measures and name not in {key.column for key in self.plan.all_keys}:
+                yield f"The question compares values of {bold(name)}: each has to be a group."
         if self.plan.new_columns and self.plan.measures and not self.plan.drawn:
             made = {new.name for new in self.plan.new_columns}
             made |= {part for new in self.plan.new_columns for part in (new.left, new.right)}

@@ -79,7 +79,7 @@ class _Slips:
         dated = column is not None and column.kind == "date" and not key.unit and len(self.units) == 1
         return replace(key, unit=self.units[0]) if dated and column and self.units[0] != column.grain else key
 
-    def keys(self, plan: Plan) -> Plan:  # noqa: C901 slip by slip
+    def keys(self, plan: Plan) -> Plan:  # noqa: C901, PLR0912 slip by slip
         """`per month` is the month of the date, a column after `per` makes groups, time goes along a chart's axis."""
         keys = list(map(self._by_unit, plan.keys))
         numeric = {name for name, column in self.columns.items() if column.numeric}
@@ -112,6 +112,9 @@ class _Slips:
                 keys, across = [across], None
             if plan.drawn and len(keys) > 1 and across is None:
                 keys, across = keys[:1], keys[1]
+        apart = relations.columns_set_apart(self.said)
+        if plan.output == "box" and not keys and apart:
+            keys = [Key(apart[0])]
         if plan.output in {"line", "bar"} and keys and across and self._in_time(across) and not self._in_time(keys[0]):
             keys, across = [across], keys[0]
         return replace(plan, keys=tuple(dict.fromkeys(keys)), across=across)
