@@ -115,6 +115,18 @@ def test_what_is_no_fault_of_azures_files_is_said_as_it_is(service, azure):
         connect_azure(azure, 5.0).content("cntr_1", "cfile_1")
 
 
+def test_a_listing_that_azure_gives_up_is_not_helped_by_a_higher_limit(service, azure, monkeypatch):
+    import openai
+
+    monkeypatch.setattr(openai._base_client, "INITIAL_RETRY_DELAY", 0.01)
+    service.on("/containers", lambda _: refusal("The operation was timeout.", 408, "Timeout"))
+    with pytest.raises(errors.TimedOut) as caught:
+        connect_azure(azure, 5.0).list_containers(None)
+
+    assert "AssistantMagics.timeout" not in caught.value.hint
+    assert "again" in caught.value.hint
+
+
 @pytest.mark.parametrize("version", ["", "2025-04-01-preview"])
 def test_inputs_go_as_files_where_azure_makes_no_containers(shell, service, azure, monkeypatch, version):
     for name, value in {**azure, "OPENAI_API_VERSION": version}.items():

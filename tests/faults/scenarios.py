@@ -6,6 +6,7 @@ file that nothing but a refused listing could have told of: then the card says t
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
 import itertools
@@ -280,6 +281,7 @@ _one("an_empty_file", row={"content": b""})
 _one("slow_down_on_list", slow_down(), times=2, kind="list")
 _one("slow_down_on_respond", slow_down(), times=2, kind="respond")
 _one("slow_down_with_no_time_given", Status(429, "Rate limit reached."))
+_one("slow_down_on_content", slow_down(), times=3)
 _one("server_fault_twice", SERVER_FAULT, times=2)
 _one("server_fault_for_ever", SERVER_FAULT, times=None, owed="named")
 _one("list_fault_once", Status(500, "The server had an error.", (("Retry-After", "0.02"),)), kind="list")
@@ -287,7 +289,12 @@ _one("list_refused_for_ever", FORBIDDEN, times=None, kind="list", owed={"uncited
 _one("reset_before_any_byte", Reset(0))
 _one("reset_on_the_way", Reset(7000))
 _one("reset_again_and_again_but_further_each_time", Reset(2500), times=5)
+_one("reset_for_ever", Reset(3000), times=None, ranges="ignored", owed="named")
+_one("reset_and_another_version_from_a_cache", Reset(7000), versions=2)
+_one("compressed_on_the_way_and_cut", Reset(5000), row={"content": table("text", 4000)}, compresses="asked")
+_one("compressed_unasked_and_cut", Reset(5000), row={"content": table("text", 4000)}, compresses="unasked")
 _one("body_cut_short", Short(9000))
+_one("body_cut_short_for_ever", Short(9000), times=None, ranges="ignored", owed="named")
 _one("cut_with_no_length_announced", Unannounced(9000))  # Only the listing knows how long it should have been
 _one("whole_with_no_length_announced", Unannounced())
 _one("nothing_where_the_listing_has_a_size", Page(b""))
@@ -302,9 +309,6 @@ _one("listing_empty_until_completed", listing="empty until completed")
 _one("listing_refused_while_running", listing="refused while running")
 
 
-# Nothing, and slowness. -----------------------------------------------------------------------------------------------
-
-
 @scenario()
 def latency(stage: Stage) -> None:
     stage.service.latency_s = 0.05
@@ -312,58 +316,10 @@ def latency(stage: Stage) -> None:
 
 
 @scenario()
-def compressed_on_the_way_and_cut(stage: Stage) -> None:
-    stage.service.compresses = "asked"
-    file = stage.file(content=table("compressible", 4000))
-    stage.content_goes_wrong(file, Reset(5000))
-    stage.play(file, stage.beside())
-
-
-@scenario()
-def compressed_unasked_and_cut(stage: Stage) -> None:
-    stage.service.compresses = "unasked"
-    file = stage.file(content=table("compressible", 4000))
-    stage.content_goes_wrong(file, Reset(5000))
-    stage.play(file, stage.beside())
-
-
-# 429, 500, lost connections. ------------------------------------------------------------------------------------------
-
-
-@scenario()
-def slow_down_on_content(stage: Stage) -> None:
-    stage.settings["prefetch_bytes"] = 0
-    stage.service.goes_wrong("content", slow_down(), times=3)
-    stage.play(stage.file(), stage.beside())
-
-
-@scenario()
 def limit_100_per_minute(stage: Stage) -> None:
     """The documented limit on a scaled clock: 100 requests in 0.6 s."""
     stage.service.limit = (100, 0.6)
     stage.play(*(stage.file(f"file-{number:03}.csv", table(number, 5)) for number in range(120)))
-
-
-@scenario(owed="named")
-def reset_for_ever(stage: Stage) -> None:
-    file = stage.file()
-    stage.service.ranges = "ignored"
-    stage.content_goes_wrong(file, Reset(3000), times=None)
-    stage.play(file, stage.beside())
-
-
-@scenario(owed="named")
-def body_cut_short_for_ever(stage: Stage) -> None:
-    file = stage.file()
-    stage.service.ranges = "ignored"
-    stage.content_goes_wrong(file, Short(9000), times=None)
-    stage.play(file, stage.beside())
-
-
-@scenario()
-def reset_and_another_version_from_a_cache(stage: Stage) -> None:
-    stage.service.versions = 2
-    SCENARIOS["reset_on_the_way"].prepare(stage)
 
 
 @scenario(owed="named")
@@ -409,19 +365,15 @@ def error_event(stage: Stage) -> None:
     )
 
 
-@scenario(ends_well=False)
-def response_failed(stage: Stage) -> None:
-    stage.play(stage.file(), stage.beside(), ending="failed", whole={"error": _PROBLEM, "output": []})
+def _ends(name: str, ending: str, **whole: Any) -> None:
+    def prepare(stage: Stage) -> None:
+        stage.play(stage.file(), stage.beside(), ending=ending, whole=whole)
+
+    SCENARIOS[name] = Scenario(name, prepare, KINDS, {}, ends_well=False)
 
 
-@scenario(ends_well=False)
-def response_incomplete(stage: Stage) -> None:
-    stage.play(
-        stage.file(),
-        stage.beside(),
-        ending="incomplete",
-        whole={"incomplete_details": {"reason": "max_output_tokens"}},
-    )
+_ends("response_failed", "failed", error=_PROBLEM, output=[])
+_ends("response_incomplete", "incomplete", incomplete_details={"reason": "max_output_tokens"})
 
 
 # Containers that expire. ----------------------------------------------------------------------------------------------
@@ -689,12 +641,12 @@ def figures_of_the_last_call_only_are_cited(stage: Stage) -> None:
     pictures = [png(number) for number in range(3)]
     cited = File(f"{'cfile_' + 'f' * 32}.png", pictures[2], "figure", f"cfile_{'f' * 32}")
     calls = [wire.Code(f"show({number})", (wire.image(data_uri(content)),)) for number, content in enumerate(pictures)]
+    stage.play(items=[*calls, message((cited,))], acts={2: [cited.write, *map(_showing, pictures)]})
 
-    def show(service: FaultyService, _container_id: str) -> None:
-        for content in pictures:
-            service.show(content)
 
-    stage.play(items=[*calls, message((cited,))], acts={2: [cited.write, show]})
+def _showing(content: bytes) -> Act:
+    """A figure goes out in the outputs."""
+    return lambda service, _container_id: service.show(content)
 
 
 @scenario(kinds=("figure",))
@@ -702,20 +654,14 @@ def a_figure_whose_outputs_are_missing(stage: Stage) -> None:
     """The first call's figure came in its outputs, the second's did not; the second's alone is cited and listed."""
     first, second = png("first"), stage.file(content=png("second"))
     calls = [wire.Code("one()", (wire.image(data_uri(first)),)), wire.Code("two()", None)]
-    show: Act = lambda service, _container_id: service.show(first)  # noqa: E731 an act in one line
-    stage.play(items=[*calls, message((second,))], acts={0: [show], 1: [second.write]})
+    stage.play(items=[*calls, message((second,))], acts={0: [_showing(first)], 1: [second.write]})
 
 
 @scenario(kinds=("figure",))
 def figures_only_in_the_outputs(stage: Stage) -> None:
     pictures = [png(number) for number in range(2)]
     outputs = (wire.logs("a"), wire.image(data_uri(pictures[0])), wire.logs("b"), wire.image(data_uri(pictures[1])))
-
-    def show(service: FaultyService, _container_id: str) -> None:
-        for content in pictures:
-            service.show(content)
-
-    stage.play(items=[wire.Code("show()", outputs), wire.Message("See.")], acts={0: [show]})
+    stage.play(items=[wire.Code("show()", outputs), wire.Message("See.")], acts={0: [*map(_showing, pictures)]})
 
 
 def is_event(step: Any, kind: str) -> bool:
@@ -724,8 +670,6 @@ def is_event(step: Any, kind: str) -> bool:
 
 
 def data_uri(content: bytes) -> str:
-    import base64
-
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 

@@ -243,6 +243,12 @@ class Asked:
     def json(self) -> Json:
         return json.loads(self.body)
 
+    def file(self) -> tuple[str, bytes]:
+        """The name and the bytes of the file that is uploaded."""
+        match = re.search(rb'filename="([^"]*)".*?\r\n\r\n(.*?)\r\n--', self.body, re.DOTALL)
+        assert match is not None, "an upload without a file"
+        return match[1].decode(), match[2]
+
 
 class FaultyService:
     """The service. Tell it what to play and what is to go wrong; afterwards ask it what was asked of it."""
@@ -535,12 +541,10 @@ class FaultyService:
     def _file(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
         if not self.takes_files:
             return door.refuse(asked, Status(404, "Not Found"))
-        match = re.search(rb'filename="([^"]*)".*?\r\n\r\n(.*?)\r\n--', asked.body, re.DOTALL)
-        assert match is not None, "an upload without a file"
         file_id = self.new_id().replace("cfile_", "file-")
-        self.uploaded[file_id] = (match[1].decode(), match[2])
-        made = {"id": file_id, "object": "file", "bytes": len(match[2]), "created_at": self._now()}
-        return door.json(asked, {**made, "filename": match[1].decode(), "purpose": "user_data", "status": "processed"})
+        name, content = self.uploaded[file_id] = asked.file()
+        made = {"id": file_id, "object": "file", "bytes": len(content), "created_at": self._now()}
+        return door.json(asked, {**made, "filename": name, "purpose": "user_data", "status": "processed"})
 
     def _containers(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
         rows = [
@@ -555,12 +559,11 @@ class FaultyService:
         door.json(asked, {"id": asked.container_id, "object": "container.deleted", "deleted": True})
 
     def _upload(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
-        match = re.search(rb'filename="([^"]*)".*?\r\n\r\n(.*?)\r\n--', asked.body, re.DOTALL)
-        assert match is not None, "an upload without a file"
+        name, content = asked.file()
         with self._changed:
             file_id = self.new_id()
-            name = f"{hashlib.md5(file_id.encode()).hexdigest()}-{match[1].decode()}"
-            stored = Stored(file_id, MOUNT + name, match[2], "user", self._now())
+            path = f"{MOUNT}{hashlib.md5(file_id.encode()).hexdigest()}-{name}"
+            stored = Stored(file_id, path, content, "user", self._now())
             self.containers[asked.container_id].files[file_id] = stored
         door.json(asked, self._row(asked.container_id, stored))
 
