@@ -139,14 +139,11 @@ def _marks(part: TextPart, links: Sequence[Edit]) -> tuple[_Mark, ...]:
     marks = []
     for source in part.sources:
         span = _own_link(source, own)
-        start, end = (span[0], span[0]) if span is not None else _span(source)
+        start, end = (source.start, source.end) if isinstance(source, UrlCitation) else (source.index, source.index)
+        start, end = (span[0], span[0]) if span is not None else (start, end)
         believed = 0 <= start <= end <= len(text) and end > 0
         marks.append(_Mark(page.place_near(end) if believed else None, source, span))
     return tuple(marks)
-
-
-def _span(source: Source) -> tuple[int, int]:
-    return (source.start, source.end) if isinstance(source, UrlCitation) else (source.index, source.index)
 
 
 def _own_link(source: Source, own: Sequence[tuple[tuple[int, int], str]]) -> tuple[int, int] | None:

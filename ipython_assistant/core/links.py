@@ -288,7 +288,10 @@ def _addresses(part: TextPart, artifacts: list[Artifact], untouched: Spans) -> I
     cited = {
         citation.start: citation
         for citation in part.citations
-        if not citation.anonymous and _spans_an_address(text, citation.start, citation.end)
+        if not citation.anonymous
+        and (begun := re.compile(_IN_CONTAINER).match(text, max(citation.start, 0))) is not None
+        and begun.end() < citation.end <= len(text)
+        and "\n" not in text[citation.start : citation.end]
     }
     seen: set[int] = set()
     for kind, opening in _OPENINGS.items():
@@ -307,11 +310,6 @@ def _addresses(part: TextPart, artifacts: list[Artifact], untouched: Spans) -> I
                 continue
             seen.add(start)
             yield _Address(kind, match.start(), start, end, name, artifact, certain)
-
-
-def _spans_an_address(text: str, start: int, end: int) -> bool:
-    match = re.compile(_IN_CONTAINER).match(text, start) if start >= 0 else None
-    return match is not None and match.end() < end <= len(text) and "\n" not in text[start:end]
 
 
 def _edits(

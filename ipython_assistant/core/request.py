@@ -69,7 +69,7 @@ class ContainerPolicy:
     """What a new container is to be like.
 
     Attributes:
-        memory: One of `1g`, `4g`, `16g`, `64g`; empty for the service's default. Fixed for the container's life.
+        memory: One of `1g`, `4g`, `16g`, `64g`; empty for the service's default.
         minutes: How long it is kept after its last use; 20 is the most the service allows
             (https://platform.openai.com/docs/guides/tools-code-interpreter).
         domains: The hosts its code may reach; none, and it has no network.
@@ -190,7 +190,8 @@ def tool_in_words(tool: Json) -> str:
 def _object(written: str) -> Json:
     try:
         # Python's reader takes NaN and the like, which are no JSON: the request could not be sent.
-        tool = json.loads(written, parse_constant=_no_constant)
+        tool = json.loads(written)
+        json.dumps(tool, allow_nan=False)
     except RecursionError:
         raise ValueError("The tool is nested too deeply.", WAYS_TO_WRITE_IT) from None
     except ValueError as error:
@@ -203,7 +204,3 @@ def _object(written: str) -> Json:
     if kind == "code_interpreter":
         raise ValueError("The tool code_interpreter cannot be added.", NO_CODE)
     return tool
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)

@@ -36,7 +36,9 @@ def over_client(client: OpenAI) -> Wire:
     """The service a user's own client asks."""
     import openai
 
-    service = "azure" if isinstance(client, openai.AzureOpenAI) or _is_azure(str(client.base_url)) else "openai"
+    address = str(client.base_url)
+    is_azure = isinstance(client, openai.AzureOpenAI) or ".azure.com" in address or ".azure.us" in address
+    service = "azure" if is_azure else "openai"
     return Wire(client, f"client {client.base_url}", service, plain=False)
 
 
@@ -209,7 +211,3 @@ def _azure_root(endpoint: str) -> str:
     for path in ("/openai/v1", "/openai"):
         root = root.removesuffix(path)
     return root
-
-
-def _is_azure(base_url: str) -> bool:
-    return ".azure.com" in base_url or ".azure.us" in base_url

@@ -265,7 +265,9 @@ class Downloads:
                 download.path = path
                 transfer = download.transfer = FileTransfer(self._wire, download.file, target, download.stopped)
                 while not download.done:
-                    self._wait_as_asked(download)
+                    while (left_s := self._not_before - time.monotonic()) > 0:
+                        if download.stopped.wait(min(left_s, POLL_S)):
+                            break
                     self._attempt(download, transfer)
         except OSError as error:
             download.fail(f"It could not be written: {error.strerror or type(error).__name__}.")
@@ -283,10 +285,6 @@ class Downloads:
             if self._deadline is not None:
                 self._deadline += until - max(self._not_before, now)
             self._not_before = until
-
-    def _wait_as_asked(self, download: _FileDownload) -> None:
-        while (left_s := self._not_before - time.monotonic()) > 0 and not download.stopped.wait(min(left_s, POLL_S)):
-            pass
 
     def _attempt(self, download: _FileDownload, transfer: FileTransfer) -> None:
         download.state = "fetching"
@@ -306,7 +304,9 @@ class Downloads:
             download.fruitless = 0 if transfer.received > download.furthest else download.fruitless + 1
             download.furthest = max(download.furthest, transfer.received)
             gives_up = download.fruitless >= MAX_FRUITLESS_TRIES or download.stopped.is_set()
-            if gives_up or not _may_pass(error):
+            status = error.status or 0
+            may_pass = status >= SERVER_FAULT or status == RANGE_NOT_SATISFIABLE
+            if gives_up or not (may_pass or isinstance(error, Unreachable | TimedOut | StreamBroken)):
                 download.fail(error.message, gone=error.status == NOT_FOUND)
             else:
                 download.state = "queued"
@@ -368,10 +368,3 @@ def _key(file: ContainerFile) -> tuple[str, str]:
 
 def _same(one: ContainerFile, other: ContainerFile) -> bool:
     return (one.file_id, one.size, one.created_at) == (other.file_id, other.size, other.created_at)
-
-
-def _may_pass(error: ServiceError) -> bool:
-    """Whether trying again makes sense."""
-    if isinstance(error, Unreachable | TimedOut | StreamBroken):
-        return True
-    return error.status is not None and (error.status >= SERVER_FAULT or error.status == RANGE_NOT_SATISFIABLE)

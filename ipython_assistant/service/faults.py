@@ -230,11 +230,6 @@ def incomplete_error(reason: str) -> ServiceError:
     return kind(f"The answer is incomplete: {what}.", f"What arrived is above. {cure}", code=reason or None)
 
 
-def page_error() -> ServiceError:
-    """The error for a web page that came where a stream of events was asked for."""
-    return service_error("", "", status=200, page=True)
-
-
 def connection_error(error: BaseException, address: str, service: str = "openai") -> Unreachable:
     """The error for a connection to `address` that could not be made, or broke: what the SDK's transport raised."""
     import httpx2

@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.errors import AssistantError, StreamBroken, Unreachable
-from ipython_assistant.service.faults import page_error
+from ipython_assistant.service.faults import service_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,7 +42,7 @@ def decode(chunks: Iterable[bytes]) -> Iterator[Json]:
             break
     chunks = itertools.chain([beginning], chunks)
     if beginning.startswith(b"<"):
-        raise page_error()
+        raise service_error("", "", status=200, page=True)
     if beginning.startswith(b"{"):
         yield _whole(chunks)
         return
