@@ -87,16 +87,6 @@ def test_work_pictures_tables_texts_and_the_card_come_in_this_order(tmp_path: Pa
         assert Markup.of(bundle.data.get("text/html", "")).harm() == []
 
 
-def test_below_a_table_stands_how_it_was_read(tmp_path: Path) -> None:
-    made = answer(tmp_path, {"a.csv": b"Title\n\nday,n\n25/02/2026,1\n01/02/2026,2\n,\nSource: <b>M</b>,\n"})
-    _, table, _ = made.outputs()
-
-    for form in ("text/plain", "text/html"):
-        assert "The lines above the header were left out." in table.data[form]
-        assert "day: dates were read day first, because 25/02/2026 occurs." in table.data[form]
-    assert Markup.of(table.data["text/html"]).harm() == []
-
-
 def test_in_place_of_a_picture_that_cannot_be_shown_a_line_says_so_and_links_to_it(tmp_path: Path) -> None:
     drawing = b'<svg xmlns="http://www.w3.org/2000/svg">%s</svg>'
     files = {

@@ -49,12 +49,17 @@ class Editor:
         """Ask for a file as the row's JavaScript does, and put its chunks together."""
         content = b""
         while True:
-            ask = {"type": "get", "request": "r", "file": file, "offset": len(content)}
-            self._send("comm_msg", {"comm_id": model_id, "data": {"method": "custom", "content": ask}})
-            (reply,) = (message for message in self._until_idle() if message["msg_type"] == "comm_msg")
-            content += bytes(reply["buffers"][0])
-            if len(content) >= reply["content"]["data"]["content"]["total"]:
+            reply, buffers = self.ask(model_id, type="get", file=file, offset=len(content))
+            content += bytes(buffers[0])
+            if len(content) >= reply["total"]:
                 return content
+
+    def ask(self, model_id: str, **message: Any) -> tuple[dict[str, Any], list[Any]]:
+        """Send one message of the row's JavaScript; gives the reply and its buffers."""
+        content = {"comm_id": model_id, "data": {"method": "custom", "content": {"request": "r", **message}}}
+        self._send("comm_msg", content)
+        (reply,) = (message for message in self._until_idle() if message["msg_type"] == "comm_msg")
+        return reply["content"]["data"]["content"], reply["buffers"]
 
     def shown(self, output: dict[str, Any]) -> str:
         """The media type that is drawn: the first, unless it is a view whose model is not known here."""
@@ -112,6 +117,8 @@ def test_files_are_saved_beside_the_notebook_and_the_button_brings_their_bytes_f
     assert 'href="assistant_files/mean%20%C3%A9%20%231.csv"' in outputs[0]["data"]["text/html"]
     assert editor.shown(row) == VIEW
     assert editor.click(row["data"][VIEW]["model_id"], 0) == TABLE
+    rows, _ = editor.ask(row["data"][VIEW]["model_id"], type="rows", file=0)
+    assert (rows["columns"], rows["rows"][0], len(rows["rows"])) == (["district", "mean"], ["North", "1.5"], 1_000)
 
     # The notebook is opened again: there is another kernel, which has no such model.
     editor.models.clear()

@@ -65,6 +65,8 @@ def test_the_answer_grows_and_its_links_and_buttons_download_idle_and_busy(noteb
     assert notebook.kernel_status() == "busy"
     (notebook.path.parent / "go").touch()
     notebook.wait_for_kernel("idle")
+    notebook.output(ASKING).get_by_role("button", name=f"Sort and page the rows of {NAMES[1]}").click()
+    expect(notebook.output(ASKING).get_by_role("table", name=f"Rows of {NAMES[1]}")).to_contain_text("Arvessa North")
 
 
 def test_saved_and_opened_again_without_a_kernel_nothing_is_broken(
