@@ -266,7 +266,7 @@ def settled(
 
 def _counted(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> TableProfile | None:
     """The table whose rows are counted, where the question calls them as that table is called: `number of cases`."""
-    said = {english.word_stem(one.text) for one in mentions.of("glue", "table")}
+    said = {english.word_stem(one.text) for one in mentions.of("glue", "table") if one.text.endswith("s")}
     called = [table for table in tables if said & set(map(english.word_stem, english.words_of(table.stem)))]
     return called[0] if len(called) == 1 and any(one.column == ROWS for one in plan.measures) else None
 
