@@ -91,6 +91,8 @@ class Child:
 class Answers:
     """A chat server that answers from a file where it can, and keeps there what it is asked."""
 
+    sees_pictures = False
+
     def __init__(self, server: ChatServer | None, path: Path | None) -> None:
         self._server = server
         self._path = path

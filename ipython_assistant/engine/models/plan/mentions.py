@@ -337,7 +337,8 @@ class _Vocabulary:
     def meant_by(self, term: str) -> tuple[str, ...]:
         """The columns that a word of a term means by itself: `oldest` means an age."""
         meant = [english.SYNONYMS[word] for word in term.split() if word in english.SYNONYMS]
-        return tuple(dict.fromkeys(name for word in meant for name in self.columns.get(word_stem(word), ())))
+        found = [self.columns.get(word_stem(word)) or self._abbreviated(word_stem(word)) for word in meant]
+        return tuple(dict.fromkeys(name for names in found for name in names))
 
     def _is_row(self, word: str, root: str) -> bool:
         """Whether it may be what a row is called: `visits` where there is a **Visit ID**, `patients` where ages are."""
