@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import threading
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 import pytest
-from engines import DEADLINE_S, Running, Stage, annotations, gone, kernel_in, kernels_of, logs
+from engines import DEADLINE_S, Running, Stage, annotations, gone, kernel_in, kernels_of, logs, until
 
+from ipython_assistant.engine.container import FORGOTTEN
 from ipython_assistant.engine.kernel_output import MAX_FIGURES
 from ipython_assistant.engine.models import Ask, Interpreter, Run, RunOutcome, Step
 
@@ -240,3 +243,34 @@ plt.close()
 
     assert printed.startswith("[Arabic is drawn as single letters")
     assert printed.count("Arabic") == 1
+
+
+def test_a_figure_left_open_is_shown_and_a_closed_one_is_not(engine: Running, container: str) -> None:
+    code = """
+import matplotlib.pyplot as plt
+plt.plot([1]); plt.savefig('closed.png'); plt.close()
+plt.plot([2])
+"""
+    response = engine.ask(code, container=container)
+
+    [call] = [item for item in response.output if item.type == "code_interpreter_call"]
+
+    assert [part.type for part in call.outputs] == ["logs", "image"]
+    assert [mark.filename for mark in annotations(response)][1:] == ["closed.png"]
+    assert "It showed one figure." in response.output_text
+
+
+@pytest.mark.slow
+def test_a_process_that_was_killed_while_idle_is_replaced_and_that_is_said_once(
+    engine: Running, container: str
+) -> None:
+    engine.ask("pass", container=container)
+    pid = kernel_in(engine, container)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: gone(pid), "the kernel is killed")
+
+    replaced = engine.ask("print(1)", container=container)
+    again = engine.ask("print(2)", container=container)
+
+    assert logs(replaced) == f"{FORGOTTEN}1\n"
+    assert logs(again) == "2\n"

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ipython_assistant.engine import shapes
 from ipython_assistant.engine.kernel_output import readable_traceback
-from ipython_assistant.engine.models import Ask, Run, RunOutcome, Say
+from ipython_assistant.engine.models import Ask, Refuse, Run, RunOutcome, Say
 from ipython_assistant.engine.models.python_code import Script, fenced
 from ipython_assistant.engine.models.safe_markdown import file_link
 from ipython_assistant.engine.response_output import LINK, links
@@ -133,3 +134,18 @@ def test_a_traceback_is_shown_without_the_frames_of_libraries() -> None:
         "File /w/own.py:7, in call()\n----> 7 inner()\nKeyError: 'outer'"
     )
     assert "ValueError: inner" in readable_traceback([*blocks[:2], blocks[6], *blocks[3:]], own="/w/")
+
+
+def test_a_script_without_code_refuses() -> None:
+    [step] = asyncio.run(steps_of("Plot it", None))
+
+    assert isinstance(step, Refuse)
+
+
+@given(st.text(max_size=200))
+def test_an_event_is_one_block_of_an_event_stream(text: str) -> None:
+    block = shapes.sse({"type": "x", "text": text}).decode()
+
+    assert block.startswith("event: x\ndata: ")
+    assert block.endswith("\n\n")
+    assert block.count("\n") == 3
