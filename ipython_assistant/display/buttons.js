@@ -204,14 +204,14 @@ function pagedTable({ columns, rows, whole, size }, name) {
       heading.setAttribute("aria-sort", now ? (now > 0 ? "ascending" : "descending") : "none");
       heading.firstChild.textContent = columns[place] + (now ? (now > 0 ? " ▲" : " ▼") : "");
     });
-    const of = whole ? size : `the first ${rows.length} of ${size}`;
+    const of = whole ? size : `the first ${rows.length.toLocaleString("en")} of ${size}`;
     where.textContent = `${shown.length ? first + 1 : 0} to ${first + shown.length} of ${of}`;
     before.disabled = page === 0;
     after.disabled = first + ROWS_ON_A_PAGE >= rows.length;
   }
   draw();
   const head = element("thead", {}, "", element("tr", {}, "text-align:right", document.createElement("td"), ...headings));
-  const table = element("table", { className: "dataframe", border: 1, ariaLabel: `Rows of ${name}` }, "", head, body);
+  const table = element("table", { className: "dataframe", border: 1, ariaLabel: `Rows of ${name}` }, "margin-left:0", head, body);
   const scrolled = element("div", { className: "jp-RenderedHTMLCommon", tabIndex: 0 }, "overflow-x:auto;padding:0", table);
   return element("div", {}, "flex-basis:100%", scrolled, before, where, after);
 }
