@@ -56,7 +56,9 @@ _THEN_TERMS: Final = {
     "share": ("percent of total",), "change": ("difference", "percent change"), "running": ("running total",),
     "rolling": ("rolling mean",),
 }  # fmt: skip
-_RANKED: Final = english.words("low high ascending descending sorted judged head latest earliest") | {"percent top"}
+_RANKED: Final = english.words("low high ascending descending sorted ranked judged head latest earliest") | {
+    "percent top"
+}
 _CALCULATED: Final = english.words(
     "mean median std sum count share rate weighted percentile change running rolling pivot maximum minimum distinct"
 ) | {*UNITS, "count distinct", "per number", "bands", "judged", "latest", "earliest", "high", "low"}
@@ -275,7 +277,7 @@ class _Schema:
         counted = bool({"high", "low", "head"} & terms) and bool(self.counts)
         if counted or which or "judged" in terms:
             found["limit"] = _enum(self.counts or [1])
-        return found, counted or which or bool({"ascending", "descending", "sorted"} & terms)
+        return found, counted or which or bool({"ascending", "descending", "sorted", "ranked"} & terms)
 
     def _filters_object(self) -> Json:
         """Filters by column, each at most once; those that the question cannot do without are required."""
