@@ -133,23 +133,38 @@ class LimitMonitor:
     async def _watch_run(self) -> None:
         threads_before = _threads_of_machine()
         await asyncio.to_thread(self._take_stock)
-        next_sample = time.monotonic() + SAMPLE_EVERY_S
-        while self.passed is None:
-            await asyncio.sleep(PEEK_EVERY_S)
-            began = time.monotonic()
-            while self.passed is None and _threads_of_machine() - threads_before > self._limits.processes // 2:
-                # Counted at once, and again while they double: a whole sample takes seconds on a machine so busy.
-                self.passed = await asyncio.to_thread(self._too_many_processes, search=True)
-                threads_before += self._limits.processes // 2
-            if self.passed is None and began >= next_sample:
-                search = began - self._searched_at > SEARCH_EVERY_S
-                self.passed = await asyncio.to_thread(self._excess, search=search)
-                now = time.monotonic()
-                next_sample = now + max(SAMPLE_EVERY_S, SAMPLING_SHARE * (now - began))
+        # Side by side: a sample of processes that double takes seconds, and by then they are too many to be counted.
+        looks = [asyncio.create_task(look) for look in (self._samples(), self._swarms(threads_before))]
+        try:
+            done, _ = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
+            self.passed = done.pop().result()
+        finally:
+            for look in looks:
+                look.cancel()
         if self.passed.gentle:
             await self._interrupt()
             await asyncio.sleep(INTERRUPT_GRACE_S)
         await self._kill()
+
+    async def _samples(self) -> Excess:
+        """Sample all limits until one is passed."""
+        pause_s = SAMPLE_EVERY_S
+        while True:
+            await asyncio.sleep(pause_s)
+            began = time.monotonic()
+            search = began - self._searched_at > SEARCH_EVERY_S
+            if excess := await asyncio.to_thread(self._excess, search=search):
+                return excess
+            pause_s = max(SAMPLE_EVERY_S, SAMPLING_SHARE * (time.monotonic() - began))
+
+    async def _swarms(self, threads_before: int) -> Excess:
+        """Count the processes whenever this machine has many more threads than before, until they are too many."""
+        while True:
+            await asyncio.sleep(PEEK_EVERY_S)
+            while _threads_of_machine() - threads_before > self._limits.processes // 2:
+                if excess := await asyncio.to_thread(self._too_many_processes, search=True):
+                    return excess
+                threads_before += self._limits.processes // 2
 
     async def _watch_rest(self) -> None:
         while self.passed is None:
@@ -191,12 +206,13 @@ class LimitMonitor:
         return None
 
     def _too_many_processes(self, *, search: bool) -> Excess | None:
-        if search:
-            self._search()
         most = self._limits.processes  # of a bomb no more is looked at
-        if self._total(lambda process: process.num_threads(), most=most + 1) <= most:
-            return None
-        return Excess(f"it started more than {most:,} processes and threads")
+        if search and _processes_below(self._pid, most) <= most:
+            self._search()
+            search = False
+        if search or self._total(lambda process: process.num_threads(), most=most + 1) > most:
+            return Excess(f"it started more than {most:,} processes and threads")
+        return None
 
     def _search(self) -> None:
         self._searched_at = time.monotonic()
@@ -232,6 +248,20 @@ def _threads_of_machine() -> int:
         return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
     except (OSError, IndexError, ValueError):
         return 0
+
+
+def _processes_below(pid: int, most: int) -> int:
+    """How many processes descend from this one, counted on Linux alone and no further than to more than `most`.
+
+    To look at all processes of the machine takes seconds while they double.
+    """
+    count, pending = 0, [str(pid)]
+    while pending and count <= most:
+        for children in Path("/proc", pending.pop(0), "task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                pending += (found := children.read_text().split())
+                count += len(found)
+    return count
 
 
 def _size_below(directory: Path) -> tuple[int, int]:
