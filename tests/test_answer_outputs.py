@@ -186,3 +186,13 @@ def test_long_previews_stand_below_the_list_of_files(tmp_path: Path) -> None:
 
     assert [bundle.metadata["ipython_assistant"]["output"] for bundle in above] == ["work", "table", "table", "card"]
     assert [bundle.metadata["ipython_assistant"]["output"] for bundle in below] == ["table"] * 2
+
+
+def test_below_a_table_stands_how_it_was_read(tmp_path: Path) -> None:
+    made = answer(tmp_path, {"a.csv": b"Title\n\nday,n\n25/02/2026,1\n01/02/2026,2\n,\nSource: <b>M</b>,\n"})
+    _, table, _ = made.outputs()
+
+    for form in ("text/plain", "text/html"):
+        assert "The lines above the header were left out." in table.data[form]
+        assert "day: dates were read day first, because 25/02/2026 occurs." in table.data[form]
+    assert Markup.of(table.data["text/html"]).harm() == []

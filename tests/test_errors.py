@@ -412,6 +412,7 @@ def test_whatever_is_said_becomes_two_printable_lines(code, message, status, par
 def test_an_error_is_an_error_for_everything_that_runs_notebooks(notebook_dir):
     import nbformat
     from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
 
     cells = [
         "%load_ext ipython_assistant\n%config AssistantMagics.service = 'openai'",
@@ -419,8 +420,11 @@ def test_an_error_is_an_error_for_everything_that_runs_notebooks(notebook_dir):
         "%%assistant --imput a.csv\nAsk.",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    where = {"metadata": {"path": str(notebook_dir)}}
-    NotebookClient(notebook, resources=where, timeout=60, allow_errors=True).execute()
+    client = NotebookClient(notebook, resources={"metadata": {"path": str(notebook_dir)}}, timeout=60)
+    with pytest.raises(CellExecutionError, match="NoKey"):
+        client.execute()
+    client.allow_errors = True
+    client.execute()
 
     for cell, name in zip(notebook.cells[1:], ("NoKey", "OptionError"), strict=True):
         [output] = cell.outputs

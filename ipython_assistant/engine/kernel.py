@@ -185,6 +185,7 @@ class Kernel:
     def __init__(self, launcher: KernelLauncher) -> None:
         self.ended = False
         """True once the process is gone, or is being ended."""
+        self._stopped = False
         self._launcher = launcher
         self._monitor: LimitMonitor | None = None
         self._turn = asyncio.Lock()
@@ -217,13 +218,18 @@ class Kernel:
             raise
 
     async def run(self, code: str) -> CodeRun:
-        """Run code as a cell; raises KernelError if the process could not be started, or was stopped before.
+        """Run code as a cell; raises KernelError if the process could not be started.
 
         Cancelling interrupts the code, and ends the process if that does not help.
         """
-        await self.ready()
-        async with self._turn:
-            return await self._execute(code, silent=False)
+        try:
+            await self.ready()
+            async with self._turn:
+                return await self._execute(code, silent=False)
+        except KernelError:
+            if not self._stopped:
+                raise
+            return CodeRun((), _DIED)  # stopped, as when its container is deleted, before it took the code up
 
     async def probe(self, code: str) -> str:
         """Run code that sees the variables but leaves none behind, and return what it printed.
@@ -241,7 +247,7 @@ class Kernel:
 
     async def stop(self) -> None:
         """End the process with all its children, at once, and wait until they are gone."""
-        self.ended = True
+        self.ended = self._stopped = True
         if not self._started.done():
             self._started.cancel()
             with contextlib.suppress(asyncio.CancelledError, KernelError):
