@@ -205,7 +205,7 @@ class _Address:
 def link_edits(
     part: TextPart, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None
 ) -> tuple[Edit, ...]:
-    """The edits that let each link to a container's file lead to the saved one, or say that there is none.
+    """The edits that let each link to a container's file lead to the saved one, or say that no such file was saved.
 
     They also take out the citation marks (private-use characters) that only the service's own page can draw.
 

@@ -1,6 +1,6 @@
 """Secrets and this machine's folders are taken out of a text before it is kept in a file that others may read.
 
-A secret is a value that somebody named as one, or a text in the form of a well-known key. A short value is taken out
+A secret is a value that the user named as one, or a text in the form of a well-known key. A short value is taken out
 only where it stands as a word of its own, so that no ordinary word of an answer is changed.
 """
 

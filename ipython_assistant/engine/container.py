@@ -275,7 +275,7 @@ class ContainerPool:
         return self._containers[container_id]
 
     def live(self, container_id: str) -> KernelContainer:
-        """The container of this id, to be used. Raises ApiError if there is none, or it is expired."""
+        """The container of this id, to be used. Raises ApiError if it does not exist or has expired."""
         container = self.get(container_id)
         if container.expired:
             raise shapes.container_expired()

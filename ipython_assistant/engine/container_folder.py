@@ -149,7 +149,7 @@ class ContainerFolder:
         return self._enter(name, _stamp((self._aside / name).lstat()), "assistant", (name,), displayed_as=file_id)
 
     def remove(self, file_id: str) -> None:
-        """Delete a file; raises ApiError if there is none of this id."""
+        """Delete the file of this id. Raises ApiError if it does not exist."""
         file = self.file(file_id)
         with contextlib.suppress(OSError), _directory_beneath(file.root, file.parts[:-1]) as directory:
             os.unlink(file.parts[-1], dir_fd=directory) if _RELATIVE else file.root.joinpath(*file.parts).unlink()

@@ -168,7 +168,7 @@ def _private_directory() -> Iterator[Path]:
     """Make a directory that only this user can read, and delete it afterwards, since it holds what was uploaded.
 
     A shell waits for the end of this process and deletes the directory too: nothing is left of an engine that was
-    killed, and nobody ever has to look for such directories and to guess whose they are.
+    killed, so that no later start has to guess whose such a directory was.
     """
     parent = Path(tempfile.gettempdir())
     if os.name == "posix" and len(os.fsencode(parent.resolve())) > LONGEST_PARENT:

@@ -92,7 +92,7 @@ class Wire:
         self._plain = plain
         # The SDK would ask the question again after a time-out or a 5xx, and the code might run twice.
         self._once = client.with_options(max_retries=0)
-        # What is answered at once by a service that is well: nobody waits for it as long as for an answer.
+        # A service that is well answers these at once, so they get less time than an answer.
         self._quick = client.with_options(timeout=limits(min(QUICK_S, _read_limit_s(client))))
         self.identity = identity
         self.address = without_password(str(client.base_url))

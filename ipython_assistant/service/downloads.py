@@ -5,8 +5,8 @@ Each download is in one of four states:
         wanted, or found ahead
                  │
               queued ◄───────────────────────────────┐
-                 │  a thread is free,                │  the service asks to slow down (everybody waits),
-                 │  and nobody was asked to wait     │  or the connection broke
+                 │  a thread is free,                │  the service asks to slow down (all files wait),
+                 │  and no wait was asked for        │  or the connection broke
                  ▼                                   │
              fetching ───────────────────────────────┘
                  │                    │

@@ -140,7 +140,7 @@ _RULES = (
     # https://github.com/Azure-Samples/computer-use/issues/8, https://github.com/CommandCodeAI/command-code/issues/885
     _Rule(
         ToolNotAllowed,
-        "Choose another model with -m, ask whoever administers the account to allow it, or ask without: --no-code.",
+        "Choose another model with -m, ask the account's administrator to allow it, or ask without: --no-code.",
         words=r"(\btools?\b|code[ _]interpreter|\bcontainers\b).*"
         r"(not (supported|allowed|enabled|available|permitted|executed)|disabled|does not match|zero data retention)"
         r"|(not allowed|disabled|zero data retention).*(\btools?\b|code[ _]interpreter|\bcontainers\b)",
@@ -149,7 +149,7 @@ _RULES = (
     # https://github.com/Aider-AI/aider/issues/604
     _Rule(
         ModelNotAllowed,
-        "Choose another model with -m NAME, or ask whoever administers the account for this one.",
+        "Choose another model with -m NAME, or ask the account's administrator for this one.",
         words="does not have access to model|must be verified to",
     ),
     # https://github.com/Aider-AI/aider/issues/2030
@@ -189,7 +189,7 @@ def service_error(
         message: Its words.
         status: The HTTP status; None where it was said in a stream (an `error` event, or `response.failed`).
         parameter: The part of the request it names, where it does.
-        page: Whether it is a web page, which nobody wants to read in an error.
+        page: Whether it is a web page, which does not belong in an error.
         service: Who said it, for the cure: `openai`, `azure`, `local`, or `compatible` (another server).
         request_id: Its id of the request.
         retry_after_s: Seconds it asked to wait.

@@ -157,7 +157,7 @@ class EventStream:
             yield event
 
     def close(self) -> None:
-        """Stop reading and let the connection go: the service sees that nobody listens any more."""
+        """Stop reading and let the connection go: the service sees that its reader has gone."""
         self._reply.close()
 
     def _read(self) -> None:

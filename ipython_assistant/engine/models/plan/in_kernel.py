@@ -274,7 +274,7 @@ def _column(name: str, counts: dict[str, int], rows: int, *, comma: bool) -> dic
 
 
 def _number(name: str, known: dict[str, int], *, comma: bool, blanks: bool) -> dict[str, Any]:
-    """How the cells become numbers; empty if they are none, a doubt where it is open which."""
+    """How the cells become numbers: empty where they do not, a doubt where they could in two ways."""
     bare = {cell: AROUND.sub("", AROUND.sub("", cell)) for cell in known}
     if any(CODE.fullmatch(cell) for cell in bare.values()):
         return {}

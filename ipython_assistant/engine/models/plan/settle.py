@@ -41,7 +41,7 @@ _THEN: Final = {"running": "running total", "rolling": "rolling mean"}
 
 
 def new_columns_of(mentions: Mentions, columns: Sequence[Column]) -> tuple[NewColumn, ...]:
-    """The calculated columns of the formula that the question writes out: nobody has to read them."""
+    """The calculated columns of the formula that the question writes out, so that no model has to read it."""
     formula = relations.formula_of(mentions, columns)
     if not formula or not relations.calculates(mentions, columns):
         return ()
@@ -205,7 +205,7 @@ class _Slips:
         return replace(plan, measures=()) if takes == {AS_IT_IS} else plan
 
     def left_out(self, plan: Plan) -> Plan:
-        """A value that is left out is a filter, `but not household contact`; the number of a top list is none."""
+        """The plan with a filter for each value that is to be left out, and with none for the number of a top list."""
         filters = list(plan.filters)
         for one in self.said.of("value"):
             certain = one.certain and len(one.columns) == 1 and relations.is_excluded(self.said, one.start)
