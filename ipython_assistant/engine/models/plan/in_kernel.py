@@ -445,5 +445,5 @@ def _shown(cell: Any) -> str:
     if pd.isna(cell):
         return ""
     if isinstance(cell, float):
-        return f"{cell:.4g}" if abs(cell) < 1 else f"{cell:.12g}"
+        return f"{cell:.4g}" if abs(cell) < 1 else f"{round(cell, 4):.12g}"
     return str(cell).removesuffix(" 00:00:00") if isinstance(cell, pd.Timestamp) else str(cell)
