@@ -8,14 +8,14 @@ import time
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from ipython_assistant import collection, session
+from ipython_assistant import collect_files, turn_sources
 from ipython_assistant.service import stream
 
 os.chdir(tempfile.mkdtemp())
 shell = InteractiveShell.instance()
 shell.run_line_magic("load_ext", "ipython_assistant")
 marks = {}
-original_iter, original_collect = stream.EventStream.__iter__, collection.collect
+original_iter, original_collect = stream.EventStream.__iter__, collect_files.collect
 
 
 def watched_iter(self):
@@ -33,7 +33,7 @@ def watched_collect(*args, **kwargs):
     return collected
 
 
-stream.EventStream.__iter__, session.collect = watched_iter, watched_collect
+stream.EventStream.__iter__, turn_sources.collect = watched_iter, watched_collect
 code = "for n in range(5):\n    open(f'{n}.csv', 'w').write('a,b\\n' + '1,2\\n' * 20000)"
 with capture_output():
     began = time.perf_counter()
