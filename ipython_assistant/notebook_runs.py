@@ -6,6 +6,8 @@ no notebook; `record` asks what is not recorded and saves the notebook.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from nbclient import NotebookClient
 
 CELL_TIMEOUT_S = 600
+END_WAIT_S = 5.0
+"""Seconds that a kernel is given to end."""
 STOPPED = 130
 """The exit code after Ctrl-C, as shells have it."""
 QUESTION = "%%assistant"
@@ -167,6 +171,7 @@ def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
     """Run all cells. Raises `RunError`."""
     from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from nbclient.util import run_sync
 
     name, kernel = on_one_line(client.kernel_name), None
     try:
@@ -183,6 +188,8 @@ def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
                 raise
             finally:
                 client.km = kernel
+                if client.kc is not None:
+                    run_sync(_end_kernel)(kernel, client.kc)
     except CellExecutionError as error:
         where = f"Code cell {client.code_cells_executed} of those that ran"
         raise RunError("failed", f"{where} ended in\n{error.ename}: {error.evalue}") from error
@@ -196,6 +203,19 @@ def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
     except (OSError, RuntimeError, ValueError) as error:
         cure = "What it printed is above; `jupyter kernelspec list` shows where it is."
         raise RunError("kernel did not start", f"The kernel {name} did not start: {_words(error)}.\n{cure}") from error
+
+
+async def _end_kernel(kernel: Any, client: Any) -> None:
+    """Ask a kernel to end where its cells run; one that does not is ended by nbclient.
+
+    nbclient would ask on the control channel. There ipykernel 7 answers in one thread (`IOPubThread.schedule`) while
+    its main thread, which has been told to stop, closes the sockets, and now and then prints a traceback.
+    """
+    if await kernel.is_alive():
+        await kernel.interrupt_kernel()
+        client.shell_channel.send(client.session.msg("shutdown_request", {"restart": False}))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(kernel.provisioner.wait(), END_WAIT_S)
 
 
 def _save(notebook: Any, path: Path) -> None:

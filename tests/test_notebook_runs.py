@@ -178,6 +178,31 @@ def test_a_kernel_that_is_not_there_or_does_not_start_is_said_and_the_next_noteb
     assert run.returncode == 1
 
 
+# Between seeing that the IOPub thread lives and waking it, the control thread waits: its sockets may be closed by then.
+SLOW_CONTROL = """
+import atexit, pathlib, threading, time
+from ipykernel.iostream import IOPubThread
+pipe = IOPubThread._event_pipe.fget
+def slow(self):
+    found = pipe(self)
+    if threading.current_thread().name == "Control":
+        time.sleep(0.5)
+    return found
+IOPubThread._event_pipe = property(slow)
+atexit.register(pathlib.Path("ended").touch)
+"""
+
+
+def test_a_kernel_ends_without_a_traceback_of_the_sockets_that_it_closes(tmp_path, capfd):
+    path = tmp_path / "slow.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(SLOW_CONTROL)]), path)
+
+    assert main(["replay", str(path)]) == 0
+
+    assert "Traceback" not in capfd.readouterr().err
+    assert (tmp_path / "ended").exists()
+
+
 @pytest.mark.slow
 def test_a_notebook_that_is_interrupted_is_as_it_was_and_its_kernel_ends(tmp_path):
     path = tmp_path / "long.ipynb"
