@@ -177,5 +177,3 @@ def test_spans_that_overlap_are_one_and_know_what_lies_in_them():
     assert list(spans) == [(1, 3), (5, 9)]
     assert spans.around(1) == (1, 3)
     assert spans.around(3) is None
-    assert (spans.inside(1), spans.inside(2)) == (None, (1, 3))
-    assert (spans.touches(3), spans.touches(4)) == (True, False)

@@ -9,12 +9,11 @@ and the host it leads to is always written out.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from ipython_assistant.core.links import Edit, Spans, code, code_blocks, edited, link_edits, open_fence
+from ipython_assistant.core.links import Edit, Spans, code, edited, link_edits, open_fence
 from ipython_assistant.core.turn import UrlCitation
 
 if TYPE_CHECKING:
@@ -44,10 +43,9 @@ _WHOLE = re.compile(
 )
 _WORD = re.compile(r"\w{0,99}")
 _ENDS_EMPHASIS = re.compile(r"[*_~]{0,9}")
-_TABLE_ROW = re.compile(r"[ \t]{0,99}\|")
+_LETTER_BEFORE = re.compile(r"[^\W_][^\n]*\Z")
 _NEAR = 99
-"""In characters: so far before a place its white space is left out."""
-_LETTER = re.compile(r"[^\W_]")
+"""In characters: so far before a place is looked for a letter, or for the end of white space."""
 # The service's models write a source into the text themselves, as a link of its own in parentheses.
 _LINK_OF_ITS_OWN = re.compile(
     r"(?<![ \t])[ \t]{0,9}\(\[[^\[\]\n]{0,500}\]\((?P<url>[^\s()]{0,2000}(?:\([^\s()]{0,500}\)[^\s()]{0,500}){0,9})\)\)"
@@ -64,59 +62,10 @@ class _Mark:
     instead_of: tuple[int, int] | None = None
 
 
-class _Page:
-    """A text in which places for marks are looked for: many, so that each look must not read the whole line again.
-
-    Args:
-        text: The text, as the model wrote it.
-        spans: Stretches of it that no mark may break up, beside what is seen from the text itself.
-    """
-
-    def __init__(self, text: str, spans: Iterable[tuple[int, int]]) -> None:
-        self._text = text
-        self._whole = Spans([*spans, *(match.span() for match in _WHOLE.finditer(text)), *code(text)])
-        self._blocks = code_blocks(text)
-        self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
-        self._letters: dict[int, int] = {}
-
-    def place_near(self, place: int) -> int | None:
-        """The nearest place to this one where a mark breaks nothing; None where it would have to leave its line."""
-        text = self._text
-        place = max(place - _NEAR, 0) + len(text[max(place - _NEAR, 0) : place].rstrip())
-        if 0 < place < len(text) and text[place - 1].isalnum():
-            word = _WORD.match(text, place)
-            place = word.end() if word else place
-        if (broken := self._whole.inside(place)) is not None:
-            place = broken[1]
-        closing = _ENDS_EMPHASIS.match(text, place)
-        if closing is not None and place and not text[place - 1].isspace():
-            place = closing.end()
-        line = bisect_right(self._line_starts, place) - 1
-        line_start = self._line_starts[line]
-        if text[place - 1 : place] == "|" and _TABLE_ROW.match(text, line_start):
-            # In a table the mark goes into the cell, before the bar.
-            begin = max(place - 1 - _NEAR, line_start)
-            place = begin + len(text[begin : place - 1].rstrip())
-        if place <= self._first_letter(line) or self._blocks.touches(place):
-            return None
-        return place
-
-    def _first_letter(self, line: int) -> int:
-        """Where the first letter or digit of a line stands; the end of the text where it has none."""
-        if line not in self._letters:
-            end = self._line_starts[line + 1] if line + 1 < len(self._line_starts) else len(self._text)
-            letter = _LETTER.search(self._text, self._line_starts[line], end)
-            self._letters[line] = letter.start() if letter else len(self._text)
-        return self._letters[line]
-
-
 def answer_text(turn: Turn, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None) -> str:
     """The answer as Markdown, messages separated by a blank line, its sources at the end.
 
-    Args:
-        turn: The turn, whose parts hold text, citations and sources.
-        artifacts: The files saved for it.
-        missing: Own name of a file that is not on disk → why, in a few words.
+    `artifacts` are the files saved for it; `missing` says of others, by their own names, why they are not on disk.
     """
     saved = list(artifacts)
     links = {part: link_edits(part, saved, missing) for part in turn.parts}
@@ -134,65 +83,69 @@ def _marks(part: TextPart, links: Sequence[Edit]) -> tuple[_Mark, ...]:
     if not part.sources:
         return ()
     text = part.text
-    own = [(match.span(), _key(match["url"])) for match in _LINK_OF_ITS_OWN.finditer(text)]
-    page = _Page(text, [*(span for span, _ in own), *((edit.start, edit.end) for edit in links)])
+    own = {match.span(): _key(match["url"]) for match in _LINK_OF_ITS_OWN.finditer(text)}
+    own_links, blocks = Spans(own), code(text, blocks=True)
+    formulas = (match.span() for match in _WHOLE.finditer(text))
+    whole = Spans([*formulas, *code(text), *own, *((edit.start, edit.end) for edit in links)])
     marks = []
     for source in part.sources:
-        span = _own_link(source, own)
-        start, end = (source.start, source.end) if isinstance(source, UrlCitation) else (source.index, source.index)
-        start, end = (span[0], span[0]) if span is not None else (start, end)
+        start = end = source.index if not isinstance(source, UrlCitation) else source.start
+        span = None
+        if isinstance(source, UrlCitation):
+            # The link in parentheses that the model wrote for this source, where the span says it is.
+            near = map(own_links.around, (source.start, source.end - 1, source.end))
+            span = next((link for link in near if link is not None and own[link] == _key(source.url)), None)
+            start, end = (source.start, source.end) if span is None else (span[0], span[0])
         believed = 0 <= start <= end <= len(text) and end > 0
-        marks.append(_Mark(page.place_near(end) if believed else None, source, span))
+        marks.append(_Mark(_place_near(end, text, whole, blocks) if believed else None, source, span))
     return tuple(marks)
 
 
-def _own_link(source: Source, own: Sequence[tuple[tuple[int, int], str]]) -> tuple[int, int] | None:
-    """The link in parentheses that the model wrote for this source: the one where the span says it is."""
-    if not isinstance(source, UrlCitation):
-        return None
-    key = _key(source.url)
-    # The links do not overlap, so their ends are in order too: only those the span touches are looked at.
-    first = bisect_left(own, source.start, key=lambda link: link[0][1])
-    for span, url in own[first : first + 9]:
-        if span[0] <= source.end and url == key:
-            return span
-    return None
+def _place_near(place: int, text: str, whole: Spans, blocks: Spans) -> int | None:
+    """The nearest place to this one where a mark breaks nothing; None where it would have to leave its line."""
+
+    def without_blanks(end: int) -> int:
+        start = max(end - _NEAR, 0)
+        return start + len(text[start:end].rstrip())
+
+    place = without_blanks(place)
+    if 0 < place < len(text) and text[place - 1].isalnum() and (word := _WORD.match(text, place)):
+        place = word.end()
+    if (broken := whole.around(place)) is not None and broken[0] < place:
+        place = broken[1]
+    closing = _ENDS_EMPHASIS.match(text, place)
+    if closing is not None and place and not text[place - 1].isspace():
+        place = closing.end()
+    line = text.rfind("\n", 0, place) + 1
+    if text[place - 1 : place] == "|" and text[line : line + _NEAR].lstrip(" \t").startswith("|"):
+        place = without_blanks(place - 1)  # in a table the mark goes into the cell, before the bar
+    has_letter = _LETTER_BEFORE.search(text, max(place - _NEAR, 0), place)
+    return place if has_letter and not blocks.around(place) and not blocks.around(place - 1) else None
 
 
 def _numbers(parts: Iterable[Sequence[_Mark]]) -> dict[str, tuple[int, Source]]:
     """Each source once, numbered as a reader meets it; those that no mark leads to come last."""
-    marks = [mark for part in parts for mark in sorted(part, key=_order)]
-    met = [mark for mark in marks if mark.place is not None] + [mark for mark in marks if mark.place is None]
+    marks = [mark for part in parts for mark in sorted(part, key=lambda mark: mark.place or 0)]
     once: dict[str, Source] = {}
-    for mark in met:
+    for mark in sorted(marks, key=lambda mark: mark.place is None):
         once.setdefault(_identity(mark.source), mark.source)
     return {identity: (number, source) for number, (identity, source) in enumerate(once.items(), 1)}
-
-
-def _order(mark: _Mark) -> int:
-    return -1 if mark.place is None else mark.place
 
 
 def _edits(marks: Iterable[_Mark], numbers: Mapping[str, tuple[int, Source]]) -> list[Edit]:
     at: dict[int, set[int]] = {}
     edits = set()
     for mark in marks:
-        if mark.place is None:
-            continue
-        at.setdefault(mark.place, set()).add(numbers[_identity(mark.source)][0])
-        if mark.instead_of is not None:
-            edits.add(Edit(*mark.instead_of, ""))
-    written = [
-        Edit(place, place, "".join(f"{_GAP}{str(number).translate(_DIGITS)}" for number in sorted(there)))
-        for place, there in at.items()
-    ]
-    return [*edits, *written]
+        if mark.place is not None:
+            at.setdefault(mark.place, set()).add(numbers[_identity(mark.source)][0])
+            edits |= {Edit(*mark.instead_of, "")} if mark.instead_of is not None else set()
+    for place, there in at.items():
+        edits.add(Edit(place, place, "".join(f"{_GAP}{str(number).translate(_DIGITS)}" for number in sorted(there))))
+    return list(edits)
 
 
 def _identity(source: Source) -> str:
-    if isinstance(source, UrlCitation):
-        return f"url {_key(source.url)}"
-    return f"file {source.file_id or source.filename}"
+    return f"url {_key(source.url)}" if isinstance(source, UrlCitation) else f"file {source.file_id or source.filename}"
 
 
 def _key(url: str) -> str:

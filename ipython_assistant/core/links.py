@@ -24,14 +24,12 @@ if TYPE_CHECKING:
 
 _LINE_END = re.compile(r"\r\n?|\n")
 _BRACKETS = re.compile(r"\\.|[\[\]]|\n[ \t]*\n", re.DOTALL)
+# https://spec.commonmark.org/0.31.2/#code-spans; one ends within so many characters, or each search would read on.
+_CODE_SPAN = re.compile(r"\\.|(?P<ticks>`+)(?!`).{1,1000}?(?<!`)(?P=ticks)(?!`)|`+", re.DOTALL)
 
 
 class Spans:
-    """Stretches of a text, joined where they overlap, that can be asked about a place in logarithmic time.
-
-    Args:
-        spans: Start and end of each stretch, in characters, in any order.
-    """
+    """Stretches of a text (start and end, in characters), joined where they overlap, and asked about in log time."""
 
     def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
         joined: list[tuple[int, int]] = []
@@ -51,26 +49,18 @@ class Spans:
         index = bisect_right(self._starts, place) - 1
         return self._joined[index] if index >= 0 and place < self._joined[index][1] else None
 
-    def touches(self, place: int) -> bool:
-        """Whether this place is in a stretch or at one of its edges."""
-        return self.around(place) is not None or (place > 0 and self.around(place - 1) is not None)
 
-    def inside(self, place: int) -> tuple[int, int] | None:
-        """The stretch that something put in at this place would break up, or None: its edges are outside."""
-        span = self.around(place)
-        return span if span is not None and span[0] < place else None
-
-
-def code_blocks(text: str) -> Spans:
-    """The fenced and indented blocks of code in a Markdown text."""
-    return Spans(span for kind, span in _blocks(text) if kind != "inline")
-
-
-def code(text: str) -> Spans:
-    """All code in a Markdown text: its blocks and the spans between backticks."""
-    found = []
-    for kind, (start, end) in _blocks(text):
-        found += _code_spans(text, start, end) if kind == "inline" else [(start, end)]
+def code(text: str, *, blocks: bool = False) -> Spans:
+    """All code in a Markdown text, between backticks and in blocks; with `blocks`, in these alone."""
+    starts = [0, *(match.end() for match in _LINE_END.finditer(text)), len(text) + 1]
+    found: list[tuple[int, int]] = []
+    for token in _parsed(text):
+        if token.map is not None and token.type in {"inline", "fence", "code_block"}:
+            start, end = starts[token.map[0]], starts[min(token.map[1], len(starts) - 1)] - 1
+            if token.type != "inline":
+                found.append((start, end))
+            elif not blocks:
+                found += [match.span() for match in _CODE_SPAN.finditer(text, start, end) if match["ticks"]]
     return Spans(found)
 
 
@@ -91,21 +81,10 @@ def brackets(text: str, code_in_it: Spans) -> dict[int, int]:
 def open_fence(text: str) -> str:
     """The marks that would close the fenced block which the text leaves open at its end; empty where none is open."""
     blocks = _parsed(text)
-    last = blocks[-1] if blocks else None
-    if last is None or last.type != "fence" or last.level:
+    if not blocks or blocks[-1].type != "fence" or blocks[-1].level:
         return ""
-    return "" if re.search(rf"\n {{0,3}}{re.escape(last.markup)}+[ \t]*\n*\Z", text) else str(last.markup)
-
-
-def _blocks(text: str) -> list[tuple[str, tuple[int, int]]]:
-    """The kind and the span of each block: `inline` for prose, `fence` or `code_block` for code."""
-    starts = [0, *(match.end() for match in _LINE_END.finditer(text)), len(text) + 1]
-    found = []
-    for token in _parsed(text):
-        if token.map and token.type in {"inline", "fence", "code_block"}:
-            first, after = token.map
-            found.append((token.type, (starts[first], starts[min(after, len(starts) - 1)] - 1)))
-    return found
+    marks = blocks[-1].markup
+    return "" if re.search(rf"\n {{0,3}}{re.escape(marks)}+[ \t]*\n*\Z", text) else marks
 
 
 def _parsed(text: str) -> list[Token]:
@@ -115,33 +94,8 @@ def _parsed(text: str) -> list[Token]:
     return MarkdownIt("commonmark", {"html": False}).enable("table").disable("inline").parse(text)
 
 
-def _code_spans(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """The spans between two runs of equally many backticks (https://spec.commonmark.org/0.31.2/#code-spans)."""
-    runs = [(match.start(), match.end()) for match in re.compile("`+").finditer(text, start, end)]
-    places: dict[int, list[int]] = {}
-    for index, (begin, stop) in reversed(list(enumerate(runs))):
-        places.setdefault(stop - begin, []).append(index)
-    spans, done = [], 0
-    for index, (begin, stop) in enumerate(runs):
-        if index < done:
-            continue
-        escaped = begin > start and _is_escaped(text, start, begin)
-        later = places.get(stop - begin - escaped, [])
-        while later and later[-1] <= index:
-            later.pop()
-        if later and stop - begin > escaped:
-            closing = later.pop()
-            spans.append((begin + escaped, runs[closing][1]))
-            done = closing + 1
-    return spans
-
-
-def _is_escaped(text: str, start: int, place: int) -> bool:
-    slashes = place - len(text[max(start, place - 99) : place].rstrip("\\")) - max(start, place - 99)
-    return slashes % 2 == 1
-
-
 _IN_CONTAINER = r"(?:sandbox:|file:|attachment:)/{0,9}mnt/data/|sandbox:/{1,9}"
+_CITED = re.compile(_IN_CONTAINER)
 # Where a link's address begins, by what stands before it. The lengths keep the search short in a hostile text.
 _OPENINGS: Mapping[Kind, re.Pattern[str]] = {
     "link": re.compile(
@@ -181,16 +135,9 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """An address in the text: what it stands in, from where to where, and the file it means.
+    """An address from `start` to `end` and the file it means; `before` is where begins what it stands in.
 
-    Attributes:
-        kind: What it stands in.
-        before: Where that begins: the `](`, the `[` of a definition, the `<`.
-        start: Where the address itself begins.
-        end: Where it ends.
-        name: The file's name, as the model calls it.
-        artifact: The saved file, or None.
-        certain: Whether it can only mean a file of the container.
+    That is the `](` of a link, the `[` of a definition, the `<`. The name is the model's own.
     """
 
     kind: Kind
@@ -199,7 +146,6 @@ class _Address:
     end: int
     name: str
     artifact: Artifact | None
-    certain: bool
 
 
 def link_edits(
@@ -207,18 +153,14 @@ def link_edits(
 ) -> tuple[Edit, ...]:
     """The edits that let each link to a container's file lead to the saved one, or say that no such file was saved.
 
-    They also take out the citation marks (private-use characters) that only the service's own page can draw.
-
-    Args:
-        part: A content part, with its citations.
-        artifacts: The files saved for this turn.
-        missing: Own name of a file that is not on disk → why, in a few words.
+    They also take out the citation marks (private-use characters) that only the service's own page can draw. `missing`
+    says of files that are not on disk, by their own names, why, in a few words.
     """
     text = part.text
     if "/" not in text and ":" not in text and "](" not in text and "\ue200" not in text:
         return ()
     untouched = code(text)
-    addresses = list(_addresses(part, list(artifacts), untouched))
+    addresses = list(_addresses(part, artifacts, untouched))
     pairs = brackets(text, untouched)
     labels = Spans((pairs[found.before], found.before) for found in addresses if found.before in pairs)
     edits = [edit for found in addresses for edit in _edits(text, found, pairs, labels, missing or {})]
@@ -253,7 +195,7 @@ def hrefs(artifacts: Iterable[Artifact]) -> dict[str, str]:
 class _Names:
     """The saved files by what the model may have written for their names."""
 
-    def __init__(self, artifacts: list[Artifact]) -> None:
+    def __init__(self, artifacts: Iterable[Artifact]) -> None:
         self.by_name: dict[str, Artifact] = {}
         for artifact in artifacts:
             self.by_name.setdefault(artifact.own_name, artifact)
@@ -270,46 +212,44 @@ class _Names:
                 if name is not None and not _GOES_ON.match(text, place + length):
                     return place + length, name
         token = _TOKEN.match(text, start)
-        end = token.end() if token else start
-        if in_prose:
-            end = start + len(text[start:end].rstrip(".,;:!?*_"))
-        written = unquote(re.sub(r"\\([_*~])", r"\1", text[start:end]))
-        return end, written.rpartition("/")[2] or written
+        found = token[0] if token else ""
+        found = found.rstrip(".,;:!?*_") if in_prose else found
+        written = unquote(re.sub(r"\\([_*~])", r"\1", found))
+        return start + len(found), written.rpartition("/")[2] or written
 
 
 def _forms(name: str) -> set[str]:
     return {name, quote(name), quote(name, safe=""), quote(name, safe="/()!*',;:@&=+$"), name.replace("_", r"\_")}
 
 
-def _addresses(part: TextPart, artifacts: list[Artifact], untouched: Spans) -> Iterator[_Address]:
+def _addresses(part: TextPart, artifacts: Iterable[Artifact], untouched: Spans) -> Iterator[_Address]:
     """Every address of a file in the text, each once."""
-    text, names = part.text, _Names(artifacts)
-    by_id = {(artifact.container_id, artifact.file_id): artifact for artifact in artifacts if artifact.file_id}
-    cited = {
-        citation.start: citation
-        for citation in part.citations
-        if not citation.anonymous
-        and (begun := re.compile(_IN_CONTAINER).match(text, max(citation.start, 0))) is not None
-        and begun.end() < citation.end <= len(text)
-        and "\n" not in text[citation.start : citation.end]
-    }
+    text, saved = part.text, list(artifacts)
+    names = _Names(saved)
+    by_id = {(artifact.container_id, artifact.file_id): artifact for artifact in saved if artifact.file_id}
+    cited = {citation.start: citation for citation in part.citations if not citation.anonymous}
     seen: set[int] = set()
     for kind, opening in _OPENINGS.items():
         for match in opening.finditer(text):
             start = match.start("root")
             if start in seen or untouched.around(start):
                 continue
-            certain = bool(re.match("sandbox:", match["root"])) or match["root"].endswith("mnt/data/")
+            certain = match["root"].startswith("sandbox:") or match["root"].endswith("mnt/data/")
             end, name = names.at(text, match.end(), in_prose=kind == "bare" and not match["before"])
             artifact = names.by_name.get(name)
-            citation = cited.get(start)
-            if citation is not None:
+            citation, begun = cited.get(start), _CITED.match(text, start)
+            if (
+                citation is not None
+                and begun is not None
+                and begun.end() < citation.end <= len(text)
+                and "\n" not in text[start : citation.end]
+            ):
                 end, name = citation.end, citation.filename
                 artifact = by_id.get((citation.container_id, citation.file_id)) or names.by_name.get(name)
             elif artifact is None and not (certain and name):
                 continue
             seen.add(start)
-            yield _Address(kind, match.start(), start, end, name, artifact, certain)
+            yield _Address(kind, match.start(), start, end, name, artifact)
 
 
 def _edits(

@@ -32,16 +32,16 @@ LONGEST_LINE = 16_000_000
 """In characters; also of a field, such as a polygon."""
 LARGEST_UNPACKED = 2_000_000_000
 """In bytes; a larger table in a gzip file or a ZIP archive is not read."""
-_SAMPLE_BYTES = 1 << 16
-_BATCH = 5_000
-_TYPED_ROWS = 20_000
-_SHOWN = 3
-_TOTALS = frozenset({"total", "grand total", "sum", "all", "overall", "gesamt", "insgesamt", "summe", "ensemble"})
 SAMPLE_RECORDS = 100
 """The number of records that decide on the separator and the header."""
 MOST_BELOW = 60
 """The most records at the foot that may be notes."""
 _MOST_ABOVE = 30
+_SAMPLE_BYTES = 1 << 16
+_BATCH = 5_000
+_TYPED_ROWS = 20_000
+_SHOWN = 3
+_TOTALS = frozenset({"total", "grand total", "sum", "all", "overall", "gesamt", "insgesamt", "summe", "ensemble"})
 _SEPARATORS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)\s*", re.IGNORECASE)
 _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\r\f\x1b\b"))
@@ -68,14 +68,9 @@ class NotATable(ValueError):
 class CsvTable:
     """A CSV file: how it is written, and what it holds.
 
-    Attributes:
-        above: How many lines stand above its header; `below`, how many at its foot are notes or blank.
-        tags: Whether a row of HXL tags stands below the header.
-        columns: What its columns hold, one for each cell of the longest row.
-        has_index: Whether its first column has no name.
-        first: The cells of its first rows.
-        row_count: How many rows there are; about so many, where they are `estimated`.
-        notes: What the reader should know of how it was read, in sentences that name no cell.
+    `above` lines stand above its header, perhaps a row of HXL `tags` below that, and `below` lines of notes at the
+    foot. It has one column for each cell of its longest row; with `has_index`, the first has no name. `rows` are the
+    first ones as they stand there; the count is about right where it is `estimated`. `notes` name no cell.
     """
 
     encoding: str
@@ -85,14 +80,13 @@ class CsvTable:
     below: int
     columns: tuple[CsvColumn, ...]
     has_index: bool
-    first: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str, ...], ...]
     row_count: int
     estimated: bool
     notes: tuple[str, ...]
 
     def pandas_arguments(self) -> dict[str, Any]:
         """Those with which `pandas.read_csv` reads these rows: plain numbers as such, and the rest as text."""
-        native = {"integer", "number", "empty"}
         return {
             "sep": self.separator,
             "encoding": self.encoding,
@@ -103,7 +97,7 @@ class CsvTable:
             "names": [column.name for column in self.columns],
             "usecols": range(len(self.columns)),
             "index_col": False,
-            "dtype": {column.name: str for column in self.columns if column.kind not in native},
+            "dtype": {it.name: str for it in self.columns if it.kind not in {"integer", "number", "empty"}},
             "keep_default_na": False,
             "na_values": {column.name: missing_in(column.kind) for column in self.columns},
             # Read column by column, not in pieces: a column then has one type, whatever the file's size.
@@ -137,15 +131,15 @@ def read_csv_table(path: Path, media_type: str, rows: int = 10, *, whole: bool =
     try:
         with opened(path) as file:
             start = file.read(_SAMPLE_BYTES)
-        encoding = encoding_of(start)
-        is_tsv = media_type == "text/tab-separated-values"
-        separator = "\t" if is_tsv else separator_of(start.decode(encoding, "replace"))
+        encoding = _encoding_of(start)
+        text = start.decode(encoding, "replace")
+        separator, given = ("\t", 0) if media_type == "text/tab-separated-values" else _separator_of(text)
         try:
-            return _examined(path, encoding, separator, rows, whole=whole)
+            return _scan(path, encoding, separator, given, rows, whole=whole)
         except UnicodeDecodeError as error:
-            if encoding != "utf-8" or not is_western(error.object):
+            if encoding != "utf-8" or not _is_western(error.object):
                 raise
-            return _examined(path, "cp1252", separator, rows, whole=whole)
+            return _scan(path, "cp1252", separator, given, rows, whole=whole)
     except UnicodeDecodeError as error:
         raise NotATable("is neither UTF-8 nor Windows-1252; save it as UTF-8") from error
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError) as error:
@@ -154,7 +148,63 @@ def read_csv_table(path: Path, media_type: str, rows: int = 10, *, whole: bool =
         raise NotATable(f"has a cell of over {LONGEST_LINE:,} characters") from error
 
 
-def estimated_rows(path: Path, size: int) -> int:
+def _scan(path: Path, encoding: str, separator: str, given: int, rows: int, *, whole: bool) -> CsvTable:
+    """Read a file whose first lines, as many as `given`, only say what its separator is."""
+    size = path.stat().st_size
+    most = max(LARGEST_UNPACKED, size) if whole else EXACT_BYTES if size <= EXACT_BYTES else _SAMPLE_BYTES // 8
+    with io.TextIOWrapper(opened(path), encoding, newline="") as text:
+        reader = csv.reader(_lines(text, most), delimiter=separator)
+        records = ((reader.line_num, record) for record in reader)
+        held = list(islice(records, _BATCH))
+        sample = [record for _, record in held[:SAMPLE_RECORDS]]
+        above = given + header_place(sample[given:])
+        # HXL tags: https://hxlstandard.org.
+        below_header = [cell.strip() for cell in sample[above + 1]] if len(sample) > above + 1 else []
+        tags = any(below_header) and all(not cell or cell.startswith("#") for cell in below_header)
+        del held[: above + 1 + tags]
+        scan = _RowScan(sample[above], sample[above + 1 + tags :], rows)
+        while batch := list(islice(records, _BATCH)):
+            held += batch
+            scan.take(held[:-MOST_BELOW], typed=whole or scan.count < _TYPED_ROWS)
+            del held[:-MOST_BELOW]
+        is_cut = bool(text.read(1))
+    if is_cut and whole:
+        raise NotATable(f"unpacks to over {LARGEST_UNPACKED:,} bytes")
+    below = 0 if is_cut else notes_below([record for _, record in held], len(scan.header))
+    scan.take(held[: len(held) - below], typed=True)
+    columns = scan.columns(separator)
+    notes = ["The row of HXL tags below the header was left out."] if tags else []
+    notes += [*notes_around(sample[given:above], below), *scan.notes(columns)]
+    if is_cut and size <= EXACT_BYTES:
+        notes.append(f"Only the first {EXACT_BYTES // 1_000_000} MB of it were unpacked and counted.")
+    return CsvTable(
+        encoding,
+        separator,
+        above,
+        tags,
+        below,
+        columns,
+        has_index=not scan.header[0],
+        rows=tuple(scan.first),
+        row_count=_estimated_rows(path, size) if is_cut and size > EXACT_BYTES else scan.count,
+        estimated=is_cut,
+        notes=tuple(notes),
+    )
+
+
+def _lines(text: io.TextIOWrapper, most: int) -> Iterator[str]:
+    """The lines of a text with their ends, up to `most` characters."""
+    number = 0
+    while most > 0 and (line := text.readline(LONGEST_LINE)):
+        number, most = number + 1, most - len(line)
+        if len(line) == LONGEST_LINE:
+            raise NotATable(f"has a line of over {LONGEST_LINE:,} characters")
+        if "\0" in line:
+            raise NotATable(f"has a NUL character in line {number}, so it is damaged; save it anew")
+        yield line
+
+
+def _estimated_rows(path: Path, size: int) -> int:
     """A file's size in bytes by the length of its lines at sixteen places, to two digits."""
     windows, window_bytes = 16, 1 << 16
     lines = read = 0
@@ -166,60 +216,8 @@ def estimated_rows(path: Path, size: int) -> int:
     return int(float(f"{size * lines / max(read, 1):.1e}"))
 
 
-def _examined(path: Path, encoding: str, separator: str, rows: int, *, whole: bool) -> CsvTable:
-    size = path.stat().st_size
-    most = max(LARGEST_UNPACKED, size) if whole else EXACT_BYTES if size <= EXACT_BYTES else _SAMPLE_BYTES // 8
-    with io.TextIOWrapper(opened(path), encoding, newline="") as text:
-        lines = _Lines(text, most)
-        reader = csv.reader(lines, delimiter=separator)
-        records = ((reader.line_num, record) for record in reader)
-        pending = list(islice(records, _BATCH))
-        sample = [record for _, record in pending[:SAMPLE_RECORDS]]
-        given = bool(sample) and bool(separator_line(separator.join(sample[0])))
-        above = given + header_place(sample[given:])
-        tags = len(sample) > above + 1 and are_tags(sample[above + 1])
-        del pending[: above + 1 + tags]
-        table = _RowScan(sample[above], sample[above + 1 + tags :], rows)
-        while pending:
-            table.take(pending, typed=whole or table.count < _TYPED_ROWS)
-            pending = list(islice(records, _BATCH))
-    if lines.is_cut and whole:
-        raise NotATable(f"unpacks to over {LARGEST_UNPACKED:,} bytes")
-    below = table.end(is_whole=not lines.is_cut)
-    columns = table.columns(separator)
-    notes = [*notes_around(sample[given:above], below), *table.notes(columns)]
-    if tags:
-        notes.insert(0, "The row of HXL tags below the header was left out.")
-    if lines.is_cut and size <= EXACT_BYTES:
-        notes.append(f"Only the first {EXACT_BYTES // 1_000_000} MB of it were unpacked and counted.")
-    count = estimated_rows(path, size) if lines.is_cut and size > EXACT_BYTES else table.count
-    form, has_index = (encoding, separator, above, tags, below), not table.header[0]
-    return CsvTable(*form, columns, has_index, tuple(table.first), count, lines.is_cut, tuple(notes))
-
-
-class _Lines:
-    """The lines of a text with their ends, up to `most` characters; `is_cut` says afterwards that there are more."""
-
-    def __init__(self, text: io.TextIOWrapper, most: int) -> None:
-        self.is_cut = False
-        self._text, self._most = text, most
-
-    def __iter__(self) -> Iterator[str]:
-        left = self._most
-        for number, line in enumerate(iter(lambda: self._text.readline(LONGEST_LINE), ""), 1):
-            if left <= 0:
-                self.is_cut = True
-                return
-            left -= len(line)
-            if len(line) == LONGEST_LINE:
-                raise NotATable(f"has a line of over {LONGEST_LINE:,} characters")
-            if "\0" in line:
-                raise NotATable(f"has a NUL character in line {number}, so it is damaged; save it anew")
-            yield line
-
-
 class _RowScan:
-    """The rows below a `header`, taken in pieces and counted; the last ones wait until it is known which are notes."""
+    """The rows below a `header`: the `first` of them, how many there are, and what their columns hold."""
 
     def __init__(self, header: Sequence[str], sample: Sequence[Sequence[str]], keep: int) -> None:
         body = [record for record in sample if record]
@@ -232,21 +230,32 @@ class _RowScan:
         self._keep = keep
         self._named = max(place for place, name in enumerate(self.header, 1) if name)
         self._cells = [ColumnCells() for _ in self.header]
-        self._held: list[tuple[int, list[str]]] = []
         self._uneven: list[str] = []
         self._last = ""
 
     def take(self, records: Sequence[tuple[int, list[str]]], *, typed: bool) -> None:
         """Take the next records, each with its line; `typed` if they help to decide what the columns hold."""
-        self._held += records
-        self._see(self._held[:-MOST_BELOW], typed=typed)
-        del self._held[:-MOST_BELOW]
-
-    def end(self, *, is_whole: bool) -> int:
-        """How many of the lines at the foot are notes; none if the last piece was not the end of the table."""
-        below = notes_below([record for _, record in self._held], len(self.header)) if is_whole else 0
-        self._see(self._held[: len(self._held) - below], typed=True)
-        return below
+        # A line with a quoted empty cell, or with separators, is not blank.
+        rows = [row for row in records if row[1] and not (len(row[1]) == 1 and row[1][0].isspace())]
+        if not rows:
+            return
+        self.first += [tuple(record) for _, record in rows[: max(self._keep - len(self.first), 0)]]
+        self._last = rows[-1][1][0]
+        if typed:
+            width = len(self.header)
+            uneven = ((line, record) for line, record in rows if len(record) < self._named or any(record[width:]))
+            self._uneven += [f"line {line} has {len(record)}" for line, record in uneven]
+            # The longest first: cells that are not there are not made, since one long row could ask for millions.
+            longest_first = sorted((record for _, record in rows), key=len, reverse=True)
+            _check_width(longest_first[0])
+            new = len(longest_first[0]) - len(self._cells)
+            self._cells += [ColumnCells(has_gaps=self.count > 0) for _ in range(new)]
+            for place, column in enumerate(self._cells):
+                while longest_first and len(longest_first[-1]) <= place:
+                    longest_first.pop()
+                cells = [record[place] for record in longest_first]
+                column.see(cells if len(cells) == len(rows) else [*cells, ""])
+        self.count += len(rows)
 
     def columns(self, separator: str) -> tuple[CsvColumn, ...]:
         """What each column holds, without those at the end that have neither a name nor a value."""
@@ -272,29 +281,6 @@ class _RowScan:
         if self.count >= _SHOWN and self._last.strip().casefold().rstrip(":") in _TOTALS:
             yield "The last row is called a total: it may be the sum of the others."
 
-    def _see(self, records: Sequence[tuple[int, list[str]]], *, typed: bool) -> None:
-        # A line with a quoted empty cell, or with separators, is not blank.
-        rows = [row for row in records if row[1] and not (len(row[1]) == 1 and row[1][0].isspace())]
-        if not rows:
-            return
-        self.first += [tuple(record) for _, record in rows[: max(self._keep - len(self.first), 0)]]
-        self._last = rows[-1][1][0]
-        if typed:
-            width = len(self.header)
-            uneven = ((line, record) for line, record in rows if len(record) < self._named or any(record[width:]))
-            self._uneven += [f"line {line} has {len(record)}" for line, record in uneven]
-            # The longest first: cells that are not there are not made, since one long row could ask for millions.
-            longest_first = sorted((record for _, record in rows), key=len, reverse=True)
-            _check_width(longest_first[0])
-            new = len(longest_first[0]) - len(self._cells)
-            self._cells += [ColumnCells(has_gaps=self.count > 0) for _ in range(new)]
-            for place, column in enumerate(self._cells):
-                while longest_first and len(longest_first[-1]) <= place:
-                    longest_first.pop()
-                cells = [record[place] for record in longest_first]
-                column.see(cells if len(cells) == len(rows) else [*cells, ""])
-        self.count += len(rows)
-
 
 def _check_width(record: Sequence[str]) -> None:
     if len(record) > MOST_COLUMNS:
@@ -304,9 +290,6 @@ def _check_width(record: Sequence[str]) -> None:
 def _some(items: Sequence[str]) -> str:
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return f"{', '.join(items[:_SHOWN])}{more}"
-
-
-# --- how a table is written, in a text file or a workbook ------------------------------------------------------------
 
 
 def opened(path: Path) -> BinaryIO:
@@ -325,7 +308,7 @@ def opened(path: Path) -> BinaryIO:
     return cast("BinaryIO", archive.open(members[0]))
 
 
-def encoding_of(start: bytes) -> str:
+def _encoding_of(start: bytes) -> str:
     """The encoding by a file's first bytes: that of its mark, else UTF-8. Raises `NotATable`."""
     if not start.strip():
         raise NotATable("is empty")
@@ -337,32 +320,32 @@ def encoding_of(start: bytes) -> str:
     return encoding or "utf-8"
 
 
-def is_western(sample: bytes) -> bool:
+def _is_western(sample: bytes) -> bool:
     """Whether bytes that are not UTF-8 look like Windows-1252, of which Latin-1 is a part."""
     high = len(sample) - len(sample.translate(None, bytes(range(0x80, 0x100))))
     return sum(map(len, _WESTERN.findall(sample))) >= _MOSTLY_WESTERN * high
 
 
-def separator_line(line: str) -> str:
-    """The separator that a first line such as `sep=;` gives to Excel; empty for any other line."""
-    given = _SEPARATOR_LINE.fullmatch(line)
-    return given[1] if given is not None else ""
+def _separator_of(text: str) -> tuple[str, int]:
+    """The separator, and how many lines only name it: one, if the first is `sep=;`, which Excel reads.
 
-
-def separator_of(text: str) -> str:
-    """The separator under which most of the lines have the same number of cells, and more than one."""
+    Else it is the one under which most of the lines have the same number of cells, and more than one.
+    """
     lines = text.splitlines(keepends=True)
-    if lines and (given := separator_line(lines[0])):
-        return given
+    if lines and (given := _SEPARATOR_LINE.fullmatch(lines[0])):
+        return given[1], 1
     # The last line may be cut, unless it is one of few.
     whole = lines[:SAMPLE_RECORDS] if len(lines) > SAMPLE_RECORDS else lines[: max(len(lines) - 1, 2)]
 
     def regularity(separator: str) -> tuple[int, int]:
         widths = Counter(len(record) for record in csv.reader(whole, delimiter=separator) if record)
-        width, count = max(widths.items(), key=lambda item: (item[1], item[0]), default=(1, 0))
+        count, width = max(((count, width) for width, count in widths.items()), default=(0, 0))
         return (count, width) if width > 1 else (0, 0)
 
-    return max(_SEPARATORS, key=regularity)
+    return max(_SEPARATORS, key=regularity), 0
+
+
+# --- where a table begins and ends, in a text file or a workbook ----------------------------------------------------
 
 
 def header_place(records: Sequence[Sequence[str]]) -> int:
@@ -375,15 +358,16 @@ def header_place(records: Sequence[Sequence[str]]) -> int:
         raise NotATable("is empty")
     widths = Counter(len(record) for record in records if record)
     width = max(widths, key=lambda width: (widths[width], width))
-    if len(records[place]) >= width and 2 * _filled(records[place]) >= width:
+
+    def is_header(record: Sequence[str]) -> bool:
+        cells = [cell.strip() for cell in record if cell.strip()]
+        has_numbers = any(_NUMBER.fullmatch(cell) and not _YEAR.fullmatch(cell) for cell in cells)
+        return len(record) >= width <= 2 * len(cells) and not has_numbers
+
+    if len(records[place]) >= width <= 2 * _filled(records[place]):
         return place
     below = range(place + 1, min(place + _MOST_ABOVE, len(records)))
-    return next((at for at in below if len(records[at]) >= width and _is_header(records[at], width)), place)
-
-
-def are_tags(record: Sequence[str]) -> bool:
-    """Whether a record below a header holds HXL tags: https://hxlstandard.org."""
-    return _filled(record) > 0 and all(not cell.strip() or cell.lstrip().startswith("#") for cell in record)
+    return next((at for at in below if is_header(records[at])), place)
 
 
 def notes_below(records: Sequence[Sequence[str]], width: int) -> int:
@@ -403,9 +387,8 @@ def notes_below(records: Sequence[Sequence[str]], width: int) -> int:
 def notes_around(above: Sequence[Sequence[str]], below: int) -> list[str]:
     """What was left out above a header, and how many lines below the last row, in sentences."""
     notes = ["The lines above the header were left out."] if any(map(_filled, above)) else []
-    return (
-        [*notes, f"Below the table {counted(below, 'line')} with notes or nothing were left out."] if below else notes
-    )
+    notes += [f"Below the table {counted(below, 'line')} with notes or nothing were left out."] if below else []
+    return notes
 
 
 def distinct_names(header: Iterable[str]) -> list[str]:
@@ -419,12 +402,6 @@ def distinct_names(header: Iterable[str]) -> list[str]:
             new = f"{name}.{counts[name]}"
         distinct[new] = None
     return list(distinct)
-
-
-def _is_header(record: Sequence[str], width: int) -> bool:
-    """Whether at least half of a record is filled, with names and years and no other numbers."""
-    cells = [cell.strip() for cell in record if cell.strip()]
-    return 2 * len(cells) >= width and not any(_NUMBER.fullmatch(cell) and not _YEAR.fullmatch(cell) for cell in cells)
 
 
 def _filled(record: Sequence[str]) -> int:

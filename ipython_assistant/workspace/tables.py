@@ -82,7 +82,7 @@ def read_head(path: Path, media_type: str, rows: int = 10, sheet: str = "") -> T
         return TableHead(tuple(read.names), cells, *size, read.notes, dtypes, read.notes, sheets=read.sheets)
     table = read_csv_table(path, media_type, rows)
     names = tuple(column.name for column in table.columns)
-    cells = tuple(tuple(cell or None for cell in _filled(row, len(names))[: len(names)]) for row in table.first)
+    cells = tuple(tuple(cell or None for cell in _filled(row, len(names))[: len(names)]) for row in table.rows)
     dtypes = tuple(column.dtype for column in table.columns)
     notes = _first_notes([*table.notes, *(column.note for column in table.columns if column.note)])
     return TableHead(names, cells, table.row_count, table.estimated, notes, dtypes, table.notes, table.hint())
