@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Iterable
 
 import pandas as pd
 
-from prompts import expected
 from prompts.expected import (
     AGE,
     COST,
@@ -36,10 +33,7 @@ from prompts.expected import (
     visits,
     wide,
 )
-from prompts.grading import Accepted, File, Table, Value
-
-ANSWERS: dict[str, Callable[[], Iterable[Accepted]]] = {}
-right = functools.partial(expected.right, answers=ANSWERS)
+from prompts.grading import File, Table, Value, by_prompt
 
 
 def leading(ranked: pd.Series, place: int = 0) -> Value:
@@ -51,34 +45,24 @@ def leading(ranked: pd.Series, place: int = 0) -> Value:
 # clinic_visits.csv
 
 
-ANSWERS |= {
-    "v2-cost-sex": lambda: grouped(visits(), ["Sex"], cost=(COST, "mean")),
-    "v2-each-once": lambda: grouped(visits(), ["Clinic"], n=("Visit ID", "nunique")),
-}
-
-
-@right("v2-winter-flu")
-def _():
+def v2_winter_flu():
     winter = visits()["Visit Date"].between("2023-12-01", "2024-02-29")
     return [Value(visits().loc[winter & (visits()["Diagnosis"] == "Influenza"), WAIT].median())]
 
 
-@right("v2-quarter-excel")
-def _():
+def v2_quarter_excel():
     quarters = visits().assign(quarter=visits()["Visit Date"].dt.to_period("Q"))
     cost = (COST, "sum")
     tables = [*grouped(quarters, ["Clinic", "quarter"], cost=cost), *wide(quarters, "quarter", "Clinic", cost=cost)]
     return [dataclasses.replace(one, suffix=".xlsx") for one in tables]
 
 
-@right("v2-sao-bento")
-def _():
+def v2_sao_bento():
     there = visits()[visits()["Clinic"] == "São Bento"].dropna(subset=[WAIT])
     return [leading(there.set_index("Visit ID")[WAIT].sort_values(ascending=False))]
 
 
-@right("v2-follow-up-rate")
-def _():
+def v2_follow_up_rate():
     """Of all visits, or of those where anything is noted."""
     noted = visits().dropna(subset=["follow"])
     return [
@@ -89,20 +73,12 @@ def _():
     ]
 
 
-@right("v2-women-hour")
-def _():
+def v2_women_hour():
     women = visits()[(visits()["Sex"] == "F") & (visits()[WAIT] > 60) & (visits()[COST] > 100)]
     return [rows(women, "Visit ID", WAIT, COST)]
 
 
-ANSWERS |= {
-    "v2-youngest-oldest": lambda: grouped(visits(), ["Diagnosis"], youngest=(AGE, "min"), oldest=(AGE, "max")),
-    "v2-blank": lambda: [rows(visits()[visits()[AGE].isna() | visits()[WAIT].isna()], "Visit ID", "Clinic", AGE, WAIT)],
-}
-
-
-@right("v2-box")
-def _():
+def v2_box():
     median = visits().groupby("Diagnosis")[COST].median()
     return [one_series("box", median.index, median)]
 
@@ -110,34 +86,29 @@ def _():
 # air_quality.parquet
 
 
-@right("a2-port-months")
-def _():
+def a2_port_months():
     port = air()[air()["station"] == "Port"]
     return in_order(grouped(port, ["month"], mean=(PM, "mean"), highest=(PM, "max")), "month")
 
 
-@right("a2-scatter-foret")
-def _():
+def a2_scatter_foret():
     forest = air()[air()["station"] == "Forêt"]
     return [one_series("scatter", forest[NO2], forest[OZONE])]
 
 
-@right("a2-days-25")
-def _():
+def a2_days_25():
     """A station without such a day may be shown with 0 or left out."""
     over = air().assign(over=air()[PM] > 25)
     (table, *_rest) = grouped(over, ["station"], n=("over", "sum"))
     return [table, Table(table.frame[table.frame["n"] > 0])]
 
 
-@right("a2-cumulated-er")
-def _():
+def a2_cumulated_er():
     total = air().groupby("date")[ER].sum().cumsum()
     return [one_series("line", total.index, total)]
 
 
-@right("a2-no2-change")
-def _():
+def a2_no2_change():
     change = air().groupby("month")[NO2].mean().pct_change().rename("change").reset_index()
     tables = as_share(Table(change, order=("month",)), "change")
     return [Table(frame, order=one.order) for one in tables for frame in (one.frame, one.frame.iloc[1:])]
@@ -146,43 +117,33 @@ def _():
 # vaccination.tsv
 
 
-@right("d2-given-wasted")
-def _():
+def d2_given_wasted():
     """Two totals, or the one of both."""
     two = grouped(doses(), ["vaccine"], given=(GIVEN, "sum"), wasted=(WASTED, "sum"))
     both = two[0].frame
     return [*two, Table(both[["vaccine"]].assign(total=both["given"] + both["wasted"]))]
 
 
-@right("d2-top-hpv")
-def _():
+def d2_top_hpv():
     autumn = doses()[(doses()["vaccine"] == "HPV") & (doses()["month"] >= "2023-10")]
     best = autumn.groupby("district")[COVERAGE].mean().nlargest(3).reset_index()
     return [Table(best, order=("district",))]
 
 
-@right("d2-clean-csv")
-def _():
+def d2_clean_csv():
     """Which of two equal rows stays changes nothing but their place."""
     plain = source("vaccination.tsv")
     return [File(plain.drop_duplicates(keep=keep), (".csv",)) for keep in ("first", "last")]
 
 
-ANSWERS |= {
-    "d2-coverage-lines": lambda: [lines_by(doses().groupby(["period", "vaccine"])[COVERAGE].mean().unstack())],
-}
-
-
-@right("d2-improved")
-def _():
+def d2_improved():
     """By points or in proportion, the two vaccines taken together."""
     mean = doses().groupby(["district", "month"])[COVERAGE].mean().unstack()
     first, last = mean["2023-01"], mean["2023-12"]
     return [leading(gain.sort_values(ascending=False)) for gain in (last - first, last / first)]
 
 
-@right("d2-pivot-hpv")
-def _():
+def d2_pivot_hpv():
     """Where a row stands twice its doses may be summed or not."""
     hpv = doses()[doses()["vaccine"] == "HPV"]
     return [table for how in ("sum", "mean") for table in wide(hpv, "period", "district", given=(GIVEN, how))]
@@ -191,59 +152,38 @@ def _():
 # district_profile.xlsx
 
 
-@right("p2-doctors-rate")
-def _():
+def p2_doctors_rate():
     rate = profile()["Doctors"] / profile()["Population"] * 10_000
     return [rows(profile().assign(rate=rate), "District", "rate", order="rate")]
 
 
-ANSWERS |= {
-    "p2-hospital-smokers": lambda: grouped(profile(), ["Has Hospital"], smokers=(SMOKERS, "mean")),
-}
-
-
-@right("p2-north-share")
-def _():
+def p2_north_share():
     people = profile().groupby("Région")["Population"].sum()
     share = people["North"] / people.sum()
     return [Value(100 * share), Value(share)]
 
 
-@right("p2-hospital-bar")
-def _():
+def p2_hospital_bar():
     hospitals = profile().groupby("Région")["Has Hospital"].sum()
     return [one_series("bar", hospitals.index, hospitals)]
-
-
-ANSWERS |= {
-    "p2-second": lambda: [leading(profile().set_index("District")["Population"].sort_values(ascending=False), place=1)],
-}
 
 
 # outbreak_cases.json: one record per case
 
 
-@right("c2-cfr")
-def _():
+def c2_cfr():
     (table, *_rest) = grouped(
         cases().assign(died=cases()["tidy"].eq("died")), ["district_code"], fatality=("died", "mean")
     )
     return as_share(table, "fatality")
 
 
-@right("c2-still-ill")
-def _():
+def c2_still_ill():
     ill = cases()[(cases()["tidy"] == "still ill") & (cases()["age"] >= 50)]
     return [Value(len(ill)), rows(ill, "case_id")]
 
 
-ANSWERS |= {
-    "c2-excell": lambda: [File(source("outbreak_cases.json"), (".xlsx",))],
-}
-
-
-@right("c2-report-weeks")
-def _():
+def c2_report_weeks():
     found = []
     for freq in ("W-SUN", "W-SAT"):  # weeks from Monday, weeks from Sunday
         weeks = pd.to_datetime(cases()["report_date"]).dt.to_period(freq).rename("week")
@@ -252,16 +192,10 @@ def _():
     return found
 
 
-ANSWERS |= {
-    "c2-late": lambda: [rows(cases()[cases()["delay"] > 7], "case_id", "onset_date", "report_date")],
-}
-
-
 # Two tables
 
 
-@right("j2-hospital-region")
-def _():
+def j2_hospital_region():
     """With and without the cases whose district is in no profile."""
     return [
         table
@@ -270,8 +204,7 @@ def _():
     ]
 
 
-@right("j2-per-1000")
-def _():
+def j2_per_1000():
     """Districts without a dose on record may be left out, empty or 0."""
     given = doses().groupby("district_code")[GIVEN].sum()
     every = profile().assign(rate=profile()["District Code"].map(given) / profile()["Population"] * 1000)
@@ -279,8 +212,7 @@ def _():
     return [rows(one, name, "rate") for one in found for name in ("District", "District Code")]
 
 
-@right("j2-cases-coverage")
-def _():
+def j2_cases_coverage():
     """The districts that are in both tables, or in either; one without a case may be empty or 0."""
     counts = cases().groupby("district_code").size().rename("n")
     coverage = doses().groupby("district_code").agg(district=("district", "first"), coverage=(COVERAGE, "mean"))
@@ -291,3 +223,18 @@ def _():
         named = both.dropna(subset=["district"])
         found += [rows(one, "district", "n", "coverage") for one in (named, named.fillna({"n": 0}))]
     return found
+
+
+# Each in one expression
+
+ANSWERS = by_prompt(globals()) | {
+    "v2-cost-sex": lambda: grouped(visits(), ["Sex"], cost=(COST, "mean")),
+    "v2-each-once": lambda: grouped(visits(), ["Clinic"], n=("Visit ID", "nunique")),
+    "v2-youngest-oldest": lambda: grouped(visits(), ["Diagnosis"], youngest=(AGE, "min"), oldest=(AGE, "max")),
+    "v2-blank": lambda: [rows(visits()[visits()[AGE].isna() | visits()[WAIT].isna()], "Visit ID", "Clinic", AGE, WAIT)],
+    "d2-coverage-lines": lambda: [lines_by(doses().groupby(["period", "vaccine"])[COVERAGE].mean().unstack())],
+    "p2-hospital-smokers": lambda: grouped(profile(), ["Has Hospital"], smokers=(SMOKERS, "mean")),
+    "p2-second": lambda: [leading(profile().set_index("District")["Population"].sort_values(ascending=False), place=1)],
+    "c2-excell": lambda: [File(source("outbreak_cases.json"), (".xlsx",))],
+    "c2-late": lambda: [rows(cases()[cases()["delay"] > 7], "case_id", "onset_date", "report_date")],
+}

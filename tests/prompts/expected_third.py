@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
-from prompts.grading import TABLES, Accepted, Both, File, Plot, Table, Value
+from prompts.grading import TABLES, Accepted, Both, File, Plot, Table, Value, by_prompt
 
 AGE, WAIT, COST = "Age (years)", "Wait (min)", "Cost (EUR)"
 GIVEN, WASTED, COVERAGE = "doses_given", "doses wasted", "Coverage (%)"
@@ -23,17 +23,6 @@ UNNAMED = ("missing", "unknown", "nan", "none", "not recorded")  # what a series
 
 
 Answers = Iterable[Accepted]
-ANSWERS: dict[str, Callable[[], Answers]] = {}
-
-
-def right(prompt: str) -> Callable[[Callable[[], Answers]], Callable[[], Answers]]:
-    """Notes down the function as what gives the right answers to the prompt with that id."""
-
-    def noted(answers: Callable[[], Answers]) -> Callable[[], Answers]:
-        ANSWERS[prompt] = answers
-        return answers
-
-    return noted
 
 
 # The tables, with codes as text and dates as dates
@@ -103,14 +92,12 @@ def series_of(columns: pd.DataFrame, kind: str) -> Plot:
 # clinic_visits.csv
 
 
-@right("d3-leave-out-harbour")
-def _() -> Answers:
+def d3_leave_out_harbour() -> Answers:
     for frame in twice_or_once(visits()[visits()["Clinic"] != "Harbour"]):
         yield Table(frame.groupby("Diagnosis")[COST].sum().reset_index())
 
 
-@right("d3-young-and-old")
-def _() -> Answers:
+def d3_young_and_old() -> Answers:
     """Two numbers said, in one row, or in two."""
     for frame in twice_or_once(visits()):
         young, old = int((frame[AGE] < 18).sum()), int((frame[AGE] >= 80).sum())
@@ -118,8 +105,7 @@ def _() -> Answers:
         yield Table(pd.DataFrame({"n": [young, old]}))
 
 
-@right("d3-wait-quartiles")
-def _() -> Answers:
+def d3_wait_quartiles() -> Answers:
     """One column per quartile, or one row."""
     for frame in twice_or_once(visits()):
         wait = frame.groupby("Clinic")[WAIT]
@@ -129,35 +115,30 @@ def _() -> Answers:
         yield from (Table(long), Table(long.assign(quantile=100 * long["quantile"])))
 
 
-@right("d3-asthma-2023")
-def _() -> Answers:
+def d3_asthma_2023() -> Answers:
     """Of the clinic's own visits: neither of all clinics' nor of the clinic's asthma visits."""
     for frame in twice_or_once(visits()[visits()["Visit Date"].dt.year == 2023]):
         asthma = frame["Diagnosis"].eq("Asthma").groupby(frame["Clinic"]).mean().rename("share")
         yield from percent(Table(asthma.reset_index()), "share")
 
 
-@right("d3-diabet-04")
-def _() -> Answers:
+def d3_diabet_04() -> Answers:
     wanted = visits()["Diagnosis"].str.contains("diabet", case=False) & visits()["Postcode"].str.startswith("04")
     for frame in twice_or_once(visits()[wanted].sort_values("Visit Date", kind="stable")):
         yield Table(frame[["Visit ID", "Visit Date", "Postcode"]], order=("Visit Date",))
 
 
-@right("d3-not-followed")
-def _() -> Answers:
+def d3_not_followed() -> Answers:
     for frame in twice_or_once(visits()[(visits()["follow"] == "no") & (visits()[WAIT] >= 45)]):
         yield Table(frame[["Visit ID", WAIT]])
 
 
-@right("d3-female-ages")
-def _() -> Answers:
+def d3_female_ages() -> Answers:
     for frame in twice_or_once(visits()[visits()["Sex"] == "F"]):
         yield Plot(("hist",), {"": ((), frame[AGE].dropna().tolist())})
 
 
-@right("d3-entered-twice")
-def _() -> Answers:
+def d3_entered_twice() -> Answers:
     """Each id once, or every row that bears it, or the ids in words."""
     counts = visits()["Visit ID"].value_counts()
     repeated = counts[counts > 1].index
@@ -166,8 +147,7 @@ def _() -> Answers:
     yield in_words(list(repeated), visits()["Visit ID"])
 
 
-@right("d3-jan-may")
-def _() -> Answers:
+def d3_jan_may() -> Answers:
     """June is in the table for both years and is not asked for."""
     for frame in twice_or_once(visits()[visits()["Visit Date"].dt.month <= 5]):
         counts = pd.crosstab(frame["Clinic"], frame["Visit Date"].dt.year)
@@ -179,23 +159,20 @@ def _() -> Answers:
 # vaccination.tsv
 
 
-@right("d3-mmr-below-80")
-def _() -> Answers:
+def d3_mmr_below_80() -> Answers:
     low = doses()[(doses()["vaccine"] == "MMR") & (doses()[COVERAGE] < 80)]
     for name in ("district", "district_code"):
         yield Table(low[[name, "month", COVERAGE]])
 
 
-@right("d3-never-below")
-def _() -> Answers:
+def d3_never_below() -> Answers:
     lowest = doses()[doses()["vaccine"] == "HPV"].groupby("district")[COVERAGE].min()
     never = lowest[lowest >= 65].index
     yield Table(pd.DataFrame({"district": never}))
     yield in_words(list(never), lowest.index)
 
 
-@right("d3-two-months")
-def _() -> Answers:
+def d3_two_months() -> Answers:
     mmr = doses()[doses()["vaccine"] == "MMR"]
     months = mmr[mmr[COVERAGE] >= 90].groupby("district")["month"].nunique()
     reached = months[months >= 2].index
@@ -203,8 +180,7 @@ def _() -> Answers:
     yield in_words(list(reached), doses()["district"])
 
 
-@right("d3-wastage")
-def _() -> Answers:
+def d3_wastage() -> Answers:
     """Sums over sums; a row without its wasted doses may be left out or count as none wasted."""
     for frame in twice_or_once(doses()):
         for counted in (frame, frame.dropna(subset=[WASTED])):
@@ -213,28 +189,24 @@ def _() -> Answers:
             yield from percent(Table(rate.reset_index()), "rate")
 
 
-@right("d3-mean-of-totals")
-def _() -> Answers:
+def d3_mean_of_totals() -> Answers:
     for frame in twice_or_once(doses()):
         yield Value(float(frame.groupby("district")[WASTED].sum().mean()))
 
 
-@right("d3-heat")
-def _() -> Answers:
+def d3_heat() -> Answers:
     """A row that stands twice has the same coverage twice: a mean, or a maximum, but no sum."""
     grid = doses()[doses()["vaccine"] == "HPV"].pivot_table(index="month", columns="district", values=COVERAGE)
     yield series_of(grid, "heatmap")
 
 
-@right("d3-totals-md")
-def _() -> Answers:
+def d3_totals_md() -> Answers:
     for frame in twice_or_once(doses()):
         for name in ("district", "district_code"):
             yield Table(frame.groupby(name)[GIVEN].sum().reset_index(), suffix=".md")
 
 
-@right("d3-hollins-share")
-def _() -> Answers:
+def d3_hollins_share() -> Answers:
     """Of the doses, not of the column that has a % in its name."""
     given = doses()[doses()["vaccine"] == "MMR"].groupby("district")[GIVEN].sum()
     share = float(given["Hollins"] / given.sum())
@@ -244,15 +216,13 @@ def _() -> Answers:
 # air_quality.parquet
 
 
-@right("d3-two-stations")
-def _() -> Answers:
+def d3_two_stations() -> Answers:
     """A day without a measurement at a station has none over 10 there."""
     over = air()[PM].gt(10).groupby(air()["date"]).sum()
     yield Value(int((over >= 2).sum()))
 
 
-@right("d3-gaps")
-def _() -> Answers:
+def d3_gaps() -> Answers:
     """One row per station, or one per station and column."""
     gaps = air()[[PM, TEMP]].isna().groupby(air()["station"]).sum()
     yield Table(gaps.reset_index())
@@ -260,14 +230,12 @@ def _() -> Answers:
     yield from (Table(long), Table(long[long["missing"] > 0]))
 
 
-@right("d3-fahrenheit")
-def _() -> Answers:
+def d3_fahrenheit() -> Answers:
     celsius = air().groupby(air()["date"].dt.to_period("M").rename("month"))[TEMP].mean()
     yield Table((celsius * 9 / 5 + 32).rename("fahrenheit").reset_index())
 
 
-@right("d3-weekly-er")
-def _() -> Answers:
+def d3_weekly_er() -> Answers:
     """The last week is not whole: it may be drawn as it is or left out."""
     for weeks in WEEKS:
         week = air()["date"].dt.to_period(weeks).rename("week")
@@ -280,14 +248,12 @@ def _() -> Answers:
 # district_profile.xlsx
 
 
-@right("d3-region-doctors")
-def _() -> Answers:
+def d3_region_doctors() -> Answers:
     total = profile().groupby("Région")[["Doctors", "Population"]].sum()
     yield Table((total["Doctors"] / total["Population"] * 100_000).rename("rate").reset_index())
 
 
-@right("d3-mean-of-median")
-def _() -> Answers:
+def d3_mean_of_median() -> Answers:
     """The mean of the column that is called a median, not its median; in a table, or both numbers said."""
     table = profile().groupby(HOSPITAL)[INCOME].mean().reset_index()
     yield Table(table)
@@ -295,15 +261,13 @@ def _() -> Answers:
     yield Both((Value(float(without)), Value(float(with_one))))
 
 
-@right("d3-neither")
-def _() -> Answers:
+def d3_neither() -> Answers:
     wanted = profile().loc[~profile()[HOSPITAL] & profile()[SMOKERS].isna(), "District"]
     yield Table(wanted.to_frame())
     yield in_words(list(wanted), profile()["District"])
 
 
-@right("d3-sparse")
-def _() -> Answers:
+def d3_sparse() -> Answers:
     density = profile()["Population"] / profile()[AREA]
     yield Table(profile().assign(density=density).nsmallest(5, "density")[["District", "density"]], order=("density",))
 
@@ -311,8 +275,7 @@ def _() -> Answers:
 # outbreak_cases.json: one record per case
 
 
-@right("d3-epicurve")
-def _() -> Answers:
+def d3_epicurve() -> Answers:
     """A week without a case has no bar. Cases of unknown gender may be a part of the bar or left out."""
     for weeks in WEEKS:
         week = cases()["onset"].dt.to_period(weeks).rename("week")
@@ -322,8 +285,7 @@ def _() -> Answers:
             yield series_of(cases().groupby([week, gender]).size().unstack(fill_value=0), "stacked")
 
 
-@right("d3-outcome-by-gender")
-def _() -> Answers:
+def d3_outcome_by_gender() -> Answers:
     """Percentages of each gender's cases; one row per gender, or one per gender and outcome."""
     known = cases().dropna(subset=["gender", "ended"])
     shares = pd.crosstab(known["gender"], known["ended"], normalize="index")
@@ -332,23 +294,20 @@ def _() -> Answers:
     yield from percent(Table(long), "share")
 
 
-@right("d3-not-household")
-def _() -> Answers:
+def d3_not_household() -> Answers:
     notes = cases()["notes"].fillna("").str.lower()
     wanted = cases()[notes.str.contains("contact") & ~notes.str.contains("household")]
     yield Table(wanted[["case_id", "notes"]])
 
 
-@right("d3-other-codes")
-def _() -> Answers:
+def d3_other_codes() -> Answers:
     """The days of onset, not of the report; a code without a district is another code too."""
     within = cases()["onset"].between("2023-12-15", "2024-01-15")
     wanted = cases()[within & ~cases()["district_code"].isin(["003", "005"])]
     yield from (Value(len(wanted)), Table(wanted[["case_id"]]))
 
 
-@right("d3-stay-box")
-def _() -> Answers:
+def d3_stay_box() -> Answers:
     """Cases of unknown gender may have a box of their own or be left out."""
     for label in ("", *UNNAMED):
         gender = cases()["gender"].fillna(label) if label else cases()["gender"]
@@ -356,16 +315,14 @@ def _() -> Answers:
         yield Plot(("box",), {"": (list(median.index), list(median))})
 
 
-@right("d3-admitted-parquet")
-def _() -> Answers:
+def d3_admitted_parquet() -> Answers:
     yield File(line_list()[line_list()["hospitalised"]], (".parquet",))
 
 
 # Two tables
 
 
-@right("d3-attack-rate")
-def _() -> Answers:
+def d3_attack_rate() -> Answers:
     """Cases whose district is in no profile have no rate; a district without cases may be left out, empty or 0."""
     counts = cases().groupby("district_code").size().rename("n")
     people = profile().rename(columns={"District Code": "district_code"}).set_index("district_code")
@@ -380,7 +337,9 @@ def _() -> Answers:
                 yield Table(table.assign(rate=table["rate"].mask(none, 0.0))[[name, "rate"]])
 
 
-@right("d3-orphans")
-def _() -> Answers:
+def d3_orphans() -> Answers:
     wanted = cases()[~cases()["district_code"].isin(profile()["District Code"])]
     yield Table(wanted[["case_id", "district_code"]])
+
+
+ANSWERS = by_prompt(globals())

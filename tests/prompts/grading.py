@@ -225,6 +225,11 @@ def grade(entry: Entry, outcome: Outcome) -> Verdict:
     return "right" if any(answer.met_by(outcome, entry) for answer in entry.accepted) else "wrong"
 
 
+def by_prompt(names: Mapping[str, Any]) -> dict[str, Callable[[], Iterable[Accepted]]]:
+    """A module's functions that are named after prompts: `v_mean_wait` gives the answers to `v-mean-wait`."""
+    return {name.replace("_", "-"): answers for name, answers in names.items() if re.match(r"[a-z]\d?_", name)}
+
+
 def load_entries(
     which: Literal["first", "second", "third"] = "first",
     answers: Mapping[str, Callable[[], Iterable[Accepted]]] | None = None,
