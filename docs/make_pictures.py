@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 CHECKOUT = Path(__file__).parent.parent
 PICTURES = CHECKOUT / "docs" / "pictures"
-sys.path[:0] = [str(CHECKOUT / "tests" / "browser"), str(CHECKOUT / "tests")]
+sys.path[:0] = [str(CHECKOUT / "tests")]
 
-import harness  # noqa: E402 it lies beside the browser tests
+from browser import harness  # noqa: E402 it lies beside the browser tests
 from PIL import Image  # noqa: E402 as above
 from playwright.sync_api import expect, sync_playwright  # noqa: E402 as above
 from tests_support import events as wire  # noqa: E402 as above
@@ -25,7 +25,7 @@ from tests_support.scripted import ScriptedService  # noqa: E402 as above
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness import Lab, Notebook
+    from browser.harness import Lab, Notebook
 
 ASKING_CELL = 3
 WIDTH, HEIGHT = 1000, 1500

@@ -16,6 +16,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from tests_support.scripted import ScriptedService
 from tests_support.summary import (  # noqa: F401 pytest finds its hooks here
+    pytest_deselected,
     pytest_sessionfinish,
     pytest_terminal_summary,
     pytest_testnodedown,
@@ -123,8 +124,8 @@ def run_python(notebook_dir: Path) -> Callable[[str], str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: as long as Playwright runs, no other test can run an event loop of its own."""
-    items.sort(key=lambda item: "browser" in item.path.parts)
+    """Browser tests come first: they are the longest, and no other test can run an event loop while Playwright does."""
+    items.sort(key=lambda item: "browser" not in item.path.parts)
 
 
 def pytest_configure() -> None:

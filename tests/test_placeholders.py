@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_support.growth import assert_linear
 
 from ipython_assistant.core.placeholders import FilledPrompt, fill
 
@@ -134,12 +134,5 @@ def test_any_text_is_read_and_without_variables_only_input_lines_change(text: st
 
 
 @pytest.mark.parametrize("hostile", ["{", "`", "$a ", "```\n", "{a[0]", "\\begin{a}", "\\(", "@ "])
-def test_twice_the_text_takes_at_most_about_twice_the_time(hostile: str) -> None:
-    def seconds(count: int) -> float:
-        began = time.perf_counter()
-        fill(hostile * count, NAMES)
-        return time.perf_counter() - began
-
-    seconds(1_000)
-    half, whole = (min(seconds(count) for _ in range(3)) for count in (4_000, 8_000))
-    assert whole < 4 * half + 0.05
+def test_the_cost_of_names_in_braces_grows_with_the_text(hostile: str) -> None:
+    assert_linear(lambda count: lambda: fill(hostile * count, NAMES), 4_000)

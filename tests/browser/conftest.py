@@ -1,6 +1,6 @@
 """Fixtures: a JupyterLab and a Chromium for all tests here, and notebooks opened in them.
 
-They live to the end of the run, and these tests come last (see `tests/conftest.py`).
+They live as long as these tests, which come first (see `tests/conftest.py`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import CHROMIUM_ARGUMENTS, Lab, Notebook, find_chromium, opened_notebooks, running_lab
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+
+from browser.harness import CHROMIUM_ARGUMENTS, Lab, Notebook, find_chromium, opened_notebooks, running_lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(600))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     path = find_chromium()
     if path is None and os.environ.get("IPYTHON_ASSISTANT_BROWSER_TESTS") == "required":
@@ -37,16 +38,16 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A running JupyterLab; asks for Chromium first, since it is of no use without."""
     with running_lab(tmp_path_factory.mktemp("lab")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def context(chromium: Browser) -> Iterator[BrowserContext]:
-    """One for the whole run: JupyterLab's own files then come from the cache. Every notebook has a page of its own."""
+    """One for all: JupyterLab's own files then come from the cache. Every notebook has a page of its own."""
     context = chromium.new_context(
         accept_downloads=True, viewport={"width": 1200, "height": 1600}, device_scale_factor=2
     )

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
-from test_outputs import FILES, SETUP, SHOW
+
+from browser.test_outputs import FILES, SETUP, SHOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness import Lab, Notebook
     from playwright.sync_api import Page
+
+    from browser.harness import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

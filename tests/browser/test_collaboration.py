@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
-from test_lab_reopened import BROKEN, SHOW_A_ROW
+
+from browser.test_lab_reopened import BROKEN, SHOW_A_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness import Lab, Notebook
+    from browser.harness import Lab, Notebook
 
 ENGINES = ("jupyter_server_ydoc", "jupyter_server_documents")
 pytestmark = [

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import Lab, end, environment, free_port, opened_notebooks, wait_until_it_answers
 from playwright.sync_api import expect
-from test_outputs import FILES, SETUP, SHOW
+
+from browser.harness import Lab, end, environment, free_port, opened_notebooks, wait_until_it_answers
+from browser.test_outputs import FILES, SETUP, SHOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

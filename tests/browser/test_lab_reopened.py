@@ -7,6 +7,7 @@ scripted service on loopback.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -17,17 +18,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import CHECKOUT, environment, opened_notebooks, running_lab
 from playwright.sync_api import expect
 from tests_support import events as wire
 from tests_support.scripted import ScriptedService
+
+from browser.harness import CHECKOUT, environment, opened_notebooks, running_lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import nbformat
-    from harness import Lab, Notebook
     from playwright.sync_api import BrowserContext
+
+    from browser.harness import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -153,18 +156,24 @@ def test_without_our_server_extension_there_are_buttons_too_and_what_is_saved_of
     assert row.data == {VIEW: {"version_major": 2, "version_minor": 0, "model_id": ""}}
 
 
+@pytest.fixture
+def without_anywidget(plain_lab: Lab) -> Iterator[Lab]:
+    """The same server, whose pages leave out anywidget's extension: it reads this file for every page."""
+    page = plain_lab.home / "config" / "labconfig" / "page_config.json"
+    page.parent.mkdir()
+    page.write_text(json.dumps({"disabledExtensions": {"anywidget": True}}))
+    yield plain_lab
+    shutil.rmtree(page.parent)
+
+
 def test_where_jupyterlab_cannot_draw_our_widgets_there_are_the_links_alone(
-    chromium: object, context: BrowserContext, tmp_path: Path
+    without_anywidget: Lab, context: BrowserContext
 ) -> None:
-    with running_lab(tmp_path / "bare", extension=False) as lab:
-        disabled = {"disabledExtensions": {"anywidget": True}}
-        (lab.home / "config" / "labconfig").mkdir()
-        (lab.home / "config" / "labconfig" / "page_config.json").write_text(json.dumps(disabled))
-        with answered(lab, context, "bare", has_buttons=False) as notebook:
-            assert not notebook.had_buttons
-            assert notebook.outputs()[-1] == "card"
-            with opened_notebooks(lab, context) as open_notebook:
-                check_reopened(open_notebook(notebook.path))
+    with answered(without_anywidget, context, "bare", has_buttons=False) as notebook:
+        assert not notebook.had_buttons
+        assert notebook.outputs()[-1] == "card"
+        with opened_notebooks(without_anywidget, context) as open_notebook:
+            check_reopened(open_notebook(notebook.path))
 
 
 @pytest.mark.parametrize("kernel", [True, False], ids=["with a new kernel", "without a kernel"])

@@ -11,13 +11,15 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 from playwright.sync_api import expect
-from test_outputs import SETUP, Listener
+
+from browser.test_outputs import SETUP, Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness import Lab, Notebook
     from playwright.sync_api import Browser
+
+    from browser.harness import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -1,0 +1,1 @@
+"""What is shown and saved in a real JupyterLab, in headless Chromium."""
