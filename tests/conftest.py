@@ -1,7 +1,5 @@
 """What every test has: a clean environment, no way off this machine, a notebook directory of its own."""
 
-from __future__ import annotations
-
 import ipaddress
 import os
 import signal

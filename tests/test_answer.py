@@ -1,7 +1,5 @@
 """answer: what the user holds afterwards, kept, copied, compared and shown."""
 
-from __future__ import annotations
-
 import hashlib
 import pickle
 from dataclasses import replace

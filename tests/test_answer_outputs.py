@@ -1,7 +1,5 @@
 """What is shown below an answer, in which order, and how much of it."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -5,8 +5,6 @@ names a folder with `openapi.json` (or `.yaml`) of https://github.com/openai/ope
 repository. The answers of the embedded engine are held against both in tests/engine.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """workspace.assistants: saved assistants."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from dataclasses import replace

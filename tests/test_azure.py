@@ -1,7 +1,5 @@
 """service.client against Azure: addresses, headers, and files that Azure lists and does not hand out."""
 
-from __future__ import annotations
-
 import sys
 import types
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`ask`, `aask` and `ask_each`: in a shell, and in a plain Python process."""
 
-from __future__ import annotations
-
 import _thread
 import asyncio
 import json

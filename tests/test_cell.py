@@ -1,7 +1,5 @@
 """A cell, from its text to files on disk, against a scripted service on loopback: the hosted way."""
 
-from __future__ import annotations
-
 import base64
 import json
 import threading

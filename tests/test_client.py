@@ -1,14 +1,12 @@
 """service.client: what reaches the service, what does not, and how long anything waits."""
 
-from __future__ import annotations
-
 import json
 import socket
 import threading
 import traceback
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from tests_support import events as wire
@@ -18,9 +16,7 @@ from ipython_assistant import errors
 from ipython_assistant.service import client
 from ipython_assistant.service import wire as wire_module
 from ipython_assistant.service.accounts import connect_azure, connect_hosted, connect_local
-
-if TYPE_CHECKING:
-    from ipython_assistant.service.client import Wire
+from ipython_assistant.service.client import Wire
 
 KEY = "sk-planted-key-0123456789"
 ASKED = {"model": "gpt-5-mini", "input": "A confidential question.", "stream": True}

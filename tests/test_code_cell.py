@@ -1,7 +1,5 @@
 """core.code_cell: the answer's code as a cell that runs in the notebook's own kernel."""
 
-from __future__ import annotations
-
 import textwrap
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`%assistant`, command by command, after real turns in a real shell."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """display.completer: what Tab offers, asked of a real shell's completer."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """config: where each setting comes from."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """service.containers and what the session does with them: policy, expiry, deleting, fetching again."""
 
-from __future__ import annotations
-
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor

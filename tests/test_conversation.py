@@ -1,7 +1,5 @@
 """core.conversation: what a turn continues from."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from ipython_assistant.core.conversation import Conversation, Conversations, PlacedTurn, ancestors, as_messages

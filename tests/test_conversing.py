@@ -1,7 +1,5 @@
 """Conversations, cell by cell in a real shell: what each question continues from, and what is told to the service."""
 
-from __future__ import annotations
-
 import time
 
 import pandas as pd

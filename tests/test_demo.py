@@ -1,7 +1,5 @@
 """demo: the main job on a fresh machine, whatever its environment holds."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The kernel's side of the download buttons: what they are told, and what they are sent."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """The list of files below an answer."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

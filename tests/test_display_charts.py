@@ -1,7 +1,5 @@
 """Specifications of interactive charts: what draws itself is shown, what loads or links is refused."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """A running answer: first text at once, then at most ten updates a second, the last state always."""
 
-from __future__ import annotations
-
 import json
 import os
 import queue

@@ -1,7 +1,5 @@
 """Model text runs nothing, fetches nothing, and leads only where a link may lead."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from html import unescape

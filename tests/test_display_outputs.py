@@ -1,9 +1,6 @@
 """Every output of ours is safe, has plain text, and may hold whatever was written."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,10 +11,8 @@ from tests_support.markup import Markup
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.wording import size_in_words
 from ipython_assistant.display import outputs, previews, steps
+from ipython_assistant.display.outputs import Bundle
 from ipython_assistant.display.previews import card
-
-if TYPE_CHECKING:
-    from ipython_assistant.display.outputs import Bundle
 
 HOSTILE_NAMES = [
     '"><img src=x onerror=alert(1)>.csv',

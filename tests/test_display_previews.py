@@ -1,7 +1,5 @@
 """A saved file and what is shown of it: pictures, heads of tables, beginnings of texts."""
 
-from __future__ import annotations
-
 import base64
 import json
 

@@ -1,7 +1,5 @@
 """What was done for an answer, folded below it: code with its logs, and items that have no view of their own."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

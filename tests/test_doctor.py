@@ -1,7 +1,5 @@
 """doctor: what it finds, over HTTP at a scripted service, and of a real engine."""
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 Every error here is made to happen over real HTTP, with the bodies that services are documented or known to send.
 """
 
-from __future__ import annotations
-
 import email.utils
 import json
 import re

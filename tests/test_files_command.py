@@ -1,7 +1,5 @@
 """`%assistant files`: what was made here, from which question, and what is left over."""
 
-from __future__ import annotations
-
 import os
 import re
 from types import SimpleNamespace

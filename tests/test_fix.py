@@ -1,7 +1,5 @@
 """`%assistant fix`: what goes to the service about a cell that failed, and what comes back."""
 
-from __future__ import annotations
-
 import contextlib
 
 import pandas as pd

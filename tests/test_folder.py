@@ -1,7 +1,5 @@
 """workspace.folder: where files go."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess

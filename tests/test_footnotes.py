@@ -1,7 +1,5 @@
 """core.footnotes: what an answer rests on, as marks in the text and a list at its end."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

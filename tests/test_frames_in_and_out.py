@@ -1,7 +1,5 @@
 """A large DataFrame goes into a cell and a table comes out; asked again, nothing is uploaded."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """Where a turn runs, cell by cell in a real shell: which container, whose it is, what is in it, what it costs."""
 
-from __future__ import annotations
-
 import json
 import re
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """A notebook that somebody else made comes with its folder: a link in it leads no write, move or removal elsewhere."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

@@ -1,7 +1,5 @@
 """What holds of the package's source as a whole: one name, one meaning; rooms a person can read in one sitting."""
 
-from __future__ import annotations
-
 import ast
 from collections import defaultdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """workspace.inputs: what -i names."""
 
-from __future__ import annotations
-
 import datetime as dt
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """What goes along with a question and what comes back from it, through cells in a real shell."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Everything an answer can hold beside text and Python code, and pictures that the model sees itself: in real cells."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

@@ -1,7 +1,5 @@
 """A plain `pip install` of the wheel enables what runs inside Jupyter."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

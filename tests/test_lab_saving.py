@@ -1,7 +1,5 @@
 """lab: what the server extension takes out of a notebook that is saved, and what it tells kernels."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os

@@ -1,7 +1,5 @@
 """The committed notebooks and their recordings, as they are; `make notebooks` runs them."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

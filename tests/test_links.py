@@ -1,7 +1,5 @@
 """core.links: `sandbox:` links become links to the saved files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """`make live`, with a scripted service in place of the real one."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """A cell, from its text to files on disk, on the embedded engine: a real child process with real kernels, no key."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

@@ -3,8 +3,6 @@
 The expected texts are the same with pandas 2.2 without pyarrow and with pandas 3 with it.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import hashlib
 import tempfile

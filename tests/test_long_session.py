@@ -1,7 +1,5 @@
 """A kernel that lives for days: a thousand turns neither fill its memory nor slow it down."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

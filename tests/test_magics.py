@@ -1,7 +1,5 @@
 """magics: what the shell sees."""
 
-from __future__ import annotations
-
 import os
 import pydoc
 import sys

@@ -1,7 +1,5 @@
 """marimo shows an answer as the value of a cell: the example of the documentation, run as it stands there."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

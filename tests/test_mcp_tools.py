@@ -1,7 +1,5 @@
 """What an agent can do through jupyter-server-mcp; with the server itself where it is installed."""
 
-from __future__ import annotations
-
 import asyncio
 from importlib import import_module, metadata
 

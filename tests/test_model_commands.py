@@ -1,7 +1,5 @@
 """`ipython-assistant model`: fetching from a scripted hub on loopback, listing and removing."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Finding chat servers on this machine: each believed only in its own shape, and the model that suits best."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack

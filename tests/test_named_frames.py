@@ -1,7 +1,5 @@
 """workspace.tables: the DataFrame that -o names, with the dtypes of what went in."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

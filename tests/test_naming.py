@@ -1,7 +1,5 @@
 """core.naming: names that every system accepts."""
 
-from __future__ import annotations
-
 import itertools
 import unicodedata
 

@@ -1,7 +1,5 @@
 """The command line for notebooks that run again, with real kernels."""
 
-from __future__ import annotations
-
 import errno
 import json
 import signal

@@ -1,7 +1,5 @@
 """options: the line after %%assistant."""
 
-from __future__ import annotations
-
 import pytest
 
 from ipython_assistant import errors

@@ -1,7 +1,5 @@
 """core.placeholders: what is filled in, what is left alone, and which lines are inputs."""
 
-from __future__ import annotations
-
 import datetime as dt
 import functools
 from types import SimpleNamespace

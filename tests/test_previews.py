@@ -1,7 +1,5 @@
 """Files → what is shown of them: pictures or their thumbnails, tables, the beginnings of texts; and in which order."""
 
-from __future__ import annotations
-
 import io
 import struct
 import zlib

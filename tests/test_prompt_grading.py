@@ -1,7 +1,5 @@
 """The grader of the prompts: what is right is right; one wrong number, label or place is not; a refusal is neither."""
 
-from __future__ import annotations
-
 import dataclasses
 import io
 import json

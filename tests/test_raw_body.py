@@ -1,7 +1,5 @@
 """service.raw_body: large bodies read from the socket: when that is allowed, that it is the same bytes, how it ends."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
@@ -12,7 +10,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
 from faults.server import BLOCK, Container, FaultyService, Hang, Pattern, Reset
@@ -22,11 +19,9 @@ from ipython_assistant import errors
 from ipython_assistant.core.artifacts import ContainerFile
 from ipython_assistant.service import file_transfer
 from ipython_assistant.service.accounts import connect_hosted
+from ipython_assistant.service.client import Wire
 from ipython_assistant.service.downloads import DownloadLimits, Downloads, StagedFile
-
-if TYPE_CHECKING:
-    from ipython_assistant.service.client import Wire
-    from ipython_assistant.service.wire import Reply
+from ipython_assistant.service.wire import Reply
 
 BIG = Pattern(40_000_000)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"

@@ -1,7 +1,5 @@
 """core.recording: the key of a turn, and a turn as the text that is kept of it."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from dataclasses import replace

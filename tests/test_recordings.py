@@ -5,8 +5,6 @@ IPYTHON_ASSISTANT_RECORDINGS names a folder of recordings; none of them is part 
 that is a whole response (`"object": "response"`).
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

@@ -1,7 +1,5 @@
 """Recordings on disk: found by what was written, brought back as they were, never served damaged, never lost."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

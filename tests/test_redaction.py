@@ -1,7 +1,5 @@
 """What must not be kept is taken out of a turn, and the turn still says the same."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Cells that were recorded run again: in a real shell, without a key, without a connection."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """`%assistant report`: one file with what was asked and what came of it, from the recordings alone."""
 
-from __future__ import annotations
-
 import base64
 import json
 

@@ -1,7 +1,5 @@
 """question: settings, prompt and conversation as the JSON that is sent."""
 
-from __future__ import annotations
-
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path

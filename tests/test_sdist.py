@@ -1,7 +1,5 @@
 """What is published is whole: the tests pass from the sdist, and the README's links lead somewhere there."""
 
-from __future__ import annotations
-
 import re
 import tarfile
 from pathlib import Path

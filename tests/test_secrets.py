@@ -1,7 +1,5 @@
 """What counts as a secret of this machine, and is taken out of what is kept, and what never does."""
 
-from __future__ import annotations
-
 import pytest
 
 from ipython_assistant.core.redaction import Redactor

@@ -1,7 +1,5 @@
 """`ipython-assistant ask`: one question from a shell."""
 
-from __future__ import annotations
-
 import io
 import json
 

@@ -1,7 +1,5 @@
 """service.stream: bytes to events."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import threading

@@ -1,7 +1,5 @@
 """workspace.tables: heads and DataFrames of files as people have them, or the reason why a file is no table."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io
@@ -11,20 +9,18 @@ import time
 import tracemalloc
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ipython_assistant.core.artifacts import TableHead
 from ipython_assistant.core.naming import media_type
 from ipython_assistant.workspace import csv_tables, sheets, tables
 from ipython_assistant.workspace.csv_tables import NotATable
 from ipython_assistant.workspace.tables import read_frame, read_head, read_table
-
-if TYPE_CHECKING:
-    from ipython_assistant.core.artifacts import TableHead
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """An answer in a terminal: printed as it comes, and right at the end."""
 
-from __future__ import annotations
-
 import io
 
 import pytest

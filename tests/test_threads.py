@@ -1,7 +1,5 @@
 """service.threads: a pool that holds nobody up."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import threading

@@ -1,7 +1,5 @@
 """core.tools: what --tool takes."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

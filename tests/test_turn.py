@@ -1,7 +1,5 @@
 """core.turn: events in, Turn out."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

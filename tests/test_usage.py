@@ -1,7 +1,5 @@
 """core.usage: tokens, container time, money."""
 
-from __future__ import annotations
-
 import doctest
 from datetime import UTC, date, datetime, timedelta
 

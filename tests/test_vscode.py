@@ -5,8 +5,6 @@ every kernel it starts, models are made from `comm_open` messages, and a view wh
 back to the next representation of the output.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """service.background: imports while nobody waits, and only then."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

@@ -1,7 +1,5 @@
 """Who answers without a key, and what a model may see: cells through a real engine, and a scripted Ollama."""
 
-from __future__ import annotations
-
 import json
 import os
 import threading

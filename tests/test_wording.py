@@ -1,7 +1,5 @@
 """core.wording: numbers with their nouns, and words from outside on one line."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -3,19 +3,14 @@
 They live as long as these tests, which come first (see `tests/conftest.py`).
 """
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from browser.harness import CHROMIUM_ARGUMENTS, Lab, Notebook, find_chromium, opened_notebooks, running_lab
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

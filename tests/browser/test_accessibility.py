@@ -1,24 +1,16 @@
 """What we show, to people who do not see it or use no mouse: checked with axe-core in both themes, and by keyboard."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import tarfile
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
+from browser.harness import Lab, Notebook
 from browser.test_outputs import FILES, SETUP, SHOW
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from playwright.sync_api import Page
-
-    from browser.harness import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -3,23 +3,17 @@
 Run once with `jupyter-collaboration` installed and once with `jupyter-server-documents`: they exclude each other.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import nbformat
 import pytest
 
+from browser.harness import Lab, Notebook
 from browser.test_lab_reopened import BROKEN, SHOW_A_ROW
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from browser.harness import Lab, Notebook
 
 ENGINES = ("jupyter_server_ydoc", "jupyter_server_documents")
 pytestmark = [

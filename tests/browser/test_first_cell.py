@@ -1,7 +1,5 @@
 """The first notebook in a real JupyterLab: what a stranger sees, and what the links and buttons bring down."""
 
-from __future__ import annotations
-
 import itertools
 import os
 from pathlib import Path

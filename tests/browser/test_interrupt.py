@@ -1,17 +1,12 @@
 """Stop, in JupyterLab's toolbar, while the embedded engine runs code that would not end by itself."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from browser.harness import Lab, Notebook
+from browser.harness import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LOAD, ENDLESS, AFTER = 0, 1, 2

@@ -1,26 +1,19 @@
 """JupyterHub on loopback: below `/user/NAME/` pictures appear, and links and buttons download."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import BrowserContext, expect
 
 from browser.harness import Lab, end, environment, free_port, opened_notebooks, wait_until_it_answers
 from browser.test_outputs import FILES, SETUP, SHOW
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from playwright.sync_api import BrowserContext
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 pytest.importorskip("jupyterhub", reason="pip install jupyterhub")

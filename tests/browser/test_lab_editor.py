@@ -1,17 +1,12 @@
 """The editor of an `%%assistant` cell in a real JupyterLab: what Tab offers, and that a prompt is coloured as prose."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from browser.harness import Lab, Notebook
+from browser.harness import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -4,33 +4,24 @@ Server and kernel live in two environments here, joined by nothing but a kernel 
 scripted service on loopback.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import nbformat
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import BrowserContext, expect
 from tests_support import events as wire
 from tests_support.scripted import ScriptedService
 
-from browser.harness import CHECKOUT, environment, opened_notebooks, running_lab
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import nbformat
-    from playwright.sync_api import BrowserContext
-
-    from browser.harness import Lab, Notebook
+from browser.harness import CHECKOUT, Lab, Notebook, environment, opened_notebooks, running_lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

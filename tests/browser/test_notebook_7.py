@@ -1,16 +1,11 @@
 """The first notebook in Notebook 7: what is seen and what comes down is the same as in JupyterLab."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from browser.harness import Lab, Notebook
+from browser.harness import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ASKING, BUSY = 3, -1

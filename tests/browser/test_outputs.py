@@ -3,23 +3,19 @@
 The notebooks here call the display functions themselves, on files they wrote; no service is asked.
 """
 
-from __future__ import annotations
-
 import io
 import threading
 import zipfile
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
 import psutil
 import pytest
 from playwright.sync_api import expect
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from browser.harness import Lab, Notebook
+from browser.harness import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -5,8 +5,6 @@ temporary directory, and runs its file in `clients/` against one `ipython-assist
 Markdown table; the exit code is the number of clients that failed. It needs the package indexes, and `node` for three.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -16,6 +14,7 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
+from typing import Self
 from urllib.request import Request, urlopen
 
 HERE = Path(__file__).parent / "clients"
@@ -51,7 +50,7 @@ def main(wanted: list[str]) -> int:
 class Engine:
     """`ipython-assistant serve` as a process of its own, and what a client's environment needs to reach it."""
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         command = [sys.executable, "-m", "ipython_assistant.cli", "serve"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         found: dict[str, str] = {}

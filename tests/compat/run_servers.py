@@ -9,8 +9,6 @@ asked by its Responses API: it does not hold conversations and has no containers
 failures.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import socket

@@ -1,19 +1,15 @@
 """One real engine process for the whole session, and engines in this process with a clock or a model of the test's."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import openai
 import pytest
 from engines import DEADLINE_S, Running, ScriptedModel, Stage, gone, in_thread, kernels_of, spawn
 
 from ipython_assistant.engine.models.python_code import Script
-
-if TYPE_CHECKING:
-    import openai
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """Engines to test, and how to ask them."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """A stand-in for a container that runs code in this process: for the many small cases that need no kernel."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import io

@@ -1,7 +1,5 @@
 """The forms that are answered without a model: every form over five tables, in any order, and what they refuse."""
 
-from __future__ import annotations
-
 import itertools
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A chat model fills in a plan or writes Python: scripted chat servers, a real engine, real kernels."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

@@ -1,7 +1,5 @@
 """Asking one model of a chat server: the doors of the four that people run, and every way a server can fail."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import threading

@@ -1,7 +1,5 @@
 """An unmodified `openai` client against a real engine process."""
 
-from __future__ import annotations
-
 import json
 
 import openai

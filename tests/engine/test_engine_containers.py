@@ -1,24 +1,19 @@
 """What code sees in a container, and what happens when its process ends."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os
 import signal
 import threading
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
 
+import openai
 import pytest
 from engines import DEADLINE_S, Running, Stage, annotations, gone, kernel_in, kernels_of, logs, until
 
 from ipython_assistant.engine.container import FORGOTTEN
 from ipython_assistant.engine.kernel_output import MAX_FIGURES
 from ipython_assistant.engine.models import Ask, Interpreter, Run, RunOutcome, Step
-
-if TYPE_CHECKING:
-    import openai
 
 
 def test_mnt_data_is_the_working_directory_and_no_machine_path_is_shown(engine: Running, container: str) -> None:

@@ -4,8 +4,6 @@ What holds for the recordings has to hold for the engine, which stands in for th
 which other tests believe.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Bytes in and out: uploads to disk, downloads from disk, and what must not be served."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """How containers end: once, whole, whoever waits for it; and what is refused while they do."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 import threading

@@ -1,7 +1,5 @@
 """The engine's process: it ends with its owner, and takes everything with it."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """The engine's pure rooms: fenced code, links, names of places."""
 
-from __future__ import annotations
-
 import asyncio
 import urllib.parse
 

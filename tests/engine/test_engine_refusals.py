@@ -1,7 +1,5 @@
 """What the hosted service is known to refuse, refused here in the same shape: one test each."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncGenerator
 from typing import Any

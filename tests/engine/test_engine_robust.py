@@ -1,7 +1,5 @@
 """What code leaves behind, how much of it there may be, and that the engine goes on whatever it is."""
 
-from __future__ import annotations
-
 import threading
 import time
 

@@ -1,7 +1,5 @@
 """Code that tries to get out, and code that takes more than its share, in each sandbox this machine offers."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

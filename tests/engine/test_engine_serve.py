@@ -1,7 +1,5 @@
 """An engine that several share: who may enter, how much may be brought in, how it is stopped, what its log holds."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

@@ -1,18 +1,13 @@
 """The event stream: its order, its numbers, its shapes, its citations."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
 
+import openai
+import pytest
 from engines import Running, Stage, annotations, logs, tool
 
 from ipython_assistant.engine.models import Ask, Interpreter, Run, RunOutcome, Say, Step
-
-if TYPE_CHECKING:
-    import openai
-    import pytest
 
 SHOWS_AND_SAVES = """
 import matplotlib.pyplot as plt

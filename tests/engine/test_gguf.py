@@ -1,7 +1,5 @@
 """Models in a file: a process of its own runs each, here with a runtime that answers as llama.cpp does."""
 
-from __future__ import annotations
-
 import asyncio
 import importlib
 import os

@@ -1,8 +1,6 @@
 # ruff: noqa: E501 one line for each case
 """Question against plan, both ways: what was left out or made up is named; what is right passes."""
 
-from __future__ import annotations
-
 import jsonschema
 import pytest
 

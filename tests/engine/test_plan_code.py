@@ -1,7 +1,5 @@
 """A plan's code does what the plan says: every operation by value, against an independent calculation."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import statistics

@@ -1,19 +1,14 @@
 """A shell whose `%%assistant` cells go to a faulty service."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from faults.scenarios import Kind, Stage
-
-if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
-
-    from faults.server import FaultyService
+from faults.server import FaultyService
 
 
 @dataclass

@@ -1,21 +1,16 @@
 """A faulty service for each test, and the matrix's sums at the end of the run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from tests_support.summary import TALLIES
 
 from faults.asking import Asking
+from faults.matrix import Tally
 from faults.server import FaultyService
 from ipython_assistant.service import downloads
-
-if TYPE_CHECKING:
-    from faults.matrix import Tally
 
 
 @pytest.fixture

@@ -1,19 +1,15 @@
 """Plays a scenario against the extension, and says what became of every file."""
 
-from __future__ import annotations
-
 import contextlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from faults.asking import Asking, Ran
+from faults.scenarios import Kind, Scenario, Stage
 from faults.server import Made, sha256_of
 from ipython_assistant.errors import AssistantError
-
-if TYPE_CHECKING:
-    from faults.asking import Asking, Ran
-    from faults.scenarios import Kind, Scenario, Stage
 
 Fate = Literal["saved", "named", "said", "lost in an error", "lost silently"]
 NOT_LOST: tuple[Fate, ...] = ("saved", "named", "said")

@@ -8,8 +8,6 @@ along.
 https://platform.openai.com/docs/api-reference/containers
 """
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import hashlib

@@ -1,20 +1,15 @@
 """Streams that end badly: what arrived is kept, its files are saved, and the cell ends in the right error."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 from tests_support import events as wire
 
+from faults.asking import Asking, Ran
 from faults.scenarios import SCENARIOS
 from faults.server import SERVER_FAULT, Page, slow_down
 from ipython_assistant import errors
 from ipython_assistant.core.fold import TurnFold
-
-if TYPE_CHECKING:
-    from faults.asking import Asking, Ran
 
 CUTS = {
     "stream_ends_before_completed": "before its end",

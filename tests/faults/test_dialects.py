@@ -3,8 +3,6 @@
 What each of them does was seen, or read in its source and issues; here it is played by the faulty service.
 """
 
-from __future__ import annotations
-
 import pytest
 from tests_support import events as wire
 

@@ -1,7 +1,5 @@
 """Containers that expire, and what new ones are like."""
 
-from __future__ import annotations
-
 from tests_support import params
 
 from faults.scenarios import play

@@ -1,7 +1,5 @@
 """Files fetched over a bad way: what is asked, how often, how many at once, and what is said of those that fail."""
 
-from __future__ import annotations
-
 import _thread
 import hashlib
 import subprocess

@@ -1,7 +1,5 @@
 """Which files there are: what a listing shows, what it does not, and what they are called on disk."""
 
-from __future__ import annotations
-
 import base64
 import unicodedata
 from types import SimpleNamespace

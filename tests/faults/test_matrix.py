@@ -1,7 +1,5 @@
 """Every fault with every kind of file: saved with the right bytes, or named with a reason in a cell that failed."""
 
-from __future__ import annotations
-
 import contextlib
 from pathlib import Path
 

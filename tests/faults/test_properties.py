@@ -1,7 +1,5 @@
 """What holds for any stream, any cutting of its bytes and any names."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import tempfile

@@ -1,7 +1,5 @@
 """A proxy on loopback that passes requests on to a service and keeps what both sides said, without keys or headers."""
 
-from __future__ import annotations
-
 import json
 import re
 import threading

@@ -4,8 +4,6 @@ It says what it costs before it asks anything, records the traffic without keys 
 tests read (`IPYTHON_ASSISTANT_RECORDINGS`), and writes `report.md`, which can be attached to a bug report.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -4,8 +4,6 @@ A function gives every answer that is right. Where the prompt is open (a mean or
 or not, an extra row or the pair of doubled rows), each reading that a careful reader could defend is in the list.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import math

@@ -1,7 +1,5 @@
 """What is right for each prompt of the second set, in the manner of `expected` and over the same tables."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import pandas as pd

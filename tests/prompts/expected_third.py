@@ -4,8 +4,6 @@ Rows that stand twice may be counted as they stand or once, unless the prompt sa
 value is missing in what is grouped by, the group of the missing may be shown or left out, unless the prompt says.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """What a figure shows: its drawn axes are read, in the process that draws them, when it is saved or at the end."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,14 +1,12 @@
 """Scripted chat servers on loopback, each with the paths and the wording of one that people run."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 Json = dict[str, Any]
 
@@ -86,7 +84,7 @@ class ScriptedServer:
     abilities: list[str] = field(default_factory=lambda: ["completion", "vision"])
     gone: threading.Event = field(default_factory=threading.Event)
 
-    def __enter__(self) -> ScriptedServer:
+    def __enter__(self) -> Self:
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._http.chat = self  # type: ignore[attr-defined] # the handler reads it
         self._http.daemon_threads = True

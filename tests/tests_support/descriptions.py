@@ -1,7 +1,5 @@
 """Hold JSON against what others say it has to be: the types of the `openai` package, OpenAI's OpenAPI document."""
 
-from __future__ import annotations
-
 import json
 import re
 from functools import cache

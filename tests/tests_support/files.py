@@ -1,7 +1,5 @@
 """Saved files, heads of tables and code calls, as small as a test of what is shown needs them."""
 
-from __future__ import annotations
-
 import base64
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """How the cost of work grows with its input."""
 
-from __future__ import annotations
-
 import gc
 import time
 from collections.abc import Callable

@@ -1,9 +1,8 @@
 """HTML as a browser would read it: its tags, their attributes, its text."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Self
 from urllib.parse import urlsplit
 
 # What our outputs may be made of. Nothing here fetches, runs or takes input.
@@ -34,7 +33,7 @@ class Markup(HTMLParser):
         super().__init__(convert_charrefs=True)
 
     @classmethod
-    def of(cls, html: str) -> Markup:
+    def of(cls, html: str) -> Self:
         markup = cls()
         markup.feed(html)
         markup.close()

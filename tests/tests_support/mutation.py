@@ -1,7 +1,5 @@
 """Events of which some fields are of another type: what a server that is nearly right, or hostile, may send."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from typing import Any

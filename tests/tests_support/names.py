@@ -1,7 +1,5 @@
 """Names that nobody should give a file."""
 
-from __future__ import annotations
-
 from hypothesis import strategies as st
 
 NASTY = st.text(

@@ -1,20 +1,15 @@
 """A notebook as its kernel sees it: cells with ids run in a real shell, and the kernel can be restarted."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
 from ipython_assistant.magics import hooks_of
-
-if TYPE_CHECKING:
-    from ipython_assistant.session import Session
-
+from ipython_assistant.session import Session
 
 _PROMPT = re.compile(r"Out\[\d+\]: ")
 

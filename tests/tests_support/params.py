@@ -1,7 +1,5 @@
 """What a request may hold, by the SDK's own parameter types: an unknown key is an error, at any depth."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any, is_typeddict
 

@@ -1,17 +1,11 @@
 """A recording made without a service."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from ipython_assistant.core.fold import TurnFold
+from ipython_assistant.core.recording import Recording, TurnKey
+from ipython_assistant.core.turn import Turn
+from ipython_assistant.workspace.recordings import Recordings
 from tests_support.events import Item, Json, stream
 from tests_support.saving import recorded, save_all
-
-if TYPE_CHECKING:
-    from ipython_assistant.core.recording import Recording, TurnKey
-    from ipython_assistant.core.turn import Turn
-    from ipython_assistant.workspace.recordings import Recordings
 
 
 def make_recording(

@@ -1,7 +1,5 @@
 """Saving files the way a turn does, without a service."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """A real HTTP server on loopback that plays the Responses API from a script and remembers what it was asked."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys

@@ -1,7 +1,5 @@
 """Sums that a run of the tests prints at its end, also where several processes share the tests (pytest-xdist)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
