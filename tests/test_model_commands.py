@@ -4,14 +4,13 @@ import hashlib
 import json
 import os
 import re
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests_support.loopback import Door, Loopback
 
 from ipython_assistant import model_commands
 from ipython_assistant.cli import main
@@ -21,7 +20,22 @@ CONTENT = bytes(range(256)) * 8_000
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-class ScriptedHub:
+class _Door(Door):
+    """Ends each connection with its answer: the library keeps connections open from one test to the next."""
+
+    protocol_version = "HTTP/1.0"
+
+    def respond(self) -> None:
+        hub, with_body = self.owner, self.command == "GET"
+        status, body, headers = hub.answer(self.path, self.headers.get("Range", ""), with_body=with_body)
+        self.begin(status, headers, len(body))
+        if with_body:
+            is_file = "/resolve/" in self.path
+            self.wfile.write(body[: hub.breaks_after] if is_file else body)
+            hub.breaks_after = None if is_file else hub.breaks_after
+
+
+class ScriptedHub(Loopback):
     """As much of huggingface.co as fetching one file needs.
 
     Attributes:
@@ -29,6 +43,9 @@ class ScriptedHub:
         breaks_after: The connection breaks once, after so many bytes.
         ranges: The `Range` of each request for the file; empty where it had none.
     """
+
+    door = _Door
+    base = ""
 
     def __init__(self) -> None:
         self.stated = hashlib.sha256(CONTENT).hexdigest()
@@ -53,42 +70,14 @@ class ScriptedHub:
         return 206 if start else 200, CONTENT[start:], headers
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """Ends each connection with its answer: the library keeps connections open from one test to the next."""
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_HEAD(self) -> None:
-        self.do_GET(with_body=False)
-
-    def do_GET(self, *, with_body: bool = True) -> None:
-        hub: ScriptedHub = self.server.hub
-        status, body, headers = hub.answer(self.path, self.headers.get("Range", ""), with_body=with_body)
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if with_body:
-            is_file = "/resolve/" in self.path
-            self.wfile.write(body[: hub.breaks_after] if is_file else body)
-            hub.breaks_after = None if is_file else hub.breaks_after
-
-
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedHub]:
     pytest.importorskip("huggingface_hub")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.hub, server.daemon_threads = ScriptedHub(), True  # type: ignore[attr-defined] # the handler reads it
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-    yield server.hub
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with ScriptedHub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        yield hub
 
 
 def get(*words: str) -> int:

@@ -22,7 +22,7 @@ LONGEST_VALUE = 20_000
 # A dollar before a digit is money; Pandoc's rules for the others: https://pandoc.org/MANUAL.html#math. Code in a line
 # and a formula end within so many characters or are none: a search for the end is made at every beginning.
 _NO_PROSE = r"""
-    ^[ \t>]*(?P<fence>`{3,}|~{3,})[^\n]*\n (?:.*?^[ \t>]*(?P=fence)[`~]*[ \t]*$ | .*)
+    ^[ \t>]*(?P<fence>`{3,}+|~{3,}+)[^\n]*\n (?:.*?^[ \t>]*(?P=fence)[`~]*[ \t]*$ | .*)
     | (?<!`)(?P<ticks>`{1,9})(?!`) .{1,1000}? (?<!`)(?P=ticks)(?!`)
     | \$\$.{1,1000}?\$\$ | \\\(.{1,1000}?\\\) | \\\[.{1,1000}?\\\]
     | \\begin\{(?P<block>\w{1,20}\*?)\}.{1,1000}?\\end\{(?P=block)\}

@@ -7,13 +7,12 @@ import io
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
 
 import psutil
 import pytest
 from playwright.sync_api import expect
+from tests_support.loopback import Door, Loopback
 
 from browser.harness import Lab, Notebook
 
@@ -79,39 +78,22 @@ while not Path("go").exists():
 """
 
 
-class Listener:
+class _Noting(Door):
+    def respond(self) -> None:
+        self.owner.paths.append(self.path)
+        self.owner.hit.set()
+        self.begin(404, {})
+
+
+class Listener(Loopback):
     """A server on loopback that remembers what was fetched from it."""
+
+    door = _Noting
+    base = ""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.hit = threading.Event()
-        listener = self
-
-        class Door(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                listener.paths.append(self.path)
-                listener.hit.set()
-                self.send_response(404)
-                self.end_headers()
-
-            def log_message(self, *_args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture

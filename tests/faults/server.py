@@ -22,11 +22,11 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import parse_qs, quote, urlsplit
 
 from tests_support.events import CONTAINER, Json, sse
+from tests_support.loopback import Door, Loopback
 
 MOUNT = "/mnt/data/"
 BLOCK = random.Random(7).randbytes(1 << 20)
@@ -248,8 +248,106 @@ class Asked:
         return match[1].decode(), match[2]
 
 
-class FaultyService:
+_ADDRESSES: tuple[tuple[str, str, Requested], ...] = (
+    ("POST", r"/v1/responses", "respond"),
+    ("POST", r"/v1/containers", "create"),
+    ("POST", r"/v1/files", "file"),
+    ("GET", r"/v1/containers", "containers"),
+    ("DELETE", r"/v1/containers/([^/]+)", "delete"),
+    ("POST", r"/v1/containers/([^/]+)/files", "upload"),
+    ("GET", r"/v1/containers/([^/]+)/files", "list"),
+    ("GET", r"/v1/containers/([^/]+)/files/([^/]+)", "metadata"),
+    ("GET", r"/v1/containers/([^/]+)/files/([^/]+)/content", "content"),
+)
+
+
+def _kind_of(method: str, path: str) -> tuple[Requested, str, str]:
+    for verb, pattern, kind in _ADDRESSES:
+        match = re.fullmatch(pattern, path) if verb == method else None
+        if match is not None:
+            return kind, *(*match.groups(), "", "")[:2]
+    return "other", "", ""
+
+
+class _Door(Door):
+    """HTTP, and the ways to break it."""
+
+    def respond(self) -> None:
+        parts = urlsplit(self.path)
+        kind, container_id, file_id = _kind_of(self.command, parts.path)
+        asked = Asked(
+            kind,
+            self.command,
+            parts.path,
+            {name: values[0] for name, values in parse_qs(parts.query).items()},
+            {name.lower(): value for name, value in self.headers.items()},
+            self.read_body(),
+            time.monotonic(),
+            container_id,
+            file_id,
+        )
+        self.owner._answer(self, asked)
+
+    def json(self, asked: Asked, body: Any, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> None:
+        whole = json.dumps(body).encode()
+        asked.status = status
+        self.whole(status, {"Content-Type": "application/json", **dict(headers)}, whole)
+
+    def refuse(self, asked: Asked, fault: Status) -> None:
+        error = {"message": fault.message, "type": "invalid_request_error", "param": None, "code": fault.code}
+        self.json(asked, {"error": error}, fault.status, fault.headers)
+
+    def body(self, length: int, pieces: Iterator[memoryview], fault: Fault | None, closing: threading.Event) -> None:
+        after = getattr(fault, "after", None)
+        room = length if after is None else min(after, length)
+        for piece in pieces:
+            self.wfile.write(piece[:room])
+            room -= len(piece)
+            if room <= 0:
+                break
+        if isinstance(fault, Reset):
+            self.reset()
+        elif isinstance(fault, Short | Unannounced):
+            self.close_connection = True
+        elif isinstance(fault, Hang):
+            self.wait_for_the_client_to_go(closing)
+
+    def begin_chunks(self, media_type: str) -> None:
+        self.begin(200, {"Content-Type": media_type, "Transfer-Encoding": "chunked"}, None)
+
+    def chunk(self, block: bytes) -> bool:
+        try:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block))
+        except OSError:
+            self.close_connection = True
+            return False
+        return True
+
+    def half_a_chunk(self, block: bytes) -> None:
+        self.wfile.write(b"%x\r\n%b" % (len(block), block[: len(block) // 2]))
+        self.close_connection = True
+
+    def end_chunks(self) -> None:
+        self.wfile.write(b"0\r\n\r\n")
+
+    def reset(self) -> None:
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        socket.close(self.connection.detach())
+
+    def wait_for_the_client_to_go(self, closing: threading.Event) -> None:
+        self.close_connection = True
+        self.connection.settimeout(0.02)
+        while not closing.is_set():
+            with contextlib.suppress(TimeoutError):
+                if not self.connection.recv(1):
+                    return
+
+
+class FaultyService(Loopback):
     """The service. Tell it what to play and what is to go wrong; afterwards ask it what was asked of it."""
+
+    door = _Door
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
@@ -286,27 +384,15 @@ class FaultyService:
         self._window: deque[float] = deque()
         self._changed = threading.Condition(threading.RLock())
         self._closing = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _door(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
     @property
     def busy(self) -> bool:
         """Whether content is being sent."""
         return self._at_once > 0
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(self, *exc_info: object) -> None:
         self._closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__(*exc_info)
 
     # Steering.
 
@@ -400,8 +486,7 @@ class FaultyService:
                 door.refuse(asked, fault)
             elif isinstance(fault, Page):
                 asked.status = fault.status
-                door.begin(fault.status, {"Content-Type": "text/html"}, len(fault.body))
-                door.wfile.write(fault.body)
+                door.whole(fault.status, {"Content-Type": "text/html"}, fault.body)
             elif isinstance(fault, Hang) and asked.kind != "content":
                 door.wait_for_the_client_to_go(self._closing)
             else:
@@ -653,144 +738,3 @@ class FaultyService:
 
     def _other(self, door: Any, asked: Asked, _fault: Fault | None) -> None:
         door.refuse(asked, Status(404, f"Unknown request URL: {asked.method} {asked.path}."))
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone is no news; anything else is a fault of the test's own."""
-        import sys
-
-        if not isinstance(sys.exc_info()[1], OSError | ValueError):
-            super().handle_error(request, client_address)
-
-
-_ADDRESSES: tuple[tuple[str, str, Requested], ...] = (
-    ("POST", r"/v1/responses", "respond"),
-    ("POST", r"/v1/containers", "create"),
-    ("POST", r"/v1/files", "file"),
-    ("GET", r"/v1/containers", "containers"),
-    ("DELETE", r"/v1/containers/([^/]+)", "delete"),
-    ("POST", r"/v1/containers/([^/]+)/files", "upload"),
-    ("GET", r"/v1/containers/([^/]+)/files", "list"),
-    ("GET", r"/v1/containers/([^/]+)/files/([^/]+)", "metadata"),
-    ("GET", r"/v1/containers/([^/]+)/files/([^/]+)/content", "content"),
-)
-
-
-def _kind_of(method: str, path: str) -> tuple[Requested, str, str]:
-    for verb, pattern, kind in _ADDRESSES:
-        match = re.fullmatch(pattern, path) if verb == method else None
-        if match is not None:
-            return kind, *(*match.groups(), "", "")[:2]
-    return "other", "", ""
-
-
-def _door(service: FaultyService) -> type[BaseHTTPRequestHandler]:  # noqa: C901 a class in a closure
-    class Door(BaseHTTPRequestHandler):
-        """HTTP, and the ways to break it."""
-
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(length) if length else self._read_chunks()
-            parts = urlsplit(self.path)
-            kind, container_id, file_id = _kind_of(self.command, parts.path)
-            asked = Asked(
-                kind,
-                self.command,
-                parts.path,
-                {name: values[0] for name, values in parse_qs(parts.query).items()},
-                {name.lower(): value for name, value in self.headers.items()},
-                body,
-                time.monotonic(),
-                container_id,
-                file_id,
-            )
-            service._answer(self, asked)
-
-        do_POST = do_DELETE = do_GET
-
-        def log_message(self, *_args: object) -> None:
-            pass
-
-        def json(self, asked: Asked, body: Any, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> None:
-            whole = json.dumps(body).encode()
-            asked.status = status
-            self.begin(status, {"Content-Type": "application/json", **dict(headers)}, len(whole))
-            self.wfile.write(whole)
-
-        def refuse(self, asked: Asked, fault: Status) -> None:
-            error = {"message": fault.message, "type": "invalid_request_error", "param": None, "code": fault.code}
-            self.json(asked, {"error": error}, fault.status, fault.headers)
-
-        def body(
-            self, length: int, pieces: Iterator[memoryview], fault: Fault | None, closing: threading.Event
-        ) -> None:
-            after = getattr(fault, "after", None)
-            room = length if after is None else min(after, length)
-            for piece in pieces:
-                self.wfile.write(piece[:room])
-                room -= len(piece)
-                if room <= 0:
-                    break
-            if isinstance(fault, Reset):
-                self.reset()
-            elif isinstance(fault, Short | Unannounced):
-                self.close_connection = True
-            elif isinstance(fault, Hang):
-                self.wait_for_the_client_to_go(closing)
-
-        def begin_chunks(self, media_type: str) -> None:
-            self.begin(200, {"Content-Type": media_type, "Transfer-Encoding": "chunked"}, None)
-
-        def chunk(self, block: bytes) -> bool:
-            try:
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block))
-            except OSError:
-                self.close_connection = True
-                return False
-            return True
-
-        def half_a_chunk(self, block: bytes) -> None:
-            self.wfile.write(b"%x\r\n%b" % (len(block), block[: len(block) // 2]))
-            self.close_connection = True
-
-        def end_chunks(self) -> None:
-            self.wfile.write(b"0\r\n\r\n")
-
-        def reset(self) -> None:
-            self.close_connection = True
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            socket.close(self.connection.detach())
-
-        def begin(self, status: int, headers: dict[str, str], length: int | None) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            if length is not None:
-                self.send_header("Content-Length", str(length))
-            self.end_headers()
-
-        def wait_for_the_client_to_go(self, closing: threading.Event) -> None:
-            self.close_connection = True
-            self.connection.settimeout(0.02)
-            while not closing.is_set():
-                with contextlib.suppress(TimeoutError):
-                    if not self.connection.recv(1):
-                        return
-
-        def _read_chunks(self) -> bytes:
-            body = b""
-            if self.headers.get("Transfer-Encoding") == "chunked":
-                while size := int(self.rfile.readline(), 16):
-                    body += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-            return body
-
-    return Door

@@ -5,8 +5,9 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
+
+from tests_support.loopback import Door, Loopback
 
 Json = dict[str, Any]
 
@@ -55,7 +56,7 @@ def page() -> Reply:
 
 
 @dataclass
-class ScriptedServer:
+class ScriptedServer(Loopback):
     """A chat server that answers as a test says.
 
     Attributes:
@@ -83,21 +84,6 @@ class ScriptedServer:
     planned: list[Json] = field(default_factory=list)
     abilities: list[str] = field(default_factory=lambda: ["completion", "vision"])
     gone: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> Self:
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._http.chat = self  # type: ignore[attr-defined] # the handler reads it
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-        self.port = self._http.server_port
-        self.url = f"http://127.0.0.1:{self.port}/v1"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
 
     def forget(self) -> None:
         """Begin anew, with an empty script."""
@@ -134,59 +120,50 @@ _OWNER: dict[str, Json] = {
 }
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Door(Door):
+    def respond(self) -> None:
+        (self._tell if self.command == "GET" else self._ask)()
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        chat: ScriptedServer = self.server.chat
+    def _tell(self) -> None:
+        chat: ScriptedServer = self.owner
         chat.paths.append(self.path)
         threading.Event().wait(chat.slow_s)
         found = chat.about(self.path)
         body = json.dumps(found or {"detail": "Not Found"}).encode()
         with contextlib.suppress(OSError):  # the client may be gone by now
-            self._whole(Reply(status=404 if found is None else 200, body=body))
+            self._answer(Reply(status=404 if found is None else 200, body=body))
 
-    def do_POST(self) -> None:
-        chat: ScriptedServer = self.server.chat
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    def _ask(self) -> None:
+        chat: ScriptedServer = self.owner
+        body = json.loads(self.read_body())
         is_plan = bool(chat.plan) and ("format" in body or "response_format" in body)
         chat.paths.append(self.path)
         if chat.kind == "ollama" and self.path == "/api/show":
-            self._whole(Reply(body=json.dumps({"capabilities": chat.abilities}).encode()))
+            self._answer(Reply(body=json.dumps({"capabilities": chat.abilities}).encode()))
             return
         chat.headers.append({name.lower(): value for name, value in self.headers.items()})
         (chat.planned if is_plan else chat.asked).append(body)
         ollama = chat.kind == "ollama" and self.path == "/api/chat"
         if not ollama and self.path != "/v1/chat/completions":
-            self._whole(refusal(404, "Not Found"))
+            self._answer(refusal(404, "Not Found"))
             return
         planned = Reply(chat.plan) if is_plan else chat.script.pop(0)
         reply = planned(body) if callable(planned) else planned
         if reply.body is not None:
-            self._whole(reply)
+            self._answer(reply)
             return
         try:
             self._stream(reply, ollama=ollama)
         except OSError:
             chat.gone.set()
 
-    def _whole(self, reply: Reply) -> None:
-        self.send_response(reply.status)
-        for name, value in {"Content-Type": reply.media_type, "Location": reply.location}.items():
-            if value:
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(reply.body or b"")))
-        self.end_headers()
-        self.wfile.write(reply.body or b"")
+    def _answer(self, reply: Reply) -> None:
+        headers = {"Content-Type": reply.media_type, "Location": reply.location}
+        self.whole(reply.status, {name: value for name, value in headers.items() if value}, reply.body or b"")
 
     def _stream(self, reply: Reply, *, ollama: bool) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-ndjson" if ollama else "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+        media_type = "application/x-ndjson" if ollama else "text/event-stream"
+        self.begin(200, {"Content-Type": media_type, "Transfer-Encoding": "chunked"})
         while reply.hold is not None and not reply.hold.wait(0.05):
             self._send(b"\n" if ollama else b": still here\n\n")
         for line in _lines(reply, ollama=ollama):
@@ -229,3 +206,6 @@ def _lines(reply: Reply, *, ollama: bool) -> Iterator[Json | bytes]:
         yield {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}
         yield {"choices": [], "usage": {"prompt_tokens": read, "completion_tokens": written}}
         yield b"[DONE]"
+
+
+ScriptedServer.door = _Door

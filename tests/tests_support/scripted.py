@@ -2,14 +2,13 @@
 
 import json
 import re
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
 from tests_support.events import CONTAINER, Item, Json, sse, stream
+from tests_support.loopback import Door, Loopback
 
 
 @dataclass
@@ -36,8 +35,24 @@ class Answer:
 Script = Callable[[Request], Answer]
 
 
-class ScriptedService:
+class _Door(Door):
+    def respond(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, self.path, headers, self.read_body())
+        with self.owner._came:
+            self.owner.requests.append(request)
+            self.owner._came.notify_all()
+        answer = self.owner._answer(request)
+        self.begin(answer.status, answer.headers, len(answer.body))
+        self.wfile.write(answer.body[: answer.cut_after])
+        if answer.cut_after is not None:
+            self.close_connection = True
+
+
+class ScriptedService(Loopback):
     """Queue what it is to say with `will_say`; put files into its container with `put`."""
+
+    door = _Door
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -45,28 +60,6 @@ class ScriptedService:
         self._turns: list[Answer] = []
         self._came = threading.Condition()
         self._overrides: list[tuple[re.Pattern[str], Script]] = []
-
-        class Server(ThreadingHTTPServer):
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                if not isinstance(sys.exception(), ConnectionError):  # the client went away, which some tests are about
-                    super().handle_error(request, client_address)
-
-        self._server = Server(("127.0.0.1", 0), _door(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def will_say(self, items: list[Item], **more: Any) -> None:
         """The next response, streamed."""
@@ -155,46 +148,3 @@ def _events(body: bytes) -> Answer:
 
 def _json(body: Any) -> Answer:
     return Answer(json.dumps(body).encode())
-
-
-def _door(service: ScriptedService) -> type[BaseHTTPRequestHandler]:
-    class Door(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self._serve()
-
-        do_POST = do_DELETE = do_GET
-
-        def log_message(self, *_args: object) -> None:
-            pass
-
-        def _serve(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(length) if length else self._chunked()
-            request = Request(
-                self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body
-            )
-            with service._came:
-                service.requests.append(request)
-                service._came.notify_all()
-            answer = service._answer(request)
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            self.wfile.write(answer.body[: answer.cut_after])
-            if answer.cut_after is not None:
-                self.close_connection = True
-
-        def _chunked(self) -> bytes:
-            body = b""
-            if self.headers.get("Transfer-Encoding") == "chunked":
-                while size := int(self.rfile.readline(), 16):
-                    body += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-            return body
-
-    return Door
