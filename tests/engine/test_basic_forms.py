@@ -9,7 +9,7 @@ import pytest
 from in_process import ask
 
 from ipython_assistant.engine.models.basic import forms_for
-from ipython_assistant.engine.models.plan.table_profiles import TableProfile
+from ipython_assistant.engine.models.table_profiles import TableProfile
 
 TABLES = Path(__file__).parents[1] / "prompts" / "tables"
 DATA = Path(__file__).parents[2] / "notebooks" / "data" / "mda_coverage.csv"

@@ -19,9 +19,9 @@ from ipython_assistant.engine.models import free_python
 from ipython_assistant.engine.models.chat_models import ChatModel
 from ipython_assistant.engine.models.chat_server import ChatServer
 from ipython_assistant.engine.models.free_python import ADDED, CORRECT, DONE, ELSEWHERE, NO_CODE
-from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
 from ipython_assistant.engine.models.python_code import has_numbers, split, with_labels
 from ipython_assistant.engine.models.share import Veil
+from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
 TABLE = "district,code,year,cases\nNorth,007,2021,3\nSouth,012,2021,5\nNorth,007,2022,4\n"
 NO_PLAN = '{"cannot": "needs statistics, forecasting or several steps"}'

@@ -10,7 +10,7 @@ from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, O
 from ipython_assistant.engine.models.plan.relations import bound_numbers, formula_of
 from ipython_assistant.engine.models.plan.schema import schema_for
 from ipython_assistant.engine.models.plan.settle import mended, settled
-from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
+from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
 VISITS = TableProfile(
     "visits.csv",

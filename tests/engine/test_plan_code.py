@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from in_process import InProcess
 
-from ipython_assistant.engine.models.plan import in_kernel
+from ipython_assistant.engine.models import in_kernel
 from ipython_assistant.engine.models.plan.conditions import days_of, edges_of
 from ipython_assistant.engine.models.plan.pandas_code import program
 from ipython_assistant.engine.models.plan.plan import (
@@ -26,8 +26,8 @@ from ipython_assistant.engine.models.plan.plan import (
     RowFilter,
     plan_from_json,
 )
-from ipython_assistant.engine.models.plan.table_profiles import profile_of
 from ipython_assistant.engine.models.plan.words import plainly, read_as, title
+from ipython_assistant.engine.models.table_profiles import profile_of
 
 ROWS = st.lists(
     st.fixed_dictionaries(

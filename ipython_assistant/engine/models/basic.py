@@ -27,16 +27,16 @@ from ipython_assistant.engine.models.plan.reader import (
     question_of,
     unreadable,
 )
-from ipython_assistant.engine.models.plan.table_profiles import profiled
 from ipython_assistant.engine.models.plan.words import Program, closing, opening
 from ipython_assistant.engine.models.python_code import Script, fenced
 from ipython_assistant.engine.models.safe_markdown import bold, inline_code
+from ipython_assistant.engine.models.table_profiles import profiled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
-    from ipython_assistant.engine.models.plan.table_profiles import TableProfile
+    from ipython_assistant.engine.models.table_profiles import TableProfile
 
 REAL_MODEL: Final = (
     "No model was used. A model reads any question: set `OPENAI_API_KEY`, start Ollama or LM Studio, or run "

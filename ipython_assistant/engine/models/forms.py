@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.models.plan.mentions import Mention
     from ipython_assistant.engine.models.plan.reader import PlanQuestion
-    from ipython_assistant.engine.models.plan.table_profiles import Column
+    from ipython_assistant.engine.models.table_profiles import Column
 
 _TERMS: Final = english.words(
     "sum mean median std count high low maximum minimum judged head ascending descending sorted plot line bar stacked "

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models import EndEarly, ModelFailed, Refuse, Run, Say
 from ipython_assistant.engine.models.chat_server import Completion
-from ipython_assistant.engine.models.plan.table_profiles import profiled
 from ipython_assistant.engine.models.python_code import (
     asked_files,
     frame_names,
@@ -25,13 +24,14 @@ from ipython_assistant.engine.models.python_code import (
 )
 from ipython_assistant.engine.models.safe_markdown import escape, inline_code, listed
 from ipython_assistant.engine.models.share import Told
+from ipython_assistant.engine.models.table_profiles import profiled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
     from ipython_assistant.engine.models.chat_server import ChatServer, Json
-    from ipython_assistant.engine.models.plan.table_profiles import TableProfile
+    from ipython_assistant.engine.models.table_profiles import TableProfile
 
 MAX_RUNS: Final = 6
 MAX_COMPLAINTS: Final = 2

@@ -9,14 +9,14 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models import Refuse, Run, Say
-from ipython_assistant.engine.models.plan.table_profiles import loading_code
 from ipython_assistant.engine.models.safe_markdown import file_link
+from ipython_assistant.engine.models.table_profiles import loading_code
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
-    from ipython_assistant.engine.models.plan.table_profiles import TableProfile
+    from ipython_assistant.engine.models.table_profiles import TableProfile
 
 ASKED_FILE: Final = re.compile(
     r"(?<![\w/.-])[\w-]+\.(?:csv|tsv|xlsx|jsonl?|parquet|txt|md|html?|png|svg|pdf|jpe?g|webp)\b", re.IGNORECASE

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ipython_assistant.engine.models import Ask, RunOutcome
-    from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
+    from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
 MAX_LOGS: Final = 6_000
 """In characters, of what code printed; the middle of more is left out."""

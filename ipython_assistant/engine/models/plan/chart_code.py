@@ -6,8 +6,8 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan.plan import OF_POINTS, PlanError
-from ipython_assistant.engine.models.plan.table_profiles import py
 from ipython_assistant.engine.models.plan.words import title
+from ipython_assistant.engine.models.table_profiles import py
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models.plan.pandas_code import PlanCode

@@ -24,14 +24,14 @@ from ipython_assistant.engine.models.plan.plan import (
     PlanError,
     RowFilter,
 )
-from ipython_assistant.engine.models.plan.table_profiles import columns_of
 from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
+from ipython_assistant.engine.models.table_profiles import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ipython_assistant.engine.models.plan.mentions import Mention, Mentions
-    from ipython_assistant.engine.models.plan.table_profiles import TableProfile
+    from ipython_assistant.engine.models.table_profiles import TableProfile
 
 _OVER_TIME: Final = english.words("line plot running rolling change latest earliest high low judged head")
 """Terms that may be about time though no column of time is named."""

@@ -8,13 +8,13 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.plan.plan import COMPARISONS, PlanError
-from ipython_assistant.engine.models.plan.table_profiles import py
+from ipython_assistant.engine.models.table_profiles import py
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ipython_assistant.engine.models.plan.plan import RowFilter
-    from ipython_assistant.engine.models.plan.table_profiles import Column
+    from ipython_assistant.engine.models.table_profiles import Column
 
 _TEXT_METHODS: Final = {
     "contains": ".str.contains({}, case=False, regex=False, na=False)",

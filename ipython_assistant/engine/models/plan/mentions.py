@@ -20,7 +20,7 @@ from ipython_assistant.engine.models.plan.english import PATTERNS, word_stem, wo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
+    from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
 _BETWEEN: Final = r"[\s_.-]+"
 """What may stand between the words of a column's name."""

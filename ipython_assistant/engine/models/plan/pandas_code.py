@@ -22,12 +22,12 @@ from ipython_assistant.engine.models.plan.plan import (
     RowFilter,
     is_number,
 )
-from ipython_assistant.engine.models.plan.table_profiles import columns_of, loading_code, py
+from ipython_assistant.engine.models.table_profiles import columns_of, loading_code, py
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
+    from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
 _METHODS: Final = {
     "mean": "mean()", "sum": "sum(min_count=1)", "median": "median()", "min": "min()", "max": "max()", "std": "std()",

@@ -21,9 +21,9 @@ from ipython_assistant.engine.models.plan.plan import Plan, PlanError, plan_from
 from ipython_assistant.engine.models.plan.relations import result_names
 from ipython_assistant.engine.models.plan.schema import PICTURES, schema_for
 from ipython_assistant.engine.models.plan.settle import mended, named_file, new_columns_of, settled
-from ipython_assistant.engine.models.plan.table_profiles import TableProfile, columns_of, profiled
 from ipython_assistant.engine.models.plan.words import Program, plainly
 from ipython_assistant.engine.models.safe_markdown import bold, listed
+from ipython_assistant.engine.models.table_profiles import TableProfile, columns_of, profiled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ipython_assistant.engine.models.plan.mentions import Mention, Mentions
-    from ipython_assistant.engine.models.plan.table_profiles import Column
+    from ipython_assistant.engine.models.table_profiles import Column
 
 COMPARED_BY: Final = {
     "comparison more": ">", "comparison less": "<", "comparison least": ">=", "comparison most": "<=",

@@ -22,14 +22,14 @@ from ipython_assistant.engine.models.plan.plan import (
     UNITS,
     is_number,
 )
-from ipython_assistant.engine.models.plan.table_profiles import columns_of
+from ipython_assistant.engine.models.table_profiles import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ipython_assistant.engine.models.plan.mentions import Mention, Mentions
     from ipython_assistant.engine.models.plan.relations import Formula
-    from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
+    from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
 Json = dict[str, Any]
 Way = tuple[Sequence[str], Sequence[Any], int, int]

@@ -26,14 +26,14 @@ from ipython_assistant.engine.models.plan.plan import (
     is_number,
 )
 from ipython_assistant.engine.models.plan.schema import PICTURES, new_name
-from ipython_assistant.engine.models.plan.table_profiles import columns_of
 from ipython_assistant.engine.models.safe_markdown import bold
+from ipython_assistant.engine.models.table_profiles import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ipython_assistant.engine.models.plan.mentions import Mentions
-    from ipython_assistant.engine.models.plan.table_profiles import Column, TableProfile
+    from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
 _MAX_STEM: Final = 60
 _SORTED: Final = english.words("sorted ascending descending")

@@ -22,7 +22,6 @@ from ipython_assistant.engine.models.plan.plan import (
     RowFilter,
     is_number,
 )
-from ipython_assistant.engine.models.plan.table_profiles import call
 from ipython_assistant.engine.models.safe_markdown import (
     bold,
     clean_line,
@@ -33,10 +32,11 @@ from ipython_assistant.engine.models.safe_markdown import (
     markdown_table,
     quoted,
 )
+from ipython_assistant.engine.models.table_profiles import call
 
 if TYPE_CHECKING:
     from ipython_assistant.engine.models import Interpreter, RunOutcome
-    from ipython_assistant.engine.models.plan.table_profiles import TableProfile
+    from ipython_assistant.engine.models.table_profiles import TableProfile
 
 Name = Callable[[str], str]
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, fields
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models.plan.english import CODES, RATES
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -19,6 +17,11 @@ READABLE: Final = (
     ".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".json", ".jsonl", ".ndjson", ".geojson", ".parquet", ".csv.gz",
 )  # fmt: skip
 """Endings of the files that are looked at as tables."""
+_RATES: Final = re.compile(
+    "coverage|rate|ratio|share|proportion|percent|percentage|pct|prevalence|incidence|density|index|score|rating|mean|"
+    "average|avg|median|efficacy|accuracy|margin|yield|temperature|temp|age"
+)
+_CODES: Final = re.compile("id|code|number|no|nr|key|identifier|uuid|fips|postcode|zip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +72,13 @@ class Column:
     def rate(self) -> bool:
         """True for a rate, a percentage, a mean or a price: numbers whose sum means nothing."""
         parts = re.split(r"[\W_]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", self.name).lower())
-        return "%" in self.name or not RATES.isdisjoint(parts)
+        return "%" in self.name or any(map(_RATES.fullmatch, parts))
 
     @property
     def code(self) -> bool:
         """True for a column whose name says that it tells things apart."""
         last = re.split(r"[\W_]+", self.name.lower().rstrip(" )"))[-1]
-        return last in CODES and (self.kind == "text" or self.whole)
+        return bool(_CODES.fullmatch(last)) and (self.kind == "text" or self.whole)
 
 
 @dataclass(frozen=True, slots=True)
