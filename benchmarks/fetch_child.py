@@ -4,6 +4,7 @@ Prints seconds, CPU seconds of this process and its children, and megabytes of m
 imported and connected beforehand is not counted; what was fetched is compared with what was served, afterwards.
 """
 
+import functools
 import json
 import os
 import resource
@@ -31,7 +32,7 @@ def resident_kb(field: str) -> int:
 
 def prepare_ours():
     """As a cell does it: the closing listing, the files side by side, each under its own name."""
-    from ipython_assistant.collect_files import Destination, collect
+    from ipython_assistant.collect_files import collect
     from ipython_assistant.core.fold import read_response
     from ipython_assistant.service.accounts import connect_hosted
     from ipython_assistant.service.connection import Connection
@@ -40,12 +41,13 @@ def prepare_ours():
 
     os.environ.update(OPENAI_API_KEY="test-key", OPENAI_BASE_URL=base_url)
     connection = Connection(connect_hosted(os.environ, 300.0))
-    shelf, turn = Destination(Folder(directory, folder), "cell-1"), read_response(response)
+    shelf, turn = Folder(directory, folder), read_response(response)
+    save = functools.partial(shelf.save, cell="cell-1", turn=turn.response_id, key="")
 
     def fetch():
-        with Downloads(connection.wire, connection.containers, shelf.folder.stage, DownloadLimits()) as downloads:
-            collected = collect(connection.containers, downloads, turn, shelf, lambda *_: None)
-        shelf.folder.unstage(downloads.staged)
+        with Downloads(connection.wire, connection.containers, shelf.stage, DownloadLimits()) as downloads:
+            collected = collect(connection.containers, downloads, turn, save, lambda *_: None)
+        shelf.unstage(downloads.staged)
         assert not collected.failed, collected.failed[:3]
 
     return fetch

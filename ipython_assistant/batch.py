@@ -13,7 +13,6 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, wait
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from ipython_assistant import turn_run
@@ -21,6 +20,7 @@ from ipython_assistant.core.wording import did_you_mean
 from ipython_assistant.display.grid import overview
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, running_shell
 from ipython_assistant.errors import AssistantError, InputError, InternalError, Interrupted, OptionError
+from ipython_assistant.magics import hooks_of
 from ipython_assistant.options import Options, checked
 from ipython_assistant.service.background import Threads
 from ipython_assistant.session import process_session
@@ -28,8 +28,6 @@ from ipython_assistant.turn_run import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from IPython.core.interactiveshell import InteractiveShell
 
     from ipython_assistant.answer import Answer
     from ipython_assistant.display.outputs import Bundle
@@ -129,16 +127,13 @@ def ask_each(
     progress: bool = True,
     **options: Unpack[AskOptions],
 ) -> Answers:
-    """Ask several questions, some at the same time.
+    """Ask several questions, some at the same time; gives one outcome for each, in order: an answer, or an error.
 
     Args:
         prompts: The questions, or labels and their questions: `{name: f"Plot {name}" for name in names}`.
         at_once: How many at the same time; None for the setting `questions_at_once`.
         progress: Whether a line shows how many have been answered.
         **options: The options of `ask`, except `show`; they hold for every question.
-
-    Returns:
-        One outcome for each, in order: an answer, or the error it ended in.
 
     Raises:
         Interrupted: Ctrl-C; `.answer` holds the outcomes so far.
@@ -152,32 +147,42 @@ def ask_each(
     # All are read before one is asked: a missing input must not be found after half of them have been paid for.
     questions = {label: (read(), written.fresh) for label, (written, read) in readers.items()}
     stop, outcomes = threading.Event(), dict[Any, "Answer | AssistantError"]()
-    pool = Threads(at_once or session.traits.questions_at_once, "ipython_assistant ask")
+    pool, line = Threads(at_once or session.traits.questions_at_once, "ipython_assistant ask"), ""
+    # A notebook that nobody watches is saved with the same line as one that was watched; a script has none.
+    live = LiveOutput(front_end(session.shell)) if progress and session.shell is not None else None
     try:
-        with closing(_Progress(len(questions), session.shell if progress else None)) as line:
-            waiting = {
-                pool.submit(lambda one, fresh: _outcome(session, one, stop, fresh=fresh), *one): label
-                for label, one in questions.items()
-            }
-            try:
-                while waiting:
-                    done, _ = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
-                    outcomes |= {waiting.pop(future): future.result() for future in done}
-                    line.show(outcomes.values())
-            except KeyboardInterrupt:
-                stop.set()
-                pool.close()
-                # A question that the service has not begun to answer cannot be stopped, so it is not waited for.
-                done, _ = wait([future for future in waiting if not future.cancelled()], timeout=STOPS_WITHIN_S)
-                outcomes |= {waiting[future]: future.result() for future in done}
-                raise Interrupted(
-                    f"The questions were interrupted; {len(outcomes)} of {len(questions)} had ended.",
-                    "The error's .answer holds their outcomes.",
-                    answer=Answers({label: outcomes[label] for label in questions if label in outcomes}, labelled),
-                ) from None
+        waiting = {
+            pool.submit(lambda one, fresh: _outcome(session, one, stop, fresh=fresh), *one): label
+            for label, one in questions.items()
+        }
+        while waiting:
+            done, _ = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
+            outcomes |= {waiting.pop(future): future.result() for future in done}
+            line = _so_far(outcomes, len(questions))
+            if live is not None:
+                live.update(None, line)
+                live.tick()
+    except KeyboardInterrupt:
+        stop.set()
+        pool.close()
+        # A question that the service has not begun to answer cannot be stopped, so it is not waited for.
+        done, _ = wait([future for future in waiting if not future.cancelled()], timeout=STOPS_WITHIN_S)
+        outcomes |= {waiting[future]: future.result() for future in done}
+        raise Interrupted(
+            f"The questions were interrupted; {len(outcomes)} of {len(questions)} had ended.",
+            "The error's .answer holds their outcomes.",
+            answer=Answers({label: outcomes[label] for label in questions if label in outcomes}, labelled),
+        ) from None
     finally:
         pool.close()
+        if live is not None and line:
+            live.finish(overview((), (), [f"{line}."]))
     return Answers({label: outcomes[label] for label in questions}, labelled)
+
+
+def _so_far(outcomes: Mapping[Any, Answer | AssistantError], total: int) -> str:
+    failed = sum(isinstance(outcome, AssistantError) for outcome in outcomes.values())
+    return f"{len(outcomes)} of {total} asked" + (f", {failed} failed" if failed else "")
 
 
 def show(response: Any, client: Any = None) -> Answer:
@@ -229,17 +234,18 @@ class Answers(Mapping[Any, "Answer | AssistantError"]):
         outcome, error = self._outcomes[label], ""
         if isinstance(outcome, AssistantError):
             outcome, error = outcome.answer, f"{type(outcome).__name__}: {outcome.message}"
-        known = (outcome.status, outcome.text, tuple(outcome.files)) if outcome is not None else ("failed", "", ())
-        status, text, files = known
-        return {"prompt": self._prompts[label], "status": status, "text": text, "files": files, "error": error}
+        row = {"prompt": self._prompts[label], "status": "failed", "text": "", "files": (), "error": error}
+        came = {"status": outcome.status, "text": outcome.text, "files": tuple(outcome.files)} if outcome else {}
+        return row | came
 
     def __repr__(self) -> str:
         return f"Answers({len(self)}, {len(self.refused)} refused, {len(self.failed)} failed)"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:  # noqa: ARG002 IPython's signature
+        rows = [(label, self._row(label)) for label in self]
         cells = [
             (label, row["status"], row["error"] or " ".join(row["text"].split()), ", ".join(row["files"]))
-            for label, row in ((label, self._row(label)) for label in self)
+            for label, row in rows
         ]
         failed, refused = len(self.failed), len(self.refused)
         more = [f"{count} {what}" for count, what in ((refused, "refused"), (failed, "failed")) if count]
@@ -269,27 +275,6 @@ def _reader(session: Session, prompt: str, given: Mapping[str, Any]) -> tuple[Op
         namespace = {**session.shell.user_ns, **namespace}
     cell = session.cell_of_ask()
     return options, lambda: turn_run.read(session, options, prompt, cell, namespace, from_code=True)
-
-
-class _Progress:
-    """How many of several questions have been answered, as one line; outside IPython nothing is shown."""
-
-    def __init__(self, total: int, shell: InteractiveShell | None) -> None:
-        self._total, self._words = total, ""
-        # A notebook that nobody watches is saved with the same outputs as one that was watched.
-        self._live = LiveOutput(front_end(shell)) if shell is not None else None
-
-    def show(self, outcomes: Iterable[Answer | AssistantError]) -> None:
-        ended = list(outcomes)
-        failed = sum(isinstance(outcome, AssistantError) for outcome in ended)
-        self._words = f"{len(ended)} of {self._total} asked" + (f", {failed} failed" if failed else "")
-        if self._live is not None:
-            self._live.update(None, self._words)
-            self._live.tick()
-
-    def close(self) -> None:
-        if self._live is not None and self._words:
-            self._live.finish(overview((), (), [f"{self._words}."]))
 
 
 def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
@@ -325,8 +310,6 @@ def _inputs(given: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
 
 def _session() -> Session:
     """The session of the shell that has loaded the extension, else the one of this process."""
-    from ipython_assistant.magics import hooks_of
-
     shell = running_shell()
     hooks = hooks_of(shell) if shell is not None else None
     return hooks.session if hooks is not None else _session_of_process()

@@ -6,7 +6,7 @@ value with a reason; it never stops the others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.artifacts import (
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ipython_assistant.core.turn import Turn
     from ipython_assistant.service.containers import Containers
     from ipython_assistant.service.downloads import Downloads, StagedFile
-    from ipython_assistant.workspace.folder import Folder
 
 MAY_BE_MISSING = "files the answer does not link may be missing."
 
@@ -50,41 +49,29 @@ class TurnFiles:
     listed: tuple[Signature, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where a turn's files go, and whose they are: the cell's, and the key's of the turn."""
-
-    folder: Folder
-    cell: str
-    key: str = ""
-
-    def save(self, item: Incoming | FailedArtifact, turn: Turn) -> Artifact | FailedArtifact:
-        """Give a staged file its name; a file that has failed already is passed on."""
-        if isinstance(item, FailedArtifact):
-            return item
-        return self.folder.save(item, self.cell, turn=turn.response_id, key=self.key)
+NO_FILES = TurnFiles()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Listing:
     """What the containers say; `ahead` are files that only an earlier look found, which may have changed since."""
 
-    files: tuple[ContainerFile, ...] = ()
-    ahead: tuple[ContainerFile, ...] = ()
-    everything: tuple[Signature, ...] = ()
-    notes: tuple[str, ...] = ()
+    files: list[ContainerFile] = field(default_factory=list)
+    ahead: list[ContainerFile] = field(default_factory=list)
+    everything: list[Signature] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def collect(
     containers: Containers,
     downloads: Downloads,
     turn: Turn,
-    destination: Destination,
+    save: Callable[[Incoming], Artifact | FailedArtifact],
     on_progress: Callable[[int, int, int, int], None],
     *,
     have: tuple[Artifact, ...] = (),
 ) -> TurnFiles:
-    """Fetch and save every file of a turn but for those that an earlier try saved (`have`).
+    """Fetch every file of a turn but for those that an earlier try saved (`have`); `save` gives each its name.
 
     `on_progress` is called with (files done, files in all, bytes so far, bytes in all); with no files while they are
     looked for.
@@ -101,7 +88,8 @@ def collect(
         # Nothing gets its name before the closing listing is there: until then a copy may turn out to be stale, and its
         # name may still be that of an earlier version.
         fetched = downloads.fetch(wanted, listing.files, on_progress)
-        saved.extend(destination.save(item, turn) for item in _to_save(wanted, fetched, figures, downloads))
+        for item in _to_save(wanted, fetched, figures, downloads):
+            saved.append(item if isinstance(item, FailedArtifact) else save(item))
     except KeyboardInterrupt:
         # Between two waits, while something is hashed or renamed. What is on disk by then is in the answer.
         downloads.interrupt()
@@ -114,7 +102,10 @@ def collect(
     artifacts = _in_order([*have, *(item for item in saved if isinstance(item, Artifact))], turn)
     failed = tuple(item for item in saved if isinstance(item, FailedArtifact))
     notes = (*listing.notes, *(artifact.note for artifact in artifacts if artifact.note))
-    return TurnFiles(artifacts, failed, notes, _repeated(turn, figures, artifacts), listing.everything)
+    pictures = [artifact.own_name for artifact in artifacts if artifact.is_picture and artifact.found != "figure"]
+    twice = {figure.sha256 for figure in figures if seen_twice(figure, figures, pictures, turn.calls)}
+    repeated = frozenset(it.name for it in artifacts if it.found == "figure" and it.sha256 in twice)
+    return TurnFiles(artifacts, failed, notes, repeated, tuple(listing.everything))
 
 
 def _closing_listing(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
@@ -128,29 +119,26 @@ def _closing_listing(containers: Containers, downloads: Downloads, turn: Turn) -
         downloads.interrupt()
     finally:
         pool.close()
-    ahead = tuple(file for container_id in turn.container_ids for file in _ahead(downloads, container_id))
-    return _Listing(ahead=ahead, notes=(f"The container's list of files {why}; {MAY_BE_MISSING}",))
+    ahead = [file for container_id in turn.container_ids for file in _ahead(downloads, container_id)]
+    return _Listing(ahead=ahead, notes=[f"The container's list of files {why}; {MAY_BE_MISSING}"])
 
 
 def _list(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
-    files: list[ContainerFile] = []
-    ahead: list[ContainerFile] = []
-    everything: list[Signature] = []
-    notes: list[str] = []
+    listing = _Listing()
     for container_id in turn.container_ids:
         try:
             rows = containers.file_rows(container_id)
         except Exception as error:  # noqa: BLE001 whatever is odd about a listing, the files that are known are fetched
             why = error.message if isinstance(error, AssistantError) else f"{type(error).__name__}: {error}"
-            notes.append(f"The container's list of files could not be read; {MAY_BE_MISSING} {why}")
-            ahead += _ahead(downloads, container_id)
+            listing.notes.append(f"The container's list of files could not be read; {MAY_BE_MISSING} {why}")
+            listing.ahead += _ahead(downloads, container_id)
             continue
         if len(rows) >= MAX_ROWS:
-            notes.append(f"The container lists more than {MAX_ROWS:,} files; the oldest were not looked at.")
+            listing.notes.append(f"The container lists more than {MAX_ROWS:,} files; the oldest were not looked at.")
         known = containers.known(container_id)
-        files += listed_files(rows, known.saved, dict(known.uploads))
-        everything += map(signature, rows)
-    return _Listing(tuple(files), tuple(ahead), tuple(everything), tuple(notes))
+        listing.files += listed_files(rows, known.saved, dict(known.uploads))
+        listing.everything += map(signature, rows)
+    return listing
 
 
 def _ahead(downloads: Downloads, container_id: str) -> list[ContainerFile]:
@@ -177,15 +165,8 @@ def _to_save(
                 yield outcome
             continue
         hashes.add(outcome.sha256)
-        yield Incoming(
-            _figure_name(number) if is_figure else file.name,
-            outcome.path,
-            outcome.size,
-            outcome.sha256,
-            file.found,
-            file.container_id,
-            file.file_id,
-        )
+        name, came = _figure_name(number) if is_figure else file.name, (outcome.path, outcome.size, outcome.sha256)
+        yield Incoming(name, *came, file.found, file.container_id, file.file_id)
     for figure in figures:
         if figure.sha256 not in hashes:
             number += 1
@@ -218,12 +199,6 @@ def _in_order(saved: Iterable[Artifact], turn: Turn) -> tuple[Artifact, ...]:
     for artifact in sorted(saved, key=lambda each: places.get(_key(each), last)):
         once.setdefault(artifact.name, artifact)
     return tuple(once.values())
-
-
-def _repeated(turn: Turn, figures: tuple[Figure, ...], artifacts: tuple[Artifact, ...]) -> frozenset[str]:
-    pictures = [artifact.own_name for artifact in artifacts if artifact.is_picture and artifact.found != "figure"]
-    twice = {figure.sha256 for figure in figures if seen_twice(figure, figures, pictures, turn.calls)}
-    return frozenset(artifact.name for artifact in artifacts if artifact.found == "figure" and artifact.sha256 in twice)
 
 
 def _key(file: ContainerFile | Artifact | FailedArtifact) -> tuple[str, str]:

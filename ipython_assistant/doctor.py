@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import socket
@@ -22,7 +23,7 @@ from ipython_assistant.core.usage import last_day_of
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import AssistantError, Refused, Unreachable
 from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
-from ipython_assistant.service.accounts import connect_azure, connect_hosted, import_sdk
+from ipython_assistant.service.accounts import connect_azure, connect_hosted
 from ipython_assistant.service.connection import READY_WITHIN_S, Engine
 from ipython_assistant.service.model_servers import fetched_models, find_servers
 from ipython_assistant.who_answers import A_REAL_MODEL, with_answerer
@@ -63,7 +64,7 @@ def examine(session: Session, environment: Mapping[str, str] = os.environ) -> tu
         "folder": lambda: [_folder(settings.save_dir)],
         "server extension": lambda: [_server_extension(environment)],
     }
-    import_sdk()  # it may take longer than a request
+    importlib.import_module("openai")  # it may take longer than a request
     pool = ThreadPoolExecutor(len(looks))
     futures = {name: pool.submit(look) for name, look in looks.items()}
     # A name that is looked up in vain may take longer than any limit of ours: it is not waited for.

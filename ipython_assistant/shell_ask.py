@@ -7,10 +7,11 @@ question failed, 2 the call is wrong and nothing was asked, 3 the question was r
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from ipython_assistant import turn_run
 from ipython_assistant.display.escaping import visible
@@ -31,6 +32,16 @@ WRITERS = {
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
 }
 """How a table is written to a file with this ending."""
+IN_A_SHELL = (
+    (r"\b([Rr])un (the cell|it) again", r"\1un the command again"),
+    ("on the first line", "after the command"),
+    (r"`%config AssistantMagics\.timeout = (\d+)`", r"--timeout \1"),
+    *(
+        (rf'`%config AssistantMagics\.{name} = "?([^`"]+)"?`', rf"IPYTHON_ASSISTANT_{name.upper()}=\1")
+        for name in ("service", "mode", "model")
+    ),
+)
+"""What an error says to the reader of a cell, and what it says here."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
             if options.dry_run:
                 print(turn_run.dry_run(session, question))
                 return 0
-            viewer = turn_run.Viewer(FrontEnd(), shows=False, output=_ProgressLines(sys.stderr))
+            viewer = turn_run.Viewer(FrontEnd(), shows=False, output=_ProgressLines(FrontEnd()))
             answer = turn_run.answer_question(session, question, viewer, fresh=options.fresh)
             for name, path in tables.items():
                 WRITERS[path.suffix.casefold()](answer.frames[name], path)
@@ -76,7 +87,10 @@ def _table_name(written: str) -> str:
 
 
 def _failed(error: AssistantError, code: int) -> int:
-    print(visible(f"{type(error).__name__}: {error}"), file=sys.stderr)
+    said = f"{type(error).__name__}: {error}"
+    for in_a_cell, here in IN_A_SHELL:
+        said = re.sub(in_a_cell, here, said)
+    print(visible(said), file=sys.stderr)
     return code
 
 
@@ -95,18 +109,14 @@ def _print(answer: Answer, *, as_json: bool) -> None:
 class _ProgressLines(LiveOutput):
     """A `LiveOutput` that writes what is going on, one line for each new activity."""
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(FrontEnd())
-        self._stream = stream
-        self._last = ""
+    _last = ""
 
     def update(self, text: object = None, activity: str | None = None) -> None:  # noqa: ARG002 the answer goes to stdout
         """Write the activity where it is new; counts that only grow are not written again."""
         begins = (activity or "").partition(" of ")[0].rstrip("0123456789 ")
         if activity and begins != self._last:
             self._last = begins
-            self._stream.write(f"{visible(activity)}\n")
-            self._stream.flush()
+            print(visible(activity), file=sys.stderr, flush=True)
 
     def finish(self, bundle: object) -> None:
         """Nothing is left to say."""

@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-    from ipython_assistant.collect_files import TurnFiles
     from ipython_assistant.config import Settings
     from ipython_assistant.core.turn import OtherItem
     from ipython_assistant.options import Options
@@ -184,15 +183,14 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
         output = viewer.output or (shown if viewer.shows else LiveOutput(FrontEnd()))
         with output as live, source.open(live):
             arrival = source.receive(live)
-            collected, cut = source.collect(arrival, live)
-            answer = _answer(source, arrival, collected, viewer)
+            answer = _answer(source, arrival, viewer)
             # Recorded before it is shown: what the recording cannot hold is one of the notes.
             notes = (*answer.notes, *source.keep(answer))
             answer = replace(answer, notes=notes, turn=without_pictures(answer.turn))
             if viewer.shows:
                 data, metadata = answer.text_output()
                 live.finish(Bundle(data, {**metadata, KEY: {**metadata[KEY], **source.metadata()}}))
-        source.place(arrival, collected, answer)
+        source.place(arrival, answer)
         last = LastTurn(answer, source.why, source if source.lacks_files else None)
         session.remember(last)
         if viewer.shows:
@@ -208,7 +206,7 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
     with contextlib.suppress(KeyboardInterrupt):
         source.release()
     absent = tuple(table for table in tables.values() if isinstance(table, NoFrame))
-    error = arrival.error or cut or _error_of(answer, question.settings, absent)
+    error = arrival.error or arrival.files_error or _error_of(answer, question.settings, absent)
     if error is not None:
         error.answer = answer
         session.last_error = error
@@ -223,8 +221,8 @@ def interrupted(answer: Answer | None = None) -> Interrupted:
     return Interrupted("The cell was interrupted.", "%assistant show shows what had arrived.", answer=answer)
 
 
-def _answer(source: TurnSource, arrival: Arrival, collected: TurnFiles, viewer: Viewer) -> Answer:
-    question, shell = source.question, source.session.shell
+def _answer(source: TurnSource, arrival: Arrival, viewer: Viewer) -> Answer:
+    question, shell, collected = source.question, source.session.shell, arrival.files
     missing = {file.name: "it could not be saved" for file in collected.failed}
     answer = Answer(
         text=answer_text(arrival.turn, collected.artifacts, missing),
@@ -239,8 +237,13 @@ def _answer(source: TurnSource, arrival: Arrival, collected: TurnFiles, viewer: 
     )
     if source.is_replay or arrival.error is not None:
         return answer
-    expected = bool(question.inputs or question.outputs)
-    return replace(answer, notes=(*answer.notes, *_no_code_note(answer, question.settings, expected=expected)))
+    # Some servers accept the tool and drop it without a word.
+    came = collected.artifacts or collected.failed
+    expected = question.inputs or question.outputs or ("sandbox:" in answer.turn.text and not came)
+    if answer.turn.steps or answer.status != "completed" or not question.settings.code or not expected:
+        return answer
+    note = NOTHING_CALCULATED if question.settings.service == "local" else NO_CODE_RAN
+    return replace(answer, notes=(*answer.notes, note))
 
 
 def _show(source: TurnSource, answer: Answer, front: FrontEnd) -> None:
@@ -295,37 +298,21 @@ def _error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()
     return None
 
 
-def _no_code_note(answer: Answer, settings: Settings, *, expected: bool) -> tuple[str, ...]:
-    """A note on an answer that links a file, or for which code was `expected`, although no code ran.
-
-    Some servers accept the tool and drop it without a word.
-    """
-    linked = "sandbox:" in answer.turn.text and not (answer.artifacts or answer.failed)
-    if answer.turn.steps or answer.status != "completed" or not settings.code or not (expected or linked):
-        return ()
-    return (NOTHING_CALCULATED if settings.service == "local" else NO_CODE_RAN,)
-
-
 def _unanswered(item: OtherItem) -> ToolNotAllowed:
     name, server = in_one_line(text_of(item.raw.get("name")) or item.type), item.raw.get("server_label")
+    says = f"The model waits for the result of the tool {name}, and a cell cannot give one."
+    cure = "Leave this tool out: the tools of a cell are those that the service runs itself."
     if item.type == "mcp_approval_request":
         where = f" of the server {in_one_line(server)}" if isinstance(server, str) else ""
-        return ToolNotAllowed(
-            f"The model waits for an approval to use {name}{where}, and a cell cannot give one.",
-            'If you trust the server, write "require_approval": "never" into its --tool; else leave the tool out.',
-        )
-    return ToolNotAllowed(
-        f"The model waits for the result of the tool {name}, and a cell cannot give one.",
-        "Leave this tool out: the tools of a cell are those that the service runs itself.",
-    )
+        says = f"The model waits for an approval to use {name}{where}, and a cell cannot give one."
+        cure = 'If you trust the server, write "require_approval": "never" into its --tool; else leave the tool out.'
+    return ToolNotAllowed(says, cure)
 
 
 def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:
     names = {table.name.casefold(): table.name for table in absent}
-    reason, cure = (
-        absent[0].reason,
-        "Say in the question which table is to be saved under that name, then run it again.",
-    )
+    reason = absent[0].reason
+    cure = "Say in the question which table is to be saved under that name, then run it again."
     lost = next((file for file in answer.failed if PurePosixPath(file.name).stem.casefold() in names), None)
     if answer.status == "refused":
         reason, cure = "the question was refused.", "The answer says why, and what would work."
@@ -333,9 +320,8 @@ def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:
         reason = f"{lost.name} was made, and could not be saved: {lost.reason}"
         cure = "%assistant retry fetches it again while its container lives, about 20 minutes."
     listed = [f"  {table.name}: {table.reason}" for table in absent] if len(absent) > 1 else []
-    return TableMissing(
-        f"The answer brought no table {', '.join(names.values())}: {reason}", "\n".join([cure, *listed])
-    )
+    says = f"The answer brought no table {', '.join(names.values())}: {reason}"
+    return TableMissing(says, "\n".join([cure, *listed]))
 
 
 @contextlib.contextmanager

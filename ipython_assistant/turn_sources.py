@@ -1,7 +1,7 @@
 """Where a turn and its files come from: a live service, or a recording.
 
 Both have the same methods, in the order in which `turn_run.run_turn` calls them: `open` what is needed, `receive` the
-turn, `collect` its files, `keep` the record, `place` the turn in its conversation, `release` containers.
+turn with its files, `keep` the record, `place` the turn in its conversation, `release` containers.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING
 
-from ipython_assistant.collect_files import Destination, TurnFiles, collect
+from ipython_assistant.collect_files import NO_FILES, TurnFiles, collect
 from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
@@ -40,11 +42,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A turn as it arrived, with the error that cut its stream, if one did, and notes for the reader."""
+    """A turn as it arrived, with its files and notes for the reader.
+
+    `error` is what cut its stream, if anything did, and `files_error` what cut the fetching of its files.
+    """
 
     turn: Turn
     error: AssistantError | None = None
     notes: tuple[str, ...] = ()
+    files: TurnFiles = NO_FILES
+    files_error: AssistantError | None = None
 
 
 @dataclass(eq=False)
@@ -72,7 +79,7 @@ class ServiceSource:
     def __post_init__(self) -> None:
         self._arrival = Arrival(self.turn) if self.turn is not None else None
         self._is_here = self.turn is not None
-        self._files, self._base = TurnFiles(), TurnBase()
+        self._base = TurnBase()
 
     @property
     def connection(self) -> Connection:
@@ -84,10 +91,8 @@ class ServiceSource:
     @property
     def lacks_files(self) -> bool:
         """Whether files are missing, or may be: then this source can be run again to fetch them."""
-        arrival, files = self._arrival, self._files
-        if arrival is None:
-            return False
-        return bool(arrival.error or files.failed or (arrival.turn.container_ids and not files.listed))
+        it = self._arrival
+        return it is not None and bool(it.error or it.files.failed or (it.turn.container_ids and not it.files.listed))
 
     @contextlib.contextmanager
     def open(self, live: LiveOutput) -> Iterator[None]:
@@ -116,9 +121,18 @@ class ServiceSource:
                 folder.unstage(self._downloads.staged)
 
     def receive(self, live: LiveOutput) -> Arrival:
-        """Ask, and once more if the container or the conversation is gone. Raises an `AssistantError`."""
-        if self._arrival is not None:
-            return self._arrival
+        """Ask where it is still to be asked, and fetch the files; one that cannot be fetched is a value.
+
+        Raises an `AssistantError` where nothing came.
+        """
+        if self._arrival is None:
+            self._arrival = self._ask(live)
+        if self._arrival.turn.container_ids or not self._is_here:
+            self._arrival = self._with_files(self._arrival, live)
+        return self._arrival
+
+    def _ask(self, live: LiveOutput) -> Arrival:
+        """Ask, and once more if the container or the conversation is gone."""
         if self.question.inputs:
             live.update(self.why, self.question.sending())
 
@@ -140,34 +154,29 @@ class ServiceSource:
         redact = self.session.folder(settings).secrets.redactor().with_secrets(secrets_in(settings.tools))
         by = (f"Answered by {settings.answerer}.",) if settings.answerer else ()
         unseen = (self.question.unseen,) if self.question.unseen else ()
-        notes = (*unseen, *self._base.notes, *by)
-        self._arrival = replace(arrival, turn=redacted_turn(arrival.turn, redact), notes=notes)
-        return self._arrival
+        return replace(arrival, turn=redacted_turn(arrival.turn, redact), notes=(*unseen, *self._base.notes, *by))
 
     def _stream(self, live: LiveOutput) -> Arrival:
         request = self.question.request(self._base)
         connection = self.connection  # this one must say what ended the answer: the next one would be a new engine
+
+        def waits(seconds: float) -> None:
+            live.update(self.why, f"waiting {ceil(seconds)} s before the next try")
+
         try:
-            reply = connection.wire.respond(
-                request, lambda seconds: live.update(self.why, f"waiting {seconds:.0f} s before the next try")
-            )
+            reply = connection.wire.respond(request, waits)
         except ModelUnknown as error:
             raise unknown_model(error, self.question.settings, connection.model_names()) from error
         except AssistantError as error:
-            explained = connection.explain(error)
-            if explained is error:
-                raise
-            raise explained from error
-
+            if (explained := connection.explain(error)) is not error:
+                raise explained from error
+            raise
         arrival = self._fold(reply, request, live)
         if isinstance(arrival.error, TurnNotKept):
             raise arrival.error
-        lost = lost_base(arrival.turn, self.question.settings.service)
-        if lost is not None:
+        if (lost := lost_base(arrival.turn, self.question.settings.service)) is not None:
             raise lost
-        if arrival.error is not None and not isinstance(arrival.error, Interrupted):
-            return replace(arrival, error=connection.explain(arrival.error))
-        return arrival
+        return replace(arrival, error=arrival.error and connection.explain(arrival.error))
 
     def _fold(self, reply: Reply, request: Json, live: LiveOutput) -> Arrival:
         """Fold the answer into a turn as it arrives, event by event, and show it on the way."""
@@ -198,32 +207,30 @@ class ServiceSource:
             events.close()
         return Arrival(fold.turn, error)
 
-    def collect(self, arrival: Arrival, live: LiveOutput) -> tuple[TurnFiles, AssistantError | None]:
-        """Fetch the files; a file that cannot be fetched is a value. The error is what cut the fetching short."""
-        if self._is_here and not arrival.turn.container_ids:
-            return self._files, None
+    def _with_files(self, arrival: Arrival, live: LiveOutput) -> Arrival:
         question, containers = self.question, self.connection.containers
-        containers.unmark_saved(self._files.listed)
+        containers.unmark_saved(arrival.files.listed)
+        folder, key = self.session.folder(question.settings), question.turn_key.sha256
         files = collect(
             containers,
             self._downloads,
             arrival.turn,
-            Destination(self.session.folder(question.settings), question.cell, question.turn_key.sha256),
+            partial(folder.save, cell=question.cell, turn=arrival.turn.response_id, key=key),
             lambda *counts: live.update(None, transfer_in_words("fetching", *counts)),
-            have=self._files.artifacts,
+            have=arrival.files.artifacts,
         )
         cure = (self.cure,) if files.failed and self.cure else ()
         sandbox = self.connection.sandbox_note() if arrival.turn.calls else ()
-        self._files = replace(files, notes=(*cure, *files.notes, *sandbox))
-        return self._files, self._downloads.interruption
+        files = replace(files, notes=(*cure, *files.notes, *sandbox))
+        return replace(arrival, files=files, files_error=self._downloads.interruption)
 
     def keep(self, answer: Answer) -> tuple[str, ...]:
         """Record the answer beside its files; gives notes for the reader."""
         question, key = self.question, self.question.turn_key.sha256
-        files = [
+        files = (
             RecordedFile(it.name, it.own_name, it.size, it.sha256, it.container_id, it.file_id, it.found)
             for it in answer.artifacts
-        ]
+        )
         self._record = Recording(
             asked=question.turn_key,
             turn=without_pictures(answer.turn),
@@ -250,14 +257,14 @@ class ServiceSource:
         settings = self.question.settings
         if self._record is None or self._is_here:
             return {}
-        more = {"shared": settings.shared if settings.answerer else "", "asked_because": self.why}
         known = _circumstances(self._record, self.connection.sandbox)
-        return known | {name: value for name, value in more.items() if value}
+        known |= {"shared": settings.shared} if settings.answerer else {}
+        return known | ({"asked_because": self.why} if self.why else {})
 
-    def place(self, arrival: Arrival, collected: TurnFiles, answer: Answer) -> None:
+    def place(self, arrival: Arrival, answer: Answer) -> None:
         """Put the turn into its conversation; one that was cut only leaves its container used."""
         if self._is_here:
-            self._amend(arrival.turn, collected, answer)
+            self._amend(arrival, answer)
             return
         question, turn, parent = self.question, arrival.turn, self.question.place.parent
         assert self._record is not None  # noqa: S101 for the type checker: `keep` comes first
@@ -267,30 +274,29 @@ class ServiceSource:
         placed = self._placed = _placed(
             question,
             answer,
+            self._record,
             service=self.connection.wire.identity,
             container_id=container_ids[-1] if container_ids else "",
-            digest=self._record.digest,
-            provider=question.settings.service,
-            model=self._record.model,
             memory=question.settings.policy.memory,
+            ended=datetime.now(UTC),
         )
         # A turn that the service gave up is no turn to continue from; it left behind no more than its own calls did.
         ended, containers = arrival.error is None and not turn.failed, self.connection.containers
         containers.mark_ran(turn.container_ids if turn.failed else container_ids, placed if ended else None)
-        containers.mark_saved(turn.container_ids, collected.listed)
+        containers.mark_saved(turn.container_ids, arrival.files.listed)
         replaced = self.session.place(question, placed, cut=not ended)
         # A turn outside every conversation is never continued, so its container is of use only to `retry`.
-        alone = ended and question.place.conversation is None and not collected.failed
+        alone = ended and question.place.conversation is None and not arrival.files.failed
         self._to_delete = tuple(each for each in (replaced, placed if alone else None) if each is not None)
 
-    def _amend(self, turn: Turn, collected: TurnFiles, answer: Answer) -> None:
+    def _amend(self, arrival: Arrival, answer: Answer) -> None:
         """Keep the turn in its place, with the files that are here now."""
         before = self._placed
         if before is None or self._record is None:
             return
         self._placed = replace(before, artifacts=answer.artifacts, digest=self._record.digest, ended=datetime.now(UTC))
         self.session.amend(before, self._placed)
-        self.connection.containers.mark_saved(turn.container_ids, collected.listed)
+        self.connection.containers.mark_saved(arrival.turn.container_ids, arrival.files.listed)
         self.connection.containers.amend(before, self._placed)
 
     def release(self) -> None:
@@ -313,22 +319,15 @@ class RecordingSource:
     recording: Recording
     _replaced: PlacedTurn | None = None
 
-    @contextlib.contextmanager
-    def open(self, live: LiveOutput) -> Iterator[None]:  # noqa: ARG002 see ServiceSource
-        """Put the recorded files where they were. A body that was changed since is named before anything is shown."""
-        recordings = self.session.recordings(self.question.settings)
-        files = recordings.restore(self.recording, self.question.cell)
-        notes = (*self.recording.notes, *files.notes)
-        self._collected = TurnFiles(files.artifacts, files.failed, notes, files.repeated)
-        yield
+    def open(self, live: LiveOutput) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002 see ServiceSource
+        """Nothing is needed but the recording."""
+        return contextlib.nullcontext()
 
     def receive(self, live: LiveOutput) -> Arrival:  # noqa: ARG002 there is nothing to wait for
-        """The recorded turn."""
-        return Arrival(self.recording.turn)
-
-    def collect(self, arrival: Arrival, live: LiveOutput) -> tuple[TurnFiles, None]:  # noqa: ARG002 they are back already
-        """The recorded files."""
-        return self._collected, None
+        """The recorded turn, and its files where they were. Raises `RecordingDamaged` before anything is shown."""
+        files = self.session.recordings(self.question.settings).restore(self.recording, self.question.cell)
+        notes = (*self.recording.notes, *files.notes)
+        return Arrival(self.recording.turn, files=TurnFiles(files.artifacts, files.failed, notes, files.repeated))
 
     def keep(self, answer: Answer) -> tuple[str, ...]:  # noqa: ARG002 it is recorded already
         """Nothing to record."""
@@ -338,19 +337,11 @@ class RecordingSource:
         """The metadata that may differ between two runs of one recording."""
         return _circumstances(self.recording, "recorded") | {"recorded": self.recording.ended}
 
-    def place(self, arrival: Arrival, collected: TurnFiles, answer: Answer) -> None:  # noqa: ARG002 see ServiceSource
+    def place(self, arrival: Arrival, answer: Answer) -> None:  # noqa: ARG002 see ServiceSource
         """Put the turn into its conversation."""
         record = self.recording
-        placed = _placed(
-            self.question,
-            answer,
-            service=f"recording of {record.ended}",
-            digest=record.digest,
-            provider=record.service,
-            model=record.model,
-            replayed=True,
-            ended=datetime.fromisoformat(record.ended),
-        )
+        service, ended = f"recording of {record.ended}", datetime.fromisoformat(record.ended)
+        placed = _placed(self.question, answer, record, service=service, replayed=True, ended=ended)
         self._replaced = self.session.place(self.question, placed)
 
     def release(self) -> None:
@@ -362,18 +353,20 @@ class RecordingSource:
 TurnSource = ServiceSource | RecordingSource
 
 
-def _placed(question: Question, answer: Answer, **more: Any) -> PlacedTurn:
-    place = {
-        "prompt": question.prompt,
-        "turn": without_code_outputs(answer.turn),
-        "uploads": question.uploads,
-        "artifacts": answer.artifacts,
-        "before": question.place.parent,
-        "status": answer.status,
-        "began": question.began,
-        "ended": datetime.now(UTC),
-    }
-    return PlacedTurn(**{**place, **more})
+def _placed(question: Question, answer: Answer, record: Recording, **more: Any) -> PlacedTurn:
+    return PlacedTurn(
+        prompt=question.prompt,
+        turn=without_code_outputs(answer.turn),
+        uploads=question.uploads,
+        artifacts=answer.artifacts,
+        before=question.place.parent,
+        status=answer.status,
+        began=question.began,
+        digest=record.digest,
+        provider=record.service,
+        model=record.model,
+        **more,
+    )
 
 
 def _circumstances(record: Recording, sandbox: str) -> dict[str, str]:

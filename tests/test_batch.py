@@ -169,13 +169,13 @@ def test_ctrl_c_ends_the_questions_and_gives_what_came_of_them(notebook, hosted,
         # The body is announced longer than it is, and never comes to its end.
         return Answer(half + b" " * 10_000_000, headers={"Content-Type": "text/event-stream"}, cut_after=len(half))
 
-    def show(_bar, outcomes):
-        if len(list(outcomes)) == 1 and under_way.wait(20):
+    def so_far(outcomes, _total):
+        if len(outcomes) == 1 and under_way.wait(20):
             _thread.interrupt_main()
             time.sleep(20)  # until the interrupt comes, which is at once
 
     hosted.on("^POST /v1/responses$", answered)
-    monkeypatch.setattr(batch._Progress, "show", show)
+    monkeypatch.setattr(batch, "_so_far", so_far)
     with pytest.raises(errors.Interrupted) as caught:
         ask_each(["A", "B", "C", "D"], at_once=1)
 
@@ -194,11 +194,12 @@ def test_what_the_service_has_not_begun_to_answer_is_not_waited_for(notebook, ho
         release.wait(20)
         return streamed([wire.Message("Too late.")], "resp_1")
 
-    def show(_bar, _outcomes):
+    def so_far(_outcomes, _total):
+        begun.wait(20)
         raise KeyboardInterrupt
 
     hosted.on("^POST /v1/responses$", stall)
-    monkeypatch.setattr(batch._Progress, "show", lambda _bar, _outcomes: begun.wait(20) and show(_bar, _outcomes))
+    monkeypatch.setattr(batch, "_so_far", so_far)
     monkeypatch.setattr(batch, "STOPS_WITHIN_S", 0.05)
     with pytest.raises(errors.Interrupted) as caught:
         ask_each(["A", "B"], at_once=1)

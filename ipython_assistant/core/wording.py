@@ -77,7 +77,7 @@ def did_you_mean(word: str, known: Iterable[str], *, before: str = "") -> str:
     >>> did_you_mean("modle", ["model", "input"], before="--"), did_you_mean("xyz", ["model"])
     ('Did you mean --model? ', '')
     """
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.65)
     return f"Did you mean {before}{near[0]}? " if near and near[0] != word else ""
 
 

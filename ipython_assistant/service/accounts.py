@@ -27,11 +27,6 @@ ASKED_OF_THE_ENVIRONMENT = (
 """What a hosted connection is made of: with another value it is another connection."""
 
 
-def import_sdk() -> None:
-    """Import the SDK now, where there is something else to wait for anyway."""
-    import openai  # noqa: F401 the import is the point
-
-
 def over_client(client: OpenAI) -> Wire:
     """The service a user's own client asks."""
     import openai
@@ -45,9 +40,7 @@ def over_client(client: OpenAI) -> Wire:
 def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> Wire:
     """The OpenAI service, or a compatible one at OPENAI_BASE_URL.
 
-    Raises:
-        NoKey: No OPENAI_API_KEY.
-        ConfigError: A proxy or certificate setting of the environment cannot be used.
+    Raises `NoKey` without OPENAI_API_KEY, `ConfigError` where a proxy or certificate setting cannot be used.
     """
     key = environment.get("OPENAI_API_KEY", "").strip()
     if not key:
@@ -74,10 +67,8 @@ def connect_azure(environment: Mapping[str, str], timeout_s: float) -> Wire:
     https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle: the v1 API is asked by the SDK's ordinary
     client, a dated one by its Azure client. Either way the model is the name of a deployment.
 
-    Raises:
-        NoKey: No AZURE_OPENAI_API_KEY, no AZURE_OPENAI_AD_TOKEN, and azure-identity is not installed.
-        ConfigError: No AZURE_OPENAI_ENDPOINT, or one that is not an address; or a proxy or certificate setting of the
-            environment cannot be used.
+    Raises `NoKey` without a key, a token and azure-identity; `ConfigError` where AZURE_OPENAI_ENDPOINT is no address,
+    or a proxy or certificate setting cannot be used.
     """
     version = environment.get("OPENAI_API_VERSION", "").strip()
     dated = version not in {"", "v1", "latest", "preview"}
@@ -85,12 +76,7 @@ def connect_azure(environment: Mapping[str, str], timeout_s: float) -> Wire:
     root = _azure_root(environment.get("AZURE_OPENAI_ENDPOINT", ""))
     import openai
 
-    common: dict[str, Any] = {
-        **credential,
-        "timeout": limits(timeout_s),
-        "default_headers": _without_openai_account(),
-        "http_client": _transport(root),
-    }
+    common: dict[str, Any] = {**credential, **_own_account(timeout_s), "http_client": _transport(root)}
     client: openai.OpenAI
     if not dated:
         query = {"api-version": "preview"} if version == "preview" else None
@@ -104,13 +90,8 @@ def connect_local(base_url: str, token: str, timeout_s: float) -> Wire:
     """The embedded engine at `base_url`. Proxies and the hosted service's settings do not apply to it."""
     import openai
 
-    client = openai.OpenAI(
-        api_key=token,
-        base_url=base_url,
-        timeout=limits(timeout_s),
-        default_headers=_without_openai_account(),
-        http_client=_transport(base_url, trust_env=False),
-    )
+    transport = _transport(base_url, trust_env=False)
+    client = openai.OpenAI(api_key=token, base_url=base_url, http_client=transport, **_own_account(timeout_s))
     return Wire(client, f"local {base_url}", "local")
 
 
@@ -131,23 +112,17 @@ def _transport(base_url: str, *, trust_env: bool = True) -> Any:
             "Run `pip install socksio`, or take the proxy out of ALL_PROXY and HTTPS_PROXY.",
         ) from error
     except (OSError, ValueError) as error:
-        names = (
-            "SSL_CERT_FILE or SSL_CERT_DIR" if isinstance(error, OSError) else "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
-        )
-        raise ConfigError(
-            f"No connection can be set up: {in_one_line(error)}.", f"Correct {names} where Jupyter is started."
-        ) from error
+        proxies, certificates = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY", "SSL_CERT_FILE or SSL_CERT_DIR"
+        cure = f"Correct {certificates if isinstance(error, OSError) else proxies} where Jupyter is started."
+        raise ConfigError(f"No connection can be set up: {in_one_line(error)}.", cure) from error
 
 
 def _refuse_redirect(response: Any) -> None:
     """A question, its inputs and its files go to the address that was set, and to no other host."""
     target = response.headers.get("location", "")
     host = urlsplit(target).netloc.rpartition("@")[2]
-    if (
-        response.has_redirect_location
-        and response.request.method != "GET"
-        and host not in {"", response.url.netloc.decode()}
-    ):
+    elsewhere = host not in {"", response.url.netloc.decode()}
+    if response.has_redirect_location and response.request.method != "GET" and elsewhere:
         raise Refused(
             f"The service sent the question on to another address, {without_password(target)}; it was not sent there.",
             "If you trust that address, set it as the service's address.",
@@ -155,12 +130,12 @@ def _refuse_redirect(response: Any) -> None:
         )
 
 
-def _without_openai_account() -> dict[str, Any]:
-    """Headers without these two: the SDK takes them from the environment unless they are omitted explicitly."""
+def _own_account(timeout_s: float) -> dict[str, Any]:
+    """A client's time-outs, and its headers without OpenAI's account, which the SDK takes from the environment."""
     import openai
 
-    unset: Any = openai.Omit()
-    return {"OpenAI-Organization": unset, "OpenAI-Project": unset}
+    headers = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
+    return {"timeout": limits(timeout_s), "default_headers": headers}
 
 
 def _azure_credential(environment: Mapping[str, str], *, dated: bool) -> dict[str, Any]:
@@ -169,11 +144,9 @@ def _azure_credential(environment: Mapping[str, str], *, dated: bool) -> dict[st
     The v1 API takes a token where a key would stand; the Azure client of dated APIs has arguments for it.
     https://learn.microsoft.com/azure/foundry/openai/how-to/managed-identity
     """
-    key = environment.get("AZURE_OPENAI_API_KEY", "").strip()
-    token = environment.get("AZURE_OPENAI_AD_TOKEN", "").strip()
-    if key:
+    if key := environment.get("AZURE_OPENAI_API_KEY", "").strip():
         return {"api_key": key}
-    if token:
+    if token := environment.get("AZURE_OPENAI_AD_TOKEN", "").strip():
         return {"azure_ad_token" if dated else "api_key": token}
     try:
         from azure.identity import DefaultAzureCredential, get_bearer_token_provider
@@ -208,6 +181,4 @@ def _azure_root(endpoint: str) -> str:
             f"AZURE_OPENAI_ENDPOINT is {endpoint!r}." if root else "There is no AZURE_OPENAI_ENDPOINT.",
             "Set it to the resource's address, as in https://NAME.openai.azure.com.",
         )
-    for path in ("/openai/v1", "/openai"):
-        root = root.removesuffix(path)
-    return root
+    return root.removesuffix("/v1").removesuffix("/openai")

@@ -21,12 +21,7 @@ Outcome = TypeVar("Outcome")
 
 
 class Threads:
-    """Up to `most` threads, begun as calls are submitted.
-
-    Args:
-        most: How many at the same time.
-        name: What their names begin with.
-    """
+    """Up to `most` threads, begun as calls are submitted; their names begin with `name`."""
 
     def __init__(self, most: int, name: str) -> None:
         self._most = most
@@ -73,26 +68,14 @@ class Threads:
 
 IDLE_S = 1.0
 MODULES = (
-    "httpx2",
-    "httpcore2",
-    "pydantic",
-    "openai",
-    "openai.resources.responses.responses",
-    "openai.resources.containers.files.content",
-    "ipython_assistant.commands",
-    "markdown_it",
-    "pygments.lexers.python",
+    "httpx2", "httpcore2", "pydantic", "openai", "openai.resources.responses.responses",
+    "openai.resources.containers.files.content", "ipython_assistant.commands", "markdown_it", "pygments.lexers.python",
     "ipython_assistant.service.accounts",
-)
+)  # fmt: skip
 
 
 class Warmth:
-    """What is left to import, and whether now is the time.
-
-    Args:
-        modules: Names to import, each a step that can be stopped after.
-        idle_s: Seconds without a running cell before it begins.
-    """
+    """What is `left` to import, module by module, once no cell has run for `idle_s` seconds."""
 
     def __init__(self, modules: tuple[str, ...] = MODULES, idle_s: float = IDLE_S) -> None:
         self.left = list(modules)

@@ -14,24 +14,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ipython_assistant.core.redaction import Redactor
-from ipython_assistant.errors import (
-    AssistantError,
-    ContainerLimit,
-    QuotaUsedUp,
-    RateLimited,
-    ServiceError,
-    TimedOut,
-    Unreachable,
-)
-from ipython_assistant.service.faults import (
-    AGAIN_LATER,
-    RAISE_THE_LIMIT,
-    causes,
-    connection_error,
-    file_not_served,
-    retry_after_s,
-    service_error,
-)
+from ipython_assistant.errors import AssistantError, RateLimited, ServiceError, TimedOut, Unreachable
+from ipython_assistant.service import faults
+from ipython_assistant.service.faults import causes
 from ipython_assistant.service.raw_body import cut, raw_body
 from ipython_assistant.service.wire import Reply
 
@@ -69,13 +54,9 @@ class _CountedFile(io.FileIO):
 class Wire:
     """The seam between this package and a service. Every call raises its own errors: `Refused`, `TimedOut`, ...
 
-    Args:
-        client: The `openai` client to ask with.
-        identity: Names the service down to the process: response and container ids mean nothing to any other.
-        service: `openai` (also for compatible servers), `azure` or `local`: decides what cures speak of.
-        sleep: Waits so many seconds (a test passes its own).
-        clock: Seconds since the epoch, for a `Retry-After` that is a date.
-        plain: Whether the client's transport is the SDK's own, so that a body can be read past it.
+    `identity` names the service down to the process: response and container ids mean nothing to any other. `service`
+    is `openai` (also for compatible servers), `azure` or `local`, and decides what cures speak of. `clock` gives
+    seconds since the epoch. A body is read past the client's transport only if that is the SDK's own (`plain`).
     """
 
     def __init__(
@@ -178,7 +159,7 @@ class Wire:
         except ServiceError as error:
             if self.service != "azure":
                 raise
-            raise file_not_served(error) from error
+            raise faults.file_not_served(error) from error
 
     def model(self, name: str) -> Reply:
         """What the service says of a model, by `GET /models/{name}`; without a name, the list of its models."""
@@ -226,10 +207,10 @@ class Wire:
                 if isinstance(cause, AssistantError):
                     raise cause from None
             if _is_timeout(error):
-                cure = AGAIN_LATER if client is self._quick else RAISE_THE_LIMIT
+                cure = faults.AGAIN_LATER if client is self._quick else faults.RAISE_THE_LIMIT
                 waited_s = _read_limit_s(client)
                 raise TimedOut(f"Nothing came for {waited_s:g} s while waiting for {what}.", cure) from error
-            raise connection_error(error, self.address, self.service) from error
+            raise faults.connection_error(error, self.address, self.service) from error
         except RuntimeError as error:
             if type(error) is RuntimeError and "closed" in str(error):
                 # Another thread was still asking when the session ended.
@@ -240,7 +221,7 @@ class Wire:
         # Compatible servers put a text where the service puts an object, or use FastAPI's own `detail`.
         said = error.body if isinstance(error.body, dict) else {"message": error.body or ""}
         code, message = said.get("code"), said.get("message") or said.get("detail")
-        return service_error(
+        return faults.service_error(
             code if isinstance(code, str) else "",
             self._redact(str(message or "" if "message" in said or "detail" in said else said)),
             status=int(error.status_code),
@@ -248,7 +229,7 @@ class Wire:
             parameter=str(said.get("param") or ""),
             service="compatible" if self._is_compatible else self.service,
             request_id=error.request_id,
-            retry_after_s=retry_after_s(error.response.headers, self._clock()),
+            retry_after_s=faults.retry_after_s(error.response.headers, self._clock()),
         )
 
 
@@ -290,9 +271,7 @@ def _wait_before_retry(error: ServiceError, attempt: int) -> float | None:
     """Seconds to wait, or None where trying again is pointless or could run the code twice."""
     import httpx2
 
-    if isinstance(error, QuotaUsedUp | ContainerLimit):
-        return None
-    if isinstance(error, RateLimited):
+    if type(error) is RateLimited:
         wait_s = error.retry_after_s if error.retry_after_s is not None else 2.0**attempt
         return wait_s if wait_s <= LONGEST_WAIT_S else None
     # A proxy or a certificate that refused once will refuse again.

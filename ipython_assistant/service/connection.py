@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from typing import IO, TYPE_CHECKING, cast
 
 from ipython_assistant.core.providers import MODELS_FOLDER, models_folder, variables_of
@@ -54,12 +55,10 @@ class EngineInfo:
 
 
 class Engine:
-    """An engine process, which ends with this one at the latest. It does not listen yet when this returns: see `ready`.
+    """An engine process, which ends with this one at the latest. It listens once it is `ready`.
 
-    Args:
-        environment: This process's; of it only what the engine needs is passed on.
-        variables: More of the environment's variables that it needs: the key of the model that is asked.
-        silence_s: Seconds without a byte from a model before the engine gives it up.
+    Of the environment it gets what it needs and the `variables`, such as the key of the model that is asked. A model
+    that sends no byte for `silence_s` seconds is given up.
     """
 
     def __init__(
@@ -71,10 +70,8 @@ class Engine:
         passed_on[MODELS_FOLDER] = str(models_folder(environment))
         # -P keeps the working directory out of the module path: a tornado.py beside the notebook is not ours.
         command = [sys.executable, "-P", "-m", "ipython_assistant.engine", "--any-model", "--silence", f"{silence_s:g}"]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=pipe, env=passed_on, cwd=tempfile.gettempdir()
-        )
+        pipe, elsewhere = subprocess.PIPE, tempfile.gettempdir()
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=passed_on, cwd=elsewhere)
         self._info: EngineInfo | None = None
         self._last_lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
         self._log_reader = threading.Thread(target=self._read_log, daemon=True)
@@ -83,8 +80,7 @@ class Engine:
     def ready(self) -> EngineInfo:
         """Where it listens; waits until it does.
 
-        Raises:
-            EngineError: It ended, or did not say in time that it is ready; its last log lines are in the hint.
+        Raises `EngineError` where it ended, or was not ready in time; its last log lines are in the hint.
         """
         if self._info is None:
             try:
@@ -247,21 +243,14 @@ class Connections:
 def connect(service: str, timeout_s: float, environment: Mapping[str, str], model: str = "") -> Connection:
     """Connect to the service a cell asks for: `openai`, `azure`, or `local`, which starts an engine.
 
-    Args:
-        service: Its short name.
-        timeout_s: Seconds without a byte from it.
-        environment: Where keys and addresses are found.
-        model: The model that an engine is started for: it is given the key of that one's provider, and no other.
-
-    Raises:
-        ConfigError: No key, or no address.
-        EngineError: The engine did not start.
+    It is given up after `timeout_s` seconds without a byte; an engine gets the key of the `model`'s provider and no
+    other. Raises `ConfigError` without a key or an address, `EngineError` where the engine did not start.
     """
     if service == "azure":
         return Connection(accounts.connect_azure(environment, timeout_s))
     if service != "local":
         return Connection(accounts.connect_hosted(environment, timeout_s))
     engine = Engine(environment, variables_of(model), silence_s=SILENCE_SHARE * timeout_s)
-    accounts.import_sdk()  # takes as long as the engine does to start
+    import_module("openai")  # takes as long as the engine does to start
     ready = engine.ready()
     return Connection(accounts.connect_local(ready.url, ready.token, timeout_s), engine)

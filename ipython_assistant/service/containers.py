@@ -90,13 +90,8 @@ class Containers:
         self.known(container_id)
         return container_id
 
-    def put(
-        self, container_id: str, uploads: Iterable[Upload], on_progress: OnProgress = lambda *_counts: None
-    ) -> None:
-        """Send the files that are not in the container yet; `on_progress` as in `counted_uploads`.
-
-        Raises `ServiceError`.
-        """
+    def put(self, container_id: str, uploads: Iterable[Upload], on_progress: OnProgress) -> None:
+        """Send the files that are not in the container yet; see `counted_uploads`. Raises `ServiceError`."""
         known = self.known(container_id)
         new = [upload for upload in uploads if (upload.name, upload.sha256) not in known.paths]
         for upload, on_sent in counted_uploads(new, on_progress):
@@ -129,15 +124,13 @@ class Containers:
 
     def overview(self) -> tuple[ContainerSummary, ...]:
         """The listed containers that were made by this package, newest first. Raises `ServiceError`."""
-        found: list[ContainerSummary] = []
-        for row in self._pages(self._wire.list_containers):
-            container_id = text_of(row.get("id"))
-            with self._lock:
-                known = self._known.get(container_id)
-            ours = known is not None and not known.user_owned
-            if ours or row.get("name") == NAME:
-                found.append(ContainerSummary(container_id, text_of(row.get("status")), ours))
-        return tuple(found)
+        ours, rows = self._ours(), self._pages(self._wire.list_containers)
+        listed = [(row, text_of(row.get("id"))) for row in rows]
+        return tuple(
+            ContainerSummary(container_id, text_of(row.get("status")), container_id in ours)
+            for row, container_id in listed
+            if container_id in ours or row.get("name") == NAME
+        )
 
     def delete(self, container_id: str) -> None:
         """Delete a container: its files and variables are gone. Raises `ServiceError`."""
@@ -147,9 +140,7 @@ class Containers:
 
     def delete_all(self) -> None:
         """Delete every container that was made for this session, as far as that is done in `DELETE_WITHIN_S`."""
-        with self._lock:
-            ours = [container_id for container_id, known in self._known.items() if not known.user_owned]
-        threads = [self._deleting(container_id) for container_id in ours]
+        threads = [self._deleting(container_id) for container_id in self._ours()]
         deadline = time.monotonic() + DELETE_WITHIN_S
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -225,17 +216,19 @@ class Containers:
         with self._lock:
             return self._known.setdefault(container_id, KnownContainer())
 
+    def _ours(self) -> list[str]:
+        with self._lock:
+            return [container_id for container_id, known in self._known.items() if not known.user_owned]
+
     def _pages(self, ask: Callable[[str | None], Reply]) -> list[Json]:
         """The rows of a listing, each once, however many pages it has."""
         rows: dict[str, Json] = {}
         after: str | None = None
         for _ in range(MAX_PAGES):
             page = ask(after).json()
-            data = page.get("data")
+            data, before = page.get("data"), len(rows)
             batch = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
-            before = len(rows)
-            for row in batch:
-                rows.setdefault(text_of(row.get("id")), row)
+            rows |= {name: row for row in batch if (name := text_of(row.get("id"))) not in rows}
             after = text_of(batch[-1].get("id")) if batch else ""
             # A proxy that drops `after` sends the first page again and again.
             if not page.get("has_more") or not after or len(rows) == before:

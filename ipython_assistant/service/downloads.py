@@ -24,7 +24,8 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
 
 from ipython_assistant.core.artifacts import ContainerFile, FailedArtifact, listed_files
 from ipython_assistant.errors import (
@@ -37,16 +38,14 @@ from ipython_assistant.errors import (
     Unreachable,
 )
 from ipython_assistant.service.background import Threads
-from ipython_assistant.service.file_transfer import RANGE_NOT_SATISFIABLE, FileTransfer
+from ipython_assistant.service.file_transfer import RANGE_NOT_SATISFIABLE, FileDownload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
     from ipython_assistant.service.client import Wire
     from ipython_assistant.service.containers import Containers
 
-State = Literal["queued", "fetching", "verified", "failed"]
 MAX_FRUITLESS_TRIES = 4
 """A file is given up after so many tries that brought nothing new."""
 MAX_RATE_LIMIT_WAITS = 30
@@ -81,22 +80,15 @@ class DownloadLimits:
 class Downloads:
     """The downloads of one turn. Used in a `with`; leaving it ends those that are still under way.
 
-    Args:
-        wire: The service that has the files.
-        containers: Lists them.
-        stage: Makes the directory for temporary files, when the first is needed. Raises `OSError`.
-        limits: How to behave.
-
-    Attributes:
-        staged: The directory of the temporary files, if it was made.
-        interruption: What to raise in the end, where Ctrl-C ended the fetching.
+    `stage` makes the directory for temporary files, which is `staged` from then on; `interruption` is what to raise in
+    the end where Ctrl-C ended the fetching.
     """
 
     def __init__(self, wire: Wire, containers: Containers, stage: Callable[[], Path], limits: DownloadLimits) -> None:
         self._wire, self._containers, self._stage, self._limits = wire, containers, stage, limits
         self._pool = Threads(limits.at_once, "ipython_assistant fetch")
         self._changed = threading.Condition(threading.RLock())
-        self._copies: dict[tuple[str, str], _FileDownload] = {}
+        self._copies: dict[tuple[str, str], FileDownload] = {}
         self._ahead_bytes = self._code_calls = self._count = 0
         self.staged: Path | None = None
         self._answer_ended = self._closed = False
@@ -164,16 +156,10 @@ class Downloads:
         listed: Iterable[ContainerFile] = (),
         on_progress: Callable[[int, int, int, int], None] = lambda *_: None,
     ) -> tuple[StagedFile | FailedArtifact, ...]:
-        """Fetch these files; one that fails is a value with a reason, and the rest goes on.
+        """Fetch these files; one that fails, or had not come at Ctrl-C, is a value with a reason.
 
-        Args:
-            files: The files.
-            listed: The files as the closing listing shows them.
-            on_progress: Called now and then, in the calling thread, with (files done, files in all, bytes so far,
-                bytes in all; 0 while the size of a file is not known).
-
-        Returns:
-            One outcome for each file, in the order of `files`. After Ctrl-C, what had not come is a failure.
+        `listed` are the files as the closing listing shows them. `on_progress` is called now and then, in this thread,
+        with (files done, files in all, bytes so far, bytes in all; 0 while the size of a file is not known).
         """
         rows = {_key(row): row for row in listed}
         with self._changed:
@@ -181,18 +167,23 @@ class Downloads:
         why = self._await(downloads, on_progress)
         # A copy of a cited file was begun before its size was known; a cut body without a stated length shows only now.
         with self._changed:
-            downloads = [
-                self._begin(file, wanted=True) if download.is_short_of(file) and not why else download
-                for file, download in zip(files, downloads, strict=True)
-            ]
+            for at, (file, download) in enumerate(zip(files, downloads, strict=True)):
+                other_size = bool(file.size) and file.size != download.received
+                if download.state == "verified" and other_size and not why:
+                    downloads[at] = self._begin(file, wanted=True)
         why = why or self._await(downloads, on_progress)
         for download in downloads:
             if not download.done:
                 download.stop()
         # A copy begun early knows its file as it was found then; what is wanted says more: that it is cited, its name.
-        return tuple(download.outcome(file, why) for file, download in zip(files, downloads, strict=True))
+        return tuple(
+            StagedFile(file, download.path, download.received, download.sha256)
+            if download.state == "verified"
+            else download.failure(file, why)
+            for file, download in zip(files, downloads, strict=True)
+        )
 
-    def _await(self, downloads: Sequence[_FileDownload], on_progress: Callable[[int, int, int, int], None]) -> str:
+    def _await(self, downloads: Sequence[FileDownload], on_progress: Callable[[int, int, int, int], None]) -> str:
         """Wait for all of them; says what ended the waiting, if that was not their end."""
         try:
             while (done := sum(download.done for download in downloads)) < len(downloads):
@@ -210,7 +201,7 @@ class Downloads:
             return "Interrupted"
         return ""
 
-    def _wanted(self, file: ContainerFile, row: ContainerFile | None) -> _FileDownload:
+    def _wanted(self, file: ContainerFile, row: ContainerFile | None) -> FileDownload:
         """The copy that was begun early, if it cannot be stale, else a new one."""
         copy = self._copies.get(_key(file))
         if copy is not None:
@@ -242,33 +233,34 @@ class Downloads:
                     self._ahead_bytes += file.size
                     self._begin(file, wanted=False, code_calls=code_calls)
 
-    def _begin(self, file: ContainerFile, *, wanted: bool, code_calls: int | None = None) -> _FileDownload:
+    def _begin(self, file: ContainerFile, *, wanted: bool, code_calls: int | None = None) -> FileDownload:
         """Queue a download in the place of one of the same file, which is stopped."""
         old = self._copies.get(_key(file))
         if old is not None:
             old.stop()
-        download = _FileDownload(file, wanted=wanted, code_calls=self._code_calls if code_calls is None else code_calls)
-        self._copies[_key(file)] = download
         self._count += 1
+        why, path = "", Path()
         try:
             path = self.staging() / f"{self._count}.part"
         except OSError as error:
-            download.fail(f"The folder for files cannot be written to: {error.strerror or type(error).__name__}.")
+            why = f"The folder for files cannot be written to: {error.strerror or type(error).__name__}."
+        calls = self._code_calls if code_calls is None else code_calls
+        download = self._copies[_key(file)] = FileDownload(self._wire, file, path, wanted=wanted, code_calls=calls)
+        if why:
+            download.fail(why)
         else:
-            self._pool.submit(self._carry_out, download, path)
+            self._pool.submit(self._carry_out, download)
         return download
 
-    def _carry_out(self, download: _FileDownload, path: Path) -> None:
+    def _carry_out(self, download: FileDownload) -> None:
         """In a thread: take one download from its queue to its end."""
         try:
-            with path.open("w+b") as target:
-                download.path = path
-                transfer = download.transfer = FileTransfer(self._wire, download.file, target, download.stopped)
+            with download.path.open("w+b") as target:
                 while not download.done:
                     while (left_s := self._not_before - time.monotonic()) > 0:
                         if download.stopped.wait(min(left_s, POLL_S)):
                             break
-                    self._attempt(download, transfer)
+                    self._attempt(download, target)
         except OSError as error:
             download.fail(f"It could not be written: {error.strerror or type(error).__name__}.")
         except Exception as error:  # noqa: BLE001 whatever goes wrong with one file must not cost the others
@@ -286,10 +278,10 @@ class Downloads:
                 self._deadline += until - max(self._not_before, now)
             self._not_before = until
 
-    def _attempt(self, download: _FileDownload, transfer: FileTransfer) -> None:
+    def _attempt(self, download: FileDownload, target: IO[bytes]) -> None:
         download.state = "fetching"
         try:
-            transfer.attempt()
+            download.attempt(target)
             download.state = "verified"
         except RateLimited as error:
             download.waits += 1
@@ -301,8 +293,8 @@ class Downloads:
                 else:
                     download.state = "queued"
         except ServiceError as error:
-            download.fruitless = 0 if transfer.received > download.furthest else download.fruitless + 1
-            download.furthest = max(download.furthest, transfer.received)
+            download.fruitless = 0 if download.received > download.furthest else download.fruitless + 1
+            download.furthest = max(download.furthest, download.received)
             gives_up = download.fruitless >= MAX_FRUITLESS_TRIES or download.stopped.is_set()
             status = error.status or 0
             may_pass = status >= SERVER_FAULT or status == RANGE_NOT_SATISFIABLE
@@ -311,55 +303,6 @@ class Downloads:
             else:
                 download.state = "queued"
                 download.stopped.wait(min(FIRST_BACKOFF_S * 2 ** max(0, download.fruitless - 1), LONGEST_BACKOFF_S))
-
-
-class _FileDownload:
-    """One file, and the state it is in."""
-
-    def __init__(self, file: ContainerFile, *, wanted: bool, code_calls: int) -> None:
-        self.file, self.wanted, self.code_calls = file, wanted, code_calls
-        self.state: State = "queued"
-        self.path: Path | None = None
-        self.transfer: FileTransfer | None = None
-        self.stopped = threading.Event()
-        self.waits = self.fruitless = self.furthest = 0
-        self._reason, self._gone = "", False
-
-    @property
-    def done(self) -> bool:
-        return self.state in {"verified", "failed"}
-
-    @property
-    def received(self) -> int:
-        return self.transfer.received if self.transfer is not None else 0
-
-    @property
-    def size(self) -> int | None:
-        """Bytes in all, as the service states them; None while it has not."""
-        return (self.transfer.total if self.transfer is not None else None) or self.file.size
-
-    def fail(self, reason: str, *, gone: bool = False) -> None:
-        self._reason, self._gone, self.state = reason, gone, "failed"
-
-    def is_short_of(self, file: ContainerFile) -> bool:
-        """Whether it ended with another size than is known of the file by now."""
-        return self.state == "verified" and bool(file.size) and file.size != self.received
-
-    def stop(self) -> None:
-        """End it: a read that is under way is cut off."""
-        self.stopped.set()
-        if self.transfer is not None:
-            self.transfer.cut()
-
-    def outcome(self, file: ContainerFile, why: str) -> StagedFile | FailedArtifact:
-        """What came of it, as `file`; `why` says what ended a download that did not come to its end."""
-        if self.state == "verified" and self.transfer is not None and self.path is not None:
-            return StagedFile(file, self.path, self.received, self.transfer.sha256)
-        reason = self._reason
-        if why and (self.stopped.is_set() or not self.done):
-            total = (self.transfer.total if self.transfer is not None else None) or file.size
-            reason = f"{why} ({self.received:,} of {total:,} bytes came)." if total else f"{why}."
-        return FailedArtifact(file.name, reason, file.container_id, file.file_id, self._gone)
 
 
 def _key(file: ContainerFile) -> tuple[str, str]:

@@ -12,29 +12,9 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ipython_assistant import errors
 from ipython_assistant.core.wording import on_one_line
-from ipython_assistant.errors import (
-    CertificateRefused,
-    ContainerExpired,
-    ContainerLimit,
-    ContentFiltered,
-    ContextTooLong,
-    FileNotServed,
-    KeyRefused,
-    ModelNotAllowed,
-    ModelUnknown,
-    ProxyRefused,
-    QuotaUsedUp,
-    RateLimited,
-    Refused,
-    ServiceError,
-    TimedOut,
-    TooLarge,
-    ToolNotAllowed,
-    TurnFailed,
-    TurnNotKept,
-    Unreachable,
-)
+from ipython_assistant.errors import ServiceError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,8 +27,11 @@ LONGEST_MESSAGE = 400
 _A_DAY_S = 86_400.0
 
 AGAIN_LATER = "The fault is on the service's side: run the cell again in a while."
+WAIT_A_LITTLE = "Wait a little, then run the cell again."
 RAISE_THE_LIMIT = "Run the cell again, or raise the limit: `%config AssistantMagics.timeout = 900`."
+CHECK_THE_PROXY = "Check HTTPS_PROXY and what the proxy asks for, then run the cell again."
 CHECK_THE_WAY = "Check the network and {address}, then run the cell again."
+NAME_A_DEPLOYMENT = "At Azure a model is named as its deployment: -m NAME, or `%config AssistantMagics.model = ...`."
 CODE_HERE = (
     "Let this machine run the code with that server's model: -m http://HOST/v1/NAME (Ollama: -m ollama/NAME); or ask"
     " without code: --no-code."
@@ -82,13 +65,13 @@ class _Rule:
 
 # In this order: what is more particular comes first.
 _RULES = (
-    _Rule(KeyRefused, "Check {key} where Jupyter is started.", "invalid_api_key", (UNAUTHORIZED,)),
-    _Rule(ProxyRefused, "Check HTTPS_PROXY and what the proxy asks for, then run the cell again.", statuses=(407,)),
+    _Rule(errors.KeyRefused, "Check {key} where Jupyter is started.", "invalid_api_key", (UNAUTHORIZED,)),
+    _Rule(errors.ProxyRefused, CHECK_THE_PROXY, statuses=(407,)),
     # It has no code of its own: only its text tells. A file that is not found "on container X" is another thing.
     # https://community.openai.com/t/container-is-expired-error-in-openai-responses-api-stream/1321773
     # https://github.com/pydantic/pydantic-ai/issues/7461, https://github.com/BerriAI/litellm/issues/30781
     _Rule(
-        ContainerExpired,
+        errors.ContainerExpired,
         "Run the cell again: it gets a new container.",
         words=r"\bcontainer\b(?! files?\b)[^.]{0,400}\b(expired|not found|does not exist|was deleted)\b"
         r"|expected container_id|tools\[\d+\]\.container': string too long",
@@ -96,7 +79,7 @@ _RULES = (
     # https://github.com/openai/codex/issues/106, https://github.com/egoist/chatwise-releases/issues/1350; llama.cpp and
     # vLLM refuse the parameter in words of their own; "Items are not persisted when `store` is set to false".
     _Rule(
-        TurnNotKept,
+        errors.TurnNotKept,
         "Start a conversation of its own: %%assistant --new.",
         "previous_response_not_found",
         words=r"previous[ _]response|response with id \S+ not found|not persisted|conversation id cannot be used",
@@ -104,7 +87,7 @@ _RULES = (
     ),
     # https://github.com/compl-ai/compl-ai/issues/20 (Azure)
     _Rule(
-        ContentFiltered,
+        errors.ContentFiltered,
         "Ask in other words; where the rules are your own organisation's, its administrator can change them.",
         "content_filter content_policy_violation ResponsibleAIPolicyViolation invalid_prompt bio_policy"
         " misalignment_policy_violation image_content_policy_violation",
@@ -112,13 +95,13 @@ _RULES = (
     ),
     # https://github.com/dyad-sh/dyad/issues/1672
     _Rule(
-        ContextTooLong,
+        errors.ContextTooLong,
         "Start anew with --new, name fewer inputs, or ask for less to be printed; files are not read whole.",
         "context_length_exceeded",
         words=r"exceeds the context window|maximum context length|'input[^']*': string too long",
     ),
     _Rule(
-        QuotaUsedUp,
+        errors.QuotaUsedUp,
         "See the account's billing page; the embedded engine needs no account:"
         ' `%config AssistantMagics.service = "local"`.',
         "insufficient_quota billing_hard_limit_reached billing_not_active",
@@ -126,20 +109,20 @@ _RULES = (
         words="exceeded your current quota",
     ),
     _Rule(
-        TooLarge,
+        errors.TooLarge,
         "Send less: name fewer or smaller inputs, or ask for less at once.",
         statuses=(413,),
         words=r"request too large|(file|body|payload|content)( size)? (is too large|exceeds)",
     ),
     _Rule(
-        ContainerLimit,
+        errors.ContainerLimit,
         "Delete those you no longer need (%assistant containers --delete), or wait: they end 20 minutes after their"
         " last use.",
         words=r"(maximum number of|too many)( \w+)? containers\b|\bcontainers?\b[^.]*\b(limit|quota)\b[^.]*reached",
     ),
     # https://github.com/Azure-Samples/computer-use/issues/8, https://github.com/CommandCodeAI/command-code/issues/885
     _Rule(
-        ToolNotAllowed,
+        errors.ToolNotAllowed,
         "Choose another model with -m, ask the account's administrator to allow it, or ask without: --no-code.",
         words=r"(\btools?\b|code[ _]interpreter|\bcontainers\b).*"
         r"(not (supported|allowed|enabled|available|permitted|executed)|disabled|does not match|zero data retention)"
@@ -148,26 +131,24 @@ _RULES = (
     ),
     # https://github.com/Aider-AI/aider/issues/604
     _Rule(
-        ModelNotAllowed,
+        errors.ModelNotAllowed,
         "Choose another model with -m NAME, or ask the account's administrator for this one.",
         words="does not have access to model|must be verified to",
     ),
     # https://github.com/Aider-AI/aider/issues/2030
     _Rule(
-        ModelUnknown,
+        errors.ModelUnknown,
         "Choose another with -m NAME, or `%config AssistantMagics.model = ...`.",
         "model_not_found DeploymentNotFound",
         words=r"deployment .*does not exist|model ['`\"][^'`\"]*['`\"] (does not exist|not found)",
     ),
-    _Rule(RateLimited, "Wait a little, then run the cell again.", "rate_limit_exceeded too_many_requests", (429,)),
-    _Rule(TimedOut, AGAIN_LATER, "Timeout", (408,)),
+    _Rule(errors.RateLimited, WAIT_A_LITTLE, "rate_limit_exceeded too_many_requests", (429,)),
+    _Rule(errors.TimedOut, AGAIN_LATER, "Timeout", (408,)),
 )
 
 _CURES_AT: Mapping[str, Mapping[type[ServiceError], str]] = {
-    "azure": {
-        ModelUnknown: "At Azure a model is named as its deployment: -m NAME, or `%config AssistantMagics.model = ...`."
-    },
-    "compatible": {ToolNotAllowed: CODE_HERE},
+    "azure": {errors.ModelUnknown: NAME_A_DEPLOYMENT},
+    "compatible": {errors.ToolNotAllowed: CODE_HERE},
 }
 
 
@@ -182,17 +163,10 @@ def service_error(
     request_id: str | None = None,
     retry_after_s: float | None = None,
 ) -> ServiceError:
-    """The error for what a service said.
+    """The error for what a service (`openai`, `azure`, `local` or `compatible`, which decides the cure) said.
 
-    Args:
-        code: Its error code; empty where it gave none.
-        message: Its words.
-        status: The HTTP status; None where it was said in a stream (an `error` event, or `response.failed`).
-        parameter: The part of the request it names, where it does.
-        page: Whether it is a web page, which does not belong in an error.
-        service: Who said it, for the cure: `openai`, `azure`, `local`, or `compatible` (another server).
-        request_id: Its id of the request.
-        retry_after_s: Seconds it asked to wait.
+    Without a `status` it was said in a stream. `parameter` is the part of the request that it names; a `page` is a web
+    page, which does not belong in an error.
     """
     happened, cure = map(in_one_line, message.partition("\n")[::2])
     if service == "local" and status is None and happened and cure:
@@ -200,21 +174,23 @@ def service_error(
         return _kind(None, code, happened, parameter)[0](happened, cure, code=code or None)
     words = "" if page else in_one_line(message)
     kind, cure = _kind(status, code, words, parameter)
+    settings = _SETTINGS.get(service, _SETTINGS["openai"])
     subject = "The service gave up" if status is None else f"The service answered {status}"
-    if kind is KeyRefused:
+    if kind is errors.KeyRefused:
         # Services repeat the key here, in whole or in part, and an output is no place for either.
-        words = _missing_scopes(words) or "the key was not accepted"
-    elif kind is TooLarge and not words:
+        scopes = re.search(r"missing scopes?:\s*([a-z][a-z_.]+(?:,\s*[a-z][a-z_.]+)*)", words, re.IGNORECASE)
+        words = f"the key lacks a permission ({scopes[1].rstrip('.')})" if scopes else "the key was not accepted"
+    elif kind is errors.TooLarge and not words:
         words = "the request is too large"
     elif page:
         return kind(
             f"{subject} with a web page.",
-            "A proxy or a login page may have answered in its place. " + CHECK_THE_WAY.format(**_settings(service)),
+            "A proxy or a login page may have answered in its place. " + CHECK_THE_WAY.format(**settings),
             status=status,
         )
     return kind(
         f"{subject}: {words or 'no reason was given'}.",
-        _CURES_AT.get(service, {}).get(kind, cure).format(**_settings(service)),
+        _CURES_AT.get(service, {}).get(kind, cure).format(**settings),
         status=status,
         code=code or None,
         request_id=request_id,
@@ -224,8 +200,8 @@ def service_error(
 
 def incomplete_error(reason: str) -> ServiceError:
     """The error for a response that ended as `incomplete`; the reason is `incomplete_details.reason`."""
-    kind = ContentFiltered if reason == "content_filter" else TurnFailed
-    cure = "Ask in other words." if kind is ContentFiltered else "Ask for less at once."
+    kind = errors.ContentFiltered if reason == "content_filter" else errors.TurnFailed
+    cure = "Ask in other words." if kind is errors.ContentFiltered else "Ask for less at once."
     what = in_one_line(reason) or "no reason was given"
     return kind(f"The answer is incomplete: {what}.", f"What arrived is above. {cure}", code=reason or None)
 
@@ -234,12 +210,19 @@ def connection_error(error: BaseException, address: str, service: str = "openai"
     """The error for a connection to `address` that could not be made, or broke: what the SDK's transport raised."""
     import httpx2
 
-    settings = _settings(service)
+    settings = _SETTINGS.get(service, _SETTINGS["openai"])
     for cause in causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return errors.CertificateRefused(
+                f"The service's certificate is not trusted: {in_one_line(cause.verify_message)}.",
+                "Behind an intercepting proxy, set SSL_CERT_FILE to a file of your organisation's certificates (PEM).",
+            )
         if isinstance(cause, ssl.SSLError):
-            return _untrusted(cause, settings["address"])
+            cure = "Check whether {address} has to begin with https:// or http://, and what a proxy does on the way."
+            says = f"No secure connection could be made: {in_one_line(cause.reason or cause)}."
+            return errors.CertificateRefused(says, cure.format(**settings))
         if isinstance(cause, httpx2.ProxyError):
-            return ProxyRefused(
+            return errors.ProxyRefused(
                 f"The proxy did not let the request through: {in_one_line(cause)}.",
                 "Check HTTPS_PROXY (and NO_PROXY), then run the cell again.",
             )
@@ -257,7 +240,7 @@ def file_not_served(error: ServiceError) -> ServiceError:
     status = error.status or 0
     if status != NOT_FOUND and status < SERVER_FAULT:
         return error
-    return FileNotServed(
+    return errors.FileNotServed(
         f"Azure answered {status} instead of the file: its container files are known to fail.",
         "Try later with %assistant retry, or ask for small tables in the text of the answer.",
         status=status,
@@ -299,37 +282,15 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _settings(service: str) -> Mapping[str, str]:
-    return _SETTINGS.get(service, _SETTINGS["openai"])
-
-
-def _untrusted(error: ssl.SSLError, address: str) -> CertificateRefused:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return CertificateRefused(
-            f"The service's certificate is not trusted: {in_one_line(error.verify_message)}.",
-            "Behind an intercepting proxy, set SSL_CERT_FILE to a file of your organisation's certificates (PEM).",
-        )
-    return CertificateRefused(
-        f"No secure connection could be made: {in_one_line(error.reason or error)}.",
-        f"Check whether {address} has to begin with https:// or http://, and what a proxy does on the way.",
-    )
-
-
 def _kind(status: int | None, code: str, message: str, parameter: str) -> tuple[type[ServiceError], str]:
     if status is None or status < SERVER_FAULT:
         for rule in _RULES:
             if rule.fits(status, code, message, parameter):
                 return rule.kind, rule.cure
     if status is None:
-        return TurnFailed, "What arrived is above. Run the cell again, or change the question."
+        return errors.TurnFailed, "What arrived is above. Run the cell again, or change the question."
     if status >= SERVER_FAULT:
-        return (TimedOut if code == "Timeout" else ServiceError), AGAIN_LATER
+        return (errors.TimedOut if code == "Timeout" else ServiceError), AGAIN_LATER
     if status < _CLIENT_FAULT:
         return ServiceError, AGAIN_LATER
-    return Refused, "Change what the message names, then run the cell again."
-
-
-def _missing_scopes(message: str) -> str:
-    """What a restricted key lacks, which is worth saying and is no secret."""
-    scopes = re.search(r"missing scopes?:\s*([a-z][a-z_.]+(?:,\s*[a-z][a-z_.]+)*)", message, re.IGNORECASE)
-    return f"the key lacks a permission ({scopes[1].rstrip('.')})" if scopes else ""
+    return errors.Refused, "Change what the message names, then run the cell again."

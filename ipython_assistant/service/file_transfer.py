@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
+from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.wording import counted
 from ipython_assistant.errors import ServiceError, StreamBroken
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
+    from pathlib import Path
 
     from ipython_assistant.core.artifacts import ContainerFile
     from ipython_assistant.service.client import Wire
@@ -32,56 +34,78 @@ PIECE_BYTES, PIECES = 1 << 18, 4
 PARTIAL, RANGE_NOT_SATISFIABLE = 206, 416
 
 
-class FileTransfer:
-    """One file on its way; `attempt` brings what is missing.
+class FileDownload:
+    """One file on its way, and the state it is in; `attempt` brings what is missing.
 
-    Args:
-        wire: The service that has it.
-        file: The file, as it is listed or cited.
-        target: The local file, open for reading and writing.
-        stopped: Set to end it.
-
-    Attributes:
-        received: How many bytes are in the local file.
-        total: How many there will be, as far as the service has said so; None before.
+    `received` bytes are in the local file at `path`; `total` is what the service said there will be, None before.
     """
 
-    def __init__(self, wire: Wire, file: ContainerFile, target: IO[bytes], stopped: threading.Event) -> None:
-        self.received = 0
+    def __init__(self, wire: Wire, file: ContainerFile, path: Path, *, wanted: bool, code_calls: int) -> None:
+        self.file, self.path, self.wanted, self.code_calls = file, path, wanted, code_calls
+        self.state: Literal["queued", "fetching", "verified", "failed"] = "queued"
         self.total: int | None = None
+        self.stopped = threading.Event()
+        self.received = self.waits = self.fruitless = self.furthest = 0
         self._wire = wire
-        self._file = file
-        self._target = target
-        self._stopped = stopped
+        self._target: IO[bytes]
         self._digest = hashlib.sha256()
-        self._etag = ""
-        self._resumable = True
+        self._etag, self._resumable = "", True
         self._reply: Reply | None = None
+        self._reason, self._gone = "", False
+
+    @property
+    def done(self) -> bool:
+        """Whether it came to its end."""
+        return self.state in {"verified", "failed"}
+
+    @property
+    def size(self) -> int | None:
+        """Bytes in all, as the service states them; None while it has not."""
+        return self.total or self.file.size
 
     @property
     def sha256(self) -> str:
         """The hash of what is in the local file, in hexadecimal."""
         return self._digest.hexdigest()
 
-    def attempt(self) -> None:
+    def fail(self, reason: str, *, gone: bool = False) -> None:
+        """End it without the file; `gone` where the service does not have it."""
+        self._reason, self._gone, self.state = reason, gone, "failed"
+
+    def failure(self, file: ContainerFile, why: str) -> FailedArtifact:
+        """How `file` failed; `why` says what ended a download that did not come to its end."""
+        reason, total = self._reason, self.total or file.size
+        if why and (self.stopped.is_set() or not self.done):
+            reason = f"{why} ({self.received:,} of {total:,} bytes came)." if total else f"{why}."
+        return FailedArtifact(file.name, reason, file.container_id, file.file_id, self._gone)
+
+    def stop(self) -> None:
+        """End it, from any thread: a read that is under way is cut off."""
+        self.stopped.set()
+        if self._reply is not None:
+            self._reply.close()
+
+    def attempt(self, target: IO[bytes]) -> None:
         """Bring the file, from where the last attempt broke if that can be trusted, else from its beginning.
 
-        Raises:
-            ServiceError: It is not whole. A `StreamBroken` may go better at the next attempt.
-            OSError: The local file cannot be written.
+        Raises `ServiceError` where it is not whole (a `StreamBroken` may go better the next time), `OSError` where
+        the local file cannot be written.
         """
+        self._target = target
         self._go_on()
         if not self._resumable:
             self._begin_again()
         try:
-            reply = self._wire.content(self._file.container_id, self._file.file_id, self.received, self._etag)
+            reply = self._wire.content(self.file.container_id, self.file.file_id, self.received, self._etag)
         except ServiceError as error:
             self._resumable = error.status != RANGE_NOT_SATISFIABLE
             raise
         self._reply = reply
         with reply:
             self._go_on()  # it may have been stopped before there was a reply to cut
-            self._check_page(reply)
+            page = "text/html" in reply.headers.get("content-type", "")
+            if page and not self.file.name.casefold().endswith((".html", ".htm", ".xhtml")):
+                raise StreamBroken("A web page came instead of the file: a proxy or a login page may have answered.")
             if not self._continues(reply):
                 self._begin_again()
                 self._etag, self.total = reply.headers.get("etag", ""), _length(reply)
@@ -89,11 +113,6 @@ class FileTransfer:
             self._read(reply)
         self._target.flush()
         self._check_size()
-
-    def cut(self) -> None:
-        """End a read that is under way, from another thread."""
-        if self._reply is not None:
-            self._reply.close()
 
     def _continues(self, reply: Reply) -> bool:
         """Whether a reply goes on where the last one broke; False where it is the whole file.
@@ -115,8 +134,7 @@ class FileTransfer:
         raise StreamBroken("Another part of the file came than was asked for.")
 
     def _read(self, reply: Reply) -> None:
-        promised = _length(reply) or 0
-        if reply.read_into is not None and promised >= LARGE_BYTES:
+        if reply.read_into is not None and (_length(reply) or 0) >= LARGE_BYTES:
             self._read_large(reply.read_into)
             return
         for chunk in reply.chunks:
@@ -136,7 +154,9 @@ class FileTransfer:
             for piece in cycle(pieces):
                 if len(hashing) == PIECES:
                     hashing.popleft().result()  # what was in this piece
-                size = _fill(piece, read_into)
+                size = 0
+                while size < len(piece) and (count := read_into(piece[size:])):
+                    size += count
                 self._go_on()
                 self._target.write(piece[:size])
                 hashing.append(hasher.submit(self._digest.update, piece[:size]))
@@ -144,16 +164,11 @@ class FileTransfer:
                 if size < PIECE_BYTES:
                     return
 
-    def _check_page(self, reply: Reply) -> None:
-        page = "text/html" in reply.headers.get("content-type", "")
-        if page and not self._file.name.casefold().endswith((".html", ".htm", ".xhtml")):
-            raise StreamBroken("A web page came instead of the file: a proxy or a login page may have answered.")
-
     def _check_size(self) -> None:
-        expected = self.total if self.total is not None else self._file.size
+        listed = self.file.size
+        expected = self.total if self.total is not None else listed
         if expected is not None and self.received < expected:
             raise StreamBroken(f"Only {self.received:,} of {counted(expected, 'byte')} came.")
-        listed = self._file.size
         if listed and self.received != listed:  # some servers list every file with 0 bytes
             self._resumable = False
             raise StreamBroken(f"{counted(self.received, 'byte')} came where the container lists {listed:,}.")
@@ -166,16 +181,8 @@ class FileTransfer:
         self._etag, self.total, self._resumable = "", None, True
 
     def _go_on(self) -> None:
-        if self._stopped.is_set():
+        if self.stopped.is_set():
             raise StreamBroken("It was interrupted.")
-
-
-def _fill(piece: memoryview, read_into: Callable[[memoryview], int]) -> int:
-    """Read until the piece is full or the body at its end; gives the number of bytes."""
-    size = 0
-    while size < len(piece) and (count := read_into(piece[size:])):
-        size += count
-    return size
 
 
 def _length(reply: Reply) -> int | None:

@@ -44,12 +44,9 @@ _FAMILIES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model that a server on this machine offers.
+    """A model that a server on this machine offers, named as after `-m`; `loaded` where it is in memory now.
 
-    Attributes:
-        name: As it stands after `-m`, such as `ollama/qwen3.5:4b`.
-        billions: Its size in billions of parameters; None where neither the server nor the name tells.
-        loaded: Whether it is in memory now, as far as the server says.
+    Its size is in billions of parameters; None where neither the server nor the name tells.
     """
 
     name: str
@@ -69,9 +66,7 @@ class LocalServer:
 def find_servers(environment: Mapping[str, str], within_s: float = WITHIN_S) -> tuple[LocalServer, ...]:
     """The chat servers that run on this machine, in the order of the table of providers.
 
-    Args:
-        environment: Where a provider's address may be set.
-        within_s: Seconds that all of them together have to answer.
+    The environment may hold a provider's address. All of them together have `within_s` seconds to answer.
     """
     found: dict[str, LocalServer] = {}
     deadline = time.monotonic() + within_s

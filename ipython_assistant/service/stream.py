@@ -10,9 +10,9 @@ import itertools
 import json
 import queue
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ipython_assistant.errors import AssistantError, StreamBroken, Unreachable
+from ipython_assistant.errors import StreamBroken, Unreachable
 from ipython_assistant.service.faults import service_error
 
 if TYPE_CHECKING:
@@ -29,11 +29,9 @@ LARGEST_EVENT_BYTES = 128_000_000
 def decode(chunks: Iterable[bytes]) -> Iterator[Json]:
     """The events of a body, however its bytes are cut.
 
-    A service that was asked for a stream may send the whole response as one JSON object instead, or an error.
-
-    Raises:
-        StreamBroken: The body ends in the middle of an event, or an event is larger than `LARGEST_EVENT_BYTES`.
-        ServiceError: The body is a web page.
+    A service that was asked for a stream may send the whole response as one JSON object instead, or an error. Raises
+    `StreamBroken` where the body ends in the middle of an event, or one is larger than `LARGEST_EVENT_BYTES`, and
+    `ServiceError` where it is a web page.
     """
     chunks, beginning = iter(chunks), b""
     for chunk in chunks:
@@ -46,28 +44,21 @@ def decode(chunks: Iterable[bytes]) -> Iterator[Json]:
     if beginning.startswith(b"{"):
         yield _whole(chunks)
         return
-    for body, is_whole in _bodies(chunks):
-        event = _event(body)
-        if event is not None:
-            yield event
-        elif not is_whole and body.strip() != b"[DONE]":
-            raise broken("in the middle of an event")
-
-
-def _bodies(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """The `data` of each event, and whether the empty line came that ends it."""
     data: list[bytes] = []
     size = 0
-    for line in _lines(chunks):
-        if line.startswith(b"data:"):
+    for line in itertools.chain(_lines(chunks), (None,)):
+        if line and line.startswith(b"data:"):
             data.append(line[5:].removeprefix(b" "))
             size += len(line)
             _check_size(size)
-        elif not line and data:
-            yield b"\n".join(data), True
+        elif not line and data:  # the empty line that ends an event, or the end of the body
+            body = b"\n".join(data)
+            event = _event(body)
+            if event is not None:
+                yield event
+            elif line is None and body.strip() != b"[DONE]":
+                raise broken("in the middle of an event")
             data, size = [], 0
-    if data:
-        yield b"\n".join(data), False
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -82,8 +73,7 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         pieces.append(rest)
         size += len(rest)
         _check_size(size)
-    if size:
-        yield b"".join(pieces).removesuffix(b"\r")
+    yield b"".join(pieces).removesuffix(b"\r")
 
 
 def _event(body: bytes) -> Json | None:
@@ -135,25 +125,23 @@ class EventStream:
     def __init__(self, reply: Reply, pause_s: float = 0.1) -> None:
         self._reply = reply
         self._pause_s = pause_s
-        self._events: queue.SimpleQueue[Json | BaseException | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Json | BaseException] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, name="ipython_assistant stream", daemon=True)
         self._reader.start()
 
     def __iter__(self) -> Iterator[Json | None]:
-        kind: Any = None
-        explained = False
-        while kind not in ENDINGS:
+        kinds: set[str] = set()
+        while not kinds & ENDINGS:
             try:
                 event = self._events.get(timeout=self._pause_s)
             except queue.Empty:
                 yield None
                 continue
-            if event is None or isinstance(event, BaseException):
-                if explained:
+            if isinstance(event, BaseException):
+                if "error" in kinds:
                     return
-                raise event or broken("before its end")
-            kind = event.get("type") if isinstance(event.get("type"), str) else None
-            explained = explained or kind == "error"
+                raise event
+            kinds.add(str(event.get("type")))
             yield event
 
     def close(self) -> None:
@@ -164,13 +152,10 @@ class EventStream:
         try:
             for event in decode(self._reply.chunks):
                 self._events.put(event)
+            self._events.put(broken("before its end"))
         except Unreachable as error:
-            cut = broken("when the connection was lost")
-            cut.__cause__ = error
-            self._events.put(cut)
-        except AssistantError as error:
-            self._events.put(error)
+            lost = broken("when the connection was lost")
+            lost.__cause__ = error
+            self._events.put(lost)
         except BaseException as error:  # noqa: BLE001 it is raised again in the thread that waits for it
             self._events.put(error)
-        else:
-            self._events.put(None)

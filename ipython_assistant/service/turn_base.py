@@ -96,9 +96,8 @@ class TurnBases:
     def find(self, needs: ContainerNeeds) -> TurnBase:
         """Make everything ready for a turn.
 
-        Raises:
-            InputError: More would be sent again than may be sent unasked.
-            ServiceError: The service refused a container or an input.
+        Raises `InputError` where more would be sent again than may be sent unasked, `ServiceError` where the service
+        refused a container or an input.
         """
         return replace(self._found(needs), shows_nothing=not self.sees_files)
 
@@ -154,11 +153,9 @@ class TurnBases:
         there = tuple(upload for upload in everything.values() if upload.path.is_file())
         _check_size(there, needs)
         missing = [upload.name for upload in everything.values() if upload not in there]
-        if missing:
-            notes = (*notes, f"No longer on disk, so not sent again: {', '.join(missing)}.")
         changed = [upload.name for upload in there if upload not in needs.uploads and _sha256(upload) != upload.sha256]
-        if changed:
-            notes = (*notes, f"Changed on disk, so sent again as it is now: {', '.join(changed)}.")
+        notes += (f"No longer on disk, so not sent again: {', '.join(missing)}.",) if missing else ()
+        notes += (f"Changed on disk, so sent again as it is now: {', '.join(changed)}.",) if changed else ()
         base = self._with_uploads(None, there, needs)
         return replace(base, history=as_messages(needs.parent), notes=(*notes, *base.notes))
 
@@ -178,28 +175,23 @@ class TurnBases:
         inputs: tuple[Upload, ...] = (),
     ) -> TurnBase:
         """A base with the files in its container; one is made only where there is something to put into it."""
-        inputs = inputs or uploads
-        notes: tuple[str, ...] = ()
-        if container_id is None and uploads and self._fills_containers:
+        inputs, notes = inputs or uploads, list[str]()
+        if self.takes_container_ids and self.makes_containers:
             try:
-                container_id = self._containers.create(needs.policy)
+                if container_id is None and uploads:
+                    container_id = self._containers.create(needs.policy)
             except Refused as error:
                 if error.status not in _NOT_THERE:
                     raise
-                self.makes_containers, notes = False, (MAKES_NO_CONTAINERS,)
-        if not self._fills_containers:
-            return self._by_file_ids(inputs, needs, notes)
-        if container_id is None:
-            return TurnBase()
-        self._containers.put(container_id, uploads, needs.on_progress)
-        return TurnBase(container_id, inputs=self._containers.notes(container_id, inputs, needs.uploads))
+                self.makes_containers, notes = False, [MAKES_NO_CONTAINERS]
+            else:
+                if container_id is None:
+                    return TurnBase()
+                self._containers.put(container_id, uploads, needs.on_progress)
+                return TurnBase(container_id, inputs=self._containers.notes(container_id, inputs, needs.uploads))
+        return replace(self._by_file_ids(inputs, needs), notes=tuple(notes))
 
-    @property
-    def _fills_containers(self) -> bool:
-        """Whether files can be put into a container that the next question then names."""
-        return self.takes_container_ids and self.makes_containers
-
-    def _by_file_ids(self, uploads: tuple[Upload, ...], needs: ContainerNeeds, notes: tuple[str, ...]) -> TurnBase:
+    def _by_file_ids(self, uploads: tuple[Upload, ...], needs: ContainerNeeds) -> TurnBase:
         """The files as files of the service, for a container that it makes itself.
 
         https://platform.openai.com/docs/guides/tools-code-interpreter: such a file is /mnt/data/ID-NAME there.
@@ -211,18 +203,15 @@ class TurnBases:
             except Refused as error:
                 if error.status not in _NOT_THERE:
                     raise
-                raise ToolNotAllowed(
-                    "This server has neither containers nor files, so its code cannot read inputs.",
-                    CODE_HERE,
-                    status=error.status,
-                ) from error
+                says = "This server has neither containers nor files, so its code cannot read inputs."
+                raise ToolNotAllowed(says, CODE_HERE, status=error.status) from error
             self._file_ids[upload.name, upload.sha256] = text_of(made.get("id"))
-        ids = [(upload, self._file_ids[upload.name, upload.sha256]) for upload in uploads]
+        ids = tuple(self._file_ids[upload.name, upload.sha256] for upload in uploads)
         told = tuple(
             InputNote(f"/mnt/data/{file_id}-{upload.name}", upload.description, named=upload in needs.uploads)
-            for upload, file_id in ids
+            for upload, file_id in zip(uploads, ids, strict=True)
         )
-        return TurnBase(file_ids=tuple(file_id for _, file_id in ids), inputs=told, notes=notes)
+        return TurnBase(file_ids=ids, inputs=told)
 
 
 def check_kept(request: Json, event: Json) -> None:

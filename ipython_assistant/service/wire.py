@@ -20,13 +20,8 @@ OnProgress: TypeAlias = "Callable[[int, int, int, int], None]"
 class Reply:
     """What came back: bytes are read from the network as `chunks` is iterated. Close it, or use it in a `with`.
 
-    Attributes:
-        status: The HTTP status.
-        headers: Its headers, with names in lower case.
-        chunks: The body.
-        close: Lets go of it, from any thread.
-        read_into: Reads what comes next into some memory and gives the number of bytes, 0 at the end. None where the
-            body cannot be read like that; once it was called, `chunks` cannot be used.
+    Names of headers are in lower case. `close` works from any thread. `read_into`, where there is one, reads what comes
+    next into some memory and gives the number of bytes, 0 at the end; once it was called, `chunks` cannot be used.
     """
 
     status: int
@@ -36,11 +31,7 @@ class Reply:
     read_into: Callable[[memoryview], int] | None = None
 
     def json(self) -> Any:
-        """Read the whole body as a JSON object, and close.
-
-        Raises:
-            ServiceError: It is something else, such as a proxy's page, or larger than `LARGEST_JSON_BYTES`.
-        """
+        """Read the whole body as a JSON object of at most `LARGEST_JSON_BYTES`, and close. Raises `ServiceError`."""
         body = bytearray()
         with self:
             for chunk in self.chunks:
