@@ -107,8 +107,6 @@ class Answer:
         turn: The turn as it came; its pictures are replaced by their digests once they are on disk.
         failed: The files that could not be saved, with the reason.
         notes: What the reader should know besides, as sentences.
-        repeated: Names of saved figures that show what a saved picture shows; they are linked but not shown again.
-        shown_in: The execution count of the cell that has shown it, so that the cell's value does not show it twice.
         frames: The tables asked for with `-o`, as DataFrames with the dtypes their columns had.
     """
 
@@ -118,8 +116,10 @@ class Answer:
     failed: tuple[FailedArtifact, ...] = ()
     notes: tuple[str, ...] = ()
     repeated: frozenset[str] = frozenset()
+    """Names of saved figures that show what a saved picture shows; they are linked but not shown again."""
     interrupted: bool = False
     shown_in: int | None = None
+    """The execution count of the cell that has shown it, so that the cell's value does not show it twice."""
     prompt: str = ""
     frames: Mapping[str, Any] = field(default_factory=dict)
 
@@ -131,16 +131,12 @@ class Answer:
     @property
     def figures(self) -> tuple[SavedFile, ...]:
         """The saved pictures."""
-        files = self.files
-        return tuple(files[artifact.name] for artifact in self.artifacts if artifact.is_picture)
+        return tuple(self.files[artifact.name] for artifact in self.artifacts if artifact.is_picture)
 
     @property
     def tables(self) -> tuple[SavedFile, ...]:
         """The saved tables: CSV and TSV by their type, other formats where they can be read as one."""
-        files = self.files
-        return tuple(
-            files[artifact.name] for artifact in self.artifacts if artifact.is_table or _head_of(artifact, 0)[0]
-        )
+        return tuple(self.files[it.name] for it in self.artifacts if it.is_table or _head_of(it, 0)[0])
 
     @property
     def calls(self) -> tuple[CodeCall, ...]:
@@ -238,8 +234,7 @@ class Answer:
         marimo = import_module("marimo")
         shown = []
         for data, metadata in (self.text_output(), *self.outputs()):
-            picture = next((media_type for media_type in data if media_type.startswith("image/")), None)
-            if picture is not None:
+            if picture := next((name for name in data if name.startswith("image/")), ""):
                 shown.append(marimo.image(f"data:{picture};base64,{data[picture]}", alt=metadata[picture]["alt"]))
             elif "text/html" in data:
                 shown.append(marimo.Html(data["text/html"]))
@@ -300,24 +295,21 @@ def _pictures_and_charts(answer: Answer, card: _Card) -> Iterator[Bundle]:
     charts = {stem(artifact.name): artifact for artifact in answer.artifacts if chart_type(artifact.name)}
     pictures = [a for a in answer.artifacts if a.is_picture and a.name not in answer.repeated]
     for artifact in card.first(MOST_PICTURES, "picture", pictures):
-        chart = _chart(charts.pop(stem(artifact.name), None), card)
+        its_chart = charts.pop(stem(artifact.name), None)
+        chart = _chart(its_chart, card) if its_chart is not None else {}
         yield from _picture(artifact, said.get(artifact.href) or answer.prompt, chart)
     for artifact in card.first(MOST_PICTURES, "chart", [*charts.values()]):
         if chart := _chart(artifact, card):
             yield Bundle({**chart, "text/plain": artifact.name}, {KEY: {"output": "chart", "name": artifact.name}})
 
 
-def _chart(artifact: Artifact | None, card: _Card) -> dict[str, Any]:
+def _chart(artifact: Artifact, card: _Card) -> dict[str, Any]:
     """The chart's specification by its media type; empty where it cannot be drawn, with a sentence that says why."""
-    media_type = chart_type(artifact.name) if artifact is not None else None
-    if artifact is None or media_type is None:
-        return {}
-    try:
-        return {media_type: read_chart(artifact.name, artifact.path.read_bytes())}
-    except ChartError as error:
-        card.notes.append(f"{artifact.name} is not shown: {error}")
-    except OSError:
-        pass
+    with suppress(OSError):
+        try:
+            return {chart_type(artifact.name) or "": read_chart(artifact.name, artifact.path.read_bytes())}
+        except ChartError as error:
+            card.notes.append(f"{artifact.name} is not shown: {error}")
     return {}
 
 
@@ -326,14 +318,11 @@ def _picture(artifact: Artifact, description: str, chart: dict[str, Any]) -> Ite
         preview = excerpts.read_picture(artifact.path, artifact.media_type)
     except OSError:
         return
-    shown = None
-    if preview is not None:
-        shown = previews.picture(artifact, preview.content, preview.media_type, description)
-    if preview is None or shown is None:
-        yield previews.caption(artifact, "not")
-    else:
+    if preview is not None and (shown := previews.picture(artifact, preview.content, preview.media_type, description)):
         yield Bundle({**chart, **shown.data}, shown.metadata)
         yield previews.caption(artifact, "whole" if preview.whole else "smaller")
+    else:
+        yield previews.caption(artifact, "not")
 
 
 def _tables_and_texts(answer: Answer, card: _Card) -> list[Bundle]:
@@ -346,8 +335,8 @@ def _tables_and_texts(answer: Answer, card: _Card) -> list[Bundle]:
             continue
         head, reason = _head_of(artifact)
         if head is None:
-            may_be_text = artifact.media_type.startswith("text/") or artifact.media_type in MAYBE_TEXT
-            texts += [artifact] if may_be_text else []
+            if artifact.media_type.startswith("text/") or artifact.media_type in MAYBE_TEXT:
+                texts.append(artifact)
             if reason and artifact.is_table:
                 card.notes.append(f"{artifact.name} is not shown as a table: it {reason}.")
             continue

@@ -104,9 +104,6 @@ async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
     """Ask one question, with the options of `ask` except `show`, without holding up the event loop.
 
     Cancelling it ends the question. At most `questions_at_once` (a setting) are under way at a time.
-
-    Raises:
-        AssistantError: The error a cell would end in; `.answer` holds what arrived.
     """
     session, stop = _session(), threading.Event()
     written, read = _reader(session, prompt, options)

@@ -79,11 +79,7 @@ def ask_cell(session: Session, line: str, body: str) -> Answer | None:
 
 
 def run_command(session: Session, line: str) -> None:
-    """Carry out one `%assistant` line.
-
-    Raises:
-        OptionError: There is no such command, or it takes no such word; the nearest one is named.
-    """
+    """Carry out one `%assistant` line. Raises `OptionError`, with the nearest word, where the command is unknown."""
     words = split_line(line)
     name = words[0] if words else "help"
     command = COMMANDS.get(name)
@@ -230,11 +226,8 @@ def _history(session: Session, _words: Sequence[str]) -> None:
 def _conversations(session: Session, _words: Sequence[str]) -> None:
     threads = [(name or "notebook", one.turns) for name, one in session.conversations.by_name.items() if one.turns]
     rows = [(name, len(turns), turns[-1][1].prompt) for name, turns in threads]
-    publish(
-        overview(
-            ("conversation", "turns", "last question"), rows, [] if rows else ["There are no conversations yet."], (1,)
-        )
-    )
+    remarks = [] if rows else ["There are no conversations yet."]
+    publish(overview(("conversation", "turns", "last question"), rows, remarks, (1,)))
 
 
 def _cost(session: Session, _words: Sequence[str]) -> None:

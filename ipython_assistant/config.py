@@ -259,9 +259,8 @@ def working_directory() -> Path:
     try:
         return Path.cwd()
     except OSError as error:
-        raise ConfigError(
-            "The working directory is gone: it was removed or renamed.", "Change to one that exists: %cd PATH"
-        ) from error
+        says = "The working directory is gone: it was removed or renamed."
+        raise ConfigError(says, "Change to one that exists: %cd PATH") from error
 
 
 def origins(traits: AssistantMagics, environment: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import platform
@@ -9,7 +10,6 @@ import socket
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
-from contextlib import closing
 from functools import partial
 from http import HTTPStatus
 from importlib import metadata
@@ -95,10 +95,13 @@ def run_doctor(session: Session, environment: Mapping[str, str] = os.environ) ->
 
 
 def _versions() -> Check:
-    found = {dist.metadata["Name"].lower(): dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
-    listed = (f"{name} {found[name]}" for name in PACKAGES if name in found)
-    says = ", ".join((f"Python {platform.python_version()} on {platform.system()}", *listed))
-    return Check("versions", found.get("openai", "").startswith("3."), says, "python -m pip install 'openai>=3,<4'")
+    found = dict[str, str]()
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    says = [f"Python {platform.python_version()} on {platform.system()}", *map(" ".join, found.items())]
+    right = found.get("openai", "").startswith("3.")
+    return Check("versions", right, ", ".join(says), "python -m pip install 'openai>=3,<4'")
 
 
 def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
@@ -108,7 +111,7 @@ def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Che
     yield Check("service", FINE, f"{settings.service}{at}; model {settings.model or 'not named'}; mode {settings.mode}")
     if settings.service == "local":
         return
-    names = [KEYS[settings.service], *([AD_TOKEN] if settings.service == "azure" else [])]
+    names = (KEYS["azure"], AD_TOKEN) if settings.service == "azure" else (KEYS["openai"],)
     name = next((name for name in names if environment.get(name, "").strip()), names[0])
     if not (key := environment.get(name, "").strip()):
         yield Check("key", WRONG, f"{name} is not set", f"Set it where Jupyter is started. {A_REAL_MODEL}")
@@ -117,7 +120,7 @@ def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Che
     cure = "It holds blanks, quotation marks or letters that no key has: copy it again."
     yield Check("key", clean, f"{name}, {len(key)} characters", cure)
     connect, answers = connect_azure if settings.service == "azure" else connect_hosted, list[Any]()
-    with closing(connect(environment, ANSWERS_WITHIN_S)) as patient:
+    with contextlib.closing(connect(environment, ANSWERS_WITHIN_S)) as patient:
         live = patient.once()
         for ask in (partial(live.model, settings.model), partial(live.list_containers, None)):
             try:
@@ -148,13 +151,13 @@ def _model(settings: Settings, answer: Any) -> Check:
 
 
 def _containers(answer: Any) -> Check:
-    name = "code interpreter"
-    if not isinstance(answer, AssistantError):
-        return Check(name, FINE, "containers can be listed")
-    if type(answer) is Refused and answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
-        cure = "Put a provider or an address in front of the model (-m http://HOST/v1/NAME): code then runs here."
-        return Check(name, WRONG, "this server has no containers, so it runs no code", cure)
-    return Check(name, WRONG, answer.message, answer.hint)
+    says, cure = "containers can be listed", ""
+    if isinstance(answer, AssistantError):
+        says, cure = answer.message, answer.hint
+        if type(answer) is Refused and answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
+            says = "this server has no containers, so it runs no code"
+            cure = "Put a provider or an address in front of the model (-m http://HOST/v1/NAME): code then runs here."
+    return Check("code interpreter", not isinstance(answer, AssistantError), says, cure)
 
 
 def _models_here(session: Session, settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
@@ -166,14 +169,14 @@ def _models_here(session: Session, settings: Settings, environment: Mapping[str,
     chosen = with_answerer(settings, environment, session.choose_model)
     found = Check("model", UNSURE if chosen.model == BASIC else FINE, chosen.answerer, A_REAL_MODEL)
     if address := address_of(chosen.model, environment):
-        parts = urlsplit(address)
+        parts, provider = urlsplit(address), provider_of(chosen.model)
         try:
             port = parts.port or {"http": 80, "https": 443}[parts.scheme]
             socket.create_connection((parts.hostname or "", port), ANSWERS_WITHIN_S).close()
         except OSError:
-            provider = provider_of(chosen.model)
-            start = provider.start if provider else ""
-            cure = f"Start it: {start}" if start else "Check the address and the network."
+            cure = (
+                f"Start it: {provider.start}" if provider and provider.start else "Check the address and the network."
+            )
             found = Check("model", WRONG, f"nothing answers at {parts.netloc}", cure)
     elif chosen.model.startswith(GGUF) and chosen.model.removeprefix(GGUF) not in fetched_models(environment):
         found = Check("model", WRONG, f"{chosen.model} is not here", "ipython-assistant model list")
@@ -197,12 +200,12 @@ def _engine(environment: Mapping[str, str], *, needed: bool) -> Check:
 def _folder(save_dir: Path) -> Check:
     """Whether files could be written; no folder is made."""
     there = next(path for path in (save_dir, *save_dir.parents) if path.exists())
+    cure = "Choose another: `%config AssistantMagics.save_dir = ...`, or --dir for one cell."
     try:
-        with tempfile.TemporaryFile(dir=there):
-            return Check("folder", FINE, f"{save_dir} can be written")
+        tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
-        cure = "Choose another: `%config AssistantMagics.save_dir = ...`, or --dir for one cell."
         return Check("folder", WRONG, f"{save_dir} cannot be written: {disk_reason(error)}", cure)
+    return Check("folder", FINE, f"{save_dir} can be written")
 
 
 def _server_extension(environment: Mapping[str, str]) -> Check:

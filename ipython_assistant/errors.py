@@ -25,12 +25,9 @@ _CONTROLS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {0x09, 0x0A}, "\u
 
 
 class AssistantError(Exception):
-    """Base of every error this package raises on purpose.
+    """Base of every error this package raises on purpose: what happened, on one line, and what to do about it.
 
-    Args:
-        message: What happened, on one line.
-        hint: What to do about it; may go on over several lines (a list of files, a corrected cell).
-        answer: Everything that arrived before the error, or None.
+    The hint may go on over several lines (a list of files, a corrected cell); `answer` is everything that arrived.
     """
 
     def __init__(self, message: str, hint: str = "", *, answer: Any = None) -> None:

@@ -38,10 +38,8 @@ def fix_last_cell(session: Session, *, dry_run: bool) -> None:
     """Ask why the last cell failed, show the answer, and insert the corrected cell below.
 
     What goes to the service: the cell's code, the error's type, message and line, and of each table that the code
-    names its columns, their types and its size. No value of a table, and nothing else of the notebook.
-
-    Raises:
-        AssistantError: The last cell did not fail, or the question did.
+    names its columns, their types and its size. No value of a table, and nothing else of the notebook. Raises an
+    `AssistantError` where the last cell did not fail, or the question did.
     """
     words = question_about(getattr(session.shell, "last_execution_result", None), session.visible())
     words = Redactor(secrets_of(session.environment()))(words)

@@ -71,9 +71,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         seconds = f"seconds for a cell ({CELL_TIMEOUT_S})"
         parser.add_argument("--timeout", type=float, default=CELL_TIMEOUT_S, metavar="S", help=seconds)
     recordings = commands.add_parser("recordings", help="list, check or prune the recordings of a folder")
-    recordings.add_argument(
-        "folder", nargs="?", type=Path, default=Path(), help="a folder, with all below it (default: this)"
-    )
+    where = "a folder, with all below it (default: this)"
+    recordings.add_argument("folder", nargs="?", type=Path, default=Path(), help=where)
     what = recordings.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true", help="read every byte; exit code 1 if anything is damaged")
     what.add_argument("--prune", action="store_true", help="remove what is never replayed and what nothing needs")
@@ -87,9 +86,10 @@ def run_notebooks(options: argparse.Namespace) -> int:
     with their outputs, and leaves those that fail as they were.
     """
     is_record = options.command == "record"
-    environment = {name: value for name, value in os.environ.items() if not (is_record and name == "CI")}
     mode = "replay" if not is_record else "live" if options.fresh else "auto"
-    environment["IPYTHON_ASSISTANT_MODE"] = mode
+    environment = {**os.environ, "IPYTHON_ASSISTANT_MODE": mode}
+    if is_record:
+        environment.pop("CI", None)
     compare = not is_record and not options.no_compare
     if importlib.util.find_spec("nbclient") is None:
         _say("nbclient is not installed here.\nRun: python -m pip install nbclient", to=sys.stderr)
@@ -272,14 +272,14 @@ def look_after(options: argparse.Namespace) -> int:
     if not folders:
         _say(f"There are no recordings in {options.folder}.\nName the folder they are in.", to=sys.stderr)
         return 1
-    worst = 0
+    codes = []
     for folder in folders:
         try:
-            worst = max(worst, look(Recordings(Folder(asked, folder))))
+            codes.append(look(Recordings(Folder(asked, folder))))
         except OSError as error:
             _say(f"{folder} cannot be read: {disk_reason(error)}.", to=sys.stderr)
-            worst = 1
-    return worst
+            codes.append(1)
+    return max(codes)
 
 
 def _check(recordings: Recordings) -> int:

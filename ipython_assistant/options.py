@@ -72,13 +72,10 @@ class Options:
 
 
 def parse_options(line: str, body: str = "", known: Container[str] = ()) -> Options:
-    """Read the rest of the cell's first line.
+    """Read the rest of the cell's first line. Raises `OptionError`, with the corrected cell.
 
-    `body`, the other lines, stands in the corrected cell that an error shows; a word on the first line that is one of
-    the variables in `known` was meant as an input.
-
-    Raises:
-        OptionError: An option that does not exist or has no value, or words on the first line.
+    `body`, the other lines, stands in that cell; a word on the first line that is one of the variables in `known` was
+    meant as an input.
     """
     tokens = split_line(line)
     namespace, words = _parser().parse_known_args(tokens)

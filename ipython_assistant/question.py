@@ -66,10 +66,7 @@ class Question:
     @property
     def uploads(self) -> tuple[Upload, ...]:
         """The inputs as a container takes them."""
-        return tuple(
-            Upload(item.name, item.path, item.sha256, item.description, item.logical, item.source)
-            for item in self.inputs
-        )
+        return tuple(Upload(it.name, it.path, it.sha256, it.description, it.logical, it.source) for it in self.inputs)
 
     @property
     def needs(self) -> ContainerNeeds:
@@ -90,13 +87,10 @@ class Question:
     def turn_key(self) -> TurnKey:
         """The key that decides which recording answers the question."""
         by_hand = self.settings.by_hand
+        named = ("model", "instructions", "tools", "effort", "no_code")
         return TurnKey(
             prompt=self.prompt,
-            model=by_hand.model,
-            instructions=by_hand.instructions,
-            tools=by_hand.tools,
-            effort=by_hand.effort,
-            no_code=by_hand.no_code,
+            **{name: getattr(by_hand, name) for name in named},
             outputs=self.outputs,
             inputs=tuple((item.name, item.logical or item.sha256) for item in self.inputs),
             parent=self.place.parent.digest if self.place.parent is not None else "",
@@ -184,21 +178,17 @@ class Question:
         if self.large or settings.service == "local" or size <= settings.ask_above:
             return
         listed = "\n".join(f"  {item.name}: {_measure(item)}" for item in self.inputs)
-        raise InputError(
-            f"{size_in_words(size)} would be sent to {settings.service}; without asking it is at most"
-            f" {size_in_words(settings.ask_above)}.",
-            f"Send less, or write --yes on the first line.\n{listed}",
-        )
+        most, sent = size_in_words(settings.ask_above), f"{size_in_words(size)} would be sent to {settings.service}"
+        cure = f"Send less, or write --yes on the first line.\n{listed}"
+        raise InputError(f"{sent}; without asking it is at most {most}.", cure)
 
     def check_assistant(self) -> None:
         """Check that the saved assistant is trusted. Raises `ConfigError`, with everything that would be sent."""
         saved = self.assistant
         if saved is not None and not is_confirmed(saved):
-            raise ConfigError(
-                f"The assistant {saved.name} was not confirmed: it may have come with the notebook.",
-                f"Read what would be sent, then confirm it once: %assistant assistants --confirm {saved.name}\n\n"
-                f"{self.in_full()}",
-            )
+            says = f"The assistant {saved.name} was not confirmed: it may have come with the notebook."
+            cure = f"Read what would be sent, then confirm it once: %assistant assistants --confirm {saved.name}"
+            raise ConfigError(says, f"{cure}\n\n{self.in_full()}")
 
     def sending(self) -> str:
         """The inputs that are being sent, in words for the line below the cell."""

@@ -11,7 +11,7 @@ import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ipython_assistant.answer import Answer
 from ipython_assistant.config import working_directory
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ipython_assistant.session import Session
     from ipython_assistant.workspace.recordings import Recordings
 
+_Recorded: TypeAlias = "tuple[Recording, Answer]"
 FORMATS = (".html", ".md", ".ipynb")
 MARK = "ipython_assistant-report"
 """Stands in every report: only a report is ever replaced by another."""
@@ -47,8 +48,7 @@ table {{ border-collapse: collapse }} td, th {{ padding: .15em .6em }}
 def write_report(session: Session, words: Sequence[str]) -> None:
     """Write the report and say what is in it; `words` name the file, and with `-c` one conversation.
 
-    Raises:
-        OptionError: The name, the conversation or the folder does not do, or nothing is recorded.
+    Raises `OptionError` where the name, the conversation or the folder does not do, or nothing is recorded.
     """
     path, digests = _asked_for(session, words)
     recordings = session.recordings(session.settings)
@@ -84,9 +84,7 @@ def _asked_for(session: Session, words: Sequence[str]) -> tuple[Path, frozenset[
     return path, frozenset(turn.digest for _, turn in conversations[words[2]].turns)
 
 
-def _recorded(
-    recordings: Recordings, digests: Container[str] | None
-) -> tuple[list[tuple[Recording, Answer]], list[str]]:
+def _recorded(recordings: Recordings, digests: Container[str] | None) -> tuple[list[_Recorded], list[str]]:
     """The present turn of each cell with its answer, in the order in which they were asked; and what cannot be read."""
     try:
         summaries, damaged = recordings.store.summaries()
@@ -115,27 +113,24 @@ def _recorded(
 
 
 def _answer(recording: Recording, recordings: Recordings) -> Answer:
-    there = {file.name: recordings.path_of(file) for file in recording.files}
-    artifacts = tuple(
-        replace(recordings.folder.artifact(file.name, file), path=path)
-        for file in recording.files
-        if (path := there[file.name]) is not None
-    )
-    gone = "It was changed or removed, and is not among the recordings."
-    absent = (FailedArtifact(file.name, gone) for file in recording.files if there[file.name] is None)
-    failed = (*recording.missing, *absent)
+    artifacts, failed = [], list(recording.missing)
+    for file in recording.files:
+        if (path := recordings.path_of(file)) is not None:
+            artifacts.append(replace(recordings.folder.artifact(file.name, file), path=path))
+        else:
+            failed.append(FailedArtifact(file.name, "It was changed or removed, and is not among the recordings."))
     return Answer(
-        text=answer_text(recording.turn, artifacts, {file.name: "it is missing" for file in failed}),
+        text=answer_text(recording.turn, tuple(artifacts), {file.name: "it is missing" for file in failed}),
         turn=recording.turn,
-        artifacts=artifacts,
-        failed=failed,
+        artifacts=tuple(artifacts),
+        failed=tuple(failed),
         notes=recording.notes,
         repeated=frozenset(file.name for file in recording.files if file.repeated),
         prompt=recording.prompt,
     )
 
 
-def _notebook(title: str, chosen: Sequence[tuple[Recording, Answer]], recordings: Recordings) -> Any:
+def _notebook(title: str, chosen: Sequence[_Recorded], recordings: Recordings) -> Any:
     import nbformat
 
     v4 = nbformat.v4

@@ -113,8 +113,7 @@ def read(
 def answer_question(session: Session, question: Question, viewer: Viewer, *, fresh: bool = False) -> Answer:
     """Answer a question from its recording, or ask the service; with `fresh`, ask though there is a recording.
 
-    Raises:
-        AssistantError: After everything that could be is shown and saved; `.answer` holds what arrived.
+    Raises an `AssistantError` after everything that could be is shown and saved; its `.answer` holds what arrived.
     """
     with _without_secrets(question):
         recordings = session.recordings(question.settings)
@@ -172,11 +171,7 @@ def retry(session: Session) -> Answer:
 
 
 def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
-    """Run one turn to its end; gives the answer, with the tables that were asked for by name.
-
-    Raises:
-        AssistantError: The error that the cell ends in; everything that arrived is shown and saved by then.
-    """
+    """Run one turn to its end; gives the answer with its tables. Raises the error that the cell ends in."""
     session, question, answer = source.session, source.question, None
     try:
         shown = TerminalOutput(sys.stdout) if is_terminal(session.shell) else LiveOutput(viewer.front)
@@ -263,10 +258,7 @@ def _show(source: TurnSource, answer: Answer, front: FrontEnd) -> None:
 
 
 def _with_tables(session: Session, answer: Answer, tables: dict[str, TableFrame | NoFrame], viewer: Viewer) -> Answer:
-    """The answer with the DataFrames asked for, and notes on how they were read.
-
-    A cell gets them as variables too; code that asks does not.
-    """
+    """The answer with the DataFrames asked for, and notes on how they were read; a cell gets them as variables too."""
     found = {name: table for name, table in tables.items() if not isinstance(table, NoFrame)}
     frames = {name: table.frame for name, table in found.items()}
     if viewer.shows and session.shell is not None:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from ipython_assistant.core.turn import Json, Turn
     from ipython_assistant.display.live import LiveOutput
     from ipython_assistant.question import Question
+    from ipython_assistant.service.client import Reply
     from ipython_assistant.service.connection import Connection
-    from ipython_assistant.service.wire import Reply
     from ipython_assistant.session import Session
 
 

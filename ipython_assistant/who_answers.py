@@ -71,8 +71,7 @@ _PARTS = {
 def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) -> Recording | None:
     """The recording that answers; None where the service is to be asked, or asked again (`fresh`).
 
-    Raises:
-        AssistantError: Neither may answer: `OptionError`, `NoKey`, `NotRecorded`, `RecordingDamaged`.
+    Raises an `AssistantError` where neither may answer: `OptionError`, `NoKey`, `NotRecorded`, `RecordingDamaged`.
     """
     settings = question.settings
     if fresh and settings.mode == "replay":
@@ -256,10 +255,8 @@ class ModelChoice:
 def with_answerer(settings: Settings, environment: Mapping[str, str], choose: ModelChoice) -> Settings:
     """The settings with the model that answers, and with what it may see; `choose` finds a model that is not named.
 
-    Raises:
-        ConfigError: Azure is to answer and no deployment is named.
-        ModelUnknown: The engine is to answer, and no server on this machine has the model.
-        NoKey: The model's provider wants a key that is not set.
+    Raises `ConfigError` where Azure has no deployment's name, `ModelUnknown` where no server on this machine has the
+    model, `NoKey` where its provider wants a key that is not set.
     """
     if settings.service != "local":
         if not settings.model:

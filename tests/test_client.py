@@ -14,7 +14,7 @@ from tests_support.scripted import Answer, Request, ScriptedService, refusal
 
 from ipython_assistant import errors
 from ipython_assistant.service import client
-from ipython_assistant.service import wire as wire_module
+from ipython_assistant.service import client as wire_module
 from ipython_assistant.service.accounts import connect_azure, connect_hosted, connect_local
 from ipython_assistant.service.client import Wire
 

@@ -12,7 +12,7 @@ from tests_support.scripted import Answer, refusal
 from ipython_assistant import collect_files, errors
 from ipython_assistant.magics import hooks_of
 from ipython_assistant.service import containers
-from ipython_assistant.service.wire import Reply
+from ipython_assistant.service.client import Reply
 from ipython_assistant.turn_run import retry
 
 CSV = b"a\n1\n"

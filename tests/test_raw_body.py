@@ -19,9 +19,8 @@ from ipython_assistant import errors
 from ipython_assistant.core.artifacts import ContainerFile
 from ipython_assistant.service import file_transfer
 from ipython_assistant.service.accounts import connect_hosted
-from ipython_assistant.service.client import Wire
+from ipython_assistant.service.client import Reply, Wire
 from ipython_assistant.service.downloads import DownloadLimits, Downloads, StagedFile
-from ipython_assistant.service.wire import Reply
 
 BIG = Pattern(40_000_000)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"

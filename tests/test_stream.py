@@ -12,8 +12,8 @@ from tests_support import events as wire
 
 from ipython_assistant.errors import StreamBroken, Unreachable
 from ipython_assistant.service import stream
+from ipython_assistant.service.client import Reply
 from ipython_assistant.service.stream import EventStream, decode
-from ipython_assistant.service.wire import Reply
 
 EVENTS = wire.stream([wire.Code("print('é')", (wire.logs("é\n"),)), wire.Message("Ünïcode – done 🎉.")])
 

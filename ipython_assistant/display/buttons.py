@@ -48,10 +48,7 @@ def wanted(setting: str, front: FrontEnd) -> bool:
 
 
 def recorded_note(recorded: str, mode: str) -> str:
-    """What the row says of an answer that was `recorded` then (ISO format, UTC); empty for one that was asked now.
-
-    In the mode `replay` nothing can be asked again.
-    """
+    """What the row says of an answer that was `recorded` then (ISO format, UTC); empty for one that was asked now."""
     if not recorded:
         return ""
     note = f"Answered from the recording of {recorded[: len('2026-01-15T09:30')].replace('T', ' ')} UTC."
@@ -72,25 +69,17 @@ class Rows:
         notebook_dir: Path,
         front: FrontEnd,
         *,
-        note: str = "",
         always: bool = False,
         environ: Mapping[str, str] = os.environ,
-        read_rows: ReadRows | None = None,
+        **more: Any,
     ) -> None:
         """Show a row below the running cell, from the main thread; nothing where there are neither files nor a note.
 
-        Args:
-            artifacts: The saved files.
-            notebook_dir: What their `href` is relative to.
-            front: The front end that runs the cell.
-            note: A sentence for this run alone.
-            always: Whether to show it without asking whether the front end can draw it.
-            environ: Says which server started this kernel, and whether it has our extension.
-            read_rows: Reads what can be sorted and paged of a table; raises `OSError` where there is no table.
+        With `always` it is not asked whether the front end can draw it. The rest is as in `download_row`.
         """
-        if not artifacts and not note:
+        if not artifacts and not more.get("note"):
             return
-        row = download_row(artifacts, notebook_dir, note, environ, read_rows)
+        row = download_row(artifacts, notebook_dir, environ=environ, **more)
         if self._shell is not None:
             self._shell.events.register("pre_run_cell", self._cell_runs)  # once, however often it is said
         self._shown.setdefault(front.cell_id, []).append(row)
@@ -131,7 +120,11 @@ def download_row(
     environ: Mapping[str, str] = os.environ,
     read_rows: ReadRows | None = None,
 ) -> DownloadRow:
-    """A button for each file and, for more than one, one for all of them as a zip archive; see `Rows.show`."""
+    """A button for each file and, for more than one, one for all of them as a zip archive.
+
+    The files' `href` is relative to `notebook_dir`, the note is a sentence for this run alone, `environ` says which
+    server started this kernel. `read_rows` reads what can be sorted and paged of a table, or raises `OSError`.
+    """
     from ipython_assistant.display.row import DownloadRow
 
     root = server_root(environ)

@@ -53,8 +53,7 @@ def stem(name: str) -> str:
 def read_chart(name: str, content: bytes) -> dict[str, Any]:
     """The specification in a file of this name and content, as it goes into an output.
 
-    Raises:
-        ChartError: The specification is too large or damaged, or would load something or link somewhere.
+    Raises `ChartError` where it is too large or damaged, or would load something or link somewhere.
     """
     if len(content) > LARGEST:
         raise ChartError("its specification is over 1 MB.")

@@ -2,7 +2,8 @@
 
 Raw HTML is shown, not interpreted. A remote picture would tell its server what the model wrote into its address, as
 soon as the notebook is opened; so a picture becomes its description in words. A link is clickable if it leads to the
-web or to mail, or is one of the files of this answer.
+web or to mail, or is one of the files of this answer. Code has JupyterLab's own colours, as inline styles, since a
+`<style>` block is removed from a notebook that is not trusted.
 """
 
 from __future__ import annotations
@@ -15,21 +16,41 @@ from urllib.parse import unquote
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from ipython_assistant.display.escaping import visible
+from ipython_assistant.display.escaping import escaped, visible
 from ipython_assistant.display.formulas import formulas
-from ipython_assistant.display.highlight import highlight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from markdown_it.renderer import RendererProtocol
     from markdown_it.utils import EnvType, OptionsDict
+    from pygments.token import _TokenType
 
 CODE_STYLE = (
     "margin:.4em 0 .8em;padding:.1em 0 .1em .9em;border-left:2px solid rgba(128,128,128,0.35);"
     "background:transparent;white-space:pre-wrap;overflow-wrap:break-word"
 )
 
+LONGEST_COLOURED = 20_000
+"""In characters. Longer code is shown plain: a lexer's patterns are not made for hostile input of any length."""
+
+_LANGUAGES = dict.fromkeys(("bash", "css", "html", "javascript", "json", "python", "r", "sql", "toml", "yaml"), "")
+_LANGUAGES |= {"js": "javascript", "py": "python", "python3": "python", "sh": "bash", "shell": "bash", "yml": "yaml"}
+_COLOURS = {
+    "Keyword": ("keyword", "#3d8b3d"),
+    "Operator.Word": ("keyword", "#3d8b3d"),
+    "Operator": ("operator", "#9a5fd0"),
+    "Name.Builtin": ("builtin", "#3d8b3d"),
+    "Name.Function": ("def", "#4a78d0"),
+    "Name.Class": ("def", "#4a78d0"),
+    "Name.Decorator": ("meta", "#9a5fd0"),
+    "Name.Tag": ("tag", "#3d8b3d"),
+    "Name.Attribute": ("attribute", "#4a78d0"),
+    "Literal.String": ("string", "#c4503c"),
+    "Literal.Number": ("number", "#3d8b3d"),
+    "Comment": ("comment", "#6c8080"),
+}
+_FONTS = {"keyword": ";font-weight:bold", "comment": ";font-style:italic"}
 _ELSEWHERE = re.compile(r"https?://|mailto:", re.IGNORECASE)
 _UNFINISHED_LINK = re.compile(r"!?\[([^\[\]\n]*)(?:\]\([^()\n]*)?\Z")
 
@@ -214,3 +235,30 @@ def _words(tokens: Sequence[Token]) -> str:
 
 def _text(content: str) -> Token:
     return Token("text", "", 0, content=content)
+
+
+def highlight(code: str, language: str) -> str:
+    """The code as HTML to stand in a `<pre>`; plain where the language is not one of a few well-known ones."""
+    language = language.strip().lower()
+    if language not in _LANGUAGES or len(code) > LONGEST_COLOURED:
+        return escaped(code)
+    from pygments.lexers import get_lexer_by_name
+
+    lexer = get_lexer_by_name(_LANGUAGES[language] or language, stripnl=False, ensurenl=False)
+    runs: list[tuple[str, str]] = []
+    for kind, text in lexer.get_tokens(visible(code)):
+        before = runs[-1][0] if runs else ""
+        # White space has no colour: left in the run before it, it saves a pair of tags.
+        style = before if text.isspace() else _style(kind)
+        runs.append((style, runs.pop()[1] + text if runs and style == before else text))
+    return "".join(f'<span style="{style}">{escaped(run)}</span>' if style else escaped(run) for style, run in runs)
+
+
+def _style(kind: _TokenType) -> str:
+    path = ".".join(kind)
+    while path and path not in _COLOURS:
+        path = path.rpartition(".")[0]
+    if not path:
+        return ""
+    variable, colour = _COLOURS[path]
+    return f"color:var(--jp-mirror-editor-{variable}-color,{colour}){_FONTS.get(variable, '')}"

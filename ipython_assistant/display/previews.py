@@ -14,8 +14,7 @@ from ipython_assistant.core.wording import counted, size_in_words
 from ipython_assistant.display.charts import chart_type
 from ipython_assistant.display.escaping import escaped, one_line, visible
 from ipython_assistant.display.grid import FileLink, aligned, cell_text, frame_html, head_rows, link_html, list_html
-from ipython_assistant.display.highlight import highlight
-from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH
+from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH, highlight
 from ipython_assistant.display.outputs import KEY, QUIET, Bundle, html_bundle, indented, remark_html
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.wording import counted
 from ipython_assistant.display.escaping import escaped, one_line, printed, visible
-from ipython_assistant.display.highlight import highlight
-from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH
+from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH, highlight
 from ipython_assistant.display.outputs import QUIET, html_bundle, indented
 
 if TYPE_CHECKING:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
-import os
-import select
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from dataclasses import dataclass
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, cast
@@ -19,6 +16,7 @@ from typing import IO, TYPE_CHECKING, cast
 from ipython_assistant.core.providers import MODELS_FOLDER, models_folder, variables_of
 from ipython_assistant.errors import AssistantError, EngineError, StreamBroken, Unreachable
 from ipython_assistant.service import accounts
+from ipython_assistant.service.background import Threads
 from ipython_assistant.service.containers import Containers
 from ipython_assistant.service.turn_base import TurnBases
 
@@ -83,14 +81,18 @@ class Engine:
         Raises `EngineError` where it ended, or was not ready in time; its last log lines are in the hint.
         """
         if self._info is None:
+            pool = Threads(1, "ipython_assistant engine")
             try:
-                said = json.loads(_first_line(cast("IO[bytes]", self._process.stdout), READY_WITHIN_S))
+                line = pool.submit(cast("IO[bytes]", self._process.stdout).readline).result(READY_WITHIN_S)
+                said = json.loads(line)
                 self._info = EngineInfo(said["url"], said["token"], said.get("sandbox", "none"), said.get("reason", ""))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, TimeoutError):
                 self.ended_within(0.5)
                 error = self.death()
                 self.stop()
                 raise error from None
+            finally:
+                pool.close()
         return self._info
 
     @property
@@ -132,20 +134,6 @@ class Engine:
         with contextlib.suppress(OSError, ValueError):  # the pipe is closed under the thread when the engine is stopped
             for line in cast("IO[bytes]", self._process.stderr):
                 self._last_lines.append(line.decode(errors="replace").rstrip())
-
-
-def _first_line(pipe: IO[bytes], within_s: float) -> bytes:
-    """The first line, or what there is of it when the time is over."""
-    if os.name == "nt":  # pipes cannot be waited for there
-        return pipe.readline()
-    deadline, line = time.monotonic() + within_s, b""
-    while not line.endswith(b"\n"):
-        readable, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
-        byte = os.read(pipe.fileno(), 1) if readable else b""
-        if not byte:
-            return line
-        line += byte
-    return line
 
 
 class Connection:

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from ipython_assistant.core.conversation import PlacedTurn, Upload
     from ipython_assistant.core.request import ContainerPolicy
     from ipython_assistant.core.turn import Json
-    from ipython_assistant.service.client import Wire
-    from ipython_assistant.service.wire import OnProgress, OnSent, Reply
+    from ipython_assistant.service.client import OnProgress, OnSent, Reply, Wire
 
 MAX_PAGES = 100
 MAX_ROWS = MAX_PAGES * 100

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ipython_assistant.core.artifacts import ContainerFile
-    from ipython_assistant.service.client import Wire
-    from ipython_assistant.service.wire import Reply
+    from ipython_assistant.service.client import Reply, Wire
 
 LARGE_BYTES = 32_000_000
 """From this size on a body is read past the transport, and hashed in a thread of its own."""

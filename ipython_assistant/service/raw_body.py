@@ -15,12 +15,7 @@ from typing import Any
 
 
 class RawBody:
-    """The bytes of one open response. Once it was asked for a byte, nothing else can read the body.
-
-    Args:
-        response: The HTTP client's own response.
-        connection: Its socket.
-    """
+    """The bytes of one open response, from its socket. Once asked for a byte, nothing else can read the body."""
 
     def __init__(self, response: Any, connection: socket.socket) -> None:
         self._chunks = response.iter_raw()  # kept to the end: an iterator that goes takes the connection with it

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ipython_assistant.core.turn import Json
-    from ipython_assistant.service.wire import Reply
+    from ipython_assistant.service.client import Reply
 
 ENDINGS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 LARGEST_EVENT_BYTES = 128_000_000

@@ -23,9 +23,8 @@ from ipython_assistant.service.faults import CODE_HERE, service_error
 if TYPE_CHECKING:
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.core.turn import Json, Turn
-    from ipython_assistant.service.client import Wire
+    from ipython_assistant.service.client import OnProgress, Wire
     from ipython_assistant.service.containers import Containers
-    from ipython_assistant.service.wire import OnProgress
 
 RENEWED = "The conversation's container had expired, so a new one was made and its files were sent again."
 RESENT = "The service had dropped the conversation, so it was sent again as messages."
@@ -77,15 +76,8 @@ class ContainerNeeds:
 class TurnBases:
     """Finds the base of each turn at one service.
 
-    Args:
-        wire: The service.
-        containers: Its containers.
-
-    Attributes:
-        keeps_turns: Whether the service is known to keep conversations, or not known not to.
-        takes_container_ids: Whether it runs a question in the container that the question names.
-        makes_containers: Whether it makes containers on request.
-        sees_files: Whether its model sees pictures and PDFs.
+    It knows whether the service keeps conversations, takes the ids of containers in questions, makes containers on
+    request, and whether its model sees pictures and PDFs: yes, until it shows otherwise.
     """
 
     def __init__(self, wire: Wire, containers: Containers) -> None:
