@@ -79,9 +79,6 @@ def _serve(arguments: Sequence[str]) -> int:
     return subprocess.run(command, check=False).returncode
 
 
-# --- the demonstration ------------------------------------------------------------------------------------------------
-
-
 def _demo(options: argparse.Namespace) -> int:
     """Open JupyterLab on a copy of the first notebook, or run it with `--headless`."""
     needed = "nbclient" if options.headless else "jupyterlab"

@@ -84,10 +84,8 @@ def run_command(session: Session, line: str) -> None:
     name = words[0] if words else "help"
     command = COMMANDS.get(name)
     if command is None:
-        meant = did_you_mean(name, COMMANDS, before="%assistant ")
-        raise OptionError(
-            f"There is no command {name!r}.", f"{meant}Commands: {', '.join(COMMANDS)}. A question needs %%assistant."
-        )
+        cure = f"Commands: {', '.join(COMMANDS)}. A question needs %%assistant."
+        raise OptionError(f"There is no command {name!r}.", did_you_mean(name, COMMANDS, before="%assistant ") + cure)
     if words[1:] and not command.usage:
         raise OptionError(f"%assistant {name} takes no further words.", f"Write: %assistant {name}")
     command.run(session, words[1:])
@@ -213,10 +211,10 @@ def _new(session: Session, _words: Sequence[str]) -> None:
 
 
 def _history(session: Session, _words: Sequence[str]) -> None:
-    told = {name or "notebook": one.turns for name, one in session.conversations.by_name.items()}
+    told = [(name or "notebook", one.turns) for name, one in session.conversations.by_name.items()]
     rows = [
         (where, cell, turn.prompt, ", ".join(file.name for file in turn.artifacts), turn.status, _used(session, turn))
-        for where, turns in (*told.items(), ("none", session.conversations.outside))
+        for where, turns in (*told, ("none", session.conversations.outside))
         for cell, turn in turns
     ]
     header = ("conversation", "cell", "question", "files", "status", "cost")

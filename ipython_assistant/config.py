@@ -143,24 +143,12 @@ for _trait in AssistantMagics.class_own_traits().values():
 
 
 @dataclass(frozen=True, slots=True)
-class ExplicitSettings:
-    """What was set by hand, and so decides which recording answers; None for what comes from defaults."""
-
-    service: str | None = None
-    mode: str | None = None
-    model: str | None = None
-    instructions: str | None = None
-    tools: tuple[Json, ...] | None = None
-    effort: str | None = None
-    no_code: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything one cell runs with; the traits above say what most of it means.
 
-    `model` is empty where nothing names one (see `answerer.with_answerer`), `save_dir` is absolute, `official` says
-    that OpenAI's own service answers: compatible servers may refuse what is new.
+    `model` is empty where nothing names one (see `who_answers.with_answerer`), `save_dir` is absolute, `official` says
+    that OpenAI's own service answers: compatible servers may refuse what is new. What was set by hand, and so decides
+    which recording answers, is in `chosen_service` and `written`, the parts of a `TurnKey`.
     """
 
     service: str
@@ -187,7 +175,8 @@ class Settings:
     official: bool = False
     max_cost: float | None = None
     compact_above: int = 0
-    by_hand: ExplicitSettings = ExplicitSettings()
+    chosen_service: str | None = None
+    written: Json = field(default_factory=dict)
     find_models: bool = False
     share: str = ""
     answerer: str = ""
@@ -213,19 +202,18 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
     except ValueError as error:
         message, hint = error.args
         raise OptionError(message, hint) from error
-    by_hand = ExplicitSettings(
-        service=service,
-        mode=mode,
-        model=options.model or traits.model,
-        instructions=instructions or None,
-        tools=tools or None,
-        effort=options.effort or traits.effort,
-        no_code=options.no_code or None,
-    )
+    effort, chosen_service = options.effort or traits.effort, service
+    written = {
+        "model": options.model or traits.model,
+        "instructions": instructions or None,
+        "tools": tools or None,
+        "effort": effort,
+        "no_code": options.no_code or None,
+    }
     service = service or _service_with_key(environment)[0]
     if service == "openai":
         model = model or default_model()
-    in_ci = bool(environment.get("CI")) and by_hand.service is None
+    in_ci = bool(environment.get("CI")) and chosen_service is None
     same = ("buttons", "downloads", "prefetch_bytes", "store", "ask_above", "max_recorded_bytes", "max_cost")
     limits = {name: getattr(traits, name) for name in ("max_output_tokens", "max_tool_calls")}
     memory = options.memory or traits.memory_limit or ""
@@ -241,13 +229,14 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         timeout_s=options.timeout_s or traits.timeout,
         policy=ContainerPolicy(memory, traits.expires_after, tuple(traits.network)),
         tools=tools,
-        effort=by_hand.effort,
+        effort=effort,
         code=not options.no_code,
         container_id=options.container,
         limits={name: value for name, value in limits.items() if value},
         compact_above=traits.compact_above,
         official=billed_by(service, environment.get("OPENAI_BASE_URL", "")) == "openai",
-        by_hand=by_hand,
+        chosen_service=chosen_service,
+        written=written,
         find_models=looks_for_models(traits, environment) and mode != "replay",
         share=traits.share or "",
         **{name: getattr(traits, name) for name in same},

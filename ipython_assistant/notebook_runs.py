@@ -260,9 +260,6 @@ def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return shown
 
 
-# --- recordings -------------------------------------------------------------------------------------------------------
-
-
 def look_after(options: argparse.Namespace) -> int:
     """List, check or prune the recordings of a folder, and of all below it."""
     asked: Path = options.folder.absolute()

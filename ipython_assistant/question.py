@@ -86,11 +86,9 @@ class Question:
     @property
     def turn_key(self) -> TurnKey:
         """The key that decides which recording answers the question."""
-        by_hand = self.settings.by_hand
-        named = ("model", "instructions", "tools", "effort", "no_code")
         return TurnKey(
             prompt=self.prompt,
-            **{name: getattr(by_hand, name) for name in named},
+            **self.settings.written,
             outputs=self.outputs,
             inputs=tuple((item.name, item.logical or item.sha256) for item in self.inputs),
             parent=self.place.parent.digest if self.place.parent is not None else "",

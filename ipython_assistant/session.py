@@ -84,8 +84,6 @@ class Session:
         self._runs = 0
         self._asks: tuple[tuple[str, int] | None, int] = (None, 0)
 
-    # --- what the next cell runs with ---------------------------------------------------------------------------------
-
     @property
     def settings(self) -> Settings:
         """The settings that the next cell would run with. Raises an `AssistantError`."""
@@ -151,8 +149,6 @@ class Session:
         recordings, prices = self.recordings(question.settings), prices_with(self.traits.prices)
         check_max_cost(question, recordings, prices, base_url, self._costs)
 
-    # --- connections, folders, threads --------------------------------------------------------------------------------
-
     def connect(self, settings: Settings) -> Connection:
         """The connection for these settings; starts the engine if it answers. Raises `ConfigError`, `EngineError`."""
         environment, service, timeout_s = self.environment(), settings.service, settings.timeout_s
@@ -193,8 +189,6 @@ class Session:
             if self._scratch is None:
                 self._scratch = Path(tempfile.mkdtemp(prefix="ipython_assistant-"))
         return Path(tempfile.mkdtemp(dir=self._scratch))
-
-    # --- what came of it ----------------------------------------------------------------------------------------------
 
     def place(self, question: Question, turn: PlacedTurn, *, cut: bool = False) -> PlacedTurn | None:
         """Put a turn into its conversation; one that was cut only counts. Gives the turn that it replaces."""

@@ -65,9 +65,6 @@ _PARTS = {
 }
 
 
-# --- a recording ------------------------------------------------------------------------------------------------------
-
-
 def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) -> Recording | None:
     """The recording that answers; None where the service is to be asked, or asked again (`fresh`).
 
@@ -82,7 +79,7 @@ def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) 
         if others:
             raise _no_key_of(others)
         return None
-    chosen = settings.by_hand.service
+    chosen = settings.chosen_service
     services = frozenset({chosen}) if chosen else None if settings.service == "local" else HOSTED
     key, lacking = question.turn_key.sha256, not settings.raise_on_missing
     found = recordings.find(key, services, with_missing=lacking)
@@ -137,7 +134,7 @@ def other_services_recorded(settings: Settings, recordings: Recordings) -> froze
 
     A hosted model's notebook is never answered by another service that the user did not choose.
     """
-    by_default = settings.service == "local" and settings.by_hand.service is None
+    by_default = settings.service == "local" and settings.chosen_service is None
     return recordings.services() & HOSTED if by_default else frozenset()
 
 
@@ -228,9 +225,6 @@ def _in_words(part: Any) -> str:
     return first_words(", ".join(item if isinstance(item, str) else canonical(item) for item in items))
 
 
-# --- a model ----------------------------------------------------------------------------------------------------------
-
-
 class ModelChoice:
     """Chooses the model on this machine where the user names no model; looks for it only when it is needed.
 
@@ -289,7 +283,7 @@ def _of_that_name(name: str, offered: tuple[str, ...]) -> str:
 def unknown_model(error: ModelUnknown, settings: Settings, offered: Sequence[str]) -> ModelUnknown:
     """A hosted service's error that it does not have the model, with the nearest one of those that it offers."""
     ended = last_day_of(settings.model)
-    by_default = "" if settings.by_hand.model else ", which is the default here"
+    by_default = "" if settings.written.get("model") else ", which is the default here"
     why = f" Its last day is {ended}." if ended else ""
     near = did_you_mean(settings.model, offered)
     others = f"Others: {', '.join(offered[:8])}. " if offered and not near else ""

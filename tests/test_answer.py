@@ -3,7 +3,6 @@
 import hashlib
 import pickle
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from tests_support import events as wire
@@ -17,7 +16,7 @@ from ipython_assistant.core.turn import OtherItem
 TABLE = b"district,cases\n007,3\n"
 
 
-def artifact(folder: Path, name: str = "a.csv", content: bytes = TABLE, media_type: str = "text/csv") -> Artifact:
+def artifact(folder, name="a.csv", content=TABLE, media_type="text/csv"):
     folder.mkdir(exist_ok=True)
     (folder / name).write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -25,19 +24,19 @@ def artifact(folder: Path, name: str = "a.csv", content: bytes = TABLE, media_ty
 
 
 @pytest.fixture
-def answer(tmp_path: Path) -> Answer:
+def answer(tmp_path):
     turn = read_response(wire.response([wire.Code("print(1)", (wire.logs("1\n"),)), wire.Message("Three cases.")]))
     return Answer("Three cases.", turn, (artifact(tmp_path / "files"),), prompt="How many?", shown_in=3)
 
 
-def test_an_answer_comes_out_of_a_pickle_as_it_went_in(answer: Answer) -> None:
+def test_an_answer_comes_out_of_a_pickle_as_it_went_in(answer):
     again = pickle.loads(pickle.dumps(answer))
 
     assert again == answer
     assert (again.text, again.code, again.files["a.csv"].read_bytes()) == ("Three cases.", "print(1)", TABLE)
 
 
-def test_an_answer_equals_its_replay_in_another_folder(answer: Answer, tmp_path: Path) -> None:
+def test_an_answer_equals_its_replay_in_another_folder(answer, tmp_path):
     elsewhere = artifact(tmp_path / "elsewhere")
     replay = replace(answer, artifacts=(elsewhere,), shown_in=9, notes=("From a recording.",))
 
@@ -46,7 +45,7 @@ def test_an_answer_equals_its_replay_in_another_folder(answer: Answer, tmp_path:
 
 
 @pytest.mark.parametrize("what", ["another question", "other bytes", "a lost file", "an interruption", "another text"])
-def test_answers_that_a_recording_tells_apart_are_not_equal(answer: Answer, tmp_path: Path, what: str) -> None:
+def test_answers_that_a_recording_tells_apart_are_not_equal(answer, tmp_path, what):
     others = {
         "another question": replace(answer, prompt="How few?"),
         "other bytes": replace(answer, artifacts=(artifact(tmp_path / "other", content=b"district,cases\n"),)),
@@ -59,7 +58,7 @@ def test_answers_that_a_recording_tells_apart_are_not_equal(answer: Answer, tmp_
     assert answer != "Three cases."
 
 
-def test_one_output_holds_everything_for_front_ends_that_show_one(answer: Answer) -> None:
+def test_one_output_holds_everything_for_front_ends_that_show_one(answer):
     bundle, _ = answer._repr_mimebundle_(include=None, exclude=None)
 
     for shown in ("Three cases.", "print", "007", 'download="a.csv"'):
@@ -69,7 +68,7 @@ def test_one_output_holds_everything_for_front_ends_that_show_one(answer: Answer
     assert answer._repr_html_() == bundle["text/html"]
 
 
-def test_items_without_a_view_are_shown_after_the_code(answer: Answer) -> None:
+def test_items_without_a_view_are_shown_after_the_code(answer):
     search = OtherItem("ws_1", "web_search_call", {"action": {"query": "districts"}})
     with_search = replace(answer, turn=replace(answer.turn, items=(search, *answer.turn.items)))
 

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -21,12 +20,12 @@ Image.effect_noise((600, 300), 80).resize((2400, 1200)).convert("RGB").save(_dra
 LARGE_PNG = _drawn.getvalue()
 
 
-def artifact(folder: Path, name: str, content: bytes) -> Artifact:
+def artifact(folder, name, content):
     digest = hashlib.sha256(content).hexdigest()
     return Artifact(name, name, folder / name, f"files/{name}", len(content), digest, media_type(name))
 
 
-def answer(folder: Path, files: dict[str, bytes]) -> Answer:
+def answer(folder, files):
     for name, content in files.items():
         (folder / name).write_bytes(content)
     artifacts = tuple(artifact(folder, name, content) for name, content in files.items())
@@ -34,7 +33,7 @@ def answer(folder: Path, files: dict[str, bytes]) -> Answer:
     return Answer(text="Done.", turn=turn, artifacts=artifacts, prompt="Plot it all")
 
 
-def kinds(answer: Answer) -> list[tuple[str, str]]:
+def kinds(answer):
     return [
         (
             bundle.metadata["ipython_assistant"]["output"],
@@ -44,7 +43,7 @@ def kinds(answer: Answer) -> list[tuple[str, str]]:
     ]
 
 
-def test_work_pictures_tables_texts_and_the_card_come_in_this_order(tmp_path: Path) -> None:
+def test_work_pictures_tables_texts_and_the_card_come_in_this_order(tmp_path):
     made = answer(
         tmp_path,
         {
@@ -85,7 +84,7 @@ def test_work_pictures_tables_texts_and_the_card_come_in_this_order(tmp_path: Pa
         assert Markup.of(bundle.data.get("text/html", "")).harm() == []
 
 
-def test_in_place_of_a_picture_that_cannot_be_shown_a_line_says_so_and_links_to_it(tmp_path: Path) -> None:
+def test_in_place_of_a_picture_that_cannot_be_shown_a_line_says_so_and_links_to_it(tmp_path):
     drawing = b'<svg xmlns="http://www.w3.org/2000/svg">%s</svg>'
     files = {
         "large.svg": drawing % (b"<g/>" * 1_000_000),
@@ -102,7 +101,7 @@ def test_in_place_of_a_picture_that_cannot_be_shown_a_line_says_so_and_links_to_
     assert all(name in card.data["text/plain"] for name in files)
 
 
-def test_files_that_are_gone_are_still_in_the_card(tmp_path: Path) -> None:
+def test_files_that_are_gone_are_still_in_the_card(tmp_path):
     made = answer(tmp_path, {"a.png": PNG, "a.csv": b"a\n1\n", "a.txt": b"x", "a.json": b"[]"})
     for saved in made.artifacts:
         saved.path.unlink()
@@ -110,7 +109,7 @@ def test_files_that_are_gone_are_still_in_the_card(tmp_path: Path) -> None:
     assert [kind for kind, _ in kinds(made)] == ["work", "card"]
 
 
-def test_a_notebook_with_six_hundred_tables_and_pictures_stays_small(tmp_path: Path) -> None:
+def test_a_notebook_with_six_hundred_tables_and_pictures_stays_small(tmp_path):
     files = {f"{number}.csv": b"a,b\n" + b"%d,2\n" % number * 20 for number in range(600)}
     made = answer(tmp_path, files | {f"{number}.png": PNG for number in range(600)})
 
@@ -125,7 +124,7 @@ def test_a_notebook_with_six_hundred_tables_and_pictures_stays_small(tmp_path: P
     assert len(json.dumps(shown)) < 500_000
 
 
-def test_a_table_that_stands_in_the_answer_is_not_shown_once_more(tmp_path: Path) -> None:
+def test_a_table_that_stands_in_the_answer_is_not_shown_once_more(tmp_path):
     made = answer(tmp_path, {"a.csv": b"district,mean\nNorth,74.66666\n", "b.csv": b"district,mean\nNorth,3\n"})
     in_words = replace(made, text="So it is:\n\n| district | mean |\n|---|--:|\n| **North** | 74.67 |\n")
 
@@ -145,7 +144,7 @@ def test_a_table_that_stands_in_the_answer_is_not_shown_once_more(tmp_path: Path
         ("Nothing of it.", "a.png: Plot it all"),
     ],
 )
-def test_a_picture_is_described_by_what_the_answer_says_of_it(tmp_path: Path, text: str, alt: str) -> None:
+def test_a_picture_is_described_by_what_the_answer_says_of_it(tmp_path, text, alt):
     made = replace(answer(tmp_path, {"a.png": PNG}), text=text)
 
     assert list(made.outputs())[1].metadata["image/png"] == {"alt": alt}
@@ -154,7 +153,7 @@ def test_a_picture_is_described_by_what_the_answer_says_of_it(tmp_path: Path, te
 VEGA = {"data": {"values": [{"a": 1}]}, "mark": "bar", "encoding": {"x": {"field": "a"}}}
 
 
-def test_a_chart_is_one_output_with_its_picture_and_neither_is_shown_twice(tmp_path: Path) -> None:
+def test_a_chart_is_one_output_with_its_picture_and_neither_is_shown_twice(tmp_path):
     files = {"c.png": PNG, "c.vl.json": json.dumps(VEGA).encode(), "d.vl.json": json.dumps(VEGA).encode()}
     _, both, _, alone, card = answer(tmp_path, files).outputs()
 
@@ -163,7 +162,7 @@ def test_a_chart_is_one_output_with_its_picture_and_neither_is_shown_twice(tmp_p
     assert card.metadata["ipython_assistant"]["output"] == "card"
 
 
-def test_of_a_chart_that_is_not_drawn_the_list_of_files_says_why(tmp_path: Path) -> None:
+def test_of_a_chart_that_is_not_drawn_the_list_of_files_says_why(tmp_path):
     spec = {**VEGA, "data": {"url": "http://h.test/?q=1"}}
     work, card = answer(tmp_path, {"c.vl.json": json.dumps(spec).encode()}).outputs()
 
@@ -171,14 +170,14 @@ def test_of_a_chart_that_is_not_drawn_the_list_of_files_says_why(tmp_path: Path)
     assert "h.test" not in json.dumps([work, card])
 
 
-def test_the_same_table_under_two_names_is_shown_once(tmp_path: Path) -> None:
+def test_the_same_table_under_two_names_is_shown_once(tmp_path):
     _, table, card = answer(tmp_path, {"a.csv": b"a,b\n1,2\n", "b.csv": b"a,b\n1,2\n"}).outputs()
 
     assert table.data["text/plain"].startswith("a.csv")
     assert "CSV table, 1 row × 2 columns, the same as a.csv" in card.data["text/plain"]
 
 
-def test_long_previews_stand_below_the_list_of_files(tmp_path: Path) -> None:
+def test_long_previews_stand_below_the_list_of_files(tmp_path):
     made = answer(tmp_path, {f"{number}.csv": b"a,b\n" + b"%d,2\n" % number * 20 for number in range(4)})
     above, below = made.output_parts()
 
@@ -186,7 +185,7 @@ def test_long_previews_stand_below_the_list_of_files(tmp_path: Path) -> None:
     assert [bundle.metadata["ipython_assistant"]["output"] for bundle in below] == ["table"] * 2
 
 
-def test_below_a_table_stands_how_it_was_read(tmp_path: Path) -> None:
+def test_below_a_table_stands_how_it_was_read(tmp_path):
     made = answer(tmp_path, {"a.csv": b"Title\n\nday,n\n25/02/2026,1\n01/02/2026,2\n,\nSource: <b>M</b>,\n"})
     _, table, _ = made.outputs()
 

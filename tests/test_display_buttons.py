@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -30,7 +29,7 @@ from ipython_assistant.display.row import CHUNK_BYTES, DownloadRow
 LARGE = bytes(range(256)) * ((2 * CHUNK_BYTES + 1000) // 256)
 
 
-def artifact(path: Path, content: bytes, media_type: str = "text/csv") -> Artifact:
+def artifact(path, content, media_type="text/csv"):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return Artifact(path.name, path.name, path, f"files/{path.name}", len(content), "0" * 64, media_type)
@@ -39,16 +38,16 @@ def artifact(path: Path, content: bytes, media_type: str = "text/csv") -> Artifa
 class Browser:
     """The other end: asks as `buttons.js` does, and keeps what comes."""
 
-    def __init__(self, row: DownloadRow) -> None:
+    def __init__(self, row):
         self.row = row
         self.replies: list[tuple[dict[str, Any], bytes]] = []
         row.send = lambda content, buffers=None: self.replies.append((content, b"".join(buffers or [])))
 
-    def ask(self, **message: Any) -> tuple[dict[str, Any], bytes]:
+    def ask(self, **message):
         self.row._handle_custom_msg({"type": "get", "request": "r1", **message}, [])
         return self.replies[-1]
 
-    def fetch(self, file: int | str) -> bytes:
+    def fetch(self, file):
         content = b""
         while True:
             reply, chunk = self.ask(file=file, offset=len(content))
@@ -59,7 +58,7 @@ class Browser:
 
 
 @pytest.fixture
-def artifacts(tmp_path: Path) -> list[Artifact]:
+def artifacts(tmp_path):
     return [
         artifact(tmp_path / "files" / "small.csv", b"a,b\n1,2\n"),
         artifact(tmp_path / "files" / "large.bin", LARGE, "application/octet-stream"),
@@ -68,13 +67,13 @@ def artifacts(tmp_path: Path) -> list[Artifact]:
 
 
 @pytest.fixture
-def browser(artifacts: list[Artifact], tmp_path: Path) -> Iterator[Browser]:
+def browser(artifacts, tmp_path):
     row = download_row(artifacts, tmp_path, environ={})
     yield Browser(row)
     row.close()
 
 
-def test_the_output_is_a_widget_view_and_nothing_else(browser: Browser) -> None:
+def test_the_output_is_a_widget_view_and_nothing_else(browser):
     bundle = view(browser.row, LAB)
 
     assert list(bundle.data) == ["application/vnd.jupyter.widget-view+json"]
@@ -83,7 +82,7 @@ def test_the_output_is_a_widget_view_and_nothing_else(browser: Browser) -> None:
     assert repr(browser.row) == "DownloadRow(small.csv, large.bin, empty.txt)", "the same in every run"
 
 
-def test_the_browser_is_told_names_sizes_and_places_but_no_absolute_path(browser: Browser, tmp_path: Path) -> None:
+def test_the_browser_is_told_names_sizes_and_places_but_no_absolute_path(browser, tmp_path):
     state = json.dumps({name: value for name, value in browser.row.get_state().items() if name != "_esm"})
 
     assert browser.row.offers[0] == {
@@ -99,7 +98,7 @@ def test_the_browser_is_told_names_sizes_and_places_but_no_absolute_path(browser
     assert str(tmp_path) not in state
 
 
-def test_every_file_arrives_whole_in_chunks(browser: Browser, artifacts: list[Artifact]) -> None:
+def test_every_file_arrives_whole_in_chunks(browser, artifacts):
     for place, saved in enumerate(artifacts):
         assert browser.fetch(place) == saved.path.read_bytes()
     assert [len(chunk) for reply, chunk in browser.replies if reply["total"] == len(LARGE)] == [
@@ -109,9 +108,7 @@ def test_every_file_arrives_whole_in_chunks(browser: Browser, artifacts: list[Ar
     ]
 
 
-def test_the_archive_holds_every_file_under_its_name_and_is_gone_afterwards(
-    browser: Browser, artifacts: list[Artifact], tmp_path: Path
-) -> None:
+def test_the_archive_holds_every_file_under_its_name_and_is_gone_afterwards(browser, artifacts, tmp_path):
     before = set(tmp_path.rglob("*"))
     content = browser.fetch("all")
 
@@ -124,7 +121,7 @@ def test_the_archive_holds_every_file_under_its_name_and_is_gone_afterwards(
     assert browser.row.archive == f"{tmp_path.name}-files.zip"
 
 
-def test_the_archive_says_which_files_are_no_longer_there(browser: Browser, artifacts: list[Artifact]) -> None:
+def test_the_archive_says_which_files_are_no_longer_there(browser, artifacts):
     artifacts[0].path.unlink()
     reply, content = browser.ask(file="all", offset=0)
 
@@ -133,7 +130,7 @@ def test_the_archive_says_which_files_are_no_longer_there(browser: Browser, arti
     assert zipfile.ZipFile(io.BytesIO(content)).namelist() == ["large.bin", "empty.txt"]
 
 
-def test_the_rows_of_a_table_are_given_when_they_are_asked_for(artifacts: list[Artifact], tmp_path: Path) -> None:
+def test_the_rows_of_a_table_are_given_when_they_are_asked_for(artifacts, tmp_path):
     table = artifact(tmp_path / "files" / "long.csv", b"name,n\n" + b"a\xe2\x80\xaeb,\n" + b"x,1\n" * 1234)
     browser = Browser(download_row([*artifacts, table], tmp_path, environ={}, read_rows=rows_to_browse))
 
@@ -162,7 +159,7 @@ def test_the_rows_of_a_table_are_given_when_they_are_asked_for(artifacts: list[A
         {},
     ],
 )
-def test_a_request_for_what_is_not_there_is_refused(browser: Browser, message: dict[str, Any]) -> None:
+def test_a_request_for_what_is_not_there_is_refused(browser, message):
     for nothing in (None, "get", 3, {"type": "put"}, {}):
         browser.row._handle_custom_msg(nothing, [])
     assert browser.replies == []
@@ -172,7 +169,7 @@ def test_a_request_for_what_is_not_there_is_refused(browser: Browser, message: d
     assert content == b""
 
 
-def test_a_closed_row_leaves_no_archive_behind(tmp_path: Path) -> None:
+def test_a_closed_row_leaves_no_archive_behind(tmp_path):
     browser = Browser(
         download_row([artifact(tmp_path / "large.bin", os.urandom(2 * CHUNK_BYTES))], tmp_path, environ={})
     )
@@ -190,7 +187,7 @@ def test_a_closed_row_leaves_no_archive_behind(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def serving(tmp_path, monkeypatch):
     """A folder that a server with the process id 4242 says it serves."""
     root, runtime = tmp_path / "root", tmp_path / "runtime"
     root.mkdir()
@@ -200,7 +197,7 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def test_the_server_that_started_the_kernel_says_what_it_serves(serving: Path, tmp_path: Path) -> None:
+def test_the_server_that_started_the_kernel_says_what_it_serves(serving, tmp_path):
     saved = artifact(serving / "sub dir" / "a b.csv", b"x")
     (tmp_path / "link").symlink_to(serving)
     linked = replace(saved, path=tmp_path / "link" / "sub dir" / "a b.csv")
@@ -212,11 +209,11 @@ def test_the_server_that_started_the_kernel_says_what_it_serves(serving: Path, t
 
 
 @pytest.mark.parametrize("pid", [None, "", "4243", "../4242", "-1", "x"])
-def test_a_kernel_that_no_server_started_knows_of_none(serving: Path, pid: str | None) -> None:
+def test_a_kernel_that_no_server_started_knows_of_none(serving, pid):
     assert server_root({} if pid is None else {"JPY_PARENT_PID": pid}) is None
 
 
-def test_widgets_are_imported_only_when_a_row_is_made() -> None:
+def test_widgets_are_imported_only_when_a_row_is_made():
     code = """
 import sys
 from ipython_assistant.display import buttons, live, outputs
@@ -237,11 +234,11 @@ LAB, VSCODE, COLAB = (FrontEnd(live=True, cell_id="c1", name=name) for name in (
     ("setting", "live", "expected"),
     [("auto", True, True), ("auto", False, False), ("always", False, True), ("never", True, False)],
 )
-def test_a_row_is_wanted_where_somebody_watches(setting: str, live: bool, expected: bool) -> None:
+def test_a_row_is_wanted_where_somebody_watches(setting, live, expected):
     assert buttons.wanted(setting, FrontEnd(live, "c1")) is expected
 
 
-def test_of_a_recorded_answer_the_row_says_when_it_was_recorded_and_how_to_ask_again() -> None:
+def test_of_a_recorded_answer_the_row_says_when_it_was_recorded_and_how_to_ask_again():
     note = buttons.recorded_note("2026-11-29T10:00:59.123456+00:00", "auto")
 
     assert note == "Answered from the recording of 2026-11-29 10:00 UTC. %%assistant --fresh asks again."
@@ -250,22 +247,20 @@ def test_of_a_recorded_answer_the_row_says_when_it_was_recorded_and_how_to_ask_a
 
 
 @pytest.fixture
-def running() -> Iterator[InteractiveShell]:
+def running():
     yield InteractiveShell.instance()
     InteractiveShell.clear_instance()
 
 
-def open_rows() -> list[DownloadRow]:
+def open_rows():
     return [widget for widget in ipywidgets.widgets.widget._instances.values() if isinstance(widget, DownloadRow)]
 
 
-def run_as(shell: InteractiveShell, cell_id: str | None) -> None:
+def run_as(shell, cell_id):
     shell.run_cell("pass", store_history=True, cell_id=cell_id)
 
 
-def test_a_row_ends_when_its_cell_runs_again_whatever_it_runs_then(
-    running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path
-) -> None:
+def test_a_row_ends_when_its_cell_runs_again_whatever_it_runs_then(running, artifacts, tmp_path):
     rows = buttons.Rows(running)
     rows.show(artifacts, tmp_path, LAB)
     rows.show(artifacts[:1], tmp_path, LAB)
@@ -281,7 +276,7 @@ def test_a_row_ends_when_its_cell_runs_again_whatever_it_runs_then(
     assert open_rows() == []
 
 
-def shown_by(rows: buttons.Rows, artifacts: list[Artifact], folder: Path, front: FrontEnd, **more: Any) -> list[Any]:
+def shown_by(rows, artifacts, folder, front, **more):
     """What is shown at once, and after the row's JavaScript said that it runs."""
     with capture_output() as captured:
         rows.show(artifacts, folder, front, environ=more.pop("environ", {}), **more)
@@ -291,9 +286,7 @@ def shown_by(rows: buttons.Rows, artifacts: list[Artifact], folder: Path, front:
     return [at_once, len(captured.outputs)]
 
 
-def test_without_our_server_extension_a_row_is_shown_once_its_javascript_has_answered(
-    running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path
-) -> None:
+def test_without_our_server_extension_a_row_is_shown_once_its_javascript_has_answered(running, artifacts, tmp_path):
     rows = buttons.Rows(running)
 
     assert shown_by(rows, [], tmp_path, LAB) == [0, 0], "there is nothing to show"
@@ -303,9 +296,7 @@ def test_without_our_server_extension_a_row_is_shown_once_its_javascript_has_ans
     rows.close()
 
 
-def test_a_row_of_a_cell_that_ran_again_before_the_answer_is_not_shown(
-    running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path
-) -> None:
+def test_a_row_of_a_cell_that_ran_again_before_the_answer_is_not_shown(running, artifacts, tmp_path):
     rows = buttons.Rows(running)
     with capture_output() as captured:
         rows.show(artifacts, tmp_path, LAB, environ={})
@@ -321,16 +312,14 @@ def test_a_row_of_a_cell_that_ran_again_before_the_answer_is_not_shown(
     [(LAB, {"environ": SERVED}), (LAB, {"always": True}), (VSCODE, {}), (COLAB, {})],
     ids=["our server", "always", "VS Code", "Colab"],
 )
-def test_where_a_row_does_no_harm_in_a_saved_notebook_it_is_shown_at_once(
-    running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path, front: FrontEnd, more: dict[str, Any]
-) -> None:
+def test_where_a_row_does_no_harm_in_a_saved_notebook_it_is_shown_at_once(running, artifacts, tmp_path, front, more):
     rows = buttons.Rows(running)
 
     assert shown_by(rows, artifacts, tmp_path, front, **more) == [1, 1]
     rows.close()
 
 
-def test_in_vs_code_a_reopened_row_falls_back_to_a_picture_that_nobody_sees(browser: Browser) -> None:
+def test_in_vs_code_a_reopened_row_falls_back_to_a_picture_that_nobody_sees(browser):
     bundle = view(browser.row, VSCODE)
 
     assert list(bundle.data) == [buttons.VIEW, "image/png"]
@@ -338,9 +327,7 @@ def test_in_vs_code_a_reopened_row_falls_back_to_a_picture_that_nobody_sees(brow
         assert (picture.size, picture.convert("RGBA").getpixel((0, 0))[3]) == ((1, 1), 0)
 
 
-def test_in_colab_a_button_uses_colabs_own_download(
-    artifacts: list[Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_in_colab_a_button_uses_colabs_own_download(artifacts, tmp_path, monkeypatch):
     delivered: list[str] = []
     colab = ModuleType("google.colab")
     colab.files = SimpleNamespace(download=delivered.append)
@@ -357,7 +344,7 @@ def test_in_colab_a_button_uses_colabs_own_download(
     InteractiveShell.clear_instance()
 
 
-def test_of_very_many_files_the_first_have_a_button_and_the_archive_has_all(tmp_path: Path) -> None:
+def test_of_very_many_files_the_first_have_a_button_and_the_archive_has_all(tmp_path):
     many = [artifact(tmp_path / f"{number}.csv", b"a") for number in range(40)]
     browser = Browser(download_row(many, tmp_path, environ={}))
 
@@ -366,9 +353,7 @@ def test_of_very_many_files_the_first_have_a_button_and_the_archive_has_all(tmp_
     browser.row.close()
 
 
-def test_rows_of_cells_without_an_id_stay_until_the_end(
-    running: InteractiveShell, artifacts: list[Artifact], tmp_path: Path
-) -> None:
+def test_rows_of_cells_without_an_id_stay_until_the_end(running, artifacts, tmp_path):
     rows = buttons.Rows(running)
     rows.show(artifacts, tmp_path, FrontEnd())
     run_as(running, None)
@@ -382,7 +367,7 @@ def test_rows_of_cells_without_an_id_stay_until_the_end(
     assert rows._cell_runs not in running.events.callbacks["pre_run_cell"]
 
 
-def test_a_kernel_with_rows_ends_quietly(notebook_dir: Path) -> None:
+def test_a_kernel_with_rows_ends_quietly(notebook_dir):
     code = f"""
 import sys; sys.path[:0] = {sys.path!r}
 from pathlib import Path

@@ -31,13 +31,11 @@ PLOTLY: dict[str, Any] = {
         ("by_year.png", None, "by_year"),
     ],
 )
-def test_a_files_name_says_whether_it_is_a_chart_and_to_which_picture_it_belongs(
-    name: str, media_type: str | None, of: str
-) -> None:
+def test_a_files_name_says_whether_it_is_a_chart_and_to_which_picture_it_belongs(name, media_type, of):
     assert (chart_type(name), stem(name)) == (media_type, of)
 
 
-def test_a_chart_goes_into_an_output_without_what_configures_its_library() -> None:
+def test_a_chart_goes_into_an_output_without_what_configures_its_library():
     with_more = {**VEGA, "usermeta": {"embedOptions": {"loader": {"baseURL": "http://h.test"}}}}
 
     shown = read_chart("a.vl.json", json.dumps(with_more).encode())
@@ -64,7 +62,7 @@ def test_a_chart_goes_into_an_output_without_what_configures_its_library() -> No
     ],
     ids=str,
 )
-def test_a_vega_lite_chart_that_loads_or_links_is_refused(more: dict[str, Any]) -> None:
+def test_a_vega_lite_chart_that_loads_or_links_is_refused(more):
     with pytest.raises(ChartError):
         read_chart("a.vl.json", json.dumps({**VEGA, **more}).encode())
 
@@ -82,7 +80,7 @@ def test_a_vega_lite_chart_that_loads_or_links_is_refused(more: dict[str, Any]) 
     ],
     ids=str,
 )
-def test_a_plotly_chart_that_loads_or_links_is_refused(more: dict[str, Any]) -> None:
+def test_a_plotly_chart_that_loads_or_links_is_refused(more):
     with pytest.raises(ChartError):
         read_chart("a.plotly.json", json.dumps({**PLOTLY, **more}).encode())
 
@@ -100,7 +98,7 @@ def test_a_plotly_chart_that_loads_or_links_is_refused(more: dict[str, Any]) -> 
     ],
     ids=["empty", "cut", "a list", "no text", "deep", "large", "objects in objects"],
 )
-def test_what_is_no_specification_is_refused_in_words(content: bytes) -> None:
+def test_what_is_no_specification_is_refused_in_words(content):
     with pytest.raises(ChartError, match=r"\.$"):
         read_chart("a.vl.json", content)
 
@@ -111,6 +109,6 @@ values = st.recursive(
 
 
 @given(values)
-def test_whatever_is_in_a_specification_it_is_shown_or_refused(value: Any) -> None:
+def test_whatever_is_in_a_specification_it_is_shown_or_refused(value):
     with contextlib.suppress(ChartError):
         read_chart("a.vl.json", json.dumps({"data": value}).encode())

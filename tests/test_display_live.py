@@ -6,7 +6,6 @@ import queue
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,10 +25,10 @@ FINAL = outputs.answer("The end.", {})
 class Clock:
     now: float = 0.0
 
-    def __call__(self) -> float:
+    def __call__(self):
         return self.now
 
-    def pass_(self, seconds: float) -> None:
+    def pass_(self, seconds):
         self.now += seconds
 
 
@@ -41,38 +40,38 @@ class Publisher:
     sent: list[dict[str, Any]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
 
-    def publish(self, data: Any, metadata: Any = None, *, transient: Any = None, update: bool = False) -> None:
+    def publish(self, data, metadata=None, *, transient=None, update=False):
         self.sent.append({"data": data, "metadata": metadata, "transient": transient, "update": update})
         self.times.append(self.clock())
 
     @property
-    def shown(self) -> list[str]:
+    def shown(self):
         return [Markup.of(sent["data"]["text/html"]).text for sent in self.sent]
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock():
     return Clock()
 
 
 @pytest.fixture
-def publisher(clock: Clock) -> Publisher:
+def publisher(clock):
     return Publisher(clock)
 
 
 @pytest.fixture
-def live(clock: Clock, publisher: Publisher) -> LiveOutput:
+def live(clock, publisher):
     return LiveOutput(WATCHED, publisher=publisher, clock=clock)
 
 
-def test_the_first_state_and_the_first_text_are_shown_at_once(live: LiveOutput, publisher: Publisher) -> None:
+def test_the_first_state_and_the_first_text_are_shown_at_once(live, publisher):
     live.update("", "connecting")
     live.update("C", "writing")
 
     assert publisher.shown == ["Connecting …", "C\nWriting …"]
 
 
-def write(live: LiveOutput, clock: Clock, words: int, per_s: int) -> str:
+def write(live, clock, words, per_s):
     """Let an answer of paragraphs come in, word by word."""
     text = ""
     for count in range(words):
@@ -82,7 +81,7 @@ def write(live: LiveOutput, clock: Clock, words: int, per_s: int) -> str:
     return text
 
 
-def test_an_answer_is_shown_at_most_ten_times_a_second(live: LiveOutput, publisher: Publisher, clock: Clock) -> None:
+def test_an_answer_is_shown_at_most_ten_times_a_second(live, publisher, clock):
     write(live, clock, words=160, per_s=200)
     live.finish(FINAL)
 
@@ -91,9 +90,7 @@ def test_an_answer_is_shown_at_most_ten_times_a_second(live: LiveOutput, publish
 
 
 @pytest.mark.parametrize(("per_s", "at_least"), [(200, 30), (1_000, 10), (100_000, 1)])
-def test_a_long_answer_is_sent_at_most_twelve_times_over(
-    live: LiveOutput, publisher: Publisher, clock: Clock, per_s: int, at_least: int
-) -> None:
+def test_a_long_answer_is_sent_at_most_twelve_times_over(live, publisher, clock, per_s, at_least):
     text = write(live, clock, words=5_000, per_s=per_s)
     live.finish(outputs.answer(text, {}))
 
@@ -103,9 +100,7 @@ def test_a_long_answer_is_sent_at_most_twelve_times_over(
     assert publisher.sent[-1]["data"]["text/plain"] == text
 
 
-def test_text_that_was_held_back_is_shown_when_a_pause_comes(
-    live: LiveOutput, publisher: Publisher, clock: Clock
-) -> None:
+def test_text_that_was_held_back_is_shown_when_a_pause_comes(live, publisher, clock):
     live.update("one", "writing")
     live.update("one two")
     assert len(publisher.sent) == 1
@@ -117,7 +112,7 @@ def test_text_that_was_held_back_is_shown_when_a_pause_comes(
     assert publisher.shown[1:] == ["one two\nWriting …"]
 
 
-def test_an_activity_that_lasts_counts_its_seconds(live: LiveOutput, publisher: Publisher, clock: Clock) -> None:
+def test_an_activity_that_lasts_counts_its_seconds(live, publisher, clock):
     live.update("", "running code")
     for _ in range(35):
         clock.now += 0.1
@@ -127,10 +122,10 @@ def test_an_activity_that_lasts_counts_its_seconds(live: LiveOutput, publisher: 
     assert publisher.shown == ["Running code …", "Running code, 2 s …", "Running code, 3 s …", "Thinking …"]
 
 
-def test_the_text_is_put_together_only_when_it_is_shown(live: LiveOutput, publisher: Publisher, clock: Clock) -> None:
+def test_the_text_is_put_together_only_when_it_is_shown(live, publisher, clock):
     asked = []
 
-    def text() -> str:
+    def text():
         asked.append(clock())
         return "text"
 
@@ -141,7 +136,7 @@ def test_the_text_is_put_together_only_when_it_is_shown(live: LiveOutput, publis
     assert len(asked) <= len(publisher.sent) + 1
 
 
-def test_one_output_is_opened_and_then_updated_to_its_last_state(live: LiveOutput, publisher: Publisher) -> None:
+def test_one_output_is_opened_and_then_updated_to_its_last_state(live, publisher):
     live.update("a", "writing")
     live.finish(FINAL)
     live.finish(FINAL)
@@ -154,7 +149,7 @@ def test_one_output_is_opened_and_then_updated_to_its_last_state(live: LiveOutpu
     assert publisher.sent[-1]["metadata"] == FINAL.metadata
 
 
-def test_where_nobody_watches_there_is_one_output_without_an_id(publisher: Publisher, clock: Clock) -> None:
+def test_where_nobody_watches_there_is_one_output_without_an_id(publisher, clock):
     with LiveOutput(FrontEnd(), publisher=publisher, clock=clock) as live:
         live.update("a", "writing")
         clock.now += 1
@@ -164,20 +159,20 @@ def test_where_nobody_watches_there_is_one_output_without_an_id(publisher: Publi
     assert publisher.sent == [{"data": FINAL.data, "metadata": FINAL.metadata, "transient": None, "update": False}]
 
 
-def fail_after(live: LiveOutput, text: str, activity: str) -> None:
+def fail_after(live, text, activity):
     with pytest.raises(KeyError, match="on the way"), live:  # noqa: PT012 the update belongs to what fails
         live.update(text, activity)
         raise KeyError("on the way")
 
 
-def test_an_error_on_the_way_leaves_the_text_without_its_status(live: LiveOutput, publisher: Publisher) -> None:
+def test_an_error_on_the_way_leaves_the_text_without_its_status(live, publisher):
     fail_after(live, "half an ans", "writing")
 
     assert publisher.sent[-1]["data"]["text/plain"] == "half an ans"
     assert publisher.sent[-1]["update"]
 
 
-def test_model_text_is_safe_while_it_is_written(live: LiveOutput, publisher: Publisher) -> None:
+def test_model_text_is_safe_while_it_is_written(live, publisher):
     live.update("<script>alert(1)</script> ![x](http://h.test/p.png) [y](javascr", "writing")
 
     assert Markup.of(publisher.sent[0]["data"]["text/html"]).harm() == []
@@ -186,7 +181,7 @@ def test_model_text_is_safe_while_it_is_written(live: LiveOutput, publisher: Pub
 # --- files on their way -----------------------------------------------------------------------------------------------
 
 
-def test_files_on_their_way_are_counted_and_measured() -> None:
+def test_files_on_their_way_are_counted_and_measured():
     assert transfer_in_words("fetching", 0, 0, 0) == "looking for files"
     assert transfer_in_words("fetching", 0, 5, 4_000_000, 5_000_000) == "fetching 0 of 5 files (4.0 MB)"
     whole = "fetching 3 of 5 files ██████████ 100% (8.0 MB of 6.0 MB)"
@@ -199,26 +194,26 @@ def test_files_on_their_way_are_counted_and_measured() -> None:
 class Shell:
     """As far as a shell is asked here: the request that runs."""
 
-    def __init__(self, metadata: dict[str, Any] | None) -> None:
+    def __init__(self, metadata):
         self._parent = None if metadata is None else {"metadata": metadata}
         self.display_pub = object()
 
-    def get_parent(self) -> dict[str, Any] | None:
+    def get_parent(self):
         return self._parent
 
 
 @pytest.mark.parametrize("shell", [None, object(), Shell(None), Shell({}), Shell({"cellId": 3}), Shell({"cellId": ""})])
-def test_scripts_terminals_and_converters_are_not_live(shell: Any) -> None:
+def test_scripts_terminals_and_converters_are_not_live(shell):
     assert front_end(shell, {}) == FrontEnd()
 
 
-def test_a_notebook_front_end_is_live_but_for_a_kernel_that_pytest_started() -> None:
+def test_a_notebook_front_end_is_live_but_for_a_kernel_that_pytest_started():
     assert front_end(Shell({"cellId": "abc"}), {}) == FrontEnd(live=True, cell_id="abc")
     for variable in ("PYTEST_CURRENT_TEST", "PYTEST_VERSION"):
         assert front_end(Shell({"cellId": "abc"}), {variable: "x"}) == FrontEnd(live=False, cell_id="abc")
 
 
-def test_a_cell_whose_outputs_are_captured_is_not_live() -> None:
+def test_a_cell_whose_outputs_are_captured_is_not_live():
     shell = InteractiveShell.instance()
     shell.get_parent = lambda: {"metadata": {"cellId": "abc"}}
     try:
@@ -230,7 +225,7 @@ def test_a_cell_whose_outputs_are_captured_is_not_live() -> None:
         InteractiveShell.clear_instance()
 
 
-def test_in_a_terminal_each_output_is_its_text_once_however_it_grew(notebook_dir: Path) -> None:
+def test_in_a_terminal_each_output_is_its_text_once_however_it_grew(notebook_dir):
     code = CELL.replace(
         "[]", '[CodeCall("i", "c", "print(1)", "completed", ("\\x1b]0;title\\x07\\x1b[31m1\\x1b[0m\\n",))]'
     )
@@ -263,7 +258,7 @@ def kernel():
     manager.shutdown_kernel(now=True)
 
 
-def messages_of(client: Any, metadata: dict[str, Any]) -> list[dict[str, Any]]:
+def messages_of(client, metadata):
     """Run the cell as a front end with this request metadata would; the messages that show something."""
     content = {"code": CELL, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
     request = client.session.msg("execute_request", content, metadata=metadata)
@@ -282,7 +277,7 @@ def messages_of(client: Any, metadata: dict[str, Any]) -> list[dict[str, Any]]:
             return shown
 
 
-def test_in_a_real_kernel_a_watched_answer_ends_in_the_same_output(kernel: Any) -> None:
+def test_in_a_real_kernel_a_watched_answer_ends_in_the_same_output(kernel):
     unwatched = messages_of(kernel, {})
     assert [(message["msg_type"], message["content"]["transient"]) for message in unwatched] == [
         ("display_data", {})

@@ -1,7 +1,6 @@
 """Model text runs nothing, fetches nothing, and leads only where a link may lead."""
 
 import re
-from collections.abc import Callable
 from html import unescape
 
 import pytest
@@ -73,7 +72,7 @@ LINKS = [
 
 
 @pytest.mark.parametrize("text", SCRIPTS)
-def test_markup_in_model_text_is_shown_and_does_nothing(text: str) -> None:
+def test_markup_in_model_text_is_shown_and_does_nothing(text):
     markup = Markup.of(render(text, hrefs=HREFS))
 
     assert markup.harm() == []
@@ -81,7 +80,7 @@ def test_markup_in_model_text_is_shown_and_does_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", PICTURES)
-def test_a_picture_that_is_no_file_of_the_answer_becomes_its_description(text: str) -> None:
+def test_a_picture_that_is_no_file_of_the_answer_becomes_its_description(text):
     html = render(text, hrefs=HREFS)
     markup = Markup.of(html)
 
@@ -91,7 +90,7 @@ def test_a_picture_that_is_no_file_of_the_answer_becomes_its_description(text: s
 
 
 @pytest.mark.parametrize("text", LINKS)
-def test_a_link_that_may_not_be_followed_keeps_its_words_alone(text: str) -> None:
+def test_a_link_that_may_not_be_followed_keeps_its_words_alone(text):
     markup = Markup.of(render(text, hrefs=HREFS))
 
     assert markup.all("a") == []
@@ -100,13 +99,13 @@ def test_a_link_that_may_not_be_followed_keeps_its_words_alone(text: str) -> Non
 
 @pytest.mark.parametrize("address", ["https://ok.test/a?b=1&c=2", "http://ok.test", "mailto:a@ok.test"])
 @pytest.mark.parametrize("form", ["[x]({})", "<{}>", "[x][r]\n\n[r]: {}"])
-def test_a_link_to_the_web_or_to_mail_opens_elsewhere_and_tells_nobody_where_from(address: str, form: str) -> None:
+def test_a_link_to_the_web_or_to_mail_opens_elsewhere_and_tells_nobody_where_from(address, form):
     (link,) = Markup.of(render(form.format(address), hrefs={})).all("a")
 
     assert link == {"href": address, "target": "_blank", "rel": "noopener noreferrer"}
 
 
-def test_a_link_to_a_file_of_the_answer_downloads_it_under_its_name() -> None:
+def test_a_link_to_a_file_of_the_answer_downloads_it_under_its_name():
     markup = Markup.of(render("The [table](assistant_files/by%20district.csv).", hrefs=HREFS))
 
     assert markup.all("a") == [{"href": "assistant_files/by%20district.csv", "download": "by district.csv"}]
@@ -116,7 +115,7 @@ def test_a_link_to_a_file_of_the_answer_downloads_it_under_its_name() -> None:
     assert Markup.of(render("[below](#below)", hrefs={})).all("a") == [{"href": "#below"}]
 
 
-def test_a_picture_that_is_a_file_of_the_answer_becomes_a_link() -> None:
+def test_a_picture_that_is_a_file_of_the_answer_becomes_a_link():
     markup = Markup.of(render("![chart](a.png) ![](a.png)", hrefs={"a.png": "a.png"}))
 
     assert markup.harm() == []
@@ -127,11 +126,11 @@ def test_a_picture_that_is_a_file_of_the_answer_becomes_a_link() -> None:
 
 
 @pytest.mark.parametrize("href", ["/etc/passwd", "//h.test/x", "\\\\h.test"])
-def test_an_absolute_path_is_not_clickable_even_if_it_is_said_to_be_a_file(href: str) -> None:
+def test_an_absolute_path_is_not_clickable_even_if_it_is_said_to_be_a_file(href):
     assert Markup.of(render(f"[read](<{href}>)", hrefs={href: "x"})).all("a") == []
 
 
-def test_prose_tables_lists_and_code_are_drawn() -> None:
+def test_prose_tables_lists_and_code_are_drawn():
     html = render(
         "# Head\n\n**bold** *it* ~~gone~~ `code`\n\n- one\n- two\n\n1. a\n\n> quoted\n\n"
         "| a | b |\n|---|--:|\n| 1 | 2 |\n\n```python\nx = 1\n```\n",
@@ -144,7 +143,7 @@ def test_prose_tables_lists_and_code_are_drawn() -> None:
     assert Markup.of(html).harm() == []
 
 
-def test_python_code_is_coloured_with_inline_styles_and_keeps_its_text() -> None:
+def test_python_code_is_coloured_with_inline_styles_and_keeps_its_text():
     code = 'def mean(x):\n    """Mean."""\n    return sum(x) / len(x)  # <b>\n'
     markup = Markup.of(render(f"```python\n{code}```", hrefs={}))
 
@@ -154,14 +153,14 @@ def test_python_code_is_coloured_with_inline_styles_and_keeps_its_text() -> None
 
 
 @pytest.mark.parametrize("language", ["", "cobol", "python" + "x" * 100, "../../etc/passwd", "__class__"])
-def test_code_in_a_language_we_do_not_know_is_plain(language: str) -> None:
+def test_code_in_a_language_we_do_not_know_is_plain(language):
     markup = Markup.of(render(f"```{language}\na < b\n```", hrefs={}))
 
     assert markup.all("span") == []
     assert markup.text.strip() == "a < b"
 
 
-def formulas(text: str) -> list[str]:
+def formulas(text):
     """What MathJax is let in to."""
     html = render(text, hrefs={})
     assert Markup.of(html).harm() == []
@@ -186,7 +185,7 @@ def formulas(text: str) -> list[str]:
         (r"$p < 0.05$ and $\text{mean of rows} = 3$", [r"\(p < 0.05\)", r"\(\text{mean of rows} = 3\)"]),
     ],
 )
-def test_formulas_are_set(text: str, expected: list[str]) -> None:
+def test_formulas_are_set(text, expected):
     assert formulas(text) == expected
 
 
@@ -209,7 +208,7 @@ def test_formulas_are_set(text: str, expected: list[str]) -> None:
         r"\(x^2",
     ],
 )
-def test_money_shells_brackets_and_code_are_no_formulas(text: str) -> None:
+def test_money_shells_brackets_and_code_are_no_formulas(text):
     assert formulas(text) == []
 
 
@@ -240,7 +239,7 @@ def test_money_shells_brackets_and_code_are_no_formulas(text: str) -> None:
     ids=lambda tex: tex[:20],
 )
 @pytest.mark.parametrize("form", [r"\({}\)", r"\[{}\]", "$${}$$", "${}$"])
-def test_tex_that_can_do_more_than_formulas_stays_as_it_is_written(form: str, tex: str) -> None:
+def test_tex_that_can_do_more_than_formulas_stays_as_it_is_written(form, tex):
     assert formulas(form.replace("{}", tex)) == []
 
 
@@ -248,14 +247,14 @@ TEX = ["\\(", "\\)", "\\[", "\\]", "$", "$$", "x^2", "{", "}", "\\frac", "<b>", 
 
 
 @given(st.lists(st.sampled_from(TEX)))
-def test_whatever_is_written_between_delimiters_mathjax_sees_whole_formulas_alone(parts: list[str]) -> None:
+def test_whatever_is_written_between_delimiters_mathjax_sees_whole_formulas_alone(parts):
     for tex in formulas("".join(parts)):
         assert (tex[:2], tex[-2:]) in {("\\(", "\\)"), ("\\[", "\\]")}
         assert "$" not in tex[2:-2]
         assert tex.count("{") == tex.count("}")
 
 
-def test_characters_that_reorder_or_hide_text_are_seen() -> None:
+def test_characters_that_reorder_or_hide_text_are_seen():
     text = Markup.of(render("a\u202egnp.exe b\x1b[2J c\u2066d\u200be \ud800", hrefs={})).text
 
     assert text.strip() == "a\ufffdgnp.exe b\ufffd[2J c\ufffdd\ufffde \ufffd"
@@ -272,14 +271,14 @@ def test_characters_that_reorder_or_hide_text_are_seen() -> None:
         ("nothing", "nothing"),
     ],
 )
-def test_a_link_that_is_still_being_written_shows_its_label(written: str, shown: str) -> None:
+def test_a_link_that_is_still_being_written_shows_its_label(written, shown):
     assert without_unfinished_link(written) == shown
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("piece", ["![", "**x _y ", "\\[\n", "\\(", "$a", "|a|b|\n|-|-|\n"], ids=ascii)
-def test_the_cost_of_drawing_grows_with_the_text(piece: str) -> None:
-    def work(size: int) -> Callable[[], str]:
+def test_the_cost_of_drawing_grows_with_the_text(piece):
+    def work(size):
         text = piece * (size // len(piece))
         return lambda: render(text, hrefs={})
 
@@ -290,7 +289,7 @@ FRAGMENTS = st.sampled_from([*SCRIPTS, *PICTURES, *LINKS, *"[<>\"'`\n|", "](", "
 
 
 @given(st.lists(FRAGMENTS | st.text(max_size=20), max_size=12).map("".join))
-def test_nothing_that_can_be_written_does_harm(text: str) -> None:
+def test_nothing_that_can_be_written_does_harm(text):
     assert Markup.of(render(text, hrefs=HREFS)).harm() == []
 
 
@@ -316,7 +315,7 @@ BLOCKS = st.sampled_from(
 
 
 @given(st.lists(BLOCKS, max_size=12).map("".join), st.lists(st.integers(1, 40), min_size=1, max_size=20))
-def test_text_that_is_drawn_as_it_grows_ends_as_if_it_had_come_at_once(text: str, steps: list[int]) -> None:
+def test_text_that_is_drawn_as_it_grows_ends_as_if_it_had_come_at_once(text, steps):
     growing, end = Growing(), 0
     for step in steps:
         end += step
@@ -325,7 +324,7 @@ def test_text_that_is_drawn_as_it_grows_ends_as_if_it_had_come_at_once(text: str
     assert growing.render(text) == Growing().render(text)
 
 
-def test_text_that_became_another_is_drawn_anew() -> None:
+def test_text_that_became_another_is_drawn_anew():
     growing = Growing()
     growing.render("# One\n\ntwo\n\nthree")
 

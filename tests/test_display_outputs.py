@@ -29,7 +29,7 @@ HOSTILE_NAMES = [
 ]
 
 
-def every_bundle(text: str) -> list[Bundle]:
+def every_bundle(text):
     """Every kind of bundle, with this text wherever there is room for it."""
     saved = artifact(text)
     picture = previews.picture(artifact(text, "image/png"), PNG, description=text)
@@ -48,7 +48,7 @@ def every_bundle(text: str) -> list[Bundle]:
     ]
 
 
-def check(bundle: Bundle) -> None:
+def check(bundle):
     json.dumps(bundle, ensure_ascii=False).encode()
     assert isinstance(bundle.data["text/plain"], str)
     assert "\x1b" not in bundle.data["text/plain"]
@@ -58,18 +58,18 @@ def check(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES, ids=lambda name: ascii(name[:20]))
-def test_a_hostile_name_is_only_ever_text(name: str) -> None:
+def test_a_hostile_name_is_only_ever_text(name):
     for bundle in every_bundle(name):
         check(bundle)
 
 
 @given(st.text(max_size=80) | st.text(alphabet="<>\"'&/=;:()[]!`\n\r\x1b\u202ea ", max_size=80))
-def test_whatever_is_written_makes_a_safe_bundle_with_plain_text(text: str) -> None:
+def test_whatever_is_written_makes_a_safe_bundle_with_plain_text(text):
     for bundle in every_bundle(text):
         check(bundle)
 
 
-def test_a_running_answer_shows_what_is_written_and_what_is_going_on() -> None:
+def test_a_running_answer_shows_what_is_written_and_what_is_going_on():
     bundle = outputs.live("**B** rose. See [the tab", "running code, 3 s")
 
     assert Markup.of(bundle.data["text/html"]).text.split("\n") == ["B rose. See the tab", "Running code, 3 s …"]
@@ -91,5 +91,5 @@ def test_a_running_answer_shows_what_is_written_and_what_is_going_on() -> None:
         (10**400, "over 999.9 TB"),
     ],
 )
-def test_sizes_are_given_in_words(size: int, words: str) -> None:
+def test_sizes_are_given_in_words(size, words):
     assert size_in_words(size) == words

@@ -21,7 +21,7 @@ from ipython_assistant.display.grid import head_rows
         ("image/webp", b"RIFF\x00\x00\x00\x00WEBPrest"),
     ],
 )
-def test_a_picture_is_shown_in_its_own_type_and_described(media_type: str, content: bytes) -> None:
+def test_a_picture_is_shown_in_its_own_type_and_described(media_type, content):
     bundle = previews.picture(artifact("chart", media_type), content)
 
     assert bundle is not None
@@ -32,7 +32,7 @@ def test_a_picture_is_shown_in_its_own_type_and_described(media_type: str, conte
     assert bundle.metadata["ipython_assistant"]["size"] == len(content)
 
 
-def test_a_picture_is_described_by_its_name_and_the_first_words_about_it() -> None:
+def test_a_picture_is_described_by_its_name_and_the_first_words_about_it():
     bundle = previews.picture(
         artifact("a.png", "image/png"), PNG, description="Plot coverage\nby year. " + "More words. " * 20
     )
@@ -45,7 +45,7 @@ def test_a_picture_is_described_by_its_name_and_the_first_words_about_it() -> No
     assert len(alt) < 150
 
 
-def test_an_svg_is_shown_as_a_picture_in_which_nothing_runs() -> None:
+def test_an_svg_is_shown_as_a_picture_in_which_nothing_runs():
     content = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
     bundle = previews.picture(artifact('"><b>.svg', "image/svg+xml"), content, description="A map")
 
@@ -57,7 +57,7 @@ def test_an_svg_is_shown_as_a_picture_in_which_nothing_runs() -> None:
 
 
 @pytest.mark.parametrize(("shown", "words"), [("smaller", "is shown smaller"), ("not", "is not shown here")])
-def test_a_picture_that_is_not_shown_as_it_is_is_linked(shown: str, words: str) -> None:
+def test_a_picture_that_is_not_shown_as_it_is_is_linked(shown, words):
     line = previews.caption(artifact("a b.webp", "image/webp"), shown)
 
     assert Markup.of(line.data["text/html"]).all("a") == [
@@ -67,7 +67,7 @@ def test_a_picture_that_is_not_shown_as_it_is_is_linked(shown: str, words: str) 
     assert line.data["text/plain"].endswith("assistant_files/a b.webp")
 
 
-def test_a_text_is_shown_as_it_is_written() -> None:
+def test_a_text_is_shown_as_it_is_written():
     bundle = previews.source(artifact("a.md", "text/markdown", 1234), "# Not <b>a</b> head\n$x$", whole=False)
     markup = Markup.of(bundle.data["text/html"])
 
@@ -90,11 +90,11 @@ def test_a_text_is_shown_as_it_is_written() -> None:
         ("text/csv", b"a,b"),
     ],
 )
-def test_what_a_notebook_cannot_show_as_a_picture_is_left_to_the_card(media_type: str, content: bytes) -> None:
+def test_what_a_notebook_cannot_show_as_a_picture_is_left_to_the_card(media_type, content):
     assert previews.picture(artifact("x", media_type), content) is None
 
 
-def test_a_table_shows_its_head_and_its_true_size() -> None:
+def test_a_table_shows_its_head_and_its_true_size():
     whole = previews.table(artifact("t.csv"), head(("1",), columns=("n",), notes=("The last row is a total.",)))
     assert "..." not in json.dumps(whole)
     assert whole.data["text/plain"].endswith("\nThe last row is a total.")
@@ -109,7 +109,7 @@ def test_a_table_shows_its_head_and_its_true_size() -> None:
     assert "t.csv — 1,234 rows × 2 columns" in markup.text
 
 
-def test_a_wide_table_shows_its_first_and_last_columns() -> None:
+def test_a_wide_table_shows_its_first_and_last_columns():
     columns = tuple(f"c{place:02}" for place in range(100))
     bundle = previews.table(artifact("t.csv"), head(tuple(map(str, range(100))), columns=columns))
     header = bundle.data["text/plain"].splitlines()[2].split()
@@ -118,7 +118,7 @@ def test_a_wide_table_shows_its_first_and_last_columns() -> None:
     assert "1 row × 100 columns" in bundle.data["text/plain"]
 
 
-def test_long_and_many_lined_cells_stay_short_and_on_one_line() -> None:
+def test_long_and_many_lined_cells_stay_short_and_on_one_line():
     bundle = previews.table(artifact("t.csv"), head(("x" * 200, "first\nsecond")))
     row = bundle.data["text/plain"].splitlines()[-1]
 
@@ -126,7 +126,7 @@ def test_long_and_many_lined_cells_stay_short_and_on_one_line() -> None:
     assert "first second" in row
 
 
-def test_columns_line_up_where_characters_are_wide_or_combine() -> None:
+def test_columns_line_up_where_characters_are_wide_or_combine():
     bundle = previews.table(artifact("t.csv"), head(("東京", "1"), ("e\u0301", "1")))
     lines = bundle.data["text/plain"].splitlines()[-2:]
 
@@ -144,7 +144,7 @@ def test_a_column_of_long_numbers_is_rounded_as_pandas_does_and_codes_are_left_a
     ]
 
 
-def test_a_tables_caption_and_heads_are_marked_as_such_and_an_estimate_says_so() -> None:
+def test_a_tables_caption_and_heads_are_marked_as_such_and_an_estimate_says_so():
     bundle = previews.table(artifact("t.csv"), TableHead(("a",), (("1",),), 22_000_000, estimated=True))
     markup = Markup.of(bundle.data["text/html"])
 
@@ -171,7 +171,5 @@ HEAD = head(("North", "74.6667"), ("South", None), columns=("district", "mean"))
         ([], False),
     ],
 )
-def test_a_table_of_the_answer_that_shows_the_same_as_a_files_head_is_known(
-    table: list[list[str]], is_head: bool
-) -> None:
+def test_a_table_of_the_answer_that_shows_the_same_as_a_files_head_is_known(table, is_head):
     assert previews.is_head(table, HEAD) is is_head

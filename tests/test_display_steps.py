@@ -12,7 +12,7 @@ from ipython_assistant.core.turn import CodeCall, Image, OtherItem
 from ipython_assistant.display import steps
 
 
-def test_code_is_folded_with_its_logs_and_keeps_every_character() -> None:
+def test_code_is_folded_with_its_logs_and_keeps_every_character():
     bundle = steps.work([call("x = 1 < 2\nprint(x)\n", "True\n"), call("y", None)])
     markup = Markup.of(bundle.data["text/html"])
 
@@ -32,7 +32,7 @@ def test_code_is_folded_with_its_logs_and_keeps_every_character() -> None:
         (call("f()", None, "interpreting"), "did not finish"),
     ],
 )
-def test_a_call_that_went_wrong_is_open_and_said(failing: CodeCall, words: str) -> None:
+def test_a_call_that_went_wrong_is_open_and_said(failing, words):
     alone, second = steps.work([failing]), steps.work([call(), failing])
 
     assert "open" in Markup.of(alone.data["text/html"]).all("details")[0]
@@ -41,14 +41,14 @@ def test_a_call_that_went_wrong_is_open_and_said(failing: CodeCall, words: str) 
     assert words in alone.data["text/plain"]
 
 
-def test_logs_are_shown_as_a_terminal_would_leave_them() -> None:
+def test_logs_are_shown_as_a_terminal_would_leave_them():
     logs = "\x1b[31mred\x1b[0m\n 10 %\r 50 %\r100 %\nlast\r\n\x1b]8;;http://h.test\x07link\x1b]8;;\x07"
     text = Markup.of(steps.work([call("x", logs)]).data["text/html"]).text
 
     assert text.endswith("red\n100 %\nlast\nlink")
 
 
-def test_very_long_logs_keep_both_ends_and_say_what_is_left_out() -> None:
+def test_very_long_logs_keep_both_ends_and_say_what_is_left_out():
     bundle = steps.work([call("x", "A" + "x" * 1_000_000 + "Z")])
 
     assert len(bundle.data["text/html"]) < 50_000
@@ -56,7 +56,7 @@ def test_very_long_logs_keep_both_ends_and_say_what_is_left_out() -> None:
     assert "980,002 characters left out" in bundle.data["text/plain"]
 
 
-def test_figures_and_ids_of_a_call_are_not_in_its_output() -> None:
+def test_figures_and_ids_of_a_call_are_not_in_its_output():
     shown = CodeCall("ci_secret", "cntr_secret", "x", "completed", ("log", Image("data:image/png;base64,AAAA")))
 
     assert "secret" not in json.dumps(steps.work([shown]))
@@ -75,7 +75,7 @@ SEARCH = OtherItem(
 )
 
 
-def shown(*items: OtherItem) -> tuple[str, str]:
+def shown(*items):
     bundle = steps.other_items(items)
     assert bundle is not None
     return bundle.data["text/html"], bundle.data["text/plain"]

@@ -2,12 +2,10 @@
 
 import os
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests_support.chat_servers import ScriptedServer
-from tests_support.scripted import Answer, ScriptedService, refusal
+from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import doctor
 from ipython_assistant.config import AssistantMagics
@@ -21,12 +19,12 @@ from ipython_assistant.who_answers import A_REAL_MODEL
 KEY = "sk-planted-key-0123456789"
 
 
-def patient(notebook_dir: Path, service: str, **traits: object) -> Session:
+def patient(notebook_dir, service, **traits):
     return Session(None, AssistantMagics(service=service, **traits), notebook_dir)
 
 
 @pytest.fixture
-def hosted_one(hosted: ScriptedService, notebook_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def hosted_one(hosted, notebook_dir, monkeypatch):
     """A session at a service that is well; no engine is started beside it."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr(doctor, "_engine", lambda *_, **__: Check("engine", None, "not looked at in this test"))
@@ -36,14 +34,14 @@ def hosted_one(hosted: ScriptedService, notebook_dir: Path, monkeypatch: pytest.
 
 
 @pytest.fixture
-def local_one(notebook_dir: Path) -> Iterator[Session]:
+def local_one(notebook_dir):
     """A session that the embedded engine answers."""
     session = patient(notebook_dir, "local", model="basic")
     yield session
     session.close()
 
 
-def by_name(checks: tuple[Check, ...]) -> dict[str, Check]:
+def by_name(checks):
     return {check.name: check for check in checks}
 
 

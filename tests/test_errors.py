@@ -10,14 +10,13 @@ import socket
 import threading
 import traceback
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_support import events as wire
-from tests_support.scripted import Answer, Request, ScriptedService
+from tests_support.scripted import Answer
 
 from ipython_assistant import errors
 from ipython_assistant.core.fold import TurnFold
@@ -33,7 +32,7 @@ ASKED = {"model": "gpt-5-mini", "input": "Ask.", "stream": True}
 INVALID = "invalid_request_error"
 
 
-def said(message: str, code: str | None = None, param: str | None = None, kind: str = INVALID) -> dict[str, Any]:
+def said(message, code=None, param=None, kind=INVALID):
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
@@ -186,18 +185,18 @@ IN_STREAM = {
 }
 
 
-def live(service: ScriptedService, naps: list[float] | None = None, now: float = 0.0) -> Wire:
+def live(service, naps=None, now=0.0):
     import openai
 
     client = openai.OpenAI(api_key=KEY, base_url=service.url, timeout=5)
     return Wire(client, "test", sleep=(naps if naps is not None else []).append, clock=lambda: now)
 
 
-def answer(status: int, body: dict[str, Any], **headers: str) -> Answer:
+def answer(status, body, **headers):
     return Answer(json.dumps(body).encode(), status, {"Content-Type": "application/json", **headers})
 
 
-def only(wire_: Wire, kind: type[errors.AssistantError]) -> Any:
+def only(wire_, kind):
     """Ask once; the error it ends in, which is of this class and none of its subclasses."""
     with pytest.raises(errors.AssistantError) as caught:
         wire_.respond(ASKED)
@@ -339,7 +338,7 @@ def test_a_page_of_somebody_in_between_is_not_read_out(service):
 def test_a_service_that_says_nothing_is_given_up(service):
     over = threading.Event()
 
-    def nothing(_: Request) -> Answer:
+    def nothing(_):
         over.wait(10)
         return Answer(b"")
 
@@ -433,7 +432,7 @@ def test_an_error_is_an_error_for_everything_that_runs_notebooks(notebook_dir):
 # The page. ------------------------------------------------------------------------------------------------------------
 
 
-def classes(module: ModuleType) -> set[str]:
+def classes(module):
     return {name for name, thing in vars(module).items() if isinstance(thing, type) and issubclass(thing, Exception)}
 
 

@@ -1,7 +1,6 @@
 """Finding chat servers on this machine: each believed only in its own shape, and the model that suits best."""
 
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -17,11 +16,11 @@ WORDS = {"ollama": "ollama", "lmstudio": "lmstudio", "llama.cpp": "llamacpp", "v
 
 
 @pytest.fixture
-def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+def listening(monkeypatch):
     """Scripted servers where the providers usually listen; nothing listens where the others do."""
     with ExitStack() as stack:
 
-        def listen(**servers: ScriptedServer) -> None:
+        def listen(**servers):
             table = dict(providers.providers())
             for word in WORDS.values():
                 server = servers.get(word)
@@ -32,11 +31,11 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
         yield listen
 
 
-def titles(environment: dict[str, str] | None = None, within_s: float = 5) -> list[str]:
+def titles(environment=None, within_s=5):
     return [server.title for server in find_servers(environment or {}, within_s)]
 
 
-def test_all_four_are_found_side_by_side_in_their_own_shape(listening) -> None:
+def test_all_four_are_found_side_by_side_in_their_own_shape(listening):
     listening(**{WORDS[kind]: ScriptedServer(kind, ["qwen3.5:4b"], loaded=["qwen3.5:4b"]) for kind in KINDS})
 
     found = find_servers({}, within_s=5)
@@ -46,7 +45,7 @@ def test_all_four_are_found_side_by_side_in_their_own_shape(listening) -> None:
     assert [model for server in found for model in server.models] == expected
 
 
-def test_nothing_is_found_where_nothing_listens_and_another_machine_is_never_asked(listening) -> None:
+def test_nothing_is_found_where_nothing_listens_and_another_machine_is_never_asked(listening):
     listening()
 
     assert titles() == []
@@ -55,13 +54,13 @@ def test_nothing_is_found_where_nothing_listens_and_another_machine_is_never_ask
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_server_in_the_place_of_another_is_not_believed(listening, kind: str) -> None:
+def test_a_server_in_the_place_of_another_is_not_believed(listening, kind):
     listening(**{WORDS[other]: ScriptedServer(kind) for other in KINDS})
 
     assert [server.models[0].name.partition("/")[0] for server in find_servers({}, within_s=5)] == [WORDS[kind]]
 
 
-def test_slow_servers_are_not_waited_for_and_hide_no_fast_one(listening) -> None:
+def test_slow_servers_are_not_waited_for_and_hide_no_fast_one(listening):
     slow = {word: ScriptedServer(kind, slow_s=3) for kind, word in WORDS.items() if kind != "vllm"}
     listening(**slow, vllm=ScriptedServer("vllm"))
 
@@ -70,13 +69,13 @@ def test_slow_servers_are_not_waited_for_and_hide_no_fast_one(listening) -> None
     assert time.monotonic() - began < 2
 
 
-def test_ollama_is_looked_for_where_its_own_variable_says(listening) -> None:
+def test_ollama_is_looked_for_where_its_own_variable_says(listening):
     listening()
     with ScriptedServer("ollama") as server:
         assert titles({"OLLAMA_HOST": f"0.0.0.0:{server.port}"}) == ["Ollama"]
 
 
-def test_llama_server_is_asked_by_its_files_name_without_the_folder(listening) -> None:
+def test_llama_server_is_asked_by_its_files_name_without_the_folder(listening):
     listening(llamacpp=ScriptedServer("llama.cpp", ["/home/somebody/models/qwen2.5-coder-3b.gguf"]))
 
     assert find_servers({}, within_s=5)[0].models[0].name == "llamacpp/qwen2.5-coder-3b.gguf"
@@ -98,7 +97,7 @@ def test_llama_server_is_asked_by_its_files_name_without_the_folder(listening) -
         ([], None),
     ],
 )
-def test_the_best_suited_model(models: list[LocalModel], best: str | None) -> None:
+def test_the_best_suited_model(models, best):
     found = best_model([LocalServer("Ollama", "", tuple(models))])
 
     assert (found.name if found else None) == best
@@ -117,7 +116,7 @@ def test_the_best_suited_model(models: list[LocalModel], best: str | None) -> No
         ("basic", "the basic sentence forms, which use no model", ()),
     ],
 )
-def test_who_answers_in_words_and_which_variables_the_engine_is_given(model: str, words: str, variables) -> None:
+def test_who_answers_in_words_and_which_variables_the_engine_is_given(model, words, variables):
     assert providers.runs_code_here(model)
     assert providers.model_in_words(model, {}) == words
     assert providers.variables_of(model) == variables
@@ -128,6 +127,6 @@ def test_who_answers_in_words_and_which_variables_the_engine_is_given(model: str
 
 
 @pytest.mark.parametrize("model", ["gpt-6.1-terra", "ft:gpt-5:acme::1", "my/deployment", ""])
-def test_a_plain_name_is_a_hosted_model(model: str) -> None:
+def test_a_plain_name_is_a_hosted_model(model):
     assert not providers.runs_code_here(model)
     assert endpoint(model, {})[1] == ""

@@ -3,8 +3,6 @@
 import io
 import struct
 import zlib
-from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -12,7 +10,7 @@ from PIL import Image
 from ipython_assistant.workspace.excerpts import MOST_LINES, SMALL_BYTES, read_picture, read_text_head
 
 
-def picture(width: int, height: int, kind: str, mode: str = "RGB", **options: Any) -> bytes:
+def picture(width, height, kind, mode="RGB", **options):
     """A picture that does not compress to nothing."""
     small = Image.effect_noise((max(width // 4, 1), max(height // 4, 1)), 80)
     encoded = io.BytesIO()
@@ -20,17 +18,17 @@ def picture(width: int, height: int, kind: str, mode: str = "RGB", **options: An
     return encoded.getvalue()
 
 
-def png_header(width: int, height: int) -> bytes:
+def png_header(width, height):
     """A PNG of a hundred bytes that says it has so many pixels."""
 
-    def chunk(kind: bytes, content: bytes) -> bytes:
+    def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
 
 
-def written(path: Path, content: bytes) -> Path:
+def written(path, content):
     path.write_bytes(content)
     return path
 
@@ -46,7 +44,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("kind", "type_", "options"), KINDS)
-def test_a_small_picture_is_shown_as_it_is(tmp_path: Path, kind: str, type_: str, options: dict[str, Any]) -> None:
+def test_a_small_picture_is_shown_as_it_is(tmp_path, kind, type_, options):
     content = picture(120, 80, kind, **options)
 
     preview = read_picture(written(tmp_path / "a", content), type_)
@@ -56,7 +54,7 @@ def test_a_small_picture_is_shown_as_it_is(tmp_path: Path, kind: str, type_: str
 
 
 @pytest.mark.parametrize(("kind", "type_"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")])
-def test_a_large_picture_becomes_a_thumbnail(tmp_path: Path, kind: str, type_: str) -> None:
+def test_a_large_picture_becomes_a_thumbnail(tmp_path, kind, type_):
     content = picture(2400, 1200, kind, quality=100)
     assert len(content) > SMALL_BYTES
 
@@ -71,7 +69,7 @@ def test_a_large_picture_becomes_a_thumbnail(tmp_path: Path, kind: str, type_: s
         assert thumbnail.width == 2 * thumbnail.height
 
 
-def test_twenty_megapixels_add_a_three_hundredth_of_their_size(tmp_path: Path) -> None:
+def test_twenty_megapixels_add_a_three_hundredth_of_their_size(tmp_path):
     path = written(tmp_path / "a.jpg", picture(5472, 3648, "JPEG", quality=95))
 
     preview = read_picture(path, "image/jpeg")
@@ -81,7 +79,7 @@ def test_twenty_megapixels_add_a_three_hundredth_of_their_size(tmp_path: Path) -
     assert len(preview.content) * 4 / 3 <= max(path.stat().st_size / 300, 16_000)
 
 
-def test_a_transparent_picture_is_put_on_white(tmp_path: Path) -> None:
+def test_a_transparent_picture_is_put_on_white(tmp_path):
     clear = Image.merge(
         "RGBA", [*Image.effect_noise((1600, 1200), 90).convert("RGB").split(), Image.new("L", (1600, 1200))]
     )
@@ -94,7 +92,7 @@ def test_a_transparent_picture_is_put_on_white(tmp_path: Path) -> None:
         assert thumbnail.getextrema() == ((255, 255),) * 3
 
 
-def test_a_photograph_stands_upright_in_its_thumbnail(tmp_path: Path) -> None:
+def test_a_photograph_stands_upright_in_its_thumbnail(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     path = written(tmp_path / "a.jpg", picture(2400, 1200, "JPEG", quality=100, exif=exif.tobytes()))
@@ -107,7 +105,7 @@ def test_a_photograph_stands_upright_in_its_thumbnail(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("padding", [0, SMALL_BYTES])
-def test_a_decompression_bomb_is_left_to_the_card(tmp_path: Path, padding: int) -> None:
+def test_a_decompression_bomb_is_left_to_the_card(tmp_path, padding):
     side = int(89_478_485**0.5) + 1
     path = written(tmp_path / "a.png", png_header(side, side) + b"\0" * padding)
 
@@ -127,14 +125,14 @@ def test_a_decompression_bomb_is_left_to_the_card(tmp_path: Path, padding: int) 
     ],
     ids=lambda part: ascii(part[:12]),
 )
-def test_what_is_no_whole_picture_is_left_to_the_card(tmp_path: Path, type_: str, content: bytes) -> None:
+def test_what_is_no_whole_picture_is_left_to_the_card(tmp_path, type_, content):
     assert read_picture(written(tmp_path / "a", content), type_) is None
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_short_text_is_shown_whole(tmp_path: Path) -> None:
+def test_a_short_text_is_shown_whole(tmp_path):
     head = read_text_head(written(tmp_path / "a.txt", "Größe\r\n  two\n".encode()))
 
     assert head is not None
@@ -142,7 +140,7 @@ def test_a_short_text_is_shown_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["line\n" * 1000, "x" * 1000, "é" * 100_000], ids=["lines", "long", "two bytes"])
-def test_of_a_long_text_the_beginning_is_shown(tmp_path: Path, content: str) -> None:
+def test_of_a_long_text_the_beginning_is_shown(tmp_path, content):
     head = read_text_head(written(tmp_path / "a.txt", content.encode()))
 
     assert head is not None
@@ -154,5 +152,5 @@ def test_of_a_long_text_the_beginning_is_shown(tmp_path: Path, content: str) -> 
 @pytest.mark.parametrize(
     "content", [b"", b"\n \n", b"\0", b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"ab\x01", b"caf\xe9 au lait"]
 )
-def test_what_is_no_text_has_no_beginning(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_text_has_no_beginning(tmp_path, content):
     assert read_text_head(written(tmp_path / "a", content)) is None

@@ -8,7 +8,6 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -27,7 +26,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 
 
 @contextlib.contextmanager
-def connected(url: str, timeout_s: float = 10.0) -> Iterator[Wire]:
+def connected(url, timeout_s=10.0):
     """A wire as a session makes it."""
     wire = connect_hosted({**os.environ, "OPENAI_API_KEY": "test-key", "OPENAI_BASE_URL": url}, timeout_s)
     try:
@@ -37,11 +36,11 @@ def connected(url: str, timeout_s: float = 10.0) -> Iterator[Wire]:
 
 
 @contextlib.contextmanager
-def sending(*parts: bytes, pause_s: float = 0.0) -> Iterator[str]:
+def sending(*parts, pause_s=0.0):
     """A server that answers every connection with these bytes, and then keeps it open; yields its base URL."""
     over = threading.Event()
 
-    def answer(connection: socket.socket) -> None:
+    def answer(connection):
         with connection, contextlib.suppress(OSError):
             connection.recv(1 << 16)
             for part in parts:
@@ -49,7 +48,7 @@ def sending(*parts: bytes, pause_s: float = 0.0) -> Iterator[str]:
                 over.wait(pause_s)
             over.wait()
 
-    def serve() -> None:
+    def serve():
         with ThreadPoolExecutor(4) as pool, contextlib.suppress(OSError):
             while True:
                 pool.submit(answer, server.accept()[0])
@@ -65,7 +64,7 @@ def sending(*parts: bytes, pause_s: float = 0.0) -> Iterator[str]:
             thread.join()
 
 
-def read(reply: Reply, room: int = 1 << 19) -> Iterator[bytes]:
+def read(reply, room=1 << 19):
     """The body, a piece of memory at a time."""
     assert reply.read_into is not None
     piece = memoryview(bytearray(room))
@@ -73,14 +72,14 @@ def read(reply: Reply, room: int = 1 << 19) -> Iterator[bytes]:
         yield bytes(piece[:size])
 
 
-def hold(service: FaultyService, content: Pattern = BIG) -> str:
+def hold(service, content=BIG):
     """Put a file into the service; gives its id."""
     service.containers.setdefault(CONTAINER, Container())
     return service.write(CONTAINER, "big.bin", content).id
 
 
 @pytest.fixture
-def faulty() -> Iterator[FaultyService]:
+def faulty():
     with FaultyService() as service:
         yield service
 
@@ -136,11 +135,11 @@ def test_a_body_that_is_not_the_bytes_in_the_socket_comes_in_chunks(head):
         assert reply.read_into is None
 
 
-def assert_woken_by_closing(reply: Reply, body: Iterator[bytes]) -> None:
+def assert_woken_by_closing(reply, body):
     """A read that is under way in another thread ends when the reply is closed; ten seconds are the limit."""
     begun = threading.Event()
 
-    def read_all() -> None:
+    def read_all():
         with contextlib.suppress(errors.Unreachable):
             for _ in body:
                 begun.set()

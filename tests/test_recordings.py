@@ -26,14 +26,14 @@ FOLDER = os.environ.get("IPYTHON_ASSISTANT_RECORDINGS", "")
 Json = dict[str, Any]
 
 
-def _cases(*patterns: str) -> list[Any]:
+def _cases(*patterns):
     paths = sorted(path for pattern in patterns if FOLDER for path in Path(FOLDER).glob(pattern))
     found = [pytest.param(path, id=path.name) for path in paths if path.suffix != ".json" or _is_response(path)]
     why = f"{FOLDER} holds no such recording" if FOLDER else "IPYTHON_ASSISTANT_RECORDINGS names no recorded traffic"
     return found or [pytest.param(None, marks=pytest.mark.skip(reason=why), id="no recordings")]
 
 
-def _is_response(path: Path) -> bool:
+def _is_response(path):
     body = json.loads(path.read_bytes())
     return isinstance(body, dict) and body.get("object") == "response"
 
@@ -41,13 +41,13 @@ def _is_response(path: Path) -> bool:
 STREAMS = _cases("*.sse", "*.chunks.txt")
 
 
-def events_of(path: Path) -> list[Json]:
+def events_of(path):
     if path.suffix == ".sse":
         return list(decode([path.read_bytes()]))
     return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
 
 
-def fold(events: list[Json]) -> Any:
+def fold(events):
     turn_fold = TurnFold()
     for event in events:
         turn_fold.feed(event)
@@ -108,14 +108,14 @@ def test_the_files_of_a_recorded_response_are_found_and_saved(path, asking):  # 
     assert "sandbox:" not in ran.answer.text
 
 
-def _completed(response: Json) -> Json:
+def _completed(response):
     return {"type": f"response.{response['status']}", "sequence_number": 0, "response": response}
 
 
-def _make_the_files(whole: Any) -> Any:
+def _make_the_files(whole):
     """What the recording says there was, and one file that it does not cite."""
 
-    def make(service: Any, _container_id: str) -> None:
+    def make(service, _container_id):
         for container_id in whole.container_ids:
             service.containers[container_id] = Container()
             service.write(container_id, "uncited.csv", table(container_id, 10))

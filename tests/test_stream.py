@@ -93,7 +93,7 @@ def test_closing_closes_the_reply():
     assert closed.is_set()
 
 
-def seconds(body: bytes) -> float:
+def seconds(body):
     chunks = [body[start : start + 65_536] for start in range(0, len(body), 65_536)]
     began = time.process_time()
     assert list(decode(chunks)) == [json.loads(body[5:])]

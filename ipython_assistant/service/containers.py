@@ -77,8 +77,6 @@ class Containers:
         self._lock = threading.RLock()
         self._known: dict[str, KnownContainer] = {}
 
-    # --- at the service -----------------------------------------------------------------------------------------------
-
     def create(self, policy: ContainerPolicy) -> str:
         """Make a container; gives its id. Raises `ServiceError`."""
         expiry = {"anchor": "last_active_at", "minutes": policy.minutes}
@@ -156,8 +154,6 @@ class Containers:
             known = self._known.get(turn.container_id)
         if known is not None and not known.user_owned and known.last_turn is turn:
             self._deleting(turn.container_id)
-
-    # --- what is known ------------------------------------------------------------------------------------------------
 
     def may_continue(self, parent: PlacedTurn | None) -> bool:
         """Whether a turn may go on where `parent` ended: in its container, if nothing else has run there since.

@@ -26,13 +26,11 @@ from faults.server import (
     Act,
     Container,
     Content,
-    Fault,
     FaultyService,
     Hang,
     Page,
     Pattern,
     Play,
-    Requested,
     Reset,
     Short,
     Status,
@@ -106,7 +104,7 @@ class Stage:
     around: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def file(self, name: str = "file.csv", content: Content | None = None, **row: Any) -> File:
+    def file(self, name="file.csv", content=None, **row):
         """A file of this stage's kind. A figure has no name of its own."""
         number = next(self._numbers)
         if self.kind == "figure":
@@ -115,22 +113,22 @@ class Stage:
         file_id = f"cfile_{0xC5F + number:032x}"
         return File(name, table(number) if content is None else content, self.kind, file_id, row)
 
-    def beside(self) -> File:
+    def beside(self):
         """A cited file that nothing is wrong with."""
         return File("beside.csv", table("beside", 20), "cited", f"cfile_{0xBE51DE:032x}")
 
-    def play(self, *files: File, **more: Any) -> None:
+    def play(self, *files, **more):
         """A turn in which one code call makes these files and the message after it cites those that are cited."""
         self.service.plays.append(play(files, response_id=f"resp_{next(self._numbers)}", **more))
         if len(self.cells) < len(self.service.plays):
             self.cells.append(Cell(f"Make the files, number {len(self.cells) + 1}."))
 
-    def content_goes_wrong(self, file: File, fault: Fault, times: int | None = 1) -> None:
+    def content_goes_wrong(self, file, fault, times=1):
         """What fetching a file meets. Nothing is fetched ahead: that would be a second try of its own."""
         self.settings["prefetch_bytes"] = 0
         self.service.goes_wrong("content", fault, times, file.name)
 
-    def input_file(self, name: str = "cases.csv") -> str:
+    def input_file(self, name="cases.csv"):
         """An input in the notebook's directory; returns its path as a cell writes it."""
         path = self.notebook_dir / "data" / name
         path.parent.mkdir(exist_ok=True)
@@ -149,14 +147,14 @@ class File:
     row: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def link(self) -> str:
+    def link(self):
         return f"[{self.name}](sandbox:/mnt/data/{self.name})"
 
-    def write(self, service: FaultyService, container_id: str) -> None:
+    def write(self, service, container_id):
         service.write(container_id, self.name, self.content, self.file_id, **self.row)
 
 
-def message(files: tuple[File, ...]) -> wire.Message:
+def message(files):
     """A message that links and cites the cited files, and cites the figures without a name or a span."""
     cited = [file for file in files if file.kind == "cited"]
     text = " ".join(["Done.", *(file.link for file in cited), "That is all."])
@@ -164,17 +162,7 @@ def message(files: tuple[File, ...]) -> wire.Message:
     return wire.Message(text, (*figures, *(wire.cite(text, file.name, file.file_id) for file in cited)))
 
 
-def play(
-    files: tuple[File, ...],
-    *,
-    items: list[wire.Item] | None = None,
-    acts: dict[int, list[Act]] | None = None,
-    response_id: str = "resp_1",
-    cut: Cut = "",
-    before: str = "",
-    ending: str = "completed",
-    whole: dict[str, Any] | None = None,
-) -> Play:
+def play(files, *, items=None, acts=None, response_id="resp_1", cut="", before="", ending="completed", whole=None):
     """A response as it is streamed.
 
     Args:
@@ -222,7 +210,7 @@ class Scenario:
     owed: dict[Kind, Owed]
     ends_well: bool
 
-    def owed_for(self, kind: Kind, name: str) -> Owed:
+    def owed_for(self, kind, name):
         """What is owed for one file; nothing is wrong with the one that stands beside."""
         return "saved" if name == "beside.csv" else self.owed.get(kind, "saved")
 
@@ -230,13 +218,8 @@ class Scenario:
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(
-    *,
-    kinds: tuple[Kind, ...] = KINDS,
-    owed: Owed | dict[Kind, Owed] = "saved",
-    ends_well: bool | None = None,
-) -> Callable[[Callable[[Stage], None]], Callable[[Stage], None]]:
-    def register(prepare: Callable[[Stage], None]) -> Callable[[Stage], None]:
+def scenario(*, kinds=KINDS, owed="saved", ends_well=None):
+    def register(prepare):
         by_kind: dict[Kind, Owed] = dict.fromkeys(KINDS, owed) if isinstance(owed, str) else owed
         well = ends_well if ends_well is not None else not any(value == "named" for value in by_kind.values())
         name = prepare.__name__
@@ -246,20 +229,10 @@ def scenario(
     return register
 
 
-def _one(
-    name: str,
-    fault: Fault | None = None,
-    times: int | None = 1,
-    *,
-    kind: Requested = "content",
-    setting: tuple[str, Any] | None = None,
-    row: dict[str, Any] | None = None,
-    owed: Owed | dict[Kind, Owed] = "saved",
-    **service: Any,
-) -> None:
+def _one(name, fault=None, times=1, *, kind="content", setting=None, row=None, owed="saved", **service):
     """One file, or the requests of one kind, meets a fault; or the service has a way of its own. One stands beside."""
 
-    def prepare(stage: Stage) -> None:
+    def prepare(stage):
         for attribute, value in service.items():
             setattr(stage.service, attribute, value)
         if setting is not None:
@@ -310,20 +283,20 @@ _one("listing_refused_while_running", listing="refused while running")
 
 
 @scenario()
-def latency(stage: Stage) -> None:
+def latency(stage):
     stage.service.latency_s = 0.05
     stage.play(*(stage.file(f"file-{number}.csv") for number in range(8)))
 
 
 @scenario()
-def limit_100_per_minute(stage: Stage) -> None:
+def limit_100_per_minute(stage):
     """The documented limit on a scaled clock: 100 requests in 0.6 s."""
     stage.service.limit = (100, 0.6)
     stage.play(*(stage.file(f"file-{number:03}.csv", table(number, 5)) for number in range(120)))
 
 
 @scenario(owed="named")
-def a_part_for_ever_though_all_was_asked_for(stage: Stage) -> None:
+def a_part_for_ever_though_all_was_asked_for(stage):
     stage.service.ranges = "a part unasked"
     stage.settings["prefetch_bytes"] = 0
     stage.play(stage.file())
@@ -332,8 +305,8 @@ def a_part_for_ever_though_all_was_asked_for(stage: Stage) -> None:
 # Streams that end badly. ----------------------------------------------------------------------------------------------
 
 
-def _cut(name: str, cut: Cut, before: str) -> None:
-    def prepare(stage: Stage) -> None:
+def _cut(name, cut, before):
+    def prepare(stage):
         stage.play(stage.file(), stage.beside(), cut=cut, before=before)
 
     SCENARIOS[name] = Scenario(name, prepare, KINDS, {}, ends_well=False)
@@ -350,7 +323,7 @@ _PROBLEM = {"code": "server_error", "message": "The model produced too much smok
 
 
 @scenario(ends_well=False)
-def error_event(stage: Stage) -> None:
+def error_event(stage):
     files = (stage.file(), stage.beside())
     stage.play(*files, cut="clean", before="response.output_text.annotation.added")
     steps = stage.service.plays[-1].steps
@@ -365,8 +338,8 @@ def error_event(stage: Stage) -> None:
     )
 
 
-def _ends(name: str, ending: str, **whole: Any) -> None:
-    def prepare(stage: Stage) -> None:
+def _ends(name, ending, **whole):
+    def prepare(stage):
         stage.play(stage.file(), stage.beside(), ending=ending, whole=whole)
 
     SCENARIOS[name] = Scenario(name, prepare, KINDS, {}, ends_well=False)
@@ -380,14 +353,14 @@ _ends("response_incomplete", "incomplete", incomplete_details={"reason": "max_ou
 
 
 @scenario()
-def expired_at_the_next_question(stage: Stage) -> None:
+def expired_at_the_next_question(stage):
     stage.play(stage.file("first.csv"))
     stage.play(stage.file("second.csv"), stage.beside())
     stage.cells[1] = Cell("More.", before=stage.service.expire)
 
 
 @scenario()
-def expired_at_the_upload(stage: Stage) -> None:
+def expired_at_the_upload(stage):
     stage.play(stage.file("first.csv"))
     stage.play(stage.file("second.csv"), stage.beside())
     stage.cells[0] = Cell("One.", f"-i {stage.input_file('one.csv')}")
@@ -395,17 +368,17 @@ def expired_at_the_upload(stage: Stage) -> None:
 
 
 @scenario(owed={"cited": "named", "uncited": "said", "figure": "named"}, ends_well=True)
-def expired_between_answer_and_download(stage: Stage) -> None:
+def expired_between_answer_and_download(stage):
     """So soon that nothing could be fetched ahead."""
     expire: Act = lambda service, _container: service.expire()  # noqa: E731 an act in one line
     stage.play(stage.file(), stage.file("other.csv"), acts={0: [expire]})
 
 
 @scenario()
-def expired_after_everything_was_fetched_ahead(stage: Stage) -> None:
+def expired_after_everything_was_fetched_ahead(stage):
     """The listing cannot be had any more, nor the content; but no code ran since."""
 
-    def expire(service: FaultyService, _container_id: str) -> None:
+    def expire(service, _container_id):
         service.wait_until(lambda: bool(service.of("content", file.name)) and not service.busy, 1.0)
         service.expire()
 
@@ -420,15 +393,15 @@ def expired_after_everything_was_fetched_ahead(stage: Stage) -> None:
 
 
 @scenario()
-def forty_five_files(stage: Stage) -> None:
+def forty_five_files(stage):
     """Over three pages, however many are asked for."""
     stage.service.page_most = 20
     stage.play(*(stage.file(f"file-{number:02}.csv", table(number, 5)) for number in range(45)))
 
 
 @scenario()
-def phantom_rows(stage: Stage) -> None:
-    def haunt(service: FaultyService, container_id: str) -> None:
+def phantom_rows(stage):
+    def haunt(service, container_id):
         joined = "/mnt/data/a.csv /mnt/data/b.csv"
         service.list_also(container_id, path=joined, bytes=None)
         service.list_also(container_id, path=joined, bytes=12)
@@ -440,14 +413,14 @@ def phantom_rows(stage: Stage) -> None:
 
 
 @scenario()
-def no_owner_in_the_listing(stage: Stage) -> None:
+def no_owner_in_the_listing(stage):
     stage.play(stage.file(source=None), stage.beside())
     stage.cells[0] = Cell("Look.", f"-i {stage.input_file()}")
 
 
 @scenario(kinds=("cited", "uncited"))
-def listing_and_citation_ids_differ(stage: Stage) -> None:
-    def list_under_another_id(service: FaultyService, container_id: str) -> None:
+def listing_and_citation_ids_differ(stage):
+    def list_under_another_id(service, container_id):
         stored = service.containers[container_id].files[file.file_id]
         stored.listed = False
         twin = service.new_id()
@@ -460,7 +433,7 @@ def listing_and_citation_ids_differ(stage: Stage) -> None:
 
 
 @scenario(kinds=("cited", "figure"))
-def cited_but_not_listed(stage: Stage) -> None:
+def cited_but_not_listed(stage):
     file = stage.file()
     stage.play(File(file.name, file.content, file.kind, file.file_id, {"listed": False}), stage.beside())
 
@@ -468,17 +441,17 @@ def cited_but_not_listed(stage: Stage) -> None:
 # What code does to its files. -----------------------------------------------------------------------------------------
 
 
-def _rewritten(stage: Stage, *, new_id: bool) -> None:
+def _rewritten(stage, *, new_id):
     file = stage.file()
     second = file.content[: len(file.content) // 2] + b"second,0,0\n"
     if stage.kind == "figure":
         second = png("second")
     now = File(file.name, second, file.kind, f"{file.file_id[:-1]}e" if new_id else file.file_id)
 
-    def wait_for_the_prefetch(service: FaultyService, _container_id: str) -> None:
+    def wait_for_the_prefetch(service, _container_id):
         service.wait_until(lambda: bool(service.of("content")), 0.5)
 
-    def rewrite(service: FaultyService, container_id: str) -> None:
+    def rewrite(service, container_id):
         if new_id:
             now.write(service, container_id)
         else:
@@ -491,21 +464,21 @@ def _rewritten(stage: Stage, *, new_id: bool) -> None:
 
 
 @scenario()
-def rewritten_after_prefetch(stage: Stage) -> None:
+def rewritten_after_prefetch(stage):
     _rewritten(stage, new_id=False)
 
 
 @scenario(kinds=("cited", "uncited"))
-def rewritten_after_prefetch_under_a_new_id(stage: Stage) -> None:
+def rewritten_after_prefetch_under_a_new_id(stage):
     _rewritten(stage, new_id=True)
 
 
 @scenario()
-def rewritten_after_prefetch_and_not_listed_again(stage: Stage) -> None:
+def rewritten_after_prefetch_and_not_listed_again(stage):
     """The listing works once, then never more: nobody can say that the copy is still right."""
     _rewritten(stage, new_id=False)
 
-    def refuse(service: FaultyService, _container_id: str) -> None:
+    def refuse(service, _container_id):
         service.goes_wrong("list", FORBIDDEN, times=None)
 
     # After the rewriting, which is the last thing that happens before the message.
@@ -514,14 +487,14 @@ def rewritten_after_prefetch_and_not_listed_again(stage: Stage) -> None:
 
 
 @scenario()
-def rewritten_in_a_later_turn_under_the_same_id(stage: Stage) -> None:
+def rewritten_in_a_later_turn_under_the_same_id(stage):
     """In the same container, and nothing but its size and time of creation tells."""
     first = stage.file()
     second = File(
         first.name, png("later") if stage.kind == "figure" else table("later", 900), first.kind, first.file_id
     )
 
-    def rewrite(service: FaultyService, container_id: str) -> None:
+    def rewrite(service, container_id):
         service.change(container_id, service.containers[container_id].files[first.file_id], second.content)
 
     outputs = None if stage.kind == "figure" else ()
@@ -530,13 +503,13 @@ def rewritten_in_a_later_turn_under_the_same_id(stage: Stage) -> None:
 
 
 @scenario(kinds=("cited", "uncited"))
-def same_name_in_two_turns(stage: Stage) -> None:
+def same_name_in_two_turns(stage):
     stage.play(stage.file("file.csv", table("first turn")))
     stage.play(stage.file("file.csv", table("second turn")))
 
 
 @scenario(kinds=("cited", "uncited"))
-def same_name_in_two_subfolders(stage: Stage) -> None:
+def same_name_in_two_subfolders(stage):
     one, two = stage.file("a/x.csv", table("a")), stage.file("b/x.csv", table("b"))
     text = "Two: [x](sandbox:/mnt/data/a/x.csv) and [x](sandbox:/mnt/data/b/x.csv)."
     cited = [{**wire.cite(text, file.name, file.file_id), "filename": "x.csv"} for file in (one, two)]
@@ -545,27 +518,27 @@ def same_name_in_two_subfolders(stage: Stage) -> None:
 
 
 @scenario(kinds=("cited", "uncited"))
-def same_bytes_under_two_names(stage: Stage) -> None:
+def same_bytes_under_two_names(stage):
     stage.play(stage.file("one.csv", table("same")), stage.file("two.csv", table("same")))
 
 
 @scenario(kinds=("cited", "uncited"))
-def nasty_names(stage: Stage) -> None:
+def nasty_names(stage):
     stage.play(*(stage.file(name, table(name, 5)) for name in NASTY_NAMES))
 
 
 @scenario(kinds=("uncited",))
-def an_upload_that_was_changed(stage: Stage) -> None:
+def an_upload_that_was_changed(stage):
     _change_the_upload(stage, lambda content: content + b"30,0.5,new\n")
 
 
 @scenario(kinds=("uncited",))
-def an_upload_that_was_changed_and_kept_its_size(stage: Stage) -> None:
+def an_upload_that_was_changed_and_kept_its_size(stage):
     _change_the_upload(stage, lambda content: content.swapcase())
 
 
-def _change_the_upload(stage: Stage, changed: Callable[[bytes], bytes]) -> None:
-    def change(service: FaultyService, container_id: str) -> None:
+def _change_the_upload(stage, changed):
+    def change(service, container_id):
         (upload,) = service.containers[container_id].files.values()
         service.change(container_id, upload, changed(upload.content))
 
@@ -577,7 +550,7 @@ def _change_the_upload(stage: Stage, changed: Callable[[bytes], bytes]) -> None:
 
 
 @scenario(kinds=("cited", "figure"))
-def cited_in_a_middle_message(stage: Stage) -> None:
+def cited_in_a_middle_message(stage):
     file = stage.file()
     outputs = None if stage.kind == "figure" else ()
     items = [wire.Code("one()", outputs), message((file,)), wire.Code("two()", outputs), wire.Message("Done.")]
@@ -585,7 +558,7 @@ def cited_in_a_middle_message(stage: Stage) -> None:
 
 
 @scenario(kinds=("cited", "figure"))
-def cited_without_a_code_call(stage: Stage) -> None:
+def cited_without_a_code_call(stage):
     """The files are in the container of a call that this response does not show."""
     file = stage.file()
     stage.play(items=[message((file,))])
@@ -593,17 +566,17 @@ def cited_without_a_code_call(stage: Stage) -> None:
 
 
 @scenario(kinds=("cited", "figure"))
-def cited_without_a_container(stage: Stage) -> None:
+def cited_without_a_container(stage):
     """A framework on the way drops the container's id."""
     _cited_without(stage, container_id="")
 
 
 @scenario(kinds=("cited",))
-def cited_without_a_name(stage: Stage) -> None:
+def cited_without_a_name(stage):
     _cited_without(stage, filename="")
 
 
-def _cited_without(stage: Stage, **dropped: str) -> None:
+def _cited_without(stage, **dropped):
     file = stage.file()
     outputs = None if stage.kind == "figure" else ()
     whole = message((file,))
@@ -612,11 +585,11 @@ def _cited_without(stage: Stage, **dropped: str) -> None:
 
 
 @scenario(kinds=("cited", "uncited"))
-def two_containers_in_one_turn(stage: Stage) -> None:
+def two_containers_in_one_turn(stage):
     one, two = stage.file("file.csv", table("here")), stage.file("file.csv", table("there"))
     other = "cntr_other"
 
-    def write_there(service: FaultyService, _container_id: str) -> None:
+    def write_there(service, _container_id):
         service.containers[other] = Container()
         two.write(service, other)
 
@@ -630,13 +603,13 @@ def two_containers_in_one_turn(stage: Stage) -> None:
 
 
 @scenario(kinds=("cited",))
-def cited_twice(stage: Stage) -> None:
+def cited_twice(stage):
     file = stage.file()
     stage.play(file, items=[wire.Code("one()"), message((file,)), message((file,))])
 
 
 @scenario(kinds=("figure",))
-def figures_of_the_last_call_only_are_cited(stage: Stage) -> None:
+def figures_of_the_last_call_only_are_cited(stage):
     """Three calls show one each; the two before the last exist only in the outputs."""
     pictures = [png(number) for number in range(3)]
     cited = File(f"{'cfile_' + 'f' * 32}.png", pictures[2], "figure", f"cfile_{'f' * 32}")
@@ -644,13 +617,13 @@ def figures_of_the_last_call_only_are_cited(stage: Stage) -> None:
     stage.play(items=[*calls, message((cited,))], acts={2: [cited.write, *map(_showing, pictures)]})
 
 
-def _showing(content: bytes) -> Act:
+def _showing(content):
     """A figure goes out in the outputs."""
     return lambda service, _container_id: service.show(content)
 
 
 @scenario(kinds=("figure",))
-def a_figure_whose_outputs_are_missing(stage: Stage) -> None:
+def a_figure_whose_outputs_are_missing(stage):
     """The first call's figure came in its outputs, the second's did not; the second's alone is cited and listed."""
     first, second = png("first"), stage.file(content=png("second"))
     calls = [wire.Code("one()", (wire.image(data_uri(first)),)), wire.Code("two()", None)]
@@ -658,18 +631,18 @@ def a_figure_whose_outputs_are_missing(stage: Stage) -> None:
 
 
 @scenario(kinds=("figure",))
-def figures_only_in_the_outputs(stage: Stage) -> None:
+def figures_only_in_the_outputs(stage):
     pictures = [png(number) for number in range(2)]
     outputs = (wire.logs("a"), wire.image(data_uri(pictures[0])), wire.logs("b"), wire.image(data_uri(pictures[1])))
     stage.play(items=[wire.Code("show()", outputs), wire.Message("See.")], acts={0: [*map(_showing, pictures)]})
 
 
-def is_event(step: Any, kind: str) -> bool:
+def is_event(step, kind):
     """Whether a play's step is an event of this type."""
     return not callable(step) and step["type"] == kind
 
 
-def data_uri(content: bytes) -> str:
+def data_uri(content):
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
@@ -677,7 +650,7 @@ def data_uri(content: bytes) -> str:
 
 
 @scenario(kinds=("cited", "uncited"))
-def target_locked(stage: Stage) -> None:
+def target_locked(stage):
     """Another program has the file of the cell's first run open, in the way Windows forbids to replace it."""
     stage.play(stage.file("file.csv", table("first run")))
     stage.play(stage.file("file.csv", table("second run")), stage.beside())
@@ -685,7 +658,7 @@ def target_locked(stage: Stage) -> None:
     locked = stage.notebook_dir / "assistant_files" / "file.csv"
 
     @contextlib.contextmanager
-    def around() -> Iterator[None]:
+    def around():
         with contextlib.ExitStack() as stack:
             for verb in ("replace", "rename", "link", "unlink", "remove"):
                 stack.enter_context(mock.patch.object(os, verb, _unless_locked(getattr(os, verb), locked)))
@@ -694,8 +667,8 @@ def target_locked(stage: Stage) -> None:
     stage.around = around
 
 
-def _unless_locked(original: Callable[..., Any], locked: Path) -> Callable[..., Any]:
-    def call(*paths: Any, **more: Any) -> Any:
+def _unless_locked(original, locked):
+    def call(*paths, **more):
         # Path.unlink and its like hand themselves over; only a file that is there can be open elsewhere.
         # A path may be a name in the folder, which is open.
         if locked.exists() and any(Path(os.fsdecode(path)).name == locked.name for path in paths if path is not None):
@@ -706,12 +679,12 @@ def _unless_locked(original: Callable[..., Any], locked: Path) -> Callable[..., 
 
 
 @scenario(owed="named")
-def disk_full(stage: Stage) -> None:
+def disk_full(stage):
     """A file may not grow beyond half a megabyte: the system's own limit, and its own error."""
     stage.play(stage.file(content=Pattern(4_000_000)))
 
     @contextlib.contextmanager
-    def around() -> Iterator[None]:
+    def around():
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))
         try:
@@ -723,10 +696,10 @@ def disk_full(stage: Stage) -> None:
 
 
 @scenario(owed="named")
-def the_folder_is_a_file(stage: Stage) -> None:
+def the_folder_is_a_file(stage):
     """It was not there when the question was asked: that would be said at once."""
 
-    def come_in_the_way(_service: FaultyService, _container_id: str) -> None:
+    def come_in_the_way(_service, _container_id):
         (stage.notebook_dir / "assistant_files").write_text("in the way")
 
     stage.settings["prefetch_bytes"] = 0

@@ -20,7 +20,7 @@ CUTS = {
 }
 
 
-def play(asking: Asking, name: str) -> Ran:
+def play(asking, name):
     stage = asking.stage()
     SCENARIOS[name].prepare(stage)
     return asking.run()

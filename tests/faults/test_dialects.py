@@ -12,7 +12,7 @@ from ipython_assistant import errors
 REFUSALS = ("refused as by llama.cpp", "refused as by vLLM")
 
 
-def three_turns(asking, *, line: str = ""):
+def three_turns(asking, *, line=""):
     """Three cells of one conversation; gives what came of each and the questions that were asked."""
     stage = asking.stage()
     for name in ("one.csv", "two.csv", "three.csv"):

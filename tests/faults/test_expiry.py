@@ -120,7 +120,7 @@ def two_turns(asking):
     asking.run("First question.")
 
 
-def healed(asking, ran) -> None:
+def healed(asking, ran):
     assert ran.error is None
     assert "had expired" in ran.html
     assert (asking.folder / "second.csv").is_file()

@@ -403,7 +403,7 @@ def test_a_file_that_code_removed_again_is_neither_saved_nor_missed(asking):
 # Ctrl-C. --------------------------------------------------------------------------------------------------------------
 
 
-def reading(before) -> bool:
+def reading(before):
     """Whether a thread that was not there before is still at a file."""
     return any(
         thread.name.startswith(("ipython_assistant fetch", "ipython_assistant hash"))
@@ -462,7 +462,7 @@ shell.run_line_magic("unload_ext", "ipython_assistant")
 """
 
 
-def added_memory_mb(asking, size: int) -> int:
+def added_memory_mb(asking, size):
     """Of a cell that brings a file of so many bytes, after one that brought a small file."""
     stage = asking.stage()
     stage.play(stage.file("small.csv"))

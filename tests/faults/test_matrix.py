@@ -1,12 +1,11 @@
 """Every fault with every kind of file: saved with the right bytes, or named with a reason in a cell that failed."""
 
 import contextlib
-from pathlib import Path
 
 import pytest
 
-from faults.matrix import NOT_LOST, Played, Tally, play_ours
-from faults.scenarios import SCENARIOS, Kind, Scenario
+from faults.matrix import NOT_LOST, Tally, play_ours
+from faults.scenarios import SCENARIOS
 from ipython_assistant.errors import AssistantError
 
 # Each fault with one kind of file, in turn; with the others in `make slow`.
@@ -20,7 +19,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("scenario", "kind"), CASES)
-def test_no_file_is_lost(asking, tallies, scenario: Scenario, kind: Kind):
+def test_no_file_is_lost(asking, tallies, scenario, kind):
     played = play_ours(asking, scenario, kind)
     tallies.setdefault("ipython_assistant", Tally()).add(played)
     lost = {made.name: fate for made, fate in played.fates if fate not in NOT_LOST}
@@ -41,7 +40,7 @@ def test_no_file_is_lost(asking, tallies, scenario: Scenario, kind: Kind):
     assert _no_leftovers(asking.folder)
 
 
-def _told(played: Played) -> str:
+def _told(played):
     lines = [f"{made.name!r} ({made.file_id}): {fate}" for made, fate in played.fates if fate != "saved"]
     for ran in played.ran:
         lines.append(f"error: {ran.error!r}")
@@ -52,7 +51,7 @@ def _told(played: Played) -> str:
     return "\n".join(lines)
 
 
-def _no_leftovers(folder: Path) -> bool:
+def _no_leftovers(folder):
     return not folder.is_dir() or not [
         path for path in folder.rglob("*") if path.name.startswith(".staging") or path.suffix == ".part"
     ]

@@ -91,7 +91,7 @@ NAMES = st.lists(
 )
 
 
-def save_all(folder: Folder, names: list[str], cell: str) -> list[Artifact]:
+def save_all(folder, names, cell):
     """Save a file under each name, each with bytes of its own."""
     staging, saved = folder.stage(), []
     for number, name in enumerate(names):
