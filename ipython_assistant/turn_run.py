@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from ipython_assistant import errors
 from ipython_assistant.answer import Answer, rows_to_browse
 from ipython_assistant.config import freeze, working_directory
 from ipython_assistant.core.fold import read_response
@@ -25,16 +26,7 @@ from ipython_assistant.core.wording import counted
 from ipython_assistant.display import buttons
 from ipython_assistant.display.live import FrontEnd, LiveOutput, TerminalOutput, front_end, is_terminal, publish
 from ipython_assistant.display.outputs import KEY, Bundle
-from ipython_assistant.errors import (
-    AssistantError,
-    CodeFailed,
-    FilesMissing,
-    Interrupted,
-    OptionError,
-    Refused,
-    TableMissing,
-    ToolNotAllowed,
-)
+from ipython_assistant.errors import AssistantError, Interrupted, OptionError
 from ipython_assistant.options import checked
 from ipython_assistant.question import Question, QuestionPlace, with_assistant
 from ipython_assistant.service.accounts import over_client
@@ -153,7 +145,7 @@ def show_by_id(session: Session, response_id: str) -> None:
     wire = session.connect(session.settings).wire
     try:
         response = wire.retrieve(response_id).json()
-    except Refused as error:
+    except errors.Refused as error:
         error.hint = f"Answers of this session: {', '.join(answers) or 'none'}."
         raise
     show_response(session, response)
@@ -280,17 +272,18 @@ def _error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()
     if answer.calls and answer.calls[-1].status == "failed":
         last_line = (answer.calls[-1].logs.strip().splitlines() or ["no message"])[-1]
         cure = "Change the code, then run it again; its log is above, and in the error's .answer.logs."
-        return CodeFailed(f"The code raised {last_line}", cure)
+        return errors.CodeFailed(f"The code raised {last_line}", cure)
     if absent:
         return _tables_missing(answer, absent)
     if answer.failed and settings.raise_on_missing:
         says = f"{counted(len(answer.failed), 'file')} of the answer could not be saved."
         cure = 'Run the cell again, or set `%config AssistantMagics.on_missing_file = "warn"`.'
-        return FilesMissing(says, "\n".join([cure, *(f"  {file.name}: {file.reason}" for file in answer.failed)]))
+        listed = [f"  {file.name}: {file.reason}" for file in answer.failed]
+        return errors.FilesMissing(says, "\n".join([cure, *listed]))
     return None
 
 
-def _unanswered(item: OtherItem) -> ToolNotAllowed:
+def _unanswered(item: OtherItem) -> errors.ToolNotAllowed:
     name, server = in_one_line(text_of(item.raw.get("name")) or item.type), item.raw.get("server_label")
     says = f"The model waits for the result of the tool {name}, and a cell cannot give one."
     cure = "Leave this tool out: the tools of a cell are those that the service runs itself."
@@ -298,10 +291,10 @@ def _unanswered(item: OtherItem) -> ToolNotAllowed:
         where = f" of the server {in_one_line(server)}" if isinstance(server, str) else ""
         says = f"The model waits for an approval to use {name}{where}, and a cell cannot give one."
         cure = 'If you trust the server, write "require_approval": "never" into its --tool; else leave the tool out.'
-    return ToolNotAllowed(says, cure)
+    return errors.ToolNotAllowed(says, cure)
 
 
-def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:
+def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> errors.TableMissing:
     names = {table.name.casefold(): table.name for table in absent}
     reason = absent[0].reason
     cure = "Say in the question which table is to be saved under that name, then run it again."
@@ -313,7 +306,7 @@ def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> TableMissing:
         cure = "%assistant retry fetches it again while its container lives, about 20 minutes."
     listed = [f"  {table.name}: {table.reason}" for table in absent] if len(absent) > 1 else []
     says = f"The answer brought no table {', '.join(names.values())}: {reason}"
-    return TableMissing(says, "\n".join([cure, *listed]))
+    return errors.TableMissing(says, "\n".join([cure, *listed]))
 
 
 @contextlib.contextmanager

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ipython_assistant.config import KEYS
+from ipython_assistant.core import usage
 from ipython_assistant.core.providers import (
     BASIC,
     GGUF,
@@ -18,16 +19,6 @@ from ipython_assistant.core.providers import (
     runs_code_here,
 )
 from ipython_assistant.core.recording import canonical
-from ipython_assistant.core.usage import (
-    CONTAINER_PRICES,
-    Cost,
-    Tokens,
-    billed_by,
-    cost,
-    dollars,
-    last_day_of,
-    tokens_of,
-)
 from ipython_assistant.core.wording import did_you_mean, disk_reason, first_words
 from ipython_assistant.errors import BudgetSpent, ConfigError, ModelUnknown, NoKey, NotRecorded, OptionError
 from ipython_assistant.service.model_servers import best_model, fetched_models, find_servers, models_here
@@ -38,11 +29,11 @@ if TYPE_CHECKING:
 
     from ipython_assistant.config import Settings
     from ipython_assistant.core.recording import Recording, TurnKey
-    from ipython_assistant.core.usage import Price
     from ipython_assistant.question import Question
     from ipython_assistant.workspace.recordings import Recordings
 
-Spent = tuple[Cost, frozenset[str]]
+Prices: TypeAlias = "Mapping[str, usage.Price]"
+Spent = tuple[usage.Cost, frozenset[str]]
 """What a recorded turn cost, and the containers at OpenAI that it used."""
 HOSTED = frozenset(KEYS)
 MOST_LISTED = 5
@@ -96,7 +87,7 @@ def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) 
 
 
 def check_max_cost(
-    question: Question, recordings: Recordings, prices: Mapping[str, Price], base_url: str, known: dict[str, Spent]
+    question: Question, recordings: Recordings, prices: Prices, base_url: str, known: dict[str, Spent]
 ) -> None:
     """Raise `BudgetSpent` where the question would pass the setting `max_cost`.
 
@@ -110,23 +101,23 @@ def check_max_cost(
     for name, one in recordings.store.summaries()[0]:
         if one.began.startswith(today):
             if name not in known:
-                turn, payee = recordings.store.read(name).turn, billed_by(one.service, base_url)
-                money = cost(tokens_of(turn.usage), turn.model or one.model, prices, service=payee)
+                turn, payee = recordings.store.read(name).turn, usage.billed_by(one.service, base_url)
+                money = usage.cost(usage.tokens_of(turn.usage), turn.model or one.model, prices, service=payee)
                 known[name] = money, frozenset(turn.container_ids if payee == "openai" else ())
             spent.append(known[name])
-    before = tokens_of(parent.turn.usage) if parent is not None else Tokens()
-    reads = Tokens(before.input + before.output + len(question.prompt) // 4)
-    least = cost(reads, settings.model, prices, service=billed_by(settings.service, base_url))
+    before = usage.tokens_of(parent.turn.usage) if parent is not None else usage.Tokens()
+    reads = usage.Tokens(before.input + before.output + len(question.prompt) // 4)
+    least = usage.cost(reads, settings.model, prices, service=usage.billed_by(settings.service, base_url))
     unknown = [money.reason for money in (least, *(money for money, _ in spent)) if money.tokens is None]
     if unknown:
         raise BudgetSpent("max_cost is set, and the price of a model is unknown.", unknown[0])
     so_far = sum(money.tokens or 0.0 for money, _ in spent)
-    so_far += len(frozenset[str]().union(*(ids for _, ids in spent))) * CONTAINER_PRICES["1g"]
+    so_far += len(frozenset[str]().union(*(ids for _, ids in spent))) * usage.CONTAINER_PRICES["1g"]
     this_one = least.tokens or 0.0
     if so_far + this_one > settings.max_cost:
-        says = f"Today's questions cost {dollars(so_far)}, and this one at least {dollars(this_one)}"
+        says = f"Today's questions cost {usage.dollars(so_far)}, and this one at least {usage.dollars(this_one)}"
         cure = "Raise it (`%config AssistantMagics.max_cost = ...`), or go on tomorrow (UTC); replays cost nothing."
-        raise BudgetSpent(f"{says}: more than max_cost, {dollars(settings.max_cost)}.", cure)
+        raise BudgetSpent(f"{says}: more than max_cost, {usage.dollars(settings.max_cost)}.", cure)
 
 
 def other_services_recorded(settings: Settings, recordings: Recordings) -> frozenset[str]:
@@ -282,7 +273,7 @@ def _of_that_name(name: str, offered: tuple[str, ...]) -> str:
 
 def unknown_model(error: ModelUnknown, settings: Settings, offered: Sequence[str]) -> ModelUnknown:
     """A hosted service's error that it does not have the model, with the nearest one of those that it offers."""
-    ended = last_day_of(settings.model)
+    ended = usage.last_day_of(settings.model)
     by_default = "" if settings.written.get("model") else ", which is the default here"
     why = f" Its last day is {ended}." if ended else ""
     near = did_you_mean(settings.model, offered)

@@ -127,7 +127,9 @@ def download_row(
     """
     from ipython_assistant.display.row import DownloadRow
 
-    root = server_root(environ)
+    served = server_root(environ)
+    root = served.resolve() if served is not None else None
+    resolved = [artifact.path.resolve() for artifact in artifacts]
     offers = [
         {
             "name": artifact.name,
@@ -135,11 +137,12 @@ def download_row(
             "size": artifact.size,
             "size_in_words": size_in_words(artifact.size),
             "media_type": artifact.media_type,
-            "server_path": _server_path(artifact.path, root),
+            # As the server names it; empty where it does not serve it.
+            "server_path": path.relative_to(root).as_posix() if root and path.is_relative_to(root) else "",
             "saved_as": one_line(artifact.href, 160),
             "has_rows": read_rows is not None and artifact.is_table,
         }
-        for artifact in artifacts
+        for artifact, path in zip(artifacts, resolved, strict=True)
     ]
     archive = f"{notebook_dir.resolve().name or 'notebook'}-files.zip"
     # Colab has its own way to bring a file to the browser.
@@ -178,12 +181,6 @@ def server_root(environ: Mapping[str, str] = os.environ) -> Path | None:
         return None
     root = server.get("root_dir") if isinstance(server, dict) else None
     return Path(root) if isinstance(root, str) and root else None
-
-
-def _server_path(path: Path, root: Path | None) -> str:
-    """The file's path as the server names it; empty where the server does not serve it."""
-    path, root = path.resolve(), root and root.resolve()
-    return path.relative_to(root).as_posix() if root is not None and path.is_relative_to(root) else ""
 
 
 def _to_this_cell(shell: Any) -> Callable[[Bundle], None]:

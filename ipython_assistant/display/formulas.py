@@ -35,22 +35,20 @@ _COMMANDS = frozenset(
     re.findall(
         r"\w+",
         """
-    alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho varrho
-    sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar
-    ell Re Im partial nabla infty emptyset varnothing forall exists neg lnot angle degree prime dagger square
-    top bot frac dfrac tfrac cfrac binom sqrt sum prod int iint oint lim limsup liminf max min sup inf arg
-    argmax argmin det dim ker gcd exp log ln sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh Pr mod
-    bmod pmod operatorname cdot times div pm mp ast star circ bullet oplus otimes cup cap vee wedge lor land
-    setminus bigcup bigcap le leq ge geq lt gt ne neq equiv approx cong sim simeq propto ll gg prec succ
-    leqslant geqslant in notin ni subset supset subseteq supseteq perp parallel mid vdash models because
-    therefore to gets leftarrow rightarrow leftrightarrow Leftarrow Rightarrow Leftrightarrow longrightarrow
-    Longrightarrow implies iff mapsto uparrow downarrow xrightarrow dots ldots cdots vdots ddots colon left
-    right middle big Big bigg Bigg bigl bigr Bigl Bigr lvert rvert lVert rVert langle rangle lfloor rfloor lceil
-    rceil vert Vert lbrace rbrace backslash hat widehat bar overline underline tilde widetilde vec dot ddot
-    overbrace underbrace overset underset substack boxed text textrm textit textbf texttt mathrm mathit mathbf
-    mathsf mathtt mathbb mathcal mathfrak boldsymbol bm displaystyle textstyle limits nolimits quad qquad hline
-    begin end
-        """,
+alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho varrho sigma tau
+upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell Re Im partial
+nabla infty emptyset varnothing forall exists neg lnot angle degree prime dagger square top bot frac dfrac tfrac cfrac
+binom sqrt sum prod int iint oint lim limsup liminf max min sup inf arg argmax argmin det dim ker gcd exp log ln sin
+cos tan cot sec csc arcsin arccos arctan sinh cosh tanh Pr mod bmod pmod operatorname cdot times div pm mp ast star
+circ bullet oplus otimes cup cap vee wedge lor land setminus bigcup bigcap le leq ge geq lt gt ne neq equiv approx
+cong sim simeq propto ll gg prec succ leqslant geqslant in notin ni subset supset subseteq supseteq perp parallel mid
+vdash models because therefore to gets leftarrow rightarrow leftrightarrow Leftarrow Rightarrow Leftrightarrow
+longrightarrow Longrightarrow implies iff mapsto uparrow downarrow xrightarrow dots ldots cdots vdots ddots colon left
+right middle big Big bigg Bigg bigl bigr Bigl Bigr lvert rvert lVert rVert langle rangle lfloor rfloor lceil rceil
+vert Vert lbrace rbrace backslash hat widehat bar overline underline tilde widetilde vec dot ddot overbrace underbrace
+overset underset substack boxed text textrm textit textbf texttt mathrm mathit mathbf mathsf mathtt mathbb mathcal
+mathfrak boldsymbol bm displaystyle textstyle limits nolimits quad qquad hline begin end
+""",
     )
 )
 _SIGNS = frozenset("\\,;:!{}|%#& ")

@@ -31,6 +31,10 @@ MOST_ROWS = 500
 """Of so many files the list has a line; the others are counted."""
 ENOUGH_ROWS = 5
 """A table in the answer that shows so many rows of a file, or all, is not shown once more."""
+OUTSIDE = (
+    "These files are outside the notebook's folder, where a link in the notebook may not reach them."
+    " The download buttons bring them."
+)
 Shown = Literal["whole", "smaller", "not"]
 
 _NUMBER = re.compile(r"[-+]?\d{1,30}(?:\.\d{1,30})?")
@@ -92,12 +96,8 @@ def caption(artifact: Artifact, shown: Shown) -> Bundle:
 
     It names no reason why a picture is not shown: that depends on the version of the library that read it.
     """
-    name = one_line(artifact.name)
-    words = {
-        "whole": "",
-        "smaller": "is shown smaller than it is: ",
-        "not": "is not shown here; it is too large, damaged, or more than a picture: ",
-    }[shown]
+    name, too = one_line(artifact.name), "is not shown here; it is too large, damaged, or more than a picture: "
+    words = {"whole": "", "smaller": "is shown smaller than it is: ", "not": too}[shown]
     link = link_html(FileLink("download the whole picture", artifact.name, artifact.href))
     style = f"margin:.2em 0 .8em;{QUIET}"
     html = f'<p class="{NO_MATH}" style="{style}">{escaped(name)}{f" {words}{link}" if words else ""}</p>'
@@ -179,7 +179,11 @@ def card(
     html += "".join(
         f'<p style="margin:.4em 0 0">{escaped(name)} <b>not saved:</b> {escaped(why)}</p>' for name, why in lost
     )
-    remarks = [*_remarks(artifacts), *notes]
+    remarks = list(notes)
+    if any(artifact.href.startswith(("/", "../")) or artifact.href[1:2] == ":" for artifact in artifacts):
+        remarks.insert(0, OUTSIDE)
+    if len(artifacts) > MOST_ROWS:
+        remarks.insert(0, f"{counted(len(artifacts) - MOST_ROWS, 'more file')} in the same folder.")
     html += "".join(map(remark_html, remarks))
     lines = aligned([tuple(map(cell_text, row)) for row in rows])
     lines += [*(f"{name}  not saved: {why}" for name, why in lost), *map(visible, remarks)]
@@ -196,15 +200,3 @@ def _card_row(artifact: Artifact, detail: str) -> tuple[Cell, ...]:
         size_in_words(artifact.size),
         one_line(artifact.href, 160),
     )
-
-
-def _remarks(artifacts: Sequence[Artifact]) -> list[str]:
-    remarks = []
-    if len(artifacts) > MOST_ROWS:
-        remarks.append(f"{counted(len(artifacts) - MOST_ROWS, 'more file')} in the same folder.")
-    if any(artifact.href.startswith(("/", "../")) or artifact.href[1:2] == ":" for artifact in artifacts):
-        remarks.append(
-            "These files are outside the notebook's folder, where a link in the notebook may not reach them. "
-            "The download buttons bring them."
-        )
-    return remarks

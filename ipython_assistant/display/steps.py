@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ipython_assistant.core.turn import text_of
 from ipython_assistant.core.wording import counted
 from ipython_assistant.display.escaping import escaped, one_line, printed, visible
 from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH, highlight
@@ -38,7 +39,9 @@ def work(calls: Sequence[CodeCall]) -> Bundle:
     html, plain, troubles = [], list[str](), []
     for number, call in enumerate(calls, 1):
         code, trouble = call.code.strip("\n"), _trouble(call)
-        logs = _without_middle(printed(call.logs).strip("\n"))
+        logs, half = printed(call.logs).strip("\n"), LONGEST_LOGS // 2
+        if (left_out := len(logs) - LONGEST_LOGS) > 0:
+            logs = f"{logs[:half]}\n… {left_out:,} characters left out …\n{logs[-half:]}"
         troubles += [f"step {number} {trouble}" if len(calls) > 1 else trouble] if trouble else []
         if len(calls) > 1:
             title = f"Step {number}" + (f", {trouble}" if trouble else "")
@@ -84,13 +87,6 @@ def _trouble(call: CodeCall) -> str:
     return "" if call.status == "completed" else "did not finish"
 
 
-def _without_middle(logs: str) -> str:
-    if len(logs) <= LONGEST_LOGS:
-        return logs
-    half = LONGEST_LOGS // 2
-    return f"{logs[:half]}\n… {len(logs) - 2 * half:,} characters left out …\n{logs[-half:]}"
-
-
 def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}… {len(text) - longest:,} more characters"
 
@@ -98,9 +94,8 @@ def _cut(text: str, longest: int) -> str:
 def _item_body(item: OtherItem) -> str:
     if item.type != "reasoning":
         return _cut(json.dumps(_shortened(item.raw), ensure_ascii=False, indent=2), LONGEST_ITEM)
-    summary = item.raw.get("summary")
-    parts = summary if isinstance(summary, list) else []
-    texts = [str(part.get("text") or "") for part in parts if isinstance(part, dict)]
+    parts = item.raw.get("summary")
+    texts = [text_of(part.get("text")) for part in (parts if isinstance(parts, list) else ()) if isinstance(part, dict)]
     return _cut("\n\n".join(texts).strip(), LONGEST_ITEM)
 
 

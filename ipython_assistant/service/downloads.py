@@ -27,16 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
+from ipython_assistant import errors
 from ipython_assistant.core.artifacts import ContainerFile, FailedArtifact, listed_files
-from ipython_assistant.errors import (
-    AssistantError,
-    Interrupted,
-    RateLimited,
-    ServiceError,
-    StreamBroken,
-    TimedOut,
-    Unreachable,
-)
+from ipython_assistant.errors import AssistantError, Interrupted, RateLimited, ServiceError
 from ipython_assistant.service.background import Threads
 from ipython_assistant.service.file_transfer import RANGE_NOT_SATISFIABLE, FileDownload
 
@@ -298,7 +291,9 @@ class Downloads:
             gives_up = download.fruitless >= MAX_FRUITLESS_TRIES or download.stopped.is_set()
             status = error.status or 0
             may_pass = status >= SERVER_FAULT or status == RANGE_NOT_SATISFIABLE
-            if gives_up or not (may_pass or isinstance(error, Unreachable | TimedOut | StreamBroken)):
+            if gives_up or not (
+                may_pass or isinstance(error, errors.Unreachable | errors.TimedOut | errors.StreamBroken)
+            ):
                 download.fail(error.message, gone=error.status == NOT_FOUND)
             else:
                 download.state = "queued"
