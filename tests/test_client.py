@@ -4,37 +4,35 @@ import json
 import socket
 import threading
 import traceback
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests_support import events as wire
-from tests_support.scripted import Answer, Request, ScriptedService, refusal
+from tests_support.scripted import Answer, ScriptedService, refusal
 
 from ipython_assistant import errors
 from ipython_assistant.service import client
 from ipython_assistant.service import client as wire_module
 from ipython_assistant.service.accounts import connect_azure, connect_hosted, connect_local
-from ipython_assistant.service.client import Wire
 
 KEY = "sk-planted-key-0123456789"
 ASKED = {"model": "gpt-5-mini", "input": "A confidential question.", "stream": True}
 
 
-def hosted(url: str, timeout_s: float = 5.0) -> Wire:
+def hosted(url, timeout_s=5.0):
     live = connect_hosted({"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url}, timeout_s)
     live._sleep = lambda _seconds: None
     return live
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[ScriptedService]:
+def elsewhere():
     with ScriptedService() as service:
         yield service
 
 
-def lines(error: errors.AssistantError) -> str:
+def lines(error):
     text = error._render_traceback_()
     assert len(text) == 2
     return "\n".join(text)
@@ -154,11 +152,11 @@ def test_a_connection_is_given_seconds_and_an_answer_as_long_as_the_setting_says
 
 
 @pytest.fixture
-def silent(service: ScriptedService) -> Iterator[ScriptedService]:
+def silent(service):
     """A service that takes every request and says nothing."""
     over = threading.Event()
 
-    def nothing(_: Request) -> Answer:
+    def nothing(_):
         over.wait(20)
         return Answer(b"")
 
@@ -227,7 +225,7 @@ def test_413_says_that_it_is_too_large_whoever_answers(service, body):
 
 
 def test_a_fault_of_this_package_is_not_taken_for_a_closed_connection(service, monkeypatch):
-    def endless(**_request: Any) -> Any:
+    def endless(**_request):
         raise RecursionError("ours")
 
     live = hosted(service.url)

@@ -11,7 +11,6 @@ from tests_support.markup import Markup
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.wording import size_in_words
 from ipython_assistant.display import outputs, previews, steps
-from ipython_assistant.display.outputs import Bundle
 from ipython_assistant.display.previews import card
 
 HOSTILE_NAMES = [

@@ -4,10 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from tests_support.loopback import Door, Loopback
@@ -25,7 +22,7 @@ class _Door(Door):
 
     protocol_version = "HTTP/1.0"
 
-    def respond(self) -> None:
+    def respond(self):
         hub, with_body = self.owner, self.command == "GET"
         status, body, headers = hub.answer(self.path, self.headers.get("Range", ""), with_body=with_body)
         self.begin(status, headers, len(body))
@@ -47,12 +44,12 @@ class ScriptedHub(Loopback):
     door = _Door
     base = ""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.stated = hashlib.sha256(CONTENT).hexdigest()
         self.breaks_after: int | None = None
         self.ranges: list[str] = []
 
-    def answer(self, path: str, asked: str, *, with_body: bool) -> tuple[int, bytes, dict[str, str]]:
+    def answer(self, path, asked, *, with_body):
         """Status, body and headers."""
         if path.startswith("/api/models/o/r"):
             lfs = {"sha256": self.stated, "size": len(CONTENT), "pointerSize": 1}
@@ -71,7 +68,7 @@ class ScriptedHub(Loopback):
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedHub]:
+def hub(monkeypatch, tmp_path):
     pytest.importorskip("huggingface_hub")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
@@ -80,7 +77,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedHub
         yield hub
 
 
-def get(*words: str) -> int:
+def get(*words):
     return main(["model", "get", "o/r/Some-Model.gguf", *words])
 
 
@@ -115,7 +112,7 @@ def test_a_download_that_broke_off_goes_on_where_it_stopped(hub, monkeypatch):
     assert any(asked.startswith("bytes=") and asked != "bytes=0-" for asked in hub.ranges)
 
 
-def refuse(attribute: str, value: Any) -> Any:
+def refuse(attribute, value):
     return lambda hub, monkeypatch: monkeypatch.setattr(attribute, value)
 
 

@@ -18,7 +18,6 @@ from ipython_assistant import errors
 from ipython_assistant.core.artifacts import ContainerFile
 from ipython_assistant.service import file_transfer
 from ipython_assistant.service.accounts import connect_hosted
-from ipython_assistant.service.client import Reply, Wire
 from ipython_assistant.service.downloads import DownloadLimits, Downloads, StagedFile
 
 BIG = Pattern(40_000_000)

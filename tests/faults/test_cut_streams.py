@@ -5,7 +5,6 @@ import json
 import pytest
 from tests_support import events as wire
 
-from faults.asking import Asking, Ran
 from faults.scenarios import SCENARIOS
 from faults.server import SERVER_FAULT, Page, slow_down
 from ipython_assistant import errors
