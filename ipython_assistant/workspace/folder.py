@@ -1,51 +1,46 @@
 """Where files go: beside the notebook, under the model's own names, never over anything that is not ours.
 
-A cell's own file is one that the manifest says was written for it, or for an earlier recording of the same question,
-and that no other cell's present turn refers to. It is replaced if it is unchanged since. Everything else that has the
-name stays as it is, and the new file is `name-2.csv`. Several kernels may work in one folder: a file that another one
-wrote since this one began is not ours, and a new name goes to the first who asks for it.
+`.turns/manifest` says of each file that this package wrote what it holds and which cells it was written for. A cell's
+own file is one that was written for it, or for an earlier recording of the same question, and that no other cell's
+present turn refers to. It is replaced if it is unchanged since. Everything else that has the name stays as it is, and
+the new file is `name-2.csv`. Several kernels may work in one folder: a file that another one wrote since this one began
+is not ours, and a new name goes to the first who asks for it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import secrets
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.machinery import all_suffixes
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact, Found, MadeFile
 from ipython_assistant.core.naming import folded, media_type, numbered, plain_name, safe_name
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import ConfigError
-from ipython_assistant.workspace.manifest import (
-    ManifestEntry,
-    cell_in_manifest,
-    changed_manifest,
-    read_manifest,
-    settle,
-)
 from ipython_assistant.workspace.recording_store import BODIES, TURNS, RecordingStore
 from ipython_assistant.workspace.safe_dir import open_directory
 from ipython_assistant.workspace.secrets import LocalSecrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from ipython_assistant.core.recording import RecordedFile, Recording
-    from ipython_assistant.workspace.manifest import Manifest
     from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 LEFT_OVER_AFTER_S = 24 * 3600.0
 """A staging directory that nothing was written to for so long was left by a kernel that has ended."""
+_MANIFEST = "manifest"
 _STAGING = re.compile(r"\.staging-[0-9a-f]{12}")
 _NAME_REFUSED = {errno.EILSEQ, errno.EINVAL, errno.ENAMETOOLONG}
 _IN_USE = {errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY}
@@ -63,6 +58,26 @@ class Incoming:
     found: Found
     container_id: str = ""
     file_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestEntry:
+    """A file that this package wrote: what it held then, and the cells that it was written for.
+
+    Each cell has the key of its question; None instead, where it has answered otherwise since, so that its present turn
+    does not refer to the file any more.
+    """
+
+    sha256: str
+    cells: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def is_left_over(self) -> bool:
+        """Whether no cell's present turn refers to the file."""
+        return all(key is None for key in self.cells.values())
+
+
+Manifest = dict[str, ManifestEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +182,7 @@ class Folder:
         """
         try:
             with self._one_at_a_time, self.open() as folder:
-                owner, place = self._owner, cell_in_manifest(self._cells_of, cell, key)
+                owner, place = self._owner, _cell_in_manifest(self._cells_of, cell, key)
                 if owner is None or (owner.cell, owner.key, owner.turn) != (place, key, turn):
                     taken = {folded(name): name for name in sorted(folder.names(), reverse=True)}
                     owner = self._owner = _Owner(place, key, turn, self.manifest(), taken)
@@ -189,16 +204,23 @@ class Folder:
     def settle(self, cell: str, key: str, files: Mapping[str, str], *, more: bool = False) -> None:
         """Say that a cell's present turn refers to these files, given by name and hash, and to no others.
 
-        With `more`, its earlier turn keeps its place, and its files. Raises `OSError`.
+        With `more`, its earlier turn keeps its place, and its files. Where the system has no locks on folders, and
+        another kernel settles just now, an entry may be lost: its file is then taken for the user's own, and stays.
+        Raises `OSError`.
         """
-        with (
-            self._one_at_a_time,
-            self.store.open_to_write() as turns,
-            changed_manifest(turns, self._recordings) as manifest,
-        ):
-            place = cell_in_manifest(self._cells_of, cell, key)
+        with self._one_at_a_time, self.store.open_to_write() as turns:
+            if sys.platform != "win32" and turns.handle is not None:
+                import fcntl
+
+                with contextlib.suppress(OSError):
+                    fcntl.flock(turns.handle, fcntl.LOCK_EX)  # until the handle is closed
+            manifest, place = self._read_manifest(turns), _cell_in_manifest(self._cells_of, cell, key)
+            before = dict(manifest)
             kept = {name: it.sha256 for name, it in manifest.items() if more and it.cells.get(place) is not None}
-            settle(manifest, place, key, kept | dict(files), self._mine)
+            _refer(manifest, place, key, kept | dict(files), self._mine)
+            if manifest != before:
+                body = {name: {"sha256": entry.sha256, "cells": dict(entry.cells)} for name, entry in manifest.items()}
+                turns.write(_MANIFEST, (json.dumps({"files": body}, indent=1) + "\n").encode())
             for name in files:
                 self._unsettled.pop(name, None)
 
@@ -210,23 +232,31 @@ class Folder:
         """The manifest, with what this kernel has saved since; empty where it cannot be read."""
         manifest: Manifest = {}
         with contextlib.suppress(OSError), self.store.open() as turns:
-            manifest = read_manifest(turns, self._recordings)
+            manifest = self._read_manifest(turns)
         for name, entry in self._unsettled.items():
             known = manifest.get(name, entry)
             cells = known.cells if known.sha256 == entry.sha256 else {}
             manifest[name] = ManifestEntry(entry.sha256, {**cells, **entry.cells})
         return manifest
 
-    def _recordings(self) -> Sequence[Recording]:
-        return [recording for _, recording in self.store.summaries()[0]]
+    def _read_manifest(self, turns: SafeDirectory) -> Manifest:
+        """Read the manifest, or make it anew from the recordings where it is missing or damaged. Raises `OSError`."""
+        try:
+            with turns.open(_MANIFEST) as file:
+                return {name: _entry(body) for name, body in json.load(file)["files"].items()}
+        except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            manifest: Manifest = {}
+        for one in sorted((recording for _, recording in self.store.summaries()[0]), key=lambda it: it.ended):
+            files = {file.name: file.sha256 for file in one.files if file.ours}
+            _refer(manifest, _cell_in_manifest(one.notebook, one.cell, one.key), one.key, files, files)
+        return manifest
 
     def _place(self, folder: SafeDirectory, incoming: Incoming, owner: _Owner) -> tuple[str, str]:
         """Put a file in place; gives the name it got, and a note on that name."""
-        wanted = safe_name(incoming.own_name)
+        wanted, plain = safe_name(incoming.own_name), plain_name(incoming.own_name)
         try:
             return self._under_one_of(numbered(wanted), folder, incoming, owner)
         except OSError as error:
-            plain = plain_name(incoming.own_name)
             if error.errno not in _NAME_REFUSED or plain == wanted:
                 raise
             name, note = self._under_one_of(numbered(plain), folder, incoming, owner)
@@ -253,15 +283,13 @@ class Folder:
     def _under(self, name: str, folder: SafeDirectory, incoming: Incoming, owner: _Owner) -> bool:
         """Try one name; says whether the file is there now, under that name."""
         for _ in range(_MAX_TRIES):
-            try:
+            with contextlib.suppress(FileExistsError):
                 folder.place(incoming.staged, name, over=False)
-            except FileExistsError:
-                # If it was removed just now, the next try says so.
-                with contextlib.suppress(FileNotFoundError):
-                    return self._same_or_replaced(name, folder, incoming, owner)
-            else:
                 self._mine[name] = incoming.sha256
                 return True
+            # If it was removed just now, the next try says so.
+            with contextlib.suppress(FileNotFoundError):
+                return self._same_or_replaced(name, folder, incoming, owner)
         return False
 
     def _same_or_replaced(self, name: str, folder: SafeDirectory, incoming: Incoming, owner: _Owner) -> bool:
@@ -306,6 +334,37 @@ class Folder:
 
 class _InUseError(Exception):
     """A file is ours to replace, but another program holds it."""
+
+
+def _cell_in_manifest(notebook: str, cell: str, key: str) -> str:
+    """The name of a cell in the manifest. Without an id of the cell each run is a turn of its own, known by its key."""
+    return f"#{key}" if cell.startswith("run ") and key else f"{notebook}#{cell}"
+
+
+def _refer(manifest: Manifest, cell: str, key: str, files: Mapping[str, str], wrote: Mapping[str, str]) -> None:
+    """Let a cell refer to these files and to no others, since its present turn does.
+
+    `files`, and `wrote`, those that this kernel wrote in this turn or before, are hashes by name.
+    """
+    for name, entry in list(manifest.items()):
+        if files.get(name) != entry.sha256 and cell in entry.cells:
+            manifest[name] = ManifestEntry(entry.sha256, {**entry.cells, cell: None})
+    for name, sha256 in files.items():
+        known = manifest.get(name)
+        if known is not None and known.sha256 == sha256:
+            manifest[name] = ManifestEntry(sha256, {**known.cells, cell: key})
+        elif wrote.get(name) == sha256:
+            manifest[name] = ManifestEntry(sha256, {cell: key})
+
+
+def _entry(body: Any) -> ManifestEntry:
+    sha256, cells = body["sha256"], dict(body["cells"])
+    if not isinstance(sha256, str) or not all(isinstance(key, str | None) for key in cells.values()):
+        raise TypeError
+    return ManifestEntry(sha256, cells)
+
+
+# --- looking after the folder -----------------------------------------------------------------------------------------
 
 
 def refuse_links(save_dir: Path, notebook_dir: Path) -> None:
