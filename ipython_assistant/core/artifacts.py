@@ -28,10 +28,7 @@ Found = Literal["cited", "listed", "figure"]
 
 @dataclass(frozen=True, slots=True)
 class ContainerFile:
-    """A file in a container that belongs to a turn.
-
-    `name` is the model's own name for it, without its folder; `size` is in bytes, or None where it is unknown.
-    """
+    """A file in a container that belongs to a turn: the model's own name without its folder, its size in bytes."""
 
     container_id: str
     file_id: str
@@ -43,16 +40,11 @@ class ContainerFile:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A container file (or a shown figure) that is now on disk.
+    """A container file (or a shown figure) that is now on disk; its size is in bytes.
 
-    Attributes:
-        name: The saved file's name, unique in its folder.
-        own_name: The name the model gave it.
-        href: The path relative to the notebook's directory, with forward slashes, not percent-encoded.
-        size: In bytes.
-        media_type: By its name and first bytes, such as `image/png`.
-        container_id: Where it came from; empty for a figure that existed only in the outputs.
-        note: What the reader should know of how it was saved, as a sentence.
+    `name` is unique in its folder, `own_name` the one the model gave it. `href` is relative to the notebook's
+    directory, with forward slashes, not percent-encoded. A figure that existed only in the outputs has no container.
+    `note` is what the reader should know of how it was saved, as a sentence.
     """
 
     name: str
@@ -94,13 +86,11 @@ class FailedArtifact:
 
 @dataclass(frozen=True, slots=True)
 class TableHead:
-    """The first rows of a table as text, and its true size.
+    """The first rows of a table as text (None: a missing cell), and its true size without the header.
 
-    `rows` holds the cells as they stand in the file; None marks a missing one. `row_count` does not count the header;
-    `estimated` says that it is about that number, since the file is too large to be counted. `notes` are sentences on
-    how it was read, such as what was left out, and `told` those of them that name no cell; `dtypes` what the columns
-    hold, if it is known; `read_with` the arguments that `pandas.read_csv` needs beside the path, as code; `sheets` the
-    names of a workbook's sheets.
+    The count is about right where it is `estimated`. `notes` are sentences on how it was read, and `told` those that
+    name no cell; `dtypes` what the columns hold, if it is known; `read_with` the arguments that `pandas.read_csv` needs
+    beside the path, as code; `sheets` the names of a workbook's sheets.
     """
 
     columns: tuple[str, ...]
@@ -128,10 +118,7 @@ WORKBOOK_TYPES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure that came in the turn: the code displayed it, or the service's image generation made it.
-
-    `call` counts the turn's code calls from 0, and is None for a generated one; `sha256` is of its bytes.
-    """
+    """A figure that came in the turn: the code call of this number (from 0) showed it, or image generation made it."""
 
     call: int | None
     content: bytes
@@ -140,12 +127,7 @@ class Figure:
 
 
 def cited_files(turn: Turn, *, figures: bool = False) -> tuple[ContainerFile, ...]:
-    """The files the answer cites, each once, from any content part of any message.
-
-    Args:
-        turn: The turn.
-        figures: Whether to give the displayed figures (`<file id>.png`, span 0, 0) instead of the named files.
-    """
+    """The files that the answer cites, each once; with `figures`, those it displayed (`<file id>.png`) instead."""
     found: Found = "figure" if figures else "cited"
     return _each_once(
         ContainerFile(citation.container_id, citation.file_id, _bare(citation.filename), found)
@@ -173,15 +155,13 @@ def shown_figures(turn: Turn) -> tuple[Figure, ...]:
             content = base64.b64decode(body, validate=True)
         except ValueError:
             continue
-        if kind := media_type or _picture_type(content):
+        # A generated picture says by its first bytes what it is.
+        if kind := media_type or next((kind for start, kind in _STARTS.items() if content.startswith(start)), ""):
             figures.append(Figure(made_by, content, kind, hashlib.sha256(content).hexdigest()))
     return tuple(figures)
 
 
-def _picture_type(content: bytes) -> str:
-    """The media type of a generated picture by its first bytes; empty for other bytes."""
-    known = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp", b"GIF8": "image/gif"}
-    return next((kind for start, kind in known.items() if content.startswith(start)), "")
+_STARTS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp", b"GIF8": "image/gif"}
 
 
 Signature = tuple[str, int | None, int | None]
@@ -196,16 +176,12 @@ def signature(row: Json) -> Signature:
 def listed_files(
     rows: Iterable[Json], known: Container[Signature], sent: Mapping[Signature, str] | None = None
 ) -> tuple[ContainerFile, ...]:
-    """The files a container's listing shows that its code made or changed in this turn.
+    """The files that a container's listing (`container.file` objects) shows that its code made or changed in this turn.
 
-    Args:
-        rows: `container.file` objects, all pages.
-        known: What earlier turns have saved.
-        sent: The user's own uploads, as they were when they were sent → the name each has here. The service may put a
-            prefix before it. One that is no longer as it was sent was changed by the code.
-
-    A path that was written more than once is taken as it was at the end. A row that names several joined paths is noise
-    the service is known to list: https://github.com/openai/openai-python/issues/2466
+    Earlier turns have saved those that are `known`. `sent` are the user's uploads, as they were then → the name each
+    has here (the service may put a prefix before it): the code changed one that is no longer so. A path that was
+    written more than once is taken as it was at the end. A row that names several joined paths is noise the service is
+    known to list: https://github.com/openai/openai-python/issues/2466
     """
     own_names = {file_id: name for (file_id, _, _), name in (sent or {}).items()}
     files: dict[tuple[str, str], ContainerFile] = {}
@@ -231,21 +207,17 @@ def wanted_files(turn: Turn, listed: Iterable[ContainerFile], shown: int) -> tup
     """Every container file to fetch for this turn, each id once: the cited ones first, in the answer's order.
 
     A file may still come twice, cited under one id and listed under another: only its bytes tell, once they are here.
-    So may a figure, if a code call came without its outputs.
-
-    A displayed figure is fetched only where the outputs did not bring it along.
-
-    Args:
-        turn: The turn.
-        listed: What its containers list.
-        shown: How many figures came whole in its outputs.
+    So may a figure, if a code call came without its outputs. Others that were displayed are fetched only where the
+    outputs did not bring them along: `shown` of them came whole.
     """
-    listed = tuple(listed)
-    rows = {file.file_id: file for file in listed}
-    cited = [_placed(file, rows, turn) for file in cited_files(turn)]
-    cited_shown = [_placed(file, rows, turn) for file in cited_files(turn, figures=True)]
-    figures = _each_once((*cited_shown, *(file for file in listed if file.found == "figure")))
-    named = _each_once((*cited, *(file for file in listed if file.found == "listed")))
+    in_containers = tuple(listed)
+    rows = {file.file_id: file for file in in_containers}
+
+    def all_of(cited: Iterable[ContainerFile], found: Found) -> tuple[ContainerFile, ...]:
+        listed_too = (file for file in in_containers if file.found == found)
+        return _each_once((*(_placed(file, rows, turn) for file in cited), *listed_too))
+
+    named, figures = all_of(cited_files(turn), "listed"), all_of(cited_files(turn, figures=True), "figure")
     complete = len(figures) <= shown and all(call.outputs for call in turn.calls)
     return named + (() if complete else figures)
 
@@ -264,11 +236,8 @@ def _placed(file: ContainerFile, rows: Mapping[str, ContainerFile], turn: Turn) 
 def seen_twice(figure: Figure, figures: Iterable[Figure], pictures: Iterable[str], calls: Sequence[CodeCall]) -> bool:
     """Whether this figure is a saved picture seen again: its call showed one figure and saved exactly one picture.
 
-    Args:
-        figure: The figure in question.
-        figures: All figures of the turn.
-        pictures: The own names of the pictures saved in the turn.
-        calls: The turn's code calls. Which call saved a picture is read off its code, which names it.
+    `figures`, `pictures` (the own names of those saved) and `calls` are all of the turn's; a call that saved a picture
+    names it in its code.
     """
     if figure.call is None:
         return False
@@ -289,16 +258,10 @@ def _each_once(files: Iterable[ContainerFile]) -> tuple[ContainerFile, ...]:
 
 @dataclass(frozen=True, slots=True)
 class MadeFile:
-    """A file that this package wrote.
+    """A file that this package wrote, with the hash and the size (in bytes) that it had then.
 
-    Attributes:
-        name: Its name in the folder.
-        href: Where it is, relative to the notebook's directory.
-        sha256: What it held when it was written.
-        state: On disk as it was then, changed since, or gone.
-        left_over: Whether no cell's present turn refers to it; it is still as it was written.
-        recording: The latest recording that names it, without its turn; None if no recording does.
-        size: How many bytes it had.
+    `href` is relative to the notebook's directory. No cell's present turn refers to one that is `left_over`, and it is
+    still as it was written. `recording` is the latest one that names it, without its turn.
     """
 
     name: str

@@ -12,7 +12,8 @@ import json
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast
 
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.fold import TurnFold, read_response
@@ -88,12 +89,9 @@ class RecordedFile:
 class TurnKey:
     """What the user wrote, as far as it decides which recording answers; None for what was not set by hand.
 
-    Attributes:
-        prompt: The question, with `{}` filled in; empty for a response that was only shown.
-        tools: Tools beside the code interpreter, as they stand in a request.
-        outputs: The names given with `-o`.
-        inputs: Name and logical hash of every input.
-        parent: The digest of the recorded turn it continues from; empty at the start of a conversation.
+    The prompt has its `{}` filled in, and is empty for a response that was only shown. `tools` are those beside the
+    code interpreter, as they stand in a request; `outputs` the names given with `-o`; `inputs` names and logical
+    hashes. `parent` is the digest of the recorded turn it continues from; empty at the start of a conversation.
     """
 
     prompt: str
@@ -128,26 +126,20 @@ class TurnKey:
 
     def redacted(self, redact: Redactor) -> TurnKey:
         """The key as it is recorded; it is found by the hash that it had before."""
-        return replace(
-            self,
-            prompt=redact(self.prompt),
-            instructions=redact(self.instructions) if self.instructions is not None else None,
-            tools=tuple(redacted_json(without_secrets(self.tools), redact)) if self.tools else self.tools,
-        )
+        tools = tuple(redacted_json(without_secrets(self.tools), redact)) if self.tools else self.tools
+        instructions = redacted_json(self.instructions, redact)
+        return replace(self, prompt=redact(self.prompt), instructions=instructions, tools=tools)
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A turn as it is recorded.
+    """A turn as it is recorded; `turn` is without pictures, which are among the files.
 
     Attributes:
-        turn: What came back, without pictures: they are among the files.
         cell: The cell, as the front end names it; `run 3` where it has no name.
-        service: `openai`, `azure` or `local`.
-        model: The model that answered, by the service's own word.
+        service: `openai`, `azure` or `local`; `model` is its own word for the model that answered.
         status: The answer's: `completed`, `refused`, `incomplete`, `interrupted` or `failed`.
         began: When the question was asked, `2026-01-15T09:30:00.000Z`; `ended`, when its files were on disk.
-        notebook: The notebook's file name, where the kernel knows it.
         files: The files on disk, in the answer's order; `missing`, those that are not, with the reason.
         key: The hash by which the question is found again; empty where nothing is answered from this recording.
         digest: What the turns below continue from; see `turn_digest`.
@@ -265,7 +257,7 @@ def read_recording(text: str, number: int = 0) -> Recording:
         level = [body]
         for _ in range(DEEPEST):
             inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
-            level = [part for parts in inner for part in parts]
+            level = list(chain.from_iterable(inner))
     except (ValueError, RecursionError) as error:
         raise ValueError("it is not whole JSON") from error
     if level:
@@ -293,7 +285,11 @@ def _read(body: Json) -> Recording:
         body = _as_format_3(body)
     inputs = tuple(_read_as(RecordedInput, item) for item in body["inputs"])
     asked = _read_as(TurnKey, body["asked"], inputs=tuple((item.name, item.logical) for item in inputs))
-    turn = body["turn"] if isinstance(body.get("turn"), Turn) else read_response(_with_whole_texts(body["response"]))
+    turn = body.get("turn")
+    if not isinstance(turn, Turn):
+        kinds = {"message", "code_interpreter_call"}
+        items = [_joined(item) if item.get("type") in kinds else item for item in body["response"]["output"]]
+        turn = read_response({**body["response"], "output": items})
     files = tuple(_read_as(RecordedFile, item) for item in body["files"])
     for file in files:
         # A recording may come with a folder that others made: its names lead nowhere else, and to nothing hidden.
@@ -301,10 +297,8 @@ def _read(body: Json) -> Recording:
         if not is_name or not _HASH.fullmatch(file.sha256):
             raise ValueError("it names a file outside its folder")
     missing = tuple(_read_as(FailedArtifact, item) for item in body["missing"])
-    recording: Recording = _read_as(
-        Recording, body, asked=asked, turn=turn, inputs=inputs, files=files, missing=missing
-    )
-    return recording
+    known = {"asked": asked, "turn": turn, "inputs": inputs, "files": files, "missing": missing}
+    return cast("Recording", _read_as(Recording, body, **known))
 
 
 def _read_as(kind: type[Any], body: Json, **known: Any) -> Any:
@@ -369,16 +363,18 @@ def _item_of(item: Item) -> Json:
     if isinstance(item, Message):
         return {"type": "message", "id": item.id, "content": [_part_of(part) for part in item.parts]}
     if isinstance(item, CodeCall):
-        outputs = (
-            None
-            if item.outputs is None
-            else [
-                {"type": "image", "url": one.url} if isinstance(one, Image) else {"type": "logs", "logs": _lines(one)}
-                for one in item.outputs
-            ]
-        )
-        call = {"type": "code_interpreter_call", "id": item.id, "status": item.status}
-        return {**call, "container_id": item.container_id, "code": _lines(item.code), "outputs": outputs}
+        outputs = [
+            {"type": "image", "url": one.url} if isinstance(one, Image) else {"type": "logs", "logs": _lines(one)}
+            for one in item.outputs or ()
+        ]
+        return {
+            "type": "code_interpreter_call",
+            "id": item.id,
+            "status": item.status,
+            "container_id": item.container_id,
+            "code": _lines(item.code),
+            "outputs": outputs if item.outputs is not None else None,
+        }
     return item.raw
 
 
@@ -399,15 +395,8 @@ def _lines(text: str) -> list[str] | str:
     return text.splitlines(keepends=True) if "\n" in text else text
 
 
-def _with_whole_texts(response: Json) -> Json:
-    """The response with each list of lines joined."""
-
-    def whole(value: Any, name: str = "") -> Any:
-        if isinstance(value, list) and name in {"text", "refusal", "code", "logs"}:
-            return "".join(value)
-        if isinstance(value, dict):
-            return {name: whole(part, name) for name, part in value.items()}
-        return list(map(whole, value)) if isinstance(value, list) else value
-
-    kinds = {"message", "code_interpreter_call"}
-    return {**response, "output": [whole(it) if it.get("type") in kinds else it for it in response["output"]]}
+def _joined(value: Any, name: str = "") -> Any:
+    """An item with each list of lines joined."""
+    if isinstance(value, list):
+        return "".join(value) if name in {"text", "refusal", "code", "logs"} else list(map(_joined, value))
+    return {name: _joined(part, name) for name, part in value.items()} if isinstance(value, dict) else value

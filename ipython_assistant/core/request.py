@@ -33,22 +33,17 @@ the question needs it, and do not invent the result of a calculation. Keep the a
 KEEP_TEXT = "Columns described as str hold text: read them with dtype=str and keep_default_na=False."
 """A code such as 00412 would lose its zeros otherwise, and Namibia's NA would be missing."""
 
-FILES = "Files of the user:"
-"""Over the files where all of them were named with this question."""
-FILES_EARLIER = "Files of the user, from earlier questions:"
-"""Over the files where all of them were named with earlier questions."""
+FILES, FILES_EARLIER = "Files of the user:", "Files of the user, from earlier questions:"
+"""Over the files where all were named with this question, or all with earlier ones."""
 FILES_NAMED, FILES_OTHER = "Files of the user, named with this question:", "Other files of the user:"
 """Where some were: two lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputNote:
-    """What the model is told about an input: its path in the container and what it is. Never its contents.
+    """What the model is told about an input: its path in the container and what it is, on one line; never its contents.
 
-    Attributes:
-        path: Where it is in the container.
-        description: What it is, in one line.
-        named: Whether it was named with this question; else it was put there for an earlier one.
+    It is `named` with this question, or was put there for an earlier one.
     """
 
     path: str
@@ -66,13 +61,10 @@ class PastMessage:
 
 @dataclass(frozen=True, slots=True)
 class ContainerPolicy:
-    """What a new container is to be like.
+    """What a new container is to be like: its memory (`1g`, `4g`, `16g`, `64g`, or the service's default if empty).
 
-    Attributes:
-        memory: One of `1g`, `4g`, `16g`, `64g`; empty for the service's default.
-        minutes: How long it is kept after its last use; 20 is the most the service allows
-            (https://platform.openai.com/docs/guides/tools-code-interpreter).
-        domains: The hosts its code may reach; none, and it has no network.
+    It is kept so many minutes after its last use; 20 is the most the service allows
+    (https://platform.openai.com/docs/guides/tools-code-interpreter). Its code may reach these domains, else nothing.
     """
 
     memory: str = ""
@@ -92,18 +84,19 @@ class ContainerPolicy:
 def instructions(
     own: str, inputs: Sequence[InputNote], outputs: Sequence[str], *, code: bool, builtin: bool = True
 ) -> str:
-    """What the model is told beside the question.
+    """What the model is told beside the question: ours if `builtin`, the files, what has to come back, the user's own.
 
-    Args:
-        own: The user's own instructions, added after ours.
-        inputs: The files that were put into the container for this conversation.
-        outputs: Names of the tables that have to come back, each as `NAME.csv`.
-        code: Whether code may run.
-        builtin: Whether ours are among them: the embedded engine has instructions of its own.
+    `code` says whether it may run; each name in `outputs` has to come back as `NAME.csv`. The embedded engine has
+    instructions of its own instead of ours.
     """
     paragraphs = [INSTRUCTIONS if code else WITHOUT_CODE] if builtin else []
     if inputs:
-        paragraphs += _listed(inputs)
+        # Those that were named with this question first: it is most likely about these.
+        lists = [[note for note in inputs if note.named is asked] for asked in (True, False)]
+        headings = (FILES_NAMED, FILES_OTHER) if all(lists) else (FILES, FILES_EARLIER)
+        for heading, notes in zip(headings, lists, strict=True):
+            paragraphs += ["\n".join([heading, *(f"- {it.path}: {it.description}" for it in notes)])] if notes else []
+        paragraphs[-1] += f"\n{KEEP_TEXT}"
     if outputs:
         names = ", ".join(f"{name}.csv" for name in outputs)
         what, it = ("this table", "it") if len(outputs) == 1 else ("each of these tables", "each")
@@ -114,18 +107,6 @@ def instructions(
     return "\n\n".join([*paragraphs, own] if own else paragraphs)
 
 
-def _listed(inputs: Sequence[InputNote]) -> list[str]:
-    """The files, those that were named with this question first: it is most likely about these."""
-    named, others = ([note for note in inputs if note.named is asked] for asked in (True, False))
-    first, second = (FILES_NAMED, FILES_OTHER) if named and others else (FILES, FILES_EARLIER)
-    lists = [
-        "\n".join([heading, *(f"- {note.path}: {note.description}" for note in notes)])
-        for heading, notes in ((first, named), (second, others))
-        if notes
-    ]
-    return [*lists[:-1], f"{lists[-1]}\n{KEEP_TEXT}"]
-
-
 WAYS_TO_WRITE_IT = (
     """Write web_search, file_search:vs_1,vs_2, or the tool as JSON: --tool '{"type": "image_generation"}'."""
 )
@@ -134,10 +115,7 @@ NO_CODE = "Code interpreter is always there; leave it out with --no-code."
 
 
 def parse_tool(spec: str) -> Json:
-    """Read one tool.
-
-    Raises:
-        ValueError: The text is not a tool; the two arguments say what is wrong, and what to write instead.
+    """Read one tool. Raises `ValueError`, whose two arguments say what is wrong, and what to write instead.
 
     >>> parse_tool("file_search:vs_1, vs_2")
     {'type': 'file_search', 'vector_store_ids': ['vs_1', 'vs_2']}
@@ -164,17 +142,9 @@ def parse_tool(spec: str) -> Json:
 
 
 def parse_tools(specs: Iterable[str]) -> tuple[Json, ...]:
-    """Read several; the same one twice is one.
-
-    Raises:
-        ValueError: See `parse_tool`.
-    """
-    tools: list[Json] = []
-    for spec in specs:
-        tool = parse_tool(spec)
-        if tool not in tools:
-            tools.append(tool)
-    return tuple(tools)
+    """Read several, the same one once. Raises as `parse_tool` does."""
+    tools = [parse_tool(spec) for spec in specs]
+    return tuple(tool for place, tool in enumerate(tools) if tool not in tools[:place])
 
 
 def tool_in_words(tool: Json) -> str:

@@ -25,9 +25,8 @@ _DEEPEST = 50
 class Citation:
     """A `container_file_citation`: the service's word that a file belongs to the answer.
 
-    `start` and `end` are a span in the text of the content part that carries it. A figure that was displayed rather
-    than saved is cited with the span 0, 0 and the file name `<file id>.png`. Only a message has a text: in other items
-    the span of a citation says nothing.
+    Its span is in the text of the content part that carries it; in items other than messages it says nothing. A figure
+    that was displayed rather than saved is cited with the span 0, 0 and the file name `<file id>.png`.
     """
 
     container_id: str
@@ -182,16 +181,15 @@ class Turn:
 
         https://platform.openai.com/docs/guides/tools-shell
         """
-        printed = {
-            text_of(item.raw.get("call_id")): item.raw for item in self.others if item.type == "shell_call_output"
-        }
-        steps = (
-            _shell_step(item, printed.get(text_of(item.raw.get("call_id")), {}))
-            if isinstance(item, OtherItem) and item.type == "shell_call"
-            else item
-            for item in self.items
-        )
-        return tuple(step for step in steps if isinstance(step, CodeCall))
+        others = [item for item in self.others if item.type == "shell_call_output"]
+        printed = {text_of(item.raw.get("call_id")): item.raw for item in others}
+        steps: list[CodeCall] = []
+        for item in self.items:
+            if isinstance(item, CodeCall):
+                steps.append(item)
+            elif isinstance(item, OtherItem) and item.type == "shell_call":
+                steps.append(_shell_step(item, printed.get(text_of(item.raw.get("call_id")), {})))
+        return tuple(steps)
 
     @property
     def unanswered(self) -> OtherItem | None:
@@ -241,9 +239,8 @@ class Turn:
 
 
 def _shell_step(item: OtherItem, printed: Json) -> CodeCall:
-    action = item.raw.get("action")
+    action, rows = item.raw.get("action"), printed.get("output")
     commands = action.get("commands") if isinstance(action, dict) else None
-    rows = printed.get("output")
     outputs = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     ends = [row["outcome"] for row in outputs if isinstance(row.get("outcome"), dict)]
     went_wrong = any(end.get("type") == "timeout" or end.get("exit_code") for end in ends)
@@ -265,25 +262,15 @@ def annotation_of(raw: Any) -> Citation | Source | None:
     if not isinstance(raw, dict):
         return None
     kind = raw.get("type")
+    # Services that speak chat completions nest it: https://openrouter.ai/docs/features/web-search
+    body = raw["url_citation"] if kind == "url_citation" and isinstance(raw.get("url_citation"), dict) else raw
+    start, end, index = (number_of(body.get(name)) or 0 for name in ("start_index", "end_index", "index"))
     if kind == "container_file_citation":
-        return Citation(
-            container_id=container_id_of(raw),
-            file_id=text_of(raw.get("file_id")),
-            filename=text_of(raw.get("filename")),
-            start=number_of(raw.get("start_index")) or 0,
-            end=number_of(raw.get("end_index")) or 0,
-        )
+        return Citation(container_id_of(raw), text_of(raw.get("file_id")), text_of(raw.get("filename")), start, end)
     if kind == "url_citation":
-        # Services that speak chat completions nest it: https://openrouter.ai/docs/features/web-search
-        body = raw["url_citation"] if isinstance(raw.get("url_citation"), dict) else raw
-        return UrlCitation(
-            url=text_of(body.get("url")),
-            title=text_of(body.get("title")),
-            start=number_of(body.get("start_index")) or 0,
-            end=number_of(body.get("end_index")) or 0,
-        )
+        return UrlCitation(text_of(body.get("url")), text_of(body.get("title")), start, end)
     if kind == "file_citation":
-        return FileCitation(text_of(raw.get("file_id")), text_of(raw.get("filename")), number_of(raw.get("index")) or 0)
+        return FileCitation(text_of(raw.get("file_id")), text_of(raw.get("filename")), index)
     return None
 
 
@@ -344,7 +331,17 @@ https://platform.openai.com/docs/api-reference/responses/object."""
 
 def without_pictures(turn: Turn) -> Turn:
     """The turn with each picture replaced by `sha256:` and the digest of its text."""
-    return replace(turn, items=tuple(_item(item) for item in turn.items))
+    items: list[Item] = []
+    for item in turn.items:
+        if isinstance(item, CodeCall) and item.outputs:
+            outputs = (
+                Image(_digest(it.url)) if isinstance(it, Image) and it.url.startswith("data:") else it
+                for it in item.outputs
+            )
+            items.append(replace(item, outputs=tuple(outputs)))
+        else:
+            items.append(replace(item, raw=_without_base64(item.raw, "")) if isinstance(item, OtherItem) else item)
+    return replace(turn, items=tuple(items))
 
 
 def without_code_outputs(turn: Turn) -> Turn:
@@ -366,21 +363,11 @@ def without_code_outputs(turn: Turn) -> Turn:
     return replace(turn, items=tuple(items))
 
 
-def _item(item: Item) -> Item:
-    if isinstance(item, CodeCall) and item.outputs:
-        outputs = tuple(
-            Image(_digest(output.url)) if isinstance(output, Image) and output.url.startswith("data:") else output
-            for output in item.outputs
-        )
-        return replace(item, outputs=outputs)
-    return replace(item, raw=_value(item.raw, "")) if isinstance(item, OtherItem) else item
-
-
-def _value(value: Any, name: str) -> Any:
+def _without_base64(value: Any, name: str) -> Any:
     if isinstance(value, dict):
-        return {key: _value(part, key) for key, part in value.items()}
+        return {key: _without_base64(part, key) for key, part in value.items()}
     if isinstance(value, list):
-        return [_value(part, name) for part in value]
+        return [_without_base64(part, name) for part in value]
     is_picture = isinstance(value, str) and (name in _BASE64 or value.startswith("data:"))
     return _digest(value) if is_picture and len(value) > LONGEST_PICTURE else value
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from ipython_assistant.core.providers import LOOPBACK, provider_of
+from ipython_assistant.core.turn import number_of
+from ipython_assistant.core.wording import counted
 from ipython_assistant.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,19 +54,13 @@ def default_model() -> str:
 @cache
 def known_prices() -> Mapping[str, Price]:
     """The prices that are known, by model. A model that is not here has no price here, rather than a guessed one."""
-    rows = _data()["models"].items()
-    return {
-        name: Price(**{field: value for field, value in row.items() if field != "ends"})
-        for name, row in rows
-        if "input" in row
-    }
+    rows = {name: row for name, row in _data()["models"].items() if "input" in row}
+    return {name: Price(**{part: value for part, value in row.items() if part != "ends"}) for name, row in rows.items()}
 
 
 def last_day_of(model: str) -> date | None:
     """The day a model is shut down; None where none is known."""
-    row = _data()["models"].get(without_date(model), {})
-    found: date | None = row.get("ends")
-    return found
+    return cast("date | None", _data()["models"].get(without_date(model), {}).get("ends"))
 
 
 def without_date(model: str) -> str:
@@ -119,10 +115,10 @@ def tokens_of(usage: Json) -> Tokens:
     """
     details = usage.get("input_tokens_details")
     inside = details if isinstance(details, dict) else {}
-    total = _count(usage.get("input_tokens"))
-    cached = min(_count(inside.get("cached_tokens")), total)
-    written = min(_count(inside.get("cache_write_tokens")), total - cached)
-    return Tokens(total, cached, _count(usage.get("output_tokens")), written)
+    total, cached = number_of(usage.get("input_tokens")) or 0, number_of(inside.get("cached_tokens")) or 0
+    cached = min(cached, total)
+    written = min(number_of(inside.get("cache_write_tokens")) or 0, total - cached)
+    return Tokens(total, cached, number_of(usage.get("output_tokens")) or 0, written)
 
 
 def billed_by(service: str, base_url: str = "") -> str:
@@ -139,11 +135,8 @@ def billed_by(service: str, base_url: str = "") -> str:
 def prices_with(own: Mapping[str, Any]) -> dict[str, Price]:
     """The known prices, with the user's own over them.
 
-    Args:
-        own: By model: `input` and `output`, and where they differ `cached`, each in US dollars for a million tokens.
-
-    Raises:
-        ConfigError: A price is written in another way.
+    Those have by model `input` and `output`, and where they differ `cached`, each in US dollars for a million tokens.
+    Raises `ConfigError` where one is written in another way.
     """
     table = dict(known_prices())
     for model, written in own.items():
@@ -157,21 +150,11 @@ def prices_with(own: Mapping[str, Any]) -> dict[str, Price]:
     return table
 
 
-def cost(
-    tokens: Tokens,
-    model: str,
-    prices: Mapping[str, Price] | None = None,
-    *,
-    service: str = "openai",
-) -> Cost:
-    """What that costs.
+def cost(tokens: Tokens, model: str, prices: Mapping[str, Price] | None = None, *, service: str = "openai") -> Cost:
+    """What that costs, at the known prices if none are given; a dated model counts as the one without its date.
 
-    Args:
-        tokens: What was used.
-        model: As the service named it; a dated name counts as the one without its date.
-        prices: By model; the known ones if not given.
-        service: `openai`; `local`, where a model on this machine costs nothing and one elsewhere what its provider
-            takes; or any other, whose prices are known only where set by hand.
+    The service is `openai`; `local`, where a model on this machine costs nothing and one elsewhere what its provider
+    takes; or any other, whose prices are known only where set by hand.
     """
     if service == "local":
         service, model = _billed_elsewhere(model)
@@ -210,9 +193,7 @@ def total_in_words(turns: Iterable[PlacedTurn], prices: Mapping[str, Price], bas
     used = sum((tokens_of(turn.turn.usage) for turn in asked), Tokens())
     told = in_words(used, Cost(sum(known) if known else None, _for_containers(asked, base_url)))
     unknown = len(spent) - len(known)
-    if known and unknown:
-        told += f"; and {unknown} turn{'s' * (unknown > 1)} whose price is unknown"
-    return told
+    return f"{told}; and {counted(unknown, 'turn')} whose price is unknown" if known and unknown else told
 
 
 def in_words(tokens: Tokens, spent: Cost) -> str:
@@ -277,7 +258,3 @@ def _for_containers(turns: Iterable[PlacedTurn], base_url: str) -> float:
 def _how_to(model: str) -> str:
     example = f"{{{model!r}: {{'input': 0.25, 'cached': 0.025, 'output': 2.0}}}}"
     return f"Set it: `%config AssistantMagics.prices = {example}`."
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
