@@ -102,7 +102,12 @@ def content_of(name: str, value: Any) -> VariableFile:
     """
     kind = kind_of_frame(value)
     if kind == "GeoDataFrame":
-        return _of_geometries(name, value)
+        # GeoJSON knows one coordinate system: https://datatracker.ietf.org/doc/html/rfc7946#section-4.
+        system, frame = ("its own coordinates", value) if value.crs is None else ("WGS 84", value.to_crs(4326))
+        columns = columns_in_words([*map(str, value.columns)], [*map(str, value.dtypes)])
+        described = f"GeoDataFrame {name} as GeoJSON in {system}, {table_size_in_words(*value.shape)}: {columns}"
+        written = frame.to_json(default=str, drop_id=True)
+        return VariableFile("geojson", described, lambda path: _write_text(path, written))
     if kind:
         return _of_table(table_of(value, name), f"{kind} {name}")
     if _is_array(value):
@@ -115,8 +120,10 @@ def content_of(name: str, value: Any) -> VariableFile:
     if isinstance(value, str):
         lines = counted(len(value.splitlines()), "line")
         return VariableFile("txt", f"the text of the variable {name}, {lines}", lambda path: _write_text(path, value))
-    figure = _figure(value)
-    if callable(getattr(figure, "savefig", None)):
+    bases = {(base.__module__, base.__name__) for base in type(value).__mro__}
+    is_figure, is_axes = ("matplotlib.figure", "FigureBase") in bases, ("matplotlib.axes._base", "_AxesBase") in bases
+    figure = value.get_figure() if is_axes else value
+    if (is_figure or is_axes) and callable(getattr(figure, "savefig", None)):
         # Without the version of matplotlib in it, the same figure has the same hash.
         described, about = f"the matplotlib figure {name} as a picture", {"Software": None}
         return VariableFile("png", described, lambda path: figure.savefig(path, format="png", metadata=about))
@@ -206,21 +213,17 @@ def _of_table(table: FrameTable, what: str) -> VariableFile:
 
 def _of_container(name: str, value: Any) -> VariableFile:
     """A table where the dict holds columns or the list records of plain values; JSON otherwise."""
-    kind = "dict" if isinstance(value, dict) else "list"
-    items = list(value.values()) if isinstance(value, dict) else list(value)
+    kind, items = ("dict", list(value.values())) if isinstance(value, dict) else ("list", list(value))
     if any(kind_of_frame(item) in {"DataFrame", "LazyFrame", "GeoDataFrame"} for item in items):
         cure = "Give each its own variable and name those, one -i each."
         raise InputError(f"The {kind} {name} holds DataFrames.", cure)
-    is_columns = kind == "dict" and bool(items) and all(map(_is_column, items)) and len(set(map(len, items))) == 1
-    if is_columns or (
-        kind == "list"
-        and bool(items)
-        and all(isinstance(item, dict) and bool(item) and all(map(_is_cell, item.values())) for item in items)
-    ):
+    if items and kind == "dict" and all(map(_is_column, items)) and len(set(map(len, items))) == 1:
         import pandas as pd
 
-        frame = pd.DataFrame(value) if is_columns else frame_of_records(items)
-        return _of_table(table_of(frame, name), f"{kind} {name}")
+        return _of_table(table_of(pd.DataFrame(value), name), f"dict {name}")
+    is_records = kind == "list" and all(isinstance(item, dict) and item for item in items)
+    if items and is_records and all(_is_cell(cell) for item in items for cell in item.values()):
+        return _of_table(table_of(frame_of_records(items), name), f"list {name}")
     try:
         written = json.dumps(value, ensure_ascii=False, indent=1, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
@@ -228,15 +231,6 @@ def _of_container(name: str, value: Any) -> VariableFile:
         raise InputError(f"The {kind} {name} cannot be written as JSON: {error}.", cure) from error
     description = f"the {kind} {name} as JSON, {counted(len(items), 'item')}"
     return VariableFile("json", description, lambda path: _write_text(path, written))
-
-
-def _of_geometries(name: str, value: Any) -> VariableFile:
-    """GeoJSON, which knows one coordinate system: https://datatracker.ietf.org/doc/html/rfc7946#section-4."""
-    system = "its own coordinates" if value.crs is None else "WGS 84"
-    frame = value if value.crs is None else value.to_crs(4326)
-    columns = columns_in_words([*map(str, value.columns)], [*map(str, value.dtypes)])
-    described = f"GeoDataFrame {name} as GeoJSON in {system}, {table_size_in_words(*value.shape)}: {columns}"
-    return VariableFile("geojson", described, lambda it: _write_text(it, frame.to_json(default=str, drop_id=True)))
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -259,23 +253,13 @@ def _is_array(value: Any) -> bool:
     return (_library(kind), kind.__name__) == ("numpy", "ndarray") and value.ndim in {1, 2}
 
 
-def _figure(value: Any) -> Any:
-    """The matplotlib figure that a value is, or that an Axes belongs to; None otherwise."""
-    bases = {(base.__module__, base.__name__) for base in type(value).__mro__}
-    if ("matplotlib.figure", "FigureBase") in bases:
-        return value
-    return value.get_figure() if ("matplotlib.axes._base", "_AxesBase") in bases else None
-
-
 def _plain(value: Any) -> Any:
     """A value that JSON has no form for: dates as ISO text, numbers and arrays of NumPy as Python's, paths as text."""
     for way in ("isoformat", "tolist", "to_dict"):
         if callable(found := getattr(value, way, None)):
             return found()
-    if isinstance(value, set | frozenset):
-        return sorted(value)
-    if isinstance(value, PurePath):
-        return str(value)
+    if isinstance(value, set | frozenset | PurePath):
+        return str(value) if isinstance(value, PurePath) else sorted(value)
     raise TypeError(f"it holds a {type(value).__name__}")
 
 

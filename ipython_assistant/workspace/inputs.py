@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import glob
 import hashlib
+import io
 import os
 import re
 import time
@@ -40,35 +41,28 @@ _EXPRESSION = re.compile(r"(?P<variable>[^\W\d]\w*)(?:[\[(]|\.(?:loc|iloc|head|q
 _TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".parquet")
 
 
-Fingerprint = tuple[int, ...]
-"""Times, size and place of a file (of a link, of what it leads to): another file or content has another one."""
-
-
 @dataclass(frozen=True, slots=True)
 class FileContent:
     r"""What was found in a file: its size in bytes, its hashes in hexadecimal, and the tables in it.
 
-    Attributes:
-        logical: The hash of a text with line ends as `\n` and without a byte order mark; of other files `sha256`.
-        fingerprint: Of the file when it was read: while it is the same, the file need not be read again.
-        heads: Its tables without their rows, by the name of their sheet; of other files than workbooks one, by "".
-        reason: Why it cannot be read as a table although its name says so.
+    `logical` is the hash of a text with line ends as `\n` and without a byte order mark; of other files `sha256`. While
+    the `fingerprint` is the same, the file need not be read again. The `heads` of tables have no rows; they stand by
+    sheet, of other files than workbooks by "". `reason` says why it is no table although its name says so.
     """
 
     size: int
     sha256: str
     logical: str
-    fingerprint: Fingerprint = ()
+    fingerprint: tuple[int, ...] = ()
     heads: Mapping[str, TableHead] = field(default_factory=dict)
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A file to upload, its size in bytes.
+    """A file to upload, by its name in the container; its size is in bytes.
 
     Attributes:
-        name: Its name in the container.
         description: What the model is told of it, on one line.
         logical: The hash of what it says, in hexadecimal: of a table that of its CSV, of a file see `FileContent`.
         source: The variable or path it is made of, as the user wrote it (of a glob, the file that matched).
@@ -119,23 +113,15 @@ def gather(
 ) -> tuple[Input, ...]:
     """What the `-i` options name, as files.
 
-    A variable comes before a file. Text that names a file that is there, a path, or a list of paths stands for those
-    files; for other variables see `content_of`. A glob stands for the files it matches, `book.xlsx#Sheet` for
-    one sheet of a workbook, which is sent as a table.
-
-    Args:
-        named: Each a variable, a path (relative to `working_dir`) or a glob.
-        namespace: The user's variables.
-        working_dir: The directory that the user works in.
-        scratch: Makes a directory for the files that are made of variables.
-        known: Inputs of earlier cells: what has not changed since is neither read nor written again.
-
-    Raises:
-        InputError: Nothing has that name (the nearest ones are listed), or it cannot be sent.
+    A variable of the user's `namespace` comes before a file. Text that names a file that is there, a path, or a list of
+    paths stands for those files; for other variables see `content_of`: `scratch` makes a directory for theirs. A path
+    is relative to `working_dir`. A glob stands for the files it matches, `book.xlsx#Sheet` for one sheet of a
+    workbook, which is sent as a table. What has not changed since the cells whose inputs are `known` is neither read
+    nor written again. Raises `InputError` where nothing has that name (the nearest are listed), or it cannot be sent.
     """
-    known = tuple(known)
-    written = {(item.name, item.sha256): item for item in known}
-    read = {item.path: item.content for item in known if item.content is not None}
+    items = tuple(known)
+    written = {(item.name, item.sha256): item for item in items}
+    read = {item.path: item.content for item in items if item.content is not None}
     around = _Around(namespace, working_dir, scratch, written, read)
     seen: dict[str, Input] = {}
     for item in chain.from_iterable(_each(name, around) for name in dict.fromkeys(named)):
@@ -176,9 +162,16 @@ def _each(name: str, around: _Around) -> Iterator[Input]:
 
 
 def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> Input:
+    kind, known = media_type(path.name), around.read.get(path)
     try:
-        now, known = _fingerprint(path), around.read.get(path)
-        content = known if known is not None and known.fingerprint == now else _read(path, now)
+        now = _fingerprint(path)
+        content = known if known is not None and known.fingerprint == now else None
+        if content is None:
+            content = replace(read_hashes(path), fingerprint=now)
+            try:
+                content = replace(content, heads=read_heads(path, kind) if may_be_table(path, kind) else {})
+            except NotATable as reason:
+                content = replace(content, reason=str(reason))
         # The next one to write may do so within the same tick of the disk's clock: https://git-scm.com/docs/racy-git
         is_settled = _fingerprint(path) == now and now[0] + COARSEST_CLOCK_NS < time.time_ns()
     except OSError as error:
@@ -190,7 +183,7 @@ def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> In
         path,
         content.size,
         content.sha256,
-        file_in_words(media_type(path.name), named_by, content.heads, content.reason),
+        file_in_words(kind, named_by, content.heads, content.reason),
         content.logical,
         source,
         content=content if content is known or is_settled else None,
@@ -209,14 +202,15 @@ def _of_sheet(path: Path, sheet: str, source: str, around: _Around) -> Input:
     except OSError as error:
         raise _unreadable(path, error) from error
     item = _written(f"{path.stem}-{sheet}", table.frame, around)
-    described = f"sheet {sheet} of {path.name}, {item.description.partition(', ')[2]}"
-    return replace(item, source=source, description=described)
+    size_and_columns = item.description.partition(", ")[2]
+    return replace(item, source=source, description=f"sheet {sheet} of {path.name}, {size_and_columns}")
 
 
 def read_hashes(path: Path) -> FileContent:
     """The size and both hashes of a file, in one pass and in memory that does not grow with it. Raises `OSError`."""
-    size, exact, held, is_text = 0, hashlib.sha256(), b"", True
+    size, exact, is_text = 0, hashlib.sha256(), True
     text: Any = None  # while both hashes are the same, one is computed
+    line_ends = io.IncrementalNewlineDecoder(None, translate=True)
     with path.open("rb") as file:
         while piece := file.read(_PIECE_BYTES):
             is_text = is_text and (size > 0 or b"\0" not in piece)
@@ -224,25 +218,16 @@ def read_hashes(path: Path) -> FileContent:
                 text = exact.copy()
             exact.update(piece)
             if text is not None:
-                joined = held + (piece.removeprefix(codecs.BOM_UTF8) if size == 0 else piece)
-                # The second half of a line end may come with the next piece.
-                held = b"\r" if joined.endswith(b"\r") else b""
-                text.update(joined.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+                unmarked = piece.removeprefix(codecs.BOM_UTF8) if size == 0 else piece
+                text.update(line_ends.decode(unmarked.decode("latin-1")).encode("latin-1"))  # byte for byte
             size += len(piece)
-    if held:
-        text.update(b"\n")
+    if text is not None:
+        text.update(line_ends.decode("", final=True).encode())
     return FileContent(size, exact.hexdigest(), (text or exact).hexdigest())
 
 
-def _read(path: Path, now: Fingerprint) -> FileContent:
-    kind, content = media_type(path.name), replace(read_hashes(path), fingerprint=now)
-    try:
-        return replace(content, heads=read_heads(path, kind)) if may_be_table(path, kind) else content
-    except NotATable as reason:
-        return replace(content, reason=str(reason))
-
-
-def _fingerprint(path: Path) -> Fingerprint:
+def _fingerprint(path: Path) -> tuple[int, ...]:
+    """Times, size and place of a file (of a link, of what it leads to): another file or content has another one."""
     there = path.stat()
     return (there.st_mtime_ns, there.st_ctime_ns, there.st_size, there.st_ino, there.st_dev)
 
