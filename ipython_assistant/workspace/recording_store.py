@@ -73,13 +73,9 @@ class RecordingStore:
         self._hashes: dict[tuple[Path, str], tuple[Fingerprint, str]] = {}
         self._swept = False
 
-    def open(self, *, make: bool = False) -> AbstractContextManager[SafeDirectory]:
-        """Open the folder of the recordings."""
-        return open_directory(self.path, self._within, make=make)
-
-    def open_bodies(self, *, make: bool = False) -> AbstractContextManager[SafeDirectory]:
-        """Open the folder of the bodies."""
-        return open_directory(self.path / BODIES, self._within, make=make)
+    def open(self, below: str = "", *, make: bool = False) -> AbstractContextManager[SafeDirectory]:
+        """Open the folder of the recordings, or `BODIES` below it."""
+        return open_directory(self.path / below, self._within, make=make)
 
     @contextlib.contextmanager
     def open_to_write(self) -> Iterator[SafeDirectory]:
@@ -92,8 +88,8 @@ class RecordingStore:
                         continue
                 turns.write(name, text.encode())
             # Once, what kernels that were killed left half written.
-            for look in () if self._swept else (self.open, self.open_bodies):
-                with contextlib.suppress(OSError), look() as directory:
+            for below in () if self._swept else ("", BODIES):
+                with contextlib.suppress(OSError), self.open(below) as directory:
                     for name in filter(_TEMPORARY.fullmatch, directory.names()):
                         if time.time() - directory.fingerprint(name).written_ns / 1e9 > YOUNG_S:
                             directory.remove(name)
@@ -115,22 +111,19 @@ class RecordingStore:
 
     def summaries(self) -> tuple[list[tuple[str, Recording]], list[DamagedRecording]]:
         """Every recording but for its turn, by time, and the files that cannot be read as one. Each is read once."""
-        names = self.names()
-        self._summaries = {name: self._summaries.get(name) or self._summary(name) for name in names}
+        self._summaries = {name: self._summary(name) for name in self.names()}
         found = [(name, it) for name, it in self._summaries.items() if isinstance(it, Recording)]
         damaged = [it for it in self._summaries.values() if isinstance(it, DamagedRecording)]
         return sorted(found, key=lambda pair: (pair[1].began, *pair[1].order)), damaged
 
     def with_key(self, key: str) -> list[str]:
         """The files whose recording may have this key, by their names; one with a name of its own is looked into."""
-        found = []
-        for name in self.names():
+
+        def may_have_it(name: str) -> bool:
             match = _NAME.fullmatch(name)
-            if match is None:
-                there = self._summaries[name] = self._summaries.get(name) or self._summary(name)
-            if key.startswith(match[2]) if match is not None else isinstance(there, Recording) and there.key == key:
-                found.append(name)
-        return found
+            return key.startswith(match[2]) if match is not None else getattr(self._summary(name), "key", None) == key
+
+        return list(filter(may_have_it, self.names()))
 
     def write(self, recording: Recording) -> str:
         """Keep a recording, in place of an earlier one of the same turn; gives its file's name."""
@@ -165,18 +158,18 @@ class RecordingStore:
         self._hashes.clear()
 
     def _summary(self, name: str) -> Recording | DamagedRecording:
-        try:
-            return _without_its_turn(self.read(name))
-        except OSError as error:
-            return DamagedRecording(name, disk_reason(error))
-        except ValueError as error:
-            return DamagedRecording(name, str(error))
+        if name not in self._summaries:
+            try:
+                self._summaries[name] = _without_its_turn(self.read(name))
+            except (OSError, ValueError) as error:
+                self._summaries[name] = DamagedRecording(name, reason_of(error))
+        return self._summaries[name]
 
     # --- bodies -------------------------------------------------------------------------------------------------------
 
     def keep_body(self, sha256: str, size: int, source: SafeDirectory, name: str) -> bool:
         """Keep the bytes of a file; says whether they are there now, in full."""
-        with self.open_bodies(make=True) as bodies:
+        with self.open(BODIES, make=True) as bodies:
             is_there = self.holds(bodies, sha256, size, sha256)
             # An old one is written anew: a kernel that prunes just now would take it for one that nothing needs.
             if is_there and time.time() - bodies.fingerprint(sha256).written_ns / 1e9 < YOUNG_S / 2:
@@ -190,7 +183,7 @@ class RecordingStore:
 
     def open_body(self, sha256: str) -> IO[bytes]:
         """Open the body of this hash. Raises `OSError`, or `ValueError` where it was changed since it was written."""
-        with self.open_bodies() as bodies:
+        with self.open(BODIES) as bodies:
             if self.hash_of(bodies, sha256) != sha256:
                 raise ValueError("it was changed since it was written")
             return bodies.open(sha256)
@@ -198,7 +191,7 @@ class RecordingStore:
     def remove_bodies(self, needed: Container[str]) -> list[int]:
         """Remove the bodies that are not needed, but for young ones; gives their sizes. Other names are not ours."""
         removed, oldest_ns = list[int](), (time.time() - YOUNG_S) * 1e9
-        with contextlib.suppress(FileNotFoundError), self.open_bodies() as bodies:
+        with contextlib.suppress(FileNotFoundError), self.open(BODIES) as bodies:
             for name in filter(_HASH.fullmatch, bodies.names()):
                 there = bodies.fingerprint(name)
                 if name not in needed and there.is_regular and there.written_ns < oldest_ns:
@@ -228,6 +221,11 @@ def slug(prompt: str) -> str:
     """The beginning of a recording's name: the first words of the question, in letters that every disk knows."""
     words = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", words)[:40].strip("-") or "turn"
+
+
+def reason_of(error: OSError | ValueError) -> str:
+    """Why a recording or a body cannot be used, to stand after a colon."""
+    return disk_reason(error) if isinstance(error, OSError) else str(error)
 
 
 def _number_of(name: str) -> int:

@@ -16,7 +16,7 @@ from ipython_assistant.core.recording import TOOK_PLACE, best_first
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import RecordingDamaged
 from ipython_assistant.workspace.folder import Incoming, refuse_links
-from ipython_assistant.workspace.recording_store import BODIES, TURNS
+from ipython_assistant.workspace.recording_store import BODIES, TURNS, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -36,10 +36,10 @@ class RestoredFiles:
     `repeated` are the names of figures that show the same as a saved picture; `notes` are sentences for the reader.
     """
 
-    artifacts: tuple[Artifact, ...] = ()
-    failed: tuple[FailedArtifact, ...] = ()
-    repeated: frozenset[str] = frozenset()
-    notes: tuple[str, ...] = ()
+    artifacts: tuple[Artifact, ...]
+    failed: tuple[FailedArtifact, ...]
+    repeated: frozenset[str]
+    notes: tuple[str, ...]
 
 
 class Fault(NamedTuple):
@@ -157,7 +157,7 @@ class Recordings:
 
     def _damaged(self, name: str, error: OSError | ValueError) -> RecordingDamaged:
         return RecordingDamaged(
-            f"The recording in {self.folder.href(name)} is not replayed: {_reason(error)}.",
+            f"The recording in {self.folder.href(name)} is not replayed: {reason_of(error)}.",
             "Bring it back (from version control, for one), or ask anew: %%assistant --fresh.",
         )
 
@@ -175,7 +175,7 @@ class Recordings:
         absent = [file for file in recording.files if file.name not in there]
         for file in absent:
             if file.kept:
-                self.open_body(file.sha256).close()  # before anything is put anywhere
+                self._open_body(file.sha256).close()  # before anything is put anywhere
         restored = self._restored(recording, absent, cell) if absent else {}
         outcomes = [(it, restored.get(it.name) or self.folder.artifact(it.name, it)) for it in recording.files]
         back = [(file, outcome) for file, outcome in outcomes if isinstance(outcome, Artifact)]
@@ -183,15 +183,12 @@ class Recordings:
             now = tuple(replace(file, name=artifact.name) for file, artifact in back)
             with contextlib.suppress(OSError):
                 self.settle(replace(recording, files=now), cell)
+        others = [(file.name, artifact.name) for file, artifact in back if artifact.name != file.name]
         return RestoredFiles(
-            artifacts=tuple(artifact for _, artifact in back),
-            failed=(*recording.missing, *(outcome for _, outcome in outcomes if isinstance(outcome, FailedArtifact))),
-            repeated=frozenset(artifact.name for file, artifact in back if file.repeated),
-            notes=tuple(
-                f"{file.name} is another file by now, so the recorded one is saved as {artifact.name}."
-                for file, artifact in back
-                if artifact.name != file.name
-            ),
+            tuple(artifact for _, artifact in back),
+            (*recording.missing, *(outcome for _, outcome in outcomes if isinstance(outcome, FailedArtifact))),
+            frozenset(artifact.name for file, artifact in back if file.repeated),
+            tuple(f"{name} is another file by now, so the recorded one is saved as {new}." for name, new in others),
         )
 
     def path_of(self, file: RecordedFile) -> Path | None:
@@ -204,7 +201,7 @@ class Recordings:
             return self.store.path / BODIES / file.sha256
         return None
 
-    def open_body(self, sha256: str) -> IO[bytes]:
+    def _open_body(self, sha256: str) -> IO[bytes]:
         """Open a recorded body. Raises `RecordingDamaged` where it is gone or was changed since."""
         try:
             return self.store.open_body(sha256)
@@ -217,25 +214,28 @@ class Recordings:
         """Put the absent files in their places; gives their artifacts, or failures, by their recorded names."""
         turn = f"recording {recording.ended}"
 
+        def failed(file: RecordedFile, reason: str) -> FailedArtifact:
+            return FailedArtifact(file.own_name, reason, file.container_id, file.file_id)
+
         def put(file: RecordedFile) -> Artifact | FailedArtifact:
             if not file.kept:
-                return _not_restored(file, "It was too large to be recorded, and is no longer among the saved files.")
+                return failed(file, "It was too large to be recorded, and is no longer among the saved files.")
             staged = staging / "body.part"
             try:
-                with self.open_body(file.sha256) as body, staged.open("wb") as copy:
+                with self._open_body(file.sha256) as body, staged.open("wb") as copy:
                     shutil.copyfileobj(body, copy, 1 << 20)
             except OSError as error:
-                return _not_restored(file, f"It could not be saved: {disk_reason(error)}.")
+                return failed(file, f"It could not be saved: {disk_reason(error)}.")
             incoming = Incoming(file.name, staged, file.size, file.sha256, file.found, file.container_id, file.file_id)
             saved = self.folder.save(incoming, cell, turn=turn, key=recording.key)
             if isinstance(saved, FailedArtifact):
-                return _not_restored(file, saved.reason)
+                return failed(file, saved.reason)
             return replace(saved, own_name=file.own_name, note="")
 
         try:
             staging = self.folder.stage()
         except OSError as error:
-            return {file.name: _not_restored(file, f"It could not be saved: {error.strerror}.") for file in absent}
+            return {file.name: failed(file, f"It could not be saved: {error.strerror}.") for file in absent}
         try:
             return {file.name: put(file) for file in absent}
         finally:
@@ -260,7 +260,7 @@ def check_recordings(recordings: Recordings) -> list[Fault]:
             try:
                 store.open_body(file.sha256).close()
             except (OSError, ValueError) as error:
-                faults.append(Fault(store.path / BODIES / file.sha256, _reason(error)))
+                faults.append(Fault(store.path / BODIES / file.sha256, reason_of(error)))
             continue
         with contextlib.suppress(FileNotFoundError), folder.open() as here:
             if store.holds(here, file.name, file.size, file.sha256):
@@ -288,11 +288,3 @@ def prune_recordings(recordings: Recordings) -> tuple[RecordingCounts, str]:
         return RecordingCounts(len(freed), 0, sum(freed)), remark
     removed = store.remove_bodies({it.sha256 for _, one in store.summaries()[0] for it in one.files if it.kept})
     return RecordingCounts(len(freed), len(removed), sum(freed) + sum(removed)), ""
-
-
-def _not_restored(file: RecordedFile, reason: str) -> FailedArtifact:
-    return FailedArtifact(file.own_name, reason, file.container_id, file.file_id)
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return disk_reason(error) if isinstance(error, OSError) else str(error)
