@@ -104,17 +104,10 @@ def check_inputs(assistant: SavedAssistant, folder: Path, working_dir: Path, var
                 raise ConfigError(said, "Copy the file into the directory, or name it yourself: -i PATH.")
 
 
-def _configuration() -> Path:
-    from jupyter_core.paths import jupyter_config_dir
-
-    return Path(jupyter_config_dir()) / "ipython_assistant"
-
-
 def load_assistant(name: str, folders: Sequence[Path]) -> SavedAssistant:
     """Read the assistant of that name from the first folder that has one.
 
-    Raises:
-        ConfigError: The name is not a file name, there is no such assistant, or its file is damaged.
+    Raises `ConfigError` where the name is not a file name, there is no such assistant, or its file is damaged.
     """
     if not _is_name(name):
         cure = "A name is a file's, without its folder and .toml."
@@ -136,14 +129,13 @@ def list_assistants(folders: Sequence[Path]) -> tuple[SavedAssistant, ...]:
     found: dict[str, SavedAssistant] = {}
     for folder in folders:
         with contextlib.suppress(OSError):
-            for path in sorted(folder.iterdir()):
+            for path in sorted(it for it in folder.iterdir() if it.name.endswith(SUFFIX)):
                 name = path.name.removesuffix(SUFFIX)
-                if name in found or not path.name.endswith(SUFFIX) or not _is_name(name) or not path.is_file():
-                    continue
-                try:
-                    found[name] = _read(name, path)
-                except ConfigError as error:
-                    found[name] = SavedAssistant(name, path, reason=error.message)
+                if name not in found and _is_name(name) and path.is_file():
+                    try:
+                        found[name] = _read(name, path)
+                    except ConfigError as error:
+                        found[name] = SavedAssistant(name, path, reason=error.message)
     return tuple(found.values())
 
 
@@ -183,10 +175,16 @@ def _read(name: str, path: Path) -> SavedAssistant:
         parse_tools(written.get("tools", ()))
     except ValueError as error:
         message, hint = error.args
-        raise damaged(f"has a wrong tool: {message.rstrip('.')}", hint) from error
+        raise damaged(f"has a wrong tool: {message}", hint) from error
     fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in written.items()}
     is_own = path.parent.resolve() == (_configuration() / FOLDER).resolve()
     return SavedAssistant(name, path, **fields, sha256=hashlib.sha256(content).hexdigest(), is_own=is_own)
+
+
+def _configuration() -> Path:
+    from jupyter_core.paths import jupyter_config_dir
+
+    return Path(jupyter_config_dir()) / "ipython_assistant"
 
 
 def _is_name(name: str) -> bool:

@@ -162,8 +162,15 @@ class ColumnCells:
         """What it holds, and what is to be said of that."""
         if not self._first:
             return "empty" if self._gaps <= set(NO_VALUE) else "text", []
+        if "integer" in self._fits:
+            return "integer", []
         if self._fits & _NUMBERS:
-            return self._number_kind(sign, unsure=unsure)
+            example = self._unplain or self._first
+            if unsure:
+                return "unclear number", [f"“{_short(example)}” has a decimal sign or thousands, {_KEPT}"]
+            if "plain" in self._fits and sign == ".":
+                return "number", []
+            return "amount", [f"{_short(example)} was read as {_number(example, sign)}"]
         if "truth" in self._fits:
             return self._truth_kind()
         if "iso" in self._fits:
@@ -171,16 +178,6 @@ class ColumnCells:
         if "day" in self._fits:
             return self._date_kind()
         return ("unclear number", [f"“{_short(self._odd)}” is not a number, {_KEPT}"]) if self._odd else ("text", [])
-
-    def _number_kind(self, sign: str, *, unsure: bool) -> tuple[Kind, list[str]]:
-        if "integer" in self._fits:
-            return "integer", []
-        example = self._unplain or self._first
-        if unsure:
-            return "unclear number", [f"“{_short(example)}” has a decimal sign or thousands, {_KEPT}"]
-        if "plain" in self._fits and sign == ".":
-            return "number", []
-        return "amount", [f"{_short(example)} was read as {_number(example, sign)}"]
 
     def _truth_kind(self) -> tuple[Kind, list[str]]:
         if {cell.casefold() for cell in self._truths} <= {"true", "false"}:
@@ -193,9 +190,10 @@ class ColumnCells:
     def _date_kind(self) -> tuple[Kind, list[str]]:
         if len(self._over_12) > 1:
             return "unclear date", [f"{' and '.join(self._over_12.values())} cannot both be dates of one form, {_KEPT}"]
+        has_points = "." in self._first
         for order, cell in self._over_12.items():
-            return order, [] if "." in self._first else [f"dates were read {order}, because {cell} occurs"]
-        if "." in self._first:
+            return order, [] if has_points else [f"dates were read {order}, because {cell} occurs"]
+        if has_points:
             return "day first", []
         return "unclear date", [f"{self._first} can be day/month or month/day, {_KEPT}"]
 

@@ -73,7 +73,14 @@ def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
         for name in [sheet] if sheet else sheets:
             claimed = sheets[name].max_row or 0
             sheets[name].reset_dimensions()
-            rows, is_whole = _within(sheets[name].iter_rows(values_only=True), limits, end)
+            cells, is_whole = 0, True
+            for row in sheets[name].iter_rows(values_only=True):
+                cells += max(len(row), 1)
+                if cells > limits.cells or time.monotonic() > end:
+                    is_whole = False
+                    break
+                if any(cell is not None for cell in row):
+                    rows.append(row)
             if rows:
                 break
     if not rows:
@@ -175,16 +182,3 @@ def _parquet_file(path: Path) -> Iterator[Any]:
             raise
         # Arrow's own reading errors are OSErrors too.
         raise NotATable(f"is not a Parquet file that can be read ({on_one_line(error)[:100]})") from error
-
-
-def _within(rows: Iterator[Sequence[Any]], limits: ReadLimits, end: float) -> tuple[list[Sequence[Any]], bool]:
-    """The rows that are not blank, as far as the limits go; and whether that is all of them."""
-    kept: list[Sequence[Any]] = []
-    cells = 0
-    for row in rows:
-        cells += max(len(row), 1)
-        if cells > limits.cells or time.monotonic() > end:
-            return kept, False
-        if any(cell is not None for cell in row):
-            kept.append(row)
-    return kept, True

@@ -263,9 +263,8 @@ def named_frame(
     files = list(artifacts)
     reasons: list[str] = []
     order = {suffix: place for place, suffix in enumerate(_PREFERRED)}
-    for artifact in sorted(
-        _of_that_name(files, name), key=lambda it: order.get(it.name.rpartition(".")[2].lower(), len(order))
-    ):
+    found = _of_that_name(files, name)
+    for artifact in sorted(found, key=lambda it: order.get(it.name.rpartition(".")[2].lower(), len(order))):
         if not may_be_table(artifact.path, artifact.media_type):
             reasons.append(f"{artifact.own_name} is not a table")
             continue
@@ -336,25 +335,19 @@ def _converted(column: Any, dtype: Any, wanted: Any) -> Any:
     elif kinds.is_bool_dtype(wanted) != (kinds.infer_dtype(column, skipna=True) == "boolean"):
         return None
     else:
-        new = column.astype(_with_room_for_gaps(wanted) if column.hasnans else wanted)
+        # Where NumPy's dtype has no place for a missing value, pandas' own of the same kind has.
+        roomy = {"b": "boolean", "i": str(wanted).title(), "u": str(wanted).replace("ui", "UI")}
+        is_numpy = type(wanted).__module__.startswith("numpy")
+        new = column.astype(roomy.get(wanted.kind, wanted) if column.hasnans and is_numpy else wanted)
     both_floats = kinds.is_float_dtype(wanted) and kinds.is_float_dtype(column.dtype)
     # As Python's numbers, which compare exactly: NumPy would take 2**60 + 1 and its float for the same.
     return new if both_floats or new.dropna().tolist() == column.dropna().tolist() else None
 
 
-def _with_room_for_gaps(wanted: Any) -> Any:
-    """The dtype, or pandas' own of the same kind where NumPy's has no place for a missing value."""
-    name = {"b": "boolean", "i": str(wanted).title(), "u": str(wanted).replace("ui", "UI")}
-    return name.get(wanted.kind, wanted) if type(wanted).__module__.startswith("numpy") else wanted
-
-
 def _of_that_name(files: Sequence[Artifact], name: str) -> list[Artifact]:
     wanted = stem_of(name) if name.rpartition(".")[2].lower() in _PREFERRED else name
-    for found in (
-        [artifact for artifact in files if stem_of(artifact.own_name) == wanted],
-        [artifact for artifact in files if stem_of(artifact.name) == wanted],
-        [artifact for artifact in files if folded(stem_of(artifact.own_name)) == folded(wanted)],
-    ):
-        if found:
-            return found
-    return []
+    return (
+        [artifact for artifact in files if stem_of(artifact.own_name) == wanted]
+        or [artifact for artifact in files if stem_of(artifact.name) == wanted]
+        or [artifact for artifact in files if folded(stem_of(artifact.own_name)) == folded(wanted)]
+    )
