@@ -177,9 +177,9 @@ def test_reopened_nothing_is_broken_and_the_links_download(
         check_reopened(open_notebook(notebook.path, kernel=kernel))
 
 
-@pytest.mark.parametrize("which", ["with_extension", "without_extension"])
-def test_nbval_compares_the_saved_notebook_equal(which: str, request: pytest.FixtureRequest) -> None:
-    notebook: Answered = request.getfixturevalue(which)
+def test_nbval_compares_the_saved_notebook_equal(without_extension: Answered) -> None:
+    """Its outputs are those of the other, and the row."""
+    notebook = without_extension
     will_answer(notebook.service)
     command = [sys.executable, "-m", "pytest", "--nbval", "-p", "no:cacheprovider", "-q", notebook.path.name]
     ran = subprocess.run(

@@ -462,8 +462,9 @@ shell.run_line_magic("unload_ext", "ipython_assistant")
 """
 
 
-def added_memory_mb(asking, size):
-    """Of a cell that brings a file of so many bytes, after one that brought a small file."""
+@pytest.mark.slow
+def test_memory_does_not_grow_with_a_file_of_a_gigabyte(asking):
+    size = 1_000_000_000
     stage = asking.stage()
     stage.play(stage.file("small.csv"))
     stage.play(stage.file("big.bin", Pattern(size)))
@@ -474,14 +475,4 @@ def added_memory_mb(asking, size):
     assert path.stat().st_size == size
     with path.open("rb") as file:
         assert hashlib.file_digest(file, "sha256").hexdigest() == Pattern(size).sha256()
-    return big - small
-
-
-@pytest.mark.slow
-def test_memory_does_not_grow_with_the_size_of_a_file(asking):
-    assert added_memory_mb(asking, 64_000_000) < 16
-
-
-@pytest.mark.slow
-def test_memory_does_not_grow_with_a_file_of_a_gigabyte(asking):
-    assert added_memory_mb(asking, 1_000_000_000) < 16
+    assert big - small < 16
