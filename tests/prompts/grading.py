@@ -373,15 +373,20 @@ def is_named(name: object, given: object, *, first: bool) -> bool:
     return first or same(name, given) or names(plain(given).replace("_", " "), str(name))
 
 
-def holds(wanted: pd.Series, column: pd.Series, *, loose: bool) -> bool:
-    """Whether the column has the wanted cells, in whatever order: a quick sieve before rows are compared."""
-    cells = list(column)
-    for value in wanted:
-        place = next((place for place, cell in enumerate(cells) if same(value, cell)), None)
+def each_its_own(wanted: Iterable[Any], found: Iterable[Any], fits: Callable[[Any, Any], bool]) -> bool:
+    """Whether each that is wanted fits one of those found, no two the same, in whatever order."""
+    left = list(found)
+    for one in wanted:
+        place = next((place for place, other in enumerate(left) if fits(one, other)), None)
         if place is None:
             return False
-        del cells[place]
-    return loose or not cells
+        del left[place]
+    return True
+
+
+def holds(wanted: pd.Series, column: pd.Series, *, loose: bool) -> bool:
+    """Whether the column has the wanted cells, in whatever order: a quick sieve before rows are compared."""
+    return (loose or len(wanted) == len(column)) and each_its_own(wanted, column, same)
 
 
 def rows_agree(wanted: pd.DataFrame, found: pd.DataFrame, order: tuple[str, ...]) -> bool:
@@ -389,13 +394,8 @@ def rows_agree(wanted: pd.DataFrame, found: pd.DataFrame, order: tuple[str, ...]
         place = list(wanted.columns).index(name)
         if not all(same(value, cell) for value, cell in zip(wanted[name], found.iloc[:, place], strict=True)):
             return False
-    left = list(found.itertuples(index=False, name=None))
-    for row in wanted.itertuples(index=False, name=None):
-        place = next((at for at, cells in enumerate(left) if all(map(same, row, cells))), None)
-        if place is None:
-            return False
-        del left[place]
-    return True
+    rows = (frame.itertuples(index=False, name=None) for frame in (wanted, found))
+    return each_its_own(*rows, lambda row, cells: all(map(same, row, cells)))
 
 
 def equal(wanted: pd.DataFrame, found: pd.DataFrame) -> bool:
@@ -447,9 +447,9 @@ def is_ranking(found: pd.DataFrame) -> bool:
         return False
     for place in range(found.shape[1]):
         cells = [number(cell) for cell in found.iloc[:, place]]
-        if len(cells) > 1 and None not in cells and cells[0] != cells[-1]:
+        if len(cells) > 1 and None not in cells and cells[0] != cells[-1] and cells != list(range(len(cells))):
             rising = sorted(cell for cell in cells if cell is not None)
-            if cells in (rising, rising[::-1]) and cells != [float(n) for n in range(len(cells))]:
+            if cells in (rising, rising[::-1]):
                 return True
     return False
 
@@ -606,12 +606,7 @@ def shown(x: Sequence[Any], y: Sequence[float], at: Sequence[str], height: Seque
     if ordered:
         pairs = zip(wanted, given, strict=True)
         return all((same(a[0], b[0]) or b[0] == BETWEEN_TICKS) and close(float(a[1]), b[1]) for a, b in pairs)
-    for one, value in wanted:
-        place = next((n for n, b in enumerate(given) if same(one, b[0]) and close(float(value), b[1])), None)
-        if place is None:
-            return False
-        del given[place]
-    return True
+    return each_its_own(wanted, given, lambda a, b: same(a[0], b[0]) and close(float(a[1]), b[1]))
 
 
 def counted(expected: Plot, axes: Axes) -> bool:
@@ -632,16 +627,10 @@ def counted(expected: Plot, axes: Axes) -> bool:
 
 def boxed(expected: Plot, axes: Axes) -> bool:
     labels, medians = next(iter(expected.series.values()))
-    left = list(axes.boxes)
-    for label, median in zip(labels, medians, strict=True):
-        place = next(
-            (n for n, one in enumerate(left) if (len(labels) == 1 or same(label, one[0])) and close(median, one[1])),
-            None,
-        )
-        if place is None:
-            return False
-        del left[place]
-    return not left
+    single, wanted = len(labels) == 1, list(zip(labels, medians, strict=True))
+    return len(wanted) == len(axes.boxes) and each_its_own(
+        wanted, axes.boxes, lambda a, b: (single or same(a[0], b[0])) and close(a[1], b[1])
+    )
 
 
 def scattered(expected: Plot, axes: Axes) -> bool:
