@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -101,6 +101,15 @@ def hosted(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> Scripte
     monkeypatch.setenv("OPENAI_API_KEY", "test-key")
     monkeypatch.setenv("OPENAI_BASE_URL", service.url)
     return service
+
+
+@pytest.fixture
+def notebook(notebook_dir: Path, hosted: ScriptedService) -> Iterator[object]:
+    """A notebook with cell ids whose questions go to the scripted service."""
+    from tests_support.notebook import Notebook  # `make oldest` has not what it needs
+
+    with Notebook() as notebook:
+        yield notebook
 
 
 @pytest.fixture

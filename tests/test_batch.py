@@ -14,16 +14,9 @@ import pandas as pd
 import psutil
 import pytest
 from tests_support import events as wire
-from tests_support.notebook import Notebook
 from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import aask, ask, ask_each, batch, errors, session
-
-
-@pytest.fixture
-def notebook(notebook_dir, hosted):
-    with Notebook() as notebook:
-        yield notebook
 
 
 def prompt_of(request):

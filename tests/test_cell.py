@@ -9,14 +9,12 @@ import pytest
 from IPython.utils.capture import capture_output
 from tests_support import events as wire
 from tests_support import params
+from tests_support.files import PNG
 from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors
 from ipython_assistant.display.live import LiveOutput
 
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 CSV = b"district,coverage\nA,0.5\nB,0.75\n"
 TEXT = "The mean per district: [by_district.csv](sandbox:/mnt/data/by_district.csv)."
 CODE = wire.Code("frame.to_csv('by_district.csv')\nprint('ok')", (wire.logs("ok\n"),))

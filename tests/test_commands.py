@@ -4,7 +4,6 @@ import json
 
 import pytest
 from tests_support import events as wire
-from tests_support.notebook import Notebook
 from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors, fix
@@ -14,11 +13,10 @@ CSV = b"a\n1\n"
 USED = {"input_tokens": 1000, "output_tokens": 2000, "total_tokens": 3000}
 
 
-@pytest.fixture
-def notebook(notebook_dir, hosted, monkeypatch):
+@pytest.fixture(autouse=True)
+def recording(clean_environment, monkeypatch):
+    """Questions are recorded and replayed, as they are for everybody."""
     monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
-    with Notebook() as notebook:
-        yield notebook
 
 
 @pytest.fixture

@@ -12,12 +12,10 @@ from tests_support.scripted import refusal
 from ipython_assistant import errors
 
 
-@pytest.fixture
-def notebook(notebook_dir, hosted, monkeypatch):
-    """A notebook with cell ids on the scripted service, recording as it goes."""
+@pytest.fixture(autouse=True)
+def recording(clean_environment, monkeypatch):
+    """Questions are recorded and replayed, as they are for everybody."""
     monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
-    with Notebook() as notebook:
-        yield notebook
 
 
 @pytest.fixture
@@ -116,8 +114,7 @@ def test_restart_and_run_all_replays_every_turn_and_asks_nobody(notebook, hosted
     assert len(hosted.questions()) == 3
 
 
-def test_without_cell_ids_every_run_is_a_new_turn_and_run_all_replays_them(hosted, notebook_dir, monkeypatch, say):
-    monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
+def test_without_cell_ids_every_run_is_a_new_turn_and_run_all_replays_them(hosted, notebook_dir, say):
     say("one", "two")
     with Notebook(named=False) as notebook:
         notebook.ask("", "Same.")

@@ -5,7 +5,6 @@ import contextlib
 import pandas as pd
 import pytest
 from tests_support import events as wire
-from tests_support.notebook import Notebook
 
 from ipython_assistant import errors, fix
 from ipython_assistant.display.live import FrontEnd
@@ -14,10 +13,9 @@ ANSWER = "The column is called `district`.\n\n```python\ncases.groupby('district
 
 
 @pytest.fixture
-def notebook(notebook_dir, hosted):
-    with Notebook() as notebook:
-        notebook.names["cases"] = pd.DataFrame({"district": ["Arvessa"], "n": [3]})
-        yield notebook
+def notebook(notebook):
+    notebook.names["cases"] = pd.DataFrame({"district": ["Arvessa"], "n": [3]})
+    return notebook
 
 
 def fail(notebook, source="x = 1\ncases.groupby('distrct').sum()"):

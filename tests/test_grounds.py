@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 from tests_support import events as wire
-from tests_support.notebook import Notebook
 from tests_support.scripted import Answer
 
 from ipython_assistant import ask, errors
@@ -15,12 +14,6 @@ from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.turn import CodeCall, Turn
 from ipython_assistant.core.usage import total_in_words
 from ipython_assistant.workspace.folder import Folder
-
-
-@pytest.fixture
-def notebook(notebook_dir, hosted):
-    with Notebook() as notebook:
-        yield notebook
 
 
 def say(hosted, number, *items):

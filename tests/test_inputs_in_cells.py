@@ -17,12 +17,6 @@ from ipython_assistant.workspace.assistants import assistant_folders
 COVERAGE = "district,coverage\nA,0.5\nB,0.75\n"
 
 
-@pytest.fixture
-def notebook(notebook_dir, hosted):
-    with Notebook() as notebook:
-        yield notebook
-
-
 def uploads(hosted):
     """What was uploaded: name → bytes."""
     parts = [request.body for request in hosted.asked("^POST /v1/containers/.*/files$")]

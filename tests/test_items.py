@@ -7,7 +7,6 @@ import re
 import pytest
 from faults.server import png
 from tests_support import events as wire
-from tests_support.notebook import Notebook
 from tests_support.scripted import refusal
 
 from ipython_assistant import errors
@@ -37,12 +36,6 @@ APPROVAL = wire.Other(
 )
 FUNCTION = wire.Other({"type": "function_call", "name": "lookup", "call_id": "call_2", "arguments": "{}"})
 COMPACTION = wire.Other({"type": "compaction", "encrypted_content": "gAAAA"})
-
-
-@pytest.fixture
-def notebook(notebook_dir, hosted):
-    with Notebook() as notebook:
-        yield notebook
 
 
 def test_a_generated_picture_is_shown_and_saved_like_any_other(notebook, hosted, notebook_dir):

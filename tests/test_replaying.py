@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests_support import events as wire
+from tests_support.files import PNG
 from tests_support.notebook import Notebook
 from tests_support.scripted import Answer
 
@@ -22,22 +23,13 @@ from ipython_assistant.core import request
 from ipython_assistant.service.stream import EventStream
 
 CSV = b"district,coverage\nA,0.5\nB,0.75\n"
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 TEXT = "The mean: [by_district.csv](sandbox:/mnt/data/by_district.csv). The chart: [c.png](sandbox:/mnt/data/c.png)"
 
 
-@pytest.fixture
-def recording(monkeypatch):
+@pytest.fixture(autouse=True)
+def recording(clean_environment, monkeypatch):
     """Questions are recorded and replayed, as they are for everybody."""
     monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
-
-
-@pytest.fixture
-def notebook(notebook_dir, hosted, recording):
-    with Notebook() as notebook:
-        yield notebook
 
 
 @pytest.fixture

@@ -1,19 +1,16 @@
 """`%assistant report`: one file with what was asked and what came of it, from the recordings alone."""
 
-import base64
 import json
 
 import nbformat
 import pytest
 from tests_support import events as wire
+from tests_support.files import PNG
 from tests_support.markup import Markup
 from tests_support.notebook import Notebook
 
 from ipython_assistant import errors
 
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 SAID = (
     "The mean: [by_year.csv](sandbox:/mnt/data/by_year.csv). <script>alert(1)</script> ![x](http://evil.example/x.png)"
 )
