@@ -16,7 +16,7 @@ from openai.types import container_create_params
 from openai.types.responses import response_create_params
 from tests_support import events as wire
 from tests_support.descriptions import Description, validator_of
-from tests_support.scripted import Request, refusal
+from tests_support.scripted import refusal
 
 FOLDER = os.environ.get("IPYTHON_ASSISTANT_OPENAPI", "")
 SDK_TYPES = {
@@ -51,7 +51,7 @@ def asked(shell, hosted, notebook_dir):
     (notebook_dir / "notes.txt").write_text("Counted by hand.")
     hosted.put("by_month.csv", b"month,visits\n1,10\n", "cfile_1")
 
-    def ask(line: str, setting: str = "") -> list[Request]:
+    def ask(line, setting=""):
         if setting:
             shell.run_line_magic("config", f"AssistantMagics.{setting}")
         text = "[by_month.csv](sandbox:/mnt/data/by_month.csv)"
@@ -65,7 +65,7 @@ def asked(shell, hosted, notebook_dir):
     return ask
 
 
-def judged(requests: list[Request], folder: str | Path = FOLDER) -> int:
+def judged(requests, folder=FOLDER):
     """How many requests were held against something; fails with every fault that was found."""
     description = Description(Path(folder)) if folder else None
     number = 0
@@ -112,7 +112,7 @@ def test_a_judge_finds_a_field_that_does_not_exist_and_a_wrong_value():
     assert list(judge.iter_errors({**fine, "reasoning": {"effort": 3}}))
 
 
-def described(folder: Path, *fields: str) -> Path:
+def described(folder, *fields):
     """A small OpenAPI document of our own, with these fields in the body of a question."""
     paths = {"/responses": fields, "/containers": ("name", "expires_after"), "/containers/{id}": ()}
     document: dict[str, dict[str, object]] = {"paths": {}, "components": {"schemas": {}}}

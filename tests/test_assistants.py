@@ -3,7 +3,6 @@
 import hashlib
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -29,14 +28,14 @@ effort = "low"
 
 
 @pytest.fixture
-def beside(notebook_dir: Path) -> Path:
+def beside(notebook_dir):
     folder = notebook_dir / "assistants"
     folder.mkdir()
     return folder
 
 
 @pytest.fixture
-def folders(beside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ...]:
+def folders(beside, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "jupyter"))
     return assistant_folders(beside.parent)
 

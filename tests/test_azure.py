@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests_support import events as wire
-from tests_support.scripted import Answer, ScriptedService, refusal
+from tests_support.scripted import Answer, refusal
 
 from ipython_assistant import errors, show
 from ipython_assistant.service import downloads
@@ -18,7 +18,7 @@ ASKED = {"model": "our-deployment", "input": "Ask.", "stream": True}
 
 
 @pytest.fixture
-def azure(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def azure(service, monkeypatch):
     """An environment for Azure; the account at OpenAI that is set as well is none of Azure's business."""
     monkeypatch.setenv("OPENAI_ORG_ID", "org-elsewhere")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-elsewhere")
@@ -27,7 +27,7 @@ def azure(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> dict[str
     return {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": root(service)}
 
 
-def root(service: ScriptedService) -> str:
+def root(service):
     return service.url.removesuffix("/v1")
 
 

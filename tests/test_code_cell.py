@@ -18,13 +18,13 @@ HERE = Path("/notebooks/study")
 COVERAGE = Upload("coverage.csv", HERE / "data" / "coverage.csv", "0" * 64, "a table", source="data/coverage.csv")
 
 
-def turn(*codes: str, uploads=(COVERAGE,), before=None, made=()) -> PlacedTurn:
+def turn(*codes, uploads=(COVERAGE,), before=None, made=()):
     calls = tuple(CodeCall("ci", "cntr", textwrap.dedent(code), "completed", ()) for code in codes)
     artifacts = tuple(Artifact(n, n, HERE / f"files/{n}", f"files/{n}", 1, "0" * 64, "text/csv") for n in made)
     return PlacedTurn("Ask", Turn(items=calls), "test", uploads=uploads, before=before, artifacts=artifacts)
 
 
-def body(text: str) -> str:
+def body(text):
     """Without the comments at the top of the cell."""
     return "\n".join(line for line in text.split("\n") if not line.startswith("# ")).strip("\n")
 

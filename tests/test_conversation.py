@@ -6,15 +6,15 @@ from ipython_assistant.core.conversation import Conversation, Conversations, Pla
 from ipython_assistant.core.turn import Message, TextPart, Turn
 
 
-def step(prompt: str, before: PlacedTurn | None = None) -> PlacedTurn:
+def step(prompt, before=None):
     return PlacedTurn(prompt, Turn(items=(Message("m", (TextPart(f"answer to {prompt}"),)),)), "test", before=before)
 
 
-def ask(conversation: Conversation, cell: str, prompt: str) -> Conversation:
+def ask(conversation, cell, prompt):
     return conversation.with_turn(cell, step(prompt, conversation.parent(cell)))
 
 
-def prompts(conversation: Conversation, cell: str) -> list[str]:
+def prompts(conversation, cell):
     return [past.prompt for past in ancestors(conversation.present(cell))]
 
 

@@ -18,20 +18,20 @@ GAP = "\u202f"
 PAGE = "https://example.org/report"
 
 
-def saved(name: str) -> Artifact:
+def saved(name):
     return Artifact(name, name, Path(name), f"assistant_files/{name}", 3, "0" * 64, "text/csv", "cntr_1", "cfile_1")
 
 
-def url(text: str, span: str, address: str = PAGE, title: str = "The report") -> UrlCitation:
+def url(text, span, address=PAGE, title="The report"):
     start = text.index(span)
     return UrlCitation(address, title, start, start + len(span))
 
 
-def answer(*parts: TextPart) -> Turn:
+def answer(*parts):
     return Turn(items=tuple(Message(f"msg_{number}", (part,)) for number, part in enumerate(parts)))
 
 
-def written(text: str, *sources: UrlCitation | FileCitation) -> tuple[str, list[str]]:
+def written(text, *sources):
     """The body and the lines of the list."""
     body, _, listed = answer_text(answer(TextPart(text, sources=sources)), []).rpartition("\n\n**Sources**\n\n")
     return body, listed.split("\n")

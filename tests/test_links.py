@@ -12,11 +12,11 @@ from ipython_assistant.core.links import Spans, brackets, code, edited, link_edi
 from ipython_assistant.core.turn import Citation, TextPart
 
 
-def relink(part: TextPart, *files: object) -> str:
+def relink(part, *files):
     return edited(part.text, link_edits(part, *files))
 
 
-def artifact(own_name: str, saved: str | None = None, file_id: str = "cfile_1") -> Artifact:
+def artifact(own_name, saved=None, file_id="cfile_1"):
     name = saved or own_name
     return Artifact(name, own_name, Path(name), f"assistant_files/{name}", 3, "0" * 64, "text/csv", "cntr_1", file_id)
 

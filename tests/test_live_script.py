@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 from tests_support import events as wire
-from tests_support.scripted import Answer, ScriptedService
+from tests_support.scripted import Answer
 
 SCRIPT = Path(__file__).parent / "live" / "run_live.py"
 KEY = "sk-live-test-0123456789abcdef"
 
 
-def run_live(folder: Path, service: ScriptedService | None = None) -> subprocess.CompletedProcess[str]:
+def run_live(folder, service=None):
     environment = os.environ | ({"OPENAI_API_KEY": KEY} if service else {})
     upstream = ["--upstream", service.url] if service else []
     command = [sys.executable, SCRIPT, folder, "--yes", *upstream]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def will_save(service: ScriptedService, *names: str) -> None:
+def will_save(service, *names):
     text = " ".join(f"[{name}](sandbox:/mnt/data/{name})" for name in names)
     service.will_say([wire.Code("..."), wire.Message(text, tuple(wire.cite(text, name, name) for name in names))])
 

@@ -7,7 +7,6 @@ import datetime as dt
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,11 +18,11 @@ from ipython_assistant.workspace import inputs
 from ipython_assistant.workspace.inputs import gather, read_hashes
 
 
-def sha256(text: str | bytes) -> str:
+def sha256(text):
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
 
 
-def logical_of(frame: Any) -> str:
+def logical_of(frame):
     with tempfile.TemporaryDirectory() as scratch:
         (item,) = gather(["frame"], {"frame": frame}, Path(scratch), lambda: Path(scratch))
         return item.logical
@@ -52,18 +51,18 @@ IU code,n,share,day,at,zone,gaps,maybe,kind,took
 """
 
 
-def test_a_table_has_the_hash_of_its_csv_which_stays_what_it_is() -> None:
+def test_a_table_has_the_hash_of_its_csv_which_stays_what_it_is():
     assert logical_of(CASES) == sha256(CASES_TEXT)
 
 
 @pytest.mark.parametrize("dtype", ["object", "string", "category", "string[pyarrow]"])
-def test_text_is_the_same_in_every_dtype_that_holds_it(dtype: str) -> None:
+def test_text_is_the_same_in_every_dtype_that_holds_it(dtype):
     pytest.importorskip("pyarrow") if "pyarrow" in dtype else None
 
     assert logical_of(pd.DataFrame({"x": pd.Series(["a", None, "ü"], dtype=dtype)})) == sha256('x\na\n""\nü\n')
 
 
-def test_polars_has_the_hash_of_pandas() -> None:
+def test_polars_has_the_hash_of_pandas():
     polars = pytest.importorskip("polars")
     values = {"i": [1, None], "f": [0.5, None], "b": [True, None], "s": ["x", None], "d": [dt.date(2024, 1, 2), None]}
     frame = polars.DataFrame(values)
@@ -82,12 +81,12 @@ def test_polars_has_the_hash_of_pandas() -> None:
         CASES.assign(kind=["a", "", "c"]),
     ],
 )
-def test_another_value_name_or_order_is_another_hash(other: pd.DataFrame) -> None:
+def test_another_value_name_or_order_is_another_hash(other):
     assert logical_of(other) != logical_of(CASES)
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_dates_of_any_resolution_are_the_same(unit: str) -> None:
+def test_dates_of_any_resolution_are_the_same(unit):
     frame = pd.DataFrame({"t": np.array(["2024-01-02T03:04:05", "NaT"], dtype=f"datetime64[{unit}]")})
 
     assert logical_of(frame) == sha256('t\n2024-01-02 03:04:05\n""\n')
@@ -103,7 +102,7 @@ def test_dates_of_any_resolution_are_the_same(unit: str) -> None:
         ("x.bin", b"\0\r\n", b"\0\r\n"),
     ],
 )
-def test_a_text_file_is_the_same_whatever_its_line_ends(tmp_path: Path, name: str, content: bytes, text: bytes) -> None:
+def test_a_text_file_is_the_same_whatever_its_line_ends(tmp_path, name, content, text):
     path = tmp_path / name
     path.write_bytes(content)
     read = read_hashes(path)
@@ -112,9 +111,7 @@ def test_a_text_file_is_the_same_whatever_its_line_ends(tmp_path: Path, name: st
 
 
 @given(st.lists(st.sampled_from([b"a", b"\r", b"\n", b"\r\n", "ü".encode()]), max_size=40), st.integers(1, 9))
-def test_line_ends_are_one_however_the_file_is_cut_in_reading(
-    tmp_path_factory: pytest.TempPathFactory, parts: list[bytes], size: int
-) -> None:
+def test_line_ends_are_one_however_the_file_is_cut_in_reading(tmp_path_factory, parts, size):
     content = b"".join(parts)
     path = tmp_path_factory.mktemp("cut") / "t.csv"
     path.write_bytes(content)

@@ -36,7 +36,7 @@ print(json.dumps(seen))
 """
 
 
-def figure_of(size: int) -> str:
+def figure_of(size):
     """A PNG of so many bytes, as a `data:` URI: a picture of nothing, and noise behind its end."""
     head = base64.b64decode(
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

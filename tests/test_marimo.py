@@ -13,7 +13,7 @@ marimo: Any = pytest.importorskip("marimo", reason="pip install marimo")
 PAGE = Path(__file__).parent.parent / "docs" / "front_ends.md"
 
 
-def test_the_documented_cell_shows_text_pictures_tables_and_buttons(hosted: Any, notebook_dir: Path) -> None:
+def test_the_documented_cell_shows_text_pictures_tables_and_buttons(hosted, notebook_dir):
     (notebook_dir / "coverage.csv").write_text("district,coverage\nNorth,0.5\n")
     hosted.put("by_district.csv", b"district,mean\nNorth,0.5\n", "cfile_1")
     hosted.put("map.png", PNG, "cfile_2")

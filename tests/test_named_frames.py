@@ -1,8 +1,5 @@
 """workspace.tables: the DataFrame that -o names, with the dtypes of what went in."""
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,34 +11,34 @@ from ipython_assistant.workspace.inputs import gather
 from ipython_assistant.workspace.tables import NoFrame, named_frame, restored
 
 
-def saved(folder: Path, name: str, content: str | bytes = "a,b\n1,2\n", own_name: str = "") -> Artifact:
+def saved(folder, name, content="a,b\n1,2\n", own_name=""):
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return Artifact(name, own_name or name, path, name, path.stat().st_size, "", media_type(name))
 
 
-def test_the_table_with_that_stem_is_a_frame(tmp_path: Path) -> None:
+def test_the_table_with_that_stem_is_a_frame(tmp_path):
     files = [saved(tmp_path, "plot.png", b"\x89PNG"), saved(tmp_path, "by_district.csv"), saved(tmp_path, "other.csv")]
 
     assert named_frame(files, "by_district").frame.to_dict("list") == {"a": [1], "b": [2]}
     assert named_frame(files, "by_district.csv").frame.to_dict("list") == {"a": [1], "b": [2]}
 
 
-def test_the_models_own_name_counts_where_the_file_was_saved_under_another(tmp_path: Path) -> None:
+def test_the_models_own_name_counts_where_the_file_was_saved_under_another(tmp_path):
     files = [saved(tmp_path, "x.csv", "old\n1\n", own_name="y.csv"), saved(tmp_path, "x-2.csv", "new\n1\n", "x.csv")]
 
     assert named_frame(files, "x").frame.columns.tolist() == ["new"]
     assert named_frame(files, "x-2").frame.columns.tolist() == ["new"]
 
 
-def test_case_counts_only_if_something_else_matches(tmp_path: Path) -> None:
+def test_case_counts_only_if_something_else_matches(tmp_path):
     upper = saved(tmp_path, "Means.csv", "upper\n1\n")
 
     assert named_frame([upper], "means").frame.columns.tolist() == ["upper"]
     assert named_frame([upper, saved(tmp_path, "means.tsv", "lower\n1\n")], "means").frame.columns.tolist() == ["lower"]
 
 
-def test_of_several_formats_the_first_that_can_be_read_is_taken(tmp_path: Path) -> None:
+def test_of_several_formats_the_first_that_can_be_read_is_taken(tmp_path):
     files = [
         saved(tmp_path, "t.json", '[{"json": 1}]'),
         saved(tmp_path, "t.csv", "csv\n1\n"),
@@ -65,16 +62,14 @@ def test_of_several_formats_the_first_that_can_be_read_is_taken(tmp_path: Path) 
          + ", ".join(f"{n}.csv" for n in range(10)) + " and 2 more."),
     ],
 )  # fmt: skip
-def test_where_it_did_not_come_the_reason_says_what_did(
-    tmp_path: Path, files: list[tuple[str, bytes]], reason: str
-) -> None:
+def test_where_it_did_not_come_the_reason_says_what_did(tmp_path, files, reason):
     assert named_frame([saved(tmp_path, *file) for file in files], "t") == NoFrame("t", reason)
 
 
 # --- dtypes -----------------------------------------------------------------------------------------------------------
 
 
-def everything(rows: int) -> pd.DataFrame:
+def everything(rows):
     count = np.arange(rows)
     frame = pd.DataFrame(
         {
@@ -107,7 +102,7 @@ def everything(rows: int) -> pd.DataFrame:
     )
 
 
-def test_what_goes_in_comes_out_with_equal_dtypes_and_values(tmp_path: Path) -> None:
+def test_what_goes_in_comes_out_with_equal_dtypes_and_values(tmp_path):
     frame = everything(2_000)
     (item,) = gather(["x"], {"x": frame}, tmp_path, lambda: tmp_path)
     artifact = Artifact("x.csv", "x.csv", item.path, "x.csv", item.size, item.sha256, "text/csv")
@@ -133,7 +128,7 @@ def test_what_goes_in_comes_out_with_equal_dtypes_and_values(tmp_path: Path) -> 
         (["x"], np.dtype("object")),
     ],
 )
-def test_a_column_that_would_change_stays_as_it_came(values: list[Any], dtype: Any) -> None:
+def test_a_column_that_would_change_stays_as_it_came(values, dtype):
     frame = pd.DataFrame({"x": values})
 
     assert_frame_equal(restored(frame, {"x": dtype}), frame)
@@ -149,16 +144,14 @@ def test_a_column_that_would_change_stays_as_it_came(values: list[Any], dtype: A
         ([1, 2], np.dtype("int32"), "int32"),
     ],
 )
-def test_gaps_that_came_with_the_answer_take_the_dtype_that_can_hold_them(
-    values: list[Any], dtype: Any, expected: str
-) -> None:
+def test_gaps_that_came_with_the_answer_take_the_dtype_that_can_hold_them(values, dtype, expected):
     column = restored(pd.DataFrame({"x": values}), {"x": dtype, "other": dtype})["x"]
 
     assert str(column.dtype) == expected
     assert column.isna().tolist() == [value is None for value in values]
 
 
-def test_columns_of_one_name_are_left_alone() -> None:
+def test_columns_of_one_name_are_left_alone():
     frame = pd.DataFrame([[1, 2]], columns=["a", "a"])
 
     assert_frame_equal(restored(frame, {"a": np.dtype("float64")}), frame)

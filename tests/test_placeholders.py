@@ -18,7 +18,7 @@ class Fragile:
     """A variable with a property that raises."""
 
     @property
-    def rate(self) -> float:
+    def rate(self):
         raise ZeroDivisionError("no cases")
 
 
@@ -58,7 +58,7 @@ NAMES = {
         ("{district}:\n```\n{n}\n```\nnot `{n}`: {n}", "North:\n```\n{n}\n```\nnot `{n}`: 2"),
     ],
 )  # fmt: skip
-def test_names_that_exist_are_filled_in(prompt: str, filled: str) -> None:
+def test_names_that_exist_are_filled_in(prompt, filled):
     assert fill(prompt, NAMES) == FilledPrompt(filled)
 
 
@@ -79,7 +79,7 @@ def test_names_that_exist_are_filled_in(prompt: str, filled: str) -> None:
         "write to me@example.org",
     ],
 )
-def test_text_that_is_no_placeholder_stays_as_it_is_without_a_hint(prompt: str) -> None:
+def test_text_that_is_no_placeholder_stays_as_it_is_without_a_hint(prompt):
     assert fill(prompt, NAMES) == FilledPrompt(prompt)
 
 
@@ -98,7 +98,7 @@ def test_text_that_is_no_placeholder_stays_as_it_is_without_a_hint(prompt: str) 
         ("{long}", "its value has 20,001 characters. Give it with -i long."),
     ],
 )
-def test_a_placeholder_that_cannot_be_filled_in_stays_with_a_hint(prompt: str, hint: str) -> None:
+def test_a_placeholder_that_cannot_be_filled_in_stays_with_a_hint(prompt, hint):
     filled = fill(f"Look at {prompt}.", NAMES)
 
     assert filled.prompt == f"Look at {prompt}."
@@ -115,7 +115,7 @@ def test_a_placeholder_that_cannot_be_filled_in_stays_with_a_hint(prompt: str, h
         ("@cases", "cases", "cases"),
     ],
 )
-def test_a_line_with_an_at_sign_and_a_file_or_a_variable_is_an_input(line: str, named: str, left: str) -> None:
+def test_a_line_with_an_at_sign_and_a_file_or_a_variable_is_an_input(line, named, left):
     filled = fill(f"Plot it.\n{line}\nThanks.", NAMES)
 
     assert filled.inputs == (named,)
@@ -124,7 +124,7 @@ def test_a_line_with_an_at_sign_and_a_file_or_a_variable_is_an_input(line: str, 
 
 
 @given(st.text(st.sampled_from("ab{}`~$\\@_^.\n \"'[]0:")))
-def test_any_text_is_read_and_without_variables_only_input_lines_change(text: str) -> None:
+def test_any_text_is_read_and_without_variables_only_input_lines_change(text):
     fill(text, {"a": "", "b": ""})
     filled = fill(text, {})
 
@@ -132,5 +132,5 @@ def test_any_text_is_read_and_without_variables_only_input_lines_change(text: st
 
 
 @pytest.mark.parametrize("hostile", ["{", "`", "$a ", "```\n", "{a[0]", "\\begin{a}", "\\(", "@ "])
-def test_the_cost_of_names_in_braces_grows_with_the_text(hostile: str) -> None:
+def test_the_cost_of_names_in_braces_grows_with_the_text(hostile):
     assert_linear(lambda count: lambda: fill(hostile * count, NAMES), 4_000)

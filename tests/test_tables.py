@@ -8,15 +8,12 @@ import sys
 import time
 import tracemalloc
 import zipfile
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipython_assistant.core.artifacts import TableHead
 from ipython_assistant.core.naming import media_type
 from ipython_assistant.workspace import csv_tables, sheets, tables
 from ipython_assistant.workspace.csv_tables import NotATable
@@ -24,31 +21,31 @@ from ipython_assistant.workspace.tables import read_frame, read_head, read_table
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path):
     return tmp_path / "table.csv"
 
 
-def written(path: Path, content: str | bytes) -> Path:
+def written(path, content):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
 
-def head_of(path: Path, content: str | bytes, rows: int = 10) -> TableHead:
+def head_of(path, content, rows=10):
     return read_head(written(path, content), media_type(path.name), rows)
 
 
-def frame_of(path: Path, content: str | bytes) -> pd.DataFrame:
+def frame_of(path, content):
     return read_frame(written(path, content), media_type(path.name))
 
 
-def shown(head: TableHead) -> tuple[Any, ...]:
+def shown(head):
     return head.columns, head.rows, head.row_count
 
 
 # --- the form of a CSV file -------------------------------------------------------------------------------------------
 
 
-def test_a_head_has_the_first_rows_and_the_true_size(path: Path) -> None:
+def test_a_head_has_the_first_rows_and_the_true_size(path):
     head = head_of(path, "n,name\n" + "".join(f"{number},x{number}\n" for number in range(1234)), rows=2)
 
     assert shown(head) == (("n", "name"), (("0", "x0"), ("1", "x1")), 1234)
@@ -77,14 +74,12 @@ def test_a_head_has_the_first_rows_and_the_true_size(path: Path) -> None:
         ("ort,wert\nGröße,1\n".encode("latin-1"), ("ort", "wert"), (("Größe", "1"),)),
     ],
 )  # fmt: skip
-def test_separator_line_ends_blank_lines_and_encoding_are_found(
-    path: Path, content: str | bytes, columns: tuple[str, ...], rows: tuple[Any, ...]
-) -> None:
+def test_separator_line_ends_blank_lines_and_encoding_are_found(path, content, columns, rows):
     assert shown(head_of(path, content)) == (columns, rows, len(rows))
     assert len(frame_of(path, content)) == len(rows)
 
 
-def test_an_encoding_that_turns_out_wrong_late_in_the_file_is_changed(path: Path) -> None:
+def test_an_encoding_that_turns_out_wrong_late_in_the_file_is_changed(path):
     content = ("a,b\n" + "1,x\n" * 20_000 + "3,Zürich\n").encode("cp1252")
 
     assert head_of(path, content).row_count == 20_001
@@ -115,7 +110,7 @@ def test_an_encoding_that_turns_out_wrong_late_in_the_file_is_changed(path: Path
         ("x.pdf", b"%PDF", "is not a table"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_no_table_says_why(tmp_path: Path, name: str, content: str | bytes, reason: str) -> None:
+def test_a_file_that_is_no_table_says_why(tmp_path, name, content, reason):
     path = written(tmp_path / name, content)
     for read in (read_head, read_table):
         with pytest.raises(NotATable) as caught:
@@ -128,7 +123,7 @@ def test_a_file_that_is_no_table_says_why(tmp_path: Path, name: str, content: st
 # --- files as people have them ----------------------------------------------------------------------------------------
 
 
-def days(*days: str) -> pd.DatetimeIndex:
+def days(*days):
     return pd.to_datetime([*days])
 
 
@@ -178,7 +173,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_file_as_people_have_it_is_read_right_or_what_is_unsure_is_said(path: Path, shape: str) -> None:
+def test_a_file_as_people_have_it_is_read_right_or_what_is_unsure_is_said(path, shape):
     content, columns, said = SHAPES[shape]
     head = head_of(path, content)
     table = read_table(path, "text/csv")
@@ -201,16 +196,14 @@ def test_a_file_as_people_have_it_is_read_right_or_what_is_unsure_is_said(path: 
     [("titles above", "2020", 91), ("tags", "n", 4), ("footnotes", "2024", 600), ("thousand points", "E", 13_142_291),
      ("thousand commas", "n", 6872), ("dates with points", "w", 5.5)],
 )  # fmt: skip
-def test_pandas_reads_the_same_with_the_arguments_that_the_model_is_told(
-    path: Path, shape: str, column: str, total: float
-) -> None:
+def test_pandas_reads_the_same_with_the_arguments_that_the_model_is_told(path, shape, column, total):
     head = head_of(path, SHAPES[shape][0])
 
     arguments = eval(f"dict({head.read_with})")
     assert pd.read_csv(path, **arguments)[column].sum() == total
 
 
-def test_a_column_that_is_known_to_be_text_stays_text(path: Path) -> None:
+def test_a_column_that_is_known_to_be_text_stays_text(path):
     written(path, "digits,share\n12,85%\n")
 
     table = read_table(path, "text/csv", {"digits": "str", "share": "str"})
@@ -219,20 +212,20 @@ def test_a_column_that_is_known_to_be_text_stays_text(path: Path) -> None:
     assert table.notes == ()
 
 
-def test_a_code_late_in_the_file_keeps_the_whole_column_text(path: Path) -> None:
+def test_a_code_late_in_the_file_keeps_the_whole_column_text(path):
     frame = frame_of(path, "code,n\n" + "12,1\n" * 30_000 + "007,2\n")
 
     assert (frame["code"].iloc[0], frame["code"].iloc[-1]) == ("12", "007")
 
 
-def test_numbers_are_read_to_their_last_digit(path: Path) -> None:
+def test_numbers_are_read_to_their_last_digit(path):
     numbers, whole = [0.1 + 0.2, 1 / 3, -2.5e-300], [9_007_199_254_740_993, 2, 3]
     frame = frame_of(path, "n,m\n" + "".join(f"{n!r},{m}\n" for n, m in zip(numbers, whole, strict=True)))
 
     assert frame.to_dict("list") == {"n": numbers, "m": whole}
 
 
-def test_a_quotation_mark_that_is_never_closed_is_said(path: Path) -> None:
+def test_a_quotation_mark_that_is_never_closed_is_said(path):
     written(path, 'a,b\n1,"x\n' + "2,y\n" * 200)
 
     with pytest.raises(NotATable, match="never closed"):
@@ -243,9 +236,7 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_siz
 
 
 @given(st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=8))
-def test_the_cells_that_the_csv_module_writes_are_those_of_the_head(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
-) -> None:
+def test_the_cells_that_the_csv_module_writes_are_those_of_the_head(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["x", "y", "z"], *rows, ["1", "2", "3"]])
@@ -260,7 +251,7 @@ def test_the_cells_that_the_csv_module_writes_are_those_of_the_head(
 # --- large ones -------------------------------------------------------------------------------------------------------
 
 
-def test_the_rows_of_a_very_large_file_are_estimated_to_two_digits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rows_of_a_very_large_file_are_estimated_to_two_digits(path, monkeypatch):
     monkeypatch.setattr(csv_tables, "EXACT_BYTES", 100_000)
     head = head_of(path, "id,name\n" + "".join(f'{number},"name{number}"\n' for number in range(50_000)))
 
@@ -268,8 +259,8 @@ def test_the_rows_of_a_very_large_file_are_estimated_to_two_digits(path: Path, m
     assert len(read_frame(path, "text/csv")) == 50_000
 
 
-def test_the_memory_of_a_look_does_not_grow_with_the_file(path: Path) -> None:
-    def peak(rows: int) -> int:
+def test_the_memory_of_a_look_does_not_grow_with_the_file(path):
+    def peak(rows):
         path.write_text("a,b\n" + "some text,1234\n" * rows)
         tracemalloc.start()
         head = read_head(path, "text/csv")
@@ -282,7 +273,7 @@ def test_the_memory_of_a_look_does_not_grow_with_the_file(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["bomb.csv.gz", "bomb.zip"])
-def test_a_packed_file_is_unpacked_only_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_packed_file_is_unpacked_only_so_far(tmp_path, monkeypatch, name):
     monkeypatch.setattr(csv_tables, "EXACT_BYTES", 1_000_000)
     monkeypatch.setattr(csv_tables, "LARGEST_UNPACKED", 2_000_000)
     content = b"a,b\n" + (b"1," + b"2" * 97 + b"\n") * 25_000
@@ -301,7 +292,7 @@ def test_a_packed_file_is_unpacked_only_so_far(tmp_path: Path, monkeypatch: pyte
         read_table(path, media_type(name))
 
 
-def test_one_wide_row_does_not_widen_the_work_of_all_others(path: Path) -> None:
+def test_one_wide_row_does_not_widen_the_work_of_all_others(path):
     began = time.monotonic()
     head = head_of(path, "a\n" * 6_000 + "," * 19_000 + "1\n")
 
@@ -310,7 +301,7 @@ def test_one_wide_row_does_not_widen_the_work_of_all_others(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.zip", "t.csv"])
-def test_a_packed_table_is_read_whatever_its_name(tmp_path: Path, name: str) -> None:
+def test_a_packed_table_is_read_whatever_its_name(tmp_path, name):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("folder/t.csv", "code,n\n007,1\n")
@@ -323,9 +314,7 @@ def test_a_packed_table_is_read_whatever_its_name(tmp_path: Path, name: str) -> 
 # --- JSON and GeoJSON -------------------------------------------------------------------------------------------------
 
 
-def test_large_json_is_not_looked_at_but_read_where_it_was_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_json_is_not_looked_at_but_read_where_it_was_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "LOOK", sheets.ReadLimits(10**8, 100_000, 10**6, 3))
     path = tmp_path / "t.json"
     with pytest.raises(NotATable, match="too much JSON"):
@@ -354,7 +343,7 @@ JSON = {
 
 
 @pytest.mark.parametrize("name", JSON)
-def test_records_and_lines_of_json_and_properties_of_geojson_are_tables(tmp_path: Path, name: str) -> None:
+def test_records_and_lines_of_json_and_properties_of_geojson_are_tables(tmp_path, name):
     content, expected, dtypes = JSON[name]
     head = head_of(tmp_path / name, content)
 
@@ -367,7 +356,7 @@ def test_records_and_lines_of_json_and_properties_of_geojson_are_tables(tmp_path
 # --- workbooks and Parquet --------------------------------------------------------------------------------------------
 
 
-def workbook(path: Path, **rows_of_sheets: list[tuple[Any, ...]]) -> Path:
+def workbook(path, **rows_of_sheets):
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
     book.remove(book.active)
@@ -381,7 +370,7 @@ def workbook(path: Path, **rows_of_sheets: list[tuple[Any, ...]]) -> Path:
     return path
 
 
-def test_a_workbook_is_read_with_its_types_its_titles_and_its_notes_left_out(tmp_path: Path) -> None:
+def test_a_workbook_is_read_with_its_types_its_titles_and_its_notes_left_out(tmp_path):
     rows = [
         ("Cases 2025", None, None),
         (),
@@ -401,7 +390,7 @@ def test_a_workbook_is_read_with_its_types_its_titles_and_its_notes_left_out(tmp
     assert ["above the header" in head.notes[0], "Below the table" in head.notes[1]] == [True, True]
 
 
-def test_a_sheet_can_be_named_and_the_others_are_said(tmp_path: Path) -> None:
+def test_a_sheet_can_be_named_and_the_others_are_said(tmp_path):
     path = workbook(tmp_path / "t.xlsx", Empty=[], Cases=[("a",), (1,)], Merged=[("b", None), (2, 3)])
     kind = media_type("t.xlsx")
 
@@ -413,14 +402,14 @@ def test_a_sheet_can_be_named_and_the_others_are_said(tmp_path: Path) -> None:
         read_head(path, kind, sheet="X")
 
 
-def test_what_is_called_a_workbook_and_is_a_text_file_is_read_as_one_and_the_other_way_round(tmp_path: Path) -> None:
+def test_what_is_called_a_workbook_and_is_a_text_file_is_read_as_one_and_the_other_way_round(tmp_path):
     text = written(tmp_path / "t.xls", "a\tb\n1\t2\n")
     book = workbook(tmp_path / "t.xlsx", Cases=[("a", "b"), (1, 2)]).rename(tmp_path / "t.csv")
 
     assert read_head(text, media_type("t.xls")).rows == read_head(book, "text/csv").rows == (("1", "2"),)
 
 
-def sheet_bomb(path: Path, xml: str) -> Path:
+def sheet_bomb(path, xml):
     workbook(path, Sheet=[("a",), (1,)])
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
@@ -444,7 +433,7 @@ def sheet_bomb(path: Path, xml: str) -> Path:
     ],
     ids=["a far row", "far columns"],
 )
-def test_a_small_workbook_that_unpacks_to_endless_cells_is_looked_at_for_seconds(tmp_path: Path, xml: str) -> None:
+def test_a_small_workbook_that_unpacks_to_endless_cells_is_looked_at_for_seconds(tmp_path, xml):
     path = sheet_bomb(tmp_path / "bomb.xlsx", xml)
     began = time.monotonic()
     assert read_head(path, media_type(path.name)).estimated
@@ -452,7 +441,7 @@ def test_a_small_workbook_that_unpacks_to_endless_cells_is_looked_at_for_seconds
     assert time.monotonic() - began < 30
 
 
-def test_a_parquet_file_is_read_with_what_it_says_of_its_columns(tmp_path: Path) -> None:
+def test_a_parquet_file_is_read_with_what_it_says_of_its_columns(tmp_path):
     pytest.importorskip("pyarrow")
     frame = pd.DataFrame({"code": ["007"] * 5000, "n": [None, *range(4999)]})
     frame.to_parquet(path := tmp_path / "t.parquet")
@@ -465,7 +454,7 @@ def test_a_parquet_file_is_read_with_what_it_says_of_its_columns(tmp_path: Path)
     assert read_frame(path, media_type(path.name)).equals(pd.read_parquet(path))
 
 
-def test_a_small_parquet_file_with_a_list_of_millions_is_not_unpacked(tmp_path: Path) -> None:
+def test_a_small_parquet_file_with_a_list_of_millions_is_not_unpacked(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "bomb.parquet"
@@ -483,9 +472,7 @@ def test_a_small_parquet_file_with_a_list_of_millions_is_not_unpacked(tmp_path: 
 
 
 @pytest.mark.parametrize(("name", "package"), [("t.xlsx", "openpyxl"), ("t.parquet", "pyarrow")])
-def test_a_reader_that_is_not_installed_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
-) -> None:
+def test_a_reader_that_is_not_installed_is_named(tmp_path, monkeypatch, name, package):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("xl/workbook.xml", "")

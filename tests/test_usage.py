@@ -29,7 +29,7 @@ ROUND = {"m": Price(input=1.0, cached=0.5, output=10.0)}
 COUNTS = st.integers(0, 10**9)
 
 
-def minutes(count: float) -> timedelta:
+def minutes(count):
     return timedelta(minutes=count)
 
 
@@ -118,7 +118,7 @@ def test_a_price_that_is_none_is_said_with_how_to_write_one(written):
     assert "'input': 0.25" in caught.value.hint
 
 
-def turn(container_id: str, began: datetime, ended: datetime, memory: str = "") -> PlacedTurn:
+def turn(container_id, began, ended, memory=""):
     tokens = {"input_tokens": 100, "output_tokens": 10}
     folded = Turn(usage=tokens, model="gpt-6-luna")
     return PlacedTurn(

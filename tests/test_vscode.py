@@ -6,9 +6,6 @@ back to the next representation of the output.
 """
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from jupyter_client.manager import start_new_kernel
@@ -21,14 +18,14 @@ TABLE = b"district,mean\n" + b"North,1.5\n" * 300_000
 class Editor:
     """As much of VS Code as a notebook's cells meet."""
 
-    def __init__(self, client: Any, notebook: Path) -> None:
+    def __init__(self, client, notebook):
         self._client = client
         self._notebook = notebook
         self.models: set[str] = set()
         self._send("execute_request", _request(f"__vsc_ipynb_file__ = {str(notebook)!r}", silent=True))
         self._until_idle()
 
-    def run(self, code: str) -> list[dict[str, Any]]:
+    def run(self, code):
         """The outputs of a cell."""
         uri = f"vscode-notebook-cell:{self._notebook}#W0sZmlsZQ%3D%3D"
         self._send("execute_request", _request(code), {"cellId": uri})
@@ -43,7 +40,7 @@ class Editor:
                 updated |= message["content"]
         return outputs
 
-    def click(self, model_id: str, file: int | str) -> bytes:
+    def click(self, model_id, file):
         """Ask for a file as the row's JavaScript does, and put its chunks together."""
         content = b""
         while True:
@@ -52,24 +49,24 @@ class Editor:
             if len(content) >= reply["total"]:
                 return content
 
-    def ask(self, model_id: str, **message: Any) -> tuple[dict[str, Any], list[Any]]:
+    def ask(self, model_id, **message):
         """Send one message of the row's JavaScript; gives the reply and its buffers."""
         content = {"comm_id": model_id, "data": {"method": "custom", "content": {"request": "r", **message}}}
         self._send("comm_msg", content)
         (reply,) = (message for message in self._until_idle() if message["msg_type"] == "comm_msg")
         return reply["content"]["data"]["content"], reply["buffers"]
 
-    def shown(self, output: dict[str, Any]) -> str:
+    def shown(self, output):
         """The media type that is drawn: the first, unless it is a view whose model is not known here."""
         data = output["data"]
         known = data.get(VIEW, {}).get("model_id") in self.models
         return next(media_type for media_type in data if media_type != VIEW or known)
 
-    def _send(self, kind: str, content: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+    def _send(self, kind, content, metadata=None):
         self._sent = self._client.session.msg(kind, content, metadata=metadata or {})
         self._client.shell_channel.send(self._sent)
 
-    def _until_idle(self) -> list[dict[str, Any]]:
+    def _until_idle(self):
         messages = []
         while True:
             message = self._client.get_iopub_msg(timeout=60)
@@ -82,12 +79,12 @@ class Editor:
                 return messages
 
 
-def _request(code: str, *, silent: bool = False) -> dict[str, Any]:
+def _request(code, *, silent=False):
     return {"code": code, "silent": silent, "store_history": not silent, "allow_stdin": False, "stop_on_error": True}
 
 
 @pytest.fixture
-def editor(hosted: Any, tmp_path: Path) -> Iterator[Editor]:
+def editor(hosted, tmp_path):
     """A notebook in a folder of its own; the kernel works in another, as `jupyter.notebookFileRoot` can have it."""
     hosted.put("mean é #1.csv", TABLE, "cfile_1")
     text = "[mean é #1.csv](sandbox:/mnt/data/mean é #1.csv)"
@@ -102,9 +99,7 @@ def editor(hosted: Any, tmp_path: Path) -> Iterator[Editor]:
     manager.shutdown_kernel(now=True)
 
 
-def test_files_are_saved_beside_the_notebook_and_the_button_brings_their_bytes_from_the_kernel(
-    editor: Editor, tmp_path: Path
-) -> None:
+def test_files_are_saved_beside_the_notebook_and_the_button_brings_their_bytes_from_the_kernel(editor, tmp_path):
     editor.run("%load_ext ipython_assistant")
     outputs = editor.run("%%assistant\nSave the mean per district.")
     (row,) = (output for output in outputs if output["metadata"]["ipython_assistant"]["output"] == "buttons")

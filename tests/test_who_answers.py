@@ -4,8 +4,6 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 import psutil
@@ -32,14 +30,14 @@ HERE = "qwen3.5:27b in Ollama on this machine"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ScriptedServer]:
+def server():
     """A scripted Ollama, one for all tests: so they share an engine, too."""
     with ScriptedServer("ollama", ["nomic-embed-text", "qwen3.5:27b", "gemma4:31b"]) as server:
         yield server
 
 
 @pytest.fixture
-def ollama(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
+def ollama(server, monkeypatch):
     """The scripted Ollama where Ollama is looked for; nothing else is looked for."""
     server.forget()
     server.plan = '{"cannot": "needs statistics, forecasting or several steps"}'
@@ -53,11 +51,11 @@ def ollama(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedS
 class Asker:
     """Asks in a session, outside the notebook's conversation or, with `goes_on`, inside it."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session):
         self.session = session
         self.names = {"cases": pd.DataFrame({"district": ["A", "B"], "n": [3, 5]}), "secrets": SECRETS}
 
-    def __call__(self, words: str, inputs: tuple[str, ...] = ("cases",), *, goes_on: bool = False, **options: Any):
+    def __call__(self, words, inputs=("cases",), *, goes_on=False, **options):
         cell = self.session.next_run()
         made = Options(inputs=inputs, **options)
         question = turn_run.read(self.session, made, words, cell, self.names, from_code=not goes_on)
@@ -65,14 +63,14 @@ class Asker:
 
 
 @pytest.fixture(scope="module")
-def one_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+def one_session(tmp_path_factory):
     session = Session(None, AssistantMagics(), tmp_path_factory.mktemp("notebook"))
     yield session
     session.close()
 
 
 @pytest.fixture
-def ask(one_session: Session) -> Asker:
+def ask(one_session):
     """Asks in one session for all tests, with the settings as they are at first."""
     one_session.traits = AssistantMagics()
     one_session.choose_model = ModelChoice()

@@ -4,16 +4,14 @@ They live as long as these tests, which come first (see `tests/conftest.py`).
 """
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
-from browser.harness import CHROMIUM_ARGUMENTS, Lab, Notebook, find_chromium, opened_notebooks, running_lab
+from browser.harness import CHROMIUM_ARGUMENTS, find_chromium, opened_notebooks, running_lab
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items):
     """A browser on a busy machine is slow: a test ends when the page says so, or after ten minutes."""
     for item in items:
         if "browser" in item.path.parts:
@@ -21,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[Browser]:
+def chromium():
     path = find_chromium()
     if path is None and os.environ.get("IPYTHON_ASSISTANT_BROWSER_TESTS") == "required":
         pytest.fail("no Chromium, and IPYTHON_ASSISTANT_BROWSER_TESTS asks for it")
@@ -34,14 +32,14 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def lab(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(chromium, tmp_path_factory):
     """A running JupyterLab; asks for Chromium first, since it is of no use without."""
     with running_lab(tmp_path_factory.mktemp("lab")) as running:
         yield running
 
 
 @pytest.fixture(scope="package")
-def context(chromium: Browser) -> Iterator[BrowserContext]:
+def context(chromium):
     """One for all: JupyterLab's own files then come from the cache. Every notebook has a page of its own."""
     context = chromium.new_context(
         accept_downloads=True, viewport={"width": 1200, "height": 1600}, device_scale_factor=2
@@ -53,14 +51,14 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture(scope="module")
-def open_for_module(lab: Lab, context: BrowserContext) -> Iterator[Callable[[Path], Notebook]]:
+def open_for_module(lab, context):
     """As `open_in_lab`; closed after the last test of the module."""
     with opened_notebooks(lab, context) as open_notebook:
         yield open_notebook
 
 
 @pytest.fixture
-def open_in_lab(lab: Lab, context: BrowserContext) -> Iterator[Callable[[Path], Notebook]]:
+def open_in_lab(lab, context):
     """Open a notebook below `lab.root`; back when its kernel is ready. Closed, with its kernel, after the test."""
     with opened_notebooks(lab, context) as open_notebook:
         yield open_notebook

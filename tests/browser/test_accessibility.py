@@ -3,13 +3,10 @@
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from browser.harness import Lab, Notebook
 from browser.test_outputs import FILES, SETUP, SHOW
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -25,7 +22,7 @@ publish(previews.caption(picture, "smaller"))
 
 
 @pytest.fixture(scope="module")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+def axe(tmp_path_factory):
     """The checker's script, from the npm registry."""
     npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("axe")
     if npm is None:
@@ -40,14 +37,14 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def shown(lab: Lab, open_for_module: Callable[[Path], Notebook]) -> Notebook:
+def shown(lab, open_for_module):
     notebook = open_for_module(lab.write_notebook("accessible/shown.ipynb", [SETUP + FILES + SHOW + MORE]))
     notebook.run_all()
     notebook.output(0).get_by_role("group", name="Download files").wait_for()
     return notebook
 
 
-def violations(page: Page) -> list[str]:
+def violations(page):
     found: list[str] = page.evaluate(
         "async () => (await axe.run('.jp-OutputArea-output', {resultTypes: ['violations']})).violations"
         ".flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.html}`))"
@@ -56,16 +53,14 @@ def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-def test_axe_finds_nothing_in_what_we_show(shown: Notebook, axe: str, theme: str) -> None:
+def test_axe_finds_nothing_in_what_we_show(shown, axe, theme):
     shown.theme(theme)
     shown.page.evaluate(axe)
 
     assert violations(shown.page) == []
 
 
-def test_a_table_is_sorted_and_paged_with_the_keyboard(
-    lab: Lab, open_in_lab: Callable[[Path], Notebook], axe: str
-) -> None:
+def test_a_table_is_sorted_and_paged_with_the_keyboard(lab, open_in_lab, axe):
     rows = "".join(f"place {number},{number * 7 % 1001}\\n" for number in range(1_001))
     show = "publish(view(download_row([table], Path.cwd(), read_rows=rows_to_browse), FrontEnd()))"
     cells = [
@@ -100,7 +95,7 @@ def test_a_table_is_sorted_and_paged_with_the_keyboard(
     assert "widget-view" not in str(notebook.save().cells[2].outputs)
 
 
-def test_links_and_buttons_are_reached_and_used_with_the_keyboard(shown: Notebook) -> None:
+def test_links_and_buttons_are_reached_and_used_with_the_keyboard(shown):
     output, page = shown.output(0), shown.page
     on_disk = (shown.path.parent / "assistant_files" / "a chart.png").read_bytes()
     for control in (

@@ -6,13 +6,10 @@ Run once with `jupyter-collaboration` installed and once with `jupyter-server-do
 import importlib.util
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import nbformat
 import pytest
 
-from browser.harness import Lab, Notebook
 from browser.test_lab_reopened import BROKEN, SHOW_A_ROW
 
 ENGINES = ("jupyter_server_ydoc", "jupyter_server_documents")
@@ -30,7 +27,7 @@ SAVED_S = 60
 DRAWS_WIDGETS = importlib.util.find_spec("jupyter_server_documents") is None
 
 
-def saved_with(path: Path, text: str) -> nbformat.NotebookNode:
+def saved_with(path, text):
     """The notebook on disk, once the server has saved it with this text in an output."""
     deadline, pause = time.monotonic() + SAVED_S, threading.Event()
     while time.monotonic() < deadline:
@@ -40,9 +37,7 @@ def saved_with(path: Path, text: str) -> nbformat.NotebookNode:
     pytest.fail(f"not saved within {SAVED_S} s")
 
 
-def test_a_row_of_buttons_is_shown_and_not_in_the_notebook_that_the_server_saves(
-    lab: Lab, open_in_lab: Callable[[Path], Notebook]
-) -> None:
+def test_a_row_of_buttons_is_shown_and_not_in_the_notebook_that_the_server_saves(lab, open_in_lab):
     show = "rows.show([file], Path.cwd(), front_end(get_ipython())); print('sh' + 'own')"
     notebook = open_in_lab(lab.write_notebook("shared/shared.ipynb", [SHOW_A_ROW, show]))
     notebook.run_all()

@@ -1,12 +1,7 @@
 """Stop, in JupyterLab's toolbar, while the embedded engine runs code that would not end by itself."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
-
-from browser.harness import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LOAD, ENDLESS, AFTER = 0, 1, 2
@@ -28,9 +23,7 @@ CLOCK = """
 """
 
 
-def test_the_toolbars_stop_ends_running_code_within_2_s_and_the_next_cell_works(
-    lab: Lab, open_in_lab: Callable[[Path], Notebook]
-) -> None:
+def test_the_toolbars_stop_ends_running_code_within_2_s_and_the_next_cell_works(lab, open_in_lab):
     notebook = open_in_lab(lab.write_notebook("stopped/stopped.ipynb", CELLS))
     notebook.start(cell=LOAD)
     notebook.start(cell=ENDLESS)

@@ -5,12 +5,10 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
 from browser.harness import Lab, end, environment, free_port, opened_notebooks, wait_until_it_answers
 from browser.test_outputs import FILES, SETUP, SHOW
@@ -37,7 +35,7 @@ c.Spawner.start_timeout = c.Spawner.http_timeout = 120
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def proxy(tmp_path_factory):
     """The hub's proxy, from the npm registry."""
     npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("proxy")
     if npm is None:
@@ -51,7 +49,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def running_hub(home: Path, proxy: Path, password: str) -> Iterator[Lab]:
+def running_hub(home, proxy, password):
     """A hub of one user, alice."""
     root = home / "root"
     root.mkdir(parents=True)
@@ -81,9 +79,7 @@ def running_hub(home: Path, proxy: Path, password: str) -> Iterator[Lab]:
         end(process)
 
 
-def test_below_a_users_address_pictures_links_and_buttons_work(
-    proxy: Path, context: BrowserContext, tmp_path: Path
-) -> None:
+def test_below_a_users_address_pictures_links_and_buttons_work(proxy, context, tmp_path):
     password = secrets.token_hex(8)
     with running_hub(tmp_path / "hub", proxy, password) as lab:
         page = context.new_page()

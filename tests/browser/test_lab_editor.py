@@ -1,12 +1,7 @@
 """The editor of an `%%assistant` cell in a real JupyterLab: what Tab offers, and that a prompt is coloured as prose."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
-
-from browser.harness import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -18,7 +13,7 @@ cases, cases_by_year, cutoff = pd.DataFrame(), pd.DataFrame(), 3
 
 
 @pytest.fixture(scope="module")
-def notebook(lab: Lab, open_for_module: Callable[[Path], Notebook]) -> Notebook:
+def notebook(lab, open_for_module):
     path = lab.write_notebook("completion/tab.ipynb", [SETUP, ""])
     (path.parent / "coverage.csv").write_text("a\n1\n")
     opened = open_for_module(path)
@@ -26,7 +21,7 @@ def notebook(lab: Lab, open_for_module: Callable[[Path], Notebook]) -> Notebook:
     return opened
 
 
-def press_tab(notebook: Notebook, text: str) -> None:
+def press_tab(notebook, text):
     """Write this into the second cell and press Tab at its end. JupyterLab sorts what it shows in its own way."""
     page = notebook.page
     page.keyboard.press("Escape")
@@ -38,11 +33,11 @@ def press_tab(notebook: Notebook, text: str) -> None:
     page.keyboard.press("Tab")
 
 
-def shown(notebook: Notebook):
+def shown(notebook):
     return notebook.page.locator(".jp-Completer:not(.lm-mod-hidden) .jp-Completer-item .jp-Completer-match")
 
 
-def test_tab_offers_options_tables_files_and_variables(notebook: Notebook) -> None:
+def test_tab_offers_options_tables_files_and_variables(notebook):
     press_tab(notebook, "%%assistant --m")
     expect(shown(notebook)).to_have_text(["--memory", "--model"])
 
@@ -58,7 +53,7 @@ def test_tab_offers_options_tables_files_and_variables(notebook: Notebook) -> No
     expect(shown(notebook)).to_have_text(["cases", "cases_by_year", "cutoff"])
 
 
-def test_what_is_chosen_stands_in_the_cell(notebook: Notebook) -> None:
+def test_what_is_chosen_stands_in_the_cell(notebook):
     press_tab(notebook, "%%assistant -i case")
     expect(shown(notebook)).to_have_text(["cases", "cases_by_year"])
     notebook.page.keyboard.press("ArrowDown")
@@ -75,7 +70,7 @@ CELLS = [PROMPT, "import os", "%%assistants\nimport os", "# %%assistant\nimport 
 MARKDOWN, PYTHON = "text/x-ipythongfm", "text/x-ipython"
 
 
-def wait_for(notebook: Notebook, mime_types: list[str]) -> None:
+def wait_for(notebook, mime_types):
     """Wait until the cells are of these types."""
     cells = "window.jupyterapp.shell.currentWidget.content.widgets"
     notebook.page.wait_for_function(
@@ -83,9 +78,7 @@ def wait_for(notebook: Notebook, mime_types: list[str]) -> None:
     )
 
 
-def test_a_prompt_is_shown_as_markdown_and_other_cells_as_ever(
-    lab: Lab, open_in_lab: Callable[[Path], Notebook]
-) -> None:
+def test_a_prompt_is_shown_as_markdown_and_other_cells_as_ever(lab, open_in_lab):
     notebook = open_in_lab(lab.write_notebook("prompts/prompts.ipynb", CELLS))
     editor = notebook.page.locator(".jp-Notebook .jp-Cell").nth(0).locator(".cm-content")
 
@@ -93,7 +86,7 @@ def test_a_prompt_is_shown_as_markdown_and_other_cells_as_ever(
     wait_for(notebook, [MARKDOWN, PYTHON, PYTHON, PYTHON])
 
 
-def test_it_follows_what_is_written_and_saves_nothing(lab: Lab, open_in_lab: Callable[[Path], Notebook]) -> None:
+def test_it_follows_what_is_written_and_saves_nothing(lab, open_in_lab):
     notebook = open_in_lab(lab.write_notebook("prompts/edited.ipynb", CELLS))
     write = "([cell, text]) => window.jupyterapp.shell.currentWidget.model.cells.get(cell).sharedModel.setSource(text)"
     for cell, text in [(0, "import os"), (1, PROMPT)]:

@@ -10,18 +10,17 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 from tests_support import events as wire
 from tests_support.scripted import ScriptedService
 
-from browser.harness import CHECKOUT, Lab, Notebook, environment, opened_notebooks, running_lab
+from browser.harness import CHECKOUT, Lab, environment, opened_notebooks, running_lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -54,13 +53,13 @@ class Answered:
     had_buttons: bool
     service: ScriptedService
 
-    def outputs(self) -> list[str]:
+    def outputs(self):
         """What the outputs of the asking cell are, as their metadata says it."""
         found = self.saved.cells[ASKING].outputs
         return [output.metadata["ipython_assistant"]["output"] for output in found]
 
 
-def will_answer(service: ScriptedService) -> None:
+def will_answer(service):
     """Once: when a kernel ends, its container goes with it."""
     for name, content in FILES.items():
         service.put(name, content, f"cfile_{name}")
@@ -70,7 +69,7 @@ def will_answer(service: ScriptedService) -> None:
 
 
 @contextmanager
-def answered(lab: Lab, context: BrowserContext, name: str, *, has_buttons: bool = True) -> Iterator[Answered]:
+def answered(lab, context, name, *, has_buttons=True):
     """Ask in a kernel of another environment, save, close, and leave the rest to the test."""
     with ScriptedService() as service:
         will_answer(service)
@@ -91,7 +90,7 @@ def answered(lab: Lab, context: BrowserContext, name: str, *, has_buttons: bool 
         yield Answered(lab, path, saved, had_buttons, service)
 
 
-def other_environment(folder: Path) -> Path:
+def other_environment(folder):
     """A virtual environment of its own that sees what is installed here and the checkout; gives its interpreter."""
     venv.create(folder, symlinks=True, with_pip=False)
     base = {"base": str(folder), "platbase": str(folder)}
@@ -103,25 +102,25 @@ def other_environment(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def with_extension(lab: Lab, context: BrowserContext) -> Iterator[Answered]:
+def with_extension(lab, context):
     with answered(lab, context, "with") as notebook:
         yield notebook
 
 
 @pytest.fixture(scope="module")
-def plain_lab(chromium: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def plain_lab(chromium, tmp_path_factory):
     """A JupyterLab whose server does not have our extension."""
     with running_lab(tmp_path_factory.mktemp("plain"), extension=False) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def without_extension(plain_lab: Lab, context: BrowserContext) -> Iterator[Answered]:
+def without_extension(plain_lab, context):
     with answered(plain_lab, context, "without") as notebook:
         yield notebook
 
 
-def check_reopened(notebook: Notebook) -> None:
+def check_reopened(notebook):
     """Nothing is broken, and every link brings down its file."""
     for name, content in FILES.items():
         links = notebook.output(ASKING).locator(f"a[download='{name}']")
@@ -130,16 +129,16 @@ def check_reopened(notebook: Notebook) -> None:
     assert notebook.page.get_by_text(BROKEN).count() == 0
 
 
-def test_the_buttons_are_in_the_page_and_not_in_the_saved_notebook(with_extension: Answered) -> None:
+def test_the_buttons_are_in_the_page_and_not_in_the_saved_notebook(with_extension):
     assert with_extension.had_buttons
     assert with_extension.outputs()[0] == "answer"
     assert with_extension.outputs()[-1] == "card"
     assert "buttons" not in with_extension.outputs()
 
 
-def test_without_our_server_extension_there_are_buttons_too_and_what_is_saved_of_them_is_an_empty_view(
-    with_extension: Answered, without_extension: Answered
-) -> None:
+def test_without_our_server_extension_there_are_buttons_too_and_an_empty_view_is_saved(
+    with_extension, without_extension
+):
     *outputs, row = without_extension.saved.cells[ASKING].outputs
 
     assert without_extension.had_buttons
@@ -148,7 +147,7 @@ def test_without_our_server_extension_there_are_buttons_too_and_what_is_saved_of
 
 
 @pytest.fixture
-def without_anywidget(plain_lab: Lab) -> Iterator[Lab]:
+def without_anywidget(plain_lab):
     """The same server, whose pages leave out anywidget's extension: it reads this file for every page."""
     page = plain_lab.home / "config" / "labconfig" / "page_config.json"
     page.parent.mkdir()
@@ -157,9 +156,7 @@ def without_anywidget(plain_lab: Lab) -> Iterator[Lab]:
     shutil.rmtree(page.parent)
 
 
-def test_where_jupyterlab_cannot_draw_our_widgets_there_are_the_links_alone(
-    without_anywidget: Lab, context: BrowserContext
-) -> None:
+def test_where_jupyterlab_cannot_draw_our_widgets_there_are_the_links_alone(without_anywidget, context):
     with answered(without_anywidget, context, "bare", has_buttons=False) as notebook:
         assert not notebook.had_buttons
         assert notebook.outputs()[-1] == "card"
@@ -169,15 +166,13 @@ def test_where_jupyterlab_cannot_draw_our_widgets_there_are_the_links_alone(
 
 @pytest.mark.parametrize("kernel", [True, False], ids=["with a new kernel", "without a kernel"])
 @pytest.mark.parametrize("which", ["with_extension", "without_extension"])
-def test_reopened_nothing_is_broken_and_the_links_download(
-    which: str, kernel: bool, context: BrowserContext, request: pytest.FixtureRequest
-) -> None:
+def test_reopened_nothing_is_broken_and_the_links_download(which, kernel, context, request):
     notebook: Answered = request.getfixturevalue(which)
     with opened_notebooks(notebook.lab, context) as open_notebook:
         check_reopened(open_notebook(notebook.path, kernel=kernel))
 
 
-def test_nbval_compares_the_saved_notebook_equal(without_extension: Answered) -> None:
+def test_nbval_compares_the_saved_notebook_equal(without_extension):
     """Its outputs are those of the other, and the row."""
     notebook = without_extension
     will_answer(notebook.service)
@@ -195,9 +190,7 @@ def test_nbval_compares_the_saved_notebook_equal(without_extension: Answered) ->
     assert "2 passed" in ran.stdout
 
 
-def test_a_cell_that_runs_again_has_one_row_and_the_old_one_is_closed(
-    lab: Lab, open_in_lab: Callable[[Path], Notebook]
-) -> None:
+def test_a_cell_that_runs_again_has_one_row_and_the_old_one_is_closed(lab, open_in_lab):
     show = "rows.show([file], Path.cwd(), front_end(get_ipython()))"
     count = "sum(type(w).__name__ == 'DownloadRow' for w in ipywidgets.widgets.widget._instances.values())"
     notebook = open_in_lab(lab.write_notebook("again/again.ipynb", [SHOW_A_ROW, show, count]))

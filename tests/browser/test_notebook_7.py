@@ -1,11 +1,7 @@
 """The first notebook in Notebook 7: what is seen and what comes down is the same as in JupyterLab."""
 
-from collections.abc import Callable
-
 import pytest
 from playwright.sync_api import expect
-
-from browser.harness import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ASKING, BUSY = 3, -1
@@ -19,7 +15,7 @@ while not Path("go").exists():
 
 
 @pytest.fixture(scope="module")
-def notebook(lab: Lab, open_for_module: Callable[..., Notebook]) -> Notebook:
+def notebook(lab, open_for_module):
     """The first notebook run from its first cell to the answer, while the page is watched; a long cell follows."""
     path = lab.copy_first_notebook("notebook 7", WAITING)
     (path.parent / "go").touch()
@@ -29,22 +25,22 @@ def notebook(lab: Lab, open_for_module: Callable[..., Notebook]) -> Notebook:
     return opened
 
 
-def downloads(notebook: Notebook) -> dict[str, bytes]:
+def downloads(notebook):
     """What the card's links bring down, by name."""
     links = notebook.output(ASKING).locator("table a[download]")
     return {link.get_attribute("download") or "": notebook.download(link) for link in links.all()}
 
 
-def on_disk(notebook: Notebook) -> dict[str, bytes]:
+def on_disk(notebook):
     return {name: (notebook.path.parent / "assistant_files" / name).read_bytes() for name in NAMES}
 
 
-def of_the_buttons(notebook: Notebook) -> dict[str, bytes]:
+def of_the_buttons(notebook):
     row = notebook.output(ASKING).get_by_role("group", name="Download files")
     return {name: notebook.download(row.get_by_role("button", name=f"Download {name}")) for name in NAMES}
 
 
-def test_the_answer_grows_and_its_links_and_buttons_download_idle_and_busy(notebook: Notebook) -> None:
+def test_the_answer_grows_and_its_links_and_buttons_download_idle_and_busy(notebook):
     texts = notebook.seen_texts()
     picture = notebook.output(ASKING).locator(".jp-RenderedImage img")
     files = on_disk(notebook)
@@ -64,9 +60,7 @@ def test_the_answer_grows_and_its_links_and_buttons_download_idle_and_busy(noteb
     expect(notebook.output(ASKING).get_by_role("table", name=f"Rows of {NAMES[1]}")).to_contain_text("Arvessa North")
 
 
-def test_saved_and_opened_again_without_a_kernel_nothing_is_broken(
-    notebook: Notebook, open_in_lab: Callable[..., Notebook]
-) -> None:
+def test_saved_and_opened_again_without_a_kernel_nothing_is_broken(notebook, open_in_lab):
     saved = notebook.save().cells[ASKING].outputs
     notebook.close()
     again = open_in_lab(notebook.path, kernel=False, application="notebooks")

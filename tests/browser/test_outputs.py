@@ -6,15 +6,11 @@ The notebooks here call the display functions themselves, on files they wrote; n
 import io
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psutil
 import pytest
 from playwright.sync_api import expect
 from tests_support.loopback import Door, Loopback
-
-from browser.harness import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -79,7 +75,7 @@ while not Path("go").exists():
 
 
 class _Noting(Door):
-    def respond(self) -> None:
+    def respond(self):
         self.owner.paths.append(self.path)
         self.owner.hit.set()
         self.begin(404, {})
@@ -91,24 +87,24 @@ class Listener(Loopback):
     door = _Noting
     base = ""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.paths: list[str] = []
         self.hit = threading.Event()
 
 
 @pytest.fixture
-def listener() -> Iterator[Listener]:
+def listener():
     with Listener() as listener:
         yield listener
 
 
 @pytest.fixture(scope="module")
-def shown(lab: Lab, open_for_module: Callable[[Path], Notebook]) -> Notebook:
+def shown(lab, open_for_module):
     """A notebook in a folder with a space, its outputs shown, and a cell that keeps the kernel busy until told."""
     return show_files(lab, open_for_module, "some folder/shown.ipynb")
 
 
-def show_files(lab: Lab, open_notebook: Callable[[Path], Notebook], name: str) -> Notebook:
+def show_files(lab, open_notebook, name):
     path = lab.write_notebook(name, [SETUP + FILES + SHOW, BUSY])
     (path.parent / "go").touch()
     notebook = open_notebook(path)
@@ -117,24 +113,24 @@ def show_files(lab: Lab, open_notebook: Callable[[Path], Notebook], name: str) -
     return notebook
 
 
-def buttons(notebook: Notebook):
+def buttons(notebook):
     return notebook.page.get_by_role("group", name="Download files").get_by_role("button")
 
 
-def status(notebook: Notebook):
+def status(notebook):
     return notebook.page.get_by_role("group", name="Download files").get_by_role("status")
 
 
-def saved(notebook: Notebook) -> dict[str, bytes]:
+def saved(notebook):
     """The files on disk, by name."""
     return {path.name: path.read_bytes() for path in (notebook.path.parent / "assistant_files").iterdir()}
 
 
-def links(notebook: Notebook, name: str):
+def links(notebook, name):
     return notebook.page.locator(".jp-OutputArea a[download]").filter(has_text=name)
 
 
-def test_the_picture_is_seen_and_every_link_and_button_downloads_its_file(shown: Notebook) -> None:
+def test_the_picture_is_seen_and_every_link_and_button_downloads_its_file(shown):
     on_disk = saved(shown)
     image = shown.output(0).locator(".jp-RenderedImage img")
 
@@ -153,7 +149,7 @@ def test_the_picture_is_seen_and_every_link_and_button_downloads_its_file(shown:
         assert {name: archive.read(name) for name in archive.namelist()} == on_disk
 
 
-def test_links_and_buttons_work_while_the_kernel_is_busy(shown: Notebook) -> None:
+def test_links_and_buttons_work_while_the_kernel_is_busy(shown):
     on_disk = saved(shown)
     (shown.path.parent / "go").unlink()
     shown.start(cell=1)
@@ -167,7 +163,7 @@ def test_links_and_buttons_work_while_the_kernel_is_busy(shown: Notebook) -> Non
     shown.wait_for_kernel("idle")
 
 
-def test_a_kernel_that_does_not_answer_is_said_and_an_answer_that_comes_late_counts(shown: Notebook) -> None:
+def test_a_kernel_that_does_not_answer_is_said_and_an_answer_that_comes_late_counts(shown):
     kernel = psutil.Process(int((shown.path.parent / "pid").read_text()))
     kernel.suspend()
     try:
@@ -186,9 +182,7 @@ def test_a_kernel_that_does_not_answer_is_said_and_an_answer_that_comes_late_cou
         kernel.resume()
 
 
-def test_without_the_servers_route_a_button_fetches_from_the_kernel(
-    lab: Lab, open_in_lab: Callable[[Path], Notebook]
-) -> None:
+def test_without_the_servers_route_a_button_fetches_from_the_kernel(lab, open_in_lab):
     show = "publish(view(download_row(files, Path.cwd(), environ={}), FrontEnd()))"
     notebook = open_in_lab(lab.write_notebook("kernel route/shown.ipynb", [SETUP + FILES + show]))
     notebook.run_all()
@@ -249,9 +243,7 @@ for bundle in everything:
 """
 
 
-def test_a_hostile_answer_runs_no_script_and_fetches_nothing(
-    lab: Lab, open_in_lab: Callable[[Path], Notebook], listener: Listener
-) -> None:
+def test_a_hostile_answer_runs_no_script_and_fetches_nothing(lab, open_in_lab, listener):
     hostile = HOSTILE_TEXT.replace("URL", listener.url)
     cells = [SETUP, f"hostile = {hostile!r}\n{SHOW_HOSTILE}"]
     notebook = open_in_lab(lab.write_notebook("hostile/live.ipynb", cells))
@@ -260,7 +252,7 @@ def test_a_hostile_answer_runs_no_script_and_fetches_nothing(
     check_nothing_happened(notebook, listener)
 
 
-def check_nothing_happened(notebook: Notebook, listener: Listener) -> None:
+def check_nothing_happened(notebook, listener):
     expect(notebook.output(1)).to_contain_text("all shown")
     expect(notebook.output(1)).to_contain_text("[picture not fetched: inline]")
     notebook.page.wait_for_load_state("networkidle")

@@ -2,15 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from browser.harness import Lab, Notebook
 from browser.test_outputs import SETUP, Listener
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -51,13 +49,13 @@ Answer(text=TEXT, turn=Turn(status="completed"), artifacts=files, prompt="Draw n
 
 
 @pytest.fixture(scope="module")
-def listener() -> Iterator[Listener]:
+def listener():
     with Listener() as listener:
         yield listener
 
 
 @pytest.fixture(scope="module")
-def shown(lab: Lab, open_for_module: Callable[[Path], Notebook], listener: Listener) -> Notebook:
+def shown(lab, open_for_module, listener):
     code = ANSWER.replace("URL", listener.url)
     path = lab.write_notebook("previews/shown.ipynb", [f"{SETUP}\nTEXT = {TEXT!r}\n{code}"])
     notebook = open_for_module(path)
@@ -66,7 +64,7 @@ def shown(lab: Lab, open_for_module: Callable[[Path], Notebook], listener: Liste
 
 
 @pytest.fixture(scope="module")
-def sent(lab: Lab, shown: Notebook, open_for_module: Callable[[Path], Notebook]) -> Notebook:
+def sent(lab, shown, open_for_module):
     """The same notebook from somebody else: this server has not signed it."""
     copy = shown.save()
     copy.metadata["title"] = "a copy"
@@ -77,7 +75,7 @@ def sent(lab: Lab, shown: Notebook, open_for_module: Callable[[Path], Notebook])
     return opened
 
 
-def check_everything_is_there_and_nothing_happened(notebook: Notebook, listener: Listener) -> None:
+def check_everything_is_there_and_nothing_happened(notebook, listener):
     output = notebook.output(0)
     images = output.locator(".jp-RenderedImage img, img[src^='data:image/svg']")
     expect(images).to_have_count(4)
@@ -93,17 +91,17 @@ def check_everything_is_there_and_nothing_happened(notebook: Notebook, listener:
     assert listener.paths == []
 
 
-def test_files_and_formulas_are_shown_and_nothing_in_them_runs(shown: Notebook, listener: Listener) -> None:
+def test_files_and_formulas_are_shown_and_nothing_in_them_runs(shown, listener):
     check_everything_is_there_and_nothing_happened(shown, listener)
     expect(shown.output(0).locator(".vega-embed canvas, .vega-embed svg.marks")).to_have_count(1)
     expect(shown.output(0)).to_contain_text("remote.vl.json is not shown: it uses “url”")
 
 
-def test_in_a_notebook_that_somebody_sent_they_are_too(sent: Notebook, listener: Listener) -> None:
+def test_in_a_notebook_that_somebody_sent_they_are_too(sent, listener):
     check_everything_is_there_and_nothing_happened(sent, listener)
 
 
-def test_a_large_picture_is_a_thumbnail_whose_link_downloads_the_whole(shown: Notebook) -> None:
+def test_a_large_picture_is_a_thumbnail_whose_link_downloads_the_whole(shown):
     on_disk = (shown.path.parent / "assistant_files" / "a big one.png").read_bytes()
     image = shown.output(0).locator(".jp-RenderedImage img").first
     width = image.evaluate("image => image.decode().then(() => image.naturalWidth)")
@@ -115,16 +113,14 @@ def test_a_large_picture_is_a_thumbnail_whose_link_downloads_the_whole(shown: No
     assert len(shown.path.read_bytes()) < 200_000 < len(on_disk)
 
 
-def test_a_tables_caption_does_not_make_it_wider(shown: Notebook) -> None:
+def test_a_tables_caption_does_not_make_it_wider(shown):
     table = shown.output(0).locator("table.dataframe").first
 
     assert table.locator("caption").inner_text() == "t.csv — 1 row × 2 columns"
     assert table.locator("thead").evaluate("head => head.getBoundingClientRect().width") < 120
 
 
-def test_exported_to_html_and_opened_from_disk_the_page_has_its_pictures_and_links(
-    shown: Notebook, chromium: Browser, listener: Listener
-) -> None:
+def test_exported_to_html_and_opened_from_disk_the_page_has_its_pictures_and_links(shown, chromium, listener):
     shown.save()
     subprocess.run(
         [sys.executable, "-m", "jupyter", "nbconvert", "--to", "html", str(shown.path)], check=True, capture_output=True

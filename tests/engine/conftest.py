@@ -2,10 +2,8 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
-import openai
 import pytest
 from engines import DEADLINE_S, Running, ScriptedModel, Stage, gone, in_thread, kernels_of, spawn
 
@@ -13,7 +11,7 @@ from ipython_assistant.engine.models.python_code import Script
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Running]:
+def engine():
     """One engine process for all tests that do not mind each other."""
     keys = {"OPENAI_API_KEY": "sk-not-for-code", "AZURE_OPENAI_API_KEY": "not-for-code", "MY_SECRET": "not-for-code"}
     process, running_engine = spawn(environment=keys)
@@ -29,19 +27,19 @@ def engine() -> Iterator[Running]:
 
 
 @pytest.fixture
-def client(engine: Running) -> openai.OpenAI:
+def client(engine):
     """An unmodified client of the session's engine."""
     return engine.client()
 
 
 @pytest.fixture(scope="session")
-def container(engine: Running) -> str:
+def container(engine):
     """A container that tests share which do not mind each other."""
     return engine.client().containers.create(name="shared").id
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[Stage]:
+def stage():
     """One engine in this process for all tests that bring their own model."""
     model = ScriptedModel(Script().answer)
     with in_thread({model.name: model}, time.time) as engine:
@@ -52,12 +50,10 @@ Serve = Callable[..., Running]
 
 
 @contextlib.contextmanager
-def _serving() -> Iterator[Serve]:
+def _serving():
     with contextlib.ExitStack() as stack:
 
-        def start(
-            *models: Any, clock: Callable[[], float] = time.time, environment: dict[str, str] | None = None
-        ) -> Running:
+        def start(*models, clock=time.time, environment=None):
             offered = {model.name: model for model in models or (Script(),)}
             return stack.enter_context(in_thread(offered, clock, environment))
 
@@ -65,14 +61,14 @@ def _serving() -> Iterator[Serve]:
 
 
 @pytest.fixture
-def serve() -> Iterator[Serve]:
+def serve():
     """Engines in this process, with the test's own models and clock; ended after the test."""
     with _serving() as start:
         yield start
 
 
 @pytest.fixture(scope="module")
-def serve_module() -> Iterator[Serve]:
+def serve_module():
     """Engines in this process for all tests of a module; ended after the last."""
     with _serving() as start:
         yield start

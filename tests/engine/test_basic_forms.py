@@ -42,7 +42,7 @@ def coverage(tmp_path):
     return tmp_path
 
 
-def frame(folder: Path) -> pd.DataFrame:
+def frame(folder):
     (path,) = folder.iterdir()
     read = {".csv": pd.read_csv, ".tsv": lambda p: pd.read_csv(p, sep="\t"), ".xlsx": pd.read_excel}
     read |= {".parquet": pd.read_parquet, ".json": pd.read_json}

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from tests_support.chat_servers import KINDS, Reply, ScriptedServer, page, refusal
@@ -18,7 +16,7 @@ KEY = "sk-for-this-server"
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, ScriptedServer]]:
+def servers():
     made = {kind: ScriptedServer(kind, ["llama4:8b", "qwen3.5:4b"]) for kind in KINDS}
     for server in made.values():
         server.__enter__()
@@ -28,22 +26,22 @@ def servers() -> Iterator[dict[str, ScriptedServer]]:
 
 
 @pytest.fixture(autouse=True)
-def empty_scripts(servers: dict[str, ScriptedServer]) -> None:
+def empty_scripts(servers):
     for server in servers.values():
         server.forget()
 
 
 @pytest.fixture
-def server(servers: dict[str, ScriptedServer]) -> ScriptedServer:
+def server(servers):
     return servers["llama.cpp"]
 
 
-def complete(server: ScriptedServer, *replies: Reply, model: str = "qwen3.5:4b", **arguments: Any) -> Completion:
+def complete(server, *replies, model="qwen3.5:4b", **arguments):
     """One completion, in an event loop of its own."""
     server.script = list(replies)
     made = {name: arguments.pop(name) for name in ("key", "kind", "schemas", "silence_s") if name in arguments}
 
-    async def ask() -> Completion:
+    async def ask():
         chat = ChatServer(server.url, model, **{"silence_s": 5, **made})
         try:
             return await chat.complete(QUESTION, **arguments)
@@ -53,7 +51,7 @@ def complete(server: ScriptedServer, *replies: Reply, model: str = "qwen3.5:4b",
     return asyncio.run(ask())
 
 
-def failure(server: ScriptedServer, *replies: Reply, **arguments: Any) -> tuple[str, str]:
+def failure(server, *replies, **arguments):
     """The two lines of the error that asking ends in."""
     with pytest.raises(ModelFailed) as caught:
         complete(server, *replies, **arguments)
@@ -62,13 +60,13 @@ def failure(server: ScriptedServer, *replies: Reply, **arguments: Any) -> tuple[
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_of_server_gives_the_text_and_the_tokens(servers, kind: str) -> None:
+def test_each_kind_of_server_gives_the_text_and_the_tokens(servers, kind):
     completion = complete(servers[kind], Reply("There are 12.", thinking="Let me see."))
 
     assert completion == Completion("There are 12.", TokensUsed(input=100, output=20))
 
 
-def test_ollama_is_known_by_its_version_and_asked_by_its_own_door(servers) -> None:
+def test_ollama_is_known_by_its_version_and_asked_by_its_own_door(servers):
     complete(servers["ollama"], Reply("{}"), schema=SCHEMA, max_tokens=300, options={"temperature": 0})
 
     assert servers["ollama"].paths == ["/api/version", "/api/chat"]
@@ -77,11 +75,11 @@ def test_ollama_is_known_by_its_version_and_asked_by_its_own_door(servers) -> No
     assert body["options"] == {"num_ctx": 8_192, "num_predict": 300, "temperature": 0}
 
 
-def test_ollama_is_given_a_context_that_holds_the_question_and_keeps_it(servers) -> None:
+def test_ollama_is_given_a_context_that_holds_the_question_and_keeps_it(servers):
     server = servers["ollama"]
     server.script = [Reply("x"), Reply("x")]
 
-    async def ask() -> None:
+    async def ask():
         chat = ChatServer(server.url, "qwen3.5:4b")
         await chat.complete([{"role": "user", "content": "word " * 9_000}])
         await chat.complete(QUESTION)
@@ -93,7 +91,7 @@ def test_ollama_is_given_a_context_that_holds_the_question_and_keeps_it(servers)
 
 
 @pytest.mark.parametrize("kind", ["llama.cpp", "vllm"])
-def test_chat_completions_are_asked_with_schema_and_key_and_not_to_think(servers, kind: str) -> None:
+def test_chat_completions_are_asked_with_schema_and_key_and_not_to_think(servers, kind):
     complete(servers[kind], Reply("{}"), kind=kind, key=KEY, schema=SCHEMA)
 
     (body,) = servers[kind].asked
@@ -111,15 +109,15 @@ def test_chat_completions_are_asked_with_schema_and_key_and_not_to_think(servers
         ("\n  \n", "\n  \n"),
     ],
 )
-def test_what_a_model_thinks_aloud_is_left_out(server: ScriptedServer, written: str, kept: str) -> None:
+def test_what_a_model_thinks_aloud_is_left_out(server, written, kept):
     assert complete(server, Reply(written)).text == kept
 
 
-def test_an_answer_that_reached_its_limit_is_cut(server: ScriptedServer) -> None:
+def test_an_answer_that_reached_its_limit_is_cut(server):
     assert complete(server, Reply("There are", cut=True, tokens=(100, 300)), max_tokens=300).cut
 
 
-def test_an_endless_answer_is_stopped_and_cut(server: ScriptedServer) -> None:
+def test_an_endless_answer_is_stopped_and_cut(server):
     completion = complete(server, Reply("and so on and so on and so on ", endless=True))
 
     assert completion.cut
@@ -127,10 +125,10 @@ def test_an_endless_answer_is_stopped_and_cut(server: ScriptedServer) -> None:
     assert server.gone.wait(5)
 
 
-def test_a_stream_that_is_closed_early_ends_the_request(server: ScriptedServer) -> None:
+def test_a_stream_that_is_closed_early_ends_the_request(server):
     server.script = [Reply("one two three", endless=True)]
 
-    async def first() -> str | Completion:
+    async def first():
         pieces = ChatServer(server.url, "m").stream(QUESTION)
         piece = await anext(pieces)
         await pieces.aclose()
@@ -140,14 +138,14 @@ def test_a_stream_that_is_closed_early_ends_the_request(server: ScriptedServer) 
     assert server.gone.wait(5)
 
 
-def test_a_server_that_answers_whole_although_asked_to_stream(server: ScriptedServer) -> None:
+def test_a_server_that_answers_whole_although_asked_to_stream(server):
     answer = {"choices": [{"message": {"content": "12."}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 9}}
 
     assert complete(server, Reply(body=json.dumps(answer, indent=1).encode())) == Completion("12.", TokensUsed(input=9))
 
 
 @pytest.mark.parametrize("schemas", [True, False], ids=["refused with 400", "known to take none"])
-def test_a_schema_that_a_server_does_not_take_is_asked_for_as_plain_json(server: ScriptedServer, schemas: bool) -> None:
+def test_a_schema_that_a_server_does_not_take_is_asked_for_as_plain_json(server, schemas):
     replies = [refusal(400, "response_format: unsupported")] if schemas else []
     completion = complete(server, *replies, Reply('{"count": 1}'), schema=SCHEMA, schemas=schemas)
 
@@ -180,7 +178,7 @@ def test_a_schema_that_a_server_does_not_take_is_asked_for_as_plain_json(server:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_each_fault_of_a_server_is_two_lines(servers, kind: str, reply: Reply, happened: str, cure: str) -> None:
+def test_each_fault_of_a_server_is_two_lines(servers, kind, reply, happened, cure):
     told = failure(servers[kind], reply, key=KEY, model="qwen3.5:9b")
 
     assert happened in told[0]
@@ -189,7 +187,7 @@ def test_each_fault_of_a_server_is_two_lines(servers, kind: str, reply: Reply, h
 
 
 @pytest.mark.parametrize("kind", ["ollama", "llama.cpp"])
-def test_a_server_that_falls_silent_is_given_up(servers, kind: str) -> None:
+def test_a_server_that_falls_silent_is_given_up(servers, kind):
     never = threading.Event()
     happened, cure = failure(servers[kind], Reply("late", hold=never), silence_s=0.2)
     never.set()
@@ -198,7 +196,7 @@ def test_a_server_that_falls_silent_is_given_up(servers, kind: str) -> None:
     assert "--timeout" in cure
 
 
-def test_no_server_at_the_address() -> None:
+def test_no_server_at_the_address():
     with ScriptedServer() as server:
         pass
 
@@ -207,13 +205,13 @@ def test_no_server_at_the_address() -> None:
     assert "Start it" in cure
 
 
-def test_no_redirect_is_followed(servers, server: ScriptedServer) -> None:
+def test_no_redirect_is_followed(servers, server):
     failure(server, Reply(status=307, body=b"{}", location=servers["vllm"].url), key=KEY)
 
     assert servers["vllm"].paths == []
 
 
 @pytest.mark.parametrize("address", ["localhost:8080/v1", "ftp://localhost/v1", "http://"])
-def test_an_address_that_is_not_one(address: str) -> None:
+def test_an_address_that_is_not_one(address):
     with pytest.raises(ModelFailed, match="not the address of a chat server"):
         ChatServer(address, "m")

@@ -5,18 +5,16 @@ import json
 import os
 import signal
 import threading
-from collections.abc import AsyncGenerator
 
-import openai
 import pytest
-from engines import DEADLINE_S, Running, Stage, annotations, gone, kernel_in, kernels_of, logs, until
+from engines import DEADLINE_S, annotations, gone, kernel_in, kernels_of, logs, until
 
 from ipython_assistant.engine.container import FORGOTTEN
 from ipython_assistant.engine.kernel_output import MAX_FIGURES
-from ipython_assistant.engine.models import Ask, Interpreter, Run, RunOutcome, Step
+from ipython_assistant.engine.models import Run
 
 
-def test_mnt_data_is_the_working_directory_and_no_machine_path_is_shown(engine: Running, container: str) -> None:
+def test_mnt_data_is_the_working_directory_and_no_machine_path_is_shown(engine, container):
     code = """
 import os, pathlib, tempfile, warnings
 pathlib.Path('/mnt/data/mapped.txt').write_text('x')
@@ -40,7 +38,7 @@ open('/mnt/data/absent.txt')
     assert next(item.code for item in response.output if item.type == "code_interpreter_call") == code.strip("\n")
 
 
-def test_logs_are_plain_text_with_progress_bars_at_their_last_state(engine: Running, container: str) -> None:
+def test_logs_are_plain_text_with_progress_bars_at_their_last_state(engine, container):
     code = r"""
 import sys
 print('\x1b[31mred\x1b[0m')
@@ -50,7 +48,7 @@ print(' of 2\nline\r\nend', file=sys.stderr)
     assert logs(engine.ask(code, container=container)) == "red\n2 of 2\nline\nend\n"
 
 
-def test_endless_printing_is_cut_and_said(engine: Running, container: str) -> None:
+def test_endless_printing_is_cut_and_said(engine, container):
     printed = logs(engine.ask("for i in range(1300): print('x' * 999)", container=container))
 
     assert len(printed) < 1_001_000
@@ -74,7 +72,7 @@ print('after all that')
 """
 
 
-def test_messages_that_make_no_sense_are_passed_over(engine: Running, container: str) -> None:
+def test_messages_that_make_no_sense_are_passed_over(engine, container):
     response = engine.ask(ODD, container=container)
 
     [call] = [item for item in response.output if item.type == "code_interpreter_call"]
@@ -84,7 +82,7 @@ def test_messages_that_make_no_sense_are_passed_over(engine: Running, container:
     assert logs(engine.ask("print('as ever')", container=container)) == "as ever\n"
 
 
-def test_figures_beyond_the_limit_are_left_out_and_counted(engine: Running, container: str) -> None:
+def test_figures_beyond_the_limit_are_left_out_and_counted(engine, container):
     code = f"""
 import matplotlib.pyplot as plt, io
 from IPython.display import Image, display
@@ -99,16 +97,14 @@ print('end')
     assert call.outputs[-1].logs.startswith("end\n[3 more figures were shown and left out: of one run at most 100 ")
 
 
-def test_code_that_asks_for_input_fails_with_stdin_not_implemented(engine: Running, container: str) -> None:
+def test_code_that_asks_for_input_fails_with_stdin_not_implemented(engine, container):
     response = engine.ask("input('name? ')", container=container)
 
     assert "StdinNotImplementedError" in response.output_text
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_in_mid_run_is_said_and_the_next_code_runs_in_a_new_one(
-    engine: Running, container: str
-) -> None:
+def test_a_process_that_dies_in_mid_run_is_said_and_the_next_code_runs_in_a_new_one(engine, container):
     code = "import os\nopen('kept.txt', 'w').write('kept')\nkept = 1\nprint('so far', flush=True)\nos._exit(3)"
     died = engine.ask(code, container=container)
     after = engine.ask("print(open('kept.txt').read(), 'kept' in globals())", container=container)
@@ -120,7 +116,7 @@ def test_a_process_that_dies_in_mid_run_is_said_and_the_next_code_runs_in_a_new_
     assert logs(after) == "kept False\n"
 
 
-def test_deleting_a_container_ends_its_process_even_while_code_runs(engine: Running, client: openai.OpenAI) -> None:
+def test_deleting_a_container_ends_its_process_even_while_code_runs(engine, client):
     container = client.containers.create(name="busy").id
     pid = kernel_in(engine, container)
     stream = engine.begin("import time\ntime.sleep(60)", container=container)
@@ -136,11 +132,11 @@ def test_deleting_a_container_ends_its_process_even_while_code_runs(engine: Runn
 
 
 @pytest.mark.slow
-def test_two_questions_in_one_container_are_answered_one_after_the_other(stage: Stage) -> None:
+def test_two_questions_in_one_container_are_answered_one_after_the_other(stage):
     second_has_begun = threading.Event()
     second_was_let_in = threading.Event()
 
-    async def steps(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+    async def steps(ask, interpreter):
         if "second" in ask.prompt:
             second_was_let_in.set()
             yield Run("order.append('second')")
@@ -158,13 +154,13 @@ def test_two_questions_in_one_container_are_answered_one_after_the_other(stage: 
     second_has_begun.set()
     assert [list(stream)[-1].type for stream in (first, second)] == ["response.completed"] * 2
 
-    async def looks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+    async def looks(ask, interpreter):
         yield Run("print(order)")
 
     assert logs(stage.ask(looks)) == "['first', 'first again', 'second']\n"
 
 
-def test_an_upload_beside_running_code_is_not_taken_for_its_file(engine: Running, container: str) -> None:
+def test_an_upload_beside_running_code_is_not_taken_for_its_file(engine, container):
     client = engine.client()
     code = """
 import os, time
@@ -181,7 +177,7 @@ open('made.csv', 'w').write('1')
 
 
 @pytest.mark.slow
-def test_uploaded_modules_do_not_stop_a_process_from_starting(engine: Running, container: str) -> None:
+def test_uploaded_modules_do_not_stop_a_process_from_starting(engine, container):
     names = ("random.py", "ipykernel_launcher.py", "sitecustomize.py")
     for name in names:
         engine.client().containers.files.create(container, file=(name, b"raise SystemExit('hijacked')"))
@@ -192,12 +188,12 @@ def test_uploaded_modules_do_not_stop_a_process_from_starting(engine: Running, c
     assert logs(started) == "started\n"
 
 
-def test_exit_ends_neither_the_process_nor_its_variables(engine: Running, container: str) -> None:
+def test_exit_ends_neither_the_process_nor_its_variables(engine, container):
     assert logs(engine.ask("kept = 1\nexit()", container=container)) == ""
     assert logs(engine.ask("print(kept)", container=container)) == "1\n"
 
 
-def test_a_process_that_cannot_be_started_is_said_with_the_end_of_its_own_log(serve) -> None:
+def test_a_process_that_cannot_be_started_is_said_with_the_end_of_its_own_log(serve):
     engine = serve(environment={"PYTHONHOME": "/nonexistent"})
 
     events = engine.events("1", model="script")
@@ -207,7 +203,7 @@ def test_a_process_that_cannot_be_started_is_said_with_the_end_of_its_own_log(se
     assert "No module named 'encodings'" in events[-2]["error"]["message"]
 
 
-def test_a_chart_is_in_a_font_that_has_its_characters_or_says_that_none_has(engine: Running, container: str) -> None:
+def test_a_chart_is_in_a_font_that_has_its_characters_or_says_that_none_has(engine, container):
     code = """
 import matplotlib as mpl, matplotlib.pyplot as plt
 mpl.rcParams['font.family'] = ['cmss10']  # has no Cyrillic
@@ -223,7 +219,7 @@ mpl.rcdefaults()
     assert printed.endswith("['cmss10', 'DejaVu Sans']\n")
 
 
-def test_where_matplotlib_cannot_join_letters_the_log_says_so(engine: Running, container: str) -> None:
+def test_where_matplotlib_cannot_join_letters_the_log_says_so(engine, container):
     code = """
 import matplotlib.pyplot as plt
 from matplotlib import ft2font
@@ -240,7 +236,7 @@ plt.close()
     assert printed.count("Arabic") == 1
 
 
-def test_a_figure_left_open_is_shown_and_a_closed_one_is_not(engine: Running, container: str) -> None:
+def test_a_figure_left_open_is_shown_and_a_closed_one_is_not(engine, container):
     code = """
 import matplotlib.pyplot as plt
 plt.plot([1]); plt.savefig('closed.png'); plt.close()
@@ -256,9 +252,7 @@ plt.plot([2])
 
 
 @pytest.mark.slow
-def test_a_process_that_was_killed_while_idle_is_replaced_and_that_is_said_once(
-    engine: Running, container: str
-) -> None:
+def test_a_process_that_was_killed_while_idle_is_replaced_and_that_is_said_once(engine, container):
     engine.ask("pass", container=container)
     pid = kernel_in(engine, container)
     os.kill(pid, signal.SIGKILL)

@@ -8,9 +8,8 @@ import json
 import os
 import re
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import openai
 import pytest
@@ -46,12 +45,12 @@ SHORT = {
 }
 
 
-def events_of(body: str) -> list[dict[str, Any]]:
+def events_of(body):
     return [json.loads(line.removeprefix("data: ")) for line in body.splitlines() if line.startswith("data: ")]
 
 
 @pytest.fixture(params=["engine", "scripted", *RECORDED], ids=lambda source: getattr(source, "stem", source))
-def events(request: pytest.FixtureRequest, scripted: ScriptedService) -> list[dict[str, Any]]:
+def events(request, scripted):
     """The events of a turn that runs code."""
     if isinstance(request.param, Path):
         return events_of(request.param.read_text())
@@ -67,24 +66,24 @@ def events(request: pytest.FixtureRequest, scripted: ScriptedService) -> list[di
 
 
 @pytest.fixture(scope="module")
-def scripted() -> Iterator[ScriptedService]:
+def scripted():
     with ScriptedService() as service:
         yield service
 
 
-def kind_of(event: dict[str, Any]) -> str:
+def kind_of(event):
     kind = event["type"].removeprefix("response.")
     name, _, step = kind.rpartition(".")
     return f"{SHORT.get(name, name)}.{step}" if name else step
 
 
-def test_events_come_in_one_order_with_numbers_from_zero(events: list[dict[str, Any]]) -> None:
+def test_events_come_in_one_order_with_numbers_from_zero(events):
     assert ORDER.fullmatch(" ".join(map(kind_of, events)))
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert {event["type"] for event in events} <= KNOWN
 
 
-def test_pieces_items_and_the_whole_response_agree(events: list[dict[str, Any]]) -> None:
+def test_pieces_items_and_the_whole_response_agree(events):
     whole = events[-1]["response"]
     for index, item in enumerate(whole["output"]):
         own = [event for event in events if event.get("output_index") == index]
@@ -100,7 +99,7 @@ def test_pieces_items_and_the_whole_response_agree(events: list[dict[str, Any]])
             assert pieces == item["content"][0]["text"]
 
 
-def test_a_named_citation_spans_the_whole_link_and_an_unnamed_one_nothing(events: list[dict[str, Any]]) -> None:
+def test_a_named_citation_spans_the_whole_link_and_an_unnamed_one_nothing(events):
     for item in events[-1]["response"]["output"]:
         for part in item.get("content") or []:
             for mark in part.get("annotations", []):
@@ -110,9 +109,7 @@ def test_a_named_citation_spans_the_whole_link_and_an_unnamed_one_nothing(events
 
 
 @pytest.mark.parametrize("which", ["engine", "scripted"])
-def test_files_are_listed_fetched_and_missed_in_one_way(
-    which: str, request: pytest.FixtureRequest, scripted: ScriptedService
-) -> None:
+def test_files_are_listed_fetched_and_missed_in_one_way(which, request, scripted):
     if which == "engine":
         engine: Running = request.getfixturevalue("engine")
         client, container = engine.client(), request.getfixturevalue("container")
@@ -144,5 +141,5 @@ def test_files_are_listed_fetched_and_missed_in_one_way(
 if not RECORDED:
 
     @pytest.mark.skip(reason="no recordings here: IPYTHON_ASSISTANT_RECORDINGS names none")
-    def test_recorded_traffic_is_held_to_it_too() -> None:
+    def test_recorded_traffic_is_held_to_it_too():
         """Takes the place of the parameters that are not there, so that their absence is seen."""

@@ -1,21 +1,18 @@
 """Bytes in and out: uploads to disk, downloads from disk, and what must not be served."""
 
 import socket
-from pathlib import Path
 
 import openai
 import psutil
 import pytest
-from engines import Running, annotations, logs, scratch_of, until
+from engines import annotations, logs, scratch_of, until
 
 MB = 1024 * 1024
 FILE = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n1\r\n'
 TWO_FILES = FILE * 2 + b"--b--\r\n"
 
 
-def test_a_large_upload_and_its_download_do_not_grow_the_engine(
-    engine: Running, client: openai.OpenAI, container: str, tmp_path: Path
-) -> None:
+def test_a_large_upload_and_its_download_do_not_grow_the_engine(engine, client, container, tmp_path):
     large = tmp_path / "large.bin"
     with large.open("wb") as file:
         file.truncate(150 * MB)
@@ -34,7 +31,7 @@ def test_a_large_upload_and_its_download_do_not_grow_the_engine(
     assert process.memory_info().rss - before < 20 * MB
 
 
-def test_the_content_comes_with_its_length_its_type_and_its_name(engine: Running, container: str) -> None:
+def test_the_content_comes_with_its_length_its_type_and_its_name(engine, container):
     made = engine.client().containers.files.create(container, file=("Übersicht 1.csv", b"a,b\n1,2\n"))
 
     status, headers, body = engine.request("GET", f"/v1/containers/{container}/files/{made.id}/content")
@@ -54,9 +51,7 @@ def test_the_content_comes_with_its_length_its_type_and_its_name(engine: Running
         ("bytes=2-4", 200, b"0123456789", None),
     ],
 )
-def test_a_range_of_the_content(
-    engine: Running, container: str, *, asked: str, status: int, body: bytes, content_range: str | None
-) -> None:
+def test_a_range_of_the_content(engine, container, *, asked, status, body, content_range):
     made = engine.client().containers.files.create(container, file=("digits.txt", b"0123456789"))
 
     answer = engine.request("GET", f"/v1/containers/{container}/files/{made.id}/content", headers={"Range": asked})
@@ -75,7 +70,7 @@ def test_a_range_of_the_content(
         (".hidden.csv", "/mnt/data/.hidden.csv"),
     ],
 )
-def test_an_uploaded_name_stays_in_the_container(engine: Running, container: str, given: str, path: str) -> None:
+def test_an_uploaded_name_stays_in_the_container(engine, container, given, path):
     files = engine.client().containers.files
 
     made = files.create(container, file=(given, b"content"))
@@ -86,12 +81,12 @@ def test_an_uploaded_name_stays_in_the_container(engine: Running, container: str
 
 
 @pytest.mark.parametrize("given", ["..", ".", "a/..", "x" * 300])
-def test_a_name_that_cannot_be_used_is_refused(engine: Running, container: str, given: str) -> None:
+def test_a_name_that_cannot_be_used_is_refused(engine, container, given):
     with pytest.raises(openai.BadRequestError, match="file name"):
         engine.client().containers.files.create(container, file=(given, b"content"))
 
 
-def test_a_form_that_is_none_is_refused(engine: Running, container: str) -> None:
+def test_a_form_that_is_none_is_refused(engine, container):
     path = f"/v1/containers/{container}/files"
     for content_type, body in (
         ("text/plain", b"x"),
@@ -108,7 +103,7 @@ def test_a_form_that_is_none_is_refused(engine: Running, container: str) -> None
         assert (status, b'"type":"invalid_request_error"' in answer) == (400, True)
 
 
-def test_an_upload_that_breaks_off_leaves_nothing_behind(engine: Running, client: openai.OpenAI) -> None:
+def test_an_upload_that_breaks_off_leaves_nothing_behind(engine, client):
     staging = scratch_of(engine.pid) / "files"
     before = set(staging.iterdir())
     host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")
@@ -124,9 +119,7 @@ def test_an_upload_that_breaks_off_leaves_nothing_behind(engine: Running, client
     until(lambda: set(staging.iterdir()) == before, "the broken upload is deleted")
 
 
-def test_links_hidden_files_and_pipes_are_not_files_of_the_container(
-    engine: Running, client: openai.OpenAI, container: str, tmp_path: Path
-) -> None:
+def test_links_hidden_files_and_pipes_are_not_files_of_the_container(engine, client, container, tmp_path):
     secret = tmp_path / "secret.txt"
     secret.write_text("secret")
     code = f"""
@@ -146,7 +139,7 @@ pathlib.Path('real.txt').write_text('x')
     assert not paths & {f"/mnt/data/{name}" for name in ("link.txt", "linked/secret.txt", "pipe", ".hidden")}
 
 
-def test_a_file_that_becomes_a_link_is_not_served(engine: Running, container: str, tmp_path: Path) -> None:
+def test_a_file_that_becomes_a_link_is_not_served(engine, container, tmp_path):
     secret = tmp_path / "secret.txt"
     secret.write_text("secret")
     made = engine.ask("import os\nos.makedirs('d')\nopen('d/f.txt', 'w').write('mine')", container=container)
@@ -164,7 +157,7 @@ def test_a_file_that_becomes_a_link_is_not_served(engine: Running, container: st
     assert (tmp_path / "f.txt").read_text() == "not mine"
 
 
-def test_a_version_that_code_has_overwritten_is_not_served_under_the_old_id(engine: Running, container: str) -> None:
+def test_a_version_that_code_has_overwritten_is_not_served_under_the_old_id(engine, container):
     [old] = annotations(engine.ask("open('v.txt', 'w').write('old')", container=container))
     [new] = annotations(engine.ask("open('v.txt', 'w').write('new')", container=container))
 
@@ -174,7 +167,7 @@ def test_a_version_that_code_has_overwritten_is_not_served_under_the_old_id(engi
     assert engine.request("GET", f"{path}/{new.file_id}/content")[2] == b"new"
 
 
-def test_a_file_that_changes_while_it_is_sent_is_cut_off(engine: Running, container: str) -> None:
+def test_a_file_that_changes_while_it_is_sent_is_cut_off(engine, container):
     size = 64 * MB
     [mark] = annotations(engine.ask(f"f = open('big.bin', 'wb'); f.truncate({size}); f.close()", container=container))
     host, port = engine.url.removeprefix("http://").removesuffix("/v1").split(":")

@@ -3,10 +3,8 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from engines import DEADLINE_S, Clock
@@ -28,16 +26,16 @@ class Process:
     fails: bool = False
     left_running: str = ""
 
-    async def alive(self) -> bool:
+    async def alive(self):
         return not self.stops
 
-    async def stop(self) -> None:
+    async def stop(self):
         self.stops += 1
         if self.fails:
             raise OSError("it cannot be ended")
         await self.may_end.wait()
 
-    async def ready(self) -> None:
+    async def ready(self):
         """It is, at once."""
 
 
@@ -50,16 +48,16 @@ class Place:
     directory: Path
     clock: Clock
 
-    def left(self) -> list[str]:
+    def left(self):
         return sorted(path.name for path in self.directory.iterdir())
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(tmp_path, monkeypatch):
     processes: list[Process] = []
     clock, directory = Clock(), tmp_path / "c"
 
-    def kernel(*_: Any) -> Process:
+    def kernel(*_):
         processes.append(Process())
         return processes[-1]
 
@@ -75,12 +73,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(containers, processes, directory, clock)
 
 
-def run(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def run(scene):
     asyncio.run(asyncio.wait_for(scene(), DEADLINE_S))
 
 
-def test_a_container_ends_completely_when_the_client_that_deletes_it_goes_away(place: Place) -> None:
-    async def scene() -> None:
+def test_a_container_ends_completely_when_the_client_that_deletes_it_goes_away(place):
+    async def scene():
         ending = await place.containers.create()
         deleting = asyncio.create_task(place.containers.delete(ending.id))
         while not place.processes[0].stops:
@@ -98,12 +96,10 @@ def test_a_container_ends_completely_when_the_client_that_deletes_it_goes_away(p
     run(scene)
 
 
-def test_a_container_that_cannot_be_ended_keeps_no_other_from_expiring(
-    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_container_that_cannot_be_ended_keeps_no_other_from_expiring(place, monkeypatch, caplog):
     monkeypatch.setattr(server, "RETIRE_EVERY_S", 0.01)
 
-    async def scene() -> None:
+    async def scene():
         stuck, other = [await place.containers.create() for _ in range(2)]
         place.processes[0].fails = True
         place.processes[1].may_end.set()
@@ -119,15 +115,13 @@ def test_a_container_that_cannot_be_ended_keeps_no_other_from_expiring(
     assert "A container could not be ended in order: OSError('it cannot be ended')" in caplog.text
 
 
-def test_a_container_at_work_or_taking_files_in_makes_no_room(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_container_at_work_or_taking_files_in_makes_no_room(place, tmp_path, monkeypatch):
     given = tmp_path / "given.csv"
     given.write_text("a\n1\n")
     copied, copies = threading.Event(), shutil.copyfile
     monkeypatch.setattr(shutil, "copyfile", lambda *paths: (copied.wait(DEADLINE_S), copies(*paths)))
 
-    async def scene() -> None:
+    async def scene():
         working = await place.containers.create()
         upload = EngineUpload("file-1", "given.csv", "user_data", given.stat().st_size, 0, given)
         taking = asyncio.create_task(place.containers.create(uploads=[upload]))

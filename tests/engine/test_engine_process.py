@@ -6,13 +6,12 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncGenerator, Iterator
 
 import psutil
 import pytest
-from engines import DEADLINE_S, Running, Stage, gone, kernels_of, logs, scratch_of, spawn, until
+from engines import DEADLINE_S, gone, kernels_of, logs, scratch_of, spawn, until
 
-from ipython_assistant.engine.models import Ask, Interpreter, Run, RunOutcome, Step
+from ipython_assistant.engine.models import Run
 from ipython_assistant.engine.models.python_code import fenced
 
 OWNER = """
@@ -33,7 +32,7 @@ while True: pass
 
 
 @pytest.fixture
-def own() -> Iterator[tuple[subprocess.Popen[str], Running]]:
+def own():
     """An engine for one test."""
     process, engine = spawn()
     until(lambda: kernels_of(process.pid), "a kernel is being started")
@@ -44,7 +43,7 @@ def own() -> Iterator[tuple[subprocess.Popen[str], Running]]:
 
 
 @pytest.mark.parametrize("asked_by", ["the end of its input", "SIGTERM"])
-def test_an_engine_that_is_asked_to_end_leaves_no_kernel_and_no_directory(own, asked_by: str) -> None:
+def test_an_engine_that_is_asked_to_end_leaves_no_kernel_and_no_directory(own, asked_by):
     process, engine = own
     kernels, scratch = kernels_of(process.pid), scratch_of(process.pid)
     if asked_by == "SIGTERM":
@@ -60,7 +59,7 @@ def test_an_engine_that_is_asked_to_end_leaves_no_kernel_and_no_directory(own, a
 
 
 @pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock", pytest.param("none", marks=pytest.mark.slow)])
-def test_nothing_that_code_started_outlives_an_engine_that_was_killed(sandbox: str) -> None:
+def test_nothing_that_code_started_outlives_an_engine_that_was_killed(sandbox):
     process, engine = spawn("--sandbox", sandbox)
     with process:
         if engine.sandbox != sandbox:
@@ -77,14 +76,14 @@ def test_nothing_that_code_started_outlives_an_engine_that_was_killed(sandbox: s
     until(lambda: not scratch.exists(), "the directory is deleted")
 
 
-def test_sigint_does_not_end_an_engine_that_has_an_owner(engine: Running, container: str) -> None:
+def test_sigint_does_not_end_an_engine_that_has_an_owner(engine, container):
     os.kill(engine.pid, signal.SIGINT)
 
     assert logs(engine.ask("print('still here')", container=container)) == "still here\n"
 
 
 @pytest.mark.parametrize("argument", ["alone", "hold"])
-def test_an_engine_ends_when_its_owner_is_killed(argument: str) -> None:
+def test_an_engine_ends_when_its_owner_is_killed(argument):
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, argument], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -102,7 +101,7 @@ def test_an_engine_ends_when_its_owner_is_killed(argument: str) -> None:
         owner.stdout.close()
 
 
-def test_code_is_interrupted_when_the_client_goes_away_and_the_variables_stay(engine: Running, container: str) -> None:
+def test_code_is_interrupted_when_the_client_goes_away_and_the_variables_stay(engine, container):
     engine.ask("variable = 'kept'", container=container)
     leave(engine, container, "import time\nopen('{marker}', 'w').close()\nwhile True: time.sleep(60)")
 
@@ -111,16 +110,14 @@ def test_code_is_interrupted_when_the_client_goes_away_and_the_variables_stay(en
     assert logs(after) == "kept\n"
 
 
-def test_code_that_was_not_yet_taken_up_is_interrupted_when_the_client_goes_away(
-    engine: Running, container: str
-) -> None:
+def test_code_that_was_not_yet_taken_up_is_interrupted_when_the_client_goes_away(engine, container):
     leave(engine, container, "import time\nwhile True: time.sleep(60)")
 
     assert logs(engine.ask("print('free', variable)", container=container)) == "free kept\n"
 
 
 @pytest.mark.slow
-def test_code_that_will_not_be_interrupted_is_ended(engine: Running, container: str) -> None:
+def test_code_that_will_not_be_interrupted_is_ended(engine, container):
     engine.ask("variable = 'lost'", container=container)
     leave(engine, container, STUBBORN)
 
@@ -129,12 +126,12 @@ def test_code_that_will_not_be_interrupted_is_ended(engine: Running, container: 
     assert logs(after) == "[A new Python process: variables from before are gone, files are kept.]\nFalse\n"
 
 
-def test_a_probe_is_interrupted_when_the_client_goes_away(stage: Stage) -> None:
-    async def probes(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+def test_a_probe_is_interrupted_when_the_client_goes_away(stage):
+    async def probes(ask, interpreter):
         yield Run("variable = 'kept'")
         await interpreter.probe(fenced(ask.prompt))
 
-    async def looks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+    async def looks(ask, interpreter):
         yield Run("print(variable)")
 
     stage.model.steps = probes
@@ -143,7 +140,7 @@ def test_a_probe_is_interrupted_when_the_client_goes_away(stage: Stage) -> None:
     assert logs(stage.ask(looks)) == "kept\n"
 
 
-def leave(engine: Running, container: str, code: str) -> None:
+def leave(engine, container, code):
     """Ask, and close the connection as soon as the code has made a file `{marker}`, or at once if it makes none."""
     marker = f"{uuid.uuid4().hex}.txt"
     stream = engine.begin(code.replace("{marker}", marker), container=container)
@@ -153,7 +150,7 @@ def leave(engine: Running, container: str, code: str) -> None:
     stream.close()
 
 
-def test_the_engine_imports_nothing_heavy() -> None:
+def test_the_engine_imports_nothing_heavy():
     code = (
         "import sys, ipython_assistant.engine.__main__\nprint(sorted({name.partition('.')[0] for name in sys.modules}))"
     )
@@ -165,7 +162,7 @@ def test_the_engine_imports_nothing_heavy() -> None:
         assert f"'{heavy}'" not in loaded
 
 
-def test_the_ready_line_says_what_a_client_needs() -> None:
+def test_the_ready_line_says_what_a_client_needs():
     process = subprocess.Popen(
         [sys.executable, "-m", "ipython_assistant.engine", "--model", "basic"],
         stdin=subprocess.PIPE,

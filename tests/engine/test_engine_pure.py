@@ -36,7 +36,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
         ("```" + "a" * 50_000 + "`", None),
     ],
 )
-def test_python_is_found_in_fenced_blocks_only(prompt: str, code: str | None) -> None:
+def test_python_is_found_in_fenced_blocks_only(prompt, code):
     assert fenced(prompt) == code
 
 
@@ -44,7 +44,7 @@ def test_python_is_found_in_fenced_blocks_only(prompt: str, code: str | None) ->
 @example(["a.csv", "a.csv.gz", "a b.csv", "a"])
 @example(["%41.csv", "A.csv"])
 @example(["):"])
-def test_a_link_to_any_name_is_found_again(names: list[str]) -> None:
+def test_a_link_to_any_name_is_found_again(names):
     text = "🎉 " + ", ".join(file_link(name) for name in names) + "."
 
     found = list(links(text, dict.fromkeys(names)))
@@ -68,13 +68,13 @@ def test_a_link_to_any_name_is_found_again(names: list[str]) -> None:
         ("/mnt/data/x.csv", []),
     ],
 )
-def test_a_link_is_one_to_a_name_that_exists(text: str, found: list[str]) -> None:
+def test_a_link_is_one_to_a_name_that_exists(text, found):
     names = dict.fromkeys(["x.csv", "my file.csv", "d/x.csv"])
 
     assert [name for name, _, _ in links(text, names)] == found
 
 
-async def steps_of(prompt: str, ran: RunOutcome | None) -> list[object]:
+async def steps_of(prompt, ran):
     steps = Script().answer(Ask(prompt), None)
     taken: list[object] = [await anext(steps)]
     while True:
@@ -84,7 +84,7 @@ async def steps_of(prompt: str, ran: RunOutcome | None) -> list[object]:
             return taken
 
 
-def test_the_answer_to_fenced_code_names_its_error_files_and_figures() -> None:
+def test_the_answer_to_fenced_code_names_its_error_files_and_figures():
     ran = RunOutcome("log", "KeyError: 'x'", 2, ("a b.csv", "sub/[1].png"))
 
     before, run, after = asyncio.run(steps_of("```\n1\n```", ran))
@@ -97,7 +97,7 @@ def test_the_answer_to_fenced_code_names_its_error_files_and_figures() -> None:
     )
 
 
-def test_the_mount_is_a_whole_name_in_both_directions() -> None:
+def test_the_mount_is_a_whole_name_in_both_directions():
     mount = VisiblePaths("/tmp/ipa/c/1/data", "/tmp/ipa/c/1/home", "/tmp/ipa/c/1/home/tmp")
 
     code = "a('/mnt/data/x') b('/mnt/data') c('/mnt/database') d('~/mnt/data') e('file:///mnt/data/x')"
@@ -113,7 +113,7 @@ def test_the_mount_is_a_whole_name_in_both_directions() -> None:
     assert mount.outward(shown) == "/tmp/ipa/c/1/data-old /tmp/y /home/user/z <code>:3"
 
 
-def test_a_traceback_is_shown_without_the_frames_of_libraries() -> None:
+def test_a_traceback_is_shown_without_the_frames_of_libraries():
     blocks = [
         "\x1b[31m" + "-" * 75,
         "ValueError   Traceback (most recent call last)",
@@ -134,14 +134,14 @@ def test_a_traceback_is_shown_without_the_frames_of_libraries() -> None:
     assert "ValueError: inner" in readable_traceback([*blocks[:2], blocks[6], *blocks[3:]], own="/w/")
 
 
-def test_a_script_without_code_refuses() -> None:
+def test_a_script_without_code_refuses():
     [step] = asyncio.run(steps_of("Plot it", None))
 
     assert isinstance(step, Refuse)
 
 
 @given(st.text(max_size=200))
-def test_an_event_is_one_block_of_an_event_stream(text: str) -> None:
+def test_an_event_is_one_block_of_an_event_stream(text):
     block = shapes.sse({"type": "x", "text": text}).decode()
 
     assert block.startswith("event: x\ndata: ")

@@ -1,17 +1,15 @@
 """What the hosted service is known to refuse, refused here in the same shape: one test each."""
 
 import json
-from collections.abc import AsyncGenerator
-from typing import Any
 
 import openai
 import pytest
-from engines import TOOL, Clock, Running, ScriptedModel, fence
+from engines import TOOL, Clock, ScriptedModel, fence
 
-from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Say, Step
+from ipython_assistant.engine.models import Say
 
 
-def refusal(engine: Running, path: str, body: object, *, method: str = "POST") -> tuple[int, dict[str, Any]]:
+def refusal(engine, path, body, *, method="POST"):
     """Status and error of a request that is refused, after a look at the error's shape."""
     status, headers, answer = engine.request(method, f"/v1{path}", body)
     error = json.loads(answer)["error"]
@@ -21,11 +19,11 @@ def refusal(engine: Running, path: str, body: object, *, method: str = "POST") -
     return status, error
 
 
-def asked(**parameters: Any) -> dict[str, Any]:
+def asked(**parameters):
     return {"model": "basic", "input": fence("1"), "tools": [TOOL], **parameters}
 
 
-def with_container(container: object) -> dict[str, Any]:
+def with_container(container):
     return asked(tools=[{"type": "code_interpreter", "container": container}])
 
 
@@ -59,7 +57,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED.keys())
-def test_what_the_service_refuses_is_refused_in_its_words(engine: Running, container: str, case: tuple) -> None:
+def test_what_the_service_refuses_is_refused_in_its_words(engine, container, case):
     path, body, status, code, param, words = case
     method, _, path = path.replace("{container}", container).rpartition(" ")
 
@@ -69,7 +67,7 @@ def test_what_the_service_refuses_is_refused_in_its_words(engine: Running, conta
     assert words.replace("{container}", container) in error["message"]
 
 
-def test_long_values_are_cut_in_refusals(engine: Running) -> None:
+def test_long_values_are_cut_in_refusals(engine):
     for body in (
         {"model": "x" * 100_000},
         {"previous_response_id": "x" * 100_000},
@@ -78,7 +76,7 @@ def test_long_values_are_cut_in_refusals(engine: Running) -> None:
         assert len(refusal(engine, "/responses", asked(**body))[1]["message"]) < 500
 
 
-def content(**part: Any) -> dict[str, Any]:
+def content(**part):
     return {"input": [{"role": "user", "content": [part]}]}
 
 
@@ -109,7 +107,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("param", MALFORMED)
-def test_a_malformed_question(engine: Running, param: str) -> None:
+def test_a_malformed_question(engine, param):
     status, error = refusal(engine, "/responses", asked(**MALFORMED[param]))
 
     assert (status, error["param"]) == (400, param)
@@ -118,14 +116,14 @@ def test_a_malformed_question(engine: Running, param: str) -> None:
 @pytest.mark.parametrize(
     "url", ["data:image/png;base64,@@", "data:image/png;base64", "data:image/png,abcd", "data:text/html;base64,eA=="]
 )
-def test_a_picture_that_is_none(engine: Running, url: str) -> None:
+def test_a_picture_that_is_none(engine, url):
     status, error = refusal(engine, "/responses", asked(**content(type="input_image", image_url=url)))
 
     assert (status, error["param"]) == (400, "input[0].content[0].image_url")
 
 
 @pytest.mark.parametrize("query", ["limit=many", "after=cfile_none"])
-def test_a_list_with_a_bad_bound(engine: Running, container: str, query: str) -> None:
+def test_a_list_with_a_bad_bound(engine, container, query):
     status, error = refusal(engine, f"/containers/{container}/files?{query}", None, method="GET")
 
     assert (status, error["param"]) == (400, query.partition("=")[0])
@@ -138,13 +136,13 @@ NO_OBJECTS = {
 
 
 @pytest.mark.parametrize("body", NO_OBJECTS.values(), ids=NO_OBJECTS.keys())
-def test_a_body_that_is_no_json_object(engine: Running, body: bytes) -> None:
+def test_a_body_that_is_no_json_object(engine, body):
     status, error = refusal(engine, "/responses", body)
 
     assert (status, error["type"]) == (400, "invalid_request_error")
 
 
-def test_a_wrong_token_is_refused_on_every_route(engine: Running, container: str) -> None:
+def test_a_wrong_token_is_refused_on_every_route(engine, container):
     wrong = engine.client().with_options(api_key="wrong")
     with pytest.raises(openai.AuthenticationError) as refused:
         wrong.containers.files.create(container, file=("x.txt", b"1"))
@@ -162,8 +160,8 @@ def test_a_wrong_token_is_refused_on_every_route(engine: Running, container: str
             assert b'"type":"invalid_request_error","param":null,"code":"invalid_api_key"' in body
 
 
-def test_an_expired_container_by_id_and_through_the_conversation(serve) -> None:
-    async def says(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+def test_an_expired_container_by_id_and_through_the_conversation(serve):
+    async def says(ask, interpreter):
         yield Say("Yes.")
 
     clock = Clock()

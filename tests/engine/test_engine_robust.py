@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from engines import Running, logs
+from engines import logs
 
 from ipython_assistant.engine.container_folder import DEEPEST
 
@@ -18,12 +18,12 @@ os.chdir('/mnt/data')
 
 
 @pytest.mark.slow
-def test_an_engine_answers_other_requests_while_a_run_leaves_thousands_of_files(engine: Running) -> None:
+def test_an_engine_answers_other_requests_while_a_run_leaves_thousands_of_files(engine):
     client = engine.client()
     code = "for i in range(3000): open(f'{i}.csv', 'w').close()\nimport os\nfor i in range(1000): os.mkdir(f'd{i}')"
     slowest, over = [0.0], threading.Event()
 
-    def ask_for_health() -> None:
+    def ask_for_health():
         while not over.is_set():
             began = time.monotonic()
             engine.request("GET", "/health")
@@ -42,7 +42,7 @@ def test_an_engine_answers_other_requests_while_a_run_leaves_thousands_of_files(
 
 
 @pytest.mark.slow
-def test_directories_that_code_nested_without_end_end_neither_their_container_nor_the_engine(engine: Running) -> None:
+def test_directories_that_code_nested_without_end_end_neither_their_container_nor_the_engine(engine):
     client = engine.client()
     container = client.containers.create(name="nested").id
 

@@ -6,17 +6,15 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from engines import Running, gone, in_thread, kernel_in, logs, until
+from engines import gone, in_thread, kernel_in, logs, until
 
 from ipython_assistant.engine import confine
 from ipython_assistant.engine.limit_monitor import GIB, ContainerLimits
 from ipython_assistant.engine.models.python_code import Script
-from ipython_assistant.engine.sandbox import ContainerPaths, Sandbox, attempt, strongest
+from ipython_assistant.engine.sandbox import Sandbox, attempt, strongest
 from ipython_assistant.engine.server import EngineOptions
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these sandboxes")
@@ -47,7 +45,7 @@ def peeked(pid):
 
 
 @pytest.fixture(scope="module", params=["bubblewrap", "landlock"])
-def confined(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def confined(request, tmp_path_factory):
     """An engine with this sandbox and small limits."""
     found = strongest(tmp_path_factory.mktemp("probe"), (request.param,))
     if found.kind != request.param:
@@ -58,25 +56,25 @@ def confined(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def place(confined: Running) -> str:
+def place(confined):
     return confined.client().containers.create(name="attempts").id
 
 
-def attempts(served: Running, place: str, **expressions: str) -> dict[str, str]:
+def attempts(served, place, **expressions):
     """What came of each of these expressions."""
     listed = ", ".join(f"{name!r}: outcome(lambda: {expression})" for name, expression in expressions.items())
     response = served.ask(f"{ATTEMPTS}\nprint(json.dumps({{{listed}}}))", container=place)
     return json.loads(logs(response))
 
 
-def refused(outcomes: dict[str, str]) -> dict[str, str]:
+def refused(outcomes):
     """The attempts that did not end in an error of the system."""
     errors = ("PermissionError", "FileNotFoundError", "OSError", "ConnectionRefusedError", "ProcessLookupError",
               "gaierror", "URLError", "BlockingIOError")  # fmt: skip
     return {name: came for name, came in outcomes.items() if not came.startswith(errors)}
 
 
-def test_code_reads_and_writes_nothing_of_the_user(confined: Running, place: str, tmp_path: Path) -> None:
+def test_code_reads_and_writes_nothing_of_the_user(confined, place, tmp_path):
     home = Path("~").expanduser()
     (tmp_path / "secret.txt").write_text("secret")
     outcomes = attempts(
@@ -103,7 +101,7 @@ def test_code_reads_and_writes_nothing_of_the_user(confined: Running, place: str
     assert (tmp_path / "secret.txt").read_text() == "secret"
 
 
-def test_code_sees_no_variables_of_the_user_nor_of_the_engine(confined: Running, place: str) -> None:
+def test_code_sees_no_variables_of_the_user_nor_of_the_engine(confined, place):
     outcomes = attempts(
         confined,
         place,
@@ -120,7 +118,7 @@ def test_code_sees_no_variables_of_the_user_nor_of_the_engine(confined: Running,
     assert refused(outcomes) == {}
 
 
-def test_code_cannot_change_what_it_may_read(confined: Running, place: str, tmp_path: Path) -> None:
+def test_code_cannot_change_what_it_may_read(confined, place, tmp_path):
     target = Path(json.__file__)
     before = (target.stat().st_mode, target.stat().st_mtime_ns)
     (tmp_path / "mine.txt").write_text("x")
@@ -139,7 +137,7 @@ def test_code_cannot_change_what_it_may_read(confined: Running, place: str, tmp_
     assert (tmp_path / "mine.txt").stat().st_mode == mode
 
 
-def test_code_reaches_no_network_and_no_socket_of_this_machine(confined: Running, place: str, tmp_path: Path) -> None:
+def test_code_reaches_no_network_and_no_socket_of_this_machine(confined, place, tmp_path):
     path = str(tmp_path / "s")
     with contextlib.ExitStack() as stack:
         tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -179,13 +177,13 @@ def test_code_reaches_no_network_and_no_socket_of_this_machine(confined: Running
     assert received == [None] * 5
 
 
-def _received(server: socket.socket) -> object:
+def _received(server):
     with contextlib.suppress(TimeoutError):
         return server.recv(10) if server.type == socket.SOCK_DGRAM else server.accept()
     return None
 
 
-def test_code_can_signal_its_own_processes_only(confined: Running, place: str) -> None:
+def test_code_can_signal_its_own_processes_only(confined, place):
     outcomes = attempts(
         confined,
         place,
@@ -199,7 +197,7 @@ def test_code_can_signal_its_own_processes_only(confined: Running, place: str) -
     assert refused(outcomes) == {}
 
 
-def test_files_plots_databases_and_shell_commands_work_in_the_sandbox(confined: Running, place: str) -> None:
+def test_files_plots_databases_and_shell_commands_work_in_the_sandbox(confined, place):
     code = """
 import os, shutil, subprocess, sqlite3, tempfile, threading, zipfile
 import matplotlib.pyplot as plt, pandas as pd
@@ -223,9 +221,7 @@ print(listed)
 
 
 @pytest.mark.slow
-def test_a_planted_link_is_neither_listed_nor_written_through_by_a_new_process(
-    confined: Running, place: str, tmp_path: Path
-) -> None:
+def test_a_planted_link_is_neither_listed_nor_written_through_by_a_new_process(confined, place, tmp_path):
     outside = tmp_path / "outside.txt"
     outside.write_text("as it was")
     code = f"""
@@ -280,7 +276,7 @@ ENDED = {
 
 
 @pytest.mark.slow
-def test_code_that_takes_too_much_is_stopped_and_its_variables_are_kept(confined: Running, place: str) -> None:
+def test_code_that_takes_too_much_is_stopped_and_its_variables_are_kept(confined, place):
     confined.ask("kept = 'kept'", container=place)
 
     stopped = [confined.ask(code, container=place) for code in STOPPED_GENTLY]
@@ -292,7 +288,7 @@ def test_code_that_takes_too_much_is_stopped_and_its_variables_are_kept(confined
 
 
 @pytest.mark.slow
-def test_a_bomb_of_processes_ends_with_all_of_them_and_the_container_goes_on(confined: Running, place: str) -> None:
+def test_a_bomb_of_processes_ends_with_all_of_them_and_the_container_goes_on(confined, place):
     response = confined.ask(FORKS, container=place)
 
     assert "it started more than 60 processes and threads, which is the limit here. Variables are gone" in logs(
@@ -302,7 +298,7 @@ def test_a_bomb_of_processes_ends_with_all_of_them_and_the_container_goes_on(con
 
 
 @pytest.mark.slow
-def test_code_that_fills_memory_or_disk_is_ended_and_its_container_goes_on(confined: Running, place: str) -> None:
+def test_code_that_fills_memory_or_disk_is_ended_and_its_container_goes_on(confined, place):
     for code, said in ENDED[confined.sandbox].items():
         response = confined.ask(code, container=place)
         assert said in logs(response), logs(response)[-500:]
@@ -329,7 +325,7 @@ LEFT_RUNNING = {
 
 
 @pytest.mark.slow
-def test_processes_left_running_are_held_to_the_limits_and_the_next_run_says_so(confined: Running, place: str) -> None:
+def test_processes_left_running_are_held_to_the_limits_and_the_next_run_says_so(confined, place):
     for does, said in LEFT_RUNNING[confined.sandbox].items():
         confined.ask("pass", container=place)
         process = kernel_in(confined, place)
@@ -343,7 +339,7 @@ def test_processes_left_running_are_held_to_the_limits_and_the_next_run_says_so(
         )
 
 
-def test_nothing_that_code_started_is_left_when_its_container_is_deleted(confined: Running) -> None:
+def test_nothing_that_code_started_is_left_when_its_container_is_deleted(confined):
     place = confined.client().containers.create(name="children").id
     mark = f"1{time.monotonic_ns() % 10**8:08d}"
     code = f"""
@@ -362,7 +358,7 @@ subprocess.Popen(['sh', '-c', 'sleep {mark} & exit'])
     until(lambda: not _running(mark), "all of them have ended")
 
 
-def _running(mark: str) -> list[int]:
+def _running(mark):
     found = []
     for directory in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
@@ -372,7 +368,7 @@ def _running(mark: str) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_container_names_its_enforced_limits_and_may_have_more_memory(confined: Running, place: str) -> None:
+def test_a_container_names_its_enforced_limits_and_may_have_more_memory(confined, place):
     client = confined.client()
     assert client.containers.retrieve(place).network_policy.type == "disabled"
     larger = client.containers.create(name="larger", memory_limit="4g")
@@ -385,18 +381,16 @@ def test_a_container_names_its_enforced_limits_and_may_have_more_memory(confined
 
 
 @pytest.mark.parametrize("abi", [1, 3, 4, 5])
-def test_older_versions_of_landlock_hold_too(tmp_path: Path, abi: int) -> None:
+def test_older_versions_of_landlock_hold_too(tmp_path, abi):
     if confine.landlock_abi() < abi or not confine.filterable():
         pytest.skip("this system has no Landlock of this version")
 
     assert attempt(Sandbox("landlock", landlock=abi), tmp_path / "tried") is None
 
 
-def test_a_sandbox_that_does_not_hold_is_found_out_and_the_next_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sandbox_that_does_not_hold_is_found_out_and_the_next_is_taken(tmp_path, monkeypatch):
     class Leaky(Sandbox):
-        def command(self, command: Any, *, paths: ContainerPaths, sockets: Path, limits: ContainerLimits) -> list[str]:
+        def command(self, command, *, paths, sockets, limits):
             return list(command)
 
     assert attempt(Leaky("landlock"), tmp_path / "leaky") == (
@@ -414,7 +408,7 @@ def test_a_sandbox_that_does_not_hold_is_found_out_and_the_next_is_taken(
     assert "bubblewrap: setting up uid map: Permission denied" in found.reason
 
 
-def test_another_system_is_named_as_the_reason_and_nothing_is_tried_there(tmp_path: Path) -> None:
+def test_another_system_is_named_as_the_reason_and_nothing_is_tried_there(tmp_path):
     found = strongest(tmp_path / "s", platform="darwin")
 
     assert (found.kind, found.offline) == ("none", False)
@@ -423,7 +417,7 @@ def test_another_system_is_named_as_the_reason_and_nothing_is_tried_there(tmp_pa
 
 
 @pytest.mark.slow
-def test_without_any_sandbox_the_limits_hold_and_the_state_is_said(tmp_path: Path) -> None:
+def test_without_any_sandbox_the_limits_hold_and_the_state_is_said(tmp_path):
     options = EngineOptions(sandboxes=("none",), limits=SMALL)
     with in_thread({"script": Script()}, time.time, options=options) as engine:
         status = json.loads(engine.request("GET", "/health")[2])

@@ -1,13 +1,10 @@
 """The event stream: its order, its numbers, its shapes, its citations."""
 
 import base64
-from collections.abc import AsyncGenerator
 
-import openai
-import pytest
-from engines import Running, Stage, annotations, logs, tool
+from engines import annotations, logs, tool
 
-from ipython_assistant.engine.models import Ask, Interpreter, Run, RunOutcome, Say, Step
+from ipython_assistant.engine.models import Run, Say
 
 SHOWS_AND_SAVES = """
 import matplotlib.pyplot as plt
@@ -19,13 +16,13 @@ print('then')
 """
 
 
-def kinds(events: list[dict]) -> list[str]:
+def kinds(events):
     """Event types in order, with runs of the same type as one."""
     found = [event["type"].removeprefix("response.") for event in events]
     return [kind for index, kind in enumerate(found) if index == 0 or found[index - 1] != kind]
 
 
-async def shown_and_saved(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+async def shown_and_saved(ask, interpreter):
     yield Say("I will plot it. ")
     yield Say("One moment.")
     ran = yield Run(SHOWS_AND_SAVES.strip())
@@ -35,7 +32,7 @@ async def shown_and_saved(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[
     )
 
 
-def test_a_shown_figure_is_a_file_of_its_own_that_code_does_not_see(stage: Stage) -> None:
+def test_a_shown_figure_is_a_file_of_its_own_that_code_does_not_see(stage):
     files = stage.engine.client().containers.files
     before = {row.id for row in files.list(stage.container, limit=100)}
 
@@ -51,8 +48,8 @@ def test_a_shown_figure_is_a_file_of_its_own_that_code_does_not_see(stage: Stage
     assert rows[saved.file_id].bytes != 0
 
 
-def test_only_figures_right_before_the_last_message_are_cited(stage: Stage) -> None:
-    async def twice(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+def test_only_figures_right_before_the_last_message_are_cited(stage):
+    async def twice(ask, interpreter):
         yield Run("import matplotlib.pyplot as plt\nplt.plot([1]); plt.show(); plt.plot([2]); plt.show()")
         yield Say("Two figures, but not the last word.")
         yield Run("plt.plot([3])")
@@ -70,7 +67,7 @@ def test_only_figures_right_before_the_last_message_are_cited(stage: Stage) -> N
     assert len({row.id for row in files.list(stage.container, limit=100)} - before) == 5
 
 
-def test_awkward_names_are_linked_cited_and_fetched(engine: Running, client: openai.OpenAI, container: str) -> None:
+def test_awkward_names_are_linked_cited_and_fetched(engine, client, container):
     names = ["a b.csv", "größe.csv", "50%.csv", "x (1).csv", "[x].csv", "sub/inner.csv", "x.csv", "x.csv.gz"]
     code = f"import os; os.makedirs('sub', exist_ok=True)\nfor name in {names!r}: open(name, 'w').write(name)"
 
@@ -86,10 +83,8 @@ def test_awkward_names_are_linked_cited_and_fetched(engine: Running, client: ope
     assert {text[mark.start_index : mark.end_index][:18] for mark in annotations(response)} == {"sandbox:/mnt/data/"}
 
 
-def test_a_model_that_raises_ends_the_stream_with_error_and_failed(
-    stage: Stage, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def breaks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+def test_a_model_that_raises_ends_the_stream_with_error_and_failed(stage, caplog):
+    async def breaks(ask, interpreter):
         yield Say("So far so good.")
         raise ZeroDivisionError("the model is broken")
 
@@ -105,8 +100,8 @@ def test_a_model_that_raises_ends_the_stream_with_error_and_failed(
     assert stage.ask(breaks).status == "failed"
 
 
-def test_a_model_gets_the_messages_and_files_that_the_client_sent(stage: Stage) -> None:
-    async def listens(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+def test_a_model_gets_the_messages_and_files_that_the_client_sent(stage):
+    async def listens(ask, interpreter):
         yield Say("Yes.")
 
     client = stage.engine.client()
@@ -123,8 +118,8 @@ def test_a_model_gets_the_messages_and_files_that_the_client_sent(stage: Stage) 
     assert (then.prompt, then.instructions) == ("Two?", "")
 
 
-def test_a_probe_sees_files_and_variables_and_leaves_nothing_behind(stage: Stage) -> None:
-    async def probes(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+def test_a_probe_sees_files_and_variables_and_leaves_nothing_behind(stage):
+    async def probes(ask, interpreter):
         yield Run("seen = 1")
         told = await interpreter.probe("hidden = seen + 1\nprint(open('/mnt/data/in.txt').read(), hidden)")
         try:
@@ -144,8 +139,8 @@ def test_a_probe_sees_files_and_variables_and_leaves_nothing_behind(stage: Stage
     assert [item.type for item in response.output] == ["code_interpreter_call"] * 2 + ["message"]
 
 
-def test_a_citation_may_be_in_a_middle_message_and_one_call_may_follow_another(stage: Stage) -> None:
-    async def linked_early(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+def test_a_citation_may_be_in_a_middle_message_and_one_call_may_follow_another(stage):
+    async def linked_early(ask, interpreter):
         yield Run("open('sub.txt', 'w').write('x')")
         yield Say("See sandbox:/mnt/data/sub.txt.")
         yield Run("1")

@@ -30,7 +30,7 @@ class Server:
 
 
 @pytest.fixture
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def environment(tmp_path, monkeypatch):
     """A directory of fetched models, and a runtime beside it."""
     for name in ("mine.gguf", "damaged.gguf"):
         (tmp_path / name).write_bytes(b"GGUF")
@@ -41,8 +41,8 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     return {**os.environ, "IPYTHON_ASSISTANT_MODELS": str(tmp_path), "PYTHONPATH": f"{tmp_path}{os.pathsep}{tests}"}
 
 
-def test_a_model_in_a_file_answers_in_a_process_that_ends_with_the_engine(environment) -> None:
-    async def ask() -> tuple[str, list[psutil.Process]]:
+def test_a_model_in_a_file_answers_in_a_process_that_ends_with_the_engine(environment):
+    async def ask():
         others = set(psutil.Process().children())
         runtimes = Runtimes(environment)
         server = await runtimes.server("gguf/mine")
@@ -69,7 +69,7 @@ def test_a_model_in_a_file_answers_in_a_process_that_ends_with_the_engine(enviro
     ],
     ids=["no such file", "damaged", "too little memory", "no runtime"],
 )  # fmt: skip
-def test_a_file_that_cannot_be_run_is_told_in_two_lines(environment, monkeypatch, *, name, prepare, words) -> None:
+def test_a_file_that_cannot_be_run_is_told_in_two_lines(environment, monkeypatch, *, name, prepare, words):
     if prepare:
         prepare(monkeypatch)
     with pytest.raises(ModelFailed) as caught:

@@ -34,7 +34,7 @@ BY_CLINIC = (Key("Clinic"),)
 COUNT = Measure("count")
 
 
-def failures(question: str, plan: Plan) -> str:
+def failures(question, plan):
     return " ".join(compared(plan, mentions_in(question, (VISITS,)), (VISITS,)).failures)
 
 

@@ -5,7 +5,6 @@ import math
 import statistics
 from collections import defaultdict
 from datetime import date
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -45,7 +44,7 @@ ROWS = st.lists(
 each_example = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def carried_out(folder: Path, plan: Plan, **frames: pd.DataFrame) -> pd.DataFrame:
+def carried_out(folder, plan, **frames):
     """What the code of a plan makes of the tables."""
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
@@ -58,30 +57,30 @@ def carried_out(folder: Path, plan: Plan, **frames: pd.DataFrame) -> pd.DataFram
     return container.variables["result"]
 
 
-def profile(path: Path) -> list[dict]:
+def profile(path):
     found = in_kernel._tables(str(path), frozenset())
     return [{**one, "read": one.get("read", "").replace(str(path), path.name), "name": path.name} for one in found]
 
 
-def frame_of(rows: list[dict]) -> pd.DataFrame:
+def frame_of(rows):
     frame = pd.DataFrame(rows).assign(day=lambda f: f["day"].astype(str))
     return pd.concat(
         [frame, pd.DataFrame([{"g": "c", "h": "y", "n": 7, "w": 2, "day": "2024-06-15"}])], ignore_index=True
     )
 
 
-def groups_of(frame: pd.DataFrame, *keys: str) -> dict[tuple, list[dict]]:
+def groups_of(frame, *keys):
     found = defaultdict(list)
     for row in frame.to_dict("records"):
         found[tuple(row[key] for key in keys)].append(row)
     return dict(sorted(found.items()))
 
 
-def known(rows: list[dict], column: str = "n") -> list[float]:
+def known(rows, column="n"):
     return [row[column] for row in rows if not pd.isna(row[column])]
 
 
-def close(found: float, expected: float | None) -> bool:
+def close(found, expected):
     if expected is None or pd.isna(expected):
         return bool(pd.isna(found))
     return math.isclose(float(found), expected, rel_tol=1e-9, abs_tol=1e-9)
@@ -355,7 +354,7 @@ def test_what_is_said_of_columns(tmp_path, plan, expected):
         assert list(result[name])[-len(values) :] == values
 
 
-def as_dict(plan: Plan) -> dict:
+def as_dict(plan):
     return {name: getattr(plan, name) for name in plan.__slots__}
 
 

@@ -1,27 +1,23 @@
 """A faulty service for each test, and the matrix's sums at the end of the run."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from tests_support.summary import TALLIES
 
 from faults.asking import Asking
-from faults.matrix import Tally
 from faults.server import FaultyService
 from ipython_assistant.service import downloads
 
 
 @pytest.fixture
-def faulty() -> Iterator[FaultyService]:
+def faulty():
     """A service that goes wrong when it is told to."""
     with FaultyService() as service:
         yield service
 
 
 @pytest.fixture
-def asking(faulty: FaultyService, notebook_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asking]:
+def asking(faulty, notebook_dir, monkeypatch):
     """A shell of its own whose questions go to the faulty service."""
     monkeypatch.setenv("OPENAI_API_KEY", "test-key")
     monkeypatch.setenv("OPENAI_BASE_URL", faulty.url)
@@ -37,6 +33,6 @@ def asking(faulty: FaultyService, notebook_dir: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def tallies(request: pytest.FixtureRequest) -> dict[str, Tally]:
+def tallies(request):
     """The sums of this run, by whose they are."""
     return request.config.stash.setdefault(TALLIES, {})
