@@ -47,39 +47,13 @@ KINDS: tuple[Kind, ...] = ("cited", "uncited", "figure")
 Cut = Literal["", "clean", "inside a chunk", "reset"]
 
 NASTY_NAMES = (
-    "../../escape.csv",
-    "..",
-    "/etc/passwd.csv",
-    "C:\\Users\\x\\drive.csv",
-    "c:stream.csv",
-    "CON",
-    "nul.csv",
-    "LPT1.tar.gz",
-    "a\tb\x01c.csv",
-    "line\nbreak.csv",
-    "del\x7f.csv",
-    "w" * 296 + ".csv",
-    "ж" * 148 + ".csv",
-    "Cafe\u0301.csv",
-    "Caf\u00e9.csv",
-    "Clash.csv",
-    "clash.csv",
-    "-rf",
-    "~root.csv",
-    ".hidden.csv",
-    "trailing. . ",
-    "   ",
-    "abc\u202efdp.csv",
-    '"><img src=x onerror=alert(1)>.csv',
-    "[a](javascript:alert(1)).csv",
-    "`tick`.csv",
-    "per%20cent.csv",
-    "with blank.csv",
-    "desktop.ini",
-    ".turns",
-    ".staging-x",
-    "emoji 🎉.csv",
-)
+    "../../escape.csv", "..", "/etc/passwd.csv", "C:\\Users\\x\\drive.csv", "c:stream.csv", "~root.csv", "-rf",
+    "CON", "nul.csv", "LPT1.tar.gz", "desktop.ini", "trailing. . ", "   ", "with blank.csv", "per%20cent.csv",
+    "a\tb\x01c.csv", "line\nbreak.csv", "del\x7f.csv", "abc\u202efdp.csv", "emoji 🎉.csv",
+    "w" * 296 + ".csv", "ж" * 148 + ".csv", "Cafe\u0301.csv", "Caf\u00e9.csv", "Clash.csv", "clash.csv",
+    '"><img src=x onerror=alert(1)>.csv', "[a](javascript:alert(1)).csv", "`tick`.csv",
+    ".hidden.csv", ".turns", ".staging-x",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,6 +77,11 @@ class Stage:
     settings: dict[str, Any] = field(default_factory=dict)
     around: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def outputs(self):
+        """Those of a code call, which are missing where it shows a figure."""
+        return None if self.kind == "figure" else ()
 
     def file(self, name="file.csv", content=None, **row):
         """A file of this stage's kind. A figure has no name of its own."""
@@ -305,11 +284,15 @@ def a_part_for_ever_though_all_was_asked_for(stage):
 # Streams that end badly. ----------------------------------------------------------------------------------------------
 
 
-def _cut(name, cut, before):
+def _ends(name, **how):
     def prepare(stage):
-        stage.play(stage.file(), stage.beside(), cut=cut, before=before)
+        stage.play(stage.file(), stage.beside(), **how)
 
     SCENARIOS[name] = Scenario(name, prepare, KINDS, {}, ends_well=False)
+
+
+def _cut(name, cut, before):
+    _ends(name, cut=cut, before=before)
 
 
 _cut("stream_ends_before_completed", "clean", "response.completed")
@@ -338,15 +321,8 @@ def error_event(stage):
     )
 
 
-def _ends(name, ending, **whole):
-    def prepare(stage):
-        stage.play(stage.file(), stage.beside(), ending=ending, whole=whole)
-
-    SCENARIOS[name] = Scenario(name, prepare, KINDS, {}, ends_well=False)
-
-
-_ends("response_failed", "failed", error=_PROBLEM, output=[])
-_ends("response_incomplete", "incomplete", incomplete_details={"reason": "max_output_tokens"})
+_ends("response_failed", ending="failed", whole={"error": _PROBLEM, "output": []})
+_ends("response_incomplete", ending="incomplete", whole={"incomplete_details": {"reason": "max_output_tokens"}})
 
 
 # Containers that expire. ----------------------------------------------------------------------------------------------
@@ -457,8 +433,7 @@ def _rewritten(stage, *, new_id):
         else:
             service.change(container_id, service.containers[container_id].files[file.file_id], now.content)
 
-    outputs = None if stage.kind == "figure" else ()
-    items = [wire.Code("one()", outputs), wire.Code("two()", outputs), message((now,))]
+    items = [wire.Code("one()", stage.outputs), wire.Code("two()", stage.outputs), message((now,))]
     # What the first call wrote is fetched ahead while the second runs.
     stage.play(file, items=items, acts={1: [wait_for_the_prefetch, rewrite]})
 
@@ -497,9 +472,8 @@ def rewritten_in_a_later_turn_under_the_same_id(stage):
     def rewrite(service, container_id):
         service.change(container_id, service.containers[container_id].files[first.file_id], second.content)
 
-    outputs = None if stage.kind == "figure" else ()
     stage.play(first)
-    stage.play(items=[wire.Code("again()", outputs), message((second,))], acts={0: [rewrite]})
+    stage.play(items=[wire.Code("again()", stage.outputs), message((second,))], acts={0: [rewrite]})
 
 
 @scenario(kinds=("cited", "uncited"))
@@ -552,9 +526,8 @@ def _change_the_upload(stage, changed):
 @scenario(kinds=("cited", "figure"))
 def cited_in_a_middle_message(stage):
     file = stage.file()
-    outputs = None if stage.kind == "figure" else ()
-    items = [wire.Code("one()", outputs), message((file,)), wire.Code("two()", outputs), wire.Message("Done.")]
-    stage.play(file, items=items)
+    one, two = (wire.Code(code, stage.outputs) for code in ("one()", "two()"))
+    stage.play(file, items=[one, message((file,)), two, wire.Message("Done.")])
 
 
 @scenario(kinds=("cited", "figure"))
@@ -578,10 +551,9 @@ def cited_without_a_name(stage):
 
 def _cited_without(stage, **dropped):
     file = stage.file()
-    outputs = None if stage.kind == "figure" else ()
     whole = message((file,))
     citations = tuple({**citation, **dropped} for citation in whole.citations)
-    stage.play(file, items=[wire.Code("make()", outputs), wire.Message(whole.text, citations)])
+    stage.play(file, items=[wire.Code("make()", stage.outputs), wire.Message(whole.text, citations)])
 
 
 @scenario(kinds=("cited", "uncited"))
