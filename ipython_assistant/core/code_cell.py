@@ -29,16 +29,11 @@ _QUOTED = re.compile(rf"""(?P<quote>['"])(?P<home>{HOME}/?|\./)?(?P<name>[^'"\\\
 
 
 def code_cell(turn: PlacedTurn, namespace: Mapping[str, Any], notebook_dir: Path, taken: Iterable[str] = ()) -> str:
-    """The code of a turn as the text of one cell; empty where it ran none.
+    """The code of a turn as the text of one cell, to run in the notebook's directory; empty where it ran none.
 
-    A file that the code writes goes beside the notebook and never over a file that is there. A DataFrame that was sent
-    is written to a file first. Code that needs variables of earlier turns in the conversation brings their code along.
-
-    Args:
-        turn: The turn, in its conversation.
-        namespace: The user's variables.
-        notebook_dir: Where the cell will run.
-        taken: The names of the files that are there.
+    A file that the code writes goes beside the notebook and never over one of those that are there, whose names are
+    `taken`. A DataFrame that was sent is written to a file first. Code that needs variables of earlier turns in the
+    conversation brings their code along.
     """
     line = ancestors(turn)
     own, before = _code_of([turn]), _code_of(line[:-1])

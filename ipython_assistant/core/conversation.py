@@ -8,7 +8,7 @@ no id has a new place at every run.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ipython_assistant.core.request import PastMessage
 
@@ -23,16 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that a container needs: its own name, where it is on disk, and what the model is told about it."""
+    """A file that a container needs: its own name, where it is on disk, and what the model is told about it.
+
+    `logical` is the hash of what it holds, where not only its bytes count; `source` the variable or path it was made
+    of, as the user wrote it, empty for a file of an earlier turn.
+    """
 
     name: str
     path: Path
     sha256: str
     description: str
     logical: str = ""
-    """The hash of what it holds; empty where only its bytes count."""
     source: str = ""
-    """The variable or path it was made of, as the user wrote it; empty for a file of an earlier turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,9 @@ class PlacedTurn:
     ended: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _CellPlace:
-    """A cell's place in a conversation; `follows` is the cell before it, None at the start."""
+class _CellPlace(NamedTuple):
+    """A cell's present turn, and the cell that it follows; None at the start of a conversation."""
 
-    cell: str
     follows: str | None
     turn: PlacedTurn
 
@@ -92,7 +92,7 @@ class Conversation:
     @property
     def turns(self) -> tuple[tuple[str, PlacedTurn], ...]:
         """The cells and their present turns, in the order in which the cells first ran."""
-        return tuple((place.cell, place.turn) for place in self.places.values())
+        return tuple((cell, place.turn) for cell, place in self.places.items())
 
     def with_turn(self, cell: str, turn: PlacedTurn) -> Conversation:
         """The conversation after `turn` ended in `cell`.
@@ -101,8 +101,7 @@ class Conversation:
         cell may be asked without `--new` again.
         """
         place = self.places.get(cell)
-        new = _CellPlace(cell, place.follows if place else self.latest, turn)
-        return Conversation({**self.places, cell: new}, cell)
+        return Conversation({**self.places, cell: _CellPlace(place.follows if place else self.latest, turn)}, cell)
 
     def without(self, cell: str) -> Conversation:
         """The conversation without a cell that now belongs to another one; what followed it follows its predecessor."""
@@ -110,28 +109,19 @@ class Conversation:
         if gone is None:
             return self
         places = {
-            name: replace(place, follows=gone.follows) if place.follows == cell else place
+            name: place._replace(follows=gone.follows) if place.follows == cell else place
             for name, place in self.places.items()
             if name != cell
         }
         return Conversation(places, gone.follows if self.latest == cell else self.latest)
 
-    def amended(self, turn: PlacedTurn, amended: PlacedTurn) -> Conversation:
-        """The conversation with one value in the place of another that stands for the same turn."""
-        places = {
-            name: replace(place, turn=amended) if place.turn is turn else place for name, place in self.places.items()
-        }
-        return replace(self, places=places)
-
 
 @dataclass(frozen=True, slots=True)
 class Conversations:
-    """All conversations of one session. A value, like each of them.
+    """All conversations of one session, by name: the notebook's own has the empty one. A value, like each of them.
 
-    Attributes:
-        by_name: The conversations; the notebook's own has the empty name.
-        turns: Every turn with its cell, in the order in which they ended, replaced and cut ones too.
-        last: The turn that came to its end last.
+    `turns` are all, each with its cell, in the order in which they ended, replaced and cut ones too; `last` is the one
+    that came to its end last.
     """
 
     by_name: Mapping[str, Conversation] = field(default_factory=dict)
@@ -169,7 +159,11 @@ class Conversations:
 
     def amended(self, turn: PlacedTurn, amended: PlacedTurn) -> Conversations:
         """The conversations with one value in the place of another that stands for the same turn."""
-        by_name = {name: conversation.amended(turn, amended) for name, conversation in self.by_name.items()}
+        by_name = {}
+        for name, conversation in self.by_name.items():
+            places = conversation.places.items()
+            changed = {cell: it._replace(turn=amended) if it.turn is turn else it for cell, it in places}
+            by_name[name] = replace(conversation, places=changed)
         turns = tuple((cell, amended if old is turn else old) for cell, old in self.turns)
         return Conversations(by_name, turns, amended if self.last is turn else self.last)
 

@@ -49,10 +49,8 @@ _NO_TEXT = re.compile(r"<.*>|.* at 0x[0-9A-Fa-f]+.*", re.DOTALL)
 class FilledPrompt:
     """A question with its values in place.
 
-    Attributes:
-        prompt: What is asked.
-        inputs: What the `@` lines name, in order, each once: paths, globs or variables.
-        hints: What was left as it is although it looks like a name, as sentences.
+    `inputs` are what the `@` lines name, in order, each once: paths, globs or variables. `hints` say what was left as
+    it is although it looks like a name.
     """
 
     prompt: str
@@ -65,10 +63,6 @@ def fill(prompt: str, namespace: Mapping[str, Any]) -> FilledPrompt:
 
     A line that is `@` and a path, a glob or the name of a variable is an input; the bare file name stays in its place.
     Quotes take blanks: `@"name with space.csv"`.
-
-    Args:
-        prompt: What the user wrote.
-        namespace: The user's variables.
 
     >>> fill("Mean of {column} in `{x}`: {no name}", {"column": "coverage"}).prompt
     'Mean of coverage in `{x}`: {no name}'

@@ -44,9 +44,7 @@ class Fingerprint(NamedTuple):
 class SafeDirectory:
     """An open directory, made by `open_directory`. Each method raises `OSError` where the system refuses.
 
-    Args:
-        path: Where it is.
-        handle: Its file descriptor; None where the system has none for directories.
+    Its handle is a file descriptor; None where the system has none for directories.
     """
 
     def __init__(self, path: Path, handle: int | None) -> None:
@@ -59,26 +57,24 @@ class SafeDirectory:
 
     def fingerprint(self, name: str) -> Fingerprint:
         """The fingerprint of what has this name, be it a link."""
-        path, at = self._at(name)
+        path, at = self.at(name)
         there = os.stat(path, follow_symlinks=False, **at)
         return Fingerprint(there.st_mode, there.st_ino, there.st_dev, there.st_size, there.st_mtime_ns)
 
     def open(self, name: str) -> BufferedReader:
         """Open a file for reading; an `OSError` too if it is a link or not a regular file."""
-        path, at = self._at(name)
+        path, at = self.at(name)
         # Looked at before it is opened, since that alone does something to some devices, and after it.
         _check_is_file(os.stat(path, follow_symlinks=False, **at).st_mode)
-        file = os.fdopen(os.open(path, os.O_RDONLY | _NO_SURPRISES, **at), "rb")
-        try:
+        with contextlib.ExitStack() as on_error:
+            file = on_error.enter_context(os.fdopen(os.open(path, os.O_RDONLY | _NO_SURPRISES, **at), "rb"))
             _check_is_file(os.fstat(file.fileno()).st_mode)
-        except OSError:
-            file.close()
-            raise
+            on_error.pop_all()
         return file
 
     def write(self, name: str, content: bytes | IO[bytes], *, over: bool = True) -> None:
         """Write a file whole or not at all. Without `over`, `FileExistsError` if the name is taken."""
-        temporary, at = self._at(f".{secrets.token_hex(6)}.tmp")
+        temporary, at = self.at(f".{secrets.token_hex(6)}.tmp")
         # Not by `tempfile`, whose files are for their owner alone: all who may read the notebook may read a record.
         file = os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_SURPRISES, 0o666, **at), "wb")
         try:
@@ -94,7 +90,7 @@ class SafeDirectory:
 
     def place(self, staged: Path | str, name: str, *, over: bool, **source: Any) -> None:
         """Move a file here, whole or not at all. Without `over`, `FileExistsError` for all but the first who tries."""
-        path, at = self._at(name)
+        path, at = self.at(name)
         both = {**source, **{f"dst_{key}": value for key, value in at.items()}}
         if over:
             os.replace(staged, path, **both)
@@ -119,22 +115,23 @@ class SafeDirectory:
 
     def make(self, name: str) -> None:
         """Make a directory in it."""
-        path, at = self._at(name)
+        path, at = self.at(name)
         os.mkdir(path, **at)
 
     def remove(self, name: str) -> int:
         """Remove a file; gives its size."""
-        path, at = self._at(name)
+        path, at = self.at(name)
         size = os.stat(path, follow_symlinks=False, **at).st_size
         os.unlink(path, **at)
         return size
 
     def remove_tree(self, name: str) -> None:
         """Remove a directory and what is in it; `RecursionError` where it is too deep."""
-        path, at = self._at(name)
+        path, at = self.at(name)
         shutil.rmtree(path, **at)
 
-    def _at(self, name: str) -> tuple[str, dict[str, Any]]:
+    def at(self, name: str) -> tuple[str, dict[str, Any]]:
+        """How a function of `os` is told of this name here: as a path, and with its keyword `dir_fd` if it has one."""
         return (str(self.path / name), {}) if self.handle is None else (name, {"dir_fd": self.handle})
 
 
@@ -155,8 +152,7 @@ def open_directory(path: Path, within: Path, *, make: bool = False) -> Iterator[
         handle = _opened(opened, here, None)
         for name in below:
             here /= name
-            at = {} if handle is None else {"dir_fd": handle}
-            target = here if handle is None else name
+            target, at = SafeDirectory(here.parent, handle).at(name)
             if make:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(target, **at)
