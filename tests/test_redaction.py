@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_support.events import Code, Message, Reasoning, logs, stream
@@ -125,6 +126,14 @@ def test_every_secret_in_a_tool_is_taken_out_at_any_depth_and_nothing_else():
     ]
     assert without_secrets(without_secrets([TOOL])) == without_secrets([TOOL])
     assert {"planted-header", "planted-pass", "planted-in-address", "planted-authorization"} <= secrets_in([TOOL])
+
+
+@pytest.mark.parametrize("where", ["authorization", "headers"])
+def test_what_says_which_secret_it_is_stays_but_for_a_secret_of_its_own(where):
+    written = {"type": "Bearer planted-bearer", "name": "https://ada:planted-pass@example.org/", "domain": "x.org"}
+    kept = {"type": "<secret>", "name": "https://<secret>@example.org/", "domain": "x.org"}
+
+    assert without_secrets({where: written}) == {where: kept}
 
 
 NAMES = ["authorization", "api_key", "apiKey", "token", "access_token", "secret", "password", "x-api-key", "headers"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, unquote
 
 from ipython_assistant.core.turn import CodeCall, Message
@@ -168,6 +168,7 @@ def redact_error(error: BaseException | None, secrets: Iterable[str]) -> None:
 # --- secrets in the tools of a request: their place is known by its name. They go to the service, and neither into a
 # recording nor into the key of a turn (https://platform.openai.com/docs/guides/tools-remote-mcp).
 
+Hide = Literal["", "headers", "texts", "texts and numbers"]
 _SECRET_NAME = re.compile(
     r"authorization|api_?key|passw|passphrase|\bpwd|secret|credential"  # wherever in a name: `passwordHash`
     r"|(^|_)(tokens?|auth|cookies?|bearer|jwt)$"  # at its end alone: `access_token`, and not `token_limit`
@@ -200,41 +201,31 @@ def secrets_in(value: Any) -> frozenset[str]:
     return frozenset(secret for secret in taken if len(secret) >= SHORTEST_SECRET)
 
 
-def _masked(value: Any, taken: list[str]) -> Any:
-    """The value without its secrets, which go into `taken`."""
+def _masked(value: Any, taken: list[str], hide: Hide = "") -> Any:
+    """The value without its secrets, which go into `taken`; with `hide`, each text in it is one, or each number too."""
     if isinstance(value, dict):
-        return {name: _part(name, part, value, taken) for name, part in value.items()}
+        return {name: _part(name, part, value, taken, hide) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_masked(part, taken) for part in value]
-    return _text(value, taken) if isinstance(value, str) else value
+        return [_masked(part, taken, hide) for part in value]
+    if isinstance(value, str) and value:
+        # Any header may be one, but what stands in `Accept` is found in many a text.
+        masked = _text(value, taken)
+        taken += _spellings(value) if hide not in {"", "headers"} else ()
+        return SECRET if hide else masked
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return SECRET if is_number and hide == "texts and numbers" else value
 
 
-def _part(name: str, part: Any, around: dict[str, Any], taken: list[str]) -> Any:
-    if name == "properties" and isinstance(part, dict):
+def _part(name: str, part: Any, around: dict[str, Any], taken: list[str], hide: Hide) -> Any:
+    if hide and name in _SAYS_WHICH and isinstance(part, str):
+        return _text(part, taken)
+    if name == "properties" and isinstance(part, dict) and not hide:
         # A JSON schema: what looks like the name of a secret is that of an argument.
         return {argument: _masked(schema, taken) for argument, schema in part.items()}
     named = around.get("name", around.get("key")) if name == "value" else None
-    if _names_a_secret(name) or (isinstance(named, str) and _names_a_secret(named)):
-        return _blank(part, taken, numbers="token" not in _snake(name))
-    masked = _masked(part, taken)
-    # Any header may be one, but what stands in `Accept` is found in many a text.
-    return _blank(part, [], numbers=False) if _snake(name).endswith("headers") else masked
-
-
-def _blank(part: Any, taken: list[str], *, numbers: bool) -> Any:
-    """The value with `<secret>` for each text in it, and with `numbers` for each number."""
-    if isinstance(part, dict):
-        return {
-            name: inner if name in _SAYS_WHICH and isinstance(inner, str) else _blank(inner, taken, numbers=numbers)
-            for name, inner in part.items()
-        }
-    if isinstance(part, list | tuple):
-        return [_blank(inner, taken, numbers=numbers) for inner in part]
-    if isinstance(part, str) and part:
-        taken += _spellings(part)
-        return SECRET
-    is_number = isinstance(part, int | float) and not isinstance(part, bool)
-    return SECRET if numbers and is_number else part
+    if hide in {"", "headers"} and (_names_a_secret(name) or (isinstance(named, str) and _names_a_secret(named))):
+        hide = "texts" if "token" in _snake(name) else "texts and numbers"
+    return _masked(part, taken, hide or ("headers" if _snake(name).endswith("headers") else ""))
 
 
 def _text(text: str, taken: list[str]) -> str:
