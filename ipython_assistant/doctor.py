@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import platform
 import socket
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
-from functools import partial
 from http import HTTPStatus
-from importlib import metadata
+from importlib import import_module, metadata
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -30,14 +28,13 @@ from ipython_assistant.who_answers import A_REAL_MODEL, with_answerer
 from ipython_assistant.workspace.secrets import secrets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from ipython_assistant.config import Settings
     from ipython_assistant.session import Session
 
 ANSWERS_WITHIN_S = 3.0
-PACKAGES = ("ipython_assistant", "ipython", "ipykernel", "openai", "pandas", "matplotlib", "jupyterlab", "notebook")
+PACKAGES = ("ipython_assistant", "IPython", "ipykernel", "openai", "pandas", "matplotlib", "jupyterlab", "notebook")
 INSTALL = "Install ipython_assistant in the environment JupyterLab runs in too, then start JupyterLab again."
 FINE, WRONG, UNSURE = True, False, None
 
@@ -57,16 +54,13 @@ def examine(session: Session, environment: Mapping[str, str] = os.environ) -> tu
         settings = session.settings
     except AssistantError as error:
         return (_versions(), Check("settings", WRONG, error.message, error.hint))
-    looks: dict[str, Callable[[], list[Check]]] = {
-        "service": lambda: [*_service(settings, environment)],
-        "models here": lambda: [*_models_here(session, settings, environment)],
-        "engine": lambda: [_engine(environment, needed=settings.service == "local")],
-        "folder": lambda: [_folder(settings.save_dir)],
-        "server extension": lambda: [_server_extension(environment)],
+    import_module("openai")  # it may take longer than a request
+    pool = ThreadPoolExecutor(3)
+    futures = {
+        "service": pool.submit(list, _service(settings, environment)),
+        "models here": pool.submit(list, _models_here(session, settings, environment)),
+        "engine": pool.submit(list, _engine(environment, needed=settings.service == "local")),
     }
-    importlib.import_module("openai")  # it may take longer than a request
-    pool = ThreadPoolExecutor(len(looks))
-    futures = {name: pool.submit(look) for name, look in looks.items()}
     # A name that is looked up in vain may take longer than any limit of ours: it is not waited for.
     pool.shutdown(wait=False)
     found = [_versions()]
@@ -76,11 +70,11 @@ def examine(session: Session, environment: Mapping[str, str] = os.environ) -> tu
             found += future.result(limit_s)
         except AssistantError as error:
             found.append(Check(name, WRONG, error.message, error.hint))
-        except TooSlow:
+        except TimeoutError:
             found.append(Check(name, WRONG, f"no answer within {limit_s:g} s", "Check the network."))
         except Exception as error:  # noqa: BLE001 see the docstring
             found.append(Check(name, UNSURE, f"could not be looked at: {type(error).__name__}: {error}"))
-    return tuple(found)
+    return (*found, _folder(settings), _server_extension(environment))
 
 
 def run_doctor(session: Session, environment: Mapping[str, str] = os.environ) -> bool:
@@ -89,19 +83,14 @@ def run_doctor(session: Session, environment: Mapping[str, str] = os.environ) ->
     for check in checks:
         lines.append(f"{ {FINE: 'ok', WRONG: 'NO', UNSURE: '--'}[check.ok] }  {check.name:<17} {check.says}")
         lines += [f"{'':<22}{check.cure}"] if check.cure and check.ok is not FINE else []
-    # An error's own words may repeat what was sent.
-    print(Redactor(secrets_of(environment))("\n".join(lines)))  # noqa: T201 plain text is what was asked for
+    print(Redactor(secrets_of(environment))("\n".join(lines)))  # noqa: T201 an error may repeat what was sent
     return all(check.ok is not WRONG for check in checks)
 
 
 def _versions() -> Check:
-    found = dict[str, str]()
-    for name in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    says = [f"Python {platform.python_version()} on {platform.system()}", *map(" ".join, found.items())]
-    right = found.get("openai", "").startswith("3.")
-    return Check("versions", right, ", ".join(says), "python -m pip install 'openai>=3,<4'")
+    found = {name: metadata.version(name) for name in PACKAGES if find_spec(name)}
+    says = ", ".join([f"Python {platform.python_version()} on {platform.system()}", *map(" ".join, found.items())])
+    return Check("versions", found.get("openai", "").startswith("3."), says, "python -m pip install 'openai>=3,<4'")
 
 
 def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
@@ -111,8 +100,9 @@ def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Che
     yield Check("service", FINE, f"{settings.service}{at}; model {settings.model or 'not named'}; mode {settings.mode}")
     if settings.service == "local":
         return
-    names = (KEYS["azure"], AD_TOKEN) if settings.service == "azure" else (KEYS["openai"],)
-    name = next((name for name in names if environment.get(name, "").strip()), names[0])
+    name = KEYS[settings.service]
+    if settings.service == "azure" and not environment.get(name, "").strip() and environment.get(AD_TOKEN):
+        name = AD_TOKEN
     if not (key := environment.get(name, "").strip()):
         yield Check("key", WRONG, f"{name} is not set", f"Set it where Jupyter is started. {A_REAL_MODEL}")
         return
@@ -122,9 +112,9 @@ def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Che
     connect, answers = connect_azure if settings.service == "azure" else connect_hosted, list[Any]()
     with contextlib.closing(connect(environment, ANSWERS_WITHIN_S)) as patient:
         live = patient.once()
-        for ask in (partial(live.model, settings.model), partial(live.list_containers, None)):
+        for call, about in (("model", settings.model), ("list_containers", None)):
             try:
-                answers.append(ask().json())
+                answers.append(getattr(live, call)(about).json())
             except AssistantError as error:
                 answers.append(error)
                 if isinstance(error, Unreachable) or getattr(error, "status", None) == HTTPStatus.UNAUTHORIZED:
@@ -136,7 +126,6 @@ def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Che
 
 
 def _model(settings: Settings, answer: Any) -> Check:
-    """The model that the service was asked about, and the day it ends."""
     name = settings.model
     if settings.service == "azure":
         return Check("model", UNSURE, "Azure does not say which deployments there are: the first question will")
@@ -144,24 +133,22 @@ def _model(settings: Settings, answer: Any) -> Check:
         return Check("model", UNSURE, f"this server does not say whether it has {name}")
     if isinstance(answer, AssistantError):
         return Check("model", WRONG, answer.message, answer.hint)
-    said = answer.get("shutdown_date") if isinstance(answer, dict) else None
-    if ends := str(said)[:10] if said else last_day_of(name):
+    if ends := str(answer.get("shutdown_date") or "")[:10] or last_day_of(name):
         return Check("model", UNSURE, f"{name} is there until {ends}", "Choose another in time, with -m.")
     return Check("model", FINE, f"{name} is there")
 
 
 def _containers(answer: Any) -> Check:
-    says, cure = "containers can be listed", ""
-    if isinstance(answer, AssistantError):
-        says, cure = answer.message, answer.hint
-        if type(answer) is Refused and answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
-            says = "this server has no containers, so it runs no code"
-            cure = "Put a provider or an address in front of the model (-m http://HOST/v1/NAME): code then runs here."
-    return Check("code interpreter", not isinstance(answer, AssistantError), says, cure)
+    if not isinstance(answer, AssistantError):
+        return Check("code interpreter", FINE, "containers can be listed")
+    says, cure = answer.message, answer.hint
+    if type(answer) is Refused and answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
+        says = "this server has no containers, so it runs no code"
+        cure = "Put a provider or an address in front of the model (-m http://HOST/v1/NAME): code then runs here."
+    return Check("code interpreter", WRONG, says, cure)
 
 
 def _models_here(session: Session, settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
-    """The models on this machine; and whether the one that would answer is there."""
     for server in find_servers(environment) if settings.find_models else ():
         yield Check(server.title, FINE, f"{server.address}: {', '.join(model.name for model in server.models)}")
     if settings.service != "local":
@@ -170,40 +157,37 @@ def _models_here(session: Session, settings: Settings, environment: Mapping[str,
     found = Check("model", UNSURE if chosen.model == BASIC else FINE, chosen.answerer, A_REAL_MODEL)
     if address := address_of(chosen.model, environment):
         parts, provider = urlsplit(address), provider_of(chosen.model)
+        start = provider.start if provider else ""
         try:
             port = parts.port or {"http": 80, "https": 443}[parts.scheme]
             socket.create_connection((parts.hostname or "", port), ANSWERS_WITHIN_S).close()
         except OSError:
-            cure = (
-                f"Start it: {provider.start}" if provider and provider.start else "Check the address and the network."
-            )
+            cure = f"Start it: {start}" if start else "Check the address and the network."
             found = Check("model", WRONG, f"nothing answers at {parts.netloc}", cure)
     elif chosen.model.startswith(GGUF) and chosen.model.removeprefix(GGUF) not in fetched_models(environment):
         found = Check("model", WRONG, f"{chosen.model} is not here", "ipython-assistant model list")
     yield found
 
 
-def _engine(environment: Mapping[str, str], *, needed: bool) -> Check:
-    """An embedded engine: it is started and ended."""
+def _engine(environment: Mapping[str, str], *, needed: bool) -> Iterator[Check]:
     engine = Engine(environment)
     try:
         ready = engine.ready()
-        reason = f" ({ready.reason})" if ready.reason else ""
-        return Check("engine", FINE, f"it starts; sandbox: {ready.sandbox}{reason}")
+        sandbox = f"{ready.sandbox} ({ready.reason})" if ready.reason else ready.sandbox
+        yield Check("engine", FINE, f"it starts; sandbox: {sandbox}")
     except (AssistantError, OSError) as error:
         cure = "Restart the kernel, then try again." if needed else "It is needed only for work without a service."
-        return Check("engine", WRONG if needed else UNSURE, str(error), cure)
+        yield Check("engine", WRONG if needed else UNSURE, str(error), cure)
     finally:
         engine.stop()
 
 
-def _folder(save_dir: Path) -> Check:
-    """Whether files could be written; no folder is made."""
-    there = next(path for path in (save_dir, *save_dir.parents) if path.exists())
-    cure = "Choose another: `%config AssistantMagics.save_dir = ...`, or --dir for one cell."
+def _folder(settings: Settings) -> Check:
+    save_dir = settings.save_dir
     try:
-        tempfile.TemporaryFile(dir=there).close()
+        tempfile.TemporaryFile(dir=next(path for path in (save_dir, *save_dir.parents) if path.exists())).close()
     except OSError as error:
+        cure = "Choose another: `%config AssistantMagics.save_dir = ...`, or --dir for one cell."
         return Check("folder", WRONG, f"{save_dir} cannot be written: {disk_reason(error)}", cure)
     return Check("folder", FINE, f"{save_dir} can be written")
 

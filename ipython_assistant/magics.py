@@ -161,7 +161,8 @@ def load(shell: Any) -> None:
     atexit.register(hooks.close)
     if "google.colab" in sys.modules and not os.environ.get("OPENAI_API_KEY"):
         _take_colabs_key()
-    if os.environ.get("OPENAI_API_KEY") and _is_live(shell):
+    parent = (shell.kernel.get_parent() if getattr(shell, "kernel", None) is not None else None) or {}
+    if os.environ.get("OPENAI_API_KEY") and "cellId" in parent.get("metadata", {}):
         from ipython_assistant.service.background import warm_when_idle
 
         warm_when_idle(shell.events)
@@ -222,8 +223,3 @@ def _take_colabs_key() -> None:
     # The errors of a secret that is missing, or not granted to this notebook, are classes of Colab's own.
     with contextlib.suppress(Exception):
         os.environ["OPENAI_API_KEY"] = importlib.import_module("google.colab.userdata").get("OPENAI_API_KEY")
-
-
-def _is_live(shell: InteractiveShell) -> bool:
-    kernel = getattr(shell, "kernel", None)
-    return kernel is not None and "cellId" in (kernel.get_parent() or {}).get("metadata", {})

@@ -10,9 +10,7 @@ import asyncio
 import contextlib
 import importlib.util
 import os
-import shutil
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ipython_assistant.core.wording import counted, disk_reason, first_words, on_one_line, printable, size_in_words
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings, check_recordings, prune_recordings
+from ipython_assistant.workspace.safe_dir import write_whole
 
 if TYPE_CHECKING:
     import argparse
@@ -41,10 +40,6 @@ _OF_THE_RUN = frozenset({"metadata", "execution_count", "transient"})
 
 class RunError(Exception):
     """Why a notebook did not run to its end: in a few words for the table, and in full."""
-
-    def __init__(self, outcome: str, details: str) -> None:
-        super().__init__(details)
-        self.outcome = outcome
 
 
 @dataclass(slots=True)
@@ -101,7 +96,7 @@ def run_notebooks(options: argparse.Namespace) -> int:
         try:
             run_notebook(run, environment, options.timeout, compare=compare, save=is_record)
         except RunError as error:
-            run.outcome, run.details, run.is_good = error.outcome, str(error), False
+            (run.outcome, run.details), run.is_good = error.args, False
         except KeyboardInterrupt:
             _say(f"\nStopped in {run.path}; it is as it was.", to=sys.stderr)
             return STOPPED
@@ -223,13 +218,7 @@ def _save(notebook: Any, path: Path) -> None:
     import nbformat
 
     try:
-        target = path.resolve(strict=True)
-        with tempfile.TemporaryDirectory(prefix=".notebook-", dir=target.parent) as staging:
-            temporary = Path(staging) / target.name
-            with temporary.open("w", encoding="utf-8") as file:
-                nbformat.write(notebook, file)
-            shutil.copymode(target, temporary)
-            temporary.replace(target)
+        write_whole(path.resolve(strict=True), nbformat.writes(notebook) + "\n")
     except OSError as error:
         raise RunError("not saved", f"All its cells ran, but it cannot be saved: {disk_reason(error)}.") from error
 
@@ -280,9 +269,9 @@ def look_after(options: argparse.Namespace) -> int:
 
 
 def _check(recordings: Recordings) -> int:
-    faults = check_recordings(recordings)
+    faults = [f"{fault.path}: {fault.reason}" for fault in check_recordings(recordings)]
     whole = f"{counted(len(recordings.all()), 'recording')} in {recordings.where}, and nothing is damaged."
-    _say("\n".join(f"{fault.path}: {fault.reason}" for fault in faults) or whole)
+    _say("\n".join(faults) or whole)
     return 1 if faults else 0
 
 
@@ -294,12 +283,12 @@ def _prune(recordings: Recordings) -> int:
 
 
 def _list(recordings: Recordings) -> int:
-    found = recordings.all()
-    for it in found:
-        about = f"{it.began[:10]}  {it.service:<7} {it.status:<10} {counted(len(it.files), 'file'):>8}"
-        _say(f"{about}  {first_words(it.prompt, 60)}")
-    if not found:
-        _say(f"Nothing is recorded in {recordings.where}.")
+    lines = [
+        f"{it.began[:10]}  {it.service:<7} {it.status:<10} {counted(len(it.files), 'file'):>8}"
+        f"  {first_words(it.prompt, 60)}"
+        for it in recordings.all()
+    ]
+    _say("\n".join(lines) or f"Nothing is recorded in {recordings.where}.")
     return 0
 
 

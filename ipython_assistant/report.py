@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 import re
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,6 +21,7 @@ from ipython_assistant.core.wording import counted, did_you_mean, disk_reason, p
 from ipython_assistant.display.grid import overview
 from ipython_assistant.display.outputs import KEY
 from ipython_assistant.errors import OptionError
+from ipython_assistant.workspace.safe_dir import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -57,7 +57,7 @@ def write_report(session: Session, words: Sequence[str]) -> None:
         raise OptionError(f"Nothing is recorded in {recordings.where}.", "Ask with %%assistant first.")
     notebook = _notebook(path.stem, chosen, recordings)
     try:
-        _write(path, _exported(notebook, path))
+        write_whole(path, _exported(notebook, path))
     except OSError as error:
         raise OptionError(f"{path} cannot be written: {disk_reason(error)}.", "Choose another name.") from error
     remarks += [f"Missing: {file.name}: {file.reason}" for _, answer in chosen for file in answer.failed]
@@ -194,11 +194,3 @@ def _markdown(notebook: Any) -> str:
 def _fenced(text: str) -> str:
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
     return f"{fence}\n{text.rstrip()}\n{fence}"
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    with tempfile.TemporaryDirectory(prefix=".report-", dir=path.parent) as folder:
-        whole = Path(folder) / "report"
-        whole.write_text(text, encoding="utf-8")
-        whole.replace(path)

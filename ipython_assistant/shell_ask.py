@@ -11,7 +11,7 @@ import re
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ipython_assistant import turn_run
 from ipython_assistant.display.escaping import visible
@@ -101,9 +101,9 @@ def _print(answer: Answer, *, as_json: bool) -> None:
             print(f"saved {file.path}", file=sys.stderr)
         return
     names = ("text", "status", "notes", "code", "logs", "response_id", "usage")
-    body: dict[str, Any] = {name: getattr(answer, name) for name in names}
-    body["files"] = [{**asdict(file), "path": str(file.path)} for file in answer.files.values()]
-    print(json.dumps({**body, "model": answer.turn.model}, ensure_ascii=False, indent=2))
+    files = [{**asdict(file), "path": str(file.path)} for file in answer.files.values()]
+    body = {**{name: getattr(answer, name) for name in names}, "files": files, "model": answer.turn.model}
+    print(json.dumps(body, ensure_ascii=False, indent=2))
 
 
 class _ProgressLines(LiveOutput):

@@ -27,7 +27,7 @@ def patient(notebook_dir, service, **traits):
 def hosted_one(hosted, notebook_dir, monkeypatch):
     """A session at a service that is well; no engine is started beside it."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: Check("engine", None, "not looked at in this test"))
+    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: [Check("engine", None, "not looked at in this test")])
     hosted.on("^GET /v1/models/", lambda _: Answer(b'{"id": "gpt-6.1-terra", "object": "model"}'))
     hosted.on(r"^GET /v1/containers\?", lambda _: Answer(b'{"object": "list", "data": [], "has_more": false}'))
     return patient(notebook_dir, "openai")
@@ -177,7 +177,7 @@ def test_the_embedded_engine_is_started_asked_and_ended(local_one):
 
 
 def test_a_model_whose_server_does_not_answer_is_said_with_its_address(notebook_dir, monkeypatch):
-    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: Check("engine", None, "not looked at in this test"))
+    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: [Check("engine", None, "not looked at in this test")])
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -190,7 +190,7 @@ def test_a_model_whose_server_does_not_answer_is_said_with_its_address(notebook_
 
 
 def test_the_models_of_servers_on_this_machine_are_listed(notebook_dir, monkeypatch):
-    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: Check("engine", None, "not looked at in this test"))
+    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: [Check("engine", None, "not looked at in this test")])
     monkeypatch.setenv("IPYTHON_ASSISTANT_FIND_MODELS", "1")
     with ScriptedServer("ollama", ["qwen3.5:4b", "gemma4:e4b"]) as server:
         monkeypatch.setattr(model_servers, "_SHAPES", {"ollama": model_servers._SHAPES["ollama"]})

@@ -14,12 +14,13 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
-    from pathlib import Path
 
 _HAS_HANDLES = {os.open, os.mkdir, os.link, os.rename, os.unlink, os.stat} <= os.supports_dir_fd
 # Windows has none of these, and no links that an ordinary user can make.
@@ -178,6 +179,16 @@ def renamed_directory(path: Path, identity: tuple[int, int] | None, working_dir:
     if identity is None or directory_id(path) == identity:
         return None
     return next((above for above in (working_dir, *working_dir.parents) if directory_id(above) == identity), None)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of the user's own whole or not at all; one that is replaced keeps its mode. Raises `OSError`."""
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as folder:
+        staged = Path(folder, path.name)
+        staged.write_text(text, encoding="utf-8")
+        if path.exists():
+            shutil.copymode(path, staged)
+        staged.replace(path)
 
 
 def _opened(stack: contextlib.ExitStack, path: Path | str, parent: int | None) -> int | None:
