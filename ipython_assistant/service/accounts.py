@@ -42,12 +42,9 @@ def connect_hosted(environment: Mapping[str, str], timeout_s: float) -> Wire:
 
     Raises `NoKey` without OPENAI_API_KEY, `ConfigError` where a proxy or certificate setting cannot be used.
     """
-    key = environment.get("OPENAI_API_KEY", "").strip()
-    if not key:
-        raise NoKey(
-            "The service is 'openai' and there is no OPENAI_API_KEY.",
-            f"Set it where Jupyter is started; or {WITHOUT_A_KEY}",
-        )
+    if not (key := environment.get("OPENAI_API_KEY", "").strip()):
+        cure = f"Set it where Jupyter is started; or {WITHOUT_A_KEY}"
+        raise NoKey("The service is 'openai' and there is no OPENAI_API_KEY.", cure)
     import openai
 
     client = openai.OpenAI(
@@ -161,10 +158,8 @@ def _azure_credential(environment: Mapping[str, str], *, dated: bool) -> dict[st
         try:
             return str(ask())
         except Exception as error:
-            raise KeyRefused(
-                f"Entra ID gave no token: {in_one_line(error)}.",
-                "Sign in with `az login`, or set AZURE_OPENAI_API_KEY.",
-            ) from error
+            cure = "Sign in with `az login`, or set AZURE_OPENAI_API_KEY."
+            raise KeyRefused(f"Entra ID gave no token: {in_one_line(error)}.", cure) from error
 
     return {"azure_ad_token_provider" if dated else "api_key": entra_id}
 
@@ -177,8 +172,6 @@ def _azure_root(endpoint: str) -> str:
     """
     root = endpoint.strip().partition("?")[0].rstrip("/")
     if not root.startswith(("https://", "http://")):
-        raise ConfigError(
-            f"AZURE_OPENAI_ENDPOINT is {endpoint!r}." if root else "There is no AZURE_OPENAI_ENDPOINT.",
-            "Set it to the resource's address, as in https://NAME.openai.azure.com.",
-        )
+        says = f"AZURE_OPENAI_ENDPOINT is {endpoint!r}." if root else "There is no AZURE_OPENAI_ENDPOINT."
+        raise ConfigError(says, "Set it to the resource's address, as in https://NAME.openai.azure.com.")
     return root.removesuffix("/v1").removesuffix("/openai")

@@ -57,21 +57,18 @@ class Reply:
 
     def json(self) -> Any:
         """Read the whole body as a JSON object of at most `LARGEST_JSON_BYTES`, and close. Raises `ServiceError`."""
-        body = bytearray()
+        body, value = bytearray(), None
         with self:
             for chunk in self.chunks:
                 body += chunk
                 if len(body) > LARGEST_JSON_BYTES:
                     break
-        try:
+        with contextlib.suppress(ValueError, RecursionError):
             value = json.loads(body) if len(body) <= LARGEST_JSON_BYTES else None
-        except (ValueError, RecursionError):
-            value = None
         if not isinstance(value, dict):
-            raise ServiceError(
-                "The service did not answer with the JSON object that its interface promises.",
-                "Check the service's address, and what a proxy does on the way; then run the cell again.",
-            )
+            says = "The service did not answer with the JSON object that its interface promises."
+            cure = "Check the service's address, and what a proxy does on the way; then run the cell again."
+            raise ServiceError(says, cure)
         return value
 
     def __enter__(self) -> Self:
@@ -226,12 +223,7 @@ class Wire:
                 yield from response.iter_bytes()
 
         body = raw_body(response.http_response) if self._plain else None
-
-        def read_into(room: memoryview) -> int:
-            with own_errors():
-                return body.read_into(room) if body is not None else 0
-
-        reader = read_into if body is not None else None
+        reader = own_errors()(body.read_into) if body is not None else None
         return Reply(response.status_code, dict(response.headers), chunks(), close, reader)
 
     @contextlib.contextmanager

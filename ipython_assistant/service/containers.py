@@ -31,18 +31,17 @@ NAME = "ipython_assistant"
 
 @dataclass(slots=True)
 class KnownContainer:
-    """What is known of one container."""
+    """What is known of one container: the turn that ran there last (None: it did not end), files that turns have saved.
+
+    `paths` are those of uploads by their name and sha256, `uploads` their names by what they were when they were sent.
+    One that is `user_owned` is deleted only where the user names it.
+    """
 
     last_turn: PlacedTurn | None = None
-    """The turn that ran there last; None where that one did not come to its end."""
     paths: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(name, sha256) of an upload → its path in the container."""
     saved: set[Signature] = field(default_factory=set)
-    """The files that earlier turns have saved."""
     uploads: dict[Signature, str] = field(default_factory=dict)
-    """The uploads, as they were when they were sent → their own names."""
     user_owned: bool = False
-    """Whether the user named it: then it is deleted only where the user names it again."""
     gone: bool = False
 
 

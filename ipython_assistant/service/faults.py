@@ -10,7 +10,7 @@ import email.utils
 import re
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipython_assistant import errors
 from ipython_assistant.core.wording import on_one_line
@@ -160,13 +160,12 @@ def service_error(
     parameter: str = "",
     page: bool = False,
     service: str = "openai",
-    request_id: str | None = None,
-    retry_after_s: float | None = None,
+    **about: Any,
 ) -> ServiceError:
     """The error for what a service (`openai`, `azure`, `local` or `compatible`, which decides the cure) said.
 
     Without a `status` it was said in a stream. `parameter` is the part of the request that it names; a `page` is a web
-    page, which does not belong in an error.
+    page, which does not belong in an error; `about` is what else the error is to hold.
     """
     happened, cure = map(in_one_line, message.partition("\n")[::2])
     if service == "local" and status is None and happened and cure:
@@ -174,28 +173,19 @@ def service_error(
         return _kind(None, code, happened, parameter)[0](happened, cure, code=code or None)
     words = "" if page else in_one_line(message)
     kind, cure = _kind(status, code, words, parameter)
-    settings = _SETTINGS.get(service, _SETTINGS["openai"])
+    cure = _CURES_AT.get(service, {}).get(kind, cure)
     subject = "The service gave up" if status is None else f"The service answered {status}"
     if kind is errors.KeyRefused:
         # Services repeat the key here, in whole or in part, and an output is no place for either.
         scopes = re.search(r"missing scopes?:\s*([a-z][a-z_.]+(?:,\s*[a-z][a-z_.]+)*)", words, re.IGNORECASE)
         words = f"the key lacks a permission ({scopes[1].rstrip('.')})" if scopes else "the key was not accepted"
-    elif kind is errors.TooLarge and not words:
-        words = "the request is too large"
+    elif kind is errors.TooLarge:
+        words = words or "the request is too large"
     elif page:
-        return kind(
-            f"{subject} with a web page.",
-            "A proxy or a login page may have answered in its place. " + CHECK_THE_WAY.format(**settings),
-            status=status,
-        )
-    return kind(
-        f"{subject}: {words or 'no reason was given'}.",
-        _CURES_AT.get(service, {}).get(kind, cure).format(**settings),
-        status=status,
-        code=code or None,
-        request_id=request_id,
-        retry_after_s=retry_after_s,
-    )
+        cure = "A proxy or a login page may have answered in its place. " + CHECK_THE_WAY
+    says = f"{subject} with a web page." if page and not words else f"{subject}: {words or 'no reason was given'}."
+    settings = _SETTINGS.get(service, _SETTINGS["openai"])
+    return kind(says, cure.format(**settings), status=status, code=code or None, **about)
 
 
 def incomplete_error(reason: str) -> ServiceError:

@@ -38,39 +38,40 @@ _NOT_THERE = {404, 405, 501}
 
 @dataclass(frozen=True, slots=True)
 class TurnBase:
-    """Where a turn runs and what it continues from."""
+    """Where a turn runs and what it continues from.
+
+    Without a `container_id` the service makes a container, with the files of `file_ids`, or takes the conversation's.
+    Where the service does not hold the previous response, `history` is the conversation as messages. With
+    `shows_nothing`, pictures and PDFs are left out of the question, since the model cannot see them.
+    """
 
     container_id: str | None = None
-    """The container to run in; None lets the service make one, or reuse the conversation's."""
     file_ids: tuple[str, ...] = ()
-    """Files of the service that it puts into a container that it makes."""
     previous_response_id: str | None = None
-    """The response to continue from, where the service holds it; else `history` is the conversation as messages."""
     history: tuple[PastMessage, ...] = ()
     inputs: tuple[InputNote, ...] = ()
     notes: tuple[str, ...] = ()
     shows_nothing: bool = False
-    """Whether pictures and PDFs are left out of the question, since the model cannot see them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerNeeds:
-    """What a turn needs of containers and of the conversation: the turn before it, the inputs that it adds, ..."""
+    """What a turn needs of containers and of the conversation: the turn before it, the inputs that it adds, ...
+
+    `container_id` is the container that the user named, `held` says that the service is to keep the conversation,
+    `shows` that the question holds pictures or PDFs. More than `most_bytes` is not sent again unasked; `on_progress` is
+    told how far the uploads are, as `containers.counted_uploads` says it.
+    """
 
     parent: PlacedTurn | None
     uploads: tuple[Upload, ...]
     policy: ContainerPolicy
     container_id: str | None = None
-    """The container that the user named; None for the conversation's."""
     held: bool = True
-    """Whether the service is to keep the conversation."""
     code: bool = True
     shows: bool = False
-    """Whether the question holds pictures or PDFs for the model to see."""
     most_bytes: int | None = None
-    """More than this is not sent again unasked; None for any amount."""
     on_progress: OnProgress = lambda *_counts: None
-    """Is told how far the uploads are; see `containers.counted_uploads`."""
 
 
 class TurnBases:
