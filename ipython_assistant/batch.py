@@ -195,21 +195,12 @@ def show(response: Any, client: Any = None) -> Answer:
     return turn_run.show_response(_session(), response, client)
 
 
-class Answers(Mapping[Any, "Answer | AssistantError"]):
+class Answers(dict[Any, "Answer | AssistantError"]):
     """The outcomes of several questions: label → answer, or the error it ended in. Shows itself as a table."""
 
     def __init__(self, outcomes: Mapping[Any, Answer | AssistantError], prompts: Mapping[Any, str]) -> None:
-        self._outcomes: dict[Any, Answer | AssistantError] = dict(outcomes)
+        super().__init__(outcomes)
         self._prompts = dict(prompts)
-
-    def __getitem__(self, label: Any) -> Answer | AssistantError:
-        return self._outcomes[label]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._outcomes)
-
-    def __len__(self) -> int:
-        return len(self._outcomes)
 
     @property
     def failed(self) -> dict[Any, AssistantError]:
@@ -228,7 +219,7 @@ class Answers(Mapping[Any, "Answer | AssistantError"]):
         return pd.DataFrame([self._row(label) for label in self], index=pd.Index(list(self), name="label"))
 
     def _row(self, label: Any) -> dict[str, Any]:
-        outcome, error = self._outcomes[label], ""
+        outcome, error = self[label], ""
         if isinstance(outcome, AssistantError):
             outcome, error = outcome.answer, f"{type(outcome).__name__}: {outcome.message}"
         row = {"prompt": self._prompts[label], "status": "failed", "text": "", "files": (), "error": error}
@@ -239,10 +230,9 @@ class Answers(Mapping[Any, "Answer | AssistantError"]):
         return f"Answers({len(self)}, {len(self.refused)} refused, {len(self.failed)} failed)"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:  # noqa: ARG002 IPython's signature
-        rows = [(label, self._row(label)) for label in self]
         cells = [
             (label, row["status"], row["error"] or " ".join(row["text"].split()), ", ".join(row["files"]))
-            for label, row in rows
+            for label, row in zip(self, map(self._row, self), strict=True)
         ]
         failed, refused = len(self.failed), len(self.refused)
         more = [f"{count} {what}" for count, what in ((refused, "refused"), (failed, "failed")) if count]

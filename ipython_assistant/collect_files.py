@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.core.artifacts import ContainerFile, Figure, Signature
     from ipython_assistant.core.turn import Turn
+    from ipython_assistant.service.client import OnProgress
     from ipython_assistant.service.containers import Containers
     from ipython_assistant.service.downloads import Downloads, StagedFile
 
@@ -67,7 +68,7 @@ def collect(
     downloads: Downloads,
     turn: Turn,
     save: Callable[[Incoming], Artifact | FailedArtifact],
-    on_progress: Callable[[int, int, int, int], None],
+    on_progress: OnProgress,
     *,
     have: tuple[Artifact, ...] = (),
 ) -> TurnFiles:

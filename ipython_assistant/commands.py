@@ -266,10 +266,9 @@ def _confirm_assistant(assistant: SavedAssistant) -> None:
         agreed = input(f"Use {assistant.name} as it is above? [y/N] ").strip().lower() in {"y", "yes"}
     except (EOFError, NotImplementedError, RuntimeError) as error:
         own = assistant_folders(assistant.path)[1]
-        raise OptionError(
-            "Only a person can confirm an assistant, and this notebook runs without one.",
-            f"Open the notebook in JupyterLab, or move {assistant.path.name} to {shown(own)}.",
-        ) from error
+        says = "Only a person can confirm an assistant, and this notebook runs without one."
+        cure = f"Open the notebook in JupyterLab, or move {assistant.path.name} to {shown(own)}."
+        raise OptionError(says, cure) from error
     if agreed:
         confirm(assistant)
     print("Confirmed, until its file changes." if agreed else "Not confirmed.")  # noqa: T201 as above

@@ -34,6 +34,7 @@ WRITERS = {
 """How a table is written to a file with this ending."""
 IN_A_SHELL = (
     (r"\b([Rr])un (the cell|it) again", r"\1un the command again"),
+    (r"%assistant retry fetches [^.]*", "--fresh asks again"),
     ("on the first line", "after the command"),
     (r"`%config AssistantMagics\.timeout = (\d+)`", r"--timeout \1"),
     *(

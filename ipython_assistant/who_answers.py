@@ -76,14 +76,9 @@ def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) 
     found = recordings.find(key, services, with_missing=lacking)
     if found is None and settings.mode == "replay":
         found = recordings.find(key, with_missing=lacking)
-    if found is not None:
-        return found
-    if others and settings.mode == "auto":
-        lacking_key = _no_key_of(others)
-        raise _not_recorded(question, recordings, lacking_key.message, lacking_key.hint)
-    if settings.mode == "replay":
-        raise _not_recorded(question, recordings)
-    return None
+    if found is None and (others or settings.mode == "replay"):
+        raise _not_recorded(question, recordings, _no_key_of(others) if settings.mode == "auto" else None)
+    return found
 
 
 def check_max_cost(
@@ -145,18 +140,15 @@ def asked_because(question: Question, recordings: Recordings) -> str:
     return ""
 
 
-def _not_recorded(
-    question: Question, recordings: Recordings, why: str = "In replay mode nothing is asked.", cure: str = ""
-) -> NotRecorded:
+def _not_recorded(question: Question, recordings: Recordings, why: NoKey | None) -> NotRecorded:
     """The error for a question that only a recording may answer and that is not recorded; it names the nearest one."""
-    says = f"This question is not recorded. {why}"
-    path, lines = recordings.folder.path / TURNS, [cure or _ASK_IT]
+    says = f"This question is not recorded. {why.message if why else 'In replay mode nothing is asked.'}"
+    path, lines = recordings.folder.path / TURNS, [why.hint if why else _ASK_IT]
     try:
         near, damaged = recordings.all(), recordings.store.summaries()[1]
     except OSError as error:
-        return NotRecorded(
-            says, f"{lines[0]}\nThe recordings in {recordings.where} cannot be read: {disk_reason(error)}."
-        )
+        cannot = f"The recordings in {recordings.where} cannot be read: {disk_reason(error)}."
+        return NotRecorded(says, f"{lines[0]}\n{cannot}")
     if damaged:
         lines.append("Recordings that cannot be read, and may be what is missing:")
         lines += [f"  {path / item.name}: {item.reason}" for item in damaged[:MOST_LISTED]]
@@ -195,9 +187,8 @@ def differences(asked: TurnKey, recording: Recording, recordings: Sequence[Recor
             yield f"the input {name} ({why or 'other data'})"
     if asked.parent != recorded.parent:
         prompts = {one.digest: f"“{first_words(one.prompt)}”" for one in recordings}
-        new, old = (
-            prompts.get(it, "an unrecorded answer") if it else "nothing" for it in (asked.parent, recorded.parent)
-        )
+        prompts[""] = "nothing"
+        new, old = (prompts.get(digest, "an unrecorded answer") for digest in (asked.parent, recorded.parent))
         yield f"the answer before it (it follows {new}; recorded after {old})"
     if recording.missing:
         yield "that files of it are missing"
@@ -245,10 +236,8 @@ def with_answerer(settings: Settings, environment: Mapping[str, str], choose: Mo
     """
     if settings.service != "local":
         if not settings.model:
-            raise ConfigError(
-                "At Azure the model is the name of a deployment, and no name was given.",
-                "Name it with -m NAME, `%config AssistantMagics.model = ...` or IPYTHON_ASSISTANT_MODEL.",
-            )
+            cure = "Name it with -m NAME, `%config AssistantMagics.model = ...` or IPYTHON_ASSISTANT_MODEL."
+            raise ConfigError("At Azure the model is the name of a deployment, and no name was given.", cure)
         return settings
     model = settings.model or (choose(environment) if settings.find_models else BASIC)
     if not runs_code_here(model):

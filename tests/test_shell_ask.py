@@ -6,6 +6,7 @@ import json
 import pandas as pd
 import pytest
 from tests_support import events as wire
+from tests_support.scripted import Answer
 
 from ipython_assistant import shell_ask
 from ipython_assistant.cli import main
@@ -100,6 +101,38 @@ def test_a_question_that_fails_prints_what_arrived_and_ends_with_exit_code_1(hos
     assert code == 1
     assert shown.out == "No table today.\n"
     assert "TableMissing" in shown.err
+
+
+HINTS = {
+    "http://127.0.0.1:9/v1": ("Unreachable", "then run the command again."),
+    "": ("NoKey", "IPYTHON_ASSISTANT_SERVICE=local"),
+}
+
+
+@pytest.mark.parametrize("address", HINTS)
+def test_hints_say_what_fits_a_shell(hosted, notebook_dir, monkeypatch, capsys, address):
+    error, cure = HINTS[address]
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    if not address:
+        monkeypatch.setenv("IPYTHON_ASSISTANT_SERVICE", "openai")
+        monkeypatch.delenv("OPENAI_API_KEY")
+    assert main(["ask", "Count"]) in {1, 2}
+
+    told = capsys.readouterr().err
+    assert error in told
+    assert cure in told
+    assert "cell" not in told
+    assert "%config" not in told
+
+
+def test_a_short_wait_is_a_second_and_not_none(hosted, notebook_dir, capsys):
+    limit = Answer(b'{"error": {"message": "Rate limit reached."}}', 429, {"Retry-After": "0.2"})
+    said = Answer(wire.sse(wire.stream([wire.Message("Answer.")])), headers={"Content-Type": "text/event-stream"})
+    answers = iter([limit, said])
+    hosted.on("^POST /v1/responses$", lambda _request: next(answers))
+
+    assert main(["ask", "Count"]) == 0
+    assert "waiting 1 s before the next try" in capsys.readouterr().err
 
 
 def test_dry_run_sends_nothing(hosted, notebook_dir, capsys):

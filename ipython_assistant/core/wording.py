@@ -69,12 +69,9 @@ def first_words(text: str, longest: int = 50) -> str:
 def did_you_mean(word: str, known: Iterable[str], *, before: str = "") -> str:
     """The beginning of a hint, with a blank behind it; nothing where no word that is known is near.
 
-    Args:
-        word: As it was written.
-        known: The words there are.
-        before: What stands before the word where it is written.
+    `before` is what stands before the word where it is written.
 
-    >>> did_you_mean("modle", ["model", "input"], before="--"), did_you_mean("xyz", ["model"])
+    >>> did_you_mean("modle", ["model", "input"], before="--"), did_you_mean("plot", ["report"])
     ('Did you mean --model? ', '')
     """
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.65)

@@ -9,7 +9,7 @@ formula with any of those stays as it is written.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.display.escaping import escaped
 
@@ -17,11 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from markdown_it import MarkdownIt
-    from markdown_it.renderer import RendererProtocol
     from markdown_it.rules_block import StateBlock
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
-    from markdown_it.utils import EnvType, OptionsDict
 
 LONGEST, MOST_LINES = 2_000, 30
 """Characters of a formula, and lines of one that stands by itself."""
@@ -97,12 +95,8 @@ def is_formula(tex: str) -> bool:
 
 def _is_meant(opener: str, tex: str) -> bool:
     r"""Whether what is between is mathematics, not prose in escaped brackets such as `\[see below\]`."""
-    if _MATHEMATICAL.search(tex):
-        return True
-    if opener == "\\[" and not re.search(r"[^\W\d]", tex):
-        # `\[1\]` is a reference.
-        return False
-    return not _WORD.search(tex)
+    is_reference = opener == "\\[" and not re.search(r"[^\W\d]", tex)  # such as `\[1\]`
+    return bool(_MATHEMATICAL.search(tex)) or not (is_reference or _WORD.search(tex))
 
 
 def _is_clear(tex: str) -> bool:
@@ -158,10 +152,7 @@ def _block(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # no
     return True
 
 
-def _rendered(
-    _renderer: RendererProtocol, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType
-) -> str:
+def _rendered(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
     token = tokens[index]
-    display = token.markup in {"\\[", "$$"}
-    tex = f"\\[{token.content}\\]" if display else f"\\({token.content}\\)"
+    tex = f"\\[{token.content}\\]" if token.markup in {"\\[", "$$"} else f"\\({token.content}\\)"
     return f'<{token.tag} class="{MATH}">{escaped(tex)}</{token.tag}>'

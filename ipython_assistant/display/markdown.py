@@ -22,8 +22,7 @@ from ipython_assistant.display.formulas import formulas
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from markdown_it.renderer import RendererProtocol
-    from markdown_it.utils import EnvType, OptionsDict
+    from markdown_it.utils import EnvType
     from pygments.token import _TokenType
 
 CODE_STYLE = (
@@ -170,18 +169,14 @@ def _drawn(tokens: Sequence[Token], files: Mapping[str, tuple[str, str]], env: E
     return str(parser.renderer.render(tokens, parser.options, env))
 
 
-def _fence(
-    _renderer: RendererProtocol, tokens: Sequence[Token], index: int, _options: OptionsDict, env: EnvType
-) -> str:
+def _fence(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, env: EnvType) -> str:
     token = tokens[index]
     coloured = token.info.strip() and env != PLAIN
     language = token.info.split(maxsplit=1)[0] if coloured else ""
     return f'<pre style="{CODE_STYLE}"><code>{highlight(token.content, language)}</code></pre>\n'
 
 
-def _table(
-    _renderer: RendererProtocol, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType
-) -> str:
+def _table(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, _env: EnvType) -> str:
     return f"{SCROLLED}<table>\n" if tokens[index].nesting > 0 else "</table></div>\n"
 
 

@@ -82,13 +82,10 @@ class DownloadRow(anywidget.AnyWidget):
             ready, self._ready = self._ready, None
             ready(bool(message.get("keeps_out")))
         if kind in {"get", "rows"}:
-            reply: dict[str, Any] = {"request": str(message.get("request"))}
-            chunks: list[bytes] = []
+            reply, chunks = {"request": str(message.get("request"))}, list[bytes]()
+            place, offset = message.get("file"), message.get("offset")
             try:
-                if kind == "get":
-                    reply |= self._chunk(message.get("file"), message.get("offset"), chunks)
-                else:
-                    reply |= self._rows(message.get("file"))
+                reply |= self._chunk(place, offset, chunks) if kind == "get" else self._rows(place)
             except OSError as error:
                 gone = isinstance(error, FileNotFoundError)
                 said = "it is no longer there" if gone else error.strerror or type(error).__name__

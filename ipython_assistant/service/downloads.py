@@ -36,7 +36,7 @@ from ipython_assistant.service.file_transfer import RANGE_NOT_SATISFIABLE, FileD
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ipython_assistant.service.client import Wire
+    from ipython_assistant.service.client import OnProgress, Wire
     from ipython_assistant.service.containers import Containers
 
 MAX_FRUITLESS_TRIES = 4
@@ -147,7 +147,7 @@ class Downloads:
         self,
         files: Sequence[ContainerFile],
         listed: Iterable[ContainerFile] = (),
-        on_progress: Callable[[int, int, int, int], None] = lambda *_: None,
+        on_progress: OnProgress = lambda *_: None,
     ) -> tuple[StagedFile | FailedArtifact, ...]:
         """Fetch these files; one that fails, or had not come at Ctrl-C, is a value with a reason.
 
@@ -176,7 +176,7 @@ class Downloads:
             for file, download in zip(files, downloads, strict=True)
         )
 
-    def _await(self, downloads: Sequence[FileDownload], on_progress: Callable[[int, int, int, int], None]) -> str:
+    def _await(self, downloads: Sequence[FileDownload], on_progress: OnProgress) -> str:
         """Wait for all of them; says what ended the waiting, if that was not their end."""
         try:
             while (done := sum(download.done for download in downloads)) < len(downloads):
