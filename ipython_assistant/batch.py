@@ -195,12 +195,21 @@ def show(response: Any, client: Any = None) -> Answer:
     return turn_run.show_response(_session(), response, client)
 
 
-class Answers(dict[Any, "Answer | AssistantError"]):
+class Answers(Mapping[Any, "Answer | AssistantError"]):
     """The outcomes of several questions: label → answer, or the error it ended in. Shows itself as a table."""
 
     def __init__(self, outcomes: Mapping[Any, Answer | AssistantError], prompts: Mapping[Any, str]) -> None:
-        super().__init__(outcomes)
+        self._outcomes: dict[Any, Answer | AssistantError] = dict(outcomes)
         self._prompts = dict(prompts)
+
+    def __getitem__(self, label: Any) -> Answer | AssistantError:
+        return self._outcomes[label]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._outcomes)
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
 
     @property
     def failed(self) -> dict[Any, AssistantError]:
