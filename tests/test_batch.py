@@ -320,6 +320,9 @@ def test_what_was_refused_is_counted(shell, hosted):
 
     assert answers.refused == (0,)
     assert repr(answers) == "Answers(1, 1 refused, 0 failed)"
+    # IPython shows what is a dict, a list or a set in its own way instead.
+    shown, _ = shell.display_formatter.format(answers)
+    assert shown["text/plain"].endswith("0 of 1 answered, 1 refused.")
 
 
 def test_tables_that_are_asked_for_come_with_the_answer_and_no_variable_is_touched(notebook, hosted):
