@@ -50,7 +50,7 @@ def test_the_file_is_on_disk_and_the_link_leads_to_it(shell, hosted, notebook_di
     assert "sandbox:" not in htmls(captured)
 
 
-def test_the_cells_value_is_the_answer_and_it_is_shown_once(shell, hosted):
+def test_the_cells_value_is_the_answer_with_its_parts_shown_once_and_again_in_another_cell(shell, hosted):
     hosted.put("by_district.csv", CSV, "cfile_csv")
     hosted.will_say(said())
     answer, captured = run(shell, "Save the mean per district.")
@@ -60,28 +60,16 @@ def test_the_cells_value_is_the_answer_and_it_is_shown_once(shell, hosted):
     texts = [output.data["text/plain"] for output in captured.outputs]
     assert len([text for text in texts if "The mean per district" in text]) == 1
 
-
-def test_the_answer_shows_itself_again_in_another_cell(shell, hosted):
-    hosted.put("by_district.csv", CSV, "cfile_csv")
-    hosted.will_say(said())
-    _, first = run(shell, "Save the mean per district.")
-    with capture_output() as again:
-        shell.run_cell("_", store_history=True)
-
-    assert [output.data for output in again.outputs] == [output.data for output in first.outputs]
-
-
-def test_the_answer_has_its_parts(shell, hosted):
-    hosted.put("by_district.csv", CSV, "cfile_csv")
-    hosted.will_say(said())
-    answer, _ = run(shell, "Save the mean per district.")
-
     assert list(answer.files) == ["by_district.csv"]
     assert answer.files["by_district.csv"].read_bytes() == CSV
     assert answer.files["by_district.csv"].to_frame()["coverage"].tolist() == [0.5, 0.75]
     assert (answer.code, answer.logs) == ("frame.to_csv('by_district.csv')\nprint('ok')", "ok\n")
     assert (answer.status, answer.response_id, answer.usage["total_tokens"]) == ("completed", "resp_1", 30)
     assert [table.name for table in answer.tables] == ["by_district.csv"]
+
+    with capture_output() as again:
+        shell.run_cell("_", store_history=True)
+    assert [output.data for output in again.outputs] == [output.data for output in captured.outputs]
 
 
 def test_the_outputs_come_in_order_answer_code_picture_table_card(shell, hosted):

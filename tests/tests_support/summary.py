@@ -45,4 +45,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.line(f"{whose:<18} {tally}")
     left_out = config.stash.get(_LEFT_OUT, 0)
     if left_out:
-        terminalreporter.line(f"{left_out} tests were left out (-m {config.getoption('markexpr')!r})")
+        terminalreporter.line(f"tests left out by -m {config.getoption('markexpr')!r}: {left_out:,}")
