@@ -13,12 +13,7 @@ import hypothesis
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from tests_support.scripted import ScriptedService
-from tests_support.summary import (  # noqa: F401 pytest finds its hooks here
-    pytest_deselected,
-    pytest_sessionfinish,
-    pytest_terminal_summary,
-    pytest_testnodedown,
-)
+from tests_support.summary import pytest_deselected, pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown  # noqa: F401 pytest finds its hooks here
 from traitlets.config import Config
 
 # No test needs a machine of its own: a slow one makes inputs slowly, which is no fault of theirs.
@@ -118,11 +113,7 @@ def run_python(notebook_dir: Path) -> Callable[[str], str]:
 
     def run(code: str) -> str:
         completed = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=notebook_dir,
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=notebook_dir
         )
         assert completed.returncode == 0, completed.stderr
         return completed.stdout

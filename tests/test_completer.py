@@ -75,13 +75,7 @@ def test_models_come_without_asking_anyone(ready, hosted, monkeypatch):
 
 
 def test_tables_then_files_are_offered_as_inputs(ready):
-    assert offered(ready, "%%assistant -i |") == [
-        "cases",
-        "cases_by_year",
-        '"cases 2024.csv"',
-        "coverage.csv",
-        "data/",
-    ]
+    assert offered(ready, "%%assistant -i |") == ["cases", "cases_by_year", '"cases 2024.csv"', "coverage.csv", "data/"]
     assert offered(ready, "%%assistant --input c|") == ["cases", "cases_by_year", '"cases 2024.csv"', "coverage.csv"]
     assert offered(ready, "%%assistant -m x -i data/n|\nPlot") == ["data/north.csv"]
     assert offered(ready, "%%assistant -i .h|") == [".hidden.csv"]

@@ -31,9 +31,7 @@ SHELL = [
         }
     ),
 ]
-APPROVAL = wire.Other(
-    {"type": "mcp_approval_request", "name": "search", "server_label": "crm", "arguments": "{}"},
-)
+APPROVAL = wire.Other({"type": "mcp_approval_request", "name": "search", "server_label": "crm", "arguments": "{}"})
 FUNCTION = wire.Other({"type": "function_call", "name": "lookup", "call_id": "call_2", "arguments": "{}"})
 COMPACTION = wire.Other({"type": "compaction", "encrypted_content": "gAAAA"})
 

@@ -11,11 +11,7 @@ from tests_support.mutation import mutated
 from ipython_assistant.core.artifacts import cited_files, shown_figures
 from ipython_assistant.core.fold import TurnFold, read_response
 from ipython_assistant.core.footnotes import answer_text
-from ipython_assistant.core.turn import (
-    FileCitation,
-    Image,
-    UrlCitation,
-)
+from ipython_assistant.core.turn import FileCitation, Image, UrlCitation
 from ipython_assistant.core.usage import tokens_of
 
 TEXT = "Here is ’it’: [the table](sandbox:/mnt/data/by_district.csv)."

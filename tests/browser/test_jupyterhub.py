@@ -58,12 +58,7 @@ def running_hub(home, proxy, password):
     config = home / "jupyterhub_config.py"
     config.write_text(
         CONFIG.format(
-            **ports,
-            proxy=str(proxy),
-            password=password,
-            python=sys.executable,
-            root=str(root),
-            keep=sorted(variables),
+            **ports, proxy=str(proxy), password=password, python=sys.executable, root=str(root), keep=sorted(variables)
         )
     )
     command = [sys.executable, "-m", "jupyterhub", "-f", str(config)]

@@ -62,14 +62,7 @@ def place(tmp_path, monkeypatch):
         return processes[-1]
 
     monkeypatch.setattr(container, "Kernel", kernel)
-    containers = ContainerPool(
-        directory,
-        Sandbox("none"),
-        default_limits(),
-        {},
-        most=2,
-        mint=IdMint(clock),
-    )
+    containers = ContainerPool(directory, Sandbox("none"), default_limits(), {}, most=2, mint=IdMint(clock))
     return Place(containers, processes, directory, clock)
 
 

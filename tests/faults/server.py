@@ -400,14 +400,7 @@ class FaultyService(Loopback):
         self.rules.append(Rule(kind, fault, times, name))
 
     def write(
-        self,
-        container_id: str,
-        name: str,
-        content: Content,
-        file_id: str = "",
-        *,
-        listed: bool = True,
-        **row: Any,
+        self, container_id: str, name: str, content: Content, file_id: str = "", *, listed: bool = True, **row: Any
     ) -> Stored:
         """A file that code writes, in the place of one that had its name; under a new id, unless one is given."""
         with self._changed:
