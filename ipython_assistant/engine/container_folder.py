@@ -148,13 +148,6 @@ class ContainerFolder:
         (self._aside / name).write_bytes(png)
         return self._enter(name, _stamp((self._aside / name).lstat()), "assistant", (name,), displayed_as=file_id)
 
-    def remove(self, file_id: str) -> None:
-        """Delete the file of this id. Raises ApiError if it does not exist."""
-        file = self.file(file_id)
-        with contextlib.suppress(OSError), _directory_beneath(file.root, file.parts[:-1]) as directory:
-            os.unlink(file.parts[-1], dir_fd=directory) if _RELATIVE else file.root.joinpath(*file.parts).unlink()
-        self._forget(file)
-
     def open(self, file: FileVersion) -> int:
         """A file descriptor to read this very version from; raises ApiError if it is gone or something else by now."""
         # O_NONBLOCK: a named pipe put in the file's place must not stop us
@@ -230,11 +223,6 @@ class UploadStore:
         if file_id not in self._uploads:
             raise shapes.ApiError(404, f"No such File object: {shapes.shortened(file_id)}", param="id")
         return self._uploads[file_id]
-
-    def remove(self, file_id: str) -> None:
-        """Delete a file; copies in containers stay. Raises ApiError if it does not exist."""
-        self.get(file_id).path.unlink(missing_ok=True)
-        del self._uploads[file_id]
 
 
 def removal(directory: Path) -> list[str]:

@@ -31,28 +31,25 @@ from ipython_assistant.engine.response_output import without_outputs
 from ipython_assistant.engine.shapes import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
     from types import TracebackType
 
     from python_multipart.multipart import Field, File
 
-    from ipython_assistant.engine.container import KernelContainer
     from ipython_assistant.engine.container_folder import FileVersion
-    from ipython_assistant.engine.responder import EngineParts, Responder
+    from ipython_assistant.engine.responder import Responder
     from ipython_assistant.engine.shapes import Event, Json
 
 CHUNK: Final = 256 * 1024
 
 
 @web.stream_request_body
-class BaseHandler(web.RequestHandler):
-    """Lets in who may enter before any of the body is read, and answers in JSON."""
+class JsonHandler(web.RequestHandler):
+    """Lets in who may enter before any of the body is read, calls the route's function, and answers in JSON."""
 
-    def initialize(self, parts: EngineParts, responder: Responder, methods: Mapping[str, Callable[..., Any]]) -> None:
+    def initialize(self, responder: Responder, methods: Mapping[str, Callable[..., Any]]) -> None:
         """Called by tornado before anything else; `methods` holds a function for each HTTP method."""
-        self.parts = parts
-        self.responder = responder
-        self.methods = methods
+        self.responder, self.parts, self.methods = responder, responder.parts, methods
         self._body = bytearray()
 
     def set_default_headers(self) -> None:
@@ -82,12 +79,13 @@ class BaseHandler(web.RequestHandler):
 
     def page(self, rows: Iterable[Json]) -> Json:
         """The page of a list that the query asks for; see `shapes.page_of`."""
-        query = {name: self.get_query_argument(name) for name in self.request.query_arguments}
-        return shapes.page_of(list(rows), query)
+        return shapes.page_of(
+            list(rows), {name: self.get_query_argument(name) for name in self.request.query_arguments}
+        )
 
-    def answer(self, body: Json) -> None:
-        """Answer with JSON."""
-        self.finish(shapes.dumps(body).encode("utf-8", "replace"))
+    async def respond(self, answer: Any) -> None:
+        """Send what the function has returned."""
+        self.finish(shapes.dumps(answer).encode("utf-8", "replace"))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Called by tornado with whatever was raised."""
@@ -97,7 +95,7 @@ class BaseHandler(web.RequestHandler):
             if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 error = ApiError(500, "The engine had an error; its log says more.", kind="server_error")
         self.set_status(error.status)
-        self.answer(error.body)
+        self.finish(shapes.dumps(error.body).encode("utf-8", "replace"))
 
     def log_exception(
         self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
@@ -105,14 +103,6 @@ class BaseHandler(web.RequestHandler):
         """Log what the engine did wrong, not what it refused."""
         if not isinstance(value, ApiError | web.HTTPError | iostream.StreamClosedError):
             super().log_exception(typ, value, tb)
-
-
-class JsonHandler(BaseHandler):
-    """A route whose methods are functions from the request to the JSON of the answer; without any it is unknown."""
-
-    async def respond(self, answer: Any) -> None:
-        """Send what the function has returned."""
-        self.answer(answer)
 
     async def _call(self, *ids: str) -> None:
         asked = f"({self.request.method} {self.request.path})"
@@ -126,25 +116,14 @@ class JsonHandler(BaseHandler):
     get = post = delete = _call  # tornado's names
 
 
-class ResponsesHandler(BaseHandler):
-    """Questions."""
+class ResponsesHandler(JsonHandler):
+    """A route that answers with events as they come, or with the response that the last of them holds."""
 
     _work: asyncio.Task[None] | None = None
 
-    async def post(self) -> None:
-        """Answer a question, as a stream of events or at once; raises ApiError if it is refused."""
-        request = response_request.response_request(self.json(), self.parts.stored.item)
-        events = self.responder.respond(request)
-        await self._abandonable(self._stream(events) if request.stream else self._whole(events))
-
-    def on_connection_close(self) -> None:
-        """The client is gone: what is being done for it is interrupted."""
-        super().on_connection_close()
-        if self._work is not None:
-            self._work.cancel()
-
-    async def _abandonable(self, work: Coroutine[Any, Any, None]) -> None:
-        self._work = asyncio.create_task(work)
+    async def respond(self, answer: Any) -> None:
+        """Send the events, given with whether the client wants them all."""
+        self._work = asyncio.create_task(self._send(*answer))
         try:
             await self._work
         except asyncio.CancelledError:
@@ -153,21 +132,25 @@ class ResponsesHandler(BaseHandler):
         except iostream.StreamClosedError:
             return
 
-    async def _stream(self, made: AsyncGenerator[Event, None]) -> None:
-        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
-        # Events are small and must not wait for each other.
-        self.request.connection.stream.set_nodelay(True)  # type: ignore[union-attr] # HTTP/1 has a stream
+    def on_connection_close(self) -> None:
+        """The client is gone: what is being done for it is interrupted."""
+        super().on_connection_close()
+        if self._work is not None:
+            self._work.cancel()
+
+    async def _send(self, stream: bool, made: AsyncGenerator[Event, None]) -> None:  # noqa: FBT001 - from `respond`
+        event: Event = {}
+        if stream:
+            self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+            # Events are small and must not wait for each other.
+            self.request.connection.stream.set_nodelay(True)  # type: ignore[union-attr] # HTTP/1 has a stream
         async with aclosing(made) as events:
             async for event in events:
-                self.write(shapes.sse(event))
-                await self.flush()
-
-    async def _whole(self, made: AsyncGenerator[Event, None]) -> None:
-        event: Event = {}
-        async with aclosing(made) as events:
-            async for last in events:
-                event = last
-        self.answer(event["response"])
+                if stream:
+                    self.write(shapes.sse(event))
+                    await self.flush()
+        if not stream:
+            await super().respond(event["response"])
 
 
 class UploadHandler(JsonHandler):
@@ -180,11 +163,11 @@ class UploadHandler(JsonHandler):
     _ended = False
 
     def prepare(self) -> None:
-        """Make room for a form, if there is one; raises ApiError as `BaseHandler` does, and for other forms."""
+        """Make room for a form; raises ApiError as `JsonHandler` does, and for any other body."""
         super().prepare()
-        kind, options = parse_options_header(self.request.headers.get("Content-Type", ""))
-        if self.request.method != "POST" or kind == b"application/json":
+        if self.request.method != "POST":
             return
+        kind, options = parse_options_header(self.request.headers.get("Content-Type", ""))
         if kind != b"multipart/form-data" or not options.get(b"boundary"):
             raise shapes.bad_upload("multipart/form-data with a boundary is expected")
         # The limit is ours to say, in words: tornado's would cut the connection.
@@ -201,28 +184,23 @@ class UploadHandler(JsonHandler):
 
         A refusal is sent when the body is over: raised here, it would only cut the connection.
         """
-        if self._parser is None:
-            super().data_received(chunk)
-            return
         self._received += len(chunk)
         if self._refused is None and self._received > self.parts.upload_bytes:
             message = f"The file is too large: at most {self.parts.upload_bytes:,} bytes are taken."
             self._refused = ApiError(413, message, param="file", code="file_too_large")
             self.on_finish()
-        if self._refused is None:
+        if self._refused is None and self._parser is not None:
             try:
                 self._parser.write(chunk)
             except FormParserError as error:
                 self._refused = shapes.bad_upload(str(error).rstrip("."))
 
-    def form(self) -> tuple[Path, str, dict[str, str]] | None:
-        """Where the file is, the name it came under, and the other fields; None where the body is JSON.
+    def form(self) -> tuple[Path, str, dict[str, str]]:
+        """Where the file is, the name it came under, and the other fields.
 
         Raises:
             ApiError: The form was malformed, too large, or has no file, or more than one.
         """
-        if self._parser is None:
-            return None
         if self._refused is not None:
             raise self._refused
         if not self._ended or len(self._files) != 1:
@@ -288,27 +266,33 @@ class DownloadHandler(JsonHandler):
                 await self.flush()
 
 
-def health(handler: BaseHandler) -> Json:
+def health(handler: JsonHandler) -> Json:
     """What this engine is."""
     sandbox = handler.parts.sandbox
     models = list(handler.parts.models)
     return {"status": "ok", "sandbox": sandbox.kind, "reason": sandbox.reason, "models": models}
 
 
-def list_models(handler: BaseHandler) -> Json:
+def list_models(handler: JsonHandler) -> Json:
     """The models that are offered."""
     rows = [shapes.model_row(name, handler.parts.started_at) for name in handler.parts.models]
     return {"object": "list", "data": rows}
 
 
-def get_model(handler: BaseHandler, name: str) -> Json:
+def get_model(handler: JsonHandler, name: str) -> Json:
     """A model."""
     if name not in handler.parts.models:
         raise shapes.model_not_found(name, handler.parts.models, status=404)
     return shapes.model_row(name, handler.parts.started_at)
 
 
-def get_response(handler: BaseHandler, response_id: str) -> Json:
+def create_response(handler: JsonHandler) -> tuple[bool, AsyncGenerator[Event, None]]:
+    """Answer a question: whether the events are to be streamed, and the events."""
+    request = response_request.response_request(handler.json(), handler.parts.stored.item)
+    return request.stream, handler.responder.respond(request)
+
+
+def get_response(handler: JsonHandler, response_id: str) -> Json:
     """A stored response, whole: it is not streamed again."""
     body = handler.parts.stored.body(response_id)
     if handler.get_query_argument("stream", "false") == "true":
@@ -317,18 +301,7 @@ def get_response(handler: BaseHandler, response_id: str) -> Json:
     return body if response_request.OUTPUTS in include else without_outputs(body)
 
 
-def delete_response(handler: BaseHandler, response_id: str) -> Json:
-    """Forget a stored response."""
-    handler.parts.stored.remove(response_id)
-    return shapes.deletion(response_id, "response")
-
-
-def list_input_items(handler: BaseHandler, response_id: str) -> Json:
-    """What a stored response was asked with."""
-    return handler.page(handler.parts.stored.input_items(response_id))
-
-
-async def create_container(handler: BaseHandler) -> Json:
+async def create_container(handler: JsonHandler) -> Json:
     """Make a container."""
     name, minutes, wanted = response_request.container_request(handler.json())
     uploads = [handler.parts.uploads.get(file_id) for file_id in wanted.file_ids]
@@ -336,14 +309,14 @@ async def create_container(handler: BaseHandler) -> Json:
     return shapes.container_row(await create(name, minutes=minutes, uploads=uploads, memory=wanted.memory))
 
 
-def list_containers(handler: BaseHandler) -> Json:
+def list_containers(handler: JsonHandler) -> Json:
     """All containers, or those of a name, expired ones too."""
     name = handler.get_query_argument("name", None)
     containers = [each for each in handler.parts.containers.all() if name in {None, each.name}]
     return handler.page(map(shapes.container_row, containers))
 
 
-def get_container(handler: BaseHandler, container_id: str) -> Json:
+def get_container(handler: JsonHandler, container_id: str) -> Json:
     """A container; asking counts as use."""
     container = handler.parts.containers.get(container_id)
     if not container.expired:
@@ -351,72 +324,40 @@ def get_container(handler: BaseHandler, container_id: str) -> Json:
     return shapes.container_row(container)
 
 
-async def delete_container(handler: BaseHandler, container_id: str) -> Json:
+async def delete_container(handler: JsonHandler, container_id: str) -> Json:
     """End a container."""
     await handler.parts.containers.delete(container_id)
-    return shapes.deletion(container_id, "container.deleted")
+    return {"id": container_id, "object": "container.deleted", "deleted": True}
 
 
 async def add_container_file(handler: UploadHandler, container_id: str) -> Json:
-    """Take a file in, from the body or from the Files API."""
-    form, container = handler.form(), _used(handler, container_id)
-    if form is None:
-        file_id = response_request.RequestFields(handler.json()).required("file_id", str)
-        return shapes.container_file_row(await container.copy_in(handler.parts.uploads.get(file_id)))
-    staged, name, _ = form
+    """Take a file in."""
+    container = handler.parts.containers.live(container_id)
+    staged, name, _ = handler.form()
     return shapes.container_file_row(await container.add(staged, name))
 
 
-async def list_container_files(handler: BaseHandler, container_id: str) -> Json:
+async def list_container_files(handler: JsonHandler, container_id: str) -> Json:
     """The files of a container; a page behind the first is one of the listing as the first page found it."""
-    folder = _used(handler, container_id).folder
+    container = handler.parts.containers.live(container_id)
+    container.touch()
     if handler.get_query_argument("after", None) is None:
-        await folder.scan()
-    return handler.page(map(shapes.container_file_row, folder.files()))
+        await container.folder.scan()
+    return handler.page(map(shapes.container_file_row, container.folder.files()))
 
 
-def get_container_file(handler: BaseHandler, container_id: str, file_id: str) -> Json:
-    """A file of a container."""
-    return shapes.container_file_row(_used(handler, container_id).folder.file(file_id))
-
-
-def delete_container_file(handler: BaseHandler, container_id: str, file_id: str) -> Json:
-    """Delete a file of a container."""
-    _used(handler, container_id).folder.remove(file_id)
-    return shapes.deletion(file_id, "container.file.deleted")
-
-
-def container_content(handler: BaseHandler, container_id: str, file_id: str) -> tuple[int, FileVersion]:
+def container_content(handler: JsonHandler, container_id: str, file_id: str) -> tuple[int, FileVersion]:
     """A file of a container, open, and what it was when it was opened."""
-    folder = _used(handler, container_id).folder
-    file = folder.file(file_id)
-    return folder.open(file), file
+    container = handler.parts.containers.live(container_id)
+    container.touch()
+    file = container.folder.file(file_id)
+    return container.folder.open(file), file
 
 
 def add_file(handler: UploadHandler) -> Json:
     """Take a file into the Files API."""
-    if (form := handler.form()) is None:
-        raise shapes.bad_upload("multipart/form-data with a boundary is expected")
-    staged, name, fields = form
+    staged, name, fields = handler.form()
     return shapes.upload_row(handler.parts.uploads.add(staged, name, fields.get("purpose", "user_data")))
-
-
-def get_file(handler: BaseHandler, file_id: str) -> Json:
-    """A file of the Files API."""
-    return shapes.upload_row(handler.parts.uploads.get(file_id))
-
-
-def delete_file(handler: BaseHandler, file_id: str) -> Json:
-    """Delete a file of the Files API."""
-    handler.parts.uploads.remove(file_id)
-    return shapes.deletion(file_id, "file")
-
-
-def _used(handler: BaseHandler, container_id: str) -> KernelContainer:
-    """A living container, whose use this is."""
-    container = handler.parts.containers.live(container_id)
-    container.touch()
-    return container
 
 
 def _text(value: Any) -> str:

@@ -33,8 +33,8 @@ SAMPLING_SHARE: Final = 10
 """A sample is followed by a pause this many times as long, at least."""
 SEARCH_EVERY_S: Final = 1.0
 """How often new processes are looked for, which takes a look at all of this machine."""
-PEEK_EVERY_S: Final = 0.1
-"""How often the number of all threads is looked at: a bomb of processes doubles several times between two samples."""
+COUNT_EVERY_S: Final = 0.1
+"""How often the processes are counted: a bomb of them doubles several times between two samples."""
 REST_EVERY_S: Final = 2.0
 """How often it is looked whether a container that runs nothing has taken `BUSY_S` of processor time all the same."""
 BUSY_S: Final = 0.02
@@ -131,10 +131,9 @@ class LimitMonitor:
             self._watching.add_done_callback(_log_failure)
 
     async def _watch_run(self) -> None:
-        threads_before = _threads_of_machine()
         await asyncio.to_thread(self._take_stock)
         # Side by side: a sample of processes that double takes seconds, and by then they are too many to be counted.
-        looks = [asyncio.create_task(look) for look in (self._samples(), self._swarms(threads_before))]
+        looks = [asyncio.create_task(look) for look in (self._sample(), self._count())]
         try:
             done, _ = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
             self.passed = done.pop().result()
@@ -146,7 +145,7 @@ class LimitMonitor:
             await asyncio.sleep(INTERRUPT_GRACE_S)
         await self._kill()
 
-    async def _samples(self) -> Excess:
+    async def _sample(self) -> Excess:
         """Sample all limits until one is passed."""
         pause_s = SAMPLE_EVERY_S
         while True:
@@ -157,14 +156,11 @@ class LimitMonitor:
                 return excess
             pause_s = max(SAMPLE_EVERY_S, SAMPLING_SHARE * (time.monotonic() - began))
 
-    async def _swarms(self, threads_before: int) -> Excess:
-        """Count the processes whenever this machine has many more threads than before, until they are too many."""
-        while True:
-            await asyncio.sleep(PEEK_EVERY_S)
-            while _threads_of_machine() - threads_before > self._limits.processes // 2:
-                if excess := await asyncio.to_thread(self._too_many_processes, search=True):
-                    return excess
-                threads_before += self._limits.processes // 2
+    async def _count(self) -> Excess:
+        """Count the processes until they are too many."""
+        while await asyncio.to_thread(_processes_below, self._pid, self._limits.processes) <= self._limits.processes:
+            await asyncio.sleep(COUNT_EVERY_S)
+        return self._too_many()
 
     async def _watch_rest(self) -> None:
         while self.passed is None:
@@ -180,19 +176,21 @@ class LimitMonitor:
             self._search()
         self._cpu_before = self._cpu_seconds()
         size_bytes, count = _size_below(self._directory)
-        self._disk_allowed, self._files_allowed = (
-            max(self._limits.disk_bytes, size_bytes),
-            max(self._limits.files, count),
-        )
+        self._disk_allowed = max(self._limits.disk_bytes, size_bytes)
+        self._files_allowed = max(self._limits.files, count)
 
     def _excess(self, *, search: bool) -> Excess | None:
         """The first limit that is passed, or None."""
         limits = self._limits
-        if too_many := self._too_many_processes(search=search):
-            return too_many
+        if search:
+            if _processes_below(self._pid, limits.processes) > limits.processes:
+                return self._too_many()
+            self._search()
+        if self._total(lambda process: process.num_threads(), most=limits.processes + 1) > limits.processes:
+            return self._too_many()
         resident = self._total(lambda process: process.memory_info().rss)
         self._cpu_sampled = self._cpu_seconds()
-        if resident > limits.memory_bytes and self._proportional_memory() > limits.memory_bytes:
+        if resident > limits.memory_bytes and self._total(_proportional_memory) > limits.memory_bytes:
             return Excess(f"its processes used more than {_in_words(limits.memory_bytes)} of memory")
         if self._cpu_sampled - self._cpu_before > limits.cpu_s:
             return Excess(f"it used more than {limits.cpu_s:g} s of processor time", gentle=True)
@@ -205,14 +203,8 @@ class LimitMonitor:
             return Excess("the disk was nearly full")
         return None
 
-    def _too_many_processes(self, *, search: bool) -> Excess | None:
-        most = self._limits.processes  # of a bomb no more is looked at
-        if search and _processes_below(self._pid, most) <= most:
-            self._search()
-            search = False
-        if search or self._total(lambda process: process.num_threads(), most=most + 1) > most:
-            return Excess(f"it started more than {most:,} processes and threads")
-        return None
+    def _too_many(self) -> Excess:
+        return Excess(f"it started more than {self._limits.processes:,} processes and threads")
 
     def _search(self) -> None:
         self._searched_at = time.monotonic()
@@ -224,15 +216,6 @@ class LimitMonitor:
         """Processor time of the processes that were found last, with that of their children that have ended."""
         return self._total(lambda process: sum(process.cpu_times()[:4]))
 
-    def _proportional_memory(self) -> float:
-        """Bytes, with what processes share counted once: after a fork that is nearly everything."""
-
-        def share(process: psutil.Process) -> int:
-            memory = process.memory_full_info()
-            return int(getattr(memory, "pss", memory.rss))
-
-        return self._total(share)
-
     def _total(self, part: Callable[[psutil.Process], float], *, most: int | None = None) -> float:
         """The sum over the first `most` of the processes that were found last; those that have ended count nothing."""
         total = 0.0
@@ -242,12 +225,10 @@ class LimitMonitor:
         return total
 
 
-def _threads_of_machine() -> int:
-    """All threads of this machine, which one small file tells on Linux; 0 elsewhere."""
-    try:
-        return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
-    except (OSError, IndexError, ValueError):
-        return 0
+def _proportional_memory(process: psutil.Process) -> float:
+    """Bytes, with what processes share counted once: after a fork that is nearly everything."""
+    memory = process.memory_full_info()
+    return float(getattr(memory, "pss", memory.rss))
 
 
 def _processes_below(pid: int, most: int) -> int:

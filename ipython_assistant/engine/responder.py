@@ -69,15 +69,17 @@ class StoredResponses:
         self._turns: dict[str, PastTurn] = {}
         self._response_of_item: dict[str, str] = {}
 
-    async def put(self, body: Json, input_items: Sequence[Json], turn: PastTurn) -> None:
-        """Store a finished response, with the items it was asked with and what continues from it."""
+    async def put(self, body: Json, turn: PastTurn) -> None:
+        """Store a finished response, and what continues from it; the oldest goes where there are too many."""
         if len(self._turns) >= self._most:
-            self.remove(next(iter(self._turns)))
-        response_id = body["id"]
-        text = shapes.dumps([body, list(input_items)])
-        await asyncio.to_thread(self._path(response_id).write_text, text, "utf-8", "replace")
-        self._turns[response_id] = turn
-        self._response_of_item |= {item["id"]: response_id for item in body["output"]}
+            oldest = next(iter(self._turns))
+            for item in self.body(oldest)["output"]:
+                del self._response_of_item[item["id"]]
+            del self._turns[oldest]
+            self._path(oldest).unlink()
+        await asyncio.to_thread(self._path(body["id"]).write_text, shapes.dumps(body), "utf-8", "replace")
+        self._turns[body["id"]] = turn
+        self._response_of_item |= {item["id"]: body["id"] for item in body["output"]}
 
     def previous(self, response_id: str | None) -> PastTurn:
         """What a request continues from. Raises ApiError if that response is not stored."""
@@ -91,11 +93,10 @@ class StoredResponses:
 
     def body(self, response_id: str) -> Json:
         """The response of this id. Raises ApiError if it is not stored."""
-        return self._read(response_id)[0]
-
-    def input_items(self, response_id: str) -> list[Json]:
-        """The items that the response of this id was asked with. Raises ApiError if it is not stored."""
-        return self._read(response_id)[1]
+        if response_id not in self._turns:
+            raise shapes.ApiError(404, f"Response with id '{shapes.shortened(response_id)}' not found.")
+        found: Json = json.loads(self._path(response_id).read_text("utf-8"))
+        return found
 
     def item(self, item_id: str) -> Json:
         """The output item that an `item_reference` refers to. Raises ApiError if no stored response has it."""
@@ -103,19 +104,6 @@ class StoredResponses:
         if response_id is None:
             raise shapes.ApiError(404, f"Item with id '{shapes.shortened(item_id)}' not found.", param="input")
         return next(item for item in self.body(response_id)["output"] if item["id"] == item_id)
-
-    def remove(self, response_id: str) -> None:
-        """Forget a response. Raises ApiError if it is not stored."""
-        for item in self.body(response_id)["output"]:
-            self._response_of_item.pop(item["id"], None)
-        del self._turns[response_id]
-        self._path(response_id).unlink(missing_ok=True)
-
-    def _read(self, response_id: str) -> tuple[Json, list[Json]]:
-        if response_id not in self._turns:
-            raise shapes.ApiError(404, f"Response with id '{shapes.shortened(response_id)}' not found.")
-        body, input_items = json.loads(self._path(response_id).read_text("utf-8"))
-        return body, input_items
 
     def _path(self, response_id: str) -> Path:
         return self._directory / f"{response_id}.json"
@@ -140,7 +128,7 @@ class Responder:
     """Answers requests in containers."""
 
     def __init__(self, parts: EngineParts) -> None:
-        self._parts = parts
+        self.parts = parts
         self._at_work = 0
         self._closing = False
 
@@ -160,7 +148,7 @@ class Responder:
         """
         if self._closing:
             raise shapes.stopping()
-        parts, mint = self._parts, self._parts.mint
+        parts, mint = self.parts, self.parts.mint
         model = parts.models.get(request.model)
         if model is None:
             raise shapes.model_not_found(request.model, parts.models)
@@ -186,8 +174,7 @@ class Responder:
                 ending = output.complete()
             if request.store:  # before the last event, since a client may ask for it or go on from it at once
                 said = (*messages, ChatMessage("assistant", output.text))
-                items = [{"id": mint("msg_"), **item} for item in request.input.items]
-                await parts.stored.put(output.response, items, PastTurn(said, container.id if container else None))
+                await parts.stored.put(output.response, PastTurn(said, container.id if container else None))
             for event in ending:
                 yield event
         finally:
@@ -196,11 +183,11 @@ class Responder:
     async def _container(self, request: ResponseRequest, previous: PastTurn) -> KernelContainer | None:
         wanted, asked = request.container, request.input
         file_ids = (*(wanted.file_ids if wanted is not None else ()), *asked.file_ids)
-        uploads = [self._parts.uploads.get(file_id) for file_id in file_ids]
+        uploads = [self.parts.uploads.get(file_id) for file_id in file_ids]
         if wanted is None:
             return None
         known = wanted.container_id or asked.container_id or previous.container_id
-        containers = self._parts.containers
+        containers = self.parts.containers
         container = await containers.create(memory=wanted.memory) if known is None else containers.live(known)
         await container.provide(uploads)
         for name, content in asked.attachments:

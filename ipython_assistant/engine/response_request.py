@@ -88,14 +88,12 @@ class RequestInput:
 
     Args:
         messages: What is said, oldest first; one of them is the user's.
-        items: The messages as items of the API.
         file_ids: Files of the Files API that are mentioned.
         attachments: Name and content of files and pictures that came within the question.
         container_id: The container of the last code call among the items, if there is one.
     """
 
     messages: list[ChatMessage] = field(default_factory=list)
-    items: list[Json] = field(default_factory=list)
     file_ids: list[str] = field(default_factory=list)
     attachments: list[tuple[str, bytes]] = field(default_factory=list)
     container_id: str | None = None
@@ -117,16 +115,11 @@ class RequestInput:
     def _add(self, item: RequestFields) -> None:
         kind = item.raw.get("type", "message")
         if kind == "message":
-            role = item.one_of("role", _ROLES)
-            content = item.required("content", str, list)
-            part = {"type": "output_text", "annotations": []} if role == "assistant" else {"type": "input_text"}
-            parts = [part | {"text": content}] if isinstance(content, str) else content
-            self.messages.append(ChatMessage(role, self._text(parts, item.path("content"))))
-            self.items.append({"status": "completed"} | item.raw | {"type": "message", "content": parts})
-            return
-        if kind == "code_interpreter_call":  # https://github.com/openai/openai-agents-js/issues/253
+            role, content = item.one_of("role", _ROLES), item.required("content", str, list)
+            text = content if isinstance(content, str) else self._text(content, item.path("content"))
+            self.messages.append(ChatMessage(role, text))
+        elif kind == "code_interpreter_call":  # https://github.com/openai/openai-agents-js/issues/253
             self.container_id = item.required("container_id", str)
-        self.items.append(item.raw)
 
     def _text(self, parts: list[Json], where: str) -> str:
         texts = []

@@ -37,7 +37,7 @@ MOUNT: Final = "/mnt/data"
 HOME: Final = "/home/user"
 OPEN_FILES: Final = 1024
 THREAD_HEADROOM: Final = 1024
-"""Processes and threads that this user may start elsewhere: the system's limit counts all of them together."""
+"""Processes and threads that may be started elsewhere meanwhile: the system's limit counts all of this user's."""
 
 _MOUNTED: Final = re.compile(rf"(?<![\w.~-]){re.escape(MOUNT)}(?![\w.-])")
 _CELL_FILE: Final = re.compile(r"(?:/tmp)?[/\\]ipykernel_\d+[/\\]\d+\.py")
@@ -125,15 +125,11 @@ class ContainerPaths:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """How code is confined: by what, and why by nothing stronger.
-
-    `other_threads` are those of this user when the engine was started, which the system's limit counts too.
-    """
+    """How code is confined: by what, and why by nothing stronger; `landlock` is the version to rely on."""
 
     kind: SandboxKind
     reason: str = ""
     landlock: int = 0
-    other_threads: int = 0
 
     @property
     def offline(self) -> bool:
@@ -159,7 +155,7 @@ class Sandbox:
             return list(command)
         landlock = self.kind == "landlock"
         plan = {
-            "limits": _resources(limits, self.other_threads),
+            "limits": _resources(limits),
             "landlock": self.landlock,
             "readable": [*readable_paths(), *_OF_PROC] if landlock else [],
             "writable": [str(paths.work), str(paths.home), str(sockets), *_DEVICES] if landlock else [],
@@ -178,18 +174,18 @@ def strongest(
     platform: str = sys.platform,
 ) -> Sandbox:
     """The strongest sandbox that works here, of those wanted; each is tried in a private directory, with the limits."""
-    tried, reasons, threads = [kind for kind in wanted if kind != "none"], list[str](), _threads_of_user()
+    tried, reasons = [kind for kind in wanted if kind != "none"], list[str]()
     if not platform.startswith("linux") and tried:
         name = _SYSTEMS.get(platform, platform)
         reasons.append(f"{name}: the sandboxes of this engine, bubblewrap and Landlock, are for Linux")
         tried = []
     for kind in tried:
-        sandbox = Sandbox(kind, "; ".join(reasons), confine.landlock_abi() if kind == "landlock" else 0, threads)
+        sandbox = Sandbox(kind, "; ".join(reasons), confine.landlock_abi() if kind == "landlock" else 0)
         reason = _unavailable(sandbox) or attempt(sandbox, directory / kind, limits=limits)
         if reason is None:
             return sandbox
         reasons.append(f"{kind}: {reason}")
-    return Sandbox("none", "; ".join(reasons) or "it was switched off", other_threads=threads)
+    return Sandbox("none", "; ".join(reasons) or "it was switched off")
 
 
 def attempt(sandbox: Sandbox, directory: Path, *, limits: ContainerLimits | None = None) -> str | None:
@@ -275,7 +271,7 @@ def _bubblewrap(paths: ContainerPaths, sockets: Path) -> list[str]:
     ]
 
 
-def _resources(limits: ContainerLimits, other_threads: int) -> dict[str, int]:
+def _resources(limits: ContainerLimits) -> dict[str, int]:
     """Limits of each process.
 
     Processes and threads are counted for the user as a whole, in newer user namespaces for that alone, and for root not
@@ -283,13 +279,6 @@ def _resources(limits: ContainerLimits, other_threads: int) -> dict[str, int]:
     """
     resources = {"FSIZE": limits.file_bytes, "CORE": 0, "NOFILE": OPEN_FILES}
     if sys.platform == "linux":
-        threads = limits.processes + other_threads + THREAD_HEADROOM
-        resources |= {"DATA": limits.memory_bytes, "NPROC": threads}
+        threads_here = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+        resources |= {"DATA": limits.memory_bytes, "NPROC": limits.processes + threads_here + THREAD_HEADROOM}
     return resources
-
-
-def _threads_of_user() -> int:
-    if os.name != "posix":
-        return 0
-    rows = (row.info for row in psutil.process_iter(["uids", "num_threads"]))
-    return sum(row["num_threads"] or 0 for row in rows if row["uids"] and row["uids"].real == os.getuid())

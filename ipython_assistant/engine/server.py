@@ -41,22 +41,18 @@ LONGEST_PARENT: Final = 48
 
 _ONE: Final = "([^/]+)"
 _JSON: Final = routes.JsonHandler
-_ROUTES: Final[tuple[tuple[str, type[routes.BaseHandler], shapes.Json], ...]] = (
+_ROUTES: Final[tuple[tuple[str, type[routes.JsonHandler], shapes.Json], ...]] = (
     ("/health", _JSON, {"GET": routes.health}),
     ("/v1/models", _JSON, {"GET": routes.list_models}),
     (f"/v1/models/{_ONE}", _JSON, {"GET": routes.get_model}),
-    ("/v1/responses", routes.ResponsesHandler, {}),
-    (f"/v1/responses/{_ONE}", _JSON, {"GET": routes.get_response, "DELETE": routes.delete_response}),
-    (f"/v1/responses/{_ONE}/input_items", _JSON, {"GET": routes.list_input_items}),
+    ("/v1/responses", routes.ResponsesHandler, {"POST": routes.create_response}),
+    (f"/v1/responses/{_ONE}", _JSON, {"GET": routes.get_response}),
     ("/v1/containers", _JSON, {"GET": routes.list_containers, "POST": routes.create_container}),
     (f"/v1/containers/{_ONE}", _JSON, {"GET": routes.get_container, "DELETE": routes.delete_container}),
     (f"/v1/containers/{_ONE}/files", routes.UploadHandler,
      {"GET": routes.list_container_files, "POST": routes.add_container_file}),
-    (f"/v1/containers/{_ONE}/files/{_ONE}", _JSON,
-     {"GET": routes.get_container_file, "DELETE": routes.delete_container_file}),
     (f"/v1/containers/{_ONE}/files/{_ONE}/content", routes.DownloadHandler, {"GET": routes.container_content}),
     ("/v1/files", routes.UploadHandler, {"POST": routes.add_file}),
-    (f"/v1/files/{_ONE}", _JSON, {"GET": routes.get_file, "DELETE": routes.delete_file})
 )  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -139,11 +135,10 @@ async def running_engine(
             started_at=mint.now(),
         )
         responder, containers = Responder(parts), parts.containers
-        about: shapes.Json = {"parts": parts, "responder": responder}
         application = web.Application(
-            [(pattern, handler, {**about, "methods": methods}) for pattern, handler, methods in _ROUTES],
+            [(path, handler, {"responder": responder, "methods": methods}) for path, handler, methods in _ROUTES],
             default_handler_class=_JSON,
-            default_handler_args={**about, "methods": {}},
+            default_handler_args={"responder": responder, "methods": {}},
         )
         server = HTTPServer(application, chunk_size=256 * 1024, max_body_size=MAX_BODY_BYTES)
         sockets = bind_sockets(options.port, ADDRESS)

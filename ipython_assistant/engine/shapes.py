@@ -190,8 +190,3 @@ def upload_row(file: EngineUpload) -> Json:
 def model_row(name: str, created_at: int) -> Json:
     """A model that is offered."""
     return {"id": name, "object": "model", "created": created_at, "owned_by": "ipython_assistant"}
-
-
-def deletion(object_id: str, kind: str) -> Json:
-    """The answer to a deletion; `kind` is for example `container.deleted`."""
-    return {"id": object_id, "object": kind, "deleted": True}

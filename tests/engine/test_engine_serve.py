@@ -154,7 +154,7 @@ def test_the_oldest_responses_make_room(tmp_path: Path) -> None:
     stored = StoredResponses(tmp_path / "responses", most=2)
     for number in range(3):
         body = {"id": f"resp_{number}", "output": [{"id": f"msg_{number}"}]}
-        asyncio.run(stored.put(body, [], PastTurn((), None)))
+        asyncio.run(stored.put(body, PastTurn((), None)))
 
     for missing in (lambda: stored.previous("resp_0"), lambda: stored.item("msg_0")):
         with pytest.raises(ApiError):

@@ -51,12 +51,8 @@ _CHECK_ADDRESS: Final = "Check the address: most end in /v1, as in http://localh
 _ANOTHER: Final = "Look at its log, or choose another model with -m."
 
 
-class _SchemaRefused(ModelFailed):
-    """The server may not take a JSON schema; asking for plain JSON may still work."""
-
-
-class _PicturesRefused(ModelFailed):
-    """The model may see no pictures; asking without them may still work."""
+class _Unable(ModelFailed):
+    """The server may not take pictures or a JSON schema; asking without them may still work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +107,8 @@ class ChatServer:
         self.sees_pictures = True
         """Whether the model sees pictures, as far as is known."""
 
-    async def complete(self, messages: Sequence[Json], *, schema: Json | None = None, **asked: Any) -> Completion:
-        """The whole answer to these messages; where a schema is not taken, it is asked for as plain JSON.
-
-        Arguments and errors are those of `stream`.
-        """
-        if schema is not None and self._schemas:
-            with contextlib.suppress(_SchemaRefused):
-                return await self._whole(messages, schema=schema, **asked)
-        if schema is not None:
-            told = f"Answer with one JSON object that fits this JSON schema:\n{json.dumps(schema)}"
-            messages = [*messages[:-1], {**messages[-1], "content": f"{messages[-1]['content']}\n{told}"}]
-        return await self._whole(messages, **asked)
-
-    async def _whole(self, messages: Sequence[Json], **asked: Any) -> Completion:
+    async def complete(self, messages: Sequence[Json], **asked: Any) -> Completion:
+        """The whole answer to these messages. Arguments and errors are those of `stream`."""
         (whole,) = [piece async for piece in self.stream(messages, **asked) if isinstance(piece, Completion)]
         return whole
 
@@ -143,7 +127,7 @@ class ChatServer:
         Args:
             messages: `{"role": ..., "content": ...}`, as chat completions have them; `pictures` are data URLs by
                 name. A model that turns out to see none is asked without them.
-            schema: The JSON schema that the text has to fit.
+            schema: The JSON schema that the text has to fit; where it is not taken, it is told in words.
             max_tokens: The longest answer, in tokens; what is longer comes back `cut`.
             options: As chat completions name them: `temperature`, `top_p`, `seed`, `reasoning_effort`.
 
@@ -153,19 +137,22 @@ class ChatServer:
         if not self._kind:  # Ollama's `GET /api/version` gives a version, and nothing else
             about = await self._get(f"{self._root}/api/version")
             self._kind = "ollama" if list(about) == ["version"] else "unknown"
-        asked = schema, max_tokens or MAX_TOKENS, options or {}
-        tried = any("pictures" in message for message in messages) and await self._may_see_pictures()
-        if tried:
-            with contextlib.suppress(_PicturesRefused):
-                async with aclosing(self._stream(messages, *asked, with_pictures=True)) as pieces:
+        words = [{name: message[name] for name in message if name != "pictures"} for message in messages]
+        with_pictures = words != list(messages) and await self._may_see_pictures()
+        attempts = [(messages, schema)] if with_pictures else []
+        if schema is not None:
+            attempts += [(words, schema)] if self._schemas else []
+            told = f"Answer with one JSON object that fits this JSON schema:\n{json.dumps(schema)}"
+            words = [*words[:-1], {**words[-1], "content": f"{words[-1]['content']}\n{told}"}]
+        attempts.append((words, None))
+        for number, (said, form) in enumerate(attempts, 1):
+            request = said, form, max_tokens or MAX_TOKENS, options or {}
+            with contextlib.suppress(_Unable):
+                async with aclosing(self._stream(*request, last=number == len(attempts))) as pieces:
                     async for piece in pieces:
+                        self.sees_pictures = self.sees_pictures and not (with_pictures and number > 1)
                         yield piece
                 return
-        words = [{name: message[name] for name in message if name != "pictures"} for message in messages]
-        async with aclosing(self._stream(words, *asked)) as pieces:
-            async for piece in pieces:
-                self.sees_pictures = self.sees_pictures and not tried
-                yield piece
 
     async def _may_see_pictures(self) -> bool:
         """Ollama says so, and gives pictures to no other model; another server refuses them, or does not."""
@@ -175,11 +162,10 @@ class ChatServer:
         return self.sees_pictures
 
     async def _stream(
-        self, messages: Sequence[Json], schema: Json | None, limit: int, options: Json, *, with_pictures: bool = False
+        self, messages: Sequence[Json], schema: Json | None, limit: int, options: Json, *, last: bool
     ) -> AsyncGenerator[str | Completion, None]:
         written, shown, usage, cut = "", 0, TokensUsed(), False
-        unable = _PicturesRefused if with_pictures else _SchemaRefused if schema is not None else None
-        async with self._faults(unable):
+        async with self._faults(last=last):
             request = self._for_ollama if self._kind == "ollama" else self._for_others
             async with aclosing(self._objects(*request(messages, schema, limit, options))) as objects:
                 while True:
@@ -188,7 +174,7 @@ class ChatServer:
                     if found is None:
                         break
                     if said := found.get("error"):
-                        raise await self._refusal(None, _reason(said), unable)
+                        raise await self._refusal(None, _reason(said), last=last)
                     text, tokens, at_limit = _read(found)
                     written, usage, cut = written + text, tokens or usage, cut or at_limit
                     if fresh := text if shown else _said(written):
@@ -284,8 +270,8 @@ class ChatServer:
         return found if isinstance(found, dict) else {}
 
     @asynccontextmanager
-    async def _faults(self, unable: type[ModelFailed] | None) -> AsyncIterator[None]:
-        """Turn what the libraries raise into `ModelFailed`; into `unable` where it may be for what was asked for."""
+    async def _faults(self, *, last: bool) -> AsyncIterator[None]:
+        """Turn what the libraries raise into `ModelFailed`; into `_Unable` where asking for less may be tried yet."""
         import httpx2
         import openai
 
@@ -293,7 +279,7 @@ class ChatServer:
             yield
         except openai.APIStatusError as error:
             words = _reason(error.body if error.body is not None else error.response.text)
-            raise await self._refusal(error.status_code, words, unable) from None
+            raise await self._refusal(error.status_code, words, last=last) from None
         except TimeoutError:
             raise ModelFailed(
                 f"{self._name} sent nothing for {self._silence_s:g} s.\n"
@@ -312,7 +298,7 @@ class ChatServer:
             happened = f"{self._name} answered something that is not JSON ({error})."
             raise ModelFailed(f"{happened}\n{_CHECK_ADDRESS}") from None
 
-    async def _refusal(self, status: int | None, said: str, unable: type[ModelFailed] | None) -> ModelFailed:
+    async def _refusal(self, status: int | None, said: str, *, last: bool) -> ModelFailed:
         """The error for what the server refused."""
         if said.startswith("<"):
             return ModelFailed(self._web_page())
@@ -332,8 +318,8 @@ class ChatServer:
             listed = f"It has: {', '.join(offered[:10])}." if offered else "Load it there, or choose another with -m."
             return ModelFailed(f"{self._name} has no model {self.model}.\n{meant}{listed}")
         happened = f"{self._name} {f'answered {status}' if status else 'gave up'}: {said or 'no reason given'}."
-        if unable is not None and status in {400, 404, 413, 415, 422, 500, 501}:
-            return unable(happened)
+        if not last and status in {400, 404, 413, 415, 422, 500, 501}:
+            return _Unable(happened)
         cures = {404: _CHECK_ADDRESS, 429: "Wait a little, then run it again.", 503: "Wait until it is ready."}
         return ModelFailed(f"{happened}\n{cures.get(status or 0, _ANOTHER)}")
 
