@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -131,6 +133,38 @@ def test_a_question_is_about_the_table_that_came_with_it(shell, notebook_dir):
     assert "second.csv" in answer.text.splitlines()[0]
     (table,) = answer.tables
     assert table.to_frame()["size"].tolist() == [15.0]
+
+
+def test_a_stop_while_the_engine_starts_is_an_interrupted_cell_and_no_engine_is_left(shell, monkeypatch):
+    engines = []
+
+    def stopped(engine):
+        engines.append(engine)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Engine, "ready", stopped)
+    with pytest.raises(errors.Interrupted):
+        run(shell, python("1"))
+
+    assert [engine.running for engine in engines] == [False]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no process groups")
+def test_an_engine_outlives_a_ctrl_c_that_its_whole_process_group_gets_while_it_starts():
+    code = """
+import os, signal
+from ipython_assistant.service.connection import Engine
+engine = Engine(os.environ)
+try:
+    os.killpg(0, signal.SIGINT)
+    signal.pause()
+except KeyboardInterrupt:
+    print(engine.ready().sandbox)
+engine.stop()
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, process_group=0, check=False)
+
+    assert (ran.stdout.strip() in {"bubblewrap", "landlock", "none"}, ran.returncode) == (True, 0), ran.stderr
 
 
 @pytest.mark.slow

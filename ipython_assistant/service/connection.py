@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -69,7 +70,11 @@ class Engine:
         # -P keeps the working directory out of the module path: a tornado.py beside the notebook is not ours.
         command = [sys.executable, "-P", "-m", "ipython_assistant.engine", "--any-model", "--silence", f"{silence_s:g}"]
         pipe, elsewhere = subprocess.PIPE, tempfile.gettempdir()
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=passed_on, cwd=elsewhere)
+        # A group of its own: Ctrl-C is sent to all of the notebook's, and would end an engine that is just starting.
+        group = 0 if os.name == "posix" else None
+        self._process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, env=passed_on, cwd=elsewhere, process_group=group
+        )
         self._info: EngineInfo | None = None
         self._last_lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
         self._log_reader = threading.Thread(target=self._read_log, daemon=True)
@@ -120,11 +125,11 @@ class Engine:
         words = "\n".join(["Its last words:", *lines]) if lines else "It left no message."
         return EngineError(f"The embedded engine {how}.", f"Run the cell again: a new one is started.\n{words}")
 
-    def stop(self) -> None:
+    def stop(self, within_s: float = ENDS_WITHIN_S) -> None:
         """End the process: it takes its kernels with it. Does nothing where it has ended."""
         with contextlib.suppress(OSError):
             cast("IO[bytes]", self._process.stdin).close()
-        if not self.ended_within(ENDS_WITHIN_S):
+        if not self.ended_within(within_s):
             self._process.kill()
             self._process.wait()
         for pipe in (self._process.stdout, self._process.stderr):
@@ -239,6 +244,10 @@ def connect(service: str, timeout_s: float, environment: Mapping[str, str], mode
     if service != "local":
         return Connection(accounts.connect_hosted(environment, timeout_s))
     engine = Engine(environment, variables_of(model), silence_s=SILENCE_SHARE * timeout_s)
-    import_module("openai")  # takes as long as the engine does to start
-    ready = engine.ready()
-    return Connection(accounts.connect_local(ready.url, ready.token, timeout_s), engine)
+    try:
+        import_module("openai")  # takes as long as the engine does to start
+        ready = engine.ready()
+        return Connection(accounts.connect_local(ready.url, ready.token, timeout_s), engine)
+    except BaseException:  # Ctrl-C too: nobody would end it
+        engine.stop(0.0)
+        raise
