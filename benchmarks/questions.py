@@ -33,7 +33,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]  # the checkout is not installed
 from prompts.grading import SETS, TABLES, Axes, Entry, Outcome, grade, load_entries
 
 from ipython_assistant.engine.models import Ask, ModelFailed, Refuse, Run, RunOutcome, Say, TokensUsed
-from ipython_assistant.engine.models.basic import Basic
+from ipython_assistant.engine.models.basic import Basic, carry_out
 from ipython_assistant.engine.models.chat_models import ChatModel
 from ipython_assistant.engine.models.chat_server import ChatServer, Completion
 from ipython_assistant.engine.models.free_python import FreePython
@@ -194,7 +194,7 @@ async def _answered(  # noqa: C901, PLR0917 one loop over the steps
         tokens = used.output
         programs = outcome if isinstance(outcome, list) else []
         refused, said = not programs, "" if programs else repr(outcome)[:300]
-        steps = _steps_of(programs, child)
+        steps = carry_out(programs, child)
     elif way == "basic":
         steps = Basic().answer(ask, child)
     elif way == "python":
@@ -205,42 +205,28 @@ async def _answered(  # noqa: C901, PLR0917 one loop over the steps
             return answers
 
         steps = ChatModel(name, connect).answer(ask, child)
-    sent, failed = None, False
-    while True:
-        try:
-            step = await steps.asend(sent)
-        except StopAsyncIteration:
-            break
-        except (ModelFailed, RuntimeError) as problem:
-            failed, said = True, f"{said}\n{problem}"
-            break
-        sent = None
-        if isinstance(step, Say):
-            said += step.text
-        elif isinstance(step, Refuse):
-            refused, said = True, said + step.text
-        elif isinstance(step, TokensUsed):
-            tokens += step.output
-        elif isinstance(step, Run):
-            sent = await child.run(step.code)
-            logs += sent.logs
-            failed = sent.error is not None
-            said += f"\n{sent.error}" if failed else ""
-            files |= {one: (folder / one).read_bytes() for one in sent.files if (folder / one).is_file()}
+    failed = False
+    try:
+        async for step in steps:
+            if isinstance(step, Say):
+                said += step.text
+            elif isinstance(step, Refuse):
+                refused, said = True, said + step.text
+            elif isinstance(step, TokensUsed):
+                tokens += step.output
+            elif isinstance(step, Run):
+                step.outcome = ran = await child.run(step.code)
+                logs += ran.logs
+                failed = ran.error is not None
+                said += f"\n{ran.error}" if failed else ""
+                files |= {one: (folder / one).read_bytes() for one in ran.files if (folder / one).is_file()}
+    except (ModelFailed, RuntimeError) as problem:
+        failed, said = True, f"{said}\n{problem}"
     axes = tuple(Axes(**{field: _tuples(part) for field, part in one.items()}) for one in child.axes)
     status = "failed" if failed else "refused" if refused else "completed"
     verdict = grade(entry, Outcome(status, said, logs, files, axes))
     doubt = "I took " in said
     return Answered(verdict, doubt, answers.seconds, tokens, said)
-
-
-async def _steps_of(programs: list[Any], child: Child) -> Any:
-    from ipython_assistant.engine.models.plan.words import closing, opening
-
-    for program in programs:
-        yield Say(opening(program))
-        outcome = yield Run(program.code)
-        yield Say(await closing(program, outcome, child))
 
 
 def _tuples(part: Any) -> Any:

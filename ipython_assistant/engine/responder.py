@@ -208,15 +208,13 @@ async def _carry_out(
         for event in [*output.refuse(NO_INTERPRETER), *output.end_message(dict, last=True)]:
             yield event
         return
-    outcome: RunOutcome | None = None
     async with container.turn, aclosing(model.answer(await _asked(request, messages, container), container)) as steps:
-        while (step := await _next(steps, outcome)) is not None:
-            outcome = None
+        async for step in steps:
             for event in _events_of(step, output, container):
                 yield event
             if isinstance(step, Run):
                 code_run = await container.run(step.code)
-                outcome = RunOutcome(
+                step.outcome = RunOutcome(
                     logs="".join(part for part in code_run.shown if isinstance(part, str)),
                     error=None if code_run.failure is None else str(code_run.failure),
                     figures=len(code_run.figures),
@@ -246,13 +244,6 @@ async def _asked(request: ResponseRequest, messages: Sequence[ChatMessage], cont
         instructions=request.instructions,
         wishes={wish: request.echo[wish] for wish in WISHES if request.echo.get(wish) is not None},
     )
-
-
-async def _next(steps: AsyncGenerator[Step, RunOutcome | None], outcome: RunOutcome | None) -> Step | None:
-    try:
-        return await steps.asend(outcome)
-    except StopAsyncIteration:
-        return None
 
 
 def _events_of(step: Step, output: ResponseOutput, container: KernelContainer) -> list[Event]:

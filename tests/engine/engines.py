@@ -19,7 +19,7 @@ import openai
 import psutil
 import pytest
 
-from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
+from ipython_assistant.engine.models import Ask, Interpreter, Step
 from ipython_assistant.engine.server import EngineOptions, running_engine
 
 TOOL: Final = {"type": "code_interpreter", "container": {"type": "auto"}}
@@ -37,7 +37,7 @@ class Clock:
         return self.now
 
 
-Steps = Callable[[Ask, Interpreter], AsyncGenerator[Step, RunOutcome | None]]
+Steps = Callable[[Ask, Interpreter], AsyncGenerator[Step, None]]
 
 
 @dataclass
@@ -48,7 +48,7 @@ class ScriptedModel:
     name: str = "told"
     asked: list[Ask] = field(default_factory=list)
 
-    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
         self.asked.append(ask)
         return self.steps(ask, interpreter)
 

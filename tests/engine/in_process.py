@@ -81,21 +81,16 @@ def ask(
 async def _ask(question: Ask, folder: Path, model: Any) -> Given:
     given = Given(container=InProcess(folder))
     steps = model.answer(question, given.container)
-    outcome: RunOutcome | None = None
-    while True:
-        try:
-            step = await steps.asend(outcome)
-        except StopAsyncIteration:
-            return given
-        outcome = None
+    async for step in steps:
         match step:
             case Say(text):
                 given.said += text
             case Refuse(text):
                 given.refused += text
             case Run(code):
-                outcome = given.container.run(code)
+                outcome = step.outcome = given.container.run(code)
                 given.code += code
                 given.logs += outcome.logs
                 given.error += outcome.error or ""
                 given.files += outcome.files
+    return given

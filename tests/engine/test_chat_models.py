@@ -267,6 +267,14 @@ def test_each_kind_of_server_is_held_to_a_valid_schema_and_its_plan_is_carried_o
     assert response.usage.input_tokens == 100
 
 
+def test_two_answers_to_one_question_are_paragraphs_of_their_own(ask, server) -> None:
+    server.plan = ""
+    response = ask(fill_in, fill_in, model="vllm", input="Describe the table as two.csv. Sum of cases per district.")
+
+    assert len(codes(response)) == 2
+    assert said(response).count("\n\nRead as:") == 1
+
+
 @pytest.mark.parametrize("written", ["no JSON", '{"output": "table", "filters": [', '{"output": "no such"}', "[]", ""])
 def test_a_plan_that_is_none_lets_the_model_write_python(ask, server, written: str) -> None:
     server.plan = written or " "

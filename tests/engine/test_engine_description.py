@@ -21,7 +21,7 @@ from openai.types.shared import ErrorObject
 from pydantic import TypeAdapter
 from tests_support.descriptions import Description
 
-from ipython_assistant.engine.models import Ask, Interpreter, ModelFailed, Refuse, Run, RunOutcome, Say, Step
+from ipython_assistant.engine.models import Ask, Interpreter, ModelFailed, Refuse, Run, Say, Step
 
 FOLDER = os.environ.get("IPYTHON_ASSISTANT_OPENAPI", "")
 PLOT = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.savefig('line.png')\nplt.show()\nprint(1)"
@@ -30,14 +30,14 @@ NEWER = ("cache_write_tokens",)
 Exchange = tuple[str, str, int, Any]
 
 
-async def everything(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+async def everything(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
     yield Run(PLOT)
     yield Say("A figure: sandbox:/mnt/data/line.png")
     yield Run("1/0")
     yield Refuse("Not this.")
 
 
-async def breaks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+async def breaks(ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
     yield Say("So far")
     raise ModelFailed("The model is gone.\nStart it again.")
 

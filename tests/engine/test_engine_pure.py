@@ -75,13 +75,12 @@ def test_a_link_is_one_to_a_name_that_exists(text, found):
 
 
 async def steps_of(prompt, ran):
-    steps = Script().answer(Ask(prompt), None)
-    taken: list[object] = [await anext(steps)]
-    while True:
-        try:
-            taken.append(await steps.asend(ran if isinstance(taken[-1], Run) else None))
-        except StopAsyncIteration:
-            return taken
+    taken = []
+    async for step in Script().answer(Ask(prompt), None):
+        taken.append(step)
+        if isinstance(step, Run):
+            step.outcome = ran
+    return taken
 
 
 def test_the_answer_to_fenced_code_names_its_error_files_and_figures():

@@ -41,7 +41,7 @@ REFUSED = {
                      "No such File object: file-none"),
     "unknown container": ("/responses", with_container("cntr_none"), 404, None, None,
                           "Container with id 'cntr_none' not found."),
-    "unknown file of a container": ("GET /containers/{container}/files/cfile_none", None, 404, None, None,
+    "unknown file of a container": ("GET /containers/{container}/files/cfile_none/content", None, 404, None, None,
                                     "File cfile_none not found on container {container}."),
     "unknown response": ("/responses", asked(previous_response_id="resp_none"), 400, "previous_response_not_found",
                          "previous_response_id", "Previous response with id 'resp_none' not found."),

@@ -25,11 +25,9 @@ def kinds(events):
 async def shown_and_saved(ask, interpreter):
     yield Say("I will plot it. ")
     yield Say("One moment.")
-    ran = yield Run(SHOWS_AND_SAVES.strip())
-    assert ran is not None
-    yield Say(
-        f"Done 🎉 “naïve”: [{ran.files[0]}](sandbox:/mnt/data/{ran.files[0]}), see ![it](sandbox:/mnt/data/line.png)."
-    )
+    yield (run := Run(SHOWS_AND_SAVES.strip()))
+    name = run.outcome.files[0]
+    yield Say(f"Done 🎉 “naïve”: [{name}](sandbox:/mnt/data/{name}), see ![it](sandbox:/mnt/data/line.png).")
 
 
 def test_a_shown_figure_is_a_file_of_its_own_that_code_does_not_see(stage):

@@ -1,7 +1,7 @@
 """What decides inside the engine: a model reads the conversation and says the next step.
 
 A model never touches HTTP, files or kernels. It is an async generator of steps; the responder carries each step out,
-turns it into the events of the Responses API, and sends the outcome of a `Run` back into the generator.
+turns it into the events of the Responses API, and writes what a `Run` did into it before it asks for the next.
 """
 
 from __future__ import annotations
@@ -35,10 +35,21 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What a `Run` did: what it printed and raised, how many figures it displayed, files it made below `/mnt/data`."""
+
+    logs: str
+    error: str | None
+    figures: int
+    files: tuple[str, ...]
+
+
+@dataclass(slots=True)
 class Run:
-    """Python to run in the container, shown to the user as a code call. The generator is sent a `RunOutcome`."""
+    """Python to run in the container, shown to the user as a code call. The `outcome` is there in the next step."""
 
     code: str
+    outcome: RunOutcome = field(init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +70,6 @@ class EndEarly:
 
 
 Step = Say | Refuse | Run | TokensUsed | EndEarly
-
-
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """What a `Run` did: what it printed and raised, how many figures it displayed, files it made below `/mnt/data`."""
-
-    logs: str
-    error: str | None
-    figures: int
-    files: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,6 @@ class Model(Protocol):
 
     name: str
 
-    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
-        """Yield the steps that answer `ask`. The responder sends a `RunOutcome` after each `Run`, and None otherwise.
-
-        Raises:
-            ModelFailed: It cannot answer, or not to the end.
-        """
+    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
+        """Yield the steps that answer `ask`. Raises `ModelFailed` where it cannot, or not to the end."""
         ...

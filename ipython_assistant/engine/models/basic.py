@@ -33,9 +33,9 @@ from ipython_assistant.engine.models.safe_markdown import bold, inline_code
 from ipython_assistant.engine.models.table_profiles import profiled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
-    from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
+    from ipython_assistant.engine.models import Ask, Interpreter, Step
     from ipython_assistant.engine.models.table_profiles import TableProfile
 
 REAL_MODEL: Final = (
@@ -51,20 +51,17 @@ class Basic:
 
     name = "basic"
 
-    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
         """Run the fenced Python of the question as it is, answer its forms, or show them."""
         return (self._forms if fenced(ask.prompt) is None else Script().answer)(ask, interpreter)
 
-    async def _forms(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
-        outcome = await self.read(ask, interpreter)
-        if isinstance(outcome, Refusal):
-            yield Refuse(_refused(outcome))
+    async def _forms(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
+        found = await self.read(ask, interpreter)
+        if isinstance(found, Refusal):
+            yield Refuse(_refused(found))
             return
-        for number, one in enumerate(outcome):
-            # Without a code call between them, two texts are one message.
-            yield Say(("\n\n" if number else "") + opening(one))
-            ran = yield Run(one.code)
-            yield Say(await closing(one, ran, interpreter))
+        async for step in carry_out(found, interpreter):
+            yield step
 
     async def read(self, ask: Ask, interpreter: Interpreter) -> list[Program] | Refusal:
         """The programs that answer a question, or why there are none. Raises `RuntimeError` where the kernel fails."""
@@ -80,6 +77,15 @@ class Basic:
                 return outcome
             programs.append(outcome)
         return programs
+
+
+async def carry_out(programs: Sequence[Program], interpreter: Interpreter) -> AsyncGenerator[Step, None]:
+    """The steps of an answer by these programs: how each was read, its code, and what came of it."""
+    for number, program in enumerate(programs):
+        # Without a code call between them, two texts are one message.
+        yield Say(("\n\n" if number else "") + opening(program))
+        yield (run := Run(program.code))
+        yield Say(await closing(program, run.outcome, interpreter))
 
 
 def _filled(question: PlanQuestion, taken: set[str]) -> Program | Refusal:

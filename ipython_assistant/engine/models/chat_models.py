@@ -16,13 +16,12 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from ipython_assistant.engine.models import ModelFailed, Refuse, Run, Say
-from ipython_assistant.engine.models.basic import Basic
+from ipython_assistant.engine.models import ModelFailed, Refuse, Say
+from ipython_assistant.engine.models.basic import Basic, carry_out
 from ipython_assistant.engine.models.chat_server import LOOPBACK, SILENCE_S, ChatServer
 from ipython_assistant.engine.models.free_python import FreePython, is_about_tables, pdfs_in, pictures_in, profiles
 from ipython_assistant.engine.models.gguf import Runtimes, is_gguf
 from ipython_assistant.engine.models.plan.reader import Cannot, PlanReader, Refusal, refusal_text
-from ipython_assistant.engine.models.plan.words import closing, opening
 from ipython_assistant.engine.models.python_code import Script, fenced
 from ipython_assistant.engine.models.safe_markdown import inline_code, listed
 from ipython_assistant.engine.models.share import Told, Veil
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 
-    from ipython_assistant.engine.models import Ask, Interpreter, Model, RunOutcome, Step
+    from ipython_assistant.engine.models import Ask, Interpreter, Model, Step
     from ipython_assistant.engine.models.chat_server import Completion, Json
     from ipython_assistant.engine.models.plan.words import Program
 
@@ -62,11 +61,11 @@ class ChatModel:
         size = re.search(r"(\d+(?:\.\d+)?)b\b", name.lower())
         self._large = not on_this_machine or (size is not None and float(size[1]) >= LARGE)
 
-    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+    def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
         """Answer with code; Python in the question is run as it is. Raises `ModelFailed`."""
         return (self._answer if fenced(ask.prompt) is None else Script().answer)(ask, interpreter)
 
-    async def _answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:
+    async def _answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
         server = await self._connect()
         told = Told.about(ask, {}, on_this_machine=self._on_this_machine)
         tables = await profiles(interpreter, ask.files, f"{ask.prompt} {told.words}")  # earlier plans have values, too
@@ -78,23 +77,17 @@ class ChatModel:
             found, used = await PlanReader(planner, self._plans).read(replace(ask, files=known), interpreter)
             yield used
         if isinstance(found, list):
-            for program in found:
-                yield Say(opening(program))
-                outcome = yield Run(program.code)
-                yield Say(await closing(program, outcome, interpreter))
+            async for step in carry_out(found, interpreter):
+                yield step
             if unread := [inline_code(name) for name in (*pictures_in(ask.new), *pdfs_in(ask.new))]:
                 yield Say(f"\n\nOnly tables were read for this, not {listed(unread)}.")
         elif isinstance(found, Refusal) and not self._large:
             yield Refuse(refusal_text(found, WAY_OUT))
         else:
-            outcome = None
             python = FreePython(server, on_this_machine=self._on_this_machine)
             async with aclosing(python.answer(ask, interpreter)) as steps:
-                while True:
-                    try:
-                        outcome = yield await steps.asend(outcome)
-                    except StopAsyncIteration:
-                        return
+                async for step in steps:
+                    yield step
 
 
 class _Planner:

@@ -12,7 +12,7 @@ import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models import EndEarly, ModelFailed, Refuse, Run, Say
+from ipython_assistant.engine.models import EndEarly, Refuse, Run, Say
 from ipython_assistant.engine.models.chat_server import Completion
 from ipython_assistant.engine.models.python_code import (
     asked_files,
@@ -190,7 +190,7 @@ class FreePython:
         self._server = server
         self._on_this_machine = on_this_machine
 
-    async def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:  # noqa: C901, PLR0912 one loop, in order
+    async def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:  # noqa: C901, PLR0912 one loop, in order
         """Let the model write code until the question is answered. Raises `ModelFailed`."""
         tables = await profiles(interpreter, ask.files, ask.prompt)
         told = Told.about(ask, frame_names(tables), on_this_machine=self._on_this_machine)
@@ -216,15 +216,13 @@ class FreePython:
             if code.strip() and code != work.last_code:
                 if prose and not live:
                     yield Say(prose)
-                outcome = yield Run(work.prepared(code))
-                if outcome is None:
-                    raise ModelFailed("The outcome of the code did not come back.\nRun the cell again.")
-                made = await profiles(interpreter, outcome.files, "")
-                work.account(code, outcome, made)
+                yield (run := Run(work.prepared(code)))
+                made = await profiles(interpreter, run.outcome.files, "")
+                work.account(code, run.outcome, made)
                 if work.over:
                     break
                 heads = await _heads(interpreter, made) if told.everything else {}
-                report = f"{told.outcome(outcome, made, heads)}\n\n{work.next_step()}"
+                report = f"{told.outcome(run.outcome, made, heads)}\n\n{work.next_step()}"
                 messages.append({"role": "assistant", "content": f"{prose}\n\n```python\n{code}```".strip()})
                 messages.append({"role": "user", "content": report})
             elif complaint := work.complaint(completion.text):

@@ -15,7 +15,7 @@ from ipython_assistant.engine.models.table_profiles import loading_code
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from ipython_assistant.engine.models import Ask, Interpreter, RunOutcome, Step
+    from ipython_assistant.engine.models import Ask, Interpreter, Step
     from ipython_assistant.engine.models.table_profiles import TableProfile
 
 ASKED_FILE: Final = re.compile(
@@ -39,16 +39,15 @@ class Script:
 
     name = "script"
 
-    async def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, RunOutcome | None]:  # noqa: ARG002
+    async def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:  # noqa: ARG002
         """Run the code and link what it made."""
         code = fenced(ask.prompt)
         if code is None:
             yield Refuse("There is no Python in the prompt. Put it between ```` ```python ```` and ```` ``` ````.")
             return
         yield Say("Running the code as given.")
-        if (outcome := (yield Run(code))) is None:
-            return
-        told = []
+        yield (run := Run(code))
+        outcome, told = run.outcome, []
         if outcome.error is not None:
             told.append(f"The code stopped with {outcome.error.rstrip('.')}. Its log is shown with the code.")
         if outcome.files:

@@ -204,13 +204,11 @@ def opening(one: Program) -> str:
     return "\n\n".join([f"Read as: {read_as(one.plan)}, from {names}.", *one.doubts, *dict.fromkeys(notes), ""])
 
 
-async def closing(one: Program, outcome: RunOutcome | None, interpreter: Interpreter) -> str:
+async def closing(one: Program, outcome: RunOutcome, interpreter: Interpreter) -> str:
     """The message after the code: what it made, and what was left out.
 
     Raises `RuntimeError`: what it made could not be looked at.
     """
-    if outcome is None:
-        raise RuntimeError("A run was asked for and its outcome did not come back.")
     if outcome.error or one.plan.file not in outcome.files:
         why = (
             f"The code stopped with {inline_code(clean_line(outcome.error))}."
