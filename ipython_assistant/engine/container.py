@@ -151,25 +151,18 @@ class KernelContainer:
         self.touch()
         return await self.folder.add(staged, name)
 
-    async def copy_in(self, upload: EngineUpload) -> FileVersion:
-        """Copy a file of the Files API in. Raises ApiError if its name cannot be used."""
-        self.touch()
-        staged = self._launcher.paths.directory / upload.id
-        await asyncio.to_thread(shutil.copyfile, upload.path, staged)
-        self._copied.add(upload.id)
-        return await self.add(staged, upload.filename)
-
     async def provide(self, uploads: Iterable[EngineUpload]) -> None:
-        """Copy files of the Files API in that were not copied in before. Raises ApiError if a name cannot be used."""
-        for upload in uploads:
-            if upload.id not in self._copied:
-                await self.copy_in(upload)
+        """Copy files of the Files API in, each once. Raises ApiError if a name cannot be used."""
+        for upload in [upload for upload in uploads if upload.id not in self._copied]:
+            staged = self._launcher.paths.directory / upload.id
+            await asyncio.to_thread(shutil.copyfile, upload.path, staged)
+            self._copied.add(upload.id)
+            await self.add(staged, upload.filename)
 
     async def attach(self, content: bytes, name: str) -> None:
         """Take in what came within a question, once: it comes again when a conversation is replayed.
 
-        Raises:
-            ApiError: The name cannot be used.
+        Raises ApiError if the name cannot be used.
         """
         digest = hashlib.sha256(name.encode() + b"\0" + content).hexdigest()
         if digest not in self._copied:
@@ -233,13 +226,9 @@ class ContainerPool:
     async def create(
         self, name: str = "auto", *, minutes: int = MAX_MINUTES, uploads: Sequence[EngineUpload] = (), memory: str = ""
     ) -> KernelContainer:
-        """Make a container; its process starts in the background. It is kept for `minutes` without use.
+        """Make a container, kept for `minutes` without use, with a tier of memory such as `4g` where there is so much.
 
-        `memory` is the tier it is to have, such as `4g`: at most what this machine can give.
-
-        Raises:
-            ApiError: A file's name cannot be used, all containers there may be are at work, or the engine is being
-                stopped.
+        Raises ApiError: a file's name cannot be used, all containers are at work, or the engine is being stopped.
         """
         if not self._closed:
             await self._make_room()
@@ -303,15 +292,10 @@ class ContainerPool:
     async def stop(self) -> None:
         """End everything, for good."""
         self.close()
-        reserve, self._reserve = self._reserve, None
-        await _all_of(container.stop() for container in (*self.all(), reserve) if container is not None)
+        await _all_of(container.stop() for container in (*self.all(), self._reserve) if container is not None)
 
     async def _make_room(self) -> None:
-        """End the container that was used least recently, if there are as many as there may be.
-
-        Raises:
-            ApiError: All of them are at work.
-        """
+        """End the container that was used least recently if there are too many; raises ApiError if all are at work."""
         while len(there := [each for each in self._containers.values() if not each.expired]) >= self._most:
             idle = [container for container in there if not container.turn.locked()]
             if not idle:

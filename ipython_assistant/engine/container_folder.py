@@ -123,10 +123,9 @@ class ContainerFolder:
                     self._enter(name, stamp, "assistant", parts)
 
     async def add(self, staged: Path, name: str) -> FileVersion:
-        """Move an uploaded file in under its own name. An upload that is there already stays available by its id.
+        """Move an uploaded file in under its own name; raises ApiError if that cannot be used.
 
-        Raises:
-            ApiError: The name cannot be used.
+        An upload of that name that is there already stays available by its id.
         """
         base = base_name(name)
         async with self._changing:

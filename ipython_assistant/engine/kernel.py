@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import queue
 import shutil
@@ -93,8 +92,6 @@ _UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, Recurs
 """What jupyter_client raises for a message that is not one, or that is signed wrongly."""
 _DIED: Final = CodeFailure("KernelDied", "the Python process ended while it ran this code", died=True)
 
-_log = logging.getLogger(__name__)
-
 
 class KernelError(RuntimeError):
     """The kernel could not be started, or has ended; the message is for a person."""
@@ -166,17 +163,9 @@ class KernelLauncher:
             "PYTHONUTF8": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        with self._log.open("wb") as log:
+        with self.paths.log.open("wb") as log:
             await manager.start_kernel(cwd=str(self.paths.work), env=environment, stdout=subprocess.DEVNULL, stderr=log)
         return int(getattr(manager.provisioner, "pid", 0))
-
-    def log_tail(self) -> str:
-        """The end of what the kernel has logged."""
-        return self._log.read_text(errors="replace")[-2000:].strip() if self._log.exists() else ""
-
-    @property
-    def _log(self) -> Path:
-        return self.paths.directory / "log"
 
 
 class Kernel:
@@ -232,11 +221,7 @@ class Kernel:
             return CodeRun((), _DIED)  # stopped, as when its container is deleted, before it took the code up
 
     async def probe(self, code: str) -> str:
-        """Run code that sees the variables but leaves none behind, and return what it printed.
-
-        Raises:
-            KernelError: The code raised, or the process has ended.
-        """
+        """Run code that leaves no names behind, and return what it printed; raises KernelError if it fails."""
         await self.ready()
         source = f"exec(compile({code!r}, '<probe>', 'exec'), {{**globals()}})"
         async with self._turn:
@@ -271,8 +256,8 @@ class Kernel:
             except BaseException as error:
                 await self._close()
                 if isinstance(error, KernelError):
-                    words = f"The Python process could not be started.\n{launcher.log_tail()}"
-                    raise KernelError(words.strip()) from None
+                    log = launcher.paths.log.read_text(errors="replace")[-2000:]
+                    raise KernelError(f"The Python process could not be started.\n{log}".strip()) from None
                 raise
 
     async def _await_answer(self, client: AsyncKernelClient) -> None:
@@ -330,7 +315,8 @@ class Kernel:
                 continue
             except _UNREADABLE:
                 continue
-            if _is_about(message, request_id):
+            parent = message.get("parent_header")
+            if isinstance(parent, dict) and parent.get("msg_id") == request_id:
                 kind, content = message.get("msg_type"), message.get("content")
                 if kind == "status" and isinstance(content, dict) and content.get("execution_state") == "idle":
                     return
@@ -367,7 +353,6 @@ class Kernel:
         jupyter, self._jupyter = self._jupyter, None
         if jupyter is not None:
             self._ending = asyncio.ensure_future(jupyter.shutdown_kernel(now=True))
-            self._ending.add_done_callback(_log_failure)
         if self._ending is not None:
             await asyncio.wait({self._ending}, timeout=within_s)
 
@@ -382,11 +367,6 @@ class Kernel:
             client.stop_channels()
 
 
-def _is_about(message: dict[str, Any], request_id: str) -> bool:
-    parent = message.get("parent_header")
-    return isinstance(parent, dict) and parent.get("msg_id") == request_id
-
-
 async def _uncancelled(work: Coroutine[Any, Any, None]) -> None:
     """Wait for something short, however often the caller is cancelled meanwhile."""
     task = asyncio.ensure_future(work)
@@ -394,8 +374,3 @@ async def _uncancelled(work: Coroutine[Any, Any, None]) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait({task})
     task.result()
-
-
-def _log_failure(ending: asyncio.Future[None]) -> None:
-    if not ending.cancelled() and (error := ending.exception()) is not None:
-        _log.warning("A Python process did not end in order: %r", error)

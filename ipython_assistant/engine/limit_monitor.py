@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import shutil
 import time
@@ -40,8 +39,6 @@ REST_EVERY_S: Final = 2.0
 BUSY_S: Final = 0.02
 INTERRUPT_GRACE_S: Final = 1.8
 """How long interrupted code may take to stop before its process is ended."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +122,7 @@ class LimitMonitor:
     def _watch(self, watching: Coroutine[None, None, None] | None) -> None:
         if self._watching is not None:
             self._watching.cancel()
-        self._watching = None
-        if watching is not None:
-            self._watching = asyncio.create_task(watching)
-            self._watching.add_done_callback(_log_failure)
+        self._watching = asyncio.create_task(watching) if watching is not None else None
 
     async def _watch_run(self) -> None:
         await asyncio.to_thread(self._take_stock)
@@ -262,8 +256,3 @@ def _size_below(directory: Path) -> tuple[int, int]:
 
 def _in_words(size_bytes: int) -> str:
     return f"{size_bytes / GIB:.3g} GB" if size_bytes >= GIB else f"{size_bytes >> 20} MB"
-
-
-def _log_failure(watching: asyncio.Task[None]) -> None:
-    if not watching.cancelled() and (error := watching.exception()) is not None:
-        _log.error("The limits of a container are not watched any more: %r", error)

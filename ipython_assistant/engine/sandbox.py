@@ -111,11 +111,11 @@ class VisiblePaths:
 
 
 class ContainerPaths:
-    """The directories of one container on this machine: `work` and `home` are in reach of its code, `aside` is not."""
+    """A container's places on this machine: its code reaches `work` and `home`, not `aside` and `log`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.work, self.home, self.aside = (directory / name for name in ("data", "home", "aside"))
+        self.work, self.home, self.aside, self.log = (directory / name for name in ("data", "home", "aside", "log"))
 
     def make(self) -> None:
         """Make the directories, all of them new."""

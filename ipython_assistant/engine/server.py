@@ -62,13 +62,8 @@ _log = logging.getLogger(__name__)
 class EngineOptions:
     """How an engine is run.
 
-    Args:
-        port: The port; 0 for a free one.
-        token: The API key clients must send; a new one is made where it is empty.
-        sandboxes: Which sandboxes to try, the strongest first.
-        limits: What one container may use.
-        containers: How many there may be at once.
-        finish_s: How long responses that are being made may take to their end when the engine is stopped.
+    Port 0 is a free one, an empty token a new one; responses that are being made may take `finish_s` seconds to their
+    end when the engine is stopped.
     """
 
     port: int = 0
@@ -105,16 +100,9 @@ async def running_engine(
 ) -> AsyncIterator[EngineAddress]:
     """Run an engine. When the block ends, or is cancelled, all its processes have ended and its directory is gone.
 
-    Args:
-        models: Name → model.
-        clock: Seconds since the epoch; containers expire by it.
-        environment: What kernels get a few harmless variables of; the process's own by default.
-        options: Where it listens, how code is confined, how much there may be of everything.
-        hurry: Set it for an end at once, whatever is being answered.
-
-    Raises:
-        ValueError: The token can be guessed.
-        OSError: The port cannot be listened on.
+    Containers expire by the `clock`, in seconds since the epoch; kernels get a few harmless variables of `environment`;
+    `hurry` is set for an end at once, whatever is being answered. Raises ValueError for a token that can be guessed,
+    OSError where the port cannot be listened on.
     """
     options = options or EngineOptions()
     if options.token and len(options.token) < SHORTEST_TOKEN:

@@ -8,17 +8,34 @@
 Order, articles, plural and case do not matter much, and every form may choose rows (`where`, `for`, `in`, `without`),
 order them and name a file. A sentence fills the same plan that a model fills, and passes the same checks: where a word
 is not understood, or a column or number would go unused, the answer is these forms with the user's own columns.
+
+A sentence is read from left to right: what is wanted, then per what, then of which rows. Its words have been looked up
+before (`plan.mentions`), and the plan is checked against them afterwards (`plan.checks`): here only places are told
+apart, and a sentence whose words stand in other places is refused.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models import Refuse, Run, Say
-from ipython_assistant.engine.models.forms import plan_of
+from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.checks import unknown_words
-from ipython_assistant.engine.models.plan.plan import PlanError
+from ipython_assistant.engine.models.plan.english import PATTERNS
+from ipython_assistant.engine.models.plan.plan import (
+    AS_IT_IS,
+    CHARTS,
+    OF_COLUMNS,
+    UNITS,
+    Key,
+    Measure,
+    Order,
+    Plan,
+    PlanError,
+    RowFilter,
+)  # fmt: skip
 from ipython_assistant.engine.models.plan.reader import (
     PlanQuestion,
     Refusal,
@@ -26,7 +43,9 @@ from ipython_assistant.engine.models.plan.reader import (
     parts_of,
     question_of,
     unreadable,
-)
+)  # fmt: skip
+from ipython_assistant.engine.models.plan.relations import COMPARED_BY, axes_of, calculates, counts_in, is_excluded
+from ipython_assistant.engine.models.plan.schema import outputs_for
 from ipython_assistant.engine.models.plan.words import Program, closing, opening
 from ipython_assistant.engine.models.python_code import Script, fenced
 from ipython_assistant.engine.models.safe_markdown import bold, inline_code
@@ -36,7 +55,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from ipython_assistant.engine.models import Ask, Interpreter, Step
-    from ipython_assistant.engine.models.table_profiles import TableProfile
+    from ipython_assistant.engine.models.plan.mentions import Mention
+    from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
 REAL_MODEL: Final = (
     "No model was used. A model reads any question: set `OPENAI_API_KEY`, start Ollama or LM Studio, or run "
@@ -44,6 +64,29 @@ REAL_MODEL: Final = (
 )
 MAX_KEY_VALUES: Final = 60
 """Different values of a column that is offered to group by."""
+
+_TERMS: Final = english.words(
+    "sum mean median std count high low maximum minimum judged head ascending descending sorted plot line bar stacked "
+    "horizontal pie histogram box scatter heatmap describe missing duplicates dedupe distinct correlation not between "
+    "before after since until latest earliest"
+) | {*COMPARED_BY, *UNITS, "count distinct"}
+"""The terms of the forms; any other needs a model."""
+_AGGREGATES: Final = {name: name for name in ("sum", "mean", "median", "std")} | {
+    "high": "max", "low": "min", "maximum": "max", "minimum": "min",
+}  # fmt: skip
+_DATE_OPS: Final = {
+    "before": "before", "after": "after", "since": "since", "until": "until", "comparison more": "after",
+    "comparison less": "before", "comparison most": "until", "comparison least": "since",
+}  # fmt: skip
+_YEAR_OPS: Final = {"before": "<", "after": ">", "since": ">=", "until": "<=", **COMPARED_BY}
+_PLACES: Final = {
+    "per": "keys", "each": "keys", "every": "keys", "across": "keys", "against": "against", "versus": "against",
+    "vs": "against", "where": "where", "whose": "where", "when": "where", "with": "where",
+}  # fmt: skip
+"""Words after which another part of the sentence begins."""
+_MARKERS: Final = re.compile(rf"\b(?:{'|'.join(_PLACES)}|by|over|for|in|at|from|of)\b")
+_AXES: Final = frozenset({"line", "bar", "stacked bar", "horizontal bar", "pie"})
+_SHOWN: Final = english.words("show list where all with without number count save convert turn get")
 
 
 class Basic:
@@ -132,3 +175,275 @@ def forms_for(table: TableProfile) -> list[str]:
         found += [f"Mean {y} per {keys[0].name} as mean.csv", f"Top 3 {keys[0].name} by mean {y}"] if keys else []
         found += [f"Scatter {y} against {numbers[1].name}"] if len(numbers) > 1 else []
     return found
+
+
+def plan_of(question: PlanQuestion) -> Plan:
+    """The plan of a sentence that is one of the forms. Raises `PlanError` where it fits none of them."""
+    said, text = question.mentions, question.mentions.prompt.lower()
+    for one in said.of("term", "string", "bands"):
+        if one.term not in _TERMS:
+            raise PlanError(f"The forms have nothing for “{one.text}”.")
+    if " + " in text or calculates(said, question.tables[0].columns):
+        raise PlanError("The forms calculate no new columns.")
+    if found := re.search(r"(?<=\w)\W+(which|who|when|why|what|how)\b", text.strip()):
+        raise PlanError(f"A form asks for one thing: what is “{found[1]}” about?")
+    for one in said.of("value"):
+        if re.search(r"\b(?:vs\.?|versus|against|compared (?:to|with))\W*$", text[: one.start]):
+            raise PlanError(f"To compare, write “per …”: “{one.text}” is one value.")
+    return _Form(question).plan()
+
+
+class _Form:
+    def __init__(self, question: PlanQuestion) -> None:
+        self.said = question.mentions
+        self.text = self.said.prompt.lower()
+        self.table = question.tables[0]
+        self.counts = counts_in(self.said)
+        outputs = outputs_for(self.said, question.files)
+        of_cells = "missing" in outputs and PATTERNS["rows without"].search(self.text)
+        self.output = "table" if of_cells else "missing" if "missing" in outputs else outputs[0]
+        self.place = "head"
+        self.compared = ""
+        """The column that the next number, or `is missing`, is about."""
+        self.head: list[str] = []
+        self.against: list[str] = []
+        self.keys: list[Key] = []
+        self.filters: list[RowFilter] = []
+        self.measures: list[Measure] = []
+        self.aggregates: list[str] = []
+        self.order = ""
+        self.limit = 0
+
+    def plan(self) -> Plan:
+        """The plan. Raises `PlanError`."""
+        covered = [range(one.start, one.end) for one in self.said.found if one.kind != "glue"]
+        marks = [one for one in _MARKERS.finditer(self.text) if not any(one.start() in place for place in covered)]
+        tokens: list[tuple[int, Mention | str]] = [(match.start(), match[0]) for match in marks]
+        tokens += [(one.start, one) for one in self.said.found if one.kind not in {"glue", "file", "table"}]
+        tokens.sort(key=lambda one: one[0])
+        for at, (_, token) in enumerate(tokens):
+            following = next((one for _, one in tokens[at + 1 :] if not isinstance(one, str)), None)
+            if isinstance(token, str):
+                self._marker(token, following)
+            elif token.kind == "column":
+                self._column(token, following)
+            else:
+                kinds = {"term": self._term, "value": self._value, "period": self._period, "number": self._number}
+                kinds[token.kind](token)
+        if self.compared:
+            raise PlanError(f"**{self.compared}** is compared with nothing.")
+        if tokens and isinstance(tokens[-1][1], str) and tokens[-1][1] not in {"of", "in", "for", "from", "at"}:
+            raise PlanError(f"Nothing follows “{tokens[-1][1]}”.")
+        return self._whole()
+
+    # ---- words that give the sentence its form
+
+    def _marker(self, word: str, following: Mention | None) -> None:
+        if word in _PLACES:
+            self.place = _PLACES[word]
+        elif word == "by":
+            self.place = "order" if self.place == "order" or self.limit else "keys"
+        elif word == "over" and self.output in _AXES:
+            self.place = "keys"
+        elif word in {"for", "in", "at", "from", "of"} and following and following.kind in {"value", "period"}:
+            self.place = "where"
+
+    def _term(self, one: Mention) -> None:
+        asks_which = PATTERNS["which one"].match(self.text) or self.text[: one.start].rstrip().endswith(
+            (" with the", " with")
+        )
+        if one.term in {"high", "low"} and (self.counts or self.place == "order" or asks_which):
+            self.order, self.place = "descending" if one.term == "high" else "ascending", "ranked"
+            self.limit = self.limit or (self.counts or [1])[0]
+        elif one.term in _AGGREGATES:
+            self.aggregates.append(_AGGREGATES[one.term])
+            self.place = "head"
+        elif one.term in {"ascending", "descending"}:
+            self.order = one.term
+        elif one.term == "sorted":
+            self.order, self.place = "descending" if "descending" in self.said.terms else "ascending", "order"
+        elif one.term == "count":
+            self.measures.append(Measure("count"))
+        elif one.term in UNITS:
+            if self.place != "keys" and not one.text.lower().endswith("ly"):
+                raise PlanError(f"What is “{one.text}” about? Write “per {one.term}”.")
+            self._add_key(Key(self._one_column({"date"}, f"per {one.term}"), one.term))
+        elif one.text.lower() == "over time":
+            self._add_key(Key(self._one_column({"date", "year"}, one.text)))
+        elif one.term == "missing" and self.place == "where" and self.compared:
+            op = "is not missing" if "not" in self.said.terms else "is missing"
+            self.filters.append(RowFilter(self.compared, op))
+            self.compared = ""
+
+    # ---- what is named
+
+    def _column(self, one: Mention, following: Mention | None) -> None:
+        here = [column for name in one.columns if (column := self.table.find(name))]
+        if self.place in {"head", "order", "against"} and (self.aggregates or self.output in CHARTS or not one.certain):
+            here = [column for column in here if column.numeric] or here
+        if not here:
+            raise PlanError(f"{self.table.name} has no “{one.text}”.")
+        column = here[0]
+        if column.kind == "yes/no" and self.place != "keys":
+            if following is None or following.kind != "value" or column.name not in following.columns:
+                excluded = is_excluded(self.said, one.start)
+                self.filters.append(RowFilter(column.name, "is", ("no" if excluded else "yes",)))
+        elif self.place == "where":
+            self.compared = column.name
+        elif self.place == "keys":
+            self._add_key(Key(column.name))
+        else:
+            (self.against if self.place == "against" else self.head).append(column.name)
+
+    def _add_key(self, key: Key) -> None:
+        self.keys = [other for other in self.keys if other.column != key.column or other.unit]
+        if all(key.column != other.column or (key.unit and key.unit != other.unit) for other in self.keys):
+            self.keys.append(key)
+
+    def _one_column(self, kinds: set[str], what: str) -> str:
+        """The one column of time there is, or that is named. Raises `PlanError`."""
+        fitting = [column for column in self.table.columns if column.kind in kinds]
+        named = [column for column in fitting if column.name in self.said.columns] or fitting
+        if len(named) != 1:
+            doubts = [f"In **{column.name}**, {column.doubt}." for column in self.table.columns if column.doubt]
+            raise PlanError(f"Which column of dates is “{what}” about? {' '.join(doubts) or 'Name it.'}")
+        return named[0].name
+
+    def _value(self, one: Mention) -> None:
+        columns = [name for name in one.columns if self.table.find(name)]
+        if len(columns) > 1:
+            said = {name for other in self.said.of("column") for name in other.columns}
+            columns = [name for name in columns if name in said]
+        if len(columns) != 1:
+            raise PlanError(f"“{one.text}” is in several columns: name the one that is meant.")
+        name, values = columns[0], one.values[one.columns.index(columns[0])]
+        excluded = is_excluded(self.said, one.start)
+        if self._known(name).kind == "yes/no":
+            yes = any(value.lower() in {"yes", "y", "true"} for value in values)
+            self.filters.append(RowFilter(name, "is", ("yes" if yes != excluded else "no",)))
+        else:
+            self._add(name, "not in" if excluded else "in", one.text)
+        self.compared = "" if self.compared == name else self.compared
+
+    def _period(self, one: Mention) -> None:
+        name = self._one_column({"date", "year"}, one.text)
+        self.compared = "" if self.compared == name else self.compared
+        year, excluded = self._known(name).kind == "year", is_excluded(self.said, one.start)
+        if year and not one.numbers:
+            raise PlanError(f"**{name}** holds years, and “{one.text}” is not a year.")
+        both = len(self.said.periods) > 1 and re.search(r"\bfrom\b.*\b(?:to|until|till|through)\b", self.text)
+        op = ("!=" if excluded else "==") if year else ("not in" if excluded else "in")
+        op = (_YEAR_OPS if year else _DATE_OPS).get(self._term_before(one), op)
+        op = "between" if both or "between" in self.said.terms else op
+        self._add(name, op, one.numbers[0] if year else one.values[0][0])
+
+    def _term_before(self, one: Mention) -> str:
+        """The term right before a place, articles aside."""
+        before = [other for other in self.said.of("term") if other.end <= one.start]
+        between = self.text[before[-1].end : one.start].split() if before else ["-"]
+        return before[-1].term if all(word in english.GLUE for word in between) else ""
+
+    def _number(self, one: Mention) -> None:
+        if self.compared and self._known(self.compared).numeric:
+            excluded = is_excluded(self.said, one.start)
+            op = COMPARED_BY.get(self._term_before(one), "!=" if excluded else "==")
+            op = "between" if "between" in self.said.terms else op
+            self._add(self.compared, op, one.numbers[0])
+            goes_on = op == "between" and self.said.of("number")[-1] is not one
+            self.compared = self.compared if goes_on else ""
+        elif one.numbers[0] in self.counts:
+            self.limit = int(one.numbers[0])
+        else:
+            raise PlanError(f"What is the number “{one.text}” about? Write “where COLUMN is over {one.text}”.")
+
+    def _add(self, name: str, op: str, value: str | float) -> None:
+        """One more condition, or one more value of the last."""
+        for at, each in enumerate(self.filters):
+            if each.column == name and each.op == op and op in {"in", "not in", "==", "between"}:
+                values = tuple(dict.fromkeys((*each.values, value)))
+                self.filters[at] = replace(each, op="in" if op == "==" else op, values=values)
+                return
+        self.filters.append(RowFilter(name, op, (value,)))
+
+    def _known(self, name: str) -> Column:
+        column = self.table.find(name)
+        if column is None:
+            raise PlanError(f"There is no column {name}.")
+        return column
+
+    # ---- the whole
+
+    def _whole(self) -> Plan:
+        base = Plan(output=self.output, filters=tuple(self.filters))
+        columns = list(dict.fromkeys(self.head))
+        every = tuple(dict.fromkeys([*columns, *self.against, *(key.column for key in self.keys)]))
+        if self.output in {"distinct", "correlation", "correlation heatmap"}:
+            return replace(base, columns=every)
+        if self.output in OF_COLUMNS:
+            return replace(base, columns=tuple(columns), keys=tuple(self.keys))
+        if self.output == "scatter":
+            x, y = axes_of(self.said, every)
+            if len(every) != 2 or len(x) != 1:  # noqa: PLR2004 two axes
+                raise PlanError("A scatter chart is “scatter Y against X”.")
+            return replace(base, measures=(Measure(AS_IT_IS, y[0]), Measure(AS_IT_IS, x[0])))
+        if self.output in {"histogram", "box"}:
+            measures = tuple(Measure(AS_IT_IS, name) for name in columns)
+            return replace(base, measures=measures, keys=tuple(self.keys))
+        return self._ranked(self._grouped(base, columns), columns)
+
+    def _grouped(self, base: Plan, columns: list[str]) -> Plan:
+        """Groups, charts of groups, and rows."""
+        numbers = [name for name in columns if self._known(name).numeric]
+        others = [name for name in columns if name not in numbers]
+        keys = list(self.keys)
+        if self.order or self.limit:
+            keys += [Key(name) for name in others if all(key.column != name for key in keys)]
+        elif others and (base.output in _AXES or self.aggregates or self.measures):
+            raise PlanError(f"“{others[0]}” holds no numbers: write “count rows per {others[0]}”.")
+        measures = [Measure(how, name) for name in numbers for how in self.aggregates] + self.measures
+        if not self._lists_rows(keys):
+            if numbers and not self.aggregates:
+                measures = [Measure(AS_IT_IS, name) for name in numbers]
+            if not measures and keys and not self._names_rows():
+                raise PlanError("What is wanted of each group? Write “count rows per …” or “mean Y per …”.")
+            measures = measures or ([Measure("count")] if keys else [])
+        elif not self._names_rows() and not self.order and not self.limit:
+            raise PlanError("What is wanted of these rows? Write “rows where …”.")
+        if base.output in _AXES and not keys:
+            raise PlanError("A chart is “plot Y by X”: by which column?")
+        across = None
+        if base.drawn and len(keys) > 1:
+            axis = next((key for key in keys if self._in_time(key)), keys[0])
+            across = next(key for key in keys if key is not axis)
+            keys = [axis]
+        if base.output == "line" and "line" not in self.said.terms and not self._in_time(keys[0]):
+            base = replace(base, output="bar")
+        return replace(base, keys=tuple(keys) if measures else (), across=across, measures=tuple(measures))
+
+    def _lists_rows(self, keys: Sequence[Key]) -> bool:
+        """Whether the rows themselves are wanted, not groups of them."""
+        if self.aggregates or self.measures or self.output != "table":
+            return False
+        return not keys or (bool(self.order) and all(self._known(key.column).unique for key in keys))
+
+    def _names_rows(self) -> bool:
+        """Whether the rows are called by some name, or are to be shown."""
+        called = any(one.kind == "table" or one.columns for one in self.said.of("glue", "table"))
+        nouns = _SHOWN | english.ROW_NOUNS | english.PERSONS
+        named = called or not nouns.isdisjoint(re.findall(r"\w+", self.text))
+        return named or bool(self.said.of("file") or self.said.ending)
+
+    def _in_time(self, key: Key) -> bool:
+        return bool(key.unit) or self._known(key.column).kind in {"date", "year", "number"}
+
+    def _ranked(self, plan: Plan, columns: Sequence[str]) -> Plan:
+        """The plan with its order; rows only show the columns that are named where it says `only`."""
+        if not plan.measures and re.search(r"\bcolumns?\b|\bonly\b|\bjust\b", self.text):
+            shown = [*(key.column for key in self.keys), *columns]
+            plan = replace(plan, columns=tuple(dict.fromkeys(shown)))
+        if not self.order:
+            return replace(plan, limit=self.limit)
+        by = "measure" if plan.measures else next((name for name in columns if self._known(name).numeric), "")
+        if not by:
+            raise PlanError("Ranked by which column? Write “top 10 X by Y”.")
+        return replace(plan, order=Order(by, self.order == "descending"), limit=self.limit)

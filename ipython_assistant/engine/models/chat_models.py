@@ -47,12 +47,9 @@ WAY_OUT: Final = (
 
 
 class ChatModel:
-    """A model of a chat server.
+    """A model of a chat server, which `connect` gives, starts if need be, or raises `ModelFailed` for.
 
-    Args:
-        name: What it is asked by, such as `ollama/qwen3.5:4b`.
-        connect: Gives its server; it may have to be started. Raises `ModelFailed`.
-        on_this_machine: Whether what it is told stays here.
+    What it is told stays here if it is `on_this_machine`.
     """
 
     def __init__(self, name: str, connect: _Connect, *, on_this_machine: bool = True) -> None:
@@ -107,17 +104,11 @@ class _Planner:
 
 
 class OfferedModels(Mapping[str, "Model"]):
-    """The models by name; each is made when it is first asked for.
+    """The models by name, `basic` among them; each is made when it is first asked for.
 
-    Args:
-        names: Those that are listed, beside `basic`.
-        environment: The process's own: keys are taken out of it, addresses are read.
-        every: Whether any other model may be asked too, by its provider, its address or its file. An engine that others
-            can reach has no business with what they name.
-        silence_s: Seconds without a byte from a model before it is given up.
-
-    Raises:
-        ModelFailed: One of the names has neither a provider nor an address in front, and is no file.
+    With `every`, any other may be asked too; an engine that others can reach has no business with what they name. Keys
+    are taken out of the environment, which is the process's own. A model is given up after `silence_s` seconds without
+    a byte. Raises `ModelFailed` where a name has neither a provider nor an address in front, and is no file.
     """
 
     def __init__(
@@ -200,11 +191,8 @@ def _providers() -> Mapping[str, Mapping[str, Any]]:
 def endpoint(name: str, environment: Mapping[str, str]) -> tuple[Mapping[str, Any], str, str]:
     """Who is asked for the model of this name: the provider's row, the base URL, and the model's name there.
 
-    The row is empty for an address, and the URL too where the name has no provider and no address in front.
-
-    Args:
-        name: As it stands after `-m`.
-        environment: A provider's address may be set there.
+    The row is empty for an address, and the URL too where the name has no provider and no address in front. The
+    environment may set a provider's address.
     """
     word, slash, model = name.partition("/")
     if word in {"http:", "https:"}:

@@ -85,13 +85,7 @@ _NOTHING_CALCULATED: Final = (
 
 
 class _Work:
-    """What an answer has come to so far, and what is to be done next.
-
-    Args:
-        ask: The question.
-        tables: The tables there were when it was asked.
-        told: What the model may be told.
-    """
+    """What an answer has come to so far, and what is to be done next."""
 
     def __init__(self, ask: Ask, tables: Sequence[TableProfile], told: Told) -> None:
         self.last_code = ""
@@ -179,12 +173,7 @@ class _Work:
 
 
 class FreePython:
-    """Answers by Python that a chat model writes.
-
-    Args:
-        server: The model.
-        on_this_machine: Whether what it is told stays here.
-    """
+    """Answers by Python that a chat model writes; what that is told stays here if it is `on_this_machine`."""
 
     def __init__(self, server: ChatServer, *, on_this_machine: bool) -> None:
         self._server = server
