@@ -47,9 +47,9 @@ CHUNK: Final = 256 * 1024
 class JsonHandler(web.RequestHandler):
     """Lets in who may enter before any of the body is read, calls the route's function, and answers in JSON."""
 
-    def initialize(self, responder: Responder, methods: Mapping[str, Callable[..., Any]]) -> None:
+    def initialize(self, engine: Responder, methods: Mapping[str, Callable[..., Any]]) -> None:
         """Called by tornado before anything else; `methods` holds a function for each HTTP method."""
-        self.responder, self.parts, self.methods = responder, responder.parts, methods
+        self.engine, self.methods = engine, methods
         self._body = bytearray()
 
     def set_default_headers(self) -> None:
@@ -62,7 +62,7 @@ class JsonHandler(web.RequestHandler):
     def prepare(self) -> None:
         """Raise ApiError for a wrong token, which is also what keeps web pages out."""
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
-        right = hmac.compare_digest(token.strip().encode(), self.parts.token.encode())
+        right = hmac.compare_digest(token.strip().encode(), self.engine.token.encode())
         if scheme.lower() != "bearer" or not right:
             raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
 
@@ -174,7 +174,7 @@ class UploadHandler(JsonHandler):
         self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr] # HTTP/1 has a limit
         self._fields: dict[str, str] = {}
         self._files: list[tuple[Path, str]] = []
-        self._staging = self.parts.uploads.staging()
+        self._staging = self.engine.uploads.staging()
         config = {"UPLOAD_DIR": str(self._staging), "UPLOAD_DELETE_TMP": False, "MAX_MEMORY_FILE_SIZE": 0}
         to = (self._keep_field, self._keep_file, self._end)
         self._parser = FormParser(kind.decode(), *to, boundary=options[b"boundary"], config=config)
@@ -185,8 +185,8 @@ class UploadHandler(JsonHandler):
         A refusal is sent when the body is over: raised here, it would only cut the connection.
         """
         self._received += len(chunk)
-        if self._refused is None and self._received > self.parts.upload_bytes:
-            message = f"The file is too large: at most {self.parts.upload_bytes:,} bytes are taken."
+        if self._refused is None and self._received > self.engine.upload_bytes:
+            message = f"The file is too large: at most {self.engine.upload_bytes:,} bytes are taken."
             self._refused = ApiError(413, message, param="file", code="file_too_large")
             self.on_finish()
         if self._refused is None and self._parser is not None:
@@ -268,33 +268,33 @@ class DownloadHandler(JsonHandler):
 
 def health(handler: JsonHandler) -> Json:
     """What this engine is."""
-    sandbox = handler.parts.sandbox
-    models = list(handler.parts.models)
+    sandbox = handler.engine.sandbox
+    models = list(handler.engine.models)
     return {"status": "ok", "sandbox": sandbox.kind, "reason": sandbox.reason, "models": models}
 
 
 def list_models(handler: JsonHandler) -> Json:
     """The models that are offered."""
-    rows = [shapes.model_row(name, handler.parts.started_at) for name in handler.parts.models]
+    rows = [shapes.model_row(name, handler.engine.started_at) for name in handler.engine.models]
     return {"object": "list", "data": rows}
 
 
 def get_model(handler: JsonHandler, name: str) -> Json:
     """A model."""
-    if name not in handler.parts.models:
-        raise shapes.model_not_found(name, handler.parts.models, status=404)
-    return shapes.model_row(name, handler.parts.started_at)
+    if name not in handler.engine.models:
+        raise shapes.model_not_found(name, handler.engine.models, status=404)
+    return shapes.model_row(name, handler.engine.started_at)
 
 
 def create_response(handler: JsonHandler) -> tuple[bool, AsyncGenerator[Event, None]]:
     """Answer a question: whether the events are to be streamed, and the events."""
-    request = response_request.response_request(handler.json(), handler.parts.stored.item)
-    return request.stream, handler.responder.respond(request)
+    request = response_request.response_request(handler.json(), handler.engine.stored.item)
+    return request.stream, handler.engine.respond(request)
 
 
 def get_response(handler: JsonHandler, response_id: str) -> Json:
     """A stored response, whole: it is not streamed again."""
-    body = handler.parts.stored.body(response_id)
+    body = handler.engine.stored.body(response_id)
     if handler.get_query_argument("stream", "false") == "true":
         raise shapes.unsupported("stream", "This engine streams a response once, while it is made.")
     include = handler.get_query_arguments("include") + handler.get_query_arguments("include[]")
@@ -304,21 +304,21 @@ def get_response(handler: JsonHandler, response_id: str) -> Json:
 async def create_container(handler: JsonHandler) -> Json:
     """Make a container."""
     name, minutes, wanted = response_request.container_request(handler.json())
-    uploads = [handler.parts.uploads.get(file_id) for file_id in wanted.file_ids]
-    create = handler.parts.containers.create
+    uploads = [handler.engine.uploads.get(file_id) for file_id in wanted.file_ids]
+    create = handler.engine.containers.create
     return shapes.container_row(await create(name, minutes=minutes, uploads=uploads, memory=wanted.memory))
 
 
 def list_containers(handler: JsonHandler) -> Json:
     """All containers, or those of a name, expired ones too."""
     name = handler.get_query_argument("name", None)
-    containers = [each for each in handler.parts.containers.all() if name in {None, each.name}]
+    containers = [each for each in handler.engine.containers.all() if name in {None, each.name}]
     return handler.page(map(shapes.container_row, containers))
 
 
 def get_container(handler: JsonHandler, container_id: str) -> Json:
     """A container; asking counts as use."""
-    container = handler.parts.containers.get(container_id)
+    container = handler.engine.containers.get(container_id)
     if not container.expired:
         container.touch()
     return shapes.container_row(container)
@@ -326,20 +326,20 @@ def get_container(handler: JsonHandler, container_id: str) -> Json:
 
 async def delete_container(handler: JsonHandler, container_id: str) -> Json:
     """End a container."""
-    await handler.parts.containers.delete(container_id)
+    await handler.engine.containers.delete(container_id)
     return {"id": container_id, "object": "container.deleted", "deleted": True}
 
 
 async def add_container_file(handler: UploadHandler, container_id: str) -> Json:
     """Take a file in."""
-    container = handler.parts.containers.live(container_id)
+    container = handler.engine.containers.live(container_id)
     staged, name, _ = handler.form()
     return shapes.container_file_row(await container.add(staged, name))
 
 
 async def list_container_files(handler: JsonHandler, container_id: str) -> Json:
     """The files of a container; a page behind the first is one of the listing as the first page found it."""
-    container = handler.parts.containers.live(container_id)
+    container = handler.engine.containers.live(container_id)
     container.touch()
     if handler.get_query_argument("after", None) is None:
         await container.folder.scan()
@@ -348,7 +348,7 @@ async def list_container_files(handler: JsonHandler, container_id: str) -> Json:
 
 def container_content(handler: JsonHandler, container_id: str, file_id: str) -> tuple[int, FileVersion]:
     """A file of a container, open, and what it was when it was opened."""
-    container = handler.parts.containers.live(container_id)
+    container = handler.engine.containers.live(container_id)
     container.touch()
     file = container.folder.file(file_id)
     return container.folder.open(file), file
@@ -357,7 +357,7 @@ def container_content(handler: JsonHandler, container_id: str, file_id: str) -> 
 def add_file(handler: UploadHandler) -> Json:
     """Take a file into the Files API."""
     staged, name, fields = handler.form()
-    return shapes.upload_row(handler.parts.uploads.add(staged, name, fields.get("purpose", "user_data")))
+    return shapes.upload_row(handler.engine.uploads.add(staged, name, fields.get("purpose", "user_data")))
 
 
 def _text(value: Any) -> str:

@@ -109,9 +109,9 @@ class StoredResponses:
         return self._directory / f"{response_id}.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineParts:
-    """What an engine is made of. `upload_bytes` is the size of the largest upload, `started_at` in seconds."""
+@dataclass(eq=False, kw_only=True)
+class Responder:
+    """Answers requests in containers. `upload_bytes` is the size of the largest upload, `started_at` in seconds."""
 
     models: Mapping[str, Model]
     containers: ContainerPool
@@ -122,15 +122,8 @@ class EngineParts:
     token: str = field(repr=False)
     upload_bytes: int
     started_at: int
-
-
-class Responder:
-    """Answers requests in containers."""
-
-    def __init__(self, parts: EngineParts) -> None:
-        self.parts = parts
-        self._at_work = 0
-        self._closing = False
+    _at_work: int = 0
+    _closing: bool = False
 
     async def finish(self, within_s: float, hurry: asyncio.Event) -> None:
         """Take no more requests, and wait for those that are being answered: so long, or until `hurry` is set."""
@@ -148,11 +141,11 @@ class Responder:
         """
         if self._closing:
             raise shapes.stopping()
-        parts, mint = self.parts, self.parts.mint
-        model = parts.models.get(request.model)
+        mint = self.mint
+        model = self.models.get(request.model)
         if model is None:
-            raise shapes.model_not_found(request.model, parts.models)
-        previous = parts.stored.previous(request.previous_response_id)
+            raise shapes.model_not_found(request.model, self.models)
+        previous = self.stored.previous(request.previous_response_id)
         self._at_work += 1
         try:
             container = await self._container(request, previous)
@@ -174,7 +167,7 @@ class Responder:
                 ending = output.complete()
             if request.store:  # before the last event, since a client may ask for it or go on from it at once
                 said = (*messages, ChatMessage("assistant", output.text))
-                await parts.stored.put(output.response, PastTurn(said, container.id if container else None))
+                await self.stored.put(output.response, PastTurn(said, container.id if container else None))
             for event in ending:
                 yield event
         finally:
@@ -183,11 +176,11 @@ class Responder:
     async def _container(self, request: ResponseRequest, previous: PastTurn) -> KernelContainer | None:
         wanted, asked = request.container, request.input
         file_ids = (*(wanted.file_ids if wanted is not None else ()), *asked.file_ids)
-        uploads = [self.parts.uploads.get(file_id) for file_id in file_ids]
+        uploads = [self.uploads.get(file_id) for file_id in file_ids]
         if wanted is None:
             return None
         known = wanted.container_id or asked.container_id or previous.container_id
-        containers = self.parts.containers
+        containers = self.containers
         container = await containers.create(memory=wanted.memory) if known is None else containers.live(known)
         await container.provide(uploads)
         for name, content in asked.attachments:

@@ -23,7 +23,7 @@ from ipython_assistant.engine import shapes
 from ipython_assistant.engine.container import MAX_CONTAINERS, ContainerPool
 from ipython_assistant.engine.container_folder import UploadStore, removal, remove_tree
 from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
-from ipython_assistant.engine.responder import EngineParts, Responder, StoredResponses
+from ipython_assistant.engine.responder import Responder, StoredResponses
 from ipython_assistant.engine.sandbox import SANDBOX_KINDS, SandboxKind, strongest
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ async def running_engine(
     with _private_directory() as directory:
         sandbox = await asyncio.to_thread(strongest, directory / "s", options.sandboxes, limits=options.limits)
         launch_with = (sandbox, options.limits, os.environ if environment is None else environment)
-        parts = EngineParts(
+        engine = Responder(
             models=models,
             containers=ContainerPool(directory / "c", *launch_with, mint=mint, most=options.containers),
             uploads=UploadStore(directory / "files", mint),
@@ -122,11 +122,11 @@ async def running_engine(
             upload_bytes=options.limits.disk_bytes,
             started_at=mint.now(),
         )
-        responder, containers = Responder(parts), parts.containers
+        containers = engine.containers
         application = web.Application(
-            [(path, handler, {"responder": responder, "methods": methods}) for path, handler, methods in _ROUTES],
+            [(path, handler, {"engine": engine, "methods": methods}) for path, handler, methods in _ROUTES],
             default_handler_class=_JSON,
-            default_handler_args={"responder": responder, "methods": {}},
+            default_handler_args={"engine": engine, "methods": {}},
         )
         server = HTTPServer(application, chunk_size=256 * 1024, max_body_size=MAX_BODY_BYTES)
         sockets = bind_sockets(options.port, ADDRESS)
@@ -135,13 +135,13 @@ async def running_engine(
         retiring = asyncio.create_task(_retire(containers))
         try:
             url = f"http://{ADDRESS}:{sockets[0].getsockname()[1]}/v1"
-            shown = "" if options.token else parts.token
+            shown = "" if options.token else engine.token
             yield EngineAddress(url, shown, os.getpid(), sandbox.kind, sandbox.reason, tuple(models))
         finally:
             retiring.cancel()
             server.stop()
             containers.close()
-            await responder.finish(options.finish_s, hurry or asyncio.Event())
+            await engine.finish(options.finish_s, hurry or asyncio.Event())
             await containers.stop()
             await server.close_all_connections()
 

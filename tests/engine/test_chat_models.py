@@ -268,8 +268,9 @@ def test_each_kind_of_server_is_held_to_a_valid_schema_and_its_plan_is_carried_o
 
 
 def test_two_answers_to_one_question_are_paragraphs_of_their_own(ask, server) -> None:
+    words = "Describe the table cases.csv, as one.csv. Describe the table cases.csv, as two.csv."
     server.plan = ""
-    response = ask(fill_in, fill_in, model="vllm", input="Describe the table as two.csv. Sum of cases per district.")
+    response = ask(fill_in, fill_in, model="vllm", input=words)
 
     assert len(codes(response)) == 2
     assert said(response).count("\n\nRead as:") == 1
