@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from ipython_assistant.engine import shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ipython_assistant.engine.sandbox import ContainerPaths
     from ipython_assistant.engine.shapes import IdMint
 
@@ -151,9 +149,16 @@ class ContainerFolder:
         """A file descriptor to read this very version from; raises ApiError if it is gone or something else by now."""
         # O_NONBLOCK: a named pipe put in the file's place must not stop us
         flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        path, directory = os.fspath(file.root.joinpath(*file.parts)), None
         try:
-            with _directory_beneath(file.root, file.parts[:-1]) as directory:
-                path = file.parts[-1] if _RELATIVE else file.root.joinpath(*file.parts)
+            with contextlib.ExitStack() as opened:
+                if _RELATIVE:  # not on Windows: part by part, since any of them may have become a symbolic link
+                    directory = os.open(file.root, _DIRECTORY)
+                    opened.callback(os.close, directory)
+                    for part in file.parts[:-1]:
+                        directory = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+                        opened.callback(os.close, directory)
+                    path = file.parts[-1]
                 descriptor = os.open(path, flags, dir_fd=directory)
         except OSError as error:
             raise self._not_found(file.id) from error
@@ -268,17 +273,6 @@ def _files_below(root: Path, known: frozenset[str]) -> tuple[dict[str, _Found], 
                     if stat.S_ISREG(status.st_mode):
                         found[name] = ((*above, each), _stamp(status))
     return dict(sorted(found.items())), too_deep
-
-
-@contextlib.contextmanager
-def _directory_beneath(root: Path, parts: tuple[str, ...]) -> Iterator[int | None]:
-    """A descriptor of a directory below `root`; no part of the way may be a symbolic link. None on Windows."""
-    with contextlib.ExitStack() as stack:
-        directory: int | None = None
-        for part in (str(root), *parts) if _RELATIVE else ():
-            directory = os.open(part, _DIRECTORY | (os.O_NOFOLLOW if directory is not None else 0), dir_fd=directory)
-            stack.callback(os.close, directory)
-        yield directory
 
 
 def _stamp(status: os.stat_result) -> FileStamp:
