@@ -131,12 +131,14 @@ class Answer:
     @property
     def figures(self) -> tuple[SavedFile, ...]:
         """The saved pictures."""
-        return tuple(self.files[artifact.name] for artifact in self.artifacts if artifact.is_picture)
+        files = self.files
+        return tuple(files[artifact.name] for artifact in self.artifacts if artifact.is_picture)
 
     @property
     def tables(self) -> tuple[SavedFile, ...]:
         """The saved tables: CSV and TSV by their type, other formats where they can be read as one."""
-        return tuple(self.files[it.name] for it in self.artifacts if it.is_table or _head_of(it, 0)[0])
+        files = self.files
+        return tuple(files[it.name] for it in self.artifacts if it.is_table or _head_of(it, 0)[0])
 
     @property
     def calls(self) -> tuple[CodeCall, ...]:
