@@ -158,7 +158,6 @@ def ask_each(
             line = _so_far(outcomes, len(questions))
             if live is not None:
                 live.update(None, line)
-                live.tick()
     except KeyboardInterrupt:
         stop.set()
         pool.close()

@@ -110,64 +110,54 @@ class LiveOutput:
         self._growing = Growing()
         self._display_id = uuid.uuid4().hex
         self._text: Callable[[], str] | str = ""
-        self._activity = ""
+        self._activity = self._shown_status = ""
         self._since = self._next = clock()
-        self._pending = False
-        self._shown_text = False
-        self._shown_status = ""
-        self._open = False
-        self._finished = False
+        self._pending = self._shown_text = self._open = self._finished = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        if self._open and not self._finished:
-            self._finished = True
-            self._send(outputs.live(self._read(), ""))
+        if self._open:
+            self.finish(outputs.live(self._read(), ""))
 
     def update(self, text: Callable[[], str] | str | None = None, activity: str | None = None) -> None:
         """Take in the text so far and what is going on, and show it if it is time; None leaves either as it is.
 
         The first text is shown at once, then at most ten a second; a function puts it together when it is shown.
         """
-        if not self._live or self._finished:
+        if not self._live:
             return
         if text is not None:
             self._text, self._pending = text, True
         if activity is not None and activity != self._activity:
             self._activity, self._since, self._pending = activity, self._clock(), True
-        self._draw(at_once=not self._shown_text and text is not None and bool(self._read()))
+        if text is not None and not self._shown_text and self._read():
+            self._next = self._since
+        self.tick()
 
     def tick(self) -> None:
-        """Time passed and nothing came: show what is still pending, and how long it has been going on."""
-        if self._live and not self._finished:
-            self._draw()
+        """Show what is still pending, and how long it has been going on, if it is time."""
+        now = self._clock()
+        if not self._live or now < self._next:
+            return
+        lasts = self._activity and now - self._since >= COUNTED_FROM_S
+        status = f"{self._activity}, {int(now - self._since)} s" if lasts else self._activity
+        if self._pending or status != self._shown_status:
+            text = self._read()
+            self._send(outputs.progress(self._growing.render(text) if text else "", status))
+            self._pending, self._shown_status, self._shown_text = False, status, self._shown_text or bool(text)
+            self._next = self._clock() + max(INTERVAL_S, len(text) / CHARACTERS_PER_S)
 
     def finish(self, bundle: Bundle) -> None:
         """Show the last state; always sent, exactly once."""
         if self._finished:
             return
-        self._finished = True
+        self._live, self._finished = False, True
         if self._open:
             self._send(bundle)
         else:
             publish(bundle, self._publisher)
-
-    def _draw(self, *, at_once: bool = False) -> None:
-        now = self._clock()
-        status = self._status(now)
-        if (now < self._next and not at_once) or not (self._pending or status != self._shown_status):
-            return
-        text = self._read()
-        self._send(outputs.progress(self._growing.render(text) if text else "", status))
-        self._pending, self._shown_status = False, status
-        self._shown_text = self._shown_text or bool(text)
-        self._next = self._clock() + max(INTERVAL_S, len(text) / CHARACTERS_PER_S)
-
-    def _status(self, now: float) -> str:
-        elapsed = now - self._since
-        return f"{self._activity}, {int(elapsed)} s" if self._activity and elapsed >= COUNTED_FROM_S else self._activity
 
     def _read(self) -> str:
         return self._text if isinstance(self._text, str) else self._text()
