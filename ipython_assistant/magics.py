@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.answer import Answer
     from ipython_assistant.config import AssistantMagics
+    from ipython_assistant.service.background import Warmth
     from ipython_assistant.session import Session
 
 RESPONSE_TYPE = ("openai.types.responses.response", "Response")
@@ -32,6 +33,7 @@ class Hooks:
         self._directory = directory
         self._traits: AssistantMagics | None = None
         self._session: Session | None = None
+        self.warmth: Warmth | None = None
 
     def assistant(self, line: str, cell: str | None = None) -> Answer | None:
         """Ask a question below the first line; options stand on it. `%%assistant --help` lists them.
@@ -165,7 +167,7 @@ def load(shell: Any) -> None:
     if os.environ.get("OPENAI_API_KEY") and "cellId" in parent.get("metadata", {}):
         from ipython_assistant.service.background import warm_when_idle
 
-        warm_when_idle(shell.events)
+        hooks.warmth = warm_when_idle(shell.events)
 
 
 def unload(shell: Any) -> None:
@@ -180,9 +182,8 @@ def unload(shell: Any) -> None:
     shell.display_formatter.ipython_display_formatter.pop(".".join(RESPONSE_TYPE), None)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("assistant", None)
-    from ipython_assistant.service.background import stop_warming
-
-    stop_warming(shell.events)
+    if hooks.warmth is not None:
+        hooks.warmth.end(shell.events)
 
 
 def hooks_of(shell: InteractiveShell) -> Hooks | None:

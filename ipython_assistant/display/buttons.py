@@ -64,14 +64,7 @@ class Rows:
         self._has_answered = False
 
     def show(
-        self,
-        artifacts: Sequence[Artifact],
-        notebook_dir: Path,
-        front: FrontEnd,
-        *,
-        always: bool = False,
-        environ: Mapping[str, str] = os.environ,
-        **more: Any,
+        self, artifacts: Sequence[Artifact], notebook_dir: Path, front: FrontEnd, *, always: bool = False, **more: Any
     ) -> None:
         """Show a row below the running cell, from the main thread; nothing where there are neither files nor a note.
 
@@ -79,7 +72,7 @@ class Rows:
         """
         if not artifacts and not more.get("note"):
             return
-        row = download_row(artifacts, notebook_dir, environ=environ, **more)
+        row, environ = download_row(artifacts, notebook_dir, **more), more.get("environ", os.environ)
         if self._shell is not None:
             self._shell.events.register("pre_run_cell", self._cell_runs)  # once, however often it is said
         self._shown.setdefault(front.cell_id, []).append(row)

@@ -101,6 +101,12 @@ class Warmth:
         if self._timer is not None:
             self._timer.cancel()
 
+    def end(self, events: Any) -> None:
+        """Take back `warm_when_idle`."""
+        self.stop()
+        events.unregister("pre_run_cell", self.cell_began)
+        events.unregister("post_run_cell", self.cell_ended)
+
     def _go_on(self) -> None:
         while self.left and not self._busy.is_set():
             try:
@@ -118,13 +124,3 @@ def warm_when_idle(events: Any) -> Warmth:
     events.register("pre_run_cell", warmth.cell_began)
     events.register("post_run_cell", warmth.cell_ended)
     return warmth
-
-
-def stop_warming(events: Any) -> None:
-    """Take back `warm_when_idle`; does nothing where it was not called."""
-    for name in ("pre_run_cell", "post_run_cell"):
-        for callback in list(events.callbacks[name]):
-            owner = getattr(callback, "__self__", None)
-            if isinstance(owner, Warmth):
-                owner.stop()
-                events.unregister(name, callback)
