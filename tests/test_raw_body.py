@@ -107,10 +107,9 @@ def test_over_tls_the_bytes_are_the_same_and_a_read_can_be_ended(tmp_path, monke
     command = ["openssl", *made.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
     subprocess.run(command, check=True, capture_output=True)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
     service = FaultyService()
-    service._server.socket = context.wrap_socket(service._server.socket, server_side=True)
+    service.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    service.tls.load_cert_chain(certificate, key)
     with service, connected(service.url.replace("http:", "https:")) as wire:
         file_id = hold(service)
         with wire.content(CONTAINER, file_id) as reply:

@@ -1,5 +1,6 @@
 """HTTP servers on loopback that a test steers."""
 
+import ssl
 import sys
 import threading
 from collections.abc import Mapping
@@ -59,9 +60,12 @@ class Loopback:
 
     door: ClassVar[type[Door]]
     base: ClassVar[str] = "/v1"
+    tls: ssl.SSLContext | None = None
 
     def __enter__(self) -> Self:
         self._server = _Server(("127.0.0.1", 0), self.door)
+        if self.tls is not None:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         self._server.owner = self  # type: ignore[attr-defined] a request asks for it
         self.port = self._server.server_port
         self.url = f"http://127.0.0.1:{self.port}{self.base}"
