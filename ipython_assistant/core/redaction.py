@@ -49,11 +49,9 @@ _BEGINNINGS = (
 
 
 class Redactor:
-    r"""Gives a text without these, and without anything in the form of a well-known key.
+    r"""Gives a text without these secrets, and without anything in the form of a well-known key.
 
-    Args:
-        secrets: Keys and tokens: each becomes `<secret>`.
-        folders: Absolute path of a folder → what stands in its place, at the beginning of a path.
+    The absolute path of a folder, at the beginning of a path, becomes what is given for it.
 
     >>> redact = Redactor(["open-sesame-1"], {"/home/ada": "~", "/home/ada/work": "."})
     >>> redact("open-sesame-1: /home/ada/work/a.csv, /home/ada/.ssh, /home/adam")

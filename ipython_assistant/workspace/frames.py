@@ -240,8 +240,7 @@ def _write_text(path: Path, text: str) -> None:
 def _is_column(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_is_cell, value))
-    is_array = _is_array(value) and value.ndim == 1
-    return is_array or isinstance(value, range) or kind_of_frame(value) == "Series"
+    return isinstance(value, range) or kind_of_frame(value) == "Series" or (_is_array(value) and value.ndim == 1)
 
 
 def _is_cell(value: Any) -> bool:

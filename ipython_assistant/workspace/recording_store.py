@@ -59,12 +59,7 @@ class DamagedRecording(NamedTuple):
 
 
 class RecordingStore:
-    """The recordings of one folder.
-
-    Args:
-        path: The folder of the recordings; made with the first.
-        within: Below this directory no link is followed.
-    """
+    """The recordings of one folder, which is made with the first; below `within` no link is followed."""
 
     def __init__(self, path: Path, within: Path) -> None:
         self.path = path

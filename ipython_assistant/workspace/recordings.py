@@ -58,12 +58,7 @@ class RecordingCounts(NamedTuple):
 
 
 class Recordings:
-    """The recordings of one folder, for one kernel.
-
-    Args:
-        folder: Where the files are; its recordings are in `.turns`.
-        max_bytes: Larger files are recorded by their hash alone.
-    """
+    """The recordings of one folder, in its `.turns`, for one kernel. Larger files are recorded by their hash alone."""
 
     def __init__(self, folder: Folder, max_bytes: int = MAX_RECORDED_BYTES) -> None:
         self.folder = folder
