@@ -54,28 +54,19 @@ BODIES: dict[str, tuple[int, dict[str, Any], type[errors.ServiceError], str]] = 
         errors.ModelUnknown, "-m"),
     "model that a local server has not": (404,
         said("model 'qwen3' not found", kind="api_error"), errors.ModelUnknown, "-m"),
-    "quota used up": (
-        429,
-        said(
-            "You exceeded your current quota, please check your plan.", "insufficient_quota", kind="insufficient_quota"
-        ),
-        errors.QuotaUsedUp,
-        "billing",
-    ),
+    "quota used up": (429,
+        said("You exceeded your current quota, please check your plan.", "insufficient_quota",
+             kind="insufficient_quota"),
+        errors.QuotaUsedUp, "billing"),
     "spending limit": (400,
         said("Billing hard limit has been reached", "billing_hard_limit_reached"), errors.QuotaUsedUp, "billing"),
     "rate limit": (429,
         said("Rate limit reached for gpt-4.1 on tokens per min (TPM): Limit 30000, Used 22343.", "rate_limit_exceeded"),
         errors.RateLimited, "Wait"),
-    "one question over the rate limit": (
-        429,
-        said(
-            "Request too large for gpt-4.1 on tokens per min (TPM): Limit 30000, Requested 42000.",
-            "rate_limit_exceeded",
-        ),
-        errors.TooLarge,
-        "less at once",
-    ),
+    "one question over the rate limit": (429,
+        said("Request too large for gpt-4.1 on tokens per min (TPM): Limit 30000, Requested 42000.",
+             "rate_limit_exceeded"),
+        errors.TooLarge, "less at once"),
     "a file that is too large": (413,
         said("File size exceeds the maximum allowed for a container."), errors.TooLarge, "smaller inputs"),
     "tool not allowed under zero data retention": (400,
@@ -87,16 +78,10 @@ BODIES: dict[str, tuple[int, dict[str, Any], type[errors.ServiceError], str]] = 
     "tool unknown to a compatible server": (400,
         said('Only `type:"function"` tools are supported on this endpoint.', param="tools.0.type"),
         errors.ToolNotAllowed, "--no-code"),
-    "earlier turn not kept": (
-        400,
-        said(
-            "Previous response cannot be used for this organization due to Zero Data Retention.",
-            "unsupported_parameter",
-            "previous_response_id",
-        ),
-        errors.TurnNotKept,
-        "--new",
-    ),
+    "earlier turn not kept": (400,
+        said("Previous response cannot be used for this organization due to Zero Data Retention.",
+             "unsupported_parameter", "previous_response_id"),
+        errors.TurnNotKept, "--new"),
     "earlier turn gone": (400,
         said("Previous response with id 'resp_1' not found.", "previous_response_not_found", "previous_response_id"),
         errors.TurnNotKept, "--new"),
@@ -113,38 +98,22 @@ BODIES: dict[str, tuple[int, dict[str, Any], type[errors.ServiceError], str]] = 
     "context too long": (400,
         said("Your input exceeds the context window of this model.", "context_length_exceeded", "input"),
         errors.ContextTooLong, "--new"),
-    "content filter": (
-        400,
-        {
-            "error": {
-                "message": "The response was filtered due to the prompt triggering Azure OpenAI's content management "
-                "policy. Please modify your prompt and retry.",
-                "type": None,
-                "param": "prompt",
-                "code": "content_filter",
-                "status": 400,
-                "innererror": {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {}},
-            }
-        },
-        errors.ContentFiltered,
-        "other words",
-    ),
+    "content filter": (400, {"error": {
+            "message": "The response was filtered due to the prompt triggering Azure OpenAI's content management "
+            "policy. Please modify your prompt and retry.",
+            "type": None, "param": "prompt", "code": "content_filter", "status": 400,
+            "innererror": {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {}}}},
+        errors.ContentFiltered, "other words"),
     "container expired": (400, said("Container is expired."), errors.ContainerExpired, "new container"),
     "container of the history gone": (400,
         said("Expected container_id: cntr_1"), errors.ContainerExpired, "new container"),
     "container deleted": (404,
         said("Container with id 'cntr_6b0be1757947193ac7cd8c8c0eac0bdf' not found."),
         errors.ContainerExpired, "new container"),
-    "container id that a gateway does not know": (
-        404,
-        said(
-            'litellm.BadRequestError: OpenAIException - {"error": {"message": "Container with id \'cntr_'
-            + "bGl0ZWxs" * 29
-            + "' not found.\"}}"
-        ),
-        errors.ContainerExpired,
-        "new container",
-    ),
+    "container id that a gateway does not know": (404,
+        said('litellm.BadRequestError: OpenAIException - {"error": {"message": "Container with id \'cntr_'
+             + "bGl0ZWxs" * 29 + "' not found.\"}}"),
+        errors.ContainerExpired, "new container"),
     "container id that is too long for Azure": (400,
         said("Invalid 'tools[0].container': string too long. Expected at most 64.", "string_above_max_length"),
         errors.ContainerExpired, "new container"),
