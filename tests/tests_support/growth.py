@@ -20,7 +20,6 @@ def assert_linear(work: Callable[[int], Callable[[], object]], size: int) -> Non
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    gc.collect()
     gc.disable()
     began = time.process_time()
     try:
