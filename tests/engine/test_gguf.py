@@ -41,13 +41,18 @@ def environment(tmp_path, monkeypatch):
     return {**os.environ, "IPYTHON_ASSISTANT_MODELS": str(tmp_path), "PYTHONPATH": f"{tmp_path}{os.pathsep}{tests}"}
 
 
+def runtimes_of(model):
+    """The processes that run this model; engines of other tests have kernels here, which come and go."""
+    found = psutil.process_iter(["ppid", "cmdline"])
+    return [one for one in found if one.info["ppid"] == os.getpid() and model in str(one.info["cmdline"])]
+
+
 def test_a_model_in_a_file_answers_in_a_process_that_ends_with_the_engine(environment):
     async def ask():
-        others = set(psutil.Process().children())
         runtimes = Runtimes(environment)
         server = await runtimes.server("gguf/mine")
         assert await runtimes.server(str(Path(environment["IPYTHON_ASSISTANT_MODELS"], "mine.gguf"))) is server
-        (process,) = set(psutil.Process().children()) - others
+        (process,) = runtimes_of("mine.gguf")
         answer = await server.complete([{"role": "user", "content": "How many?"}])
         await server.close()
         await runtimes.close()
