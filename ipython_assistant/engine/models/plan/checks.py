@@ -80,7 +80,7 @@ def compared(
     """Compare a plan with its question; after a follow-up, `context` is what both questions name: only that is done."""
     checker = _Checker(plan, mentions, tables)
     said = _Checker(plan, context, tables) if context else checker
-    named = relations.result_names(mentions, list(checker.columns.values())) if checker.calculates else ()
+    named = relations.result_names(mentions) if checker.calculates else ()
     failures = [
         *unknown_words(mentions, [*named, *(new.name for new in plan.new_columns)]),
         *checker.done(),
@@ -139,30 +139,16 @@ class _Checker:
                     yield f"I did not use {quoted(one.text.strip(chr(34) + chr(39)))}."
                 case "term" if not self._has_term(one):
                     yield f"I did not heed {quoted(one.text)}."
-        yield from self._others()
+        done = {new.op for new in self.plan.new_columns} | ({"/"} if self.has["divides"] else set())
+        signs = [sign for sign in relations.signs_said(self.mentions) if sign not in {*done, "-"}]  # a dash is no minus
+        yield from (f"I did not heed {quoted(sign)}." for sign in signs)
+        for name in relations.columns_set_apart(self.mentions):
+            if name not in {key.column for key in self.plan.all_keys}:
+                yield f"The question compares values of {bold(name)}: each has to be a group."
         asked = self.mentions.terms - {"plot", "or", "not", "high", "low"} or PATTERNS["shown"].search(self.text)
         things = self.mentions.of("column", "value", "string", "period", "file")
         if not (asked or things or self.mentions.ending):
             yield "I do not see what is asked for: name a column, or what to calculate."
-
-    def _others(self) -> Iterator[str]:
-        """Yes where no is said, and a calculated column that nothing is made of."""
-        for each in self.plan.all_filters:
-            column = self.columns.get(each.column)
-            wanted = relations.wanted_answer(self.mentions, column) if column else ""
-            if each.op == "is" and wanted and each.values != (wanted,):
-                yield f"I am not sure whether {bold(each.column)} has to be yes or no."
-        for name in relations.columns_set_apart(self.mentions):
-            if self.plan.measures and name not in {key.column for key in self.plan.all_keys}:
-                yield f"The question compares values of {bold(name)}: each has to be a group."
-        if self.plan.new_columns and self.plan.measures and not self.plan.drawn:
-            made = {new.name for new in self.plan.new_columns}
-            made |= {part for new in self.plan.new_columns for part in (new.left, new.right)}
-            if all(
-                one.column not in made or (one.column in self.columns and one.aggregate != "ratio")
-                for one in self.plan.measures
-            ):
-                yield f"I did not use {quoted(self.plan.new_columns[-1].name)}."
 
     def _has_column(self, one: Mention) -> bool:
         plan = self.plan
@@ -280,20 +266,12 @@ class _Checker:
     def _in_units(self, unit: str, one: Mention) -> bool:
         """Whether dates are put together so; or the unit says what the rows are, or what a column counts."""
         plan = self.plan
-        if any(key.unit == unit for key in plan.all_keys) or set(plan.used()) & set(one.columns):
-            return True
-        if any(unit in {column.grain, column.kind} for column in self.kinds):
-            return True
-        years = {
-            str(end)[:4] for column in self.columns.values() if column.in_time for end in (column.low, column.high)
-        }
-        if unit == "year" and len(years) == 1:  # all of the table is one year
-            return True
-        rows_are = unit in {column.grain for column in self.columns.values()}
-        ranked = plan.order is not None and (bool(plan.keys) or not plan.measures)
-        counted = any(measure.column == ROWS for measure in plan.measures) or "count distinct" in self.has["takes"]
-        named = unit in " ".join(plan.used()).lower()
-        return (rows_are and (ranked or counted)) or named or (unit == "day" and "days since" in self.has["new"])
+        grains = {grain for column in self.columns.values() for grain in (column.grain, column.kind)}
+        named = unit in " ".join(plan.used()).lower() or bool(set(plan.used()) & set(one.columns))
+        times = [column for column in self.columns.values() if column.in_time]
+        one_year = len({str(end)[:4] for column in times for end in (column.low, column.high)}) == 1
+        grouped = any(key.unit == unit for key in plan.all_keys)
+        return grouped or named or unit in grains or (unit == "year" and one_year) or "days since" in self.has["new"]
 
     # ---- what is done is said
 
@@ -301,7 +279,6 @@ class _Checker:
         """What the plan does and the question does not say."""
         in_time = bool(self.mentions.periods) or not _OVER_TIME.isdisjoint(self.mentions.terms)
         timed = {column.name for column in self.columns.values() if column.in_time and in_time}
-        bound = relations.bound_numbers(self.mentions, list(self.columns.values()))
         for each in self.plan.all_filters:
             yield from self._possible(each)
             compares = self.mentions.terms & {
@@ -315,10 +292,6 @@ class _Checker:
             }
             if each.op in COMPARISONS and not compares:
                 yield f"The question compares {bold(each.column)} with nothing."
-            for one, names in bound.items():
-                of_others = each.column in self.columns and each.column not in names and one.numbers[0] in each.values
-                if of_others and not any(other is not one and other.numbers == one.numbers for other in bound):
-                    yield f"{quoted(one.text)} is not said of {bold(each.column)}."
             if each.column not in self.named | timed and not _by_age(each):
                 yield f"The question does not name {bold(each.column)}."
         for key in self.plan.all_keys:
@@ -377,7 +350,7 @@ class _Checker:
             if each.column not in self.named and _by_age(each):
                 figures = listed([f"{value:g}" for value in each.values if not isinstance(value, str)])
                 yield f"I took {figures} as {bold(each.column)}."
-        names = relations.result_names(self.mentions, list(self.columns.values())) if self.calculates else ()
+        names = relations.result_names(self.mentions) if self.calculates else ()
         if names and not any(name in new.name for name in names for new in self.plan.new_columns):
             yield f"I took {listed([quoted(name) for name in names])} as the name of what is calculated."
         for key in self.plan.all_keys:

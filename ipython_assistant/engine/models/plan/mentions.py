@@ -27,7 +27,6 @@ _BETWEEN: Final = r"[\s_.-]+"
 _TYPO: Final = 0.84
 """How alike two words are that are taken for one, by `difflib`."""
 FILE, _QUOTED = PATTERNS["file"], re.compile(r"""(?<!\w)(?:"([^"\n]+)"|“([^”\n]+)”|'([^'\n]+)'|`([^`\n]+)`)(?!\w)""")
-_AMOUNTS: Final = {"a": 1.0, "an": 1.0, "one": 1.0, "two": 2.0, "three": 3.0, "half an": 0.5}
 _SHORT: Final = 4
 """Letters of a word from which on a slip of the pen, or another ending, is forgiven."""
 
@@ -143,7 +142,6 @@ class _Finder:
         self._vocabulary = _Vocabulary(self.columns, tables)
         self.found: list[Mention] = []
         self._free = [True] * len(prompt)
-        self._framed: set[int] = set()
 
     def _take(self, start: int, end: int, kind: str, **what: Any) -> None:
         self.found.append(Mention(start, end, self.prompt[start:end], kind, **what))
@@ -221,8 +219,6 @@ class _Finder:
             if match.re is PATTERNS["purpose"] and word_stem(match["what"]) in known:
                 continue
             self._take(*match.span(), "glue")
-        for match in PATTERNS["frame"].finditer(self.text):
-            self._framed.update(range(*match.span()))
 
     def times(self) -> None:
         """Bands, dates and numbers; before them the terms that hold a number."""
@@ -245,7 +241,6 @@ class _Finder:
                 if period := _period(match.groupdict(), self._only_year()):
                     numbers = (float(period),) if period.isdigit() else ()
                     self._take(*match.span(), "period", values=((period,),), numbers=numbers)
-        self._durations()
         for match in self._all(r"(?<![\w.-])\d+ ?(\+)(?!\w| ?\d)"):  # 50+ is 50 or more
             self._take(match.start(1), match.end(1), "term", term="comparison least")
         for match in self._all(PATTERNS["number"]):
@@ -259,17 +254,6 @@ class _Finder:
         """The year of all dates, where there is but one: `1 January` is that year's."""
         years = {str(end)[:4] for column in self.columns if column.kind == "date" for end in (column.low, column.high)}
         return years.pop() if len(years) == 1 else ""
-
-    def _durations(self) -> None:
-        """`an hour` where minutes are counted, `a week` where days are: the number in the column's unit."""
-        units = {word for column in self.columns for word in re.findall(r"[a-z]+", plain(column.name))}
-        dates = sum(column.kind == "date" for column in self.columns) > 1
-        minutes, days = not units.isdisjoint({"min", "mins", "minutes"}), dates or not units.isdisjoint({"day", "days"})
-        for match in self._all(PATTERNS["duration"]):
-            size = {"hour": 60 * minutes, "week": 7 * days}[match["unit"]]
-            amount = _AMOUNTS.get(match["n"]) or float(match["n"])
-            if size:
-                self._take(match.start("n"), match.end(), "number", numbers=(size * amount,))
 
     def terms(self) -> None:
         """The terms of `english`; one such as `most expensive` names a column as well."""
@@ -286,8 +270,6 @@ class _Finder:
         before: Mention | None = None
         for match in self._all(PATTERNS["word"]):
             what = vocabulary.look_up(match[0])
-            if what["kind"] == "unknown" and match.start() in self._framed:
-                what = {"kind": "glue"}
             if before and what["kind"] == "column" and not self.text[before.end : match.start()].strip(" -_"):
                 both = tuple(name for name in before.columns if name in what["columns"])
                 if both:  # two words of one name

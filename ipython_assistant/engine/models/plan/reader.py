@@ -20,7 +20,7 @@ from ipython_assistant.engine.models.plan.pandas_code import program
 from ipython_assistant.engine.models.plan.plan import Plan, PlanError, plan_from_json
 from ipython_assistant.engine.models.plan.relations import result_names
 from ipython_assistant.engine.models.plan.schema import PICTURES, schema_for
-from ipython_assistant.engine.models.plan.settle import mended, named_file, new_columns_of, settled
+from ipython_assistant.engine.models.plan.settle import mended, named_file, settled
 from ipython_assistant.engine.models.plan.words import Program, plainly
 from ipython_assistant.engine.models.safe_markdown import bold, listed
 from ipython_assistant.engine.models.table_profiles import TableProfile, columns_of, profiled
@@ -111,8 +111,7 @@ class PlanReader:
         said = question.mentions
         if mostly_unknown(said):
             return Cannot("the question is not in words that can be checked"), TokensUsed()
-        columns = list(columns_of(question.tables).values())
-        if unknown := unknown_words(said, result_names(said, columns)):
+        if unknown := unknown_words(said, result_names(said)):
             return Refusal(unknown, question.tables), TokensUsed()
         wanted = said.ending or question.files
         if wanted and not earlier and all(one.kind in {"glue", "file", "table"} for one in said.found):
@@ -136,11 +135,8 @@ def _checked(text: str, question: PlanQuestion, taken: set[str]) -> Program | Re
         return Cannot(str(found["cannot"]))
     said = question.context or question.mentions
     columns = columns_of(question.tables)
-    made = new_columns_of(said, list(columns.values()))
     try:
-        names = frozenset([*columns, *(new.name for new in made)])
-        plan = replace(plan := plan_from_json(found, names, said.bands), new_columns=made or plan.new_columns)
-        plan = mended(plan, said, question.tables)
+        plan = mended(plan_from_json(found, frozenset(columns), said.bands), said, question.tables)
     except PlanError as error:
         return Cannot(str(error))
     return checked_program(plan, question, taken)

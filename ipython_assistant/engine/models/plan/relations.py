@@ -7,12 +7,10 @@ its plan again.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS
-from ipython_assistant.engine.models.plan.plan import ROWS, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -193,99 +191,34 @@ def axes_of(mentions: Mentions, numbers: Sequence[str]) -> tuple[list[str], list
     return [x], [y]
 
 
-@dataclass(frozen=True, slots=True)
-class Formula:
-    """A calculation that the question writes out.
-
-    Attributes:
-        left: A column, a number, or `rows`; `right` too.
-        part: The value that stands to the left of a division by rows: `deaths / cases`.
-        inner: The calculation in brackets that stands on the right.
-    """
-
-    left: str
-    op: str
-    right: str
-    part: Mention | None = None
-    inner: Formula | None = None
-
-
 _SIGNS: Final = {
     "/": "/", "÷": "/", "divided by": "/", "*": "*", "×": "*", "multiplied by": "*", "times": "*", "+": "+",
     "plus": "+", "-": "-", "minus": "-",
 }  # fmt: skip
 
 
-def formula_of(mentions: Mentions, columns: Sequence[Column]) -> Formula | None:  # noqa: C901
-    """The calculation that the question writes out, such as `waste = wasted / given` or `a / (a + b)`."""
-    numeric = {column.name for column in columns if column.numeric}
-    held = [one for one in mentions.found if one.kind in {"column", "value", "number", "glue"}]
-    inside = [range(one.start, one.end) for one in mentions.found if one.kind in {"column", "value", "file", "table"}]
+def signs_said(mentions: Mentions) -> list[str]:
+    """The signs that the question writes between names and numbers: `nights * price`, `wasted divided by given`."""
+    named = [range(one.start, one.end) for one in mentions.of("column", "value", "file", "table")]
     text = mentions.prompt.lower()
     listed = not re.search(r"[=(]|\bplus\b", text)  # a bare `given + wasted` names two things
-    signs = [one for one in PATTERNS["sign"].finditer(text) if not any(one.start() in place for place in inside)]
-    signs = [one for one in signs if one[1] != "+" or not listed]
-
-    def side(several: Sequence[Mention], between: tuple[int, int]) -> tuple[str, Mention | None]:
-        for one in several:
-            gap = text[min(one.end, between[1]) : max(one.start, between[0])] if one.start >= between[1] else ""
-            gap = text[one.end : between[0]] if one.end <= between[0] else gap
-            if re.search(r"[.;:!?,]", gap):
-                break
-            own = [name for name in one.columns if name in numeric]
-            if one.kind == "column" and own:
-                return own[0], None
-            if one.kind == "number" and len(one.numbers) == 1:
-                return f"{one.numbers[0]:g}", None
-            if one.kind == "value":
-                return ROWS, one
-            if one.kind == "glue" and (one.columns or one.text.lower() in english.ROW_NOUNS | english.PERSONS):
-                return ROWS, None
-            if one.kind == "column":
-                break
-        return "", None
-
-    def read(at: int) -> Formula | None:
-        sign = signs[at]
-        place = sign.span()
-        left, part = side([one for one in reversed(held) if one.end <= place[0]], place)
-        after = [one for one in held if one.start >= place[1]]
-        op = _SIGNS[(sign[1] or sign[2]).strip()]
-        if text[place[1] :].lstrip().startswith("(") and at + 1 < len(signs) and left:
-            inner = read(at + 1)
-            return Formula(left, op, "", None, inner) if inner and not part else None
-        right, other = side(after, place)
-        counted = ROWS in {left, right}
-        if (
-            not left
-            or not right
-            or other
-            or (counted and op != "/")
-            or (part and right != ROWS)
-            or left == right != ROWS
-        ):
-            return None
-        if (right == ROWS and not part) or (is_number(left) and is_number(right)):
-            return None
-        return Formula(left, op, right, part)
-
-    return next((found for at in range(len(signs)) if (found := read(at))), None)
+    found = [one for one in PATTERNS["sign"].finditer(text) if not any(one.start() in place for place in named)]
+    signs = [_SIGNS[(one[1] or one[2]).strip()] for one in found]
+    return [sign for sign in dict.fromkeys(signs) if sign != "+" or not listed]
 
 
 def calculates(mentions: Mentions, columns: Sequence[Column]) -> bool:
     """Whether the question may ask for a calculated column."""
-    numbers = [name for one in mentions.of("column") for name in one.columns]
-    named = {column.name for column in columns if column.numeric and column.name in numbers}
-    dates = sum(column.kind == "date" for column in columns)
-    if "days between" in mentions.terms and dates > 1:
-        return True
-    found = formula_of(mentions, columns)
-    return bool(found and ROWS not in {found.left, found.right}) or (len(named) > 1 and "minus" in mentions.terms)
+    names = [name for one in mentions.of("column") for name in one.columns]
+    numbers = sum(column.numeric and column.name in names for column in columns)
+    days = "days between" in mentions.terms and sum(column.kind == "date" for column in columns) > 1
+    figures = numbers + len(mentions.of("number"))
+    return days or (numbers > 1 and "minus" in mentions.terms) or bool(numbers and figures > 1 and signs_said(mentions))
 
 
-def result_names(mentions: Mentions, columns: Sequence[Column]) -> tuple[str, ...]:
+def result_names(mentions: Mentions) -> tuple[str, ...]:
     """Words that are not known and name what is calculated: they stand before its formula, or before `per 1000`."""
-    if not ("per number" in mentions.terms or formula_of(mentions, columns)):
+    if not ("per number" in mentions.terms or signs_said(mentions)):
         return ()
     text = mentions.prompt
     sign = PATTERNS["before a formula"]

@@ -20,15 +20,13 @@ from ipython_assistant.engine.models.plan.plan import (
     OF_POINTS,
     ROWS,
     UNITS,
-    is_number,
 )
 from ipython_assistant.engine.models.table_profiles import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ipython_assistant.engine.models.plan.mentions import Mention, Mentions
-    from ipython_assistant.engine.models.plan.relations import Formula
+    from ipython_assistant.engine.models.plan.mentions import Mentions
     from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
 Json = dict[str, Any]
@@ -107,13 +105,10 @@ class _Schema:
         self.tables = tables
         self.all = list(columns_of(tables).values())
         self.named = [column for column in self.all if column.name in mentions.columns]
-        self.formula = relations.formula_of(mentions, self.all)
-        self.new = new_name(mentions, self.all) if relations.calculates(mentions, self.all) else ""
+        self.signs = relations.signs_said(mentions)
+        self.new = new_name(mentions) if relations.calculates(mentions, self.all) else ""
         self.numeric = [column.name for column in self.named if column.numeric]
-        self.numbers = [
-            *(name for name in self.numeric if name not in _sides(self.formula)),
-            *([self.new] if self.new else []),
-        ]
+        self.numbers = [*self.numeric, *([self.new] if self.new else [])]
         self.tests = relations.text_tests(mentions)
         self.blank = relations.missing_tests(mentions, self.all)
         self.filters = self._filters()
@@ -128,9 +123,9 @@ class _Schema:
         base["filters"] = self._filters_object()
         optional: Json = {}
         if "or" in self.terms and len(self.filters) > 1:
-            (base if self._either() else optional)["filters_match"] = _enum(["any"])
-        if self.new and not self.formula:
-            base["new_columns"] = _any_of(self._new_columns(), 0, 2)
+            optional["filters_match"] = _enum(["any"])
+        if self.new:
+            base["new_columns"] = _any_of(self._new_columns(), int(bool(self.signs)), 2)
         if output in OF_COLUMNS:
             least = 2 if output.startswith("correlation") else int(output == "distinct")
             columns = self.numeric if least > 1 else [column.name for column in self.named]
@@ -222,37 +217,15 @@ class _Schema:
             found.append(_measure(["max", "min"], dates))
         if "weighted" in terms and len(numbers) > 1:
             found = [_measure(["weighted mean"], numbers, by=_enum(self.numeric))]
-        if self.formula and self.formula.part:
-            return [self._share_of(self.formula.part)]
         if "per number" in terms and self.numeric:
             per = next(one.numbers for one in self.said.found if one.term == "per number")
             found = [_measure(["ratio"], [*numbers, ROWS], by=_enum(self.numeric), per=_enum(per))]
-        elif self.formula and self.formula.left == ROWS:
-            found = [_measure(["ratio"], [ROWS], by=_enum([self.formula.right]), per=_enum([1]))]
-        elif "rate" in terms and len(self.numeric) > 1 and not self.new:
-            found.append(_measure(["ratio"], numbers, by=_enum(self.numeric), per=_enum([1, 100])))
-        if {"share", "rate"} & terms and self.filters:
+        elif ("rate" in terms and len(self.numeric) > 1 and not self.new) or ("/" in self.signs and self.numeric):
+            found.append(_measure(["ratio"], [*numbers, ROWS], by=_enum(self.numeric), per=_enum([1, 100])))
+        if ({"share", "rate"} & terms or "/" in self.signs) and self.filters:
             parts = [_filter(*way, column) for column, ways in self.filters.items() for way in ways]
             found.append(_measure(["percent that fit"], [ROWS, *self.numeric], part={"anyOf": parts}))
         return found
-
-    def _share_of(self, part: Mention) -> Json:
-        """`deaths / cases`: how many percent of the rows fit."""
-        parts = [_filter(["in"], [part.text], 1, 1, name) for name in part.columns]
-        return _measure(["percent that fit"], [ROWS], part={"anyOf": parts})
-
-    def _either(self) -> bool:
-        """Whether `or` stands between two columns: the rows that fit one condition or the other are meant."""
-        for at, one in enumerate(self.said.found):
-            if one.term == "or":
-                sides = [
-                    [x for x in several if x.kind != "glue"][:1]
-                    for several in (self.said.found[:at][::-1], self.said.found[at + 1 :])
-                ]
-                columns = [set(side[0].columns) for side in sides if side and side[0].kind in {"column", "value"}]
-                if len(columns) == 2 and not columns[0] & columns[1]:  # noqa: PLR2004 two sides
-                    return True
-        return False
 
     def _order(self) -> tuple[Json, bool]:
         """How rows or groups may be ordered, and whether the question asks for it beyond doubt."""
@@ -354,19 +327,16 @@ class _Schema:
         return found
 
     def _new_columns(self) -> list[Json]:
-        """What is calculated where no formula is written out: days between dates, or a difference."""
+        """What may be calculated: days between dates, or what the question's signs say."""
         days = "days between" in self.terms
-        sides = [column.name for column in self.all if column.kind == "date"] if days else self.numeric
-        part = {"left": _enum(sides), "op": _enum(["days since" if days else "-"]), "right": _enum(sides)}
+        sides = [column.name for column in self.all if column.kind == "date"] if days else list(self.numeric)
+        sides += [] if days else [f"{number:g}" for one in self.said.of("number") for number in one.numbers[:1]]
+        part = {
+            "left": _enum(sides),
+            "op": _enum(["days since"] if days else self.signs or ["-"]),
+            "right": _enum(sides),
+        }
         return [_object({"name": _enum([self.new])} | part)]
-
-
-def _sides(formula: Formula | None) -> set[str]:
-    """The columns that only a formula needs: what it makes is measured, not they."""
-    made = formula and (
-        formula.inner or is_number(formula.left + formula.right) or ROWS not in {formula.left, formula.right}
-    )
-    return {formula.left, formula.right} | _sides(formula.inner) if formula and made else set()
 
 
 def _coarser(unit: str, column: Column) -> bool:
@@ -375,13 +345,13 @@ def _coarser(unit: str, column: Column) -> bool:
     return unit in finest.get(column.grain, set(UNITS))
 
 
-def new_name(mentions: Mentions, columns: Sequence[Column]) -> str:
+def new_name(mentions: Mentions) -> str:
     """What the question calls the column that it wants calculated: the words before its `=`."""
     found = re.search(r"([\w%][\w %]*?)\s*=\s*\S", mentions.prompt)
     words = found[1].split() if found else []
     while words and words[0].lower() in english.GLUE:
         words = words[1:]
-    return " ".join(words) or " ".join(relations.result_names(mentions, columns)[:2]) or "calculated"
+    return " ".join(words) or " ".join(relations.result_names(mentions)[:2]) or "calculated"
 
 
 # ---- JSON schema

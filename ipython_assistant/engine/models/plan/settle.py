@@ -18,14 +18,12 @@ from ipython_assistant.engine.models.plan.plan import (
     UNITS,
     Key,
     Measure,
-    NewColumn,
-    Order,
     Plan,
     PlanError,
     RowFilter,
     is_number,
 )
-from ipython_assistant.engine.models.plan.schema import PICTURES, new_name
+from ipython_assistant.engine.models.plan.schema import PICTURES
 from ipython_assistant.engine.models.safe_markdown import bold
 from ipython_assistant.engine.models.table_profiles import columns_of
 
@@ -40,25 +38,10 @@ _SORTED: Final = english.words("sorted ascending descending")
 _THEN: Final = {"running": "running total", "rolling": "rolling mean"}
 
 
-def new_columns_of(mentions: Mentions, columns: Sequence[Column]) -> tuple[NewColumn, ...]:
-    """The calculated columns of the formula that the question writes out, so that no model has to read it."""
-    formula = relations.formula_of(mentions, columns)
-    if not formula or not relations.calculates(mentions, columns):
-        return ()
-    name, inner = new_name(mentions, columns), formula.inner
-    if inner is None:
-        return (NewColumn(name, formula.left, formula.op, formula.right),)
-    below = f"{inner.left} {inner.op} {inner.right}"
-    return (
-        NewColumn(below, inner.left, inner.op, inner.right),
-        NewColumn(name, formula.left, formula.op, below),
-    )
-
-
 def mended(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> Plan:
     """A model's plan without slips that the question's own words put right: nothing is decided here that is open."""
     slips = _Slips(mentions, columns_of(tables))
-    for mend in (slips.keys, slips.shares, slips.measures, slips.days, slips.left_out, slips.rows, slips.order):
+    for mend in (slips.keys, slips.shares, slips.measures, slips.days, slips.left_out, slips.rows):
         plan = mend(plan)
     return plan
 
@@ -79,7 +62,7 @@ class _Slips:
         dated = column is not None and column.kind == "date" and not key.unit and len(self.units) == 1
         return replace(key, unit=self.units[0]) if dated and column and self.units[0] != column.grain else key
 
-    def keys(self, plan: Plan) -> Plan:  # noqa: C901, PLR0912 slip by slip
+    def keys(self, plan: Plan) -> Plan:
         """`per month` is the month of the date, a column after `per` makes groups, time goes along a chart's axis."""
         keys = list(map(self._by_unit, plan.keys))
         numeric = {name for name, column in self.columns.items() if column.numeric}
@@ -99,12 +82,6 @@ class _Slips:
             ):
                 keys = [Key(both[0]), *(key for key in keys if self._in_time(key))]
                 plan = replace(plan, filters=tuple(one for one in plan.filters if one.column != both[0]))
-            for name in relations.columns_set_apart(self.said):
-                if name not in {key.column for key in (*keys, across) if key}:
-                    if plan.drawn and keys:
-                        across = Key(name)
-                    else:
-                        keys.append(Key(name))
             pooled = relations.pooled_columns(self.said)
             keys = [key for key in keys if key.column not in pooled]
             across = None if across and across.column in pooled else across
@@ -112,9 +89,6 @@ class _Slips:
                 keys, across = [across], None
             if plan.drawn and len(keys) > 1 and across is None:
                 keys, across = keys[:1], keys[1]
-        apart = relations.columns_set_apart(self.said)
-        if plan.output == "box" and not keys and apart:
-            keys = [Key(apart[0])]
         if plan.output in {"line", "bar"} and keys and across and self._in_time(across) and not self._in_time(keys[0]):
             keys, across = [across], keys[0]
         return replace(plan, keys=tuple(dict.fromkeys(keys)), across=across)
@@ -174,16 +148,13 @@ class _Slips:
         return plan
 
     def days(self, plan: Plan) -> Plan:
-        """Days are counted from the earlier date to the later; a number of days that is compared is one of them."""
-        new, filters = list(plan.new_columns), list(plan.filters)
-        said = {name for one in self.said.of("column") for name in one.columns}
+        """Days are counted from the earlier date to the later."""
+        new = list(plan.new_columns)
         for at, one in enumerate(new):
             if one.op == "days since":
-                later = sorted((one.left, one.right), key=lambda name: str(self.columns[name].low))
-                new[at] = replace(one, left=later[1], right=later[0])
-                compared = [each for each in filters if each.op in COMPARISONS and each.column not in said]
-                filters = [replace(each, column=one.name) if each in compared else each for each in filters]
-        return replace(plan, new_columns=tuple(new), filters=tuple(filters))
+                right, left = sorted((one.left, one.right), key=lambda name: str(self.columns[name].low))
+                new[at] = replace(one, left=left, right=right)
+        return replace(plan, new_columns=tuple(new))
 
     def rows(self, plan: Plan) -> Plan:
         """The largest of one number are the largest rows; a number of no groups is that of each row."""
@@ -219,18 +190,6 @@ class _Slips:
     def _all_out(self, one: RowFilter) -> bool:
         places = [each for each in self.said.of("value") if each.text in one.values and each.columns == (one.column,)]
         return bool(places) and all(relations.is_excluded(self.said, each.start) for each in places)
-
-    def order(self, plan: Plan) -> Plan:
-        """`highest first` is an order; the oldest date is the first one."""
-        if plan.order is None and plan.measures and {"ascending", "descending"} & self.terms:
-            plan = replace(plan, order=Order("measure", descending="descending" in self.terms))
-        meant = [one.columns for one in self.said.found if one.term in {"ascending", "descending"} and one.columns]
-        if plan.order and meant and len(meant[0]) == 1 and not plan.measures:
-            plan = replace(plan, order=replace(plan.order, by=meant[0][0]))
-        column = self.columns.get(plan.order.by) if plan.order else None
-        if plan.order and column and column.kind == "date" and "oldest" in self.text:
-            plan = replace(plan, order=replace(plan.order, descending=False))
-        return plan
 
 
 def settled(
