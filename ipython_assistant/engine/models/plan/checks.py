@@ -16,10 +16,10 @@ from ipython_assistant.engine.models.plan.conditions import days_of
 from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
-    COMPARISONS,
     NEGATED,
     ROWS,
     UNITS,
+    Key,
     Plan,
     PlanError,
     RowFilter,
@@ -46,6 +46,9 @@ _COMPARES: Final = {
     "comparison less": ("<", "before"), "before": ("before", "<"), "after": ("after", ">"), "since": ("since", ">="),
     "until": ("until", "<="),
 }  # fmt: skip
+
+
+_LEFT_OUT: Final = {"number": "use the number", "bands": "use the number", "period": "use the date", "term": "heed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +128,13 @@ class _Checker:
 
     def done(self) -> Iterator[str]:
         """What the question names and the plan leaves out."""
+        heeded = {"column": self._has_column, "period": self._has_number, "string": self._has_text}
+        heeded |= {"number": self._has_number, "bands": self._has_number, "term": self._has_term}
         for one in self.mentions.found:
-            match one.kind:
-                case "column" if not self._has_column(one) and not (one.term and self._has_term(one)):
-                    yield f"I did not use {quoted(one.text)}."
-                case "value":
-                    yield from self._value(one)
-                case "number" | "bands" if not self._has_number(one):
-                    yield f"I did not use the number {quoted(one.text)}."
-                case "period" if not (one.values[0][0] in self._texts() or self._has_number(one)):
-                    yield f"I did not use the date {quoted(one.text)}."
-                case "string" if not self._has_text(one):
-                    yield f"I did not use {quoted(one.text.strip(chr(34) + chr(39)))}."
-                case "term" if not self._has_term(one):
-                    yield f"I did not heed {quoted(one.text)}."
+            if one.kind == "value":
+                yield from self._value(one)
+            elif one.kind in heeded and not heeded[one.kind](one):
+                yield f"I did not {_LEFT_OUT.get(one.kind, 'use')} {quoted(one.text.strip(chr(34) + chr(39)))}."
         done = {new.op for new in self.plan.new_columns} | ({"/"} if self.has["divides"] else set())
         signs = [sign for sign in relations.signs_said(self.mentions) if sign not in {*done, "-"}]  # a dash is no minus
         yield from (f"I did not heed {quoted(sign)}." for sign in signs)
@@ -195,11 +191,10 @@ class _Checker:
             return True
         return any(f"{number:g}" in figures for number in one.numbers) or self._has_text(one)
 
-    def _texts(self) -> set[str]:
-        return {str(value) for each in self.plan.all_filters for value in each.values}
-
     def _has_text(self, one: Mention) -> bool:
-        return one.text.strip("\"'“”`") in {*self._texts(), *(new.name for new in self.plan.new_columns)}
+        wanted = one.values[0][0] if one.kind == "period" else one.text.strip("\"'“”`")
+        texts = {str(value) for each in self.plan.all_filters for value in each.values}
+        return wanted in texts | {new.name for new in self.plan.new_columns}
 
     def _has_term(self, one: Mention) -> bool:  # noqa: C901, PLR0912 one case for each term
         """Whether the plan has what a term asks for."""
@@ -278,30 +273,16 @@ class _Checker:
     def said(self) -> Iterator[str]:
         """What the plan does and the question does not say."""
         in_time = bool(self.mentions.periods) or not _OVER_TIME.isdisjoint(self.mentions.terms)
-        timed = {column.name for column in self.columns.values() if column.in_time and in_time}
+        named = self.named | {column.name for column in self.columns.values() if column.in_time and in_time}
+        named |= {each.column for each in self.plan.all_filters if _by_age(each)}
+        named |= {key.column for key in self.plan.all_keys if key.unit or (self.calculates and self._is_row(key))}
         for each in self.plan.all_filters:
             yield from self._possible(each)
-            compares = self.mentions.terms & {
-                *relations.COMPARED_BY,
-                "by age",
-                "high",
-                "low",
-                "maximum",
-                "minimum",
-                *_TIMES,
-            }
-            if each.op in COMPARISONS and not compares:
-                yield f"The question compares {bold(each.column)} with nothing."
-            if each.column not in self.named | timed and not _by_age(each):
-                yield f"The question does not name {bold(each.column)}."
-        for key in self.plan.all_keys:
-            each_row = key.column in self.columns and self.columns[key.column].unique and self.calculates
-            if not each_row and key.column not in self.named | timed and not key.unit:
-                yield f"The question does not say “by {key.column}”."
-        for name in (name for one in self.plan.measures for name in (one.column, one.by) if name not in {"", ROWS}):
-            if name not in self.named:
-                yield f"The question does not name {bold(name)}."
+        yield from (f"The question does not name {bold(name)}." for name in self.plan.used() if name not in named)
         yield from self._meaningless()
+
+    def _is_row(self, key: Key) -> bool:
+        return key.column in self.columns and self.columns[key.column].unique
 
     def _meaningless(self) -> Iterator[str]:
         """What could be calculated and would mean nothing, and columns that are not certain."""
@@ -354,7 +335,7 @@ class _Checker:
         if names and not any(name in new.name for name in names for new in self.plan.new_columns):
             yield f"I took {listed([quoted(name) for name in names])} as the name of what is calculated."
         for key in self.plan.all_keys:
-            if key.column not in self.named and key.column in self.columns and self.columns[key.column].unique:
+            if key.column not in self.named and self._is_row(key):
                 yield f"I took this as asked of each {bold(key.column)}."
         if "judged" in self.mentions.terms and self.plan.order:
             word = "best" if "best" in self.text else "worst"

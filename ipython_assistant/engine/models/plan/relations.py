@@ -129,20 +129,9 @@ def aggregates_said(mentions: Mentions) -> list[str]:
 
 
 def counts_in(mentions: Mentions) -> list[int]:
-    """Whole numbers that are compared with nothing: so many rows, groups or bars."""
-    found = []
-    for one in mentions.of("number"):
-        before = [other for other in mentions.found if other.end <= one.start and other.kind != "glue"]
-        said = (
-            before
-            and before[-1].kind == "column"
-            and PATTERNS["is"].fullmatch(mentions.prompt, before[-1].end, one.start)
-        )
-        free = not before or (not said and before[-1].term not in {*COMPARED_BY, "between"})
-        number = one.numbers[0]
-        if free and number == int(number) and 0 < number < MAX_LISTED:
-            found.append(int(number))
-    return list(dict.fromkeys(found))
+    """Whole numbers that may be so many rows, groups or bars."""
+    numbers = [one.numbers[0] for one in mentions.of("number")]
+    return list(dict.fromkeys(int(one) for one in numbers if one == int(one) and 0 < one < MAX_LISTED))
 
 
 def bound_numbers(mentions: Mentions, columns: Sequence[Column]) -> dict[Mention, tuple[str, ...]]:
