@@ -16,6 +16,7 @@ from ipython_assistant.engine.models.plan.conditions import days_of
 from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
+    COMPARISONS,
     NEGATED,
     ROWS,
     UNITS,
@@ -48,6 +49,8 @@ _COMPARES: Final = {
 }  # fmt: skip
 
 
+_COMPARING: Final = {*relations.COMPARED_BY, *_TIMES, "by age", "high", "low", "maximum", "minimum"}
+"""Terms that compare with a number or a date."""
 _LEFT_OUT: Final = {"number": "use the number", "bands": "use the number", "period": "use the date", "term": "heed"}
 
 
@@ -276,8 +279,14 @@ class _Checker:
         named = self.named | {column.name for column in self.columns.values() if column.in_time and in_time}
         named |= {each.column for each in self.plan.all_filters if _by_age(each)}
         named |= {key.column for key in self.plan.all_keys if key.unit or (self.calculates and self._is_row(key))}
+        bound = relations.bound_numbers(self.mentions, list(self.columns.values()))
         for each in self.plan.all_filters:
             yield from self._possible(each)
+            if each.op in COMPARISONS and not _COMPARING & self.mentions.terms:
+                yield f"The question compares {bold(each.column)} with nothing."
+            for one, names in bound.items():
+                if each.column in self.columns and each.column not in names and one.numbers[0] in each.values:
+                    yield f"{quoted(one.text)} is not said of {bold(each.column)}."
         yield from (f"The question does not name {bold(name)}." for name in self.plan.used() if name not in named)
         yield from self._meaningless()
 

@@ -142,6 +142,7 @@ class _Finder:
         self._vocabulary = _Vocabulary(self.columns, tables)
         self.found: list[Mention] = []
         self._free = [True] * len(prompt)
+        self._framed: set[int] = set()
 
     def _take(self, start: int, end: int, kind: str, **what: Any) -> None:
         self.found.append(Mention(start, end, self.prompt[start:end], kind, **what))
@@ -219,6 +220,8 @@ class _Finder:
             if match.re is PATTERNS["purpose"] and word_stem(match["what"]) in known:
                 continue
             self._take(*match.span(), "glue")
+        for match in PATTERNS["frame"].finditer(self.text):
+            self._framed.update(range(*match.span()))
 
     def times(self) -> None:
         """Bands, dates and numbers; before them the terms that hold a number."""
@@ -270,6 +273,8 @@ class _Finder:
         before: Mention | None = None
         for match in self._all(PATTERNS["word"]):
             what = vocabulary.look_up(match[0])
+            if what["kind"] == "unknown" and match.start() in self._framed:
+                what = {"kind": "glue"}
             if before and what["kind"] == "column" and not self.text[before.end : match.start()].strip(" -_"):
                 both = tuple(name for name in before.columns if name in what["columns"])
                 if both:  # two words of one name

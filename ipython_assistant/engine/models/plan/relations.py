@@ -102,12 +102,17 @@ def missing_tests(mentions: Mentions, columns: Sequence[Column]) -> dict[str, st
     for one in reversed(places):
         name = one.columns[0]
         after = PATTERNS["blank"].match(text[one.end :])
+        joint = [
+            other for other in places if other.start > one.end and PATTERNS["joint"].match(text[one.end : other.start])
+        ]
         compared = PATTERNS["compared"].match(text[one.end :])
         absent = PATTERNS["absent"].search(text[: one.start])
         if re.search(r"\bhow many (?:of the )?$", text[: one.start]):
             continue
         if after:
             found[name] = "is not missing" if after[1] else "is missing"
+        elif joint and joint[0].columns[0] in found:
+            found[name] = found[joint[0].columns[0]]
         elif absent and not compared:
             twice = is_excluded(mentions, absent.start()) and not absent[0].startswith("nor")
             found[name] = "is not missing" if twice else "is missing"
