@@ -33,7 +33,7 @@ imports: ## which room may import which
 	lint-imports
 
 test: ## the tests, without the slow ones
-	$(PYTHON) -m pytest -n 3
+	$(PYTHON) -m pytest -n 2
 
 slow: ## the tests that take over ten seconds
 	$(PYTHON) -m pytest -n 2 -m slow --timeout 900
