@@ -76,6 +76,7 @@ WRONG = [
     ("mean cost of patients over 65", Plan("table", filters=(RowFilter("Cost (EUR)", ">", (65,)),), measures=(Measure("mean", "Cost (EUR)"),)), "65"),
     ("visits in March 2023", Plan("table", filters=(RowFilter("Visit Date", "in", ("2023",)),)), "March 2023"),
     ("visits in July 2025", Plan("table", filters=(RowFilter("Visit Date", "in", ("2025-07",)),)), "2025-07"),
+    ("visits with an age of 2030", Plan("table", filters=(RowFilter("Age (years)", "==", (2030,)),)), "2030 is not in it"),
     ("visits without a follow-up", Plan("table", filters=(RowFilter("Follow-up", "is", ("yes",)),)), "without"),
     ("drop visits before 2024", Plan("table", filters=(RowFilter("Visit Date", "before", ("2024",)),)), "before"),
     ("top 10", Plan("table", limit=10), "10"),

@@ -314,7 +314,12 @@ class _Checker:
 
     def _possible(self, each: RowFilter) -> Iterator[str]:
         column = self.columns.get(each.column)
-        if column is None or column.kind != "date" or not column.low:
+        if column is None or column.low == "":
+            return
+        if column.numeric:
+            equal = [value for value in each.values if each.op in {"in", "=="} and not isinstance(value, str)]
+            for number in (one for one in equal if not float(column.low) <= one <= float(column.high)):
+                yield f"{bold(column.name)} runs from {column.low:g} to {column.high:g}: {number:g} is not in it."
             return
         for value in (str(value) for value in each.values if str(value)[:1].isdigit()):
             try:
