@@ -98,6 +98,7 @@ class Runtimes:
             if path not in self._running:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
+                await process.wait()
 
 
 def _check_memory(path: Path) -> None:
