@@ -10,7 +10,6 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from importlib import import_module, metadata
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -88,7 +87,10 @@ def run_doctor(session: Session, environment: Mapping[str, str] = os.environ) ->
 
 
 def _versions() -> Check:
-    found = {name: metadata.version(name) for name in PACKAGES if find_spec(name)}
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
     says = ", ".join([f"Python {platform.python_version()} on {platform.system()}", *map(" ".join, found.items())])
     return Check("versions", found.get("openai", "").startswith("3."), says, "python -m pip install 'openai>=3,<4'")
 

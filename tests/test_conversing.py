@@ -14,7 +14,7 @@ from ipython_assistant import errors
 
 @pytest.fixture(autouse=True)
 def recording(clean_environment, monkeypatch):
-    """Questions are recorded and replayed, as they are for everybody."""
+    """Questions are recorded and replayed, as outside of the tests."""
     monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
 
 

@@ -223,3 +223,11 @@ def test_what_is_printed_in_the_notebook_repeats_no_key_that_a_service_or_a_prox
     printed = capsys.readouterr().out
     assert "is tired" in printed
     assert "planted" not in printed
+
+
+def test_a_folder_of_the_user_that_is_called_like_a_package_is_no_package(tmp_path, monkeypatch):
+    (tmp_path / "no_such_package").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(doctor, "PACKAGES", ("openai", "no_such_package"))
+
+    assert "no_such_package" not in doctor._versions().says

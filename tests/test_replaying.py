@@ -28,7 +28,7 @@ TEXT = "The mean: [by_district.csv](sandbox:/mnt/data/by_district.csv). The char
 
 @pytest.fixture(autouse=True)
 def recording(clean_environment, monkeypatch):
-    """Questions are recorded and replayed, as they are for everybody."""
+    """Questions are recorded and replayed, as outside of the tests."""
     monkeypatch.delenv("IPYTHON_ASSISTANT_MODE")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 import time
@@ -19,6 +20,8 @@ import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+
+_log = logging.getLogger(__name__)
 
 GIB: Final = 1 << 30
 CPU_S: Final = 600.0
@@ -123,6 +126,8 @@ class LimitMonitor:
         if self._watching is not None:
             self._watching.cancel()
         self._watching = asyncio.create_task(watching) if watching is not None else None
+        if self._watching is not None:
+            self._watching.add_done_callback(_log_failure)
 
     async def _watch_run(self) -> None:
         await asyncio.to_thread(self._take_stock)
@@ -223,6 +228,11 @@ def _proportional_memory(process: psutil.Process) -> float:
     """Bytes, with what processes share counted once: after a fork that is nearly everything."""
     memory = process.memory_full_info()
     return float(getattr(memory, "pss", memory.rss))
+
+
+def _log_failure(watching: asyncio.Task[None]) -> None:
+    if not watching.cancelled() and (error := watching.exception()) is not None:
+        _log.error("The limits of a container are not watched any more: %r", error)
 
 
 def _processes_below(pid: int, most: int) -> int:

@@ -148,7 +148,7 @@ def test_without_our_server_extension_there_are_buttons_too_and_an_empty_view_is
 
 @pytest.fixture
 def without_anywidget(plain_lab):
-    """The same server, whose pages leave out anywidget's extension: it reads this file for every page."""
+    """JupyterLab without anywidget's extension: the server reads its list of extensions for every page."""
     page = plain_lab.home / "config" / "labconfig" / "page_config.json"
     page.parent.mkdir()
     page.write_text(json.dumps({"disabledExtensions": {"anywidget": True}}))
