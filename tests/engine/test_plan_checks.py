@@ -4,9 +4,11 @@
 import jsonschema
 import pytest
 
+from ipython_assistant.engine.models import Ask
 from ipython_assistant.engine.models.plan.checks import compared, mostly_unknown, unknown_words
 from ipython_assistant.engine.models.plan.mentions import mentions_in
 from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, Order, Plan, RowFilter
+from ipython_assistant.engine.models.plan.reader import question_of
 from ipython_assistant.engine.models.plan.relations import bound_numbers
 from ipython_assistant.engine.models.plan.schema import schema_for
 from ipython_assistant.engine.models.plan.settle import mended, settled
@@ -302,6 +304,17 @@ def test_words_that_are_not_known_are_named_and_another_language_is_noticed():
     assert "“salary”" in unknown_words(mentions_in("mean salary", (VISITS,)))[0]
     assert mostly_unknown(mentions_in("Wie lange dauert die durchschnittliche Wartezeit", (VISITS,)))
     assert not mostly_unknown(mentions_in("what is the mean salary per clinic", (VISITS,)))
+
+
+@pytest.mark.parametrize(
+    ("question", "file"),
+    [("mean wait as out/b.csv", "b.csv"), ("mean wait as ./b.csv", "b.csv"), ("mean wait (https://x.org/b.csv)", "")],
+)
+def test_a_file_in_a_folder_is_one_file_without_its_folder_and_an_address_is_none(question, file):
+    asked = question_of(question, Ask(question, ("visits.csv",)), (VISITS,), set())
+
+    assert asked.files == ((file,) if file else ())
+    assert not (file and asked.mentions.unknown)
 
 
 # ---- the schema

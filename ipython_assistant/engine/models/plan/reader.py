@@ -227,7 +227,7 @@ def question_of(prompt: str, ask: Ask, tables: Sequence[TableProfile], made: set
     choices = [list(dict.fromkeys(named))] if named else [one for one in (fresh, uploaded, list(tables)) if one]
     chosen = next((choice for choice in choices if not mentions_in(prompt, choice).unknown), choices[0])
     mentions = mentions_in(prompt, chosen)
-    files = [one.text for one in mentions.of("file")]
+    files = [one.text.rpartition("/")[2] for one in mentions.of("file")]  # folders are not made
     free = [name for name in wanted if name not in made]
     if not files and len(free) == 1:
         ending = mentions.ending if mentions.ending not in PICTURES else ""
