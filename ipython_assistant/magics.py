@@ -164,7 +164,7 @@ def load(shell: Any) -> None:
     if "google.colab" in sys.modules and not os.environ.get("OPENAI_API_KEY"):
         _take_colabs_key()
     parent = (shell.kernel.get_parent() if getattr(shell, "kernel", None) is not None else None) or {}
-    if os.environ.get("OPENAI_API_KEY") and "cellId" in parent.get("metadata", {}):
+    if "cellId" in parent.get("metadata", {}):
         from ipython_assistant.service.background import warm_when_idle
 
         hooks.warmth = warm_when_idle(shell.events)

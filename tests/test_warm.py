@@ -80,8 +80,8 @@ def test_every_module_it_names_is_there():
         __import__(name)
 
 
-@pytest.mark.parametrize(("key", "cell_id", "expected"), [("k", "c", True), ("", "c", False), ("k", None, False)])
-def test_only_a_live_front_end_with_a_hosted_service_is_warmed(notebook_dir, monkeypatch, key, cell_id, expected):
+@pytest.mark.parametrize(("key", "cell_id", "expected"), [("k", "c", True), ("", "c", True), ("k", None, False)])
+def test_only_a_live_front_end_is_warmed_with_a_key_or_without(notebook_dir, monkeypatch, key, cell_id, expected):
     class Kernel:
         def get_parent(self):
             return {"metadata": {"cellId": cell_id} if cell_id else {}}

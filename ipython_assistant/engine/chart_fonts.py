@@ -1,20 +1,20 @@
 """Fonts for the scripts that a chart's texts are in, such as Ethiopic or Chinese: matplotlib's own has not all of them.
 
-The text of this module is run in each kernel, before any question: it imports nothing of the package.
+The text of this module is run in each kernel, before any question: it imports nothing of the package, and it waits for
+matplotlib to be imported, which takes longer than many an answer.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
 import unicodedata
 import warnings
 from functools import wraps
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib import font_manager, ft2font
-from matplotlib.backend_bases import FigureCanvasBase
-from matplotlib.text import Text
+_PATCHED = "matplotlib.backend_bases"
 
 _REGULAR = 400
 _MISSING = re.compile(r"Glyph (\d+) .*missing from")
@@ -24,6 +24,8 @@ _JOINED = re.compile("[\u0590-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff]+")
 
 def fonts_with(characters: set[str]) -> list[str]:
     """The names of installed fonts that have as many of these characters as there are fonts for."""
+    from matplotlib import font_manager, ft2font
+
     found, left = [], set(characters)
     installed = [entry for entry in font_manager.fontManager.ttflist if not entry.name.startswith("Last Resort")]
     for entry in sorted(installed, key=_how_plain) if left else ():
@@ -49,15 +51,21 @@ def _how_plain(entry: Any) -> tuple[bool, ...]:
 
 def say_unshaped(figure: Any) -> None:
     """Print a sentence where a text's letters are not joined: matplotlib shapes text from 3.11 on (with libraqm)."""
+    from matplotlib import ft2font
+    from matplotlib.text import Text
+
     words = [word for text in figure.findobj(Text) for word in _JOINED.findall(text.get_text())]
     if words and not hasattr(ft2font, "__libraqm_version__"):
         name = unicodedata.name(words[0][0], "other").split()[0].capitalize()
         print(f"[{name} is drawn as single letters from left to right. Upgrade: pip install 'matplotlib>=3.11'.]")  # noqa: T201
 
 
-def install() -> None:
+def install(canvas_class: Any) -> None:
     """Have each figure that lacks characters printed once more, with fonts that have them, if there are any."""
-    original = FigureCanvasBase.print_figure
+    import matplotlib as mpl
+    from matplotlib.text import Text
+
+    original = canvas_class.print_figure
 
     @wraps(original)
     def print_figure(canvas: Any, filename: Any, *args: Any, **options: Any) -> Any:
@@ -83,7 +91,27 @@ def install() -> None:
             warnings.simplefilter("ignore")
             return original(canvas, filename, *args, **options)
 
-    FigureCanvasBase.print_figure = print_figure  # type: ignore[method-assign,assignment]
+    canvas_class.print_figure = print_figure
 
 
-install()
+class AfterImport:
+    """A finder of modules that calls `install` once matplotlib's canvases have been imported."""
+
+    def find_spec(self, name: str, *_where: Any) -> Any:
+        """Find that one module as always, and add to how it is executed."""
+        if name != _PATCHED:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_install(module: Any) -> None:
+                execute(module)
+                install(module.FigureCanvasBase)
+
+            spec.loader.exec_module = execute_and_install  # type: ignore[method-assign]
+        return spec
+
+
+sys.meta_path.insert(0, AfterImport())

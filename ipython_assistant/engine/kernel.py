@@ -64,25 +64,32 @@ zmq.Socket.bind_to_random_port = refused
 # `!command` goes through a pseudo-terminal with a session of its own, and there are none in this sandbox.
 _WITHOUT_TERMINALS: Final = "get_ipython().system = get_ipython().system_raw\n"
 _CHART_FONTS: Final = Path(__file__).with_name("chart_fonts.py").read_text("utf-8")
-# What nearly every answer needs is loaded before there is a question. `exit()` ends a script, not a conversation.
+# `exit()` ends a script, not a conversation. Nearly every answer needs pandas.
 _WARM_UP: Final = f"""
 get_ipython().ask_exit = lambda: None
-def _(shell=get_ipython()):
+exec({_CHART_FONTS!r}, dict(__name__="chart_fonts"))
+try:
+    import pandas as _
+except ImportError:
+    pass
+else:
+    del _
+"""
+# What charts need takes as long again, so it is loaded only while there is no question.
+_WARM_UP_FOR_CHARTS: Final = """
+def _():
     import io
-    try:
-        import matplotlib.pyplot, pandas
-        shell.run_line_magic("matplotlib", "inline")
-        from matplotlib.figure import Figure
-        figure = Figure()
-        figure.subplots().plot([0, 1])
-        figure.savefig(io.BytesIO(), format="png")
-        exec({_CHART_FONTS!r}, dict(__name__="chart_fonts"))
-    except ImportError:
-        pass
+    import matplotlib.pyplot
+    from matplotlib.figure import Figure
+    figure = Figure()
+    figure.subplots().plot([0, 1])
+    figure.savefig(io.BytesIO(), format="png")
 _()
 del _
 """
 START_TIMEOUT_S: Final = 60.0
+IDLE_S: Final = 0.3
+"""How long a kernel has to be without code before it loads what only charts need."""
 WAIT_S: Final = 0.25
 """How long a message is waited for before it is asked whether the process is there at all."""
 ENDS_WITHIN_S: Final = 1.0
@@ -184,6 +191,8 @@ class Kernel:
         self._started = asyncio.create_task(self._start())
         # `ready` raises what the start has raised; but it may never be called.
         self._started.add_done_callback(lambda task: None if task.cancelled() else task.exception())
+        self._used = False
+        self._warming = asyncio.create_task(self._warm_up_for_charts())
 
     @property
     def left_running(self) -> str:
@@ -211,6 +220,7 @@ class Kernel:
 
         Cancelling interrupts the code, and ends the process if that does not help.
         """
+        self._used = True
         try:
             await self.ready()
             async with self._turn:
@@ -222,6 +232,7 @@ class Kernel:
 
     async def probe(self, code: str) -> str:
         """Run code that leaves no names behind, and return what it printed; raises KernelError if it fails."""
+        self._used = True
         await self.ready()
         source = f"exec(compile({code!r}, '<probe>', 'exec'), {{**globals()}})"
         async with self._turn:
@@ -233,6 +244,7 @@ class Kernel:
     async def stop(self) -> None:
         """End the process with all its children, at once, and wait until they are gone."""
         self.ended = self._stopped = True
+        self._warming.cancel()
         if not self._started.done():
             self._started.cancel()
             with contextlib.suppress(asyncio.CancelledError, KernelError):
@@ -259,6 +271,15 @@ class Kernel:
                     log = launcher.paths.log.read_text(errors="replace")[-2000:]
                     raise KernelError(f"The Python process could not be started.\n{log}".strip()) from None
                 raise
+
+    async def _warm_up_for_charts(self) -> None:
+        """Load what charts need if no code comes first: code that draws none would wait for it."""
+        with contextlib.suppress(KernelError):
+            await self.ready()
+            await asyncio.sleep(IDLE_S)
+            if not self._used:
+                async with self._turn:
+                    await self._execute(_WARM_UP_FOR_CHARTS, silent=True)
 
     async def _await_answer(self, client: AsyncKernelClient) -> None:
         """Return once both channels carry messages: what is published before the subscription is up would be lost."""

@@ -6,12 +6,18 @@ import os
 import signal
 import threading
 
+import psutil
 import pytest
 from engines import DEADLINE_S, annotations, gone, kernel_in, kernels_of, logs, until
 
 from ipython_assistant.engine.container import FORGOTTEN
 from ipython_assistant.engine.kernel_output import MAX_FIGURES
 from ipython_assistant.engine.models import Run
+
+
+def maps_of(process):
+    """The files that a process and its children have loaded."""
+    return [file for each in (process, *process.children(recursive=True)) for file in each.memory_maps()]
 
 
 def test_mnt_data_is_the_working_directory_and_no_machine_path_is_shown(engine, container):
@@ -217,6 +223,17 @@ mpl.rcdefaults()
 
     assert printed.startswith("[No font on this machine has these characters (Other): ")
     assert printed.endswith("['cmss10', 'DejaVu Sans']\n")
+
+
+def test_what_only_charts_need_is_loaded_while_a_container_waits_for_its_first_question(engine):
+    code = "import sys; print('matplotlib.pyplot' in sys.modules, 'pandas' in sys.modules)"
+    waiting, asked_at_once = (engine.client().containers.create(name="new").id for _ in range(2))
+    assert logs(engine.ask(code, container=asked_at_once)) == "False True\n"
+
+    process = psutil.Process(kernel_in(engine, waiting))
+    until(lambda: any("ft2font" in str(file.path) for file in maps_of(process)), "matplotlib is loaded")
+
+    assert logs(engine.ask(code, container=waiting)) == "True True\n"
 
 
 def test_where_matplotlib_cannot_join_letters_the_log_says_so(engine, container):
