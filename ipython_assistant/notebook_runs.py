@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ipython_assistant.core.wording import counted, disk_reason, first_words, on_one_line, printable, size_in_words
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings, check_recordings, prune_recordings
-from ipython_assistant.workspace.safe_dir import write_whole
+from ipython_assistant.workspace.safe_dir import write_file
 
 if TYPE_CHECKING:
     import argparse
@@ -218,7 +218,7 @@ def _save(notebook: Any, path: Path) -> None:
     import nbformat
 
     try:
-        write_whole(path.resolve(strict=True), nbformat.writes(notebook) + "\n")
+        write_file(path.resolve(strict=True), (nbformat.writes(notebook) + "\n").encode())
     except OSError as error:
         raise RunError("not saved", f"All its cells ran, but it cannot be saved: {disk_reason(error)}.") from error
 

@@ -21,7 +21,7 @@ from ipython_assistant.core.wording import counted, did_you_mean, disk_reason, p
 from ipython_assistant.display.grid import overview
 from ipython_assistant.display.outputs import KEY
 from ipython_assistant.errors import OptionError
-from ipython_assistant.workspace.safe_dir import write_whole
+from ipython_assistant.workspace.safe_dir import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -57,7 +57,7 @@ def write_report(session: Session, words: Sequence[str]) -> None:
         raise OptionError(f"Nothing is recorded in {recordings.where}.", "Ask with %%assistant first.")
     notebook = _notebook(path.stem, chosen, recordings)
     try:
-        write_whole(path, _exported(notebook, path))
+        write_file(path, _exported(notebook, path).encode())
     except OSError as error:
         raise OptionError(f"{path} cannot be written: {disk_reason(error)}.", "Choose another name.") from error
     remarks += [f"Missing: {file.name}: {file.reason}" for _, answer in chosen for file in answer.failed]

@@ -95,9 +95,9 @@ def test_one_that_is_not_there_names_the_nearest_and_the_folders(beside, folders
         ('effort = "much"', "has a wrong effort", "effort is one of none, minimal, low"),
         ("effort = [1]", "has a wrong effort", "effort is one of"),
         ('tools = ["web_serch"]', "has a wrong tool: There is no tool 'web_serch'", "Did you mean web_search?"),
-        ("model = ", "is not TOML: Invalid value (at end of document)", "A line is:"),
-        ("x = " + "[" * 50_000, "is not TOML", "A line is:"),
-        ('model = "\ud800"', "is not UTF-8", "Save it as UTF-8"),
+        ("model = ", "cannot be read as TOML: Invalid value (at end of document)", "a line is:"),
+        ("x = " + "[" * 50_000, "cannot be read as TOML", "a line is:"),
+        ('model = "\ud800"', "cannot be read as TOML", "Save it as UTF-8"),
     ],
 )  # fmt: skip
 def test_a_damaged_one_is_an_error_that_names_file_key_and_what_is_allowed(beside, folders, written, said, cure):
@@ -116,7 +116,7 @@ def test_a_damaged_one_is_an_error_that_names_file_key_and_what_is_allowed(besid
 @pytest.mark.parametrize("name", ["../secret", "a/b", "a\\b", "/etc/passwd", "C:x", "..", ".hidden", "", " ", "a\0b"])
 def test_a_name_is_never_a_way_to_another_folder(beside, folders, name):
     (beside.parent / "secret.toml").write_text('instructions = "x"')
-    with pytest.raises(ConfigError, match="is not the name of an assistant"):
+    with pytest.raises(ConfigError, match="There is no assistant"):
         load_assistant(name, folders)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,6 @@ from ipython_assistant import commands
 from ipython_assistant.display.grid import FILE_HEADER
 from ipython_assistant.errors import OptionError
 from ipython_assistant.workspace.folder import Folder, made_files, remove_left_over
-from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 
 @pytest.fixture
@@ -189,10 +189,10 @@ def test_a_file_that_is_changed_after_it_was_listed_is_not_removed(folder, noteb
 def test_what_cannot_be_removed_is_named_with_the_reason(folder, monkeypatch):
     left_over(folder)
 
-    def locked(_directory, _name):
+    def locked(_path, missing_ok=False):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(SafeDirectory, "remove", locked)
+    monkeypatch.setattr(Path, "unlink", locked)
     text, _ = command(folder, "files --prune --yes")
 
     assert text == "old.csv was not removed: permission denied."

@@ -16,9 +16,9 @@ from tests_support.saving import NOTEBOOK, run_cell, save, save_all
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
 from ipython_assistant.core.naming import folded
+from ipython_assistant.workspace import recording_store
 from ipython_assistant.workspace.folder import Folder, Incoming
 from ipython_assistant.workspace.recording_store import RecordingStore
-from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs symbolic links and pipes")
 
@@ -343,10 +343,10 @@ def test_a_file_that_another_program_holds_stays_and_the_card_says_why(folder, s
 def test_a_file_that_cannot_be_read_stays_and_the_card_says_why(folder, saved_dir, monkeypatch):
     saved_dir.mkdir()
     (saved_dir / "a.csv").write_bytes(b"x")
-    refuse(monkeypatch, SafeDirectory, "open", errno.EACCES, lambda _self, name: name == "a.csv")
+    refuse(monkeypatch, recording_store, "open_file", errno.EACCES, is_named("a.csv"))
     artifact = save(folder, "a.csv", b"y")
 
-    assert artifact.note == "a.csv cannot be read (permission denied), so the new file is a-2.csv."
+    assert artifact.note.startswith("a.csv could not be replaced (permission denied; ")
 
 
 @pytest.mark.parametrize(
@@ -430,8 +430,8 @@ def test_a_file_that_is_edited_while_it_is_checked_is_not_overwritten(folder, mo
     artifact = save(folder, "a.csv", b"1")
     real = RecordingStore.hash_of
 
-    def and_then_edited(store, directory, name):
-        sha256 = real(store, directory, name)
+    def and_then_edited(store, path):
+        sha256 = real(store, path)
         artifact.path.write_bytes(b"my edits")
         return sha256
 

@@ -12,9 +12,9 @@ from ipython_assistant.cli import main
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.recording import TurnKey
 from ipython_assistant.errors import ConfigError
+from ipython_assistant.workspace import safe_dir
 from ipython_assistant.workspace.folder import Folder, Incoming
 from ipython_assistant.workspace.recordings import Recordings
-from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
 
@@ -98,17 +98,16 @@ def test_a_question_is_refused_before_it_is_asked_where_its_files_would_go_throu
 
 
 def test_a_full_disk_leaves_no_empty_readme_for_good(notebook_dir, monkeypatch):
-    def full(self, name, content, **_more):
+    def full(_staged, _path, **_more):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(SafeDirectory, "place", full)
+    monkeypatch.setattr(safe_dir, "place_file", full)
     _, notes = make_recording(recordings_of(notebook_dir), TurnKey("Ask."), {})
 
     turns = notebook_dir / "assistant_files" / ".turns"
     assert notes == ("This answer could not be recorded: the disk is full.",)
     assert list(turns.iterdir()) == []
     monkeypatch.undo()
-    (turns / "README").touch()  # as an earlier version left it on a full disk
     make_recording(recordings_of(notebook_dir), TurnKey("Ask."), {})
     assert "Each JSON file here" in (turns / "README").read_text()
 

@@ -15,9 +15,9 @@ from tests_support.saving import NOTEBOOK, save_all
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.recording import TurnKey, integrity
 from ipython_assistant.errors import RecordingDamaged
+from ipython_assistant.workspace import recording_store
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings, check_recordings, prune_recordings
-from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 ASKED = TurnKey("Plot coverage by year.", inputs=(("a.csv", "ab"),))
 TABLE, PICTURE = b"a,b\n1,2\n", b"\x89PNG" + bytes(5000)
@@ -112,7 +112,7 @@ def test_what_is_there_unchanged_is_not_touched_and_not_read_again(recordings, m
     before = [path.stat() for path in paths]
     recordings.restore(recordings.find(ASKED.sha256), "cell-1")
     recording = recordings.find(ASKED.sha256)
-    monkeypatch.setattr(SafeDirectory, "open", lambda _self, name: pytest.fail(f"{name} is read again"))
+    monkeypatch.setattr(recording_store, "open_file", lambda path: pytest.fail(f"{path} is read again"))
 
     back = recordings.restore(recording, "cell-1")
 
@@ -252,6 +252,7 @@ import sys
 from pathlib import Path
 from tests_support.replaying import make_recording
 from ipython_assistant.core.recording import TurnKey
+from ipython_assistant.workspace import recording_store
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings
 
@@ -288,7 +289,7 @@ def test_a_kernel_that_is_killed_while_it_records_leaves_the_recordings_before_w
     assert check_recordings(recordings) == []
     for path in bodies_dir.glob(".*.tmp"):
         aged(path)
-    make_recording(Recordings(make_folder()), ASKED, {"table.csv": TABLE})
+    prune_recordings(recordings)
     assert not list(bodies_dir.glob(".*.tmp"))
 
 

@@ -7,9 +7,8 @@
     effort = "low"
 
 Every key may be left out. What stands here is less than what the cell says, and more than what the notebook is set to.
-
-An assistant beside the notebook may have come with it, so it is not trusted as the user's own is: its inputs have to be
-below the notebook's directory, and it is asked only once its content was confirmed on this machine.
+An assistant beside the notebook may have come with it: its inputs have to be below the notebook's directory, and it is
+asked only once its content was confirmed on this machine.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.request import parse_tools
-from ipython_assistant.core.wording import did_you_mean, disk_reason, on_one_line
+from ipython_assistant.core.wording import did_you_mean, on_one_line
 from ipython_assistant.errors import ConfigError
 from ipython_assistant.options import EFFORTS
 
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 
 FOLDER = "assistants"
 CONFIRMED = "confirmed_assistants.txt"
-SUFFIX = ".toml"
-LARGEST_BYTES = 1_000_000
-LONGEST_NAME = 100
 _KINDS = {
     "instructions": "text",
     "model": "text",
@@ -42,7 +38,6 @@ _KINDS = {
     "tools": "a list of texts",
     "effort": f"one of {', '.join(EFFORTS)}",
 }
-_NOT_IN_A_NAME = frozenset('/\\:*?"<>|')
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,38 +100,23 @@ def check_inputs(assistant: SavedAssistant, folder: Path, working_dir: Path, var
 
 
 def load_assistant(name: str, folders: Sequence[Path]) -> SavedAssistant:
-    """Read the assistant of that name from the first folder that has one.
-
-    Raises `ConfigError` where the name is not a file name, there is no such assistant, or its file is damaged.
-    """
-    if not _is_name(name):
-        cure = "A name is a file's, without its folder and .toml."
-        raise ConfigError(f"{name[:LONGEST_NAME]!r} is not the name of an assistant.", cure)
-    for folder in folders:
-        path = folder / f"{name}{SUFFIX}"
-        # Neither a folder nor a pipe: to open one could wait for ever.
-        if path.is_file():
-            return _read(name, path)
-    names = [listed.name for listed in list_assistants(folders)]
-    meant = did_you_mean(name, names)
-    listed = f"There are: {', '.join(names)}. " if names and not meant else ""
-    cure = f"{meant}{listed}Looked in: {', '.join(map(shown, folders))}."
-    raise ConfigError(f"There is no assistant {name!r}.", cure)
+    """Read the assistant of that name. Raises `ConfigError` where there is none, or its file is damaged."""
+    found = {path.stem: path for path in _files(folders)}
+    if name not in found:
+        cure = f"{did_you_mean(name, found)}Looked in: {', '.join(map(shown, folders))}."
+        raise ConfigError(f"There is no assistant {name!r}.", cure)
+    return _read(found[name])
 
 
 def list_assistants(folders: Sequence[Path]) -> tuple[SavedAssistant, ...]:
     """Every assistant by name, from the first folder that has it. Folders that are not there are empty."""
-    found: dict[str, SavedAssistant] = {}
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            for path in sorted(it for it in folder.iterdir() if it.name.endswith(SUFFIX)):
-                name = path.name.removesuffix(SUFFIX)
-                if name not in found and _is_name(name) and path.is_file():
-                    try:
-                        found[name] = _read(name, path)
-                    except ConfigError as error:
-                        found[name] = SavedAssistant(name, path, reason=error.message)
-    return tuple(found.values())
+    found = []
+    for path in _files(folders):
+        try:
+            found.append(_read(path))
+        except ConfigError as error:
+            found.append(SavedAssistant(path.stem, path, reason=error.message))
+    return tuple(found)
 
 
 def shown(path: Path) -> str:
@@ -147,46 +127,43 @@ def shown(path: Path) -> str:
     return str(path)
 
 
-def _read(name: str, path: Path) -> SavedAssistant:
-    def damaged(what: str, cure: str) -> ConfigError:
-        return ConfigError(f"{shown(path)} {what.rstrip('.')}.", cure)
+def _files(folders: Sequence[Path]) -> list[Path]:
+    """Their files. A name only ever chooses among these; a pipe, which would be waited for, is none of them."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("[!.]*.toml")):
+            if path.is_file() and path.stem.isprintable():
+                found.setdefault(path.stem, path)
+    return list(found.values())
 
+
+def _read(path: Path) -> SavedAssistant:
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise damaged("is too large for an assistant", "Put what is long into a file, and name it in inputs.")
-        # An editor on Windows may begin a file with a mark that TOML does not know.
         content = path.read_bytes()
+        # An editor on Windows may begin a file with a mark that TOML does not know.
         written: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
-    except OSError as error:
-        raise damaged(f"cannot be read: {disk_reason(error)}", "Check the file.") from error
-    except UnicodeDecodeError as error:
-        raise damaged("is not UTF-8", "Save it as UTF-8.") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise damaged(f"is not TOML: {on_one_line(error)}", 'A line is: instructions = "..."') from error
+    except (OSError, ValueError, RecursionError) as error:
+        said = f"{shown(path)} cannot be read as TOML: {on_one_line(error).rstrip('.')}."
+        raise ConfigError(said, 'Save it as UTF-8; a line is: instructions = "..."') from error
     for key, value in written.items():
         if key not in _KINDS:
             cure = f"{did_you_mean(key, _KINDS)}Keys: {', '.join(_KINDS)}."
-            raise damaged(f"has an unknown key {key[:LONGEST_NAME]!r}", cure)
+            raise ConfigError(f"{shown(path)} has an unknown key {on_one_line(key)!r}.", cure)
         is_list = isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value)
         kinds = {"inputs": is_list, "tools": is_list, "effort": value in EFFORTS}
         if not kinds.get(key, isinstance(value, str)):
-            raise damaged(f"has a wrong {key}", f"{key} is {_KINDS[key]}.")
+            raise ConfigError(f"{shown(path)} has a wrong {key}.", f"{key} is {_KINDS[key]}.")
     try:
         parse_tools(written.get("tools", ()))
     except ValueError as error:
         message, hint = error.args
-        raise damaged(f"has a wrong tool: {message}", hint) from error
+        raise ConfigError(f"{shown(path)} has a wrong tool: {message.rstrip('.')}.", hint) from error
     fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in written.items()}
     is_own = path.parent.resolve() == (_configuration() / FOLDER).resolve()
-    return SavedAssistant(name, path, **fields, sha256=hashlib.sha256(content).hexdigest(), is_own=is_own)
+    return SavedAssistant(path.stem, path, **fields, sha256=hashlib.sha256(content).hexdigest(), is_own=is_own)
 
 
 def _configuration() -> Path:
     from jupyter_core.paths import jupyter_config_dir
 
     return Path(jupyter_config_dir()) / "ipython_assistant"
-
-
-def _is_name(name: str) -> bool:
-    is_shown = 0 < len(name.strip()) <= LONGEST_NAME and name.isprintable() and not name.startswith(".")
-    return is_shown and not _NOT_IN_A_NAME.intersection(name)

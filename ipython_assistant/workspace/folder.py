@@ -15,6 +15,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import sys
 import threading
 import time
@@ -28,15 +29,13 @@ from ipython_assistant.core.naming import folded, media_type, numbered, plain_na
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import ConfigError
 from ipython_assistant.workspace.recording_store import BODIES, TURNS, RecordingStore
-from ipython_assistant.workspace.safe_dir import open_directory
+from ipython_assistant.workspace.safe_dir import fingerprint, open_file, place_file, real_directory, write_file
 from ipython_assistant.workspace.secrets import LocalSecrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
     from ipython_assistant.core.recording import RecordedFile, Recording
-    from ipython_assistant.workspace.safe_dir import SafeDirectory
 
 LEFT_OVER_AFTER_S = 24 * 3600.0
 """A staging directory that nothing was written to for so long was left by a kernel that has ended."""
@@ -44,7 +43,6 @@ _MANIFEST = "manifest"
 _STAGING = re.compile(r"\.staging-[0-9a-f]{12}")
 _NAME_REFUSED = {errno.EILSEQ, errno.EINVAL, errno.ENAMETOOLONG}
 _IN_USE = {errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY}
-_MAX_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +132,9 @@ class Folder:
         self._one_at_a_time = threading.RLock()
         """Several questions may be asked at once."""
 
-    def open(self, *, make: bool = False) -> AbstractContextManager[SafeDirectory]:
-        """Open the folder, which has to be there unless it is made. Raises `OSError`, also where it is a link."""
-        return open_directory(self.path, self._within, make=make)
+    def directory(self, *, make: bool = False) -> Path:
+        """The folder, which has to be there unless it is made. Raises `OSError`, also where it is a link."""
+        return real_directory(self.path, self._within, make=make)
 
     def href(self, name: str) -> str:
         """Where the file of this name is, relative to the notebook's directory, with forward slashes."""
@@ -152,24 +150,23 @@ class Folder:
 
         Raises `OSError` where the folder cannot be made or written to; `strerror` says why in words.
         """
-        name = f".staging-{secrets.token_hex(6)}"
         try:
-            with self.open(make=True) as folder:
-                folder.make(name)
-                # Once, those of kernels that are no more; this turn's files do not depend on it.
-                for old in [] if self._swept else filter(_STAGING.fullmatch, folder.names()):
-                    with contextlib.suppress(OSError, RecursionError):
-                        if time.time() - folder.fingerprint(old).written_ns / 1e9 > LEFT_OVER_AFTER_S:
-                            folder.remove_tree(old)
-                self._swept = True
+            staging = self.directory(make=True) / f".staging-{secrets.token_hex(6)}"
+            staging.mkdir()
         except OSError as error:
             raise OSError(error.errno, disk_reason(error)) from error
-        return self.path / name
+        # Once, those of kernels that are no more; this turn's files do not depend on it.
+        for old in [] if self._swept else list(self.path.iterdir()):
+            with contextlib.suppress(OSError, RecursionError):
+                if _STAGING.fullmatch(old.name) and time.time() - old.lstat().st_mtime > LEFT_OVER_AFTER_S:
+                    shutil.rmtree(old)
+        self._swept = True
+        return staging
 
     def unstage(self, staging: Path) -> None:
         """Remove a staging directory and what was left in it."""
-        with contextlib.suppress(OSError, RecursionError), self.open() as folder:
-            folder.remove_tree(staging.name)
+        with contextlib.suppress(OSError, RecursionError):
+            shutil.rmtree(self.directory() / staging.name)
 
     # --- saving -------------------------------------------------------------------------------------------------------
 
@@ -181,12 +178,14 @@ class Folder:
         `cell` owns the file; `turn` tells the turn from all others; `key` is that of its question.
         """
         try:
-            with self._one_at_a_time, self.open() as folder:
-                owner, place = self._owner, _cell_in_manifest(self._cells_of, cell, key)
+            with self._one_at_a_time:
+                folder, owner, place = self.directory(), self._owner, _cell_in_manifest(self._cells_of, cell, key)
                 if owner is None or (owner.cell, owner.key, owner.turn) != (place, key, turn):
-                    taken = {folded(name): name for name in sorted(folder.names(), reverse=True)}
+                    taken = {
+                        folded(name): name for name in sorted((path.name for path in folder.iterdir()), reverse=True)
+                    }
                     owner = self._owner = _Owner(place, key, turn, self.manifest(), taken)
-                name, note = self._place(folder, incoming, owner)
+                name, note = self._place(incoming, owner)
                 self._saved[name] = turn
                 if self.wrote(name, incoming.sha256):
                     self._unsettled[name] = ManifestEntry(incoming.sha256, {owner.cell: key})
@@ -204,23 +203,18 @@ class Folder:
     def settle(self, cell: str, key: str, files: Mapping[str, str], *, more: bool = False) -> None:
         """Say that a cell's present turn refers to these files, given by name and hash, and to no others.
 
-        With `more`, its earlier turn keeps its place, and its files. Where the system has no locks on folders, and
-        another kernel settles just now, an entry may be lost: its file is then taken for the user's own, and stays.
-        Raises `OSError`.
+        With `more`, its earlier turn keeps its place, and its files. Where another kernel settles just now, an entry
+        may be lost: its file is then taken for the user's own, and stays. Raises `OSError`.
         """
-        with self._one_at_a_time, self.store.open_to_write() as turns:
-            if sys.platform != "win32" and turns.handle is not None:
-                import fcntl
-
-                with contextlib.suppress(OSError):
-                    fcntl.flock(turns.handle, fcntl.LOCK_EX)  # until the handle is closed
-            manifest, place = self._read_manifest(turns), _cell_in_manifest(self._cells_of, cell, key)
+        with self._one_at_a_time:
+            manifest, place = self._read_manifest(), _cell_in_manifest(self._cells_of, cell, key)
             before = dict(manifest)
             kept = {name: it.sha256 for name, it in manifest.items() if more and it.cells.get(place) is not None}
             _refer(manifest, place, key, kept | dict(files), self._mine)
             if manifest != before:
                 body = {name: {"sha256": entry.sha256, "cells": dict(entry.cells)} for name, entry in manifest.items()}
-                turns.write(_MANIFEST, (json.dumps({"files": body}, indent=1) + "\n").encode())
+                content = json.dumps({"files": body}, indent=1) + "\n"
+                write_file(self.store.made() / _MANIFEST, content.encode())
             for name in files:
                 self._unsettled.pop(name, None)
 
@@ -231,18 +225,18 @@ class Folder:
     def manifest(self) -> Manifest:
         """The manifest, with what this kernel has saved since; empty where it cannot be read."""
         manifest: Manifest = {}
-        with contextlib.suppress(OSError), self.store.open() as turns:
-            manifest = self._read_manifest(turns)
+        with contextlib.suppress(OSError):
+            manifest = self._read_manifest()
         for name, entry in self._unsettled.items():
             known = manifest.get(name, entry)
             cells = known.cells if known.sha256 == entry.sha256 else {}
             manifest[name] = ManifestEntry(entry.sha256, {**cells, **entry.cells})
         return manifest
 
-    def _read_manifest(self, turns: SafeDirectory) -> Manifest:
+    def _read_manifest(self) -> Manifest:
         """Read the manifest, or make it anew from the recordings where it is missing or damaged. Raises `OSError`."""
         try:
-            with turns.open(_MANIFEST) as file:
+            with open_file(self.store.directory() / _MANIFEST) as file:
                 return {name: _entry(body) for name, body in json.load(file)["files"].items()}
         except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             manifest: Manifest = {}
@@ -251,20 +245,18 @@ class Folder:
             _refer(manifest, _cell_in_manifest(one.notebook, one.cell, one.key), one.key, files, files)
         return manifest
 
-    def _place(self, folder: SafeDirectory, incoming: Incoming, owner: _Owner) -> tuple[str, str]:
+    def _place(self, incoming: Incoming, owner: _Owner) -> tuple[str, str]:
         """Put a file in place; gives the name it got, and a note on that name."""
         wanted, plain = safe_name(incoming.own_name), plain_name(incoming.own_name)
         try:
-            return self._under_one_of(numbered(wanted), folder, incoming, owner)
+            return self._under_one_of(numbered(wanted), incoming, owner)
         except OSError as error:
             if error.errno not in _NAME_REFUSED or plain == wanted:
                 raise
-            name, note = self._under_one_of(numbered(plain), folder, incoming, owner)
+            name, note = self._under_one_of(numbered(plain), incoming, owner)
             return name, note or f"{incoming.own_name} is saved as {name}: {disk_reason(error)}."
 
-    def _under_one_of(
-        self, names: Iterator[str], folder: SafeDirectory, incoming: Incoming, owner: _Owner
-    ) -> tuple[str, str]:
+    def _under_one_of(self, names: Iterator[str], incoming: Incoming, owner: _Owner) -> tuple[str, str]:
         notes = []
         # An empty entry of the path that `import` looks into is the working directory.
         if incoming.own_name.lower().endswith(tuple(all_suffixes())) and self.path.resolve() in map(
@@ -274,45 +266,38 @@ class Folder:
         for name in names:
             there = owner.taken.setdefault(folded(name), name)
             try:
-                if self._under(there, folder, incoming, owner):
-                    return there, "".join(f"{note}, so the new file is {there}." for note in notes[:1])
-            except _InUseError as error:
-                notes.append(str(error))
+                place_file(incoming.staged, self.path / there, over=False)
+                self._mine[there] = incoming.sha256
+                done = True
+            except FileExistsError:
+                done = self._same_or_replaced(there, incoming, owner, notes)
+            if done:
+                return there, "".join(f"{note}, so the new file is {there}." for note in notes[:1])
         raise AssertionError("unreachable: there is always another number")  # pragma: no cover
 
-    def _under(self, name: str, folder: SafeDirectory, incoming: Incoming, owner: _Owner) -> bool:
-        """Try one name; says whether the file is there now, under that name."""
-        for _ in range(_MAX_TRIES):
-            with contextlib.suppress(FileExistsError):
-                folder.place(incoming.staged, name, over=False)
-                self._mine[name] = incoming.sha256
-                return True
-            # If it was removed just now, the next try says so.
-            with contextlib.suppress(FileNotFoundError):
-                return self._same_or_replaced(name, folder, incoming, owner)
-        return False
+    def _same_or_replaced(self, name: str, incoming: Incoming, owner: _Owner, notes: list[str]) -> bool:
+        """Whether a file that has the name holds the new bytes now: because it did already, or because it may.
 
-    def _same_or_replaced(self, name: str, folder: SafeDirectory, incoming: Incoming, owner: _Owner) -> bool:
-        """Whether a file that has the name holds the new bytes now: because it did already, or because it may."""
-        before = folder.fingerprint(name)
-        own = self._own_hash(name, owner)
-        if not before.is_regular or (own is None and before.size != incoming.size):
-            return False
+        Where another program holds it, the notes say so.
+        """
+        path, own = self.path / name, self._own_hash(name, owner)
         try:
-            sha256 = self.store.hash_of(folder, name)
-        except PermissionError as error:
-            raise _InUseError(f"{name} cannot be read ({disk_reason(error)})") from error
-        if sha256 == incoming.sha256:
-            return True
-        if sha256 != own or folder.fingerprint(name) != before:
-            return False
-        try:
-            folder.place(incoming.staged, name, over=True)
+            before = fingerprint(path)
+            if not before.is_regular or (own is None and before.size != incoming.size):
+                return False
+            sha256 = self.store.hash_of(path)
+            if sha256 == incoming.sha256:
+                return True
+            if sha256 != own or fingerprint(path) != before:
+                return False
+            place_file(incoming.staged, path, over=True)
+        except FileNotFoundError:
+            return False  # it was removed just now
         except OSError as error:
             if error.errno not in _IN_USE:
                 raise
-            reason = f"{disk_reason(error)}; another program may have it open"
-            raise _InUseError(f"{name} could not be replaced ({reason})") from error
+            notes.append(f"{name} could not be replaced ({disk_reason(error)}; another program may have it open)")
+            return False
         self._mine[name] = incoming.sha256
         return True
 
@@ -330,10 +315,6 @@ class Folder:
         notebook, _, cell_id = named.rpartition("#")
         renamed = cell_id == cell.rpartition("#")[2] and notebook.endswith(".ipynb")
         return named == cell or (renamed and not (self.notebook_dir / notebook).exists())
-
-
-class _InUseError(Exception):
-    """A file is ours to replace, but another program holds it."""
 
 
 def _cell_in_manifest(notebook: str, cell: str, key: str) -> str:
@@ -370,8 +351,8 @@ def _entry(body: Any) -> ManifestEntry:
 def refuse_links(save_dir: Path, notebook_dir: Path) -> None:
     """Raise `OSError`, with its `filename`, where a link that may have come along leads to one of our folders."""
     for path in (save_dir, save_dir / TURNS, save_dir / TURNS / BODIES):
-        with contextlib.suppress(FileNotFoundError), open_directory(path, _boundary(save_dir, notebook_dir)):
-            pass
+        with contextlib.suppress(FileNotFoundError):
+            real_directory(path, _boundary(save_dir, notebook_dir))
 
 
 def check_folder(save_dir: Path, notebook_dir: Path) -> None:
@@ -392,33 +373,29 @@ def made_files(folder: Folder) -> list[MadeFile]:
     for _, one in folder.store.summaries()[0]:
         latest |= {(file.name, file.sha256): (one, file.size) for file in one.files}
     found = []
-    with folder.open() as here:
-        for name, entry in folder.manifest().items():
-            state = _state(folder, here, name, entry.sha256)
-            recording, size = latest.get((name, entry.sha256), (None, 0))
-            if state == "present" or not entry.is_left_over:
-                href = folder.href(name)
-                found.append(MadeFile(name, href, entry.sha256, state, entry.is_left_over, recording, size))
+    for name, entry in folder.manifest().items():
+        state = _state(folder, name, entry.sha256)
+        recording, size = latest.get((name, entry.sha256), (None, 0))
+        if state == "present" or not entry.is_left_over:
+            href = folder.href(name)
+            found.append(MadeFile(name, href, entry.sha256, state, entry.is_left_over, recording, size))
     return sorted(found, key=lambda made: (made.left_over, made.recording.ended if made.recording else "", made.name))
 
 
 def remove_left_over(folder: Folder, made: MadeFile) -> str:
     """Remove a left-over file if it is still what it was; gives the reason why not, or nothing."""
+    if not made.left_over or _state(folder, made.name, made.sha256) == "changed":
+        return "it was changed in the meantime"
     try:
-        with folder.open() as here:
-            if not made.left_over or _state(folder, here, made.name, made.sha256) == "changed":
-                return "it was changed in the meantime"
-            here.remove(made.name)
-    except FileNotFoundError:
-        return ""
+        (folder.directory() / made.name).unlink(missing_ok=True)
     except OSError as error:
         return disk_reason(error)
     return ""
 
 
-def _state(folder: Folder, here: SafeDirectory, name: str, sha256: str) -> Literal["present", "changed", "gone"]:
+def _state(folder: Folder, name: str, sha256: str) -> Literal["present", "changed", "gone"]:
     try:
-        return "present" if folder.store.hash_of(here, name) == sha256 else "changed"
+        return "present" if folder.store.hash_of(folder.directory() / name) == sha256 else "changed"
     except FileNotFoundError:
         return "gone"
     except OSError:

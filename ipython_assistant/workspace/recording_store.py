@@ -18,14 +18,13 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from ipython_assistant.core.recording import Recording, read_recording, recording_text, sha256_of
 from ipython_assistant.core.turn import Turn
 from ipython_assistant.core.wording import disk_reason
-from ipython_assistant.workspace.safe_dir import open_directory
+from ipython_assistant.workspace.safe_dir import fingerprint, open_file, real_directory, write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Container
     from pathlib import Path
 
-    from ipython_assistant.workspace.safe_dir import Fingerprint, SafeDirectory
+    from ipython_assistant.workspace.safe_dir import Fingerprint
 
 TURNS = ".turns"
 BODIES = "bodies"
@@ -47,15 +46,20 @@ it is made again where it is missing.
 """
 _BESIDE = {"README": README, ".gitignore": "*.tmp\nmanifest\n", ".gitattributes": "* -text\n"}
 _NAME = re.compile(r"([a-z0-9-]+?)-([0-9a-f]{16})(?:-(\d{1,6}))?\.json")
-_HASH = re.compile(r"[0-9a-f]{64}")
-_TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.tmp")
+_BODY = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{12}\.tmp")
+"""A body, or what a kernel that was killed has left half written."""
 
 
-class DamagedRecording(NamedTuple):
-    """A file among the recordings that cannot be read as one, and the reason."""
+class DamagedFile(NamedTuple):
+    """A file of the recordings that is not as it was written, and the reason."""
 
-    name: str
+    path: Path
     reason: str
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.path.name
 
 
 class RecordingStore:
@@ -64,151 +68,126 @@ class RecordingStore:
     def __init__(self, path: Path, within: Path) -> None:
         self.path = path
         self._within = within
-        self._summaries: dict[str, Recording | DamagedRecording] = {}
-        self._hashes: dict[tuple[Path, str], tuple[Fingerprint, str]] = {}
-        self._swept = False
+        self._summaries: dict[str, Recording | DamagedFile] = {}
+        self._hashes: dict[Path, tuple[Fingerprint, str]] = {}
 
-    def open(self, below: str = "", *, make: bool = False) -> AbstractContextManager[SafeDirectory]:
-        """Open the folder of the recordings, or `BODIES` below it."""
-        return open_directory(self.path / below, self._within, make=make)
+    def directory(self, below: str = "") -> Path:
+        """The folder of the recordings, or `BODIES` below it."""
+        return real_directory(self.path / below, self._within)
 
-    @contextlib.contextmanager
-    def open_to_write(self) -> Iterator[SafeDirectory]:
-        """Open the folder of the recordings, made if need be, with what explains it."""
-        with self.open(make=True) as turns:
-            for name, text in _BESIDE.items():
-                # Unless it is there, and was not left empty by a full disk.
-                with contextlib.suppress(FileNotFoundError):
-                    if turns.fingerprint(name).size:
-                        continue
-                turns.write(name, text.encode())
-            # Once, what kernels that were killed left half written.
-            for below in () if self._swept else ("", BODIES):
-                with contextlib.suppress(OSError), self.open(below) as directory:
-                    for name in filter(_TEMPORARY.fullmatch, directory.names()):
-                        if time.time() - directory.fingerprint(name).written_ns / 1e9 > YOUNG_S:
-                            directory.remove(name)
-            self._swept = True
-            yield turns
+    def made(self, below: str = "") -> Path:
+        """The same, made if need be, with what explains it."""
+        turns = real_directory(self.path, self._within, make=True)
+        for name, text in _BESIDE.items():
+            if not (turns / name).exists():
+                write_file(turns / name, text.encode())
+        return real_directory(turns / below, self._within, make=True)
 
     # --- recordings ---------------------------------------------------------------------------------------------------
 
-    def names(self) -> list[str]:
-        """The files of the recordings."""
-        with contextlib.suppress(FileNotFoundError), self.open() as turns:
-            return sorted(name for name in turns.names() if name.endswith(".json"))
-        return []
-
     def read(self, name: str) -> Recording:
         """The whole recording in a file. Raises `OSError`, or `ValueError` with the reason."""
-        with self.open() as turns, turns.open(name) as file:
+        with open_file(self.directory() / name) as file:
             return read_recording(file.read().decode("utf-8", "replace"), _number_of(name))
 
-    def summaries(self) -> tuple[list[tuple[str, Recording]], list[DamagedRecording]]:
+    def summaries(self) -> tuple[list[tuple[str, Recording]], list[DamagedFile]]:
         """Every recording but for its turn, by time, and the files that cannot be read as one. Each is read once."""
-        self._summaries = {name: self._summary(name) for name in self.names()}
+        self._summaries = {name: self._summary(name) for name in self._names()}
         found = [(name, it) for name, it in self._summaries.items() if isinstance(it, Recording)]
-        damaged = [it for it in self._summaries.values() if isinstance(it, DamagedRecording)]
+        damaged = [it for it in self._summaries.values() if isinstance(it, DamagedFile)]
         return sorted(found, key=lambda pair: (pair[1].began, *pair[1].order)), damaged
 
     def with_key(self, key: str) -> list[str]:
-        """The files whose recording may have this key, by their names; one with a name of its own is looked into."""
-
-        def may_have_it(name: str) -> bool:
-            match = _NAME.fullmatch(name)
-            return key.startswith(match[2]) if match is not None else getattr(self._summary(name), "key", None) == key
-
-        return list(filter(may_have_it, self.names()))
+        """The files whose recording may have this key, by their names."""
+        found = [(name, _NAME.fullmatch(name)) for name in self._names()]
+        return [name for name, match in found if match is not None and key.startswith(match[2])]
 
     def write(self, recording: Recording) -> str:
         """Keep a recording, in place of an earlier one of the same turn; gives its file's name."""
         key = recording.key or sha256_of([recording.notebook, recording.cell])
         stem, number, replaced = f"{slug(recording.prompt or recording.cell)}-{key[:16]}", 1, None
-        for name in self.names():
-            match = _NAME.fullmatch(name)
-            if match is not None and match[2] == key[:16]:
-                number = max(number, int(match[3] or 1) + 1)
-                with contextlib.suppress(OSError, ValueError):
-                    replaced = name if _turn_of(self.read(name)) == _turn_of(recording) else replaced
-        content = recording_text(recording).encode()
-        with self.open_to_write() as turns:
-            while True:
-                name = replaced or (f"{stem}.json" if number == 1 else f"{stem}-{number}.json")
-                try:
-                    turns.write(name, content, over=replaced is not None)
-                except FileExistsError:
-                    number += 1  # another kernel was faster
-                else:
-                    self._summaries[name] = replace(_without_its_turn(recording), number=_number_of(name))
-                    return name
-
-    def remove(self, name: str) -> int:
-        """Remove a recording; gives its size in bytes."""
-        with self.open() as turns:
-            return turns.remove(name)
+        for name in self.with_key(key):
+            number = max(number, _number_of(name) + 1)
+            with contextlib.suppress(OSError, ValueError):
+                replaced = name if _turn_of(self.read(name)) == _turn_of(recording) else replaced
+        content, turns = recording_text(recording).encode(), self.made()
+        while True:
+            name = replaced or (f"{stem}.json" if number == 1 else f"{stem}-{number}.json")
+            try:
+                write_file(turns / name, content, over=replaced is not None)
+            except FileExistsError:
+                number += 1  # another kernel was faster
+            else:
+                self._summaries[name] = replace(_without_its_turn(recording), number=_number_of(name))
+                return name
 
     def forget(self) -> None:
         """Read everything anew from now on."""
         self._summaries.clear()
         self._hashes.clear()
 
-    def _summary(self, name: str) -> Recording | DamagedRecording:
+    def _names(self) -> list[str]:
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(path.name for path in self.directory().iterdir() if path.suffix == ".json")
+        return []
+
+    def _summary(self, name: str) -> Recording | DamagedFile:
         if name not in self._summaries:
             try:
                 self._summaries[name] = _without_its_turn(self.read(name))
             except (OSError, ValueError) as error:
-                self._summaries[name] = DamagedRecording(name, reason_of(error))
+                self._summaries[name] = DamagedFile(self.path / name, reason_of(error))
         return self._summaries[name]
 
     # --- bodies -------------------------------------------------------------------------------------------------------
 
-    def keep_body(self, sha256: str, size: int, source: SafeDirectory, name: str) -> bool:
+    def keep_body(self, sha256: str, size: int, source: Path) -> bool:
         """Keep the bytes of a file; says whether they are there now, in full."""
-        with self.open(BODIES, make=True) as bodies:
-            is_there = self.holds(bodies, sha256, size, sha256)
-            # An old one is written anew: a kernel that prunes just now would take it for one that nothing needs.
-            if is_there and time.time() - bodies.fingerprint(sha256).written_ns / 1e9 < YOUNG_S / 2:
-                return True
-            with source.open(name) as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                    return False  # the file has just been changed
-                file.seek(0)
-                bodies.write(sha256, file)
+        body = self.made(BODIES) / sha256
+        if self.holds(body, size, sha256):
+            return True
+        with open_file(source) as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                return False  # the file has just been changed
+            file.seek(0)
+            write_file(body, file)
         return True
 
     def open_body(self, sha256: str) -> IO[bytes]:
         """Open the body of this hash. Raises `OSError`, or `ValueError` where it was changed since it was written."""
-        with self.open(BODIES) as bodies:
-            if self.hash_of(bodies, sha256) != sha256:
-                raise ValueError("it was changed since it was written")
-            return bodies.open(sha256)
+        body = self.directory(BODIES) / sha256
+        if self.hash_of(body) != sha256:
+            raise ValueError("it was changed since it was written")
+        return open_file(body)
 
     def remove_bodies(self, needed: Container[str]) -> list[int]:
         """Remove the bodies that are not needed, but for young ones; gives their sizes. Other names are not ours."""
         removed, oldest_ns = list[int](), (time.time() - YOUNG_S) * 1e9
-        with contextlib.suppress(FileNotFoundError), self.open(BODIES) as bodies:
-            for name in filter(_HASH.fullmatch, bodies.names()):
-                there = bodies.fingerprint(name)
-                if name not in needed and there.is_regular and there.written_ns < oldest_ns:
-                    removed.append(bodies.remove(name))
+        with contextlib.suppress(FileNotFoundError):
+            for path in list(self.directory(BODIES).iterdir()):
+                there = fingerprint(path)
+                is_ours = _BODY.fullmatch(path.name) is not None and there.is_regular
+                if is_ours and path.name not in needed and there.written_ns < oldest_ns:
+                    path.unlink()
+                    removed.append(there.size)
         return removed
 
-    def hash_of(self, directory: SafeDirectory, name: str) -> str:
+    def hash_of(self, path: Path) -> str:
         """The hash of a regular file, computed once as long as its fingerprint stays the same."""
-        now, known = directory.fingerprint(name), self._hashes.get((directory.path, name))
+        now, known = fingerprint(path), self._hashes.get(path)
         if known is not None and known[0] == now:
             return known[1]
-        with directory.open(name) as file:
+        with open_file(path) as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if time.time_ns() - now.written_ns > UNSETTLED_NS:
-            self._hashes[directory.path, name] = now, sha256
+            self._hashes[path] = now, sha256
         return sha256
 
-    def holds(self, directory: SafeDirectory, name: str, size: int, sha256: str) -> bool:
-        """Whether there is a regular file of this name with this content."""
+    def holds(self, path: Path, size: int, sha256: str) -> bool:
+        """Whether there is a regular file with this content."""
         with contextlib.suppress(OSError):
-            there = directory.fingerprint(name)
-            return there.is_regular and there.size == size and self.hash_of(directory, name) == sha256
+            there = fingerprint(path)
+            return there.is_regular and there.size == size and self.hash_of(path) == sha256
         return False
 
 
@@ -224,7 +203,7 @@ def reason_of(error: OSError | ValueError) -> str:
 
 
 def _number_of(name: str) -> int:
-    """Which of its question's recordings this is; 0 for all of the format before, which their time orders."""
+    """Which of its question's recordings this is."""
     match = _NAME.fullmatch(name)
     return int(match[3] or 1) if match is not None else 0
 

@@ -9,17 +9,17 @@ import contextlib
 import shutil
 import threading
 from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
 from ipython_assistant.core.recording import TOOK_PLACE, best_first
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import RecordingDamaged
 from ipython_assistant.workspace.folder import Incoming, refuse_links
-from ipython_assistant.workspace.recording_store import BODIES, TURNS, reason_of
+from ipython_assistant.workspace.recording_store import BODIES, TURNS, DamagedFile, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container
     from pathlib import Path
 
     from ipython_assistant.core.recording import RecordedFile, Recording
@@ -40,13 +40,6 @@ class RestoredFiles:
     failed: tuple[FailedArtifact, ...]
     repeated: frozenset[str]
     notes: tuple[str, ...]
-
-
-class Fault(NamedTuple):
-    """What is wrong with a recording, or a body, and where."""
-
-    path: Path
-    reason: str
 
 
 class RecordingCounts(NamedTuple):
@@ -110,11 +103,10 @@ class Recordings:
         if recording.is_replayed(with_missing=True):
             if not self.all():
                 notes.append(f"Answers are recorded from now on, in {self.where}; its README says what that holds.")
-            with self.folder.open() if files else contextlib.nullcontext() as here:
-                for place, it in enumerate(files):
-                    if here is not None and it.size <= self._max_bytes:
-                        kept = self.store.keep_body(it.sha256, it.size, here, it.name)
-                        files[place] = replace(it, kept=kept)
+            for place, it in enumerate(files):
+                if it.size <= self._max_bytes:
+                    kept = self.store.keep_body(it.sha256, it.size, self.folder.directory() / it.name)
+                    files[place] = replace(it, kept=kept)
             if large := ", ".join(file.name for file in files if file.size > self._max_bytes):
                 limit = f"{self._max_bytes / 1e6:g} MB"
                 notes.append(f"Over {limit}, so not in the recording: {large}. A replay needs the saved file.")
@@ -164,16 +156,13 @@ class Recordings:
         A file that its user has changed since is not overwritten: the recorded one gets another name, and that is said.
         Raises `RecordingDamaged` where a body is gone or was changed; nothing was put anywhere by then.
         """
-        there: set[str] = set()
-        with contextlib.suppress(FileNotFoundError), self.folder.open() as here:
-            there = {it.name for it in recording.files if self.store.holds(here, it.name, it.size, it.sha256)}
-        absent = [file for file in recording.files if file.name not in there]
+        absent = [file for file in recording.files if not self._is_saved(file)]
         for file in absent:
             if file.kept:
-                self._open_body(file.sha256).close()  # before anything is put anywhere
-        restored = self._restored(recording, absent, cell) if absent else {}
-        outcomes = [(it, restored.get(it.name) or self.folder.artifact(it.name, it)) for it in recording.files]
-        back = [(file, outcome) for file, outcome in outcomes if isinstance(outcome, Artifact)]
+                self._check_body(file.sha256)  # before anything is put anywhere
+        outcomes = self._put_back(recording, absent, cell) if absent else {}
+        outcomes |= {file: self.folder.artifact(file.name, file) for file in recording.files if file not in absent}
+        back = [(file, it) for file in recording.files if isinstance(it := outcomes[file], Artifact)]
         if absent:
             now = tuple(replace(file, name=artifact.name) for file, artifact in back)
             with contextlib.suppress(OSError):
@@ -181,66 +170,67 @@ class Recordings:
         others = [(file.name, artifact.name) for file, artifact in back if artifact.name != file.name]
         return RestoredFiles(
             tuple(artifact for _, artifact in back),
-            (*recording.missing, *(outcome for _, outcome in outcomes if isinstance(outcome, FailedArtifact))),
+            (*recording.missing, *(it for it in outcomes.values() if isinstance(it, FailedArtifact))),
             frozenset(artifact.name for file, artifact in back if file.repeated),
             tuple(f"{name} is another file by now, so the recorded one is saved as {new}." for name, new in others),
         )
 
     def path_of(self, file: RecordedFile) -> Path | None:
         """Where the bytes of a file are, as they were recorded: saved, or kept beside the recordings; None if gone."""
-        with contextlib.suppress(OSError), self.folder.open() as here:
-            if self.store.holds(here, file.name, file.size, file.sha256):
-                return self.folder.path / file.name
-        with contextlib.suppress(OSError, ValueError):
-            self.store.open_body(file.sha256).close()
+        if self._is_saved(file):
+            return self.folder.path / file.name
+        with contextlib.suppress(RecordingDamaged):
+            self._check_body(file.sha256)
             return self.store.path / BODIES / file.sha256
         return None
 
-    def _open_body(self, sha256: str) -> IO[bytes]:
-        """Open a recorded body. Raises `RecordingDamaged` where it is gone or was changed since."""
+    def _is_saved(self, file: RecordedFile) -> bool:
+        with contextlib.suppress(OSError):
+            return self.store.holds(self.folder.directory() / file.name, file.size, file.sha256)
+        return False
+
+    def _check_body(self, sha256: str) -> None:
+        """Raise `RecordingDamaged` where a recorded body is gone or was changed since."""
         try:
-            return self.store.open_body(sha256)
+            self.store.open_body(sha256).close()
         except (OSError, ValueError) as error:
             raise self._damaged(f"{TURNS}/{BODIES}/{sha256}", error) from error
 
-    def _restored(
-        self, recording: Recording, absent: Sequence[RecordedFile], cell: str
-    ) -> dict[str, Artifact | FailedArtifact]:
-        """Put the absent files in their places; gives their artifacts, or failures, by their recorded names."""
-        turn = f"recording {recording.ended}"
-
-        def failed(file: RecordedFile, reason: str) -> FailedArtifact:
-            return FailedArtifact(file.own_name, reason, file.container_id, file.file_id)
-
-        def put(file: RecordedFile) -> Artifact | FailedArtifact:
-            if not file.kept:
-                return failed(file, "It was too large to be recorded, and is no longer among the saved files.")
-            staged = staging / "body.part"
-            try:
-                with self._open_body(file.sha256) as body, staged.open("wb") as copy:
-                    shutil.copyfileobj(body, copy, 1 << 20)
-            except OSError as error:
-                return failed(file, f"It could not be saved: {disk_reason(error)}.")
-            incoming = Incoming(file.name, staged, file.size, file.sha256, file.found, file.container_id, file.file_id)
-            saved = self.folder.save(incoming, cell, turn=turn, key=recording.key)
-            if isinstance(saved, FailedArtifact):
-                return failed(file, saved.reason)
-            return replace(saved, own_name=file.own_name, note="")
-
+    def _put_back(
+        self, recording: Recording, absent: list[RecordedFile], cell: str
+    ) -> dict[RecordedFile, Artifact | FailedArtifact]:
+        """Put the absent files in their places; gives their artifacts, or failures."""
         try:
             staging = self.folder.stage()
         except OSError as error:
-            return {file.name: failed(file, f"It could not be saved: {error.strerror}.") for file in absent}
+            reason = f"It could not be saved: {error.strerror}."
+            return {it: FailedArtifact(it.own_name, reason, it.container_id, it.file_id) for it in absent}
         try:
-            return {file.name: put(file) for file in absent}
+            return {it: self._put(it, staging / "body.part", recording, cell) for it in absent}
         finally:
             self.folder.unstage(staging)
+
+    def _put(self, file: RecordedFile, staged: Path, recording: Recording, cell: str) -> Artifact | FailedArtifact:
+        where = file.container_id, file.file_id
+        if not file.kept:
+            reason = "It was too large to be recorded, and is no longer among the saved files."
+            return FailedArtifact(file.own_name, reason, *where)
+        try:
+            with self.store.open_body(file.sha256) as body, staged.open("wb") as copy:
+                shutil.copyfileobj(body, copy, 1 << 20)
+        except (OSError, ValueError) as error:
+            return FailedArtifact(file.own_name, f"It could not be saved: {reason_of(error)}.", *where)
+        incoming = Incoming(file.name, staged, file.size, file.sha256, file.found, *where)
+        saved = self.folder.save(incoming, cell, turn=f"recording {recording.ended}", key=recording.key)
+        if isinstance(saved, FailedArtifact):
+            return FailedArtifact(file.own_name, saved.reason, *where)
+        return replace(saved, own_name=file.own_name, note="")
 
 
 # --- looking after them -----------------------------------------------------------------------------------------------
 
 
-def check_recordings(recordings: Recordings) -> list[Fault]:
+def check_recordings(recordings: Recordings) -> list[DamagedFile]:
     """Everything that is not as it was recorded: recordings, bodies, and large files that are only saved.
 
     Every byte is read, whatever was read before. Raises `OSError` where the folder cannot be read.
@@ -248,19 +238,16 @@ def check_recordings(recordings: Recordings) -> list[Fault]:
     store, folder = recordings.store, recordings.folder
     store.forget()
     refuse_links(folder.path, folder.notebook_dir)
-    found, damaged = store.summaries()
-    faults = [Fault(store.path / item.name, item.reason) for item in damaged]
+    found, faults = store.summaries()
     for file in dict.fromkeys(file for _, recording in found for file in recording.files if recording.key):
         if file.kept:
             try:
                 store.open_body(file.sha256).close()
             except (OSError, ValueError) as error:
-                faults.append(Fault(store.path / BODIES / file.sha256, reason_of(error)))
-            continue
-        with contextlib.suppress(FileNotFoundError), folder.open() as here:
-            if store.holds(here, file.name, file.size, file.sha256):
-                continue
-        faults.append(Fault(folder.path / file.name, "it is not in the recording, and no longer there as it was saved"))
+                faults.append(DamagedFile(store.path / BODIES / file.sha256, reason_of(error)))
+        elif recordings.path_of(file) is None:
+            reason = "it is not in the recording, and no longer there as it was saved"
+            faults.append(DamagedFile(folder.path / file.name, reason))
     return list(dict.fromkeys(faults))
 
 
@@ -277,7 +264,10 @@ def prune_recordings(recordings: Recordings) -> tuple[RecordingCounts, str]:
         if recording.is_replayed(with_missing=True):
             alike.setdefault((recording.key, recording.service), []).append(recording)
     passed_over = {id(recording) for group in alike.values() for recording in best_first(group)[1:]}
-    freed = [store.remove(name) for name, recording in found if id(recording) in passed_over]
+    freed = []
+    for path in [store.path / name for name, recording in found if id(recording) in passed_over]:
+        freed.append(path.lstat().st_size)
+        path.unlink()
     if damaged:
         remark = f"No bodies were removed: {damaged[0].name} cannot be read, and may need them."
         return RecordingCounts(len(freed), 0, sum(freed)), remark
