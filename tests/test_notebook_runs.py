@@ -16,6 +16,7 @@ from tests_support.replaying import make_recording
 
 from ipython_assistant.cli import main
 from ipython_assistant.core.recording import TurnKey
+from ipython_assistant.workspace import safe_dir
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.recordings import Recordings
 
@@ -231,15 +232,10 @@ def test_a_notebook_that_cannot_be_saved_is_said_and_left_whole(tmp_path, monkey
     path = a_notebook(tmp_path / "full.ipynb", asking("Hi."))
     before = path.read_bytes()
 
-    write_text = Path.write_text
-
-    def full(staged, text, **how):
-        if staged.name != path.name:
-            return write_text(staged, text, **how)
-        staged.write_bytes(b'{"cells": [')
+    def full(_staged, _path, **_how):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(safe_dir, "place_file", full)
 
     assert main(["record", str(path)]) == 1
 
