@@ -233,7 +233,7 @@ def _cost(session: Session, _words: Sequence[str]) -> None:
     asked = [turn for _, turn in turns if not turn.replayed]
     spent = [cost_of(turn, *_prices(session)) for turn in asked]
     rows = [(cell, turn.prompt, _used(session, turn)) for cell, turn in turns if not turn.replayed]
-    remarks = list(dict.fromkeys(remark for money in spent for remark in (*money.notes, money.reason) if remark))
+    remarks = list(dict.fromkeys(remark for money in spent for remark in (money.note, money.reason) if remark))
     if asked:
         rows.append(("", "In all", total_in_words(asked, *_prices(session))))
     if len(turns) > len(asked):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests_support.growth import assert_linear
 from tests_support.markup import Markup
 
-from ipython_assistant.display.markdown import Growing, render, without_unfinished_link
+from ipython_assistant.display.markdown import render, without_unfinished_link
 
 HREFS = {"assistant_files/by%20district.csv": "by district.csv"}
 
@@ -179,10 +179,9 @@ def formulas(text):
         ("$$\nE = mc^2\n$$", [r"\[E = mc^2\]"]),
         ("so $$x^2$$ is", [r"\[x^2\]"]),
         ("- $$x^2$$\n- \\(y_1\\)", [r"\[x^2\]", r"\(y_1\)"]),
-        ("$x$ and $y_1$, $10^3$, $f(x) = 2x$", [r"\(x\)", r"\(y_1\)", r"\(10^3\)", r"\(f(x) = 2x\)"]),
         (r"**\(a*b*c\)**", [r"\(a*b*c\)"]),
         (r"\(\begin{pmatrix} a & b \\ c & d \end{pmatrix}\)", [r"\(\begin{pmatrix} a & b \\ c & d \end{pmatrix}\)"]),
-        (r"$p < 0.05$ and $\text{mean of rows} = 3$", [r"\(p < 0.05\)", r"\(\text{mean of rows} = 3\)"]),
+        (r"\(p < 0.05\) and \(\text{mean of rows} = 3\)", [r"\(p < 0.05\)", r"\(\text{mean of rows} = 3\)"]),
     ],
 )
 def test_formulas_are_set(text, expected):
@@ -195,10 +194,7 @@ def test_formulas_are_set(text, expected):
         "It costs $5, or $7 with tax.",
         "$5 and $7",
         "$5-$7, US$5=US$4, 5$ = 7$",
-        "between $10^6 and $10^7",
-        "$HOME/$USER and $PATH=$HOME",
-        "the price $a and the cost b = c$ are",
-        r"\$x$ and \\$5",
+        "$x$ and $y_1$, $HOME/$USER",
         r"see \(the table below\) and \[the other one\] and \[1\]",
         "`$x$` and `\\(x\\)`",
         "```\n$$\nx^2\n$$\n```",
@@ -208,7 +204,7 @@ def test_formulas_are_set(text, expected):
         r"\(x^2",
     ],
 )
-def test_money_shells_brackets_and_code_are_no_formulas(text):
+def test_single_dollars_brackets_and_code_are_no_formulas(text):
     assert formulas(text) == []
 
 
@@ -238,7 +234,7 @@ def test_money_shells_brackets_and_code_are_no_formulas(text):
     ],
     ids=lambda tex: tex[:20],
 )
-@pytest.mark.parametrize("form", [r"\({}\)", r"\[{}\]", "$${}$$", "${}$"])
+@pytest.mark.parametrize("form", [r"\({}\)", r"\[{}\]", "$${}$$"])
 def test_tex_that_can_do_more_than_formulas_stays_as_it_is_written(form, tex):
     assert formulas(form.replace("{}", tex)) == []
 
@@ -291,41 +287,3 @@ FRAGMENTS = st.sampled_from([*SCRIPTS, *PICTURES, *LINKS, *"[<>\"'`\n|", "](", "
 @given(st.lists(FRAGMENTS | st.text(max_size=20), max_size=12).map("".join))
 def test_nothing_that_can_be_written_does_harm(text):
     assert Markup.of(render(text, hrefs=HREFS)).harm() == []
-
-
-BLOCKS = st.sampled_from(
-    [
-        "A paragraph\nof two lines.\n\n",
-        "# Head\ntext\n",
-        "- one\n- two\n\n",
-        "  - deeper\n\n  its paragraph\n\n",
-        "1. a\n2. b\n",
-        "> quoted\nlazily\n\n",
-        "```python\nx = 1\n\n\ny = 2\n```\n",
-        "~~~\n# no head\n",
-        "| a | b |\n|---|---|\n| 1 | 2 |\n\n",
-        "Setext\n===\n",
-        "    indented\n\n    code\n",
-        "---\n",
-        "**bold [link](https://ok.test/)**\n",
-        "\n",
-        "\u2028\x85\r\n",
-    ]
-)
-
-
-@given(st.lists(BLOCKS, max_size=12).map("".join), st.lists(st.integers(1, 40), min_size=1, max_size=20))
-def test_text_that_is_drawn_as_it_grows_ends_as_if_it_had_come_at_once(text, steps):
-    growing, end = Growing(), 0
-    for step in steps:
-        end += step
-        growing.render(text[:end])
-
-    assert growing.render(text) == Growing().render(text)
-
-
-def test_text_that_became_another_is_drawn_anew():
-    growing = Growing()
-    growing.render("# One\n\ntwo\n\nthree")
-
-    assert growing.render("four") == Growing().render("four")

@@ -111,7 +111,7 @@ PLACES = {
     "in a formula": ("So $a + ▮b$ holds.", "So $a + b$¹ holds."),
     "between amounts of money": ("From $5 to▮ $6.", "From $5 to¹ $6."),
     "before the end of bold text": ('It **"fell"▮** so.', 'It **"fell"**¹ so.'),
-    "at the end of a table's row": ("| a | b |▮\n|---|---|\n| 1 | 2 |", "| a | b¹ |\n|---|---|\n| 1 | 2 |"),
+    "behind a table's row": ("| a | b |▮\n|---|---|\n| 1 | 2 |", None),
     "in a table's ruling": ("| a |\n|---|▮\n| 1 |", None),
     "in a block of code": ("Text.\n\n```python\nprint(1▮)\n```\n", None),
     "at the end of a block of code": ("Text.\n\n```python\nprint(1)\n```▮\n", None),

@@ -184,47 +184,6 @@ def test_what_hides_or_reorders_characters_is_written_as_an_escape():
     assert read_recording(recording_text(recording)).prompt == recording.prompt
 
 
-BEFORE = {
-    "format": 2,
-    "key": "k" * 64,
-    "digest": "d" * 64,
-    "prompt": ["Plot it.\n", "Please."],
-    "notebook": "",
-    "cell": "run 2",
-    "kernel": "33c506d21cca",
-    "service": "local",
-    "model": "analyst",
-    "response_id": "resp_1",
-    "status": "completed",
-    "began": "2026-01-15T09:30:00.000Z",
-    "ended": "2026-01-15T09:30:02.000Z",
-    "inputs": [{"name": "a.csv", "size": 3, "sha256": "ef01", "description": "a table"}],
-    "calls": [{"code": ["x = 1"], "status": "completed", "logs": []}],
-    "files": [],
-    "missing": [],
-    "notes": ["A note."],
-    "written": {"prompt": "Plot it.\nPlease.", "inputs": [{"name": "a.csv", "logical": "ab12"}]},
-    "exchange": {
-        "status": 200,
-        "headers": {},
-        "request": {},
-        "events": stream([Code("x = 1"), Said("Done.")], "resp_1"),
-    },
-}
-
-
-def test_a_recording_of_format_2_which_held_events_is_read_as_one_of_today():
-    recording = read_recording(json.dumps({**BEFORE, "integrity": integrity(BEFORE)}))
-
-    assert (recording.key, recording.digest, recording.is_replayed()) == ("k" * 64, "d" * 64, True)
-    assert recording.asked == TurnKey("Plot it.\nPlease.", inputs=(("a.csv", "ab12"),))
-    assert (recording.turn.text, recording.turn.calls[0].code) == ("Done.", "x = 1")
-    assert replace(read_recording(recording_text(recording)), number=0) == recording
-
-
-# --- which of several -------------------------------------------------------------------------------------------------
-
-
 # --- what it never holds ----------------------------------------------------------------------------------------------
 
 

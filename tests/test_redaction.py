@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_support.events import Code, Message, Reasoning, logs, stream
@@ -98,7 +97,6 @@ TOOL = {
     "require_approval": "never",
     "allowed_tools": ["search"],
     "config": [{"apiKey": "planted-api-key", "deeper": {"client_secret": "planted-client", "password": 12345678}}],
-    "env": [{"name": "ACCESS_TOKEN", "value": "planted-token"}, {"name": "REGION", "value": "eu"}],
     "network_policy": {
         "allowed_domains": ["api.example.org"],
         "domain_secrets": [{"domain": "api.example.org", "name": "ANY", "value": "planted-domain-secret"}],
@@ -115,25 +113,13 @@ def test_every_secret_in_a_tool_is_taken_out_at_any_depth_and_nothing_else():
             **TOOL,
             "server_url": "https://<secret>@mcp.example.org/sse?api_key=<secret>&team=red",
             "authorization": "<secret>",
-            "headers": {"Authorization": "<secret>", "X-Anything": "<secret>"},
+            "headers": "<secret>",
             "config": [{"apiKey": "<secret>", "deeper": {"client_secret": "<secret>", "password": "<secret>"}}],
-            "env": [{"name": "ACCESS_TOKEN", "value": "<secret>"}, {"name": "REGION", "value": "eu"}],
-            "network_policy": {
-                "allowed_domains": ["api.example.org"],
-                "domain_secrets": [{"domain": "api.example.org", "name": "ANY", "value": "<secret>"}],
-            },
+            "network_policy": {"allowed_domains": ["api.example.org"], "domain_secrets": "<secret>"},
         }
     ]
     assert without_secrets(without_secrets([TOOL])) == without_secrets([TOOL])
     assert {"planted-header", "planted-pass", "planted-in-address", "planted-authorization"} <= secrets_in([TOOL])
-
-
-@pytest.mark.parametrize("where", ["authorization", "headers"])
-def test_what_says_which_secret_it_is_stays_but_for_a_secret_of_its_own(where):
-    written = {"type": "Bearer planted-bearer", "name": "https://ada:planted-pass@example.org/", "domain": "x.org"}
-    kept = {"type": "<secret>", "name": "https://<secret>@example.org/", "domain": "x.org"}
-
-    assert without_secrets({where: written}) == {where: kept}
 
 
 NAMES = ["authorization", "api_key", "apiKey", "token", "access_token", "secret", "password", "x-api-key", "headers"]

@@ -80,8 +80,8 @@ def test_files_that_were_named_with_the_question_are_listed_before_the_others():
     keep = "Columns described as str hold text: read them with dtype=str and keep_default_na=False."
     assert files == [
         [
-            "Files of the user, named with this question:\n- /mnt/data/cases.csv: 10 rows",
-            f"Other files of the user:\n- /mnt/data/old.csv: a file\n{keep}",
+            "Files of the user:\n- /mnt/data/cases.csv: 10 rows",
+            f"Files of the user, from earlier questions:\n- /mnt/data/old.csv: a file\n{keep}",
         ],
         [f"Files of the user, from earlier questions:\n- /mnt/data/old.csv: a file\n{keep}"],
     ]

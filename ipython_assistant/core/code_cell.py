@@ -7,9 +7,10 @@ is put together while the code runs cannot be known, and a comment says where to
 
 from __future__ import annotations
 
-import ast
+import dis
 import re
 import textwrap
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.conversation import ancestors
@@ -100,34 +101,21 @@ def _code_of(turns: Iterable[PlacedTurn]) -> str:
 
 
 def _uses_names_of(before: str, code: str) -> bool:
-    """Whether the code reads a name that only the code before it defines; if it cannot be parsed, it may."""
+    """Whether the code reads a name that only the code before it defines; if it cannot be compiled, it may."""
     try:
-        earlier, own = ast.parse(before), ast.parse(code)
+        defined, reads = _names(compile(before, "", "exec"))[0], _names(compile(code, "", "exec"))[1]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return bool(before)
-    reads: dict[str, int] = {}
-    for node in ast.walk(own):
-        name = node.target if isinstance(node, ast.AugAssign) else node
-        if isinstance(name, ast.Name) and (name is not node or isinstance(name.ctx, ast.Load)):
-            reads[name.id] = min(name.lineno, reads.get(name.id, name.lineno))
-    defined = _defined(own)
-    # `df = df.dropna()` reads df on the line that defines it.
-    needed = {name for name, line in reads.items() if name not in defined or defined[name] == line}
-    return bool(needed & _defined(earlier).keys())
+    return bool(defined & reads)
 
 
-def _defined(tree: ast.AST) -> dict[str, int]:
-    """The names that code defines, each with the first line that does."""
-    found: dict[str, int] = {}
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
-                pass
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                pass
-            case ast.alias(name=module, asname=renamed):
-                name = renamed or module.partition(".")[0]
-            case _:
-                continue
-        found[name] = min(node.lineno, found.get(name, node.lineno))
-    return found
+def _names(code: CodeType) -> tuple[set[str], set[str]]:
+    """The names that a module's code defines, and those that it reads before it defines them, if it ever does."""
+    defined, reads = set[str](), set[str]()
+    for step in dis.get_instructions(code):
+        if step.opname == "STORE_NAME":
+            defined.add(step.argval)
+        elif step.opname in {"LOAD_NAME", "LOAD_GLOBAL"} and step.argval not in defined:
+            reads.add(step.argval)
+    inner = [_names(constant)[1] for constant in code.co_consts if isinstance(constant, CodeType)]
+    return defined, reads.union(*(names - defined for names in inner))

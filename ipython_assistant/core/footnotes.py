@@ -41,7 +41,7 @@ _WHOLE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_WORD = re.compile(r"\w{0,99}")
+_REST_OF_WORD = re.compile(r"\w{0,99}")
 _ENDS_EMPHASIS = re.compile(r"[*_~]{0,9}")
 _LETTER_BEFORE = re.compile(r"[^\W_][^\n]*\Z")
 _NEAR = 99
@@ -55,10 +55,10 @@ _TRACKING = re.compile(r"(?<=[?&])utm_source=openai(?:&|$)")
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """Where in a part the reader is to be sent to a source, and what the model wrote there to that end."""
+    """Where in a part the reader is to be sent to a source, and the span of what the model wrote there to that end."""
 
-    place: int | None
     source: Source
+    place: int | None
     instead_of: tuple[int, int] | None = None
 
 
@@ -70,18 +70,25 @@ def answer_text(turn: Turn, artifacts: Iterable[Artifact], missing: Mapping[str,
     saved = list(artifacts)
     links = {part: link_edits(part, saved, missing) for part in turn.parts}
     marks = {part: _marks(part, links[part]) for part in turn.parts}
-    numbers = _numbers([marks[part] for part in turn.parts])
+    sources = _in_reading_order([mark for part in turn.parts for mark in marks[part]])
+    numbers = {_identity(source): number for number, source in enumerate(sources, 1)}
     messages = (
         "".join(edited(part.text, (*links[part], *_edits(marks[part], numbers))) for part in message.parts)
         for message in turn.messages
     )
     text = "\n\n".join(message for message in messages if message)
-    return text + _listed(text, numbers) if numbers else text
+    if not sources:
+        return text
+    # A block of code that the text leaves open would take in the list.
+    fence = open_fence(text)
+    listed = [f"{number}. {_entry(source)}" for number, source in enumerate(sources, 1)]
+    return "\n".join([text, *([fence] if fence else []), "", "**Sources**", "", *listed])
 
 
-def _marks(part: TextPart, links: Sequence[Edit]) -> tuple[_Mark, ...]:
+def _marks(part: TextPart, links: Sequence[Edit]) -> list[_Mark]:
+    """The marks of a part, in the order of their places."""
     if not part.sources:
-        return ()
+        return []
     text = part.text
     own = {match.span(): _key(match["url"]) for match in _LINK_OF_ITS_OWN.finditer(text)}
     own_links, blocks = Spans(own), code(text, blocks=True)
@@ -97,47 +104,41 @@ def _marks(part: TextPart, links: Sequence[Edit]) -> tuple[_Mark, ...]:
             span = next((link for link in near if link is not None and own[link] == _key(source.url)), None)
             start, end = (source.start, source.end) if span is None else (span[0], span[0])
         believed = 0 <= start <= end <= len(text) and end > 0
-        marks.append(_Mark(_place_near(end, text, whole, blocks) if believed else None, source, span))
-    return tuple(marks)
+        marks.append(_Mark(source, _place_near(end, text, whole, blocks) if believed else None, span))
+    return sorted(marks, key=lambda mark: mark.place or 0)
 
 
 def _place_near(place: int, text: str, whole: Spans, blocks: Spans) -> int | None:
     """The nearest place to this one where a mark breaks nothing; None where it would have to leave its line."""
-
-    def without_blanks(end: int) -> int:
-        start = max(end - _NEAR, 0)
-        return start + len(text[start:end].rstrip())
-
-    place = without_blanks(place)
-    if 0 < place < len(text) and text[place - 1].isalnum() and (word := _WORD.match(text, place)):
+    near = max(place - _NEAR, 0)
+    place = near + len(text[near:place].rstrip())
+    if 0 < place < len(text) and text[place - 1].isalnum() and (word := _REST_OF_WORD.match(text, place)):
         place = word.end()
     if (broken := whole.around(place)) is not None and broken[0] < place:
         place = broken[1]
-    closing = _ENDS_EMPHASIS.match(text, place)
-    if closing is not None and place and not text[place - 1].isspace():
+    if place and not text[place - 1].isspace() and (closing := _ENDS_EMPHASIS.match(text, place)):
         place = closing.end()
-    line = text.rfind("\n", 0, place) + 1
-    if text[place - 1 : place] == "|" and text[line : line + _NEAR].lstrip(" \t").startswith("|"):
-        place = without_blanks(place - 1)  # in a table the mark goes into the cell, before the bar
+    # Behind the last bar of a table's row it would be a cell of its own, which is not shown.
+    ends_row = text[place - 1 : place] == "|"
     has_letter = _LETTER_BEFORE.search(text, max(place - _NEAR, 0), place)
-    return place if has_letter and not blocks.around(place) and not blocks.around(place - 1) else None
+    breaks = ends_row or not has_letter or blocks.around(place) or blocks.around(place - 1)
+    return None if breaks else place
 
 
-def _numbers(parts: Iterable[Sequence[_Mark]]) -> dict[str, tuple[int, Source]]:
-    """Each source once, numbered as a reader meets it; those that no mark leads to come last."""
-    marks = [mark for part in parts for mark in sorted(part, key=lambda mark: mark.place or 0)]
+def _in_reading_order(marks: Iterable[_Mark]) -> list[Source]:
+    """Each source once, as a reader meets it; those that no mark leads to come last."""
     once: dict[str, Source] = {}
     for mark in sorted(marks, key=lambda mark: mark.place is None):
         once.setdefault(_identity(mark.source), mark.source)
-    return {identity: (number, source) for number, (identity, source) in enumerate(once.items(), 1)}
+    return list(once.values())
 
 
-def _edits(marks: Iterable[_Mark], numbers: Mapping[str, tuple[int, Source]]) -> list[Edit]:
+def _edits(marks: Iterable[_Mark], numbers: Mapping[str, int]) -> list[Edit]:
     at: dict[int, set[int]] = {}
     edits = set()
     for mark in marks:
         if mark.place is not None:
-            at.setdefault(mark.place, set()).add(numbers[_identity(mark.source)][0])
+            at.setdefault(mark.place, set()).add(numbers[_identity(mark.source)])
             edits |= {Edit(*mark.instead_of, "")} if mark.instead_of is not None else set()
     for place, there in at.items():
         edits.add(Edit(place, place, "".join(f"{_GAP}{str(number).translate(_DIGITS)}" for number in sorted(there))))
@@ -153,37 +154,22 @@ def _key(url: str) -> str:
     return _TRACKING.sub("", url).rstrip("?&")
 
 
-def _listed(text: str, numbers: Mapping[str, tuple[int, Source]]) -> str:
-    lines = [f"{number}. {_entry(source)}" for number, source in numbers.values()]
-    # A block of code that the text leaves open would take in the list.
-    fence = open_fence(text)
-    return (f"\n{fence}" if fence else "") + "\n\n**Sources**\n\n" + "\n".join(lines)
-
-
 def _entry(source: Source) -> str:
     if not isinstance(source, UrlCitation):
         return _words(source.filename or source.file_id) or "a file without a name"
-    address, host = _address(source.url)
-    if address is None:
-        return f"{_words(source.title or source.url) or 'a page'} (its address is not one of the web)"
-    title = _words(source.title)
-    return f"[{title}]({address}), {host}" if title else f"[{host}]({address})"
-
-
-def _address(url: str) -> tuple[str | None, str]:
-    """A web address as it may stand in a Markdown link, and its host in words; None for any other address.
-
-    One with a user's name in it (`https://bank.example@other.example`) is made to be misread.
-    """
+    title, url = _words(source.title), source.url.strip()
     try:
-        parts = urlsplit(url.strip())
-        host = parts.hostname or ""
-        honest = parts.scheme in {"http", "https"} and bool(host) and "@" not in parts.netloc and "\\" not in url
+        parts = urlsplit(url)
+        host = _words(parts.hostname or "")
+        # One with a user's name in it (`https://bank.example@other.example`) is made to be misread.
+        honest = parts.scheme in {"http", "https"} and host and "@" not in parts.netloc and "\\" not in url
         # What is encoded already stays as it is.
-        address = quote(url.strip(), safe="%/:?#@!$&*+,=-._~") if honest else None
+        address = quote(url, safe="%/:?#@!$&*+,=-._~") if honest else ""
     except ValueError:
-        return None, ""
-    return address, _words(host)
+        address = ""
+    if not address:
+        return f"{title or _words(url) or 'a page'} (its address is not one of the web)"
+    return f"[{title}]({address}), {host}" if title else f"[{host}]({address})"
 
 
 def _words(title: str) -> str:

@@ -1,8 +1,8 @@
 """Links to a container's files in an answer become links to the saved files, or say that there is no such file.
 
-Models write them as `[x](sandbox:/mnt/data/x)`, and in other ways: as a bare path, a `file:` or `attachment:` address,
-a reference definition, an HTML anchor. A citation's span is believed only where the text really holds such an address;
-everything else is found by name. Code, and all text outside the links, stays as the model wrote it.
+Models write them as `[x](sandbox:/mnt/data/x)`, as a bare path, with `file:` or `attachment:` in front, or as a name
+alone. A file is found by its name, or by the citation that begins where the address does. Code, and all text outside
+the links, stays as the model wrote it.
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from markdown_it.token import Token
 
     from ipython_assistant.core.artifacts import Artifact
     from ipython_assistant.core.turn import TextPart
 
+    # An address and the name in it → the file it means, and what is to be said where there is none but must be one.
+    _Meant = Callable[[re.Match[str], str], tuple[Artifact | None, str]]
 
 _LINE_END = re.compile(r"\r\n?|\n")
-_BRACKETS = re.compile(r"\\.|[\[\]]|\n[ \t]*\n", re.DOTALL)
 # https://spec.commonmark.org/0.31.2/#code-spans; one ends within so many characters, or each search would read on.
 _CODE_SPAN = re.compile(r"\\.|(?P<ticks>`+)(?!`).{1,1000}?(?<!`)(?P=ticks)(?!`)|`+", re.DOTALL)
 
@@ -64,20 +65,6 @@ def code(text: str, *, blocks: bool = False) -> Spans:
     return Spans(found)
 
 
-def brackets(text: str, code_in_it: Spans) -> dict[int, int]:
-    """Where each square bracket that is closed within its paragraph begins: place of the `]` → place of its `[`."""
-    pairs: dict[int, int] = {}
-    opened: list[int] = []
-    for match in _BRACKETS.finditer(text):
-        if match[0] == "[" and not code_in_it.around(match.start()):
-            opened.append(match.start())
-        elif match[0] == "]" and opened and not code_in_it.around(match.start()):
-            pairs[match.start()] = opened.pop()
-        elif match[0].startswith("\n"):
-            opened.clear()
-    return pairs
-
-
 def open_fence(text: str) -> str:
     """The marks that would close the fenced block which the text leaves open at its end; empty where none is open."""
     blocks = _parsed(text)
@@ -94,34 +81,22 @@ def _parsed(text: str) -> list[Token]:
     return MarkdownIt("commonmark", {"html": False}).enable("table").disable("inline").parse(text)
 
 
+# The lengths keep each search short in a hostile text.
+_LABEL = r"(?:\\.|[^\[\]\\\n]|\n(?![ \t]*\n)|\[[^\[\]]{0,500}\](?!\()){0,500}"
+_FOLDERS = r"(?:[^\s/()<>\[\]`\"']{1,100}/){0,9}"
+_WORD = r"[^\s()<>\[\]`\"']{1,1000}"
 _IN_CONTAINER = r"(?:sandbox:|file:|attachment:)/{0,9}mnt/data/|sandbox:/{1,9}"
-_CITED = re.compile(_IN_CONTAINER)
-# Where a link's address begins, by what stands before it. The lengths keep the search short in a hostile text.
-_OPENINGS: Mapping[Kind, re.Pattern[str]] = {
-    "link": re.compile(
-        r"(?P<before>\]\([ \t\n]{0,9}<?)(?P<root>" + _IN_CONTAINER + r"|(?:attachment:)?/{0,9}(?:mnt/data/)?)"
-    ),
-    "definition": re.compile(
-        r"(?P<before>^[ ]{0,3}\[[^\[\]\n]{1,200}\]:[ \t]{0,9}<?)(?P<root>" + _IN_CONTAINER + r"|/mnt/data/)",
-        re.MULTILINE,
-    ),
-    "html": re.compile(
-        r"(?P<before><(?:a|img)\s[^<>]{0,300}?\b(?:href|src)\s{0,9}=\s{0,9}[\"']?)(?P<root>"
-        + _IN_CONTAINER
-        + r"|/mnt/data/)"
-    ),
-    "bare": re.compile(r"(?P<before><?)(?P<root>" + _IN_CONTAINER + r"|(?<![\w/.:~%-])/mnt/data/)"),
-}
-_CLOSING = re.compile(r'>?(?:[ \t\n]{1,9}"[^"\n]{0,300}")?[ \t\n]{0,9}\)')
-_HTML_END = re.compile(r"[^<>]{0,300}>(?:(?P<label>[^<>]{0,500})</a\s{0,9}>)?")
-_ALT = re.compile(r"\balt\s{0,9}=\s{0,9}([\"'])(?P<label>.{0,500}?)\1")
-_FOLDERS = re.compile(r"(?:[^\s/()<>\[\]`\"']{1,100}/){1,9}")
-_TOKEN = re.compile(r"[^\s()<>\[\]`\"']{1,1000}")
-_GOES_ON = re.compile(r"[\w%-]|\.\w")
+_LINK = (
+    rf"!?\[(?P<label>{_LABEL})\](?P<open>\([ \t\n]{{0,9}}<?)"
+    rf"(?P<root>{_IN_CONTAINER}|(?:attachment:)?/{{0,9}}(?:mnt/data/)?)(?P<name>NAME)"
+    r'(?P<close>>?(?:[ \t\n]{1,9}"[^"\n]{0,300}")?[ \t\n]{0,9}\))'
+)
+_BARE = (
+    r"(?P<before>\]\(<?|^[ ]{0,3}\[[^\[\]\n]{1,200}\]:[ \t]{0,9}<?|<)?"
+    rf"(?P<root>{_IN_CONTAINER}|(?<![\w/.:~%-])/mnt/data/)(?P<name>NAME)"
+)
 # What a hosted model's own page shows as a source: https://github.com/tidyverse/ellmer/pull/1068
 _CITATION_MARKS = re.compile("[ \t]?\ue200[^\ue200\ue201\n]{0,500}\ue201|[\ue200-\ue20f]")
-
-Kind = Literal["link", "definition", "html", "bare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +108,6 @@ class Edit:
     written: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Address:
-    """An address from `start` to `end` and the file it means; `before` is where begins what it stands in.
-
-    That is the `](` of a link, the `[` of a definition, the `<`. The name is the model's own.
-    """
-
-    kind: Kind
-    before: int
-    start: int
-    end: int
-    name: str
-    artifact: Artifact | None
-
-
 def link_edits(
     part: TextPart, artifacts: Iterable[Artifact], missing: Mapping[str, str] | None = None
 ) -> tuple[Edit, ...]:
@@ -156,16 +116,70 @@ def link_edits(
     They also take out the citation marks (private-use characters) that only the service's own page can draw. `missing`
     says of files that are not on disk, by their own names, why, in a few words.
     """
-    text = part.text
+    text, reasons = part.text, missing or {}
     if "/" not in text and ":" not in text and "](" not in text and "\ue200" not in text:
         return ()
+    by_name: dict[str, Artifact] = {}
+    by_id: dict[tuple[str, str], Artifact] = {}
+    for artifact in artifacts:
+        by_name.setdefault(artifact.own_name, artifact)
+        if artifact.file_id:
+            by_id[artifact.container_id, artifact.file_id] = artifact
+    # Of two files of one name, the citation says which is meant.
+    cited = {one.start: by_id.get((one.container_id, one.file_id)) for one in part.citations if not one.anonymous}
     untouched = code(text)
-    addresses = list(_addresses(part, artifacts, untouched))
-    pairs = brackets(text, untouched)
-    labels = Spans((pairs[found.before], found.before) for found in addresses if found.before in pairs)
-    edits = [edit for found in addresses for edit in _edits(text, found, pairs, labels, missing or {})]
-    marks = (match for match in _CITATION_MARKS.finditer(text) if not untouched.around(match.end() - 1))
-    return (*edits, *(Edit(*match.span(), "") for match in marks))
+
+    def meant(match: re.Match[str], written: str) -> tuple[Artifact | None, str]:
+        root, name = match["root"], unquote(re.sub(r"\\([_*~])", r"\1", written)).rpartition("/")[2]
+        if untouched.around(match.start("root")) or (not root and ":" in written):
+            return None, ""
+        certain = name and (root.startswith("sandbox:") or root.endswith("mnt/data/"))
+        dead = f" ({reasons.get(name) or 'no such file was made'})" if certain else ""
+        return cited.get(match.start("root")) or by_name.get(written) or by_name.get(name), dead
+
+    name = _name_pattern([*by_name, *reasons])
+    marks = (match.span() for match in _CITATION_MARKS.finditer(text) if not untouched.around(match.end() - 1))
+    return (*_of_links(text, name, meant), *_of_addresses(text, name, meant), *(Edit(*mark, "") for mark in marks))
+
+
+def _of_links(text: str, name: str, meant: _Meant) -> Iterator[Edit]:
+    for match in re.finditer(_LINK.replace("NAME", name), text, re.DOTALL):
+        artifact, dead = meant(match, match["name"])
+        label = match["label"]
+        if artifact is not None:
+            is_name = artifact.name != artifact.own_name == label.strip(" `*_")
+            label = _escaped(artifact.name) if is_name or re.match(_IN_CONTAINER, label) else label
+            # A picture is shown once, in its own output: here it is a link like any other.
+            yield Edit(*match.span(), f"[{label}]{match['open']}{encode_href(artifact.href)}{match['close']}")
+        elif dead:
+            yield Edit(*match.span(), f"{label}{dead}")
+
+
+def _of_addresses(text: str, name: str, meant: _Meant) -> Iterator[Edit]:
+    """Of addresses anywhere: those in a link overlap the edit of the whole link, and are left out by `edited`."""
+    for match in re.finditer(_BARE.replace("NAME", name), text, re.MULTILINE):
+        before, written = match["before"] or "", match["name"]
+        written = written if before else written.rstrip(".,;:!?*_")
+        start, end = match.start("root"), match.start("name") + len(written)
+        artifact, dead = meant(match, written)
+        if artifact is not None and "]" in before:
+            yield Edit(start, end, encode_href(artifact.href))
+        elif artifact is not None:
+            in_angles = before == "<" and text[end : end + 1] == ">"
+            link = f"[{_escaped(artifact.name)}]({encode_href(artifact.href)})"
+            yield Edit(start - in_angles, end + in_angles, link)
+        elif dead and "]:" in before:
+            # The definition of a reference is not shown: the words need a paragraph of their own.
+            yield Edit(match.start(), end, f"\n{_escaped(written)}{dead}\n")
+        elif dead and not match["root"].startswith("/"):
+            yield Edit(start, end, f"{_escaped(written)}{dead}")
+
+
+def _name_pattern(names: Iterable[str]) -> str:
+    """A pattern for a name in an address; one with a blank or a parenthesis only if a file has it."""
+    forms = {form for name in names for form in (name, quote(name, safe="!()*',;:@&=+$"), name.replace("_", r"\_"))}
+    odd = sorted((form for form in forms if not re.fullmatch(_WORD, form)), key=len, reverse=True)
+    return rf"{_FOLDERS}(?:{'|'.join(map(re.escape, odd))})(?![\w%-]|\.\w)|{_WORD}" if odd else _WORD
 
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
@@ -190,103 +204,6 @@ def encode_href(href: str) -> str:
 def hrefs(artifacts: Iterable[Artifact]) -> dict[str, str]:
     """The links that lead to files of ours: encoded href → file name."""
     return {encode_href(artifact.href): artifact.name for artifact in artifacts}
-
-
-class _Names:
-    """The saved files by what the model may have written for their names."""
-
-    def __init__(self, artifacts: Iterable[Artifact]) -> None:
-        self.by_name: dict[str, Artifact] = {}
-        for artifact in artifacts:
-            self.by_name.setdefault(artifact.own_name, artifact)
-        # A name that no address may hold as it is, with a blank or a parenthesis, is looked for by its length.
-        self._odd = {form: name for name in self.by_name for form in _forms(name) if not _TOKEN.fullmatch(form)}
-        self._lengths = sorted({len(form) for form in self._odd}, reverse=True)
-
-    def at(self, text: str, start: int, *, in_prose: bool) -> tuple[int, str]:
-        """Where the name that begins here ends, and the name; in prose a full stop behind it is not part of it."""
-        folders = _FOLDERS.match(text, start) if self._lengths else None
-        for place in {start, folders.end() if folders else start}:
-            for length in self._lengths:
-                name = self._odd.get(text[place : place + length])
-                if name is not None and not _GOES_ON.match(text, place + length):
-                    return place + length, name
-        token = _TOKEN.match(text, start)
-        found = token[0] if token else ""
-        found = found.rstrip(".,;:!?*_") if in_prose else found
-        written = unquote(re.sub(r"\\([_*~])", r"\1", found))
-        return start + len(found), written.rpartition("/")[2] or written
-
-
-def _forms(name: str) -> set[str]:
-    return {name, quote(name), quote(name, safe=""), quote(name, safe="/()!*',;:@&=+$"), name.replace("_", r"\_")}
-
-
-def _addresses(part: TextPart, artifacts: Iterable[Artifact], untouched: Spans) -> Iterator[_Address]:
-    """Every address of a file in the text, each once."""
-    text, saved = part.text, list(artifacts)
-    names = _Names(saved)
-    by_id = {(artifact.container_id, artifact.file_id): artifact for artifact in saved if artifact.file_id}
-    cited = {citation.start: citation for citation in part.citations if not citation.anonymous}
-    seen: set[int] = set()
-    for kind, opening in _OPENINGS.items():
-        for match in opening.finditer(text):
-            start = match.start("root")
-            if start in seen or untouched.around(start):
-                continue
-            certain = match["root"].startswith("sandbox:") or match["root"].endswith("mnt/data/")
-            end, name = names.at(text, match.end(), in_prose=kind == "bare" and not match["before"])
-            artifact = names.by_name.get(name)
-            citation, begun = cited.get(start), _CITED.match(text, start)
-            if (
-                citation is not None
-                and begun is not None
-                and begun.end() < citation.end <= len(text)
-                and "\n" not in text[start : citation.end]
-            ):
-                end, name = citation.end, citation.filename
-                artifact = by_id.get((citation.container_id, citation.file_id)) or names.by_name.get(name)
-            elif artifact is None and not (certain and name):
-                continue
-            seen.add(start)
-            yield _Address(kind, match.start(), start, end, name, artifact)
-
-
-def _edits(
-    text: str, found: _Address, pairs: Mapping[int, int], labels: Spans, missing: Mapping[str, str]
-) -> Iterator[Edit]:
-    artifact, dead = found.artifact, f" ({missing.get(found.name) or 'no such file was made'})"
-    href = encode_href(artifact.href) if artifact is not None else ""
-    if found.kind == "link" and found.before in pairs and (closing := _CLOSING.match(text, found.end)):
-        label = pairs[found.before]
-        start = label - 1 if text[label - 1 : label] == "!" else label
-        if artifact is None:
-            yield Edit(start, label + 1, "")
-            yield Edit(found.before, closing.end(), dead)
-            return
-        # A picture is shown once, in its own output: here it is a link like any other.
-        yield Edit(start, label, "")
-        yield Edit(found.start, found.end, href)
-        if artifact.name != artifact.own_name and text[label + 1 : found.before].strip(" `*_") == artifact.own_name:
-            yield Edit(label + 1, found.before, _escaped(artifact.name))
-    elif found.kind == "definition":
-        if artifact is not None:
-            yield Edit(found.start, found.end, href)
-        else:
-            line_end = text.find("\n", found.end)
-            place = line_end if line_end >= 0 else len(text)
-            yield Edit(place, place, f"\n\n{_escaped(found.name)}{dead}\n")
-    elif found.kind == "html" and (closing := _HTML_END.match(text, found.end)):
-        alt = _ALT.search(text, found.before, closing.end())
-        said = _escaped(closing["label"] or (alt["label"] if alt else "") or found.name)
-        yield Edit(found.before, closing.end(), f"[{said}]({href})" if href else f"{said}{dead}")
-    elif artifact is not None:
-        in_angles = found.kind == "bare" and text[found.before] == "<" and text[found.end : found.end + 1] == ">"
-        start, end = (found.before, found.end + 1) if in_angles else (found.start, found.end)
-        name = _escaped(artifact.name)
-        yield Edit(start, end, name if labels.around(found.start) else f"[{name}]({href})")
-    elif not text.startswith("/", found.start):
-        yield Edit(found.start, found.end, f"{_escaped(found.name)}{dead}")
 
 
 def _escaped(name: str) -> str:

@@ -16,7 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from ipython_assistant.core.artifacts import FailedArtifact
-from ipython_assistant.core.fold import TurnFold, read_response
+from ipython_assistant.core.fold import read_response
 from ipython_assistant.core.redaction import redacted_json, redacted_turn, secrets_in, without_secrets
 from ipython_assistant.core.turn import (
     Citation,
@@ -27,7 +27,6 @@ from ipython_assistant.core.turn import (
     TextPart,
     Turn,
     UrlCitation,
-    without_pictures,
 )
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     from ipython_assistant.core.turn import Item, Json
 
 FORMAT = 3
-EVENTS_FORMAT = 2
-"""The format before this one: it holds the events of the response instead of the response."""
 REPLAYED = ("completed", "refused")
 """The statuses of a turn that is replayed, the better one first."""
 TOOK_PLACE = frozenset({*REPLAYED, "incomplete"})
@@ -264,9 +261,8 @@ def read_recording(text: str, number: int = 0) -> Recording:
         raise ValueError("its values are nested too deeply")
     if not isinstance(body, dict) or "format" not in body:
         raise ValueError("it is not the recording of a turn")
-    if body["format"] not in (FORMAT, EVENTS_FORMAT):
-        said = str(body["format"])[:20]
-        raise ValueError(f"its format is {said}, and this version reads {EVENTS_FORMAT} and {FORMAT}")
+    if body["format"] != FORMAT:
+        raise ValueError(f"its format is {str(body['format'])[:20]}, and this version reads {FORMAT}")
     if body.get("integrity") != integrity(body):
         raise ValueError("it was changed since it was written")
     try:
@@ -281,15 +277,11 @@ def integrity(body: Json) -> str:
 
 
 def _read(body: Json) -> Recording:
-    if body["format"] == EVENTS_FORMAT:
-        body = _as_format_3(body)
     inputs = tuple(_read_as(RecordedInput, item) for item in body["inputs"])
     asked = _read_as(TurnKey, body["asked"], inputs=tuple((item.name, item.logical) for item in inputs))
-    turn = body.get("turn")
-    if not isinstance(turn, Turn):
-        kinds = {"message", "code_interpreter_call"}
-        items = [_joined(item) if item.get("type") in kinds else item for item in body["response"]["output"]]
-        turn = read_response({**body["response"], "output": items})
+    kinds = {"message", "code_interpreter_call"}
+    items = [_joined(item) if item.get("type") in kinds else item for item in body["response"]["output"]]
+    turn = read_response({**body["response"], "output": items})
     files = tuple(_read_as(RecordedFile, item) for item in body["files"])
     for file in files:
         # A recording may come with a folder that others made: its names lead nowhere else, and to nothing hidden.
@@ -325,22 +317,6 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(isinstance(part, str) for part in value),
     "tuple[Json, ...]": lambda value: isinstance(value, tuple) and all(isinstance(part, dict) for part in value),
 }
-
-
-def _as_format_3(body: Json) -> Json:
-    """A recording of the format before, which held the response as its events."""
-    exchange, asked = body["exchange"], body["written"] or {"prompt": body["prompt"]}
-    fold = TurnFold()
-    for event in exchange["events"] if exchange else ():
-        fold.feed(event)
-    logical = {item["name"]: item["logical"] for item in asked.get("inputs", [])}
-    return {
-        **body,
-        "key": body["key"] if exchange else "",
-        "asked": asked,
-        "inputs": [{**item, "logical": logical.get(item["name"], "")} for item in body["inputs"]],
-        "turn": without_pictures(fold.turn),
-    }
 
 
 # --- a turn as the response it was folded from; `core.fold.read_response` gives the turn back -------------------------

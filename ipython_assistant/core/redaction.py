@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from ipython_assistant.core.turn import CodeCall, Message
@@ -41,11 +41,6 @@ _KEY = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_BEGINNINGS = (
-    *("sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "hf_", "k_live_", "k_test_", "xox", "AKIA"),
-    *("ASIA", "AIza", "eyJ", "PRIVATE KEY", "://", "AccessKey=", "AccountKey="),
-)
-"""A text without any of these has no key in it: to look for them first is some thirty times as fast as the pattern."""
 
 
 class Redactor:
@@ -75,7 +70,7 @@ class Redactor:
         """The text without it."""
         if self._known is not None and any(written in text for written in self._stand_ins):
             text = self._known.sub(lambda match: self._stand_ins[match[0]], text)
-        return _KEY.sub(SECRET, text) if any(beginning in text for beginning in _BEGINNINGS) else text
+        return _KEY.sub(SECRET, text)
 
     def with_secrets(self, secrets: Iterable[str]) -> Redactor:
         """A redactor that takes these out too."""
@@ -166,7 +161,6 @@ def redact_error(error: BaseException | None, secrets: Iterable[str]) -> None:
 # --- secrets in the tools of a request: their place is known by its name. They go to the service, and neither into a
 # recording nor into the key of a turn (https://platform.openai.com/docs/guides/tools-remote-mcp).
 
-Hide = Literal["", "headers", "texts", "texts and numbers"]
 _SECRET_NAME = re.compile(
     r"authorization|api_?key|passw|passphrase|\bpwd|secret|credential"  # wherever in a name: `passwordHash`
     r"|(^|_)(tokens?|auth|cookies?|bearer|jwt)$"  # at its end alone: `access_token`, and not `token_limit`
@@ -174,20 +168,15 @@ _SECRET_NAME = re.compile(
 )
 _SECRET_PARAMETER = re.compile(r"(^|_)(key|sig|signature|code)$")
 """Parameters of an address that are secrets too."""
-_SAYS_WHICH = frozenset({"type", "kind", "scheme", "name", "domain"})
-"""What stands beside a secret and says which it is: a container's `domain_secrets` are `domain`, `name` and `value`
-(https://platform.openai.com/docs/guides/tools-shell)."""
-_USER = re.compile(r"(?<=://)([^/?#\s@]+)(?=@)")
-_PARAMETER = re.compile(r"(?<=[?&;])([^=&;#\s]+)=([^&;#\s]+)")
+_IN_ADDRESS = re.compile(r"(?<=://)(?P<user>[^/?#\s@]+)(?=@)|(?<=[?&;])(?P<parameter>[^=&;#\s]+)=(?P<value>[^&;#\s]+)")
 _SCHEME = re.compile(r"\s*(?:bearer|basic|token|apikey)\s+", re.IGNORECASE)
-_BEARER = re.compile(r"\s*bearer\s+\S+\s*", re.IGNORECASE)
 
 
 def without_secrets(value: Any) -> Any:
-    """JSON with `<secret>` in the place of each secret.
+    """JSON with `<secret>` in the place of each value that has the name of a secret, and of those in addresses.
 
     >>> without_secrets({"type": "mcp", "authorization": "abc", "headers": {"X-Team": "red"}, "server_label": "crm"})
-    {'type': 'mcp', 'authorization': '<secret>', 'headers': {'X-Team': '<secret>'}, 'server_label': 'crm'}
+    {'type': 'mcp', 'authorization': '<secret>', 'headers': '<secret>', 'server_label': 'crm'}
     """
     return _masked(value, [])
 
@@ -199,50 +188,44 @@ def secrets_in(value: Any) -> frozenset[str]:
     return frozenset(secret for secret in taken if len(secret) >= SHORTEST_SECRET)
 
 
-def _masked(value: Any, taken: list[str], hide: Hide = "") -> Any:
-    """The value without its secrets, which go into `taken`; with `hide`, each text in it is one, or each number too."""
+def _masked(value: Any, taken: list[str], *, of_arguments: bool = False) -> Any:
+    """The value without its secrets, which go into `taken`; in a JSON schema the names are those `of_arguments`."""
     if isinstance(value, dict):
-        return {name: _part(name, part, value, taken, hide) for name, part in value.items()}
+        return {name: _part(name, part, taken, of_arguments=of_arguments) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_masked(part, taken, hide) for part in value]
-    if isinstance(value, str) and value:
-        # Any header may be one, but what stands in `Accept` is found in many a text.
-        masked = _text(value, taken)
-        taken += _spellings(value) if hide not in {"", "headers"} else ()
-        return SECRET if hide else masked
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return SECRET if is_number and hide == "texts and numbers" else value
+        return [_masked(part, taken) for part in value]
+    return _without_address_secrets(value, taken) if isinstance(value, str) else value
 
 
-def _part(name: str, part: Any, around: dict[str, Any], taken: list[str], hide: Hide) -> Any:
-    if hide and name in _SAYS_WHICH and isinstance(part, str):
-        return _text(part, taken)
-    if name == "properties" and isinstance(part, dict) and not hide:
-        # A JSON schema: what looks like the name of a secret is that of an argument.
-        return {argument: _masked(schema, taken) for argument, schema in part.items()}
-    named = around.get("name", around.get("key")) if name == "value" else None
-    if hide in {"", "headers"} and (_names_a_secret(name) or (isinstance(named, str) and _names_a_secret(named))):
-        hide = "texts" if "token" in _snake(name) else "texts and numbers"
-    return _masked(part, taken, hide or ("headers" if _snake(name).endswith("headers") else ""))
-
-
-def _text(text: str, taken: list[str]) -> str:
-    """A text with the secrets of an address in it taken out."""
-    if _BEARER.fullmatch(text):
-        taken += _spellings(text)
+def _part(name: str, part: Any, taken: list[str], *, of_arguments: bool) -> Any:
+    masked = _masked(part, taken, of_arguments=name == "properties")
+    # `max_tokens` has the name of a secret, and is none.
+    if of_arguments or not part or isinstance(part, bool) or (isinstance(part, int | float) and "token" in name):
+        return masked
+    if _snake(name).endswith("headers"):
+        # Any header may be one, but what stands in `Accept` is found in many a text, and is not taken out of it.
         return SECRET
+    if not _SECRET_NAME.search(_snake(name)):
+        return masked
+    waiting = [part]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, str):
+            taken += _spellings(inner)
+        elif isinstance(inner, dict | list | tuple):
+            waiting += inner.values() if isinstance(inner, dict) else inner
+    return SECRET
 
-    def user(match: re.Match[str]) -> str:
-        taken.extend([*_spellings(match[0]), *_spellings(match[0].partition(":")[2])])
-        return SECRET
 
-    def parameter(match: re.Match[str]) -> str:
-        if not _names_a_secret(match[1]) and not _SECRET_PARAMETER.search(_snake(match[1])):
+def _without_address_secrets(text: str, taken: list[str]) -> str:
+    def hidden(match: re.Match[str]) -> str:
+        name, secret = match["parameter"], match["value"] or match["user"]
+        if name and not _SECRET_NAME.search(_snake(name)) and not _SECRET_PARAMETER.search(_snake(name)):
             return match[0]
-        taken.extend(_spellings(match[2]))
-        return f"{match[1]}={SECRET}"
+        taken.extend([*_spellings(secret), *_spellings(secret.partition(":")[2])])
+        return f"{name}={SECRET}" if name else SECRET
 
-    return _PARAMETER.sub(parameter, _USER.sub(user, text))
+    return _IN_ADDRESS.sub(hidden, text)
 
 
 def _spellings(secret: str) -> tuple[str, ...]:
@@ -253,7 +236,3 @@ def _spellings(secret: str) -> tuple[str, ...]:
 def _snake(name: str) -> str:
     """A name in lower case, its words joined by `_`: `clientSecret` and `Client-Secret` are `client_secret`."""
     return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
-
-
-def _names_a_secret(name: str) -> bool:
-    return bool(_SECRET_NAME.search(_snake(name)))

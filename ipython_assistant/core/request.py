@@ -34,9 +34,7 @@ KEEP_TEXT = "Columns described as str hold text: read them with dtype=str and ke
 """A code such as 00412 would lose its zeros otherwise, and Namibia's NA would be missing."""
 
 FILES, FILES_EARLIER = "Files of the user:", "Files of the user, from earlier questions:"
-"""Over the files where all were named with this question, or all with earlier ones."""
-FILES_NAMED, FILES_OTHER = "Files of the user, named with this question:", "Other files of the user:"
-"""Where some were: two lists."""
+"""Over those that were named with this question, and over the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +88,11 @@ def instructions(
     instructions of its own instead of ours.
     """
     paragraphs = [INSTRUCTIONS if code else WITHOUT_CODE] if builtin else []
+    # Those that were named with this question first: it is most likely about these.
+    for heading, asked in ((FILES, True), (FILES_EARLIER, False)):
+        if listed := [f"- {note.path}: {note.description}" for note in inputs if note.named is asked]:
+            paragraphs.append("\n".join([heading, *listed]))
     if inputs:
-        # Those that were named with this question first: it is most likely about these.
-        lists = [[note for note in inputs if note.named is asked] for asked in (True, False)]
-        headings = (FILES_NAMED, FILES_OTHER) if all(lists) else (FILES, FILES_EARLIER)
-        for heading, notes in zip(headings, lists, strict=True):
-            paragraphs += ["\n".join([heading, *(f"- {it.path}: {it.description}" for it in notes)])] if notes else []
         paragraphs[-1] += f"\n{KEEP_TEXT}"
     if outputs:
         names = ", ".join(f"{name}.csv" for name in outputs)
@@ -121,20 +118,19 @@ def parse_tool(spec: str) -> Json:
     {'type': 'file_search', 'vector_store_ids': ['vs_1', 'vs_2']}
     """
     written = spec.strip()
-    if written.startswith("{"):
-        return _object(written)
     name, colon, rest = (part.strip() for part in written.partition(":"))
-    if name == "file_search":
-        stores = [store.strip() for store in rest.split(",") if store.strip()]
-        if not stores:
-            raise ValueError("The tool file_search needs a vector store.", "Write: --tool file_search:vs_...")
-        return {"type": name, "vector_store_ids": stores}
-    if name == "web_search":
-        if colon:
-            raise ValueError("The tool web_search takes nothing after its name.", "Write: --tool web_search")
-        return {"type": name}
-    if name == "code_interpreter":
+    stores = [store.strip() for store in rest.split(",") if store.strip()]
+    tool: Json = _object(written) if written.startswith("{") else {"type": name}
+    if tool["type"] == "code_interpreter":
         raise ValueError("The tool code_interpreter cannot be added.", NO_CODE)
+    if written.startswith("{") or (name == "web_search" and not colon):
+        return tool
+    if name == "file_search" and stores:
+        return {"type": name, "vector_store_ids": stores}
+    if name == "file_search":
+        raise ValueError("The tool file_search needs a vector store.", "Write: --tool file_search:vs_...")
+    if name == "web_search":
+        raise ValueError("The tool web_search takes nothing after its name.", "Write: --tool web_search")
     # What follows a colon, and what does not look like the name of a tool, may hold a token: it is not repeated.
     named = f" {name!r}" if re.fullmatch(r"[a-z_]{1,30}", name) else " like this"
     said = f"There is no tool{named}." if written else "A tool is missing."
@@ -160,17 +156,12 @@ def tool_in_words(tool: Json) -> str:
 def _object(written: str) -> Json:
     try:
         # Python's reader takes NaN and the like, which are no JSON: the request could not be sent.
-        tool = json.loads(written)
+        tool: Json = json.loads(written)
         json.dumps(tool, allow_nan=False)
-    except RecursionError:
-        raise ValueError("The tool is nested too deeply.", WAYS_TO_WRITE_IT) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         # The text itself is not repeated: a tool may hold a token.
         where = f": look at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
         raise ValueError(f"The tool is not JSON{where}.", WAYS_TO_WRITE_IT) from None
-    kind = tool.get("type") if isinstance(tool, dict) else None
-    if not isinstance(tool, dict) or not isinstance(kind, str) or not kind:
+    if not isinstance(tool.get("type"), str) or not tool["type"]:
         raise ValueError('The tool has no "type".', WAYS_TO_WRITE_IT)
-    if kind == "code_interpreter":
-        raise ValueError("The tool code_interpreter cannot be added.", NO_CODE)
     return tool

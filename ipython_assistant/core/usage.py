@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -40,8 +40,6 @@ class Price:
     input: float
     output: float
     cached: float | None = None
-    cache_written: float | None = None
-    long_after: int | None = None
     source: str = OWN
     seen: str = ""
 
@@ -86,15 +84,14 @@ https://github.com/simonw/llm/issues/1592.
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """How many tokens; `cached` and `cache_written` are parts of `input`."""
+    """How many tokens; `cached` ones are a part of `input`."""
 
     input: int = 0
     cached: int = 0
     output: int = 0
-    cache_written: int = 0
 
     def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+        return Tokens(self.input + other.input, self.cached + other.cached, self.output + other.output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +101,19 @@ class Cost:
     tokens: float | None
     containers: float = 0.0
     reason: str = ""
-    notes: tuple[str, ...] = ()
+    note: str = ""
 
 
 def tokens_of(usage: Json) -> Tokens:
     """The tokens of a response's `usage`; what is missing, or not a number, counts as 0.
 
     >>> tokens_of({"input_tokens": 1750, "input_tokens_details": {"cached_tokens": 1000}, "output_tokens": 400})
-    Tokens(input=1750, cached=1000, output=400, cache_written=0)
+    Tokens(input=1750, cached=1000, output=400)
     """
     details = usage.get("input_tokens_details")
-    inside = details if isinstance(details, dict) else {}
-    total, cached = number_of(usage.get("input_tokens")) or 0, number_of(inside.get("cached_tokens")) or 0
-    cached = min(cached, total)
-    written = min(number_of(inside.get("cache_write_tokens")) or 0, total - cached)
-    return Tokens(total, cached, number_of(usage.get("output_tokens")) or 0, written)
+    cached = number_of(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    total = number_of(usage.get("input_tokens")) or 0
+    return Tokens(total, min(cached or 0, total), number_of(usage.get("output_tokens")) or 0)
 
 
 def billed_by(service: str, base_url: str = "") -> str:
@@ -159,21 +154,16 @@ def cost(tokens: Tokens, model: str, prices: Mapping[str, Price] | None = None, 
     if service == "local":
         service, model = _billed_elsewhere(model)
         if not service:
-            return Cost(0.0, notes=("A model on this machine costs nothing.",))
+            return Cost(0.0, note="A model on this machine costs nothing.")
     table = known_prices() if prices is None else prices
     price = table.get(model) or table.get(without_date(model))
     if price is None or (service != "openai" and price.source != OWN):
         where = "" if service == "openai" else f" at {service}"
         return Cost(None, reason=f"The price of {model}{where} is unknown. {_how_to(model)}")
-    fresh = tokens.input - tokens.cached - tokens.cache_written
-    money = fresh * price.input + tokens.output * price.output
-    money += tokens.cached * (price.input if price.cached is None else price.cached)
-    money += tokens.cache_written * (price.input if price.cache_written is None else price.cache_written)
-    notes = [f"Prices of {price.seen} ({price.source})." if price.seen else f"Prices: {price.source}."]
-    if price.long_after is not None and tokens.input > price.long_after:
-        # `usage` is the sum over the passes of a turn: whether one of them was that long is not on the wire.
-        notes.append(f"More, if the model read over {price.long_after:,} tokens at once.")
-    return Cost(money / MILLION, notes=tuple(notes))
+    cached = price.input if price.cached is None else price.cached
+    fresh = tokens.input - tokens.cached
+    money = (fresh * price.input + tokens.cached * cached + tokens.output * price.output) / MILLION
+    return Cost(money, note=f"Prices of {price.seen} ({price.source})." if price.seen else f"Prices: {price.source}.")
 
 
 def cost_of(turn: PlacedTurn, prices: Mapping[str, Price], base_url: str) -> Cost:
@@ -215,12 +205,10 @@ def dollars(amount: float) -> str:
     >>> dollars(1.5), dollars(0.03), dollars(0.00042), dollars(0)
     ('$1.50', '$0.03', '$0.0004', '$0')
     """
-    if amount == 0:
-        return "$0"
-    if amount < 0.00005:  # noqa: PLR2004 half of the last place that is shown
+    if 0 < amount < 0.00005:  # noqa: PLR2004 half of the last place that is shown
         return "under $0.0001"
-    cents = f"${amount:,.2f}"
-    return cents if amount >= 0.1 or math.isclose(float(cents[1:]), amount) else f"${amount:.4f}"  # noqa: PLR2004 a dime
+    short = f"{amount:,.2f}" if amount >= 0.1 else f"{amount:.4f}".rstrip("0")  # noqa: PLR2004 a dime
+    return f"${short}" if amount else "$0"
 
 
 def _billed_elsewhere(model: str) -> tuple[str, str]:

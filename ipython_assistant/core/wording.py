@@ -48,9 +48,6 @@ def size_in_words(size: int) -> str:
     """
     if size < 10_000:  # noqa: PLR2004 the docstring says it
         return counted(size, "byte")
-    if size >= 10**15:
-        # A recording can say any number.
-        return "over 999.9 TB"
     amount = float(size)
     for unit in ("kB", "MB", "GB"):
         amount /= 1000
@@ -80,25 +77,18 @@ def did_you_mean(word: str, known: Iterable[str], *, before: str = "") -> str:
 
 _WORDS = {
     "EACCES": "permission denied",
-    "EBUSY": "another program holds it",
     "EDQUOT": "the disk quota is used up",
-    "EEXIST": "something else is in its place",
-    "EFBIG": "it is larger than this disk allows",
     "EILSEQ": "the disk does not take this name",
     "EINVAL": "the disk does not take this name",
     "EIO": "the disk has a fault",
-    "EISDIR": "a folder is in its place",
-    "ELOOP": "a link is in its place, and links are not followed",
-    "EMFILE": "too many files are open",
     "ENAMETOOLONG": "the disk does not take a name this long",
     "ENOENT": "it is no longer there",
     "ENOSPC": "the disk is full",
     "ENOTDIR": "a file is where a folder should be",
     "EPERM": "permission denied",
     "EROFS": "the disk is read-only",
-    "ESTALE": "the network disk has lost it",
-    "ETXTBSY": "another program holds it",
 }
+"""Where the system's own words do not say what to do."""
 
 
 def disk_reason(error: OSError) -> str:
@@ -109,4 +99,5 @@ def disk_reason(error: OSError) -> str:
     """
     # By name: not every system has every number.
     known = _WORDS.get(errno.errorcode.get(error.errno or 0, ""))
-    return known or error.strerror or type(error).__name__
+    said = error.strerror or type(error).__name__
+    return known or said[:1].lower() + said[1:]

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ipython_assistant.core.links import open_fence
 from ipython_assistant.options import option_targets
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ MAX_ENTRIES = 10_000
 """Of a larger folder the first entries are looked at, since the user waits."""
 
 _OPEN_BRACE = re.compile(r"\{((?:[^\W\d]\w*)?)$")
+_WORD = re.compile(r"""(?:[^\s"']|"[^"]*(?:"|$)|'[^']*(?:'|$))+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def offers(cell: str, line: int, column: int, surroundings: Surroundings) -> Off
     before, after = lines[line][:column], lines[line][column:]
     if line > first:
         brace = _OPEN_BRACE.search(before)
-        if brace is None or open_fence("\n".join(lines[first + 1 : line])):
+        if brace is None:
             return Offers()
         # The text of a module, a function or a class is of no use in a prompt.
         names = surroundings.names(brace[1], lambda value: not isinstance(value, ModuleType) and not callable(value))
@@ -112,61 +112,45 @@ def _is_a_frame(value: object) -> bool:
     return kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] == "pandas"
 
 
-class _Word(NamedTuple):
-    """The word before the cursor: as it stands there, without its quotation marks, and the mark still open."""
-
-    typed: str
-    value: str
-    quote: str
-    previous: str
-
-
 def _on_first_line(before: str, after: str, surroundings: Surroundings) -> Offers:
-    word, targets = _word_at_end(before), option_targets()
-    name, equals, value = word.typed.partition("=")
-    if target := targets.get(word.previous):
-        return _values(target, word, after, surroundings)
+    words, targets = list(_WORD.finditer(before)), option_targets()
+    typed = words.pop()[0] if words and words[-1].end() == len(before) else ""
+    name, equals, value = typed.partition("=")
+    if target := targets.get(words[-1][0] if words else ""):
+        return _values(target, typed, after, surroundings)
     if equals and (target := targets.get(name)):
-        return _values(target, _word_at_end(value), after, surroundings)
-    if word.quote or (word.typed and not word.typed.startswith("-")):
+        return _values(target, value, after, surroundings)
+    if typed and not typed.startswith("-"):
         return Offers()
-    start = word.typed or "--"
-    return Offers(word.typed, tuple(option for option in targets if option.startswith(start)), "option")
+    return Offers(typed, tuple(option for option in targets if option.startswith(typed or "--")), "option")
 
 
-def _word_at_end(text: str) -> _Word:
-    """The last word of a line that is still being written, split as `options.split_line` would split it."""
-    previous, begin, value, quote = "", 0, "", ""
-    for place, character in enumerate(text):
-        if quote:
-            quote, value = ("", value) if character == quote else (quote, value + character)
-        elif character in "\"'":
-            quote = character
-        elif character.isspace():
-            previous, begin, value = value or previous, place + 1, ""
-        else:
-            value += character
-    return _Word(text[begin:], value, quote, previous)
-
-
-def _values(target: str, word: _Word, after: str, surroundings: Surroundings) -> Offers:
-    names: list[str] = []
+def _values(target: str, typed: str, after: str, surroundings: Surroundings) -> Offers:
+    """What may follow an option, each as it has to be written: a name with a blank in it needs quotation marks."""
+    quote = typed[:1] if typed.startswith(('"', "'")) else ""
+    start = typed.removeprefix(quote)
+    frames: list[str] = []
     if target in {"inputs", "directory"}:
-        if target == "inputs" and not word.quote:
-            names = surroundings.names(word.value, _is_a_frame)
-        known = _paths(word.value, surroundings.directory, folders_only=target == "directory")
+        frames = surroundings.names(start, _is_a_frame) if target == "inputs" and not quote else []
+        names = _paths(start, surroundings.directory, folders_only=target == "directory")
     else:
-        known = (name for name in surroundings.values(target) if name.startswith(word.value))
-    written = (_quoted(name, word.quote, after) for name in known)
-    return Offers(word.typed, (*names, *(name for name in written if name is not None)), target)
+        names = (name for name in surroundings.values(target) if name.startswith(start))
+    texts = []
+    for name in names:
+        bare = not quote and not re.search(r"[\s\"']", name)
+        mark = "" if bare else quote or '"'
+        if name.isprintable() and (bare or mark not in name):
+            # In a folder the word goes on; and an editor may have put the closing mark behind the cursor.
+            closing = "" if name.endswith("/") or after.startswith(mark) else mark
+            texts.append(f"{mark}{name}{closing}")
+    return Offers(typed, (*frames, *texts), target)
 
 
 def _paths(typed: str, directory: Path, *, folders_only: bool) -> Iterator[str]:
     """Files, and folders with a slash behind them, whose path begins with what is typed."""
-    name_from = max(map(typed.rfind, {"/", os.sep})) + 1
-    folder, start = typed[:name_from], typed[name_from:]
+    folder, slash, start = typed.rpartition("/")
     try:
-        with os.scandir(directory / Path(folder).expanduser()) as entries:
+        with os.scandir(directory / Path(folder + slash).expanduser()) as entries:
             found = sorted(
                 f"{entry.name}/" if entry.is_dir() else entry.name for entry in itertools.islice(entries, MAX_ENTRIES)
             )
@@ -174,22 +158,6 @@ def _paths(typed: str, directory: Path, *, folders_only: bool) -> Iterator[str]:
         return
     for name in found:
         if name.startswith(start) and (start or not name.startswith(".")) and (name[-1] == "/" or not folders_only):
-            path = f"{folder}{name}"
+            path = f"{folder}{slash}{name}"
             # A word that begins with a hyphen would be an option.
             yield f"./{path}" if path.startswith("-") else path
-
-
-def _quoted(name: str, quote: str, after: str) -> str | None:
-    """A name or path as it has to be written behind the mark that is there; None for one that no line can hold.
-
-    An editor may have put the closing mark behind the cursor already: `after` is what stands there.
-    """
-    if not name.isprintable():
-        return None
-    if not quote and not any(character.isspace() or character in "\"'" for character in name):
-        return name
-    mark = next((mark for mark in (quote or "\"'") if mark not in name), None)
-    if mark is None:
-        return None
-    # In a folder the word goes on.
-    return f"{mark}{name}" if name.endswith("/") or after.startswith(mark) else f"{mark}{name}{mark}"

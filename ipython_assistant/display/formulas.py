@@ -1,9 +1,9 @@
 r"""LaTeX in model text → the spans that the page's MathJax sets as formulas, and no others.
 
-Models write `\( \)`, `\[ \]`, `$$ $$` and `$ $`; the last is also how money is written, so it counts only where what is
-between cannot be prose. MathJax is kept out of everything else of an answer. What it is given is TeX of a list of known
-commands: there are others that make links, set attributes, load extensions or redefine what later formulas mean. A
-formula with any of those stays as it is written.
+Models write `\( \)`, `\[ \]` and `$$ $$`; what stands between single dollar signs may be money, and stays as it is
+written. MathJax is kept out of everything else of an answer. What it is given is TeX of a list of known commands: there
+are others that make links, set attributes, load extensions or redefine what later formulas mean. A formula with any of
+those stays as it is written too.
 """
 
 from __future__ import annotations
@@ -55,8 +55,6 @@ _COMMAND = re.compile(r"\\([A-Za-z]+|.|\Z)", re.DOTALL)
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*(?:\{([^{}]*)\})?")
 _MATHEMATICAL = re.compile(r"[\\^_=<>]")
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_DOLLARS = re.compile(r"\$(?![\s$])((?:[^$\\\n]|\\.){1,300}?)(?<![\s\\])\$(?![\w$])")
-_LETTER = re.compile(r"[A-Za-z]'*")
 
 
 def formulas(parser: MarkdownIt) -> None:
@@ -74,23 +72,17 @@ def is_formula(tex: str) -> bool:
     """
     if not tex.strip() or len(tex) > LONGEST or "$" in tex:
         return False
+    environments = _ENVIRONMENT.findall(tex)
+    begun, ended = ([name for word, name in environments if word == which] for which in ("begin", "end"))
     if any(command not in _COMMANDS and command not in _SIGNS for command in _COMMAND.findall(tex)):
         return False
-    open_environments = []
-    for which, name in _ENVIRONMENT.findall(tex):
-        if not _ENVIRONMENT_NAME.fullmatch(name):
-            return False
-        if which == "begin":
-            open_environments.append(name)
-        elif not open_environments or open_environments.pop() != name:
-            return False
     depth = 0
     for brace in re.findall(r"[{}%]", _COMMAND.sub("", tex)):
         depth += {"{": 1, "}": -1}.get(brace, 0)
         # A comment would hide the end of the formula.
         if brace == "%" or not 0 <= depth <= DEEPEST:
             return False
-    return depth == 0 and not open_environments
+    return depth == 0 and sorted(begun) == sorted(ended) and all(map(_ENVIRONMENT_NAME.fullmatch, begun))
 
 
 def _is_meant(opener: str, tex: str) -> bool:
@@ -99,38 +91,19 @@ def _is_meant(opener: str, tex: str) -> bool:
     return bool(_MATHEMATICAL.search(tex)) or not (is_reference or _WORD.search(tex))
 
 
-def _is_clear(tex: str) -> bool:
-    """Whether it cannot be what is between two amounts of money, or two names of variables in a shell."""
-    if _LETTER.fullmatch(tex):
-        return True
-    if tex[0].isdigit() and not re.search(r"[\\^]", tex):
-        return False
-    words = _WORD.findall(re.sub(r"\\[A-Za-z]+(?:\s*\{[^{}]*\})?", "", tex))
-    return len(words) <= 1 and _MATHEMATICAL.search(tex) is not None
-
-
 def _inline(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 the signature is markdown-it's
-    source, start, end = state.src, state.pos, state.posMax
-    opener = source[start : start + 2]
+    start = state.pos
+    opener = state.src[start : start + 2]
     closer = _CLOSERS.get(opener)
-    if closer is not None:
-        stop = source.find(closer, start + 2, min(end, start + LONGEST))
-        tex, after = source[start + 2 : stop], stop + 2
-        # With another opener in it, it would be looked at again and again.
-        meant = stop > 0 and (opener == closer or opener not in tex) and _is_meant(opener, tex)
-    elif opener[:1] == "$":
-        found = _DOLLARS.match(source, start, end)
-        before = source[start - 1 : start] if start else ""
-        tex, after = (found[1], found.end()) if found else ("", start)
-        meant = found is not None and not (before.isalnum() or before in {"$", "\\"}) and _is_clear(tex)
-    else:
-        return False
-    if not meant or not is_formula(tex):
+    stop = state.src.find(closer, start + 2, min(state.posMax, start + LONGEST)) if closer else -1
+    tex = state.src[start + 2 : stop]
+    # With another opener in it, it would be looked at again and again.
+    if stop < 0 or (opener != closer and opener in tex) or not (_is_meant(opener, tex) and is_formula(tex)):
         return False
     if not silent:
         token = state.push("formula", "span", 0)
         token.content, token.markup = tex.strip(), opener
-    state.pos = after
+    state.pos = stop + 2
     return True
 
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from ipython_assistant.core.wording import counted, size_in_words
 from ipython_assistant.display import outputs
 from ipython_assistant.display.escaping import visible
-from ipython_assistant.display.markdown import Growing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,7 +106,6 @@ class LiveOutput:
         self._publisher = publisher or _publisher()
         self._live = front.live and self._publisher is not None
         self._clock = clock
-        self._growing = Growing()
         self._display_id = uuid.uuid4().hex
         self._text: Callable[[], str] | str = ""
         self._activity = self._shown_status = ""
@@ -145,7 +143,7 @@ class LiveOutput:
         status = f"{self._activity}, {int(now - self._since)} s" if lasts else self._activity
         if self._pending or status != self._shown_status:
             text = self._read()
-            self._send(outputs.progress(self._growing.render(text) if text else "", status))
+            self._send(outputs.live(text, status))
             self._pending, self._shown_status, self._shown_text = False, status, self._shown_text or bool(text)
             self._next = self._clock() + max(INTERVAL_S, len(text) / CHARACTERS_PER_S)
 

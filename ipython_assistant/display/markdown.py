@@ -57,49 +57,23 @@ _UNFINISHED_LINK = re.compile(r"!?\[([^\[\]\n]*)(?:\]\([^()\n]*)?\Z")
 # looks for the first class, the older one of exported pages for the second. It is let in to formulas alone.
 NO_MATH = "mathjax_ignore tex2jax_ignore"
 
-_ENCLOSED = f'<div class="{NO_MATH}">{{}}</div>'
 SCROLLED = f'<div class="{NO_MATH}" style="overflow-x:auto;margin-top:.4em" tabindex="0">'
 """What a table stands in, so that a wide one does not widen the page. It can be scrolled with the keyboard."""
 
-PLAIN = {"colours": False}
-"""The environment in which code is drawn without colours."""
 
-
-def render(text: str, *, hrefs: Mapping[str, str]) -> str:
+def render(text: str, *, hrefs: Mapping[str, str], colours: bool = True) -> str:
     """Model text as safe HTML; its links to files are already relative.
 
-    `hrefs` are the only relative links that may be clicked: percent-encoded href → name the download gets.
+    `hrefs` are the only relative links that may be clicked: percent-encoded href → name the download gets. Code with
+    `colours` is five times as long.
     """
     files = {unquote(href): (href, name) for href, name in hrefs.items()}
-    return _ENCLOSED.format(_drawn(_parser().parse(visible(text)), files, {}))
-
-
-class Growing:
-    """Model text that is still being written → safe HTML, at a cost that follows what is new.
-
-    A top-level block that another one follows will not change any more: it is drawn once, and only what comes after it
-    is parsed again. No link leads to a file yet, and code has no colours, which would be five times its size. A link
-    whose address is defined further down is drawn as one in the end, by `render`.
-    """
-
-    def __init__(self) -> None:
-        self._done = ""
-        self._drawn: list[str] = []
-
-    def render(self, text: str) -> str:
-        """The text so far as HTML; it usually begins with the text of the call before."""
-        written = visible(without_unfinished_link(text))
-        if not written.startswith(self._done):
-            self._done, self._drawn = "", []
-        tail = written[len(self._done) :]
-        tokens = _parser().parse(tail)
-        starts = [at for at, token in enumerate(tokens) if token.level == 0 and token.nesting >= 0]
-        last = starts[-1] if starts else 0
-        if last and (lines := tokens[last].map):
-            self._done += "".join(f"{line}\n" for line in tail.split("\n")[: lines[0]])
-            self._drawn.append(_drawn(tokens[:last], {}, PLAIN))
-            tokens = tokens[last:]
-        return _ENCLOSED.format("".join(self._drawn) + _drawn(tokens, {}, PLAIN))
+    parser = _parser()
+    tokens = parser.parse(visible(text))
+    for token in tokens:
+        if token.children is not None:
+            token.children = list(_safe(token.children, files))
+    return f'<div class="{NO_MATH}">{parser.renderer.render(tokens, parser.options, {"colours": colours})}</div>'
 
 
 def descriptions(text: str) -> dict[str, str]:
@@ -161,18 +135,9 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-def _drawn(tokens: Sequence[Token], files: Mapping[str, tuple[str, str]], env: EnvType) -> str:
-    for token in tokens:
-        if token.children is not None:
-            token.children = list(_safe(token.children, files))
-    parser = _parser()
-    return str(parser.renderer.render(tokens, parser.options, env))
-
-
 def _fence(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, env: EnvType) -> str:
     token = tokens[index]
-    coloured = token.info.strip() and env != PLAIN
-    language = token.info.split(maxsplit=1)[0] if coloured else ""
+    language = token.info.strip().partition(" ")[0] if env["colours"] else ""
     return f'<pre style="{CODE_STYLE}"><code>{highlight(token.content, language)}</code></pre>\n'
 
 

@@ -39,18 +39,14 @@ def answer(text: str, hrefs: Mapping[str, str]) -> Bundle:
 
 
 def live(text: str, activity: str) -> Bundle:
-    """The answer as far as it is written, and one line that says what is going on."""
-    written = without_unfinished_link(text)
-    bundle = progress(render(written, hrefs={}) if written else "", activity)
-    plain = "\n\n".join(part for part in (visible(text), bundle.data["text/plain"]) if part)
-    return bundle._replace(data={**bundle.data, "text/plain": plain})
+    """The answer as far as it is written, and one line that says what is going on.
 
-
-def progress(html: str, activity: str) -> Bundle:
-    """As `live`, from safe HTML, for one of many updates, and so half as long: its plain text is the status alone."""
+    One of many updates, and so half as long: its plain text is that line alone, and the text where there is none.
+    """
+    html = render(without_unfinished_link(text), hrefs={}, colours=False) if text else ""
     status = one_line(f"{activity[:1].upper()}{activity[1:]} …") if activity else ""
     line = f'<p style="margin:.5em 0 0;{QUIET}">{escaped(status)}</p>' if status else ""
-    return html_bundle("live", html + line, status)
+    return html_bundle("live", html + line, status or visible(text))
 
 
 def remark_html(sentence: str) -> str:

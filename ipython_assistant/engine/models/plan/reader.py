@@ -39,9 +39,7 @@ MAX_SHOWN: Final = 12
 _WANTED: Final = re.compile(
     r"^The notebook goes on with [^\n]* under exactly this name, [^\n]*: (?P<names>[^\n:]+)$", re.M
 )
-_NAMED: Final = re.compile(
-    r"^Files of the user(?:, named with this question)?:\n(?P<lines>(?:- /mnt/data/.*(?:\n|$))+)", re.M
-)
+_NAMED: Final = re.compile(r"^Files of the user:\n(?P<lines>(?:- /mnt/data/.*(?:\n|$))+)", re.M)
 
 
 @dataclass(frozen=True, slots=True)
