@@ -26,6 +26,7 @@ from ipython_assistant.core.turn import (
     bounded,
     container_id_of,
     number_of,
+    objects_in,
     text_of,
 )
 
@@ -99,7 +100,7 @@ class TurnFold:
             failure=head.failure or before.failure,
         )
         unmatched = list(self._items)
-        for index, raw in enumerate(_objects_in(response.get("output"))):
+        for index, raw in enumerate(objects_in(response.get("output"))):
             item = _copied(unmatched, raw, index)
             if item is None:
                 self._items.append(item := _OpenItem(raw, index))
@@ -189,7 +190,7 @@ class TurnFold:
 
 def read_response(response: Json) -> Turn:
     """The turn of a response that came whole: one that was not streamed, or the last event of a stream."""
-    items = [_OpenItem(raw, index) for index, raw in enumerate(_objects_in(response.get("output")))]
+    items = [_OpenItem(raw, index) for index, raw in enumerate(objects_in(response.get("output")))]
     return replace(_without_items(response), items=tuple(item.freeze() for item in items))
 
 
@@ -320,16 +321,6 @@ def _failure(raw: Any) -> Failure:
 
 
 def _outputs(raw: Any) -> tuple[str | Image, ...] | None:
-    if not isinstance(raw, list):
-        return None
-    outputs: list[str | Image] = []
-    for output in _objects_in(raw):
-        if output.get("type") == "logs":
-            outputs.append(text_of(output.get("logs")))
-        elif output.get("type") == "image":
-            outputs.append(Image(text_of(output.get("url"))))
-    return tuple(outputs)
-
-
-def _objects_in(raw: Any) -> list[Json]:
-    return [value for value in raw if isinstance(value, dict)] if isinstance(raw, list) else []
+    shown = [output for output in objects_in(raw) if output.get("type") in ("logs", "image")]
+    read = (text_of(it.get("logs")) if it["type"] == "logs" else Image(text_of(it.get("url"))) for it in shown)
+    return tuple(read) if isinstance(raw, list) else None

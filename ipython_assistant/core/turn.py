@@ -53,10 +53,7 @@ class UrlCitation:
 
 @dataclass(frozen=True, slots=True)
 class FileCitation:
-    """A `file_citation`: a file of a vector store that the text rests on; `index` is the place in the text to say so.
-
-    Such a file is not the answer's own: it was there before, and the service does not give its bytes out.
-    """
+    """A `file_citation`: a file of a vector store, not of this answer, that the text rests on at `index`."""
 
     file_id: str
     filename: str
@@ -181,15 +178,12 @@ class Turn:
 
         https://platform.openai.com/docs/guides/tools-shell
         """
-        others = [item for item in self.others if item.type == "shell_call_output"]
-        printed = {text_of(item.raw.get("call_id")): item.raw for item in others}
-        steps: list[CodeCall] = []
-        for item in self.items:
-            if isinstance(item, CodeCall):
-                steps.append(item)
-            elif isinstance(item, OtherItem) and item.type == "shell_call":
-                steps.append(_shell_step(item, printed.get(text_of(item.raw.get("call_id")), {})))
-        return tuple(steps)
+        printed = {text_of(it.raw.get("call_id")): it.raw for it in self.others if it.type == "shell_call_output"}
+        return tuple(
+            item if isinstance(item, CodeCall) else _shell_step(item, printed.get(text_of(item.raw.get("call_id")), {}))
+            for item in self.items
+            if isinstance(item, CodeCall) or (isinstance(item, OtherItem) and item.type == "shell_call")
+        )
 
     @property
     def unanswered(self) -> OtherItem | None:
@@ -238,17 +232,16 @@ class Turn:
         return tuple(dict.fromkeys(name for name in named if name))
 
 
-def _shell_step(item: OtherItem, printed: Json) -> CodeCall:
-    action, rows = item.raw.get("action"), printed.get("output")
+def _shell_step(call: OtherItem, printed: Json) -> CodeCall:
+    action, outputs = call.raw.get("action"), objects_in(printed.get("output"))
     commands = action.get("commands") if isinstance(action, dict) else None
-    outputs = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     ends = [row["outcome"] for row in outputs if isinstance(row.get("outcome"), dict)]
     went_wrong = any(end.get("type") == "timeout" or end.get("exit_code") for end in ends)
     return CodeCall(
-        id=item.id,
-        container_id=next(iter(item.container_ids), ""),
+        id=call.id,
+        container_id=next(iter(call.container_ids), ""),
         code="\n".join(map(text_of, commands)) if isinstance(commands, list) else "",
-        status="failed" if went_wrong else text_of(item.raw.get("status")),
+        status="failed" if went_wrong else text_of(call.raw.get("status")),
         outputs=tuple(text_of(row.get("stdout")) + text_of(row.get("stderr")) for row in outputs),
         language="bash",
     )
@@ -274,16 +267,17 @@ def annotation_of(raw: Any) -> Citation | Source | None:
     return None
 
 
+def objects_in(rows: Any) -> list[Json]:
+    """The JSON objects of a list; nothing of what is no list."""
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
 def _objects(raw: Any) -> Iterator[Json]:
-    """Every JSON object in a value, the value itself first, in reading order."""
-    waiting = [raw]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            yield value
-            waiting.extend(reversed(list(value.values())))
-        elif isinstance(value, list):
-            waiting.extend(reversed(value))
+    """Every JSON object in a value, the value itself first, in reading order; `bounded` has made it shallow."""
+    if isinstance(raw, dict):
+        yield raw
+    for value in raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ():
+        yield from _objects(value)
 
 
 def container_id_of(raw: Json) -> str:
@@ -331,17 +325,17 @@ https://platform.openai.com/docs/api-reference/responses/object."""
 
 def without_pictures(turn: Turn) -> Turn:
     """The turn with each picture replaced by `sha256:` and the digest of its text."""
-    items: list[Item] = []
-    for item in turn.items:
+
+    def lighter(item: Item) -> Item:
         if isinstance(item, CodeCall) and item.outputs:
             outputs = (
                 Image(_digest(it.url)) if isinstance(it, Image) and it.url.startswith("data:") else it
                 for it in item.outputs
             )
-            items.append(replace(item, outputs=tuple(outputs)))
-        else:
-            items.append(replace(item, raw=_without_base64(item.raw, "")) if isinstance(item, OtherItem) else item)
-    return replace(turn, items=tuple(items))
+            return replace(item, outputs=tuple(outputs))
+        return replace(item, raw=_lighter(item.raw, "")) if isinstance(item, OtherItem) else item
+
+    return replace(turn, items=tuple(map(lighter, turn.items)))
 
 
 def without_code_outputs(turn: Turn) -> Turn:
@@ -349,25 +343,25 @@ def without_code_outputs(turn: Turn) -> Turn:
 
     A call whose code raised has the status `failed`.
     """
-    items: list[Item] = []
-    for item in turn.items:
+
+    def lighter(item: Item) -> Item:
         if isinstance(item, CodeCall):
             # A hosted service calls a call completed though its code raised; then its logs tell.
             raised = "Traceback (most recent call last)" in item.logs
-            items.append(replace(item, outputs=None, status="failed" if raised else item.status))
-        elif isinstance(item, OtherItem):
+            return replace(item, outputs=None, status="failed" if raised else item.status)
+        if isinstance(item, OtherItem):
             named = [{"container_id": container_id} for container_id in item.container_ids]
-            items.append(replace(item, raw={"type": item.type, "containers": named}))
-        else:
-            items.append(item)
-    return replace(turn, items=tuple(items))
+            return replace(item, raw={"type": item.type, "containers": named})
+        return item
+
+    return replace(turn, items=tuple(map(lighter, turn.items)))
 
 
-def _without_base64(value: Any, name: str) -> Any:
+def _lighter(value: Any, name: str) -> Any:
     if isinstance(value, dict):
-        return {key: _without_base64(part, key) for key, part in value.items()}
+        return {key: _lighter(part, key) for key, part in value.items()}
     if isinstance(value, list):
-        return [_without_base64(part, name) for part in value]
+        return [_lighter(part, name) for part in value]
     is_picture = isinstance(value, str) and (name in _BASE64 or value.startswith("data:"))
     return _digest(value) if is_picture and len(value) > LONGEST_PICTURE else value
 

@@ -207,8 +207,8 @@ def dollars(amount: float) -> str:
     """
     if 0 < amount < 0.00005:  # noqa: PLR2004 half of the last place that is shown
         return "under $0.0001"
-    short = f"{amount:,.2f}" if amount >= 0.1 else f"{amount:.4f}".rstrip("0")  # noqa: PLR2004 a dime
-    return f"${short}" if amount else "$0"
+    whole_cents = amount >= 0.1 or math.isclose(round(amount, 2), amount)  # noqa: PLR2004 a dime
+    return (f"${amount:,.2f}" if whole_cents else f"${amount:.4f}") if amount else "$0"
 
 
 def _billed_elsewhere(model: str) -> tuple[str, str]:
