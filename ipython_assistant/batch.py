@@ -1,7 +1,7 @@
 """The functions that code calls: `ask`, `aask`, `ask_each` for the same question about forty districts, and `show`.
 
 The options are those of `%%assistant`. A question stands alone, outside the notebook's conversation, unless it names
-one. Without IPython, the process has one session of its own.
+one. Without IPython, the process has one session of its own. Below them stand the tools of agents in JupyterLab.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, wait
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack
 
 from ipython_assistant import turn_run
+from ipython_assistant.config import AssistantMagics
 from ipython_assistant.core.wording import did_you_mean
 from ipython_assistant.display.grid import overview
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, running_shell
@@ -23,8 +25,9 @@ from ipython_assistant.errors import AssistantError, InputError, InternalError, 
 from ipython_assistant.magics import hooks_of
 from ipython_assistant.options import Options, checked
 from ipython_assistant.service.background import Threads
-from ipython_assistant.session import process_session
+from ipython_assistant.session import AT_ONCE, Session, process_session
 from ipython_assistant.turn_run import Viewer
+from ipython_assistant.workspace.folder import made_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from ipython_assistant.answer import Answer
     from ipython_assistant.display.outputs import Bundle
     from ipython_assistant.question import Question
-    from ipython_assistant.session import Session
 
     Inputs = Mapping[str, Any] | Iterable[str | os.PathLike[str]] | str | os.PathLike[str]
 
@@ -42,7 +44,7 @@ STOPS_WITHIN_S = 5.0
 
 
 class AskOptions(TypedDict, total=False):
-    """The options of `ask`, `aask` and `ask_each`, for a type checker; the docstring of `ask` explains each."""
+    """The options of `ask`, `aask` and `ask_each`, for a type checker."""
 
     inputs: Inputs
     outputs: Iterable[str]
@@ -103,7 +105,7 @@ def ask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
 async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
     """Ask one question, with the options of `ask` except `show`, without holding up the event loop.
 
-    Cancelling it ends the question. At most `questions_at_once` (a setting) are under way at a time.
+    Cancelling it ends the question. At most four are under way at a time.
     """
     session, stop = _session(), threading.Event()
     written, read = _reader(session, prompt, options)
@@ -118,18 +120,13 @@ async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
 
 
 def ask_each(
-    prompts: Mapping[Any, str] | Iterable[str],
-    *,
-    at_once: int | None = None,
-    progress: bool = True,
-    **options: Unpack[AskOptions],
+    prompts: Mapping[Any, str] | Iterable[str], *, at_once: int = AT_ONCE, **options: Unpack[AskOptions]
 ) -> Answers:
     """Ask several questions, some at the same time; gives one outcome for each, in order: an answer, or an error.
 
     Args:
         prompts: The questions, or labels and their questions: `{name: f"Plot {name}" for name in names}`.
-        at_once: How many at the same time; None for the setting `questions_at_once`.
-        progress: Whether a line shows how many have been answered.
+        at_once: How many at the same time.
         **options: The options of `ask`, except `show`; they hold for every question.
 
     Raises:
@@ -144,20 +141,19 @@ def ask_each(
     # All are read before one is asked: a missing input must not be found after half of them have been paid for.
     questions = {label: (read(), written.fresh) for label, (written, read) in readers.items()}
     stop, outcomes = threading.Event(), dict[Any, "Answer | AssistantError"]()
-    pool, line = Threads(at_once or session.traits.questions_at_once, "ipython_assistant ask"), ""
+    pool, line = Threads(at_once, "ipython_assistant ask"), ""
     # A notebook that nobody watches is saved with the same line as one that was watched; a script has none.
-    live = LiveOutput(front_end(session.shell)) if progress and session.shell is not None else None
+    live = LiveOutput(front_end(session.shell) if session.shell is not None else FrontEnd())
+    waiting = {
+        pool.submit(functools.partial(_outcome, session, question, stop, fresh=fresh)): label
+        for label, (question, fresh) in questions.items()
+    }
     try:
-        waiting = {
-            pool.submit(lambda one, fresh: _outcome(session, one, stop, fresh=fresh), *one): label
-            for label, one in questions.items()
-        }
         while waiting:
             done, _ = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
             outcomes |= {waiting.pop(future): future.result() for future in done}
             line = _so_far(outcomes, len(questions))
-            if live is not None:
-                live.update(None, line)
+            live.update(None, line)
     except KeyboardInterrupt:
         stop.set()
         pool.close()
@@ -171,7 +167,7 @@ def ask_each(
         ) from None
     finally:
         pool.close()
-        if live is not None and line:
+        if line and session.shell is not None:
             live.finish(overview((), (), [f"{line}."]))
     return Answers({label: outcomes[label] for label in questions}, labelled)
 
@@ -275,32 +271,26 @@ def _reader(session: Session, prompt: str, given: Mapping[str, Any]) -> tuple[Op
 def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
     """The options, and the variables that are given with them."""
     known = AskOptions.__annotations__
-    for name in given:
-        if name not in known:
-            cure = f"{did_you_mean(name, known)}Options: {', '.join(known)}."
-            raise OptionError(f"There is no option {name!r}.", cure)
-    named, namespace = _inputs(given.get("inputs", ()))
+    if wrong := next((name for name in given if name not in known), None):
+        cure = f"{did_you_mean(wrong, known)}Options: {', '.join(known)}."
+        raise OptionError(f"There is no option {wrong!r}.", cure)
+    inputs = given.get("inputs", ())
+    variables = inputs if isinstance(inputs, Mapping) else {}
+    several = inputs if isinstance(inputs, Mapping | list | tuple | set | frozenset | Iterator) else [inputs]
+    names = [os.fspath(it) if isinstance(it, str | os.PathLike) else _nameless(it) for it in several]
+    if wrong := next((name for name in variables if not str(name).isidentifier()), None):
+        raise InputError(f"The input {wrong!r} is not the name of a variable.", "Use letters, digits and _.")
     written: dict[str, Any] = {name: given[name] for name in given if name in Options.__dataclass_fields__}
     for name in {"outputs", "tools"} & given.keys():
         written[name] = (given[name],) if isinstance(given[name], str) else tuple(given[name])
     if given.get("directory") is not None:
         written["directory"] = os.fspath(given["directory"])
-    written |= {"inputs": named, "no_code": not given.get("code", True), "timeout_s": given.get("timeout")}
-    return checked(Options(**written)), namespace
+    written |= {"inputs": tuple(names), "no_code": not given.get("code", True), "timeout_s": given.get("timeout")}
+    return checked(Options(**written)), variables
 
 
-def _inputs(given: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
-    if isinstance(given, Mapping):
-        for name in given:
-            if not str(name).isidentifier():
-                raise InputError(f"The input {name!r} is not the name of a variable.", "Use letters, digits and _.")
-        return tuple(given), given
-    several = list(given) if isinstance(given, list | tuple | set | frozenset | Iterator) else [given]
-    for value in several:
-        if not isinstance(value, str | os.PathLike):
-            says = f"An input of type {type(value).__name__} has no name."
-            raise InputError(says, 'Give it one: inputs={"cases": cases}.')
-    return tuple(os.fspath(item) for item in several), {}
+def _nameless(value: Any) -> NoReturn:
+    raise InputError(f"An input of type {type(value).__name__} has no name.", 'Give it one: inputs={"cases": cases}.')
 
 
 def _session() -> Session:
@@ -315,3 +305,54 @@ def _session_of_process() -> Session:
     session = process_session()
     atexit.register(session.close)
     return session
+
+
+# --- what an agent in JupyterLab can do -------------------------------------------------------------------------------
+
+TOOLS = [f"{__name__}:{name}" for name in ("ask_about_data", "files_of_answers")]
+"""Found by `jupyter-server-mcp`: they run in the Jupyter server, whose environment counts."""
+
+
+async def ask_about_data(question: str, directory: str, inputs: list[str] | None = None) -> dict[str, Any]:
+    """Ask for an analysis of data files; code runs, and the files it makes are saved in the directory.
+
+    `directory` is the notebook's, absolute, `inputs` are files below it. Gives the answer's text, status, code and
+    saved files, or the error, which says what to do. A question that was asked before is answered from its recording.
+    """
+
+    def answered(session: Session) -> dict[str, Any]:
+        folder = session.notebook_dir.resolve()
+        paths = [(folder / name).resolve() for name in inputs or ()]
+        if outside := [path for path in paths if not path.is_relative_to(folder)]:
+            raise InputError(f"{outside[0]} is outside the directory.", "Copy it there first.")
+        options = Options(inputs=tuple(map(str, paths)))
+        asked = turn_run.read(session, options, question, session.next_run(), {}, from_code=True)
+        answer = turn_run.answer_question(session, asked, Viewer(FrontEnd(), shows=False))
+        files = {name: str(file.path) for name, file in answer.files.items()}
+        return {"text": answer.text, "status": answer.status, "code": answer.code, "files": files}
+
+    return await _in_session(directory, answered)
+
+
+async def files_of_answers(directory: str) -> dict[str, Any]:
+    """List the recorded questions of a notebook's directory (absolute), and the files of their answers."""
+
+    def look(session: Session) -> dict[str, Any]:
+        recorded = session.recordings(session.settings).all()
+        made = made_files(session.folder(session.settings))
+        files = [
+            {"path": it.href, "state": it.state, "question": it.recording.prompt if it.recording else ""} for it in made
+        ]
+        return {"questions": [it.prompt for it in recorded], "files": files}
+
+    return await _in_session(directory, look)
+
+
+async def _in_session(directory: str, do: Callable[[Session], dict[str, Any]]) -> dict[str, Any]:
+    session = Session(None, AssistantMagics(), Path(directory))
+    try:
+        return await asyncio.to_thread(do, session)
+    except (AssistantError, OSError) as error:
+        return {"error": str(error)}
+    finally:
+        await asyncio.to_thread(session.close)

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipython_assistant import model_commands, notebook_runs
-from ipython_assistant.options import add_options
+from ipython_assistant.display.escaping import visible
+from ipython_assistant.display.live import FrontEnd, LiveOutput
+from ipython_assistant.errors import AssistantError, ConfigError, InputError, Interrupted, OptionError
+from ipython_assistant.notebook_runs import STOPPED
+from ipython_assistant.options import add_options, checked, options_from, variable_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ipython_assistant.answer import Answer
+
 NOTEBOOK = "01_first_cell.ipynb"
 """What the demonstration shows: the main job, with a real table and no key."""
 CELL_TIMEOUT_S = 120
+WRITERS = {
+    ".csv": lambda frame, path: frame.to_csv(path, index=False),
+    ".tsv": lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
+    ".xlsx": lambda frame, path: frame.to_excel(path, index=False),
+    ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
+}
+"""How a table is written to a file with this ending."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ask.add_argument("question", help="the question, or - to read it from stdin")
     ask.add_argument("--json", action="store_true", help="print the answer as JSON: text, files, code, usage")
     add_options(ask, leave_out=("new", "help", "help_all"))
-    ask.set_defaults(run=_ask)
+    ask.set_defaults(run=ask_in_shell)
     notebook_runs.add_commands(commands)
     model_commands.add_model_commands(commands)
     doctor = commands.add_parser("doctor", help="look whether everything is there, and say what to do")
@@ -54,21 +70,85 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(options.run(options))
 
 
-def _ask(options: argparse.Namespace) -> int:
-    from ipython_assistant import shell_ask
+def ask_in_shell(arguments: argparse.Namespace) -> int:
+    """Ask, print the answer, write the tables named with `-o`.
 
-    return shell_ask.run(options)
+    The answer goes to stdout, as Markdown or as JSON; everything else goes to stderr. The exit code is 0 if it was
+    answered, 1 if the question failed, 2 if the call is wrong and nothing was asked, 3 if the question was refused, and
+    130 after Ctrl-C.
+    """
+    from ipython_assistant import turn_run
+    from ipython_assistant.session import process_session
+
+    try:
+        options = options_from(arguments)
+        tables = {_table_name(written): Path(written) for written in options.outputs}
+        options = checked(replace(options, outputs=tuple(tables)))
+        words = (sys.stdin.read() if arguments.question == "-" else arguments.question).strip()
+        if not words:
+            raise OptionError("There is no question.", 'Write: ipython-assistant ask "Plot coverage by year"')
+        with contextlib.closing(process_session()) as session:
+            question = turn_run.read(session, options, words, session.next_run(), {}, from_code=True)
+            if options.dry_run:
+                print(turn_run.dry_run(session, question))
+                return 0
+            viewer = turn_run.Viewer(FrontEnd(), shows=False, output=_ProgressLines(FrontEnd()))
+            answer = turn_run.answer_question(session, question, viewer, fresh=options.fresh)
+            for name, path in tables.items():
+                WRITERS[path.suffix.casefold()](answer.frames[name], path)
+    except AssistantError as error:
+        if error.answer is not None and not isinstance(error, Interrupted):
+            _print(error.answer, as_json=arguments.json)
+        print(visible(f"{type(error).__name__}: {error}"), file=sys.stderr)
+        wrong_call = isinstance(error, OptionError | InputError | ConfigError)
+        return 2 if wrong_call else STOPPED if isinstance(error, Interrupted) else 1
+    _print(answer, as_json=arguments.json)
+    return 3 if answer.status == "refused" else 0
+
+
+def _table_name(written: str) -> str:
+    path = Path(written)
+    if path.suffix.casefold() not in WRITERS:
+        raise OptionError(f"-o {written} is not a table's file.", f"End it in one of: {', '.join(WRITERS)}")
+    if not path.parent.is_dir():
+        raise OptionError(f"The folder of -o {written} does not exist.", f"Make it first: {path.parent}")
+    return variable_name(path.stem)
+
+
+def _print(answer: Answer, *, as_json: bool) -> None:
+    if not as_json:
+        print(visible(answer.text))
+        for file in answer.files.values():
+            print(f"saved {file.path}", file=sys.stderr)
+        return
+    names = ("text", "status", "notes", "code", "logs", "response_id", "usage")
+    files = [{**asdict(file), "path": str(file.path)} for file in answer.files.values()]
+    body = {**{name: getattr(answer, name) for name in names}, "files": files, "model": answer.turn.model}
+    print(json.dumps(body, ensure_ascii=False, indent=2))
+
+
+class _ProgressLines(LiveOutput):
+    """A `LiveOutput` that writes what is going on to stderr, one line for each new activity."""
+
+    _last = ""
+
+    def update(self, text: object = None, activity: str | None = None) -> None:  # noqa: ARG002 the answer goes to stdout
+        """Write the activity where it is new; counts that only grow are not written again."""
+        begins = (activity or "").partition(" of ")[0].rstrip("0123456789 ")
+        if activity and begins != self._last:
+            self._last = begins
+            print(visible(activity), file=sys.stderr, flush=True)
+
+    def finish(self, bundle: object) -> None:
+        """Nothing is left to say."""
 
 
 def _doctor(_options: argparse.Namespace) -> int:
     from ipython_assistant.doctor import run_doctor
     from ipython_assistant.session import process_session
 
-    session = process_session()
-    try:
+    with contextlib.closing(process_session()) as session:
         return 0 if run_doctor(session) else 1
-    finally:
-        session.close()
 
 
 def _serve(arguments: Sequence[str]) -> int:

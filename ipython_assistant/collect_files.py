@@ -25,7 +25,7 @@ from ipython_assistant.service.containers import MAX_ROWS
 from ipython_assistant.workspace.folder import Incoming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ipython_assistant.core.artifacts import ContainerFile, Figure, Signature
     from ipython_assistant.core.turn import Turn
@@ -95,56 +95,53 @@ def collect(
         # Between two waits, while something is hashed or renamed. What is on disk by then is in the answer.
         downloads.interrupt()
         done = set(map(_key, saved))
-        saved += [
-            FailedArtifact(file.name, "Interrupted.", file.container_id, file.file_id)
-            for file in wanted
-            if _key(file) not in done
-        ]
-    artifacts = _in_order([*have, *(item for item in saved if isinstance(item, Artifact))], turn)
-    failed = tuple(item for item in saved if isinstance(item, FailedArtifact))
-    notes = (*listing.notes, *(artifact.note for artifact in artifacts if artifact.note))
+        lost = [file for file in wanted if _key(file) not in done]
+        saved += [FailedArtifact(file.name, "Interrupted.", file.container_id, file.file_id) for file in lost]
+    # Each name once, cited files first: the citation stands for all that have the same name and bytes.
+    places = {_key(file): place for place, file in enumerate(cited_files(turn))}
+    once: dict[str, Artifact] = {}
+    on_disk = (item for item in (*have, *saved) if isinstance(item, Artifact))
+    for artifact in sorted(on_disk, key=lambda each: places.get(_key(each), len(places))):
+        once.setdefault(artifact.name, artifact)
+    artifacts = tuple(once.values())
     pictures = [artifact.own_name for artifact in artifacts if artifact.is_picture and artifact.found != "figure"]
     twice = {figure.sha256 for figure in figures if seen_twice(figure, figures, pictures, turn.calls)}
-    repeated = frozenset(it.name for it in artifacts if it.found == "figure" and it.sha256 in twice)
-    return TurnFiles(artifacts, failed, notes, repeated, tuple(listing.everything))
+    return TurnFiles(
+        artifacts,
+        failed=tuple(item for item in saved if isinstance(item, FailedArtifact)),
+        notes=(*dict.fromkeys(listing.notes), *(artifact.note for artifact in artifacts if artifact.note)),
+        repeated=frozenset(it.name for it in artifacts if it.found == "figure" and it.sha256 in twice),
+        listed=tuple(listing.everything),
+    )
 
 
 def _closing_listing(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
     """List the containers, now that no code runs any more; give up at the deadline, or at Ctrl-C."""
-    pool, why = Threads(1, "ipython_assistant listing"), "was not waited for"
-    try:
-        return pool.submit(_list, containers, downloads, turn).result(max(0.0, downloads.left_s))
-    except TimeoutError:
-        why = "did not come in time"
-    except KeyboardInterrupt:
-        downloads.interrupt()
-    finally:
-        pool.close()
-    ahead = [file for container_id in turn.container_ids for file in _ahead(downloads, container_id)]
-    return _Listing(ahead=ahead, notes=[f"The container's list of files {why}; {MAY_BE_MISSING}"])
-
-
-def _list(containers: Containers, downloads: Downloads, turn: Turn) -> _Listing:
-    listing = _Listing()
+    listing, pool = _Listing(), Threads(1, "ipython_assistant listing")
     for container_id in turn.container_ids:
         try:
-            rows = containers.file_rows(container_id)
+            rows = pool.submit(containers.file_rows, container_id).result(max(0.0, downloads.left_s))
+        except TimeoutError:
+            why = f"did not come in time; {MAY_BE_MISSING}"
+        except KeyboardInterrupt:
+            downloads.interrupt()
+            why = f"was not waited for; {MAY_BE_MISSING}"
         except Exception as error:  # noqa: BLE001 whatever is odd about a listing, the files that are known are fetched
-            why = error.message if isinstance(error, AssistantError) else f"{type(error).__name__}: {error}"
-            listing.notes.append(f"The container's list of files could not be read; {MAY_BE_MISSING} {why}")
-            listing.ahead += _ahead(downloads, container_id)
+            said = error.message if isinstance(error, AssistantError) else f"{type(error).__name__}: {error}"
+            why = f"could not be read; {MAY_BE_MISSING} {said}"
+        else:
+            if len(rows) >= MAX_ROWS:
+                says = f"The container lists more than {MAX_ROWS:,} files; the oldest were not looked at."
+                listing.notes.append(says)
+            known = containers.known(container_id)
+            listing.files += listed_files(rows, known.saved, dict(known.uploads))
+            listing.everything += map(signature, rows)
             continue
-        if len(rows) >= MAX_ROWS:
-            listing.notes.append(f"The container lists more than {MAX_ROWS:,} files; the oldest were not looked at.")
-        known = containers.known(container_id)
-        listing.files += listed_files(rows, known.saved, dict(known.uploads))
-        listing.everything += map(signature, rows)
+        listing.notes.append(f"The container's list of files {why}")
+        ahead = downloads.found_ahead(container_id)
+        listing.ahead += [replace(file, size=None, created_at=None) for file in ahead]
+    pool.close()
     return listing
-
-
-def _ahead(downloads: Downloads, container_id: str) -> list[ContainerFile]:
-    """The files that an earlier look found in a container; their sizes may have changed since."""
-    return [replace(file, size=None, created_at=None) for file in downloads.found_ahead(container_id)]
 
 
 def _to_save(
@@ -169,37 +166,21 @@ def _to_save(
         name, came = _figure_name(number) if is_figure else file.name, (outcome.path, outcome.size, outcome.sha256)
         yield Incoming(name, *came, file.found, file.container_id, file.file_id)
     for figure in figures:
-        if figure.sha256 not in hashes:
-            number += 1
-            yield _staged(figure, number, downloads)
-
-
-def _staged(figure: Figure, number: int, downloads: Downloads) -> Incoming | FailedArtifact:
-    """A figure that came in the outputs, in a temporary file."""
-    name = _figure_name(number, figure.media_type)
-    try:
-        path = downloads.staging() / f"figure-{number}.part"
-        path.write_bytes(figure.content)
-    except OSError as error:
-        return FailedArtifact(name, f"It could not be written: {error.strerror or type(error).__name__}.")
-    return Incoming(name, path, len(figure.content), figure.sha256, "figure")
+        if figure.sha256 in hashes:
+            continue
+        number += 1
+        name = _figure_name(number, figure.media_type)
+        try:
+            path = downloads.staging() / f"figure-{number}.part"
+            path.write_bytes(figure.content)
+        except OSError as error:
+            yield FailedArtifact(name, f"It could not be written: {error.strerror or type(error).__name__}.")
+        else:
+            yield Incoming(name, path, len(figure.content), figure.sha256, "figure")
 
 
 def _figure_name(number: int, media_type: str = "image/png") -> str:
     return f"figure-{number}.{media_type.partition('/')[2].partition('+')[0].replace('jpeg', 'jpg')}"
-
-
-def _in_order(saved: Iterable[Artifact], turn: Turn) -> tuple[Artifact, ...]:
-    """Each saved file once, cited ones first, in the order of the answer.
-
-    The same name with the same bytes is one file: the first to name it, which is the citation, stands for all.
-    """
-    places = {_key(file): place for place, file in enumerate(cited_files(turn))}
-    last = len(places)
-    once: dict[str, Artifact] = {}
-    for artifact in sorted(saved, key=lambda each: places.get(_key(each), last)):
-        once.setdefault(artifact.name, artifact)
-    return tuple(once.values())
 
 
 def _key(file: ContainerFile | Artifact | FailedArtifact) -> tuple[str, str]:

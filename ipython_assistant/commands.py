@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import re
 import traceback
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Any
 
 from ipython_assistant import turn_run
 from ipython_assistant.config import origins
 from ipython_assistant.core.code_cell import code_cell
-from ipython_assistant.core.providers import BASIC, address_of
+from ipython_assistant.core.providers import BASIC
+from ipython_assistant.core.redaction import Redactor
 from ipython_assistant.core.usage import cost_of, in_words, prices_with, tokens_of, total_in_words
 from ipython_assistant.core.wording import counted, did_you_mean, disk_reason, printable, size_in_words
 from ipython_assistant.display.grid import file_table, overview
 from ipython_assistant.display.live import front_end, publish
 from ipython_assistant.doctor import run_doctor
-from ipython_assistant.errors import AssistantError, OptionError
-from ipython_assistant.fix import fix_last_cell, insert_cell
-from ipython_assistant.options import option_help, parse_options, split_line
+from ipython_assistant.errors import AssistantError, InputError, OptionError
+from ipython_assistant.options import Options, option_help, parse_options, split_line
 from ipython_assistant.report import write_report
-from ipython_assistant.service.model_servers import models_here
-from ipython_assistant.who_answers import A_REAL_MODEL, other_services_recorded, with_answerer
+from ipython_assistant.who_answers import A_REAL_MODEL, address_in_use, other_services_recorded
 from ipython_assistant.workspace.assistants import assistant_folders, confirm, list_assistants, load_assistant, shown
 from ipython_assistant.workspace.folder import made_files, remove_left_over
+from ipython_assistant.workspace.frames import kind_of_frame, table_of
+from ipython_assistant.workspace.secrets import secrets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ipython_assistant.answer import Answer
-    from ipython_assistant.config import Settings
     from ipython_assistant.core.artifacts import MadeFile
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.core.usage import Price
@@ -44,6 +48,17 @@ Plot coverage by year for District B and save the mean per district as by_distri
 
 %%assistant --help lists the options."""
 REPLAYED = "from the recording, at no cost"
+FIX_IT = """\
+This cell of a notebook failed. Say in one or two sentences why, then give the whole corrected cell as one block of
+Python. Do not run it.
+
+```python
+{code}
+```
+
+{error}
+{frames}"""
+_BLOCK = re.compile(r"^```(?:python|py)?[ \t]*\n(?P<code>.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +77,12 @@ def ask_cell(session: Session, line: str, body: str) -> Answer | None:
         options = parse_options(line, body, names)
         if options.help or options.help_all or not body.strip():
             asked = options.help or options.help_all
-            print(option_help(everything=options.help_all) if asked else WHAT_TO_WRITE)  # noqa: T201 plain text is what was asked for
+            print(option_help(everything=options.help_all) if asked else WHAT_TO_WRITE)
             return None
         front = front_end(session.shell)
         question = turn_run.read(session, options, body.strip(), front.cell_id or session.next_run(), names)
         if options.dry_run:
-            print(turn_run.dry_run(session, question))  # noqa: T201 as above
+            print(turn_run.dry_run(session, question))
             return None
         return turn_run.answer_question(session, question, turn_run.Viewer(front), fresh=options.fresh)
     except KeyboardInterrupt:
@@ -79,74 +94,75 @@ def ask_cell(session: Session, line: str, body: str) -> Answer | None:
 
 
 def run_command(session: Session, line: str) -> None:
-    """Carry out one `%assistant` line. Raises `OptionError`, with the nearest word, where the command is unknown."""
-    words = split_line(line)
-    name = words[0] if words else "help"
+    """Carry out one `%assistant` line. Raises `OptionError`, with the nearest word, where it is wrong."""
+    name, *words = split_line(line) or ["help"]
     command = COMMANDS.get(name)
     if command is None:
         cure = f"Commands: {', '.join(COMMANDS)}. A question needs %%assistant."
         raise OptionError(f"There is no command {name!r}.", did_you_mean(name, COMMANDS, before="%assistant ") + cure)
-    if words[1:] and not command.usage:
-        raise OptionError(f"%assistant {name} takes no further words.", f"Write: %assistant {name}")
-    command.run(session, words[1:])
+    flags = re.findall(r"--\w[\w-]*", command.usage)
+    # A word in capitals stands for the user's own.
+    own = bool(re.search("[A-Z]", command.usage))
+    wrong = next((word for word in words if word not in flags and (word.startswith("--") or not own)), None)
+    if wrong is not None:
+        cure = f"{did_you_mean(wrong, flags)}Write: %assistant {name} {command.usage}".rstrip()
+        raise OptionError(f"%assistant {name} takes no {wrong!r}.", cure)
+    command.run(session, words)
 
 
 def _help(_session: Session, _words: Sequence[str]) -> None:
     calls = {f"{name} {command.usage}".strip(): command.help for name, command in COMMANDS.items()}
     width = max(map(len, calls))
     lines = [f"%assistant {call:<{width}} {text}" for call, text in calls.items()]
-    print("\n".join([*lines, "", option_help()]))  # noqa: T201 plain text is what was asked for
+    print("\n".join([*lines, "", option_help()]))
 
 
 def _status(session: Session, _words: Sequence[str]) -> None:
     for name, (value, origin) in status_of(session).items():
-        print(f"{name:<12} {value}" + (f"  ({origin})" if origin else ""))  # noqa: T201 as above
+        print(f"{name:<12} {value}" + (f"  ({origin})" if origin else ""))
 
 
 def status_of(session: Session) -> dict[str, tuple[str, str]]:
     """Who answers, where files go and what runs, for a person to read: each value, and where it comes from."""
-    settings, by = session.settings, origins(session.traits, session.environment())
+    settings, environment = session.settings, session.environment()
+    by = origins(session.traits, environment)
+    rows = {
+        "service": (settings.service, by.get("service", "")),
+        "model": (settings.model or "not named", by.get("model", "")),
+    }
+    if settings.service == "local":
+        here = session.models_here(settings)
+        try:
+            settings = session.with_answerer(settings, here)
+        except AssistantError as error:
+            rows["model"] = error.message, error.hint
+        else:
+            others = ", ".join(name for name in here.names if name != settings.model) or "no others"
+            rows["model"] = settings.model, by.get("model") or settings.answerer
+            rows["shared"] = settings.shared, ""
+            rows["models here"] = others, A_REAL_MODEL if settings.model == BASIC else ""
+    if address := address_in_use(settings, environment):
+        rows["address"] = address, ""
+    rows["mode"] = settings.mode, by.get("mode", "")
+    if settings.mode == "auto" and other_services_recorded(settings, session.recordings(settings)):
+        rows["mode"] = "replay", "there is no key of the service whose answers are recorded here"
     engines = [connection for connection in session.connections if connection.engine_pid is not None]
     running = [f"process {engine.engine_pid}, sandbox: {engine.sandbox}" for engine in engines if engine.usable]
     last, answered = session.conversations.last, "none yet"
     if last is not None and last.ended is not None:
         how = "from the recording of" if last.replayed else f"by {last.model or last.provider},"
         answered = f"{how} {last.ended:%Y-%m-%d %H:%M} UTC"
-    mode = settings.mode, by.get("mode", "")
-    if settings.mode == "auto" and other_services_recorded(settings, session.recordings(settings)):
-        mode = "replay", "there is no key of the service whose answers are recorded here"
     return {
-        "service": (settings.service, by.get("service", "")),
-        **_models(session, settings, by.get("model", "")),
-        "mode": mode,
+        **rows,
         "files": (str(settings.save_dir), by.get("save_dir", "")),
         "engine": ("; ".join(running) or "not running", ""),
         "buttons": (settings.buttons, by.get("buttons", "")),
-        "last answer": (answered, session.last.asked_because),
+        "last answer": (answered, ""),
     }
 
 
-def _models(session: Session, settings: Settings, by: str) -> dict[str, tuple[str, str]]:
-    """The model that answers, its address, and the other models on this machine."""
-    environment = session.environment()
-    if settings.service != "local":
-        address = environment.get({"openai": "OPENAI_BASE_URL", "azure": "AZURE_OPENAI_ENDPOINT"}[settings.service], "")
-        return {"model": (settings.model or "not named", by), **({"address": (address, "")} if address else {})}
-    try:
-        chosen = with_answerer(settings, environment, session.choose_model)
-    except AssistantError as error:
-        return {"model": (error.message, error.hint)}
-    rows = {"model": (chosen.model, by or chosen.answerer), "shared": (chosen.shared, "")}
-    if address := address_of(chosen.model, environment):
-        rows["address"] = (address, "")
-    others = [name for name in (models_here(environment) if settings.find_models else ()) if name != chosen.model]
-    rows["models here"] = (", ".join(others) or "no others", A_REAL_MODEL if chosen.model == BASIC else "")
-    return rows
-
-
 def _files(session: Session, words: Sequence[str]) -> None:
-    flags = _flags("files", words, ("--prune", "--yes"))
-    if flags == {"--yes"}:
+    if list(words) == ["--yes"]:
         raise OptionError("--yes says yes to --prune.", "Write: %assistant files --prune --yes")
     folder = session.folder(session.settings)
     try:
@@ -158,16 +174,16 @@ def _files(session: Session, words: Sequence[str]) -> None:
         return
     left = [entry for entry in found if entry.left_over]
     remarks = [f"The recording {item.name} cannot be read: {item.reason}." for item in damaged]
-    nothing = "Nothing to remove: every file that was made here is shown by a cell, or was changed since."
-    if "--yes" in flags:
+    if words and not left:
+        found, remarks = [], ["Nothing to remove: every file made here is shown by a cell, or was changed since."]
+    elif "--yes" in words:
         reasons = [(made, remove_left_over(folder, made)) for made in left]
         found = [replace(made, state="gone", left_over=False) for made, reason in reasons if not reason]
         remarks = [f"{made.name} was not removed: {reason}." for made, reason in reasons if reason]
         remarks += [f"Removed: {_amount(found)}."] if found else []
-        remarks = remarks or [nothing]
-    elif "--prune" in flags:
+    elif words:
         found = left
-        remarks += [f"To remove: {_amount(left)}. Write: %assistant files --prune --yes" if left else nothing]
+        remarks.append(f"To remove: {_amount(left)}. Write: %assistant files --prune --yes")
     elif left:
         remarks.append(f"Left over from earlier answers: {_amount(left)}. See: %assistant files --prune")
     elif not found:
@@ -184,30 +200,28 @@ def _containers(session: Session, words: Sequence[str]) -> None:
     listed = containers.overview()
     if not words:
         lines = [f"{one.container_id}  {one.status:<8} {'used here' if one.ours else ''}".rstrip() for one in listed]
-        print("\n".join(lines) or "There are no containers.")  # noqa: T201 plain text is what was asked for
+        print("\n".join(lines) or "There are no containers.")
         return
-    if words[0] != "--delete":
-        _flags("containers", words[:1], ("--delete",))
-    named = words[1:] or [one.container_id for one in listed if one.ours]
-    for container_id in named:
+    ours = [one.container_id for one in listed if one.ours]
+    for container_id in ours:
         containers.delete(container_id)
-        print(f"Deleted {container_id}: its files and variables are gone; what was saved stays.")  # noqa: T201 as above
-    if not named:
-        print("This notebook has no containers to delete.")  # noqa: T201 as above
+        print(f"Deleted {container_id}: its files and variables are gone; what was saved stays.")
+    if not ours:
+        print("This notebook has no containers to delete.")
 
 
 def _show(session: Session, words: Sequence[str]) -> None:
     if words:
         turn_run.show_by_id(session, words[0])
-    elif session.last.answer is not None:
-        session.last.answer.display()
+    elif session.last_answer is not None:
+        session.last_answer.display()
     else:
-        print("There is no answer yet.")  # noqa: T201 as above
+        print("There is no answer yet.")
 
 
 def _new(session: Session, _words: Sequence[str]) -> None:
     session.begin_anew()
-    print("The next question begins the conversation anew.")  # noqa: T201 as above
+    print("The next question begins the conversation anew.")
 
 
 def _history(session: Session, _words: Sequence[str]) -> None:
@@ -252,8 +266,7 @@ def _prices(session: Session) -> tuple[Mapping[str, Price], str]:
 def _assistants(session: Session, words: Sequence[str]) -> None:
     folders = assistant_folders(session.notebook_dir)
     if words:
-        _flags("assistants", words[:1], ("--confirm",))
-        _confirm_assistant(load_assistant(" ".join(words[1:]), folders))
+        _confirm_assistant(load_assistant(" ".join(word for word in words if word != "--confirm"), folders))
         return
     rows = [(listed.name, shown(listed.path), listed.summary) for listed in list_assistants(folders)]
     remark = f"There are no saved assistants. They are TOML files in {shown(folders[0])} or {shown(folders[1])}."
@@ -261,7 +274,7 @@ def _assistants(session: Session, words: Sequence[str]) -> None:
 
 
 def _confirm_assistant(assistant: SavedAssistant) -> None:
-    print(printable(assistant.path.read_text(encoding="utf-8-sig")))  # noqa: T201 it is what is confirmed
+    print(printable(assistant.path.read_text(encoding="utf-8-sig")))
     try:
         agreed = input(f"Use {assistant.name} as it is above? [y/N] ").strip().lower() in {"y", "yes"}
     except (EOFError, NotImplementedError, RuntimeError) as error:
@@ -271,7 +284,7 @@ def _confirm_assistant(assistant: SavedAssistant) -> None:
         raise OptionError(says, cure) from error
     if agreed:
         confirm(assistant)
-    print("Confirmed, until its file changes." if agreed else "Not confirmed.")  # noqa: T201 as above
+    print("Confirmed, until its file changes." if agreed else "Not confirmed.")
 
 
 def _code(session: Session, _words: Sequence[str]) -> None:
@@ -280,12 +293,69 @@ def _code(session: Session, _words: Sequence[str]) -> None:
     text = code_cell(last, session.visible(), session.notebook_dir, there) if last is not None else ""
     if not text:
         raise OptionError("The last answer ran no code.", "Ask with %%assistant first.")
-    insert_cell(session, text)
+    _insert_cell(session, text)
+
+
+def _fix(session: Session, words: Sequence[str]) -> None:
+    """Ask why the last cell failed, show the answer, and insert the corrected cell below.
+
+    What goes to the service: the cell's code, the error's type, message and line, and of each table that the code
+    names its columns, their types and its size. No value of a table, and nothing else of the notebook.
+    """
+    asked = question_about(getattr(session.shell, "last_execution_result", None), session.visible())
+    asked = Redactor(secrets_of(session.environment()))(asked)
+    question = turn_run.read(session, Options(no_code=True), asked, session.cell_of_ask(), {}, from_code=True)
+    if words:
+        print(turn_run.dry_run(session, question))
+        return
+    answer = turn_run.answer_question(session, question, turn_run.Viewer(front_end(session.shell)))
+    if block := _BLOCK.search(answer.text):
+        _insert_cell(session, block["code"].rstrip())
+
+
+def _insert_cell(session: Session, code: str) -> None:
+    """Insert code as a new cell below; print it where no live front end would show one."""
+    if session.shell is not None and front_end(session.shell).live:
+        session.shell.set_next_input(code, replace=False)
+    else:
+        print(code)
+
+
+def question_about(result: Any, namespace: Mapping[str, Any]) -> str:
+    """The question about a cell that failed, by IPython's `ExecutionResult`. Raises `OptionError` where none did."""
+    error = (result.error_before_exec or result.error_in_exec) if result is not None else None
+    if error is None:
+        raise OptionError("The last cell ended without an error.", "Run a cell that fails, then %assistant fix.")
+    if isinstance(error, AssistantError):
+        raise OptionError(f"The last error says what to do: {error.message}", error.hint or "Correct the cell.")
+    code = str(result.info.raw_cell).strip()
+    frames = "\n".join(_frames(code, namespace))
+    line = f", line {number}" if (number := _line_of(error)) else ""
+    return FIX_IT.format(code=code, error=f"{type(error).__name__}{line}: {error}", frames=frames).strip()
+
+
+def _line_of(error: BaseException) -> int | None:
+    """The line of the cell that failed: where a syntax error is, or where its code is in the stack."""
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_globals.get("__name__") == "__main__"]
+    return lines[0] if lines else None
+
+
+def _frames(code: str, namespace: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        names = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+    except (SyntaxError, ValueError):
+        names = set(re.findall(r"[^\W\d]\w*", code))
+    for name in sorted(names & namespace.keys()):
+        with contextlib.suppress(InputError):  # a table that no file can hold has no columns to name
+            if kind_of_frame(namespace[name]):
+                yield f"{name}: {table_of(namespace[name], name).describe()}"
 
 
 def _traceback(session: Session, _words: Sequence[str]) -> None:
     error = session.last_error
-    print("".join(traceback.format_exception(error)) if error else "There was no error.")  # noqa: T201 as above
+    print("".join(traceback.format_exception(error)) if error else "There was no error.")
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -299,7 +369,7 @@ COMMANDS: Mapping[str, Command] = {
     "show": Command(_show, "Show the last answer, or a response of the service, with its files.", "[RESPONSE_ID]"),
     "code": Command(_code, "Insert the code of the last answer as a new cell below, with the inputs it needs."),
     "fix": Command(
-        lambda session, words: fix_last_cell(session, dry_run="--dry-run" in _flags("fix", words, ("--dry-run",))),
+        _fix,
         "Explain the error of the last cell and insert the corrected cell.",
         "[--dry-run]",
     ),
@@ -313,19 +383,9 @@ COMMANDS: Mapping[str, Command] = {
     "new": Command(_new, "Let the next question continue from nothing, as --new does."),
     "cost": Command(_cost, "Add up tokens, container time and money; replayed turns cost nothing."),
     "containers": Command(
-        _containers, "List the containers at the service; or delete those this notebook used.", "[--delete [ID ...]]"
+        _containers, "List the containers at the service; or delete those this notebook used.", "[--delete]"
     ),
     "assistants": Command(_assistants, "List the saved assistants; or trust one that came here.", "[--confirm NAME]"),
     "traceback": Command(_traceback, "Show the whole stack of the last error."),
     "help": Command(_help, "Show this text."),
 }
-
-
-def _flags(command: str, words: Sequence[str], known: Sequence[str]) -> frozenset[str]:
-    """The words after a command. Raises `OptionError` where the command does not know one."""
-    for word in words:
-        if word not in known:
-            meant = did_you_mean(word, known)
-            usage = COMMANDS[command].usage
-            raise OptionError(f"%assistant {command} takes no {word!r}.", f"{meant}Write: %assistant {command} {usage}")
-    return frozenset(words)

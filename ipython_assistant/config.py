@@ -97,7 +97,6 @@ class AssistantMagics(Configurable):
     ask_above = Integer(
         50_000_000, min=0, help="Bytes of inputs in one cell above which a hosted service gets them only with --yes."
     )
-    questions_at_once = Integer(4, min=1, max=32, help="How many questions `ask_each` and `aask` ask at once.")
     prices = Dict(
         help="Prices by model, in US dollars for a million tokens; they replace the built-in ones:"
         " {'my-model': {'input': 0.25, 'cached': 0.025, 'output': 2.0}}."

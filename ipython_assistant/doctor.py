@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ipython_assistant.config import AD_TOKEN, KEYS
-from ipython_assistant.core.providers import BASIC, GGUF, address_of, provider_of
+from ipython_assistant.core.providers import BASIC, GGUF, provider_of
 from ipython_assistant.core.redaction import Redactor
 from ipython_assistant.core.usage import last_day_of
 from ipython_assistant.core.wording import disk_reason
@@ -22,8 +22,8 @@ from ipython_assistant.errors import AssistantError, Refused, Unreachable
 from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.service.accounts import connect_azure, connect_hosted
 from ipython_assistant.service.connection import READY_WITHIN_S, Engine
-from ipython_assistant.service.model_servers import fetched_models, find_servers
-from ipython_assistant.who_answers import A_REAL_MODEL, with_answerer
+from ipython_assistant.service.model_servers import fetched_models
+from ipython_assistant.who_answers import A_REAL_MODEL, address_in_use
 from ipython_assistant.workspace.secrets import secrets_of
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 ANSWERS_WITHIN_S = 3.0
 PACKAGES = ("ipython_assistant", "IPython", "ipykernel", "openai", "pandas", "matplotlib", "jupyterlab", "notebook")
 INSTALL = "Install ipython_assistant in the environment JupyterLab runs in too, then start JupyterLab again."
-FINE, WRONG, UNSURE = True, False, None
+FINE, WRONG, UNSURE = "ok", "NO", "--"
 
 
 class Check(NamedTuple):
     """One line: is it as it should be (`UNSURE`, too, where it does not matter here), what was seen, what to do."""
 
     name: str
-    ok: bool | None
+    ok: str
     says: str
     cure: str = ""
 
@@ -53,16 +53,18 @@ def examine(session: Session, environment: Mapping[str, str] = os.environ) -> tu
         settings = session.settings
     except AssistantError as error:
         return (_versions(), Check("settings", WRONG, error.message, error.hint))
+    if settings.service == "local":
+        looks = {"model": _models(session, settings, environment), "engine": _engine(environment)}
+    else:
+        looks = {"service": _service(settings, environment)}
     import_module("openai")  # it may take longer than a request
-    pool = ThreadPoolExecutor(3)
-    futures = {
-        "service": pool.submit(list, _service(settings, environment)),
-        "models here": pool.submit(list, _models_here(session, settings, environment)),
-        "engine": pool.submit(list, _engine(environment, needed=settings.service == "local")),
-    }
+    pool = ThreadPoolExecutor(len(looks))
+    futures = {name: pool.submit(list, look) for name, look in looks.items()}
     # A name that is looked up in vain may take longer than any limit of ours: it is not waited for.
     pool.shutdown(wait=False)
-    found = [_versions()]
+    at = f" at {host}" if (host := urlsplit(address_in_use(settings, environment)).hostname) else ""
+    says = f"{settings.service}{at}; model {settings.model or 'not named'}; mode {settings.mode}"
+    found = [_versions(), Check("service", FINE, says)]
     for name, future in futures.items():
         limit_s = READY_WITHIN_S if name == "engine" else 2 * ANSWERS_WITHIN_S
         try:
@@ -80,10 +82,10 @@ def run_doctor(session: Session, environment: Mapping[str, str] = os.environ) ->
     """Print what was found: `ok`, `--` (cannot be told) or `NO`, with what to do below. Returns whether all is well."""
     checks, lines = examine(session, environment), []
     for check in checks:
-        lines.append(f"{ {FINE: 'ok', WRONG: 'NO', UNSURE: '--'}[check.ok] }  {check.name:<17} {check.says}")
-        lines += [f"{'':<22}{check.cure}"] if check.cure and check.ok is not FINE else []
+        lines.append(f"{check.ok}  {check.name:<17} {check.says}")
+        lines += [f"{'':<22}{check.cure}"] if check.cure and check.ok != FINE else []
     print(Redactor(secrets_of(environment))("\n".join(lines)))  # noqa: T201 an error may repeat what was sent
-    return all(check.ok is not WRONG for check in checks)
+    return all(check.ok != WRONG for check in checks)
 
 
 def _versions() -> Check:
@@ -92,25 +94,21 @@ def _versions() -> Check:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     says = ", ".join([f"Python {platform.python_version()} on {platform.system()}", *map(" ".join, found.items())])
-    return Check("versions", found.get("openai", "").startswith("3."), says, "python -m pip install 'openai>=3,<4'")
+    right = FINE if found.get("openai", "").startswith("3.") else WRONG
+    return Check("versions", right, says, "python -m pip install 'openai>=3,<4'")
 
 
 def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
-    """Who answers; at a hosted service also its key, its model and its containers, by two requests."""
-    named = {"openai": "OPENAI_BASE_URL", "azure": "AZURE_OPENAI_ENDPOINT"}.get(settings.service, "")
-    at = f" at {host}" if (host := urlsplit(environment.get(named, "")).hostname) else ""
-    yield Check("service", FINE, f"{settings.service}{at}; model {settings.model or 'not named'}; mode {settings.mode}")
-    if settings.service == "local":
-        return
+    """The key of a hosted service, its model and its containers, by two requests."""
     name = KEYS[settings.service]
     if settings.service == "azure" and not environment.get(name, "").strip() and environment.get(AD_TOKEN):
         name = AD_TOKEN
     if not (key := environment.get(name, "").strip()):
         yield Check("key", WRONG, f"{name} is not set", f"Set it where Jupyter is started. {A_REAL_MODEL}")
         return
-    clean = key.isascii() and not any(mark in key for mark in "'\" \t\n")
+    odd = not key.isascii() or any(mark in key for mark in "'\" \t\n")
     cure = "It holds blanks, quotation marks or letters that no key has: copy it again."
-    yield Check("key", clean, f"{name}, {len(key)} characters", cure)
+    yield Check("key", WRONG if odd else FINE, f"{name}, {len(key)} characters", cure)
     connect, answers = connect_azure if settings.service == "azure" else connect_hosted, list[Any]()
     with contextlib.closing(connect(environment, ANSWERS_WITHIN_S)) as patient:
         live = patient.once()
@@ -150,36 +148,33 @@ def _containers(answer: Any) -> Check:
     return Check("code interpreter", WRONG, says, cure)
 
 
-def _models_here(session: Session, settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
-    for server in find_servers(environment) if settings.find_models else ():
+def _models(session: Session, settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
+    """The servers on this machine with their models, and the model that answers."""
+    here = session.models_here(settings)
+    for server in here.servers:
         yield Check(server.title, FINE, f"{server.address}: {', '.join(model.name for model in server.models)}")
-    if settings.service != "local":
+    chosen = session.with_answerer(settings, here)
+    name, parts = chosen.model, urlsplit(address_in_use(chosen, environment))
+    if name.startswith(GGUF) and name.removeprefix(GGUF) not in fetched_models(environment):
+        yield Check("model", WRONG, f"{name} is not here", "ipython-assistant model list")
         return
-    chosen = with_answerer(settings, environment, session.choose_model)
-    found = Check("model", UNSURE if chosen.model == BASIC else FINE, chosen.answerer, A_REAL_MODEL)
-    if address := address_of(chosen.model, environment):
-        parts, provider = urlsplit(address), provider_of(chosen.model)
-        start = provider.start if provider else ""
-        try:
+    try:
+        if parts.hostname:
             port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-            socket.create_connection((parts.hostname or "", port), ANSWERS_WITHIN_S).close()
-        except OSError:
-            cure = f"Start it: {start}" if start else "Check the address and the network."
-            found = Check("model", WRONG, f"nothing answers at {parts.netloc}", cure)
-    elif chosen.model.startswith(GGUF) and chosen.model.removeprefix(GGUF) not in fetched_models(environment):
-        found = Check("model", WRONG, f"{chosen.model} is not here", "ipython-assistant model list")
-    yield found
+            socket.create_connection((parts.hostname, port), ANSWERS_WITHIN_S).close()
+        yield Check("model", UNSURE if name == BASIC else FINE, chosen.answerer, A_REAL_MODEL)
+    except OSError:
+        start = provider.start if (provider := provider_of(name)) else ""
+        cure = f"Start it: {start}" if start else "Check the address and the network."
+        yield Check("model", WRONG, f"nothing answers at {parts.netloc}", cure)
 
 
-def _engine(environment: Mapping[str, str], *, needed: bool) -> Iterator[Check]:
+def _engine(environment: Mapping[str, str]) -> Iterator[Check]:
     engine = Engine(environment)
     try:
         ready = engine.ready()
         sandbox = f"{ready.sandbox} ({ready.reason})" if ready.reason else ready.sandbox
         yield Check("engine", FINE, f"it starts; sandbox: {sandbox}")
-    except (AssistantError, OSError) as error:
-        cure = "Restart the kernel, then try again." if needed else "It is needed only for work without a service."
-        yield Check("engine", WRONG if needed else UNSURE, str(error), cure)
     finally:
         engine.stop()
 

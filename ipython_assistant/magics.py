@@ -118,7 +118,7 @@ class Hooks:
 
         match target:
             case "model":
-                found = models_here(os.environ) if looks_for_models(self.traits, os.environ) else ()
+                found = models_here(os.environ).names if looks_for_models(self.traits, os.environ) else ()
                 return tuple(dict.fromkeys((*known_models(self.traits, os.environ), *found)))
             case "conversation":
                 return [name for name in self.session.conversations.by_name if name]

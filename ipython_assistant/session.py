@@ -10,8 +10,7 @@ import os
 import shutil
 import tempfile
 import threading
-from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +21,14 @@ from ipython_assistant.core.usage import prices_with
 from ipython_assistant.display import buttons
 from ipython_assistant.display.live import front_end
 from ipython_assistant.options import Options
-from ipython_assistant.question import QuestionPlace
 from ipython_assistant.service.accounts import ASKED_OF_THE_ENVIRONMENT
 from ipython_assistant.service.background import Threads
 from ipython_assistant.service.connection import Connections, connect
-from ipython_assistant.who_answers import ModelChoice, check_max_cost, with_answerer
+from ipython_assistant.service.model_servers import ModelsHere, models_here
+from ipython_assistant.who_answers import check_max_cost, with_answerer
 from ipython_assistant.workspace.folder import Folder
 from ipython_assistant.workspace.inputs import gather
 from ipython_assistant.workspace.recordings import Recordings
-from ipython_assistant.workspace.safe_dir import directory_id, renamed_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,45 +40,40 @@ if TYPE_CHECKING:
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.question import Question
     from ipython_assistant.service.connection import Connection
-    from ipython_assistant.who_answers import Spent
     from ipython_assistant.workspace.inputs import Input
 
 MAX_ANSWERS = 100
 """How many answers `%assistant show RESPONSE_ID` finds: a loop may ask thousands."""
+AT_ONCE = 4
+"""How many questions `aask` asks at once, and `ask_each` where it is not told."""
 _IPYTHONS = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
 
 
-@dataclass(frozen=True, slots=True)
-class LastTurn:
-    """The turn that ended last, why it was asked anew, and its source if it can be run again for missing files."""
-
-    answer: Answer | None = None
-    asked_because: str = ""
-    unfinished: Any = None
-
-
 class Session:
-    """Everything one shell shares between its cells; `traits` are read at every cell."""
+    """Everything one shell shares between its cells; `traits` are read at every cell.
+
+    `last_answer` is that of the turn that ended last, and `unfinished` its source, if it can be run again for files
+    that are missing.
+    """
 
     def __init__(self, shell: InteractiveShell | None, traits: AssistantMagics, notebook_dir: Path) -> None:
         self.shell = shell
         self.traits = traits
         self.notebook_dir = notebook_dir
-        self._notebook_dir_id = directory_id(notebook_dir)
+        self._was_there = notebook_dir.is_dir()
         self.rows = buttons.Rows(shell)
-        self.last = LastTurn()
+        self.last_answer: Answer | None = None
+        self.unfinished: Any = None
         self.last_error: BaseException | None = None
         self.conversations = Conversations()
         self.connections = Connections()
-        self.choose_model = ModelChoice()
         self._lock = threading.RLock()
         self._folders: dict[Path, Folder] = {}
         self._recordings: dict[tuple[Path, int], Recordings] = {}
         self._inputs: dict[str, Input] = {}
         self._answers: dict[str, Answer] = {}
-        self._threads: dict[int, Threads] = {}
         self._scratch: Path | None = None
-        self._costs: dict[str, Spent] = {}
+        self._found_model = ""
         self._runs = 0
         self._asks: tuple[tuple[str, int] | None, int] = (None, 0)
 
@@ -105,19 +98,11 @@ class Session:
         return {name: value for name, value in self.shell.user_ns.items() if name not in hidden}
 
     def follow_rename(self, working_dir: Path) -> tuple[str, ...]:
-        """Go on where the notebook's directory is now, if it was renamed; gives a sentence that says so."""
-        renamed = renamed_directory(self.notebook_dir, self._notebook_dir_id, working_dir)
-        if renamed is None:
+        """Go on in the working directory, which the system follows, if the notebook's was renamed; says so."""
+        if self.notebook_dir.is_dir() or not self._was_there:
             return ()
-        self.notebook_dir = renamed
-        return (f"The notebook's directory was renamed. Files are saved in {renamed} from now on.",)
-
-    def place_of(self, cell: str, options: Options, *, alone: bool) -> QuestionPlace:
-        """Where a question of this cell stands; one that is `alone` is outside every conversation it does not name."""
-        if alone and not options.conversation:
-            return QuestionPlace(cell)
-        name = options.conversation or ""
-        return QuestionPlace(cell, None if options.new else self.conversations.named(name).parent(cell), name)
+        self.notebook_dir = working_dir
+        return (f"The notebook's directory was renamed. Files are saved in {working_dir} from now on.",)
 
     def gather(self, options: Options, namespace: Mapping[str, Any], working_dir: Path) -> tuple[Input, ...]:
         """The inputs that the options name, as files; paths are relative to `working_dir`. Raises `InputError`."""
@@ -146,8 +131,7 @@ class Session:
     def check_max_cost(self, question: Question) -> None:
         """Raise `BudgetSpent` where the question would pass the setting `max_cost`."""
         base_url = self.environment().get("OPENAI_BASE_URL", "")
-        recordings, prices = self.recordings(question.settings), prices_with(self.traits.prices)
-        check_max_cost(question, recordings, prices, base_url, self._costs)
+        check_max_cost(question, self.recordings(question.settings), prices_with(self.traits.prices), base_url)
 
     def connect(self, settings: Settings) -> Connection:
         """The connection for these settings; starts the engine if it answers. Raises `ConfigError`, `EngineError`."""
@@ -158,9 +142,16 @@ class Session:
         make = partial(connect, service, timeout_s, environment, settings.model)
         return self.connections.get((service, timeout_s, values), make)
 
-    def with_answerer(self, settings: Settings) -> Settings:
-        """The settings with the model that answers: the named one, or one found here. Raises `ConfigError`."""
-        return with_answerer(settings, self.environment(), self.choose_model)
+    def models_here(self, settings: Settings) -> ModelsHere:
+        """The models on this machine, unless a setting says that they are not looked for."""
+        return models_here(self.environment()) if settings.find_models else ModelsHere()
+
+    def with_answerer(self, settings: Settings, here: ModelsHere | None = None) -> Settings:
+        """The settings with the model that answers: the named one, or one found `here`. Raises `ConfigError`."""
+        answers = with_answerer(settings, self.environment(), self._found_model, here)
+        if not settings.model:
+            self._found_model = answers.model
+        return answers
 
     def folder(self, settings: Settings) -> Folder:
         """The folder where files go with these settings."""
@@ -176,12 +167,10 @@ class Session:
         with self._lock:
             return self._recordings.setdefault((settings.save_dir, most), Recordings(folder, most))
 
-    @property
+    @cached_property
     def threads(self) -> Threads:
-        """The threads in which `aask` asks; as many as the setting `questions_at_once` says."""
-        at_once = self.traits.questions_at_once
-        with self._lock:
-            return self._threads.setdefault(at_once, Threads(at_once, "ipython_assistant aask"))
+        """The threads in which `aask` asks."""
+        return Threads(AT_ONCE, "ipython_assistant aask")
 
     def _new_scratch(self) -> Path:
         """A directory for the files that are made of one cell's variables: they may be sent again, so they stay."""
@@ -197,7 +186,7 @@ class Session:
                 self.conversations = self.conversations.with_cut_turn(question.cell, turn)
                 return None
             replaced = self.conversations.present(question.cell)
-            self.conversations = self.conversations.with_turn(question.place.conversation, question.cell, turn)
+            self.conversations = self.conversations.with_turn(question.conversation, question.cell, turn)
             return replaced
 
     def amend(self, turn: PlacedTurn, amended: PlacedTurn) -> None:
@@ -205,14 +194,13 @@ class Session:
         with self._lock:
             self.conversations = self.conversations.amended(turn, amended)
 
-    def remember(self, last: LastTurn) -> None:
-        """Make this the last turn, and its answer one that can be shown again."""
+    def remember(self, answer: Answer, unfinished: Any) -> None:
+        """Make this the last answer, which can be shown again; `unfinished` is its source, if files are missing."""
         with self._lock:
-            self.last = last
-            if last.answer is not None:
-                self._answers[last.answer.response_id] = last.answer
-                for response_id in list(self._answers)[:-MAX_ANSWERS]:
-                    del self._answers[response_id]
+            self.last_answer, self.unfinished = answer, unfinished
+            self._answers[answer.response_id] = answer
+            for response_id in list(self._answers)[:-MAX_ANSWERS]:
+                del self._answers[response_id]
 
     @property
     def answers(self) -> dict[str, Answer]:
@@ -228,12 +216,11 @@ class Session:
     def close(self) -> None:
         """End what this session started. May be called twice."""
         self.rows.close()
-        with self._lock:
-            threads, self._threads = self._threads, {}
-            scratch, self._scratch = self._scratch, None
-        for pool in threads.values():
+        if pool := self.__dict__.pop("threads", None):
             pool.close()
         self.connections.close()
+        with self._lock:
+            scratch, self._scratch = self._scratch, None
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
 

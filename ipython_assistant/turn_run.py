@@ -11,7 +11,6 @@ import contextlib
 import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ipython_assistant import errors
@@ -28,13 +27,12 @@ from ipython_assistant.display.live import FrontEnd, LiveOutput, TerminalOutput,
 from ipython_assistant.display.outputs import KEY, Bundle
 from ipython_assistant.errors import AssistantError, Interrupted, OptionError
 from ipython_assistant.options import checked
-from ipython_assistant.question import Question, QuestionPlace, with_assistant
+from ipython_assistant.question import Question, with_assistant
 from ipython_assistant.service.accounts import over_client
 from ipython_assistant.service.connection import Connection
 from ipython_assistant.service.faults import in_one_line, incomplete_error, service_error
-from ipython_assistant.session import LastTurn
 from ipython_assistant.turn_sources import RecordingSource, ServiceSource
-from ipython_assistant.who_answers import asked_because, recorded_answer
+from ipython_assistant.who_answers import recorded_answer
 from ipython_assistant.workspace.assistants import assistant_folders, check_inputs, load_assistant
 from ipython_assistant.workspace.folder import check_folder
 from ipython_assistant.workspace.tables import NoFrame, named_frame
@@ -49,10 +47,10 @@ if TYPE_CHECKING:
     from ipython_assistant.options import Options
     from ipython_assistant.session import Session
     from ipython_assistant.turn_sources import Arrival, TurnSource
-    from ipython_assistant.workspace.tables import TableFrame
 
 
 NOTHING_CALCULATED = "No code was run: nothing in the answer was calculated."
+FETCH_AGAIN = "%assistant retry fetches again while the container lives, about 20 minutes; --fresh asks again."
 NO_CODE_RAN = "No code was run: the service may not have the code interpreter, and the answer may be made up."
 
 
@@ -89,11 +87,16 @@ def read(
     check_folder(settings.save_dir, notebook_dir)
     filled = FilledPrompt(words) if from_code else fill(words, namespace)
     options = checked(replace(options, inputs=(*options.inputs, *filled.inputs)))
+    in_none = from_code and not options.conversation
+    conversation = options.conversation or ""
+    goes_on = not in_none and not options.new
     return Question(
         prompt=filled.prompt,
         settings=settings,
-        place=session.place_of(cell, options, alone=from_code),
+        cell=cell,
         began=datetime.now(UTC),
+        parent=session.conversations.named(conversation).parent(cell) if goes_on else None,
+        conversation=None if in_none else conversation,
         inputs=session.gather(options, namespace, directory),
         outputs=tuple(dict.fromkeys(options.outputs)),
         hints=(*renamed, *filled.hints),
@@ -114,9 +117,7 @@ def answer_question(session: Session, question: Question, viewer: Viewer, *, fre
         recording = recorded_answer(question, recordings, fresh=fresh)
         if recording is not None:
             return run_turn(RecordingSource(session, question, recording), viewer)
-        asks_again = question.settings.mode == "auto" and not fresh
-        why = asked_because(question, recordings) if asks_again else ""
-        return run_turn(ServiceSource(session, question, stop=viewer.stop, why=why), viewer)
+        return run_turn(ServiceSource(session, question, stop=viewer.stop), viewer)
 
 
 def dry_run(session: Session, question: Question) -> str:
@@ -129,7 +130,7 @@ def show_response(session: Session, response: Any, client: Any = None) -> Answer
     turn = read_response(response if isinstance(response, dict) else response.model_dump(mode="json"))
     if turn.status in {"queued", "in_progress"}:
         raise OptionError(f"The response {turn.response_id} is still {turn.status}.", "Show it once it has ended.")
-    question = Question("", session.settings, QuestionPlace(f"response {turn.response_id}"), datetime.now(UTC))
+    question = Question("", session.settings, f"response {turn.response_id}", datetime.now(UTC))
     connection = Connection(over_client(client)) if client is not None else None
     cure = "" if connection else "Asked by another client? Then: ipython_assistant.show(response, client=client)."
     source = ServiceSource(session, question, turn=turn, connected=connection, cure=cure)
@@ -153,13 +154,13 @@ def show_by_id(session: Session, response_id: str) -> None:
 
 def retry(session: Session) -> Answer:
     """Fetch again what is missing of the last answer, while its container lives; then show it again."""
-    last = session.last
-    if last.unfinished is None and last.answer is not None and not last.answer.failed:
+    answer, source = session.last_answer, session.unfinished
+    if source is None and answer is not None and not answer.failed:
         raise OptionError("Nothing is missing from the last answer.", "%assistant show shows it again.")
-    if last.unfinished is None:
+    if source is None:
         raise OptionError("There is no answer whose files could be fetched again.", "Ask with %%assistant first.")
-    with _without_secrets(last.unfinished.question):
-        return run_turn(last.unfinished, Viewer(front_end(session.shell)))
+    with _without_secrets(source.question):
+        return run_turn(source, Viewer(front_end(session.shell)))
 
 
 def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
@@ -178,21 +179,27 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
                 data, metadata = answer.text_output()
                 live.finish(Bundle(data, {**metadata, KEY: {**metadata[KEY], **source.metadata()}}))
         source.place(arrival, answer)
-        last = LastTurn(answer, source.why, source if source.lacks_files else None)
-        session.remember(last)
+        unfinished = source if source.lacks_files else None
+        session.remember(answer, unfinished)
         if viewer.shows:
             _show(source, answer, viewer.front)
-        tables = {name: named_frame(answer.artifacts, name, question.dtypes) for name in question.outputs}
+        tables = [(name, named_frame(answer.artifacts, name, question.dtypes)) for name in question.outputs]
     except KeyboardInterrupt:
         if answer is not None:
-            session.remember(LastTurn(answer))
+            session.remember(answer, None)
         raise interrupted(answer) from None
-    answer = _with_tables(session, answer, tables, viewer)
-    session.remember(replace(last, answer=answer))
+    found = {name: table for name, table in tables if not isinstance(table, NoFrame)}
+    if found:
+        frames = {name: table.frame for name, table in found.items()}
+        read_how = (f"{name}: {note}" for name, table in found.items() for note in table.notes)
+        answer = replace(answer, frames=frames, notes=(*answer.notes, *read_how))
+        if viewer.shows and session.shell is not None:
+            session.shell.user_ns.update(frames)
+        session.remember(answer, unfinished)
     # The answer is complete. Ctrl-C now only stops the wait for a container to be deleted.
     with contextlib.suppress(KeyboardInterrupt):
         source.release()
-    absent = tuple(table for table in tables.values() if isinstance(table, NoFrame))
+    absent = [table for _, table in tables if isinstance(table, NoFrame)]
     error = arrival.error or arrival.files_error or _error_of(answer, question.settings, absent)
     if error is not None:
         error.answer = answer
@@ -204,7 +211,7 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
 def interrupted(answer: Answer | None = None) -> Interrupted:
     """The error for Ctrl-C; `answer` is what had arrived by then."""
     if answer is None:
-        return Interrupted("The cell was interrupted before an answer came.", "Run it again to ask.")
+        return Interrupted("The cell was interrupted before an answer came.", "Ask again.")
     return Interrupted("The cell was interrupted.", "%assistant show shows what had arrived.", answer=answer)
 
 
@@ -249,17 +256,7 @@ def _show(source: TurnSource, answer: Answer, front: FrontEnd) -> None:
         publish(bundle)
 
 
-def _with_tables(session: Session, answer: Answer, tables: dict[str, TableFrame | NoFrame], viewer: Viewer) -> Answer:
-    """The answer with the DataFrames asked for, and notes on how they were read; a cell gets them as variables too."""
-    found = {name: table for name, table in tables.items() if not isinstance(table, NoFrame)}
-    frames = {name: table.frame for name, table in found.items()}
-    if viewer.shows and session.shell is not None:
-        session.shell.user_ns.update(frames)
-    notes = (f"{name}: {note}" for name, table in found.items() for note in table.notes)
-    return replace(answer, frames=frames, notes=(*answer.notes, *notes)) if frames else answer
-
-
-def _error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()) -> AssistantError | None:
+def _error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame]) -> AssistantError | None:
     """The error of a turn that came to its end, or None; `absent` are tables that `-o` asked for and did not get."""
     turn = answer.turn
     if turn.unanswered is not None:
@@ -271,42 +268,33 @@ def _error_of(answer: Answer, settings: Settings, absent: Sequence[NoFrame] = ()
         return incomplete_error(turn.incomplete_reason)
     if answer.calls and answer.calls[-1].status == "failed":
         last_line = (answer.calls[-1].logs.strip().splitlines() or ["no message"])[-1]
-        cure = "Change the code, then run it again; its log is above, and in the error's .answer.logs."
+        cure = "Change the code, then ask again; its log is above, and in the error's .answer.logs."
         return errors.CodeFailed(f"The code raised {last_line}", cure)
+    lost = [f"  {file.name}: {file.reason}" for file in answer.failed]
     if absent:
-        return _tables_missing(answer, absent)
-    if answer.failed and settings.raise_on_missing:
-        says = f"{counted(len(answer.failed), 'file')} of the answer could not be saved."
-        cure = 'Run the cell again, or set `%config AssistantMagics.on_missing_file = "warn"`.'
-        listed = [f"  {file.name}: {file.reason}" for file in answer.failed]
-        return errors.FilesMissing(says, "\n".join([cure, *listed]))
+        why, cure = absent[0].reason, "Say in the question which table is to be saved under that name, then ask again."
+        if answer.status == "refused":
+            why, cure = "the question was refused.", "The answer says why, and what would work."
+        elif lost:
+            why, cure = f"{answer.failed[0].name} could not be saved.", FETCH_AGAIN
+        others = [f"  {table.name}: {table.reason}" for table in absent[1:]]
+        says = f"The answer brought no table {', '.join(table.name for table in absent)}: {why}"
+        return errors.TableMissing(says, "\n".join([cure, *others, *lost]))
+    if lost and settings.raise_on_missing:
+        says = f"{counted(len(lost), 'file')} of the answer could not be saved."
+        return errors.FilesMissing(says, "\n".join([FETCH_AGAIN, *lost]))
     return None
 
 
 def _unanswered(item: OtherItem) -> errors.ToolNotAllowed:
-    name, server = in_one_line(text_of(item.raw.get("name")) or item.type), item.raw.get("server_label")
+    name = in_one_line(text_of(item.raw.get("name")) or item.type)
     says = f"The model waits for the result of the tool {name}, and a cell cannot give one."
     cure = "Leave this tool out: the tools of a cell are those that the service runs itself."
     if item.type == "mcp_approval_request":
-        where = f" of the server {in_one_line(server)}" if isinstance(server, str) else ""
-        says = f"The model waits for an approval to use {name}{where}, and a cell cannot give one."
+        server = in_one_line(text_of(item.raw.get("server_label")) or "MCP")
+        says = f"The model waits for an approval to use {name} of the server {server}, and a cell cannot give one."
         cure = 'If you trust the server, write "require_approval": "never" into its --tool; else leave the tool out.'
     return errors.ToolNotAllowed(says, cure)
-
-
-def _tables_missing(answer: Answer, absent: Sequence[NoFrame]) -> errors.TableMissing:
-    names = {table.name.casefold(): table.name for table in absent}
-    reason = absent[0].reason
-    cure = "Say in the question which table is to be saved under that name, then run it again."
-    lost = next((file for file in answer.failed if PurePosixPath(file.name).stem.casefold() in names), None)
-    if answer.status == "refused":
-        reason, cure = "the question was refused.", "The answer says why, and what would work."
-    elif lost is not None:
-        reason = f"{lost.name} was made, and could not be saved: {lost.reason}"
-        cure = "%assistant retry fetches it again while its container lives, about 20 minutes."
-    listed = [f"  {table.name}: {table.reason}" for table in absent] if len(absent) > 1 else []
-    says = f"The answer brought no table {', '.join(names.values())}: {reason}"
-    return errors.TableMissing(says, "\n".join([cure, *listed]))
 
 
 @contextlib.contextmanager

@@ -59,8 +59,7 @@ class ServiceSource:
     """A live service: it is asked, and the files come out of its containers.
 
     Given the `turn`, only its files are fetched; `cure` is what to say if some are missing. `stop` is set from outside
-    to end the turn. `why` says why a question is asked although something like it is recorded: it is shown until the
-    answer begins and goes to the metadata afterwards, so that a replay leaves the same below the cell.
+    to end the turn.
     """
 
     is_replay = False
@@ -68,7 +67,6 @@ class ServiceSource:
     session: Session
     question: Question
     stop: threading.Event | None = None
-    why: str = ""
     turn: Turn | None = None
     connected: Connection | None = None
     cure: str = ""
@@ -105,7 +103,7 @@ class ServiceSource:
             self.session.check_max_cost(self.question)
             if self.stop is not None and self.stop.is_set():
                 raise KeyboardInterrupt
-            live.update(self.why, "connecting")
+            live.update("", "connecting")
         elif not self._arrival.turn.container_ids:
             yield  # without files to fetch, no connection is needed
             return
@@ -125,20 +123,34 @@ class ServiceSource:
 
         Raises an `AssistantError` where nothing came.
         """
-        if self._arrival is None:
-            self._arrival = self._ask(live)
-        if self._arrival.turn.container_ids or not self._is_here:
-            self._arrival = self._with_files(self._arrival, live)
+        arrival = self._arrival = self._arrival or self._ask(live)
+        if self._is_here and not arrival.turn.container_ids:
+            return arrival
+        question, containers = self.question, self.connection.containers
+        folder = self.session.folder(question.settings)
+        containers.unmark_saved(arrival.files.listed)
+        files = collect(
+            containers,
+            self._downloads,
+            arrival.turn,
+            partial(folder.save, cell=question.cell, turn=arrival.turn.response_id, key=question.turn_key.sha256),
+            lambda *counts: live.update(None, transfer_in_words("fetching", *counts)),
+            have=arrival.files.artifacts,
+        )
+        cure = (self.cure,) if files.failed and self.cure else ()
+        sandbox = self.connection.sandbox_note() if arrival.turn.calls else ()
+        files = replace(files, notes=(*cure, *files.notes, *sandbox))
+        self._arrival = replace(arrival, files=files, files_error=self._downloads.interruption)
         return self._arrival
 
     def _ask(self, live: LiveOutput) -> Arrival:
         """Ask, and once more if the container or the conversation is gone."""
         if self.question.inputs:
-            live.update(self.why, self.question.sending())
+            live.update("", self.question.sending())
 
         def sent(done: int, total: int, moved: int, expected: int) -> None:
             if expected > BAR_FROM_BYTES:
-                live.update(self.why, transfer_in_words("sending", done, total, moved, expected))
+                live.update("", transfer_in_words("sending", done, total, moved, expected))
 
         bases, needs = self.connection.bases, replace(self.question.needs, on_progress=sent)
         self._base = bases.find(needs)
@@ -152,19 +164,17 @@ class ServiceSource:
         # What is left below the cell is what a replay shows: without what a recording must not hold.
         settings = self.question.settings
         redact = self.session.folder(settings).secrets.redactor().with_secrets(secrets_in(settings.tools))
-        by = (f"Answered by {settings.answerer}.",) if settings.answerer else ()
-        unseen = (self.question.unseen,) if self.question.unseen else ()
-        return replace(arrival, turn=redacted_turn(arrival.turn, redact), notes=(*unseen, *self._base.notes, *by))
+        by = f"Answered by {settings.answerer}." if settings.answerer else ""
+        notes = tuple(note for note in (self.question.unseen, *self._base.notes, by) if note)
+        return replace(arrival, turn=redacted_turn(arrival.turn, redact), notes=notes)
 
     def _stream(self, live: LiveOutput) -> Arrival:
         request = self.question.request(self._base)
         connection = self.connection  # this one must say what ended the answer: the next one would be a new engine
-
-        def waits(seconds: float) -> None:
-            live.update(self.why, f"waiting {ceil(seconds)} s before the next try")
-
         try:
-            reply = connection.wire.respond(request, waits)
+            reply = connection.wire.respond(
+                request, lambda seconds: live.update("", f"waiting {ceil(seconds)} s before the next try")
+            )
         except ModelUnknown as error:
             raise unknown_model(error, self.question.settings, connection.model_names()) from error
         except AssistantError as error:
@@ -182,22 +192,20 @@ class ServiceSource:
         """Fold the answer into a turn as it arrives, event by event, and show it on the way."""
         fold, events = TurnFold(), EventStream(reply)
         error: AssistantError | None = None
-        interrupt = Interrupted("The cell was interrupted.", "What had arrived is above; its files are saved.")
         try:
             for event in events:
                 if self.stop is not None and self.stop.is_set():
-                    error = interrupt
-                    break
+                    raise KeyboardInterrupt  # noqa: TRY301 as Ctrl-C would
                 if event is None:
                     live.tick()
                     continue
                 check_kept(request, event)
                 if fold.feed(event):
-                    live.update(lambda: fold.turn.text or self.why, DOING.get(event["type"]))
+                    live.update(lambda: fold.turn.text, DOING.get(event["type"]))
                     if event["type"] == "response.code_interpreter_call.completed":
                         self._downloads.code_ended(fold.container_of(event))
         except KeyboardInterrupt:
-            error = interrupt
+            error = Interrupted("The cell was interrupted.", "What had arrived is above; its files are saved.")
         except AssistantError as cut:
             error = cut
         except Exception as cut:  # noqa: BLE001 whatever is odd about an answer, what arrived of it is shown and saved
@@ -207,30 +215,10 @@ class ServiceSource:
             events.close()
         return Arrival(fold.turn, error)
 
-    def _with_files(self, arrival: Arrival, live: LiveOutput) -> Arrival:
-        question, containers = self.question, self.connection.containers
-        containers.unmark_saved(arrival.files.listed)
-        folder, key = self.session.folder(question.settings), question.turn_key.sha256
-        files = collect(
-            containers,
-            self._downloads,
-            arrival.turn,
-            partial(folder.save, cell=question.cell, turn=arrival.turn.response_id, key=key),
-            lambda *counts: live.update(None, transfer_in_words("fetching", *counts)),
-            have=arrival.files.artifacts,
-        )
-        cure = (self.cure,) if files.failed and self.cure else ()
-        sandbox = self.connection.sandbox_note() if arrival.turn.calls else ()
-        files = replace(files, notes=(*cure, *files.notes, *sandbox))
-        return replace(arrival, files=files, files_error=self._downloads.interruption)
-
     def keep(self, answer: Answer) -> tuple[str, ...]:
         """Record the answer beside its files; gives notes for the reader."""
         question, key = self.question, self.question.turn_key.sha256
-        files = (
-            RecordedFile(it.name, it.own_name, it.size, it.sha256, it.container_id, it.file_id, it.found)
-            for it in answer.artifacts
-        )
+        inputs = sorted(question.inputs, key=lambda it: it.name)
         self._record = Recording(
             asked=question.turn_key,
             turn=without_pictures(answer.turn),
@@ -241,10 +229,15 @@ class ServiceSource:
             began=stamp(question.began),
             ended=stamp(datetime.now(UTC)),
             inputs=tuple(
-                RecordedInput(it.name, it.size, it.sha256, it.description, it.logical or it.sha256)
-                for it in sorted(question.inputs, key=lambda it: it.name)
+                RecordedInput(it.name, it.size, it.sha256, it.description, it.logical or it.sha256) for it in inputs
             ),
-            files=tuple(replace(it, repeated=it.name in answer.repeated) for it in files),
+            files=tuple(
+                RecordedFile(
+                    *(it.name, it.own_name, it.size, it.sha256, it.container_id, it.file_id, it.found),
+                    repeated=it.name in answer.repeated,
+                )
+                for it in answer.artifacts
+            ),
             missing=answer.failed,
             notes=answer.notes,
             key=key,
@@ -258,15 +251,14 @@ class ServiceSource:
         if self._record is None or self._is_here:
             return {}
         known = _circumstances(self._record, self.connection.sandbox)
-        known |= {"shared": settings.shared} if settings.answerer else {}
-        return known | ({"asked_because": self.why} if self.why else {})
+        return known | ({"shared": settings.shared} if settings.answerer else {})
 
     def place(self, arrival: Arrival, answer: Answer) -> None:
         """Put the turn into its conversation; one that was cut only leaves its container used."""
         if self._is_here:
             self._amend(arrival, answer)
             return
-        question, turn, parent = self.question, arrival.turn, self.question.place.parent
+        question, turn, parent = self.question, arrival.turn, self.question.parent
         assert self._record is not None  # noqa: S101 for the type checker: `keep` comes first
         # An answer in words alone leaves the conversation its container, with the inputs that are in it.
         stays_in = self._base.container_id or (parent.container_id if parent is not None else "")
@@ -286,7 +278,7 @@ class ServiceSource:
         containers.mark_saved(turn.container_ids, arrival.files.listed)
         replaced = self.session.place(question, placed, cut=not ended)
         # A turn outside every conversation is never continued, so its container is of use only to `retry`.
-        alone = ended and question.place.conversation is None and not arrival.files.failed
+        alone = ended and question.conversation is None and not arrival.files.failed
         self._to_delete = tuple(each for each in (replaced, placed if alone else None) if each is not None)
 
     def _amend(self, arrival: Arrival, answer: Answer) -> None:
@@ -310,7 +302,6 @@ class RecordingSource:
     """A recording: everything above the bytes is the same code as for a service."""
 
     is_replay = True
-    why = ""
     lacks_files = False
     """Nothing can be fetched again: the containers of a recorded turn are gone."""
 
@@ -359,7 +350,7 @@ def _placed(question: Question, answer: Answer, record: Recording, **more: Any) 
         turn=without_code_outputs(answer.turn),
         uploads=question.uploads,
         artifacts=answer.artifacts,
-        before=question.place.parent,
+        before=question.parent,
         status=answer.status,
         began=question.began,
         digest=record.digest,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.config import KEYS
 from ipython_assistant.core import usage
@@ -13,6 +12,7 @@ from ipython_assistant.core.providers import (
     BASIC,
     GGUF,
     WITHOUT_A_KEY,
+    address_of,
     is_on_this_machine,
     model_in_words,
     provider_of,
@@ -21,7 +21,8 @@ from ipython_assistant.core.providers import (
 from ipython_assistant.core.recording import canonical
 from ipython_assistant.core.wording import did_you_mean, disk_reason, first_words
 from ipython_assistant.errors import BudgetSpent, ConfigError, ModelUnknown, NoKey, NotRecorded, OptionError
-from ipython_assistant.service.model_servers import best_model, fetched_models, find_servers, models_here
+from ipython_assistant.service.faults import NAME_A_DEPLOYMENT
+from ipython_assistant.service.model_servers import ModelsHere, best_model, models_here
 from ipython_assistant.workspace.recording_store import TURNS
 
 if TYPE_CHECKING:
@@ -32,14 +33,10 @@ if TYPE_CHECKING:
     from ipython_assistant.question import Question
     from ipython_assistant.workspace.recordings import Recordings
 
-Prices: TypeAlias = "Mapping[str, usage.Price]"
-Spent = tuple[usage.Cost, frozenset[str]]
-"""What a recorded turn cost, and the containers at OpenAI that it used."""
 HOSTED = frozenset(KEYS)
-MOST_LISTED = 5
 _ASK_IT = (
-    'Ask it where there is a service, with `%config AssistantMagics.mode = "live"`, or record the whole notebook:'
-    " `ipython-assistant record NOTEBOOK`."
+    'Ask it where there is a service, with `%config AssistantMagics.mode = "live"` (in a shell:'
+    " IPYTHON_ASSISTANT_MODE=live), or record the whole notebook: `ipython-assistant record NOTEBOOK`."
 )
 A_REAL_MODEL = (
     "A model that reads any question: set OPENAI_API_KEY, or start Ollama or LM Studio, or run `ipython-assistant model"
@@ -54,6 +51,8 @@ _PARTS = {
     "no_code": "--no-code",
     "outputs": "the tables asked for with -o",
 }
+_MOST_COMPARED = 300
+"""So many characters of questions are compared to find the one that is most like another: long ones take long."""
 
 
 def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) -> Recording | None:
@@ -63,8 +62,7 @@ def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) 
     """
     settings = question.settings
     if fresh and settings.mode == "replay":
-        cure = 'Leave it out, or: `%config AssistantMagics.mode = "auto"`.'
-        raise OptionError("--fresh asks again, and in replay mode nothing is asked.", cure)
+        raise OptionError("--fresh asks again, and in replay mode nothing is asked.", "Leave it out, or change `mode`.")
     others = other_services_recorded(settings, recordings)
     if fresh or settings.mode == "live":
         if others:
@@ -79,40 +77,6 @@ def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) 
     if found is None and (others or settings.mode == "replay"):
         raise _not_recorded(question, recordings, _no_key_of(others) if settings.mode == "auto" else None)
     return found
-
-
-def check_max_cost(
-    question: Question, recordings: Recordings, prices: Prices, base_url: str, known: dict[str, Spent]
-) -> None:
-    """Raise `BudgetSpent` where the question would pass the setting `max_cost`.
-
-    What the day's questions cost is added up from the recordings (`known`: those read before). A question costs at the
-    least what it reads: its words, about four characters a token, and the turn before it with all that one read.
-    """
-    settings, parent = question.settings, question.place.parent
-    if settings.max_cost is None:
-        return
-    today, spent = f"{question.began:%Y-%m-%d}", list[Spent]()
-    for name, one in recordings.store.summaries()[0]:
-        if one.began.startswith(today):
-            if name not in known:
-                turn, payee = recordings.store.read(name).turn, usage.billed_by(one.service, base_url)
-                money = usage.cost(usage.tokens_of(turn.usage), turn.model or one.model, prices, service=payee)
-                known[name] = money, frozenset(turn.container_ids if payee == "openai" else ())
-            spent.append(known[name])
-    before = usage.tokens_of(parent.turn.usage) if parent is not None else usage.Tokens()
-    reads = usage.Tokens(before.input + before.output + len(question.prompt) // 4)
-    least = usage.cost(reads, settings.model, prices, service=usage.billed_by(settings.service, base_url))
-    unknown = [money.reason for money in (least, *(money for money, _ in spent)) if money.tokens is None]
-    if unknown:
-        raise BudgetSpent("max_cost is set, and the price of a model is unknown.", unknown[0])
-    so_far = sum(money.tokens or 0.0 for money, _ in spent)
-    so_far += len(frozenset[str]().union(*(ids for _, ids in spent))) * usage.CONTAINER_PRICES["1g"]
-    this_one = least.tokens or 0.0
-    if so_far + this_one > settings.max_cost:
-        says = f"Today's questions cost {usage.dollars(so_far)}, and this one at least {usage.dollars(this_one)}"
-        cure = "Raise it (`%config AssistantMagics.max_cost = ...`), or go on tomorrow (UTC); replays cost nothing."
-        raise BudgetSpent(f"{says}: more than max_cost, {usage.dollars(settings.max_cost)}.", cure)
 
 
 def other_services_recorded(settings: Settings, recordings: Recordings) -> frozenset[str]:
@@ -131,44 +95,26 @@ def _no_key_of(services: frozenset[str]) -> NoKey:
     return NoKey(says, f"Set {keys}; or {WITHOUT_A_KEY}")
 
 
-def asked_because(question: Question, recordings: Recordings) -> str:
-    """A sentence that says why a question is asked although a similar one is recorded; else empty."""
-    asked, known = _as_recorded(question, recordings), recordings.all()
-    for one in reversed(known):
-        if one.asked.parent != asked.parent and replace(one.asked, parent=asked.parent).body() == asked.body():
-            return f"It is recorded but for {next(differences(asked, one, known))}, so it is asked anew."
-    return ""
-
-
 def _not_recorded(question: Question, recordings: Recordings, why: NoKey | None) -> NotRecorded:
     """The error for a question that only a recording may answer and that is not recorded; it names the nearest one."""
     says = f"This question is not recorded. {why.message if why else 'In replay mode nothing is asked.'}"
     path, lines = recordings.folder.path / TURNS, [why.hint if why else _ASK_IT]
     try:
-        near, damaged = recordings.all(), recordings.store.summaries()[1]
+        known, damaged = recordings.all(), recordings.store.summaries()[1]
     except OSError as error:
-        cannot = f"The recordings in {recordings.where} cannot be read: {disk_reason(error)}."
-        return NotRecorded(says, f"{lines[0]}\n{cannot}")
-    if damaged:
-        lines.append("Recordings that cannot be read, and may be what is missing:")
-        lines += [f"  {path / item.name}: {item.reason}" for item in damaged[:MOST_LISTED]]
-        if len(damaged) > MOST_LISTED:
-            lines.append(f"  and {len(damaged) - MOST_LISTED} more: ipython-assistant recordings --check")
-    asked = _as_recorded(question, recordings)
-    # By the letters they have in common: the exact measure takes long for long questions.
-    alike = difflib.SequenceMatcher(None, b=asked.prompt.strip(), autojunk=False)
-
-    def likeness(one: Recording) -> tuple[float, str]:
-        alike.set_seq1(one.prompt.strip())
-        return alike.quick_ratio(), one.ended
-
-    nearest = max(near, key=likeness, default=None)
-    if nearest is None:
+        lines.append(f"The recordings in {recordings.where} cannot be read: {disk_reason(error)}.")
+        return NotRecorded(says, "\n".join(lines))
+    lines += [f"{path / item.name} cannot be read, and may be what is missing: {item.reason}." for item in damaged[:5]]
+    asked = question.turn_key.redacted(recordings.folder.secrets.redactor())
+    by_prompt = {one.prompt.strip()[:_MOST_COMPARED]: one for one in known}
+    alike = difflib.get_close_matches(asked.prompt.strip()[:_MOST_COMPARED], by_prompt, 1, cutoff=0.0)
+    if not alike:
         lines.append(f"Nothing is recorded in {path}.")
         lines.append("Is the notebook in another directory? Set IPYTHON_ASSISTANT_DIR to it before the kernel starts.")
-    else:
-        lines.append(f"The nearest in {path} is “{first_words(nearest.prompt)}” of {nearest.began[:10]}. What differs:")
-        lines += [f"  {difference}" for difference in differences(asked, nearest, near)]
+        return NotRecorded(says, "\n".join(lines))
+    nearest = by_prompt[alike[0]]
+    lines.append(f"The nearest in {path} is “{first_words(nearest.prompt)}” of {nearest.began[:10]}. What differs:")
+    lines += [f"  {difference}" for difference in differences(asked, nearest, known)]
     return NotRecorded(says, "\n".join(lines))
 
 
@@ -186,67 +132,84 @@ def differences(asked: TurnKey, recording: Recording, recordings: Sequence[Recor
             why = "not in the recording" if name not in then else "only in the recording" if name not in now else ""
             yield f"the input {name} ({why or 'other data'})"
     if asked.parent != recorded.parent:
-        prompts = {one.digest: f"“{first_words(one.prompt)}”" for one in recordings}
-        prompts[""] = "nothing"
+        prompts = {one.digest: f"“{first_words(one.prompt)}”" for one in recordings} | {"": "nothing"}
         new, old = (prompts.get(digest, "an unrecorded answer") for digest in (asked.parent, recorded.parent))
         yield f"the answer before it (it follows {new}; recorded after {old})"
     if recording.missing:
         yield "that files of it are missing"
 
 
-def _as_recorded(question: Question, recordings: Recordings) -> TurnKey:
-    return question.turn_key.redacted(recordings.folder.secrets.redactor())
-
-
 def _in_words(part: Any) -> str:
-    if not part:
-        return "not set"
     if isinstance(part, bool):
         return "yes"
     items = part if isinstance(part, list) else [part]
-    return first_words(", ".join(item if isinstance(item, str) else canonical(item) for item in items))
+    return first_words(", ".join(it if isinstance(it, str) else canonical(it) for it in items)) if part else "not set"
 
 
-class ModelChoice:
-    """Chooses the model on this machine where the user names no model; looks for it only when it is needed.
+def check_max_cost(
+    question: Question, recordings: Recordings, prices: Mapping[str, usage.Price], base_url: str
+) -> None:
+    """Raise `BudgetSpent` where the question would pass the setting `max_cost`.
 
-    The model that answered first goes on answering as long as it is there: which one is in memory changes often.
+    What the day's questions cost is added up from the recordings. A question costs at the least what it reads: its
+    words, about four characters a token, and the turn before it with all that one read.
     """
+    settings, parent = question.settings, question.parent
+    if settings.max_cost is None:
+        return
+    before = usage.tokens_of(parent.turn.usage) if parent is not None else usage.Tokens()
+    reads = usage.Tokens(before.input + before.output + len(question.prompt) // 4)
+    this_one = usage.cost(reads, settings.model, prices, service=usage.billed_by(settings.service, base_url))
+    today, costs, containers = f"{question.began:%Y-%m-%d}", [this_one], set[str]()
+    for name, one in recordings.store.summaries()[0]:
+        if one.began.startswith(today):
+            turn, payee = recordings.store.read(name).turn, usage.billed_by(one.service, base_url)
+            costs.append(usage.cost(usage.tokens_of(turn.usage), turn.model or one.model, prices, service=payee))
+            containers.update(turn.container_ids if payee == "openai" else ())
+    unknown = next((cost.reason for cost in costs if cost.tokens is None), None)
+    if unknown is not None:
+        raise BudgetSpent("max_cost is set, and the price of a model is unknown.", unknown)
+    total = sum(cost.tokens or 0.0 for cost in costs) + len(containers) * usage.CONTAINER_PRICES["1g"]
+    if total > settings.max_cost:
+        least = this_one.tokens or 0.0
+        says = f"Today's questions cost {usage.dollars(total - least)}, and this one at least {usage.dollars(least)}"
+        cure = "Raise it (`%config AssistantMagics.max_cost = ...`), or go on tomorrow (UTC); replays cost nothing."
+        raise BudgetSpent(f"{says}: more than max_cost, {usage.dollars(settings.max_cost)}.", cure)
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._chosen = ""
 
-    def __call__(self, environment: Mapping[str, str]) -> str:
-        """Its name: the best suited one of a server that runs, else the file that was fetched last, else `basic`."""
-        found = find_servers(environment)
-        with self._lock:
-            if self._chosen not in {model.name for server in found for model in server.models}:
-                files = (f"{GGUF}{name}" for name in fetched_models(environment))
-                best = best_model(found)
-                self._chosen = best.name if best is not None else next(files, BASIC)
-            return self._chosen
+# --- services and models ----------------------------------------------------------------------------------------------
 
 
-def with_answerer(settings: Settings, environment: Mapping[str, str], choose: ModelChoice) -> Settings:
-    """The settings with the model that answers, and with what it may see; `choose` finds a model that is not named.
+def with_answerer(
+    settings: Settings, environment: Mapping[str, str], before: str = "", here: ModelsHere | None = None
+) -> Settings:
+    """The settings with the model that answers, and with what it may see.
 
-    Raises `ConfigError` where Azure has no deployment's name, `ModelUnknown` where no server on this machine has the
-    model, `NoKey` where its provider wants a key that is not set.
+    Where no model is named, the one that answered `before` goes on as long as it is there, since which one is in memory
+    changes often. The models `here` are looked for only where that is needed. Raises `ConfigError` where Azure has no
+    deployment's name, `ModelUnknown` where no server on this machine has the model, `NoKey` where its provider wants a
+    key that is not set.
     """
+    model = settings.model
     if settings.service != "local":
-        if not settings.model:
-            cure = "Name it with -m NAME, `%config AssistantMagics.model = ...` or IPYTHON_ASSISTANT_MODEL."
-            raise ConfigError("At Azure the model is the name of a deployment, and no name was given.", cure)
+        if not model:
+            raise ConfigError("No deployment is named.", NAME_A_DEPLOYMENT)
         return settings
-    model = settings.model or (choose(environment) if settings.find_models else BASIC)
     if not runs_code_here(model):
-        model = _of_that_name(model, models_here(environment) if settings.find_models else ())
+        if here is None:
+            here = models_here(environment) if settings.find_models else ModelsHere()
+        model = _of_that_name(model, here.names) if model else before if before in here.names else _best(here)
     provider = provider_of(model)
     if provider is not None and provider.key and not environment.get(provider.key, "").strip():
         raise NoKey(f"{provider.key} is not set, and {provider.title} wants a key.", f"Set it. {A_REAL_MODEL}")
     share = settings.share or ("results" if is_on_this_machine(model, environment) else "shapes")
     return replace(settings, model=model, share=share, answerer=model_in_words(model, environment))
+
+
+def _best(here: ModelsHere) -> str:
+    """The best suited model of a server that runs, else the file that was fetched last, else `basic`."""
+    best, files = best_model(here.servers), [f"{GGUF}{name}" for name in here.files]
+    return best.name if best is not None else next(iter(files), BASIC)
 
 
 def _of_that_name(name: str, offered: tuple[str, ...]) -> str:
@@ -260,6 +223,13 @@ def _of_that_name(name: str, offered: tuple[str, ...]) -> str:
     raise ModelUnknown(f"No server on this machine has the model {name}.", cure)
 
 
+def address_in_use(settings: Settings, environment: Mapping[str, str]) -> str:
+    """Where the service, or the model whose code runs here, is asked; empty where that is not set, or is no server."""
+    if settings.service == "local":
+        return address_of(settings.model, environment)
+    return environment.get({"openai": "OPENAI_BASE_URL"}.get(settings.service, "AZURE_OPENAI_ENDPOINT"), "")
+
+
 def unknown_model(error: ModelUnknown, settings: Settings, offered: Sequence[str]) -> ModelUnknown:
     """A hosted service's error that it does not have the model, with the nearest one of those that it offers."""
     ended = usage.last_day_of(settings.model)
@@ -267,6 +237,6 @@ def unknown_model(error: ModelUnknown, settings: Settings, offered: Sequence[str
     why = f" Its last day is {ended}." if ended else ""
     near = did_you_mean(settings.model, offered)
     others = f"Others: {', '.join(offered[:8])}. " if offered and not near else ""
-    hint = f"{near}{others}Choose one with -m NAME, or `%config AssistantMagics.model = ...`."
     message = f"The service has no model {settings.model}{by_default}.{why}"
+    hint = f"{near}{others}Choose one with -m NAME."
     return ModelUnknown(message, hint, status=error.status, code=error.code, request_id=error.request_id)

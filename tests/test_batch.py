@@ -204,15 +204,13 @@ def test_what_the_service_has_not_begun_to_answer_is_not_waited_for(notebook, ho
 
 def test_how_far_it_is_stays_below_the_cell_whoever_watched(notebook, hosted):
     Echo(hosted)
-    ran = notebook.cell(
-        "A", "from ipython_assistant import ask_each\n_ = ask_each(['A', 'B'])\n_ = ask_each(['C'], progress=False)"
-    )
+    ran = notebook.cell("A", "from ipython_assistant import ask_each\n_ = ask_each(['A', 'B'])")
 
     assert [output["text/plain"] for output in ran.outputs] == ["2 of 2 asked."]
 
 
-def test_aask_leaves_the_event_loop_free_and_keeps_the_limit(notebook, hosted):
-    notebook.session.traits.questions_at_once = 2
+def test_aask_leaves_the_event_loop_free_and_keeps_the_limit(notebook, hosted, monkeypatch):
+    monkeypatch.setattr(session, "AT_ONCE", 2)
     echo = Echo(hosted, at_once=2)
 
     async def all_of_them():

@@ -186,9 +186,7 @@ def test_a_time_out_says_what_was_waited_for_and_how_long(silent, what, tmp_path
         CALLS[what](hosted(silent.url, 0.1), path)
 
     assert caught.value.message == f"Nothing came for 0.1 s while waiting for {what}."
-    assert ("AssistantMagics.timeout" in caught.value.hint) == (
-        what in {"the answer", "a file", "the upload of cases.csv"}
-    )
+    assert ("--timeout" in caught.value.hint) == (what in {"the answer", "a file", "the upload of cases.csv"})
 
 
 @pytest.mark.parametrize("name", ["container limit", "request too large"])

@@ -6,7 +6,7 @@ import pytest
 from tests_support import events as wire
 from tests_support.scripted import Answer, refusal
 
-from ipython_assistant import errors, fix
+from ipython_assistant import commands, errors
 from ipython_assistant.display.live import FrontEnd
 
 CSV = b"a\n1\n"
@@ -102,7 +102,7 @@ def test_code_inserts_a_cell_that_runs_what_the_answer_ran(talked, monkeypatch):
     with pytest.raises(errors.OptionError, match="no code"):
         talked.cell("X", "%assistant code")
     talked.ask("A", "Save the table.")
-    monkeypatch.setattr(fix, "front_end", lambda _shell: FrontEnd(live=True))
+    monkeypatch.setattr(commands, "front_end", lambda _shell: FrontEnd(live=True))
     talked.cell("X", "%assistant code")
 
     ((text, replaced),) = inserted
@@ -167,7 +167,7 @@ def test_show_fetches_a_response_that_was_made_elsewhere_and_saves_its_files(not
     ran = notebook.cell("A", "%assistant show resp_far")
 
     assert "[far.csv](assistant_files/far.csv)" in ran.plain
-    assert notebook.session.last.answer.files["far.csv"].read_bytes() == b"a\n1\n"
+    assert notebook.session.last_answer.files["far.csv"].read_bytes() == b"a\n1\n"
 
 
 def test_show_of_a_response_that_nobody_knows_names_those_of_the_session(talked, hosted):

@@ -221,32 +221,6 @@ def test_a_replay_deletes_the_container_of_the_live_turn_it_takes_the_place_of(n
     assert sorted(deleted) == ["/v1/containers/cntr_1", "/v1/containers/cntr_2"]
 
 
-def test_a_cell_whose_predecessor_changed_says_so_before_it_sends_anything_and_leaves_no_trace_of_it(
-    notebook, hosted, say, monkeypatch
-):
-    from ipython_assistant.display.live import LiveOutput
-
-    say("a", "b", "A, anew", "B, anew")
-    notebook.ask("A", "A")
-    notebook.ask("B", "B")
-    notebook.ask("A", "A, edited")
-    said, original = [], LiveOutput.update
-
-    def update(live, text=None, activity=None):
-        said.append((text, len(hosted.questions())))
-        original(live, text, activity)
-
-    monkeypatch.setattr(LiveOutput, "update", update)
-    asked = notebook.ask("B", "B")
-
-    differs = "the answer before it (it follows “A, edited”; recorded after “A”)"
-    told = f"It is recorded but for {differs}, so it is asked anew."
-    assert said[0] == (told, 3)
-    assert told in notebook.cell("S", "%assistant status").printed
-    replayed = notebook.ask("B", "B")
-    assert (replayed.outputs, replayed.printed) == (asked.outputs, asked.printed)
-
-
 def test_files_that_were_fetched_later_belong_to_the_answer_the_next_cell_continues_from(notebook, hosted):
     hosted.put("a.csv", b"a\n1\n", "cfile_a", "cntr_one")
     hosted.on("GET .*cfile_a/content", lambda _request: refusal("Not now.", 403))

@@ -10,7 +10,7 @@ from tests_support.scripted import Answer, refusal
 from ipython_assistant import doctor
 from ipython_assistant.config import AssistantMagics
 from ipython_assistant.core.usage import default_model
-from ipython_assistant.doctor import Check, examine, run_doctor
+from ipython_assistant.doctor import FINE, UNSURE, WRONG, Check, examine, run_doctor
 from ipython_assistant.lab import ANNOUNCEMENT, PROMISE
 from ipython_assistant.service import model_servers
 from ipython_assistant.session import Session
@@ -25,9 +25,8 @@ def patient(notebook_dir, service, **traits):
 
 @pytest.fixture
 def hosted_one(hosted, notebook_dir, monkeypatch):
-    """A session at a service that is well; no engine is started beside it."""
+    """A session at a service that is well."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: [Check("engine", None, "not looked at in this test")])
     hosted.on("^GET /v1/models/", lambda _: Answer(b'{"id": "gpt-6.1-terra", "object": "model"}'))
     hosted.on(r"^GET /v1/containers\?", lambda _: Answer(b'{"object": "list", "data": [], "has_more": false}'))
     return patient(notebook_dir, "openai")
@@ -49,7 +48,7 @@ def test_where_all_is_well_every_line_says_so(hosted_one):
     checks = by_name(examine(hosted_one, {**os.environ, ANNOUNCEMENT: PROMISE}))
 
     well = ("versions", "service", "key", "reachable", "model", "code interpreter", "folder", "server extension")
-    assert {name: checks[name].ok for name in well} == dict.fromkeys(well, True)
+    assert {name: checks[name].ok for name in well} == dict.fromkeys(well, FINE)
     assert f"{default_model()} is there" in checks["model"].says
     assert "openai 3." in checks["versions"].says
     assert not hosted_one.settings.save_dir.exists()
@@ -64,7 +63,7 @@ def test_the_key_is_counted_and_not_shown(hosted_one, capsys):
     assert KEY[-4:] not in printed
 
 
-WRONG = {
+FAULTS = {
     "a key": ("^GET", refusal("Bad key.", 401, "invalid_api_key"), "reachable", "key was not", "OPENAI_API_KEY"),
     "a model": ("models", refusal("It does not exist.", 404, "model_not_found"), "model", "does not exist", "-m"),
     "a server": ("containers", refusal("Not found.", 404), "code interpreter", "no containers", "-m http://"),
@@ -79,13 +78,13 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("what", WRONG)
+@pytest.mark.parametrize("what", FAULTS)
 def test_what_is_wrong_is_said_with_its_cure(hosted_one, hosted, what):
-    where, answer, name, says, cure = WRONG[what]
+    where, answer, name, says, cure = FAULTS[what]
     hosted.on(where, lambda _: answer)
     check = by_name(examine(hosted_one))[name]
 
-    assert check.ok is False
+    assert check.ok == WRONG
     assert says in check.says
     assert cure in check.cure
 
@@ -94,7 +93,7 @@ def test_a_server_that_does_not_tell_its_models_is_not_blamed(hosted_one, hosted
     hosted.on("models", lambda _: refusal("Invalid URL.", 404, "unknown_url"))
     check = by_name(examine(hosted_one))["model"]
 
-    assert check.ok is None
+    assert check.ok == UNSURE
     assert "does not say" in check.says
 
 
@@ -114,7 +113,7 @@ def test_a_service_that_cannot_be_reached_is_one_line_not_three(hosted_one, monk
         monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
         checks = by_name(examine(hosted_one))
 
-    assert checks["reachable"].ok is False
+    assert checks["reachable"].ok == WRONG
     assert "OPENAI_BASE_URL" in checks["reachable"].cure
     assert {"model", "code interpreter"}.isdisjoint(checks)
 
@@ -133,7 +132,7 @@ def test_a_key_that_is_missing_or_was_copied_wrongly_is_said(hosted_one, monkeyp
         monkeypatch.setenv("OPENAI_API_KEY", key)
     check = by_name(examine(hosted_one))["key"]
 
-    assert check.ok is False
+    assert check.ok == WRONG
     assert says in check.says
     assert cure in check.cure
 
@@ -145,9 +144,9 @@ def test_azure_is_looked_at_to_the_end_without_a_model_and_with_a_token_of_entra
     checks = by_name(examine(patient(hosted_one.notebook_dir, "azure")))
 
     assert {name: checks[name].ok for name in ("key", "reachable", "code interpreter")} == dict.fromkeys(
-        ("key", "reachable", "code interpreter"), True
+        ("key", "reachable", "code interpreter"), FINE
     )
-    assert checks["model"].ok is None
+    assert checks["model"].ok == UNSURE
 
 
 def test_a_folder_that_cannot_be_written_is_said(hosted_one):
@@ -155,7 +154,7 @@ def test_a_folder_that_cannot_be_written_is_said(hosted_one):
     (hosted_one.notebook_dir / "taken").touch()
     check = by_name(examine(hosted_one))["folder"]
 
-    assert check.ok is False
+    assert check.ok == WRONG
     assert "cannot be written: a file is where a folder should be" in check.says
     assert "--dir" in check.cure
 
@@ -163,34 +162,34 @@ def test_a_folder_that_cannot_be_written_is_said(hosted_one):
 def test_a_jupyter_server_without_our_extension_gets_the_command_that_installs_it(hosted_one):
     checks = by_name(examine(hosted_one, {**os.environ, "JPY_SESSION_NAME": "a.ipynb"}))
 
-    assert checks["server extension"].ok is False
+    assert checks["server extension"].ok == WRONG
     assert "JupyterLab" in checks["server extension"].cure
 
 
 def test_the_embedded_engine_is_started_asked_and_ended(local_one):
     checks = by_name(examine(local_one))
 
-    assert [checks[name].ok for name in ("service", "engine", "folder")] == [True] * 3
+    assert [checks[name].ok for name in ("service", "engine", "folder")] == [FINE] * 3
     assert "sandbox: " in checks["engine"].says
     assert "key" not in checks
-    assert (checks["model"].ok, checks["model"].cure) == (None, A_REAL_MODEL)
+    assert (checks["model"].ok, checks["model"].cure) == (UNSURE, A_REAL_MODEL)
 
 
 def test_a_model_whose_server_does_not_answer_is_said_with_its_address(notebook_dir, monkeypatch):
-    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: [Check("engine", None, "not looked at in this test")])
+    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: [Check("engine", UNSURE, "not looked at in this test")])
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         monkeypatch.setenv("OLLAMA_HOST", address)
         check = by_name(examine(patient(notebook_dir, "local", model="ollama/qwen3.5:4b")))["model"]
 
-    assert check.ok is False
+    assert check.ok == WRONG
     assert address in check.says
     assert "ollama serve" in check.cure
 
 
 def test_the_models_of_servers_on_this_machine_are_listed(notebook_dir, monkeypatch):
-    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: [Check("engine", None, "not looked at in this test")])
+    monkeypatch.setattr(doctor, "_engine", lambda *_, **__: [Check("engine", UNSURE, "not looked at in this test")])
     monkeypatch.setenv("IPYTHON_ASSISTANT_FIND_MODELS", "1")
     with ScriptedServer("ollama", ["qwen3.5:4b", "gemma4:e4b"]) as server:
         monkeypatch.setattr(model_servers, "_SHAPES", {"ollama": model_servers._SHAPES["ollama"]})
@@ -198,7 +197,7 @@ def test_the_models_of_servers_on_this_machine_are_listed(notebook_dir, monkeypa
         checks = by_name(examine(patient(notebook_dir, "local")))
 
     assert "ollama/qwen3.5:4b, ollama/gemma4:e4b" in checks["Ollama"].says
-    assert checks["model"].ok is True
+    assert checks["model"].ok == FINE
     assert "in Ollama on this machine" in checks["model"].says
 
 
@@ -206,7 +205,7 @@ def test_a_model_that_ends_soon_is_warned_of(hosted_one, hosted):
     hosted.on("^GET /v1/models/", lambda _: Answer(b'{"id": "gpt-6.1-terra", "shutdown_date": "2027-03-01"}'))
     check = by_name(examine(hosted_one))["model"]
 
-    assert check.ok is None
+    assert check.ok == UNSURE
     assert "until 2027-03-01" in check.says
     assert "-m" in check.cure
 

@@ -318,7 +318,7 @@ def test_a_service_that_says_nothing_is_given_up(service):
     finally:
         over.set()
 
-    assert "AssistantMagics.timeout" in error.hint
+    assert "--timeout" in error.hint
 
 
 # Waiting. -------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from tests_support import events as wire
 
-from ipython_assistant import errors, fix
+from ipython_assistant import commands, errors
 from ipython_assistant.display.live import FrontEnd
 
 ANSWER = "The column is called `district`.\n\n```python\ncases.groupby('district').sum()\n```\n"
@@ -44,7 +44,7 @@ def test_the_corrected_cell_is_inserted_below_in_a_live_notebook(notebook, hoste
     fail(notebook)
     hosted.will_say([wire.Message(ANSWER)])
     inserted = []
-    monkeypatch.setattr(fix, "front_end", lambda _shell: FrontEnd(live=True, cell_id="B"))
+    monkeypatch.setattr(commands, "front_end", lambda _shell: FrontEnd(live=True, cell_id="B"))
     monkeypatch.setattr(notebook.shell, "set_next_input", lambda text, replace: inserted.append((text, replace)))
     notebook.cell("B", "%assistant fix")
 

@@ -175,7 +175,7 @@ def test_the_engine_dying_in_mid_turn_is_two_lines_with_its_last_words_and_the_n
     with pytest.raises(errors.EngineError, match=r"ended \(exit code -9\)") as caught:
         run(shell, python("import time\nprint('started')\ntime.sleep(60)"))
 
-    assert "Run the cell again" in caught.value.hint
+    assert "Ask again" in caught.value.hint
     assert "Running the code as given" in caught.value.answer.text
     answer, _ = run(shell, python("print(open('first.txt').read())"))
     assert answer.logs == "1\n"

@@ -6,7 +6,7 @@ from importlib import import_module, metadata
 import pytest
 from tests_support import events as wire
 
-from ipython_assistant import mcp_tools
+from ipython_assistant import batch
 
 CSV = b"a\n1\n"
 
@@ -28,9 +28,9 @@ def test_the_entry_point_names_tools_that_there_are():
 
 
 def test_an_agent_asks_and_sees_the_files_and_the_recorded_question(answered, hosted):
-    first = asyncio.run(mcp_tools.ask_about_data("Mean?", answered, ["cases.csv"]))
-    again = asyncio.run(mcp_tools.ask_about_data("Mean?", answered, ["cases.csv"]))
-    listed = asyncio.run(mcp_tools.files_of_answers(answered))
+    first = asyncio.run(batch.ask_about_data("Mean?", answered, ["cases.csv"]))
+    again = asyncio.run(batch.ask_about_data("Mean?", answered, ["cases.csv"]))
+    listed = asyncio.run(batch.files_of_answers(answered))
 
     assert (first["text"], first["status"], list(first["files"])) == ("Done.", "completed", ["out.csv"])
     assert again == first
@@ -43,7 +43,7 @@ def test_an_agent_asks_and_sees_the_files_and_the_recorded_question(answered, ho
 
 def test_nothing_outside_the_directory_is_read_or_sent(answered, hosted, notebook_dir):
     (notebook_dir.parent / "private.csv").write_bytes(CSV)
-    said = asyncio.run(mcp_tools.ask_about_data("Mean?", answered, ["../private.csv"]))
+    said = asyncio.run(batch.ask_about_data("Mean?", answered, ["../private.csv"]))
 
     assert "outside the directory" in said["error"]
     assert hosted.requests == []
@@ -54,7 +54,7 @@ def test_the_server_offers_the_tools_and_calls_them(answered):
     from fastmcp import Client
 
     mcp = server.MCPServer(name="test")
-    mcp.register_tools([mcp_tools.ask_about_data, mcp_tools.files_of_answers])
+    mcp.register_tools([batch.ask_about_data, batch.files_of_answers])
 
     async def call():
         async with Client(mcp.mcp) as client:

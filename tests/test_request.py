@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from ipython_assistant.config import AssistantMagics, freeze
 from ipython_assistant.core.request import INSTRUCTIONS, WITHOUT_CODE, InputNote, PastMessage
 from ipython_assistant.options import parse_options
-from ipython_assistant.question import Question, QuestionPlace
+from ipython_assistant.question import Question
 from ipython_assistant.service.turn_base import TurnBase
 
 CODE = {"type": "code_interpreter", "container": "cntr_1"}
@@ -23,7 +23,7 @@ def request(*words, traits=None, environment=None, **base):
     options = parse_options(shlex.join(words))
     settings = AssistantMagics(**{"service": "openai", "model": "test-model", **(traits or {})})
     settings = freeze(settings, options, Path("/n"), environment or {})
-    question = Question("Why?", settings, QuestionPlace("A"), datetime(2026, 1, 1, tzinfo=UTC), outputs=options.outputs)
+    question = Question("Why?", settings, "A", datetime(2026, 1, 1, tzinfo=UTC), outputs=options.outputs)
     return question.request(TurnBase(**{"container_id": "cntr_1", **base}))
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests_support import events as wire
 from tests_support.scripted import Answer
 
-from ipython_assistant import shell_ask
+from ipython_assistant import cli
 from ipython_assistant.cli import main
 
 CSV = b"district,n\nA,1\nB,2\n"
@@ -36,7 +36,7 @@ def test_the_answer_is_on_stdout_and_everything_else_on_stderr(answering, capsys
 
 def test_an_input_over_5_mb_shows_a_bar_on_its_way(answering, notebook_dir, monkeypatch):
     said = []
-    monkeypatch.setattr(shell_ask._ProgressLines, "update", lambda _lines, _text, activity=None: said.append(activity))
+    monkeypatch.setattr(cli._ProgressLines, "update", lambda _lines, _text, activity=None: said.append(activity))
     (notebook_dir / "cases.bin").write_bytes(bytes(6_300_000))
     main(["ask", "Count per district", "-i", "cases.bin"])
 
@@ -104,8 +104,8 @@ def test_a_question_that_fails_prints_what_arrived_and_ends_with_exit_code_1(hos
 
 
 HINTS = {
-    "http://127.0.0.1:9/v1": ("Unreachable", "then run the command again."),
-    "": ("NoKey", "IPYTHON_ASSISTANT_SERVICE=local"),
+    "http://127.0.0.1:9/v1": ("Unreachable", "then ask again."),
+    "": ("NoKey", "in a shell, IPYTHON_ASSISTANT_SERVICE=local"),
 }
 
 
@@ -122,7 +122,6 @@ def test_hints_say_what_fits_a_shell(hosted, notebook_dir, monkeypatch, capsys, 
     assert error in told
     assert cure in told
     assert "cell" not in told
-    assert "%config" not in told
 
 
 def test_a_short_wait_is_a_second_and_not_none(hosted, notebook_dir, capsys):

@@ -23,7 +23,7 @@ from ipython_assistant.service import model_servers
 from ipython_assistant.service.connection import Engine
 from ipython_assistant.session import Session
 from ipython_assistant.turn_run import Viewer
-from ipython_assistant.who_answers import A_REAL_MODEL, ModelChoice, with_answerer
+from ipython_assistant.who_answers import A_REAL_MODEL, with_answerer
 
 CODE = "```python\nprint(cases['n'].sum())\ncases.to_csv('out.csv', index=False)\n```\n"
 HERE = "qwen3.5:27b in Ollama on this machine"
@@ -73,7 +73,7 @@ def one_session(tmp_path_factory):
 def ask(one_session):
     """Asks in one session for all tests, with the settings as they are at first."""
     one_session.traits = AssistantMagics()
-    one_session.choose_model = ModelChoice()
+    one_session._found_model = ""
     one_session.begin_anew()
     return Asker(one_session)
 
@@ -93,7 +93,7 @@ def test_without_a_key_a_model_that_runs_here_answers_says_so_and_goes_on_answer
 
 def test_where_looking_is_turned_off_no_server_is_asked_and_the_basic_forms_answer(notebook_dir, ollama):
     settings = freeze(AssistantMagics(find_models=False), Options(), notebook_dir, {})
-    answers = with_answerer(settings, {}, ModelChoice())
+    answers = with_answerer(settings, {})
 
     assert ollama.paths == []
     assert answers.answerer.startswith("the basic sentence forms")
@@ -266,7 +266,7 @@ def test_what_is_shared_with_whom_is_in_the_metadata_and_in_a_dry_run(shell, oll
 def test_what_a_model_may_see_depends_on_where_it_is(notebook_dir, model, share):
     settings = freeze(AssistantMagics(model=model), Options(), notebook_dir, {"OPENAI_API_KEY": "k"})
 
-    assert with_answerer(settings, {"OPENAI_API_KEY": "k"}, ModelChoice()).share == share
+    assert with_answerer(settings, {"OPENAI_API_KEY": "k"}).share == share
 
 
 def test_the_engine_is_given_the_key_of_the_model_it_asks_and_no_other(monkeypatch):

@@ -26,8 +26,7 @@ MODEL_KEY = "IPYTHON_ASSISTANT_MODEL_KEY"
 MODELS_FOLDER = "IPYTHON_ASSISTANT_MODELS"
 """The environment variable that names another directory for the models that are fetched."""
 WITHOUT_A_KEY = (
-    "let a model on this machine answer (Ollama, LM Studio, `ipython-assistant model get`): "
-    '`%config AssistantMagics.service = "local"`.'
+    'let this machine answer: `%config AssistantMagics.service = "local"`; in a shell, IPYTHON_ASSISTANT_SERVICE=local.'
 )
 """The way to a model where there is no key, as the end of a sentence."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -67,7 +67,7 @@ class Reply:
             value = json.loads(body) if len(body) <= LARGEST_JSON_BYTES else None
         if not isinstance(value, dict):
             says = "The service did not answer with the JSON object that its interface promises."
-            cure = "Check the service's address, and what a proxy does on the way; then run the cell again."
+            cure = "Check the service's address, and what a proxy does on the way; then ask again."
             raise ServiceError(says, cure)
         return value
 

@@ -123,7 +123,7 @@ class Engine:
         self._log_reader.join(0.2)
         lines = [f"  {line}" for line in self._last_lines]
         words = "\n".join(["Its last words:", *lines]) if lines else "It left no message."
-        return EngineError(f"The embedded engine {how}.", f"Run the cell again: a new one is started.\n{words}")
+        return EngineError(f"The embedded engine {how}.", f"Ask again: a new one is started.\n{words}")
 
     def stop(self, within_s: float = ENDS_WITHIN_S) -> None:
         """End the process: it takes its kernels with it. Does nothing where it has ended."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant import errors
+from ipython_assistant.core.providers import WITHOUT_A_KEY
 from ipython_assistant.core.wording import on_one_line
 from ipython_assistant.errors import ServiceError, Unreachable
 
@@ -26,12 +27,12 @@ LONGEST_MESSAGE = 400
 # A service that asks for a longer wait is taken to ask for a day: nobody here waits so long, and clocks have an end.
 _A_DAY_S = 86_400.0
 
-AGAIN_LATER = "The fault is on the service's side: run the cell again in a while."
-WAIT_A_LITTLE = "Wait a little, then run the cell again."
-RAISE_THE_LIMIT = "Run the cell again, or raise the limit: `%config AssistantMagics.timeout = 900`."
-CHECK_THE_PROXY = "Check HTTPS_PROXY and what the proxy asks for, then run the cell again."
-CHECK_THE_WAY = "Check the network and {address}, then run the cell again."
-NAME_A_DEPLOYMENT = "At Azure a model is named as its deployment: -m NAME, or `%config AssistantMagics.model = ...`."
+AGAIN_LATER = "The fault is on the service's side: ask again in a while."
+WAIT_A_LITTLE = "Wait a little, then ask again."
+RAISE_THE_LIMIT = "Ask again, or with a longer limit, in seconds: --timeout 900."
+CHECK_THE_PROXY = "Check HTTPS_PROXY and what the proxy asks for, then ask again."
+CHECK_THE_WAY = "Check the network and {address}, then ask again."
+NAME_A_DEPLOYMENT = "At Azure a model is named as its deployment: -m NAME."
 CODE_HERE = (
     "Let this machine run the code with that server's model: -m http://HOST/v1/NAME (Ollama: -m ollama/NAME); or ask"
     " without code: --no-code."
@@ -72,7 +73,7 @@ _RULES = (
     # https://github.com/pydantic/pydantic-ai/issues/7461, https://github.com/BerriAI/litellm/issues/30781
     _Rule(
         errors.ContainerExpired,
-        "Run the cell again: it gets a new container.",
+        "Ask again: the question gets a new container.",
         words=r"\bcontainer\b(?! files?\b)[^.]{0,400}\b(expired|not found|does not exist|was deleted)\b"
         r"|expected container_id|tools\[\d+\]\.container': string too long",
     ),
@@ -102,8 +103,7 @@ _RULES = (
     ),
     _Rule(
         errors.QuotaUsedUp,
-        "See the account's billing page; the embedded engine needs no account:"
-        ' `%config AssistantMagics.service = "local"`.',
+        f"See the account's billing page; or {WITHOUT_A_KEY}",
         "insufficient_quota billing_hard_limit_reached billing_not_active",
         (402,),
         words="exceeded your current quota",
@@ -138,7 +138,7 @@ _RULES = (
     # https://github.com/Aider-AI/aider/issues/2030
     _Rule(
         errors.ModelUnknown,
-        "Choose another with -m NAME, or `%config AssistantMagics.model = ...`.",
+        "Choose another with -m NAME.",
         "model_not_found DeploymentNotFound",
         words=r"deployment .*does not exist|model ['`\"][^'`\"]*['`\"] (does not exist|not found)",
     ),
@@ -214,7 +214,7 @@ def connection_error(error: BaseException, address: str, service: str = "openai"
         if isinstance(cause, httpx2.ProxyError):
             return errors.ProxyRefused(
                 f"The proxy did not let the request through: {in_one_line(cause)}.",
-                "Check HTTPS_PROXY (and NO_PROXY), then run the cell again.",
+                "Check HTTPS_PROXY (and NO_PROXY), then ask again.",
             )
     made = not any(isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout) for cause in causes(error))
     what = f"The connection to {address} broke" if made else f"No connection to {address}"
@@ -278,9 +278,9 @@ def _kind(status: int | None, code: str, message: str, parameter: str) -> tuple[
             if rule.fits(status, code, message, parameter):
                 return rule.kind, rule.cure
     if status is None:
-        return errors.TurnFailed, "What arrived is above. Run the cell again, or change the question."
+        return errors.TurnFailed, "What arrived is above. Ask again, or change the question."
     if status >= SERVER_FAULT:
         return (errors.TimedOut if code == "Timeout" else ServiceError), AGAIN_LATER
     if status < _CLIENT_FAULT:
         return ServiceError, AGAIN_LATER
-    return errors.Refused, "Change what the message names, then run the cell again."
+    return errors.Refused, "Change what the message names, then ask again."

@@ -63,6 +63,20 @@ class LocalServer:
     models: tuple[LocalModel, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ModelsHere:
+    """The models on this machine: those of servers that run, and `files` that were fetched, the newest first."""
+
+    servers: tuple[LocalServer, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every model, as it stands after `-m`."""
+        listed = [model.name for server in self.servers for model in server.models]
+        return (*listed, *(f"{GGUF}{name}" for name in self.files))
+
+
 def find_servers(environment: Mapping[str, str], within_s: float = WITHIN_S) -> tuple[LocalServer, ...]:
     """The chat servers that run on this machine, in the order of the table of providers.
 
@@ -117,10 +131,9 @@ def fetched_models(environment: Mapping[str, str]) -> dict[str, Path]:
     return {path.stem: path for path in newest}
 
 
-def models_here(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Every model on this machine, as it stands after `-m`: those of servers that run, then files that were fetched."""
-    listed = [model.name for server in find_servers(environment) for model in server.models]
-    return (*listed, *(f"{GGUF}{name}" for name in fetched_models(environment)))
+def models_here(environment: Mapping[str, str]) -> ModelsHere:
+    """Look once for every model on this machine."""
+    return ModelsHere(find_servers(environment), tuple(fetched_models(environment)))
 
 
 def _ask(address: str, deadline: float, path: str) -> Any:

@@ -110,7 +110,7 @@ def _check_size(size: int) -> None:
 def broken(where: str) -> StreamBroken:
     """The error for a stream that ended too early."""
     return StreamBroken(
-        f"The answer broke off {where}.", "What arrived is above and saved. Run the cell again for the whole answer."
+        f"The answer broke off {where}.", "What arrived is above and saved. Ask again for the whole answer."
     )
 
 

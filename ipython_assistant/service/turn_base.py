@@ -213,7 +213,7 @@ def check_kept(request: Json, event: Json) -> None:
     if not request.get("previous_response_id") or not isinstance(response, dict):
         return
     if "previous_response_id" in response and not response["previous_response_id"]:
-        raise TurnNotKept("The service ignored the conversation.", "Run the cell again: it is told as messages.")
+        raise TurnNotKept("The service ignored the conversation.", "Ask again: it is told as messages.")
 
 
 def lost_base(turn: Turn, service: str) -> Refused | None:
@@ -249,7 +249,7 @@ def _check_size(uploads: tuple[Upload, ...], needs: ContainerNeeds) -> None:
     raise InputError(
         f"The conversation goes on in a new container, and its files are {total:,} bytes together;"
         f" without asking at most {needs.most_bytes:,} are sent.",
-        f"Write --yes on the first line to send them again, or --new to go on without them.\n{listed}",
+        f"Allow it with --yes, or use --new to go on without them.\n{listed}",
     )
 
 

@@ -120,21 +120,3 @@ def place_file(staged: Path, path: Path, *, over: bool) -> None:
             raise
     else:
         staged.unlink()
-
-
-def directory_id(path: Path) -> tuple[int, int] | None:
-    """Identifies a directory also after it was renamed; None where it does not exist."""
-    with contextlib.suppress(OSError):
-        there = path.stat()
-        return there.st_dev, there.st_ino
-    return None
-
-
-def renamed_directory(path: Path, identity: tuple[int, int] | None, working_dir: Path) -> Path | None:
-    """Where a directory is now, if it was renamed since it had this `directory_id`; None otherwise.
-
-    It is found as the process's working directory, which the system follows, or as one above that.
-    """
-    if identity is None or directory_id(path) == identity:
-        return None
-    return next((above for above in (working_dir, *working_dir.parents) if directory_id(above) == identity), None)

@@ -193,7 +193,7 @@ class ChatServer:
             raise ModelFailed(
                 f"{self._name} reads no more than {total:,} tokens, and cut the question or its answer.\n"
                 "Give the model a larger context (Ollama: OLLAMA_CONTEXT_LENGTH=16384; llama-server: -c 16384; "
-                "LM Studio: Context Length), then run the cell again."
+                "LM Studio: Context Length), then ask again."
             )
         yield Completion(whole, usage, cut)
 
@@ -292,7 +292,7 @@ class ChatServer:
                 raise ModelFailed(happened) from None
             raise ModelFailed(
                 f"{self._name} closed the connection before its answer was complete.\n"
-                "Look at its log (it may be short of memory), then run the cell again."
+                "Look at its log (it may be short of memory), then ask again."
             ) from None
         except ValueError as error:
             happened = f"{self._name} answered something that is not JSON ({error})."
@@ -320,7 +320,7 @@ class ChatServer:
         happened = f"{self._name} {f'answered {status}' if status else 'gave up'}: {said or 'no reason given'}."
         if not last and status in {400, 404, 413, 415, 422, 500, 501}:
             return _Unable(happened)
-        cures = {404: _CHECK_ADDRESS, 429: "Wait a little, then run it again.", 503: "Wait until it is ready."}
+        cures = {404: _CHECK_ADDRESS, 429: "Wait a little, then ask again.", 503: "Wait until it is ready."}
         return ModelFailed(f"{happened}\n{cures.get(status or 0, _ANOTHER)}")
 
     def _web_page(self) -> str:
