@@ -289,7 +289,6 @@ class ServiceSource:
         self._placed = replace(before, artifacts=answer.artifacts, digest=self._record.digest, ended=datetime.now(UTC))
         self.session.amend(before, self._placed)
         self.connection.containers.mark_saved(arrival.turn.container_ids, arrival.files.listed)
-        self.connection.containers.amend(before, self._placed)
 
     def release(self) -> None:
         """Delete the containers that no turn needs any more."""

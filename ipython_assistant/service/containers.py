@@ -1,4 +1,16 @@
-"""The containers of one service: create, fill, list, delete, and remember what is in each."""
+"""The containers of one service: made, filled, listed, deleted; and whether a turn may go on in one.
+
+Each container is in one of these states:
+
+        made for a turn that has inputs, made by the service, or named by the user
+         │
+         ▼        a turn ends, the next one begins                         the turn was replaced,
+        open ◄────────────────────────────────────► left by its last turn ────► or the session ended: deleted
+         │                                                  │
+         │ the service says so                              │ another turn ran in between: what wants to
+         ▼                                                  ▼ continue from an earlier one gets a new one
+        gone ───────────────────────────────────► made anew, once, and filled with all that its branch had
+"""
 
 from __future__ import annotations
 
@@ -9,7 +21,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.artifacts import signature
-from ipython_assistant.core.request import InputNote
 from ipython_assistant.core.turn import text_of
 from ipython_assistant.errors import AssistantError, ContainerExpired, ServiceError
 
@@ -54,27 +65,18 @@ class ContainerSummary:
     ours: bool
 
 
-def counted_uploads(uploads: Sequence[Upload], on_progress: OnProgress) -> Iterator[tuple[Upload, OnSent]]:
-    """Each upload with what its bytes are counted by.
-
-    `on_progress` is called with (files done, files in all, bytes so far, bytes in all).
-    """
-    sizes = [upload.path.stat().st_size for upload in uploads]
-    for done, upload in enumerate(uploads):
-
-        def on_sent(sent: int, done: int = done) -> None:
-            on_progress(done, len(sizes), sum(sizes[:done]) + sent, sum(sizes))
-
-        yield upload, on_sent
-
-
 class Containers:
     """The containers of one service. May be used by several threads."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._lock = threading.RLock()
         self._known: dict[str, KnownContainer] = {}
+
+    def known(self, container_id: str) -> KnownContainer:
+        """What is known of a container; it is kept from here on."""
+        return self._known.setdefault(container_id, KnownContainer())
+
+    # --- asking the service -------------------------------------------------------------------------------------------
 
     def create(self, policy: ContainerPolicy) -> str:
         """Make a container; gives its id. Raises `ServiceError`."""
@@ -91,22 +93,15 @@ class Containers:
         known = self.known(container_id)
         new = [upload for upload in uploads if (upload.name, upload.sha256) not in known.paths]
         for upload, on_sent in counted_uploads(new, on_progress):
-            try:
+            with self._noting_the_end(container_id):
                 row = self._wire.upload(container_id, upload.name, upload.path, on_sent).json()
-            except ContainerExpired:
-                known.gone = True
-                raise
-            with self._lock:
-                known.paths[upload.name, upload.sha256] = text_of(row.get("path")) or f"/mnt/data/{upload.name}"
-                known.uploads[signature(row)] = upload.name
+            known.paths[upload.name, upload.sha256] = text_of(row.get("path")) or f"/mnt/data/{upload.name}"
+            known.uploads[signature(row)] = upload.name
 
     def file_rows(self, container_id: str) -> list[Json]:
         """The listing, all pages (at most `MAX_PAGES`, the newest files), oldest first. Raises `ServiceError`."""
-        try:
-            rows = self._pages(lambda after: self._wire.list_files(container_id, after))
-        except ContainerExpired:
-            self.known(container_id).gone = True
-            raise
+        with self._noting_the_end(container_id):
+            rows = _pages(lambda after: self._wire.list_files(container_id, after))
         # A gateway may put another id of the same container into the rows: the one that was asked for counts.
         return [{**row, "container_id": container_id} for row in reversed(rows)]
 
@@ -120,7 +115,7 @@ class Containers:
 
     def overview(self) -> tuple[ContainerSummary, ...]:
         """The listed containers that were made by this package, newest first. Raises `ServiceError`."""
-        ours, rows = self._ours(), self._pages(self._wire.list_containers)
+        ours, rows = self._ours(), _pages(self._wire.list_containers)
         listed = [(row, text_of(row.get("id"))) for row in rows]
         return tuple(
             ContainerSummary(container_id, text_of(row.get("status")), container_id in ours)
@@ -128,11 +123,20 @@ class Containers:
             if container_id in ours or row.get("name") == NAME
         )
 
+    @contextlib.contextmanager
+    def _noting_the_end(self, container_id: str) -> Iterator[None]:
+        try:
+            yield
+        except ContainerExpired:
+            self.known(container_id).gone = True
+            raise
+
+    # --- deleting -----------------------------------------------------------------------------------------------------
+
     def delete(self, container_id: str) -> None:
         """Delete a container: its files and variables are gone. Raises `ServiceError`."""
         self._wire.delete_container(container_id).close()
-        with self._lock:
-            self._known.pop(container_id, None)
+        self._known.pop(container_id, None)
 
     def delete_all(self) -> None:
         """Delete every container that was made for this session, as far as that is done in `DELETE_WITHIN_S`."""
@@ -147,12 +151,26 @@ class Containers:
         A container that no turn needs costs money at a hosted service and memory here. That it could not be deleted is
         not said: it expires by itself.
         """
-        if turn is None or turn.service != self._wire.identity:
-            return
-        with self._lock:
-            known = self._known.get(turn.container_id)
-        if known is not None and not known.user_owned and known.last_turn is turn:
+        known = self._known.get(turn.container_id) if turn is not None and turn.service == self._wire.identity else None
+        if turn is not None and known is not None and not known.user_owned and _same(known.last_turn, turn):
             self._deleting(turn.container_id)
+
+    def _ours(self) -> list[str]:
+        return [container_id for container_id, known in list(self._known.items()) if not known.user_owned]
+
+    def _deleting(self, container_id: str) -> threading.Thread:
+        """Delete a container in a thread of its own: a service that does not answer holds up neither cell nor exit."""
+        self._known.pop(container_id, None)
+
+        def delete() -> None:
+            with contextlib.suppress(AssistantError):
+                self._wire.delete_container(container_id).close()
+
+        thread = threading.Thread(target=delete, name="ipython_assistant delete", daemon=True)
+        thread.start()
+        return thread
+
+    # --- what ran there -----------------------------------------------------------------------------------------------
 
     def may_continue(self, parent: PlacedTurn | None) -> bool:
         """Whether a turn may go on where `parent` ended: in its container, if nothing else has run there since.
@@ -163,81 +181,61 @@ class Containers:
             return False
         if not parent.container_id:
             return True
-        with self._lock:
-            known = self._known.get(parent.container_id)
+        known = self._known.get(parent.container_id)
         turn = known.last_turn if known is not None and not known.gone else None
-        while turn is not None and turn is not parent and not turn.turn.container_ids and not turn.uploads:
+        while turn is not None and not _same(turn, parent) and not turn.turn.container_ids and not turn.uploads:
             # It only talked: the container is as the turn before had left it.
             turn = turn.before
-        return turn is parent
-
-    def notes(self, container_id: str, uploads: Iterable[Upload], named: Iterable[Upload]) -> tuple[InputNote, ...]:
-        """What the model is told of the files in a container, of which some were named with the question."""
-        paths, named = self.known(container_id).paths, tuple(named)
-        return tuple(
-            InputNote(paths[upload.name, upload.sha256], upload.description, named=upload in named)
-            for upload in uploads
-            if (upload.name, upload.sha256) in paths
-        )
+        return _same(turn, parent)
 
     def mark_ran(self, container_ids: Iterable[str], turn: PlacedTurn | None) -> None:
         """Note which turn ran in these containers last; None is a turn that did not come to its end."""
         for container_id in container_ids:
             self.known(container_id).last_turn = turn
 
-    def amend(self, turn: PlacedTurn, amended: PlacedTurn) -> None:
-        """Put one value in the place of another that stands for the same turn, with more of its files."""
-        with self._lock:
-            for known in self._known.values():
-                known.last_turn = amended if known.last_turn is turn else known.last_turn
-
     def mark_saved(self, container_ids: Iterable[str], files: Iterable[Signature]) -> None:
         """Note that these files are saved: a later turn does not offer them again, unless they change."""
         files = tuple(files)
-        with self._lock:
-            for container_id in container_ids:
-                self.known(container_id).saved.update(files)
+        for container_id in container_ids:
+            self.known(container_id).saved.update(files)
 
     def unmark_saved(self, files: Iterable[Signature]) -> None:
         """Forget that these files are saved, to look at them once more."""
         files = tuple(files)
-        with self._lock:
-            for known in self._known.values():
-                known.saved.difference_update(files)
+        for known in list(self._known.values()):
+            known.saved.difference_update(files)
 
-    def known(self, container_id: str) -> KnownContainer:
-        """What is known of a container; it is kept from here on."""
-        with self._lock:
-            return self._known.setdefault(container_id, KnownContainer())
 
-    def _ours(self) -> list[str]:
-        with self._lock:
-            return [container_id for container_id, known in self._known.items() if not known.user_owned]
+def counted_uploads(uploads: Sequence[Upload], on_progress: OnProgress) -> Iterator[tuple[Upload, OnSent]]:
+    """Each upload with what its bytes are counted by.
 
-    def _pages(self, ask: Callable[[str | None], Reply]) -> list[Json]:
-        """The rows of a listing, each once, however many pages it has."""
-        rows: dict[str, Json] = {}
-        after: str | None = None
-        for _ in range(MAX_PAGES):
-            page = ask(after).json()
-            data, before = page.get("data"), len(rows)
-            batch = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
-            rows |= {name: row for row in batch if (name := text_of(row.get("id"))) not in rows}
-            after = text_of(batch[-1].get("id")) if batch else ""
-            # A proxy that drops `after` sends the first page again and again.
-            if not page.get("has_more") or not after or len(rows) == before:
-                break
-        return list(rows.values())
+    `on_progress` is called with (files done, files in all, bytes so far, bytes in all).
+    """
+    sizes = [upload.path.stat().st_size for upload in uploads]
+    for done, upload in enumerate(uploads):
 
-    def _deleting(self, container_id: str) -> threading.Thread:
-        """Delete a container in a thread of its own: a service that does not answer holds up neither cell nor exit."""
-        with self._lock:
-            self._known.pop(container_id, None)
+        def on_sent(sent: int, done: int = done) -> None:
+            on_progress(done, len(sizes), sum(sizes[:done]) + sent, sum(sizes))
 
-        def delete() -> None:
-            with contextlib.suppress(AssistantError):
-                self._wire.delete_container(container_id).close()
+        yield upload, on_sent
 
-        thread = threading.Thread(target=delete, name="ipython_assistant delete", daemon=True)
-        thread.start()
-        return thread
+
+def _same(one: PlacedTurn | None, other: PlacedTurn) -> bool:
+    """Whether both stand for one turn: a retry puts another value in its place, with more files."""
+    return one is not None and one.turn is other.turn
+
+
+def _pages(ask: Callable[[str | None], Reply]) -> list[Json]:
+    """The rows of a listing, each once, however many pages it has."""
+    rows: dict[str, Json] = {}
+    after: str | None = None
+    for _ in range(MAX_PAGES):
+        page = ask(after).json()
+        data, before = page.get("data"), len(rows)
+        batch = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
+        rows |= {name: row for row in batch if (name := text_of(row.get("id"))) not in rows}
+        after = text_of(batch[-1].get("id")) if batch else ""
+        # A proxy that drops `after` sends the first page again and again.
+        if not page.get("has_more") or not after or len(rows) == before:
+            break
+    return list(rows.values())

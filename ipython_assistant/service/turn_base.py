@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 RENEWED = "The conversation's container had expired, so a new one was made and its files were sent again."
 RESENT = "The service had dropped the conversation, so it was sent again as messages."
 KEEPS_NO_TURNS = "This server does not keep conversations, so earlier messages are sent with each question."
-TAKES_NO_IDS = "This server does not accept the ids of its own containers, so it chooses the container of each turn."
-MAKES_NO_CONTAINERS = "This server makes no containers on request, so the inputs were sent as files of their own."
+NAMES_NO_CONTAINERS = "This server takes no container that a question names, so it chooses that of each turn."
 SEES_NO_FILES = "This model sees no pictures or PDFs, so only its code can read them."
 _SEES_NOTHING = r"image|multimodal|vision|input_file|file_data|\bpdf\b|content (part|type)|content.*\bstring\b"
 _NOT_THERE = {404, 405, 501}
@@ -77,14 +76,14 @@ class ContainerNeeds:
 class TurnBases:
     """Finds the base of each turn at one service.
 
-    It knows whether the service keeps conversations, takes the ids of containers in questions, makes containers on
-    request, and whether its model sees pictures and PDFs: yes, until it shows otherwise.
+    It knows whether the service keeps conversations, takes a container that a question names, and whether its model
+    sees pictures and PDFs: yes, until it shows otherwise.
     """
 
     def __init__(self, wire: Wire, containers: Containers) -> None:
         self._wire, self._containers = wire, containers
         self._file_ids: dict[tuple[str, str], str] = {}
-        self.keeps_turns = self.takes_container_ids = self.makes_containers = self.sees_files = True
+        self.keeps_turns = self.names_containers = self.sees_files = True
 
     def find(self, needs: ContainerNeeds) -> TurnBase:
         """Make everything ready for a turn.
@@ -92,37 +91,37 @@ class TurnBases:
         Raises `InputError` where more would be sent again than may be sent unasked, `ServiceError` where the service
         refused a container or an input.
         """
-        return replace(self._found(needs), shows_nothing=not self.sees_files)
-
-    def _found(self, needs: ContainerNeeds) -> TurnBase:
-        parent = needs.parent
+        parent, uploads = needs.parent, needs.uploads
         if needs.container_id is not None:
             self._containers.known(needs.container_id).user_owned = True
-            return self._continued(self._with_uploads(needs.container_id, needs.uploads, needs), needs)
-        if parent is None or not self._containers.may_continue(parent):
+            base = self._filled(needs.container_id, uploads, uploads, needs)
+        elif parent is None or not self._containers.may_continue(parent):
             return self._afresh(needs)
-        if not needs.code:
-            return self._continued(TurnBase(), needs)
-        # Instructions do not carry over from one response to the next, so earlier inputs are named again.
-        inputs = {upload.name: upload for turn in ancestors(parent) for upload in turn.uploads}
-        inputs |= {upload.name: upload for upload in needs.uploads}
-        try:
-            base = self._with_uploads(parent.container_id or None, needs.uploads, needs, tuple(inputs.values()))
-        except ContainerExpired:
-            return self._afresh(needs, (RENEWED,))
-        return self._continued(base, needs)
+        elif not needs.code:
+            base = TurnBase()
+        else:
+            # Instructions do not carry over from one response to the next, so earlier inputs are named again.
+            inputs = {upload.name: upload for turn in ancestors(parent) for upload in turn.uploads}
+            inputs |= {upload.name: upload for upload in uploads}
+            try:
+                base = self._filled(parent.container_id or None, uploads, tuple(inputs.values()), needs)
+            except ContainerExpired:
+                return self._afresh(needs, (RENEWED,))
+        base = replace(base, shows_nothing=not self.sees_files)
+        held = needs.held and self.keeps_turns and parent is not None and parent.service == self._wire.identity
+        if held and parent is not None and parent.turn.response_id:
+            return replace(base, previous_response_id=parent.turn.response_id)
+        return replace(base, history=as_messages(parent))
 
     def instead(self, needs: ContainerNeeds, base: TurnBase, error: Refused) -> TurnBase:
         """Another base for a turn that the service refused on `base`. Raises the error where every kind was tried."""
         if isinstance(error, TurnNotKept) and base.previous_response_id is not None:
-            note = RESENT
-            if error.code != "previous_response_not_found":
-                self.keeps_turns, note = False, KEEPS_NO_TURNS
-            again = self.find(replace(needs, held=False))
-            return replace(again, notes=(*again.notes, note))
+            dropped = error.code == "previous_response_not_found"
+            self.keeps_turns = self.keeps_turns and dropped
+            return _noted(self.find(replace(needs, held=False)), RESENT if dropped else KEEPS_NO_TURNS)
         if needs.shows and not base.shows_nothing and re.search(_SEES_NOTHING, error.message, re.IGNORECASE):
             self.sees_files = False
-            return replace(base, shows_nothing=True, notes=(*base.notes, SEES_NO_FILES))
+            return _noted(replace(base, shows_nothing=True), SEES_NO_FILES)
         if not isinstance(error, ContainerExpired) or RENEWED in base.notes:
             raise error
         if needs.container_id is not None:
@@ -130,9 +129,8 @@ class TurnBases:
         unknown = "not found" in error.message or "too long" in error.message
         if unknown and base.container_id is not None and self._containers.is_there(base.container_id):
             # A gateway may hand out ids of its own making and not know them again in a question.
-            self.takes_container_ids = False
-            again = self.find(needs)
-            return replace(again, notes=(*again.notes, TAKES_NO_IDS))
+            self.names_containers = False
+            return _noted(self.find(needs), NAMES_NO_CONTAINERS)
         gone = base.container_id or (needs.parent.container_id if needs.parent is not None else "")
         if gone:
             self._containers.known(gone).gone = True
@@ -140,55 +138,49 @@ class TurnBases:
 
     def _afresh(self, needs: ContainerNeeds, notes: tuple[str, ...] = ()) -> TurnBase:
         """A new container with everything the branch had in its own, and the conversation as plain messages."""
-        if not needs.code:
-            return TurnBase(history=as_messages(needs.parent), notes=notes)
-        everything = {upload.name: upload for upload in (*left_behind(needs.parent), *needs.uploads)}
-        there = tuple(upload for upload in everything.values() if upload.path.is_file())
-        _check_size(there, needs)
-        missing = [upload.name for upload in everything.values() if upload not in there]
-        changed = [upload.name for upload in there if upload not in needs.uploads and _sha256(upload) != upload.sha256]
-        notes += (f"No longer on disk, so not sent again: {', '.join(missing)}.",) if missing else ()
-        notes += (f"Changed on disk, so sent again as it is now: {', '.join(changed)}.",) if changed else ()
-        base = self._with_uploads(None, there, needs)
-        return replace(base, history=as_messages(needs.parent), notes=(*notes, *base.notes))
+        base = TurnBase()
+        if needs.code:
+            everything = {upload.name: upload for upload in (*left_behind(needs.parent), *needs.uploads)}
+            there = tuple(upload for upload in everything.values() if upload.path.is_file())
+            _check_size(there, needs)
+            missing = [upload.name for upload in everything.values() if upload not in there]
+            changed = [it.name for it in there if it not in needs.uploads and _sha256(it) != it.sha256]
+            notes += (f"No longer on disk, so not sent again: {', '.join(missing)}.",) if missing else ()
+            notes += (f"Changed on disk, so sent again as it is now: {', '.join(changed)}.",) if changed else ()
+            base = self._filled(None, there, there, needs)
+        history, shows_nothing = as_messages(needs.parent), not self.sees_files
+        return replace(base, history=history, shows_nothing=shows_nothing, notes=(*notes, *base.notes))
 
-    def _continued(self, base: TurnBase, needs: ContainerNeeds) -> TurnBase:
-        """The base with the conversation, by the id of its last response or as messages."""
-        parent = needs.parent
-        held = needs.held and self.keeps_turns and parent is not None and parent.service == self._wire.identity
-        if held and parent is not None and parent.turn.response_id:
-            return replace(base, previous_response_id=parent.turn.response_id)
-        return replace(base, history=as_messages(parent))
-
-    def _with_uploads(
-        self,
-        container_id: str | None,
-        uploads: tuple[Upload, ...],
-        needs: ContainerNeeds,
-        inputs: tuple[Upload, ...] = (),
+    def _filled(
+        self, container_id: str | None, new: tuple[Upload, ...], inputs: tuple[Upload, ...], needs: ContainerNeeds
     ) -> TurnBase:
-        """A base with the files in its container; one is made only where there is something to put into it."""
-        inputs, notes = inputs or uploads, list[str]()
-        if self.takes_container_ids and self.makes_containers:
+        """A base with the new files in its container, and a note on each of the `inputs` that are there.
+
+        A container is made only where there is something to put into it.
+        """
+        notes: tuple[str, ...] = ()
+        if self.names_containers:
             try:
-                if container_id is None and uploads:
+                if container_id is None and new:
                     container_id = self._containers.create(needs.policy)
             except Refused as error:
                 if error.status not in _NOT_THERE:
                     raise
-                self.makes_containers, notes = False, [MAKES_NO_CONTAINERS]
+                self.names_containers, notes = False, (NAMES_NO_CONTAINERS,)
             else:
                 if container_id is None:
                     return TurnBase()
-                self._containers.put(container_id, uploads, needs.on_progress)
-                return TurnBase(container_id, inputs=self._containers.notes(container_id, inputs, needs.uploads))
-        return replace(self._by_file_ids(inputs, needs), notes=tuple(notes))
+                self._containers.put(container_id, new, needs.on_progress)
+                paths = self._containers.known(container_id).paths
+                there = [(paths[it.name, it.sha256], it) for it in inputs if (it.name, it.sha256) in paths]
+                return TurnBase(container_id, inputs=_input_notes(there, needs))
+        ids = self._sent_as_files(inputs, needs)
+        # https://platform.openai.com/docs/guides/tools-code-interpreter: such a file is /mnt/data/ID-NAME there.
+        there = [(f"/mnt/data/{file_id}-{it.name}", it) for it, file_id in zip(inputs, ids, strict=True)]
+        return TurnBase(file_ids=ids, inputs=_input_notes(there, needs), notes=notes)
 
-    def _by_file_ids(self, uploads: tuple[Upload, ...], needs: ContainerNeeds) -> TurnBase:
-        """The files as files of the service, for a container that it makes itself.
-
-        https://platform.openai.com/docs/guides/tools-code-interpreter: such a file is /mnt/data/ID-NAME there.
-        """
+    def _sent_as_files(self, uploads: tuple[Upload, ...], needs: ContainerNeeds) -> tuple[str, ...]:
+        """Send what was not sent yet as files of the service, for a container that it makes itself; gives their ids."""
         new = [upload for upload in uploads if (upload.name, upload.sha256) not in self._file_ids]
         for upload, on_sent in counted_uploads(new, needs.on_progress):
             try:
@@ -199,12 +191,7 @@ class TurnBases:
                 says = "This server has neither containers nor files, so its code cannot read inputs."
                 raise ToolNotAllowed(says, CODE_HERE, status=error.status) from error
             self._file_ids[upload.name, upload.sha256] = text_of(made.get("id"))
-        ids = tuple(self._file_ids[upload.name, upload.sha256] for upload in uploads)
-        told = tuple(
-            InputNote(f"/mnt/data/{file_id}-{upload.name}", upload.description, named=upload in needs.uploads)
-            for upload, file_id in zip(uploads, ids, strict=True)
-        )
-        return TurnBase(file_ids=ids, inputs=told)
+        return tuple(self._file_ids[upload.name, upload.sha256] for upload in uploads)
 
 
 def check_kept(request: Json, event: Json) -> None:
@@ -237,6 +224,14 @@ def left_behind(parent: PlacedTurn | None) -> list[Upload]:
             for artifact in turn.artifacts
         ]
     return uploads
+
+
+def _noted(base: TurnBase, note: str) -> TurnBase:
+    return replace(base, notes=(*base.notes, note))
+
+
+def _input_notes(there: list[tuple[str, Upload]], needs: ContainerNeeds) -> tuple[InputNote, ...]:
+    return tuple(InputNote(path, upload.description, named=upload in needs.uploads) for path, upload in there)
 
 
 def _check_size(uploads: tuple[Upload, ...], needs: ContainerNeeds) -> None:

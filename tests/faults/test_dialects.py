@@ -78,7 +78,7 @@ def test_a_gateway_that_does_not_know_its_own_container_ids_chooses_the_containe
     assert container(refused) == "cntr_auto1"
     assert container(second) == container(third) == {"type": "auto"}
     assert second["previous_response_id"]
-    assert [("does not accept the ids" in each.html) for each in ran] == [False, True, False]
+    assert [("takes no container that a question names" in each.html) for each in ran] == [False, True, False]
     assert len(asking.service.containers) == 1
 
 
@@ -114,7 +114,7 @@ def test_inputs_reach_a_server_that_makes_no_containers_and_that_is_said_once(as
 
     assert (first.error, second.error) == (None, None)
     assert len(asking.service.of("create")) == 1
-    assert [("makes no containers" in each.html) for each in (first, second)] == [True, False]
+    assert [("takes no container that a question names" in each.html) for each in (first, second)] == [True, False]
     assert sorted(name for name, _ in asking.service.uploaded.values()) == ["first.csv", "second.csv"]
 
 
