@@ -9,6 +9,8 @@ import contextlib
 import io
 import json
 import math
+import socket
+import ssl
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +21,6 @@ from ipython_assistant.core.redaction import Redactor
 from ipython_assistant.errors import AssistantError, RateLimited, ServiceError, TimedOut, Unreachable
 from ipython_assistant.service import faults
 from ipython_assistant.service.faults import causes
-from ipython_assistant.service.raw_body import cut, raw_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,8 @@ LONGEST_WAIT_S = 60.0
 CONNECT_S = 10.0
 """Seconds for a connection to be made."""
 LARGEST_JSON_BYTES = 64_000_000
+LARGE_BYTES, PIECE_BYTES = 32_000_000, 1 << 18
+"""From this size on a body is read from its socket, in such pieces."""
 OnSent: TypeAlias = "Callable[[int], None]"
 OnProgress: TypeAlias = "Callable[[int, int, int, int], None]"
 QUICK_S = 30.0
@@ -45,15 +48,13 @@ QUICK_S = 30.0
 class Reply:
     """What came back: bytes are read from the network as `chunks` is iterated. Close it, or use it in a `with`.
 
-    Names of headers are in lower case. `close` works from any thread. `read_into`, where there is one, reads what comes
-    next into some memory and gives the number of bytes, 0 at the end; once it was called, `chunks` cannot be used.
+    Names of headers are in lower case. `close` works from any thread.
     """
 
     status: int
     headers: Mapping[str, str]
     chunks: Iterator[bytes]
     close: Callable[[], None]
-    read_into: Callable[[memoryview], int] | None = None
 
     def json(self) -> Any:
         """Read the whole body as a JSON object of at most `LARGEST_JSON_BYTES`, and close. Raises `ServiceError`."""
@@ -214,17 +215,14 @@ class Wire:
         own_errors = partial(self._own_errors, what, client)
         with contextlib.ExitStack() as stack, own_errors():
             response = stack.enter_context(call())
-            stack.callback(cut, response.http_response)
+            stack.callback(_cut, response.http_response)
             close = stack.pop_all().close
 
         def chunks() -> Iterator[bytes]:
-            # No chunk size: the SDK would cut and join the bytes once more for it.
             with own_errors():
-                yield from response.iter_bytes()
+                yield from _body(response) if self._plain else response.iter_bytes()
 
-        body = raw_body(response.http_response) if self._plain else None
-        reader = own_errors()(body.read_into) if body is not None else None
-        return Reply(response.status_code, dict(response.headers), chunks(), close, reader)
+        return Reply(response.status_code, dict(response.headers), chunks(), close)
 
     @contextlib.contextmanager
     def _own_errors(self, what: str, client: OpenAI) -> Iterator[None]:
@@ -283,6 +281,54 @@ def without_password(address: str) -> str:
     """
     parts = urlsplit(address)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+
+
+def _body(response: Any) -> Iterator[bytes]:
+    """The bytes of a response. Those of a large file are read from its socket, past the transport.
+
+    The transport cuts a body into pieces of 64 KB and copies each several times in Python: a gigabyte takes 3.4 times
+    as long as with curl, and about as long by this way (`benchmarks/run.py fetch`). The socket is reached by a public
+    extension of the transport: https://www.python-httpx.org/advanced/extensions/#network_stream. It holds the body
+    itself for HTTP/1.1 with a stated length and no encoding, and not for TLS inside TLS (to a proxy, and within it).
+    """
+    connection, headers = _socket_of(response.http_response), response.headers
+    length = headers.get("content-length", "")
+    is_plain = headers.get("content-encoding", "identity") == "identity" and "transfer-encoding" not in headers
+    if connection is not None:
+        tls = response.http_response.extensions["network_stream"].get_extra_info("ssl_object")
+        is_plain = is_plain and not isinstance(tls, ssl.SSLObject)
+    if connection is None or not is_plain or not length.isdigit() or int(length) < LARGE_BYTES:
+        # No chunk size: the SDK would cut and join the bytes once more for it.
+        yield from response.iter_bytes()
+        return
+    chunks = response.http_response.iter_raw()  # kept to the end: an iterator that goes takes the connection with it
+    # What the transport has read with the headers, all at once; its buffer is empty after this.
+    yield (piece := next(chunks, b""))
+    left = int(length) - len(piece)
+    while left > 0 and (piece := connection.recv(min(left, PIECE_BYTES))):
+        yield piece
+        left -= len(piece)
+
+
+def _cut(response: Any) -> None:
+    """End the connection of a response that is not at its end, from any thread.
+
+    Closing a socket does not wake a thread that waits for bytes from it: it would wait until its time-out.
+    """
+    connection = None if response.is_closed else _socket_of(response)
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            # Not the method of a TLS socket, which takes the encryption off while another thread reads.
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def _socket_of(response: Any) -> socket.socket | None:
+    """The socket that is this response's alone; a transport of another make, or HTTP/2, has none."""
+    stream = response.extensions.get("network_stream")
+    if stream is None or response.extensions.get("http_version") != b"HTTP/1.1":
+        return None
+    found = stream.get_extra_info("socket")
+    return found if isinstance(found, socket.socket) else None
 
 
 def _is_timeout(error: BaseException) -> bool:

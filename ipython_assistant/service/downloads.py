@@ -17,26 +17,40 @@ Each download is in one of four states:
 Fetching ahead: when a code call ends, its container is listed and what is new is fetched while the model still writes.
 Such a copy counts only if no code ran since, or the closing listing still shows the same id, size and time of creation;
 its failure says nothing. Listings and files have one deadline; waiting that the service asked for is not counted.
+
+Between here and the service stand proxies and caches that resume wrongly, send an older version, cut a body short or
+answer with a page of their own. So the bytes count only if the length that was announced came, if a resumed part begins
+where the last one broke and belongs to the same version, and if there are as many as the container lists.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Literal, Self
 
-from ipython_assistant import errors
 from ipython_assistant.core.artifacts import ContainerFile, FailedArtifact, listed_files
-from ipython_assistant.errors import AssistantError, Interrupted, RateLimited, ServiceError
+from ipython_assistant.core.wording import counted
+from ipython_assistant.errors import (
+    AssistantError,
+    Interrupted,
+    RateLimited,
+    ServiceError,
+    StreamBroken,
+    TimedOut,
+    Unreachable,
+)
 from ipython_assistant.service.background import Threads
-from ipython_assistant.service.file_transfer import RANGE_NOT_SATISFIABLE, FileDownload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
-    from ipython_assistant.service.client import OnProgress, Wire
+    from ipython_assistant.service.client import OnProgress, Reply, Wire
     from ipython_assistant.service.containers import Containers
 
 MAX_FRUITLESS_TRIES = 4
@@ -48,7 +62,7 @@ LONGEST_WAIT_S = 120.0
 POLL_S = 0.1
 """How often a wait looks whether it was stopped, in seconds."""
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 8.0
-NOT_FOUND, SERVER_FAULT = 404, 500
+PARTIAL, NOT_FOUND, RANGE_NOT_SATISFIABLE, SERVER_FAULT = 206, 404, 416, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,23 +245,19 @@ class Downloads:
         old = self._copies.get(_key(file))
         if old is not None:
             old.stop()
-        self._count += 1
-        why, path = "", Path()
-        try:
-            path = self.staging() / f"{self._count}.part"
-        except OSError as error:
-            why = f"The folder for files cannot be written to: {error.strerror or type(error).__name__}."
         calls = self._code_calls if code_calls is None else code_calls
-        download = self._copies[_key(file)] = FileDownload(self._wire, file, path, wanted=wanted, code_calls=calls)
-        if why:
-            download.fail(why)
-        else:
-            self._pool.submit(self._carry_out, download)
+        download = self._copies[_key(file)] = FileDownload(self._wire, file, wanted=wanted, code_calls=calls)
+        self._pool.submit(self._carry_out, download)
         return download
 
     def _carry_out(self, download: FileDownload) -> None:
         """In a thread: take one download from its queue to its end."""
         try:
+            with self._changed:
+                if self._closed:
+                    return
+                self._count += 1
+                download.path = self.staging() / f"{self._count}.part"
             with download.path.open("w+b") as target:
                 while not download.done:
                     while (left_s := self._not_before - time.monotonic()) > 0:
@@ -290,14 +300,152 @@ class Downloads:
             download.furthest = max(download.furthest, download.received)
             gives_up = download.fruitless >= MAX_FRUITLESS_TRIES or download.stopped.is_set()
             status = error.status or 0
-            may_pass = status >= SERVER_FAULT or status == RANGE_NOT_SATISFIABLE
-            if gives_up or not (
-                may_pass or isinstance(error, errors.Unreachable | errors.TimedOut | errors.StreamBroken)
-            ):
-                download.fail(error.message, gone=error.status == NOT_FOUND)
+            may_pass = isinstance(error, Unreachable | TimedOut | StreamBroken)
+            if gives_up or not (may_pass or status >= SERVER_FAULT or status == RANGE_NOT_SATISFIABLE):
+                download.fail(error.message, gone=status == NOT_FOUND)
             else:
                 download.state = "queued"
                 download.stopped.wait(min(FIRST_BACKOFF_S * 2 ** max(0, download.fruitless - 1), LONGEST_BACKOFF_S))
+
+
+class FileDownload:
+    """One file on its way, and the state it is in; `attempt` brings what is missing.
+
+    `received` bytes are in the local file at `path`, which it has once it is begun; `total` is what the service said
+    there will be, None before.
+    """
+
+    def __init__(self, wire: Wire, file: ContainerFile, *, wanted: bool, code_calls: int) -> None:
+        self.file, self.wanted, self.code_calls = file, wanted, code_calls
+        self.path: Path
+        self.state: Literal["queued", "fetching", "verified", "failed"] = "queued"
+        self.total: int | None = None
+        self.stopped = threading.Event()
+        self.received = self.waits = self.fruitless = self.furthest = 0
+        self._wire = wire
+        self._target: IO[bytes]
+        self._digest = hashlib.sha256()
+        self._etag, self._resumable = "", True
+        self._reply: Reply | None = None
+        self._reason, self._gone = "", False
+
+    @property
+    def done(self) -> bool:
+        """Whether it came to its end."""
+        return self.state in {"verified", "failed"}
+
+    @property
+    def size(self) -> int | None:
+        """Bytes in all, as the service states them; None while it has not."""
+        return self.total or self.file.size
+
+    @property
+    def sha256(self) -> str:
+        """The hash of what is in the local file, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def fail(self, reason: str, *, gone: bool = False) -> None:
+        """End it without the file; `gone` where the service does not have it."""
+        self._reason, self._gone, self.state = reason, gone, "failed"
+
+    def failure(self, file: ContainerFile, why: str) -> FailedArtifact:
+        """How `file` failed; `why` says what ended a download that did not come to its end."""
+        reason, total = self._reason, self.total or file.size
+        if why and (self.stopped.is_set() or not self.done):
+            reason = f"{why} ({self.received:,} of {total:,} bytes came)." if total else f"{why}."
+        return FailedArtifact(file.name, reason, file.container_id, file.file_id, self._gone)
+
+    def stop(self) -> None:
+        """End it, from any thread: a read that is under way is cut off."""
+        self.stopped.set()
+        if self._reply is not None:
+            self._reply.close()
+
+    def attempt(self, target: IO[bytes]) -> None:
+        """Bring the file, from where the last attempt broke if that can be trusted, else from its beginning.
+
+        Raises `ServiceError` where it is not whole (a `StreamBroken` may go better the next time), `OSError` where
+        the local file cannot be written.
+        """
+        self._target = target
+        self._go_on()
+        if not self._resumable:
+            self._begin_again()
+        try:
+            reply = self._wire.content(self.file.container_id, self.file.file_id, self.received, self._etag)
+        except ServiceError as error:
+            self._resumable = error.status != RANGE_NOT_SATISFIABLE
+            raise
+        self._reply = reply
+        with reply:
+            self._go_on()  # it may have been stopped before there was a reply to cut
+            page = "text/html" in reply.headers.get("content-type", "")
+            if page and not self.file.name.casefold().endswith((".html", ".htm", ".xhtml")):
+                raise StreamBroken("A web page came instead of the file: a proxy or a login page may have answered.")
+            if not self._continues(reply):
+                self._begin_again()
+                self._etag, self.total = reply.headers.get("etag", ""), _length(reply)
+            self._resumable = not reply.headers.get("content-encoding")
+            self._read(reply)
+        self._target.flush()
+        self._check_size()
+
+    def _continues(self, reply: Reply) -> bool:
+        """Whether a reply goes on where the last one broke; False where it is the whole file.
+
+        https://www.rfc-editor.org/rfc/rfc9110#section-14.4
+        """
+        if reply.status != PARTIAL:
+            return False
+        found = re.fullmatch(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)", reply.headers.get("content-range", ""))
+        if found is not None and int(found[2]) + 1 == (total := int(found[3])):
+            if int(found[1]) == 0:
+                return False
+            same_version = self.total in {None, total} and reply.headers.get("etag", "") in {"", self._etag}
+            if int(found[1]) == self.received and same_version:
+                self.total = total
+                return True
+        # A cache, or a proxy that does not understand ranges: it is not asked for one again.
+        self._resumable = False
+        raise StreamBroken("Another part of the file came than was asked for.")
+
+    def _read(self, reply: Reply) -> None:
+        """Write what comes, and hash it in a thread of its own meanwhile: both leave the interpreter to others."""
+        with ThreadPoolExecutor(1, thread_name_prefix="ipython_assistant hash") as hasher:
+            hashing = None
+            for chunk in reply.chunks:
+                self._go_on()
+                self._target.write(chunk)
+                if hashing is not None:
+                    hashing.result()
+                hashing = hasher.submit(self._digest.update, chunk)
+                self.received += len(chunk)
+
+    def _check_size(self) -> None:
+        listed = self.file.size
+        expected = self.total if self.total is not None else listed
+        if expected is not None and self.received < expected:
+            raise StreamBroken(f"Only {self.received:,} of {counted(expected, 'byte')} came.")
+        if listed and self.received != listed:  # some servers list every file with 0 bytes
+            self._resumable = False
+            raise StreamBroken(f"{counted(self.received, 'byte')} came where the container lists {listed:,}.")
+
+    def _begin_again(self) -> None:
+        self._target.seek(0)
+        self._target.truncate()
+        self._digest = hashlib.sha256()
+        self.received = 0
+        self._etag, self.total, self._resumable = "", None, True
+
+    def _go_on(self) -> None:
+        if self.stopped.is_set():
+            raise StreamBroken("It was interrupted.")
+
+
+def _length(reply: Reply) -> int | None:
+    """The length of the body in bytes, where it is stated and the body is not encoded."""
+    stated = reply.headers.get("content-length", "")
+    return int(stated) if stated.isascii() and stated.isdigit() and not reply.headers.get("content-encoding") else None
 
 
 def _key(file: ContainerFile) -> tuple[str, str]:

@@ -1,6 +1,7 @@
-"""service.raw_body: large bodies read from the socket: when that is allowed, that it is the same bytes, how it ends."""
+"""Large bodies are read from the socket: when that is allowed, that it is the same bytes, how it ends."""
 
 import contextlib
+import gzip
 import hashlib
 import os
 import shutil
@@ -16,7 +17,7 @@ from tests_support.events import CONTAINER
 
 from ipython_assistant import errors
 from ipython_assistant.core.artifacts import ContainerFile
-from ipython_assistant.service import file_transfer
+from ipython_assistant.service import client
 from ipython_assistant.service.accounts import connect_hosted
 from ipython_assistant.service.downloads import DownloadLimits, Downloads, StagedFile
 
@@ -63,14 +64,6 @@ def sending(*parts, pause_s=0.0):
             thread.join()
 
 
-def read(reply, room=1 << 19):
-    """The body, a piece of memory at a time."""
-    assert reply.read_into is not None
-    piece = memoryview(bytearray(room))
-    while size := reply.read_into(piece):
-        yield bytes(piece[:size])
-
-
 def hold(service, content=BIG):
     """Put a file into the service; gives its id."""
     service.containers.setdefault(CONTAINER, Container())
@@ -83,12 +76,13 @@ def faulty():
         yield service
 
 
-@pytest.mark.parametrize(("with_the_head", "room"), [(0, 1000), (1, 1 << 16), (200_000, 1000)])
-def test_the_body_is_whole_however_much_of_it_comes_with_the_headers_and_nothing_behind_it(with_the_head, room):
+@pytest.mark.parametrize("with_the_head", [0, 1, 200_000])
+def test_the_body_is_whole_however_much_of_it_comes_with_the_headers_and_nothing_behind_it(with_the_head, monkeypatch):
+    monkeypatch.setattr(client, "LARGE_BYTES", 0)
     body = BLOCK[:300_000]
     parts = (HEAD % len(body) + body[:with_the_head], body[with_the_head:] + b" and more")
     with sending(*parts, pause_s=0.05) as url, connected(url) as wire, wire.content(CONTAINER, "cfile_1") as reply:
-        assert b"".join(read(reply, room)) == body
+        assert b"".join(reply.chunks) == body
 
 
 def test_a_connection_whose_body_was_read_from_the_socket_is_not_used_again(faulty):
@@ -96,7 +90,7 @@ def test_a_connection_whose_body_was_read_from_the_socket_is_not_used_again(faul
     with connected(faulty.url) as wire:
         for _ in range(2):
             with wire.content(CONTAINER, file_id) as reply:
-                assert hashlib.sha256(b"".join(read(reply))).hexdigest() == BIG.sha256()
+                assert hashlib.sha256(b"".join(reply.chunks)).hexdigest() == BIG.sha256()
         assert wire.list_files(CONTAINER, None).json()["data"][0]["bytes"] == BIG.size
 
 
@@ -113,33 +107,33 @@ def test_over_tls_the_bytes_are_the_same_and_a_read_can_be_ended(tmp_path, monke
     with service, connected(service.url.replace("http:", "https:")) as wire:
         file_id = hold(service)
         with wire.content(CONTAINER, file_id) as reply:
-            assert hashlib.sha256(b"".join(read(reply))).hexdigest() == BIG.sha256()
+            assert hashlib.sha256(b"".join(reply.chunks)).hexdigest() == BIG.sha256()
         service.goes_wrong("content", Hang(1_000_000))
-        assert_woken_by_closing(reply := wire.content(CONTAINER, file_id), read(reply))
+        assert_woken_by_closing(wire.content(CONTAINER, file_id))
 
 
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\ncontent\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nContent-Encoding: br\r\n\r\ncontent",
-        b"HTTP/1.0 200 OK\r\nContent-Length: 7\r\n\r\ncontent",
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\ncontent",
-    ],
-    ids=["chunked", "encoded", "HTTP/1.0", "no length"],
-)
-def test_a_body_that_is_not_the_bytes_in_the_socket_comes_in_chunks(head):
+ENCODED = gzip.compress(b"content")
+HEADS = {
+    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\ncontent\r\n0\r\n\r\n",
+    "encoded": b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nContent-Encoding: gzip\r\n\r\n" % len(ENCODED) + ENCODED,
+    "HTTP/1.0": b"HTTP/1.0 200 OK\r\nContent-Length: 7\r\n\r\ncontent",
+}
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+def test_a_body_that_is_not_the_bytes_in_the_socket_is_read_by_the_transport(head, monkeypatch):
+    monkeypatch.setattr(client, "LARGE_BYTES", 0)
     with sending(head) as url, connected(url) as wire, wire.content(CONTAINER, "cfile_1") as reply:
-        assert reply.read_into is None
+        assert b"".join(reply.chunks) == b"content"
 
 
-def assert_woken_by_closing(reply, body):
+def assert_woken_by_closing(reply):
     """A read that is under way in another thread ends when the reply is closed; ten seconds are the limit."""
     begun = threading.Event()
 
     def read_all():
         with contextlib.suppress(errors.Unreachable):
-            for _ in body:
+            for _ in reply.chunks:
                 begun.set()
 
     reader = threading.Thread(target=read_all)
@@ -150,17 +144,17 @@ def assert_woken_by_closing(reply, body):
     assert not reader.is_alive()
 
 
-@pytest.mark.parametrize("way", ["from the socket", "in chunks"])
-def test_closing_a_reply_ends_a_read_that_waits_for_its_bytes(way):
+@pytest.mark.parametrize("large", [0, 1_000])
+def test_closing_a_reply_ends_a_read_that_waits_for_its_bytes(large, monkeypatch):
+    monkeypatch.setattr(client, "LARGE_BYTES", large)
     with sending(HEAD % 100 + b"begun") as url, connected(url, timeout_s=60) as wire:
-        reply = wire.content(CONTAINER, "cfile_1")
-        assert_woken_by_closing(reply, reply.chunks if way == "in chunks" else read(reply, 10))
+        assert_woken_by_closing(wire.content(CONTAINER, "cfile_1"))
 
 
 # What a download makes of it. -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [file_transfer.LARGE_BYTES - 1, file_transfer.LARGE_BYTES, 40_000_001])
+@pytest.mark.parametrize("size", [client.LARGE_BYTES - 1, client.LARGE_BYTES, 40_000_001])
 def test_a_large_file_that_broke_on_the_way_is_whole_and_hashed_right(faulty, tmp_path, size):
     file_id = hold(faulty, Pattern(size))
     faulty.goes_wrong("content", Reset(20_000_000))
