@@ -74,7 +74,7 @@ def engine(*arguments: str) -> Iterator[Engine]:
     """A running engine."""
     began = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, "-P", "-m", "ipython_assistant.engine", *arguments],
+        [sys.executable, "-P", "-m", "ipython_assistant.engine.server", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

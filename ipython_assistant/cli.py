@@ -153,7 +153,7 @@ def _doctor(_options: argparse.Namespace) -> int:
 
 def _serve(arguments: Sequence[str]) -> int:
     """Become the engine, which is never imported: a signal to this process, such as SIGTERM, then is the engine's."""
-    command = [sys.executable, "-P", "-m", "ipython_assistant.engine", "--standing", *arguments]
+    command = [sys.executable, "-P", "-m", "ipython_assistant.engine.server", "--standing", *arguments]
     if os.name == "posix":
         os.execv(sys.executable, command)  # noqa: S606 - a list, no shell
     return subprocess.run(command, check=False).returncode

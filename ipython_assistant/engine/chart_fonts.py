@@ -18,8 +18,6 @@ _PATCHED = "matplotlib.backend_bases"
 
 _REGULAR = 400
 _MISSING = re.compile(r"Glyph (\d+) .*missing from")
-_JOINED = re.compile("[\u0590-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff]+")
-"""Letters that join, change places or run from right to left: Hebrew, Arabic, those of India, Myanmar, Khmer."""
 
 
 def fonts_with(characters: set[str]) -> list[str]:
@@ -49,17 +47,6 @@ def _how_plain(entry: Any) -> tuple[bool, ...]:
     return entry.style != "normal", entry.weight != _REGULAR, "Sans" not in entry.name, "Mono" in entry.name
 
 
-def say_unshaped(figure: Any) -> None:
-    """Print a sentence where a text's letters are not joined: matplotlib shapes text from 3.11 on (with libraqm)."""
-    from matplotlib import ft2font
-    from matplotlib.text import Text
-
-    words = [word for text in figure.findobj(Text) for word in _JOINED.findall(text.get_text())]
-    if words and not hasattr(ft2font, "__libraqm_version__"):
-        name = unicodedata.name(words[0][0], "other").split()[0].capitalize()
-        print(f"[{name} is drawn as single letters from left to right. Upgrade: pip install 'matplotlib>=3.11'.]")  # noqa: T201
-
-
 def install(canvas_class: Any) -> None:
     """Have each figure that lacks characters printed once more, with fonts that have them, if there are any."""
     import matplotlib as mpl
@@ -77,7 +64,6 @@ def install(canvas_class: Any) -> None:
         for each in told:
             if not _MISSING.match(str(each.message)):
                 warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-        say_unshaped(canvas.figure)
         fonts = fonts_with(missing)
         if not fonts:
             return printed

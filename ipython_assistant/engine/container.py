@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine import shapes
+from ipython_assistant.engine.api import MAX_MINUTES, MEMORY_TIERS, ApiError, container_expired, shortened
 from ipython_assistant.engine.container_folder import DEEPEST, ContainerFolder, FileVersion, remove_tree
 from ipython_assistant.engine.kernel import Kernel, KernelError, KernelLauncher
 from ipython_assistant.engine.kernel_output import CodeRun
 from ipython_assistant.engine.limit_monitor import most_memory
-from ipython_assistant.engine.response_request import MAX_MINUTES, MEMORY_TIERS
 from ipython_assistant.engine.sandbox import ContainerPaths
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Coroutine, Iterable, Mapping
     from pathlib import Path
 
-    from ipython_assistant.engine.container_folder import EngineUpload
+    from ipython_assistant.engine.api import IdMint
     from ipython_assistant.engine.limit_monitor import ContainerLimits
     from ipython_assistant.engine.sandbox import Sandbox
-    from ipython_assistant.engine.shapes import IdMint
 
 MAX_CONTAINERS: Final = 64
 MAX_EXPIRED_LISTED: Final = 1000
@@ -34,10 +31,6 @@ RESERVE_AFTER_S: Final = 5.0
 """When the process for the next container is started, after one was taken: the new one's own work comes first."""
 
 FORGOTTEN: Final = "[A new Python process: variables from before are gone, files are kept.]\n"
-LEFT_RUNNING: Final = (
-    "[A new Python process: what earlier code had left running was stopped: {reason}, which is the limit here. "
-    "Variables from before are gone, files are kept.]\n"
-)
 DIED: Final = (
     "The Python process ended while it ran this code. Variables are gone, files are kept; "
     "the next code runs in a new process.\n"
@@ -67,16 +60,18 @@ class KernelContainer:
         self.known_files: frozenset[str] = frozenset()
         """Names of the files that were there when the last response ended."""
         self.offline = launcher.sandbox.offline
+        """Whether its code has no network."""
         self.created_at = mint.now()
         self.used_at = mint.clock()
         self.folder = ContainerFolder(self.id, launcher.paths, mint)
         self._launcher = launcher
         self._clock = mint.clock
         self._visible = launcher.visible
-        self._copied: set[str] = set()
+        self._provided: set[str] = set()
         self._has_run = False
         """Whether code has run in the present process, as far as was said."""
-        self._preface = ""
+        self._forgotten = False
+        """Whether the present process took the place of one with variables, which the next run says."""
         self._kernel = Kernel(launcher)
         self._stopping: asyncio.Future[None] | None = None
 
@@ -96,22 +91,21 @@ class KernelContainer:
         Cancelling interrupts the code.
         """
         kernel = await self._living_kernel()
-        preface, self._preface, self._has_run = self._preface, "", True
+        shown: list[str | bytes] = [FORGOTTEN] if self._forgotten else []
+        self._forgotten, self._has_run = False, True
         await self.folder.scan()  # what came since the last run is not this one's
         before = {file.id for file in self.folder.made()}
         execution = await kernel.run(self._visible.inward(code))
         self.touch()
-        failure = execution.failure
-        died = failure is not None and failure.died
-        self._has_run = not died
-        shown: list[str | bytes] = [preface] if preface else []
         shown += [self._visible.outward(part) if isinstance(part, str) else part for part in execution.shown]
+        failure = execution.failure
         if failure is not None:
             failure = replace(failure, message=self._visible.outward(failure.message))
+            self._has_run = not failure.died
             if failure.stopped:
-                variables = "gone" if died else "kept"
+                variables = "gone" if failure.died else "kept"
                 shown.append(STOPPED.format(reason=failure.message, variables=variables))
-            elif died:
+            elif failure.died:
                 shown.append(DIED)
         figures = tuple([self.folder.display(part) for part in shown if isinstance(part, bytes)])
         await self.folder.scan()
@@ -139,7 +133,7 @@ class KernelContainer:
         try:
             with os.fdopen(self.folder.open(found[0]), "rb") as opened:
                 return await asyncio.to_thread(opened.read)
-        except (IndexError, shapes.ApiError):
+        except (IndexError, ApiError):
             return b""
 
     def linkable(self) -> dict[str, str]:
@@ -151,24 +145,18 @@ class KernelContainer:
         self.touch()
         return await self.folder.add(staged, name)
 
-    async def provide(self, uploads: Iterable[EngineUpload]) -> None:
-        """Copy files of the Files API in, each once. Raises ApiError if a name cannot be used."""
-        for upload in [upload for upload in uploads if upload.id not in self._copied]:
-            staged = self._launcher.paths.directory / upload.id
-            await asyncio.to_thread(shutil.copyfile, upload.path, staged)
-            self._copied.add(upload.id)
-            await self.add(staged, upload.filename)
-
-    async def attach(self, content: bytes, name: str) -> None:
-        """Take in what came within a question, once: it comes again when a conversation is replayed.
+    async def provide(self, key: str, name: str, content: Path | bytes) -> None:
+        """Take in a file that a request names or holds, once: it comes again when a conversation is replayed.
 
         Raises ApiError if the name cannot be used.
         """
-        digest = hashlib.sha256(name.encode() + b"\0" + content).hexdigest()
-        if digest not in self._copied:
-            self._copied.add(digest)
-            staged = self._launcher.paths.directory / digest
-            staged.write_bytes(content)
+        if key not in self._provided:
+            self._provided.add(key)
+            staged = self._launcher.paths.directory / key
+            if isinstance(content, bytes):
+                staged.write_bytes(content)
+            else:
+                await asyncio.to_thread(shutil.copyfile, content, staged)
             await self.add(staged, name)
 
     async def stop(self) -> None:
@@ -185,12 +173,10 @@ class KernelContainer:
     async def _living_kernel(self) -> Kernel:
         """The process, or a new one in the place of one that has ended, which the next run says."""
         if self._stopping is not None:
-            raise shapes.container_expired()
+            raise container_expired()
         kernel = self._kernel
         if not await kernel.alive() and self._kernel is kernel:
-            self._kernel = Kernel(self._launcher)
-            reason = kernel.left_running
-            self._preface = LEFT_RUNNING.format(reason=reason) if reason else FORGOTTEN if self._has_run else ""
+            self._kernel, self._forgotten = Kernel(self._launcher), self._has_run
         return self._kernel
 
 
@@ -216,28 +202,24 @@ class ContainerPool:
         self._made = 0
         self._closed = False
         self._reserve: KernelContainer | None = None
-        self._reserving: asyncio.TimerHandle | None = None
 
     def reserve(self) -> None:
         """Have a container ready for the next question; starting its process takes a second or two."""
         if self._reserve is None and not self._closed:
             self._reserve = self._new(self._limits)
 
-    async def create(
-        self, name: str = "auto", *, minutes: int = MAX_MINUTES, uploads: Sequence[EngineUpload] = (), memory: str = ""
-    ) -> KernelContainer:
+    async def create(self, name: str = "auto", *, minutes: int = MAX_MINUTES, memory: str = "") -> KernelContainer:
         """Make a container, kept for `minutes` without use, with a tier of memory such as `4g` where there is so much.
 
-        Raises ApiError: a file's name cannot be used, all containers are at work, or the engine is being stopped.
+        Raises ApiError: all containers are at work, or the engine is being stopped.
         """
-        if not self._closed:
-            await self._make_room()
+        await self._make_room()
         if self._closed:
-            raise shapes.stopping()
+            raise ApiError(503, "The engine is being stopped.", code="server_shutdown", kind="server_error")
         asked = MEMORY_TIERS.get(memory, self._limits.memory_bytes)
         if asked == self._limits.memory_bytes:
             container, self._reserve = self._reserve or self._new(self._limits), None
-            self._reserving = asyncio.get_running_loop().call_later(RESERVE_AFTER_S, self.reserve)
+            asyncio.get_running_loop().call_later(RESERVE_AFTER_S, self.reserve)
         else:
             container = self._new(replace(self._limits, memory_bytes=min(asked, most_memory())))
         container.name, container.minutes = name, minutes
@@ -245,12 +227,6 @@ class ContainerPool:
         container.touch()
         container.created_at = self._mint.now()
         self._containers[container.id] = container
-        try:
-            async with container.turn:  # nothing makes room by ending it meanwhile
-                await container.provide(uploads)
-        except shapes.ApiError:
-            await self.delete(container.id)
-            raise
         return container
 
     def all(self) -> tuple[KernelContainer, ...]:
@@ -260,14 +236,15 @@ class ContainerPool:
     def get(self, container_id: str) -> KernelContainer:
         """The container of this id, expired or not. Raises ApiError if it does not exist."""
         if container_id not in self._containers:
-            raise shapes.ApiError(404, f"Container with id '{container_id}' not found.")
+            raise ApiError(404, f"Container with id '{shortened(container_id)}' not found.")
         return self._containers[container_id]
 
     def live(self, container_id: str) -> KernelContainer:
-        """The container of this id, to be used. Raises ApiError if it does not exist or has expired."""
+        """The container of this id, used now. Raises ApiError if it does not exist or has expired."""
         container = self.get(container_id)
         if container.expired:
-            raise shapes.container_expired()
+            raise container_expired()
+        container.touch()
         return container
 
     async def delete(self, container_id: str) -> None:
@@ -283,15 +260,9 @@ class ContainerPool:
         for container in expired[:-MAX_EXPIRED_LISTED]:
             self._containers.pop(container.id, None)
 
-    def close(self) -> None:
-        """Begin nothing new; what there is goes on."""
-        self._closed = True
-        if self._reserving is not None:
-            self._reserving.cancel()
-
     async def stop(self) -> None:
         """End everything, for good."""
-        self.close()
+        self._closed = True
         await _all_of(container.stop() for container in (*self.all(), self._reserve) if container is not None)
 
     async def _make_room(self) -> None:
@@ -300,7 +271,7 @@ class ContainerPool:
             idle = [container for container in there if not container.turn.locked()]
             if not idle:
                 message = f"All {self._most} containers of this engine are at work. Try again when one of them is free."
-                raise shapes.ApiError(429, message, code="rate_limit_exceeded", kind="rate_limit_error")
+                raise ApiError(429, message, code="rate_limit_exceeded", kind="rate_limit_error")
             await min(idle, key=lambda container: container.used_at).stop()
 
     def _new(self, limits: ContainerLimits) -> KernelContainer:

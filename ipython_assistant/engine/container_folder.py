@@ -1,7 +1,7 @@
 """The files of one container: which there are, under which id, and who made them; and the files of the Files API.
 
 What code leaves in the working directory is found by walking it; a file that is new or changed gets a new id, as on the
-hosted service. Code is not trusted: symbolic links are never followed, neither when walking nor when opening.
+hosted service. Code is not trusted: symbolic links are never followed, and what is opened has to be what was found.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from ipython_assistant.engine import shapes
+from ipython_assistant.engine.api import ApiError, bad_upload, shortened
 
 if TYPE_CHECKING:
+    from ipython_assistant.engine.api import IdMint
     from ipython_assistant.engine.sandbox import ContainerPaths
-    from ipython_assistant.engine.shapes import IdMint
 
 DEEPEST: Final = 32
 """Levels of directories in which files are looked for."""
@@ -39,25 +39,22 @@ done
 
 Python 3.11's `rmtree` recurses, and code may have nested directories thousands deep: `rm` does not mind.
 """
-_RELATIVE: Final = os.open in os.supports_dir_fd
-_DIRECTORY: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+# O_NONBLOCK: a named pipe put in a file's place must not stop us.
+_READ: Final = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
 
 
 class FileStamp(NamedTuple):
-    """What tells one version of a file from another."""
+    """What tells one version of a file from another, and from every file elsewhere."""
 
     size_bytes: int
     mtime_ns: int
+    device: int
     inode: int
-
-
-Source = Literal["user", "assistant"]
-_Found = tuple[tuple[str, ...], FileStamp]
 
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """One version of one file in a container; `name` is its path below `/mnt/data`, `parts` the same below `root`.
+    """One version of one file in a container; `name` is its path below `/mnt/data`, `path` that on this machine.
 
     A `displayed` one is a figure that code showed: it is not in the working directory.
     """
@@ -65,11 +62,10 @@ class FileVersion:
     id: str
     container_id: str
     name: str
-    source: Source
+    source: Literal["user", "assistant"]
     stamp: FileStamp
     created_at: int
-    root: Path
-    parts: tuple[str, ...]
+    path: Path
     displayed: bool = False
 
     def unchanged(self, descriptor: int) -> bool:
@@ -78,7 +74,7 @@ class FileVersion:
 
 
 class ContainerFolder:
-    """The working directory of a container, and the files that are kept beside it, out of reach of its code.
+    """The working directory of a container, and the files beside it, out of reach of its code.
 
     Those are displayed figures, and uploads that were replaced.
     """
@@ -87,11 +83,10 @@ class ContainerFolder:
         self.too_deep = False
         """Whether the last scan left out what lies deeper than it looks."""
         self._container_id = container_id
-        self._work = paths.work
-        self._aside = paths.aside
+        self._paths = paths
         self._mint = mint
         self._by_name: dict[str, FileVersion] = {}
-        self._by_id: dict[str, FileVersion] = {}
+        self._replaced: dict[str, FileVersion] = {}
         self._changing = asyncio.Lock()
 
     def files(self) -> tuple[FileVersion, ...]:
@@ -104,21 +99,22 @@ class ContainerFolder:
 
     def file(self, file_id: str) -> FileVersion:
         """The file of this id. Raises `ApiError` where it does not exist (any more)."""
-        if file_id not in self._by_id:
+        by_id = {file.id: file for file in self._by_name.values()} | self._replaced
+        if file_id not in by_id:
             raise self._not_found(file_id)
-        return self._by_id[file_id]
+        return by_id[file_id]
 
     async def scan(self) -> None:
         """Look at the directory again: what is new or changed becomes a new file, what is gone is forgotten."""
         async with self._changing:
-            found, self.too_deep = await asyncio.to_thread(_files_below, self._work, frozenset(self._by_name))
+            found, self.too_deep = await asyncio.to_thread(_files_below, self._paths.work, frozenset(self._by_name))
             for file in self.files():
                 if file.name not in found and not file.displayed:
-                    self._forget(file)
-            for name, (parts, stamp) in found.items():
+                    del self._by_name[file.name]
+            for name, (path, stamp) in found.items():
                 known = self._by_name.get(name)
                 if known is None or known.stamp != stamp:
-                    self._enter(name, stamp, "assistant", parts)
+                    self._enter(name, "assistant", path, stamp)
 
     async def add(self, staged: Path, name: str) -> FileVersion:
         """Move an uploaded file in under its own name; raises ApiError if that cannot be used.
@@ -126,67 +122,48 @@ class ContainerFolder:
         An upload of that name that is there already stays available by its id.
         """
         base = base_name(name)
+        path = self._paths.work / base
         async with self._changing:
             before = self._by_name.get(base)
             if before is not None and before.source == "user":
                 with contextlib.suppress(OSError):
-                    (self._work / base).rename(self._aside / before.id)
-                    self._by_id[before.id] = replace(before, root=self._aside, parts=(before.id,))
+                    kept = path.rename(self._paths.aside / before.id)
+                    self._replaced[before.id] = replace(before, path=kept)
             try:
-                staged.replace(self._work / base)
+                staged.replace(path)
             except OSError as error:
-                raise shapes.bad_upload(f"{base!r} cannot be used as a file name ({error.strerror})") from error
-            return self._enter(base, _stamp((self._work / base).lstat()), "user", (base,))
+                raise bad_upload(f"{base!r} cannot be used as a file name ({error.strerror})") from error
+            return self._enter(base, "user", path, _stamp(path.lstat()))
 
     def display(self, png: bytes) -> FileVersion:
         """Keep a figure that code displayed, as `<id>.png`."""
         file_id = self._mint("cfile_")
-        name = f"{file_id}.png"
-        (self._aside / name).write_bytes(png)
-        return self._enter(name, _stamp((self._aside / name).lstat()), "assistant", (name,), displayed_as=file_id)
+        path = self._paths.aside / f"{file_id}.png"
+        path.write_bytes(png)
+        return self._enter(path.name, "assistant", path, _stamp(path.lstat()), displayed_as=file_id)
 
     def open(self, file: FileVersion) -> int:
         """A file descriptor to read this very version from; raises ApiError if it is gone or something else by now."""
-        # O_NONBLOCK: a named pipe put in the file's place must not stop us
-        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        path, directory = os.fspath(file.root.joinpath(*file.parts)), None
         try:
-            with contextlib.ExitStack() as opened:
-                if _RELATIVE:  # not on Windows: part by part, since any of them may have become a symbolic link
-                    directory = os.open(file.root, _DIRECTORY)
-                    opened.callback(os.close, directory)
-                    for part in file.parts[:-1]:
-                        directory = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
-                        opened.callback(os.close, directory)
-                    path = file.parts[-1]
-                descriptor = os.open(path, flags, dir_fd=directory)
+            descriptor = os.open(file.path, _READ)
         except OSError as error:
             raise self._not_found(file.id) from error
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode) or not file.unchanged(descriptor):
+        if not file.unchanged(descriptor):  # or elsewhere: a directory on its path may have become a link
             os.close(descriptor)
             raise self._not_found(file.id)
         return descriptor
 
-    def _not_found(self, file_id: str) -> shapes.ApiError:
+    def _not_found(self, file_id: str) -> ApiError:
         """https://github.com/sbslee/streamlit-openai/issues/18 ."""
-        return shapes.ApiError(404, f"File {file_id} not found on container {self._container_id}.")
+        return ApiError(404, f"File {file_id} not found on container {self._container_id}.")
 
     def _enter(
-        self, name: str, stamp: FileStamp, source: Source, parts: tuple[str, ...], *, displayed_as: str = ""
+        self, name: str, source: Literal["user", "assistant"], path: Path, stamp: FileStamp, *, displayed_as: str = ""
     ) -> FileVersion:
-        file_id, root = displayed_as or self._mint("cfile_"), self._aside if displayed_as else self._work
-        about = (self._container_id, name, source, stamp, self._mint.now(), root, parts, bool(displayed_as))
-        file = FileVersion(file_id, *about)
-        before = self._by_name.pop(name, None)  # a new version is listed as the newest
-        if before is not None and self._by_id[before.id] is before:  # not where it was put aside
-            del self._by_id[before.id]
-        self._by_name[name] = self._by_id[file.id] = file
-        return file
-
-    def _forget(self, file: FileVersion) -> None:
-        del self._by_id[file.id]
-        if self._by_name.get(file.name) == file:
-            del self._by_name[file.name]
+        self._by_name.pop(name, None)  # a new version is listed as the newest
+        about = (self._container_id, name, source, stamp, self._mint.now(), path, bool(displayed_as))
+        self._by_name[name] = FileVersion(displayed_as or self._mint("cfile_"), *about)
+        return self._by_name[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +202,7 @@ class UploadStore:
     def get(self, file_id: str) -> EngineUpload:
         """The file of this id. Raises ApiError if it does not exist."""
         if file_id not in self._uploads:
-            raise shapes.ApiError(404, f"No such File object: {shapes.shortened(file_id)}", param="id")
+            raise ApiError(404, f"No such File object: {shortened(file_id)}", param="id")
         return self._uploads[file_id]
 
 
@@ -244,36 +221,34 @@ def remove_tree(directory: Path) -> None:
 
 def base_name(name: str) -> str:
     """The last part of a name that came with an upload; raises ApiError if nothing usable is left."""
-    base = name.replace("\\", "/").rpartition("/")[2]
-    base = "".join(character for character in base if character.isprintable())
+    base = "".join(character for character in name.replace("\\", "/").rpartition("/")[2] if character.isprintable())
     if base in {"", ".", ".."}:
-        raise shapes.bad_upload(f"{name!r} is not a file name")
+        raise bad_upload(f"{name!r} is not a file name")
     return base
 
 
-def _files_below(root: Path, known: frozenset[str]) -> tuple[dict[str, _Found], bool]:
+def _files_below(root: Path, known: frozenset[str]) -> tuple[dict[str, tuple[Path, FileStamp]], bool]:
     """Regular files below a directory that code may change meanwhile; `known` are hidden ones that were uploaded.
 
     Returns:
-        Path parts and version of each by its readable name, sorted; whether there are directories too deep to look at.
+        Path and version of each by its readable name, sorted; whether there are directories too deep to look at.
     """
-    found: dict[str, _Found] = {}
+    found: dict[str, tuple[Path, FileStamp]] = {}
     too_deep = False
     for directory, below, names in os.walk(root):
-        above = Path(directory).relative_to(root).parts
         below[:] = [name for name in below if not name.startswith(".") and name != "__pycache__"]
-        if below and len(above) + 1 >= DEEPEST:
+        if below and len(Path(directory).relative_to(root).parts) + 1 >= DEEPEST:
             below.clear()
             too_deep = True
-        for each in names:
-            name = "/".join((*above, each)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-            if not each.startswith(".") or name in known:
+        for path in (Path(directory, name) for name in names):
+            name = path.relative_to(root).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            if not path.name.startswith(".") or name in known:
                 with contextlib.suppress(OSError):  # it was removed or closed to us while we looked
-                    status = os.lstat(Path(directory, each))
+                    status = path.lstat()
                     if stat.S_ISREG(status.st_mode):
-                        found[name] = ((*above, each), _stamp(status))
+                        found[name] = (path, _stamp(status))
     return dict(sorted(found.items())), too_deep
 
 
 def _stamp(status: os.stat_result) -> FileStamp:
-    return FileStamp(status.st_size, status.st_mtime_ns, status.st_ino)
+    return FileStamp(status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)

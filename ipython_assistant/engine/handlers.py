@@ -1,7 +1,10 @@
 """The routes: HTTP in, HTTP out, and nothing decided here.
 
 A route is a function from the request to the JSON of the answer; it may raise `ApiError`. Questions are apart, since
-their answers come as events; uploads go to disk, and downloads come from disk, piece by piece.
+their answers come as events; uploads go to disk, and downloads come from disk, piece by piece. Shapes follow public
+recordings of the hosted service, its published description and the types of the `openai` package
+(https://developers.openai.com/api/docs/api-reference). A value that is missing is left out where the description does
+not allow null.
 """
 
 from __future__ import annotations
@@ -26,9 +29,10 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import FormParser, parse_options_header
 from tornado import iostream, web
 
-from ipython_assistant.engine import response_request, shapes
+from ipython_assistant.engine import api
+from ipython_assistant.engine.api import ApiError
 from ipython_assistant.engine.response_output import without_outputs
-from ipython_assistant.engine.shapes import ApiError
+from ipython_assistant.engine.sandbox import MOUNT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
@@ -36,11 +40,22 @@ if TYPE_CHECKING:
 
     from python_multipart.multipart import Field, File
 
+    from ipython_assistant.engine.api import Event, Json
+    from ipython_assistant.engine.container import KernelContainer
     from ipython_assistant.engine.container_folder import FileVersion
     from ipython_assistant.engine.responder import Responder
-    from ipython_assistant.engine.shapes import Event, Json
 
 CHUNK: Final = 256 * 1024
+
+
+def sse(event: Event) -> bytes:
+    """One event of a `text/event-stream`."""
+    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), dumps(event))
+
+
+def dumps(value: object) -> bytes:
+    """Compact JSON; characters as themselves, half ones as question marks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 @web.stream_request_body
@@ -77,15 +92,15 @@ class JsonHandler(web.RequestHandler):
         except (ValueError, RecursionError):  # nested without end
             raise ApiError(400, "We could not parse the JSON body of your request.") from None
 
-    def page(self, rows: Iterable[Json]) -> Json:
-        """The page of a list that the query asks for; see `shapes.page_of`."""
-        return shapes.page_of(
-            list(rows), {name: self.get_query_argument(name) for name in self.request.query_arguments}
-        )
+    def listing(self, rows: Iterable[Json]) -> Json:
+        """All of a list, which is given with its oldest row first, in the `order` that the query asks for."""
+        data = list(rows) if self.get_query_argument("order", "") == "asc" else list(rows)[::-1]
+        first_id, last_id = (data[0]["id"], data[-1]["id"]) if data else ("", "")
+        return {"object": "list", "data": data, "first_id": first_id, "last_id": last_id, "has_more": False}
 
     async def respond(self, answer: Any) -> None:
         """Send what the function has returned."""
-        self.finish(shapes.dumps(answer).encode("utf-8", "replace"))
+        self.finish(dumps(answer))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Called by tornado with whatever was raised."""
@@ -95,7 +110,7 @@ class JsonHandler(web.RequestHandler):
             if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 error = ApiError(500, "The engine had an error; its log says more.", kind="server_error")
         self.set_status(error.status)
-        self.finish(shapes.dumps(error.body).encode("utf-8", "replace"))
+        self.finish(dumps(error.body))
 
     def log_exception(
         self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
@@ -147,7 +162,7 @@ class ResponsesHandler(JsonHandler):
         async with aclosing(made) as events:
             async for event in events:
                 if stream:
-                    self.write(shapes.sse(event))
+                    self.write(sse(event))
                     await self.flush()
         if not stream:
             await super().respond(event["response"])
@@ -169,7 +184,7 @@ class UploadHandler(JsonHandler):
             return
         kind, options = parse_options_header(self.request.headers.get("Content-Type", ""))
         if kind != b"multipart/form-data" or not options.get(b"boundary"):
-            raise shapes.bad_upload("multipart/form-data with a boundary is expected")
+            raise api.bad_upload("multipart/form-data with a boundary is expected")
         # The limit is ours to say, in words: tornado's would cut the connection.
         self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr] # HTTP/1 has a limit
         self._fields: dict[str, str] = {}
@@ -193,7 +208,7 @@ class UploadHandler(JsonHandler):
             try:
                 self._parser.write(chunk)
             except FormParserError as error:
-                self._refused = shapes.bad_upload(str(error).rstrip("."))
+                self._refused = api.bad_upload(str(error).rstrip("."))
 
     def form(self) -> tuple[Path, str, dict[str, str]]:
         """Where the file is, the name it came under, and the other fields.
@@ -204,7 +219,7 @@ class UploadHandler(JsonHandler):
         if self._refused is not None:
             raise self._refused
         if not self._ended or len(self._files) != 1:
-            raise shapes.bad_upload("a whole form with one file is expected")
+            raise api.bad_upload("a whole form with one file is expected")
         return (*self._files[0], self._fields)
 
     def on_finish(self) -> None:
@@ -268,52 +283,67 @@ class DownloadHandler(JsonHandler):
 
 def health(handler: JsonHandler) -> Json:
     """What this engine is."""
-    sandbox = handler.engine.sandbox
-    models = list(handler.engine.models)
+    sandbox, models = handler.engine.sandbox, list(handler.engine.models)
     return {"status": "ok", "sandbox": sandbox.kind, "reason": sandbox.reason, "models": models}
+
+
+def model_row(name: str, created_at: int) -> Json:
+    """A model that is offered."""
+    return {"id": name, "object": "model", "created": created_at, "owned_by": "ipython_assistant"}
 
 
 def list_models(handler: JsonHandler) -> Json:
     """The models that are offered."""
-    rows = [shapes.model_row(name, handler.engine.started_at) for name in handler.engine.models]
+    rows = [model_row(name, handler.engine.started_at) for name in handler.engine.models]
     return {"object": "list", "data": rows}
 
 
 def get_model(handler: JsonHandler, name: str) -> Json:
     """A model."""
     if name not in handler.engine.models:
-        raise shapes.model_not_found(name, handler.engine.models, status=404)
-    return shapes.model_row(name, handler.engine.started_at)
+        raise api.model_not_found(name, handler.engine.models, status=404)
+    return model_row(name, handler.engine.started_at)
 
 
 def create_response(handler: JsonHandler) -> tuple[bool, AsyncGenerator[Event, None]]:
     """Answer a question: whether the events are to be streamed, and the events."""
-    request = response_request.response_request(handler.json(), handler.engine.stored.item)
+    request = api.response_request(handler.json(), handler.engine.stored.item)
     return request.stream, handler.engine.respond(request)
 
 
 def get_response(handler: JsonHandler, response_id: str) -> Json:
     """A stored response, whole: it is not streamed again."""
     body = handler.engine.stored.body(response_id)
-    if handler.get_query_argument("stream", "false") == "true":
-        raise shapes.unsupported("stream", "This engine streams a response once, while it is made.")
     include = handler.get_query_arguments("include") + handler.get_query_arguments("include[]")
-    return body if response_request.OUTPUTS in include else without_outputs(body)
+    return body if api.OUTPUTS in include else without_outputs(body)
+
+
+def container_row(found: KernelContainer) -> Json:
+    """A container. A limit that is not enforced as it was asked for is not claimed."""
+    return {
+        "id": found.id,
+        "object": "container",
+        "created_at": found.created_at,
+        "status": "expired" if found.expired else "running",
+        "expires_after": {"anchor": "last_active_at", "minutes": found.minutes},
+        "last_active_at": int(found.used_at),
+        "name": found.name,
+        **({"memory_limit": found.memory} if found.memory else {}),
+        **({"network_policy": {"type": "disabled"}} if found.offline else {}),
+    }
 
 
 async def create_container(handler: JsonHandler) -> Json:
     """Make a container."""
-    name, minutes, wanted = response_request.container_request(handler.json())
-    uploads = [handler.engine.uploads.get(file_id) for file_id in wanted.file_ids]
-    create = handler.engine.containers.create
-    return shapes.container_row(await create(name, minutes=minutes, uploads=uploads, memory=wanted.memory))
+    name, minutes, memory = api.container_request(handler.json())
+    return container_row(await handler.engine.containers.create(name, minutes=minutes, memory=memory))
 
 
 def list_containers(handler: JsonHandler) -> Json:
     """All containers, or those of a name, expired ones too."""
     name = handler.get_query_argument("name", None)
-    containers = [each for each in handler.engine.containers.all() if name in {None, each.name}]
-    return handler.page(map(shapes.container_row, containers))
+    found = [each for each in handler.engine.containers.all() if name in {None, each.name}]
+    return handler.listing(map(container_row, found))
 
 
 def get_container(handler: JsonHandler, container_id: str) -> Json:
@@ -321,7 +351,7 @@ def get_container(handler: JsonHandler, container_id: str) -> Json:
     container = handler.engine.containers.get(container_id)
     if not container.expired:
         container.touch()
-    return shapes.container_row(container)
+    return container_row(container)
 
 
 async def delete_container(handler: JsonHandler, container_id: str) -> Json:
@@ -330,37 +360,71 @@ async def delete_container(handler: JsonHandler, container_id: str) -> Json:
     return {"id": container_id, "object": "container.deleted", "deleted": True}
 
 
+def container_file_row(file: FileVersion) -> Json:
+    """A file of a container."""
+    return {
+        "id": file.id,
+        "object": "container.file",
+        "created_at": file.created_at,
+        "bytes": file.stamp.size_bytes,
+        "container_id": file.container_id,
+        "path": f"{MOUNT}/{file.name}",
+        "source": file.source,
+    }
+
+
 async def add_container_file(handler: UploadHandler, container_id: str) -> Json:
     """Take a file in."""
     container = handler.engine.containers.live(container_id)
     staged, name, _ = handler.form()
-    return shapes.container_file_row(await container.add(staged, name))
+    return container_file_row(await container.add(staged, name))
 
 
 async def list_container_files(handler: JsonHandler, container_id: str) -> Json:
-    """The files of a container; a page behind the first is one of the listing as the first page found it."""
-    container = handler.engine.containers.live(container_id)
-    container.touch()
-    if handler.get_query_argument("after", None) is None:
-        await container.folder.scan()
-    return handler.page(map(shapes.container_file_row, container.folder.files()))
+    """The files of a container."""
+    folder = handler.engine.containers.live(container_id).folder
+    await folder.scan()
+    return handler.listing(map(container_file_row, folder.files()))
 
 
 def container_content(handler: JsonHandler, container_id: str, file_id: str) -> tuple[int, FileVersion]:
     """A file of a container, open, and what it was when it was opened."""
-    container = handler.engine.containers.live(container_id)
-    container.touch()
-    file = container.folder.file(file_id)
-    return container.folder.open(file), file
+    folder = handler.engine.containers.live(container_id).folder
+    file = folder.file(file_id)
+    return folder.open(file), file
 
 
 def add_file(handler: UploadHandler) -> Json:
     """Take a file into the Files API."""
     staged, name, fields = handler.form()
-    return shapes.upload_row(handler.engine.uploads.add(staged, name, fields.get("purpose", "user_data")))
+    file = handler.engine.uploads.add(staged, name, fields.get("purpose", "user_data"))
+    return {
+        "id": file.id,
+        "object": "file",
+        "bytes": file.size_bytes,
+        "created_at": file.created_at,
+        "filename": file.filename,
+        "purpose": file.purpose,
+        "status": "processed",
+    }
 
 
 def _text(value: Any) -> str:
     """As text; browsers and HTTP clients send these three characters of a name encoded."""
     text = (value or b"").decode("utf-8", "replace")
     return str(text.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n"))
+
+
+_ONE: Final = "([^/]+)"
+ROUTES: Final[tuple[tuple[str, type[JsonHandler], Json], ...]] = (
+    ("/health", JsonHandler, {"GET": health}),
+    ("/v1/models", JsonHandler, {"GET": list_models}),
+    (f"/v1/models/{_ONE}", JsonHandler, {"GET": get_model}),
+    ("/v1/responses", ResponsesHandler, {"POST": create_response}),
+    (f"/v1/responses/{_ONE}", JsonHandler, {"GET": get_response}),
+    ("/v1/containers", JsonHandler, {"GET": list_containers, "POST": create_container}),
+    (f"/v1/containers/{_ONE}", JsonHandler, {"GET": get_container, "DELETE": delete_container}),
+    (f"/v1/containers/{_ONE}/files", UploadHandler, {"GET": list_container_files, "POST": add_container_file}),
+    (f"/v1/containers/{_ONE}/files/{_ONE}/content", DownloadHandler, {"GET": container_content}),
+    ("/v1/files", UploadHandler, {"POST": add_file}),
+)

@@ -16,7 +16,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
@@ -27,7 +27,7 @@ from ipython_assistant.engine.kernel_output import CodeFailure, CodeRun, KernelO
 from ipython_assistant.engine.limit_monitor import INTERRUPT_GRACE_S, LimitMonitor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from jupyter_client.asynchronous.client import AsyncKernelClient
 
@@ -92,8 +92,6 @@ IDLE_S: Final = 0.3
 """How long a kernel has to be without code before it loads what only charts need."""
 WAIT_S: Final = 0.25
 """How long a message is waited for before it is asked whether the process is there at all."""
-ENDS_WITHIN_S: Final = 1.0
-"""How long a run waits for its process to be gone after it was killed."""
 
 _UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What jupyter_client raises for a message that is not one, or that is signed wrongly."""
@@ -128,8 +126,10 @@ class KernelLauncher:
         """Make the container's directories, with the user's list of fonts, which takes matplotlib seconds to make."""
         self.paths.make()
         home = Path(self.environment.get("HOME", self.environment.get("USERPROFILE", os.devnull)))
-        caches = [Path(self.environment.get("XDG_CACHE_HOME", home / ".cache"), "matplotlib"), home / ".matplotlib"]
-        for cache in [*caches, Path(self.environment.get("MPLCONFIGDIR", os.devnull))]:
+        for cache in (
+            Path(self.environment.get("XDG_CACHE_HOME", home / ".cache"), "matplotlib"),
+            home / ".matplotlib",
+        ):
             for fonts in cache.glob("fontlist-*.json"):
                 with contextlib.suppress(OSError):
                     shutil.copyfile(fonts, self.paths.home / "mpl" / fonts.name)
@@ -189,42 +189,24 @@ class Kernel:
         self._client: AsyncKernelClient | None = None
         self._ending: asyncio.Future[None] | None = None
         self._started = asyncio.create_task(self._start())
-        # `ready` raises what the start has raised; but it may never be called.
+        # `_execute` raises what the start has raised; but it may never be called.
         self._started.add_done_callback(lambda task: None if task.cancelled() else task.exception())
         self._used = False
         self._warming = asyncio.create_task(self._warm_up_for_charts())
 
-    @property
-    def left_running(self) -> str:
-        """Which limit was passed by what earlier code had left running, if it was ended for that."""
-        passed = self._monitor.passed if self._monitor is not None else None
-        return passed.message if passed is not None else ""
-
     async def alive(self) -> bool:
         """False once the process has ended, or could not be started."""
-        if self._started.done() and (self.left_running or self._jupyter is None or not await self._jupyter.is_alive()):
+        if self._started.done() and (self._jupyter is None or not await self._jupyter.is_alive()):
             await self._close()
         return not self.ended
-
-    async def ready(self) -> None:
-        """Wait until it takes code; raises KernelError with the end of its log if it could not be started."""
-        try:
-            await asyncio.shield(self._started)
-        except asyncio.CancelledError:
-            if self._started.cancelled():
-                raise KernelError("The Python process was stopped.") from None
-            raise
 
     async def run(self, code: str) -> CodeRun:
         """Run code as a cell; raises KernelError if the process could not be started.
 
         Cancelling interrupts the code, and ends the process if that does not help.
         """
-        self._used = True
         try:
-            await self.ready()
-            async with self._turn:
-                return await self._execute(code, silent=False)
+            return await self._in_turn(code, silent=False)
         except KernelError:
             if not self._stopped:
                 raise
@@ -232,11 +214,7 @@ class Kernel:
 
     async def probe(self, code: str) -> str:
         """Run code that leaves no names behind, and return what it printed; raises KernelError if it fails."""
-        self._used = True
-        await self.ready()
-        source = f"exec(compile({code!r}, '<probe>', 'exec'), {{**globals()}})"
-        async with self._turn:
-            execution = await self._execute(source, silent=True)
+        execution = await self._in_turn(f"exec(compile({code!r}, '<probe>', 'exec'), {{**globals()}})", silent=True)
         if execution.failure is not None:
             raise KernelError(str(execution.failure))
         return "".join(part for part in execution.shown if isinstance(part, str))
@@ -245,11 +223,9 @@ class Kernel:
         """End the process with all its children, at once, and wait until they are gone."""
         self.ended = self._stopped = True
         self._warming.cancel()
-        if not self._started.done():
-            self._started.cancel()
-            with contextlib.suppress(asyncio.CancelledError, KernelError):
-                await self._started
-        await self._end(within_s=None)
+        self._started.cancel()
+        await asyncio.wait({self._started})
+        await self._end()
         async with self._turn:  # a run that is going on notices that its process is gone, and leaves first
             self._hang_up()
 
@@ -275,11 +251,10 @@ class Kernel:
     async def _warm_up_for_charts(self) -> None:
         """Load what charts need if no code comes first: code that draws none would wait for it."""
         with contextlib.suppress(KernelError):
-            await self.ready()
+            await asyncio.wait({self._started})
             await asyncio.sleep(IDLE_S)
             if not self._used:
-                async with self._turn:
-                    await self._execute(_WARM_UP_FOR_CHARTS, silent=True)
+                await self._in_turn(_WARM_UP_FOR_CHARTS, silent=True)
 
     async def _await_answer(self, client: AsyncKernelClient) -> None:
         """Return once both channels carry messages: what is published before the subscription is up would be lost."""
@@ -297,6 +272,16 @@ class Kernel:
             self.ended = True
             raise KernelError("The Python process has ended.")
 
+    async def _in_turn(self, code: str, *, silent: bool) -> CodeRun:
+        """Run code when the process has started and all code before it has ended."""
+        self._used = True
+        await asyncio.wait({self._started})
+        if self._started.cancelled():
+            raise KernelError("The Python process was stopped.")
+        self._started.result()
+        async with self._turn:
+            return await self._execute(code, silent=silent)
+
     async def _execute(self, code: str, *, silent: bool) -> CodeRun:
         client, monitor = self._client, self._monitor
         if client is None or self.ended:
@@ -311,15 +296,16 @@ class Kernel:
             failure = output.failure
         except asyncio.CancelledError:
             if monitor is not None:  # not while it starts: then it is ended at once
-                await _uncancelled(self._silence(client, request_id, output))
+                await self._silence(client, request_id, output)
             raise
         except KernelError:
             await self._close()
             failure = _DIED
         finally:
-            passed = monitor.end_run(alive=not self.ended) if monitor is not None else None
-        if passed is not None and failure is not None:
-            failure = CodeFailure("Stopped", passed.message, died=failure.died, stopped=True)
+            if monitor is not None and not self.ended:
+                monitor.end_run()
+        if failure is not None and monitor is not None and monitor.passed is not None:
+            failure = CodeFailure("Stopped", monitor.passed.message, died=failure.died, stopped=True)
         return CodeRun(output.parts(), failure)
 
     async def _published(self, client: AsyncKernelClient, request_id: str) -> AsyncIterator[tuple[object, object]]:
@@ -359,39 +345,29 @@ class Kernel:
         await self._close()
 
     async def _interrupt(self) -> None:
-        if self._jupyter is not None:
+        if self._jupyter is not None and not self.ended:
             await self._jupyter.interrupt_kernel()
 
     async def _kill(self) -> None:
         if self._jupyter is not None and self._jupyter.provisioner is not None:
             await self._jupyter.provisioner.kill()
 
-    async def _end(self, *, within_s: float | None) -> None:
-        """Kill the process and wait so long until it is gone; it goes on ending if the caller is cancelled."""
+    async def _end(self) -> None:
+        """Kill the process and wait until it is gone; it goes on ending if the caller is cancelled."""
         self.ended = True
         if self._monitor is not None:
             self._monitor.stop()
-        jupyter, self._jupyter = self._jupyter, None
-        if jupyter is not None:
-            self._ending = asyncio.ensure_future(jupyter.shutdown_kernel(now=True))
+        if self._ending is None and self._jupyter is not None:
+            self._ending = asyncio.ensure_future(self._jupyter.shutdown_kernel(now=True))
         if self._ending is not None:
-            await asyncio.wait({self._ending}, timeout=within_s)
+            await asyncio.shield(self._ending)
 
     async def _close(self) -> None:
         """End the process and close the channels to it."""
-        await self._end(within_s=ENDS_WITHIN_S)
+        await self._end()
         self._hang_up()
 
     def _hang_up(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             client.stop_channels()
-
-
-async def _uncancelled(work: Coroutine[Any, Any, None]) -> None:
-    """Wait for something short, however often the caller is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait({task})
-    task.result()

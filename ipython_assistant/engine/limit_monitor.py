@@ -1,4 +1,4 @@
-"""Holds the code of one container to its limits, while it runs and afterwards: a run may leave processes going on.
+"""Holds the code of one container to its limits, from its first run on: a run may leave processes going on.
 
 What a single process may have is the system's business (`setrlimit`, see `confine`). What the processes of a container
 have together, and what its files take, is sampled here with psutil.
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
 _log = logging.getLogger(__name__)
 
@@ -30,18 +30,16 @@ MOST_PROCESSORS: Final = 8
 KEPT_FREE_BYTES: Final = 256_000_000
 """Code is stopped when it leaves less than this of the disk."""
 SAMPLE_EVERY_S: Final = 0.3
-"""How often the known processes and the files of running code are sampled; less often where that takes long."""
+REST_EVERY_S: Final = 3.0
+"""How often what a run has left going on is sampled."""
+COUNTS_A_SAMPLE: Final = 3
+"""How often the processes are counted: a bomb of them doubles several times between two samples."""
 SAMPLING_SHARE: Final = 10
 """A sample is followed by a pause this many times as long, at least."""
-SEARCH_EVERY_S: Final = 1.0
-"""How often new processes are looked for, which takes a look at all of this machine."""
-COUNT_EVERY_S: Final = 0.1
-"""How often the processes are counted: a bomb of them doubles several times between two samples."""
-REST_EVERY_S: Final = 2.0
-"""How often it is looked whether a container that runs nothing has taken `BUSY_S` of processor time all the same."""
-BUSY_S: Final = 0.02
 INTERRUPT_GRACE_S: Final = 1.8
 """How long interrupted code may take to stop before its process is ended."""
+
+_CHILDREN_LISTED: Final = Path("/proc/thread-self/children").exists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,16 @@ class Excess(NamedTuple):
     gentle: bool = False
 
 
+class _Usage(NamedTuple):
+    """What a container uses: threads of all processes, bytes of memory, seconds, bytes and number of files."""
+
+    threads: int = 0
+    memory_bytes: int = 0
+    cpu_s: float = 0.0
+    disk_bytes: int = 0
+    files: int = 0
+
+
 class LimitMonitor:
     """Watches one kernel, all of whose processes descend from `pid`, from its first code to its end."""
 
@@ -96,138 +104,92 @@ class LimitMonitor:
         kill: Callable[[], Awaitable[None]],
     ) -> None:
         self.passed: Excess | None = None
-        """The limit that the present run passed; between runs, that which was passed by what was left running."""
+        """The limit that the last code passed."""
         self._pid = pid
         self._directory = directory
         self._limits = limits
         self._interrupt = interrupt
         self._kill = kill
-        self._processes: list[psutil.Process] = []
-        self._cpu_before = self._cpu_sampled = self._searched_at = 0.0
-        self._disk_allowed, self._files_allowed = limits.disk_bytes, limits.files
+        self._before = _Usage()
         self._watching: asyncio.Task[None] | None = None
 
     def begin_run(self) -> None:
         """Code begins to run: what it uses counts from here."""
         self.passed = None
-        self._watch(self._watch_run())
+        self._watch(SAMPLE_EVERY_S)
 
-    def end_run(self, *, alive: bool) -> Excess | None:
-        """The code has ended, and what it left running is watched if any is; return the limit that it passed."""
-        passed, self.passed = self.passed, None
-        self._watch(self._watch_rest() if alive else None)
-        return passed
+    def end_run(self) -> None:
+        """The code has ended: what it left going on is watched from here."""
+        self._watch(REST_EVERY_S)
 
     def stop(self) -> None:
         """There is nothing to watch any more."""
-        self._watch(None)
-
-    def _watch(self, watching: Coroutine[None, None, None] | None) -> None:
         if self._watching is not None:
             self._watching.cancel()
-        self._watching = asyncio.create_task(watching) if watching is not None else None
-        if self._watching is not None:
-            self._watching.add_done_callback(_log_failure)
 
-    async def _watch_run(self) -> None:
-        await asyncio.to_thread(self._take_stock)
+    def _watch(self, every_s: float) -> None:
+        self.stop()
+        self._watching = asyncio.create_task(self._end_excess(every_s))
+        self._watching.add_done_callback(_log_failure)
+
+    async def _end_excess(self, every_s: float) -> None:
+        """End the code when a limit is passed, gently where that helps."""
+        if every_s == SAMPLE_EVERY_S:  # what is there before a run may be what the run clears up
+            self._before = await asyncio.to_thread(self._usage)
         # Side by side: a sample of processes that double takes seconds, and by then they are too many to be counted.
-        looks = [asyncio.create_task(look) for look in (self._sample(), self._count())]
+        looks = (self._repeated(self._excess, every_s), self._repeated(self._too_many, every_s / COUNTS_A_SAMPLE))
+        tasks = [asyncio.create_task(look) for look in looks]
         try:
-            done, _ = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             self.passed = done.pop().result()
         finally:
-            for look in looks:
-                look.cancel()
+            for task in tasks:
+                task.cancel()
         if self.passed.gentle:
             await self._interrupt()
             await asyncio.sleep(INTERRUPT_GRACE_S)
         await self._kill()
 
-    async def _sample(self) -> Excess:
-        """Sample all limits until one is passed."""
-        pause_s = SAMPLE_EVERY_S
+    async def _repeated(self, look: Callable[[], Excess | None], every_s: float) -> Excess:
         while True:
-            await asyncio.sleep(pause_s)
             began = time.monotonic()
-            search = began - self._searched_at > SEARCH_EVERY_S
-            if excess := await asyncio.to_thread(self._excess, search=search):
+            if excess := await asyncio.to_thread(look):
                 return excess
-            pause_s = max(SAMPLE_EVERY_S, SAMPLING_SHARE * (time.monotonic() - began))
+            await asyncio.sleep(max(every_s, SAMPLING_SHARE * (time.monotonic() - began)))
 
-    async def _count(self) -> Excess:
-        """Count the processes until they are too many."""
-        while await asyncio.to_thread(_processes_below, self._pid, self._limits.processes) <= self._limits.processes:
-            await asyncio.sleep(COUNT_EVERY_S)
-        return self._too_many()
+    def _too_many(self) -> Excess | None:
+        most = self._limits.processes
+        excess = Excess(f"it started more than {most:,} processes and threads")
+        return excess if len(_processes_of(self._pid, most)) > most else None
 
-    async def _watch_rest(self) -> None:
-        while self.passed is None:
-            await asyncio.sleep(REST_EVERY_S)
-            # Looking at the known processes alone is cheap, and a new one cannot come without one of them at work.
-            if await asyncio.to_thread(self._cpu_seconds) - self._cpu_sampled > BUSY_S:
-                self.passed = await asyncio.to_thread(self._excess, search=True)
-        await self._kill()
-
-    def _take_stock(self) -> None:
-        """What is there before a run is not its excess: it may be what clears up after one that took too much."""
-        if not self._processes:
-            self._search()
-        self._cpu_before = self._cpu_seconds()
-        size_bytes, count = _size_below(self._directory)
-        self._disk_allowed = max(self._limits.disk_bytes, size_bytes)
-        self._files_allowed = max(self._limits.files, count)
-
-    def _excess(self, *, search: bool) -> Excess | None:
+    def _excess(self) -> Excess | None:
         """The first limit that is passed, or None."""
-        limits = self._limits
-        if search:
-            if _processes_below(self._pid, limits.processes) > limits.processes:
-                return self._too_many()
-            self._search()
-        if self._total(lambda process: process.num_threads(), most=limits.processes + 1) > limits.processes:
-            return self._too_many()
-        resident = self._total(lambda process: process.memory_info().rss)
-        self._cpu_sampled = self._cpu_seconds()
-        if resident > limits.memory_bytes and self._total(_proportional_memory) > limits.memory_bytes:
+        limits, before, used = self._limits, self._before, self._usage()
+        if used.threads > limits.processes:
+            return Excess(f"it started more than {limits.processes:,} processes and threads")
+        if used.memory_bytes > limits.memory_bytes:
             return Excess(f"its processes used more than {_in_words(limits.memory_bytes)} of memory")
-        if self._cpu_sampled - self._cpu_before > limits.cpu_s:
+        if used.cpu_s - before.cpu_s > limits.cpu_s:
             return Excess(f"it used more than {limits.cpu_s:g} s of processor time", gentle=True)
-        size_bytes, count = _size_below(self._directory)
-        if size_bytes > self._disk_allowed:
+        if used.disk_bytes > max(limits.disk_bytes, before.disk_bytes):
             return Excess(f"its files took more than {_in_words(limits.disk_bytes)}")
-        if count > self._files_allowed:
+        if used.files > max(limits.files, before.files):
             return Excess(f"it made more than {limits.files:,} files")
-        if size_bytes > KEPT_FREE_BYTES > shutil.disk_usage(self._directory).free:
+        if used.disk_bytes > KEPT_FREE_BYTES > shutil.disk_usage(self._directory).free:
             return Excess("the disk was nearly full")
         return None
 
-    def _too_many(self) -> Excess:
-        return Excess(f"it started more than {self._limits.processes:,} processes and threads")
-
-    def _search(self) -> None:
-        self._searched_at = time.monotonic()
-        with contextlib.suppress(psutil.Error):  # it may have just ended
-            root = psutil.Process(self._pid)
-            self._processes = [root, *root.children(recursive=True)]
-
-    def _cpu_seconds(self) -> float:
-        """Processor time of the processes that were found last, with that of their children that have ended."""
-        return self._total(lambda process: sum(process.cpu_times()[:4]))
-
-    def _total(self, part: Callable[[psutil.Process], float], *, most: int | None = None) -> float:
-        """The sum over the first `most` of the processes that were found last; those that have ended count nothing."""
-        total = 0.0
-        for process in self._processes[:most]:
-            with contextlib.suppress(psutil.Error):
-                total += part(process)
-        return total
-
-
-def _proportional_memory(process: psutil.Process) -> float:
-    """Bytes, with what processes share counted once: after a fork that is nearly everything."""
-    memory = process.memory_full_info()
-    return float(getattr(memory, "pss", memory.rss))
+    def _usage(self) -> _Usage:
+        threads, memory_bytes, cpu_s, found = 0, 0, 0.0, list[psutil.Process]()
+        for pid in _processes_of(self._pid, self._limits.processes):
+            with contextlib.suppress(psutil.Error):  # it may have just ended
+                found.append(process := psutil.Process(pid))
+                threads += process.num_threads()
+                memory_bytes += process.memory_info().rss
+                cpu_s += sum(process.cpu_times()[:4])  # with that of its children that have ended
+        if memory_bytes > self._limits.memory_bytes:
+            memory_bytes = sum(map(_proportional_memory, found))
+        return _Usage(threads, memory_bytes, cpu_s, *_size_below(self._directory))
 
 
 def _log_failure(watching: asyncio.Task[None]) -> None:
@@ -235,18 +197,28 @@ def _log_failure(watching: asyncio.Task[None]) -> None:
         _log.error("The limits of a container are not watched any more: %r", error)
 
 
-def _processes_below(pid: int, most: int) -> int:
-    """How many processes descend from this one, counted on Linux alone and no further than to more than `most`.
+def _processes_of(pid: int, most: int) -> list[int]:
+    """This process and those that descend from it; where they are more than `most`, some of them.
 
-    To look at all processes of the machine takes seconds while they double.
+    Looking at all processes of the machine, as psutil does, takes seconds while they double.
     """
-    count, pending = 0, [str(pid)]
-    while pending and count <= most:
-        for children in Path("/proc", pending.pop(0), "task").glob("*/children"):
+    if not _CHILDREN_LISTED:
+        with contextlib.suppress(psutil.Error):
+            return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    found = [pid]
+    for each in found:  # which grows meanwhile
+        for children in Path("/proc", str(each), "task").glob("*/children") if len(found) <= most else ():
             with contextlib.suppress(OSError):
-                pending += (found := children.read_text().split())
-                count += len(found)
-    return count
+                found += map(int, children.read_text().split())
+    return found
+
+
+def _proportional_memory(process: psutil.Process) -> int:
+    """Bytes, with what processes share counted once: after a fork that is nearly everything."""
+    with contextlib.suppress(psutil.Error):
+        memory = process.memory_full_info()
+        return int(getattr(memory, "pss", memory.rss))
+    return 0
 
 
 def _size_below(directory: Path) -> tuple[int, int]:

@@ -7,14 +7,14 @@ Responses API as dicts and knows nothing of HTTP.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
-import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine import shapes
+from ipython_assistant.engine.api import ApiError, model_not_found, shortened
 from ipython_assistant.engine.models import (
     WISHES,
     Ask,
@@ -33,16 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
+    from ipython_assistant.engine.api import Event, IdMint, Json, ResponseRequest
     from ipython_assistant.engine.container import ContainerPool, KernelContainer
     from ipython_assistant.engine.container_folder import UploadStore
     from ipython_assistant.engine.models import Model, Step
-    from ipython_assistant.engine.response_request import ResponseRequest
     from ipython_assistant.engine.sandbox import Sandbox
-    from ipython_assistant.engine.shapes import Event, IdMint, Json
 
 MOST_RESPONSES: Final = 10_000
 """How many stored responses are kept; the oldest is forgotten for a new one."""
-FINISH_POLL_S: Final = 0.05
 NO_INTERPRETER: Final = (
     "This engine answers by running code, and the request gives it no code interpreter. "
     'Add `{"type": "code_interpreter", "container": {"type": "auto"}}` to `tools`.'
@@ -77,7 +75,7 @@ class StoredResponses:
                 del self._response_of_item[item["id"]]
             del self._turns[oldest]
             self._path(oldest).unlink()
-        await asyncio.to_thread(self._path(body["id"]).write_text, shapes.dumps(body), "utf-8", "replace")
+        await asyncio.to_thread(self._path(body["id"]).write_text, json.dumps(body), "utf-8")
         self._turns[body["id"]] = turn
         self._response_of_item |= {item["id"]: body["id"] for item in body["output"]}
 
@@ -86,15 +84,15 @@ class StoredResponses:
         if response_id is None:
             return PastTurn((), None)
         if response_id not in self._turns:
-            message = f"Previous response with id '{shapes.shortened(response_id)}' not found."
+            message = f"Previous response with id '{shortened(response_id)}' not found."
             code = "previous_response_not_found"
-            raise shapes.ApiError(400, message, param="previous_response_id", code=code)
+            raise ApiError(400, message, param="previous_response_id", code=code)
         return self._turns[response_id]
 
     def body(self, response_id: str) -> Json:
         """The response of this id. Raises ApiError if it is not stored."""
         if response_id not in self._turns:
-            raise shapes.ApiError(404, f"Response with id '{shapes.shortened(response_id)}' not found.")
+            raise ApiError(404, f"Response with id '{shortened(response_id)}' not found.")
         found: Json = json.loads(self._path(response_id).read_text("utf-8"))
         return found
 
@@ -102,7 +100,7 @@ class StoredResponses:
         """The output item that an `item_reference` refers to. Raises ApiError if no stored response has it."""
         response_id = self._response_of_item.get(item_id)
         if response_id is None:
-            raise shapes.ApiError(404, f"Item with id '{shapes.shortened(item_id)}' not found.", param="input")
+            raise ApiError(404, f"Item with id '{shortened(item_id)}' not found.", param="input")
         return next(item for item in self.body(response_id)["output"] if item["id"] == item_id)
 
     def _path(self, response_id: str) -> Path:
@@ -122,14 +120,6 @@ class Responder:
     token: str = field(repr=False)
     upload_bytes: int
     started_at: int
-    _at_work: int = 0
-    _closing: bool = False
-
-    async def finish(self, within_s: float, hurry: asyncio.Event) -> None:
-        """Take no more requests, and wait for those that are being answered: so long, or until `hurry` is set."""
-        self._closing, deadline = True, time.monotonic() + within_s
-        while self._at_work and not hurry.is_set() and time.monotonic() < deadline:
-            await asyncio.sleep(FINISH_POLL_S)
 
     async def respond(self, request: ResponseRequest) -> AsyncGenerator[Event, None]:
         """Answer, as events numbered from 0. Closing the iterator, or cancelling, interrupts running code.
@@ -139,53 +129,46 @@ class Responder:
         Raises:
             ApiError: Before the first event: what the request refers to does not exist, or the container is expired.
         """
-        if self._closing:
-            raise shapes.stopping()
-        mint = self.mint
         model = self.models.get(request.model)
         if model is None:
-            raise shapes.model_not_found(request.model, self.models)
+            raise model_not_found(request.model, self.models)
         previous = self.stored.previous(request.previous_response_id)
-        self._at_work += 1
+        container = await self._container(request, previous)
+        messages = (*previous.messages, *request.input.messages)
+        begun = new_response(self.mint("resp_"), self.mint.now(), request.echo)
+        output = ResponseOutput(begun, include_outputs=request.include_outputs, mint=self.mint)
+        for event in output.begin():
+            yield event
         try:
-            container = await self._container(request, previous)
-            messages = (*previous.messages, *request.input.messages)
-            begun = new_response(mint("resp_"), mint.now(), request.echo)
-            output = ResponseOutput(begun, include_outputs=request.include_outputs, mint=mint)
-            for event in output.begin():
-                yield event
-            try:
-                async with aclosing(_carry_out(model, request, messages, container, output)) as events:
-                    async for event in events:
-                        yield event
-            except ModelFailed as error:
-                ending = [*output.end_message(dict, last=True), *output.fail(str(error))]
-            except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client is told and the log has it
-                _log.exception("A response failed")
-                ending = output.fail(f"The engine failed: {type(error).__name__}: {error}")
-            else:
-                ending = output.complete()
-            if request.store:  # before the last event, since a client may ask for it or go on from it at once
-                said = (*messages, ChatMessage("assistant", output.text))
-                await self.stored.put(output.response, PastTurn(said, container.id if container else None))
-            for event in ending:
-                yield event
-        finally:
-            self._at_work -= 1
+            async with aclosing(_carry_out(model, request, messages, container, output)) as events:
+                async for event in events:
+                    yield event
+        except ModelFailed as error:
+            ending = [*output.end_message(dict, last=True), *output.fail(str(error))]
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client is told and the log has it
+            _log.exception("A response failed")
+            ending = output.fail(f"The engine failed: {type(error).__name__}: {error}")
+        else:
+            ending = output.complete()
+        if request.store:  # before the last event, since a client may ask for it or go on from it at once
+            said = (*messages, ChatMessage("assistant", output.text))
+            await self.stored.put(output.response, PastTurn(said, container.id if container else None))
+        for event in ending:
+            yield event
 
     async def _container(self, request: ResponseRequest, previous: PastTurn) -> KernelContainer | None:
         wanted, asked = request.container, request.input
-        file_ids = (*(wanted.file_ids if wanted is not None else ()), *asked.file_ids)
-        uploads = [self.uploads.get(file_id) for file_id in file_ids]
         if wanted is None:
             return None
+        uploads = [self.uploads.get(file_id) for file_id in (*wanted.file_ids, *asked.file_ids)]
         known = wanted.container_id or asked.container_id or previous.container_id
         containers = self.containers
         container = await containers.create(memory=wanted.memory) if known is None else containers.live(known)
-        await container.provide(uploads)
+        for upload in uploads:
+            await container.provide(upload.id, upload.filename, upload.path)
         for name, content in asked.attachments:
-            await container.attach(content, name)
-        container.touch()
+            key = hashlib.sha256(name.encode("utf-8", "replace") + b"\0" + content).hexdigest()
+            await container.provide(key, name, content)
         return container
 
 

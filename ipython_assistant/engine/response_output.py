@@ -9,16 +9,17 @@ from __future__ import annotations
 import base64
 import re
 import urllib.parse
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models import TokensUsed
 from ipython_assistant.engine.sandbox import MOUNT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
+    from ipython_assistant.engine.api import Event, IdMint, Json
     from ipython_assistant.engine.kernel_output import CodeRun
-    from ipython_assistant.engine.shapes import Event, IdMint, Json
 
 LINK: Final = f"sandbox:{MOUNT}/"
 MAX_PUNCTUATION: Final = 8
@@ -26,7 +27,7 @@ MAX_PUNCTUATION: Final = 8
 LONGEST_URL: Final = 4096
 
 _WORD: Final = re.compile(r"\s*\S+|\s+")
-_URL_END: Final = re.compile(r"[\s)\]>\"'`<]|$")
+_LINK_URL: Final = re.compile(rf"{re.escape(LINK)}(?P<url>[^\s)\]>\"'`<]{{0,{LONGEST_URL}}})")
 _NAME_GOES_ON: Final = re.compile(r"[\w%/~-]|\.\w")
 _RESPONSE: Final[Json] = {
     "object": "response", "status": "in_progress", "background": False, "completed_at": None, "error": None,
@@ -226,34 +227,24 @@ class ResponseOutput:
         return {"type": kind, **fields, "sequence_number": self._events - 1}
 
 
-def links(text: str, names: Mapping[str, object]) -> Iterator[tuple[str, int, int]]:
+def links(text: str, names: Collection[str]) -> Iterator[tuple[str, int, int]]:
     """Find `sandbox:/mnt/data/<name>` in a text: the name, and where the whole link begins and ends (code points).
 
-    A name is taken as it stands, the longest that fits, or percent-decoded up to the end of the URL. What a link costs
-    does not depend on how many names there are.
+    A name is percent-decoded up to the end of the URL, without the sentence's punctuation if need be, or else taken as
+    it stands, the longest that fits.
     """
-    lengths = sorted({len(name) for name in names}, reverse=True)
-    position = text.find(LINK)
-    while position >= 0:
-        start = end = position + len(LINK)
-        for name, stop in _possible_names(text, start, lengths):
+    longest_first = sorted(names, key=len, reverse=True)
+    for found in _LINK_URL.finditer(text):
+        start, url = found.start("url"), found["url"]
+        shortest = max(len(url.rstrip(".,;:!?")), len(url) - MAX_PUNCTUATION)
+        ends = [start + length for length in range(len(url), shortest - 1, -1)]
+        decoded = ((urllib.parse.unquote(text[start:end]), end) for end in ends)
+        fitting = ((name, start + len(name)) for name in longest_first if text.startswith(name, start))
+        as_they_stand = ((name, end) for name, end in fitting if not _NAME_GOES_ON.match(text, end))
+        for name, end in chain(decoded, as_they_stand):
             if name in names:
-                end = stop
-                yield name, position, end
+                yield name, found.start(), end
                 break
-        position = text.find(LINK, end)
-
-
-def _possible_names(text: str, start: int, lengths: Sequence[int]) -> Iterator[tuple[str, int]]:
-    """What may be the name of a link, and where it ends."""
-    for length in lengths:
-        if not _NAME_GOES_ON.match(text, start + length):
-            yield text[start : start + length], start + length
-    found = _URL_END.search(text, start, start + LONGEST_URL)
-    url = text[start : found.start() if found else start]
-    shortest = url.rstrip(".,;:!?")  # with and without the sentence's punctuation
-    for length in range(len(url), max(len(shortest), len(url) - MAX_PUNCTUATION) - 1, -1):
-        yield urllib.parse.unquote(url[:length]), start + length
 
 
 def _text_part(text: str, annotations: list[Json]) -> Json:

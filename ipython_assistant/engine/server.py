@@ -1,16 +1,26 @@
-"""Builds the engine's parts, opens its port, and takes everything down again."""
+"""`python -m ipython_assistant.engine.server`: serve until the owner is gone, or a signal says stop.
+
+As a child of a notebook's kernel it prints one line of JSON when it is ready, and ends when its standard input closes
+or its parent changes: the first is prompt, the second helps where a forked process of the owner holds the pipe open.
+`--standing` is for one that several share: it says on standard error how to reach it, and ends at a signal.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import secrets
+import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,60 +28,44 @@ from tornado import web
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from ipython_assistant.engine import handlers as routes
-from ipython_assistant.engine import shapes
+from ipython_assistant.engine.api import IdMint
 from ipython_assistant.engine.container import MAX_CONTAINERS, ContainerPool
 from ipython_assistant.engine.container_folder import UploadStore, removal, remove_tree
-from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
+from ipython_assistant.engine.handlers import ROUTES, JsonHandler
+from ipython_assistant.engine.limit_monitor import GIB, ContainerLimits, default_limits
+from ipython_assistant.engine.models import ModelFailed
+from ipython_assistant.engine.models.chat_models import OfferedModels, add_model_options
 from ipython_assistant.engine.responder import Responder, StoredResponses
 from ipython_assistant.engine.sandbox import SANDBOX_KINDS, SandboxKind, strongest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from ipython_assistant.engine.models import Model
 
 ADDRESS: Final = "127.0.0.1"
+PARENT_POLL_S: Final = 0.5
 RETIRE_EVERY_S: Final = 30.0
 MAX_BODY_BYTES: Final = 64 << 20
 """Of a request, except uploads."""
 SHORTEST_TOKEN: Final = 16
 LONGEST_PARENT: Final = 48
 """Bytes of the temporary directory's path; sockets below it have paths that must stay short."""
+TOKEN: Final = "IPYTHON_ASSISTANT_TOKEN"  # noqa: S105 - the variable's name
 
-_ONE: Final = "([^/]+)"
-_JSON: Final = routes.JsonHandler
-_ROUTES: Final[tuple[tuple[str, type[routes.JsonHandler], shapes.Json], ...]] = (
-    ("/health", _JSON, {"GET": routes.health}),
-    ("/v1/models", _JSON, {"GET": routes.list_models}),
-    (f"/v1/models/{_ONE}", _JSON, {"GET": routes.get_model}),
-    ("/v1/responses", routes.ResponsesHandler, {"POST": routes.create_response}),
-    (f"/v1/responses/{_ONE}", _JSON, {"GET": routes.get_response}),
-    ("/v1/containers", _JSON, {"GET": routes.list_containers, "POST": routes.create_container}),
-    (f"/v1/containers/{_ONE}", _JSON, {"GET": routes.get_container, "DELETE": routes.delete_container}),
-    (f"/v1/containers/{_ONE}/files", routes.UploadHandler,
-     {"GET": routes.list_container_files, "POST": routes.add_container_file}),
-    (f"/v1/containers/{_ONE}/files/{_ONE}/content", routes.DownloadHandler, {"GET": routes.container_content}),
-    ("/v1/files", routes.UploadHandler, {"POST": routes.add_file}),
-)  # fmt: skip
-
+_STDIN: Final = 0
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How an engine is run.
-
-    Port 0 is a free one, an empty token a new one; responses that are being made may take `finish_s` seconds to their
-    end when the engine is stopped.
-    """
+    """How an engine is run; port 0 is a free one, an empty token a new one."""
 
     port: int = 0
     token: str = field(default="", repr=False)
     sandboxes: tuple[SandboxKind, ...] = SANDBOX_KINDS
     limits: ContainerLimits = field(default_factory=default_limits)
     containers: int = MAX_CONTAINERS
-    finish_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +83,72 @@ class EngineAddress:
     models: tuple[str, ...]
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the engine; return its exit status."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
+    logging.getLogger("tornado.access").setLevel(logging.CRITICAL)  # nothing of what is asked is in the log
+    try:
+        token = os.environ.get(TOKEN, "") if given.token_file is None else given.token_file.read_text().strip()
+        sandboxes = SANDBOX_KINDS if given.sandbox == "auto" else (given.sandbox,)
+        limits = replace(default_limits(), memory_bytes=given.memory, disk_bytes=given.disk)
+        models = OfferedModels(given.models, os.environ, every=given.any_model, silence_s=given.silence)
+        options = EngineOptions(given.port, token, sandboxes, limits)
+        asyncio.run(_serve(models, options, standing=given.standing))
+    except (ValueError, ModelFailed, OSError) as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ipython_assistant.engine.server",
+        description="A Responses API with a code interpreter, on this machine's loopback address.",
+    )
+    add = parser.add_argument
+    add("--standing", action="store_true", help="go on when standard input ends; stop at a signal")
+    add("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    add("--token-file", type=Path, metavar="PATH", help=f"file with the token (or set {TOKEN})")
+    add_model_options(parser)
+    add = parser.add_argument_group("what code may do").add_argument
+    kinds, usual = ["auto", *SANDBOX_KINDS], default_limits()
+    add("--sandbox", choices=kinds, default="auto", help="how code is confined (default: best)")
+    add("--memory", type=_size, default=usual.memory_bytes, metavar="SIZE", help="of one container, such as 4g")
+    add("--disk", type=_size, default=usual.disk_bytes, metavar="SIZE", help="of one container, such as 8g")
+    return parser
+
+
+def _size(text: str) -> int:
+    """Bytes: a number, with `m` or `g` behind it."""
+    units = {"m": 1 << 20, "g": GIB}
+    number, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1)
+    if not number.replace(".", "", 1).isdigit() or float(number) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write it as 512m or 4g")
+    return int(float(number) * unit)
+
+
+async def _serve(models: OfferedModels, options: EngineOptions, *, standing: bool) -> None:
+    over, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def end(*_: object) -> None:
+        loop.call_soon_threadsafe(over.set)
+
+    signal.signal(signal.SIGTERM, end)
+    # Ctrl-C in a terminal reaches the whole process group, and means the owner, unless a person started us by hand.
+    signal.signal(signal.SIGINT, end if standing or os.isatty(_STDIN) else lambda *_: None)
+    if not standing:
+        for wait in (_await_end_of_input, _await_another_parent):
+            threading.Thread(target=wait, args=(end,), daemon=True).start()
+    async with running_engine(models, options=options) as engine:
+        sys.stdout.write(json.dumps(asdict(engine)) + "\n")
+        sys.stdout.flush()
+        if standing:
+            sys.stderr.write(_welcome(engine))
+        await over.wait()
+    await models.close()
+
+
 @contextlib.asynccontextmanager
 async def running_engine(
     models: Mapping[str, Model],
@@ -96,24 +156,23 @@ async def running_engine(
     clock: Callable[[], float] = time.time,
     environment: Mapping[str, str] | None = None,
     options: EngineOptions | None = None,
-    hurry: asyncio.Event | None = None,
 ) -> AsyncIterator[EngineAddress]:
     """Run an engine. When the block ends, or is cancelled, all its processes have ended and its directory is gone.
 
-    Containers expire by the `clock`, in seconds since the epoch; kernels get a few harmless variables of `environment`;
-    `hurry` is set for an end at once, whatever is being answered. Raises ValueError for a token that can be guessed,
-    OSError where the port cannot be listened on.
+    Containers expire by the `clock`, in seconds since the epoch; kernels get a few harmless variables of `environment`.
+    Raises ValueError for a token that can be guessed, OSError where the port cannot be listened on.
     """
     options = options or EngineOptions()
     if options.token and len(options.token) < SHORTEST_TOKEN:
         raise ValueError(f"The token is too short: {SHORTEST_TOKEN} characters at least.")
-    mint = shapes.IdMint(clock)
+    mint = IdMint(clock)
     with _private_directory() as directory:
         sandbox = await asyncio.to_thread(strongest, directory / "s", options.sandboxes, limits=options.limits)
         launch_with = (sandbox, options.limits, os.environ if environment is None else environment)
+        containers = ContainerPool(directory / "c", *launch_with, mint=mint, most=options.containers)
         engine = Responder(
             models=models,
-            containers=ContainerPool(directory / "c", *launch_with, mint=mint, most=options.containers),
+            containers=containers,
             uploads=UploadStore(directory / "files", mint),
             stored=StoredResponses(directory / "responses"),
             mint=mint,
@@ -122,10 +181,9 @@ async def running_engine(
             upload_bytes=options.limits.disk_bytes,
             started_at=mint.now(),
         )
-        containers = engine.containers
         application = web.Application(
-            [(path, handler, {"engine": engine, "methods": methods}) for path, handler, methods in _ROUTES],
-            default_handler_class=_JSON,
+            [(path, handler, {"engine": engine, "methods": methods}) for path, handler, methods in ROUTES],
+            default_handler_class=JsonHandler,
             default_handler_args={"engine": engine, "methods": {}},
         )
         server = HTTPServer(application, chunk_size=256 * 1024, max_body_size=MAX_BODY_BYTES)
@@ -140,8 +198,6 @@ async def running_engine(
         finally:
             retiring.cancel()
             server.stop()
-            containers.close()
-            await engine.finish(options.finish_s, hurry or asyncio.Event())
             await containers.stop()
             await server.close_all_connections()
 
@@ -160,12 +216,9 @@ def _private_directory() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="ipa-engine-", dir=parent)).resolve()
     with contextlib.ExitStack() as stack:
         if os.name == "posix":
+            null = subprocess.DEVNULL
             remover = subprocess.Popen(
-                removal(directory),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
+                removal(directory), stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True
             )
             stack.callback(remover.communicate)
         stack.callback(remove_tree, directory)
@@ -180,3 +233,34 @@ async def _retire(containers: ContainerPool) -> None:
             await containers.retire()
         except Exception as error:  # noqa: BLE001 - whatever it was, containers must go on expiring
             _log.error("Expired containers could not be ended: %r", error)
+
+
+def _welcome(engine: EngineAddress) -> str:
+    """How to use an engine, for the person who started it."""
+    confined = f"by {engine.sandbox}" if engine.sandbox != "none" else "by nothing: it can do what you can"
+    reason = f" ({engine.reason})" if engine.reason else ""
+    return (
+        f"Models: {', '.join(engine.models)}. Code is confined {confined}{reason}.\n"
+        "For a notebook that is to use this engine:\n"
+        f"  export OPENAI_BASE_URL={engine.url}\n"
+        f"  export OPENAI_API_KEY={engine.token or '<your token>'}\n"
+        "Stop it with Ctrl-C.\n"
+    )
+
+
+def _await_end_of_input(end: Callable[[], None]) -> None:
+    with contextlib.suppress(OSError):  # there may be no standard input at all
+        while os.read(_STDIN, 4096):
+            continue
+    end()
+
+
+def _await_another_parent(end: Callable[[], None]) -> None:
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(PARENT_POLL_S)
+    end()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

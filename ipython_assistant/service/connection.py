@@ -68,7 +68,15 @@ class Engine:
         passed_on = {name: value for name, value in environment.items() if name in needed or name.startswith("LC_")}
         passed_on[MODELS_FOLDER] = str(models_folder(environment))
         # -P keeps the working directory out of the module path: a tornado.py beside the notebook is not ours.
-        command = [sys.executable, "-P", "-m", "ipython_assistant.engine", "--any-model", "--silence", f"{silence_s:g}"]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "ipython_assistant.engine.server",
+            "--any-model",
+            "--silence",
+            f"{silence_s:g}",
+        ]
         pipe, elsewhere = subprocess.PIPE, tempfile.gettempdir()
         # A group of its own: Ctrl-C is sent to all of the notebook's, and would end an engine that is just starting.
         group = 0 if os.name == "posix" else None

@@ -190,7 +190,7 @@ def kernel_in(engine: Running, container: str) -> int:
 def spawn(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[subprocess.Popen[str], Running]:
     """A real engine process; whoever asks for it ends it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "ipython_assistant.engine", *arguments],
+        [sys.executable, "-m", "ipython_assistant.engine.server", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

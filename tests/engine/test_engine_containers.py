@@ -236,23 +236,6 @@ def test_what_only_charts_need_is_loaded_while_a_container_waits_for_its_first_q
     assert logs(engine.ask(code, container=waiting)) == "True True\n"
 
 
-def test_where_matplotlib_cannot_join_letters_the_log_says_so(engine, container):
-    code = """
-import matplotlib.pyplot as plt
-from matplotlib import ft2font
-ft2font.__libraqm_version__ = "0.10"
-plt.title('المنطقة')
-plt.savefig('joined.png')
-del ft2font.__libraqm_version__
-plt.savefig('single.png')
-plt.close()
-"""
-    printed = logs(engine.ask(code, container=container))
-
-    assert printed.startswith("[Arabic is drawn as single letters")
-    assert printed.count("Arabic") == 1
-
-
 def test_a_figure_left_open_is_shown_and_a_closed_one_is_not(engine, container):
     code = """
 import matplotlib.pyplot as plt

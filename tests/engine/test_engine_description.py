@@ -55,7 +55,7 @@ def exchanges(engine: Running) -> list[Exchange]:
     client = engine.client()
     upload = client.files.create(file=("in.csv", b"a\n1\n"), purpose="user_data")
     made.append(("POST", "/files", 200, upload.to_dict()))
-    container = ask("POST", "/containers", {"name": "described", "file_ids": [upload.id], "memory_limit": "1g"})["id"]
+    container = ask("POST", "/containers", {"name": "described", "memory_limit": "1g"})["id"]
     asked = {"model": "basic", "input": fence(PLOT), "tools": [tool(container)], "include": OUTPUTS}
     response = ask("POST", "/responses", asked)["id"]
     for path in (

@@ -1,8 +1,6 @@
 """How containers end: once, whole, whoever waits for it; and what is refused while they do."""
 
 import asyncio
-import shutil
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +8,10 @@ import pytest
 from engines import DEADLINE_S, Clock
 
 from ipython_assistant.engine import container, server
+from ipython_assistant.engine.api import ApiError, IdMint
 from ipython_assistant.engine.container import ContainerPool
-from ipython_assistant.engine.container_folder import EngineUpload
 from ipython_assistant.engine.limit_monitor import LimitMonitor, default_limits
 from ipython_assistant.engine.sandbox import Sandbox
-from ipython_assistant.engine.shapes import ApiError, IdMint
 
 
 @dataclass
@@ -24,7 +21,6 @@ class Process:
     may_end: asyncio.Event = field(default_factory=asyncio.Event)
     stops: int = 0
     fails: bool = False
-    left_running: str = ""
 
     async def alive(self):
         return not self.stops
@@ -34,9 +30,6 @@ class Process:
         if self.fails:
             raise OSError("it cannot be ended")
         await self.may_end.wait()
-
-    async def ready(self):
-        """It is, at once."""
 
 
 @dataclass
@@ -108,29 +101,19 @@ def test_a_container_that_cannot_be_ended_keeps_no_other_from_expiring(place, mo
     assert "A container could not be ended in order: OSError('it cannot be ended')" in caplog.text
 
 
-def test_a_container_at_work_or_taking_files_in_makes_no_room(place, tmp_path, monkeypatch):
-    given = tmp_path / "given.csv"
-    given.write_text("a\n1\n")
-    copied, copies = threading.Event(), shutil.copyfile
-    monkeypatch.setattr(shutil, "copyfile", lambda *paths: (copied.wait(DEADLINE_S), copies(*paths)))
-
+def test_a_container_at_work_makes_no_room(place):
     async def scene():
-        working = await place.containers.create()
-        upload = EngineUpload("file-1", "given.csv", "user_data", given.stat().st_size, 0, given)
-        taking = asyncio.create_task(place.containers.create(uploads=[upload]))
-        while len(place.processes) < 2:
-            await asyncio.sleep(0)
-        async with working.turn:
+        working, idle = [await place.containers.create() for _ in range(2)]
+        place.processes[1].may_end.set()
+        async with working.turn, idle.turn:
             with pytest.raises(ApiError) as refused:
                 await place.containers.create()
             assert refused.value.status == 429
-        copied.set()
-        assert await (await taking).names() == ("given.csv",)
+        async with working.turn:
+            await place.containers.create()
+        assert (working.expired, idle.expired) == (False, True)
         for process in place.processes:
             process.may_end.set()
-        assert not (await place.containers.create()).expired
-        assert working.expired
-        place.processes[2].may_end.set()
         await place.containers.stop()
 
     run(scene)
@@ -147,7 +130,7 @@ def test_limits_that_cannot_be_watched_any_more_are_said_in_the_log(tmp_path, mo
         monitor._watching.add_done_callback(lambda _: ended.set())
         await asyncio.wait_for(ended.wait(), DEADLINE_S)
 
-    monkeypatch.setattr(LimitMonitor, "_take_stock", fails)
+    monkeypatch.setattr(LimitMonitor, "_usage", fails)
     asyncio.run(run())
 
     assert "not watched any more: OSError('no such disk')" in caplog.text

@@ -16,7 +16,7 @@ from ipython_assistant.engine.models.python_code import fenced
 
 OWNER = """
 import subprocess, sys, time
-engine = subprocess.Popen([sys.executable, "-m", "ipython_assistant.engine"], stdin=subprocess.PIPE)
+engine = subprocess.Popen([sys.executable, "-m", "ipython_assistant.engine.server"], stdin=subprocess.PIPE)
 if "hold" in sys.argv:  # a forked process keeps the pipe to the engine open
     null = subprocess.DEVNULL
     subprocess.Popen(["sleep", "60"], stdin=null, stdout=null, pass_fds=[engine.stdin.fileno()])
@@ -152,7 +152,7 @@ def leave(engine, container, code):
 
 def test_the_engine_imports_nothing_heavy():
     code = (
-        "import sys, ipython_assistant.engine.__main__\nprint(sorted({name.partition('.')[0] for name in sys.modules}))"
+        "import sys, ipython_assistant.engine.server\nprint(sorted({name.partition('.')[0] for name in sys.modules}))"
     )
 
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -164,7 +164,7 @@ def test_the_engine_imports_nothing_heavy():
 
 def test_the_ready_line_says_what_a_client_needs():
     process = subprocess.Popen(
-        [sys.executable, "-m", "ipython_assistant.engine", "--model", "basic"],
+        [sys.executable, "-m", "ipython_assistant.engine.server", "--model", "basic"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ipython_assistant.engine import shapes
+from ipython_assistant.engine.handlers import sse
 from ipython_assistant.engine.kernel_output import readable_traceback
 from ipython_assistant.engine.models import Ask, Refuse, Run, RunOutcome, Say
 from ipython_assistant.engine.models.python_code import Script, fenced
@@ -141,7 +141,7 @@ def test_a_script_without_code_refuses():
 
 @given(st.text(max_size=200))
 def test_an_event_is_one_block_of_an_event_stream(text):
-    block = shapes.sse({"type": "x", "text": text}).decode()
+    block = sse({"type": "x", "text": text}).decode()
 
     assert block.startswith("event: x\ndata: ")
     assert block.endswith("\n\n")

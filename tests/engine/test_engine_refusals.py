@@ -37,8 +37,10 @@ REFUSED = {
     "too long a life": ("/containers", MINUTES, 400, "integer_above_max_value", "expires_after.minutes",
                         "from 1 to 20"),
     "no name": ("/containers", {}, 400, "missing_required_parameter", "name", "'name'"),
-    "unknown file": ("/containers", {"name": "c", "file_ids": ["file-none"]}, 404, None, "id",
+    "unknown file": ("/responses", with_container({"type": "auto", "file_ids": ["file-none"]}), 404, None, "id",
                      "No such File object: file-none"),
+    "files of a new container": ("/containers", {"name": "c", "file_ids": ["file-1"]}, 400, "unsupported_parameter",
+                                 "file_ids", "Send the files to the container"),
     "unknown container": ("/responses", with_container("cntr_none"), 404, None, None,
                           "Container with id 'cntr_none' not found."),
     "unknown file of a container": ("GET /containers/{container}/files/cfile_none/content", None, 404, None, None,
@@ -50,9 +52,7 @@ REFUSED = {
     "another tool": ("/responses", asked(tools=[{"type": "web_search"}]), 400, "unsupported_parameter",
                      "tools[0].type", "web_search"),
     "another path": ("/chat/completions", {}, 404, "unknown_url", None, "Invalid URL (POST /v1/chat/completions)"),
-    "another method": ("/models", {}, 405, "method_not_allowed", None, "POST"),
-    "a stream of a stored response": ("GET /responses/resp_none?stream=true", None, 404, None, None,
-                                      "Response with id 'resp_none' not found."),
+    "another method": ("/models", {}, 405, "method_not_allowed", None, "POST")
 }  # fmt: skip
 
 
@@ -120,13 +120,6 @@ def test_a_picture_that_is_none(engine, url):
     status, error = refusal(engine, "/responses", asked(**content(type="input_image", image_url=url)))
 
     assert (status, error["param"]) == (400, "input[0].content[0].image_url")
-
-
-@pytest.mark.parametrize("query", ["limit=many", "after=cfile_none"])
-def test_a_list_with_a_bad_bound(engine, container, query):
-    status, error = refusal(engine, f"/containers/{container}/files?{query}", None, method="GET")
-
-    assert (status, error["param"]) == (400, query.partition("=")[0])
 
 
 NO_OBJECTS = {

@@ -1,0 +1,319 @@
+"""What a client may ask: JSON bodies in, frozen values out, refusals in the service's words.
+
+What steers a language model (temperature, reasoning, ...) is passed on and repeated in the response; what would change
+the meaning of the answer and cannot be done here is refused. Refusals use the service's own words where those are
+public, since clients recognise some by nothing else: an expired container has no code.
+"""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from ipython_assistant.engine.models import ChatMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+Json = dict[str, Any]
+Event = dict[str, Any]
+
+OUTPUTS: Final = "code_interpreter_call.outputs"
+MAX_MINUTES: Final = 20
+"""The service keeps an unused container for 20 minutes and refuses to keep one longer."""
+MEMORY_TIERS: Final = {f"{gigabytes}g": gigabytes << 30 for gigabytes in (1, 4, 16, 64)}
+"""The hosted service's, in bytes."""
+
+_REFUSED: Final = {
+    "background": "This engine answers while its client waits.",
+    "conversation": "This engine keeps no conversations; use 'previous_response_id'.",
+    "prompt": "This engine has no prompt templates.",
+    "skills": "This engine has no skills.",
+}
+_ITEMS: Final = ("message", "code_interpreter_call", "reasoning", "item_reference")
+_OF_CONTAINERS: Final = ("type", "file_ids", "memory_limit", "network_policy")
+_ROLES: Final = ("user", "assistant", "system", "developer")
+_TEXT_PARTS: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
+_TYPE_NAMES: Final = {str: "a string", int: "an integer", bool: "a boolean", list: "a list", dict: "an object"}
+_LONGEST_ECHO: Final = 200
+"""In characters, of a client's own words in a refusal."""
+_RANDOM_BYTES: Final = {"cfile_": 12, "file-": 8}
+"""Bytes of an id after the eight digits of the time; 20 where none is named, as in the service's longer ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdMint:
+    """Makes ids as the service does: a prefix, the time, random bytes. `clock` gives seconds since the epoch."""
+
+    clock: Callable[[], float]
+
+    def __call__(self, prefix: str) -> str:
+        """A new id."""
+        return f"{prefix}{self.now():08x}{secrets.token_hex(_RANDOM_BYTES.get(prefix, 20))}"
+
+    def now(self) -> int:
+        """Whole seconds since the epoch."""
+        return int(self.clock())
+
+
+class ApiError(Exception):
+    """A request that is answered with an HTTP error; `body` is the JSON of the answer.
+
+    Args:
+        status: The HTTP status.
+        message: For a person.
+        param: The parameter at fault, as a path such as `tools[0].container`.
+        code: For a program.
+        kind: `type` in the body.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        kind: str = "invalid_request_error",
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def invalid_type(param: str, expected: str) -> ApiError:
+    """A value of the wrong type."""
+    return ApiError(400, f"Invalid type for '{param}': expected {expected}.", param=param, code="invalid_type")
+
+
+def unsupported(param: str, message: str) -> ApiError:
+    """Something the hosted service can do and this engine cannot."""
+    return ApiError(400, message, param=param, code="unsupported_parameter")
+
+
+def model_not_found(model: str, offered: Mapping[str, object], status: int = 400) -> ApiError:
+    """No such model; says which there are."""
+    message = f"The requested model '{shortened(model)}' does not exist. This engine offers: {', '.join(offered)}."
+    return ApiError(status, message, param="model", code="model_not_found")
+
+
+def container_expired() -> ApiError:
+    """https://community.openai.com/t/container-is-expired-error-in-openai-responses-api-stream/1321773 ."""
+    return ApiError(400, "Container is expired.")
+
+
+def bad_upload(reason: str) -> ApiError:
+    """The multipart body or the name in it cannot be used."""
+    return ApiError(400, f"The upload could not be read: {reason}.", param="file", code="invalid_upload")
+
+
+def shortened(given: object) -> str:
+    """A client's own words, as long as they may be in a refusal."""
+    text = str(given)
+    return text if len(text) <= _LONGEST_ECHO else f"{text[:_LONGEST_ECHO]}…"
+
+
+class RequestFields:
+    """An object of a request, and where it stands in it, such as `tools[0]`. Raises ApiError if it is not an object."""
+
+    def __init__(self, given: object, where: str = "") -> None:
+        if not isinstance(given, dict):
+            raise invalid_type(where or "the body", "an object")
+        self.raw: Json = given
+        self._within = f"{where}." if where else ""
+
+    def path(self, key: str) -> str:
+        """Where a field stands."""
+        return f"{self._within}{key}"
+
+    def get(self, key: str, *types: type, default: Any = None, values: Sequence[str] = ()) -> Any:
+        """The value of a field, of one of these types, and one of these values if there are any.
+
+        It may be missing, or null, only where there is a default.
+        """
+        value, param = self.raw.get(key), self.path(key)
+        if value is None:
+            if default is not None:
+                return default
+            # https://github.com/QuantumNous/new-api/issues/1305
+            message = f"Missing required parameter: '{param}'."
+            raise ApiError(400, message, param=param, code="missing_required_parameter")
+        if type(value) not in types:
+            raise invalid_type(param, " or ".join(_TYPE_NAMES[each] for each in types))
+        if values and value not in values:
+            listed = ", ".join(f"'{each}'" for each in values)
+            message = f"Invalid value: '{shortened(value)}'. Supported values are: {listed}."
+            raise ApiError(400, message, param=param, code="invalid_value")
+        return value
+
+
+@dataclass(slots=True)
+class RequestInput:
+    """What a request says.
+
+    Args:
+        messages: What is said, oldest first; one of them is the user's.
+        file_ids: Files of the Files API that are mentioned.
+        attachments: Name and content of files and pictures that came within the question.
+        container_id: The container of the last code call among the items, if there is one.
+    """
+
+    messages: list[ChatMessage] = field(default_factory=list)
+    file_ids: list[str] = field(default_factory=list)
+    attachments: list[tuple[str, bytes]] = field(default_factory=list)
+    container_id: str | None = None
+
+    @classmethod
+    def read(cls, given: str | list[object], stored_item: Callable[[str], Json]) -> RequestInput:
+        """Read the value of `input`; `stored_item` finds an item of a stored response by its id."""
+        found = cls()
+        for index, item in enumerate([{"role": "user", "content": given}] if isinstance(given, str) else given):
+            fields = RequestFields(item, f"input[{index}]")
+            if fields.get("type", str, default="message", values=_ITEMS) == "item_reference":
+                fields = RequestFields(stored_item(fields.get("id", str)), fields.path("id"))
+            kind = fields.get("type", str, default="message")
+            if kind == "message":
+                role, content = fields.get("role", str, values=_ROLES), fields.get("content", str, list)
+                text = content if isinstance(content, str) else found._text(content, fields.path("content"))
+                found.messages.append(ChatMessage(role, text))
+            elif kind == "code_interpreter_call":  # https://github.com/openai/openai-agents-js/issues/253
+                found.container_id = fields.get("container_id", str)
+        if all(message.role != "user" for message in found.messages):
+            raise ApiError(400, "Invalid 'input': a message of the user is expected.", param="input")
+        return found
+
+    def _text(self, parts: list[Json], where: str) -> str:
+        texts = []
+        for index, given in enumerate(parts):
+            part = RequestFields(given, f"{where}[{index}]")
+            kind = part.get("type", str)
+            if kind in {"input_file", "input_image"}:
+                self._attach(part, picture=kind == "input_image")
+            elif kind in _TEXT_PARTS:
+                texts.append(part.get(_TEXT_PARTS[kind], str))
+            else:
+                message = f"This engine reads text, files and pictures, not a part of type '{shortened(kind)}'."
+                raise unsupported(part.path("type"), message)
+        return "\n".join(texts)
+
+    def _attach(self, part: RequestFields, *, picture: bool) -> None:
+        """Take a file or a picture, given by its id or with its content. Nothing is fetched from elsewhere."""
+        if part.raw.get("file_id") is not None:
+            self.file_ids.append(part.get("file_id", str))
+            return
+        if part.raw.get("file_url") is not None:
+            raise unsupported(part.path("file_url"), "This engine fetches nothing; give the content itself.")
+        key = "image_url" if picture else "file_data"
+        head, _, encoded = part.get(key, str).rpartition(",")
+        media_type = head.lower().removeprefix("data:").partition(";")[0]
+        try:  # base64, as it is or as a data URL
+            content = base64.b64decode(encoded, validate=True) if head[-7:] in {"", ";base64"} else b""
+        except ValueError:
+            content = b""
+        if not content or (picture and not media_type.startswith("image/")):
+            raise invalid_type(part.path(key), "a data URL with base64")
+        extension = mimetypes.guess_extension(media_type) or ".png"
+        name = f"input-image-{len(self.attachments) + 1}{extension}" if picture else part.get("filename", str)
+        self.attachments.append((name, content))
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerChoice:
+    """Where code runs: in the container of this id, else in the conversation's or a new one with these files.
+
+    `memory` is one of `MEMORY_TIERS`, or empty.
+    """
+
+    container_id: str | None = None
+    file_ids: tuple[str, ...] = ()
+    memory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseRequest:
+    """One `POST /responses`; without a `container` it runs no code. `echo` is what the response repeats."""
+
+    model: str
+    input: RequestInput
+    instructions: str
+    container: ContainerChoice | None
+    previous_response_id: str | None
+    include_outputs: bool
+    stream: bool
+    store: bool
+    echo: Mapping[str, Any]
+
+
+def response_request(body: object, stored_item: Callable[[str], Json]) -> ResponseRequest:
+    """Read the body of `POST /responses`; `stored_item` finds an item of a stored response by its id."""
+    given = RequestFields(body)
+    _refuse_unable(given)
+    for name in ("metadata", "reasoning"):  # what models look into
+        given.get(name, dict, default={})
+    form = given.get("text", dict, default={}).get("format")
+    if form is not None and (not isinstance(form, dict) or form.get("type") != "text"):
+        raise unsupported("text.format", "This engine answers in plain text only.")
+    container = _code_interpreter(given.get("tools", list, default=[]))
+    return ResponseRequest(
+        model=given.get("model", str),
+        input=RequestInput.read(given.get("input", str, list), stored_item),
+        instructions=given.get("instructions", str, default=""),
+        container=None if given.raw.get("tool_choice") == "none" else container,
+        previous_response_id=given.get("previous_response_id", str, default="") or None,
+        include_outputs=OUTPUTS in given.get("include", list, default=[]),
+        stream=given.get("stream", bool, default=False),
+        store=given.get("store", bool, default=True),
+        echo=given.raw,
+    )
+
+
+def container_request(body: object) -> tuple[str, int, str]:
+    """Read the body of `POST /containers`: its name, the minutes it is kept without use, its tier of memory."""
+    given = RequestFields(body)
+    _refuse_unable(given)
+    if given.raw.get("file_ids"):
+        raise unsupported("file_ids", "Send the files to the container, or name them in the tool of a response.")
+    expires = RequestFields(given.get("expires_after", dict, default={}), "expires_after")
+    minutes, param = expires.get("minutes", int, default=MAX_MINUTES), expires.path("minutes")
+    if not 1 <= minutes <= MAX_MINUTES:
+        message = f"Invalid '{param}': expected a value from 1 to {MAX_MINUTES}, but got {minutes} instead."
+        raise ApiError(400, message, param=param, code="integer_above_max_value")
+    return given.get("name", str), minutes, _memory(given)
+
+
+def _refuse_unable(given: RequestFields) -> None:
+    for name, reason in _REFUSED.items():
+        if given.raw.get(name):
+            raise unsupported(name, reason)
+
+
+def _code_interpreter(tools: list[object]) -> ContainerChoice | None:
+    """Read `tools`: where the code interpreter runs, if there is one."""
+    found: ContainerChoice | None = None
+    for index, tool in enumerate(tools):
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if kind != "code_interpreter" or found is not None:
+            message = f"This engine has one code interpreter and no other tool, such as '{shortened(kind)}'."
+            raise unsupported(f"tools[{index}].type", message)
+        container = RequestFields(tool, f"tools[{index}]").get("container", str, dict)
+        if isinstance(container, str):
+            found = ContainerChoice(container)
+            continue
+        auto = RequestFields(container, f"tools[{index}].container")
+        if unknown := [key for key in container if key not in _OF_CONTAINERS]:
+            # https://community.openai.com/t/responses-code-interpreter-file-input-error/1269708
+            param = shortened(auto.path(unknown[0]))
+            raise ApiError(400, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+        auto.get("type", str, values=("auto",))
+        found = ContainerChoice(None, tuple(map(str, auto.get("file_ids", list, default=[]))), _memory(auto))
+    return found
+
+
+def _memory(container: RequestFields) -> str:
+    """The tier of memory of a new container; raises ApiError if it is to reach some network too."""
+    if container.get("network_policy", dict, default={}).get("type", "disabled") != "disabled":
+        raise unsupported(container.path("network_policy"), "This engine has no network allow-lists.")
+    return str(container.get("memory_limit", str, default="", values=tuple(MEMORY_TIERS)))
