@@ -21,7 +21,7 @@ from ipython_assistant.errors import InputError
 from ipython_assistant.workspace.csv_tables import distinct_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from ipython_assistant.core.artifacts import TableHead
@@ -97,7 +97,7 @@ def kind_of_frame(value: Any) -> str:
 def content_of(name: str, value: Any) -> VariableFile:
     """The file that a variable is sent as.
 
-    DataFrames and Series, dicts of columns, lists of records and arrays become tables; other dicts and lists JSON; a
+    DataFrames and Series, dicts of columns and lists of records become tables; other dicts and lists JSON; a
     GeoDataFrame GeoJSON; a matplotlib figure a PNG; text a text file. Raises `InputError` for anything else.
     """
     kind = kind_of_frame(value)
@@ -110,23 +110,15 @@ def content_of(name: str, value: Any) -> VariableFile:
         return VariableFile("geojson", described, lambda path: _write_text(path, written))
     if kind:
         return _of_table(table_of(value, name), f"{kind} {name}")
-    if _is_array(value):
-        import pandas as pd
-
-        frame = pd.DataFrame({name: value} if value.ndim == 1 and value.dtype.names is None else value)
-        return _of_table(table_of(frame, name), f"array {name}")
     if isinstance(value, dict | list | tuple):
         return _of_container(name, value)
     if isinstance(value, str):
         lines = counted(len(value.splitlines()), "line")
         return VariableFile("txt", f"the text of the variable {name}, {lines}", lambda path: _write_text(path, value))
-    bases = {(base.__module__, base.__name__) for base in type(value).__mro__}
-    is_figure, is_axes = ("matplotlib.figure", "FigureBase") in bases, ("matplotlib.axes._base", "_AxesBase") in bases
-    figure = value.get_figure() if is_axes else value
-    if (is_figure or is_axes) and callable(getattr(figure, "savefig", None)):
+    if any((base.__module__, base.__name__) == ("matplotlib.figure", "Figure") for base in type(value).__mro__):
         # Without the version of matplotlib in it, the same figure has the same hash.
         described, about = f"the matplotlib figure {name} as a picture", {"Software": None}
-        return VariableFile("png", described, lambda path: figure.savefig(path, format="png", metadata=about))
+        return VariableFile("png", described, lambda path: value.savefig(path, format="png", metadata=about))
     raise InputError(
         f"The variable {name} is of type {type(value).__name__}, which cannot be sent as a file.",
         f"Send a DataFrame, dict, list, figure or text; a single value can stand in the question as {{{name}}}.",
@@ -221,11 +213,10 @@ def _of_container(name: str, value: Any) -> VariableFile:
         import pandas as pd
 
         return _of_table(table_of(pd.DataFrame(value), name), f"dict {name}")
-    is_records = kind == "list" and all(isinstance(item, dict) and item for item in items)
-    if items and is_records and all(_is_cell(cell) for item in items for cell in item.values()):
+    if items and kind == "list" and all(isinstance(it, dict) and it and _is_plain(it.values()) for it in items):
         return _of_table(table_of(frame_of_records(items), name), f"list {name}")
     try:
-        written = json.dumps(value, ensure_ascii=False, indent=1, default=_plain)
+        written = json.dumps(value, ensure_ascii=False, indent=1, default=_json_value)
     except (TypeError, ValueError, RecursionError) as error:
         cure = "Give a table, or write the file yourself and name it."
         raise InputError(f"The {kind} {name} cannot be written as JSON: {error}.", cure) from error
@@ -238,27 +229,24 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _is_column(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_is_cell, value))
-    return isinstance(value, range) or kind_of_frame(value) == "Series" or (_is_array(value) and value.ndim == 1)
+    return (
+        isinstance(value, range)
+        or kind_of_frame(value) == "Series"
+        or (isinstance(value, list | tuple) and _is_plain(value))
+    )
 
 
-def _is_cell(value: Any) -> bool:
-    return not isinstance(value, dict | list | tuple | set | bytes)
+def _is_plain(cells: Iterable[Any]) -> bool:
+    return not any(isinstance(cell, dict | list | tuple | set | bytes) for cell in cells)
 
 
-def _is_array(value: Any) -> bool:
-    kind = type(value)
-    return (_library(kind), kind.__name__) == ("numpy", "ndarray") and value.ndim in {1, 2}
-
-
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """A value that JSON has no form for: dates as ISO text, numbers and arrays of NumPy as Python's, paths as text."""
     for way in ("isoformat", "tolist", "to_dict"):
         if callable(found := getattr(value, way, None)):
             return found()
-    if isinstance(value, set | frozenset | PurePath):
-        return str(value) if isinstance(value, PurePath) else sorted(value)
+    if isinstance(value, set | PurePath):
+        return sorted(value) if isinstance(value, set) else str(value)
     raise TypeError(f"it holds a {type(value).__name__}")
 
 

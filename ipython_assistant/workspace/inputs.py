@@ -5,17 +5,14 @@ What the model is told of an input is its kind, its size and the names and dtype
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import difflib
 import glob
 import hashlib
-import io
 import os
-import re
 import time
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +24,7 @@ from ipython_assistant.workspace.frames import content_of, file_in_words, kind_o
 from ipython_assistant.workspace.tables import may_be_table, read_heads, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ipython_assistant.core.artifacts import TableHead
 
@@ -36,9 +33,9 @@ MOST_FILES = 2_000
 COARSEST_CLOCK_NS = 2 * 10**9
 """The coarsest time of writing that a disk keeps: that of FAT."""
 _LONGEST_PATH = 1_000
+_MOST_LISTED = 5
 _PIECE_BYTES = 1 << 20
-_EXPRESSION = re.compile(r"(?P<variable>[^\W\d]\w*)(?:[\[(]|\.(?:loc|iloc|head|query|T)\b)")
-_TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".parquet")
+_BYTE_ORDER_MARK = "\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,58 +121,66 @@ def gather(
     read = {item.path: item.content for item in items if item.content is not None}
     around = _Around(namespace, working_dir, scratch, written, read)
     seen: dict[str, Input] = {}
-    for item in chain.from_iterable(_each(name, around) for name in dict.fromkeys(named)):
-        twin = seen.setdefault(item.name.casefold(), item)
-        if twin.path != item.path:
-            cure = "Rename one, or load it into a variable with another name."
-            raise InputError(f"Two inputs are both named {item.name}.", cure)
+    for name in dict.fromkeys(named):
+        try:
+            found = _inputs_of(name, around)
+        except NotATable as reason:
+            raise InputError(f"{name} {reason}.", "Name a sheet that is there, or the whole file.") from reason
+        except OSError as error:
+            raise InputError(f"{name} cannot be read: {disk_reason(error)}.", "Check its permissions.") from error
+        for item in found:
+            twin = seen.setdefault(item.name.casefold(), item)
+            if twin.path != item.path:
+                cure = "Rename one, or load it into a variable with another name."
+                raise InputError(f"Two inputs are both named {item.name}.", cure)
     return tuple(seen.values())
 
 
-def _each(name: str, around: _Around) -> Iterator[Input]:
-    path = around.path(name)
-    book, _, sheet = name.rpartition("#")
+def _inputs_of(name: str, around: _Around) -> list[Input]:
+    path, (book, _, sheet) = around.path(name), name.rpartition("#")
     if name.isidentifier() and name in around.namespace:
-        yield from _of_variable(name, around.namespace[name], around)
-    elif "://" in name:
-        raise _no_address(name)
-    elif _is_file(path):
-        yield _of_path(path, name, around)
-    elif glob.has_magic(name):
+        value = around.namespace[name]
+        paths = _paths(value, around)
+        if not paths:
+            return [_written(name, value, around)]
+        if missing := next((one for one in paths if not _is_file(around.path(one))), None):
+            what = f"The variable {name} names {missing!r}, and there is no such file"
+            raise _not_there(what, missing, (), around)
+        return [_of_path(around.path(one), name, around, name) for one in paths]
+    if _is_file(path):
+        return [_of_path(path, name, around)]
+    if book and _is_file(around.path(book)):
+        return [_of_sheet(around.path(book), sheet, name, around)]
+    if glob.has_magic(name):
         found = glob.glob(str(Path(name).expanduser()), root_dir=around.working_dir, recursive=True)  # noqa: PTH207
-        files = sorted(one for one in found if _is_file(around.working_dir / one))
-        if not files:
-            raise InputError(f"No file matches {name} (looked in {around.working_dir}).", _nearest(name, (), around))
-        for file in files:
-            yield _of_path(around.working_dir / file, file, around)
-    elif book and _is_file(around.path(book)):
-        yield _of_sheet(around.path(book), sheet, name, around)
-    elif os.path.isdir(path):  # noqa: PTH112 as `_is_file`
+        if files := sorted(one for one in found if _is_file(around.working_dir / one)):
+            return [_of_path(around.working_dir / one, one, around) for one in files]
+        raise _not_there(f"No file matches {name}", name, (), around)
+    if os.path.isdir(path):  # noqa: PTH112 as `_is_file`
         cure = f"Name the files in it, or all of a kind: -i '{name.rstrip('/')}/*.csv'."
         raise InputError(f"{name} is a folder.", cure)
-    else:
-        said = f"There is no variable and no file {name!r} (looked in {around.working_dir})."
-        raise InputError(said, _cure(name, around))
+    own = {known: value for known, value in around.namespace.items() if not known.startswith("_")}
+    can_be_sent = [known for known, value in own.items() if isinstance(value, _SENT) or kind_of_frame(value)]
+    raise _not_there(f"There is no variable and no file {name!r}", name, can_be_sent, around)
+
+
+_SENT = (dict, list, tuple, str, PurePath)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
 def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> Input:
-    kind, known = media_type(path.name), around.read.get(path)
-    try:
-        now = _fingerprint(path)
-        content = known if known is not None and known.fingerprint == now else None
-        if content is None:
-            content = replace(read_hashes(path), fingerprint=now)
-            try:
-                content = replace(content, heads=read_heads(path, kind) if may_be_table(path, kind) else {})
-            except NotATable as reason:
-                content = replace(content, reason=str(reason))
-        # The next one to write may do so within the same tick of the disk's clock: https://git-scm.com/docs/racy-git
-        is_settled = _fingerprint(path) == now and now[0] + COARSEST_CLOCK_NS < time.time_ns()
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    kind, known, now = media_type(path.name), around.read.get(path), _fingerprint(path)
+    content = known if known is not None and known.fingerprint == now else None
+    if content is None:
+        content = replace(read_hashes(path), fingerprint=now)
+        try:
+            content = replace(content, heads=read_heads(path, kind) if may_be_table(path, kind) else {})
+        except NotATable as reason:
+            content = replace(content, reason=str(reason))
+    # The next one to write may do so within the same tick of the disk's clock: https://git-scm.com/docs/racy-git
+    is_settled = _fingerprint(path) == now and now[0] + COARSEST_CLOCK_NS < time.time_ns()
     # A reserved name of Windows is one in the container too, and was one where it comes from.
     safe = safe_name(path.name)
     item = Input(
@@ -195,35 +200,27 @@ def _of_path(path: Path, source: str, around: _Around, named_by: str = "") -> In
 
 
 def _of_sheet(path: Path, sheet: str, source: str, around: _Around) -> Input:
-    try:
-        table = read_table(path, media_type(path.name), sheet=sheet)
-    except NotATable as reason:
-        raise InputError(f"{path.name} {reason}.", "Name a sheet that is there, or the whole file.") from reason
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    table = read_table(path, media_type(path.name), sheet=sheet)
     item = _written(f"{path.stem}-{sheet}", table.frame, around)
     size_and_columns = item.description.partition(", ")[2]
     return replace(item, source=source, description=f"sheet {sheet} of {path.name}, {size_and_columns}")
 
 
 def read_hashes(path: Path) -> FileContent:
-    """The size and both hashes of a file, in one pass and in memory that does not grow with it. Raises `OSError`."""
-    size, exact, is_text = 0, hashlib.sha256(), True
-    text: Any = None  # while both hashes are the same, one is computed
-    line_ends = io.IncrementalNewlineDecoder(None, translate=True)
+    """The size and both hashes of a file, in memory that does not grow with it. Raises `OSError`."""
     with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            is_text = is_text and (size > 0 or b"\0" not in piece)
-            if is_text and text is None and (b"\r" in piece or (size == 0 and piece.startswith(codecs.BOM_UTF8))):
-                text = exact.copy()
-            exact.update(piece)
-            if text is not None:
-                unmarked = piece.removeprefix(codecs.BOM_UTF8) if size == 0 else piece
-                text.update(line_ends.decode(unmarked.decode("latin-1")).encode("latin-1"))  # byte for byte
-            size += len(piece)
-    if text is not None:
-        text.update(line_ends.decode("", final=True).encode())
-    return FileContent(size, exact.hexdigest(), (text or exact).hexdigest())
+        exact = logical = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.tell()
+    # Read as Latin-1 it is the same byte for byte, but for the line ends.
+    with path.open(encoding="latin-1") as text:
+        piece, digest = text.read(_PIECE_BYTES), hashlib.sha256()
+        if "\0" not in piece:
+            piece = piece.removeprefix(_BYTE_ORDER_MARK)
+            while piece:
+                digest.update(piece.encode("latin-1"))
+                piece = text.read(_PIECE_BYTES)
+            logical = digest.hexdigest()
+    return FileContent(size, exact, logical)
 
 
 def _fingerprint(path: Path) -> tuple[int, ...]:
@@ -237,19 +234,6 @@ def _is_file(path: Path) -> bool:
 
 
 # --- variables --------------------------------------------------------------------------------------------------------
-
-
-def _of_variable(name: str, value: Any, around: _Around) -> Iterator[Input]:
-    paths = _paths(value, around)
-    if not paths:
-        yield _written(name, value, around)
-    for path in paths:
-        if "://" in path:
-            raise _no_address(path)
-        if not _is_file(around.path(path)):
-            said = f"The variable {name} names {path!r}, and there is no such file (looked in {around.working_dir})."
-            raise InputError(said, _nearest(path, (), around))
-        yield _of_path(around.path(path), name, around, name)
 
 
 def _written(name: str, value: Any, around: _Around) -> Input:
@@ -281,55 +265,30 @@ def _paths(value: Any, around: _Around) -> list[str]:
     if isinstance(value, str) and 0 < len(value) <= _LONGEST_PATH and value.isprintable():
         looks_like_one = " " not in value and ("://" in value or media_type(value) != "application/octet-stream")
         return [value] if looks_like_one or _is_file(around.path(value)) else []
-    if isinstance(value, list | tuple) and value:
-        if all(isinstance(item, PurePath) for item in value):
-            return [str(item) for item in value]
-        if all(isinstance(item, str) and len(item) <= _LONGEST_PATH and _is_file(around.path(item)) for item in value):
-            return list(value)
+    if isinstance(value, list | tuple) and all(
+        isinstance(it, PurePath) or (isinstance(it, str) and len(it) <= _LONGEST_PATH and _is_file(around.path(it)))
+        for it in value
+    ):
+        return [*map(str, value)]
     return []
 
 
 # --- what is wrong ----------------------------------------------------------------------------------------------------
 
 
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} cannot be read: {disk_reason(error)}.", "Check its permissions.")
-
-
-def _no_address(name: str) -> InputError:
-    cure = "Download it first, then name the file: what is sent should be what you have seen."
-    return InputError(f"{name} is an address, not a file.", cure)
-
-
-def _cure(name: str, around: _Around) -> str:
-    expression = _EXPRESSION.match(name)
-    if expression is not None and expression["variable"] in around.namespace:
-        return f"-i takes names: put it into a variable in a cell above, such as `part = {name}`, then write -i part."
-    own = {known: value for known, value in around.namespace.items() if not known.startswith("_")}
-    kinds = (dict, list, tuple, str, bytes, PurePath)
-    can_be_sent = [one for one, value in own.items() if isinstance(value, kinds) or kind_of_frame(value)]
-    return _nearest(name, can_be_sent, around)
-
-
-def _nearest(name: str, variables: Sequence[str], around: _Around) -> str:
-    """Variables and files of a similar name; else the tables that are there."""
-    known = _files_near(name, around) | {variable: variable for variable in variables}
-    if near := difflib.get_close_matches(PurePath(name).name, known, n=3, cutoff=0.5):
-        return f"Did you mean {' or '.join(known[one] for one in near)}?"
-    tables = [one for one in variables if kind_of_frame(around.namespace[one])]
-    tables += [written for file, written in known.items() if file.endswith(_TABLE_SUFFIXES)]
-    return f"There is: {', '.join(tables[:5])}." if tables else "Check the name, or the notebook's working directory."
-
-
-def _files_near(name: str, around: _Around) -> dict[str, str]:
-    """Files where the named one should be, or one folder further down: name → how to write it."""
-    there, written = around.path(name).parent, PurePath(name).parent
-    if not os.path.isdir(there):  # noqa: PTH112 as `_is_file`
-        there, written = there.parent, written.parent
-    found: dict[str, str] = {}
-    for pattern in ("*", "*/*"):
-        with contextlib.suppress(OSError, ValueError):
-            for file in islice(glob.iglob(pattern, root_dir=there), MOST_FILES):  # noqa: PTH207 relative to `there`
-                if _is_file(there / file):
-                    found.setdefault(PurePath(file).name, str(written / file))
-    return dict(sorted(found.items()))
+def _not_there(what: str, name: str, variables: Sequence[str], around: _Around) -> InputError:
+    """The error for a name that nothing has, with the variables and files whose names are nearest."""
+    if "://" in name:
+        cure = "Download it first, then name the file: what is sent should be what you have seen."
+        return InputError(f"{name} is an address, not a file.", cure)
+    known = {variable: variable for variable in variables}
+    with contextlib.suppress(OSError, ValueError):
+        for pattern in ("*/*", "*"):  # those of the directory itself come last, and count
+            for file in islice(glob.iglob(pattern, root_dir=around.working_dir), MOST_FILES):  # noqa: PTH207
+                if _is_file(around.working_dir / file):
+                    known[PurePath(file).name] = file
+    near = difflib.get_close_matches(PurePath(name).name[:_LONGEST_PATH], known, n=3, cutoff=0.5)
+    listed = [known[one] for one in near] or [*variables, *sorted(known.values())][:_MOST_LISTED]
+    cure = f"Did you mean {' or '.join(listed)}?" if near else f"There is: {', '.join(listed)}."
+    cure = cure if listed else "Check the name, or the notebook's working directory."
+    return InputError(f"{what} (looked in {around.working_dir}).", cure)
