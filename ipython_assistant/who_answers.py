@@ -12,7 +12,7 @@ from ipython_assistant.core.providers import (
     BASIC,
     GGUF,
     WITHOUT_A_KEY,
-    address_of,
+    endpoint_of,
     is_on_this_machine,
     model_in_words,
     provider_of,
@@ -226,7 +226,7 @@ def _of_that_name(name: str, offered: tuple[str, ...]) -> str:
 def address_in_use(settings: Settings, environment: Mapping[str, str]) -> str:
     """Where the service, or the model whose code runs here, is asked; empty where that is not set, or is no server."""
     if settings.service == "local":
-        return address_of(settings.model, environment)
+        return endpoint_of(settings.model, environment)[0]
     return environment.get({"openai": "OPENAI_BASE_URL"}.get(settings.service, "AZURE_OPENAI_ENDPOINT"), "")
 
 

@@ -8,7 +8,6 @@ import pytest
 from tests_support.chat_servers import KINDS, ScriptedServer
 
 from ipython_assistant.core import providers
-from ipython_assistant.engine.models.chat_models import endpoint, stays_here
 from ipython_assistant.service import model_servers
 from ipython_assistant.service.model_servers import LocalModel, LocalServer, best_model, find_servers
 
@@ -120,13 +119,12 @@ def test_who_answers_in_words_and_which_variables_the_engine_is_given(model, wor
     assert providers.runs_code_here(model)
     assert providers.model_in_words(model, {}) == words
     assert providers.variables_of(model) == variables
-    row, address, name = endpoint(model, {})
-    if address:  # the client and the engine read the same names
-        assert stays_here(row, address, name) == providers.is_on_this_machine(model, {})
-        assert words.startswith(f"{name} ")
+    address, name = providers.endpoint_of(model, {})
+    assert bool(address) == (name != "")
+    assert words.startswith(name)
 
 
 @pytest.mark.parametrize("model", ["gpt-6.1-terra", "ft:gpt-5:acme::1", "my/deployment", ""])
 def test_a_plain_name_is_a_hosted_model(model):
     assert not providers.runs_code_here(model)
-    assert endpoint(model, {})[1] == ""
+    assert providers.endpoint_of(model, {}) == ("", "")

@@ -1,7 +1,7 @@
 """The word in front of a model: who answers `ollama/qwen3.5:4b` or `http://localhost:8080/v1/NAME`, and where it runs.
 
 A model with a provider, an address or a file in front only reads and writes: code runs on this machine. The words are
-in `providers.toml`, which the engine reads too.
+in `providers.toml`; the engine imports this module, too.
 """
 
 from __future__ import annotations
@@ -69,22 +69,35 @@ def provider_of(model: str) -> Provider | None:
     return providers().get(word) if slash else None
 
 
-def address_of(model: str, environment: Mapping[str, str]) -> str:
-    """Where a model is asked: its provider's address, or the one that it has in front; empty for a file or `basic`."""
+def endpoint_of(model: str, environment: Mapping[str, str]) -> tuple[str, str]:
+    """The base URL at which a model is asked, and its name there; both empty for a file, `basic` or a plain name."""
     provider = provider_of(model)
-    return provider.address_in(environment) if provider else model if model.startswith(_SCHEMES) else ""
+    if provider is not None:
+        return provider.address_in(environment), model.partition("/")[2]
+    if not model.startswith(_SCHEMES):
+        return "", ""
+    parts = urlsplit(model)
+    before, v1, name = parts.path.partition("/v1/")
+    if not v1:
+        before, name = "", parts.path.strip("/").removesuffix("v1")
+    return f"{parts.scheme}://{parts.netloc}{before}/v1", name.strip("/")
+
+
+def is_gguf(model: str) -> bool:
+    """Whether a model's name means a file on this machine."""
+    return model.startswith(GGUF) or (model.endswith(".gguf") and not model.startswith(_SCHEMES))
 
 
 def runs_code_here(model: str) -> bool:
     """Whether code for this model runs on this machine: it has a provider, an address or a file in front."""
-    return model == BASIC or model.startswith((*_SCHEMES, GGUF)) or model.endswith(".gguf") or bool(provider_of(model))
+    return model == BASIC or is_gguf(model) or model.startswith(_SCHEMES) or bool(provider_of(model))
 
 
 def is_on_this_machine(model: str, environment: Mapping[str, str]) -> bool:
     """Whether a model that code runs here for is on this machine too; Ollama's cloud models are not."""
     if model.startswith("ollama/") and model.endswith(("-cloud", ":cloud")):
         return False
-    address = address_of(model, environment)
+    address, _ = endpoint_of(model, environment)
     return not address or urlsplit(address).hostname in LOOPBACK
 
 
@@ -93,11 +106,11 @@ def model_in_words(model: str, environment: Mapping[str, str]) -> str:
     if model == BASIC:
         return "the basic sentence forms, which use no model"
     provider, here = provider_of(model), is_on_this_machine(model, environment)
+    address, name = endpoint_of(model, environment)
     if provider is not None:
-        said = f"{model.partition('/')[2]} {'in' if here else 'at'} {provider.title}"
-    elif model.startswith(_SCHEMES):
-        parts = urlsplit(model)
-        said = f"{parts.path.rpartition('/v1/')[2].strip('/')} at {parts.netloc}"
+        said = f"{name} {'in' if here else 'at'} {provider.title}"
+    elif address:
+        said = f"{name} at {urlsplit(address).netloc}"
     else:
         said = model.removeprefix(GGUF).replace("\\", "/").rpartition("/")[2]
     return said + (" on this machine" if here else "")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from engines import DEADLINE_S, Running, ScriptedModel, Stage, gone, in_thread, kernels_of, spawn
 
-from ipython_assistant.engine.models.python_code import Script
+from ipython_assistant.engine.models.basic import Basic
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +41,7 @@ def container(engine):
 @pytest.fixture(scope="session")
 def stage():
     """One engine in this process for all tests that bring their own model."""
-    model = ScriptedModel(Script().answer)
+    model = ScriptedModel(Basic().answer)
     with in_thread({model.name: model}, time.time) as engine:
         yield Stage(engine, model, engine.client().containers.create(name="shared").id)
 
@@ -54,7 +54,7 @@ def _serving():
     with contextlib.ExitStack() as stack:
 
         def start(*models, clock=time.time, environment=None):
-            offered = {model.name: model for model in models or (Script(),)}
+            offered = {model.name: model for model in models or (Basic(),)}
             return stack.enter_context(in_thread(offered, clock, environment))
 
         yield start

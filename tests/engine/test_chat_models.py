@@ -18,8 +18,16 @@ from tests_support.chat_servers import KINDS, Reply, ScriptedServer, refusal
 from ipython_assistant.engine.models import free_python
 from ipython_assistant.engine.models.chat_models import ChatModel
 from ipython_assistant.engine.models.chat_server import ChatServer
-from ipython_assistant.engine.models.free_python import ADDED, CORRECT, DONE, ELSEWHERE, NO_CODE
-from ipython_assistant.engine.models.python_code import has_numbers, split, with_labels
+from ipython_assistant.engine.models.free_python import (
+    ADDED,
+    CORRECT,
+    DONE,
+    ELSEWHERE,
+    NO_CODE,
+    has_numbers,
+    with_labels,
+)
+from ipython_assistant.engine.models.safe_markdown import split
 from ipython_assistant.engine.models.share import Veil
 from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 

@@ -202,7 +202,7 @@ def test_exit_ends_neither_the_process_nor_its_variables(engine, container):
 def test_a_process_that_cannot_be_started_is_said_with_the_end_of_its_own_log(serve):
     engine = serve(environment={"PYTHONHOME": "/nonexistent"})
 
-    events = engine.events("1", model="script")
+    events = engine.events("1", model="basic")
 
     assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
     assert "could not be started" in events[-2]["error"]["message"]

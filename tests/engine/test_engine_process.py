@@ -12,7 +12,7 @@ import pytest
 from engines import DEADLINE_S, gone, kernels_of, logs, scratch_of, spawn, until
 
 from ipython_assistant.engine.models import Run
-from ipython_assistant.engine.models.python_code import fenced
+from ipython_assistant.engine.models.safe_markdown import fenced
 
 OWNER = """
 import subprocess, sys, time

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from ipython_assistant.engine.handlers import sse
 from ipython_assistant.engine.kernel_output import readable_traceback
-from ipython_assistant.engine.models import Ask, Refuse, Run, RunOutcome, Say
-from ipython_assistant.engine.models.python_code import Script, fenced
-from ipython_assistant.engine.models.safe_markdown import file_link
+from ipython_assistant.engine.models import Run, RunOutcome, Say
+from ipython_assistant.engine.models.basic import run_as_given
+from ipython_assistant.engine.models.safe_markdown import fenced, file_link
 from ipython_assistant.engine.response_output import LINK, links
 from ipython_assistant.engine.sandbox import VisiblePaths
 
@@ -74,9 +74,9 @@ def test_a_link_is_one_to_a_name_that_exists(text, found):
     assert [name for name, _, _ in links(text, names)] == found
 
 
-async def steps_of(prompt, ran):
+async def steps_of(code, ran):
     taken = []
-    async for step in Script().answer(Ask(prompt), None):
+    async for step in run_as_given(code):
         taken.append(step)
         if isinstance(step, Run):
             step.outcome = ran
@@ -86,7 +86,7 @@ async def steps_of(prompt, ran):
 def test_the_answer_to_fenced_code_names_its_error_files_and_figures():
     ran = RunOutcome("log", "KeyError: 'x'", 2, ("a b.csv", "sub/[1].png"))
 
-    before, run, after = asyncio.run(steps_of("```\n1\n```", ran))
+    before, run, after = asyncio.run(steps_of("1", ran))
 
     assert (before, run) == (Say("Running the code as given."), Run("1"))
     assert after == Say(
@@ -131,12 +131,6 @@ def test_a_traceback_is_shown_without_the_frames_of_libraries():
         "File /w/own.py:7, in call()\n----> 7 inner()\nKeyError: 'outer'"
     )
     assert "ValueError: inner" in readable_traceback([*blocks[:2], blocks[6], *blocks[3:]], own="/w/")
-
-
-def test_a_script_without_code_refuses():
-    [step] = asyncio.run(steps_of("Plot it", None))
-
-    assert isinstance(step, Refuse)
 
 
 @given(st.text(max_size=200))

@@ -14,7 +14,7 @@ from engines import gone, in_thread, kernel_in, logs, until
 from ipython_assistant.engine import confine
 from ipython_assistant.engine.container import FORGOTTEN
 from ipython_assistant.engine.limit_monitor import GIB, ContainerLimits
-from ipython_assistant.engine.models.python_code import Script
+from ipython_assistant.engine.models.basic import Basic
 from ipython_assistant.engine.sandbox import Sandbox, attempt, strongest
 from ipython_assistant.engine.server import EngineOptions
 
@@ -52,7 +52,7 @@ def confined(request, tmp_path_factory):
     if found.kind != request.param:
         pytest.skip(found.reason)
     options = EngineOptions(sandboxes=(request.param,), limits=SMALL)
-    with in_thread({"script": Script()}, time.time, options=options) as engine:
+    with in_thread({"basic": Basic()}, time.time, options=options) as engine:
         yield engine
 
 
@@ -418,7 +418,7 @@ def test_another_system_is_named_as_the_reason_and_nothing_is_tried_there(tmp_pa
 @pytest.mark.slow
 def test_without_any_sandbox_the_limits_hold_and_the_state_is_said(tmp_path):
     options = EngineOptions(sandboxes=("none",), limits=SMALL)
-    with in_thread({"script": Script()}, time.time, options=options) as engine:
+    with in_thread({"basic": Basic()}, time.time, options=options) as engine:
         status = json.loads(engine.request("GET", "/health")[2])
         stopped = engine.ask("while True: pass")
 

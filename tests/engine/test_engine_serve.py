@@ -17,7 +17,7 @@ from engines import DEADLINE_S, Running, fence, in_thread
 
 from ipython_assistant.engine.api import ApiError
 from ipython_assistant.engine.limit_monitor import ContainerLimits, default_limits
-from ipython_assistant.engine.models.python_code import Script
+from ipython_assistant.engine.models.basic import Basic
 from ipython_assistant.engine.responder import PastTurn, StoredResponses
 from ipython_assistant.engine.server import EngineOptions
 
@@ -107,7 +107,7 @@ def test_a_body_without_a_token_is_refused_before_it_is_sent(standing) -> None:
 def narrow() -> Iterator[Running]:
     """An engine that has room for two containers and small files."""
     limits = ContainerLimits(memory_bytes=default_limits().memory_bytes, disk_bytes=1 << 20)
-    with in_thread({"script": Script()}, time.time, options=EngineOptions(limits=limits, containers=2)) as engine:
+    with in_thread({"basic": Basic()}, time.time, options=EngineOptions(limits=limits, containers=2)) as engine:
         yield engine
 
 

@@ -47,8 +47,7 @@ from ipython_assistant.engine.models.plan.reader import (
 from ipython_assistant.engine.models.plan.relations import COMPARED_BY, axes_of, calculates, counts_in, is_excluded
 from ipython_assistant.engine.models.plan.schema import outputs_for
 from ipython_assistant.engine.models.plan.words import Program, closing, opening
-from ipython_assistant.engine.models.python_code import Script, fenced
-from ipython_assistant.engine.models.safe_markdown import bold, inline_code
+from ipython_assistant.engine.models.safe_markdown import bold, fenced, file_link, inline_code
 from ipython_assistant.engine.models.table_profiles import profiled
 
 if TYPE_CHECKING:
@@ -96,7 +95,8 @@ class Basic:
 
     def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
         """Run the fenced Python of the question as it is, answer its forms, or show them."""
-        return (self._forms if fenced(ask.prompt) is None else Script().answer)(ask, interpreter)
+        code = fenced(ask.prompt)
+        return self._forms(ask, interpreter) if code is None else run_as_given(code)
 
     async def _forms(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
         found = await self.read(ask, interpreter)
@@ -120,6 +120,20 @@ class Basic:
                 return outcome
             programs.append(outcome)
         return programs
+
+
+async def run_as_given(code: str) -> AsyncGenerator[Step, None]:
+    """The steps of an answer to a question that is Python: it is run as it is, and what it made is linked."""
+    yield Say("Running the code as given.")
+    yield (run := Run(code))
+    outcome, told = run.outcome, []
+    if outcome.error is not None:
+        told.append(f"The code stopped with {outcome.error.rstrip('.')}. Its log is shown with the code.")
+    if outcome.files:
+        told.append("Files:\n\n" + "\n".join(f"- {file_link(name)}" for name in outcome.files))
+    if outcome.figures:
+        told.append("It showed one figure." if outcome.figures == 1 else f"It showed {outcome.figures} figures.")
+    yield Say("\n\n".join(told) or "It ran to its end and made no files.")
 
 
 async def carry_out(programs: Sequence[Program], interpreter: Interpreter) -> AsyncGenerator[Step, None]:

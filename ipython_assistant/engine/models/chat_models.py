@@ -1,29 +1,35 @@
 """The models that an engine offers, by name: `basic`, `ollama/qwen3.5:4b`, `http://localhost:8080/v1/NAME`, a file.
 
-A chat model fills in a plan, or writes Python where no plan says what is asked. The words in front of a name are in
-`providers.toml`, which the client reads too. A key is taken out of the environment, and sent to one address alone.
+A chat model fills in a plan, or writes Python where no plan says what is asked. What the words in front of a name mean
+is the client's business, too: `core.providers`. A key is taken out of the environment, and sent to one address alone.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from functools import cache, partial
-from importlib import resources
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from ipython_assistant.core.providers import (
+    MODEL_KEY,
+    endpoint_of,
+    is_gguf,
+    is_on_this_machine,
+    provider_of,
+    providers,
+    runs_code_here,
+)
 from ipython_assistant.engine.models import ModelFailed, Refuse, Say
-from ipython_assistant.engine.models.basic import Basic, carry_out
-from ipython_assistant.engine.models.chat_server import LOOPBACK, SILENCE_S, ChatServer
+from ipython_assistant.engine.models.basic import Basic, carry_out, run_as_given
+from ipython_assistant.engine.models.chat_server import SILENCE_S, ChatServer
 from ipython_assistant.engine.models.free_python import FreePython, is_about_tables, pdfs_in, pictures_in, profiles
-from ipython_assistant.engine.models.gguf import Runtimes, is_gguf
+from ipython_assistant.engine.models.gguf import Runtimes
 from ipython_assistant.engine.models.plan.reader import Cannot, PlanReader, Refusal, refusal_text
-from ipython_assistant.engine.models.python_code import Script, fenced
-from ipython_assistant.engine.models.safe_markdown import inline_code, listed
+from ipython_assistant.engine.models.safe_markdown import fenced, inline_code, listed
 from ipython_assistant.engine.models.share import Told, Veil
 
 if TYPE_CHECKING:
@@ -36,8 +42,6 @@ if TYPE_CHECKING:
 
     _Connect = Callable[[], Awaitable[ChatServer]]
 
-KEY_VARIABLE: Final = "IPYTHON_ASSISTANT_MODEL_KEY"
-"""The environment variable with the key of a server that is named by its address."""
 LARGE: Final = 14.0
 """In billions of parameters: a model of this size is let write Python where a plan does not pass its checks."""
 WAY_OUT: Final = (
@@ -60,7 +64,8 @@ class ChatModel:
 
     def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
         """Answer with code; Python in the question is run as it is. Raises `ModelFailed`."""
-        return (self._answer if fenced(ask.prompt) is None else Script().answer)(ask, interpreter)
+        code = fenced(ask.prompt)
+        return self._answer(ask, interpreter) if code is None else run_as_given(code)
 
     async def _answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:
         server = await self._connect()
@@ -114,7 +119,7 @@ class OfferedModels(Mapping[str, "Model"]):
     def __init__(
         self, names: Sequence[str], environment: MutableMapping[str, str], *, every: bool, silence_s: float
     ) -> None:
-        secret = {row["key"] for row in _providers().values() if "key" in row} | {KEY_VARIABLE}
+        secret = {row.key for row in providers().values() if row.key} | {MODEL_KEY}
         self._keys = {name: environment.pop(name).strip() for name in secret if name in environment}
         self._keyed_host = ""
         self._names = tuple(dict.fromkeys((*names, Basic.name)))
@@ -122,17 +127,19 @@ class OfferedModels(Mapping[str, "Model"]):
         self._environment = dict(environment)
         self._runtimes = Runtimes(environment)
         self._silence_s = silence_s
-        self._made: dict[str, Model | None] = {Basic.name: Basic()}
+        self._made: dict[str, Model] = {Basic.name: Basic()}
         self._servers: dict[str, ChatServer] = {}
         for name in self._names:
-            if self._model(name) is None:
+            if not runs_code_here(name):
                 raise ModelFailed(f"--model {name}: no model.\nWrite ollama/NAME, http://localhost:8080/v1/NAME, ...")
 
     def __getitem__(self, name: str) -> Model:
-        model = self._model(name) if self._every or name in self._names else None
-        if model is None:
+        if not runs_code_here(name) or not (self._every or name in self._names):
             raise KeyError(name)
-        return model
+        if name not in self._made:
+            here = is_on_this_machine(name, self._environment)
+            self._made[name] = ChatModel(name, partial(self._server, name), on_this_machine=here)
+        return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -144,77 +151,42 @@ class OfferedModels(Mapping[str, "Model"]):
         """End the processes that run models."""
         await self._runtimes.close()
 
-    def _model(self, name: str) -> Model | None:
-        if name not in self._made:
-            row, address, model = endpoint(name, self._environment)
-            here = is_gguf(name) or stays_here(row, address, model)
-            known = is_gguf(name) or address
-            self._made[name] = ChatModel(name, partial(self._server, name), on_this_machine=here) if known else None
-        return self._made[name]
-
     async def _server(self, name: str) -> ChatServer:
         """Who is asked for a model. Raises `ModelFailed` where the model, its key or its address is missing."""
         if is_gguf(name):
             return await self._runtimes.server(name)
         if name not in self._servers:
-            self._servers[name] = self._chat_server(*endpoint(name, self._environment))
+            self._servers[name] = self._chat_server(name)
         return self._servers[name]
 
-    def _chat_server(self, row: Mapping[str, Any], address: str, model: str) -> ChatServer:
+    def _chat_server(self, name: str) -> ChatServer:
+        provider, (address, model) = provider_of(name), endpoint_of(name, self._environment)
         if not model.strip():
             happened = f"{address} names a server and no model."
             raise ModelFailed(f"{happened}\nWrite it behind the address: -m {address}/NAME.")
-        key_name = row.get("key", "" if row else KEY_VARIABLE)
-        key = self._keys.get(key_name, "")
-        if row.get("key") and not key:
+        if provider is None:
+            key = self._key_for("://".join(urlsplit(address)[:2]))
+            return ChatServer(address, model, key=key, key_name=MODEL_KEY, silence_s=self._silence_s)
+        key = self._keys.get(provider.key, "")
+        if provider.key and not key:
             cure = "Set it where Jupyter is started, or choose another model with -m."
-            raise ModelFailed(f"{key_name} is not set, and {row['title']} wants a key.\n{cure}")
-        if key and not row:
-            host = "://".join(urlsplit(address)[:2])
-            self._keyed_host = self._keyed_host or host
-            if host != self._keyed_host:
-                happened = f"The key in {key_name} is for {self._keyed_host}, and is not sent to {host} as well."
-                raise ModelFailed(f"{happened}\nRestart the kernel to use it for another server.")
-        kind = row.get("kind", "unknown" if row else "")
-        if kind == "openai" and address != row["address"]:
+            raise ModelFailed(f"{provider.key} is not set, and {provider.title} wants a key.\n{cure}")
+        kind = provider.kind or "unknown"
+        if kind == "openai" and address != provider.address:
             kind = "unknown"  # only OpenAI's own service has its newer parameters
-        about: dict[str, Any] = {"kind": kind, "schemas": row.get("schema", True), "silence_s": self._silence_s}
-        return ChatServer(address, model, key=key, key_name=key_name, **about)
+        return ChatServer(
+            address, model, key=key, kind=kind, key_name=provider.key, schemas=provider.schema,
+            silence_s=self._silence_s,
+        )  # fmt: skip
 
-
-@cache
-def _providers() -> Mapping[str, Mapping[str, Any]]:
-    """The rows of `providers.toml`; its first lines say what the fields mean."""
-    return tomllib.loads(resources.files("ipython_assistant").joinpath("providers.toml").read_text(encoding="utf-8"))
-
-
-def endpoint(name: str, environment: Mapping[str, str]) -> tuple[Mapping[str, Any], str, str]:
-    """Who is asked for the model of this name: the provider's row, the base URL, and the model's name there.
-
-    The row is empty for an address, and the URL too where the name has no provider and no address in front. The
-    environment may set a provider's address.
-    """
-    word, slash, model = name.partition("/")
-    if word in {"http:", "https:"}:
-        parts = urlsplit(name)
-        before, v1, model = parts.path.partition("/v1/")
-        if not v1:
-            before, model = "", parts.path.strip("/").removesuffix("v1")
-        return {}, f"{parts.scheme}://{parts.netloc}{before}/v1", model
-    row = _providers().get(word, {}) if slash else {}
-    set_to = environment.get(row.get("address_from", ""), "").strip().rstrip("/")
-    if set_to and row.get("kind") == "ollama":
-        # OLLAMA_HOST may lack the scheme and the port, and may be the address that a server listens on.
-        parts = urlsplit(set_to if "//" in set_to else f"http://{set_to}")
-        host = "127.0.0.1" if parts.hostname in {None, "", "0.0.0.0"} else parts.hostname  # noqa: S104 never bound
-        set_to = f"{parts.scheme}://{host}:{parts.port or 11434}/v1"
-    return row, set_to or row.get("address", ""), model
-
-
-def stays_here(row: Mapping[str, Any], address: str, model: str) -> bool:
-    """Whether what a model is told stays on this machine; Ollama's cloud models run elsewhere."""
-    hosted = row.get("kind") == "ollama" and model.endswith(("-cloud", ":cloud"))
-    return urlsplit(address).hostname in LOOPBACK and not hosted
+    def _key_for(self, host: str) -> str:
+        """The key of a server that is named by its address: the first host that is asked has it, and no other."""
+        key = self._keys.get(MODEL_KEY, "")
+        self._keyed_host = self._keyed_host or host
+        if key and host != self._keyed_host:
+            happened = f"The key in {MODEL_KEY} is for {self._keyed_host}, and is not sent to {host} as well."
+            raise ModelFailed(f"{happened}\nRestart the kernel to use it for another server.")
+        return key
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

@@ -7,24 +7,18 @@ Pictures that came with the question go along, where the model sees them and may
 
 from __future__ import annotations
 
+import ast
 import base64
+import keyword
 import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models import EndEarly, Refuse, Run, Say
 from ipython_assistant.engine.models.chat_server import Completion
-from ipython_assistant.engine.models.python_code import (
-    asked_files,
-    frame_names,
-    has_numbers,
-    loading,
-    split,
-    with_labels,
-)
-from ipython_assistant.engine.models.safe_markdown import escape, inline_code, listed
+from ipython_assistant.engine.models.safe_markdown import escape, fence_for, inline_code, listed, split
 from ipython_assistant.engine.models.share import Told
-from ipython_assistant.engine.models.table_profiles import profiled
+from ipython_assistant.engine.models.table_profiles import loading_code, profiled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -37,8 +31,7 @@ MAX_RUNS: Final = 6
 MAX_COMPLAINTS: Final = 2
 """How often in an answer the model is told that something is wrong."""
 AFTERWARDS: Final = 24
-"""How many more pieces a model may send behind its code before it is stopped. Most end at once, and a stream that ends
-by itself says how many tokens it was."""
+"""Pieces that a model may send behind its code before it is stopped; most end at once, and then tell their tokens."""
 MAX_PRINTED: Final = 20_000
 """In characters, of what code printed that the user is shown in the answer."""
 HEAD_ROWS: Final = 5
@@ -67,6 +60,13 @@ _BLIND: Final = """\
 - You will not see what your code prints, nor any value of a table: the user does. Write one block that does all of
   it, and print, with a few words, each number that the question asks for."""
 
+_ASKED_FILE: Final = re.compile(
+    r"(?<![\w/.-])[\w-]+\.(?:csv|tsv|xlsx|jsonl?|parquet|txt|md|html?|png|svg|pdf|jpe?g|webp)\b", re.IGNORECASE
+)
+_NUMBER: Final = re.compile(r"\d[\d.,]*")
+_GROUPED: Final = re.compile(r"\b(groupby|pivot_table|pivot|value_counts|resample|crosstab)\(")
+_UNGROUPED: Final = re.compile(r"\b(reset_index|head|tail|nth|transform|filter|apply)\(|as_index=False")
+
 ADDED: Final = "\n\n**From this machine:** "
 """Goes before everything that we add to a model's answer: from here on it is not the model's own words."""
 READ_AS: Final = "Read as:"
@@ -88,18 +88,20 @@ class _Work:
     """What an answer has come to so far, and what is to be done next."""
 
     def __init__(self, ask: Ask, tables: Sequence[TableProfile], told: Told) -> None:
-        self.last_code = ""
+        self.code = ""
+        """What the model wrote last."""
         self.succeeded = False
-        """Whether the last run came to its end."""
+        """Whether that came to its end."""
         self.sees_what_is_asked = False
         """Whether the question is about pictures, and the model sees them: then it may tell numbers without code."""
-        self._ask, self._tables, self._told = ask, tables, told
-        self._asked = [name for name in asked_files(f"{ask.prompt}\n{ask.instructions}") if name not in ask.files]
+        self._prompt, self._tables, self._told = ask.prompt, tables, told
+        asked = dict.fromkeys(_ASKED_FILE.findall(f"{ask.prompt}\n{ask.instructions}"))
+        self._absent = [name for name in asked if name not in ask.files]
+        self._wanted = bool(self._absent)
         self._loaded: set[str] = set()
         self._runs = self._complaints = 0
         self._error = self._logs = ""
-        self._files: set[str] = set()
-        self._empty: dict[str, None] = {}
+        self._empty: list[str] = []
 
     def prepared(self, code: str) -> str:
         """The code as it is run: with the lines that load the tables it uses, and with labels kept."""
@@ -109,14 +111,12 @@ class _Work:
         """One more run: the model's code, what it did, and the tables it wrote."""
         self._runs += 1
         self._logs, self._error = outcome.logs.strip(), (outcome.error or "").rstrip(".")
-        self.last_code, self.succeeded = code, not self._error
+        self.code, self.succeeded = code, not self._error
         self._complaints += not self.succeeded
-        self._files.update(outcome.files)
-        for table in made:
-            self._empty.pop(table.path, None)
-            if not table.rows and not table.problem:
-                self._empty[table.path] = None
-        if self.succeeded:
+        self._absent = [name for name in self._absent if name not in outcome.files]
+        self._empty = [name for name in self._empty if name not in outcome.files]
+        self._empty += [table.path for table in made if not table.rows and not table.problem]
+        if self.succeeded:  # what failed may have changed its tables half, so they are loaded again
             self._loaded |= {name for name in self._told.frames.values() if name in code}
 
     @property
@@ -144,32 +144,35 @@ class _Work:
         """The answer, or the refusal to show one in which nothing was calculated."""
         return Refuse(_NOTHING_CALCULATED) if not self._runs and self._invented(text) else Say(text)
 
-    def added(self, *others: str) -> str:
-        """What we tell the reader beside the model's own words."""
-        told = [*others]
+    def added(self, ask: Ask, seen: Mapping[str, str]) -> str:
+        """What we tell the reader beside the model's own words, about pictures and PDFs that it did not see, too."""
+        told = []
+        why = (
+            "it sees no pictures, or they are too large" if self._told.everything else f'share is "{self._told.share}"'
+        )
+        unseen = [f"{inline_code(name)} ({why})" for name in pictures_in(ask.new) if name not in seen]
+        if unseen := [*unseen, *(f"{inline_code(name)} (chat models read no PDF)" for name in pdfs_in(ask.new))]:
+            told.append(f"the model itself did not see {listed(unseen)}; its code can read files.")
         if self._error:
             told.append(f"the code stopped with {escape(self._error)}. Its log is shown with the code.")
         elif self._runs >= MAX_RUNS:
             told.append(f"code has run {self._runs} times without an answer; this is what there is.")
         elif self._logs and not self._told.everything:
-            fence = "`" * (max(map(len, re.findall("`+", self._logs)), default=0) + 3)
+            fence = fence_for(self._logs)
             told.append(f"the code printed:\n\n{fence}text\n{self._logs[:MAX_PRINTED]}\n{fence}")
-        if self._runs and (absent := self._absent()):
-            told.append(f"{listed([inline_code(name) for name in absent])} was asked for, and no code wrote it.")
+        if self._runs and self._absent:
+            told.append(f"{listed([inline_code(name) for name in self._absent])} was asked for, and no code wrote it.")
         told += [f"{inline_code(name)} has no rows." for name in self._empty]
         return ADDED + "\n\n".join(told) if told else ""
 
-    def _absent(self) -> list[str]:
-        return [name for name in self._asked if name not in self._files]
-
     def _lacking(self) -> str:
-        told = [f"The question asks for {name}, and your code did not write it." for name in self._absent()]
+        told = [f"The question asks for {name}, and your code did not write it." for name in self._absent]
         told += [f"{self._told.file(name)} has no rows." for name in self._empty]
-        return " ".join([*told, "Find the cause and write the code again, corrected."]) if told else ""
+        return " ".join([*told, CORRECT]) if told else ""
 
     def _invented(self, text: str) -> bool:
         """Whether an answer without code tells what only code could know."""
-        return bool(self._asked) or (not self.sees_what_is_asked and has_numbers(text, self._ask.prompt))
+        return self._wanted or (not self.sees_what_is_asked and has_numbers(text, self._prompt))
 
 
 class FreePython:
@@ -179,7 +182,7 @@ class FreePython:
         self._server = server
         self._on_this_machine = on_this_machine
 
-    async def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:  # noqa: C901, PLR0912 one loop, in order
+    async def answer(self, ask: Ask, interpreter: Interpreter) -> AsyncGenerator[Step, None]:  # noqa: C901, PLR0912 one loop
         """Let the model write code until the question is answered. Raises `ModelFailed`."""
         tables = await profiles(interpreter, ask.files, ask.prompt)
         told = Told.about(ask, frame_names(tables), on_this_machine=self._on_this_machine)
@@ -188,21 +191,21 @@ class FreePython:
         if pictures:
             messages[-1]["pictures"] = pictures
         while True:
-            live = work.succeeded
+            live, completion = work.succeeded, Completion("")
             async with aclosing(self._listen(messages, ask, live=live)) as pieces:
                 async for piece in pieces:
-                    if isinstance(piece, Completion):
-                        completion = piece
-                    else:
+                    if isinstance(piece, Say):
                         yield piece
+                    else:
+                        completion = piece
             yield completion.usage
-            about_pictures = bool(pictures) and not is_about_tables(ask, tables)
-            work.sees_what_is_asked = about_pictures and self._server.sees_pictures
             if completion.cut:
                 yield EndEarly("max_output_tokens")
                 return
+            about_pictures = bool(pictures) and not is_about_tables(ask, tables)
+            work.sees_what_is_asked = about_pictures and self._server.sees_pictures
             prose, code = split(completion.text)
-            if code.strip() and code != work.last_code:
+            if code.strip() and code != work.code:
                 if prose and not live:
                     yield Say(prose)
                 yield (run := Run(work.prepared(code)))
@@ -211,17 +214,16 @@ class FreePython:
                 if work.over:
                     break
                 heads = await _heads(interpreter, made) if told.everything else {}
-                report = f"{told.outcome(run.outcome, made, heads)}\n\n{work.next_step()}"
-                messages.append({"role": "assistant", "content": f"{prose}\n\n```python\n{code}```".strip()})
-                messages.append({"role": "user", "content": report})
-            elif complaint := work.complaint(completion.text):
-                messages.append({"role": "assistant", "content": completion.text})
-                messages.append({"role": "user", "content": complaint})
+                answered = f"{prose}\n\n```python\n{code}```".strip()
+                reply = f"{told.outcome(run.outcome, made, heads)}\n\n{work.next_step()}"
+            elif reply := work.complaint(completion.text):
+                answered = completion.text
             else:
                 if not live:
                     yield work.last_words(prose)
                 break
-        if added := work.added(*_unseen(ask, told, pictures if self._server.sees_pictures else {})):
+            messages += [{"role": "assistant", "content": answered}, {"role": "user", "content": reply}]
+        if added := work.added(ask, pictures if self._server.sees_pictures else {}):
             yield Say(added)
 
     async def _listen(
@@ -241,9 +243,10 @@ class FreePython:
                     yield piece
                     return
                 text += piece
-                if live and (safe := _prose_end(text)) > shown:
-                    yield Say(text[shown:safe])
-                    shown = safe
+                prose = text.partition("```")[0].rstrip("` \t\n")  # what may yet become a fence waits
+                if live and len(prose) > shown:
+                    yield Say(prose[shown:])
+                    shown = len(prose)
                 afterwards += text.count("```") > 1 and bool(split(text)[1])
                 if afterwards > AFTERWARDS:
                     yield Completion(text)
@@ -305,25 +308,6 @@ async def _pictures(ask: Ask, told: Told, interpreter: Interpreter) -> dict[str,
     return found
 
 
-def _unseen(ask: Ask, told: Told, seen: Mapping[str, str]) -> list[str]:
-    """A sentence on the pictures and PDFs of the question that the model itself did not see."""
-    why = "it sees no pictures, or they are too large"
-    if not told.everything:
-        why = f'share is "{told.share}"'
-    unseen = [f"{inline_code(name)} ({why})" for name in pictures_in(ask.new) if name not in seen]
-    unseen += [f"{inline_code(name)} (chat models read no PDF)" for name in pdfs_in(ask.new)]
-    return [f"the model itself did not see {listed(unseen)}; its code can read files."] if unseen else []
-
-
-def _prose_end(text: str) -> int:
-    """How much of a text that is being written is prose for certain: all before what is, or may become, a fence."""
-    fence = text.find("```")
-    if fence >= 0:
-        return text.rfind("\n", 0, fence) + 1
-    last = text.rfind("\n") + 1
-    return last if not text[last:].strip(" \t") or text[last:].lstrip().startswith("`") else len(text)
-
-
 async def profiles(interpreter: Interpreter, paths: Sequence[str], prompt: str) -> tuple[TableProfile, ...]:
     """What is known of the tables among these files; empty where the kernel could not look."""
     try:
@@ -342,3 +326,59 @@ async def _heads(interpreter: Interpreter, made: Sequence[TableProfile]) -> dict
         except RuntimeError:
             continue
     return heads
+
+
+# ---- the code itself
+
+
+def frame_names(tables: Sequence[TableProfile]) -> dict[str, str]:
+    """The variable for each table, by the table's name: the file's, as far as Python allows."""
+    names: dict[str, str] = {}
+    for table in tables:
+        name = re.sub(r"\W+", "_", table.stem).strip("_").lower()
+        if not name.isidentifier() or keyword.iskeyword(name) or name in {"pd", "np", "plt", "json"}:
+            name = f"table_{name}".rstrip("_")
+        numbered = (name, *(f"{name}_{number}" for number in range(2, len(tables) + 2)))
+        names[table.name] = next(one for one in numbered if one not in names.values())
+    return names
+
+
+def loading(code: str, tables: Sequence[TableProfile], frames: Mapping[str, str], loaded: set[str]) -> str:
+    """The lines that load the tables which code uses; empty where the variables for all of them are loaded."""
+    used = set(re.findall(r"\b[A-Za-z_]\w*\b", code)) - loaded
+    wanted = [(table, frames[table.name]) for table in tables if frames[table.name] in used and not table.problem]
+    if not wanted:
+        return ""
+    lines = "\n\n".join(loading_code(table, frame) for table, frame in wanted)
+    needs = {"json.": "import json", "Path(": "from pathlib import Path", "pd.": "import pandas as pd"}
+    return "\n".join([*(line for name, line in needs.items() if name in lines), "", lines, "", ""])
+
+
+def with_labels(code: str) -> str:
+    """The code, where a grouped table is written without its index, which holds the labels: written with it.
+
+    The mistake that small models make most: `df.groupby("a")["b"].mean().to_csv("x.csv", index=False)`.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(code)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return code
+    assigned = {ast.unparse(one.targets[0]): ast.unparse(one.value) for one in nodes if isinstance(one, ast.Assign)}
+    for node in nodes:
+        if not (isinstance(node, ast.Call) and re.search(r"\.to_(csv|excel)$", ast.unparse(node.func))):
+            continue
+        made = last = ast.unparse(node.func)
+        left = dict(assigned)
+        while last := left.pop(re.split(r"[.[]", last, maxsplit=1)[0], ""):
+            made += f" from {last}"
+        written = ast.get_source_segment(code, node) or ""
+        if written and _GROUPED.search(made) and not _UNGROUPED.search(made):
+            code = code.replace(written, re.sub(r"(\bindex\s*=\s*)False", r"\1True", written))
+    return code
+
+
+def has_numbers(text: str, question: str) -> bool:
+    """Whether an answer tells numbers that the question does not, or a table."""
+    listless = re.sub(r"(?m)^\s*\d+[.)]\s", "", text)
+    known, told = ({number.strip(".,") for number in _NUMBER.findall(one)} for one in (question, listless))
+    return bool(told - known) or re.search(r"(?m)^\s*\|.*\|", text) is not None

@@ -16,16 +16,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ipython_assistant.core.providers import GGUF, models_folder
 from ipython_assistant.engine.models import ModelFailed
 from ipython_assistant.engine.models.chat_server import ChatServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PREFIX: Final = "gguf/"
-"""In front of the name of a model that `ipython-assistant model get` has fetched."""
-FOLDER: Final = "IPYTHON_ASSISTANT_MODELS"
-"""The environment variable with the directory those models are in."""
 TOKEN: Final = "IPYTHON_ASSISTANT_RUNTIME_TOKEN"  # noqa: S105 - the variable's name
 READY_WITHIN_S: Final = 300.0
 CONTEXT: Final = 16_384
@@ -35,17 +32,8 @@ OVERHEAD, CONTEXT_BYTES = 1.15, 1_000_000_000
 INSTALL: Final = "python -m pip install xllamacpp huggingface_hub"
 
 
-def is_gguf(name: str) -> bool:
-    """Whether a model's name means a file on this machine."""
-    return name.startswith(PREFIX) or (name.endswith(".gguf") and not name.startswith(("http://", "https://")))
-
-
 class Runtimes:
-    """The processes that serve models from files, one for each file that was asked.
-
-    Args:
-        environment: Where the directory of fetched models is named; the processes inherit it.
-    """
+    """The processes that serve models from files, one for each file that was asked; they inherit `environment`."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
@@ -53,13 +41,9 @@ class Runtimes:
         self._starting = asyncio.Lock()
 
     async def server(self, name: str) -> ChatServer:
-        """The server of a model, `gguf/NAME` or the path of a file; started if it does not run.
-
-        Raises:
-            ModelFailed: There is no such file, no runtime, or not enough memory; or it did not start.
-        """
-        fetched = Path(self._environment.get(FOLDER, ""), f"{name.removeprefix(PREFIX)}.gguf")
-        path = (fetched if name.startswith(PREFIX) else Path(name).expanduser()).resolve()
+        """The server of `gguf/NAME`, or of a file by its path; started if it does not run. Raises `ModelFailed`."""
+        fetched = models_folder(self._environment) / f"{name.removeprefix(GGUF)}.gguf"
+        path = (fetched if name.startswith(GGUF) else Path(name).expanduser()).resolve()
         async with self._starting:
             if path not in self._running or self._running[path][0].returncode is not None:
                 if not path.is_file():
@@ -69,18 +53,16 @@ class Runtimes:
                     raise ModelFailed(f"The program that runs models is not installed.\nInstall it: {INSTALL}")
                 _check_memory(path)
                 self._running.pop(path, None)
-                await self._start(path)
+                self._running[path] = await self._started(path)
             return self._running[path][1]
 
     async def close(self) -> None:
         """End the processes."""
         for process, _ in self._running.values():
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await _end(process)
         self._running.clear()
 
-    async def _start(self, path: Path) -> None:
+    async def _started(self, path: Path) -> tuple[asyncio.subprocess.Process, ChatServer]:
         token = secrets.token_urlsafe(16)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", __spec__.name, str(path),
@@ -89,16 +71,19 @@ class Runtimes:
         )  # fmt: skip
         try:
             line = await asyncio.wait_for(process.stdout.readline(), READY_WITHIN_S)  # type: ignore[union-attr] # a pipe
-            address = json.loads(line)["address"]
-            self._running[path] = process, ChatServer(f"{address}/v1", path.stem, key=token, kind="llama.cpp")
-        except (TimeoutError, ValueError, KeyError):
+            return process, ChatServer(json.loads(line)["address"] + "/v1", path.stem, key=token, kind="llama.cpp")
+        except BaseException as error:  # also where the cell is stopped meanwhile
+            await _end(process)
+            if not isinstance(error, TimeoutError | ValueError):
+                raise
             cure = "The file may be damaged or too new for this xllamacpp: fetch it again, or update xllamacpp."
             raise ModelFailed(f"{path.name} could not be loaded.\n{cure}") from None
-        finally:
-            if path not in self._running:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
 
 
 def _check_memory(path: Path) -> None:

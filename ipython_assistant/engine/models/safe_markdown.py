@@ -1,13 +1,15 @@
-"""Markdown that hostile names and cells cannot break out of."""
+"""Markdown: the fenced code in it, and names and cells written so that hostile ones cannot break out."""
 
 from __future__ import annotations
 
+import ast
 import re
+import textwrap
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 MAX_SHOWN: Final = 80
 """Characters of a name or a cell that are shown; the rest becomes an ellipsis."""
@@ -16,14 +18,54 @@ _SPECIAL: Final = re.compile(r"[\\`*\[\]{}<>|~#&!$]|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown, HTML or formulas could begin with; an underscore inside a word is no mark."""
 _UNSAFE_IN_URL: Final = re.compile(r"[\s()<>\[\]\\\"'`%]")
 _UNSAFE_IN_LABEL: Final = re.compile(r"([\\\[\]`*<>])")
+_PYTHON: Final = frozenset({"python", "py", "python3", "ipython"})
+"""First words after an opening fence that mean Python."""
+_BLOCK: Final = re.compile(
+    r"^[ \t]*(`{3,})[ \t]*([^\s`]*)(?:[ \t][^`\n]*)?\n(.*?)(?:^[ \t]*\1`*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
+)
+
+
+def fenced(prompt: str) -> str | None:
+    """The Python in a prompt's fenced blocks, joined in order; None where the prompt has no such block.
+
+    A block counts if its fence names Python or nothing.
+    """
+    blocks = [code.rstrip("\n") for _, language, code in _blocks(prompt) if language in _PYTHON | {""}]
+    code = "\n\n".join(blocks).strip("\n")
+    return code if code.strip() else None
+
+
+def split(text: str) -> tuple[str, str]:
+    """The prose before the first block of Python in a text, and the code of that block; without one all is prose.
+
+    A block counts if its fence says Python, or says nothing and what is in it is Python. What comes after it is a guess
+    at what the code will do, and is left out.
+    """
+    for start, language, code in _blocks(text):
+        if language in _PYTHON or (not language and _is_python(code)):
+            return text[:start].strip(), code.strip("\n") + "\n"
+    return text.strip(), ""
+
+
+def _blocks(text: str) -> Iterator[tuple[int, str, str]]:
+    """Where each fenced block begins, its language, and what is in it; one that is never closed goes on to the end."""
+    for block in _BLOCK.finditer(text.replace("\r\n", "\n")):
+        yield block.start(), block[2].lower(), textwrap.dedent(block[3]) if block[0][0] in " \t" else block[3]
+
+
+def _is_python(code: str) -> bool:
+    """Whether this is Python that does something: it calls or assigns; a table or a list of names does not."""
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(isinstance(node, ast.Call | ast.Assign | ast.Import | ast.ImportFrom) for node in ast.walk(tree))
 
 
 def clean_line(text: str) -> str:
     """Text without line breaks, control and direction characters, runs of blanks, or excessive length."""
-    visible = "".join(
-        " " if unicodedata.category(letter) in {"Zl", "Zp", "Zs"} or letter.isspace() else letter for letter in text
-    )
-    shown = "".join(letter for letter in visible if unicodedata.category(letter) not in {"Cc", "Cf", "Cs"})
+    hidden = {"Cc", "Cf", "Cs"}
+    shown = "".join(one for one in text if one.isspace() or unicodedata.category(one) not in hidden)
     joined = " ".join(shown.split())
     return joined if len(joined) <= MAX_SHOWN else joined[: MAX_SHOWN - 1] + "…"
 
@@ -46,9 +88,14 @@ def quoted(text: str) -> str:
 def inline_code(text: str) -> str:
     """Text as inline code, with a fence that is longer than any in it."""
     shown = clean_line(text)
-    fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
+    fence = fence_for(shown, 1)
     edge = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{fence}{edge}{shown}{edge}{fence}"
+
+
+def fence_for(text: str, least: int = 3) -> str:
+    """A fence of backquotes that is longer than any in the text."""
+    return "`" * max(least, *(len(run) + 1 for run in re.findall("`+", text)), 1)
 
 
 def listed(parts: Sequence[str], joint: str = "and") -> str:
@@ -65,7 +112,5 @@ def file_link(name: str) -> str:
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells as they are."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(
-        f"| {' | '.join(escape(cell) if line is not lines[1] else cell for cell in line)} |" for line in lines
-    )
+    cells = [[escape(cell) for cell in row] for row in (header, *rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], ["---"] * len(header), *cells[1:]))
