@@ -6,10 +6,10 @@ import pytest
 
 from ipython_assistant.engine.models import Ask
 from ipython_assistant.engine.models.plan.checks import compared, mostly_unknown, unknown_words
+from ipython_assistant.engine.models.plan.english import bound_numbers
 from ipython_assistant.engine.models.plan.mentions import mentions_in
 from ipython_assistant.engine.models.plan.plan import Key, Measure, NewColumn, Order, Plan, RowFilter
 from ipython_assistant.engine.models.plan.reader import question_of
-from ipython_assistant.engine.models.plan.relations import bound_numbers
 from ipython_assistant.engine.models.plan.schema import schema_for
 from ipython_assistant.engine.models.plan.settle import mended, settled
 from ipython_assistant.engine.models.table_profiles import Column, TableProfile
@@ -90,6 +90,9 @@ WRONG = [
     ("cost per week", Plan("table", keys=(Key("Visit Date", "month"),), measures=(Measure("sum", "Cost (EUR)"),)), "week"),
     ("share of visits per clinic", Plan("table", keys=BY_CLINIC, measures=(COUNT,)), "share"),
     ("total coverage per clinic", Plan("table", keys=BY_CLINIC, measures=(Measure("sum", "Coverage (%)"),)), "Coverage"),
+    ("top 10 % of the visits by coverage", Plan("table", order=Order("Coverage (%)", True), limit=10), "top 10 %"),
+    ("missing values per clinic", Plan("missing"), "clinic"),
+    ("heat map of the correlation of cost by clinic and sex", Plan("heatmap", keys=BY_CLINIC, across=Key("Sex"), measures=(Measure("mean", "Cost (EUR)"),)), "correlation"),
     ("the second highest wait", Plan("table", order=Order("Wait (min)", True), limit=1), "second"),
     ("visits with wait 30", Plan("table", filters=(RowFilter("Wait (min)", "<", (30,)),)), "with nothing"),
     ("the average of the totals of cost per clinic", Plan("table", keys=BY_CLINIC, measures=(Measure("mean", "Cost (EUR)"), Measure("sum", "Cost (EUR)"))), "totals"),

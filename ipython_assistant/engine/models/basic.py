@@ -23,7 +23,14 @@ from typing import TYPE_CHECKING, Final
 from ipython_assistant.engine.models import Refuse, Run, Say
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.checks import unknown_words
-from ipython_assistant.engine.models.plan.english import PATTERNS
+from ipython_assistant.engine.models.plan.english import (
+    COMPARED_BY,
+    PATTERNS,
+    axes_of,
+    calculates,
+    counts_in,
+    is_excluded,
+)  # fmt: skip
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
     CHARTS,
@@ -44,7 +51,6 @@ from ipython_assistant.engine.models.plan.reader import (
     question_of,
     unreadable,
 )  # fmt: skip
-from ipython_assistant.engine.models.plan.relations import COMPARED_BY, axes_of, calculates, counts_in, is_excluded
 from ipython_assistant.engine.models.plan.schema import outputs_for
 from ipython_assistant.engine.models.plan.words import Program, closing, opening
 from ipython_assistant.engine.models.safe_markdown import bold, fenced, file_link, inline_code
@@ -391,7 +397,7 @@ class _Form:
         base = Plan(output=self.output, filters=tuple(self.filters))
         columns = list(dict.fromkeys(self.head))
         every = tuple(dict.fromkeys([*columns, *self.against, *(key.column for key in self.keys)]))
-        if self.output in {"distinct", "correlation", "correlation heatmap"}:
+        if self.output in {"distinct", "correlation"}:
             return replace(base, columns=every)
         if self.output in OF_COLUMNS:
             return replace(base, columns=tuple(columns), keys=tuple(self.keys))

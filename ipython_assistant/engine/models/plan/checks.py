@@ -11,8 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models.plan import english, relations
-from ipython_assistant.engine.models.plan.conditions import days_of
+from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
@@ -25,6 +24,7 @@ from ipython_assistant.engine.models.plan.plan import (
     PlanError,
     RowFilter,
 )
+from ipython_assistant.engine.models.plan.rows_code import days_of
 from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
 from ipython_assistant.engine.models.table_profiles import columns_of
 
@@ -49,7 +49,7 @@ _COMPARES: Final = {
 }  # fmt: skip
 
 
-_COMPARING: Final = {*relations.COMPARED_BY, *_TIMES, "by age", "high", "low", "maximum", "minimum"}
+_COMPARING: Final = {*english.COMPARED_BY, *_TIMES, "by age", "high", "low", "maximum", "minimum"}
 """Terms that compare with a number or a date."""
 _LEFT_OUT: Final = {"number": "use the number", "bands": "use the number", "period": "use the date", "term": "heed"}
 
@@ -86,7 +86,7 @@ def compared(
     """Compare a plan with its question; after a follow-up, `context` is what both questions name: only that is done."""
     checker = _Checker(plan, mentions, tables)
     said = _Checker(plan, context, tables) if context else checker
-    named = relations.result_names(mentions) if checker.calculates else ()
+    named = english.result_names(mentions) if checker.calculates else ()
     failures = [
         *unknown_words(mentions, [*named, *(new.name for new in plan.new_columns)]),
         *checker.done(),
@@ -116,14 +116,14 @@ class _Checker:
         plan, measures = self.plan, self.plan.measures
         takes, new = {one.aggregate for one in measures}, {one.op for one in plan.new_columns}
         names = " ".join(plan.used()).lower()
-        divides = bool(takes & {"ratio", "percent that fit", "weighted mean"} or new & {"/", "% of"})
+        divides = bool(takes & {"ratio", "percent that fit", "weighted mean"} or "/" in new)
         divides = divides or any(word in names for word in ("%", "percent", "pct", "rate"))
         order = plan.order and ("down" if plan.order.descending else "up")
         return {
             "output": {plan.output}, "takes": takes, "then": {plan.then}, "new": new, "chooses": set(self.ops),
             "order": {order or "", f"{order} limited" if plan.limit else ""},
             "divides": {"yes"} if divides else set(), "name": set(re.findall(r"[a-z]+", names)),
-            "limit": {"percent" if plan.percent else "rows"} if plan.limit else set(),
+            "limit": {"rows"} if plan.limit else set(),
             "value": {str(value) for one in plan.filters for value in one.values},
         }  # fmt: skip
 
@@ -139,9 +139,9 @@ class _Checker:
             elif one.kind in heeded and not heeded[one.kind](one):
                 yield f"I did not {_LEFT_OUT.get(one.kind, 'use')} {quoted(one.text.strip(chr(34) + chr(39)))}."
         done = {new.op for new in self.plan.new_columns} | ({"/"} if self.has["divides"] else set())
-        signs = [sign for sign in relations.signs_said(self.mentions) if sign not in {*done, "-"}]  # a dash is no minus
+        signs = [sign for sign in english.signs_said(self.mentions) if sign not in {*done, "-"}]  # a dash is no minus
         yield from (f"I did not heed {quoted(sign)}." for sign in signs)
-        for name in relations.columns_set_apart(self.mentions):
+        for name in english.columns_set_apart(self.mentions):
             if name not in {key.column for key in self.plan.all_keys}:
                 yield f"The question compares values of {bold(name)}: each has to be a group."
         asked = self.mentions.terms - {"plot", "or", "not", "high", "low"} or PATTERNS["shown"].search(self.text)
@@ -151,11 +151,13 @@ class _Checker:
 
     def _has_column(self, one: Mention) -> bool:
         plan = self.plan
+        grouped = any(english.is_grouped_by(self.mentions, name) for name in one.columns)
         whole = plan.output in {"describe", "missing", "duplicates", "without duplicates"} and not plan.columns
-        if self.used & set(one.columns) or whole or relations.pooled_columns(self.mentions) & set(one.columns):
+        whole = whole and not grouped
+        if self.used & set(one.columns) or whole or english.pooled_columns(self.mentions) & set(one.columns):
             return True
         each_row = one.text.lower().endswith("s") and all(self.columns[name].unique for name in one.columns)
-        if each_row and not any(relations.is_grouped_by(self.mentions, name) for name in one.columns):
+        if each_row and not grouped:
             return True  # `districts with a hospital`: each row is one
         lists_rows = plan.output == "table" and not plan.measures and not plan.columns
         return lists_rows and any(self.columns[name].kind != "yes/no" for name in one.columns)
@@ -165,7 +167,7 @@ class _Checker:
         if filters:
             negated = all(each.op in NEGATED for each in filters)
             answered = any(each.op == "is" for each in filters)
-            if negated != relations.is_excluded(self.mentions, one.start) and not answered:
+            if negated != english.is_excluded(self.mentions, one.start) and not answered:
                 yield f"I am not sure whether {quoted(one.text)} is wanted or left out."
             return
         for name in {key.column for key in self.plan.all_keys}.intersection(one.columns):
@@ -237,7 +239,7 @@ class _Checker:
 
     def _compares(self, one: Mention, *ops: str) -> bool:
         """Whether as many comparisons are made as the term asks for; those that are left out are turned round."""
-        excluded = relations.is_excluded(self.mentions, one.start)
+        excluded = english.is_excluded(self.mentions, one.start)
         ranges = {"between"} if {"between", "since", "until"} & self.mentions.terms else set()
         wanted = {_TURNED[op] for op in ops} if excluded else {*ops, *ranges}
         return sum(self.ops[op] for op in wanted) >= sum(other.term == one.term for other in self.mentions.found)
@@ -279,7 +281,7 @@ class _Checker:
         named = self.named | {column.name for column in self.columns.values() if column.in_time and in_time}
         named |= {each.column for each in self.plan.all_filters if _by_age(each)}
         named |= {key.column for key in self.plan.all_keys if key.unit or (self.calculates and self._is_row(key))}
-        bound = relations.bound_numbers(self.mentions, list(self.columns.values()))
+        bound = english.bound_numbers(self.mentions, list(self.columns.values()))
         for each in self.plan.all_filters:
             yield from self._possible(each)
             if each.op in COMPARISONS and not _COMPARING & self.mentions.terms:
@@ -345,7 +347,7 @@ class _Checker:
             if each.column not in self.named and _by_age(each):
                 figures = listed([f"{value:g}" for value in each.values if not isinstance(value, str)])
                 yield f"I took {figures} as {bold(each.column)}."
-        names = relations.result_names(self.mentions) if self.calculates else ()
+        names = english.result_names(self.mentions) if self.calculates else ()
         if names and not any(name in new.name for name in names for new in self.plan.new_columns):
             yield f"I took {listed([quoted(name) for name in names])} as the name of what is calculated."
         for key in self.plan.all_keys:

@@ -1,11 +1,21 @@
-"""The words of `english.toml`, and how words are compared."""
+"""The English that is understood: the words of `english.toml`, and what their places in a question say.
+
+Places decide, not a grammar: what is found here of how the things that a question names stand to one another, compared,
+left out, grouped by, calculated, narrows what a model may fill in, and is looked for in its plan again.
+"""
 
 from __future__ import annotations
 
 import re
 import tomllib
 from importlib import resources
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ipython_assistant.engine.models.plan.mentions import Mention, Mentions
+    from ipython_assistant.engine.models.table_profiles import Column
 
 
 def words(text: str) -> frozenset[str]:
@@ -46,6 +56,15 @@ def _pattern(text: str) -> re.Pattern[str]:
 PERIODS: Final = [_pattern(rf"(?<![\w.]){one}(?!\w)") for one in _FOUND["patterns"].pop("periods")]
 PATTERNS: Final = {name: _pattern("|".join(several)) for name, several in _FOUND["patterns"].items()}
 
+COMPARED_BY: Final = {
+    "comparison more": ">", "comparison less": "<", "comparison least": ">=", "comparison most": "<=",
+}  # fmt: skip
+"""What each term of comparison is in a plan."""
+MAX_LISTED: Final = 1000
+"""The largest number that may be so many rows, bars or groups."""
+_NEAR: Final = 5
+"""Words between a column and the number that it is compared with."""
+
 
 def word_stem(word: str) -> str:
     """A word without the endings of plural and verb: `waiting` and `waits` are `wait`."""
@@ -61,3 +80,192 @@ def words_of(name: str) -> tuple[str, ...]:
     """The words of a column's name: `PopTreat`, `pop_treat` and `Pop. treat (n)` are `pop treat`."""
     apart = re.sub(r"([a-z])([A-Z])", r"\1 \2", re.sub(r"\s*[(\[].*?[)\]]\s*$", "", name) or name)
     return tuple(re.findall(r"[^\W_]+", apart.lower()))
+
+
+# ---- how the things that a question names stand to one another
+
+
+def is_excluded(mentions: Mentions, at: int) -> bool:
+    """Whether a word such as `excluding` stands before a place of the question, in the same clause."""
+    return PATTERNS["negation"].search(PATTERNS["clause"].split(mentions.prompt.lower()[:at])[-1]) is not None
+
+
+def compares_both(mentions: Mentions) -> bool:
+    """Whether what has something is compared with what does not: `with and without`."""
+    return "not" in mentions.terms and PATTERNS["with and without"].search(mentions.prompt.lower()) is not None
+
+
+def is_grouped_by(mentions: Mentions, key: str) -> bool:
+    """Whether a column stands after `per`, `by` or `each`."""
+    places = [one.start for one in mentions.of("column") if key in one.columns]
+    return any(PATTERNS["per"].search(mentions.prompt[:start].lower()) for start in places)
+
+
+def pooled_columns(mentions: Mentions) -> set[str]:
+    """Columns that make no groups: `all the stations summed`, `the mean over the districts`, `merged on the code`."""
+    text = mentions.prompt.lower()
+    return {
+        one.columns[0]
+        for one in mentions.of("column")
+        if PATTERNS["over all"].search(text[: one.start])
+        or PATTERNS["pooled"].match(text[one.end :])
+        or ("join" in mentions.terms and PATTERNS["joined on"].search(text[: one.start]))
+    }
+
+
+def columns_set_apart(mentions: Mentions) -> list[str]:
+    """Columns of which two values are set against each other: `M vs F`, `one for MMR and one for HPV`."""
+    several = [one for one in mentions.of("value") if PATTERNS["set_apart"].search(mentions.prompt[: one.start])]
+    return [one.columns[0] for one in several if len(mentions.values_of(one.columns[0])) > 1]
+
+
+def wanted_answer(mentions: Mentions, column: Column) -> str:
+    """Which of the two a yes-or-no column has to be; empty where it may also make groups, or is not named alone."""
+    places = [one for one in mentions.of("column") if one.columns == (column.name,)]
+    free = compares_both(mentions) or is_grouped_by(mentions, column.name) or {"share", "rate"} & mentions.terms
+    if column.kind != "yes/no" or not places or free:
+        return ""
+    one = places[0]
+    after = re.match(r"\W*(?:is|was|are|were|=|:)?\W*(?:an? )?(yes|no)\b", mentions.prompt[one.end :].lower())
+    return after[1] if after else "no" if is_excluded(mentions, one.start) else "yes"
+
+
+_ARTICLES: Final = words("a an the word words text letters digits")
+
+
+def text_tests(mentions: Mentions) -> dict[str, tuple[str, str]]:
+    """What a column of texts has to contain, or begin with: column → comparison and text."""
+    found = {}
+    for at, one in enumerate(mentions.found):
+        if one.term in {"contains", "starts"}:
+            before = [other for other in mentions.found[:at] if other.kind == "column"]
+            after = [other for other in mentions.found[at + 1 :] if other.text.lower() not in _ARTICLES]
+            if one.text.lower().startswith("in the"):  # `with 'er' in the name`
+                after = [other for other in mentions.found[:at] if other.kind in {"string", "unknown"}][-1:]
+            if before and after and after[0].kind in {"string", "value", "number", "unknown", "glue"}:
+                negated = is_excluded(mentions, one.start) or re.search(
+                    r"\b(?:not|n't|never) $", mentions.prompt[: one.start]
+                )
+                op = "starts with" if one.term == "starts" else "does not contain" if negated else "contains"
+                found[before[-1].columns[0]] = (op, after[0].text.strip("\"'“”`"))
+    return found
+
+
+def missing_tests(mentions: Mentions, columns: Sequence[Column]) -> dict[str, str]:
+    """Columns whose cells have to be missing, or filled: `where the age is blank`, `without an income`."""
+    kinds = {column.name: column.kind for column in columns}
+    text, found = mentions.prompt.lower(), {}
+    places = [one for one in mentions.of("column") if len(one.columns) == 1 and kinds[one.columns[0]] != "yes/no"]
+    for one in reversed(places):
+        name = one.columns[0]
+        after = PATTERNS["blank"].match(text[one.end :])
+        joint = [
+            other for other in places if other.start > one.end and PATTERNS["joint"].match(text[one.end : other.start])
+        ]
+        compared = PATTERNS["compared"].match(text[one.end :])
+        absent = PATTERNS["absent"].search(text[: one.start])
+        if re.search(r"\bhow many (?:of the )?$", text[: one.start]):
+            continue
+        if after:
+            found[name] = "is not missing" if after[1] else "is missing"
+        elif joint and joint[0].columns[0] in found:
+            found[name] = found[joint[0].columns[0]]
+        elif absent and not compared:
+            twice = is_excluded(mentions, absent.start()) and not absent[0].startswith("nor")
+            found[name] = "is not missing" if twice else "is missing"
+    return found
+
+
+def aggregates_said(mentions: Mentions) -> list[str]:
+    """The aggregates that the question names beyond doubt: `highest` may be an order as well."""
+    said: list[str] = [name for name in ("mean", "median", "std", "sum") if name in mentions.terms]
+    percents = [n for one in mentions.found if one.term == "percentile" for n in one.numbers if 0 < n < 100]  # noqa: PLR2004
+    quartiles = [25, 50, 75] if "percentile" in mentions.terms else []
+    said += [f"p{n:g}" for n in dict.fromkeys(percents or quartiles)]
+    return said + [name for name, term in (("max", "maximum"), ("min", "minimum")) if term in mentions.terms]
+
+
+def counts_in(mentions: Mentions) -> list[int]:
+    """Whole numbers that may be so many rows, groups or bars."""
+    numbers = [one.numbers[0] for one in mentions.of("number")]
+    return list(dict.fromkeys(int(one) for one in numbers if one == int(one) and 0 < one < MAX_LISTED))
+
+
+def bound_numbers(mentions: Mentions, columns: Sequence[Column]) -> dict[Mention, tuple[str, ...]]:
+    """The columns that each compared number may be said of.
+
+    In `cost over 100` it is the cost, in `more than 5 doses` the doses; `patients over 65` have an age. A number that
+    nothing compares is not among them.
+    """
+    numeric = {column.name for column in columns if column.numeric}
+    ages = tuple(name for name in numeric if "age" in words_of(name))
+    found: dict[Mention, tuple[str, ...]] = {}
+    told = [one for one in mentions.found if one.kind != "glue" or one.text.lower() in PERSONS]
+    text = mentions.prompt.lower()
+    for at, one in enumerate(told):
+        before = [other for other in told[max(at - 4, 0) : at] if other.term not in {"not", "or", "between"}][::-1]
+        compared = bool(before) and before[0].term in COMPARED_BY
+        rest = [other for other in before if other.term not in COMPARED_BY and other.kind != "number"]
+        own = tuple(name for name in rest[0].columns if name in numeric) if rest else ()
+        between = text[rest[0].end : one.start] if rest else ""
+        following = told[at + 1] if at + 1 < len(told) else None
+        trailing = following is not None and following.term in COMPARED_BY and following.text.startswith(("or ", "+"))
+        compared = compared or trailing
+        if one.kind != "number" or not (
+            compared or (own and PATTERNS["is"].fullmatch(between)) or "between" in mentions.terms
+        ):
+            continue
+        after = tuple(name for name in following.columns if name in numeric) if following else ()
+        if own and len(between.split()) <= _NEAR:
+            found[one] = own
+        elif after and following and not text[one.end : following.start].strip():
+            found[one] = after
+        elif compared:
+            persons = bool(rest) and rest[0].text.lower() in PERSONS
+            aged = persons or not own or PATTERNS["aged"].search(text[max(one.start - 20, 0) : one.end + 12])
+            found[one] = ages if ages and aged else own or tuple(numeric)
+    return found
+
+
+def axes_of(mentions: Mentions, numbers: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What may stand across and what up in a scatter chart: of two columns the first goes up, unless it is said."""
+    order = list(dict.fromkeys(name for one in mentions.of("column") for name in one.columns if name in numbers))
+    if len(order) != 2:  # noqa: PLR2004 two axes
+        return [*numbers], [*numbers]
+    turned = PATTERNS["x and y"].search(mentions.prompt)
+    y, x = reversed(order) if turned else order
+    return [x], [y]
+
+
+_SIGNS: Final = {
+    "/": "/", "÷": "/", "divided by": "/", "*": "*", "×": "*", "multiplied by": "*", "times": "*", "+": "+",
+    "plus": "+", "-": "-", "minus": "-",
+}  # fmt: skip
+
+
+def signs_said(mentions: Mentions) -> list[str]:
+    """The signs that the question writes between names and numbers: `nights * price`, `wasted divided by given`."""
+    named = [range(one.start, one.end) for one in mentions.of("column", "value", "file", "table")]
+    text = mentions.prompt.lower()
+    listed = not re.search(r"[=(]|\bplus\b", text)  # a bare `given + wasted` names two things
+    found = [one for one in PATTERNS["sign"].finditer(text) if not any(one.start() in place for place in named)]
+    signs = [_SIGNS[(one[1] or one[2]).strip()] for one in found]
+    return [sign for sign in dict.fromkeys(signs) if sign != "+" or not listed]
+
+
+def calculates(mentions: Mentions, columns: Sequence[Column]) -> bool:
+    """Whether the question may ask for a calculated column."""
+    names = [name for one in mentions.of("column") for name in one.columns]
+    numbers = sum(column.numeric and column.name in names for column in columns)
+    days = "days between" in mentions.terms and sum(column.kind == "date" for column in columns) > 1
+    figures = numbers + len(mentions.of("number"))
+    return days or (numbers > 1 and "minus" in mentions.terms) or bool(numbers and figures > 1 and signs_said(mentions))
+
+
+def result_names(mentions: Mentions) -> tuple[str, ...]:
+    """Words that are not known and name what is calculated: they stand before its formula, or before `per 1000`."""
+    if not ("per number" in mentions.terms or signs_said(mentions)):
+        return ()
+    text = mentions.prompt
+    sign = PATTERNS["before a formula"]
+    return tuple(one.text for one in mentions.of("unknown") if sign.match(text[one.end :]))

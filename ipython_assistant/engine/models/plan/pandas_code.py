@@ -1,33 +1,24 @@
 """Writes the code of a plan: plain pandas, such as one would hand to a colleague.
 
-Every name and value enters the code as a Python literal: no column name can be code. The code leaves `data` (the
-table), `rows` (those that count) and `result` (what is written); the answer's facts are read from them.
+The code leaves `data` (the table), `rows` (those that count) and `result` (what is written or drawn); the answer's
+facts are read from them.
 """
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models.plan.conditions import condition, edges_of
 from ipython_assistant.engine.models.plan.english import words_of
-from ipython_assistant.engine.models.plan.plan import (
-    OF_COLUMNS,
-    OF_POINTS,
-    ROWS,
-    Key,
-    Measure,
-    NewColumn,
-    Plan,
-    PlanError,
-    RowFilter,
-    is_number,
-)
-from ipython_assistant.engine.models.table_profiles import columns_of, loading_code, py
+from ipython_assistant.engine.models.plan.plan import OF_COLUMNS, OF_POINTS, ROWS, Measure, Plan, PlanError
+from ipython_assistant.engine.models.plan.rows_code import LENGTH, UNIT_CODE, RowsCode
+from ipython_assistant.engine.models.plan.words import title
+from ipython_assistant.engine.models.table_profiles import py
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ipython_assistant.engine.models.table_profiles import Column, TableProfile
+    from ipython_assistant.engine.models.table_profiles import TableProfile
 
 _METHODS: Final = {
     "mean": "mean()", "sum": "sum(min_count=1)", "median": "median()", "min": "min()", "max": "max()", "std": "std()",
@@ -35,37 +26,29 @@ _METHODS: Final = {
 }  # fmt: skip
 _WRITERS: Final = {
     ".csv": "to_csv({}, index=False)", ".tsv": 'to_csv({}, sep="\\t", index=False)',
-    ".xlsx": "to_excel({}, index=False)",
-    ".json": 'to_json({}, orient="records", date_format="iso", indent=2)', ".parquet": "to_parquet({}, index=False)",
+    ".xlsx": "to_excel({}, index=False)", ".parquet": "to_parquet({}, index=False)",
+    ".json": 'to_json({}, orient="records", date_format="iso", indent=2)',
     ".jsonl": 'to_json({}, orient="records", date_format="iso", lines=True)',
     ".html": 'to_html({}, index=False, na_rep="")', ".htm": 'to_html({}, index=False, na_rep="")',
     ".txt": 'to_string({}, index=False, na_rep="")',
 }  # fmt: skip
-_UNITS: Final = {
-    "year": "{}.dt.year", "quarter": '{}.dt.to_period("Q").astype(str)', "month": '{}.dt.strftime("%Y-%m")',
-    "week": '{}.dt.to_period("W").dt.start_time.dt.strftime("%Y-%m-%d")  # the Monday',
-    "day": '{}.dt.strftime("%Y-%m-%d")', "hour": "{}.dt.hour",
-    "weekday": "pd.Categorical({}.dt.day_name(), "
-    '["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"], ordered=True)',
-}  # fmt: skip
 _COARSE: Final = frozenset({"week", "month", "quarter"})
-_LENGTH: Final = 100
-"""Characters of a line of code that is not broken."""
+TITLE_LENGTH: Final = 70
+"""Characters of a chart's title in one line; the figure is 7 inches wide."""
+DOTS_PER_INCH: Final = 150
+_TURNED: Final = 'plt.setp(ax.get_xticklabels(), rotation=45, ha="right")'
 
 
 def program(plan: Plan, tables: Sequence[TableProfile], heading: str) -> str:
     """The whole code of a plan. Raises `PlanError`: it asks for something that the tables cannot give."""
-    from ipython_assistant.engine.models.plan.chart_code import drawing
-
     code = PlanCode(plan, tables)
     lines = [*code.loading(), "", f"# {heading}", *code.selecting(), *code.computing()]
+    if plan.drawn:
+        lines += ["", *_drawing(plan, code)]
+    else:
+        lines += [*_writing(plan.file), "print(result.head(20).to_string(index=False))"]
     imports = ["import json", "from pathlib import Path", ""] if any("json." in one.read for one in tables) else []
     imports += ["import matplotlib.pyplot as plt"] if plan.drawn else []
-    lines += (
-        ["", *drawing(plan, code)]
-        if plan.drawn
-        else [*_writing(plan.file), "print(result.head(20).to_string(index=False))"]
-    )
     return "\n".join([*imports, "import pandas as pd", "", *lines]) + "\n"
 
 
@@ -85,96 +68,8 @@ def _writing(file: str) -> list[str]:
     return [f"result.{_WRITERS[ending].format(py(file))}"]
 
 
-class PlanCode:
-    """The parts of one plan's code."""
-
-    def __init__(self, plan: Plan, tables: Sequence[TableProfile]) -> None:
-        self.plan = plan
-        self.tables = tables
-        self.columns = columns_of(tables)
-        self.new = {one.name for one in plan.new_columns}
-        self.names = {key: self._name_of(key) for key in plan.all_keys}
-
-    def _name_of(self, key: Key) -> str:
-        """The column a key has in the result."""
-        wanted = f"{key.column} group" if key.bands else key.unit or key.column
-        return wanted if wanted == key.column or wanted not in self.columns else f"{wanted} of {key.column}"
-
-    def column(self, name: str) -> Column:
-        """The column of that name. Raises `PlanError`."""
-        if name not in self.columns:
-            raise PlanError(f"There is no column {name}.")
-        return self.columns[name]
-
-    def numeric(self, name: str) -> bool:
-        """Whether it can be calculated with."""
-        return name in self.new or self.column(name).numeric
-
-    # ---- reading and choosing rows
-
-    def loading(self) -> list[str]:
-        """Reads the table, or both and puts them together, and makes the columns that are calculated."""
-        used = {*self.plan.used(), *(self.plan.on or ())}
-        lines = [loading_code(self.tables[0], "data", used)]
-        if self.plan.on:
-            left, right = map(py, self.plan.on)
-            lines.append(loading_code(self.tables[1], "other", used))
-            lines.append(
-                f"unmatched = [(~data[{left}].isin(other[{right}])).sum(), (~other[{right}].isin(data[{left}])).sum()]"
-            )
-            on = f"on={left}" if left == right else f"left_on={left}, right_on={right}"
-            suffix = f'suffixes=("", {py(" of " + self.tables[1].stem)})'
-            lines.append(f'data = data.merge(other, {on}, how="left", validate="many_to_one", {suffix})')
-        lines += [f"data[{py(one.name)}] = {self._calculated(one)}" for one in self.plan.new_columns]
-        for measure in self.plan.measures:
-            cells = f"data[{py(measure.column)}]"
-            if measure.aggregate == "weighted mean":
-                lines.append(f'data["weighted"] = {cells} * data[{py(measure.by)}]')
-            if measure.part:
-                fits = self._condition(measure.part[0])
-                lines.append(f'data["that fits"] = {fits if measure.column == ROWS else f"{cells}.where({fits}, 0)"}')
-        return lines + [line for key in self.plan.all_keys for line in self._made_key(key)]
-
-    def _calculated(self, new: NewColumn) -> str:
-        if new.op == "days since":
-            if {self.column(new.left).kind, self.column(new.right).kind} != {"date"}:
-                raise PlanError(f"{new.left} and {new.right} are not both dates.")
-            return f"(data[{py(new.left)}] - data[{py(new.right)}]).dt.days"
-        sides = [
-            one if is_number(one) and one not in self.columns else f"data[{py(one)}]" for one in (new.left, new.right)
-        ]
-        for text, side in zip((new.left, new.right), sides, strict=True):
-            if side != text and not self.numeric(text):
-                raise PlanError(f"{text} holds no numbers.")
-        left, right = sides
-        if new.op in {"/", "% of"} and right.startswith("data["):
-            right += '.replace(0, float("nan"))'
-        return f"100 * {left} / {right}" if new.op == "% of" else f"{left} {new.op} {right}"
-
-    def _made_key(self, key: Key) -> list[str]:
-        name, cells, column = f"data[{py(self.names[key])}]", f"data[{py(key.column)}]", self.columns.get(key.column)
-        if key.bands:
-            edges, labels = edges_of(key.bands)
-            return [f"{name} = pd.cut({cells}, {edges}, right=False, labels={py(labels)})"]
-        if column is None or column.kind != "date" or (not key.unit and column.grain in {"day", "time"}):
-            return []
-        return [f"{name} = {_UNITS[key.unit or column.grain].format(cells)}"]
-
-    def selecting(self) -> list[str]:
-        """Makes `rows`, those that count."""
-        tests = [self._condition(one) for one in self.plan.filters]
-        if len(tests) < 2:  # noqa: PLR2004 one needs no joint
-            return [f"rows = data[{tests[0]}]" if tests else "rows = data"]
-        joint = "|" if self.plan.either else "&"
-        line = f"rows = data[{f' {joint} '.join(f'({test})' for test in tests)}]"
-        if len(line) > _LENGTH:
-            line = "rows = data[\n    " + f"\n    {joint} ".join(f"({test})" for test in tests) + "\n]"
-        return [line]
-
-    def _condition(self, one: RowFilter) -> str:
-        return condition(one, None if one.column in self.new else self.column(one.column))
-
-    # ---- calculating
+class PlanCode(RowsCode):
+    """The code of one plan: its rows, and the `result` that is made of them."""
 
     def computing(self) -> list[str]:
         """Makes `result`."""
@@ -187,20 +82,31 @@ class PlanCode:
             return [f"result = rows[{py(list(dict.fromkeys([*self.names.values(), *names])))}].dropna()"]
         return self._groups() if self.plan.measures else [*self._rows(), *self._ordered(), *self._as_written()]
 
+    # ---- rows and columns
+
+    def _rows(self) -> list[str]:
+        if self.plan.then:
+            raise PlanError(f"The {self.plan.then} of what? Name a column, or say how it is grouped.")
+        if shown := list(self.plan.columns):
+            return [f"result = rows[{py([*shown, *(name for name in self.new if name not in shown)])}]"]
+        made = [name for name in self.names.values() if name not in self.columns]
+        return [f"result = rows.drop(columns={py(made)})" if made else "result = rows"]
+
     def _as_written(self) -> list[str]:
         """Months, quarters and weeks of rows are written as such again, not as their first day."""
-        dates = [one for one in self.columns.values() if one.name in self.plan.used() and one.grain in _COARSE]
-        coarse = [one for one in dates if one.name not in self.names.values()]
-        shown = [one for one in coarse if not self.plan.columns or one.name in self.plan.columns]
+        shown = {name for name in self.plan.used() if not self.plan.columns or name in self.plan.columns}
+        dates = [one for one in self.columns.values() if one.name in shown and one.grain in _COARSE]
+        made = {one.name: UNIT_CODE[one.grain].partition("  #")[0] for one in dates}
         cells = [
-            f"{py(one.name)}: {_UNITS[one.grain].format(f'result[{py(one.name)}]').partition('  #')[0]}"
-            for one in shown
+            f"{py(name)}: {code.format(f'result[{py(name)}]')}"
+            for name, code in made.items()
+            if name not in self.names.values()
         ]
         return [f"result = result.assign(**{{{', '.join(cells)}}})"] if cells else []
 
     def _of_columns(self) -> list[str]:
         names = list(self.plan.columns)
-        part = f"rows[{py(names)}]" if names else "rows"
+        part, chosen = f"rows[{py(names)}]" if names else "rows", py(names) if names else ""
         named = '.rename_axis("column").reset_index()'
         match self.plan.output:
             case "describe":
@@ -211,37 +117,24 @@ class PlanCode:
                     lines += [f'numbers = part[{py(numbers)}].agg(["min", "mean", "median", "max", "std"])']
                     lines += ["result = result.join(numbers.T)"]
                 return [*lines, f"result = result{named}"]
-            case "missing" if self.names:
-                others = [name for name in names if name not in self.names.values()]
-                part = f"rows[{py(others)}]" if others else f"rows.drop(columns={py([*self.names.values()])})"
-                keys = ", ".join(f"rows[{py(name)}]" for name in self.names.values())
-                return [f"result = {part}.isna().groupby([{keys}]).sum().reset_index()"]
             case "missing":
                 counts = '"missing": part.isna().sum(), "missing (%)": 100 * part.isna().mean()'
                 return [f"part = {part}", f"result = pd.DataFrame({{{counts}}}){named}"]
             case "duplicates":
-                subset = f"{py(names)}, " if names else ""
-                return [
-                    f"result = rows[rows.duplicated({subset}keep=False)].sort_values({py(names or [*self.columns])})"
-                ]
+                again = f"rows.duplicated({f'{chosen}, ' if names else ''}keep=False)"
+                return [f"result = rows[{again}].sort_values({py(names or [*self.columns])})"]
             case "without duplicates":
-                return [f"result = rows.drop_duplicates({py(names) if names else ''})"]
+                return [f"result = rows.drop_duplicates({chosen})"]
             case "distinct":
-                return [f"result = {part}.dropna().drop_duplicates().sort_values({py(names)})"]
+                return [f"result = {part}.dropna().drop_duplicates().sort_values({chosen})"]
         if bad := [name for name in names if not self.numeric(name)]:
             raise PlanError(f"{bad[0]} holds no numbers, so that nothing is correlated with it.")
-        if len(names) == 2 and self.plan.output == "correlation":  # noqa: PLR2004 one pair, one number
+        if len(names) == 2:  # noqa: PLR2004 one pair, one number
             left, right = map(py, names)
             return [f'result = pd.DataFrame({{"correlation": [rows[{left}].corr(rows[{right}])]}})']
         return [f"result = {part}.corr(){named}"]
 
-    def _rows(self) -> list[str]:
-        if self.plan.then:
-            raise PlanError(f"The {self.plan.then} of what? Name a column, or say how it is grouped.")
-        if shown := list(self.plan.columns):
-            return [f"result = rows[{py([*shown, *(name for name in self.new if name not in shown)])}]"]
-        made = [name for name in self.names.values() if name not in self.columns]
-        return [f"result = rows.drop(columns={py(made)})" if made else "result = rows"]
+    # ---- groups
 
     def measure_names(self) -> dict[str, Measure]:
         """The column that each measure has in the result."""
@@ -274,34 +167,32 @@ class PlanCode:
         if alone and not self._per_other(alone[0]):
             needed = [name for name in (alone[0].column, alone[0].by) if name != ROWS]
             lines, source = [f"known = rows.dropna(subset={py(needed)})"], "known"
+        of, counted = source, f"len({source})"
         if keys:
             lines.append(f"groups = {source}.groupby({_one_or_list(keys)}, observed=True)")
-        made = {}
+            of, counted = "groups", "groups.size()"
+        made: dict[str, str] = {}
         for name, one in measures.items():
             if one.part and one.column == ROWS:
-                made["rows"] = "groups.size()" if keys else f"len({source})"
-                made["that fits"] = f'{"groups" if keys else source}["that fits"].sum()'
-            made[name] = self._measured(one, source, grouped=bool(keys))
+                made |= {"rows": counted, "that fits": f'{of}["that fits"].sum()'}
+            made[name] = self._measured(one, of, counted)
         parts = [f"{py(name)}: {one if keys else f'[{one}]'}" for name, one in made.items()]
         ending = ".reset_index()" if keys else ""
         line = f"result = pd.DataFrame({{{', '.join(parts)}}}){ending}"
-        if len(line) > _LENGTH:
+        if len(line) > LENGTH:
             line = "result = pd.DataFrame({\n" + "".join(f"    {part},\n" for part in parts) + f"}}){ending}"
         first = next(iter(measures))
         lines += [line, *(self._then(first) if self.plan.then else []), *self._ordered()]
         return lines + (self._pivoted(first) if self.plan.output == "pivot" else [])
 
-    def _per_other(self, measure: Measure) -> bool:
-        """Whether a ratio divides by a column of the table that is looked up: its rows are not counted twice."""
-        return bool(self.plan.on) and self.tables[0].find(measure.by) is None
-
-    def _measured(self, measure: Measure, source: str, *, grouped: bool) -> str:
-        of = "groups" if grouped else source
-        cells, counted = f"{of}[{py(measure.column)}]", f"{of}.size()" if grouped else f"len({of})"
+    def _measured(self, measure: Measure, of: str, counted: str) -> str:
+        """The code of one measure; `of` is what it is calculated of, `counted` the number of its rows."""
+        cells = f"{of}[{py(measure.column)}]"
         match measure.aggregate:
             case "ratio":
                 times = f"{py(measure.per)} * " if measure.per != 1 else ""
-                return f"{times}{counted if measure.column == ROWS else f'{cells}.sum()'} / {self._below(measure, of)}"
+                below = self._other_total(measure) if self._per_other(measure) else f"{of}[{py(measure.by)}].sum()"
+                return f"{times}{counted if measure.column == ROWS else f'{cells}.sum()'} / {below}"
             case "weighted mean":
                 return f'{of}["weighted"].sum() / {of}[{py(measure.by)}].sum()'
             case "percent that fit":
@@ -321,25 +212,25 @@ class PlanCode:
             raise PlanError(f"There is no {measure.aggregate} of a group.")
         return f"{cells}.{_METHODS[measure.aggregate]}"
 
-    def _below(self, measure: Measure, of: str) -> str:
-        """What a ratio divides by."""
-        if not self._per_other(measure):
-            return f"{of}[{py(measure.by)}].sum()"
-        other, left, right = self.tables[1], *(self.plan.on or ("", ""))
-        alike = {words_of(column.name): column.name for column in other.columns}
-        renamed = {alike[words_of(name)]: name for name in self.names.values() if words_of(name) in alike}
-        renamed |= {right: left} if left in self.names.values() else {}
-        for name in self.names.values():
-            if name not in renamed.values():
-                raise PlanError(f"{other.name} has no {name} to divide by.")
-        if self.plan.filters and any(self.tables[0].find(one.column) is None for one in self.plan.filters):
+    def _per_other(self, measure: Measure) -> bool:
+        """Whether a ratio divides by a column of the table that is looked up: its rows are not counted twice."""
+        return bool(self.plan.on) and self.tables[0].find(measure.by) is None
+
+    def _other_total(self, measure: Measure) -> str:
+        """What a ratio divides by: the total in the table that is looked up, of the same groups."""
+        other, (left, right) = self.tables[1], self.plan.on or ("", "")
+        if any(self.tables[0].find(one.column) is None for one in self.plan.filters):
             raise PlanError(f"Rows of {other.name} are chosen, and its {measure.by} is divided by: ask in two steps.")
-        if not self.names:
+        alike = {words_of(column.name): column.name for column in other.columns}
+        theirs = {name: alike.get(words_of(name), "") for name in self.names.values()}
+        theirs |= {left: right} if left in theirs else {}
+        if lacking := [name for name, there in theirs.items() if not there]:
+            raise PlanError(f"{other.name} has no {lacking[0]} to divide by.")
+        if not theirs:
             return f"other[{py(measure.by)}].sum()"
-        names = list(self.names.values())
-        renamed = {there: here for there, here in renamed.items() if there != here}
+        renamed = {there: here for here, there in theirs.items() if there != here}
         frame = f"other.rename(columns={py(renamed)})" if renamed else "other"
-        return f"{frame}.groupby({_one_or_list(names)})[{py(measure.by)}].sum()"
+        return f"{frame}.groupby({_one_or_list([*theirs])})[{py(measure.by)}].sum()"
 
     def _then(self, first: str) -> list[str]:
         then, value = self.plan.then, f"result[{py(first)}]"
@@ -373,16 +264,9 @@ class PlanCode:
                 raise PlanError(f"The groups have no {order.by} to be ordered by.")
         elif by == "measure":
             raise PlanError("Ranked by which column? Name one.")
-        name, ascending = py(by), not order.descending
-        if limit and self.plan.percent:
-            share = limit / 100 if ascending else 1 - limit / 100
-            return [
-                f"result = result[result[{name}] {'<=' if ascending else '>='} result[{name}].quantile({share:g})]",
-                f"result = result.sort_values({name}, ascending={ascending})",
-            ]
         if limit and (by in self.new or by not in self.columns or self.columns[by].numeric):
-            return [f'result = result.{"nsmallest" if ascending else "nlargest"}({limit}, {name}, keep="all")']
-        lines = [f'result = result.sort_values({name}, ascending={ascending}, kind="stable")']
+            return [f'result = result.{"nlargest" if order.descending else "nsmallest"}({limit}, {py(by)}, keep="all")']
+        lines = [f'result = result.sort_values({py(by)}, ascending={not order.descending}, kind="stable")']
         return lines + ([f"result = result.head({limit})"] if limit else [])
 
     def _pivoted(self, first: str) -> list[str]:
@@ -398,3 +282,102 @@ class PlanCode:
 
 def _one_or_list(names: Sequence[str]) -> str:
     return py(names[0]) if len(names) == 1 else py([*names])
+
+
+# ---- charts: plain matplotlib, one pair of axes, labelled
+
+
+def _drawing(plan: Plan, code: PlanCode) -> list[str]:
+    """The lines that draw and save the picture. Raises `PlanError` where it lacks what such a chart needs."""
+    lines, across, up = (_chart_of_points if plan.output in OF_POINTS else _chart_of_groups)(plan, code)
+    heading = "\n".join(textwrap.wrap(title(plan), TITLE_LENGTH))
+    return [
+        'plt.rcParams["text.parse_math"] = False  # a $ in a name is a dollar sign',
+        'fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")',
+        *lines,
+        f"ax.set(\n    title={py(heading)},\n    xlabel={py(across)},\n    ylabel={py(up)},\n)",
+        f"fig.savefig({py(plan.file)}, dpi={DOTS_PER_INCH})",
+        "plt.close(fig)",
+        f'print(f"{{len(result):,}} points, saved as", {py(plan.file)})',
+    ]
+
+
+def _chart_of_points(plan: Plan, code: PlanCode) -> tuple[list[str], str, str]:
+    names = [measure.column for measure in plan.measures]
+    keys = [code.names[key] for key in plan.all_keys]
+    if len(names) < 1 + (plan.output == "scatter"):
+        raise PlanError(
+            "A scatter chart needs two columns of numbers." if names else f"A {plan.output} of which column?"
+        )
+    cells = f"result[{py(names[0])}]"
+    parts = f"result.groupby({py(keys[0])}, observed=True)" if keys else ""
+    if plan.output == "histogram":
+        return [f'ax.hist({cells}, bins={plan.bins or 20}, edgecolor="white")'], names[0], "rows"
+    if plan.output == "scatter" and not keys:
+        return [f"ax.scatter(result[{py(names[1])}], {cells}, s=18, alpha=0.7)"], names[1], names[0]
+    if plan.output == "scatter":
+        dots = f"ax.scatter(part[{py(names[1])}], part[{py(names[0])}], s=18, alpha=0.7, label=str(name))"
+        return [f"for name, part in {parts}:", f"    {dots}", f"ax.legend(title={py(keys[0])})"], names[1], names[0]
+    if not keys:
+        return [f"ax.boxplot({cells})", "ax.set_xticks([])"], "", names[0]
+    lines = [
+        f"groups = [(str(name), part) for name, part in {parts}[{py(names[0])}]]",
+        "ax.boxplot([part for _, part in groups])",
+        "ax.set_xticks(range(1, len(groups) + 1), [name for name, _ in groups])",
+        _TURNED,
+    ]
+    return lines, keys[0], names[0]
+
+
+def _chart_of_groups(plan: Plan, code: PlanCode) -> tuple[list[str], str, str]:
+    if not plan.keys:
+        raise PlanError(f"A {plan.output} chart over what? Say “by …”.")
+    keys = [code.names[key] for key in plan.keys]
+    x, values = keys[0], [code.value_name(), *list(code.measure_names())[1:]]
+    y = values[0] if len(values) == 1 else "value"
+    across = code.names[plan.across] if plan.across else keys[1] if len(keys) > 1 else ""
+    if plan.output == "pie":
+        return [f"ax.pie(result[{py(values[0])}], labels=result[{py(x)}].astype(str))"], "", ""
+    if across and len(values) > 1:
+        raise PlanError("A chart shows one number for each line or colour; ask for two charts.")
+    made = [f"shown = result.set_index({py(x)})[{py(values)}]"]
+    if across:
+        zero = ".fillna(0)" if plan.measures[0].aggregate == "count" else ""
+        made = [f"shown = result.pivot(index={py(x)}, columns={py(across)}, values={py(values[0])}){zero}"]
+    if plan.output == "heatmap":
+        made += [
+            'image = ax.imshow(shown.T.to_numpy(dtype=float), aspect="auto")',
+            'ax.set_xticks(range(len(shown)), shown.index.astype(str), rotation=45, ha="right")',
+            "ax.set_yticks(range(shown.shape[1]), shown.columns.astype(str))",
+            f"fig.colorbar(image, label={py(y)})",
+        ]
+        return made, x, across
+    several = bool(across) or len(values) > 1
+    made += _lines(plan, code, several=several) if plan.output == "line" else _bars(plan, several=several)
+    if several:
+        heading = f"title={py(across)}, " if across else ""
+        made.append(f'ax.legend({heading}loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")')
+    made.append("ax.grid(alpha=0.3)")
+    return (made, y, x) if plan.output == "horizontal bar" else (made, x, y)
+
+
+def _lines(plan: Plan, code: PlanCode, *, several: bool) -> list[str]:
+    key = plan.keys[0]
+    column = code.columns.get(key.column)
+    number = column is not None and not key.bands and (column.numeric or key.unit in {"year", "hour"})
+    dates = column is not None and column.kind == "date" and not key.unit and column.grain in {"day", "time"}
+    # Lines over texts keep every place of the axis, so that all of them share its order.
+    lines = [] if plan.order else ["shown = shown.sort_index()"]
+    lines += ["for name, line in shown.items():", *(["    line = line.dropna()"] if number or dates else [])]
+    index = "line.index" if number or dates else "line.index.astype(str)"
+    lines += [f'    ax.plot({index}, line, marker="o", markersize=4{", label=str(name)" if several else ""})']
+    return [*lines, 'ax.locator_params(axis="x", integer=True)' if number else _TURNED]
+
+
+def _bars(plan: Plan, *, several: bool) -> list[str]:
+    flat = "h" if plan.output == "horizontal bar" else ""
+    lines = ['shown.index = shown.index.astype(str).str.removesuffix(" 00:00:00")']
+    if several:
+        stacked = ", stacked=True" if plan.output == "stacked bar" else ""
+        return [*lines, f"shown.plot.bar{flat}(ax=ax, width=0.8{stacked})", *([] if flat else [_TURNED])]
+    return [*lines, f"ax.bar{flat}(shown.index, shown.iloc[:, 0])", "ax.invert_yaxis()" if flat else _TURNED]

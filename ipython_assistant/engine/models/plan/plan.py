@@ -15,12 +15,9 @@ if TYPE_CHECKING:
 
 TABLES: Final = ("table", "pivot", "describe", "missing", "duplicates", "without duplicates", "distinct", "correlation")
 """Outputs that are a table."""
-CHARTS: Final = (
-    "line", "bar", "stacked bar", "horizontal bar", "pie", "heatmap", "histogram", "box", "scatter",
-    "correlation heatmap",
-)  # fmt: skip
+CHARTS: Final = ("line", "bar", "stacked bar", "horizontal bar", "pie", "heatmap", "histogram", "box", "scatter")
 """Outputs that are a picture."""
-OF_COLUMNS: Final = frozenset({*TABLES[2:], "correlation heatmap"})
+OF_COLUMNS: Final = frozenset(TABLES[2:])
 """Outputs that say something about columns, without groups or measures."""
 OF_POINTS: Final = frozenset({"histogram", "box", "scatter"})
 """Charts of the rows themselves."""
@@ -116,7 +113,7 @@ class Plan:
         across: What makes the columns of a pivot, or the lines and colours of a chart.
         then: What is done with the numbers after that, such as `running total`.
         window: The length of a rolling mean, in rows.
-        limit: Only the first so many rows, or percent of the rows where `percent` is set; all where it is 0.
+        limit: Only the first so many rows or groups; all where it is 0.
         columns: The columns that are shown, compared or correlated, where not all are.
         bins: The bars of a histogram; 20 where it is 0.
     """
@@ -134,7 +131,6 @@ class Plan:
     window: int = 0
     order: Order | None = None
     limit: int = 0
-    percent: bool = False
     columns: tuple[str, ...] = ()
     bins: int = 0
     file: str = ""
@@ -216,7 +212,6 @@ def _plan(found: Mapping[str, Any], columns: frozenset[str], bands: tuple[str, .
         window=int(found.get("window", 0)),
         order=Order(sort["by"], sort["order"] == "descending") if sort else None,
         limit=int(found.get("limit", 0)),
-        percent=bool(found.get("limit_percent")),
         columns=tuple(dict.fromkeys(found.get("columns", ()))),
         bins=int(found.get("bins", 0)),
     )

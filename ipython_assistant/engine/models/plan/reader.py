@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models import TokensUsed
 from ipython_assistant.engine.models.plan.checks import compared, mostly_unknown, unknown_words
-from ipython_assistant.engine.models.plan.english import PATTERNS
+from ipython_assistant.engine.models.plan.english import PATTERNS, result_names
 from ipython_assistant.engine.models.plan.mentions import Mentions, mentions_in
 from ipython_assistant.engine.models.plan.pandas_code import program
 from ipython_assistant.engine.models.plan.plan import Plan, PlanError, plan_from_json
-from ipython_assistant.engine.models.plan.relations import result_names
 from ipython_assistant.engine.models.plan.schema import PICTURES, schema_for
 from ipython_assistant.engine.models.plan.settle import mended, named_file, settled
 from ipython_assistant.engine.models.plan.words import Program, plainly

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models.plan import english, relations
+from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.plan import (
     AS_IT_IS,
@@ -54,9 +54,7 @@ _THEN_TERMS: Final = {
     "share": ("percent of total",), "change": ("difference", "percent change"), "running": ("running total",),
     "rolling": ("rolling mean",),
 }  # fmt: skip
-_RANKED: Final = english.words("low high ascending descending sorted ranked judged head latest earliest") | {
-    "percent top"
-}
+_RANKED: Final = english.words("low high ascending descending sorted ranked judged head latest earliest")
 _CALCULATED: Final = english.words(
     "mean median std sum count share rate weighted percentile change running rolling pivot maximum minimum distinct"
 ) | {*UNITS, "count distinct", "per number", "bands", "judged", "latest", "earliest", "high", "low"}
@@ -81,8 +79,6 @@ def outputs_for(mentions: Mentions, files: Sequence[str]) -> tuple[str, ...]:
     terms = mentions.terms
     charts = [term for term in _CHART_TERMS if term in terms]
     drawn = any(name.lower().endswith(PICTURES) for name in files) or "plot" in terms
-    if {"correlation", "heatmap"} <= terms:
-        return ("correlation heatmap",)
     if charts and (drawn or charts[0] not in {"line", "horizontal"} or PATTERNS["a line"].search(mentions.prompt)):
         return _CHART_TERMS[charts[0]]
     if drawn:
@@ -105,15 +101,15 @@ class _Schema:
         self.tables = tables
         self.all = list(columns_of(tables).values())
         self.named = [column for column in self.all if column.name in mentions.columns]
-        self.signs = relations.signs_said(mentions)
-        self.new = new_name(mentions) if relations.calculates(mentions, self.all) else ""
+        self.signs = english.signs_said(mentions)
+        self.new = new_name(mentions) if english.calculates(mentions, self.all) else ""
         self.numeric = [column.name for column in self.named if column.numeric]
         self.numbers = [*self.numeric, *([self.new] if self.new else [])]
-        self.tests = relations.text_tests(mentions)
-        self.blank = relations.missing_tests(mentions, self.all)
+        self.tests = english.text_tests(mentions)
+        self.blank = english.missing_tests(mentions, self.all)
         self.filters = self._filters()
         self.keys = self._keys()
-        self.counts = relations.counts_in(mentions)
+        self.counts = english.counts_in(mentions)
 
     def branch(self, output: str) -> Json | None:
         """The schema of one output; None where it lacks what it needs."""
@@ -127,14 +123,10 @@ class _Schema:
         if self.new:
             base["new_columns"] = _any_of(self._new_columns(), int(bool(self.signs)), 2)
         if output in OF_COLUMNS:
-            least = 2 if output.startswith("correlation") else int(output == "distinct")
-            columns = self.numeric if least > 1 else [column.name for column in self.named]
-            keys = [key for key in self.keys if relations.is_grouped_by(self.said, key)] if output == "missing" else []
-            if keys:
-                base["group_by"] = _array(_enum(keys), 1, 1)
-                columns = [name for name in columns if name not in keys]
+            least = {"correlation": 2, "distinct": 1}.get(output, 0)
+            columns = self.numeric if output == "correlation" else [column.name for column in self.named]
             if columns:
-                base["columns"] = _array(_enum(columns), min(least or len(keys), len(columns)), 8)
+                base["columns"] = _array(_enum(columns), min(least, len(columns)), 8)
             return _object(base, optional) if columns or not least else None
         return (self._of_points if output in OF_POINTS else self._of_groups)(output, base, optional)
 
@@ -142,7 +134,7 @@ class _Schema:
         if len(self.numbers) < 1 + (output == "scatter"):
             return None
         if output == "scatter":
-            x, y = relations.axes_of(self.said, self.numbers)
+            x, y = english.axes_of(self.said, self.numbers)
             return _object(base | {"x": _enum(x), "y": _enum(y)}, optional | self._maybe("across", self.keys))
         base["of"] = _enum(self.numbers)
         if output == "box" and self.keys:
@@ -194,14 +186,14 @@ class _Schema:
         keys += timed if {"line", "plot", "running", "rolling", "change"} & self.terms and not in_time else []
         whole = [one.name for one in self.named if one.kind == "number" and one.whole]
         keys += [
-            name for name in whole if self.terms & {"plot", *_CHART_TERMS} or relations.is_grouped_by(self.said, name)
+            name for name in whole if self.terms & {"plot", *_CHART_TERMS} or english.is_grouped_by(self.said, name)
         ]
         return list(dict.fromkeys(keys))
 
     def _measures(self) -> list[Json]:
         """What may be calculated: the aggregates that are said, or `as it is` where none is."""
         terms, numbers = self.terms, self.numbers
-        said = relations.aggregates_said(self.said)
+        said = english.aggregates_said(self.said)
         left_open = not said
         extremes = (("max", "high"), ("min", "low"))
         said += [name for name, term in extremes if term in terms and name not in said]
@@ -241,9 +233,6 @@ class _Schema:
         by = ["measure", *(column.name for column in self.named), *self.numbers]
         by += [one.name for one in self.all if one.in_time] if {"latest", "earliest", "head"} & terms else []
         found: Json = {"sort": _object({"by": _enum(by), "order": _enum(ways)})}
-        if "percent top" in terms:
-            percent = next(one.numbers for one in self.said.found if one.term == "percent top")
-            return found | {"limit": _enum([int(percent[0])]), "limit_percent": _enum([True])}, True
         which = PATTERNS["which one"].match(self.said.prompt.lower()) is not None and bool(
             {"high", "low", "judged"} & terms
         )
@@ -271,16 +260,16 @@ class _Schema:
         sure |= {
             name
             for name in self.filters
-            if name in self.tests or name in self.blank or relations.wanted_answer(self.said, columns[name])
+            if name in self.tests or name in self.blank or english.wanted_answer(self.said, columns[name])
         }
-        sure |= {names[0] for names in relations.bound_numbers(self.said, self.all).values() if len(names) == 1}
+        sure |= {names[0] for names in english.bound_numbers(self.said, self.all).values() if len(names) == 1}
         dates = [column.name for column in self.all if column.in_time]
         named = [name for name in dates if name in self.said.columns] or dates
         return sure | set(named if self.said.periods and len(named) == 1 else [])
 
     def _filters(self) -> dict[str, list[Way]]:
         """What rows may be chosen by, by column: the comparisons, the values, and how few and how many of these."""
-        bound = relations.bound_numbers(self.said, self.all)
+        bound = english.bound_numbers(self.said, self.all)
         numbers = [(number, bound.get(one)) for one in self.said.of("number", "period") for number in one.numbers]
         mentioned = {name for names in bound.values() for name in names}
         found: dict[str, list[Way]] = {}
@@ -308,15 +297,15 @@ class _Schema:
             return [([self.blank[column.name]], [""], 0, 0)]
         if values := list(self.said.values_of(column.name)):
             places = [one for one in self.said.of("value") if column.name in one.columns]
-            out = {relations.is_excluded(self.said, one.start) for one in places}
+            out = {english.is_excluded(self.said, one.start) for one in places}
             found.append(
                 (["in", "not in"] if len(out) > 1 else ["not in" if out == {True} else "in"], values, 1, len(values))
             )
         if column.kind == "yes/no":
-            which = relations.wanted_answer(self.said, column)
+            which = english.wanted_answer(self.said, column)
             found.append((["is"], [which] if which else ["yes", "no"], 1, 1))
         if column.numeric and numbers:
-            said = [op for term, op in relations.COMPARED_BY.items() if term in self.terms]
+            said = [op for term, op in english.COMPARED_BY.items() if term in self.terms]
             known = said and "not" not in self.terms  # without a negation `over` is nothing but `>`
             found.append((said if known else ["==", "!=", *COMPARISONS], numbers, 1, 1))
             if len(numbers) > 1:
@@ -351,7 +340,7 @@ def new_name(mentions: Mentions) -> str:
     words = found[1].split() if found else []
     while words and words[0].lower() in english.GLUE:
         words = words[1:]
-    return " ".join(words) or " ".join(relations.result_names(mentions)[:2]) or "calculated"
+    return " ".join(words) or " ".join(english.result_names(mentions)[:2]) or "calculated"
 
 
 # ---- JSON schema

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ipython_assistant.engine.models.plan import english, relations
+from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS
 from ipython_assistant.engine.models.plan.mentions import plain
 from ipython_assistant.engine.models.plan.plan import (
@@ -77,12 +77,12 @@ class _Slips:
             both = [one.columns[0] for one in self.said.of("column") if self.columns[one.columns[0]].kind == "yes/no"]
             if (
                 both
-                and relations.compares_both(self.said)
+                and english.compares_both(self.said)
                 and both[0] not in {key.column for key in (*keys, across) if key}
             ):
                 keys = [Key(both[0]), *(key for key in keys if self._in_time(key))]
                 plan = replace(plan, filters=tuple(one for one in plan.filters if one.column != both[0]))
-            pooled = relations.pooled_columns(self.said)
+            pooled = english.pooled_columns(self.said)
             keys = [key for key in keys if key.column not in pooled]
             across = None if across and across.column in pooled else across
             if plan.drawn and not keys and across:
@@ -118,7 +118,7 @@ class _Slips:
 
     def measures(self, plan: Plan) -> Plan:
         """Every aggregate that is said, of the one column that is measured; `how many` counts."""
-        said = relations.aggregates_said(self.said)
+        said = english.aggregates_said(self.said)
         said += ["max", "min"] if {"high", "low"} <= self.terms and not plan.order else []
         divided = [
             replace(one, column=ROWS) if one.aggregate == "ratio" and one.column == one.by else one
@@ -179,7 +179,7 @@ class _Slips:
         """The plan with a filter for each value that is to be left out, and with none for the number of a top list."""
         filters = list(plan.filters)
         for one in self.said.of("value"):
-            certain = one.certain and len(one.columns) == 1 and relations.is_excluded(self.said, one.start)
+            certain = one.certain and len(one.columns) == 1 and english.is_excluded(self.said, one.start)
             if certain and not any(each.column == one.columns[0] and each.op in NEGATED for each in filters):
                 filters += [RowFilter(one.columns[0], "not in", (one.text,))] if not plan.either else []
         once = [number for one in self.said.of("number", "period") for number in one.numbers].count(plan.limit) == 1
@@ -189,7 +189,7 @@ class _Slips:
 
     def _all_out(self, one: RowFilter) -> bool:
         places = [each for each in self.said.of("value") if each.text in one.values and each.columns == (one.column,)]
-        return bool(places) and all(relations.is_excluded(self.said, each.start) for each in places)
+        return bool(places) and all(english.is_excluded(self.said, each.start) for each in places)
 
 
 def settled(
@@ -204,12 +204,11 @@ def settled(
         chosen, on = _joined(*chosen)
     columns, decided = columns_of(chosen), []
     measures = []
-    quotients = {new.name: new for new in plan.new_columns if new.op in {"/", "% of"}}
+    quotients = {new.name: new for new in plan.new_columns if new.op == "/"}
     for one in plan.measures:
         quotient = quotients.get(one.column) if one.aggregate in {AS_IT_IS, "mean"} and plan.keys else None
         if quotient and "mean" not in mentions.terms and not (is_number(quotient.left) or is_number(quotient.right)):
-            per = 100 if quotient.op == "% of" else 1
-            measures.append(Measure("ratio", quotient.left, quotient.right, per))
+            measures.append(Measure("ratio", quotient.left, quotient.right))
             continue
         how = _aggregate(one, plan, columns.get(one.column))
         if how != one.aggregate and one.column != ROWS:

@@ -80,12 +80,11 @@ def _what(plan: Plan, name: Name) -> str:
         compared = f", compared by {columns}" if columns else ""
         return {
             "describe": f"overview of {columns or 'every column'}",
-            "missing": f"missing cells of {columns or 'each column'}{per}",
+            "missing": f"missing cells of {columns or 'each column'}",
             "duplicates": f"rows that are there more than once{compared}",
             "without duplicates": f"each row once{compared}",
             "distinct": f"the different values of {columns}",
             "correlation": f"correlation (Pearson) of {columns}",
-            "correlation heatmap": f"heat map of the correlations (Pearson) of {columns}",
         }[plan.output]
     if plan.output == "scatter":
         y, x = (name(measure.column) for measure in plan.measures[:2])
@@ -154,8 +153,6 @@ def _formula(new: NewColumn, name: Name) -> str:
     left, right = (part if is_number(part) else name(part) for part in (new.left, new.right))
     if new.op == "days since":
         return f"the days from {right} to {left}"
-    if new.op == "% of":
-        return f"{left} in percent of {right}"
     return f"{left} {_SIGNS.get(new.op, new.op)} {right}"
 
 
@@ -165,7 +162,7 @@ def _order(plan: Plan, name: Name) -> str:
     by = "" if plan.order.by == "measure" else f" by {name(plan.order.by)}"
     which = "largest" if plan.order.descending else "smallest"
     if plan.limit:
-        return f"the {plan.limit}{' %' if plan.percent else ''} {which}{by}"
+        return f"the {plan.limit} {which}{by}"
     return f"sorted{by}, {which} first"
 
 
@@ -237,7 +234,7 @@ def _sentences(one: Program, facts: dict[str, Any]) -> list[str]:
         found += [f"{_count(gone, 'row')} of {bold(side.name)} have no match and are {which}."] if gone else []
     for name, gone in facts["missing"].items() if plan.measures else ():
         found.append(f"{_count(gone, 'row')} without {bold(name)} {'is' if gone == 1 else 'are'} left out.")
-    if plan.limit and rows > plan.limit and not plan.percent:
+    if plan.limit and rows > plan.limit:
         found.append("All that share the last place are kept.")
     return found + _spellings(one)
 

@@ -1,0 +1,236 @@
+"""Code that makes a plan's rows: tables are read and joined, columns calculated, and those rows chosen that count.
+
+Every name and value enters the code as a Python literal: no column name can be code.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from ipython_assistant.engine.models.plan.plan import COMPARISONS, NEGATED, ROWS, Key, NewColumn, PlanError, is_number
+from ipython_assistant.engine.models.table_profiles import columns_of, loading_code, py
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ipython_assistant.engine.models.plan.plan import Plan, RowFilter
+    from ipython_assistant.engine.models.table_profiles import Column, TableProfile
+
+UNIT_CODE: Final = {
+    "year": "{}.dt.year", "quarter": '{}.dt.to_period("Q").astype(str)', "month": '{}.dt.strftime("%Y-%m")',
+    "week": '{}.dt.to_period("W").dt.start_time.dt.strftime("%Y-%m-%d")  # the Monday',
+    "day": '{}.dt.strftime("%Y-%m-%d")', "hour": "{}.dt.hour",
+    "weekday": "pd.Categorical({}.dt.day_name(), "
+    '["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"], ordered=True)',
+}  # fmt: skip
+"""The code of the unit of time that dates fall in."""
+LENGTH: Final = 100
+"""Characters of a line of code that is not broken."""
+_TEXT_METHODS: Final = {
+    "contains": ".str.contains({}, case=False, regex=False, na=False)",
+    "starts with": ".str.lower().str.startswith({}, na=False)",
+}
+_DATE_OPS: Final = {"before": "<", "after": ">", "since": ">=", "until": "<="}
+
+
+class RowsCode:
+    """The code of one plan's rows: it leaves `data`, the table, and `rows`, those that count."""
+
+    def __init__(self, plan: Plan, tables: Sequence[TableProfile]) -> None:
+        self.plan = plan
+        self.tables = tables
+        self.columns = columns_of(tables)
+        self.new = {one.name for one in plan.new_columns}
+        self.names = {key: self._name_of(key) for key in plan.all_keys}
+        """The column that each key has in the result."""
+
+    def _name_of(self, key: Key) -> str:
+        wanted = f"{key.column} group" if key.bands else key.unit or key.column
+        return wanted if wanted == key.column or wanted not in self.columns else f"{wanted} of {key.column}"
+
+    def column(self, name: str) -> Column:
+        """The column of that name. Raises `PlanError`."""
+        if name not in self.columns:
+            raise PlanError(f"There is no column {name}.")
+        return self.columns[name]
+
+    def numeric(self, name: str) -> bool:
+        """Whether it can be calculated with."""
+        return name in self.new or self.column(name).numeric
+
+    def loading(self) -> list[str]:
+        """Reads the table, or both and puts them together, and makes the columns that are calculated."""
+        used = {*self.plan.used(), *(self.plan.on or ())}
+        lines = [loading_code(self.tables[0], "data", used)]
+        if self.plan.on:
+            left, right = map(py, self.plan.on)
+            lines.append(loading_code(self.tables[1], "other", used))
+            lines.append(
+                f"unmatched = [(~data[{left}].isin(other[{right}])).sum(), (~other[{right}].isin(data[{left}])).sum()]"
+            )
+            on = f"on={left}" if left == right else f"left_on={left}, right_on={right}"
+            suffix = f'suffixes=("", {py(" of " + self.tables[1].stem)})'
+            lines.append(f'data = data.merge(other, {on}, how="left", validate="many_to_one", {suffix})')
+        lines += [f"data[{py(one.name)}] = {self._calculated(one)}" for one in self.plan.new_columns]
+        for measure in self.plan.measures:
+            cells = f"data[{py(measure.column)}]"
+            if measure.aggregate == "weighted mean":
+                lines.append(f'data["weighted"] = {cells} * data[{py(measure.by)}]')
+            if measure.part:
+                fits = self._condition(measure.part[0])
+                lines.append(f'data["that fits"] = {fits if measure.column == ROWS else f"{cells}.where({fits}, 0)"}')
+        return lines + [line for key in self.plan.all_keys for line in self._made_key(key)]
+
+    def _calculated(self, new: NewColumn) -> str:
+        sides = [
+            one if is_number(one) and one not in self.columns else f"data[{py(one)}]" for one in (new.left, new.right)
+        ]
+        left, right = sides
+        if new.op == "days since":
+            if {self.column(new.left).kind, self.column(new.right).kind} != {"date"}:
+                raise PlanError(f"{new.left} and {new.right} are not both dates.")
+            return f"({left} - {right}).dt.days"
+        for text, side in zip((new.left, new.right), sides, strict=True):
+            if side != text and not self.numeric(text):
+                raise PlanError(f"{text} holds no numbers.")
+        if new.op == "/" and right.startswith("data["):
+            right += '.replace(0, float("nan"))'
+        return f"{left} {new.op} {right}"
+
+    def _made_key(self, key: Key) -> list[str]:
+        name, cells, column = f"data[{py(self.names[key])}]", f"data[{py(key.column)}]", self.columns.get(key.column)
+        if key.bands:
+            edges, labels = edges_of(key.bands)
+            return [f"{name} = pd.cut({cells}, {edges}, right=False, labels={py(labels)})"]
+        if column is None or column.kind != "date" or (not key.unit and column.grain in {"day", "time"}):
+            return []
+        return [f"{name} = {UNIT_CODE[key.unit or column.grain].format(cells)}"]
+
+    def selecting(self) -> list[str]:
+        """Makes `rows`, those that count."""
+        tests = [self._condition(one) for one in self.plan.filters]
+        if len(tests) < 2:  # noqa: PLR2004 one needs no joint
+            return [f"rows = data[{tests[0]}]" if tests else "rows = data"]
+        joint = "|" if self.plan.either else "&"
+        line = f"rows = data[{f' {joint} '.join(f'({test})' for test in tests)}]"
+        if len(line) > LENGTH:
+            line = "rows = data[\n    " + f"\n    {joint} ".join(f"({test})" for test in tests) + "\n]"
+        return [line]
+
+    def _condition(self, one: RowFilter) -> str:
+        return condition(one, None if one.column in self.new else self.column(one.column))
+
+
+# ---- conditions
+
+
+def condition(one: RowFilter, column: Column | None) -> str:
+    """The code that compares the cells of `data` as a filter does.
+
+    Raises `PlanError`: such cells are not compared so.
+    """
+    cells = f"data[{py(one.column)}]"
+    if one.op in {"is missing", "is not missing"}:
+        return f"{cells}.{'isna' if one.op == 'is missing' else 'notna'}()"
+    if not one.values:
+        raise PlanError(f"{one.column} is compared with nothing.")
+    texts = [str(value) for value in one.values]
+    if column is None or column.numeric:
+        test = _number(cells, one.op, one.values)
+    elif column.kind == "date":
+        test = _date(cells, column, one.op, texts)
+    elif one.op == "is":
+        test = _yes_no(cells, column, wanted=texts[0] == "yes")
+    else:
+        test = _text(cells, one.op, texts)
+    if not test:
+        raise PlanError(f"{one.column} is not compared by “{one.op}”.")
+    return test
+
+
+def _number(cells: str, op: str, values: Sequence[Any]) -> str:
+    if op == "between":
+        return f"{cells}.between({py(min(values))}, {py(max(values))})"
+    if op in {"in", "not in"}:
+        return f"{'~' if op == 'not in' else ''}{cells}.isin({py([*values])})"
+    return f"{cells} {op} {py(values[0])}" if op in {"==", "!=", *COMPARISONS} else ""
+
+
+def _yes_no(cells: str, column: Column, *, wanted: bool) -> str:
+    if column.boolean:
+        return f"{cells}.eq({wanted})"
+    words = ["yes", "y", "true"] if wanted else ["no", "n", "false"]
+    used = {value.lower() for value in column.values}
+    return f"{cells}.str.lower().isin({py([word for word in words if word in used] or words[:1])})"
+
+
+def _text(cells: str, op: str, values: Sequence[str]) -> str:
+    if op in {"in", "=="} and len(values) == 1:
+        return f"{cells} == {py(values[0])}"
+    negation = "~" if op in NEGATED else ""
+    if op in {"in", "==", "not in", "!="}:
+        return f"{negation}{cells}.isin({py([*values])})"
+    method = _TEXT_METHODS.get(op.replace("does not contain", "contains"))
+    value = values[0].lower() if op == "starts with" else values[0]
+    return f"{negation}{cells}{method.format(py(value))}" if method else ""
+
+
+def _date(cells: str, column: Column, op: str, values: Sequence[str]) -> str:
+    day = f"{cells}.dt.normalize()" if column.grain == "time" else cells
+    if op in {"in", "not in", "=="}:
+        tests = [_within(cells, day, value) for value in values]
+        joined = tests[0] if len(tests) == 1 else " | ".join(f"({test})" for test in tests)
+        return f"~({joined})" if op == "not in" else joined
+    if any(not value[:1].isdigit() for value in values):
+        raise PlanError(f"{values[0]} has no year: dates are compared with a day, a month or a year.")
+    first, last = days_of(min(values)), days_of(max(values))
+    if op == "between":
+        return f"{day}.between({py(first[0])}, {py(last[1])})"
+    sign = _DATE_OPS.get(op, op)
+    return f"{day} {sign} {py(first[sign in {'>', '<='}])}" if sign in COMPARISONS else ""
+
+
+def _within(cells: str, day: str, value: str) -> str:
+    if value.startswith(("latest", "earliest")):
+        freq = {"week": "W", "month": "M", "quarter": "Q", "year": "Y"}.get(value.partition(" ")[2])
+        part = f'{cells}.dt.to_period("{freq}")' if freq else day
+        return f"{part} == {part}.{'max()' if value.startswith('latest') else 'min()'}"
+    if re.fullmatch(r"Q[1-4]", value):
+        return f"{cells}.dt.quarter == {value[1]}"
+    if value.isalpha():
+        return f"{cells}.dt.month_name() == {py(value)}"
+    if re.fullmatch(r"\d{4}", value):
+        return f"{cells}.dt.year == {value}"
+    first, last = days_of(value)
+    return f"{day} == {py(first)}" if first == last else f"{day}.between({py(first)}, {py(last)})"
+
+
+def days_of(period: str) -> tuple[str, str]:
+    """The first and the last day of `2024`, `2024-Q1`, `2024-03` or `2024-03-01`. Raises `PlanError`."""
+    try:
+        year, _, rest = period.partition("-")
+        if rest.count("-"):
+            return str(dt.date.fromisoformat(period)), period
+        month, months = (int(rest[1]) * 3 - 2, 3) if rest.startswith("Q") else (int(rest or 1), 1 if rest else 12)
+        first = dt.date(int(year), month, 1)
+    except ValueError:
+        raise PlanError(f"{period} is not a date.") from None
+    after = first.year * 12 + first.month - 1 + months
+    return str(first), str(dt.date(after // 12, after % 12 + 1, 1) - dt.timedelta(days=1))
+
+
+def edges_of(bands: Sequence[str]) -> tuple[str, list[str]]:
+    """Bands as the code of their edges, and their names: `0-17, 18-64, 65+` begin at 0, 18 and 65.
+
+    Raises `PlanError`: one does not begin where the one before it ends.
+    """
+    parts = (band.rstrip("+").partition("-") for band in bands)
+    pairs = sorted((int(low), int(high or -1)) for low, _, high in parts)
+    if any(low != high + 1 for (_, high), (low, _) in itertools.pairwise(pairs)):
+        raise PlanError(f"The bands {', '.join(bands)} do not follow one another.")
+    last = pairs[-1][1]
+    edges = [*(str(low) for low, _ in pairs), str(last + 1) if last >= 0 else 'float("inf")']
+    return f"[{', '.join(edges)}]", [f"{low}-{high}" if high >= 0 else f"{low}+" for low, high in pairs]
