@@ -7,10 +7,8 @@ is put together while the code runs cannot be known, and a comment says where to
 
 from __future__ import annotations
 
-import dis
 import re
 import textwrap
-from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.conversation import ancestors
@@ -32,46 +30,38 @@ _QUOTED = re.compile(rf"""(?P<quote>['"])(?P<home>{HOME}/?|\./)?(?P<name>[^'"\\\
 def code_cell(turn: PlacedTurn, namespace: Mapping[str, Any], notebook_dir: Path, taken: Iterable[str] = ()) -> str:
     """The code of a turn as the text of one cell, to run in the notebook's directory; empty where it ran none.
 
-    A file that the code writes goes beside the notebook and never over one of those that are there, whose names are
-    `taken`. A DataFrame that was sent is written to a file first. Code that needs variables of earlier turns in the
-    conversation brings their code along.
+    It begins with the code of the earlier turns of its conversation, whose variables it may need. A file that the code
+    writes goes beside the notebook and never over one of those that are there, whose names are `taken`. A DataFrame
+    that was sent is written to a file first.
     """
     line = ancestors(turn)
-    own, before = _code_of([turn]), _code_of(line[:-1])
-    if not own:
+    if not _code_of([turn]):
         return ""
-    turns = line if _uses_names_of(before, own) else (turn,)
-    code = _code_of(turns)
-    in_the_way = {folded(name) for name in taken}
+    code, in_the_way = _code_of(line), {folded(name) for name in taken}
 
     def free(name: str) -> str:
         found = next(candidate for candidate in numbered(name) if folded(candidate) not in in_the_way)
         in_the_way.add(folded(found))
         return found
 
-    written = {artifact.own_name for past in turns for artifact in past.artifacts}
-    paths = {artifact.own_name: artifact.href for past in line[:-1] for artifact in past.artifacts}
+    written = {artifact.own_name for past in line for artifact in past.artifacts}
     first, names = [], {}
     for upload in (upload for past in line for upload in past.uploads):
         value = namespace.get(upload.source)
+        inside = upload.path.is_relative_to(notebook_dir)
+        path = (upload.path.relative_to(notebook_dir) if inside else upload.path).as_posix()
         if upload.name in code and type(value).__name__ in {"DataFrame", "Series"}:
             names[upload.name] = free(upload.name)
             index = getattr(value, "index", None)
             plain = type(index).__name__ == "RangeIndex" and getattr(index, "name", None) is None
             first.append(f"{upload.source}.to_csv({names[upload.name]!r}{', index=False' if plain else ''})")
+        elif upload.name in written and upload.name in code:
+            names[upload.name] = free(upload.name)
+            copy = f"shutil.copyfile({path!r}, {names[upload.name]!r})  # the code writes to this file too"
+            first += ["import shutil", copy]
         else:
-            inside = upload.path.is_relative_to(notebook_dir)
-            paths[upload.name] = (upload.path.relative_to(notebook_dir) if inside else upload.path).as_posix()
-    for name, path in paths.items():
-        if name in written and name in code:
-            names[name] = free(name)
-            first += [
-                "import shutil",
-                f"shutil.copyfile({path!r}, {names[name]!r})  # the code writes to this file too",
-            ]
-        else:
-            names.setdefault(name, path)
-    names = {name: free(name) for name in sorted(written - names.keys())} | names
+            names[upload.name] = path
+    names |= {name: free(name) for name in sorted(written - names.keys())}
     code = _QUOTED.sub(lambda match: _renamed(match, names), code)
     remarks = [READ_FIRST, *([LOOK_FOR] if HOME in code else [])]
     return "\n".join([*remarks, *dict.fromkeys(first), "", code])
@@ -98,24 +88,3 @@ def _code_of(turns: Iterable[PlacedTurn]) -> str:
             code = f"try:\n{textwrap.indent(code, '    ')}\nexcept Exception as error:\n    print(error)"
         steps.append(code)
     return "\n\n".join(steps)
-
-
-def _uses_names_of(before: str, code: str) -> bool:
-    """Whether the code reads a name that only the code before it defines; if it cannot be compiled, it may."""
-    try:
-        defined, reads = _names(compile(before, "", "exec"))[0], _names(compile(code, "", "exec"))[1]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return bool(before)
-    return bool(defined & reads)
-
-
-def _names(code: CodeType) -> tuple[set[str], set[str]]:
-    """The names that a module's code defines, and those that it reads before it defines them, if it ever does."""
-    defined, reads = set[str](), set[str]()
-    for step in dis.get_instructions(code):
-        if step.opname == "STORE_NAME":
-            defined.add(step.argval)
-        elif step.opname in {"LOAD_NAME", "LOAD_GLOBAL"} and step.argval not in defined:
-            reads.add(step.argval)
-    inner = [_names(constant)[1] for constant in code.co_consts if isinstance(constant, CodeType)]
-    return defined, reads.union(*(names - defined for names in inner))

@@ -36,18 +36,6 @@ if TYPE_CHECKING:
     from ipython_assistant.core.turn import Item, Json, Source
 
 
-_RESPONSE_EVENTS = tuple(
-    f"response.{status}"
-    for status in ("created", "in_progress", "queued", "completed", "incomplete", "failed", "cancelled")
-)
-_CALL_EVENTS = tuple(
-    f"response.code_interpreter_call.{status}" for status in ("in_progress", "interpreting", "completed")
-)
-_TEXT_EVENTS = tuple(
-    f"response.{part}" for part in ("output_text.delta", "output_text.done", "refusal.delta", "refusal.done")
-)
-
-
 class TurnFold:
     """Builds a turn from events: `feed` it each one, ask it for the `turn` at any moment.
 
@@ -101,13 +89,16 @@ class TurnFold:
         )
         unmatched = list(self._items)
         for index, raw in enumerate(objects_in(response.get("output"))):
-            item = _copied(unmatched, raw, index)
+            # The item of which this is a whole copy: ids may be others in the end, and places may have been missing.
+            alike = [item for item in unmatched if item.kind == text_of(raw.get("type"))]
+            of_this_id = [item for item in alike if item.id and item.id == text_of(raw.get("id"))]
+            item = next(iter([*of_this_id, *(it for it in alike if it.index == index), *alike]), None)
             if item is None:
                 self._items.append(item := _OpenItem(raw, index))
             else:
                 unmatched.remove(item)
+                item.take(raw)
             item.index = index
-            item.take(raw)
 
     def _item(self, event: Json) -> None:
         raw = event.get("item")
@@ -125,16 +116,13 @@ class TurnFold:
     def _text(self, event: Json) -> None:
         part, is_refusal = self._open_part(event), event["type"].startswith("response.refusal")
         part.refusal = part.refusal or is_refusal
-        part.text.add(event.get("delta"))
-        part.text.replace(event.get("refusal" if is_refusal else "text"))
+        part.text.take(event.get("delta"), event.get("refusal" if is_refusal else "text"))
 
     def _annotation(self, event: Json) -> None:
         self._open_part(event).annotate(event.get("annotation"), event.get("annotation_index"))
 
     def _code(self, event: Json) -> None:
-        call = self._open("code_interpreter_call", event)
-        call.code.add(event.get("delta"))
-        call.code.replace(event.get("code"))
+        self._open("code_interpreter_call", event).code.take(event.get("delta"), event.get("code"))
 
     def _code_status(self, event: Json) -> None:
         self._open("code_interpreter_call", event).raw["status"] = event["type"].rpartition(".")[2]
@@ -164,28 +152,25 @@ class TurnFold:
         """The item of this kind that an event speaks of; the event that `begins` an item speaks of no finished one."""
         item_id, index = text_of(event.get("item_id")), number_of(event.get("output_index"))
         latest_first = [item for item in reversed(self._items) if item.kind == kind]
-        for item in latest_first:
-            if item_id and item.id == item_id:
-                return item
-        for item in latest_first:
-            if begins and (item.done or index is None):
-                continue
-            if item.index == index or (index is None and not (item_id and item.id)):
-                return item
-        return None
+        of_this_id = [item for item in latest_first if item_id and item.id == item_id]
+        others = [] if begins and index is None else [item for item in latest_first if not (begins and item.done)]
+        here = [it for it in others if it.index == index or (index is None and not (item_id and it.id))]
+        return next(iter([*of_this_id, *here]), None)
 
     _READERS: ClassVar[Mapping[str, Callable[[TurnFold, Json], None]]] = {
-        **dict.fromkeys(_RESPONSE_EVENTS, _response),
-        **dict.fromkeys(("response.output_item.added", "response.output_item.done"), _item),
-        **dict.fromkeys(("response.content_part.added", "response.content_part.done"), _part),
-        **dict.fromkeys(_TEXT_EVENTS, _text),
-        **dict.fromkeys(
-            ("response.code_interpreter_call_code.delta", "response.code_interpreter_call_code.done"), _code
-        ),
-        **dict.fromkeys(_CALL_EVENTS, _code_status),
-        "response.output_text.annotation.added": _annotation,
-        "error": _error,
-    }
+        f"response.{name}": reader
+        for names, reader in (
+            ("created in_progress queued completed incomplete failed cancelled", _response),
+            ("output_item.added output_item.done", _item),
+            ("content_part.added content_part.done", _part),
+            ("output_text.delta output_text.done refusal.delta refusal.done", _text),
+            ("output_text.annotation.added", _annotation),
+            ("code_interpreter_call_code.delta code_interpreter_call_code.done", _code),
+            ("code_interpreter_call.in_progress code_interpreter_call.interpreting", _code_status),
+            ("code_interpreter_call.completed", _code_status),
+        )
+        for name in names.split()
+    } | {"error": _error}
 
 
 def read_response(response: Json) -> Turn:
@@ -202,12 +187,10 @@ class _OpenText:
     def __init__(self) -> None:
         self._pieces: list[str] = []
 
-    def add(self, delta: Any) -> None:
+    def take(self, delta: Any = None, whole: Any = None) -> None:
+        """Take in what is a text of both; a whole copy only if it is not shorter than what came in pieces."""
         if isinstance(delta, str):
             self._pieces.append(delta)
-
-    def replace(self, whole: Any) -> None:
-        """Take a whole copy, unless it is shorter than what came in pieces."""
         if isinstance(whole, str) and len(whole) >= sum(map(len, self._pieces)):
             self._pieces = [whole]
 
@@ -231,7 +214,7 @@ class _OpenPart:
         """Take in a whole copy of the part; some servers send the bare text."""
         raw = raw if isinstance(raw, dict) else {"text": raw}
         self.refusal = self.refusal or raw.get("type") == "refusal"
-        self.text.replace(raw.get("refusal" if raw.get("type") == "refusal" else "text"))
+        self.text.take(whole=raw.get("refusal" if raw.get("type") == "refusal" else "text"))
         annotations = raw.get("annotations")
         for index, annotation in enumerate(annotations if isinstance(annotations, list) else []):
             self.annotate(annotation, index)
@@ -275,7 +258,7 @@ class _OpenItem:
         said = {key: value for key, value in raw.items() if value or not self.raw.get(key)}
         self.raw.update(said if raw.get("type") in ("message", "code_interpreter_call") else bounded(said))
         self.kind, self.id = text_of(self.raw.get("type")), text_of(self.raw.get("id"))
-        self.code.replace(raw.get("code"))
+        self.code.take(whole=raw.get("code"))
         content = raw.get("content")
         for index, part in enumerate(content if isinstance(content, list) else [content] if content else []):
             self.parts.setdefault(index, _OpenPart()).take(part)
@@ -292,14 +275,6 @@ class _OpenItem:
                 outputs=_outputs(self.raw.get("outputs")),
             )
         return OtherItem(self.id, self.kind, self.raw)
-
-
-def _copied(items: list[_OpenItem], raw: Json, index: int) -> _OpenItem | None:
-    """The item of which this is a whole copy: ids may be others in the end, and places may have been missing."""
-    item_id, alike = text_of(raw.get("id")), [item for item in items if item.kind == text_of(raw.get("type"))]
-    of_this_id = [item for item in alike if item_id and item.id == item_id]
-    of_this_place = [item for item in alike if item.index == index]
-    return next(iter([*of_this_id, *of_this_place, *alike]), None)
 
 
 def _without_items(response: Json) -> Turn:

@@ -75,12 +75,12 @@ def safe_name(name: str) -> str:
 def plain_name(name: str) -> str:
     """The name again for a disk that would not take it: short, and of ASCII letters, digits, dots and dashes alone.
 
-    >>> plain_name("Übersicht 2024 – Süd.csv"), plain_name("图表.png")
-    ('Ubersicht_2024_Sud.csv', 'file.png')
+    >>> plain_name("Übersicht 2024.csv"), plain_name("图表.png")
+    ('Ubersicht_2024.csv', 'file.png')
     """
-    letters = (char for char in unicodedata.normalize("NFKD", safe_name(name)) if not unicodedata.combining(char))
-    stem, suffix = _parted(re.sub(r"[^A-Za-z0-9.-]+", "_", "".join(letters)))
-    return safe_name(_shorten(f"{stem.strip('_.') or 'file'}{suffix.rstrip('_')}", LONGEST_PLAIN))
+    parts = (unicodedata.normalize("NFKD", part).encode("ascii", "ignore") for part in _parted(safe_name(name)))
+    stem, suffix = (re.sub(r"[^\w.-]+", "_", part.decode()).strip("_") for part in parts)
+    return safe_name(_shorten(f"{stem or 'file'}{suffix}", LONGEST_PLAIN))
 
 
 def numbered(name: str) -> Iterator[str]:

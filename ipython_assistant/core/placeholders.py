@@ -1,8 +1,8 @@
 r"""`{name}` in a question → its value, and `@file.csv` on a line of its own → an input; nothing else is touched.
 
-Filled in are `{name}`, `{name.attribute}`, `{name[0]}`, `{name["key"]}` and any chain of these, and a number may have a
-format with a precision or a comma: `{share:.1%}`, `{total:,}`. Nothing is called and nothing is computed. What names no
-variable stays as it is, and so does all that is no prose: fenced blocks, inline code and formulas (`$...$`, `\(...\)`).
+Filled in are `{name}`, `{name.attribute}`, `{name[0]}`, `{name["key"]}` and any chain of these. Nothing is called and
+nothing is computed. What names no variable stays as it is, and so does all that is no prose: fenced blocks, inline code
+and formulas (`$...$`, `\(...\)`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NO_PROSE = r"""
 _PLACEHOLDER = r"""
     (?<!\{) \{ (?P<name>[^\W\d]\w*)
     (?P<chain> (?: \.[^\W\d]\w* | \[-?\d{1,18}\] | \["[^"\\\n]*"\] | \['[^'\\\n]*'\] )* )
-    (?: : (?P<format> [,_]?(?:\.\d{1,2})?[defg%]? ) )? \} (?!\})
+    \} (?!\})
 """
 _INPUT = r"""^[ \t]*@(?P<input>\"[^"\n]+\"|\S+)[ \t]*$"""
 _PARTS = re.compile(rf"(?P<no_prose>{_NO_PROSE})|{_PLACEHOLDER}|{_INPUT}", re.VERBOSE | re.MULTILINE | re.DOTALL)
@@ -97,7 +97,7 @@ class _Left(Exception):
 
 
 def _value(found: re.Match[str], namespace: Mapping[str, Any]) -> str:
-    name, form = found["name"], found["format"]
+    name = found["name"]
     if name not in namespace:
         near = difflib.get_close_matches(name, [known for known in namespace if not known.startswith("_")], n=1)
         raise _Left(f"there is no variable {name}." + (f" Did you mean {{{near[0]}}}?" if near else ""))
@@ -105,7 +105,9 @@ def _value(found: re.Match[str], namespace: Mapping[str, Any]) -> str:
         value = namespace[name]
         for link in _LINK.finditer(found["chain"]):
             value = getattr(value, link["attribute"]) if link["attribute"] else value[ast.literal_eval(link["item"])]
-        text = format(value, form) if form else _text(value)
+        # A set in one order in every process: the question is the key of its recording.
+        is_set = isinstance(value, set | frozenset) and value
+        text = f"{{{', '.join(sorted(map(repr, value)))}}}" if is_set else str(value)
     except Exception as error:  # a property of somebody's class can raise anything
         said = " ".join(str(error).split())[:100].rstrip(".")
         raise _Left(f"{type(error).__name__}{f': {said}' if said else ''}.") from error
@@ -117,10 +119,3 @@ def _value(found: re.Match[str], namespace: Mapping[str, Any]) -> str:
     if len(text) > LONGEST_VALUE:
         raise _Left(f"its value has {len(text):,} characters. Give it with -i {name}.")
     return text
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, set | frozenset) and value:
-        # In one order in every process: the question is the key of its recording.
-        return f"{{{', '.join(sorted(map(repr, value)))}}}"
-    return str(value)

@@ -12,7 +12,6 @@ import json
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import UTC
-from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from ipython_assistant.core.artifacts import FailedArtifact
@@ -42,8 +41,6 @@ REPLAYED = ("completed", "refused")
 """The statuses of a turn that is replayed, the better one first."""
 TOOK_PLACE = frozenset({*REPLAYED, "incomplete"})
 """The statuses of a turn that takes the place of the one its cell had before."""
-DEEPEST = 100
-"""How deeply the values of a recording may be nested; what a service sends is some ten deep."""
 LARGEST_NUMBER = 2**63
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -251,22 +248,15 @@ def read_recording(text: str, number: int = 0) -> Recording:
     """The recording a text holds. Raises `ValueError`, with the reason in words, where it holds none."""
     try:
         body = json.loads(text)
-        level = [body]
-        for _ in range(DEEPEST):
-            inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
-            level = list(chain.from_iterable(inner))
-    except (ValueError, RecursionError) as error:
-        raise ValueError("it is not whole JSON") from error
-    if level:
-        raise ValueError("its values are nested too deeply")
-    if not isinstance(body, dict) or "format" not in body:
-        raise ValueError("it is not the recording of a turn")
-    if body["format"] != FORMAT:
-        raise ValueError(f"its format is {str(body['format'])[:20]}, and this version reads {FORMAT}")
-    if body.get("integrity") != integrity(body):
-        raise ValueError("it was changed since it was written")
-    try:
+        if not isinstance(body, dict) or "format" not in body:
+            raise ValueError("it is not the recording of a turn")
+        if body["format"] != FORMAT:
+            raise ValueError(f"its format is {str(body['format'])[:20]}, and this version reads {FORMAT}")
+        if body.get("integrity") != integrity(body):
+            raise ValueError("it was changed since it was written")
         return replace(_read(body), number=number)
+    except json.JSONDecodeError as error:
+        raise ValueError("it is not whole JSON") from error
     except (TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ValueError("it is not the recording of a turn") from error
 
@@ -279,6 +269,7 @@ def integrity(body: Json) -> str:
 def _read(body: Json) -> Recording:
     inputs = tuple(_read_as(RecordedInput, item) for item in body["inputs"])
     asked = _read_as(TurnKey, body["asked"], inputs=tuple((item.name, item.logical) for item in inputs))
+    without_secrets(asked.tools)  # nested too deeply, it is told here and not where the question is asked
     kinds = {"message", "code_interpreter_call"}
     items = [_joined(item) if item.get("type") in kinds else item for item in body["response"]["output"]]
     turn = read_response({**body["response"], "output": items})
@@ -354,6 +345,10 @@ def _item_of(item: Item) -> Json:
     return item.raw
 
 
+_KINDS = {Citation: "container_file_citation", UrlCitation: "url_citation", FileCitation: "file_citation"}
+_NAMES = {"start": "start_index", "end": "end_index"}
+
+
 def _part_of(part: TextPart) -> Json:
     annotations = [
         {"type": _KINDS[type(one)], **{_NAMES.get(name, name): value for name, value in asdict(one).items()}}
@@ -361,10 +356,6 @@ def _part_of(part: TextPart) -> Json:
     ]
     kind, name = ("refusal", "refusal") if part.refusal else ("output_text", "text")
     return {"type": kind, name: _lines(part.text), "annotations": annotations}
-
-
-_KINDS = {Citation: "container_file_citation", UrlCitation: "url_citation", FileCitation: "file_citation"}
-_NAMES = {"start": "start_index", "end": "end_index"}
 
 
 def _lines(text: str) -> list[str] | str:

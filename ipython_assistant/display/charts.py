@@ -23,8 +23,8 @@ MIME_TYPES = {
 }
 LARGEST = 1_000_000
 """In bytes: it is stored in the notebook as it is."""
-MOST_VALUES, DEEPEST = 200_000, 50
-"""Values in a specification, and objects in objects."""
+DEEPEST = 50
+"""Of objects in objects."""
 
 _ADDRESS = re.compile(
     r"\s*(?:[a-z][a-z0-9+.-]*:)?//|\s*(?:data|javascript|file|blob):|.*<\s*(?:a|img)\b", re.IGNORECASE
@@ -68,7 +68,7 @@ def read_chart(name: str, content: bytes) -> dict[str, Any]:
     kept = {key: part for key, part in spec.items() if key not in {"$schema", "usermeta", "config" if plotly else ""}}
     if plotly and not isinstance(spec.get("data"), list):
         raise ChartError("it has no list of data, as a Plotly figure has.")
-    for key, value in _parts(kept):
+    for key, value in _parts("", kept):
         if key.lower() in _LOADING or (isinstance(value, str) and value.lower() in _LOADING):
             raise ChartError(f"it uses “{one_line(key or str(value))}”, which loads something or links somewhere.")
         if isinstance(value, str) and _ADDRESS.match(value):
@@ -78,17 +78,13 @@ def read_chart(name: str, content: bytes) -> dict[str, Any]:
     return kept if plotly else {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", **kept}
 
 
-def _parts(spec: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _parts(key: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Every value with its key (empty in a list), however deep."""
-    waiting: list[tuple[str, Any, int]] = [("", spec, 0)]
-    seen = 0
-    while waiting:
-        key, value, depth = waiting.pop()
-        seen += 1
-        if depth > DEEPEST or seen > MOST_VALUES:
-            raise ChartError("its specification is too large.")
-        yield key, value
-        if isinstance(value, dict):
-            waiting += [(name, part, depth + 1) for name, part in value.items()]
-        elif isinstance(value, list):
-            waiting += [("", part, depth + 1) for part in value]
+    if depth > DEEPEST:
+        raise ChartError("its specification is too large.")
+    yield key, value
+    inner = (
+        value.items() if isinstance(value, dict) else (("", part) for part in value) if isinstance(value, list) else ()
+    )
+    for name, part in inner:
+        yield from _parts(name, part, depth + 1)

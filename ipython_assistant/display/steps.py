@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ipython_assistant.core.turn import text_of
+from ipython_assistant.core.turn import objects_in, text_of
 from ipython_assistant.core.wording import counted
 from ipython_assistant.display.escaping import escaped, one_line, printed, visible
 from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH, highlight
@@ -23,8 +23,6 @@ LONGEST_ITEM = 4_000
 """In characters for each item without a view of its own."""
 LONGEST_TEXT = 500
 """In characters for each text in it: it may be a picture in base64."""
-DEEPEST_ITEM = 20
-"""Of objects in objects."""
 
 # An id or a time says nothing to a reader, and would make two runs of one question differ.
 # The picture of an image generation has an output of its own.
@@ -94,17 +92,13 @@ def _cut(text: str, longest: int) -> str:
 def _item_body(item: OtherItem) -> str:
     if item.type != "reasoning":
         return _cut(json.dumps(_shortened(item.raw), ensure_ascii=False, indent=2), LONGEST_ITEM)
-    parts = item.raw.get("summary")
-    texts = [text_of(part.get("text")) for part in (parts if isinstance(parts, list) else ()) if isinstance(part, dict)]
+    texts = (text_of(part.get("text")) for part in objects_in(item.raw.get("summary")))
     return _cut("\n\n".join(texts).strip(), LONGEST_ITEM)
 
 
-def _shortened(value: Any, deep: int = 0) -> Any:
-    if deep > DEEPEST_ITEM:
-        return "…"
+def _shortened(value: Any) -> Any:
     if isinstance(value, dict):
-        shown = {str(key): part for key, part in value.items() if key not in _NOT_SHOWN and part is not None}
-        return {key: _shortened(part, deep + 1) for key, part in shown.items()}
+        return {key: _shortened(part) for key, part in value.items() if key not in _NOT_SHOWN and part is not None}
     if isinstance(value, list):
-        return [_shortened(part, deep + 1) for part in value]
+        return [_shortened(part) for part in value]
     return _cut(value, LONGEST_TEXT) if isinstance(value, str) else value
