@@ -87,27 +87,24 @@ def list_html(header: Sequence[str], rows: Sequence[Sequence[Cell]], right: Coll
 
     The header may be empty; the columns in `right`, counted from 0, are flush right.
     """
-    short = [max(len(cell_text(cell)) for cell in column) <= SHORT for column in zip(*rows, strict=True)]
-    styles = [
-        "vertical-align:top;padding:.2em 1.5em .2em 0;"
-        f"text-align:{'right' if at in right else 'left'};"
-        f"{'white-space:nowrap' if is_short else 'overflow-wrap:anywhere;min-width:12em'}"
-        for at, is_short in enumerate(short)
-    ]
-    # JupyterLab stripes the rows of a table; a list is calmer without.
-    row_start = '<tr style="background:transparent">'
-    head = "".join(
-        f'<th scope="col" style="{style};font-weight:normal">{escaped(name)}</th>'
-        for name, style in zip(header, styles, strict=False)
+    styles = []
+    for at, column in enumerate(zip(*rows, strict=True)):
+        is_short = max(len(cell_text(cell)) for cell in column) <= SHORT
+        side = "right" if at in right else "left"
+        wrap = "white-space:nowrap" if is_short else "overflow-wrap:anywhere;min-width:12em"
+        styles.append(f"vertical-align:top;padding:.2em 1.5em .2em 0;text-align:{side};{wrap}")
+
+    def line(cells: Iterable[str]) -> str:
+        # JupyterLab stripes the rows of a table; a list is calmer without.
+        return f'<tr style="background:transparent">{"".join(cells)}</tr>'
+
+    names = zip(header, styles, strict=False)
+    head = [f'<th scope="col" style="{style};font-weight:normal">{escaped(name)}</th>' for name, style in names]
+    cells = (
+        [f'<td style="{style}">{_html(cell)}</td>' for cell, style in zip(row, styles, strict=True)] for row in rows
     )
-    body = "".join(
-        f"{row_start}"
-        + "".join(f'<td style="{style}">{_html(cell)}</td>' for cell, style in zip(row, styles, strict=True))
-        + "</tr>"
-        for row in rows
-    )
-    top = f"<thead>{row_start}{head}</tr></thead>" if head else ""
-    return f'<table style="margin:0">{top}<tbody>{body}</tbody></table>'
+    top = f"<thead>{line(head)}</thead>" if head else ""
+    return f'<table style="margin:0">{top}<tbody>{"".join(map(line, cells))}</tbody></table>'
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
@@ -115,11 +112,10 @@ def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
-        gaps = [" " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
-        cells = (
-            f"{gap}{cell}" if at in right else f"{cell}{gap}"
-            for at, (cell, gap) in enumerate(zip(row, gaps, strict=True))
-        )
+        cells = []
+        for at, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            gap = " " * (width - _width(cell))
+            cells.append(f"{gap}{cell}" if at in right else f"{cell}{gap}")
         lines.append("  ".join(cells).rstrip())
     return lines
 
@@ -129,13 +125,11 @@ def overview(
 ) -> Bundle:
     """A list as an output, and sentences below it; a cell is a `FileLink` or anything that has words."""
     cells = [[_on_one_line(cell) for cell in row] for row in rows]
-    said, html, lines = list(remarks), "", list[str]()
-    if cells:
-        html = list_html(header, cells, right)
-        lines = aligned([tuple(header), *(tuple(map(cell_text, row)) for row in cells)], right)
-    html += "".join(map(remark_html, said))
-    lines += ["", *map(visible, said)] if lines and said else map(visible, said)
-    return html_bundle("overview", f'<div class="{NO_MATH}">{html}</div>', "\n".join(lines))
+    said = list(remarks)
+    html = (list_html(header, cells, right) if cells else "") + "".join(map(remark_html, said))
+    lines = aligned([tuple(header), *(tuple(map(cell_text, row)) for row in cells)], right) if cells else []
+    plain = "\n".join([*lines, *([""] if lines and said else []), *map(visible, said)])
+    return html_bundle("overview", f'<div class="{NO_MATH}">{html}</div>', plain)
 
 
 def file_table(files: Sequence[MadeFile], remarks: Iterable[str] = ()) -> Bundle:
@@ -168,9 +162,9 @@ def link_html(file: FileLink) -> str:
 
 
 def _html(cell: Cell) -> str:
-    if isinstance(cell, FileLink):
-        return link_html(cell) + (f" {escaped(cell.remark)}" if cell.remark else "")
-    return escaped(cell)
+    if isinstance(cell, str):
+        return escaped(cell)
+    return link_html(cell) + (f" {escaped(cell.remark)}" if cell.remark else "")
 
 
 def _on_one_line(cell: object) -> Cell:

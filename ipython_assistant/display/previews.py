@@ -96,13 +96,11 @@ def caption(artifact: Artifact, shown: Shown) -> Bundle:
 
     It names no reason why a picture is not shown: that depends on the version of the library that read it.
     """
-    name, too = one_line(artifact.name), "is not shown here; it is too large, damaged, or more than a picture: "
-    words = {"whole": "", "smaller": "is shown smaller than it is: ", "not": too}[shown]
-    link = link_html(FileLink("download the whole picture", artifact.name, artifact.href))
-    style = f"margin:.2em 0 .8em;{QUIET}"
-    html = f'<p class="{NO_MATH}" style="{style}">{escaped(name)}{f" {words}{link}" if words else ""}</p>'
-    plain = f"{name} {words}{one_line(artifact.href, 160)}" if words else name
-    return html_bundle("caption", html, plain, shown=shown)
+    name, too = one_line(artifact.name), " is not shown here; it is too large, damaged, or more than a picture: "
+    words = {"whole": "", "smaller": " is shown smaller than it is: ", "not": too}[shown]
+    link = link_html(FileLink("download the whole picture", artifact.name, artifact.href)) if words else ""
+    html = f'<p class="{NO_MATH}" style="margin:.2em 0 .8em;{QUIET}">{escaped(name + words)}{link}</p>'
+    return html_bundle("caption", html, name + words + (one_line(artifact.href, 160) if words else ""), shown=shown)
 
 
 def table(artifact: Artifact, head: TableHead) -> Bundle:
@@ -127,10 +125,11 @@ def is_head(shown: Sequence[Sequence[str]], head: TableHead) -> bool:
     Numbers may be rounded, and there may be an index in front.
     """
     columns = [column.strip() for column in head.columns]
-    skip = 1 if shown and [cell.strip() for cell in shown[0][1:]] == columns else 0
-    if not shown or [cell.strip() for cell in shown[0][skip:]] != columns:
+    header = [cell.strip() for cell in shown[0]] if shown else []
+    skip = 1 if header[1:] == columns else 0
+    if header[skip:] != columns or len(shown) <= min(ENOUGH_ROWS, len(head.rows)):
         return False
-    return len(shown) > min(ENOUGH_ROWS, len(head.rows)) and all(
+    return all(
         _is_same(written.strip(), (cell or "").strip())
         for line, row in zip(shown[1:], head.rows, strict=False)
         for written, cell in zip(line[skip:], (*row, *[None] * len(columns)), strict=False)
@@ -172,22 +171,19 @@ def card(
     folders = {artifact.href.rpartition("/")[0] for artifact in artifacts}
     html = list_html((), [row if len(folders) > 1 else row[:-1] for row in rows]) if rows else ""
     if len(folders) == 1:
-        (folder,) = folders
-        place = f"in {one_line(folder, 160)}/" if folder else "beside the notebook"
+        place = "".join(f"in {one_line(folder, 160)}/" if folder else "beside the notebook" for folder in folders)
         html += f'<p style="margin:.2em 0 0;{QUIET}">Saved {escaped(place)}</p>'
-    lost = [(one_line(missing.name), one_line(missing.reason, 1000)) for missing in failed]
-    html += "".join(
-        f'<p style="margin:.4em 0 0">{escaped(name)} <b>not saved:</b> {escaped(why)}</p>' for name, why in lost
-    )
-    remarks = list(notes)
-    if any(artifact.href.startswith(("/", "../")) or artifact.href[1:2] == ":" for artifact in artifacts):
-        remarks.insert(0, OUTSIDE)
-    if len(artifacts) > MOST_ROWS:
-        remarks.insert(0, f"{counted(len(artifacts) - MOST_ROWS, 'more file')} in the same folder.")
-    html += "".join(map(remark_html, remarks))
     lines = aligned([tuple(map(cell_text, row)) for row in rows])
-    lines += [*(f"{name}  not saved: {why}" for name, why in lost), *map(visible, remarks)]
-    return html_bundle("card", f'<div class="{NO_MATH}">{html}</div>', "\n".join(lines))
+    for missing in failed:
+        name, why = one_line(missing.name), one_line(missing.reason, 1000)
+        html += f'<p style="margin:.4em 0 0">{escaped(name)} <b>not saved:</b> {escaped(why)}</p>'
+        lines.append(f"{name}  not saved: {why}")
+    remarks = [f"{counted(more, 'more file')} in the same folder."] if (more := len(artifacts) - MOST_ROWS) > 0 else []
+    if any(artifact.href.startswith(("/", "../")) or artifact.href[1:2] == ":" for artifact in artifacts):
+        remarks.append(OUTSIDE)
+    remarks += notes
+    html += "".join(map(remark_html, remarks))
+    return html_bundle("card", f'<div class="{NO_MATH}">{html}</div>', "\n".join([*lines, *map(visible, remarks)]))
 
 
 def _card_row(artifact: Artifact, detail: str) -> tuple[Cell, ...]:
