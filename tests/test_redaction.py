@@ -67,11 +67,11 @@ def test_a_figures_citation_that_has_no_span_gets_none():
 
 
 def test_the_footnote_stands_behind_the_words_it_stood_behind():
-    text = f"On {KEY} it rose. On {LONG} it fell."
+    text = f"On {KEY} it rose.\nOn {LONG} it fell."
     cited = annotation("url_citation", text.index("it rose"), text.index("it rose") + len("it rose"))
     turn = redacted_turn(folded(stream([Message(text, (cited,))])), REDACT)
 
-    assert answer_text(turn, ()).startswith("On <secret> it rose\u202f¹. On <secret> it fell.")
+    assert answer_text(turn, ()).startswith("On <secret> it rose.\u202f¹\nOn <secret> it fell.")
 
 
 def test_a_secret_is_taken_out_of_code_what_it_printed_and_every_other_item():

@@ -1,7 +1,8 @@
 """The answer as the reader gets it: `sandbox:` links lead to the saved files, and what it rests on stands in footnotes.
 
-A mark is superscript digits after a narrow no-break space, which mean nothing in Markdown and TeX. It is put behind the
-word, link, formula or piece of code it would otherwise break; where there is no such place the source is only listed.
+A mark is superscript digits after a narrow no-break space, which mean nothing in Markdown. It takes the place of the
+link that the model wrote for its source, else it stands at the end of the line; a source of code or of a table's row,
+where a mark would break something, is only listed.
 Titles and addresses are hostile: a title is one line of plain words, an address is a link only if it is one of the web,
 and the host it leads to is always written out.
 """
@@ -9,6 +10,7 @@ and the host it leads to is always written out.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -28,24 +30,7 @@ LONGEST_TITLE = 160
 _DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _GAP = "\u202f"
 
-# What a mark must not be put into, beside code. Dollar signs are a formula only where they cannot be money. The lengths
-# keep the search short in a text of opening marks alone.
-_WHOLE = re.compile(
-    r"""!?\[ [^\[\]\n]{0,2000} \] \( [^()\n]{0,2000} (?:\([^()\n]{0,2000}\)[^()\n]{0,2000}){0,9} \)
-      | < [^<>\s]{1,2000} >
-      | (?:https?|sandbox): [^\s<>()\[\]"'`]{1,2000}
-      | \$\$ .{1,2000}? \$\$
-      | \$ (?=[^\s$]) [^$\n]{0,2000}? (?<=[^\s\\$]) \$ (?!\d)
-      | \\\( .{1,2000}? \\\)
-      | \\\[ .{1,2000}? \\\]
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_REST_OF_WORD = re.compile(r"\w{0,99}")
-_ENDS_EMPHASIS = re.compile(r"[*_~]{0,9}")
-_LETTER_BEFORE = re.compile(r"[^\W_][^\n]*\Z")
-_NEAR = 99
-"""In characters: so far before a place is looked for a letter, or for the end of white space."""
+_HAS_LETTER = re.compile(r"[^\W_]")
 # The service's models write a source into the text themselves, as a link of its own in parentheses.
 _LINK_OF_ITS_OWN = re.compile(
     r"(?<![ \t])[ \t]{0,9}\(\[[^\[\]\n]{0,500}\]\((?P<url>[^\s()]{0,2000}(?:\([^\s()]{0,500}\)[^\s()]{0,500}){0,9})\)\)"
@@ -91,38 +76,35 @@ def _marks(part: TextPart, links: Sequence[Edit]) -> list[_Mark]:
         return []
     text = part.text
     own = {match.span(): _key(match["url"]) for match in _LINK_OF_ITS_OWN.finditer(text)}
-    own_links, blocks = Spans(own), code(text, blocks=True)
-    formulas = (match.span() for match in _WHOLE.finditer(text))
-    whole = Spans([*formulas, *code(text), *own, *((edit.start, edit.end) for edit in links)])
+    own_links, (starts, ends) = Spans(own), _line_ends(text)
+    untouched = Spans([*code(text), *((edit.start, edit.end) for edit in links)])
     marks = []
     for source in part.sources:
-        start = end = source.index if not isinstance(source, UrlCitation) else source.start
+        start, end = (source.start, source.end) if isinstance(source, UrlCitation) else (source.index, source.index)
+        place = ends[bisect_left(starts, end) - 1] if 0 <= start <= end <= len(text) and end > 0 else None
         span = None
         if isinstance(source, UrlCitation):
             # The link in parentheses that the model wrote for this source, where the span says it is.
-            near = map(own_links.around, (source.start, source.end - 1, source.end))
+            near = map(own_links.around, (start, end - 1, end))
             span = next((link for link in near if link is not None and own[link] == _key(source.url)), None)
-            start, end = (source.start, source.end) if span is None else (span[0], span[0])
-        believed = 0 <= start <= end <= len(text) and end > 0
-        marks.append(_Mark(source, _place_near(end, text, whole, blocks) if believed else None, span))
+            place = place if span is None else span[0]
+        breaks = place is not None and (untouched.around(place) or untouched.around(place - 1))
+        marks.append(_Mark(source, None, None) if breaks else _Mark(source, place, span))
     return sorted(marks, key=lambda mark: mark.place or 0)
 
 
-def _place_near(place: int, text: str, whole: Spans, blocks: Spans) -> int | None:
-    """The nearest place to this one where a mark breaks nothing; None where it would have to leave its line."""
-    near = max(place - _NEAR, 0)
-    place = near + len(text[near:place].rstrip())
-    if 0 < place < len(text) and text[place - 1].isalnum() and (word := _REST_OF_WORD.match(text, place)):
-        place = word.end()
-    if (broken := whole.around(place)) is not None and broken[0] < place:
-        place = broken[1]
-    if place and not text[place - 1].isspace() and (closing := _ENDS_EMPHASIS.match(text, place)):
-        place = closing.end()
-    # Behind the last bar of a table's row it would be a cell of its own, which is not shown.
-    ends_row = text[place - 1 : place] == "|"
-    has_letter = _LETTER_BEFORE.search(text, max(place - _NEAR, 0), place)
-    breaks = ends_row or not has_letter or blocks.around(place) or blocks.around(place - 1)
-    return None if breaks else place
+def _line_ends(text: str) -> tuple[list[int], list[int | None]]:
+    """Where each line begins, and where a mark for what it says stands; a blank line belongs to the one before it."""
+    starts, ends = [], []
+    place, end = 0, None
+    for line in text.split("\n"):
+        if said := line.rstrip():
+            is_prose = _HAS_LETTER.search(said) and not said.lstrip().startswith(("|", "```", "~~~"))
+            end = place + len(said) if is_prose else None
+        starts.append(place)
+        ends.append(end)
+        place += len(line) + 1
+    return starts, ends
 
 
 def _in_reading_order(marks: Iterable[_Mark]) -> list[Source]:

@@ -51,8 +51,8 @@ class Spans:
         return self._joined[index] if index >= 0 and place < self._joined[index][1] else None
 
 
-def code(text: str, *, blocks: bool = False) -> Spans:
-    """All code in a Markdown text, between backticks and in blocks; with `blocks`, in these alone."""
+def code(text: str) -> Spans:
+    """All code in a Markdown text, between backticks and in blocks."""
     starts = [0, *(match.end() for match in _LINE_END.finditer(text)), len(text) + 1]
     found: list[tuple[int, int]] = []
     for token in _parsed(text):
@@ -60,7 +60,7 @@ def code(text: str, *, blocks: bool = False) -> Spans:
             start, end = starts[token.map[0]], starts[min(token.map[1], len(starts) - 1)] - 1
             if token.type != "inline":
                 found.append((start, end))
-            elif not blocks:
+            else:
                 found += [match.span() for match in _CODE_SPAN.finditer(text, start, end) if match["ticks"]]
     return Spans(found)
 

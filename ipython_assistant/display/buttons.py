@@ -1,13 +1,12 @@
 """The row of buttons: where it is shown, for how long, and how it stays out of saved notebooks.
 
-The links of the card need nothing and work where the notebook's folder is served; the buttons are for where they do
-not, for all files at once, and to sort and page tables: what they need can come from the kernel. A row needs a live
-kernel, so its output is a widget view, which a saved notebook must not hold: reopened, JupyterLab would show an error
-in its place.
+The card's links work where the notebook's folder is served; the buttons also where not, for all files at once, and to
+sort and page tables. A row needs a live kernel, so its output is a widget view, which a saved notebook must not hold:
+reopened, JupyterLab would show an error in its place.
 
 - Where the Jupyter server has our extension (`ipython_assistant.lab`), it leaves rows out of what it saves.
-- Elsewhere the row is made, but shown only once its JavaScript has answered: only then is it certain that this front
-  end can draw it, and that it can put an empty view into what is saved (`keepOut` in `buttons.js`).
+- Elsewhere a row is shown only once its JavaScript has answered: then it is certain that this front end can draw it,
+  and can put an empty view into what is saved (`keepOut` in `buttons.js`).
 - VS Code draws a row only where its kernel has it, and whatever else the output holds where not: an invisible picture,
   which no comparison of notebooks looks at. Colab saves the state of widgets itself.
 
@@ -120,11 +119,11 @@ def download_row(
     """
     from ipython_assistant.display.row import DownloadRow
 
-    served = server_root(environ)
-    root = served.resolve() if served is not None else None
-    resolved = [artifact.path.resolve() for artifact in artifacts]
-    offers = [
-        {
+    root = server_root(environ)
+    offers = []
+    for artifact in artifacts:
+        path = artifact.path.resolve()
+        offer = {
             "name": artifact.name,
             "label": one_line(artifact.name),
             "size": artifact.size,
@@ -135,15 +134,17 @@ def download_row(
             "saved_as": one_line(artifact.href, 160),
             "has_rows": read_rows is not None and artifact.is_table,
         }
-        for artifact, path in zip(artifacts, resolved, strict=True)
-    ]
-    archive = f"{notebook_dir.resolve().name or 'notebook'}-files.zip"
+        offers.append(offer)
     # Colab has its own way to bring a file to the browser.
     colab = sys.modules.get("google.colab")
-    deliver = colab.files.download if colab is not None else None
-    rows = None if read_rows is None else lambda place: read_rows(artifacts[place])
-    paths = [artifact.path for artifact in artifacts]
-    return DownloadRow(paths, offers, archive, note, deliver=deliver, read_rows=rows)
+    return DownloadRow(
+        [artifact.path for artifact in artifacts],
+        offers,
+        f"{notebook_dir.resolve().name or 'notebook'}-files.zip",
+        note,
+        deliver=colab.files.download if colab is not None else None,
+        read_rows=None if read_rows is None else lambda place: read_rows(artifacts[place]),
+    )
 
 
 def view(row: DownloadRow, front: FrontEnd) -> Bundle:
@@ -158,7 +159,7 @@ def view(row: DownloadRow, front: FrontEnd) -> Bundle:
 
 
 def server_root(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The folder that the Jupyter server of this kernel serves; None where that is not known.
+    """The folder that the Jupyter server of this kernel serves, resolved; None where that is not known.
 
     jupyter_client puts the id of the process that started a kernel into `JPY_PARENT_PID`, and a Jupyter server says in
     `jpserver-<pid>.json` in its runtime directory what it serves.
@@ -173,7 +174,7 @@ def server_root(environ: Mapping[str, str] = os.environ) -> Path | None:
     except (OSError, ValueError):
         return None
     root = server.get("root_dir") if isinstance(server, dict) else None
-    return Path(root) if isinstance(root, str) and root else None
+    return Path(root).resolve() if isinstance(root, str) and root else None
 
 
 def _to_this_cell(shell: Any) -> Callable[[Bundle], None]:
