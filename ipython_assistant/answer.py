@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ipython_assistant.core.links import hrefs
 from ipython_assistant.core.wording import counted
-from ipython_assistant.display import outputs, previews, steps
+from ipython_assistant.display import outputs, previews
 from ipython_assistant.display.charts import ChartError, chart_type, read_chart, stem
 from ipython_assistant.display.escaping import one_line
 from ipython_assistant.display.live import publish, running_shell
@@ -182,8 +182,8 @@ class Answer:
     def output_parts(self) -> tuple[list[Bundle], list[Bundle]]:
         """The outputs up to the list of files, and those below: in a live notebook the buttons stand between them."""
         card = _Card()
-        above = [steps.work(self.turn.steps)] if self.turn.steps else []
-        if (others := steps.other_items(self.turn.others)) is not None:
+        above = [outputs.work(self.turn.steps)] if self.turn.steps else []
+        if (others := outputs.other_items(self.turn.others)) is not None:
             above.append(others)
         above += _pictures_and_charts(self, card)
         heads = _tables_and_texts(self, card)

@@ -239,13 +239,13 @@ def test_in_a_terminal_each_output_is_its_text_once_however_it_grew(notebook_dir
 # --- a real kernel ----------------------------------------------------------------------------------------------------
 
 CELL = """
-from ipython_assistant.display import outputs, steps
+from ipython_assistant.display import outputs
 from ipython_assistant.display.live import LiveOutput, front_end, publish
 with LiveOutput(front_end(get_ipython())) as live:
     live.update("Cov", "writing")
     live.update("Coverage", "writing")
     live.finish(outputs.answer("Coverage rose.", {}))
-publish(steps.work([]))
+publish(outputs.work([]))
 """
 
 

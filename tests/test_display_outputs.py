@@ -10,7 +10,7 @@ from tests_support.markup import Markup
 
 from ipython_assistant.core.artifacts import FailedArtifact
 from ipython_assistant.core.wording import size_in_words
-from ipython_assistant.display import outputs, previews, steps
+from ipython_assistant.display import outputs, previews
 from ipython_assistant.display.previews import card
 
 HOSTILE_NAMES = [
@@ -36,7 +36,7 @@ def every_bundle(text):
     return [
         outputs.answer(text, {"a.csv": text}),
         outputs.live(text, text),
-        steps.work([call(text, text), call(text, text, "failed")]),
+        outputs.work([call(text, text), call(text, text, "failed")]),
         picture,
         previews.caption(artifact(text, "image/png"), "smaller"),
         previews.caption(artifact(text, "image/svg+xml"), "not"),

@@ -9,11 +9,11 @@ from tests_support.files import call
 from tests_support.markup import Markup
 
 from ipython_assistant.core.turn import CodeCall, Image, OtherItem
-from ipython_assistant.display import steps
+from ipython_assistant.display import outputs
 
 
 def test_code_is_folded_with_its_logs_and_keeps_every_character():
-    bundle = steps.work([call("x = 1 < 2\nprint(x)\n", "True\n"), call("y", None)])
+    bundle = outputs.work([call("x = 1 < 2\nprint(x)\n", "True\n"), call("y", None)])
     markup = Markup.of(bundle.data["text/html"])
 
     assert "open" not in markup.all("details")[0]
@@ -33,7 +33,7 @@ def test_code_is_folded_with_its_logs_and_keeps_every_character():
     ],
 )
 def test_a_call_that_went_wrong_is_open_and_said(failing, words):
-    alone, second = steps.work([failing]), steps.work([call(), failing])
+    alone, second = outputs.work([failing]), outputs.work([call(), failing])
 
     assert "open" in Markup.of(alone.data["text/html"]).all("details")[0]
     assert f"Code, 1 step ({words})" in Markup.of(alone.data["text/html"]).text
@@ -43,13 +43,13 @@ def test_a_call_that_went_wrong_is_open_and_said(failing, words):
 
 def test_logs_are_shown_as_a_terminal_would_leave_them():
     logs = "\x1b[31mred\x1b[0m\n 10 %\r 50 %\r100 %\nlast\r\n\x1b]8;;http://h.test\x07link\x1b]8;;\x07"
-    text = Markup.of(steps.work([call("x", logs)]).data["text/html"]).text
+    text = Markup.of(outputs.work([call("x", logs)]).data["text/html"]).text
 
     assert text.endswith("red\n100 %\nlast\nlink")
 
 
 def test_very_long_logs_keep_both_ends_and_say_what_is_left_out():
-    bundle = steps.work([call("x", "A" + "x" * 1_000_000 + "Z")])
+    bundle = outputs.work([call("x", "A" + "x" * 1_000_000 + "Z")])
 
     assert len(bundle.data["text/html"]) < 50_000
     assert Markup.of(bundle.data["text/html"]).text.endswith("Z")
@@ -59,8 +59,8 @@ def test_very_long_logs_keep_both_ends_and_say_what_is_left_out():
 def test_figures_and_ids_of_a_call_are_not_in_its_output():
     shown = CodeCall("ci_secret", "cntr_secret", "x", "completed", ("log", Image("data:image/png;base64,AAAA")))
 
-    assert "secret" not in json.dumps(steps.work([shown]))
-    assert "base64" not in json.dumps(steps.work([shown]))
+    assert "secret" not in json.dumps(outputs.work([shown]))
+    assert "base64" not in json.dumps(outputs.work([shown]))
 
 
 SEARCH = OtherItem(
@@ -76,7 +76,7 @@ SEARCH = OtherItem(
 
 
 def shown(*items):
-    bundle = steps.other_items(items)
+    bundle = outputs.other_items(items)
     assert bundle is not None
     return bundle.data["text/html"], bundle.data["text/plain"]
 
@@ -94,8 +94,8 @@ def test_reasoning_is_shown_only_where_it_holds_a_summary():
     silent = OtherItem("rs_1", "reasoning", {"type": "reasoning", "summary": [], "encrypted_content": "gAAA"})
     said = OtherItem("rs_2", "reasoning", {"summary": [{"type": "summary_text", "text": "First, <b>count</b>."}]})
 
-    assert steps.other_items([silent]) is None
-    assert steps.other_items([]) is None
+    assert outputs.other_items([silent]) is None
+    assert outputs.other_items([]) is None
     html, plain = shown(silent, said)
     assert "1 step: reasoning" in html
     assert "First, &lt;b&gt;count&lt;/b&gt;." in html
@@ -128,7 +128,7 @@ json_values = st.recursive(
 
 @given(st.text(max_size=20), st.dictionaries(st.text(max_size=10), json_values, max_size=5))
 def test_whatever_an_item_holds_does_no_harm(kind, raw):
-    bundle = steps.other_items([OtherItem("x", kind, raw)])
+    bundle = outputs.other_items([OtherItem("x", kind, raw)])
 
     if bundle is not None:
         json.dumps(bundle, ensure_ascii=False).encode()

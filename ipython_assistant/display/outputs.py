@@ -1,5 +1,7 @@
 """What an output of ours is: representations by media type, always with `text/plain`, and its name in the metadata.
 
+The answer is here, and what was done for it: the code with its logs, and items without a view of their own.
+
 Each output is a function of the turn and its files alone, so that two runs of one recording save the same notebook;
 what may differ goes to the metadata, under the key `ipython_assistant`. The HTML takes its colours from the page and
 has inline styles only: a `<style>` block is removed from a notebook that is not trusted.
@@ -7,18 +9,36 @@ has inline styles only: a `<style>` block is removed from a notebook that is not
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ipython_assistant.display.escaping import escaped, one_line, visible
-from ipython_assistant.display.markdown import render, without_unfinished_link
+from ipython_assistant.core.turn import objects_in, text_of
+from ipython_assistant.core.wording import counted
+from ipython_assistant.display.escaping import escaped, one_line, printed, visible
+from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH, highlight, render, without_unfinished_link
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ipython_assistant.core.turn import CodeCall, OtherItem
 
 KEY = "ipython_assistant"
 """Our own key in output metadata."""
 QUIET = "opacity:.7"
 """The style of what a reader needs second; its contrast is still over 4.5 : 1 in both themes."""
+LONGEST_LOGS = 20_000
+"""In characters for each code call; what is beyond it is left out in the middle, and said."""
+LONGEST_ITEM = 4_000
+"""In characters for each item without a view of its own."""
+LONGEST_TEXT = 500
+"""In characters for each text in it: it may be a picture in base64."""
+
+# An id or a time says nothing to a reader, and would make two runs of one question differ.
+# The picture of an image generation has an output of its own.
+_NOT_SHOWN = frozenset({"id", "type", "call_id", "encrypted_content", "created_at", "created_by", "result"})
+_NO_ITEMS = frozenset({"compaction", "shell_call", "shell_call_output"})
+"""A shell's commands are code steps; a conversation that the service has shortened is its own business."""
+_TITLE = f'<p style="margin:.8em 0 0;{QUIET}">'
 
 
 class Bundle(NamedTuple):
@@ -57,3 +77,75 @@ def remark_html(sentence: str) -> str:
 def indented(text: str) -> str:
     """A block of code or of logs in an output's plain text."""
     return "\n".join(f"    {line}".rstrip() for line in text.split("\n"))
+
+
+def work(calls: Sequence[CodeCall]) -> Bundle:
+    """The code that was run and what it printed: folded, but open where a call failed."""
+    html, plain, troubles = [], list[str](), []
+    for number, call in enumerate(calls, 1):
+        code, trouble = call.code.strip("\n"), _trouble(call)
+        logs, half = printed(call.logs).strip("\n"), LONGEST_LOGS // 2
+        if (left_out := len(logs) - LONGEST_LOGS) > 0:
+            logs = f"{logs[:half]}\n… {left_out:,} characters left out …\n{logs[-half:]}"
+        troubles += [f"step {number} {trouble}" if len(calls) > 1 else trouble] if trouble else []
+        if len(calls) > 1:
+            title = f"Step {number}" + (f", {trouble}" if trouble else "")
+            html.append(f"{_TITLE}{title}</p>")
+            plain.append(title)
+        html.append(f'<pre style="{CODE_STYLE}"><code>{highlight(code, call.language)}</code></pre>')
+        plain.append(indented(visible(code)))
+        if logs:
+            html.append(f'<pre style="{CODE_STYLE};border-left-color:transparent;{QUIET}">{escaped(logs)}</pre>')
+            plain.append(f"Printed:\n\n{indented(logs)}")
+    summary = f"Code, {counted(len(calls), 'step')}" + (f" ({'; '.join(troubles)})" if troubles else "")
+    return _folded("work", summary, html, plain, is_open=bool(troubles))
+
+
+def other_items(items: Iterable[OtherItem]) -> Bundle | None:
+    """The output items that have no view of their own, folded, each as what it is called and what it holds.
+
+    Reasoning is shown where it holds a summary. Ids and what only the service can read are left out, long texts in it
+    are cut, and what is left of an item is cut too. None where nothing is to be shown.
+    """
+    named = ((one_line(item.type) or "item", _item_body(item)) for item in items if item.type not in _NO_ITEMS)
+    shown = [(kind, body) for kind, body in named if body]
+    if not shown:
+        return None
+    # `web_search_call` is a web search.
+    kinds = dict.fromkeys(kind.removesuffix("_call").replace("_", " ") for kind, _ in shown)
+    summary = visible(f"Also done, {counted(len(shown), 'step')}: {', '.join(kinds)}")
+    html = [f'{_TITLE}{escaped(kind)}</p><pre style="{CODE_STYLE}">{escaped(text)}</pre>' for kind, text in shown]
+    return _folded("other items", summary, html, [f"{kind}\n\n{indented(visible(text))}" for kind, text in shown])
+
+
+def _folded(output: str, summary: str, html: Iterable[str], plain: Iterable[str], *, is_open: bool = False) -> Bundle:
+    head = f'<summary style="cursor:pointer;{QUIET}">{escaped(summary)}</summary>'
+    folded = f'<details{" open" if is_open else ""} class="{NO_MATH}">{head}{"".join(html)}</details>'
+    return html_bundle(output, folded, "\n\n".join([summary, *plain]))
+
+
+def _trouble(call: CodeCall) -> str:
+    """What went wrong with a call, in words; empty where nothing did."""
+    if call.status == "failed" or "Traceback (most recent call last)" in call.logs:
+        # The hosted service calls a call completed though its code raised; then the logs, if any, tell.
+        return "ended in an error"
+    return "" if call.status == "completed" else "did not finish"
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}… {len(text) - longest:,} more characters"
+
+
+def _item_body(item: OtherItem) -> str:
+    if item.type != "reasoning":
+        return _cut(json.dumps(_shortened(item.raw), ensure_ascii=False, indent=2), LONGEST_ITEM)
+    texts = (text_of(part.get("text")) for part in objects_in(item.raw.get("summary")))
+    return _cut("\n\n".join(texts).strip(), LONGEST_ITEM)
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shortened(part) for key, part in value.items() if key not in _NOT_SHOWN and part is not None}
+    if isinstance(value, list):
+        return [_shortened(part) for part in value]
+    return _cut(value, LONGEST_TEXT) if isinstance(value, str) else value

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 AXE = "axe-core@4"
 MORE = """
 ran = CodeCall("ci", "c", "x = 1", "completed", ("1\\n",)), CodeCall("ci", "c", "y", "failed", ("no\\n",))
-publish(steps.work(ran))
+publish(outputs.work(ran))
 wide = "| " + " | ".join("column" for _ in range(60)) + " |\\n" + "|---" * 60 + "|\\n"
 publish(outputs.answer(f"| a | b |\\n|---|---|\\n| 1 | 2 |\\n\\n`code`\\n\\n{wide}", {}))
 publish(previews.caption(picture, "smaller"))

@@ -23,7 +23,7 @@ from ipython_assistant.core.artifacts import Artifact, FailedArtifact
 from ipython_assistant.core.links import hrefs
 from ipython_assistant.core.naming import media_type
 from ipython_assistant.core.turn import CodeCall
-from ipython_assistant.display import outputs, previews, steps
+from ipython_assistant.display import outputs, previews
 from ipython_assistant.display.previews import card
 from ipython_assistant.display.buttons import download_row, view
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, publish
@@ -233,7 +233,7 @@ named = write("<img src=x onerror=window.ran=1>.csv", b"x")
 everything = [
     outputs.live(hostile, hostile),
     outputs.answer(hostile, {}),
-    steps.work([CodeCall("i", "c", hostile, "failed", (hostile,))]),
+    outputs.work([CodeCall("i", "c", hostile, "failed", (hostile,))]),
     previews.table(table, read_head(table.path, "text/csv")),
     card([named], [FailedArtifact(hostile, hostile)], [hostile]),
     outputs.answer("all shown", {}),
