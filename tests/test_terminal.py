@@ -4,14 +4,12 @@ import io
 
 import pytest
 
-from ipython_assistant.display import live
 from ipython_assistant.display.live import TerminalOutput
 from ipython_assistant.display.outputs import Bundle
 
 
 @pytest.fixture
-def printed(monkeypatch):
-    monkeypatch.setattr(live, "INTERVAL_S", 0)
+def printed():
     return io.StringIO()
 
 

@@ -135,12 +135,11 @@ def prices_with(own: Mapping[str, Any]) -> dict[str, Price]:
     """
     table = dict(known_prices())
     for model, written in own.items():
-        names = set(written) if isinstance(written, dict) else set()
-        if not {"input", "output"} <= names <= {"input", "output", "cached"}:
-            raise ConfigError(f"The price of {model!r} needs input and output, and may have cached.", _how_to(model))
-        for name, value in written.items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise ConfigError(f"The price of {model!r} has a wrong {name}: {value!r}.", _how_to(model))
+        parts = written if isinstance(written, dict) else {}
+        numbers = all(type(value) in (int, float) and 0 <= value < math.inf for value in parts.values())
+        if not {"input", "output"} <= parts.keys() <= {"input", "output", "cached"} or not numbers:
+            said = f"The price of {model!r} needs input and output, and may have cached: numbers from 0 on."
+            raise ConfigError(said, _how_to(model))
         table[model] = Price(written["input"], written["output"], written.get("cached"))
     return table
 

@@ -188,21 +188,13 @@ class TerminalOutput(LiveOutput):
         super().__init__(FrontEnd())
         self._stream = stream
         self._printed = ""
-        self._next_s = 0.0
 
     def update(self, text: Callable[[], str] | str | None = None, activity: str | None = None) -> None:  # noqa: ARG002 a terminal shows the text alone
         """Take in the answer so far, and print the lines that are whole."""
         if text is not None:
             self._text = text
-            self.tick()
-
-    def tick(self) -> None:
-        """Print what is whole, at most ten times a second: putting the text together takes time."""
-        if time.monotonic() < self._next_s:
-            return
-        self._next_s = time.monotonic() + INTERVAL_S
-        before_link = self._read().partition("sandbox:")[0]
-        self._print(before_link[: before_link.rfind("\n") + 1])
+            before_link = self._read().partition("sandbox:")[0]
+            self._print(before_link[: before_link.rfind("\n") + 1])
 
     def finish(self, bundle: Bundle) -> None:
         """Print the rest; all of it anew where the answer's end changed what had been printed."""
