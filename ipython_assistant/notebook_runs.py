@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ipython_assistant.core.wording import counted, disk_reason, first_words, on_one_line, printable, size_in_words
+from ipython_assistant.core.wording import counted, disk_reason, first_words, on_one_line, printable
 from ipython_assistant.workspace.folder import Folder
-from ipython_assistant.workspace.recordings import Recordings, check_recordings, prune_recordings
+from ipython_assistant.workspace.recordings import Recordings, check_recordings
 from ipython_assistant.workspace.safe_dir import write_file
 
 if TYPE_CHECKING:
@@ -65,12 +65,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         parser.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
         seconds = f"seconds for a cell ({CELL_TIMEOUT_S})"
         parser.add_argument("--timeout", type=float, default=CELL_TIMEOUT_S, metavar="S", help=seconds)
-    recordings = commands.add_parser("recordings", help="list, check or prune the recordings of a folder")
+    recordings = commands.add_parser("recordings", help="list or check the recordings of a folder")
     where = "a folder, with all below it (default: this)"
     recordings.add_argument("folder", nargs="?", type=Path, default=Path(), help=where)
-    what = recordings.add_mutually_exclusive_group()
-    what.add_argument("--check", action="store_true", help="read every byte; exit code 1 if anything is damaged")
-    what.add_argument("--prune", action="store_true", help="remove what is never replayed and what nothing needs")
+    recordings.add_argument("--check", action="store_true", help="read every byte; exit code 1 if anything is damaged")
     recordings.set_defaults(run=look_after)
 
 
@@ -250,9 +248,9 @@ def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def look_after(options: argparse.Namespace) -> int:
-    """List, check or prune the recordings of a folder, and of all below it."""
+    """List or check the recordings of a folder, and of all below it."""
     asked: Path = options.folder.absolute()
-    look = _check if options.check else _prune if options.prune else _list
+    look = _check if options.check else _list
     # Each notebook may have a folder of its own: all of them are meant.
     folders = sorted(path.parent for path in asked.rglob(".turns") if path.is_dir())
     if not folders:
@@ -273,13 +271,6 @@ def _check(recordings: Recordings) -> int:
     whole = f"{counted(len(recordings.all()), 'recording')} in {recordings.where}, and nothing is damaged."
     _say("\n".join(faults) or whole)
     return 1 if faults else 0
-
-
-def _prune(recordings: Recordings) -> int:
-    removed, remark = prune_recordings(recordings)
-    number, bodies = counted(removed.recordings, "recording"), counted(removed.bodies, "body", "bodies")
-    _say(f"Removed {number}, {bodies}, {size_in_words(removed.total_bytes)}.\n{remark}".rstrip())
-    return 0
 
 
 def _list(recordings: Recordings) -> int:

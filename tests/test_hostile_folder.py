@@ -34,25 +34,12 @@ def recordings_of(notebook_dir):
     return Recordings(Folder(notebook_dir, notebook_dir / "assistant_files", environ={}))
 
 
-def test_prune_removes_nothing_behind_a_link_in_the_place_of_bodies(notebook_dir, documents, capsys):
+def test_recordings_are_not_checked_behind_a_link(notebook_dir, documents, capsys):
     (notebook_dir / "assistant_files" / ".turns").mkdir(parents=True)
     (notebook_dir / "assistant_files" / ".turns" / "bodies").symlink_to(documents)
 
-    assert main(["recordings", str(notebook_dir), "--prune"]) == 1
-    assert "link" in capsys.readouterr().err
-    assert sorted(path.name for path in documents.iterdir()) == ["0" * 64, "thesis.odt"]
     assert main(["recordings", str(notebook_dir), "--check"]) == 1
-
-
-def test_prune_removes_only_files_that_are_named_by_a_hash(notebook_dir, capsys):
-    bodies = notebook_dir / "assistant_files" / ".turns" / "bodies"
-    bodies.mkdir(parents=True)
-    for name in ("thesis.odt", "0" * 64):
-        (bodies / name).write_text("old")
-        os.utime(bodies / name, (1, 1))
-
-    assert main(["recordings", str(notebook_dir), "--prune"]) == 0
-    assert [path.name for path in bodies.iterdir()] == ["thesis.odt"]
+    assert "link" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", [".turns", ".turns/bodies"])

@@ -255,14 +255,13 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_recordings_of_a_folder_are_listed_and_pruned(folder, capsys, monkeypatch):
+def test_the_recordings_of_a_folder_are_listed(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
 
-    assert [main(["recordings", *more]) for more in ([], ["--prune"], [])] == [0] * 3
+    assert main(["recordings"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert " ".join(lines[0].split()) == "2026-01-15 openai completed 1 file Plot coverage by year."
-    assert lines[2].startswith("Removed 1 recording, 0 bodies, ")
-    assert len(lines) == 4
+    assert len(lines) == 2
 
 
 def test_a_damaged_recording_is_found_by_the_check(folder, capsys):

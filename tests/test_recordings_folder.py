@@ -17,7 +17,7 @@ from ipython_assistant.core.recording import TurnKey, integrity
 from ipython_assistant.errors import RecordingDamaged
 from ipython_assistant.workspace import recording_store
 from ipython_assistant.workspace.folder import Folder
-from ipython_assistant.workspace.recordings import Recordings, check_recordings, prune_recordings
+from ipython_assistant.workspace.recordings import Recordings, check_recordings
 
 ASKED = TurnKey("Plot coverage by year.", inputs=(("a.csv", "ab"),))
 TABLE, PICTURE = b"a,b\n1,2\n", b"\x89PNG" + bytes(5000)
@@ -287,32 +287,6 @@ def test_a_kernel_that_is_killed_while_it_records_leaves_the_recordings_before_w
     back = recordings.restore(recording, "cell-1")
     assert (recording.turn.status, len(back.artifacts), back.failed) == ("completed", 3, ())
     assert check_recordings(recordings) == []
-    for path in bodies_dir.glob(".*.tmp"):
-        aged(path)
-    prune_recordings(recordings)
-    assert not list(bodies_dir.glob(".*.tmp"))
-
-
-# --- looked after -----------------------------------------------------------------------------------------------------
-
-
-def test_pruning_removes_what_is_never_replayed_and_no_young_body_or_file_of_the_user(recordings):
-    make_recording(recordings, ASKED, {"table.csv": b"old\n"})
-    make_recording(recordings, ASKED, {"table.csv": TABLE}, minute=1)
-    make_recording(recordings, replace(ASKED, prompt="More."), {"more.csv": b"more\n"}, cell="cell-2", minute=2)
-    for body in bodies(recordings):
-        aged(turns_dir(recordings) / "bodies" / body)
-    (turns_dir(recordings) / "bodies" / ("a" * 64)).write_bytes(b"of a recording that is just being written")
-    old = sum(path.stat().st_size for path in turns_dir(recordings).rglob("*"))
-
-    pruned, remark = prune_recordings(recordings)
-
-    assert (pruned.recordings, pruned.bodies, remark) == (1, 1, "")
-    assert (len(records(recordings)), len(bodies(recordings))) == (2, 3)
-    assert sorted(saved(recordings)) == ["more.csv", "table.csv"]
-    assert old - sum(path.stat().st_size for path in turns_dir(recordings).rglob("*")) == pruned.total_bytes
-    assert recordings.restore(recordings.find(ASKED.sha256), "cell-1").failed == ()
-    assert check_recordings(recordings) == []
 
 
 def test_with_the_clock_set_back_a_fresh_answer_still_takes_the_place_of_the_older_one(recordings):
@@ -320,20 +294,6 @@ def test_with_the_clock_set_back_a_fresh_answer_still_takes_the_place_of_the_old
     fresh, _ = make_recording(recordings, ASKED, {"table.csv": b"fresh\n"}, minute=0)
 
     assert recordings.find(ASKED.sha256).files[0].sha256 == fresh.files[0].sha256
-    prune_recordings(recordings)
-    assert recordings.find(ASKED.sha256).files[0].sha256 == fresh.files[0].sha256
-
-
-def test_no_body_is_removed_while_a_recording_cannot_be_read(recordings):
-    make_recording(recordings, ASKED, {"table.csv": TABLE})
-    (path,) = records(recordings)
-    path.write_bytes(path.read_bytes()[:-20])
-    recordings.store.forget()
-    for body in bodies(recordings):
-        aged(turns_dir(recordings) / "bodies" / body)
-
-    assert prune_recordings(recordings)[1] == f"No bodies were removed: {path.name} cannot be read, and may need them."
-    assert len(bodies(recordings)) == 1
 
 
 # --- one bad record is named and passed over --------------------------------------------------------------------------

@@ -21,15 +21,12 @@ from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.workspace.safe_dir import fingerprint, open_file, real_directory, write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Container
     from pathlib import Path
 
     from ipython_assistant.workspace.safe_dir import Fingerprint
 
 TURNS = ".turns"
 BODIES = "bodies"
-YOUNG_S = 600.0
-"""A body that was written so few seconds ago is not removed: its recording may be on its way."""
 UNSETTLED_NS = 100_000_000
 """A file that was written so few nanoseconds ago may be written again without a trace in its time."""
 README = """\
@@ -42,12 +39,10 @@ printed), the names of files, and bodies/ (the files that the code made, by hash
 hash alone; keys, cookies, the organisation and absolute paths are not recorded. manifest says which files are whose;
 it is made again where it is missing.
 
-`ipython-assistant recordings` lists them, with --check verifies them, with --prune removes what nothing needs.
+`ipython-assistant recordings` lists them, and with --check verifies them.
 """
 _BESIDE = {"README": README, ".gitignore": "*.tmp\nmanifest\n", ".gitattributes": "* -text\n"}
 _NAME = re.compile(r"([a-z0-9-]+?)-([0-9a-f]{16})(?:-(\d{1,6}))?\.json")
-_BODY = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{12}\.tmp")
-"""A body, or what a kernel that was killed has left half written."""
 
 
 class DamagedFile(NamedTuple):
@@ -159,18 +154,6 @@ class RecordingStore:
         if self.hash_of(body) != sha256:
             raise ValueError("it was changed since it was written")
         return open_file(body)
-
-    def remove_bodies(self, needed: Container[str]) -> list[int]:
-        """Remove the bodies that are not needed, but for young ones; gives their sizes. Other names are not ours."""
-        removed, oldest_ns = list[int](), (time.time() - YOUNG_S) * 1e9
-        with contextlib.suppress(FileNotFoundError):
-            for path in list(self.directory(BODIES).iterdir()):
-                there = fingerprint(path)
-                is_ours = _BODY.fullmatch(path.name) is not None and there.is_regular
-                if is_ours and path.name not in needed and there.written_ns < oldest_ns:
-                    path.unlink()
-                    removed.append(there.size)
-        return removed
 
     def hash_of(self, path: Path) -> str:
         """The hash of a regular file, computed once as long as its fingerprint stays the same."""

@@ -9,7 +9,7 @@ import contextlib
 import shutil
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
 from ipython_assistant.core.recording import TOOK_PLACE, best_first
@@ -40,14 +40,6 @@ class RestoredFiles:
     failed: tuple[FailedArtifact, ...]
     repeated: frozenset[str]
     notes: tuple[str, ...]
-
-
-class RecordingCounts(NamedTuple):
-    """A number of recordings and bodies, and their bytes in all."""
-
-    recordings: int
-    bodies: int
-    total_bytes: int
 
 
 class Recordings:
@@ -249,27 +241,3 @@ def check_recordings(recordings: Recordings) -> list[DamagedFile]:
             reason = "it is not in the recording, and no longer there as it was saved"
             faults.append(DamagedFile(folder.path / file.name, reason))
     return list(dict.fromkeys(faults))
-
-
-def prune_recordings(recordings: Recordings) -> tuple[RecordingCounts, str]:
-    """Remove recordings that are never replayed, since another of the same question is, and bodies nothing needs.
-
-    Gives what was removed; and why no bodies were, if so, as a sentence. Raises `OSError`.
-    """
-    store = recordings.store
-    refuse_links(recordings.folder.path, recordings.folder.notebook_dir)
-    found, damaged = store.summaries()
-    alike: dict[tuple[str, str], list[Recording]] = {}
-    for _, recording in found:
-        if recording.is_replayed(with_missing=True):
-            alike.setdefault((recording.key, recording.service), []).append(recording)
-    passed_over = {id(recording) for group in alike.values() for recording in best_first(group)[1:]}
-    freed = []
-    for path in [store.path / name for name, recording in found if id(recording) in passed_over]:
-        freed.append(path.lstat().st_size)
-        path.unlink()
-    if damaged:
-        remark = f"No bodies were removed: {damaged[0].name} cannot be read, and may need them."
-        return RecordingCounts(len(freed), 0, sum(freed)), remark
-    removed = store.remove_bodies({it.sha256 for _, one in store.summaries()[0] for it in one.files if it.kept})
-    return RecordingCounts(len(freed), len(removed), sum(freed) + sum(removed)), ""
