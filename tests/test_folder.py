@@ -164,19 +164,10 @@ def test_an_answer_replaces_the_files_of_an_earlier_recording_of_its_question_wh
 def test_whose_files_are_whose_is_known_from_the_recordings_alone(kernel, saved_dir):
     run_cell(kernel(), {"a.csv": b"1"}, "cell-1")
     run_cell(kernel(), {"a.csv": b"1", "b.csv": b"1"}, "cell-2", minute=1)
-    (saved_dir / ".turns" / "manifest").unlink()
     later = kernel()
 
     assert run_cell(later, {"a.csv": b"2", "b.csv": b"2"}, "cell-2", minute=2)[0].name == "a-2.csv"
     assert (saved_dir / "b.csv").read_bytes() == b"2"
-
-
-@pytest.mark.parametrize("content", [b"", b'{"files": {"a.csv": 1}}', b"[" * 10000])
-def test_a_damaged_manifest_is_made_anew(kernel, saved_dir, content):
-    run_cell(kernel(), {"a.csv": b"1"})
-    (saved_dir / ".turns" / "manifest").write_bytes(content)
-
-    assert run_cell(kernel(), {"a.csv": b"2"}, minute=1)[0].name == "a.csv"
 
 
 SAVE_MANY = """

@@ -1,17 +1,16 @@
 """Where files go: beside the notebook, under the model's own names, never over anything that is not ours.
 
-`.turns/manifest` says of each file that this package wrote what it holds and which cells it was written for. A cell's
-own file is one that was written for it, or for an earlier recording of the same question, and that no other cell's
-present turn refers to. It is replaced if it is unchanged since. Everything else that has the name stays as it is, and
-the new file is `name-2.csv`. Several kernels may work in one folder: a file that another one wrote since this one began
-is not ours, and a new name goes to the first who asks for it.
+The recordings in the folder say of each file that this package wrote what it held and which cells it was written for. A
+cell's own file is one that was written for it, or for an earlier recording of the same question, and that no other
+cell's present turn refers to. It is replaced if it is unchanged since. Everything else that has the name stays as it
+is, and the new file is `name-2.csv`. Several kernels may work in one folder: a file that another one wrote since this
+one began is not ours, and a new name goes to the first who asks for it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import secrets
@@ -20,26 +19,27 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.machinery import all_suffixes
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact, Found, MadeFile
 from ipython_assistant.core.naming import folded, media_type, numbered, plain_name, safe_name
+from ipython_assistant.core.recording import TOOK_PLACE
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import ConfigError
 from ipython_assistant.workspace.recording_store import BODIES, TURNS, RecordingStore
-from ipython_assistant.workspace.safe_dir import fingerprint, open_file, place_file, real_directory, write_file
+from ipython_assistant.workspace.safe_dir import fingerprint, place_file, real_directory
 from ipython_assistant.workspace.secrets import LocalSecrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from ipython_assistant.core.recording import RecordedFile, Recording
 
 LEFT_OVER_AFTER_S = 24 * 3600.0
 """A staging directory that nothing was written to for so long was left by a kernel that has ended."""
-_MANIFEST = "manifest"
 _STAGING = re.compile(r"\.staging-[0-9a-f]{12}")
 _NAME_REFUSED = {errno.EILSEQ, errno.EINVAL, errno.ENAMETOOLONG}
 _IN_USE = {errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY}
@@ -76,6 +76,16 @@ class ManifestEntry:
 
 
 Manifest = dict[str, ManifestEntry]
+"""The files that this package wrote, by name."""
+
+
+class _Settled(NamedTuple):
+    """A turn of this kernel: its cell, the key of its question, its status and its files by name and hash."""
+
+    cell: str
+    key: str
+    status: str
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +131,23 @@ class Folder:
         self.store = RecordingStore(save_dir / TURNS, self._within)
         # Without its notebook's name only this kernel knows a cell: a copied notebook has the ids of its original.
         self._cells_of = self.notebook or secrets.token_hex(6)
+        self._settled: list[_Settled] = []
         self._unsettled: Manifest = {}
         """What this kernel saved for turns that are not settled yet."""
-        self._mine = {name: entry.sha256 for name, entry in self.manifest().items()}
-        """The files that this kernel wrote, or that were there when it began; by name what they held."""
+        self._recorded_before: list[str] = []
+        with contextlib.suppress(OSError):
+            self._recorded_before = self.store.names()
         self._saved: dict[str, str] = {}
         """The name of each file saved, and the turn for which that was."""
         self._owner: _Owner | None = None
         self._swept = False
         self._one_at_a_time = threading.RLock()
         """Several questions may be asked at once."""
+
+    @cached_property
+    def _mine(self) -> dict[str, str]:
+        """The files that this kernel wrote, or that were there when it began; by name what they held."""
+        return {name: entry.sha256 for name, entry in self._recorded(self._recorded_before).items()}
 
     def directory(self, *, make: bool = False) -> Path:
         """The folder, which has to be there unless it is made. Raises `OSError`, also where it is a link."""
@@ -200,21 +217,13 @@ class Folder:
         where = file.container_id, file.file_id, file.found
         return Artifact(name, file.own_name, path, href, file.size, file.sha256, kind, *where, note)
 
-    def settle(self, cell: str, key: str, files: Mapping[str, str], *, more: bool = False) -> None:
+    def settle(self, cell: str, key: str, status: str, files: Mapping[str, str]) -> None:
         """Say that a cell's present turn refers to these files, given by name and hash, and to no others.
 
-        With `more`, its earlier turn keeps its place, and its files. Where another kernel settles just now, an entry
-        may be lost: its file is then taken for the user's own, and stays. Raises `OSError`.
+        Where the turn was cut or failed, the cell's earlier turn keeps its place, and its files.
         """
         with self._one_at_a_time:
-            manifest, place = self._read_manifest(), _cell_in_manifest(self._cells_of, cell, key)
-            before = dict(manifest)
-            kept = {name: it.sha256 for name, it in manifest.items() if more and it.cells.get(place) is not None}
-            _refer(manifest, place, key, kept | dict(files), self._mine)
-            if manifest != before:
-                body = {name: {"sha256": entry.sha256, "cells": dict(entry.cells)} for name, entry in manifest.items()}
-                content = json.dumps({"files": body}, indent=1) + "\n"
-                write_file(self.store.made() / _MANIFEST, content.encode())
+            self._settled.append(_Settled(cell, key, status, dict(files)))
             for name in files:
                 self._unsettled.pop(name, None)
 
@@ -223,26 +232,26 @@ class Folder:
         return self._mine.get(name) == sha256
 
     def manifest(self) -> Manifest:
-        """The manifest, with what this kernel has saved since; empty where it cannot be read."""
-        manifest: Manifest = {}
-        with contextlib.suppress(OSError):
-            manifest = self._read_manifest()
+        """Whose files are whose: by the recordings, then by the turns of this kernel, also those not settled yet."""
+        manifest = self._recorded()
+        for turn in self._settled:
+            _refer(manifest, self._cells_of, turn, self._mine)
         for name, entry in self._unsettled.items():
             known = manifest.get(name, entry)
             cells = known.cells if known.sha256 == entry.sha256 else {}
             manifest[name] = ManifestEntry(entry.sha256, {**cells, **entry.cells})
         return manifest
 
-    def _read_manifest(self) -> Manifest:
-        """Read the manifest, or make it anew from the recordings where it is missing or damaged. Raises `OSError`."""
-        try:
-            with open_file(self.store.directory() / _MANIFEST) as file:
-                return {name: _entry(body) for name, body in json.load(file)["files"].items()}
-        except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            manifest: Manifest = {}
-        for one in sorted((recording for _, recording in self.store.summaries()[0]), key=lambda it: it.ended):
-            files = {file.name: file.sha256 for file in one.files if file.ours}
-            _refer(manifest, _cell_in_manifest(one.notebook, one.cell, one.key), one.key, files, files)
+    def _recorded(self, names: Container[str] | None = None) -> Manifest:
+        """Whose files are whose by these recordings, or by all."""
+        manifest: Manifest = {}
+        own = {(turn.cell, turn.key) for turn in self._settled}
+        with contextlib.suppress(OSError):
+            recordings = [one for name, one in self.store.summaries()[0] if names is None or name in names]
+            for one in sorted(recordings, key=lambda it: it.ended):
+                notebook = one.notebook or (self._cells_of if (one.cell, one.key) in own else "")
+                files = {file.name: file.sha256 for file in one.files if file.ours}
+                _refer(manifest, notebook, _Settled(one.cell, one.key, one.status, files), files)
         return manifest
 
     def _place(self, incoming: Incoming, owner: _Owner) -> tuple[str, str]:
@@ -322,27 +331,21 @@ def _cell_in_manifest(notebook: str, cell: str, key: str) -> str:
     return f"#{key}" if cell.startswith("run ") and key else f"{notebook}#{cell}"
 
 
-def _refer(manifest: Manifest, cell: str, key: str, files: Mapping[str, str], wrote: Mapping[str, str]) -> None:
-    """Let a cell refer to these files and to no others, since its present turn does.
+def _refer(manifest: Manifest, notebook: str, turn: _Settled, wrote: Mapping[str, str]) -> None:
+    """Let a cell refer to the files of its turn, and to no others unless the turn did not take place.
 
-    `files`, and `wrote`, those that this kernel wrote in this turn or before, are hashes by name.
+    `wrote` are the files that this package wrote, as hashes by name.
     """
+    cell = _cell_in_manifest(notebook, turn.cell, turn.key)
     for name, entry in list(manifest.items()):
-        if files.get(name) != entry.sha256 and cell in entry.cells:
+        if turn.status in TOOK_PLACE and turn.files.get(name) != entry.sha256 and cell in entry.cells:
             manifest[name] = ManifestEntry(entry.sha256, {**entry.cells, cell: None})
-    for name, sha256 in files.items():
+    for name, sha256 in turn.files.items():
         known = manifest.get(name)
         if known is not None and known.sha256 == sha256:
-            manifest[name] = ManifestEntry(sha256, {**known.cells, cell: key})
+            manifest[name] = ManifestEntry(sha256, {**known.cells, cell: turn.key})
         elif wrote.get(name) == sha256:
-            manifest[name] = ManifestEntry(sha256, {cell: key})
-
-
-def _entry(body: Any) -> ManifestEntry:
-    sha256, cells = body["sha256"], dict(body["cells"])
-    if not isinstance(sha256, str) or not all(isinstance(key, str | None) for key in cells.values()):
-        raise TypeError
-    return ManifestEntry(sha256, cells)
+            manifest[name] = ManifestEntry(sha256, {cell: turn.key})
 
 
 # --- looking after the folder -----------------------------------------------------------------------------------------

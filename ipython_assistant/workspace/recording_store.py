@@ -36,12 +36,12 @@ and may be read, committed, or deleted; without them it asks again.
 
 What may hold data: "asked" (the question), "inputs" (their descriptions), "response" (the answer, the code and what it
 printed), the names of files, and bodies/ (the files that the code made, by hash). Inputs are known by name, size and
-hash alone; keys, cookies, the organisation and absolute paths are not recorded. manifest says which files are whose;
-it is made again where it is missing.
+hash alone; keys, cookies, the organisation and absolute paths are not recorded. They also say which files beside this
+folder are whose: a file of a recording that was deleted is taken for yours.
 
 `ipython-assistant recordings` lists them, and with --check verifies them.
 """
-_BESIDE = {"README": README, ".gitignore": "*.tmp\nmanifest\n", ".gitattributes": "* -text\n"}
+_BESIDE = {"README": README, ".gitignore": "*.tmp\n", ".gitattributes": "* -text\n"}
 _NAME = re.compile(r"([a-z0-9-]+?)-([0-9a-f]{16})(?:-(\d{1,6}))?\.json")
 
 
@@ -80,6 +80,12 @@ class RecordingStore:
 
     # --- recordings ---------------------------------------------------------------------------------------------------
 
+    def names(self) -> list[str]:
+        """The files of the recordings."""
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(path.name for path in self.directory().iterdir() if path.suffix == ".json")
+        return []
+
     def read(self, name: str) -> Recording:
         """The whole recording in a file. Raises `OSError`, or `ValueError` with the reason."""
         with open_file(self.directory() / name) as file:
@@ -87,14 +93,14 @@ class RecordingStore:
 
     def summaries(self) -> tuple[list[tuple[str, Recording]], list[DamagedFile]]:
         """Every recording but for its turn, by time, and the files that cannot be read as one. Each is read once."""
-        self._summaries = {name: self._summary(name) for name in self._names()}
+        self._summaries = {name: self._summary(name) for name in self.names()}
         found = [(name, it) for name, it in self._summaries.items() if isinstance(it, Recording)]
         damaged = [it for it in self._summaries.values() if isinstance(it, DamagedFile)]
         return sorted(found, key=lambda pair: (pair[1].began, *pair[1].order)), damaged
 
     def with_key(self, key: str) -> list[str]:
         """The files whose recording may have this key, by their names."""
-        found = [(name, _NAME.fullmatch(name)) for name in self._names()]
+        found = [(name, _NAME.fullmatch(name)) for name in self.names()]
         return [name for name, match in found if match is not None and key.startswith(match[2])]
 
     def write(self, recording: Recording) -> str:
@@ -120,11 +126,6 @@ class RecordingStore:
         """Read everything anew from now on."""
         self._summaries.clear()
         self._hashes.clear()
-
-    def _names(self) -> list[str]:
-        with contextlib.suppress(FileNotFoundError):
-            return sorted(path.name for path in self.directory().iterdir() if path.suffix == ".json")
-        return []
 
     def _summary(self, name: str) -> Recording | DamagedFile:
         if name not in self._summaries:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
-from ipython_assistant.core.recording import TOOK_PLACE, best_first
+from ipython_assistant.core.recording import best_first
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import RecordingDamaged
 from ipython_assistant.workspace.folder import Incoming, refuse_links
@@ -75,19 +75,16 @@ class Recordings:
         What is given is part of the recording too, so that a replay says the same.
         """
         with self._keeps:
-            # First whose files are whose: where that is not known, it follows from the recordings there are.
-            with contextlib.suppress(OSError):
-                self.settle(recording)
+            self.settle(recording)
             try:
                 return self._keep(recording)
             except OSError as error:
                 return (f"This answer could not be recorded: {disk_reason(error)}.",)
 
     def settle(self, recording: Recording, cell: str = "") -> None:
-        """Let the cell of a turn refer to the turn's files. Raises `OSError`."""
+        """Let the cell of a turn refer to the turn's files."""
         files = {file.name: file.sha256 for file in recording.files}
-        more = recording.status not in TOOK_PLACE
-        self.folder.settle(cell or recording.cell, recording.key, files, more=more)
+        self.folder.settle(cell or recording.cell, recording.key, recording.status, files)
 
     def _keep(self, recording: Recording) -> tuple[str, ...]:
         notes: list[str] = []
@@ -157,8 +154,7 @@ class Recordings:
         back = [(file, it) for file in recording.files if isinstance(it := outcomes[file], Artifact)]
         if absent:
             now = tuple(replace(file, name=artifact.name) for file, artifact in back)
-            with contextlib.suppress(OSError):
-                self.settle(replace(recording, files=now), cell)
+            self.settle(replace(recording, files=now), cell)
         others = [(file.name, artifact.name) for file, artifact in back if artifact.name != file.name]
         return RestoredFiles(
             tuple(artifact for _, artifact in back),

@@ -49,7 +49,7 @@ def real_directory(path: Path, within: Path, *, make: bool = False) -> Path:
     for place in range(1, len(below) + 1):
         component = within.joinpath(*below[:place])
         if component.is_symlink():
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(component))
+            raise OSError(errno.ELOOP, "a link is in its place", str(component))
     if make:
         with contextlib.suppress(FileExistsError):
             path.mkdir(parents=True, exist_ok=True)
