@@ -113,51 +113,43 @@ def run_notebook(
     run: NotebookRun, environment: Mapping[str, str], timeout_s: float, *, compare: bool = False, save: bool = False
 ) -> None:
     """Run one notebook. Raises `RunError`."""
+    import nbformat
     from nbclient import NotebookClient
 
-    notebook = _read(run.path)
-    asking = [at for at, cell in enumerate(notebook.cells) if _asks(cell)]
-    before = {at: _shown(notebook.cells[at].get("outputs", [])) for at in asking}
-    run.questions = len(asking)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
+    try:
+        notebook = nbformat.read(run.path, as_version=4)
+        code = {at: cell for at, cell in enumerate(notebook.cells, start=1) if cell.cell_type == "code"}
+        before = {
+            at: _shown(cell.get("outputs", []))
+            for at, cell in code.items()
+            if cell.source.lstrip().startswith(QUESTION)
+        }
+        for cell in code.values():
             cell.outputs, cell.execution_count = [], None
-    spec = notebook.metadata.get("kernelspec")
-    name = spec.get("name") if isinstance(spec, dict) else None
+        kernel_name = str(notebook.metadata.get("kernelspec", {}).get("name") or "python3")
+    except Exception as error:  # nbformat looks for the parts of a notebook in whatever JSON it is given
+        why = _words(error) if isinstance(error, OSError | ValueError) else "its JSON has another form"
+        raise RunError("no notebook", f"It cannot be read as a notebook: {why}.") from error
+    run.questions = len(before)
     client = NotebookClient(
         notebook,
         timeout=timeout_s,
-        kernel_name=name if isinstance(name, str) else "python3",
+        kernel_name=kernel_name,
         resources={"metadata": {"path": str(run.path.absolute().parent)}},
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
         record_timing=False,
     )
     _execute(client, environment)
     if compare and any(before.values()):
-        differs = [str(at + 1) for at in asking if before[at] != _shown(notebook.cells[at].outputs)]
+        differs = [str(at) for at, shown in before.items() if shown != _shown(code[at].outputs)]
         cells = f"cell{'s' * (len(differs) > 1)} {', '.join(differs)}"
         run.outcome, run.is_good = (f"differs in {cells}", False) if differs else ("same outputs", True)
     if save:
-        _save(notebook, run.path)
-
-
-def _read(path: Path) -> Any:
-    """The notebook. Raises `RunError`."""
-    import nbformat
-
-    reason = "its JSON has another form"
-    try:
-        notebook = nbformat.read(path, as_version=4)
-        # What else is not as it should be does no harm here: Jupyter too opens such a notebook.
-        if all(
-            isinstance(cell["source"], str) and isinstance(cell.get("outputs", []), list) for cell in notebook.cells
-        ):
-            return notebook
-    except (OSError, ValueError, RecursionError) as error:
-        reason = _words(error)
-    except (nbformat.ValidationError, AttributeError, TypeError, LookupError):
-        pass  # nbformat looks for the parts of a notebook in whatever JSON it is given: a list, a number
-    raise RunError("no notebook", f"It cannot be read as a notebook: {reason}.")
+        try:
+            # Where it is, if the path is a link; whole or not at all.
+            write_file(run.path.resolve(strict=True), f"{nbformat.writes(notebook)}\n".encode())
+        except OSError as error:
+            raise RunError("not saved", f"All its cells ran, but it cannot be saved: {disk_reason(error)}.") from error
 
 
 def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
@@ -167,6 +159,7 @@ def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
     from nbclient.util import run_sync
 
     name, kernel = on_one_line(client.kernel_name), None
+    listed = "`jupyter kernelspec list` shows the installed ones, and where they are."
     try:
         # Started apart from the run: `execute` would leave a kernel that did not come up to be ended at exit, when
         # it is gone already.
@@ -191,11 +184,11 @@ def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
     except DeadKernelError as error:
         raise RunError("kernel died", "The kernel died.") from error
     except NoSuchKernel as error:
-        cure = "Install it, or choose another in the notebook; `jupyter kernelspec list` shows the installed ones."
-        raise RunError("no such kernel", f"There is no kernel named {name} here.\n{cure}") from error
+        raise RunError("no such kernel", f"There is no kernel named {name} here.\n{listed}") from error
     except (OSError, RuntimeError, ValueError) as error:
-        cure = "What it printed is above; `jupyter kernelspec list` shows where it is."
-        raise RunError("kernel did not start", f"The kernel {name} did not start: {_words(error)}.\n{cure}") from error
+        raise RunError(
+            "kernel did not start", f"The kernel {name} did not start: {_words(error)}.\n{listed}"
+        ) from error
 
 
 async def _end_kernel(kernel: Any, client: Any) -> None:
@@ -211,24 +204,9 @@ async def _end_kernel(kernel: Any, client: Any) -> None:
             await asyncio.wait_for(kernel.provisioner.wait(), END_WAIT_S)
 
 
-def _save(notebook: Any, path: Path) -> None:
-    """Write the notebook whole or not at all, where it is if `path` is a link. Raises `RunError`."""
-    import nbformat
-
-    try:
-        write_file(path.resolve(strict=True), (nbformat.writes(notebook) + "\n").encode())
-    except OSError as error:
-        raise RunError("not saved", f"All its cells ran, but it cannot be saved: {disk_reason(error)}.") from error
-
-
 def _words(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return on_one_line(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
-    return on_one_line(error).rstrip(".")
-
-
-def _asks(cell: Any) -> bool:
-    return bool(cell.cell_type == "code" and cell.source.lstrip().startswith(QUESTION))
+    says = f"{error.strerror}: {error.filename or ''}" if isinstance(error, OSError) and error.strerror else str(error)
+    return on_one_line(says).rstrip(".: ")
 
 
 def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -240,47 +218,38 @@ def _shown(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         kept = {name: value for name, value in output.items() if name not in _OF_THE_RUN}
         last = shown[-1] if shown else {}
         if kept.get("output_type") == "stream" and last.get("name") == kept["name"]:
-            # Where a stream is cut is a matter of time.
-            last["text"] += kept["text"]
+            last["text"] += kept["text"]  # where a stream is cut is a matter of time
         else:
             shown.append(kept)
     return shown
 
 
 def look_after(options: argparse.Namespace) -> int:
-    """List or check the recordings of a folder, and of all below it."""
-    asked: Path = options.folder.absolute()
-    look = _check if options.check else _list
-    # Each notebook may have a folder of its own: all of them are meant.
+    """List or check the recordings of a folder, and of all below it: each notebook may have one of its own."""
+    asked, code = options.folder.absolute(), 0
     folders = sorted(path.parent for path in asked.rglob(".turns") if path.is_dir())
     if not folders:
         _say(f"There are no recordings in {options.folder}.\nName the folder they are in.", to=sys.stderr)
         return 1
-    codes = []
     for folder in folders:
+        recordings = Recordings(Folder(asked, folder))
         try:
-            codes.append(look(Recordings(Folder(asked, folder))))
+            if options.check:
+                faults = [f"{fault.path}: {fault.reason}" for fault in check_recordings(recordings)]
+                code = 1 if faults else code
+                whole = f"{counted(len(recordings.all()), 'recording')} in {recordings.where}, and nothing is damaged."
+                _say("\n".join(faults) or whole)
+            else:
+                lines = [
+                    f"{it.began[:10]}  {it.service:<7} {it.status:<10} {counted(len(it.files), 'file'):>8}"
+                    f"  {first_words(it.prompt, 60)}"
+                    for it in recordings.all()
+                ]
+                _say("\n".join(lines) or f"Nothing is recorded in {recordings.where}.")
         except OSError as error:
             _say(f"{folder} cannot be read: {disk_reason(error)}.", to=sys.stderr)
-            codes.append(1)
-    return max(codes)
-
-
-def _check(recordings: Recordings) -> int:
-    faults = [f"{fault.path}: {fault.reason}" for fault in check_recordings(recordings)]
-    whole = f"{counted(len(recordings.all()), 'recording')} in {recordings.where}, and nothing is damaged."
-    _say("\n".join(faults) or whole)
-    return 1 if faults else 0
-
-
-def _list(recordings: Recordings) -> int:
-    lines = [
-        f"{it.began[:10]}  {it.service:<7} {it.status:<10} {counted(len(it.files), 'file'):>8}"
-        f"  {first_words(it.prompt, 60)}"
-        for it in recordings.all()
-    ]
-    _say("\n".join(lines) or f"Nothing is recorded in {recordings.where}.")
-    return 0
+            code = 1
+    return code
 
 
 def _say(text: str, to: TextIO | None = None) -> None:

@@ -50,23 +50,6 @@ def write_report(session: Session, words: Sequence[str]) -> None:
 
     Raises `OptionError` where the name, the conversation or the folder does not do, or nothing is recorded.
     """
-    path, digests = _asked_for(session, words)
-    recordings = session.recordings(session.settings)
-    chosen, remarks = _recorded(recordings, digests)
-    if not chosen:
-        raise OptionError(f"Nothing is recorded in {recordings.where}.", "Ask with %%assistant first.")
-    notebook = _notebook(path.stem, chosen, recordings)
-    try:
-        write_file(path, _exported(notebook, path).encode())
-    except OSError as error:
-        raise OptionError(f"{path} cannot be written: {disk_reason(error)}.", "Choose another name.") from error
-    remarks += [f"Missing: {file.name}: {file.reason}" for _, answer in chosen for file in answer.failed]
-    said = [f"Wrote {path}: {counted(len(chosen), 'question')}, {size_in_words(path.stat().st_size)}.", *remarks]
-    print(printable("\n".join(said)))  # noqa: T201 plain text is what was asked for
-
-
-def _asked_for(session: Session, words: Sequence[str]) -> tuple[Path, frozenset[str] | None]:
-    """The path, and the digests of the turns that are wanted; None for all."""
     usage = "Write: %assistant report NAME.html [-c CONVERSATION]"
     if len(words) not in {1, 3} or (len(words) == 3 and words[1] != "-c"):  # noqa: PLR2004 see the usage
         raise OptionError("A report needs the name of a file.", usage)
@@ -75,13 +58,24 @@ def _asked_for(session: Session, words: Sequence[str]) -> tuple[Path, frozenset[
         raise OptionError(f"{words[0]} does not end in {', '.join(FORMATS)}.", usage)
     if path.exists() and (not path.is_file() or MARK.encode() not in path.read_bytes()):
         raise OptionError(f"{path} exists, and it is no report.", "Choose another name: nothing is overwritten.")
-    if len(words) == 1:
-        return path, None
-    conversations = session.conversations.by_name
-    if words[2] not in conversations:
-        known = [name for name in conversations if name]
-        raise OptionError(f"There is no conversation {words[2]!r}.", did_you_mean(words[2], known) + usage)
-    return path, frozenset(turn.digest for _, turn in conversations[words[2]].turns)
+    digests, named = None, words[2] if len(words) > 1 else None
+    if named is not None:
+        conversations = session.conversations.by_name
+        if named not in conversations:
+            raise OptionError(f"There is no conversation {named!r}.", did_you_mean(named, conversations) + usage)
+        digests = {turn.digest for _, turn in conversations[named].turns}
+    recordings = session.recordings(session.settings)
+    chosen, damaged = _recorded(recordings, digests)
+    if not chosen:
+        raise OptionError(f"Nothing is recorded in {recordings.where}.", "Ask with %%assistant first.")
+    notebook = _notebook(path.stem, chosen, recordings)
+    try:
+        write_file(path, _exported(notebook, path).encode())
+    except OSError as error:
+        raise OptionError(f"{path} cannot be written: {disk_reason(error)}.", "Choose another name.") from error
+    said = [f"Wrote {path}: {counted(len(chosen), 'question')}, {size_in_words(path.stat().st_size)}.", *damaged]
+    said += [f"Missing: {file.name}: {file.reason}" for _, answer in chosen for file in answer.failed]
+    print(printable("\n".join(said)))  # noqa: T201 plain text is what was asked for
 
 
 def _recorded(recordings: Recordings, digests: Container[str] | None) -> tuple[list[_Recorded], list[str]]:
@@ -90,26 +84,19 @@ def _recorded(recordings: Recordings, digests: Container[str] | None) -> tuple[l
         summaries, damaged = recordings.store.summaries()
     except OSError:
         return [], []
-    remarks = [f"The recording {item.name} cannot be read: {item.reason}." for item in damaged]
     own = recordings.folder.notebook
-    present: dict[str, tuple[str, Recording]] = {}
-    for name, one in sorted(summaries, key=lambda item: (item[1].began, item[1].order)):
+    present: dict[str, str] = {}
+    for name, one in summaries:
         if one.status not in TOOK_PLACE or (own and one.notebook not in {"", own}):
             continue
         if digests is None or one.digest in digests:
             # Where the front end gives cells no id, only the question tells them apart.
             owner = one.key if re.fullmatch(r"run \d+", one.cell) or not one.cell else one.cell
             present.pop(owner, None)
-            present[owner] = name, one
-    found = []
-    for name, _ in present.values():
-        try:
-            recording = recordings.store.read(name)
-        except (OSError, ValueError) as error:
-            remarks.append(f"The recording {name} cannot be read: {error}.")
-            continue
-        found.append((recording, _answer(recording, recordings)))
-    return found, remarks
+            present[owner] = name
+    found = [recordings.store.read(name) for name in present.values()]
+    remarks = [f"The recording {item.name} cannot be read: {item.reason}." for item in damaged]
+    return [(recording, _answer(recording, recordings)) for recording in found], remarks
 
 
 def _answer(recording: Recording, recordings: Recordings) -> Answer:
@@ -137,24 +124,18 @@ def _notebook(title: str, chosen: Sequence[_Recorded], recordings: Recordings) -
     notebook = v4.new_notebook(metadata={MARK: {"recordings": recordings.where}})
     heading = re.sub(r"[^\w .,-]", " ", title)
     notebook.cells.append(v4.new_markdown_cell(f"# {heading}", id="title"))
+    how = {"cited": "linked by the answer", "listed": "made by the code", "figure": "shown by the code"}
     for number, (recording, answer) in enumerate(chosen, start=1):
+        said = [f"Asked {recording.began[:10]} of {recording.model} ({recording.service}); {recording.status}."]
+        said += [f"Sent: {it.name}, {it.description or 'a file'}, SHA-256 {it.sha256[:16]}." for it in recording.inputs]
+        rows = [(it.name, size_in_words(it.size), how[it.found], it.sha256[:16]) for it in answer.artifacts]
+        sources = overview(("file", "size", "where it came from", "SHA-256 begins"), rows, said, (1,))
         named = "".join(f" -i {item.name}" for item in recording.inputs)
         cell = v4.new_code_cell(f"%%assistant{named}\n{recording.prompt}", id=f"question-{number}")
-        bundles = [answer.text_output(), *answer.outputs(), _sources(recording, answer)]
+        bundles = [answer.text_output(), *answer.outputs(), sources]
         cell.outputs = [v4.new_output("display_data", data=it.data, metadata=it.metadata) for it in bundles]
         notebook.cells.append(cell)
     return notebook
-
-
-def _sources(recording: Recording, answer: Answer) -> Any:
-    """Who answered and when, what was sent, and where each file came from."""
-    how = {"cited": "linked by the answer", "listed": "made by the code", "figure": "shown by the code"}
-    rows = [(it.name, size_in_words(it.size), how.get(it.found, it.found), it.sha256[:16]) for it in answer.artifacts]
-    sent = [
-        f"Sent: {item.name}, {item.description or 'a file'}, SHA-256 {item.sha256[:16]}." for item in recording.inputs
-    ]
-    asked = f"Asked {recording.began[:10]} of {recording.model} ({recording.service}); {recording.status}."
-    return overview(("file", "size", "where it came from", "SHA-256 begins"), rows, [asked, *sent], (1,))
 
 
 def _exported(notebook: Any, path: Path) -> str:
