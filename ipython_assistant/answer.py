@@ -70,19 +70,13 @@ class Files(Mapping[str, SavedFile]):
     """The files of an answer by their saved names; the model's own name finds a file too if only one has it."""
 
     def __init__(self, artifacts: tuple[Artifact, ...]) -> None:
-        self._by_name = {
-            artifact.name: SavedFile(artifact.name, artifact.path, artifact.size, artifact.sha256, artifact.media_type)
-            for artifact in artifacts
-        }
+        self._by_name = {it.name: SavedFile(it.name, it.path, it.size, it.sha256, it.media_type) for it in artifacts}
         self._own_names = [(artifact.own_name, artifact.name) for artifact in artifacts]
 
     def __getitem__(self, name: str) -> SavedFile:
-        if name in self._by_name:
-            return self._by_name[name]
-        meant = {saved for own, saved in self._own_names if own == name}
+        meant = {name} if name in self._by_name else {saved for own, saved in self._own_names if own == name}
         if len(meant) != 1:
-            names = ", ".join(self._by_name) or "none"
-            raise KeyError(f"{name}. The answer's files: {names}")
+            raise KeyError(f"{name}. The answer's files: {', '.join(self) or 'none'}")
         return self._by_name[meant.pop()]
 
     def __iter__(self) -> Iterator[str]:
@@ -92,7 +86,7 @@ class Files(Mapping[str, SavedFile]):
         return len(self._by_name)
 
     def __repr__(self) -> str:
-        return f"Files({', '.join(self._by_name)})"
+        return f"Files({', '.join(self)})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,14 +125,12 @@ class Answer:
     @property
     def figures(self) -> tuple[SavedFile, ...]:
         """The saved pictures."""
-        files = self.files
-        return tuple(files[artifact.name] for artifact in self.artifacts if artifact.is_picture)
+        return tuple(self.files[it.name] for it in self.artifacts if it.is_picture)
 
     @property
     def tables(self) -> tuple[SavedFile, ...]:
         """The saved tables: CSV and TSV by their type, other formats where they can be read as one."""
-        files = self.files
-        return tuple(files[it.name] for it in self.artifacts if it.is_table or _head_of(it, 0)[0])
+        return tuple(self.files[it.name] for it in self.artifacts if it.is_table or _head_of(it, 0)[0])
 
     @property
     def calls(self) -> tuple[CodeCall, ...]:
@@ -227,10 +219,6 @@ class Answer:
         plain = "\n\n".join(bundle.data["text/plain"] for bundle in shown)
         return {"text/html": "\n".join(bundle.data["text/html"] for bundle in shown), "text/plain": plain}, {}
 
-    def _repr_html_(self) -> str:
-        """As `_repr_mimebundle_`, for front ends that know HTML alone."""
-        return str(self._repr_mimebundle_()[0]["text/html"])
-
     def _display_(self) -> Any:
         """Marimo's hook: all in one, with a button for each file, since a link to a file leads nowhere there."""
         marimo = import_module("marimo")
@@ -295,18 +283,26 @@ class _Card:
 def _pictures_and_charts(answer: Answer, card: _Card) -> Iterator[Bundle]:
     said = descriptions(answer.text)
     charts = {stem(artifact.name): artifact for artifact in answer.artifacts if chart_type(artifact.name)}
-    pictures = [a for a in answer.artifacts if a.is_picture and a.name not in answer.repeated]
+    pictures = [it for it in answer.artifacts if it.is_picture and it.name not in answer.repeated]
     for artifact in card.first(MOST_PICTURES, "picture", pictures):
-        its_chart = charts.pop(stem(artifact.name), None)
-        chart = _chart(its_chart, card) if its_chart is not None else {}
-        yield from _picture(artifact, said.get(artifact.href) or answer.prompt, chart)
+        chart = _chart(charts.pop(stem(artifact.name), None), card)
+        with suppress(OSError):
+            preview = excerpts.read_picture(artifact.path, artifact.media_type)
+            words = said.get(artifact.href) or answer.prompt
+            if preview and (shown := previews.picture(artifact, preview.content, preview.media_type, words)):
+                yield Bundle({**chart, **shown.data}, shown.metadata)
+                yield previews.caption(artifact, "whole" if preview.whole else "smaller")
+            else:
+                yield previews.caption(artifact, "not")
     for artifact in card.first(MOST_PICTURES, "chart", [*charts.values()]):
         if chart := _chart(artifact, card):
             yield Bundle({**chart, "text/plain": artifact.name}, {KEY: {"output": "chart", "name": artifact.name}})
 
 
-def _chart(artifact: Artifact, card: _Card) -> dict[str, Any]:
+def _chart(artifact: Artifact | None, card: _Card) -> dict[str, Any]:
     """The chart's specification by its media type; empty where it cannot be drawn, with a sentence that says why."""
+    if artifact is None:
+        return {}
     with suppress(OSError):
         try:
             return {chart_type(artifact.name) or "": read_chart(artifact.name, artifact.path.read_bytes())}
@@ -315,23 +311,9 @@ def _chart(artifact: Artifact, card: _Card) -> dict[str, Any]:
     return {}
 
 
-def _picture(artifact: Artifact, description: str, chart: dict[str, Any]) -> Iterator[Bundle]:
-    try:
-        preview = excerpts.read_picture(artifact.path, artifact.media_type)
-    except OSError:
-        return
-    if preview is not None and (shown := previews.picture(artifact, preview.content, preview.media_type, description)):
-        yield Bundle({**chart, **shown.data}, shown.metadata)
-        yield previews.caption(artifact, "whole" if preview.whole else "smaller")
-    else:
-        yield previews.caption(artifact, "not")
-
-
 def _tables_and_texts(answer: Answer, card: _Card) -> list[Bundle]:
-    in_answer = tables(answer.text)
-    seen: dict[str, str] = {}
-    shown: list[tuple[Artifact, TableHead]] = []
-    texts: list[Artifact] = []
+    in_answer, seen = tables(answer.text), dict[str, str]()
+    shown, texts = list[tuple["Artifact", "TableHead"]](), list["Artifact"]()
     for artifact in answer.artifacts:
         if chart_type(artifact.name):
             continue

@@ -14,14 +14,14 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypedDict, Unpack
 
 from ipython_assistant import turn_run
 from ipython_assistant.config import AssistantMagics
 from ipython_assistant.core.wording import did_you_mean
 from ipython_assistant.display.grid import overview
 from ipython_assistant.display.live import FrontEnd, LiveOutput, front_end, running_shell
-from ipython_assistant.errors import AssistantError, InputError, InternalError, Interrupted, OptionError
+from ipython_assistant.errors import AssistantError, InputError, Interrupted, OptionError
 from ipython_assistant.magics import hooks_of
 from ipython_assistant.options import Options, checked
 from ipython_assistant.service.background import Threads
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     Inputs = Mapping[str, Any] | Iterable[str | os.PathLike[str]] | str | os.PathLike[str]
 
 
+Outcome: TypeAlias = "Answer | Exception"
 STOPS_WITHIN_S = 5.0
 """Seconds that questions under way are given to end after Ctrl-C."""
 
@@ -140,7 +141,7 @@ def ask_each(
     readers = {label: _reader(session, prompt, options) for label, prompt in labelled.items()}
     # All are read before one is asked: a missing input must not be found after half of them have been paid for.
     questions = {label: (read(), written.fresh) for label, (written, read) in readers.items()}
-    stop, outcomes = threading.Event(), dict[Any, "Answer | AssistantError"]()
+    stop, outcomes = threading.Event(), dict[Any, "Outcome"]()
     pool, line = Threads(at_once, "ipython_assistant ask"), ""
     # A notebook that nobody watches is saved with the same line as one that was watched; a script has none.
     live = LiveOutput(front_end(session.shell) if session.shell is not None else FrontEnd())
@@ -172,8 +173,8 @@ def ask_each(
     return Answers({label: outcomes[label] for label in questions}, labelled)
 
 
-def _so_far(outcomes: Mapping[Any, Answer | AssistantError], total: int) -> str:
-    failed = sum(isinstance(outcome, AssistantError) for outcome in outcomes.values())
+def _so_far(outcomes: Mapping[Any, Outcome], total: int) -> str:
+    failed = sum(isinstance(outcome, Exception) for outcome in outcomes.values())
     return f"{len(outcomes)} of {total} asked" + (f", {failed} failed" if failed else "")
 
 
@@ -190,14 +191,14 @@ def show(response: Any, client: Any = None) -> Answer:
     return turn_run.show_response(_session(), response, client)
 
 
-class Answers(Mapping[Any, "Answer | AssistantError"]):
+class Answers(Mapping[Any, Outcome]):
     """The outcomes of several questions: label → answer, or the error it ended in. Shows itself as a table."""
 
-    def __init__(self, outcomes: Mapping[Any, Answer | AssistantError], prompts: Mapping[Any, str]) -> None:
-        self._outcomes: dict[Any, Answer | AssistantError] = dict(outcomes)
+    def __init__(self, outcomes: Mapping[Any, Outcome], prompts: Mapping[Any, str]) -> None:
+        self._outcomes: dict[Any, Outcome] = dict(outcomes)
         self._prompts = dict(prompts)
 
-    def __getitem__(self, label: Any) -> Answer | AssistantError:
+    def __getitem__(self, label: Any) -> Outcome:
         return self._outcomes[label]
 
     def __iter__(self) -> Iterator[Any]:
@@ -207,9 +208,9 @@ class Answers(Mapping[Any, "Answer | AssistantError"]):
         return len(self._outcomes)
 
     @property
-    def failed(self) -> dict[Any, AssistantError]:
+    def failed(self) -> dict[Any, Exception]:
         """The errors, by label."""
-        return {label: outcome for label, outcome in self.items() if isinstance(outcome, AssistantError)}
+        return {label: outcome for label, outcome in self.items() if isinstance(outcome, Exception)}
 
     @property
     def refused(self) -> tuple[Any, ...]:
@@ -223,38 +224,36 @@ class Answers(Mapping[Any, "Answer | AssistantError"]):
         return pd.DataFrame([self._row(label) for label in self], index=pd.Index(list(self), name="label"))
 
     def _row(self, label: Any) -> dict[str, Any]:
-        outcome, error = self[label], ""
-        if isinstance(outcome, AssistantError):
-            outcome, error = outcome.answer, f"{type(outcome).__name__}: {outcome.message}"
+        answer: Any = self[label]
+        error = ""
+        if isinstance(answer, Exception):
+            error = f"{type(answer).__name__}: {getattr(answer, 'message', answer)}"
+            answer = getattr(answer, "answer", None)
         row = {"prompt": self._prompts[label], "status": "failed", "text": "", "files": (), "error": error}
-        came = {"status": outcome.status, "text": outcome.text, "files": tuple(outcome.files)} if outcome else {}
+        came = {"status": answer.status, "text": answer.text, "files": tuple(answer.files)} if answer else {}
         return row | came
 
     def __repr__(self) -> str:
         return f"Answers({len(self)}, {len(self.refused)} refused, {len(self.failed)} failed)"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:  # noqa: ARG002 IPython's signature
+    def _repr_mimebundle_(self, **_choice: object) -> Bundle:
+        rows = {label: self._row(label) for label in self}
         cells = [
             (label, row["status"], row["error"] or " ".join(row["text"].split()), ", ".join(row["files"]))
-            for label, row in zip(self, map(self._row, self), strict=True)
+            for label, row in rows.items()
         ]
         failed, refused = len(self.failed), len(self.refused)
-        more = [f"{count} {what}" for count, what in ((refused, "refused"), (failed, "failed")) if count]
-        words = ", ".join([f"{len(self) - failed - refused} of {len(self)} answered", *more])
+        words = f"{len(self) - failed - refused} of {len(self)} answered"
+        words += "".join(f", {count} {what}" for count, what in ((refused, "refused"), (failed, "failed")) if count)
         return overview(("", "status", "answer", "files"), cells, [f"{words}."])
 
 
-def _outcome(session: Session, question: Question, stop: threading.Event, *, fresh: bool) -> Answer | AssistantError:
-    """The answer, or the error that the question ends in: one of several never ends the others."""
+def _outcome(session: Session, question: Question, stop: threading.Event, *, fresh: bool) -> Outcome:
+    """The answer, or the error that the question ends in: one of several never ends the others, whatever is wrong."""
     try:
         return turn_run.answer_question(session, question, Viewer(FrontEnd(), shows=False, stop=stop), fresh=fresh)
-    except AssistantError as error:
-        return error
     except Exception as error:  # noqa: BLE001 the other questions go on, and their answers were paid for
-        cure = "This is a fault of ipython_assistant: please report it, with the error's __cause__."
-        failed = InternalError(f"{type(error).__name__}: {error}", cure)
-        failed.__cause__ = error
-        return failed
+        return error
 
 
 def _reader(session: Session, prompt: str, given: Mapping[str, Any]) -> tuple[Options, Callable[[], Question]]:

@@ -80,12 +80,6 @@ class AssistantMagics(Configurable):
     effort = _choice(EFFORTS, help="How long a reasoning model may think. Unset: the service's default.")
     max_output_tokens = Integer(None, allow_none=True, min=16, help="The most tokens an answer may have.")
     max_tool_calls = Integer(None, allow_none=True, min=1, help="The most tool calls (such as runs of code) a turn.")
-    compact_above = Integer(
-        200_000,
-        min=0,
-        help="Tokens above which OpenAI's service shortens a conversation by itself, so that it never gets too long;"
-        " 0 turns that off. Other services are not asked to.",
-    )
     store = Bool(
         default_value=True,
         help="Let the service keep the conversation. Otherwise each question sends the conversation along.",
@@ -122,7 +116,6 @@ class AssistantMagics(Configurable):
         default_value="raise",
         help="If a file of the answer cannot be saved: 'raise' ends the cell in an error, 'warn' only says so.",
     )
-    downloads = Integer(32, min=1, max=64, help="How many files are fetched at once.")
     files_timeout = Float(
         300.0, min=0.1, help="Seconds for fetching all files after the answer ends; rate-limit waits are not counted."
     )
@@ -158,7 +151,6 @@ class Settings:
     save_dir: Path
     buttons: str
     raise_on_missing: bool
-    downloads: int
     files_timeout_s: float
     prefetch_bytes: int
     timeout_s: float
@@ -168,12 +160,11 @@ class Settings:
     code: bool = True
     store: bool = True
     container_id: str | None = None
-    ask_above: int = 50_000_000
-    max_recorded_bytes: int = 10_000_000
+    ask_above: int = 0
+    max_recorded_bytes: int = 0
     limits: Json = field(default_factory=dict)
     official: bool = False
     max_cost: float | None = None
-    compact_above: int = 0
     chosen_service: str | None = None
     written: Json = field(default_factory=dict)
     find_models: bool = False
@@ -192,8 +183,8 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
     """The settings of one cell. Raises `ConfigError` and `OptionError` where the environment or a tool is wrong."""
     service = traits.service or _from_environment(environment, "IPYTHON_ASSISTANT_SERVICE", SERVICES)
     model = options.model or traits.model or environment.get("IPYTHON_ASSISTANT_MODEL") or ""
-    if service is None and runs_code_here(model):
-        service = "local"
+    chosen_service = service or ("local" if runs_code_here(model) else None)
+    service = chosen_service or _service_with_key(environment)[0]
     mode = traits.mode or _from_environment(environment, "IPYTHON_ASSISTANT_MODE", MODES)
     instructions = "\n\n".join(part for part in (traits.instructions, options.instructions) if part)
     try:
@@ -201,7 +192,7 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
     except ValueError as error:
         message, hint = error.args
         raise OptionError(message, hint) from error
-    effort, chosen_service = options.effort or traits.effort, service
+    effort = options.effort or traits.effort
     written = {
         "model": options.model or traits.model,
         "instructions": instructions or None,
@@ -209,30 +200,27 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         "effort": effort,
         "no_code": options.no_code or None,
     }
-    service = service or _service_with_key(environment)[0]
-    if service == "openai":
-        model = model or default_model()
     in_ci = bool(environment.get("CI")) and chosen_service is None
-    same = ("buttons", "downloads", "prefetch_bytes", "store", "ask_above", "max_recorded_bytes", "max_cost")
+    same = ("buttons", "prefetch_bytes", "store", "ask_above", "max_recorded_bytes", "max_cost")
     limits = {name: getattr(traits, name) for name in ("max_output_tokens", "max_tool_calls")}
-    memory = options.memory or traits.memory_limit or ""
     return Settings(
         service=service,
         mode=mode or ("replay" if in_ci else "auto"),
-        model=model,
+        model=model or (default_model() if service == "openai" else ""),
         instructions=instructions,
         notebook_dir=notebook_dir,
         save_dir=notebook_dir / Path(options.directory or traits.save_dir).expanduser(),
         raise_on_missing=traits.on_missing_file == "raise",
         files_timeout_s=traits.files_timeout,
         timeout_s=options.timeout_s or traits.timeout,
-        policy=ContainerPolicy(memory, traits.expires_after, tuple(traits.network)),
+        policy=ContainerPolicy(
+            options.memory or traits.memory_limit or "", traits.expires_after, tuple(traits.network)
+        ),
         tools=tools,
         effort=effort,
         code=not options.no_code,
         container_id=options.container,
         limits={name: value for name, value in limits.items() if value},
-        compact_above=traits.compact_above,
         official=billed_by(service, environment.get("OPENAI_BASE_URL", "")) == "openai",
         chosen_service=chosen_service,
         written=written,
@@ -274,12 +262,6 @@ def _service_with_key(environment: Mapping[str, str]) -> tuple[str, str]:
 def looks_for_models(traits: AssistantMagics, environment: Mapping[str, str]) -> bool:
     """Whether model servers may be looked for on this machine."""
     return bool(traits.find_models) and environment.get("IPYTHON_ASSISTANT_FIND_MODELS", "1") != "0"
-
-
-def known_models(traits: AssistantMagics, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The models that can be named without asking a service: those that are set, then each service's default."""
-    named = (traits.model, environment.get("IPYTHON_ASSISTANT_MODEL"), default_model(), BASIC)
-    return tuple(dict.fromkeys(name for name in named if name))
 
 
 def _from_environment(environment: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str | None:

@@ -1,16 +1,5 @@
 """Everything that can end a cell. Each error has two lines: what happened, and what to do.
 
-    AssistantError
-    ├─ OptionError · InputError · ConfigError (NoKey, BudgetSpent) · EngineError
-    ├─ ServiceError
-    │  ├─ Unreachable (ProxyRefused, CertificateRefused) · TimedOut · FileNotServed · TurnFailed · StreamBroken
-    │  ├─ RateLimited (QuotaUsedUp, ContainerLimit)
-    │  └─ Refused (KeyRefused, ModelUnknown, ModelNotAllowed, ToolNotAllowed, TurnNotKept, ContextTooLong,
-    │              TooLarge, ContentFiltered, ContainerExpired)
-    ├─ NotRecorded · RecordingDamaged
-    ├─ Interrupted · CodeFailed · TableMissing · FilesMissing
-    └─ InternalError
-
 docs/errors.md says what to do about each. IPython shows an exception that has `_render_traceback_` by those lines alone
 and stores it as an ordinary `error` output, so nbval, nbconvert and papermill see it. IPython's own `UsageError` is
 not used: nbval's lax mode does not see it.
@@ -195,7 +184,3 @@ class TableMissing(AssistantError):
 
 class FilesMissing(AssistantError):
     """The answer is here, but one or more of its files are not."""
-
-
-class InternalError(AssistantError):
-    """A fault of this package, as the outcome of one question among several; `__cause__` is the fault itself."""

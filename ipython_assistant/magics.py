@@ -111,15 +111,18 @@ class Hooks:
         """The values that Tab offers after an option that sets this field of `Options`."""
         from pathlib import Path
 
-        from ipython_assistant.config import known_models, looks_for_models
+        from ipython_assistant.config import looks_for_models
+        from ipython_assistant.core.providers import BASIC
+        from ipython_assistant.core.usage import default_model
         from ipython_assistant.options import EFFORTS, MEMORIES
         from ipython_assistant.service.model_servers import models_here
         from ipython_assistant.workspace.assistants import assistant_folders, list_assistants
 
         match target:
             case "model":
+                named = (self.traits.model, os.environ.get("IPYTHON_ASSISTANT_MODEL"), default_model(), BASIC)
                 found = models_here(os.environ).names if looks_for_models(self.traits, os.environ) else ()
-                return tuple(dict.fromkeys((*known_models(self.traits, os.environ), *found)))
+                return tuple(dict.fromkeys(filter(None, (*named, *found))))
             case "conversation":
                 return [name for name in self.session.conversations.by_name if name]
             case "assistant":

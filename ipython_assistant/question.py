@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ipython_assistant.workspace.inputs import Input
 
 
+COMPACT_ABOVE = 200_000
+"""Tokens above which OpenAI's service shortens a conversation by itself, so that it never gets too long."""
 SEEN_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"})
 MOST_SEEN_BYTES = 32_000_000
 """The most bytes of pictures and PDFs that a model sees of one question; the others are only in the container."""
@@ -143,15 +145,14 @@ class Question:
         names = {note.path.rpartition("/")[2]: note.named for note in base.inputs}
         named = "\n".join(name for name, with_this_question in names.items() if with_this_question)
         shared = {"share": settings.share, "inputs": "\n".join(names), "named": named}
-        compaction = [{"type": "compaction", "compact_threshold": settings.compact_above}]
-        compacts = official and settings.compact_above and base.previous_response_id is not None
+        compacts = official and base.previous_response_id is not None
         optional: Json = {
             "include": ["code_interpreter_call.outputs"] if code else None,
             "reasoning": {"effort": settings.effort} if settings.effort else None,
             "store": None if settings.store else False,
             # Padding against eavesdroppers on the length of words: TLS to the service's own address is trusted.
             "stream_options": {"include_obfuscation": False} if official else None,
-            "context_management": compaction if compacts else None,
+            "context_management": [{"type": "compaction", "compact_threshold": COMPACT_ABOVE}] if compacts else None,
             **settings.limits,
             "previous_response_id": base.previous_response_id,
             "metadata": shared if self.is_local else None,

@@ -65,7 +65,6 @@ def test_one_output_holds_everything_for_front_ends_that_show_one(answer):
         assert shown in bundle["text/html"]
     assert "a.csv" in bundle["text/plain"]
     assert Markup.of(bundle["text/html"]).harm() == []
-    assert answer._repr_html_() == bundle["text/html"]
 
 
 def test_items_without_a_view_are_shown_after_the_code(answer):

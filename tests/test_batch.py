@@ -363,8 +363,7 @@ def test_one_unexpected_exception_is_the_outcome_of_its_question_alone(notebook,
     monkeypatch.setattr(batch.turn_run, "answer_question", ask_or_fail)
     answers = ask_each(list("ABC"))
 
-    assert [type(answers[label]).__name__ for label in range(3)] == ["Answer", "InternalError", "Answer"]
-    assert isinstance(answers[1].__cause__, IndexError)
+    assert [type(answers[label]).__name__ for label in range(3)] == ["Answer", "IndexError", "Answer"]
 
 
 def test_several_threads_share_one_folder_and_one_connection(notebook, hosted, monkeypatch):

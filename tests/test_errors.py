@@ -405,15 +405,13 @@ def classes(module):
     return {name for name, thing in vars(module).items() if isinstance(thing, type) and issubclass(thing, Exception)}
 
 
-def test_every_class_has_a_line_in_the_docs_and_in_the_tree_and_every_line_a_class():
+def test_every_class_has_a_line_in_the_docs_and_every_line_a_class():
     page = (Path(__file__).parent.parent / "docs" / "errors.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     abstract = {"AssistantError", "ServiceError"}
 
     assert sorted(listed) == sorted(set(listed))
     assert set(listed) - abstract == classes(errors) - abstract
-    drawn = (errors.__doc__ or "").partition("docs/errors.md")[0].partition("AssistantError")[2]
-    assert set(re.findall(r"\w+", drawn)) == classes(errors) - {"AssistantError"}
 
 
 def test_at_azure_the_cure_names_azures_settings(service):

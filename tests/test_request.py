@@ -113,7 +113,6 @@ def test_openais_own_service_is_asked_to_shorten_long_conversations_and_to_send_
     assert first["stream_options"] == {"include_obfuscation": False}
     assert "context_management" not in first
     assert later["context_management"] == [{"type": "compaction", "compact_threshold": 200_000}]
-    assert "context_management" not in request(traits={"compact_above": 0}, **LATER)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,7 @@ rows at once. Server and kernel may live in two environments; nothing joins them
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any
 
 ANNOUNCEMENT = "IPYTHON_ASSISTANT_LAB"
 """The environment variable that tells a kernel: the server that started it has this extension."""
@@ -22,19 +19,6 @@ PROMISE = "1"
 """Its value: which promise it is. A later one may keep more out of the saved notebook."""
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
-
-
-class ContentsService(Protocol):
-    """The server's contents manager, as far as it is used here."""
-
-    def register_pre_save_hook(self, hook: Callable[..., None]) -> None:
-        """From now on call this before anything is saved, with what is to be saved."""
-
-
-class ServerApp(Protocol):
-    """The running Jupyter server, as far as it is used here."""
-
-    contents_manager: ContentsService
 
 
 def keep_live_outputs_out(model: object, **_where: object) -> None:
@@ -51,16 +35,13 @@ def remove_rows(notebook: object) -> None:
     gone = set()
     for cell in _items(_at(notebook, "cells")):
         outputs = _at(cell, "outputs")
-        rows = [
-            output for output in _items(outputs) if _at(output, "metadata", "ipython_assistant", "output") == "buttons"
-        ]
-        if rows:
-            outputs[:] = [output for output in outputs if not any(output is row for row in rows)]
-            gone |= {model_id for row in rows if isinstance(model_id := _at(row, "data", VIEW, "model_id"), str)}
+        for output in _items(outputs):
+            if _at(output, "metadata", "ipython_assistant", "output") == "buttons":
+                outputs[:] = [other for other in outputs if other is not output]
+                gone.add(str(_at(output, "data", VIEW, "model_id")))
     state = _at(notebook, "metadata", "widgets", STATE, "state")
-    if isinstance(state, dict):
-        for model_id in gone:
-            state.pop(model_id, None)
+    for model_id in gone if isinstance(state, dict) else ():
+        state.pop(model_id, None)
 
 
 def _at(value: Any, *names: str) -> Any:
@@ -71,14 +52,14 @@ def _at(value: Any, *names: str) -> Any:
 
 
 def _items(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
+    return list(value) if isinstance(value, list) else []
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
     return [{"module": "ipython_assistant.lab"}]
 
 
-def _load_jupyter_server_extension(server: ServerApp) -> None:
+def _load_jupyter_server_extension(server: Any) -> None:
     server.contents_manager.register_pre_save_hook(keep_live_outputs_out)
     # Only now: it is a promise to the kernels. Those on this machine inherit the server's environment.
     os.environ[ANNOUNCEMENT] = PROMISE
