@@ -97,10 +97,9 @@ def ask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
     Raises:
         AssistantError: The error a cell would end in; `.answer` holds what arrived.
     """
-    session, shows = _session(), bool(options.get("show"))
-    written, read = _reader(session, prompt, options)
-    viewer = Viewer(front_end(session.shell) if shows else FrontEnd(), shows=shows)
-    return turn_run.answer_question(session, read(), viewer, fresh=written.fresh)
+    session = _session()
+    read, shows = _reader(session, prompt, options), options.get("show")
+    return turn_run.answer_question(session, read(), Viewer(front_end(session.shell) if shows else None))
 
 
 async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
@@ -109,11 +108,10 @@ async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
     Cancelling it ends the question. At most four are under way at a time.
     """
     session, stop = _session(), threading.Event()
-    written, read = _reader(session, prompt, options)
-    viewer = Viewer(FrontEnd(), shows=False, stop=stop)
+    read = _reader(session, prompt, options)
     try:
         # Reading and hashing the inputs takes time too, so all of it is done in the thread.
-        future = session.threads.submit(lambda: turn_run.answer_question(session, read(), viewer, fresh=written.fresh))
+        future = session.threads.submit(lambda: turn_run.answer_question(session, read(), Viewer(stop=stop)))
         return await asyncio.wrap_future(future)
     except asyncio.CancelledError:
         stop.set()
@@ -140,15 +138,12 @@ def ask_each(
     labelled = dict(prompts) if isinstance(prompts, Mapping) else dict(enumerate(prompts))
     readers = {label: _reader(session, prompt, options) for label, prompt in labelled.items()}
     # All are read before one is asked: a missing input must not be found after half of them have been paid for.
-    questions = {label: (read(), written.fresh) for label, (written, read) in readers.items()}
+    questions = {label: read() for label, read in readers.items()}
     stop, outcomes = threading.Event(), dict[Any, "Outcome"]()
     pool, line = Threads(at_once, "ipython_assistant ask"), ""
     # A notebook that nobody watches is saved with the same line as one that was watched; a script has none.
     live = LiveOutput(front_end(session.shell) if session.shell is not None else FrontEnd())
-    waiting = {
-        pool.submit(functools.partial(_outcome, session, question, stop, fresh=fresh)): label
-        for label, (question, fresh) in questions.items()
-    }
+    waiting = {pool.submit(_outcome, session, question, stop): label for label, question in questions.items()}
     try:
         while waiting:
             done, _ = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
@@ -248,23 +243,23 @@ class Answers(Mapping[Any, Outcome]):
         return overview(("", "status", "answer", "files"), cells, [f"{words}."])
 
 
-def _outcome(session: Session, question: Question, stop: threading.Event, *, fresh: bool) -> Outcome:
+def _outcome(session: Session, question: Question, stop: threading.Event) -> Outcome:
     """The answer, or the error that the question ends in: one of several never ends the others, whatever is wrong."""
     try:
-        return turn_run.answer_question(session, question, Viewer(FrontEnd(), shows=False, stop=stop), fresh=fresh)
+        return turn_run.answer_question(session, question, Viewer(stop=stop))
     except Exception as error:  # noqa: BLE001 the other questions go on, and their answers were paid for
         return error
 
 
-def _reader(session: Session, prompt: str, given: Mapping[str, Any]) -> tuple[Options, Callable[[], Question]]:
-    """The options, checked, and a function that reads the question: hashing its inputs takes time."""
+def _reader(session: Session, prompt: str, given: Mapping[str, Any]) -> Callable[[], Question]:
+    """A function that reads the question, whose options are checked at once: hashing its inputs takes time."""
     if not prompt.strip():
         raise OptionError("There is no question.", "Write it as text: ask('Plot coverage by year', ...).")
     options, namespace = _options(given)
     if session.shell is not None:
         namespace = {**session.shell.user_ns, **namespace}
     cell = session.cell_of_ask()
-    return options, lambda: turn_run.read(session, options, prompt, cell, namespace, from_code=True)
+    return lambda: turn_run.read(session, options, prompt, cell, namespace, from_code=True)
 
 
 def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
@@ -326,7 +321,7 @@ async def ask_about_data(question: str, directory: str, inputs: list[str] | None
             raise InputError(f"{outside[0]} is outside the directory.", "Copy it there first.")
         options = Options(inputs=tuple(map(str, paths)))
         asked = turn_run.read(session, options, question, session.next_run(), {}, from_code=True)
-        answer = turn_run.answer_question(session, asked, Viewer(FrontEnd(), shows=False))
+        answer = turn_run.answer_question(session, asked, Viewer())
         files = {name: str(file.path) for name, file in answer.files.items()}
         return {"text": answer.text, "status": answer.status, "code": answer.code, "files": files}
 

@@ -92,8 +92,8 @@ def ask_in_shell(arguments: argparse.Namespace) -> int:
             if options.dry_run:
                 print(turn_run.dry_run(session, question))
                 return 0
-            viewer = turn_run.Viewer(FrontEnd(), shows=False, output=_ProgressLines(FrontEnd()))
-            answer = turn_run.answer_question(session, question, viewer, fresh=options.fresh)
+            viewer = turn_run.Viewer(output=_ProgressLines(FrontEnd()))
+            answer = turn_run.answer_question(session, question, viewer)
             for name, path in tables.items():
                 WRITERS[path.suffix.casefold()](answer.frames[name], path)
     except AssistantError as error:

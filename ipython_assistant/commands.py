@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ipython_assistant.answer import Answer
-    from ipython_assistant.core.artifacts import MadeFile
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.core.usage import Price
     from ipython_assistant.session import Session
@@ -84,7 +83,7 @@ def ask_cell(session: Session, line: str, body: str) -> Answer | None:
         if options.dry_run:
             print(turn_run.dry_run(session, question))
             return None
-        return turn_run.answer_question(session, question, turn_run.Viewer(front), fresh=options.fresh)
+        return turn_run.answer_question(session, question, turn_run.Viewer(front))
     except KeyboardInterrupt:
         session.last_error = turn_run.interrupted()
         raise session.last_error from None
@@ -162,8 +161,6 @@ def status_of(session: Session) -> dict[str, tuple[str, str]]:
 
 
 def _files(session: Session, words: Sequence[str]) -> None:
-    if list(words) == ["--yes"]:
-        raise OptionError("--yes says yes to --prune.", "Write: %assistant files --prune --yes")
     folder = session.folder(session.settings)
     try:
         found, (_, damaged) = made_files(folder), folder.store.summaries()
@@ -172,27 +169,21 @@ def _files(session: Session, words: Sequence[str]) -> None:
     except OSError as error:
         publish(file_table((), [f"The recordings in {folder.href('.turns')} cannot be read: {disk_reason(error)}."]))
         return
-    left = [entry for entry in found if entry.left_over]
     remarks = [f"The recording {item.name} cannot be read: {item.reason}." for item in damaged]
-    if words and not left:
-        found, remarks = [], ["Nothing to remove: every file made here is shown by a cell, or was changed since."]
-    elif "--yes" in words:
-        reasons = [(made, remove_left_over(folder, made)) for made in left]
-        found = [replace(made, state="gone", left_over=False) for made, reason in reasons if not reason]
-        remarks = [f"{made.name} was not removed: {reason}." for made, reason in reasons if reason]
-        remarks += [f"Removed: {_amount(found)}."] if found else []
+    left = [made for made in found if made.left_over]
+    amount = f"{counted(len(left), 'file')}, {size_in_words(sum(made.size for made in left))}"
+    if words and left:
+        reasons = {made.name: remove_left_over(folder, made) for made in left}
+        found = [replace(made, state="gone", left_over=False) for made in left if not reasons[made.name]]
+        remarks = [f"{name} was not removed: {reason}." for name, reason in reasons.items() if reason]
+        remarks += [f"Removed: {counted(len(found), 'file')}."] if found else []
     elif words:
-        found = left
-        remarks.append(f"To remove: {_amount(left)}. Write: %assistant files --prune --yes")
+        found, remarks = [], ["Nothing to remove: every file made here is shown by a cell, or was changed since."]
     elif left:
-        remarks.append(f"Left over from earlier answers: {_amount(left)}. See: %assistant files --prune")
+        remarks.append(f"Left over from earlier answers: {amount}. To remove them: %assistant files --prune")
     elif not found:
         remarks.append(f"No files were made in {folder.href('')}.")
     publish(file_table(found, remarks))
-
-
-def _amount(listed: Sequence[MadeFile]) -> str:
-    return f"{counted(len(listed), 'file')}, {size_in_words(sum(made.size for made in listed))}"
 
 
 def _containers(session: Session, words: Sequence[str]) -> None:
@@ -364,7 +355,7 @@ COMMANDS: Mapping[str, Command] = {
         lambda session, _: run_doctor(session, session.environment()),
         "Look whether everything is there, and say what to do.",
     ),
-    "files": Command(_files, "List the files made here; or remove those no cell refers to.", "[--prune [--yes]]"),
+    "files": Command(_files, "List the files made here; or remove those left over.", "[--prune]"),
     "retry": Command(lambda session, _: turn_run.retry(session), "Fetch again the last answer's missing files."),
     "show": Command(_show, "Show the last answer, or a response of the service, with its files.", "[RESPONSE_ID]"),
     "code": Command(_code, "Insert the code of the last answer as a new cell below, with the inputs it needs."),

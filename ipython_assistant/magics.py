@@ -47,11 +47,11 @@ class Hooks:
         except KeyboardInterrupt:
             from ipython_assistant.errors import Interrupted
 
-            raise Interrupted("The cell was interrupted before anything was asked.", "Run it again.") from None
-        if cell is None:
-            run_command(session, line)
-            return None
-        return ask_cell(session, line, cell)
+            raise Interrupted("The cell was interrupted before anything was asked.", "Ask again.") from None
+        if cell is not None:
+            return ask_cell(session, line, cell)
+        run_command(session, line)
+        return None
 
     # `$x` and `{x}` in a question are the user's own; the name is IPython's, set by its decorator `no_var_expand`.
     assistant._ipython_magic_no_var_expand = True  # type: ignore[attr-defined] # noqa: SLF001 see above
@@ -86,10 +86,9 @@ class Hooks:
         if any(line.lstrip().startswith("%config") for line in lines):
             _ = self.traits
         first = lines[0] if lines else ""
-        if first.startswith("%%assistant") and first[11:12] in {"", " ", "\t", "\n"}:
-            return lines if any(line.strip() for line in lines[1:]) else [first.rstrip("\n") + "\n", "\n"]
-        if first.startswith("%%"):
-            return lines  # another magic's body is not ours to read
+        if first.startswith("%%"):  # another magic's body is not ours to read
+            asks, body = first.split()[0] == "%%assistant", any(line.strip() for line in lines[1:])
+            return [first.rstrip("\n") + "\n", "\n"] if asks and not body else lines
         return [_kept(line) if line.lstrip().startswith("%assistant ") else line for line in lines]
 
     # IPython leaves such a transformer out when it asks whether a cell is complete: otherwise the blank body would end
@@ -158,7 +157,13 @@ def load(shell: Any) -> None:
     """Register the magics, the input transformer, what Tab offers and the display of `Response` objects."""
     if hooks_of(shell) is not None:
         return
-    hooks = Hooks(shell, os.environ.get("IPYTHON_ASSISTANT_DIR") or _vscode_directory(shell) or _working_directory())
+    directory = os.environ.get("IPYTHON_ASSISTANT_DIR") or _vscode_directory(shell)
+    try:
+        hooks = Hooks(shell, directory or os.getcwd())  # noqa: PTH109 pathlib is not loaded yet
+    except OSError:
+        from ipython_assistant.config import working_directory
+
+        hooks = Hooks(shell, str(working_directory()))  # says what is wrong
     shell.register_magic_function(hooks.assistant, "line_cell", "assistant")
     shell.input_transformers_cleanup.append(hooks.keep_lines)
     shell.Completer.custom_matchers.append(hooks.complete)
@@ -193,15 +198,6 @@ def hooks_of(shell: InteractiveShell) -> Hooks | None:
     """The hooks that `load` put into this shell, or None."""
     owner = getattr(shell.magics_manager.magics["cell"].get("assistant"), "__self__", None)
     return owner if isinstance(owner, Hooks) else None
-
-
-def _working_directory() -> str:
-    try:
-        return os.getcwd()  # noqa: PTH109 pathlib is not loaded yet
-    except OSError:
-        from ipython_assistant.config import working_directory
-
-        return str(working_directory())  # says what is wrong
 
 
 def _kept(line: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 import sys
 import tomllib
 from importlib import resources
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipython_assistant.core.providers import GGUF, models_folder
-from ipython_assistant.core.wording import did_you_mean
+from ipython_assistant.core.wording import did_you_mean, first_words
 from ipython_assistant.errors import ConfigError
 from ipython_assistant.service.model_servers import fetched_models
 
@@ -47,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
         if options.verb == "get":
             _get(options.name, yes=options.yes)
         elif options.verb == "rm":
-            _remove(options.name)
+            _remove(options.name.removeprefix(GGUF))
         else:
             _list()
     except ConfigError as error:
@@ -66,25 +65,23 @@ def recommended_models() -> Mapping[str, Mapping[str, Any]]:
 
 
 def _list() -> None:
+    lines = [f"In {models_folder(os.environ)}:"]
     here = fetched_models(os.environ)
-    print(f"In {models_folder(os.environ)}:")
-    for name, path in here.items():
-        print(f"  -m {GGUF}{name:<24} {path.stat().st_size / 1e9:.1f} GB")
-    if not here:
-        print("  nothing yet")
-    print("To fetch with `ipython-assistant model get NAME`:")
-    for name, row in recommended_models().items():
-        print(f"  {name:<28} {row['gigabytes']:.1f} GB, {row['about']}")
-    print("Any other GGUF file works by its path: -m PATH.gguf")
+    lines += [f"  -m {GGUF}{name:<24} {path.stat().st_size / 1e9:.1f} GB" for name, path in here.items()]
+    lines += [] if here else ["  nothing yet"]
+    lines.append("To fetch with `ipython-assistant model get NAME`:")
+    known = recommended_models()
+    lines += [f"  {name:<28} {row['gigabytes']:.1f} GB, {row['about']}" for name, row in known.items()]
+    print("\n".join([*lines, "Any other GGUF file works by its path: -m PATH.gguf"]))
 
 
 def _remove(name: str) -> None:
-    wanted, here = name.removeprefix(GGUF), fetched_models(os.environ)
-    if wanted not in here:
-        meant = did_you_mean(wanted, here)
-        raise ConfigError(f"There is no fetched model {wanted}.", f"{meant}See: ipython-assistant model list")
-    here[wanted].unlink()
-    print(f"Removed {wanted}.")
+    here = fetched_models(os.environ)
+    if name not in here:
+        hint = f"{did_you_mean(name, here)}See: ipython-assistant model list"
+        raise ConfigError(f"There is no fetched model {name}.", hint)
+    here[name].unlink()
+    print(f"Removed {name}.")
 
 
 def _get(wanted: str, *, yes: bool) -> None:
@@ -106,16 +103,9 @@ def _get(wanted: str, *, yes: bool) -> None:
         raise ConfigError(f"{repo} has no file {file}.", f"It has: {files or 'no GGUF file'}.")
     licence = (about.card_data or {}).get("license") or "not stated; see the model's page"
     print(f"{repo}, {file}\n  size     {facts.size / 1e9:.2f} GB\n  licence  {licence}\n  goes to  {target}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(target.parent).free
-    if free < facts.size:
-        raise ConfigError(
-            f"It needs {facts.size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in {target.parent}.",
-            "Free some space, or name another folder in IPYTHON_ASSISTANT_MODELS.",
-        )
-    answer = "n"
+    answer = "y" if yes else ""
     with contextlib.suppress(EOFError):
-        answer = "y" if yes else input("Fetch it? [y/N] ").strip().lower()
+        answer = answer or input("Fetch it? [y/N] ").strip().lower()
     if answer not in {"y", "yes"}:
         print("Nothing was fetched.")
         return
@@ -135,12 +125,12 @@ def _source(wanted: str) -> tuple[str, str, str]:
     """The name that a model gets here, and its repository and file on the hub."""
     known = recommended_models()
     name = wanted.removeprefix(GGUF) or next(iter(known))
+    if name in known:
+        return name, known[name]["repo"], known[name]["file"]
     owner, _, rest = name.partition("/")
     repo, _, file = rest.partition("/")
     if file.endswith(".gguf"):
         return Path(file).stem.lower(), f"{owner}/{repo}", file
-    if name in known:
-        return name, known[name]["repo"], known[name]["file"]
     hint = f"{did_you_mean(name, known)}Known: {', '.join(known)}; or OWNER/REPOSITORY/FILE.gguf."
     raise ConfigError(f"There is no model {name}.", hint)
 
@@ -150,10 +140,6 @@ def _from_hub(ask: Any) -> Any:
     try:
         return ask()
     except Exception as error:  # noqa: BLE001 - several libraries below it raise their own
-        name = type(error).__name__
-        if name == "RepositoryNotFoundError":
-            raise ConfigError("The hub has no such repository.", "Check the name.") from None
-        if name == "GatedRepoError":
-            raise ConfigError("The hub asks for your consent.", "Give it there, then: hf auth login") from None
-        happened = f"The hub could not be reached, or broke off: {' '.join(str(error).split())[:200] or name}"
-        raise ConfigError(happened, "The same command goes on where it stopped.") from None
+        happened = f"The hub could not be reached, broke off, or refused: {first_words(str(error), 200)}"
+        cure = "Check the name (some models want `hf auth login`); the same command goes on where it stopped."
+        raise ConfigError(happened, cure) from None

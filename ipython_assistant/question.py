@@ -41,8 +41,8 @@ class Question:
 
     Its `cell` owns the answer's files, and it continues from the turn `parent`; its `conversation` has the empty name
     where it is the notebook's own, and None where the question stands alone. `outputs` are the names of tables that
-    have to come back, `hints` are sentences about names that were not filled in, `large` allows inputs above the
-    setting `ask_above`.
+    have to come back, `hints` are sentences for the reader. `large` allows inputs above the setting `ask_above`, and a
+    `fresh` question is asked though there is a recording.
     """
 
     prompt: str
@@ -55,6 +55,7 @@ class Question:
     outputs: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     large: bool = False
+    fresh: bool = False
     assistant: SavedAssistant | None = None
 
     @property

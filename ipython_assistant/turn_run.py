@@ -56,14 +56,13 @@ NO_CODE_RAN = "No code was run: the service may not have the code interpreter, a
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who a turn is for: the front end that runs the cell, and whether it `shows` the outputs.
+    """Who a turn is for: the front end that shows its outputs; without one, code that takes the answer.
 
     `stop` is set from outside to end the turn where Ctrl-C cannot reach it; `output` takes the front end's place in
     showing the answer as it arrives.
     """
 
-    front: FrontEnd
-    shows: bool = True
+    front: FrontEnd | None = None
     stop: threading.Event | None = None
     output: LiveOutput | None = None
 
@@ -101,23 +100,23 @@ def read(
         outputs=tuple(dict.fromkeys(options.outputs)),
         hints=(*renamed, *filled.hints),
         large=options.yes,
+        fresh=options.fresh,
         assistant=assistant,
     )
 
 
-def answer_question(session: Session, question: Question, viewer: Viewer, *, fresh: bool = False) -> Answer:
-    """Answer a question from its recording, or ask the service; with `fresh`, ask though there is a recording.
+def answer_question(session: Session, question: Question, viewer: Viewer) -> Answer:
+    """Answer a question from its recording, or ask the service.
 
     Raises an `AssistantError` after everything that could be is shown and saved; its `.answer` holds what arrived.
     """
     with _without_secrets(question):
         recordings = session.recordings(question.settings)
-        for hint in question.hints if viewer.shows else ():
+        for hint in question.hints if viewer.front else ():
             print(hint)  # noqa: T201 it belongs to the question, not to the answer
-        recording = recorded_answer(question, recordings, fresh=fresh)
-        if recording is not None:
-            return run_turn(RecordingSource(session, question, recording), viewer)
-        return run_turn(ServiceSource(session, question, stop=viewer.stop), viewer)
+        recording = recorded_answer(question, recordings)
+        asked = RecordingSource(session, question, recording) if recording else ServiceSource(session, question)
+        return run_turn(asked, viewer)
 
 
 def dry_run(session: Session, question: Question) -> str:
@@ -167,21 +166,21 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
     """Run one turn to its end; gives the answer with its tables. Raises the error that the cell ends in."""
     session, question, answer = source.session, source.question, None
     try:
-        shown = TerminalOutput(sys.stdout) if is_terminal(session.shell) else LiveOutput(viewer.front)
-        output = viewer.output or (shown if viewer.shows else LiveOutput(FrontEnd()))
-        with output as live, source.open(live):
+        in_terminal = viewer.front and is_terminal(session.shell)
+        shown = TerminalOutput(sys.stdout) if in_terminal else LiveOutput(viewer.front or FrontEnd())
+        with viewer.output or shown as live, source.open(live, viewer.stop):
             arrival = source.receive(live)
             answer = _answer(source, arrival, viewer)
             # Recorded before it is shown: what the recording cannot hold is one of the notes.
             notes = (*answer.notes, *source.keep(answer))
             answer = replace(answer, notes=notes, turn=without_pictures(answer.turn))
-            if viewer.shows:
+            if viewer.front:
                 data, metadata = answer.text_output()
                 live.finish(Bundle(data, {**metadata, KEY: {**metadata[KEY], **source.metadata()}}))
         source.place(arrival, answer)
         unfinished = source if source.lacks_files else None
         session.remember(answer, unfinished)
-        if viewer.shows:
+        if viewer.front:
             _show(source, answer, viewer.front)
         tables = [(name, named_frame(answer.artifacts, name, question.dtypes)) for name in question.outputs]
     except KeyboardInterrupt:
@@ -193,7 +192,7 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
         frames = {name: table.frame for name, table in found.items()}
         read_how = (f"{name}: {note}" for name, table in found.items() for note in table.notes)
         answer = replace(answer, frames=frames, notes=(*answer.notes, *read_how))
-        if viewer.shows and session.shell is not None:
+        if viewer.front and session.shell is not None:
             session.shell.user_ns.update(frames)
         session.remember(answer, unfinished)
     # The answer is complete. Ctrl-C now only stops the wait for a container to be deleted.
@@ -227,7 +226,7 @@ def _answer(source: TurnSource, arrival: Arrival, viewer: Viewer) -> Answer:
         repeated=collected.repeated,
         interrupted=isinstance(arrival.error, Interrupted),
         prompt=question.prompt,
-        shown_in=shell.execution_count if shell is not None and viewer.shows else None,
+        shown_in=shell.execution_count if shell is not None and viewer.front else None,
     )
     if source.is_replay or arrival.error is not None:
         return answer

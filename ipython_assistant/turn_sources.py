@@ -7,6 +7,7 @@ turn with its files, `keep` the record, `place` the turn in its conversation, `r
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -27,7 +28,6 @@ from ipython_assistant.service.turn_base import TurnBase, check_kept, lost_base
 from ipython_assistant.who_answers import unknown_model
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterator
     from typing import Any
 
@@ -58,15 +58,13 @@ class Arrival:
 class ServiceSource:
     """A live service: it is asked, and the files come out of its containers.
 
-    Given the `turn`, only its files are fetched; `cure` is what to say if some are missing. `stop` is set from outside
-    to end the turn.
+    Given the `turn`, only its files are fetched; `cure` is what to say if some are missing.
     """
 
     is_replay = False
 
     session: Session
     question: Question
-    stop: threading.Event | None = None
     turn: Turn | None = None
     connected: Connection | None = None
     cure: str = ""
@@ -93,15 +91,19 @@ class ServiceSource:
         return it is not None and bool(it.error or it.files.failed or (it.turn.container_ids and not it.files.listed))
 
     @contextlib.contextmanager
-    def open(self, live: LiveOutput) -> Iterator[None]:
-        """Connect, and hold the downloads of the turn; their temporary files are gone afterwards."""
+    def open(self, live: LiveOutput, stop: threading.Event | None) -> Iterator[None]:
+        """Connect, and hold the downloads of the turn; their temporary files are gone afterwards.
+
+        `stop` is set from outside to end the turn.
+        """
+        self._stop = stop or threading.Event()
         self._is_here = self._arrival is not None
         if self._arrival is None:
             self.question = replace(self.question, settings=self.session.with_answerer(self.question.settings))
             self.question.check_assistant()
             self.question.check_size()
             self.session.check_max_cost(self.question)
-            if self.stop is not None and self.stop.is_set():
+            if self._stop.is_set():
                 raise KeyboardInterrupt
             live.update("", "connecting")
         elif not self._arrival.turn.container_ids:
@@ -194,7 +196,7 @@ class ServiceSource:
         error: AssistantError | None = None
         try:
             for event in events:
-                if self.stop is not None and self.stop.is_set():
+                if self._stop.is_set():
                     raise KeyboardInterrupt  # noqa: TRY301 as Ctrl-C would
                 if event is None:
                     live.tick()
@@ -309,7 +311,7 @@ class RecordingSource:
     recording: Recording
     _replaced: PlacedTurn | None = None
 
-    def open(self, live: LiveOutput) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002 see ServiceSource
+    def open(self, live: LiveOutput, stop: object) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002 see ServiceSource
         """Nothing is needed but the recording."""
         return contextlib.nullcontext()
 

@@ -55,12 +55,12 @@ _MOST_COMPARED = 300
 """So many characters of questions are compared to find the one that is most like another: long ones take long."""
 
 
-def recorded_answer(question: Question, recordings: Recordings, *, fresh: bool) -> Recording | None:
-    """The recording that answers; None where the service is to be asked, or asked again (`fresh`).
+def recorded_answer(question: Question, recordings: Recordings) -> Recording | None:
+    """The recording that answers; None where the service is to be asked, or asked again.
 
     Raises an `AssistantError` where neither may answer: `OptionError`, `NoKey`, `NotRecorded`, `RecordingDamaged`.
     """
-    settings = question.settings
+    settings, fresh = question.settings, question.fresh
     if fresh and settings.mode == "replay":
         raise OptionError("--fresh asks again, and in replay mode nothing is asked.", "Leave it out, or change `mode`.")
     others = other_services_recorded(settings, recordings)

@@ -355,10 +355,10 @@ def test_one_unexpected_exception_is_the_outcome_of_its_question_alone(notebook,
     Echo(hosted)
     real = batch.turn_run.answer_question
 
-    def ask_or_fail(session, question, viewer, *, fresh):
+    def ask_or_fail(session, question, viewer):
         if question.prompt == "B":
             raise IndexError("tuple index out of range")
-        return real(session, question, viewer, fresh=fresh)
+        return real(session, question, viewer)
 
     monkeypatch.setattr(batch.turn_run, "answer_question", ask_or_fail)
     answers = ask_each(list("ABC"))

@@ -105,29 +105,22 @@ def left_over(folder):
     run_cell(folder, {"kept.csv": b"1"}, minute=1)
 
 
-def test_a_file_of_a_turn_that_was_replaced_is_left_over_and_pruning_lists_it_before_it_removes_it(
-    folder, notebook_dir
-):
+def test_a_file_of_a_turn_that_was_replaced_is_listed_as_left_over_and_pruning_removes_it(folder, notebook_dir):
     left_over(folder)
     old = notebook_dir / "assistant_files" / "old.csv"
 
     text, _ = command(folder)
     assert rows(text) == {"kept.csv": "present", "old.csv": "left over"}
-    assert "Left over from earlier answers: 1 file, 3 bytes. See: %assistant files --prune" in text
-
-    text, _ = command(folder, "files --prune")
-    assert rows(text) == {"old.csv": "left over"}
-    assert "To remove: 1 file, 3 bytes. Write: %assistant files --prune --yes" in text
+    assert "Left over from earlier answers: 1 file, 3 bytes. To remove them: %assistant files --prune" in text
     assert old.exists()
 
-    text, _ = command(folder, "files --prune --yes")
+    text, _ = command(folder, "files --prune")
     assert rows(text) == {"old.csv": "gone"}
-    assert "Removed: 1 file, 3 bytes." in text
+    assert "Removed: 1 file." in text
     assert not old.exists()
 
     assert rows(command(folder)[0]) == {"kept.csv": "present"}
     assert command(folder, "files --prune")[0].startswith("Nothing to remove")
-    assert command(folder, "files --prune --yes")[0].startswith("Nothing to remove")
 
 
 def by_another_cell(folder, _old):
@@ -169,7 +162,7 @@ KEPT = [by_another_cell, changed_since, there_before, by_an_interrupted_cell, ma
 def test_pruning_leaves_what_a_cell_shows_and_what_is_not_as_we_left_it(folder, notebook_dir, made):
     made(folder, notebook_dir / "assistant_files" / "old.csv")
     before = sorted((notebook_dir / "assistant_files").iterdir())
-    command(folder, "files --prune --yes")
+    command(folder, "files --prune")
 
     assert sorted((notebook_dir / "assistant_files").iterdir()) == before
 
@@ -193,7 +186,7 @@ def test_what_cannot_be_removed_is_named_with_the_reason(folder, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "unlink", locked)
-    text, _ = command(folder, "files --prune --yes")
+    text, _ = command(folder, "files --prune")
 
     assert text == "old.csv was not removed: permission denied."
 
@@ -206,7 +199,7 @@ def test_what_cannot_be_removed_is_named_with_the_reason(folder, monkeypatch):
     [
         ("files --prnue", "Did you mean --prune? Write: %assistant files [--prune [--yes]]"),
         ("files a.csv", "Write: %assistant files [--prune [--yes]]"),
-        ("files --yes", "Write: %assistant files --prune --yes"),
+        ("files --yes", "Write: %assistant files --prune"),
         ("status --yes", "Write: %assistant status"),
     ],
 )

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-from types import SimpleNamespace
 
 import pytest
 from tests_support.loopback import Door, Loopback
@@ -123,12 +122,10 @@ def refuse(attribute, value):
         (None, "o/r/missing.gguf", "It has: Some-Model.gguf"),
         (None, "o/other/missing.gguf", "Check the name"),
         (lambda _, patch: patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9"), "", "could not be reached"),
-        (refuse("shutil.disk_usage", lambda _: SimpleNamespace(free=1)), "o/r/Some-Model.gguf",
-         "IPYTHON_ASSISTANT_MODELS"),
         (refuse("ipython_assistant.model_commands.find_spec", lambda _: None), "", "huggingface_hub"),
         (None, "qwen3-4", "Did you mean qwen3-4b?"),
     ],
-    ids=["another hash", "no such file", "no such repository", "no hub", "no room", "no library", "no such name"],
+    ids=["another hash", "no such file", "no such repository", "no hub", "no library", "no such name"],
 )  # fmt: skip
 def test_each_failure_is_two_lines_and_nothing_is_kept(hub, monkeypatch, capsys, *, prepare, name, words):
     if prepare:

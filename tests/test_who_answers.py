@@ -17,7 +17,6 @@ from ipython_assistant import errors, turn_run
 from ipython_assistant.config import AssistantMagics, freeze
 from ipython_assistant.core.providers import variables_of
 from ipython_assistant.core.usage import default_model
-from ipython_assistant.display.live import FrontEnd
 from ipython_assistant.options import Options
 from ipython_assistant.service import model_servers
 from ipython_assistant.service.connection import Engine
@@ -59,7 +58,7 @@ class Asker:
         cell = self.session.next_run()
         made = Options(inputs=inputs, **options)
         question = turn_run.read(self.session, made, words, cell, self.names, from_code=not goes_on)
-        return turn_run.answer_question(self.session, question, Viewer(FrontEnd(), shows=False))
+        return turn_run.answer_question(self.session, question, Viewer())
 
 
 @pytest.fixture(scope="module")
