@@ -19,11 +19,11 @@ from ipython_assistant import model_commands, notebook_runs
 from ipython_assistant.display.escaping import visible
 from ipython_assistant.display.live import FrontEnd, LiveOutput
 from ipython_assistant.errors import AssistantError, ConfigError, InputError, Interrupted, OptionError
-from ipython_assistant.notebook_runs import STOPPED
+from ipython_assistant.notebook_runs import STOPPED, NotebookRun, RunError, run_notebook
 from ipython_assistant.options import add_options, checked, options_from, variable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ipython_assistant.answer import Answer
 
@@ -176,7 +176,15 @@ def _demo(options: argparse.Namespace) -> int:
         "IPYTHONDIR": str(directory / ".ipython"),
     }
     if options.headless:
-        return _demo_headless(directory, environment)
+        try:
+            run_notebook(NotebookRun(directory / NOTEBOOK), environment, CELL_TIMEOUT_S, save=True)
+        except RunError as error:
+            print(error)
+            return 1
+        saved = sorted(path for path in (directory / "assistant_files").glob("*") if path.is_file())
+        lines = [f"Saved:    {path}  ({path.stat().st_size:,} bytes)" for path in saved]
+        print("\n".join([f"Notebook: {directory / NOTEBOOK}", *lines]))
+        return 0 if saved else 1
     print(f"The notebook is {directory / NOTEBOOK}\nIn JupyterLab: Run > Run All Cells. Here: Ctrl-C twice to stop.")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={directory}", "--ServerApp.ip=127.0.0.1"]
     command += ["--allow-root"] if os.name == "posix" and os.getuid() == 0 else []
@@ -190,34 +198,15 @@ def _demo(options: argparse.Namespace) -> int:
             continue
 
 
-def _demo_headless(directory: Path, environment: Mapping[str, str]) -> int:
-    """Run the notebook, print what was saved and where; 1 if anything is missing, else 0."""
-    run, fault = notebook_runs.NotebookRun(directory / NOTEBOOK), ""
-    try:
-        notebook_runs.run_notebook(run, environment, CELL_TIMEOUT_S, save=True)
-    except notebook_runs.RunError as error:
-        fault = str(error)
-    print(f"Notebook: {run.path}")
-    saved = sorted(path for path in (directory / "assistant_files").glob("*") if path.is_file())
-    for path in saved:
-        print(f"Saved:    {path}  ({path.stat().st_size:,} bytes)")
-    missing = [f"a {suffix} file" for suffix in (".png", ".csv") if suffix not in {path.suffix for path in saved}]
-    for words in filter(None, [fault, *missing]):
-        print(f"Missing:  {words}")
-    return 1 if fault or missing else 0
-
-
 def _copy_of_notebook() -> Path:
     """A fresh directory with the notebook, its outputs cleared, and its table."""
     import nbformat
 
-    source = _notebooks()
     directory = Path(tempfile.mkdtemp(prefix="ipython_assistant-demo-"))
-    shutil.copytree(source / "data", directory / "data")
-    notebook = nbformat.read(source / NOTEBOOK, as_version=4)
+    shutil.copytree(_notebooks() / "data", directory / "data")
+    notebook = nbformat.read(_notebooks() / NOTEBOOK, as_version=4)
     for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
+        cell.update({"outputs": [], "execution_count": None} if cell.cell_type == "code" else {})
     nbformat.write(notebook, directory / NOTEBOOK)
     return directory
 

@@ -101,14 +101,11 @@ def _versions() -> Check:
 def _service(settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
     """The key of a hosted service, its model and its containers, by two requests."""
     name = KEYS[settings.service]
-    if settings.service == "azure" and not environment.get(name, "").strip() and environment.get(AD_TOKEN):
-        name = AD_TOKEN
+    name = AD_TOKEN if settings.service == "azure" and not environment.get(name) and environment.get(AD_TOKEN) else name
     if not (key := environment.get(name, "").strip()):
         yield Check("key", WRONG, f"{name} is not set", f"Set it where Jupyter is started. {A_REAL_MODEL}")
         return
-    odd = not key.isascii() or any(mark in key for mark in "'\" \t\n")
-    cure = "It holds blanks, quotation marks or letters that no key has: copy it again."
-    yield Check("key", WRONG if odd else FINE, f"{name}, {len(key)} characters", cure)
+    yield Check("key", FINE, f"{name}, {len(key)} characters")
     connect, answers = connect_azure if settings.service == "azure" else connect_hosted, list[Any]()
     with contextlib.closing(connect(environment, ANSWERS_WITHIN_S)) as patient:
         live = patient.once()

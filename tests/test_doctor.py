@@ -118,23 +118,13 @@ def test_a_service_that_cannot_be_reached_is_one_line_not_three(hosted_one, monk
     assert {"model", "code interpreter"}.isdisjoint(checks)
 
 
-@pytest.mark.parametrize(
-    ("key", "says", "cure"),
-    [
-        (None, "OPENAI_API_KEY is not set", "Set it where Jupyter is started"),
-        ("'sk-quoted-0123456789'", "22 characters", "copy it again"),
-        ("sk-with a blank", "15 characters", "copy it again"),
-    ],
-)
-def test_a_key_that_is_missing_or_was_copied_wrongly_is_said(hosted_one, monkeypatch, key, says, cure):
+def test_a_key_that_is_missing_is_said(hosted_one, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
-    if key is not None:
-        monkeypatch.setenv("OPENAI_API_KEY", key)
     check = by_name(examine(hosted_one))["key"]
 
     assert check.ok == WRONG
-    assert says in check.says
-    assert cure in check.cure
+    assert "OPENAI_API_KEY is not set" in check.says
+    assert "Set it where Jupyter is started" in check.cure
 
 
 def test_azure_is_looked_at_to_the_end_without_a_model_and_with_a_token_of_entra_id(hosted_one, hosted, monkeypatch):
