@@ -60,27 +60,16 @@ class IdMint:
 
 
 class ApiError(Exception):
-    """A request that is answered with an HTTP error; `body` is the JSON of the answer.
+    """A request that is answered with this HTTP status; `body` is the JSON of the answer.
 
-    Args:
-        status: The HTTP status.
-        message: For a person.
-        param: The parameter at fault, as a path such as `tools[0].container`.
-        code: For a program.
-        kind: `type` in the body.
+    The message is for a person, the code for a program, `param` the parameter at fault, such as `tools[0].container`.
     """
 
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        param: str | None = None,
-        code: str | None = None,
-        kind: str = "invalid_request_error",
-    ) -> None:
+    def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.status = status
+        kinds = {429: "rate_limit_error", 500: "server_error", 503: "server_error"}
+        kind = kinds.get(status, "invalid_request_error")
         self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
@@ -152,13 +141,9 @@ class RequestFields:
 
 @dataclass(slots=True)
 class RequestInput:
-    """What a request says.
+    """What a request says: messages, oldest first; files of the Files API that it names, and those that it holds.
 
-    Args:
-        messages: What is said, oldest first; one of them is the user's.
-        file_ids: Files of the Files API that are mentioned.
-        attachments: Name and content of files and pictures that came within the question.
-        container_id: The container of the last code call among the items, if there is one.
+    `container_id` is that of the last code call among the items, if there is one.
     """
 
     messages: list[ChatMessage] = field(default_factory=list)

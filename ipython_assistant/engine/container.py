@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.api import MAX_MINUTES, MEMORY_TIERS, ApiError, container_expired, shortened
-from ipython_assistant.engine.container_folder import DEEPEST, ContainerFolder, FileVersion, remove_tree
-from ipython_assistant.engine.kernel import Kernel, KernelError, KernelLauncher
+from ipython_assistant.engine.container_folder import DEEPEST, ContainerFolder, remove_tree
+from ipython_assistant.engine.kernel import Kernel, KernelLauncher
 from ipython_assistant.engine.kernel_output import CodeRun
 from ipython_assistant.engine.limit_monitor import most_memory
 from ipython_assistant.engine.sandbox import ContainerPaths
@@ -66,7 +66,6 @@ class KernelContainer:
         self.folder = ContainerFolder(self.id, launcher.paths, mint)
         self._launcher = launcher
         self._clock = mint.clock
-        self._visible = launcher.visible
         self._provided: set[str] = set()
         self._has_run = False
         """Whether code has run in the present process, as far as was said."""
@@ -95,37 +94,32 @@ class KernelContainer:
         self._forgotten, self._has_run = False, True
         await self.folder.scan()  # what came since the last run is not this one's
         before = {file.id for file in self.folder.made()}
-        execution = await kernel.run(self._visible.inward(code))
+        execution = await kernel.run(code)
         self.touch()
-        shown += [self._visible.outward(part) if isinstance(part, str) else part for part in execution.shown]
+        shown += execution.shown
         failure = execution.failure
         if failure is not None:
-            failure = replace(failure, message=self._visible.outward(failure.message))
             self._has_run = not failure.died
             if failure.stopped:
                 variables = "gone" if failure.died else "kept"
                 shown.append(STOPPED.format(reason=failure.message, variables=variables))
             elif failure.died:
                 shown.append(DIED)
-        figures = tuple([self.folder.display(part) for part in shown if isinstance(part, bytes)])
         await self.folder.scan()
         if self.folder.too_deep:
             shown.append(TOO_DEEP)
         made = [file for file in self.folder.made() if file.id not in before]
-        return CodeRun(tuple(shown), failure, tuple(sorted(made, key=lambda file: file.name)), figures)
+        return CodeRun(tuple(shown), failure, tuple(sorted(made, key=lambda file: file.name)))
 
     async def probe(self, code: str) -> str:
         """Run code that leaves no names behind and return what it printed. Raises KernelError if that fails."""
         kernel = await self._living_kernel()
-        try:
-            return self._visible.outward(await kernel.probe(self._visible.inward(code)))
-        except KernelError as error:
-            raise KernelError(self._visible.outward(str(error))) from None
+        return await kernel.probe(code)
 
     async def names(self) -> tuple[str, ...]:
         """Files that code can read, by their path below `/mnt/data`, oldest first."""
         await self.folder.scan()
-        return tuple(file.name for file in self.folder.files() if not file.displayed)
+        return tuple(file.name for file in self.folder.files())
 
     async def content(self, name: str, most_bytes: int) -> bytes:
         """What is in one of `names`; nothing where that is more, or the file is no longer what it was."""
@@ -140,11 +134,6 @@ class KernelContainer:
         """Files that code made: path below `/mnt/data` → id."""
         return {file.name: file.id for file in self.folder.made()}
 
-    async def add(self, staged: Path, name: str) -> FileVersion:
-        """Move an uploaded file in. Raises ApiError if the name cannot be used."""
-        self.touch()
-        return await self.folder.add(staged, name)
-
     async def provide(self, key: str, name: str, content: Path | bytes) -> None:
         """Take in a file that a request names or holds, once: it comes again when a conversation is replayed.
 
@@ -157,7 +146,7 @@ class KernelContainer:
                 staged.write_bytes(content)
             else:
                 await asyncio.to_thread(shutil.copyfile, content, staged)
-            await self.add(staged, name)
+            await self.folder.add(staged, name)
 
     async def stop(self) -> None:
         """End its process and delete its directory, once, even where the caller does not wait for it."""
@@ -172,11 +161,13 @@ class KernelContainer:
 
     async def _living_kernel(self) -> Kernel:
         """The process, or a new one in the place of one that has ended, which the next run says."""
+        kernel = self._kernel
+        alive = await kernel.alive()
         if self._stopping is not None:
             raise container_expired()
-        kernel = self._kernel
-        if not await kernel.alive() and self._kernel is kernel:
+        if not alive and self._kernel is kernel:
             self._kernel, self._forgotten = Kernel(self._launcher), self._has_run
+            await kernel.stop()
         return self._kernel
 
 
@@ -215,7 +206,7 @@ class ContainerPool:
         """
         await self._make_room()
         if self._closed:
-            raise ApiError(503, "The engine is being stopped.", code="server_shutdown", kind="server_error")
+            raise ApiError(503, "The engine is being stopped.", code="server_shutdown")
         asked = MEMORY_TIERS.get(memory, self._limits.memory_bytes)
         if asked == self._limits.memory_bytes:
             container, self._reserve = self._reserve or self._new(self._limits), None
@@ -271,7 +262,7 @@ class ContainerPool:
             idle = [container for container in there if not container.turn.locked()]
             if not idle:
                 message = f"All {self._most} containers of this engine are at work. Try again when one of them is free."
-                raise ApiError(429, message, code="rate_limit_exceeded", kind="rate_limit_error")
+                raise ApiError(429, message, code="rate_limit_exceeded")
             await min(idle, key=lambda container: container.used_at).stop()
 
     def _new(self, limits: ContainerLimits) -> KernelContainer:

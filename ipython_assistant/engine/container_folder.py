@@ -54,10 +54,7 @@ class FileStamp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """One version of one file in a container; `name` is its path below `/mnt/data`, `path` that on this machine.
-
-    A `displayed` one is a figure that code showed: it is not in the working directory.
-    """
+    """One version of one file in a container; `name` is its path below `/mnt/data`, `path` that on this machine."""
 
     id: str
     container_id: str
@@ -66,7 +63,6 @@ class FileVersion:
     stamp: FileStamp
     created_at: int
     path: Path
-    displayed: bool = False
 
     def unchanged(self, descriptor: int) -> bool:
         """True if the open file is still this version."""
@@ -74,10 +70,7 @@ class FileVersion:
 
 
 class ContainerFolder:
-    """The working directory of a container, and the files beside it, out of reach of its code.
-
-    Those are displayed figures, and uploads that were replaced.
-    """
+    """The working directory of a container, and the uploads in it that were replaced, out of reach of its code."""
 
     def __init__(self, container_id: str, paths: ContainerPaths, mint: IdMint) -> None:
         self.too_deep = False
@@ -95,7 +88,7 @@ class ContainerFolder:
 
     def made(self) -> tuple[FileVersion, ...]:
         """The files that code made or changed in the working directory, as last scanned."""
-        return tuple(file for file in self._by_name.values() if file.source == "assistant" and not file.displayed)
+        return tuple(file for file in self._by_name.values() if file.source == "assistant")
 
     def file(self, file_id: str) -> FileVersion:
         """The file of this id. Raises `ApiError` where it does not exist (any more)."""
@@ -109,7 +102,7 @@ class ContainerFolder:
         async with self._changing:
             found, self.too_deep = await asyncio.to_thread(_files_below, self._paths.work, frozenset(self._by_name))
             for file in self.files():
-                if file.name not in found and not file.displayed:
+                if file.name not in found:
                     del self._by_name[file.name]
             for name, (path, stamp) in found.items():
                 known = self._by_name.get(name)
@@ -135,13 +128,6 @@ class ContainerFolder:
                 raise bad_upload(f"{base!r} cannot be used as a file name ({error.strerror})") from error
             return self._enter(base, "user", path, _stamp(path.lstat()))
 
-    def display(self, png: bytes) -> FileVersion:
-        """Keep a figure that code displayed, as `<id>.png`."""
-        file_id = self._mint("cfile_")
-        path = self._paths.aside / f"{file_id}.png"
-        path.write_bytes(png)
-        return self._enter(path.name, "assistant", path, _stamp(path.lstat()), displayed_as=file_id)
-
     def open(self, file: FileVersion) -> int:
         """A file descriptor to read this very version from; raises ApiError if it is gone or something else by now."""
         try:
@@ -157,12 +143,10 @@ class ContainerFolder:
         """https://github.com/sbslee/streamlit-openai/issues/18 ."""
         return ApiError(404, f"File {file_id} not found on container {self._container_id}.")
 
-    def _enter(
-        self, name: str, source: Literal["user", "assistant"], path: Path, stamp: FileStamp, *, displayed_as: str = ""
-    ) -> FileVersion:
+    def _enter(self, name: str, source: Literal["user", "assistant"], path: Path, stamp: FileStamp) -> FileVersion:
         self._by_name.pop(name, None)  # a new version is listed as the newest
-        about = (self._container_id, name, source, stamp, self._mint.now(), path, bool(displayed_as))
-        self._by_name[name] = FileVersion(displayed_as or self._mint("cfile_"), *about)
+        about = (self._container_id, name, source, stamp, self._mint.now(), path)
+        self._by_name[name] = FileVersion(self._mint("cfile_"), *about)
         return self._by_name[name]
 
 

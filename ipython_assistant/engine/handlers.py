@@ -31,7 +31,6 @@ from tornado import iostream, web
 
 from ipython_assistant.engine import api
 from ipython_assistant.engine.api import ApiError
-from ipython_assistant.engine.response_output import without_outputs
 from ipython_assistant.engine.sandbox import MOUNT
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ class JsonHandler(web.RequestHandler):
         if not isinstance(error, ApiError):
             error = ApiError(status_code, HTTPStatus(status_code).phrase)
             if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                error = ApiError(500, "The engine had an error; its log says more.", kind="server_error")
+                error = ApiError(500, "The engine had an error; its log says more.")
         self.set_status(error.status)
         self.finish(dumps(error.body))
 
@@ -175,7 +174,6 @@ class UploadHandler(JsonHandler):
     _staging: Path | None = None
     _refused: ApiError | None = None
     _received = 0
-    _ended = False
 
     def prepare(self) -> None:
         """Make room for a form; raises ApiError as `JsonHandler` does, and for any other body."""
@@ -191,7 +189,7 @@ class UploadHandler(JsonHandler):
         self._files: list[tuple[Path, str]] = []
         self._staging = self.engine.uploads.staging()
         config = {"UPLOAD_DIR": str(self._staging), "UPLOAD_DELETE_TMP": False, "MAX_MEMORY_FILE_SIZE": 0}
-        to = (self._keep_field, self._keep_file, self._end)
+        to = (self._keep_field, self._keep_file)
         self._parser = FormParser(kind.decode(), *to, boundary=options[b"boundary"], config=config)
 
     def data_received(self, chunk: bytes) -> None:
@@ -203,7 +201,6 @@ class UploadHandler(JsonHandler):
         if self._refused is None and self._received > self.engine.upload_bytes:
             message = f"The file is too large: at most {self.engine.upload_bytes:,} bytes are taken."
             self._refused = ApiError(413, message, param="file", code="file_too_large")
-            self.on_finish()
         if self._refused is None and self._parser is not None:
             try:
                 self._parser.write(chunk)
@@ -211,14 +208,10 @@ class UploadHandler(JsonHandler):
                 self._refused = api.bad_upload(str(error).rstrip("."))
 
     def form(self) -> tuple[Path, str, dict[str, str]]:
-        """Where the file is, the name it came under, and the other fields.
-
-        Raises:
-            ApiError: The form was malformed, too large, or has no file, or more than one.
-        """
+        """Where the file is, the name it came under, and the other fields. Raises ApiError if that is not the form."""
         if self._refused is not None:
             raise self._refused
-        if not self._ended or len(self._files) != 1:
+        if len(self._files) != 1:
             raise api.bad_upload("a whole form with one file is expected")
         return (*self._files[0], self._fields)
 
@@ -241,9 +234,6 @@ class UploadHandler(JsonHandler):
         file.close()
         if _text(file.field_name) == "file":
             self._files.append((Path(os.fsdecode(file.actual_file_name or b"")), _text(file.file_name)))
-
-    def _end(self) -> None:
-        self._ended = True
 
 
 class DownloadHandler(JsonHandler):
@@ -312,25 +302,17 @@ def create_response(handler: JsonHandler) -> tuple[bool, AsyncGenerator[Event, N
 
 
 def get_response(handler: JsonHandler, response_id: str) -> Json:
-    """A stored response, whole: it is not streamed again."""
-    body = handler.engine.stored.body(response_id)
-    include = handler.get_query_arguments("include") + handler.get_query_arguments("include[]")
-    return body if api.OUTPUTS in include else without_outputs(body)
+    """A stored response, whole: with the outputs that were asked for when it was made."""
+    return handler.engine.stored.body(response_id)
 
 
 def container_row(found: KernelContainer) -> Json:
     """A container. A limit that is not enforced as it was asked for is not claimed."""
-    return {
-        "id": found.id,
-        "object": "container",
-        "created_at": found.created_at,
-        "status": "expired" if found.expired else "running",
-        "expires_after": {"anchor": "last_active_at", "minutes": found.minutes},
-        "last_active_at": int(found.used_at),
-        "name": found.name,
-        **({"memory_limit": found.memory} if found.memory else {}),
-        **({"network_policy": {"type": "disabled"}} if found.offline else {}),
-    }
+    row = {"id": found.id, "object": "container", "created_at": found.created_at, "name": found.name}
+    row |= {"last_active_at": int(found.used_at), "status": "expired" if found.expired else "running"}
+    row |= {"expires_after": {"anchor": "last_active_at", "minutes": found.minutes}}
+    row |= {"memory_limit": found.memory} if found.memory else {}
+    return row | ({"network_policy": {"type": "disabled"}} if found.offline else {})
 
 
 async def create_container(handler: JsonHandler) -> Json:
@@ -362,22 +344,15 @@ async def delete_container(handler: JsonHandler, container_id: str) -> Json:
 
 def container_file_row(file: FileVersion) -> Json:
     """A file of a container."""
-    return {
-        "id": file.id,
-        "object": "container.file",
-        "created_at": file.created_at,
-        "bytes": file.stamp.size_bytes,
-        "container_id": file.container_id,
-        "path": f"{MOUNT}/{file.name}",
-        "source": file.source,
-    }
+    row = {"id": file.id, "object": "container.file", "created_at": file.created_at, "source": file.source}
+    return row | {"bytes": file.stamp.size_bytes, "container_id": file.container_id, "path": f"{MOUNT}/{file.name}"}
 
 
 async def add_container_file(handler: UploadHandler, container_id: str) -> Json:
     """Take a file in."""
     container = handler.engine.containers.live(container_id)
     staged, name, _ = handler.form()
-    return container_file_row(await container.add(staged, name))
+    return container_file_row(await container.folder.add(staged, name))
 
 
 async def list_container_files(handler: JsonHandler, container_id: str) -> Json:
@@ -398,15 +373,8 @@ def add_file(handler: UploadHandler) -> Json:
     """Take a file into the Files API."""
     staged, name, fields = handler.form()
     file = handler.engine.uploads.add(staged, name, fields.get("purpose", "user_data"))
-    return {
-        "id": file.id,
-        "object": "file",
-        "bytes": file.size_bytes,
-        "created_at": file.created_at,
-        "filename": file.filename,
-        "purpose": file.purpose,
-        "status": "processed",
-    }
+    row = {"id": file.id, "object": "file", "bytes": file.size_bytes, "created_at": file.created_at}
+    return row | {"filename": file.filename, "purpose": file.purpose, "status": "processed"}
 
 
 def _text(value: Any) -> str:

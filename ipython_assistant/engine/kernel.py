@@ -126,10 +126,8 @@ class KernelLauncher:
         """Make the container's directories, with the user's list of fonts, which takes matplotlib seconds to make."""
         self.paths.make()
         home = Path(self.environment.get("HOME", self.environment.get("USERPROFILE", os.devnull)))
-        for cache in (
-            Path(self.environment.get("XDG_CACHE_HOME", home / ".cache"), "matplotlib"),
-            home / ".matplotlib",
-        ):
+        caches = Path(self.environment.get("XDG_CACHE_HOME", home / ".cache"))
+        for cache in (caches / "matplotlib", home / ".matplotlib"):
             for fonts in cache.glob("fontlist-*.json"):
                 with contextlib.suppress(OSError):
                     shutil.copyfile(fonts, self.paths.home / "mpl" / fonts.name)
@@ -176,41 +174,35 @@ class KernelLauncher:
 
 
 class Kernel:
-    """One kernel process, started in the background at once, and never twice."""
+    """One kernel process, started in the background at once, and never twice; `stop` has to be called in the end."""
 
     def __init__(self, launcher: KernelLauncher) -> None:
-        self.ended = False
-        """True once the process is gone, or is being ended."""
-        self._stopped = False
         self._launcher = launcher
-        self._monitor: LimitMonitor | None = None
+        self._ended = False
+        """True once the process is gone, or is being ended."""
+        self._used = False
         self._turn = asyncio.Lock()
+        self._monitor: LimitMonitor | None = None
         self._jupyter: AsyncKernelManager | None = None
         self._client: AsyncKernelClient | None = None
-        self._ending: asyncio.Future[None] | None = None
         self._started = asyncio.create_task(self._start())
-        # `_execute` raises what the start has raised; but it may never be called.
+        # `_in_turn` raises what the start has raised; but it may never be called.
         self._started.add_done_callback(lambda task: None if task.cancelled() else task.exception())
-        self._used = False
         self._warming = asyncio.create_task(self._warm_up_for_charts())
 
     async def alive(self) -> bool:
         """False once the process has ended, or could not be started."""
-        if self._started.done() and (self._jupyter is None or not await self._jupyter.is_alive()):
-            await self._close()
-        return not self.ended
+        if not self._started.done():
+            return True
+        failed = self._ended or self._started.cancelled() or self._started.exception() is not None
+        return not failed and self._jupyter is not None and bool(await self._jupyter.is_alive())
 
     async def run(self, code: str) -> CodeRun:
         """Run code as a cell; raises KernelError if the process could not be started.
 
         Cancelling interrupts the code, and ends the process if that does not help.
         """
-        try:
-            return await self._in_turn(code, silent=False)
-        except KernelError:
-            if not self._stopped:
-                raise
-            return CodeRun((), _DIED)  # stopped, as when its container is deleted, before it took the code up
+        return await self._in_turn(code, silent=False)
 
     async def probe(self, code: str) -> str:
         """Run code that leaves no names behind, and return what it printed; raises KernelError if it fails."""
@@ -220,41 +212,42 @@ class Kernel:
         return "".join(part for part in execution.shown if isinstance(part, str))
 
     async def stop(self) -> None:
-        """End the process with all its children, at once, and wait until they are gone."""
-        self.ended = self._stopped = True
+        """End the process with all its children, at once, and wait until they are gone; may be called again."""
+        self._ended = True
+        if self._monitor is not None:
+            self._monitor.stop()
         self._warming.cancel()
         self._started.cancel()
         await asyncio.wait({self._started})
-        await self._end()
+        if self._jupyter is not None:
+            await self._jupyter.shutdown_kernel(now=True)
         async with self._turn:  # a run that is going on notices that its process is gone, and leaves first
-            self._hang_up()
+            client, self._client = self._client, None
+            if client is not None:
+                client.stop_channels()
 
     async def _start(self) -> None:
         launcher = self._launcher
         async with launcher.gate:
             self._jupyter = manager = launcher.manager()
+            pid = await launcher.start(manager)
+            self._client = client = manager.client()
+            client.start_channels(stdin=False, hb=False, control=False)
             try:
-                pid = await launcher.start(manager)
-                self._client = client = manager.client()
-                client.start_channels(stdin=False, hb=False, control=False)
                 await self._await_answer(client)
                 await self._execute(launcher.warm_up, silent=True)
-                watched = (pid, launcher.paths.directory, launcher.limits)
-                self._monitor = LimitMonitor(*watched, interrupt=self._interrupt, kill=self._kill)
-            except BaseException as error:
-                await self._close()
-                if isinstance(error, KernelError):
-                    log = launcher.paths.log.read_text(errors="replace")[-2000:]
-                    raise KernelError(f"The Python process could not be started.\n{log}".strip()) from None
-                raise
+            except KernelError as error:
+                log = launcher.visible.outward(launcher.paths.log.read_text(errors="replace")[-2000:])
+                raise KernelError(f"The Python process could not be started: {error}\n{log}".strip()) from None
+            watched = (pid, launcher.paths.directory, launcher.limits)
+            self._monitor = LimitMonitor(*watched, interrupt=self._interrupt, kill=self._kill)
 
     async def _warm_up_for_charts(self) -> None:
         """Load what charts need if no code comes first: code that draws none would wait for it."""
-        with contextlib.suppress(KernelError):
-            await asyncio.wait({self._started})
-            await asyncio.sleep(IDLE_S)
-            if not self._used:
-                await self._in_turn(_WARM_UP_FOR_CHARTS, silent=True)
+        await asyncio.wait({self._started})
+        await asyncio.sleep(IDLE_S)
+        if not self._used and await self.alive():
+            await self._in_turn(_WARM_UP_FOR_CHARTS, silent=True)
 
     async def _await_answer(self, client: AsyncKernelClient) -> None:
         """Return once both channels carry messages: what is published before the subscription is up would be lost."""
@@ -265,31 +258,30 @@ class Kernel:
                 await client.get_iopub_msg(timeout=0.05)
                 return
             await self._check_alive()
-        raise KernelError(f"The Python process did not answer within {START_TIMEOUT_S:.0f} s.")
+        raise KernelError(f"it did not answer within {START_TIMEOUT_S:.0f} s.")
 
     async def _check_alive(self) -> None:
         if self._jupyter is None or not await self._jupyter.is_alive():
-            self.ended = True
-            raise KernelError("The Python process has ended.")
+            self._ended = True
+            raise KernelError("it has ended.")
 
     async def _in_turn(self, code: str, *, silent: bool) -> CodeRun:
         """Run code when the process has started and all code before it has ended."""
         self._used = True
         await asyncio.wait({self._started})
-        if self._started.cancelled():
-            raise KernelError("The Python process was stopped.")
-        self._started.result()
+        if not self._started.cancelled():
+            self._started.result()
         async with self._turn:
             return await self._execute(code, silent=silent)
 
     async def _execute(self, code: str, *, silent: bool) -> CodeRun:
-        client, monitor = self._client, self._monitor
-        if client is None or self.ended:
-            raise KernelError("The Python process has ended.")
+        client, monitor, visible = self._client, self._monitor, self._launcher.visible
+        if client is None or self._ended:  # stopped, as when its container is deleted, before it took the code up
+            return CodeRun((), _DIED)
         if monitor is not None:
             monitor.begin_run()
-        request_id = client.execute(code, silent=silent, store_history=not silent, allow_stdin=False)
-        output = KernelOutput(self._launcher.visible.work, begins_with="status" if silent else "execute_input")
+        request_id = client.execute(visible.inward(code), silent=silent, store_history=not silent, allow_stdin=False)
+        output = KernelOutput(visible, begins_with="status" if silent else "execute_input")
         try:
             async for kind, content in self._published(client, request_id):
                 output.take(kind, content)
@@ -299,11 +291,10 @@ class Kernel:
                 await self._silence(client, request_id, output)
             raise
         except KernelError:
-            await self._close()
             failure = _DIED
         finally:
-            if monitor is not None and not self.ended:
-                monitor.end_run()
+            if monitor is not None:
+                monitor.end_run(alive=not self._ended)
         if failure is not None and monitor is not None and monitor.passed is not None:
             failure = CodeFailure("Stopped", monitor.passed.message, died=failure.died, stopped=True)
         return CodeRun(output.parts(), failure)
@@ -342,32 +333,13 @@ class Kernel:
                     if kind == output.begins_with:
                         await self._interrupt()
                 return
-        await self._close()
+        self._ended = True
+        await self._kill()
 
     async def _interrupt(self) -> None:
-        if self._jupyter is not None and not self.ended:
+        if self._jupyter is not None and not self._ended:
             await self._jupyter.interrupt_kernel()
 
     async def _kill(self) -> None:
         if self._jupyter is not None and self._jupyter.provisioner is not None:
             await self._jupyter.provisioner.kill()
-
-    async def _end(self) -> None:
-        """Kill the process and wait until it is gone; it goes on ending if the caller is cancelled."""
-        self.ended = True
-        if self._monitor is not None:
-            self._monitor.stop()
-        if self._ending is None and self._jupyter is not None:
-            self._ending = asyncio.ensure_future(self._jupyter.shutdown_kernel(now=True))
-        if self._ending is not None:
-            await asyncio.shield(self._ending)
-
-    async def _close(self) -> None:
-        """End the process and close the channels to it."""
-        await self._end()
-        self._hang_up()
-
-    def _hang_up(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.stop_channels()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ipython_assistant.engine.container_folder import FileVersion
+    from ipython_assistant.engine.sandbox import VisiblePaths
 
 MAX_TEXT: Final = 1_000_000
 """Characters of printed text kept of a run."""
@@ -51,27 +52,25 @@ class CodeRun:
     """What code did: what it showed, in order; and how it failed, if it did.
 
     Text that was printed is a string, with a traceback last; a figure is the bytes of a PNG. A container adds the files
-    that it made or changed, sorted by name, and the figures that it displayed, as files.
+    that it made or changed, sorted by name.
     """
 
     shown: tuple[str | bytes, ...]
     failure: CodeFailure | None = None
     files: tuple[FileVersion, ...] = ()
-    figures: tuple[FileVersion, ...] = ()
 
 
 class KernelOutput:
     """What a run showed so far, as it comes; a message of the kind `begins_with` says that the code was taken up."""
 
-    def __init__(self, own: str, *, begins_with: str = "execute_input") -> None:
+    def __init__(self, visible: VisiblePaths, *, begins_with: str = "execute_input") -> None:
         self.begins_with = begins_with
         self.begun = False
         self.failure: CodeFailure | None = None
-        self._own = own
+        self._visible = visible
         self._parts: list[str | bytes] = []
         self._text: list[str] = []
-        self._room = MAX_TEXT
-        self._figure_room = MAX_FIGURE_BYTES
+        self._room, self._figure_room, self._figures = MAX_TEXT, MAX_FIGURE_BYTES, 0
         self._characters_left_out = self._figures_left_out = 0
 
     def take(self, kind: object, content: object) -> None:
@@ -96,49 +95,52 @@ class KernelOutput:
                 f"[{self._figures_left_out:,} more figures were shown and left out: of one run at most {MAX_FIGURES} "
                 f"are kept, and {MAX_FIGURE_BYTES >> 20} MB of them; `savefig` keeps as many as you like]\n"
             )
-        self._text += [self._new_line(), *notes] if notes else []
+        if notes:
+            self._end_line()
+            self._text += notes
         self._flush()
         return tuple(self._parts)
 
     def _fail(self, fields: Mapping[str, object]) -> None:
         name = _plain(str(fields.get("ename") or "Error"))[:MAX_MESSAGE]
         message = _CELL_FILE.sub(r"(\1)", _plain(str(fields.get("evalue") or ""))[:MAX_MESSAGE])
-        self.failure = CodeFailure(name, message)
+        self.failure = CodeFailure(name, self._visible.outward(message))
         blocks = fields.get("traceback")
         listed = [block for block in blocks if isinstance(block, str)] if isinstance(blocks, list) else []
-        self._write(f"{self._new_line()}{readable_traceback(listed, own=self._own) or self.failure}\n")
+        self._write(f"{readable_traceback(listed, own=self._visible.work) or self.failure}\n", on_new_line=True)
 
     def _display(self, encoded: object, text: object) -> None:
         """A picture if there is one, else its text."""
+        png = b""
         if isinstance(encoded, str):
-            kept = sum(isinstance(part, bytes) for part in self._parts)
-            if kept >= MAX_FIGURES or len(encoded) * 3 // 4 - 2 > self._figure_room:
+            if self._figures >= MAX_FIGURES or len(encoded) * 3 // 4 - 2 > self._figure_room:
                 self._figures_left_out += 1
                 return
-            png = b""
             with contextlib.suppress(ValueError):
                 png = base64.b64decode(encoded)
-            if png.startswith(_PNG):
-                self._figure_room -= len(png)
-                self._flush()
-                self._parts.append(png)
-                return
-        if text:
-            self._write(f"{self._new_line()}{text}")
+        if png.startswith(_PNG):
+            self._figures += 1
+            self._figure_room -= len(png)
+            self._flush()
+            self._parts.append(png)
+        elif text:
+            self._write(str(text), on_new_line=True)
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, *, on_new_line: bool = False) -> None:
+        if on_new_line:
+            self._end_line()
         kept = text[: self._room]
         self._room -= len(kept)
         self._characters_left_out += len(text) - len(kept)
         self._text += [kept] if kept else []
 
-    def _new_line(self) -> str:
-        """What has to come before text that begins on a line of its own."""
-        return "\n" if self._text and not self._text[-1].endswith("\n") else ""
+    def _end_line(self) -> None:
+        if self._text and not self._text[-1].endswith("\n"):
+            self._text.append("\n")
 
     def _flush(self) -> None:
         if text := _plain("".join(self._text)):
-            self._parts.append(text)
+            self._parts.append(self._visible.outward(text))
         self._text.clear()
 
 

@@ -44,15 +44,9 @@ _CHILDREN_LISTED: Final = Path("/proc/thread-self/children").exists()
 
 @dataclass(frozen=True, slots=True)
 class ContainerLimits:
-    """What one container may use.
+    """What one container may use: memory of all its processes together, and of each; processor seconds of one run.
 
-    Args:
-        memory_bytes: Of all its processes together, and of each.
-        cpu_s: Processor seconds of one run, with what it leaves going on until the next.
-        processes: Processes and threads.
-        file_bytes: One file.
-        disk_bytes: All its files together.
-        files: Files and directories.
+    `processes` counts threads too, `files` directories; `file_bytes` is one file, `disk_bytes` all of them.
     """
 
     memory_bytes: int
@@ -75,7 +69,7 @@ def default_limits() -> ContainerLimits:
 
 
 class Excess(NamedTuple):
-    """A limit that was passed: which, for a person, and whether interrupting the code is worth a try."""
+    """A limit that was passed: which, in words, and whether interrupting the code is worth a try."""
 
     message: str
     gentle: bool = False
@@ -111,6 +105,7 @@ class LimitMonitor:
         self._interrupt = interrupt
         self._kill = kill
         self._before = _Usage()
+        self._passed_processes = Excess(f"it started more than {limits.processes:,} processes and threads")
         self._watching: asyncio.Task[None] | None = None
 
     def begin_run(self) -> None:
@@ -118,9 +113,9 @@ class LimitMonitor:
         self.passed = None
         self._watch(SAMPLE_EVERY_S)
 
-    def end_run(self) -> None:
-        """The code has ended: what it left going on is watched from here."""
-        self._watch(REST_EVERY_S)
+    def end_run(self, *, alive: bool) -> None:
+        """The code has ended: what it left going on is watched from here, if its process is still there."""
+        self._watch(REST_EVERY_S) if alive else self.stop()
 
     def stop(self) -> None:
         """There is nothing to watch any more."""
@@ -159,14 +154,13 @@ class LimitMonitor:
 
     def _too_many(self) -> Excess | None:
         most = self._limits.processes
-        excess = Excess(f"it started more than {most:,} processes and threads")
-        return excess if len(_processes_of(self._pid, most)) > most else None
+        return self._passed_processes if len(_processes_of(self._pid, most)) > most else None
 
     def _excess(self) -> Excess | None:
         """The first limit that is passed, or None."""
         limits, before, used = self._limits, self._before, self._usage()
         if used.threads > limits.processes:
-            return Excess(f"it started more than {limits.processes:,} processes and threads")
+            return self._passed_processes
         if used.memory_bytes > limits.memory_bytes:
             return Excess(f"its processes used more than {_in_words(limits.memory_bytes)} of memory")
         if used.cpu_s - before.cpu_s > limits.cpu_s:

@@ -144,7 +144,7 @@ class Responder:
                 async for event in events:
                     yield event
         except ModelFailed as error:
-            ending = [*output.end_message(dict, last=True), *output.fail(str(error))]
+            ending = [*output.end_message(dict), *output.fail(str(error))]
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client is told and the log has it
             _log.exception("A response failed")
             ending = output.fail(f"The engine failed: {type(error).__name__}: {error}")
@@ -181,7 +181,7 @@ async def _carry_out(
 ) -> AsyncGenerator[Event, None]:
     """Let the model decide step by step; the container is its own meanwhile."""
     if container is None:
-        for event in [*output.refuse(NO_INTERPRETER), *output.end_message(dict, last=True)]:
+        for event in [*output.refuse(NO_INTERPRETER), *output.end_message(dict)]:
             yield event
         return
     async with container.turn, aclosing(model.answer(await _asked(request, messages, container), container)) as steps:
@@ -193,12 +193,12 @@ async def _carry_out(
                 step.outcome = RunOutcome(
                     logs="".join(part for part in code_run.shown if isinstance(part, str)),
                     error=None if code_run.failure is None else str(code_run.failure),
-                    figures=len(code_run.figures),
+                    figures=sum(isinstance(part, bytes) for part in code_run.shown),
                     files=tuple(file.name for file in code_run.files),
                 )
                 for event in output.ran(code_run):
                     yield event
-        for event in output.end_message(container.linkable, last=True):
+        for event in output.end_message(container.linkable):
             yield event
         container.known_files = frozenset(await container.names())
         container.touch()
@@ -228,9 +228,9 @@ def _events_of(step: Step, output: ResponseOutput, container: KernelContainer) -
         case Say(text):
             return output.say(text)
         case Refuse(text):
-            return output.end_message(container.linkable, last=False) + output.refuse(text)
+            return output.end_message(container.linkable) + output.refuse(text)
         case Run(code):
-            return output.end_message(container.linkable, last=False) + output.run(code, container.id)
+            return output.end_message(container.linkable) + output.run(code, container.id)
         case TokensUsed():
             output.count(step)
         case EndEarly(reason):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import re
 import urllib.parse
+from collections import Counter
+from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from ipython_assistant.engine.models import TokensUsed
 from ipython_assistant.engine.sandbox import MOUNT
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from ipython_assistant.engine.api import Event, IdMint, Json
     from ipython_assistant.engine.kernel_output import CodeRun
+    from ipython_assistant.engine.models import TokensUsed
 
 LINK: Final = f"sandbox:{MOUNT}/"
 MAX_PUNCTUATION: Final = 8
@@ -49,12 +51,6 @@ def new_response(response_id: str, created_at: int, request: Mapping[str, Any]) 
     return {"id": response_id, "created_at": created_at, **_RESPONSE, **repeated, "background": False}
 
 
-def without_outputs(stored: Json) -> Json:
-    """A response as it is given to a client that did not ask for outputs."""
-    items = [item | {"outputs": None} if item["type"] == "code_interpreter_call" else item for item in stored["output"]]
-    return stored | {"output": items}
-
-
 class ResponseOutput:
     """One response's output: a copy of the response that is given is kept up to date in `response`."""
 
@@ -66,9 +62,8 @@ class ResponseOutput:
         self._mint = mint
         self._in_message = False
         self._pieces: list[str] = []
-        self._figures: tuple[str, ...] = ()
         self._container_id = ""
-        self._used = TokensUsed()
+        self._used: Counter[str] = Counter()
         self._events = 0
 
     @property
@@ -98,28 +93,24 @@ class ResponseOutput:
         events.append(self._event("refusal.done", content_index=0, refusal=text))
         return events + self._close_message(part)
 
-    def end_message(self, files: Callable[[], Mapping[str, str]], *, last: bool) -> list[Event]:
+    def end_message(self, files: Callable[[], Mapping[str, str]]) -> list[Event]:
         """End the message that is being said, if there is one.
 
-        Args:
-            files: Gives the files that may be cited: path below `/mnt/data` → id.
-            last: True if nothing comes after it; only then are figures cited that were shown right before.
+        `files` gives those that may be cited: path below `/mnt/data` → id.
         """
         if not self._in_message:
             return []
         text, ids = "".join(self._pieces), files()
-        shown = [(file_id, f"{file_id}.png", 0, 0) for file_id in self._figures if last]  # cited without a link
-        linked = [(ids[name], name.rpartition("/")[2], start, end) for name, start, end in links(text, ids)]
         cited = [
             {
                 "type": "container_file_citation",
                 "container_id": self._container_id,
                 "end_index": end,
-                "file_id": file_id,
-                "filename": filename,
+                "file_id": ids[name],
+                "filename": name.rpartition("/")[2],
                 "start_index": start,
             }
-            for file_id, filename, start, end in [*shown, *linked]
+            for name, start, end in links(text, ids)
         ]
         events = [
             self._event("output_text.annotation.added", content_index=0, annotation_index=number, annotation=annotation)
@@ -152,45 +143,39 @@ class ResponseOutput:
                 for part in outcome.shown
             ]
             self._change({"outputs": outputs})
-        self._figures = tuple(figure.id for figure in outcome.figures)
         return [self._event("code_interpreter_call.completed"), self._item_event("done")]
 
     def count(self, used: TokensUsed) -> None:
         """Count tokens."""
-        kinds = ("input", "cached", "output", "thought")
-        self._used = TokensUsed(**{kind: getattr(self._used, kind) + getattr(used, kind) for kind in kinds})
+        self._used.update(asdict(used))
 
     def complete(self) -> list[Event]:
         """The last event of a response that went well, or is not whole for an `incomplete_reason`."""
-        self._add_usage()
         if self.incomplete_reason is not None:
-            details = {"reason": self.incomplete_reason}
-            self.response |= {"status": "incomplete", "incomplete_details": details}
-            return [self._snapshot("incomplete")]
-        self.response |= {"status": "completed", "completed_at": self._mint.now()}
-        return [self._snapshot("completed")]
+            return [self._end("incomplete", incomplete_details={"reason": self.incomplete_reason})]
+        return [self._end("completed", completed_at=self._mint.now())]
 
     def fail(self, message: str) -> list[Event]:
         """The last events of a response that did not go well.
 
         The `error` event is as the description has it, and nested beside it, as clients have come to expect it.
         """
-        code = "server_error"
-        self.response |= {"status": "failed", "error": {"code": code, "message": message}}
-        if self._used != TokensUsed():
-            self._add_usage()
-        error = {"code": code, "message": message, "param": None}
-        return [self._numbered("error", **error, error={"type": code, **error}), self._snapshot("failed")]
+        error = {"code": "server_error", "message": message}
+        flat = error | {"param": None}
+        told = self._numbered("error", **flat, error={"type": "server_error", **flat})
+        return [told, self._end("failed", error=error)]
 
-    def _add_usage(self) -> None:
+    def _end(self, status: str, **fields: Any) -> Event:
         used = self._used
-        self.response["usage"] = {
-            "input_tokens": used.input,
-            "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": used.cached},
-            "output_tokens": used.output,
-            "output_tokens_details": {"reasoning_tokens": used.thought},
-            "total_tokens": used.input + used.output,
+        usage = {
+            "input_tokens": used["input"],
+            "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": used["cached"]},
+            "output_tokens": used["output"],
+            "output_tokens_details": {"reasoning_tokens": used["thought"]},
+            "total_tokens": used["input"] + used["output"],
         }
+        self.response |= {"status": status, "usage": usage, **fields}
+        return self._snapshot(status)
 
     def _open_message(self, empty_part: Json) -> list[Event]:
         self._in_message, self._pieces = True, []
@@ -200,7 +185,7 @@ class ResponseOutput:
 
     def _close_message(self, part: Json) -> list[Event]:
         self._change({"status": "completed", "content": [part]})
-        self._in_message, self._figures = False, ()
+        self._in_message = False
         return [self._event("content_part.done", content_index=0, part=part), self._item_event("done")]
 
     def _deltas(self, kind: str, text: str, **more: Any) -> list[Event]:

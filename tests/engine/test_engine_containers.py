@@ -247,7 +247,7 @@ plt.plot([2])
     [call] = [item for item in response.output if item.type == "code_interpreter_call"]
 
     assert [part.type for part in call.outputs] == ["logs", "image"]
-    assert [mark.filename for mark in annotations(response)][1:] == ["closed.png"]
+    assert [mark.filename for mark in annotations(response)] == ["closed.png"]
     assert "It showed one figure." in response.output_text
 
 
