@@ -40,8 +40,6 @@ _TEXT_PARTS: Final = {"input_text": "text", "output_text": "text", "text": "text
 _TYPE_NAMES: Final = {str: "a string", int: "an integer", bool: "a boolean", list: "a list", dict: "an object"}
 _LONGEST_ECHO: Final = 200
 """In characters, of a client's own words in a refusal."""
-_RANDOM_BYTES: Final = {"cfile_": 12, "file-": 8}
-"""Bytes of an id after the eight digits of the time; 20 where none is named, as in the service's longer ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class IdMint:
 
     def __call__(self, prefix: str) -> str:
         """A new id."""
-        return f"{prefix}{self.now():08x}{secrets.token_hex(_RANDOM_BYTES.get(prefix, 20))}"
+        return f"{prefix}{self.now():08x}{secrets.token_hex(16)}"
 
     def now(self) -> int:
         """Whole seconds since the epoch."""

@@ -150,44 +150,29 @@ class ContainerFolder:
         return self._by_name[name]
 
 
-@dataclass(frozen=True, slots=True)
-class EngineUpload:
-    """One file of the Files API; `created_at` is in seconds since the epoch, `path` is where its content is."""
-
-    id: str
-    filename: str
-    purpose: str
-    size_bytes: int
-    created_at: int
-    path: Path
-
-
 class UploadStore:
     """All files of the Files API, which live as long as the engine, and the directory in which files arrive."""
 
-    def __init__(self, directory: Path, mint: IdMint) -> None:
+    def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True)
         self._directory = directory
-        self._mint = mint
-        self._uploads: dict[str, EngineUpload] = {}
+        self._kept: dict[str, tuple[str, Path]] = {}
 
     def staging(self) -> Path:
         """A new directory to write an incoming file to, for container files too; the caller deletes it."""
         return Path(tempfile.mkdtemp(prefix="part", dir=self._directory))
 
-    def add(self, staged: Path, filename: str, purpose: str) -> EngineUpload:
-        """Keep a file that was written to a `staging` directory. Raises ApiError if the name cannot be used."""
-        name, upload_id = base_name(filename), self._mint("file-")
-        path = staged.replace(self._directory / upload_id)
-        upload = EngineUpload(upload_id, name, purpose, path.stat().st_size, self._mint.now(), path)
-        self._uploads[upload_id] = upload
-        return upload
+    def add(self, upload_id: str, staged: Path, filename: str) -> str:
+        """Keep a file that was written to a `staging` directory; return its name. Raises ApiError if there is none."""
+        name = base_name(filename)
+        self._kept[upload_id] = (name, staged.replace(self._directory / upload_id))
+        return name
 
-    def get(self, file_id: str) -> EngineUpload:
-        """The file of this id. Raises ApiError if it does not exist."""
-        if file_id not in self._uploads:
-            raise ApiError(404, f"No such File object: {shortened(file_id)}", param="id")
-        return self._uploads[file_id]
+    def get(self, upload_id: str) -> tuple[str, Path]:
+        """Name and content of the file of this id. Raises ApiError if it does not exist."""
+        if upload_id not in self._kept:
+            raise ApiError(404, f"No such File object: {shortened(upload_id)}", param="id")
+        return self._kept[upload_id]
 
 
 def removal(directory: Path) -> list[str]:

@@ -13,13 +13,10 @@ import asyncio
 import hmac
 import inspect
 import json
-import mimetypes
 import os
-import re
 import secrets
 import shutil
 import sys
-import urllib.parse
 from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
@@ -237,30 +234,15 @@ class UploadHandler(JsonHandler):
 
 
 class DownloadHandler(JsonHandler):
-    """A route that gives a file, from its beginning or from where a client was cut off."""
+    """A route that gives a file."""
 
     async def respond(self, answer: Any) -> None:
-        """Send an open file. If it has changed meanwhile, the connection is cut before the last piece.
-
-        Of ranges the open-ended one is heeded, `bytes=N-`; others get the whole file (RFC 9110, section 14.2).
-        """
+        """Send an open file. If it has changed meanwhile, the connection is cut before the last piece."""
         descriptor, file = answer
         with os.fdopen(descriptor, "rb", buffering=0) as source:
-            size = os.fstat(descriptor).st_size
-            found = re.fullmatch(r"bytes=(\d{1,18})-", self.request.headers.get("Range", ""))
-            start = int(found[1]) if found and int(found[1]) < size else 0
-            if start:
-                self.set_status(HTTPStatus.PARTIAL_CONTENT)
-                self.set_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
-                source.seek(start)
-            kind, encoding = mimetypes.guess_type(file.name)
-            quoted = urllib.parse.quote(file.name.rpartition("/")[2].encode("utf-8", "replace"), safe="")
-            self.set_header("Content-Type", kind if kind and not encoding else "application/octet-stream")
-            self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{quoted}")
-            self.set_header("X-Content-Type-Options", "nosniff")
-            self.set_header("Accept-Ranges", "bytes")
-            self.set_header("Content-Length", size - start)
-            left = size - start
+            left = os.fstat(descriptor).st_size
+            self.set_header("Content-Type", "application/octet-stream")
+            self.set_header("Content-Length", left)
             while left:
                 chunk = source.read(min(CHUNK, left))
                 left -= len(chunk)
@@ -372,9 +354,16 @@ def container_content(handler: JsonHandler, container_id: str, file_id: str) -> 
 def add_file(handler: UploadHandler) -> Json:
     """Take a file into the Files API."""
     staged, name, fields = handler.form()
-    file = handler.engine.uploads.add(staged, name, fields.get("purpose", "user_data"))
-    row = {"id": file.id, "object": "file", "bytes": file.size_bytes, "created_at": file.created_at}
-    return row | {"filename": file.filename, "purpose": file.purpose, "status": "processed"}
+    mint, size_bytes = handler.engine.mint, staged.stat().st_size
+    row: Json = {
+        "id": mint("file-"),
+        "object": "file",
+        "bytes": size_bytes,
+        "created_at": mint.now(),
+        "status": "processed",
+    }
+    row["purpose"] = fields.get("purpose", "user_data")
+    return row | {"filename": handler.engine.uploads.add(row["id"], staged, name)}
 
 
 def _text(value: Any) -> str:

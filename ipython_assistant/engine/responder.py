@@ -160,12 +160,12 @@ class Responder:
         wanted, asked = request.container, request.input
         if wanted is None:
             return None
-        uploads = [self.uploads.get(file_id) for file_id in (*wanted.file_ids, *asked.file_ids)]
+        uploads = {file_id: self.uploads.get(file_id) for file_id in (*wanted.file_ids, *asked.file_ids)}
         known = wanted.container_id or asked.container_id or previous.container_id
         containers = self.containers
         container = await containers.create(memory=wanted.memory) if known is None else containers.live(known)
-        for upload in uploads:
-            await container.provide(upload.id, upload.filename, upload.path)
+        for upload_id, (name, path) in uploads.items():
+            await container.provide(upload_id, name, path)
         for name, content in asked.attachments:
             key = hashlib.sha256(name.encode("utf-8", "replace") + b"\0" + content).hexdigest()
             await container.provide(key, name, content)

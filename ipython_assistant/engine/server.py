@@ -173,7 +173,7 @@ async def running_engine(
         engine = Responder(
             models=models,
             containers=containers,
-            uploads=UploadStore(directory / "files", mint),
+            uploads=UploadStore(directory / "files"),
             stored=StoredResponses(directory / "responses"),
             mint=mint,
             sandbox=sandbox,

@@ -31,34 +31,6 @@ def test_a_large_upload_and_its_download_do_not_grow_the_engine(engine, client, 
     assert process.memory_info().rss - before < 20 * MB
 
 
-def test_the_content_comes_with_its_length_its_type_and_its_name(engine, container):
-    made = engine.client().containers.files.create(container, file=("Übersicht 1.csv", b"a,b\n1,2\n"))
-
-    status, headers, body = engine.request("GET", f"/v1/containers/{container}/files/{made.id}/content")
-
-    assert (status, body) == (200, b"a,b\n1,2\n")
-    assert headers["Content-Length"] == "8"
-    assert headers["Content-Type"] == "text/csv"
-    assert headers["Content-Disposition"] == "attachment; filename*=UTF-8''%C3%9Cbersicht%201.csv"
-    assert headers["X-Content-Type-Options"] == "nosniff"
-
-
-@pytest.mark.parametrize(
-    ("asked", "status", "body", "content_range"),
-    [
-        ("bytes=7-", 206, b"789", "bytes 7-9/10"),
-        ("bytes=10-", 200, b"0123456789", None),
-        ("bytes=2-4", 200, b"0123456789", None),
-    ],
-)
-def test_a_range_of_the_content(engine, container, *, asked, status, body, content_range):
-    made = engine.client().containers.files.create(container, file=("digits.txt", b"0123456789"))
-
-    answer = engine.request("GET", f"/v1/containers/{container}/files/{made.id}/content", headers={"Range": asked})
-
-    assert (answer[0], answer[1].get("Content-Range"), answer[2]) == (status, content_range, body)
-
-
 @pytest.mark.parametrize(
     ("given", "path"),
     [
