@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests_support.growth import assert_linear
 
 from ipython_assistant.core.artifacts import Artifact
-from ipython_assistant.core.links import Spans, edited, link_edits
+from ipython_assistant.core.links import edited, link_edits
 from ipython_assistant.core.turn import Citation, TextPart
 
 
@@ -165,11 +165,3 @@ def test_the_cost_of_links_grows_with_the_text(piece):
         return lambda: relink(part, files)
 
     assert_linear(work, 250)
-
-
-def test_spans_that_overlap_are_one_and_know_what_lies_in_them():
-    spans = Spans([(5, 8), (1, 3), (7, 9)])
-
-    assert list(spans) == [(1, 3), (5, 9)]
-    assert spans.around(1) == (1, 3)
-    assert spans.around(3) is None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from ipython_assistant.core.links import Edit, Spans, code, edited, link_edits, open_fence
+from ipython_assistant.core.links import Edit, code, edited, link_edits, mask, open_fence
 from ipython_assistant.core.turn import UrlCitation
 
 if TYPE_CHECKING:
@@ -75,20 +75,21 @@ def _marks(part: TextPart, links: Sequence[Edit]) -> list[_Mark]:
     if not part.sources:
         return []
     text = part.text
-    own = {match.span(): _key(match["url"]) for match in _LINK_OF_ITS_OWN.finditer(text)}
-    own_links, (starts, ends) = Spans(own), _line_ends(text)
-    untouched = Spans([*code(text), *((edit.start, edit.end) for edit in links)])
+    # The links in parentheses that the model wrote for its sources, by each place in them.
+    links_of_its_own = list(_LINK_OF_ITS_OWN.finditer(text))
+    own = {place: match for match in links_of_its_own for place in range(match.start(), match.end())}
+    untouched = mask(text, [*code(text), *((edit.start, edit.end) for edit in links)])
+    starts, ends = _line_ends(text)
     marks = []
     for source in part.sources:
         start, end = (source.start, source.end) if isinstance(source, UrlCitation) else (source.index, source.index)
         place = ends[bisect_left(starts, end) - 1] if 0 <= start <= end <= len(text) and end > 0 else None
         span = None
         if isinstance(source, UrlCitation):
-            # The link in parentheses that the model wrote for this source, where the span says it is.
-            near = map(own_links.around, (start, end - 1, end))
-            span = next((link for link in near if link is not None and own[link] == _key(source.url)), None)
+            near = (own.get(there) for there in (start, end - 1, end))
+            span = next((link.span() for link in near if link and _key(link["url"]) == _key(source.url)), None)
             place = place if span is None else span[0]
-        breaks = place is not None and (untouched.around(place) or untouched.around(place - 1))
+        breaks = place is not None and (untouched[place] or untouched[place - 1])
         marks.append(_Mark(source, None, None) if breaks else _Mark(source, place, span))
     return sorted(marks, key=lambda mark: mark.place or 0)
 

@@ -8,7 +8,6 @@ the links, stays as the model wrote it.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
@@ -29,30 +28,8 @@ _LINE_END = re.compile(r"\r\n?|\n")
 _CODE_SPAN = re.compile(r"\\.|(?P<ticks>`+)(?!`).{1,1000}?(?<!`)(?P=ticks)(?!`)|`+", re.DOTALL)
 
 
-class Spans:
-    """Stretches of a text (start and end, in characters), joined where they overlap, and asked about in log time."""
-
-    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
-        joined: list[tuple[int, int]] = []
-        for start, end in sorted(spans):
-            if joined and start < joined[-1][1]:
-                joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-            else:
-                joined.append((start, end))
-        self._joined = joined
-        self._starts = [start for start, _ in joined]
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return iter(self._joined)
-
-    def around(self, place: int) -> tuple[int, int] | None:
-        """The stretch that holds the character at this place, or None."""
-        index = bisect_right(self._starts, place) - 1
-        return self._joined[index] if index >= 0 and place < self._joined[index][1] else None
-
-
-def code(text: str) -> Spans:
-    """All code in a Markdown text, between backticks and in blocks."""
+def code(text: str) -> list[tuple[int, int]]:
+    """Where code is in a Markdown text, between backticks and in blocks: start and end of each piece, in characters."""
     starts = [0, *(match.end() for match in _LINE_END.finditer(text)), len(text) + 1]
     found: list[tuple[int, int]] = []
     for token in _parsed(text):
@@ -62,7 +39,15 @@ def code(text: str) -> Spans:
                 found.append((start, end))
             else:
                 found += [match.span() for match in _CODE_SPAN.finditer(text, start, end) if match["ticks"]]
-    return Spans(found)
+    return found
+
+
+def mask(text: str, spans: Iterable[tuple[int, int]]) -> bytearray:
+    """For each character of a text, and the place behind it, 1 where it lies in one of the spans."""
+    covered = bytearray(len(text) + 1)
+    for start, end in spans:
+        covered[start:end] = b"\1" * (end - start)
+    return covered
 
 
 def open_fence(text: str) -> str:
@@ -127,18 +112,18 @@ def link_edits(
             by_id[artifact.container_id, artifact.file_id] = artifact
     # Of two files of one name, the citation says which is meant.
     cited = {one.start: by_id.get((one.container_id, one.file_id)) for one in part.citations if not one.anonymous}
-    untouched = code(text)
+    untouched = mask(text, code(text))
 
     def meant(match: re.Match[str], written: str) -> tuple[Artifact | None, str]:
         root, name = match["root"], unquote(re.sub(r"\\([_*~])", r"\1", written)).rpartition("/")[2]
-        if untouched.around(match.start("root")) or (not root and ":" in written):
+        if untouched[match.start("root")] or (not root and ":" in written):
             return None, ""
         certain = name and (root.startswith("sandbox:") or root.endswith("mnt/data/"))
         dead = f" ({reasons.get(name) or 'no such file was made'})" if certain else ""
         return cited.get(match.start("root")) or by_name.get(written) or by_name.get(name), dead
 
     name = _name_pattern([*by_name, *reasons])
-    marks = (match.span() for match in _CITATION_MARKS.finditer(text) if not untouched.around(match.end() - 1))
+    marks = (match.span() for match in _CITATION_MARKS.finditer(text) if not untouched[match.end() - 1])
     return (*_of_links(text, name, meant), *_of_addresses(text, name, meant), *(Edit(*mark, "") for mark in marks))
 
 
