@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from ipython_assistant.display.escaping import escaped, visible
 from ipython_assistant.display.formulas import formulas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from markdown_it.token import Token
     from markdown_it.utils import EnvType
     from pygments.token import _TokenType
 
@@ -68,12 +68,8 @@ def render(text: str, *, hrefs: Mapping[str, str], colours: bool = True) -> str:
     `colours` is five times as long.
     """
     files = {unquote(href): (href, name) for href, name in hrefs.items()}
-    parser = _parser()
-    tokens = parser.parse(visible(text))
-    for token in tokens:
-        if token.children is not None:
-            token.children = list(_safe(token.children, files))
-    return f'<div class="{NO_MATH}">{parser.renderer.render(tokens, parser.options, {"colours": colours})}</div>'
+    html = _parser().render(visible(text), {"files": files, "colours": colours, "links": []})
+    return f'<div class="{NO_MATH}">{html}</div>'
 
 
 def descriptions(text: str) -> dict[str, str]:
@@ -128,11 +124,13 @@ class _Parser(MarkdownIt):
 def _parser() -> MarkdownIt:
     parser = _Parser("commonmark", {"html": False}).enable(["table", "strikethrough"])
     formulas(parser)
-    parser.add_render_rule("table_open", _table)
-    parser.add_render_rule("table_close", _table)
-    parser.add_render_rule("fence", _fence)
-    parser.add_render_rule("code_block", _fence)
+    for name, rule in _RULES.items():
+        parser.add_render_rule(name, rule)
     return parser
+
+
+# How an element becomes HTML; the signature is markdown-it's. `env` has what `render` was given, and whether each link
+# that is open may be clicked.
 
 
 def _fence(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, env: EnvType) -> str:
@@ -145,56 +143,49 @@ def _table(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, _
     return f"{SCROLLED}<table>\n" if tokens[index].nesting > 0 else "</table></div>\n"
 
 
-def _safe(tokens: Sequence[Token], files: Mapping[str, tuple[str, str]]) -> Iterator[Token]:
-    """The tokens of a line of prose, with the links and pictures that may stay."""
-    kept: list[bool] = []
-    for token in tokens:
-        if token.type == "link_open":
-            attributes = _link(str(token.attrGet("href") or ""), files)
-            kept.append(attributes is not None)
-            if attributes is not None:
-                token.attrs = attributes
-                yield token
-        elif token.type == "link_close":
-            if kept.pop():
-                yield token
-        elif token.type == "image":
-            yield from _picture(token, files, in_link=any(kept))
-        else:
-            yield token
+def _link_open(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, env: EnvType) -> str:
+    anchor = _anchor(tokens[index].attrGet("href"), env)
+    env["links"].append(bool(anchor))
+    return anchor
 
 
-def _link(href: str, files: Mapping[str, tuple[str, str]]) -> dict[str, Any] | None:
-    """The attributes of a link that may be clicked, or None."""
-    if href.startswith("#"):
-        return {"href": href}
+def _link_close(_renderer: Any, _tokens: Sequence[Token], _index: int, _options: Any, env: EnvType) -> str:
+    return "</a>" if env["links"].pop() else ""
+
+
+def _image(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, env: EnvType) -> str:
+    words, src = _words(tokens[index].children or []), str(tokens[index].attrGet("src") or "")
+    file = env["files"].get(unquote(src))
+    if file is None or not (anchor := _anchor(src, env)):
+        return escaped(f"[picture not fetched: {words}]" if words else "[picture not fetched]")
+    label = escaped(words or file[1])
+    return label if any(env["links"]) else f"{anchor}{label}</a>"
+
+
+_RULES = {
+    "fence": _fence,
+    "code_block": _fence,
+    "table_open": _table,
+    "table_close": _table,
+    "link_open": _link_open,
+    "link_close": _link_close,
+    "image": _image,
+}
+
+
+def _anchor(written: Any, env: EnvType) -> str:
+    """The tag of a link that may be clicked; empty for any other."""
+    href = str(written or "")
+    file = env["files"].get(unquote(href))
+    if file is not None and not file[0].startswith(("/", "\\")):
+        return f'<a href="{escaped(file[0])}" download="{escaped(file[1])}">'
     if _ELSEWHERE.match(href):
-        return {"href": href, "target": "_blank", "rel": "noopener noreferrer"}
-    file = files.get(unquote(href))
-    if file is None or file[0].startswith(("/", "\\")):
-        return None
-    return {"href": file[0], "download": visible(file[1])}
-
-
-def _picture(token: Token, files: Mapping[str, tuple[str, str]], *, in_link: bool) -> Iterator[Token]:
-    words = _words(token.children or [])
-    attributes = _link(str(token.attrGet("src") or ""), files)
-    if attributes is None or "download" not in attributes:
-        yield _text(f"[picture not fetched: {words}]" if words else "[picture not fetched]")
-    elif in_link:
-        yield _text(words or attributes["download"])
-    else:
-        yield Token("link_open", "a", 1, attrs=attributes)
-        yield _text(words or attributes["download"])
-        yield Token("link_close", "a", -1)
+        return f'<a href="{escaped(href)}" target="_blank" rel="noopener noreferrer">'
+    return f'<a href="{escaped(href)}">' if href.startswith("#") else ""
 
 
 def _words(tokens: Sequence[Token]) -> str:
     return "".join(_words(token.children) if token.children else token.content for token in tokens)
-
-
-def _text(content: str) -> Token:
-    return Token("text", "", 0, content=content)
 
 
 def highlight(code: str, language: str) -> str:
