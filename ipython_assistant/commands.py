@@ -216,7 +216,7 @@ def _new(session: Session, _words: Sequence[str]) -> None:
 
 
 def _history(session: Session, _words: Sequence[str]) -> None:
-    told = [(name or "notebook", one.turns) for name, one in session.conversations.by_name.items()]
+    told = [(name or "notebook", turns) for name, turns in session.conversations.by_name.items()]
     rows = [
         (where, cell, turn.prompt, ", ".join(file.name for file in turn.artifacts), turn.status, _used(session, turn))
         for where, turns in (*told, ("none", session.conversations.outside))
@@ -227,7 +227,7 @@ def _history(session: Session, _words: Sequence[str]) -> None:
 
 
 def _conversations(session: Session, _words: Sequence[str]) -> None:
-    threads = [(name or "notebook", one.turns) for name, one in session.conversations.by_name.items() if one.turns]
+    threads = [(name or "notebook", turns) for name, turns in session.conversations.by_name.items()]
     rows = [(name, len(turns), turns[-1][1].prompt) for name, turns in threads]
     remarks = [] if rows else ["There are no conversations yet."]
     publish(overview(("conversation", "turns", "last question"), rows, remarks, (1,)))

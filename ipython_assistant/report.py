@@ -63,7 +63,7 @@ def write_report(session: Session, words: Sequence[str]) -> None:
         conversations = session.conversations.by_name
         if named not in conversations:
             raise OptionError(f"There is no conversation {named!r}.", did_you_mean(named, conversations) + usage)
-        digests = {turn.digest for _, turn in conversations[named].turns}
+        digests = {turn.digest for _, turn in conversations[named]}
     recordings = session.recordings(session.settings)
     chosen, damaged = _recorded(recordings, digests)
     if not chosen:

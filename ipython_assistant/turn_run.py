@@ -94,7 +94,7 @@ def read(
         settings=settings,
         cell=cell,
         began=datetime.now(UTC),
-        parent=session.conversations.named(conversation).parent(cell) if goes_on else None,
+        parent=session.conversations.parent(conversation, cell) if goes_on else None,
         conversation=None if in_none else conversation,
         inputs=session.gather(options, namespace, directory),
         outputs=tuple(dict.fromkeys(options.outputs)),

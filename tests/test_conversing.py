@@ -150,7 +150,7 @@ def test_a_cell_that_moves_to_another_conversation_leaves_its_old_one(notebook, 
 
     assert told(hosted.questions()[3]) == (None, ["B"])
     assert told(hosted.questions()[4]) == ("resp_1", ["C"])
-    names = {name: [cell for cell, _ in talk.turns] for name, talk in notebook.session.conversations.by_name.items()}
+    names = {name: [cell for cell, _ in turns] for name, turns in notebook.session.conversations.by_name.items()}
     assert names == {"": ["A", "C"], "side": ["B"]}
 
 

@@ -63,95 +63,73 @@ class PlacedTurn:
     ended: datetime | None = None
 
 
-class _CellPlace(NamedTuple):
-    """A cell's present turn, and the cell that it follows; None at the start of a conversation."""
+class _Place(NamedTuple):
+    """A cell's place: its conversation, the cell that it follows (None at the start), and its present turn."""
 
+    conversation: str
     follows: str | None
     turn: PlacedTurn
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
-    """The turns so far. Values only change by replacement: `conversation = conversation.with_turn(...)`."""
-
-    places: Mapping[str, _CellPlace] = field(default_factory=dict)
-    """By cell, in the order in which the cells first ran."""
-    latest: str | None = None
-
-    def parent(self, cell: str) -> PlacedTurn | None:
-        """The turn that a question asked in `cell` continues from; None at the start of the conversation."""
-        place = self.places.get(cell)
-        follows = place.follows if place else self.latest
-        return self.present(follows) if follows is not None else None
-
-    def present(self, cell: str) -> PlacedTurn | None:
-        """The cell's own turn, if it has run."""
-        place = self.places.get(cell)
-        return place.turn if place else None
-
-    @property
-    def turns(self) -> tuple[tuple[str, PlacedTurn], ...]:
-        """The cells and their present turns, in the order in which the cells first ran."""
-        return tuple((cell, place.turn) for cell, place in self.places.items())
-
-    def with_turn(self, cell: str, turn: PlacedTurn) -> Conversation:
-        """The conversation after `turn` ended in `cell`.
-
-        A turn that continues from nothing, though its cell's place is not at the start, leaves the place as it is: the
-        cell may be asked without `--new` again.
-        """
-        place = self.places.get(cell)
-        return Conversation({**self.places, cell: _CellPlace(place.follows if place else self.latest, turn)}, cell)
-
-    def without(self, cell: str) -> Conversation:
-        """The conversation without a cell that now belongs to another one; what followed it follows its predecessor."""
-        gone = self.places.get(cell)
-        if gone is None:
-            return self
-        places = {
-            name: place._replace(follows=gone.follows) if place.follows == cell else place
-            for name, place in self.places.items()
-            if name != cell
-        }
-        return Conversation(places, gone.follows if self.latest == cell else self.latest)
-
-
-@dataclass(frozen=True, slots=True)
 class Conversations:
-    """All conversations of one session, by name: the notebook's own has the empty one. A value, like each of them.
+    """All conversations of one session, by name: the notebook's own has the empty one. Changed by replacement alone.
 
-    `turns` are all, each with its cell, in the order in which they ended, replaced and cut ones too; `last` is the one
-    that came to its end last.
+    `places` are by cell, in the order in which the cells first ran; `latest` is the cell that a new one follows, by
+    conversation. `turns` are all, each with its cell, in the order in which they ended, replaced and cut ones too;
+    `last` is the one that came to its end last.
     """
 
-    by_name: Mapping[str, Conversation] = field(default_factory=dict)
+    places: Mapping[str, _Place] = field(default_factory=dict)
+    latest: Mapping[str, str | None] = field(default_factory=dict)
     turns: tuple[tuple[str, PlacedTurn], ...] = ()
     last: PlacedTurn | None = None
 
-    def named(self, name: str) -> Conversation:
-        """The conversation of this name; an empty one where nothing was said in it."""
-        return self.by_name.get(name, Conversation())
+    @property
+    def by_name(self) -> dict[str, list[tuple[str, PlacedTurn]]]:
+        """The cells and their present turns, by conversation."""
+        found: dict[str, list[tuple[str, PlacedTurn]]] = {}
+        for cell, place in self.places.items():
+            found.setdefault(place.conversation, []).append((cell, place.turn))
+        return found
 
     @property
     def outside(self) -> tuple[tuple[str, PlacedTurn], ...]:
         """The last turns of cells that are in no conversation: turns that were cut, and questions that code asked."""
-        placed = {id(turn) for conversation in self.by_name.values() for _, turn in conversation.turns}
-        return tuple((cell, turn) for cell, turn in dict(self.turns).items() if id(turn) not in placed)
+        return tuple((cell, turn) for cell, turn in dict(self.turns).items() if self.present(cell) is not turn)
+
+    def parent(self, name: str, cell: str) -> PlacedTurn | None:
+        """The turn that a question asked in `cell` continues from; None at the start of the conversation."""
+        place = self.places.get(cell)
+        follows = place.follows if place and place.conversation == name else self.latest.get(name)
+        return self.present(follows) if follows is not None else None
 
     def present(self, cell: str) -> PlacedTurn | None:
         """The cell's own turn, in whichever conversation."""
-        found = (conversation.present(cell) for conversation in self.by_name.values())
-        return next((turn for turn in found if turn is not None), None)
+        place = self.places.get(cell)
+        return place.turn if place else None
 
     def with_turn(self, name: str | None, cell: str, turn: PlacedTurn) -> Conversations:
         """The conversations after `turn` ended in `cell`; a name of None is outside every conversation.
 
-        A cell has one place: where it now belongs to another conversation, it leaves the one it was in.
+        A cell has one place: where it now belongs to another conversation, it leaves the one it was in, and what
+        followed it follows its predecessor.
         """
-        by_name = {other: value if other == name else value.without(cell) for other, value in self.by_name.items()}
+        places, latest = dict(self.places), dict(self.latest)
+        here = places.get(cell)
+        if here is not None and here.conversation != name:
+            del places[cell]
+            for other, place in places.items():
+                if place.follows == cell:
+                    places[other] = place._replace(follows=here.follows)
+            if latest[here.conversation] == cell:
+                latest[here.conversation] = here.follows
+            here = None
         if name is not None:
-            by_name[name] = self.named(name).with_turn(cell, turn)
-        return Conversations(by_name, (*self.turns, (cell, turn)), turn)
+            # A turn that continues from nothing leaves the place as it is: the cell may be asked without `--new` again.
+            places[cell] = _Place(name, here.follows if here else latest.get(name), turn)
+            latest[name] = cell
+        return Conversations(places, latest, (*self.turns, (cell, turn)), turn)
 
     def with_cut_turn(self, cell: str, turn: PlacedTurn) -> Conversations:
         """The conversations after a turn that did not come to its end: it was paid for, nothing continues from it."""
@@ -159,17 +137,13 @@ class Conversations:
 
     def amended(self, turn: PlacedTurn, amended: PlacedTurn) -> Conversations:
         """The conversations with one value in the place of another that stands for the same turn."""
-        by_name = {}
-        for name, conversation in self.by_name.items():
-            places = conversation.places.items()
-            changed = {cell: it._replace(turn=amended) if it.turn is turn else it for cell, it in places}
-            by_name[name] = replace(conversation, places=changed)
+        places = {cell: it._replace(turn=amended) if it.turn is turn else it for cell, it in self.places.items()}
         turns = tuple((cell, amended if old is turn else old) for cell, old in self.turns)
-        return Conversations(by_name, turns, amended if self.last is turn else self.last)
+        return replace(self, places=places, turns=turns, last=amended if self.last is turn else self.last)
 
     def begun_anew(self, name: str) -> Conversations:
         """The conversations, with the next turn of this one continuing from nothing."""
-        return replace(self, by_name={**self.by_name, name: replace(self.named(name), latest=None)})
+        return replace(self, latest={**self.latest, name: None})
 
 
 def ancestors(turn: PlacedTurn | None) -> tuple[PlacedTurn, ...]:
