@@ -2,7 +2,7 @@
 
     python benchmarks/questions.py --server http://127.0.0.1:8090/v1 [--model NAME] [--set first ...] [--way plan ...]
 
-The prompts and what is right for each are in tests/prompts. `right` includes refusals that were due; `doubt` says that
+The prompts and what is right for each are in `prompts`. `right` includes refusals that were due; `doubt` says that
 the answer came with a sentence such as "I took the sum"; `silently wrong` came without one. With `--answers FILE` what
 the model wrote is kept, and is not asked for again where the same messages come with a schema that it fits: a model
 that always writes its likeliest word would write the same again, so that checks and code can be changed without it.
@@ -28,8 +28,7 @@ from typing import Any
 import jsonschema
 from measure import ROOT, environment
 
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]  # the checkout is not installed where only benchmarks run
-# ruff: noqa: E402
+sys.path.insert(0, str(ROOT))  # the checkout is not installed where only benchmarks run
 from prompts.grading import SETS, TABLES, Axes, Entry, Outcome, grade, load_entries
 
 from ipython_assistant.engine.models import Ask, ModelFailed, Refuse, Run, RunOutcome, Say, TokensUsed

@@ -14,7 +14,7 @@ class EagerMagics(Magics):
         self.client = openai.OpenAI()
 
     @cell_magic
-    def assistant(self, line, cell):  # noqa: ARG002 IPython hands both over
+    def assistant(self, line, cell):
         """Ask, and print the text as it comes."""
         stream = self.client.responses.create(model="test-model", input=cell, stream=True)
         for event in stream:

@@ -11,7 +11,7 @@ from in_process import ask
 from ipython_assistant.engine.models.basic import forms_for
 from ipython_assistant.engine.models.table_profiles import TableProfile
 
-TABLES = Path(__file__).parents[1] / "prompts" / "tables"
+TABLES = Path(__file__).parents[2] / "benchmarks" / "prompts" / "tables"
 DATA = Path(__file__).parents[2] / "notebooks" / "data" / "mda_coverage.csv"
 FORMS = {
     "clinic_visits.csv": ("wait", "Wait (min)", "clinic", "Clinic", "age", "Harbour"),

@@ -111,7 +111,7 @@ def test_a_month_may_be_spelt_in_many_ways(label):
 
 
 @pytest.mark.parametrize(("freq", "label"), [("Q", "2024Q1"), ("Q", "Q1 2024"), ("Q", "2024-03-31"), ("W", "2024-W07")])
-def test_so_may_a_quarter_and_a_week(freq, label):
+def test_a_quarter_and_a_week_may_be_spelt_in_many_ways(freq, label):
     asked = entry(Table(pd.DataFrame({"when": [pd.Period("2024-02-13", freq)], "n": [7]})))
     assert grade(asked, answered(out_csv=f"when,n\n{label},7\n")) == "right"
     assert grade(asked, answered(out_csv="when,n\n2024-09-30,7\n")) == "wrong"
