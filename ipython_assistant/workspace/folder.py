@@ -134,9 +134,9 @@ class Folder:
         self._settled: list[_Settled] = []
         self._unsettled: Manifest = {}
         """What this kernel saved for turns that are not settled yet."""
-        self._recorded_before: list[str] = []
+        self._recorded_before: frozenset[str] = frozenset()
         with contextlib.suppress(OSError):
-            self._recorded_before = self.store.names()
+            self._recorded_before = frozenset(self.store.names())
         self._saved: dict[str, str] = {}
         """The name of each file saved, and the turn for which that was."""
         self._owner: _Owner | None = None
