@@ -1,8 +1,9 @@
-"""service.background: imports while nobody waits, and only then."""
+"""service.background: imports while nobody waits."""
 
 import sys
 
 import pytest
+from IPython.core.events import EventManager, available_events
 from IPython.core.interactiveshell import InteractiveShell
 
 from ipython_assistant.service import background
@@ -10,69 +11,43 @@ from ipython_assistant.service.background import Warmth
 
 
 @pytest.fixture
-def modules(tmp_path, monkeypatch):
-    """Three modules; the second waits in its import until it is let go."""
-    gate = tmp_path / "gate.py"
-    gate.write_text("import threading\nreached, go = threading.Event(), threading.Event()\n")
-    (tmp_path / "warm_one.py").write_text("")
-    (tmp_path / "warm_two.py").write_text("import gate\ngate.reached.set()\ngate.go.wait(20)\n")
-    (tmp_path / "warm_three.py").write_text("")
+def shell():
+    """A shell's events, and whether a callback is registered."""
+    return EventManager(None, available_events)
+
+
+def test_it_begins_once_after_a_cell_ended_and_imports_everything(shell, tmp_path, monkeypatch):
+    modules = ("warm_one", "warm_two")
+    for name in modules:
+        (tmp_path / f"{name}.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    yield ("warm_one", "warm_two", "warm_three")
-    for name in ("gate", "warm_one", "warm_two", "warm_three"):
-        sys.modules.pop(name, None)
-
-
-def finished(warmth):
-    """Wait for the timer's thread, which does the importing."""
+    warmth = Warmth(shell, modules, idle_s=0)
+    assert not set(modules) & set(sys.modules)
+    for _ in range(2):
+        shell.trigger("post_run_cell", None)
     warmth._timer.join(20)
-    return not warmth._timer.is_alive()
 
-
-def test_it_begins_after_a_cell_ended_and_imports_everything(modules):
-    import gate
-
-    gate.go.set()
-    warmth = Warmth(modules, idle_s=0)
-    warmth.cell_ended()
-
-    assert finished(warmth)
     assert warmth.left == []
     assert set(modules) <= set(sys.modules)
 
 
-def test_it_does_not_begin_while_a_cell_runs(modules):
-    warmth = Warmth(modules, idle_s=60)
-    warmth.cell_ended()
-    warmth.cell_began()
+@pytest.mark.parametrize("cells", [0, 1])
+def test_it_can_be_ended_before_it_began(shell, cells):
+    warmth = Warmth(shell, ("no_such_module_anywhere",), idle_s=60)
+    for _ in range(cells):
+        shell.trigger("post_run_cell", None)
+    warmth.end()
 
-    assert finished(warmth)
-    assert warmth.left == list(modules)
-    assert not set(modules) & set(sys.modules)
-
-
-def test_a_cell_that_begins_stops_it_after_the_module_at_hand_and_the_next_pause_goes_on(modules):
-    import gate
-
-    warmth = Warmth(modules, idle_s=0)
-    warmth.cell_ended()
-    assert gate.reached.wait(20)
-    warmth.cell_began()
-    gate.go.set()
-
-    assert finished(warmth)
-    assert warmth.left == ["warm_three"]
-    warmth.cell_ended()
-    assert finished(warmth)
-    assert warmth.left == []
+    assert shell.callbacks["post_run_cell"] == []
+    assert not warmth._timer.is_alive() or warmth._timer.finished.is_set()
 
 
-def test_a_module_that_cannot_be_imported_ends_it_quietly():
-    warmth = Warmth(("no_such_module_anywhere", "json"), idle_s=0)
-    warmth.cell_ended()
+def test_a_module_that_cannot_be_imported_ends_it_quietly(shell):
+    warmth = Warmth(shell, ("no_such_module_anywhere", "json"), idle_s=0)
+    shell.trigger("post_run_cell", None)
+    warmth._timer.join(20)
 
-    assert finished(warmth)
-    assert warmth.left == []
+    assert warmth.left == ["no_such_module_anywhere", "json"]
 
 
 def test_every_module_it_names_is_there():
