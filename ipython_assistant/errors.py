@@ -150,10 +150,6 @@ class ContainerExpired(Refused):
     """The conversation's container is gone: a service keeps one for 20 minutes after its last use."""
 
 
-class FileNotServed(ServiceError):
-    """The service made a file but does not serve it: a fault of Azure's container files, known since 2025."""
-
-
 class TurnFailed(ServiceError):
     """The service accepted the question and then gave up."""
 

@@ -8,8 +8,7 @@ import pytest
 from tests_support import events as wire
 from tests_support.scripted import Answer, refusal
 
-from ipython_assistant import errors, show
-from ipython_assistant.service import downloads
+from ipython_assistant import errors
 from ipython_assistant.service.accounts import ASKED_OF_THE_ENVIRONMENT, connect_azure
 from ipython_assistant.service.connection import connect
 
@@ -84,33 +83,6 @@ def test_a_deployment_that_is_not_there_is_said_as_such(service, azure):
         connect_azure(azure, 5.0).respond(ASKED)
 
     assert "deployment" in caught.value.hint
-
-
-@pytest.mark.parametrize("status", [404, 500])
-def test_a_file_azure_does_not_hand_out_has_a_reason_of_its_own_and_the_rest_is_there(
-    shell, service, azure, monkeypatch, status
-):
-    import openai
-
-    monkeypatch.setattr(downloads, "FIRST_BACKOFF_S", 0.01)
-    text = "See [a.csv](sandbox:/mnt/data/a.csv)."
-    response = wire.response([wire.Code("1"), wire.Message(text, (wire.cite(text, "a.csv", "cfile_1"),))])
-    service.on("^GET /openai/containers/.*/content", lambda _: refusal(f"It failed. {KEY}", status, "server_error"))
-    client = openai.AzureOpenAI(api_key=KEY, azure_endpoint=root(service), api_version="2025-04-01-preview")
-    with pytest.raises(errors.FilesMissing) as caught:
-        show(response, client=client)
-
-    [failed] = caught.value.answer.failed
-    assert failed.name == "a.csv"
-    assert f"Azure answered {status} instead of the file" in failed.reason
-    assert KEY not in str(caught.value)
-    assert caught.value.answer.text.startswith("See")
-
-
-def test_what_is_no_fault_of_azures_files_is_said_as_it_is(service, azure):
-    service.on("/content", lambda _: refusal("No.", 401))
-    with pytest.raises(errors.KeyRefused):
-        connect_azure(azure, 5.0).content("cntr_1", "cfile_1")
 
 
 def test_a_listing_that_azure_gives_up_is_not_helped_by_a_higher_limit(service, azure, monkeypatch):

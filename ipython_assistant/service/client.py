@@ -195,12 +195,7 @@ class Wire:
             headers["If-Range"] = etag
         content = self._once.containers.files.content.with_streaming_response
         wanted: dict[str, Any] = {"container_id": container_id, "extra_headers": headers}
-        try:
-            return self._open("a file", self._once, lambda: content.retrieve(file_id, **wanted))
-        except ServiceError as error:
-            if self.service != "azure":
-                raise
-            raise faults.file_not_served(error) from error
+        return self._open("a file", self._once, lambda: content.retrieve(file_id, **wanted))
 
     def model(self, name: str) -> Reply:
         """What the service says of a model, by `GET /models/{name}`; without a name, the list of its models."""

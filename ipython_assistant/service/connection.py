@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import json
 import os
@@ -68,25 +67,19 @@ class Engine:
         passed_on = {name: value for name, value in environment.items() if name in needed or name.startswith("LC_")}
         passed_on[MODELS_FOLDER] = str(models_folder(environment))
         # -P keeps the working directory out of the module path: a tornado.py beside the notebook is not ours.
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "ipython_assistant.engine.server",
-            "--any-model",
-            "--silence",
-            f"{silence_s:g}",
-        ]
-        pipe, elsewhere = subprocess.PIPE, tempfile.gettempdir()
-        # A group of its own: Ctrl-C is sent to all of the notebook's, and would end an engine that is just starting.
-        group = 0 if os.name == "posix" else None
+        module = ["-P", "-m", "ipython_assistant.engine.server"]
+        pipe, self._log = subprocess.PIPE, tempfile.TemporaryFile()  # noqa: SIM115 closed with the process
         self._process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=pipe, env=passed_on, cwd=elsewhere, process_group=group
+            [sys.executable, *module, "--any-model", "--silence", f"{silence_s:g}"],
+            stdin=pipe,
+            stdout=pipe,
+            stderr=self._log,
+            env=passed_on,
+            cwd=tempfile.gettempdir(),
+            # A group of its own: Ctrl-C is sent to all of the notebook's, and would end an engine that just starts.
+            process_group=0 if os.name == "posix" else None,
         )
         self._info: EngineInfo | None = None
-        self._last_lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
-        self._log_reader = threading.Thread(target=self._read_log, daemon=True)
-        self._log_reader.start()
 
     def ready(self) -> EngineInfo:
         """Where it listens; waits until it does.
@@ -128,8 +121,10 @@ class Engine:
         """The error that says how it ended."""
         code = self._process.poll()
         how = "is not answering" if code is None else f"ended (exit code {code})"
-        self._log_reader.join(0.2)
-        lines = [f"  {line}" for line in self._last_lines]
+        lines: list[str] = []
+        with contextlib.suppress(ValueError):  # it was stopped
+            self._log.seek(0)
+            lines = [f"  {line}" for line in self._log.read().decode(errors="replace").splitlines()[-LOG_LINES:]]
         words = "\n".join(["Its last words:", *lines]) if lines else "It left no message."
         return EngineError(f"The embedded engine {how}.", f"Ask again: a new one is started.\n{words}")
 
@@ -140,13 +135,8 @@ class Engine:
         if not self.ended_within(within_s):
             self._process.kill()
             self._process.wait()
-        for pipe in (self._process.stdout, self._process.stderr):
-            cast("IO[bytes]", pipe).close()
-
-    def _read_log(self) -> None:
-        with contextlib.suppress(OSError, ValueError):  # the pipe is closed under the thread when the engine is stopped
-            for line in cast("IO[bytes]", self._process.stderr):
-                self._last_lines.append(line.decode(errors="replace").rstrip())
+        cast("IO[bytes]", self._process.stdout).close()
+        self._log.close()
 
 
 class Connection:

@@ -37,11 +37,6 @@ CODE_HERE = (
     "Let this machine run the code with that server's model: -m http://HOST/v1/NAME (Ollama: -m ollama/NAME); or ask"
     " without code: --no-code."
 )
-# What a cure calls the key and the address of a service.
-_SETTINGS = {
-    "openai": {"key": "OPENAI_API_KEY", "address": "OPENAI_BASE_URL"},
-    "azure": {"key": "AZURE_OPENAI_API_KEY", "address": "AZURE_OPENAI_ENDPOINT"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +141,10 @@ _RULES = (
     _Rule(errors.TimedOut, AGAIN_LATER, "Timeout", (408,)),
 )
 
-_CURES_AT: Mapping[str, Mapping[type[ServiceError], str]] = {
-    "azure": {errors.ModelUnknown: NAME_A_DEPLOYMENT},
-    "compatible": {errors.ToolNotAllowed: CODE_HERE},
+# Where another cure helps.
+_CURES_AT: Mapping[tuple[str, type[ServiceError]], str] = {
+    ("azure", errors.ModelUnknown): NAME_A_DEPLOYMENT,
+    ("compatible", errors.ToolNotAllowed): CODE_HERE,
 }
 
 
@@ -173,8 +169,7 @@ def service_error(
         return _kind(None, code, happened, parameter)[0](happened, cure, code=code or None)
     words = "" if page else in_one_line(message)
     kind, cure = _kind(status, code, words, parameter)
-    cure = _CURES_AT.get(service, {}).get(kind, cure)
-    subject = "The service gave up" if status is None else f"The service answered {status}"
+    cure = _CURES_AT.get((service, kind), cure)
     if kind is errors.KeyRefused:
         # Services repeat the key here, in whole or in part, and an output is no place for either.
         scopes = re.search(r"missing scopes?:\s*([a-z][a-z_.]+(?:,\s*[a-z][a-z_.]+)*)", words, re.IGNORECASE)
@@ -183,9 +178,9 @@ def service_error(
         words = words or "the request is too large"
     elif page:
         cure = "A proxy or a login page may have answered in its place. " + CHECK_THE_WAY
+    subject = "The service gave up" if status is None else f"The service answered {status}"
     says = f"{subject} with a web page." if page and not words else f"{subject}: {words or 'no reason was given'}."
-    settings = _SETTINGS.get(service, _SETTINGS["openai"])
-    return kind(says, cure.format(**settings), status=status, code=code or None, **about)
+    return kind(says, cure.format(**_settings(service)), status=status, code=code or None, **about)
 
 
 def incomplete_error(reason: str) -> ServiceError:
@@ -200,7 +195,6 @@ def connection_error(error: BaseException, address: str, service: str = "openai"
     """The error for a connection to `address` that could not be made, or broke: what the SDK's transport raised."""
     import httpx2
 
-    settings = _SETTINGS.get(service, _SETTINGS["openai"])
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return errors.CertificateRefused(
@@ -210,34 +204,13 @@ def connection_error(error: BaseException, address: str, service: str = "openai"
         if isinstance(cause, ssl.SSLError):
             cure = "Check whether {address} has to begin with https:// or http://, and what a proxy does on the way."
             says = f"No secure connection could be made: {in_one_line(cause.reason or cause)}."
-            return errors.CertificateRefused(says, cure.format(**settings))
+            return errors.CertificateRefused(says, cure.format(**_settings(service)))
         if isinstance(cause, httpx2.ProxyError):
-            return errors.ProxyRefused(
-                f"The proxy did not let the request through: {in_one_line(cause)}.",
-                "Check HTTPS_PROXY (and NO_PROXY), then ask again.",
-            )
+            says = f"The proxy did not let the request through: {in_one_line(cause)}."
+            return errors.ProxyRefused(says, "Check HTTPS_PROXY (and NO_PROXY), then run the cell again.")
     made = not any(isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout) for cause in causes(error))
     what = f"The connection to {address} broke" if made else f"No connection to {address}"
-    return Unreachable(f"{what}: {in_one_line(error.__cause__ or error)}.", CHECK_THE_WAY.format(**settings))
-
-
-def file_not_served(error: ServiceError) -> ServiceError:
-    """What a failed download at Azure means; another error as it is.
-
-    Azure lists the files of its containers and answers 404 or 500 when one is asked for:
-    https://github.com/microsoft/agent-framework/issues/7598, https://github.com/Azure/azure-sdk-for-net/issues/61869.
-    """
-    status = error.status or 0
-    if status != NOT_FOUND and status < SERVER_FAULT:
-        return error
-    return errors.FileNotServed(
-        f"Azure answered {status} instead of the file: its container files are known to fail.",
-        "Try later with %assistant retry, or ask for small tables in the text of the answer.",
-        status=status,
-        code=error.code,
-        request_id=error.request_id,
-        retry_after_s=error.retry_after_s,
-    )
+    return Unreachable(f"{what}: {in_one_line(error.__cause__ or error)}.", CHECK_THE_WAY.format(**_settings(service)))
 
 
 def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
@@ -272,15 +245,20 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
+def _settings(service: str) -> dict[str, str]:
+    """What a cure calls the key and the address of a service."""
+    if service == "azure":
+        return {"key": "AZURE_OPENAI_API_KEY", "address": "AZURE_OPENAI_ENDPOINT"}
+    return {"key": "OPENAI_API_KEY", "address": "OPENAI_BASE_URL"}
+
+
 def _kind(status: int | None, code: str, message: str, parameter: str) -> tuple[type[ServiceError], str]:
     if status is None or status < SERVER_FAULT:
         for rule in _RULES:
             if rule.fits(status, code, message, parameter):
                 return rule.kind, rule.cure
     if status is None:
-        return errors.TurnFailed, "What arrived is above. Ask again, or change the question."
-    if status >= SERVER_FAULT:
-        return (errors.TimedOut if code == "Timeout" else ServiceError), AGAIN_LATER
-    if status < _CLIENT_FAULT:
-        return ServiceError, AGAIN_LATER
-    return errors.Refused, "Change what the message names, then ask again."
+        return errors.TurnFailed, "What arrived is above. Run the cell again, or change the question."
+    if _CLIENT_FAULT <= status < SERVER_FAULT:
+        return errors.Refused, "Change what the message names, then run the cell again."
+    return errors.TimedOut if code == "Timeout" else ServiceError, AGAIN_LATER
