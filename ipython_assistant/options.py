@@ -8,6 +8,7 @@ import math
 import re
 import shlex
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,10 +24,13 @@ MEMORIES = ("1g", "4g", "16g", "64g")
 """https://platform.openai.com/docs/guides/tools-code-interpreter"""
 
 
-def _option(flags: str, help_text: str, value: str = "", default: Any = None, *, rare: bool = False) -> Any:
+def _option(flags: str, about: str, value: str = "", default: Any = None, *, rare: bool = False) -> Any:
     """A field of `Options`: how the option is written, its help, and its value's name (empty for a switch)."""
     default = default if default is not None or value else False
-    return field(default=default, metadata={"flags": flags.split(), "help": help_text, "value": value, "rare": rare})
+    return field(default=default, metadata={"flags": flags.split(), "help": about, "value": value, "rare": rare})
+
+
+_rare = partial(_option, rare=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,9 @@ class Options:
     """
 
     inputs: tuple[str, ...] = _option(
-        "-i --input", "a variable, a file or a glob to work on; repeat for more", "NAME|PATH", ()
+        "-i --input", "a variable, a file or a glob to work on; repeatable", "NAME|PATH", ()
     )
-    outputs: tuple[str, ...] = _option(
-        "-o --output", "a table the answer must bring back as a DataFrame; repeat for more", "NAME", ()
-    )
+    outputs: tuple[str, ...] = _option("-o --output", "a table to bring back as a DataFrame; repeatable", "NAME", ())
     model: str | None = _option("-m --model", "the model to ask", "NAME")
     conversation: str | None = _option("-c --conversation", "the conversation to continue or to begin", "NAME")
     new: bool = _option("--new", "continue from nothing: the conversation begins anew here")
@@ -51,24 +53,14 @@ class Options:
     dry_run: bool = _option("--dry-run", "show what would be sent, and send nothing")
     help: bool = _option("-h --help", "show this text")
     help_all: bool = _option("--help-all", "show every option")
-    instructions: str | None = _option(
-        "--instructions", "your own instructions, added after the built-in ones", "TEXT", rare=True
-    )
-    tools: tuple[str, ...] = _option(
-        "--tool", "web_search, file_search:vs_1,vs_2, or a tool as JSON; repeat for more", "SPEC", (), rare=True
-    )
-    no_code: bool = _option("--no-code", "answer in words: no code runs and no file is made", rare=True)
-    effort: str | None = _option(
-        "--effort", f"how long a reasoning model may think: {', '.join(EFFORTS)}", "WORD", rare=True
-    )
-    container: str | None = _option("--container", "the container to run in", "ID", rare=True)
-    memory: str | None = _option(
-        "--memory", f"memory of a new container at a hosted service: {', '.join(MEMORIES)}", "SIZE", rare=True
-    )
-    timeout_s: float | None = _option(
-        "--timeout", "seconds without a byte from the service before it is given up", "S", rare=True
-    )
-    yes: bool = _option("--yes", "send inputs larger than the setting ask_above", rare=True)
+    instructions: str | None = _rare("--instructions", "your own instructions, added after the built-in ones", "TEXT")
+    tools: tuple[str, ...] = _rare("--tool", "web_search, file_search:vs_1, or a tool as JSON; repeatable", "SPEC", ())
+    no_code: bool = _rare("--no-code", "answer in words: no code runs and no file is made")
+    effort: str | None = _rare("--effort", f"how long a model may think: {', '.join(EFFORTS)}", "WORD")
+    container: str | None = _rare("--container", "the container to run in", "ID")
+    memory: str | None = _rare("--memory", f"memory of a new hosted container: {', '.join(MEMORIES)}", "SIZE")
+    timeout_s: float | None = _rare("--timeout", "seconds without a byte until it is given up", "S")
+    yes: bool = _rare("--yes", "send inputs larger than the setting ask_above")
 
 
 def parse_options(line: str, body: str = "", known: Container[str] = ()) -> Options:
