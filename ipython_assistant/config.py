@@ -116,6 +116,7 @@ class AssistantMagics(Configurable):
         default_value="raise",
         help="If a file of the answer cannot be saved: 'raise' ends the cell in an error, 'warn' only says so.",
     )
+    downloads = Integer(32, min=1, max=64, help="How many files are fetched at once.")
     files_timeout = Float(
         300.0, min=0.1, help="Seconds for fetching all files after the answer ends; rate-limit waits are not counted."
     )
@@ -151,6 +152,7 @@ class Settings:
     save_dir: Path
     buttons: str
     raise_on_missing: bool
+    downloads: int
     files_timeout_s: float
     prefetch_bytes: int
     timeout_s: float
@@ -201,7 +203,7 @@ def freeze(traits: AssistantMagics, options: Options, notebook_dir: Path, enviro
         "no_code": options.no_code or None,
     }
     in_ci = bool(environment.get("CI")) and chosen_service is None
-    same = ("buttons", "prefetch_bytes", "store", "ask_above", "max_recorded_bytes", "max_cost")
+    same = ("buttons", "downloads", "prefetch_bytes", "store", "ask_above", "max_recorded_bytes", "max_cost")
     limits = {name: getattr(traits, name) for name in ("max_output_tokens", "max_tool_calls")}
     return Settings(
         service=service,

@@ -111,7 +111,7 @@ class ServiceSource:
             return
         settings, connection = self.question.settings, self.connection
         folder = self.session.folder(settings)
-        limits = DownloadLimits(timeout_s=settings.files_timeout_s, ahead_bytes=settings.prefetch_bytes)
+        limits = DownloadLimits(settings.downloads, settings.files_timeout_s, settings.prefetch_bytes)
         self._downloads = Downloads(connection.wire, connection.containers, folder.stage, limits)
         try:
             with self._downloads:

@@ -132,72 +132,6 @@ def test_a_dataframe_goes_into_a_container_and_the_model_is_told_its_path_not_it
     assert "secretville" not in json.dumps(question)
 
 
-def test_a_second_cell_continues_the_response_and_its_container_without_a_second_upload(shell, hosted):
-    shell.user_ns["cases"] = pd.DataFrame({"a": [1]})
-    hosted.will_say([wire.Code("1", container_id="cntr_test_1"), wire.Message("One.")])
-    hosted.will_say([wire.Message("Two.")], response_id="resp_2")
-    run(shell, "First.", "-i cases")
-    run(shell, "Second.", "-i cases")
-    first, second = hosted.questions()
-
-    assert "previous_response_id" not in first
-    assert second["previous_response_id"] == "resp_1"
-    assert second["tools"][0]["container"] == "cntr_test_1"
-    assert len(hosted.asked(r"^POST /v1/containers/.*/files$")) == 1
-
-
-def test_an_input_of_an_earlier_cell_is_named_again_since_instructions_do_not_carry_over(shell, hosted):
-    shell.user_ns["cases"] = pd.DataFrame({"a": [1]})
-    hosted.will_say([wire.Code("1", container_id="cntr_test_1"), wire.Message("One.")])
-    hosted.will_say([wire.Message("Two.")], response_id="resp_2")
-    run(shell, "First.", "-i cases")
-    run(shell, "Second.")
-
-    assert "/mnt/data/cases.csv: DataFrame cases" in hosted.questions()[1]["instructions"]
-
-
-def test_an_uncited_file_is_found_by_listing_the_container(shell, hosted, notebook_dir):
-    hosted.put("by_district.csv", CSV, "cfile_csv")
-    hosted.put("forgotten.csv", b"a\n1\n", "cfile_other")
-    hosted.will_say(said())
-    answer, _ = run(shell, "Save.")
-
-    assert set(answer.files) == {"by_district.csv", "forgotten.csv"}
-    assert {file.name: file.found for file in answer.artifacts} == {
-        "by_district.csv": "cited",
-        "forgotten.csv": "listed",
-    }
-    assert (notebook_dir / "assistant_files" / "forgotten.csv").read_bytes() == b"a\n1\n"
-
-
-def test_a_file_of_an_earlier_turn_is_not_offered_again(shell, hosted):
-    hosted.put("by_district.csv", CSV, "cfile_csv")
-    hosted.will_say(said())
-    hosted.will_say([CODE, wire.Message("Nothing new.")], response_id="resp_2")
-    run(shell, "First.")
-    answer, _ = run(shell, "Second.")
-
-    assert list(answer.files) == []
-
-
-def test_the_users_own_upload_is_not_offered_back(shell, hosted):
-    hosted.put("cases.csv", CSV, "cfile_user", source="user")
-    hosted.will_say([CODE, wire.Message("Looked.")])
-    answer, _ = run(shell, "Look.")
-
-    assert list(answer.files) == []
-
-
-def test_a_shown_figure_is_saved_and_shown_as_a_picture(shell, hosted, notebook_dir):
-    uri = "data:image/png;base64," + base64.b64encode(PNG).decode()
-    hosted.will_say([wire.Code("plt.show()", (wire.image(uri),)), wire.Message("See.", (wire.cite_figure("cfile_9"),))])
-    answer, captured = run(shell, "Plot.")
-
-    assert (notebook_dir / "assistant_files" / "figure-1.png").read_bytes() == PNG
-    assert [figure.name for figure in answer.figures] == ["figure-1.png"]
-    assert len([output for output in captured.outputs if "image/png" in output.data]) == 1
-
-
 def test_one_chart_that_was_saved_and_shown_is_seen_once_and_kept_twice(shell, hosted):
     uri = "data:image/png;base64," + base64.b64encode(PNG + b"shown").decode()
     text = "[c.png](sandbox:/mnt/data/c.png)"
@@ -211,14 +145,6 @@ def test_one_chart_that_was_saved_and_shown_is_seen_once_and_kept_twice(shell, h
     assert base64.b64decode(shown) == PNG
 
 
-def test_a_figure_that_is_only_cited_is_fetched(shell, hosted, notebook_dir):
-    hosted.put("cfile_9.png", PNG, "cfile_9")
-    hosted.will_say([wire.Code("plt.show()", None), wire.Message("See.", (wire.cite_figure("cfile_9"),))])
-    run(shell, "Plot.")
-
-    assert (notebook_dir / "assistant_files" / "figure-1.png").read_bytes() == PNG
-
-
 def test_files_go_where_the_cell_says(shell, hosted, notebook_dir):
     hosted.put("by_district.csv", CSV, "cfile_csv")
     hosted.will_say(said())
@@ -226,46 +152,6 @@ def test_files_go_where_the_cell_says(shell, hosted, notebook_dir):
 
     assert (notebook_dir / "out" / "tables" / "by_district.csv").is_file()
     assert "(out/tables/by_district.csv)" in answer.text
-
-
-def test_a_file_that_cannot_be_had_is_named_and_the_cell_ends_in_an_error_after_the_rest_was_saved(
-    shell, hosted, notebook_dir
-):
-    text = "[a](sandbox:/mnt/data/a.csv) [by_district.csv](sandbox:/mnt/data/by_district.csv)"
-    cited = (wire.cite(text, "a.csv", "cfile_gone"), wire.cite(text, "by_district.csv", "cfile_csv"))
-    hosted.put("by_district.csv", CSV, "cfile_csv")
-    hosted.will_say([CODE, wire.Message(text, cited)])
-    with pytest.raises(errors.FilesMissing) as caught:
-        run(shell, "Both.")
-
-    assert (notebook_dir / "assistant_files" / "by_district.csv").read_bytes() == CSV
-    assert "a.csv" in caught.value.hint
-    assert "404" in caught.value.hint
-    assert [file.name for file in caught.value.answer.failed] == ["a.csv"]
-    assert "a.csv" in htmls(caught.value.captured)
-
-
-def test_a_missing_file_can_be_a_warning(shell, hosted):
-    text = "[a](sandbox:/mnt/data/a.csv)"
-    hosted.will_say([CODE, wire.Message(text, (wire.cite(text, "a.csv", "cfile_gone"),))])
-    shell.run_line_magic("config", 'AssistantMagics.on_missing_file = "warn"')
-    answer, captured = run(shell, "Save.")
-
-    assert answer.status == "completed"
-    assert "a (it could not be saved)" in answer.text
-    assert "a.csv" in htmls(captured)
-
-
-def test_a_stream_that_breaks_keeps_the_text_and_saves_the_files_that_are_there(shell, hosted, notebook_dir):
-    hosted.put("by_district.csv", CSV, "cfile_csv")
-    body = wire.sse(wire.stream(said())[:-4])
-    hosted.will_answer(Answer(body, headers={"Content-Type": "text/event-stream"}))
-    with pytest.raises(errors.StreamBroken) as caught:
-        run(shell, "Save.")
-
-    assert (notebook_dir / "assistant_files" / "by_district.csv").read_bytes() == CSV
-    assert "The mean per district" in caught.value.answer.text
-    assert caught.value.answer.status == "failed"
 
 
 def test_an_incomplete_answer_is_shown_and_the_cell_is_an_error(shell, hosted):
@@ -285,18 +171,6 @@ def test_a_refusal_is_an_ordinary_answer(shell, hosted):
 
     assert answer.status == "refused"
     assert "two columns" in htmls(captured)
-
-
-def test_a_wrong_key_is_said_in_two_lines_without_the_key(shell, hosted, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
-    hosted.will_answer(refusal("Incorrect API key provided: sk-planted.", 401, "invalid_api_key"))
-    with pytest.raises(errors.Refused) as caught:
-        run(shell, "Ask.")
-
-    lines = caught.value._render_traceback_()
-    assert len(lines) == 2
-    assert "OPENAI_API_KEY" in lines[1]
-    assert "sk-planted" not in "".join(lines)
 
 
 def test_a_key_that_is_corrected_in_the_environment_is_used_by_the_next_cell(shell, hosted, monkeypatch):
@@ -336,17 +210,6 @@ def test_ctrl_c_keeps_what_arrived_and_saves_the_files(shell, hosted, notebook_d
 
     assert caught.value.answer.status == "interrupted"
     assert (notebook_dir / "assistant_files" / "by_district.csv").read_bytes() == CSV
-
-
-def test_a_hostile_file_name_stays_in_the_folder_and_out_of_the_markup(shell, hosted, notebook_dir):
-    name = '"><img src=x onerror=alert(1)>.csv'
-    hosted.put(name, CSV, "cfile_x")
-    hosted.will_say([CODE, wire.Message("Done.")])
-    answer, captured = run(shell, "Save.")
-
-    (saved,) = answer.files.values()
-    assert saved.path.parent == notebook_dir / "assistant_files"
-    assert "<img src=x" not in htmls(captured)
 
 
 def test_the_key_is_in_no_output(shell, hosted, monkeypatch):

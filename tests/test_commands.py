@@ -4,7 +4,7 @@ import json
 
 import pytest
 from tests_support import events as wire
-from tests_support.scripted import Answer, refusal
+from tests_support.scripted import Answer
 
 from ipython_assistant import commands, errors
 from ipython_assistant.display.live import FrontEnd
@@ -168,14 +168,6 @@ def test_show_fetches_a_response_that_was_made_elsewhere_and_saves_its_files(not
 
     assert "[far.csv](assistant_files/far.csv)" in ran.plain
     assert notebook.session.last_answer.files["far.csv"].read_bytes() == b"a\n1\n"
-
-
-def test_show_of_a_response_that_nobody_knows_names_those_of_the_session(talked, hosted):
-    hosted.on(r"^GET /v1/responses/", lambda _request: refusal("No response found.", 404))
-    with pytest.raises(errors.Refused) as caught:
-        talked.cell("A", "%assistant show resp_none")
-
-    assert "resp_1" in caught.value.hint
 
 
 def test_show_of_a_response_that_is_still_being_made_says_so(notebook, hosted):

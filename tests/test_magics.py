@@ -33,13 +33,6 @@ def test_help_is_help_with_or_without_a_body(shell, source):
     assert out(shell, source).startswith("usage: %%assistant [options]")
 
 
-def test_a_mistyped_option_fails_the_cell_and_names_the_nearest(shell):
-    with pytest.raises(errors.OptionError, match="There is no option --inptu") as caught:
-        out(shell, "%%assistant --inptu x.csv\nPlot")
-
-    assert "--input" in caught.value.hint
-
-
 def test_a_line_command_that_ends_in_a_question_mark_is_not_ipythons_help(shell):
     assert "local  (there is no key)" in out(shell, "%assistant status?")
 
