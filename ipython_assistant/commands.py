@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import re
 import traceback
@@ -30,7 +29,7 @@ from ipython_assistant.workspace.frames import kind_of_frame, table_of
 from ipython_assistant.workspace.secrets import secrets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ipython_assistant.answer import Answer
     from ipython_assistant.core.conversation import PlacedTurn
@@ -46,7 +45,6 @@ Write your question below the first line:
 Plot coverage by year for District B and save the mean per district as by_district.csv
 
 %%assistant --help lists the options."""
-REPLAYED = "from the recording, at no cost"
 FIX_IT = """\
 This cell of a notebook failed. Say in one or two sentences why, then give the whole corrected cell as one block of
 Python. Do not run it.
@@ -117,12 +115,6 @@ def _help(_session: Session, _words: Sequence[str]) -> None:
 
 
 def _status(session: Session, _words: Sequence[str]) -> None:
-    for name, (value, origin) in status_of(session).items():
-        print(f"{name:<12} {value}" + (f"  ({origin})" if origin else ""))
-
-
-def status_of(session: Session) -> dict[str, tuple[str, str]]:
-    """Who answers, where files go and what runs, for a person to read: each value, and where it comes from."""
     settings, environment = session.settings, session.environment()
     by = origins(session.traits, environment)
     rows = {
@@ -140,24 +132,22 @@ def status_of(session: Session) -> dict[str, tuple[str, str]]:
             rows["model"] = settings.model, by.get("model") or settings.answerer
             rows["shared"] = settings.shared, ""
             rows["models here"] = others, A_REAL_MODEL if settings.model == BASIC else ""
-    if address := address_in_use(settings, environment):
-        rows["address"] = address, ""
+    rows["address"] = address_in_use(settings, environment), ""
     rows["mode"] = settings.mode, by.get("mode", "")
     if settings.mode == "auto" and other_services_recorded(settings, session.recordings(settings)):
         rows["mode"] = "replay", "there is no key of the service whose answers are recorded here"
+    rows["files"] = str(settings.save_dir), by.get("save_dir", "")
     engines = [connection for connection in session.connections if connection.engine_pid is not None]
     running = [f"process {engine.engine_pid}, sandbox: {engine.sandbox}" for engine in engines if engine.usable]
-    last, answered = session.conversations.last, "none yet"
-    if last is not None and last.ended is not None:
+    rows["engine"] = "; ".join(running) or "not running", ""
+    rows["buttons"] = settings.buttons, by.get("buttons", "")
+    rows["last answer"] = "none yet", ""
+    if (last := session.conversations.last) is not None and last.ended is not None:
         how = "from the recording of" if last.replayed else f"by {last.model or last.provider},"
-        answered = f"{how} {last.ended:%Y-%m-%d %H:%M} UTC"
-    return {
-        **rows,
-        "files": (str(settings.save_dir), by.get("save_dir", "")),
-        "engine": ("; ".join(running) or "not running", ""),
-        "buttons": (settings.buttons, by.get("buttons", "")),
-        "last answer": (answered, ""),
-    }
+        rows["last answer"] = f"{how} {last.ended:%Y-%m-%d %H:%M} UTC", ""
+    for name, (value, origin) in rows.items():
+        if value:
+            print(f"{name:<12} {value}" + (f"  ({origin})" if origin else ""))
 
 
 def _files(session: Session, words: Sequence[str]) -> None:
@@ -234,20 +224,19 @@ def _conversations(session: Session, _words: Sequence[str]) -> None:
 
 
 def _cost(session: Session, _words: Sequence[str]) -> None:
-    turns = session.conversations.turns
-    asked = [turn for _, turn in turns if not turn.replayed]
-    spent = [cost_of(turn, *_prices(session)) for turn in asked]
-    rows = [(cell, turn.prompt, _used(session, turn)) for cell, turn in turns if not turn.replayed]
+    turns, prices = session.conversations.turns, _prices(session)
+    asked = [(cell, turn) for cell, turn in turns if not turn.replayed]
+    spent = [cost_of(turn, *prices) for _, turn in asked]
+    rows = [(cell, turn.prompt, _used(session, turn)) for cell, turn in asked]
+    rows += [("", "In all", total_in_words([turn for _, turn in asked], *prices))] if asked else []
     remarks = list(dict.fromkeys(remark for money in spent for remark in (money.note, money.reason) if remark))
-    if asked:
-        rows.append(("", "In all", total_in_words(asked, *_prices(session))))
-    if len(turns) > len(asked):
-        remarks.append(f"Answered from recordings, at no cost: {len(turns) - len(asked)}.")
+    remarks += [f"Answered from recordings, at no cost: {len(turns) - len(asked)}."] if len(turns) > len(asked) else []
     publish(overview(("cell", "question", "used"), rows, remarks or ([] if rows else ["Nothing was asked yet."])))
 
 
 def _used(session: Session, turn: PlacedTurn) -> str:
-    return REPLAYED if turn.replayed else in_words(tokens_of(turn.turn.usage), cost_of(turn, *_prices(session)))
+    spent = in_words(tokens_of(turn.turn.usage), cost_of(turn, *_prices(session)))
+    return "from the recording, at no cost" if turn.replayed else spent
 
 
 def _prices(session: Session) -> tuple[Mapping[str, Price], str]:
@@ -320,9 +309,14 @@ def question_about(result: Any, namespace: Mapping[str, Any]) -> str:
     if isinstance(error, AssistantError):
         raise OptionError(f"The last error says what to do: {error.message}", error.hint or "Correct the cell.")
     code = str(result.info.raw_cell).strip()
-    frames = "\n".join(_frames(code, namespace))
     line = f", line {number}" if (number := _line_of(error)) else ""
-    return FIX_IT.format(code=code, error=f"{type(error).__name__}{line}: {error}", frames=frames).strip()
+    frames = []
+    for name in sorted(namespace.keys() & set(re.findall(r"[^\W\d]\w*", code))):
+        with contextlib.suppress(InputError):  # a table that no file can hold has no columns to name
+            if kind_of_frame(namespace[name]):
+                frames.append(f"{name}: {table_of(namespace[name], name).describe()}")
+    error_line = f"{type(error).__name__}{line}: {error}"
+    return FIX_IT.format(code=code, error=error_line, frames="\n".join(frames)).strip()
 
 
 def _line_of(error: BaseException) -> int | None:
@@ -333,17 +327,6 @@ def _line_of(error: BaseException) -> int | None:
     return lines[0] if lines else None
 
 
-def _frames(code: str, namespace: Mapping[str, Any]) -> Iterator[str]:
-    try:
-        names = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
-    except (SyntaxError, ValueError):
-        names = set(re.findall(r"[^\W\d]\w*", code))
-    for name in sorted(names & namespace.keys()):
-        with contextlib.suppress(InputError):  # a table that no file can hold has no columns to name
-            if kind_of_frame(namespace[name]):
-                yield f"{name}: {table_of(namespace[name], name).describe()}"
-
-
 def _traceback(session: Session, _words: Sequence[str]) -> None:
     error = session.last_error
     print("".join(traceback.format_exception(error)) if error else "There was no error.")
@@ -352,30 +335,19 @@ def _traceback(session: Session, _words: Sequence[str]) -> None:
 COMMANDS: Mapping[str, Command] = {
     "status": Command(_status, "Show who answers, where files go, and what runs on this machine."),
     "doctor": Command(
-        lambda session, _: run_doctor(session, session.environment()),
-        "Look whether everything is there, and say what to do.",
+        lambda session, _: run_doctor(session, session.environment()), "Look whether everything is there."
     ),
     "files": Command(_files, "List the files made here; or remove those left over.", "[--prune]"),
     "retry": Command(lambda session, _: turn_run.retry(session), "Fetch again the last answer's missing files."),
     "show": Command(_show, "Show the last answer, or a response of the service, with its files.", "[RESPONSE_ID]"),
     "code": Command(_code, "Insert the code of the last answer as a new cell below, with the inputs it needs."),
-    "fix": Command(
-        _fix,
-        "Explain the error of the last cell and insert the corrected cell.",
-        "[--dry-run]",
-    ),
-    "report": Command(
-        write_report,
-        "Write questions, answers, figures and tables into one file.",
-        "NAME.html|.md|.ipynb [-c CONVERSATION]",
-    ),
+    "fix": Command(_fix, "Explain the error of the last cell and insert the corrected cell.", "[--dry-run]"),
+    "report": Command(write_report, "Write all answers into one file.", "NAME.html|.md|.ipynb [-c CONVERSATION]"),
     "history": Command(_history, "List the turns of each conversation: cell, question, files, tokens and cost."),
     "conversations": Command(_conversations, "List the conversations; -c NAME goes on with one."),
     "new": Command(_new, "Let the next question continue from nothing, as --new does."),
     "cost": Command(_cost, "Add up tokens, container time and money; replayed turns cost nothing."),
-    "containers": Command(
-        _containers, "List the containers at the service; or delete those this notebook used.", "[--delete]"
-    ),
+    "containers": Command(_containers, "List the service's containers; or delete this notebook's.", "[--delete]"),
     "assistants": Command(_assistants, "List the saved assistants; or trust one that came here.", "[--confirm NAME]"),
     "traceback": Command(_traceback, "Show the whole stack of the last error."),
     "help": Command(_help, "Show this text."),
