@@ -85,15 +85,26 @@ def test_ask_takes_variables_by_name_and_paths(notebook, hosted, notebook_dir):
 
     assert b'filename="cases.csv"' in sent
     assert b'filename="t.csv"' in sent
-    with pytest.raises(errors.InputError, match="has no name"):
-        ask("Look.", inputs=[pd.DataFrame()])
 
 
-def test_a_mistyped_option_names_the_nearest(notebook):
-    with pytest.raises(errors.OptionError, match="modle") as caught:
-        ask("Ask.", modle="x")
+@pytest.mark.parametrize(
+    ("call", "says", "cure"),
+    [
+        (lambda: ask("Ask.", modle="x"), "There is no option 'modle'", "Did you mean model?"),
+        (lambda: ask("  "), "There is no question", "Plot"),
+        (lambda: ask("Plot", inputs=pd.DataFrame({"a": [1]})), "type DataFrame has no name", '{"cases": cases}'),
+        (lambda: ask("Plot", inputs=[pd.DataFrame()]), "type DataFrame has no name", '{"cases": cases}'),
+        (lambda: ask_each("Plot"), "this is one", "ask("),
+        (lambda: ask_each(["A", "B"], inputs="nowhere.csv"), "nowhere.csv", ""),
+    ],
+)
+def test_a_call_that_cannot_be_meant_is_an_error_before_anything_is_asked(notebook, hosted, call, says, cure):
+    with pytest.raises(errors.AssistantError) as caught:
+        call()
 
-    assert "model" in caught.value.hint
+    assert says in caught.value.message
+    assert cure in caught.value.hint
+    assert hosted.requests == []
 
 
 def test_each_question_has_its_label_and_no_more_than_the_limit_are_asked_at_once(notebook, hosted):
@@ -116,13 +127,6 @@ def test_a_question_that_fails_is_a_value_and_the_others_are_answered(notebook, 
     assert answers.to_frame()["error"].tolist()[1].startswith("Refused: The service answered 400: Not B.")
     notebook.names["answers"] = answers
     assert "2 of 3 answered, 1 failed" in notebook.cell("B", "answers").printed
-
-
-def test_a_question_that_cannot_be_meant_is_an_error_before_anything_is_asked(notebook, hosted):
-    with pytest.raises(errors.InputError):
-        ask_each(["A", "B"], inputs="nowhere.csv")
-
-    assert hosted.requests == []
 
 
 def test_many_questions_to_a_recorded_notebook_are_replayed(notebook, hosted, monkeypatch):
@@ -292,26 +296,6 @@ def test_a_plain_process_asks_the_engine_and_leaves_no_process_behind(notebook_d
     assert psutil.wait_procs(still, timeout=10)[1] == []
 
 
-def test_one_text_is_not_several_questions(shell):
-    with pytest.raises(errors.OptionError, match="this is one"):
-        ask_each("Plot")
-
-
-def test_an_empty_question_is_not_asked(shell, hosted):
-    with pytest.raises(errors.OptionError, match="no question"):
-        ask("  ")
-
-    assert hosted.requests == []
-
-
-def test_a_table_without_a_name_says_how_to_give_it_one(shell):
-    with pytest.raises(errors.InputError) as caught:
-        ask("Plot", inputs=pd.DataFrame({"a": [1]}))
-
-    assert "type DataFrame has no name" in caught.value.message
-    assert 'inputs={"cases": cases}' in caught.value.hint
-
-
 def test_what_was_refused_is_counted(shell, hosted):
     hosted.will_say([wire.Message("Only about tables.", refusal=True)])
     answers = ask_each(["A"])
@@ -335,18 +319,18 @@ def test_tables_that_are_asked_for_come_with_the_answer_and_no_variable_is_touch
 
 
 @pytest.mark.parametrize(
-    "last_line", ["ask('A')", "answer = ask('A'); answer", "await aask('A')", "answer = await aask('A')\nanswer"]
+    "last_line",
+    [
+        "ask('A')",
+        "ask('A', show=True)",
+        "answer = ask('A'); answer",
+        "await aask('A')",
+        "answer = await aask('A')\nanswer",
+    ],
 )
 def test_the_answer_of_an_ask_that_is_the_cells_value_is_shown(notebook, hosted, last_line):
     Echo(hosted)
     ran = notebook.cell("A", f"from ipython_assistant import aask, ask\n{last_line}")
-
-    assert [output["text/plain"] for output in ran.outputs].count("Answer to A") == 1
-
-
-def test_an_ask_that_has_shown_its_answer_is_not_shown_twice(notebook, hosted):
-    Echo(hosted)
-    ran = notebook.cell("A", "from ipython_assistant import ask\nask('A', show=True)")
 
     assert [output["text/plain"] for output in ran.outputs].count("Answer to A") == 1
 
