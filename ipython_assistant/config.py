@@ -80,17 +80,9 @@ class AssistantMagics(Configurable):
     effort = _choice(EFFORTS, help="How long a reasoning model may think. Unset: the service's default.")
     max_output_tokens = Integer(None, allow_none=True, min=16, help="The most tokens an answer may have.")
     max_tool_calls = Integer(None, allow_none=True, min=1, help="The most tool calls (such as runs of code) a turn.")
-    store = Bool(
-        default_value=True,
-        help="Let the service keep the conversation. Otherwise each question sends the conversation along.",
-    )
-    data_residency = _choice(
-        RESIDENCIES,
-        help="The region of OpenAI's service that processes the questions, for accounts that have data residency.",
-    )
-    ask_above = Integer(
-        50_000_000, min=0, help="Bytes of inputs in one cell above which a hosted service gets them only with --yes."
-    )
+    store = Bool(default_value=True, help="Let the service keep the conversation; else it goes along each time.")
+    data_residency = _choice(RESIDENCIES, help="The region of OpenAI's service, for accounts with data residency.")
+    ask_above = Integer(50_000_000, min=0, help="Bytes of a cell's inputs that go to a hosted service without --yes.")
     prices = Dict(
         help="Prices by model, in US dollars for a million tokens; they replace the built-in ones:"
         " {'my-model': {'input': 0.25, 'cached': 0.025, 'output': 2.0}}."
@@ -99,12 +91,9 @@ class AssistantMagics(Configurable):
         None,
         allow_none=True,
         min=0.0,
-        help="US dollars that the questions of a day (UTC) may cost in this notebook's folder, by its recordings; a"
-        " question that would pass it is not asked. Unset: no limit.",
+        help="US dollars that the questions of a day (UTC) may cost, by this folder's recordings. Unset: no limit.",
     )
-    max_recorded_bytes = Integer(
-        10_000_000, min=0, help="Bytes above which a recording holds only a file's hash; the saved file is needed then."
-    )
+    max_recorded_bytes = Integer(10_000_000, min=0, help="Bytes above which only a file's hash is recorded.")
     save_dir = Unicode(SAVE_DIR, help="Where files are saved, relative to the notebook's directory.")
     buttons = Enum(
         ("auto", "always", "never"),
@@ -117,15 +106,9 @@ class AssistantMagics(Configurable):
         help="If a file of the answer cannot be saved: 'raise' ends the cell in an error, 'warn' only says so.",
     )
     downloads = Integer(32, min=1, max=64, help="How many files are fetched at once.")
-    files_timeout = Float(
-        300.0, min=0.1, help="Seconds for fetching all files after the answer ends; rate-limit waits are not counted."
-    )
-    prefetch_bytes = Integer(
-        256_000_000, min=0, help="Bytes of files that may be fetched while the answer is still being written."
-    )
-    memory_limit = _choice(
-        MEMORIES, help="Memory of new containers at a hosted service; more costs more. Unset: the service's default."
-    )
+    files_timeout = Float(300.0, min=0.1, help="Seconds for all files once the answer has ended, but for rate limits.")
+    prefetch_bytes = Integer(256_000_000, min=0, help="Bytes of files that may be fetched before the answer ends.")
+    memory_limit = _choice(MEMORIES, help="Memory of new containers at a hosted service; more costs more.")
     expires_after = Integer(20, min=1, max=20, help="Minutes that a container is kept after its last use.")
     network = List(Unicode(), help="Hosts that code in a hosted container may reach. Unset: it has no network.")
     timeout = Float(300.0, min=1.0, help="Seconds without a byte from the service before it is given up.")

@@ -9,9 +9,9 @@ from ipython_assistant.options import Options, option_help, parse_options
 def test_every_option_is_read():
     tool = '{"type": "image_generation"}'
     options = parse_options(
-        '-i cases --input "data/my table.csv" -m gpt-5 --dir out -o by_district -o worst -c maps --new --fresh --dry-run '
-        f"--assistant coverage --instructions 'Be short.' --tool web_search --tool '{tool}' --effort low --memory 4g "
-        "--container cntr_1 --timeout 30 --yes"
+        '-i cases --input "data/my table.csv" -m gpt-5 --dir out -o by_district -o worst -c maps --new --fresh '
+        f"--dry-run --assistant coverage --instructions 'Be short.' --tool web_search --tool '{tool}' --effort low "
+        "--memory 4g --container cntr_1 --timeout 30 --yes"
     )
 
     assert options == Options(
