@@ -64,6 +64,8 @@ MAX_LISTED: Final = 1000
 """The largest number that may be so many rows, bars or groups."""
 _NEAR: Final = 5
 """Words between a column and the number that it is compared with."""
+_ARTICLES: Final = words("a an the word words text letters digits")
+_SIGNS: Final = {"÷": "/", "divided by": "/", "×": "*", "multiplied by": "*", "times": "*", "plus": "+", "minus": "-"}
 
 
 def word_stem(word: str) -> str:
@@ -87,36 +89,34 @@ def words_of(name: str) -> tuple[str, ...]:
 
 def is_excluded(mentions: Mentions, at: int) -> bool:
     """Whether a word such as `excluding` stands before a place of the question, in the same clause."""
-    return PATTERNS["negation"].search(PATTERNS["clause"].split(mentions.prompt.lower()[:at])[-1]) is not None
+    return PATTERNS["negation"].search(PATTERNS["clause"].split(mentions.text[:at])[-1]) is not None
 
 
 def compares_both(mentions: Mentions) -> bool:
     """Whether what has something is compared with what does not: `with and without`."""
-    return "not" in mentions.terms and PATTERNS["with and without"].search(mentions.prompt.lower()) is not None
+    return "not" in mentions.terms and PATTERNS["with and without"].search(mentions.text) is not None
 
 
 def is_grouped_by(mentions: Mentions, key: str) -> bool:
     """Whether a column stands after `per`, `by` or `each`."""
-    places = [one.start for one in mentions.of("column") if key in one.columns]
-    return any(PATTERNS["per"].search(mentions.prompt[:start].lower()) for start in places)
+    return any(PATTERNS["per"].search(mentions.before(one)) for one in mentions.of("column") if key in one.columns)
 
 
 def pooled_columns(mentions: Mentions) -> set[str]:
     """Columns that make no groups: `all the stations summed`, `the mean over the districts`, `merged on the code`."""
-    text = mentions.prompt.lower()
     return {
         one.columns[0]
         for one in mentions.of("column")
-        if PATTERNS["over all"].search(text[: one.start])
-        or PATTERNS["pooled"].match(text[one.end :])
-        or ("join" in mentions.terms and PATTERNS["joined on"].search(text[: one.start]))
+        if PATTERNS["over all"].search(mentions.before(one))
+        or PATTERNS["pooled"].match(mentions.after(one))
+        or ("join" in mentions.terms and PATTERNS["joined on"].search(mentions.before(one)))
     }
 
 
 def columns_set_apart(mentions: Mentions) -> list[str]:
     """Columns of which two values are set against each other: `M vs F`, `one for MMR and one for HPV`."""
-    several = [one for one in mentions.of("value") if PATTERNS["set_apart"].search(mentions.prompt[: one.start])]
-    return [one.columns[0] for one in several if len(mentions.values_of(one.columns[0])) > 1]
+    several = [one.columns[0] for one in mentions.of("value") if PATTERNS["set apart"].search(mentions.before(one))]
+    return [name for name in several if len(mentions.values_of(name)) > 1]
 
 
 def wanted_answer(mentions: Mentions, column: Column) -> str:
@@ -125,54 +125,46 @@ def wanted_answer(mentions: Mentions, column: Column) -> str:
     free = compares_both(mentions) or is_grouped_by(mentions, column.name) or {"share", "rate"} & mentions.terms
     if column.kind != "yes/no" or not places or free:
         return ""
-    one = places[0]
-    after = re.match(r"\W*(?:is|was|are|were|=|:)?\W*(?:an? )?(yes|no)\b", mentions.prompt[one.end :].lower())
-    return after[1] if after else "no" if is_excluded(mentions, one.start) else "yes"
-
-
-_ARTICLES: Final = words("a an the word words text letters digits")
+    said = PATTERNS["yes or no"].match(mentions.after(places[0]))
+    return said[1] if said else "no" if is_excluded(mentions, places[0].start) else "yes"
 
 
 def text_tests(mentions: Mentions) -> dict[str, tuple[str, str]]:
     """What a column of texts has to contain, or begin with: column → comparison and text."""
     found = {}
     for at, one in enumerate(mentions.found):
-        if one.term in {"contains", "starts"}:
-            before = [other for other in mentions.found[:at] if other.kind == "column"]
-            after = [other for other in mentions.found[at + 1 :] if other.text.lower() not in _ARTICLES]
-            if one.text.lower().startswith("in the"):  # `with 'er' in the name`
-                after = [other for other in mentions.found[:at] if other.kind in {"string", "unknown"}][-1:]
-            if before and after and after[0].kind in {"string", "value", "number", "unknown", "glue"}:
-                negated = is_excluded(mentions, one.start) or re.search(
-                    r"\b(?:not|n't|never) $", mentions.prompt[: one.start]
-                )
-                op = "starts with" if one.term == "starts" else "does not contain" if negated else "contains"
-                found[before[-1].columns[0]] = (op, after[0].text.strip("\"'“”`"))
+        if one.term not in {"contains", "starts"}:
+            continue
+        columns = [other.columns[0] for other in mentions.found[:at] if other.kind == "column"]
+        texts = [other for other in mentions.found[at + 1 :] if other.text.lower() not in _ARTICLES][:1]
+        if one.text.lower().startswith("in the"):  # `with 'er' in the name`
+            texts = [other for other in mentions.found[:at] if other.kind in {"string", "unknown"}][-1:]
+        if columns and texts and texts[0].kind in {"string", "value", "number", "unknown", "glue"}:
+            negated = is_excluded(mentions, one.start) or re.search(r"\b(?:not|n't|never) $", mentions.before(one))
+            op = "starts with" if one.term == "starts" else "does not contain" if negated else "contains"
+            found[columns[-1]] = (op, texts[0].text.strip("\"'“”`"))
     return found
 
 
 def missing_tests(mentions: Mentions, columns: Sequence[Column]) -> dict[str, str]:
     """Columns whose cells have to be missing, or filled: `where the age is blank`, `without an income`."""
-    kinds = {column.name: column.kind for column in columns}
-    text, found = mentions.prompt.lower(), {}
-    places = [one for one in mentions.of("column") if len(one.columns) == 1 and kinds[one.columns[0]] != "yes/no"]
-    for one in reversed(places):
-        name = one.columns[0]
-        after = PATTERNS["blank"].match(text[one.end :])
-        joint = [
-            other for other in places if other.start > one.end and PATTERNS["joint"].match(text[one.end : other.start])
-        ]
-        compared = PATTERNS["compared"].match(text[one.end :])
-        absent = PATTERNS["absent"].search(text[: one.start])
-        if re.search(r"\bhow many (?:of the )?$", text[: one.start]):
+    answers = {column.name for column in columns if column.kind == "yes/no"}
+    found: dict[str, str] = {}
+    following: Mention | None = None
+    for one in reversed([one for one in mentions.of("column") if len(one.columns) == 1]):
+        name, before, after = one.columns[0], mentions.before(one), mentions.after(one)
+        if name in answers or re.search(r"\bhow many (?:of the )?$", before):
             continue
-        if after:
-            found[name] = "is not missing" if after[1] else "is missing"
-        elif joint and joint[0].columns[0] in found:
-            found[name] = found[joint[0].columns[0]]
-        elif absent and not compared:
+        blank, absent = PATTERNS["blank"].match(after), PATTERNS["absent"].search(before)
+        joint = following and PATTERNS["joint"].match(mentions.text[one.end : following.start])
+        if blank:
+            found[name] = "is not missing" if blank[1] else "is missing"
+        elif joint and following and following.columns[0] in found:
+            found[name] = found[following.columns[0]]
+        elif absent and not PATTERNS["compared"].match(after):
             twice = is_excluded(mentions, absent.start()) and not absent[0].startswith("nor")
             found[name] = "is not missing" if twice else "is missing"
+        following = one
     return found
 
 
@@ -197,32 +189,31 @@ def bound_numbers(mentions: Mentions, columns: Sequence[Column]) -> dict[Mention
     In `cost over 100` it is the cost, in `more than 5 doses` the doses; `patients over 65` have an age. A number that
     nothing compares is not among them.
     """
-    numeric = {column.name for column in columns if column.numeric}
+    numeric = [column.name for column in columns if column.numeric]
     ages = tuple(name for name in numeric if "age" in words_of(name))
-    found: dict[Mention, tuple[str, ...]] = {}
     told = [one for one in mentions.found if one.kind != "glue" or one.text.lower() in PERSONS]
-    text = mentions.prompt.lower()
+    found: dict[Mention, tuple[str, ...]] = {}
     for at, one in enumerate(told):
-        before = [other for other in told[max(at - 4, 0) : at] if other.term not in {"not", "or", "between"}][::-1]
-        compared = bool(before) and before[0].term in COMPARED_BY
-        rest = [other for other in before if other.term not in COMPARED_BY and other.kind != "number"]
-        own = tuple(name for name in rest[0].columns if name in numeric) if rest else ()
-        between = text[rest[0].end : one.start] if rest else ""
-        following = told[at + 1] if at + 1 < len(told) else None
-        trailing = following is not None and following.term in COMPARED_BY and following.text.startswith(("or ", "+"))
-        compared = compared or trailing
-        if one.kind != "number" or not (
-            compared or (own and PATTERNS["is"].fullmatch(between)) or "between" in mentions.terms
-        ):
+        if one.kind != "number":
             continue
-        after = tuple(name for name in following.columns if name in numeric) if following else ()
+        before = [other for other in told[max(at - 4, 0) : at] if other.term not in {"not", "or", "between"}][::-1]
+        after = told[at + 1] if at + 1 < len(told) else None
+        compared = bool(before) and before[0].term in COMPARED_BY
+        compared |= after is not None and after.term in COMPARED_BY and after.text.startswith(("or ", "+"))
+        subject = next((other for other in before if other.term not in COMPARED_BY and other.kind != "number"), None)
+        between = mentions.text[subject.end : one.start] if subject else ""
+        own = tuple(name for name in subject.columns if name in numeric) if subject else ()
+        behind = tuple(name for name in after.columns if name in numeric) if after else ()
+        equated = own and PATTERNS["is"].fullmatch(between)
+        if not (compared or equated or "between" in mentions.terms):
+            continue
         if own and len(between.split()) <= _NEAR:
             found[one] = own
-        elif after and following and not text[one.end : following.start].strip():
-            found[one] = after
+        elif behind and after and not mentions.text[one.end : after.start].strip():
+            found[one] = behind
         elif compared:
-            persons = bool(rest) and rest[0].text.lower() in PERSONS
-            aged = persons or not own or PATTERNS["aged"].search(text[max(one.start - 20, 0) : one.end + 12])
+            persons = subject is not None and subject.text.lower() in PERSONS
+            aged = persons or not own or PATTERNS["aged"].search(mentions.text[max(one.start - 20, 0) : one.end + 12])
             found[one] = ages if ages and aged else own or tuple(numeric)
     return found
 
@@ -232,25 +223,18 @@ def axes_of(mentions: Mentions, numbers: Sequence[str]) -> tuple[list[str], list
     order = list(dict.fromkeys(name for one in mentions.of("column") for name in one.columns if name in numbers))
     if len(order) != 2:  # noqa: PLR2004 two axes
         return [*numbers], [*numbers]
-    turned = PATTERNS["x and y"].search(mentions.prompt)
-    y, x = reversed(order) if turned else order
+    y, x = reversed(order) if PATTERNS["x and y"].search(mentions.text) else order
     return [x], [y]
-
-
-_SIGNS: Final = {
-    "/": "/", "÷": "/", "divided by": "/", "*": "*", "×": "*", "multiplied by": "*", "times": "*", "+": "+",
-    "plus": "+", "-": "-", "minus": "-",
-}  # fmt: skip
 
 
 def signs_said(mentions: Mentions) -> list[str]:
     """The signs that the question writes between names and numbers: `nights * price`, `wasted divided by given`."""
     named = [range(one.start, one.end) for one in mentions.of("column", "value", "file", "table")]
-    text = mentions.prompt.lower()
-    listed = not re.search(r"[=(]|\bplus\b", text)  # a bare `given + wasted` names two things
-    found = [one for one in PATTERNS["sign"].finditer(text) if not any(one.start() in place for place in named)]
-    signs = [_SIGNS[(one[1] or one[2]).strip()] for one in found]
-    return [sign for sign in dict.fromkeys(signs) if sign != "+" or not listed]
+    listed = not re.search(r"[=(]|\bplus\b", mentions.text)  # a bare `given + wasted` names two things
+    places = PATTERNS["sign"].finditer(mentions.text)
+    said = [(one[1] or one[2]).strip() for one in places if not any(one.start() in place for place in named)]
+    signs = dict.fromkeys(_SIGNS.get(sign, sign) for sign in said)
+    return [sign for sign in signs if sign != "+" or not listed]
 
 
 def calculates(mentions: Mentions, columns: Sequence[Column]) -> bool:
@@ -266,6 +250,5 @@ def result_names(mentions: Mentions) -> tuple[str, ...]:
     """Words that are not known and name what is calculated: they stand before its formula, or before `per 1000`."""
     if not ("per number" in mentions.terms or signs_said(mentions)):
         return ()
-    text = mentions.prompt
     sign = PATTERNS["before a formula"]
-    return tuple(one.text for one in mentions.of("unknown") if sign.match(text[one.end :]))
+    return tuple(one.text for one in mentions.of("unknown") if sign.match(mentions.after(one)))

@@ -18,7 +18,7 @@ from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS, word_stem, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ipython_assistant.engine.models.table_profiles import Column, TableProfile
 
@@ -26,7 +26,10 @@ _BETWEEN: Final = r"[\s_.-]+"
 """What may stand between the words of a column's name."""
 _TYPO: Final = 0.84
 """How alike two words are that are taken for one, by `difflib`."""
-FILE, _QUOTED = PATTERNS["file"], re.compile(r"""(?<!\w)(?:"([^"\n]+)"|“([^”\n]+)”|'([^'\n]+)'|`([^`\n]+)`)(?!\w)""")
+_QUOTED: Final = re.compile(r"""(?<!\w)(?:"([^"\n]+)"|“([^”\n]+)”|'([^'\n]+)'|`([^`\n]+)`)(?!\w)""")
+_FIGURE: Final = re.compile(r"(\d+(?:[, ]\d{3})*) ?(k\b|thousand|million)?")
+"""A number inside a term, such as `per 10k` and `90th percentile`."""
+_WORDED: Final = {"hundred": "100", "thousand": "1000", "million": "1000000"}
 _SHORT: Final = 4
 """Letters of a word from which on a slip of the pen, or another ending, is forgiven."""
 
@@ -61,6 +64,19 @@ class Mentions:
     prompt: str
     found: tuple[Mention, ...]
 
+    @cached_property
+    def text(self) -> str:
+        """The question in lower case without accents."""
+        return plain(self.prompt)
+
+    def before(self, one: Mention) -> str:
+        """The text before a place."""
+        return self.text[: one.start]
+
+    def after(self, one: Mention) -> str:
+        """The text behind a place."""
+        return self.text[one.end :]
+
     def of(self, *kinds: str) -> tuple[Mention, ...]:
         """Those of some kinds."""
         return tuple(one for one in self.found if one.kind in kinds)
@@ -75,11 +91,6 @@ class Mentions:
         """Every column it may mean, directly or by a value."""
         named = [column for one in self.found if one.kind != "glue" for column in one.columns]
         return tuple(dict.fromkeys(named))
-
-    @cached_property
-    def numbers(self) -> tuple[float, ...]:
-        """Every number, each once; of percentages the fraction too."""
-        return tuple(dict.fromkeys(number for one in self.found for number in one.numbers))
 
     @cached_property
     def periods(self) -> tuple[str, ...]:
@@ -99,8 +110,8 @@ class Mentions:
     @cached_property
     def ending(self) -> str:
         """The ending of the kind of file it asks for, such as `.xlsx`; empty where it asks for none."""
-        text = self.prompt.lower()
-        return next((end for end, pattern in english.FORMATS.items() if re.search(rf"\b(?:{pattern})\b", text)), "")
+        asked = (end for end, pattern in english.FORMATS.items() if re.search(rf"\b(?:{pattern})\b", self.text))
+        return next(asked, "")
 
     def values_of(self, column: str) -> dict[str, tuple[str, ...]]:
         """The values of a column that it names: as written there → as they are in the table."""
@@ -110,14 +121,11 @@ class Mentions:
 def mentions_in(prompt: str, tables: Sequence[TableProfile]) -> Mentions:
     """Find what a question names in these tables, most certain first; what is found is not looked at again."""
     finder = _Finder(prompt, tables)
-    finder.quoted()
-    finder.files()
-    finder.asides()
-    finder.full_names()
-    finder.values()
-    finder.times()
-    finder.terms()
-    finder.words()
+    for find in (
+        finder.quoted, finder.files, finder.asides, finder.full_names, finder.values, finder.times, finder.terms,
+        finder.words,
+    ):  # fmt: skip
+        find()
     return Mentions(prompt, tuple(sorted(finder.found, key=lambda one: one.start)))
 
 
@@ -139,6 +147,7 @@ class _Finder:
             both = {*one.values, *columns[one.name].values} if one.name in columns else set(one.values)
             columns[one.name] = replace(columns.get(one.name, one), values=tuple(sorted(both)))
         self.columns = list(columns.values())
+        self._dates = tuple(column.name for column in self.columns if column.kind == "date")
         self._vocabulary = _Vocabulary(self.columns, tables)
         self.found: list[Mention] = []
         self._free = [True] * len(prompt)
@@ -148,29 +157,32 @@ class _Finder:
         self.found.append(Mention(start, end, self.prompt[start:end], kind, **what))
         self._free[start:end] = [False] * (end - start)
 
-    def _all(self, pattern: str | re.Pattern[str], text: str = "") -> Iterator[re.Match[str]]:
-        for match in re.finditer(pattern, text or self.text):
+    def _all(self, pattern: str | re.Pattern[str]) -> Iterator[re.Match[str]]:
+        for match in re.finditer(pattern, self.text):
             if match.end() > match.start() and all(self._free[match.start() : match.end()]):
                 yield match
+
+    def _holding(self, fits: Callable[[str], bool]) -> dict[str, list[str]]:
+        """The columns with their values that fit."""
+        every = {one.name: list(filter(fits, one.values)) for one in self.columns}
+        return {name: values for name, values in every.items() if values}
 
     def files(self) -> None:
         """Names of files: tables that are there, and files to write."""
         known = {table.path.lower() for table in self.tables}
-        for match in self._all(FILE):
+        for match in self._all(PATTERNS["file"]):
             self._take(*match.span(), "table" if match[0].lower() in known else "file")
 
     def quoted(self) -> None:
         """Texts in quotation marks: a column, a value, or a text to look for."""
-        for match in self._all(_QUOTED, self.prompt):
-            inner = plain(next(part for part in match.groups() if part is not None).strip())
-            same = {one.name: tuple(v for v in one.values if plain(v).strip() == inner) for one in self.columns}
-            same = {name: values for name, values in same.items() if values}
+        for match in self._all(_QUOTED):
+            inner = next(part for part in match.groups() if part is not None).strip()
             column = next((one.name for one in self.columns if plain(one.name) == inner), None)
             if column:
                 self._take(*match.span(), "column", columns=(column,))
-            elif same:
-                self._take(*match.span(), "value", columns=tuple(same), values=tuple(same.values()))
-            elif not FILE.fullmatch(inner):
+            elif same := self._holding(lambda value: plain(value).strip() == inner):  # noqa: B023 called at once
+                self._take(*match.span(), "value", **_held(same))
+            elif not PATTERNS["file"].fullmatch(inner):
                 self._take(*match.span(), "string")
 
     def full_names(self) -> None:
@@ -207,19 +219,19 @@ class _Finder:
                 if not small or (not written.islower() and any(written in every for every in holding[text].values())):
                     self._take(*match.span(), "value", **_held(holding[text]))
         for said, meant in english.SEXES:
-            fitting = {one.name: [value for value in one.values if plain(value) in meant] for one in self.columns}
-            held = _held({name: several for name, several in fitting.items() if several})
-            self._vocabulary.sexes |= {word: {"kind": "value", **held} for word in said if held["columns"]}
-            for match in self._all(rf"\b(?:{'|'.join(said)})\b") if any(fitting.values()) else ():
-                self._take(*match.span(), "value", **held)
+            if held := self._holding(lambda value: plain(value) in meant):  # noqa: B023 called at once
+                self._vocabulary.values |= {word_stem(word): held for word in said}
+                for match in self._all(rf"\b(?:{'|'.join(said)})\b"):
+                    self._take(*match.span(), "value", **_held(held))
 
     def asides(self) -> None:
         """What only says who asks, what for, or what is not meant: nothing in it is asked for."""
         known = {*self._vocabulary.columns, *self._vocabulary.values, *self._vocabulary.tables}
-        for match in [*self._all(PATTERNS["aside"]), *self._all(PATTERNS["purpose"])]:
-            if match.re is PATTERNS["purpose"] and word_stem(match["what"]) in known:
-                continue
+        for match in self._all(PATTERNS["aside"]):
             self._take(*match.span(), "glue")
+        for match in self._all(PATTERNS["purpose"]):
+            if word_stem(match["what"]) not in known:
+                self._take(*match.span(), "glue")
         for match in PATTERNS["frame"].finditer(self.text):
             self._framed.update(range(*match.span()))
 
@@ -227,21 +239,19 @@ class _Finder:
         """Bands, dates and numbers; before them the terms that hold a number."""
         for name in ("per number", "percent top", "percentile"):
             for match in self._all(rf"(?<!\w)(?:{english.TERMS[name]})(?!\w)"):
-                digits = (
-                    re.finditer(r"\d+", match[0]) if name == "percentile" else PATTERNS["number"].finditer(match[0])
-                )
-                numbers = tuple(_number(one[0], "") for one in digits)
-                words = [one for one in ("hundred", "thousand", "million") if one in match[0]]
-                numbers = numbers or tuple(float(english.NUMBER_WORDS.get(one, 1e6)) for one in words)
+                figures = _FIGURE.findall(match[0]) or [(_WORDED[word], "") for word in _WORDED if word in match[0]]
+                numbers = tuple(_number(digits, unit) for digits, unit in figures)
                 meant = self._vocabulary.meant_by(match[0])
                 self._take(*match.span(), "term", term=name, numbers=numbers, columns=meant)
         bands = list(self._all(PATTERNS["band"]))
         names = tuple(re.sub(r"\s", "", one[0]).replace("–", "-") for one in bands)
         for one in bands if len(bands) > 1 else ():
             self._take(*one.span(), "bands", values=(names,))
+        years = {str(end)[:4] for one in self.columns if one.name in self._dates for end in (one.low, one.high)}
+        year = years.pop() if len(years) == 1 else ""  # of all dates: `1 January` is that year's
         for pattern in english.PERIODS if any(column.in_time for column in self.columns) else ():
             for match in self._all(pattern):
-                if period := _period(match.groupdict(), self._only_year()):
+                if period := _period(match.groupdict(), year):
                     numbers = (float(period),) if period.isdigit() else ()
                     self._take(*match.span(), "period", values=((period,),), numbers=numbers)
         for match in self._all(r"(?<![\w.-])\d+ ?(\+)(?!\w| ?\d)"):  # 50+ is 50 or more
@@ -253,18 +263,12 @@ class _Finder:
             share = (value / 100,) if after and after[1] in {"%", "percent"} else ()
             self._take(match.start(), end, "number", numbers=(value, *share))
 
-    def _only_year(self) -> str:
-        """The year of all dates, where there is but one: `1 January` is that year's."""
-        years = {str(end)[:4] for column in self.columns if column.kind == "date" for end in (column.low, column.high)}
-        return years.pop() if len(years) == 1 else ""
-
     def terms(self) -> None:
         """The terms of `english`; one such as `most expensive` names a column as well."""
         for name, pattern in english.TERMS.items():
             for match in self._all(rf"(?<![\w])(?:{pattern})(?![\w])"):
                 dated = name == "ascending" and "oldest" in match[0]  # the oldest visit has the first date
-                dates = tuple(column.name for column in self.columns if column.kind == "date")
-                meant = dates if dated else self._vocabulary.meant_by(match[0])
+                meant = self._dates if dated and self._dates else self._vocabulary.meant_by(match[0])
                 self._take(*match.span(), "term", term=name, columns=meant)
 
     def words(self) -> None:
@@ -285,7 +289,7 @@ class _Finder:
 
 
 class _Vocabulary:
-    """What a single word may mean."""
+    """What a single word may mean: each word's stem → columns, or values by column."""
 
     def __init__(self, columns: Sequence[Column], tables: Sequence[TableProfile]) -> None:
         self.columns: dict[str, list[str]] = {}
@@ -296,7 +300,6 @@ class _Vocabulary:
             for value in column.values:
                 for word in re.findall(r"[^\W\d_]{4,}", plain(value)):
                     self.values.setdefault(word_stem(word), {}).setdefault(column.name, []).append(value)
-        self.sexes: dict[str, dict[str, Any]] = {}
         self.tables = {word_stem(word) for table in tables for word in words_of(table.stem)}
         terms = " ".join(re.sub(r"[^a-z]", " ", pattern) for pattern in english.TERMS.values())
         self.english = {word for word in (*terms.split(), *english.GLUE) if len(word) > _SHORT}
@@ -305,7 +308,7 @@ class _Vocabulary:
     def look_up(self, word: str) -> dict[str, Any]:
         """The mention that a word is, without its place."""
         root = word_stem(word)
-        columns = tuple(dict.fromkeys(self.columns.get(root) or self._abbreviated(root)))
+        columns = self._columns(root)
         if word in english.GLUE or word in {"%", "&"} or self._is_row(word, root):
             return {"kind": "glue", "columns": columns, "certain": False}
         if word in english.NUMBER_WORDS:
@@ -323,9 +326,8 @@ class _Vocabulary:
 
     def meant_by(self, term: str) -> tuple[str, ...]:
         """The columns that a word of a term means by itself: `oldest` means an age."""
-        meant = [english.SYNONYMS[word] for word in term.split() if word in english.SYNONYMS]
-        found = [self.columns.get(word_stem(word)) or self._abbreviated(word_stem(word)) for word in meant]
-        return tuple(dict.fromkeys(name for names in found for name in names))
+        meant = [word_stem(english.SYNONYMS[word]) for word in term.split() if word in english.SYNONYMS]
+        return tuple(dict.fromkeys(name for root in meant for name in self._columns(root)))
 
     def _is_row(self, word: str, root: str) -> bool:
         """Whether it may be what a row is called: `visits` where there is a **Visit ID**, `patients` where ages are."""
@@ -335,16 +337,15 @@ class _Vocabulary:
         names_row = any(len(name) > 1 and root == word_stem(name[0]) for name in names)
         return word in english.ROW_NOUNS or (word.endswith("s") and (root in self.tables or names_row))
 
-    def _abbreviated(self, root: str) -> list[str]:
-        """Columns with a word that this one begins with, or that begins with it: `temp` and `temperature`."""
+    def _columns(self, root: str) -> tuple[str, ...]:
+        """Columns with this word; else with one that this one begins, or that begins it: `temp` and `temperature`."""
         long = [known for known in self.columns if min(len(known), len(root)) >= _SHORT]
         near = [known for known in long if known.startswith(root) or root.startswith(known)]
-        return [name for known in near for name in self.columns[known]]
+        named = self.columns.get(root) or [name for known in near for name in self.columns[known]]
+        return tuple(dict.fromkeys(named))
 
     def _misspelled(self, word: str, root: str) -> dict[str, Any]:
         if len(word) >= _SHORT:
-            if near := difflib.get_close_matches(word, self.sexes, 1, _TYPO):
-                return self.sexes[near[0]]
             known = [one for one in (*self.columns, *self.values, *self.tables) if len(one) >= _SHORT]
             if near := difflib.get_close_matches(root, known, 1, _TYPO):
                 return self.look_up(near[0])
@@ -373,11 +374,8 @@ def _period(part: dict[str, str | None], only_year: str) -> str:
         return f"{'earliest' if part['end'] in {'earliest', 'first'} else 'latest'} {part['unit']}"
     if part.get("month"):
         return str(part["month"]).title()
-    year, month, day = (
-        part.get("y") or (only_year if part.get("d") else ""),
-        part.get("m") or "",
-        int(part.get("d") or 0),
-    )
+    month, day = part.get("m") or "", int(part.get("d") or 0)
+    year = part.get("y") or (only_year if day else "")
     if part.get("q"):
         return f"{year}-Q{part['q']}".strip("-")
     if not month or not year:
