@@ -13,17 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS
-from ipython_assistant.engine.models.plan.plan import (
-    AS_IT_IS,
-    COMPARISONS,
-    NEGATED,
-    ROWS,
-    UNITS,
-    Key,
-    Plan,
-    PlanError,
-    RowFilter,
-)
+from ipython_assistant.engine.models.plan.plan import COMPARISONS, NEGATED, ROWS, UNITS, Key, Plan, PlanError, RowFilter
 from ipython_assistant.engine.models.plan.rows_code import days_of
 from ipython_assistant.engine.models.safe_markdown import bold, listed, quoted
 from ipython_assistant.engine.models.table_profiles import columns_of
@@ -36,7 +26,6 @@ if TYPE_CHECKING:
 
 _OVER_TIME: Final = english.words("line plot running rolling change latest earliest high low judged head")
 """Terms that may be about time though no column of time is named."""
-_TIMES: Final = english.words("before after since until days between")
 _TURNED: Final = {
     "<": ">=", "<=": ">", ">": "<=", ">=": "<", "before": "since", "after": "until", "since": "before",
     "until": "after",
@@ -47,9 +36,7 @@ _COMPARES: Final = {
     "comparison less": ("<", "before"), "before": ("before", "<"), "after": ("after", ">"), "since": ("since", ">="),
     "until": ("until", "<="),
 }  # fmt: skip
-
-
-_COMPARING: Final = {*english.COMPARED_BY, *_TIMES, "by age", "high", "low", "maximum", "minimum"}
+_COMPARING: Final = english.words("days between high low maximum minimum") | {*_COMPARES, "by age"}
 """Terms that compare with a number or a date."""
 _LEFT_OUT: Final = {"number": "use the number", "bands": "use the number", "period": "use the date", "term": "heed"}
 
@@ -76,22 +63,18 @@ def unknown_words(mentions: Mentions, allowed: Sequence[str] = ()) -> tuple[str,
 
 def mostly_unknown(mentions: Mentions) -> bool:
     """Whether so few words are known that the question is hardly English: nothing can be checked then."""
-    words = [one for one in mentions.found if one.kind in {"unknown", "glue", "term", "column", "value", "table"}]
+    words = mentions.of("unknown", "glue", "term", "column", "value", "table")
     return len(words) > 3 and len(mentions.unknown) * 2 > len(words)  # noqa: PLR2004 of a few words nothing is told
 
 
 def compared(
     plan: Plan, mentions: Mentions, tables: Sequence[TableProfile], context: Mentions | None = None
 ) -> Verdict:
-    """Compare a plan with its question; after a follow-up, `context` is what both questions name: only that is done."""
+    """Compare a settled plan with its question; `context` is what a follow-up names together with what it follows."""
     checker = _Checker(plan, mentions, tables)
     said = _Checker(plan, context, tables) if context else checker
-    named = english.result_names(mentions) if checker.calculates else ()
-    failures = [
-        *unknown_words(mentions, [*named, *(new.name for new in plan.new_columns)]),
-        *checker.done(),
-        *said.said(),
-    ]
+    names = [*checker.result_names, *(new.name for new in plan.new_columns)]
+    failures = [*unknown_words(mentions, names), *checker.done(), *said.said()]
     return Verdict(tuple(dict.fromkeys(failures)), tuple(dict.fromkeys(checker.doubts())))
 
 
@@ -101,30 +84,38 @@ class _Checker:
         self.mentions = mentions
         self.tables = tables
         self.columns = columns_of(tables)
-        self.text = mentions.prompt.lower()
         self.used = set(plan.used()) | set(plan.on or ())
         self.named = {column for one in mentions.found for column in one.columns}
         self.named |= {new.name for new in plan.new_columns}
         self.ops = Counter(one.op for one in plan.all_filters)
-        self.kinds = [self.columns[key.column] for key in plan.all_keys if key.column in self.columns]
         self.has = self._facts()
-        ratios = {one.aggregate for one in plan.measures} & {"ratio", "percent that fit"}
+        ratios = self.has["takes"] & {"ratio", "percent that fit"}
         self.calculates = bool(ratios or plan.new_columns)
+        self.result_names = english.result_names(mentions) if self.calculates else ()
 
     def _facts(self) -> dict[str, set[str]]:
         """What the plan does, in the words of `english.NEEDS`."""
-        plan, measures = self.plan, self.plan.measures
-        takes, new = {one.aggregate for one in measures}, {one.op for one in plan.new_columns}
-        names = " ".join(plan.used()).lower()
-        divides = bool(takes & {"ratio", "percent that fit", "weighted mean"} or "/" in new)
+        plan, names = self.plan, " ".join(self.plan.used()).lower()
+        takes, new = {one.aggregate for one in plan.measures}, {one.op for one in plan.new_columns}
+        for one in plan.measures:
+            column = self.columns.get(one.column)
+            adds_up = one.aggregate == "sum" and column is not None and column.whole and not column.rate
+            kinds = {"rows": one.column == ROWS, "percentile": one.percentile > 0, "sum of whole numbers": adds_up}
+            takes |= {kind for kind, holds in kinds.items() if holds}
+        divides = bool(takes & {"ratio", "percent that fit", "weighted mean"}) or "/" in new
         divides = divides or any(word in names for word in ("%", "percent", "pct", "rate"))
-        order = plan.order and ("down" if plan.order.descending else "up")
+        order = "" if plan.order is None else "down" if plan.order.descending else "up"
+        either = plan.either or not self.ops or any(len(each.values) > 1 for each in plan.all_filters)
+        facts: dict[str, object] = {
+            "drawn": plan.drawn, "divides": divides, "either": either, "joined": plan.on or len(self.tables) == 1,
+            "bands": any(key.bands for key in plan.all_keys), "several filters": len(plan.filters) > 1,
+            "limited": plan.limit,
+        }  # fmt: skip
         return {
             "output": {plan.output}, "takes": takes, "then": {plan.then}, "new": new, "chooses": set(self.ops),
-            "order": {order or "", f"{order} limited" if plan.limit else ""},
-            "divides": {"yes"} if divides else set(), "name": set(re.findall(r"[a-z]+", names)),
-            "limit": {"rows"} if plan.limit else set(),
+            "order": {order, f"{order} limited" if plan.limit else ""}, "name": set(re.findall(r"[a-z]+", names)),
             "value": {str(value) for one in plan.filters for value in one.values},
+            "is": {fact for fact, holds in facts.items() if holds},
         }  # fmt: skip
 
     # ---- what is said is done
@@ -138,29 +129,29 @@ class _Checker:
                 yield from self._value(one)
             elif one.kind in heeded and not heeded[one.kind](one):
                 yield f"I did not {_LEFT_OUT.get(one.kind, 'use')} {quoted(one.text.strip(chr(34) + chr(39)))}."
-        done = {new.op for new in self.plan.new_columns} | ({"/"} if self.has["divides"] else set())
-        signs = [sign for sign in english.signs_said(self.mentions) if sign not in {*done, "-"}]  # a dash is no minus
-        yield from (f"I did not heed {quoted(sign)}." for sign in signs)
+        done = {*self.has["new"], "-", *("/" for _ in self.has["is"] & {"divides"})}  # a dash is no minus
+        yield from (f"I did not heed {quoted(sign)}." for sign in english.signs_said(self.mentions) if sign not in done)
         for name in english.columns_set_apart(self.mentions):
             if name not in {key.column for key in self.plan.all_keys}:
                 yield f"The question compares values of {bold(name)}: each has to be a group."
-        asked = self.mentions.terms - {"plot", "or", "not", "high", "low"} or PATTERNS["shown"].search(self.text)
+        terms = self.mentions.terms - {"plot", "or", "not", "high", "low"}
+        asked = terms or PATTERNS["shown"].search(self.mentions.text)
         things = self.mentions.of("column", "value", "string", "period", "file")
         if not (asked or things or self.mentions.ending):
             yield "I do not see what is asked for: name a column, or what to calculate."
 
     def _has_column(self, one: Mention) -> bool:
         plan = self.plan
-        grouped = any(english.is_grouped_by(self.mentions, name) for name in one.columns)
-        whole = plan.output in {"describe", "missing", "duplicates", "without duplicates"} and not plan.columns
-        whole = whole and not grouped
-        if self.used & set(one.columns) or whole or english.pooled_columns(self.mentions) & set(one.columns):
+        if self.used & set(one.columns) or english.pooled_columns(self.mentions) & set(one.columns):
             return True
-        each_row = one.text.lower().endswith("s") and all(self.columns[name].unique for name in one.columns)
-        if each_row and not grouped:
+        if any(english.is_grouped_by(self.mentions, name) for name in one.columns):
+            return plan.output == "table" and not plan.measures and not plan.columns
+        if one.text.lower().endswith("s") and all(self.columns[name].unique for name in one.columns):
             return True  # `districts with a hospital`: each row is one
-        lists_rows = plan.output == "table" and not plan.measures and not plan.columns
-        return lists_rows and any(self.columns[name].kind != "yes/no" for name in one.columns)
+        if plan.columns or plan.measures:
+            return False
+        lists_rows = plan.output == "table" and any(self.columns[name].kind != "yes/no" for name in one.columns)
+        return lists_rows or plan.output in {"describe", "missing", "duplicates", "without duplicates"}
 
     def _value(self, one: Mention) -> Iterator[str]:
         filters = [each for each in self.plan.all_filters if self._holds(each, one)]
@@ -179,9 +170,7 @@ class _Checker:
     @staticmethod
     def _holds(each: RowFilter, one: Mention) -> bool:
         values = set(one.values[one.columns.index(each.column)]) if each.column in one.columns else set()
-        return bool(values) and (
-            one.text in each.values or each.op == "is" or bool(values & set(map(str, each.values)))
-        )
+        return bool(values) and (each.op == "is" or bool({one.text, *values} & set(map(str, each.values))))
 
     def _has_number(self, one: Mention) -> bool:
         plan = self.plan
@@ -190,7 +179,7 @@ class _Checker:
         found += [plan.limit, plan.bins, plan.window, *(measure.percentile or measure.per for measure in plan.measures)]
         figures = {f"{float(str(one)):g}" for one in found if re.fullmatch(r"-?\d+(\.\d+)?", str(one))}
         if one.kind == "bands":
-            return any(key.bands for key in plan.all_keys) or one.text.rstrip("+") in figures
+            return "bands" in self.has["is"] or one.text.rstrip("+") in figures
         pair = 2 in (len(plan.measures), len(plan.all_keys), len(plan.tables))  # noqa: PLR2004 two
         if one.text.lower() == "one" or (one.text.lower() == "two" and pair):
             return True
@@ -201,41 +190,22 @@ class _Checker:
         texts = {str(value) for each in self.plan.all_filters for value in each.values}
         return wanted in texts | {new.name for new in self.plan.new_columns}
 
-    def _has_term(self, one: Mention) -> bool:  # noqa: C901, PLR0912 one case for each term
+    def _has_term(self, one: Mention) -> bool:
         """Whether the plan has what a term asks for."""
-        term, plan, text = one.term, self.plan, one.text.lower()
+        term, text = one.term, one.text.lower()
         if term in UNITS:
             return self._in_units(term, one)
         if term in _COMPARES:
-            return self._compares(one, *_COMPARES[term]) or (term == "since" and bool(plan.then))
-        for need in filter(None, english.NEEDS.get(term, "").split("; ")):
-            what, _, several = need.partition(": ")
-            if self.has.get(what, set()) & set(several.split(", ")):
-                return True
-        match term:
-            case "plot":
-                return plan.drawn
-            case "join":
-                return len(plan.tables) != 1
-            case "percentile":
-                return any(measure.percentile for measure in plan.measures) or "median" in self.has["takes"]
-            case "per number":
-                return any(measure.per in one.numbers for measure in plan.measures)
-            case "bands":
-                return any(key.bands for key in plan.all_keys)
-            case "not":
-                return self._leaves_out(one)
-            case "or":
-                return plan.either or not self.ops or any(len(each.values) > 1 for each in plan.all_filters)
-            case "contains":
-                return any(isinstance(value, str) for each in plan.filters for value in each.values)
-            case "count" | "sum":
-                rows = term == "count" and any(measure.column == ROWS for measure in plan.measures)
-                return rows or (self._adds_up() and (term == "count" or plan.drawn))
-            case "between" if len(plan.filters) > 1:
-                return True
-        exempt = (term == "line" and not plan.drawn and text in {"line", "one line"}) or text == "side by side"
-        return exempt or term not in english.NEEDS or (term == "describe" and text.startswith("statistic"))
+            return self._compares(one, *_COMPARES[term]) or (term == "since" and bool(self.plan.then))
+        if term == "not":
+            return self._leaves_out(one)
+        if term == "per number":
+            return any(measure.per in one.numbers for measure in self.plan.measures)
+        loose = text == "side by side" or text.startswith("statistic")
+        if loose or (text in {"line", "one line"} and not self.plan.drawn):
+            return True
+        needs = english.NEEDS.get(term)
+        return needs is None or any(self.has[what] & several for what, several in needs)
 
     def _compares(self, one: Mention, *ops: str) -> bool:
         """Whether as many comparisons are made as the term asks for; those that are left out are turned round."""
@@ -244,33 +214,26 @@ class _Checker:
         wanted = {_TURNED[op] for op in ops} if excluded else {*ops, *ranges}
         return sum(self.ops[op] for op in wanted) >= sum(other.term == one.term for other in self.mentions.found)
 
-    def _adds_up(self) -> bool:
-        """Whether something is added up where the question does not say how."""
-        open_ones = [self.columns.get(one.column) for one in self.plan.measures if one.aggregate in {AS_IT_IS, "sum"}]
-        return any(column is not None and column.whole and not column.rate for column in open_ones)
-
     def _leaves_out(self, one: Mention) -> bool:
         """Whether a negation is heeded; `not more than` is a comparison of its own."""
         if any(each.op in {*NEGATED, "is missing"} or each.values == ("no",) for each in self.plan.all_filters):
             return True
-        turned = self.ops.keys() & _TURNED.keys() and {"before", "after", "comparison more", "comparison less"}
-        compared = bool(turned and turned & self.mentions.terms)
-        both = any(column.kind == "yes/no" for column in self.kinds)  # `with and without`: both are groups
+        turned = {"before", "after", "comparison more", "comparison less"} & self.mentions.terms
+        answers = [key for key in self.plan.all_keys if key.column in self.columns]
         return (
-            compared
-            or both
+            bool(turned and self.ops.keys() & _TURNED.keys())
+            or any(self.columns[key.column].kind == "yes/no" for key in answers)  # `with and without`: both are groups
             or self.plan.output == "without duplicates"
-            or bool(PATTERNS["after not"].match(self.text[one.end :]))
+            or PATTERNS["after not"].match(self.mentions.after(one)) is not None
         )
 
     def _in_units(self, unit: str, one: Mention) -> bool:
         """Whether dates are put together so; or the unit says what the rows are, or what a column counts."""
-        plan = self.plan
         grains = {grain for column in self.columns.values() for grain in (column.grain, column.kind)}
-        named = unit in " ".join(plan.used()).lower() or bool(set(plan.used()) & set(one.columns))
+        named = any(unit in name.lower() or name in one.columns for name in self.plan.used())
         times = [column for column in self.columns.values() if column.in_time]
         one_year = len({str(end)[:4] for column in times for end in (column.low, column.high)}) == 1
-        grouped = any(key.unit == unit for key in plan.all_keys)
+        grouped = any(key.unit == unit for key in self.plan.all_keys)
         return grouped or named or unit in grains or (unit == "year" and one_year) or "days since" in self.has["new"]
 
     # ---- what is done is said
@@ -347,14 +310,14 @@ class _Checker:
             if each.column not in self.named and _by_age(each):
                 figures = listed([f"{value:g}" for value in each.values if not isinstance(value, str)])
                 yield f"I took {figures} as {bold(each.column)}."
-        names = english.result_names(self.mentions) if self.calculates else ()
+        names = self.result_names
         if names and not any(name in new.name for name in names for new in self.plan.new_columns):
             yield f"I took {listed([quoted(name) for name in names])} as the name of what is calculated."
         for key in self.plan.all_keys:
             if key.column not in self.named and self._is_row(key):
                 yield f"I took this as asked of each {bold(key.column)}."
         if "judged" in self.mentions.terms and self.plan.order:
-            word = "best" if "best" in self.text else "worst"
+            word = "best" if "best" in self.mentions.text else "worst"
             yield f"I took the {'highest' if self.plan.order.descending else 'lowest'} as the {word}."
 
 

@@ -30,7 +30,11 @@ TERMS: Final[dict[str, str]] = {name: "|".join(several) for name, several in _FO
 FORMATS: Final[dict[str, str]] = {ending: "|".join(several) for ending, several in _FOUND["formats"].items()}
 SYNONYMS: Final[dict[str, str]] = _FOUND["synonyms"]
 SEXES: Final = [(words(said), words(meant)) for said, meant in _FOUND["sexes"].items()]
-NEEDS: Final[dict[str, str]] = _FOUND["needs"]
+NEEDS: Final = {
+    term: [(what, set(several.split(", "))) for what, _, several in (need.partition(": ") for need in text.split("; "))]
+    for term, text in _FOUND["needs"].items()
+}
+"""What a plan needs for a term: one of these words of what it does, by kind."""
 SAID: Final[dict[str, dict[str, str]]] = _FOUND["said"]
 PURPOSES: Final = words(_FOUND["ordinary"]["purposes"])
 ORDINARY: Final = words(" ".join(_FOUND["ordinary"].values()))

@@ -140,12 +140,12 @@ def _checked(text: str, question: PlanQuestion, taken: set[str]) -> Program | Re
 
 
 def checked_program(plan: Plan, question: PlanQuestion, taken: set[str]) -> Program | Refusal:
-    """Check a plan against its question, decide what is open, and write its code."""
-    verdict = compared(plan, question.mentions, question.tables, question.context)
-    if verdict.failures:
-        return Refusal(verdict.failures, question.tables)
+    """Decide what a plan leaves open, check it against its question, and write its code."""
     try:
         plan, tables, open_points = settled(plan, question.context or question.mentions, question.tables)
+        verdict = compared(plan, question.mentions, question.tables, question.context)
+        if verdict.failures:
+            return Refusal(verdict.failures, question.tables)
         plan = named_file(plan, question.files, question.mentions.ending, taken)
         return Program(plan, tables, program(plan, tables, plainly(plan)), verdict.doubts, open_points)
     except PlanError as error:

@@ -12,15 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipython_assistant.engine.models.plan import english
 from ipython_assistant.engine.models.plan.english import PATTERNS
-from ipython_assistant.engine.models.plan.plan import (
-    AS_IT_IS,
-    CHARTS,
-    COMPARISONS,
-    OF_COLUMNS,
-    OF_POINTS,
-    ROWS,
-    UNITS,
-)
+from ipython_assistant.engine.models.plan.plan import AS_IT_IS, CHARTS, COMPARISONS, OF_COLUMNS, OF_POINTS, ROWS, UNITS
 from ipython_assistant.engine.models.table_profiles import columns_of
 
 if TYPE_CHECKING:
@@ -79,16 +71,15 @@ def outputs_for(mentions: Mentions, files: Sequence[str]) -> tuple[str, ...]:
     terms = mentions.terms
     charts = [term for term in _CHART_TERMS if term in terms]
     drawn = any(name.lower().endswith(PICTURES) for name in files) or "plot" in terms
-    if charts and (drawn or charts[0] not in {"line", "horizontal"} or PATTERNS["a line"].search(mentions.prompt)):
+    if charts and (drawn or charts[0] not in {"line", "horizontal"} or PATTERNS["a line"].search(mentions.text)):
         return _CHART_TERMS[charts[0]]
     if drawn:
         return ("line", "bar", "scatter", "histogram")
     asked = [output for term, output in _TABLE_TERMS.items() if term in terms]
-    sure = ["without duplicates", "describe", "correlation", "pivot"]
-    sure += ["duplicates"] if "count distinct" not in terms else []
-    sure += ["missing"] if not mentions.columns else []
-    sure += ["distinct"] if not {"sum", "mean", "median", "count", "count distinct"} & terms else []
-    certain = [output for output in asked if output in sure]
+    unsure = {"missing"} if mentions.columns else set()
+    unsure |= {"distinct"} if {"sum", "mean", "median", "count", "count distinct"} & terms else set()
+    unsure |= {"duplicates"} if "count distinct" in terms else set()
+    certain = [output for output in asked if output not in unsure]
     return (certain[0],) if certain else (*asked, "table")
 
 
@@ -135,15 +126,16 @@ class _Schema:
             return None
         if output == "scatter":
             x, y = english.axes_of(self.said, self.numbers)
-            return _object(base | {"x": _enum(x), "y": _enum(y)}, optional | self._maybe("across", self.keys))
+            return _object(base | {"x": _enum(x), "y": _enum(y)}, optional | _maybe("across", self.keys))
         base["of"] = _enum(self.numbers)
         if output == "box" and self.keys:
             base["group_by"] = _array(_enum(self.keys), 0, 1)
-        return _object(base, optional | self._maybe("bins", self.counts))
+        return _object(base, optional | _maybe("bins", self.counts))
 
     def _of_groups(self, output: str, base: Json, optional: Json) -> Json | None:
         """Tables, pivots and charts of groups."""
-        chart, measures = output in CHARTS, self._measures() if output != "table" or self._calculated() else []
+        calculated = output != "table" or self._calculated()
+        chart, measures = output in CHARTS, self._measures() if calculated else []
         crossed = output in {"pivot", "heatmap", "stacked bar"}
         if (chart or crossed) and not (measures and self.keys):
             return None
@@ -156,22 +148,17 @@ class _Schema:
             optional["across"] = _enum(self.keys)
         base["measures"] = _any_of(measures, least, 1 if output in {"pivot", "heatmap", "pie"} else 3)
         then = [one for term, several in _THEN_TERMS.items() if term in self.terms for one in several]
-        optional |= self._maybe("then", ["percent change"] if {"change", "share"} <= self.terms else then)
-        optional |= self._maybe("window", self.counts if "rolling" in self.terms else [])
+        optional |= _maybe("then", ["percent change"] if {"change", "share"} <= self.terms else then)
+        optional |= _maybe("window", self.counts if "rolling" in self.terms else [])
         order, asked = self._order()
         (base if asked else optional).update(order)
-        if output == "table" and self.named and PATTERNS["some columns"].search(self.said.prompt.lower()):
+        if output == "table" and self.named and PATTERNS["some columns"].search(self.said.text):
             optional["columns"] = _array(_enum([column.name for column in self.named]), 1, min(len(self.named), 8))
         return _object(base, optional)
 
     def _calculated(self) -> bool:
         """Whether anything may be calculated; else the rows are meant, as in `patients over 65`."""
-        grouped = PATTERNS["grouped"].search(self.said.prompt.lower()) is not None
-        return grouped or not (self.terms - {"by age"}).isdisjoint(_CALCULATED)
-
-    @staticmethod
-    def _maybe(name: str, values: Sequence[object]) -> Json:
-        return {name: _enum(values)} if values else {}
+        return bool(PATTERNS["grouped"].search(self.said.text) or self.terms & _CALCULATED)
 
     def _keys(self) -> list[str]:
         """What may make groups: columns that are named, dates by the units that are said, bands."""
@@ -184,10 +171,9 @@ class _Schema:
         timed = [column.name for column in self.all if column.in_time]
         in_time = any(key in timed or key.rpartition(" by ")[0] in timed for key in keys)
         keys += timed if {"line", "plot", "running", "rolling", "change"} & self.terms and not in_time else []
+        charted = bool(self.terms & {"plot", *_CHART_TERMS})
         whole = [one.name for one in self.named if one.kind == "number" and one.whole]
-        keys += [
-            name for name in whole if self.terms & {"plot", *_CHART_TERMS} or english.is_grouped_by(self.said, name)
-        ]
+        keys += [name for name in whole if charted or english.is_grouped_by(self.said, name)]
         return list(dict.fromkeys(keys))
 
     def _measures(self) -> list[Json]:
@@ -195,8 +181,7 @@ class _Schema:
         terms, numbers = self.terms, self.numbers
         said = english.aggregates_said(self.said)
         left_open = not said
-        extremes = (("max", "high"), ("min", "low"))
-        said += [name for name, term in extremes if term in terms and name not in said]
+        said += [name for name, term in (("max", "high"), ("min", "low")) if term in terms and name not in said]
         said += [AS_IT_IS] if left_open else []
         dates = [column.name for column in self.named if column.kind == "date"]
         found = [_measure(said, numbers)] if numbers else []
@@ -229,14 +214,12 @@ class _Schema:
         ways = ["descending"] if down and not up else ["ascending"] if up and not down else ["descending", "ascending"]
         if "judged" in terms and not (up or down):
             good = any(english.GOODS & {*english.words_of(name)} for name in self.numeric)
-            ways = ["descending" if ("worst" in self.said.prompt.lower()) != good else "ascending"]
+            ways = ["descending" if ("worst" in self.said.text) != good else "ascending"]
         by = ["measure", *(column.name for column in self.named), *self.numbers]
         by += [one.name for one in self.all if one.in_time] if {"latest", "earliest", "head"} & terms else []
         found: Json = {"sort": _object({"by": _enum(by), "order": _enum(ways)})}
-        which = PATTERNS["which one"].match(self.said.prompt.lower()) is not None and bool(
-            {"high", "low", "judged"} & terms
-        )
-        counted = bool({"high", "low", "head"} & terms) and bool(self.counts)
+        which = bool(PATTERNS["which one"].match(self.said.text) and {"high", "low", "judged"} & terms)
+        counted = bool({"high", "low", "head"} & terms and self.counts)
         if counted or which or "judged" in terms:
             found["limit"] = _enum(self.counts or [1])
         return found, counted or which or bool({"ascending", "descending", "sorted", "ranked"} & terms)
@@ -256,12 +239,8 @@ class _Schema:
         if {"share", "rate"} & self.terms:
             return set()
         sure = {one.columns[0] for one in self.said.of("value") if one.certain and len(one.columns) == 1}
-        columns = {column.name: column for column in self.all}
-        sure |= {
-            name
-            for name in self.filters
-            if name in self.tests or name in self.blank or english.wanted_answer(self.said, columns[name])
-        }
+        sure |= {column.name for column in self.all if english.wanted_answer(self.said, column)}
+        sure |= {*self.tests, *self.blank}
         sure |= {names[0] for names in english.bound_numbers(self.said, self.all).values() if len(names) == 1}
         dates = [column.name for column in self.all if column.in_time]
         named = [name for name in dates if name in self.said.columns] or dates
@@ -298,9 +277,8 @@ class _Schema:
         if values := list(self.said.values_of(column.name)):
             places = [one for one in self.said.of("value") if column.name in one.columns]
             out = {english.is_excluded(self.said, one.start) for one in places}
-            found.append(
-                (["in", "not in"] if len(out) > 1 else ["not in" if out == {True} else "in"], values, 1, len(values))
-            )
+            ops = [op for op, excluded in (("in", False), ("not in", True)) if excluded in out]
+            found.append((ops, values, 1, len(values)))
         if column.kind == "yes/no":
             which = english.wanted_answer(self.said, column)
             found.append((["is"], [which] if which else ["yes", "no"], 1, 1))
@@ -319,12 +297,9 @@ class _Schema:
         """What may be calculated: days between dates, or what the question's signs say."""
         days = "days between" in self.terms
         sides = [column.name for column in self.all if column.kind == "date"] if days else list(self.numeric)
-        sides += [] if days else [f"{number:g}" for one in self.said.of("number") for number in one.numbers[:1]]
-        part = {
-            "left": _enum(sides),
-            "op": _enum(["days since"] if days else self.signs or ["-"]),
-            "right": _enum(sides),
-        }
+        sides += [] if days else [f"{one.numbers[0]:g}" for one in self.said.of("number")]
+        ops = ["days since"] if days else self.signs or ["-"]
+        part = {"left": _enum(sides), "op": _enum(ops), "right": _enum(sides)}
         return [_object({"name": _enum([self.new])} | part)]
 
 
@@ -353,6 +328,10 @@ def _object(properties: Json, optional: Json | None = None) -> Json:
 
 def _enum(values: Iterable[object]) -> Json:
     return {"enum": [int(one) if isinstance(one, float) and one.is_integer() else one for one in dict.fromkeys(values)]}
+
+
+def _maybe(name: str, values: Sequence[object]) -> Json:
+    return {name: _enum(values)} if values else {}
 
 
 def _array(items: Json, least: int, most: int) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -51,37 +52,35 @@ class _Slips:
         self.said = mentions
         self.terms = mentions.terms
         self.columns = columns
-        self.text = mentions.prompt.lower()
+        self.numeric = {name for name, column in columns.items() if column.numeric}
         self.units = [unit for unit in UNITS if unit in mentions.terms]
 
     def _in_time(self, key: Key) -> bool:
         return bool(key.unit) or (key.column in self.columns and self.columns[key.column].in_time)
 
-    def _by_unit(self, key: Key) -> Key:
+    def _grouped(self, key: Key) -> Key:
+        """A key with the unit of time, or the bands, that the question names."""
+        if self.said.bands and key.column in self.numeric:
+            return replace(key, bands=self.said.bands)
         column = self.columns.get(key.column)
         dated = column is not None and column.kind == "date" and not key.unit and len(self.units) == 1
         return replace(key, unit=self.units[0]) if dated and column and self.units[0] != column.grain else key
 
     def keys(self, plan: Plan) -> Plan:
         """`per month` is the month of the date, a column after `per` makes groups, time goes along a chart's axis."""
-        keys = list(map(self._by_unit, plan.keys))
-        numeric = {name for name, column in self.columns.items() if column.numeric}
-        if self.said.bands:
-            keys = [replace(key, bands=self.said.bands) if key.column in numeric else key for key in keys]
-        across = self._by_unit(plan.across) if plan.across else None
+        keys = list(map(self._grouped, plan.keys))
+        across = self._grouped(plan.across) if plan.across else None
         if plan.measures and plan.output not in OF_POINTS:
-            for one in self.said.of("column"):
-                groups = self.columns[one.columns[0]].kind in {"text", "yes/no", "year"}
-                if groups and one.columns[0] not in plan.used() and len(one.columns) == 1:
-                    keys += [Key(one.columns[0])] if PATTERNS["per"].search(self.text[: one.start]) else []
-            both = [one.columns[0] for one in self.said.of("column") if self.columns[one.columns[0]].kind == "yes/no"]
-            if (
-                both
-                and english.compares_both(self.said)
-                and both[0] not in {key.column for key in (*keys, across) if key}
-            ):
-                keys = [Key(both[0]), *(key for key in keys if self._in_time(key))]
-                plan = replace(plan, filters=tuple(one for one in plan.filters if one.column != both[0]))
+            named = [(one, self.columns[one.columns[0]]) for one in self.said.of("column")]
+            for one, column in named:
+                forgotten = column.kind in {"text", "yes/no", "year"} and column.name not in plan.used()
+                if forgotten and len(one.columns) == 1 and PATTERNS["per"].search(self.said.before(one)):
+                    keys.append(Key(column.name))
+            answers = [column.name for _, column in named if column.kind == "yes/no"]
+            keyed = {key.column for key in (*keys, across) if key}
+            if answers and english.compares_both(self.said) and answers[0] not in keyed:
+                keys = [Key(answers[0]), *filter(self._in_time, keys)]
+                plan = replace(plan, filters=tuple(one for one in plan.filters if one.column != answers[0]))
             pooled = english.pooled_columns(self.said)
             keys = [key for key in keys if key.column not in pooled]
             across = None if across and across.column in pooled else across
@@ -94,56 +93,40 @@ class _Slips:
         return replace(plan, keys=tuple(dict.fromkeys(keys)), across=across)
 
     def shares(self, plan: Plan) -> Plan:
-        """What makes no groups: the column whose share is taken, one value that is chosen, what is calculated with.
-
-        Nor are the rows chosen whose share is taken: it would be all of them.
-        """
+        """The column whose share is taken makes no groups and chooses no rows; nor do measures make groups."""
         taken = {each.column for one in plan.measures for each in one.part}
         plan = replace(plan, filters=tuple(one for one in plan.filters if one.column not in taken))
-        asked = {name for one in self.said.of("column") for name in one.columns}
-        taken |= {
-            each.column
-            for each in plan.filters
-            if each.op in {"in", "is"} and len(each.values) == 1 and (each.op == "is" or each.column not in asked)
-        }
         measured = {one.column for one in plan.measures if one.aggregate not in {"count", AS_IT_IS}}
-        numbers = {name for name in measured if name in self.columns and self.columns[name].numeric}
-        keys = tuple(key for key in plan.keys if key.column not in taken | numbers)
-        across = plan.across if plan.across and plan.across.column not in taken else None
-        alone = across and keys and self.columns.get(across.column) and self.columns[across.column].unique
-        if plan.drawn and not keys:
+        keys = tuple(key for key in plan.keys if key.column not in taken | (measured & self.numeric))
+        if plan.output in {"pivot", "heatmap"}:
             return plan
-        crossed = plan.output in {"pivot", "heatmap"}
-        return plan if crossed else replace(plan, keys=keys, across=None if alone else across)
+        column = self.columns.get(plan.across.column) if plan.across else None
+        across = None if column and (column.name in taken or (keys and column.unique)) else plan.across
+        return replace(plan, keys=keys, across=across)
 
     def measures(self, plan: Plan) -> Plan:
         """Every aggregate that is said, of the one column that is measured; `how many` counts."""
+        keyed = {key.column for key in plan.all_keys}
+        measures = []
+        for one in plan.measures:
+            if one.aggregate == "ratio" and one.column == one.by:  # `cases per 1000 inhabitants` divides the rows
+                measures.append(replace(one, column=ROWS))
+            elif one.aggregate == AS_IT_IS and one.column in keyed and plan.output not in OF_POINTS:
+                measures.append(Measure("count"))
+            else:
+                measures.append(one)
         said = english.aggregates_said(self.said)
         said += ["max", "min"] if {"high", "low"} <= self.terms and not plan.order else []
-        divided = [
-            replace(one, column=ROWS) if one.aggregate == "ratio" and one.column == one.by else one
-            for one in plan.measures
-        ]
-        plan = replace(plan, measures=tuple(divided))  # `cases per 1000 inhabitants` divides the rows
-        keyed = {key.column for key in plan.all_keys}
-        counted = [
-            Measure("count") if one.aggregate == AS_IT_IS and one.column in keyed else one for one in plan.measures
-        ]
-        plan = plan if plan.output in OF_POINTS else replace(plan, measures=tuple(dict.fromkeys(counted)))
-        names = {one.column for one in plan.measures}
-        simple = all(one.aggregate in {*said, "max", "min", "count", AS_IT_IS} for one in plan.measures)
-        if said and len(names) == 1 and simple and plan.measures[0].column in self.columns and not plan.drawn:
-            name = plan.measures[0].column
-            own = [
-                one.aggregate for one in plan.measures if one.aggregate in {"max", "min"} and one.aggregate not in said
-            ]
-            if len(said) + len(own) > 1 and self.columns[name].numeric:
-                plan = replace(plan, measures=tuple(Measure(how, name) for how in [*said, *own]))
-        if plan.measures and plan.keys and not plan.then:
-            then = [then for term, then in _THEN.items() if term in self.terms]
-            plan = replace(plan, then=then[0] if then else "")
+        extremes = [one.aggregate for one in measures if one.aggregate in {"max", "min"} and one.aggregate not in said]
+        simple = all(one.aggregate in {*said, *extremes, "count", AS_IT_IS} for one in measures)
+        names = list({one.column for one in measures})
+        if said and simple and len(names) == 1 and names[0] in self.numeric and len([*said, *extremes]) > 1:
+            measures = measures if plan.drawn else [Measure(how, names[0]) for how in [*said, *extremes]]
+        then = next((then for term, then in _THEN.items() if term in self.terms), "")
+        then = plan.then or (then if measures and plan.keys else "")
+        plan = replace(plan, measures=tuple(dict.fromkeys(measures)), then=then)
         how_many = "count" in self.terms and plan.output == "table" and not plan.limit and not plan.columns
-        if how_many and not plan.measures and not {"missing", "count distinct"} & self.terms:
+        if how_many and not measures and not {"missing", "count distinct"} & self.terms:
             plan = replace(plan, measures=(Measure("count"),), order=None)
         return plan
 
@@ -168,7 +151,7 @@ class _Slips:
         if order and (plan.limit or takes <= {AS_IT_IS, "max", "min", "count"}):
             named = [name for one in self.said.of("term", "column") for name in one.columns]
             by = [measures[0].column] if measures[0].column != ROWS else list(dict.fromkeys(named))
-            by = [name for name in by if name in self.columns and self.columns[name].numeric] or by
+            by = [name for name in by if name in self.numeric] or by
             if order.by != "measure" or len(by) == 1:
                 order = replace(order, by=by[0] if order.by == "measure" else order.by)
                 single = {"high", "low", "judged"} & self.terms and not _SORTED & self.terms
@@ -180,8 +163,9 @@ class _Slips:
         filters = list(plan.filters)
         for one in self.said.of("value"):
             certain = one.certain and len(one.columns) == 1 and english.is_excluded(self.said, one.start)
-            if certain and not any(each.column == one.columns[0] and each.op in NEGATED for each in filters):
-                filters += [RowFilter(one.columns[0], "not in", (one.text,))] if not plan.either else []
+            known = any(each.column == one.columns[0] and each.op in NEGATED for each in filters)
+            if certain and not known and not plan.either:
+                filters.append(RowFilter(one.columns[0], "not in", (one.text,)))
         once = [number for one in self.said.of("number", "period") for number in one.numbers].count(plan.limit) == 1
         ranked = [one for one in filters if one.op in {*COMPARISONS, "=="} and one.values == (plan.limit,) and once]
         kept = [one for one in filters if one not in ranked and (one.op != "in" or not self._all_out(one))]
@@ -232,41 +216,37 @@ def _counted(plan: Plan, mentions: Mentions, tables: Sequence[TableProfile]) -> 
 def _chosen(plan: Plan, tables: Sequence[TableProfile], counted: TableProfile | None) -> tuple[TableProfile, ...]:
     """The tables a plan needs: one if it has all its columns, that whose rows are counted before all others."""
     named = [table for name in plan.tables for table in tables if table.name == name] or list(tables)
-    named = [counted, *(table for table in named if table is not counted)] if counted else named
+    named = list(dict.fromkeys([counted, *named])) if counted else named
+    first, *others = dict.fromkeys([*named, *tables])
     made = {new.name for new in plan.new_columns}
     used = [name for name in plan.used() if name not in made]
     joins = len(plan.tables) > 1 and not plan.measures and not plan.columns
-    for table in [] if joins else [*named, *tables]:
-        alone = bool(used) or (table is named[0] and (len(named) == 1 or not plan.tables))
+    for table in () if joins else (first, *others):
+        alone = bool(used) or (table is first and (len(named) == 1 or not plan.tables))
         if alone and all(table.find(name) for name in used) and counted in {None, table}:
             return (table,)
-    first = named[0]
-    for other in [*named[1:], *(table for table in tables if table is not first)]:
-        if all(first.find(name) or other.find(name) for name in used) and other is not first:
+    for other in others:
+        if all(first.find(name) or other.find(name) for name in used):
             return (first, other)
     if len(tables) == 1:
-        return (tables[0],)
+        return (first,)
     raise PlanError("These columns are in more than two tables.")
 
 
 def _joined(first: TableProfile, second: TableProfile) -> tuple[tuple[TableProfile, ...], tuple[str, str]]:
     """The two tables, the one whose rows are kept first, and the columns they have in common."""
-    best: tuple[int, Column, Column] | None = None
-    for left in first.columns:
-        for right in second.columns:
-            if left.kind != right.kind or left.kind not in {"text", "number"}:
-                continue
+    pairs = []
+    for left, right in itertools.product(first.columns, second.columns):
+        if left.kind == right.kind and left.kind in {"text", "number"} and (left.unique or right.unique):
             alike = english.words_of(plain(left.name)) == english.words_of(plain(right.name))
             common = bool(set(left.values) & set(right.values)) if left.values and right.values else alike
-            unique = left.unique or right.unique
-            points = 4 * alike + 2 * (left.code and right.code) + unique
-            if common and unique and (alike or left.kind == "text") and (best is None or points > best[0]):
-                best = (points, left, right)
-    if best is None:
+            if common and (alike or left.kind == "text"):
+                pairs.append((2 * alike + (left.code and right.code), left, right))
+    if not pairs:
         raise PlanError(
             f"{first.name} and {second.name} cannot be joined: they share no column that names each row of one of them."
         )
-    _, left, right = best
+    _, left, right = max(pairs, key=lambda pair: pair[0])
     if right.unique:
         return (first, second), (left.name, right.name)
     return (second, first), (right.name, left.name)
