@@ -1,7 +1,6 @@
 """display.completer: what Tab offers, asked of a real shell's completer."""
 
 import os
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,7 +8,6 @@ from IPython.core.completer import provisionalcompleter
 from tests_support import events as wire
 
 from ipython_assistant.core.usage import default_model
-from ipython_assistant.display.completer import Surroundings, offers
 from ipython_assistant.options import Options, option_targets, parse_options
 
 
@@ -174,20 +172,3 @@ def test_conversations_saved_assistants_and_efforts_are_offered(ready, hosted, n
     assert offered(ready, "%%assistant -c |") == offered(ready, "%%assistant -c b|") == ['"by year"']
     assert offered(ready, "%%assistant --assistant |") == ["coverage"]
     assert offered(ready, "%%assistant --effort m|") == ["minimal", "medium", "max"]
-
-
-@pytest.mark.parametrize(
-    ("cell", "fragment", "texts"),
-    [
-        ("%%assistant -c ", "", ('"by year"', "maps", "means")),
-        ("%%assistant -c m", "m", ("maps", "means")),
-        ("%%assistant -c 'b", "'b", ("'by year'",)),
-        ("%%assistant --conversation=ma", "ma", ("maps",)),
-        ("%%assistant --effort ", "", ()),
-    ],
-)
-def test_names_are_offered_as_they_have_to_be_written(cell, fragment, texts):
-    names = {"conversation": ("by year", "maps", "means")}
-    found = offers(cell, 0, len(cell), Surroundings({}, (), Path(), lambda target: names.get(target, ())))
-
-    assert (found.fragment, found.texts) == (fragment, texts)

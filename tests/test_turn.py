@@ -44,6 +44,9 @@ TURNS = {
 }
 
 
+FAILURE = {"code": "insufficient_quota", "message": "No money.", "param": None}
+
+
 def fold(events):
     turn_fold = TurnFold()
     for event in events:
@@ -64,34 +67,21 @@ def test_a_stream_without_its_last_event_has_everything_but_the_status_and_usage
     assert (cut.status, whole.status) == ("in_progress", "completed")
 
 
-def test_outputs_keep_the_order_of_logs_and_figures():
-    call = fold(wire.stream(TURNS["logs, figure, logs"])).calls[0]
+def test_code_has_plain_line_ends_and_outputs_keep_the_order_of_logs_and_figures():
+    call = fold(wire.stream([wire.Code("a\r\nb"), *TURNS["logs, figure, logs"]])).calls
 
-    assert call.outputs == ("a", Image("data:image/png;base64,AA=="), "b")
-    assert call.logs == "ab"
-
-
-def test_windows_line_ends_in_code_become_plain_ones():
-    assert fold(wire.stream([wire.Code("a\r\nb")])).calls[0].code == "a\nb"
+    assert call[0].code == "a\nb"
+    assert call[1].outputs == ("a", Image("data:image/png;base64,AA=="), "b")
+    assert call[1].logs == "ab"
 
 
-def test_a_nested_error_event_is_the_failure_and_what_arrived_is_kept():
-    events = [
-        *wire.stream([wire.Message("Half an ans")])[:-1],
-        {"type": "error", "sequence_number": 99, "error": {"code": "insufficient_quota", "message": "No money."}},
-    ]
-    turn = fold(events)
+@pytest.mark.parametrize("error", [FAILURE, {"error": FAILURE}], ids=["flat", "nested"])
+def test_an_error_event_is_the_failure_and_what_arrived_is_kept(error):
+    turn = fold([*wire.stream([wire.Message("Half an ans")])[:-1], {"type": "error", "sequence_number": 99, **error}])
 
     assert turn.failure is not None
     assert (turn.failure.code, turn.failure.message) == ("insufficient_quota", "No money.")
     assert turn.text == "Half an ans"
-
-
-def test_a_flat_error_event_is_read_too():
-    turn = fold([{"type": "error", "code": "server_error", "message": "Oops.", "param": None, "sequence_number": 0}])
-
-    assert turn.failure is not None
-    assert turn.failure.message == "Oops."
 
 
 def test_a_failed_response_without_its_items_keeps_those_that_streamed():
@@ -110,17 +100,11 @@ def test_outputs_that_only_the_item_carried_survive_a_last_event_without_them():
     assert fold(events).calls[0].logs == "kept"
 
 
-def test_the_same_citation_sent_four_times_is_one():
-    turn = fold(wire.stream(TURNS["code, then a message with a citation"]))
-
-    assert [len(part.citations) for part in turn.parts] == [1]
-
-
-def test_a_refusal_is_known_as_one():
-    turn = fold(wire.stream(TURNS["a refusal"]))
+def test_a_refusal_is_known_as_one_and_a_citation_that_is_sent_four_times_is_one():
+    turn = fold(wire.stream([*TURNS["a refusal"], *TURNS["code, then a message with a citation"]]))
 
     assert turn.refused
-    assert turn.text == "I cannot do that."
+    assert [len(part.citations) for part in turn.parts] == [0, 1]
 
 
 unknown_events = st.fixed_dictionaries(
@@ -155,27 +139,24 @@ def test_sources_of_web_and_file_search_stand_beside_the_files_of_a_part():
     assert fold(wire.stream(items)) == read_response(wire.response(items))
 
 
-def test_an_annotation_of_an_unknown_kind_or_shape_changes_nothing():
-    odd = [
-        {"type": "file_path", "file_id": "file_1", "index": 0},
-        {"type": "brand_new"},
-        None,
-        "text",
-        {"type": "url_citation"},
-    ]
+@pytest.mark.parametrize(
+    ("annotation", "sources"),
+    [
+        ({"type": "file_path", "file_id": "file_1", "index": 0}, ()),
+        ({"type": "brand_new"}, ()),
+        (None, ()),
+        ("text", ()),
+        ({"type": "url_citation"}, (UrlCitation("", "", 0, 0),)),
+        (
+            {"type": "url_citation", "url_citation": {**PAGE, "type": None}},
+            (UrlCitation("https://example.org", "A page", 0, 4),),
+        ),
+    ],
+)
+def test_an_annotation_of_an_unknown_kind_or_shape_changes_nothing_and_a_nested_one_is_read(annotation, sources):
+    part = read_response(wire.response([wire.Message(TEXT, (annotation,))])).parts[0]
 
-    part = read_response(wire.response([wire.Message(TEXT, tuple(odd))])).parts[0]
-
-    assert part.citations == ()
-    assert part.sources == (UrlCitation("", "", 0, 0),)
-
-
-def test_a_nested_url_citation_is_read_too():
-    nested = {"type": "url_citation", "url_citation": {key: value for key, value in PAGE.items() if key != "type"}}
-
-    part = read_response(wire.response([wire.Message(TEXT, (nested,))])).parts[0]
-
-    assert part.sources == (UrlCitation("https://example.org", "A page", 0, 4),)
+    assert (part.citations, part.sources) == ((), sources)
 
 
 def test_an_item_without_a_view_still_says_which_files_and_containers_are_its_own():
@@ -243,22 +224,23 @@ def test_a_stream_that_leaves_out_indices_and_ids_gives_the_same_turn(missing):
     assert contents(fold(events[:-1])) == contents(read_response(wire.response(FULL)))
 
 
-def test_a_service_that_numbers_every_event_0_gives_the_same_turn():
-    events = [{**event, "sequence_number": 0} for event in wire.stream(FULL)]
-
-    assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
-
-
-def test_every_item_at_place_0_gives_the_same_turn():
-    events = [{**event, "output_index": 0} if "output_index" in event else event for event in wire.stream(FULL)]
-
-    assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
+def other_ids(event):
+    output = event.get("response", {}).get("output", [])
+    is_last = event["type"] == "response.completed"
+    items = [{**item, "id": f"other_{number}"} for number, item in enumerate(output)] if is_last else output
+    return {**event, "response": {**event["response"], "output": items}} if "response" in event else event
 
 
-def test_ids_that_are_others_in_the_last_event_do_not_double_the_answer():
-    events = wire.stream(FULL)
-    for number, item in enumerate(events[-1]["response"]["output"]):
-        item["id"] = f"other_{number}"
+ODD = {
+    "every event numbered 0": lambda event: {**event, "sequence_number": 0},
+    "every item at place 0": lambda event: {**event, "output_index": 0} if "output_index" in event else event,
+    "other ids in the last event": other_ids,
+}
+
+
+@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
+def test_a_service_that_is_odd_in_this_way_gives_the_same_turn(change):
+    events = [change(event) for event in wire.stream(FULL)]
 
     assert contents(fold(events)) == contents(read_response(wire.response(FULL)))
 
