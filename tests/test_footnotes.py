@@ -11,7 +11,7 @@ from tests_support.markup import Markup
 from ipython_assistant.core.artifacts import Artifact
 from ipython_assistant.core.footnotes import answer_text
 from ipython_assistant.core.links import edited, link_edits
-from ipython_assistant.core.turn import Citation, FileCitation, Message, TextPart, Turn, UrlCitation
+from ipython_assistant.core.turn import Citation, Message, Source, TextPart, Turn
 from ipython_assistant.display import outputs
 
 GAP = "\u202f"
@@ -24,7 +24,7 @@ def saved(name):
 
 def url(text, span, address=PAGE, title="The report"):
     start = text.index(span)
-    return UrlCitation(address, title, start, start + len(span))
+    return Source(address, title, start, start + len(span))
 
 
 def answer(*parts):
@@ -66,8 +66,8 @@ def test_sources_are_numbered_as_a_reader_meets_them_and_each_stands_once():
 
 
 def test_numbers_go_on_over_messages_and_the_list_stands_once():
-    first = TextPart("First.", sources=(UrlCitation("https://a.example/", "A", 0, 6),))
-    second = TextPart("Second.", sources=(UrlCitation("https://b.example/", "B", 0, 7),))
+    first = TextPart("First.", sources=(Source("https://a.example/", "A", 0, 6),))
+    second = TextPart("Second.", sources=(Source("https://b.example/", "B", 0, 7),))
 
     text = answer_text(answer(first, second), [])
 
@@ -94,7 +94,7 @@ def test_a_link_of_the_models_prose_stays():
 
 
 def test_a_file_of_a_vector_store_is_named():
-    body, listed = written("It is so. Or not.", FileCitation("file_1", "minutes 2024.pdf", 9))
+    body, listed = written("It is so. Or not.", Source("", "minutes 2024.pdf", 9, 9, "file_1"))
 
     assert body == f"It is so. Or not.{GAP}¹"
     assert listed == ["1. minutes 2024.pdf"]
@@ -119,7 +119,7 @@ PLACES = {
 def test_a_mark_breaks_nothing(spanned, expected):
     text = spanned.replace("▮", "")
 
-    body, listed = written(text, UrlCitation(PAGE, "The report", 0, spanned.index("▮")))
+    body, listed = written(text, Source(PAGE, "The report", 0, spanned.index("▮")))
 
     assert body == (text if expected is None else expected.replace("¹", f"{GAP}¹"))
     assert listed == ["1. [The report](https://example.org/report), example.org"]
@@ -127,7 +127,7 @@ def test_a_mark_breaks_nothing(spanned, expected):
 
 @pytest.mark.parametrize("span", [(5, 2), (-3, 4), (0, 5000), (0, 0)])
 def test_a_span_that_cannot_be_right_gets_no_mark_but_its_source_is_listed(span):
-    body, listed = written("Some text.", UrlCitation(PAGE, "The report", *span))
+    body, listed = written("Some text.", Source(PAGE, "The report", *span))
 
     assert body == "Some text."
     assert listed == ["1. [The report](https://example.org/report), example.org"]
@@ -163,22 +163,20 @@ def test_links_and_marks_are_made_in_one_text_whose_spans_are_those_of_the_origi
     ],
 )
 def test_an_address_that_is_not_one_of_the_web_is_no_link(address):
-    body, listed = written("Text.", UrlCitation(address, "A title", 0, 5))
+    body, listed = written("Text.", Source(address, "A title", 0, 5))
 
     assert body == f"Text.{GAP}¹"
     assert listed == ["1. A title (its address is not one of the web)"]
 
 
 def test_an_address_cannot_end_its_link():
-    _, listed = written("Text.", UrlCitation("https://example.org/a) <b>[x](y) \"q'", "T", 0, 5))
+    _, listed = written("Text.", Source("https://example.org/a) <b>[x](y) \"q'", "T", 0, 5))
 
     assert listed == ["1. [T](https://example.org/a%29%20%3Cb%3E%5Bx%5D%28y%29%20%22q%27), example.org"]
 
 
 def test_the_list_is_not_swallowed_by_a_block_of_code_that_was_left_open():
-    html = outputs.answer(
-        answer_text(answer(TextPart("So.\n\n```\ncode", sources=(UrlCitation(PAGE, "R", 0, 3),))), []), {}
-    )
+    html = outputs.answer(answer_text(answer(TextPart("So.\n\n```\ncode", sources=(Source(PAGE, "R", 0, 3),))), []), {})
 
     assert f'<a href="{PAGE}"' in html.data["text/html"]
 
@@ -192,7 +190,7 @@ hostile = st.one_of(
 
 @given(hostile, hostile, hostile, st.integers(-5, 60), st.integers(-5, 60))
 def test_hostile_titles_addresses_and_spans_do_no_harm(text, title, address, start, end):
-    sources = (UrlCitation(f"https://{address}", title, start, end), FileCitation("file_1", title, end))
+    sources = (Source(f"https://{address}", title, start, end), Source("", title, end, end, "file_1"))
 
     html = outputs.answer(answer_text(answer(TextPart(text, sources=sources)), []), {}).data["text/html"]
 
@@ -201,7 +199,7 @@ def test_hostile_titles_addresses_and_spans_do_no_harm(text, title, address, sta
 
 @given(hostile.filter(bool), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=4))
 def test_all_that_the_model_wrote_is_still_there(text, spans):
-    sources = tuple(UrlCitation(f"https://e.org/{n}", f"T{n}", *span) for n, span in enumerate(spans))
+    sources = tuple(Source(f"https://e.org/{n}", f"T{n}", *span) for n, span in enumerate(spans))
     body = answer_text(answer(TextPart(text, sources=sources)), []).partition("\n\n**Sources**")[0] if spans else text
 
     unmarked = body.translate({ord(sign): None for sign in f"{GAP}¹²³⁴"})
@@ -209,7 +207,7 @@ def test_all_that_the_model_wrote_is_still_there(text, spans):
 
 
 def test_a_title_is_one_line_of_words():
-    _, listed = written("Text.", FileCitation("file_1", "1. a [b](c)\n# *d* `e` <f> & $g$ _h_", 5))
+    _, listed = written("Text.", Source("", "1. a [b](c)\n# *d* `e` <f> & $g$ _h_", 5, 5, "file_1"))
 
     assert listed == [r"1. 1\. a (b)(c) \# \*d\* \`e\` \<f\> \& \$g\$ \_h\_"]
 
@@ -221,7 +219,7 @@ MORE_SIGNS = ["` `` ", "$", "\\[", "![", "([x](", "(" * 9]
 @pytest.mark.parametrize("sign", [*SIGNS, *(pytest.param(more, marks=pytest.mark.slow) for more in MORE_SIGNS)])
 def test_the_cost_of_footnotes_grows_with_text_and_sources_not_with_their_product(sign):
     def work(size):
-        sources = (UrlCitation(f"{PAGE}/{end}", "R", 0, end) for end in range(1, size, 40))
+        sources = (Source(f"{PAGE}/{end}", "R", 0, end) for end in range(1, size, 40))
         turn = answer(TextPart(sign * (size // len(sign)), sources=tuple(sources)))
         return lambda: answer_text(turn, [])
 

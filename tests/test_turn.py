@@ -11,7 +11,7 @@ from tests_support.mutation import mutated
 from ipython_assistant.core.artifacts import cited_files, shown_figures
 from ipython_assistant.core.fold import TurnFold, read_response
 from ipython_assistant.core.footnotes import answer_text
-from ipython_assistant.core.turn import FileCitation, Image, UrlCitation
+from ipython_assistant.core.turn import Image, Source
 from ipython_assistant.core.usage import tokens_of
 
 TEXT = "Here is ’it’: [the table](sandbox:/mnt/data/by_district.csv)."
@@ -132,8 +132,8 @@ def test_sources_of_web_and_file_search_stand_beside_the_files_of_a_part():
     part = fold(wire.stream(items)).parts[0]
 
     assert part.sources == (
-        UrlCitation("https://example.org", "A page", 0, 4),
-        FileCitation("file_1", "minutes.pdf", 4),
+        Source("https://example.org", "A page", 0, 4),
+        Source("", "minutes.pdf", 4, 4, "file_1"),
     )
     assert [citation.filename for citation in part.citations] == ["by_district.csv"]
     assert fold(wire.stream(items)) == read_response(wire.response(items))
@@ -146,10 +146,10 @@ def test_sources_of_web_and_file_search_stand_beside_the_files_of_a_part():
         ({"type": "brand_new"}, ()),
         (None, ()),
         ("text", ()),
-        ({"type": "url_citation"}, (UrlCitation("", "", 0, 0),)),
+        ({"type": "url_citation"}, (Source("", "", 0, 0),)),
         (
             {"type": "url_citation", "url_citation": {**PAGE, "type": None}},
-            (UrlCitation("https://example.org", "A page", 0, 4),),
+            (Source("https://example.org", "A page", 0, 4),),
         ),
     ],
 )

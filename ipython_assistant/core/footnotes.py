@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from ipython_assistant.core.links import Edit, code, edited, link_edits, mask, open_fence
-from ipython_assistant.core.turn import UrlCitation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,13 +81,11 @@ def _marks(part: TextPart, links: Sequence[Edit]) -> list[_Mark]:
     starts, ends = _line_ends(text)
     marks = []
     for source in part.sources:
-        start, end = (source.start, source.end) if isinstance(source, UrlCitation) else (source.index, source.index)
+        start, end = source.start, source.end
         place = ends[bisect_left(starts, end) - 1] if 0 <= start <= end <= len(text) and end > 0 else None
-        span = None
-        if isinstance(source, UrlCitation):
-            near = (own.get(there) for there in (start, end - 1, end))
-            span = next((link.span() for link in near if link and _key(link["url"]) == _key(source.url)), None)
-            place = place if span is None else span[0]
+        near = (own.get(there) for there in (start, end - 1, end))
+        span = next((link.span() for link in near if link and _key(link["url"]) == _key(source.url)), None)
+        place = place if span is None else span[0]
         breaks = place is not None and (untouched[place] or untouched[place - 1])
         marks.append(_Mark(source, None, None) if breaks else _Mark(source, place, span))
     return sorted(marks, key=lambda mark: mark.place or 0)
@@ -129,7 +126,7 @@ def _edits(marks: Iterable[_Mark], numbers: Mapping[str, int]) -> list[Edit]:
 
 
 def _identity(source: Source) -> str:
-    return f"url {_key(source.url)}" if isinstance(source, UrlCitation) else f"file {source.file_id or source.filename}"
+    return f"file {source.file_id}" if source.file_id else f"url {_key(source.url)}"
 
 
 def _key(url: str) -> str:
@@ -138,8 +135,8 @@ def _key(url: str) -> str:
 
 
 def _entry(source: Source) -> str:
-    if not isinstance(source, UrlCitation):
-        return _words(source.filename or source.file_id) or "a file without a name"
+    if source.file_id:
+        return _words(source.title or source.file_id)
     title, url = _words(source.title), source.url.strip()
     try:
         parts = urlsplit(url)

@@ -20,12 +20,11 @@ from ipython_assistant.core.redaction import redacted_json, redacted_turn, secre
 from ipython_assistant.core.turn import (
     Citation,
     CodeCall,
-    FileCitation,
     Image,
     Message,
+    Source,
     TextPart,
     Turn,
-    UrlCitation,
 )
 
 if TYPE_CHECKING:
@@ -345,17 +344,20 @@ def _item_of(item: Item) -> Json:
     return item.raw
 
 
-_KINDS = {Citation: "container_file_citation", UrlCitation: "url_citation", FileCitation: "file_citation"}
-_NAMES = {"start": "start_index", "end": "end_index"}
-
-
 def _part_of(part: TextPart) -> Json:
-    annotations = [
-        {"type": _KINDS[type(one)], **{_NAMES.get(name, name): value for name, value in asdict(one).items()}}
-        for one in (*part.citations, *part.sources)
-    ]
     kind, name = ("refusal", "refusal") if part.refusal else ("output_text", "text")
+    annotations = [*map(_annotation_of, part.citations), *map(_annotation_of, part.sources)]
     return {"type": kind, name: _lines(part.text), "annotations": annotations}
+
+
+def _annotation_of(one: Citation | Source) -> Json:
+    span = {"start_index": one.start, "end_index": one.end}
+    if isinstance(one, Citation):
+        file = {"container_id": one.container_id, "file_id": one.file_id, "filename": one.filename}
+        return {"type": "container_file_citation", **file, **span}
+    if one.file_id:
+        return {"type": "file_citation", "file_id": one.file_id, "filename": one.title, "index": one.start}
+    return {"type": "url_citation", "url": one.url, "title": one.title, **span}
 
 
 def _lines(text: str) -> list[str] | str:

@@ -122,13 +122,12 @@ def _redacted_part(part: TextPart, redact: Callable[[str], str]) -> TextPart:
         return part
 
     def moved(cited: Any) -> Any:
-        places = {name: getattr(cited, name, None) for name in ("start", "end", "index")}
         # Where a place is, the text before it says.
-        return replace(cited, **{name: len(redact(part.text[:at])) for name, at in places.items() if at is not None})
+        start, end = (len(redact(part.text[:place])) for place in (cited.start, cited.end))
+        return replace(cited, start=start, end=end)
 
-    return replace(
-        part, text=text, citations=tuple(map(moved, part.citations)), sources=tuple(map(moved, part.sources))
-    )
+    citations, sources = tuple(map(moved, part.citations)), tuple(map(moved, part.sources))
+    return replace(part, text=text, citations=citations, sources=sources)
 
 
 def _as_a_word(secret: str) -> str:

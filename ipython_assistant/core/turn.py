@@ -42,25 +42,17 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
-class UrlCitation:
-    """A `url_citation`: a page of the web that a span of the text rests on."""
+class Source:
+    """What a span of the text rests on: a page of the web (`url_citation`), or a file of a vector store.
+
+    Such a file (`file_citation`) has an id instead of an address, and one place as its span; it is not the answer's own.
+    """
 
     url: str
     title: str
     start: int
     end: int
-
-
-@dataclass(frozen=True, slots=True)
-class FileCitation:
-    """A `file_citation`: a file of a vector store, not of this answer, that the text rests on at `index`."""
-
-    file_id: str
-    filename: str
-    index: int
-
-
-Source = UrlCitation | FileCitation
+    file_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,9 +253,9 @@ def annotation_of(raw: Any) -> Citation | Source | None:
     if kind == "container_file_citation":
         return Citation(container_id_of(raw), text_of(raw.get("file_id")), text_of(raw.get("filename")), start, end)
     if kind == "url_citation":
-        return UrlCitation(text_of(body.get("url")), text_of(body.get("title")), start, end)
+        return Source(text_of(body.get("url")), text_of(body.get("title")), start, end)
     if kind == "file_citation":
-        return FileCitation(text_of(raw.get("file_id")), text_of(raw.get("filename")), index)
+        return Source("", text_of(raw.get("filename")), index, index, text_of(raw.get("file_id")))
     return None
 
 
