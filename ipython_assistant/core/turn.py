@@ -45,7 +45,7 @@ class Citation:
 class Source:
     """What a span of the text rests on: a page of the web (`url_citation`), or a file of a vector store.
 
-    Such a file (`file_citation`) has an id instead of an address, and one place as its span; it is not the answer's own.
+    Such a file (`file_citation`) has an id instead of an address, and one place as its span. It was there before.
     """
 
     url: str
