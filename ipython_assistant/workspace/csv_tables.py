@@ -10,7 +10,6 @@ import csv
 import gzip
 import io
 import re
-import zipfile
 import zlib
 from collections import Counter
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ MOST_COLUMNS = 20_000
 LONGEST_LINE = 16_000_000
 """In characters; also of a field, such as a polygon."""
 LARGEST_UNPACKED = 2_000_000_000
-"""In bytes; a larger table in a gzip file or a ZIP archive is not read."""
+"""In bytes; a larger table in a gzip file is not read."""
 SAMPLE_RECORDS = 100
 """The number of records that decide on the separator and the header."""
 MOST_BELOW = 60
@@ -121,7 +120,7 @@ class CsvTable:
 
 
 def read_csv_table(path: Path, media_type: str, rows: int = 10, *, whole: bool = False) -> CsvTable:
-    """Find out how a CSV or TSV file is written, also within a gzip file or a ZIP archive of one file.
+    """Find out how a CSV or TSV file is written, also within a gzip file.
 
     Its first `rows` are kept. If `whole`, every row decides on its columns and all are counted; else the first
     thousands decide. Raises `NotATable`, or `OSError` where it cannot be read at all.
@@ -142,7 +141,7 @@ def read_csv_table(path: Path, media_type: str, rows: int = 10, *, whole: bool =
             return _scan(path, "cp1252", separator, given, rows, whole=whole)
     except UnicodeDecodeError as error:
         raise NotATable("is neither UTF-8 nor Windows-1252; save it as UTF-8") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise NotATable(f"cannot be unpacked ({on_one_line(error)})") from error
     except csv.Error as error:
         raise NotATable(f"has a cell of over {LONGEST_LINE:,} characters") from error
@@ -293,19 +292,12 @@ def _some(items: Sequence[str]) -> str:
 
 
 def opened(path: Path) -> BinaryIO:
-    """The file's bytes, unpacked if it is a gzip file or a ZIP archive of one file. Raises `NotATable` or `OSError`."""
+    """The file's bytes, unpacked if it is a gzip file. Raises `NotATable` or `OSError`."""
     with path.open("rb") as file:
         start = file.read(4)
-    if start.startswith(b"\x1f\x8b"):
-        return cast("BinaryIO", gzip.open(path))
-    if start != b"PK\x03\x04":
-        return path.open("rb")
-    archive = zipfile.ZipFile(path)
-    members = [item for item in archive.infolist() if not item.is_dir() and not item.filename.startswith("__MACOSX/")]
-    if len(members) != 1:
-        archive.close()
-        raise NotATable(f"is an archive of {counted(len(members), 'file')}, not of one table")
-    return cast("BinaryIO", archive.open(members[0]))
+    if start == b"PK\x03\x04":
+        raise NotATable("is a ZIP archive, or a workbook whose name does not say so; unpack or rename it")
+    return cast("BinaryIO", gzip.open(path)) if start.startswith(b"\x1f\x8b") else path.open("rb")
 
 
 def _encoding_of(start: bytes) -> str:

@@ -1,13 +1,12 @@
 """Workbooks, Parquet files and JSON → rows of cells; openpyxl and pyarrow are imported when such a file comes.
 
-A small file of these kinds can unpack to any size. So cells are counted while they are read, what a file says of itself
-is checked first, and a look has a deadline.
+A small file of these kinds can unpack to any size. So cells are counted while they are read, and what a file says of
+itself is checked first.
 """
 
 from __future__ import annotations
 
 import json
-import time
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,17 +26,16 @@ MOST_KEYS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """How much of a file is read: bytes that it unpacks to, bytes of JSON, cells, and seconds."""
+    """How much of a file is read: bytes that it unpacks to, bytes of JSON, and cells."""
 
     unpacked_bytes: int
     json_bytes: int
     cells: int
-    seconds: float
 
 
-LOOK = ReadLimits(100_000_000, 32_000_000, 1_000_000, 3)
+LOOK = ReadLimits(100_000_000, 32_000_000, 500_000)
 """For a preview, or for what the model is told."""
-WHOLE = ReadLimits(2_000_000_000, 2_000_000_000, 100_000_000, 600)
+WHOLE = ReadLimits(2_000_000_000, 2_000_000_000, 100_000_000)
 """For a table that was asked for."""
 
 
@@ -64,8 +62,7 @@ def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
 
     Raises `NotATable` with the reason, such as that openpyxl is not installed, or `OSError`.
     """
-    end = time.monotonic() + limits.seconds
-    with _workbook(path, limits) as (book, merged):
+    with _workbook(path, limits) as book:
         sheets = {one.title: one for one in book.worksheets}
         if sheet and sheet not in sheets:
             raise NotATable(f"has no sheet {sheet!r}; there are: {', '.join(sheets)}")
@@ -73,11 +70,10 @@ def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
         for name in [sheet] if sheet else sheets:
             claimed = sheets[name].max_row or 0
             sheets[name].reset_dimensions()
-            cells, is_whole = 0, True
+            cells = 0
             for row in sheets[name].iter_rows(values_only=True):
                 cells += max(len(row), 1)
-                if cells > limits.cells or time.monotonic() > end:
-                    is_whole = False
+                if cells > limits.cells:
                     break
                 if any(cell is not None for cell in row):
                     rows.append(row)
@@ -85,10 +81,10 @@ def workbook_rows(path: Path, limits: ReadLimits, sheet: str = "") -> TableRows:
                 break
     if not rows:
         raise NotATable("is empty")
-    notes = [f"There are {len(sheets)} sheets ({', '.join(sheets)}); this is {name}."] if len(sheets) > 1 else []
-    notes += ["Cells are merged: a value stands in the first of them alone."] if merged else []
+    notes = (f"There are {len(sheets)} sheets ({', '.join(sheets)}); this is {name}.",) if len(sheets) > 1 else ()
+    is_whole = cells <= limits.cells
     count = len(rows) if is_whole else max(claimed, len(rows))
-    return TableRows((), rows, count, is_whole, not is_whole, tuple(sheets), tuple(notes))
+    return TableRows((), rows, count, is_whole, not is_whole, tuple(sheets), notes)
 
 
 def parquet_rows(path: Path, rows: int) -> TableRows:
@@ -146,8 +142,7 @@ def json_rows(path: Path, limits: ReadLimits, *, is_lines: bool) -> TableRows:
 
 
 @contextmanager
-def _workbook(path: Path, limits: ReadLimits) -> Iterator[tuple[Any, bool]]:
-    """The workbook, and whether some of its cells are merged."""
+def _workbook(path: Path, limits: ReadLimits) -> Iterator[Any]:
     try:
         openpyxl = import_module("openpyxl")
     except ImportError as error:
@@ -155,13 +150,10 @@ def _workbook(path: Path, limits: ReadLimits) -> Iterator[tuple[Any, bool]]:
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-            parts = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
-            is_small = unpacked <= LOOK.unpacked_bytes
-            merged = is_small and any(b"<mergeCell " in archive.read(part) for part in parts)
             if unpacked > limits.unpacked_bytes:
                 raise NotATable(f"unpacks to {unpacked // 1_000_000:,} MB, which is too much to read")  # noqa: TRY301
             # By its bytes: by its name openpyxl would refuse one that is called otherwise.
-            yield openpyxl.load_workbook(file, read_only=True, data_only=True), merged
+            yield openpyxl.load_workbook(file, read_only=True, data_only=True)
     except (NotATable, OSError):
         raise
     except Exception as error:  # openpyxl says in a dozen ways that a file is not a workbook

@@ -1,8 +1,7 @@
 """Files → the heads of tables with their true sizes, and whole tables as DataFrames.
 
-CSV and TSV (also in a gzip file or a ZIP archive), Excel, Parquet, JSON records, JSON lines and GeoJSON. A
-head is read in memory that does not grow with the file, without pandas. What a file is, its first bytes say before its
-name. What was left out, or could be read in two ways, is said in notes.
+CSV and TSV (also in a gzip file), Excel, Parquet, JSON records, JSON lines and GeoJSON. A head is read in memory that
+does not grow with the file, without pandas. What was left out, or could be read in two ways, is said in notes.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import contextlib
 import json
 import math
 import re
-import zipfile
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -47,7 +45,7 @@ _FORMATS = {
     **dict.fromkeys(WORKBOOK_TYPES, "workbook"),
     "application/vnd.apache.parquet": "parquet",
 }
-_PACKED = re.compile(r".*\.(?:(?:csv|tsv)\.gz|zip)", re.IGNORECASE | re.DOTALL)
+_PACKED = re.compile(r".*\.(?:csv|tsv)\.gz", re.IGNORECASE | re.DOTALL)
 _MOST_SHEETS, _MOST_NOTES = 10, 12
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _PREFERRED = ("parquet", "csv", "tsv", "xlsx", "jsonl", "ndjson", "json")
@@ -124,7 +122,7 @@ def read_table(path: Path, media_type: str, dtypes: Mapping[str, Any] | None = N
         return TableFrame(pd.read_parquet(path, engine="pyarrow"))
     read = _rows(path, kind, WHOLE, None, sheet)
     if not read.is_whole:
-        raise NotATable(f"holds over {WHOLE.cells:,} cells, or takes over {WHOLE.seconds:.0f} s to read")
+        raise NotATable(f"holds over {WHOLE.cells:,} cells")
     rows = [_filled(row, len(read.names)) for row in read.rows]
     frame = pd.DataFrame(rows, columns=list(read.names)).infer_objects()
     return TableFrame(_with_its_index(frame, unnamed=read.names[0] == "Unnamed: 0"), read.notes)
@@ -147,16 +145,11 @@ def _format(path: Path, media_type: str) -> str:
         start = file.read(16)
     if start.startswith(_OLD_WORKBOOK):
         raise NotATable("is an old Excel workbook; save it as .xlsx")
-    if start.startswith(b"PK\x03\x04") and promised in {"csv", "workbook"}:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                return "workbook" if "xl/workbook.xml" in archive.namelist() else "csv"
-        except zipfile.BadZipFile as error:
-            raise NotATable("is a damaged ZIP archive or workbook") from error
     if start.startswith(b"PAR1"):
         return "parquet"
     # A web page or a text file under a workbook's name is what many sites hand out.
-    return "csv" if promised == "workbook" else promised
+    is_text = promised == "workbook" and not start.startswith(b"PK\x03\x04")
+    return "csv" if is_text else promised
 
 
 def _csv_frame(path: Path, media_type: str, texts: set[str]) -> TableFrame:
@@ -314,26 +307,25 @@ def _converted(column: Any, dtype: Any, wanted: Any) -> Any:
     import pandas as pd
 
     kinds = pd.api.types
-    if str(wanted) == "object" and dtype != "str":
-        return None
-    is_date = kinds.is_datetime64_any_dtype(column.dtype)
+    is_date, is_text = kinds.is_datetime64_any_dtype(column.dtype), dtype == "str" or isinstance(wanted, pd.StringDtype)
     if isinstance(wanted, pd.CategoricalDtype):
         are_words = kinds.infer_dtype(wanted.categories) == "string"
         values = _as(column, "str" if are_words else wanted.categories.dtype)
         values = column if values is None else values
         return values.astype(wanted) if values.dropna().isin(wanted.categories).all() else None
-    if dtype == "str" or isinstance(wanted, pd.StringDtype):
-        # How a number or a date was written is not known any more.
-        text = None if is_date or kinds.is_float_dtype(column.dtype) else column.astype(object).map(str, "ignore")
-        return text if text is None else text.infer_objects() if dtype == "str" else text.astype(wanted)
+    if is_text and not is_date and not kinds.is_float_dtype(column.dtype):
+        text = column.astype(object).map(str, "ignore")
+        return text.infer_objects() if dtype == "str" else text.astype(wanted)
     if kinds.is_timedelta64_dtype(wanted):
         return pd.to_timedelta(column).astype(wanted)
+    is_truth = kinds.infer_dtype(column, skipna=True) == "boolean"
+    # How a number or a date was written is not known any more.
+    if is_text or str(wanted) == "object" or kinds.is_bool_dtype(wanted) != is_truth:
+        return None
     if kinds.is_datetime64_any_dtype(wanted):
         column = column if is_date else pd.to_datetime(column, format="ISO8601")
         zone = getattr(wanted, "tz", None)
         new = (column if zone is None else column.dt.tz_convert(zone)).astype(wanted)
-    elif kinds.is_bool_dtype(wanted) != (kinds.infer_dtype(column, skipna=True) == "boolean"):
-        return None
     else:
         # Where NumPy's dtype has no place for a missing value, pandas' own of the same kind has.
         roomy = {"b": "boolean", "i": str(wanted).title(), "u": str(wanted).replace("ui", "UI")}
