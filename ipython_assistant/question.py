@@ -80,7 +80,6 @@ class Question:
             held=settings.store,
             code=settings.code,
             shows=not self.is_local and bool(self.seen),
-            most_bytes=None if self.large or self.is_local else settings.ask_above,
         )
 
     @property

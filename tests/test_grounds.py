@@ -101,22 +101,6 @@ def test_words_that_are_asked_anew_go_on_where_the_code_above_them_ended(noteboo
     assert deleted(hosted) == []
 
 
-def test_what_would_be_sent_again_is_counted_too(notebook, hosted):
-    notebook.names["cases"] = pd.DataFrame({"n": range(2000)})
-    notebook.session.traits.ask_above = 5000
-    for number, container in enumerate(("cntr_test_1", "cntr_test_1", "cntr_test_2"), start=1):
-        say(hosted, number, code(container))
-    notebook.ask("A", "Count.", "-i cases --yes")
-    notebook.ask("B", "Go on.")
-    with pytest.raises(errors.InputError, match="goes on in a new container") as caught:
-        notebook.ask("B", "Go on anew.")
-    notebook.ask("B", "Go on anew.", "--yes")
-
-    assert "cases.csv" in caught.value.hint
-    assert "--yes" in caught.value.hint
-    assert len(hosted.questions()) == 3
-
-
 def test_an_input_that_changed_on_disk_is_sent_again_as_it_is_and_that_is_said(notebook, hosted, notebook_dir):
     (notebook_dir / "a.csv").write_text("n\n1\n")
     for number, container in enumerate(("cntr_test_1", "cntr_test_1", "cntr_test_2"), start=1):

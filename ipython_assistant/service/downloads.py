@@ -134,6 +134,8 @@ class Downloads:
         """A code call ended: what it left may be fetched ahead, and copies made before it may be stale."""
         with self._changed:
             self._code_calls += 1
+            for copy in self._copies.values():
+                copy.before_code = True
         if container_id and self._limits.ahead_bytes and not self._closed:
             self._pool.submit(self._fetch_ahead, container_id)
 
@@ -172,13 +174,6 @@ class Downloads:
         with self._changed:
             downloads = [self._wanted(file, rows.get(_key(file))) for file in files]
         why = self._await(downloads, on_progress)
-        # A copy of a cited file was begun before its size was known; a cut body without a stated length shows only now.
-        with self._changed:
-            for at, (file, download) in enumerate(zip(files, downloads, strict=True)):
-                other_size = bool(file.size) and file.size != download.received
-                if download.state == "verified" and other_size and not why:
-                    downloads[at] = self._begin(file, wanted=True)
-        why = why or self._await(downloads, on_progress)
         for download in downloads:
             if not download.done:
                 download.stop()
@@ -212,10 +207,11 @@ class Downloads:
         """The copy that was begun early, if it cannot be stale, else a new one."""
         copy = self._copies.get(_key(file))
         if copy is not None:
-            no_code_since = copy.code_calls == self._code_calls
-            current = no_code_since if row is None or copy.file.size is None else _same(copy.file, row)
-            if current and (copy.wanted or copy.state != "failed"):
-                copy.wanted = True
+            current = not copy.before_code if row is None or copy.file.size is None else _same(copy.file, row)
+            # A cut body without a stated length shows only now, where the size was not known before.
+            is_cut = copy.state == "verified" and bool(file.size) and file.size != copy.received
+            if current and not is_cut and (copy.wanted or copy.state != "failed"):
+                copy.wanted, copy.file = True, file
                 return copy
         return self._begin(file, wanted=True)
 
@@ -231,22 +227,21 @@ class Downloads:
         for file in listed_files(rows, frozenset(self._containers.known(container_id).saved)):
             with self._changed:
                 # What is begun once the answer has ended is wanted: it must not be fetched twice.
-                if self._closed or self._answer_ended:
+                if self._closed or self._answer_ended or code_calls != self._code_calls:
                     return
                 copy = self._copies.get(_key(file))
                 if file.size is None or self._ahead_bytes + file.size > self._limits.ahead_bytes:
                     continue
                 if copy is None or not _same(copy.file, file):
                     self._ahead_bytes += file.size
-                    self._begin(file, wanted=False, code_calls=code_calls)
+                    self._begin(file, wanted=False)
 
-    def _begin(self, file: ContainerFile, *, wanted: bool, code_calls: int | None = None) -> FileDownload:
+    def _begin(self, file: ContainerFile, *, wanted: bool) -> FileDownload:
         """Queue a download in the place of one of the same file, which is stopped."""
         old = self._copies.get(_key(file))
         if old is not None:
             old.stop()
-        calls = self._code_calls if code_calls is None else code_calls
-        download = self._copies[_key(file)] = FileDownload(self._wire, file, wanted=wanted, code_calls=calls)
+        download = self._copies[_key(file)] = FileDownload(self._wire, file, wanted=wanted)
         self._pool.submit(self._carry_out, download)
         return download
 
@@ -312,11 +307,11 @@ class FileDownload:
     """One file on its way, and the state it is in; `attempt` brings what is missing.
 
     `received` bytes are in the local file at `path`, which it has once it is begun; `total` is what the service said
-    there will be, None before.
+    there will be, None before. One that was begun `before_code` ran may be stale.
     """
 
-    def __init__(self, wire: Wire, file: ContainerFile, *, wanted: bool, code_calls: int) -> None:
-        self.file, self.wanted, self.code_calls = file, wanted, code_calls
+    def __init__(self, wire: Wire, file: ContainerFile, *, wanted: bool) -> None:
+        self.file, self.wanted, self.before_code = file, wanted, False
         self.path: Path
         self.state: Literal["queued", "fetching", "verified", "failed"] = "queued"
         self.total: int | None = None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ipython_assistant.core.conversation import Upload, ancestors, as_messages
 from ipython_assistant.core.request import ContainerPolicy, InputNote, PastMessage
 from ipython_assistant.core.turn import text_of
-from ipython_assistant.errors import ContainerExpired, InputError, Refused, ServiceError, ToolNotAllowed, TurnNotKept
+from ipython_assistant.errors import ContainerExpired, Refused, ServiceError, ToolNotAllowed, TurnNotKept
 from ipython_assistant.service.containers import counted_uploads
 from ipython_assistant.service.faults import CODE_HERE, service_error
 
@@ -58,8 +58,8 @@ class ContainerNeeds:
     """What a turn needs of containers and of the conversation: the turn before it, the inputs that it adds, ...
 
     `container_id` is the container that the user named, `held` says that the service is to keep the conversation,
-    `shows` that the question holds pictures or PDFs. More than `most_bytes` is not sent again unasked; `on_progress` is
-    told how far the uploads are, as `containers.counted_uploads` says it.
+    `shows` that the question holds pictures or PDFs. `on_progress` is told how far the uploads are, as
+    `containers.counted_uploads` says it.
     """
 
     parent: PlacedTurn | None
@@ -69,7 +69,6 @@ class ContainerNeeds:
     held: bool = True
     code: bool = True
     shows: bool = False
-    most_bytes: int | None = None
     on_progress: OnProgress = lambda *_counts: None
 
 
@@ -88,8 +87,7 @@ class TurnBases:
     def find(self, needs: ContainerNeeds) -> TurnBase:
         """Make everything ready for a turn.
 
-        Raises `InputError` where more would be sent again than may be sent unasked, `ServiceError` where the service
-        refused a container or an input.
+        Raises `ServiceError` where the service refused a container or an input.
         """
         parent, uploads = needs.parent, needs.uploads
         if needs.container_id is not None:
@@ -142,7 +140,6 @@ class TurnBases:
         if needs.code:
             everything = {upload.name: upload for upload in (*left_behind(needs.parent), *needs.uploads)}
             there = tuple(upload for upload in everything.values() if upload.path.is_file())
-            _check_size(there, needs)
             missing = [upload.name for upload in everything.values() if upload not in there]
             changed = [it.name for it in there if it not in needs.uploads and _sha256(it) != it.sha256]
             notes += (f"No longer on disk, so not sent again: {', '.join(missing)}.",) if missing else ()
@@ -232,20 +229,6 @@ def _noted(base: TurnBase, note: str) -> TurnBase:
 
 def _input_notes(there: list[tuple[str, Upload]], needs: ContainerNeeds) -> tuple[InputNote, ...]:
     return tuple(InputNote(path, upload.description, named=upload in needs.uploads) for path, upload in there)
-
-
-def _check_size(uploads: tuple[Upload, ...], needs: ContainerNeeds) -> None:
-    """Check that no more is sent again than may be sent unasked. Raises `InputError`."""
-    sizes = {upload.name: upload.path.stat().st_size for upload in uploads}
-    total = sum(sizes.values())
-    if needs.most_bytes is None or total <= needs.most_bytes or set(uploads) <= set(needs.uploads):
-        return
-    listed = "\n".join(f"  {name}: {size:,} bytes" for name, size in sizes.items())
-    raise InputError(
-        f"The conversation goes on in a new container, and its files are {total:,} bytes together;"
-        f" without asking at most {needs.most_bytes:,} are sent.",
-        f"Allow it with --yes, or use --new to go on without them.\n{listed}",
-    )
 
 
 def _sha256(upload: Upload) -> str:
