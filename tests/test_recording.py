@@ -177,13 +177,6 @@ def test_no_name_in_a_recording_leads_out_of_its_folder(name):
         read_recording(json.dumps(body))
 
 
-def test_what_hides_or_reorders_characters_is_written_as_an_escape():
-    recording = replace(WHOLE, asked=TurnKey("a\u202eb\u200bc\x9b"))
-
-    assert "\\u202eb\\u200bc\\u009b" in recording_text(recording)
-    assert read_recording(recording_text(recording)).prompt == recording.prompt
-
-
 # --- what it never holds ----------------------------------------------------------------------------------------------
 
 

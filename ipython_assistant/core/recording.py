@@ -43,8 +43,6 @@ TOOK_PLACE = frozenset({*REPLAYED, "incomplete"})
 LARGEST_NUMBER = 2**63
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-# What hides or reorders other characters is written as an escape: a recording is read by people.
-_UNSEEN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +236,8 @@ def recording_text(recording: Recording) -> str:
         "notes": list(recording.notes),
     }
     body["integrity"] = integrity(body)
-    text = _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(body, indent=2, ensure_ascii=False))
-    # Half a surrogate pair, which a file name may have, is written as an escape too.
-    return text.encode("utf-8", "backslashreplace").decode() + "\n"
+    # Half a surrogate pair, which a file name may have, is written as an escape.
+    return json.dumps(body, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace").decode() + "\n"
 
 
 def read_recording(text: str, number: int = 0) -> Recording:
