@@ -106,6 +106,8 @@ PLACES = {
     "behind white space": ("It fell. ▮\n\nMore.", "It fell.¹ \n\nMore."),
     "in a link": ("See [the re▮port](https://e.org)", "See [the report](https://e.org)¹"),
     "before the end of bold text": ('It **"fell"▮**', 'It **"fell"**¹'),
+    "in a line that ends in code": ("Use `df.me▮an()`", "Use `df.mean()`¹"),
+    "in a line that ends in a file's link": ("It i▮s [a](sandbox:/mnt/data/a.csv)", "It is a (no such file was made)¹"),
     "in a table": ("| a |▮\n|---|\n| 1 |", None),
     "in a block of code": ("Text.\n\n```python\nprint(1▮)\n```\n", None),
     "at the end of a block of code": ("Text.\n\n```python\nprint(1)\n```▮\n", None),

@@ -77,8 +77,8 @@ def _marks(part: TextPart, links: Sequence[Edit]) -> list[_Mark]:
     # The links in parentheses that the model wrote for its sources, by each place in them.
     links_of_its_own = list(_LINK_OF_ITS_OWN.finditer(text))
     own = {place: match for match in links_of_its_own for place in range(match.start(), match.end())}
-    untouched = mask(text, [*code(text), *((edit.start, edit.end) for edit in links)])
-    starts, ends = _line_ends(text)
+    in_code, in_links = mask(text, code(text)), mask(text, ((edit.start, edit.end) for edit in links))
+    starts, ends = _line_ends(text, in_code)
     marks = []
     for source in part.sources:
         start, end = source.start, source.end
@@ -86,19 +86,21 @@ def _marks(part: TextPart, links: Sequence[Edit]) -> list[_Mark]:
         near = (own.get(there) for there in (start, end - 1, end))
         span = next((link.span() for link in near if link and _key(link["url"]) == _key(source.url)), None)
         place = place if span is None else span[0]
-        breaks = place is not None and (untouched[place] or untouched[place - 1])
+        breaks = place is not None and (in_code[place] or in_links[place])
         marks.append(_Mark(source, None, None) if breaks else _Mark(source, place, span))
     return sorted(marks, key=lambda mark: mark.place or 0)
 
 
-def _line_ends(text: str) -> tuple[list[int], list[int | None]]:
+def _line_ends(text: str, in_code: bytearray) -> tuple[list[int], list[int | None]]:
     """Where each line begins, and where a mark for what it says stands; a blank line belongs to the one before it."""
     starts, ends = [], []
     place, end = 0, None
     for line in text.split("\n"):
         if said := line.rstrip():
-            is_prose = _HAS_LETTER.search(said) and not said.lstrip().startswith(("|", "```", "~~~"))
-            end = place + len(said) if is_prose else None
+            first, last = place + len(said) - len(said.lstrip()), place + len(said) - 1
+            is_code = in_code[first] and in_code[last]
+            is_prose = _HAS_LETTER.search(said) and text[first] != "|" and not is_code
+            end = last + 1 if is_prose else None
         starts.append(place)
         ends.append(end)
         place += len(line) + 1
