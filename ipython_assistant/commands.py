@@ -26,7 +26,7 @@ from ipython_assistant.who_answers import A_REAL_MODEL, address_in_use, other_se
 from ipython_assistant.workspace.assistants import assistant_folders, confirm, list_assistants, load_assistant, shown
 from ipython_assistant.workspace.folder import made_files, remove_left_over
 from ipython_assistant.workspace.frames import kind_of_frame, table_of
-from ipython_assistant.workspace.secrets import secrets_of
+from ipython_assistant.workspace.recording_store import secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

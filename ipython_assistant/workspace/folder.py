@@ -29,9 +29,8 @@ from ipython_assistant.core.naming import folded, media_type, numbered, plain_na
 from ipython_assistant.core.recording import TOOK_PLACE
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import ConfigError
-from ipython_assistant.workspace.recording_store import BODIES, TURNS, RecordingStore
+from ipython_assistant.workspace.recording_store import BODIES, TURNS, LocalSecrets, RecordingStore
 from ipython_assistant.workspace.safe_dir import fingerprint, place_file, real_directory
-from ipython_assistant.workspace.secrets import LocalSecrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping

@@ -10,18 +10,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+import tempfile
 import time
 import unicodedata
 from dataclasses import replace
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
 from ipython_assistant.core.recording import Recording, read_recording, recording_text, sha256_of
+from ipython_assistant.core.redaction import Redactor, may_be_secret
 from ipython_assistant.core.turn import Turn
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.workspace.safe_dir import fingerprint, open_file, real_directory, write_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
     from ipython_assistant.workspace.safe_dir import Fingerprint
 
@@ -43,6 +47,18 @@ folder are whose: a file of a recording that was deleted is taken for yours.
 """
 _BESIDE = {"README": README, ".gitignore": "*.tmp\n", ".gitattributes": "* -text\n"}
 _NAME = re.compile(r"([a-z0-9-]+?)-([0-9a-f]{16})(?:-(\d{1,6}))?\.json")
+_NAMES_A_SECRET = re.compile(
+    r"(?:.*[_-])?(?:(?:API|ACCESS|SECRET|PRIVATE)?KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|PAT|CREDENTIALS?)"
+    r"|.*(?:CONNECTION_?STRING|CONN_?STR|_DSN|_SAS)"
+    r"|OPENAI_(?:ORG|PROJECT|ORGANI[SZ]ATION)(?:_ID)?"
+)
+_OF_A_CONNECTION = re.compile(r"(?i)(?:^|;)\s*(?:\w*key|password|pwd|sig\w*)\s*=\s*([^;]+)")
+# A proxy's address may come without a scheme.
+_ACCOUNT = re.compile(r"\s*(?:[\w+.-]+://)?([^/?#]*?:([^/?#]+))@")
+_NOT_SECRET = frozenset({"PWD", "OLDPWD"})
+"""The shell's working directories; `MYSQL_PWD` is a password."""
+_ADDRESS_WORDS = ("BASE_URL", "ENDPOINT", "_PROXY")
+_EVERYBODYS = {Path("/tmp"), Path("/var/tmp")}  # noqa: S108 they are named, not used
 
 
 class DamagedFile(NamedTuple):
@@ -200,3 +216,50 @@ def _without_its_turn(recording: Recording) -> Recording:
 def _turn_of(recording: Recording) -> tuple[str, str, str]:
     """Identifies a turn, whatever it was recorded with."""
     return recording.cell, recording.began, recording.turn.response_id
+
+
+# --- what must not stand in a file that others may read: secrets, and this machine's folders -------------------------
+
+
+class LocalSecrets:
+    """The secrets that are taken out of texts before they are kept.
+
+    A secret that was in the environment once is always taken out: a key may change while its answer is on the way.
+    """
+
+    def __init__(self, notebook_dir: Path, environment: Callable[[], Mapping[str, str]]) -> None:
+        self._notebook_dir = notebook_dir
+        self._environment = environment
+        self._secrets: frozenset[str] = frozenset()
+        self.redactor()
+
+    def redactor(self) -> Redactor:
+        """Make a redactor that knows the environment as it is now."""
+        self._secrets |= frozenset(secrets_of(self._environment()))
+        return Redactor(self._secrets, local_folders(self._notebook_dir))
+
+
+def secrets_of(environ: Mapping[str, str]) -> Iterator[str]:
+    """The keys, tokens, accounts and passwords in an environment, those within addresses too.
+
+    The name of a variable has to end as a secret's does, and its value has to be none of the words that stand in a
+    text: `KEYVAULT_NAME=production` is no secret, nor is `SORT_KEY=district`.
+    """
+    for name, value in environ.items():
+        upper = name.upper()
+        if upper not in _NOT_SECRET and _NAMES_A_SECRET.fullmatch(upper):
+            yield from filter(may_be_secret, (value, *_OF_A_CONNECTION.findall(value)))
+        account = _ACCOUNT.match(value) if "://" in value or upper.endswith(_ADDRESS_WORDS) else None
+        if account is not None:
+            yield account[1]
+            yield from (it for it in (account[2], unquote(account[2])) if may_be_secret(it) or not it.isalpha())
+
+
+def local_folders(notebook_dir: Path) -> dict[str, str]:
+    """The folders of this machine, each with what stands in its place in a text that is kept."""
+    folders = {str(notebook_dir.resolve()): ".", str(notebook_dir): "."}
+    if (temporary := Path(tempfile.gettempdir())) not in _EVERYBODYS:
+        folders[str(temporary)] = "<tmp>"
+    with contextlib.suppress(RuntimeError):
+        folders[str(Path.home())] = "~"
+    return folders
