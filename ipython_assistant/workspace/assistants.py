@@ -156,8 +156,7 @@ def _read(path: Path) -> SavedAssistant:
     try:
         parse_tools(written.get("tools", ()))
     except ValueError as error:
-        message, hint = error.args
-        raise ConfigError(f"{shown(path)} has a wrong tool: {message.rstrip('.')}.", hint) from error
+        raise ConfigError(f"{shown(path)} has a wrong tool: {error.args[0].rstrip('.')}.", error.args[1]) from error
     fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in written.items()}
     is_own = path.parent.resolve() == (_configuration() / FOLDER).resolve()
     return SavedAssistant(path.stem, path, **fields, sha256=hashlib.sha256(content).hexdigest(), is_own=is_own)

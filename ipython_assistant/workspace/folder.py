@@ -131,8 +131,6 @@ class Folder:
         # Without its notebook's name only this kernel knows a cell: a copied notebook has the ids of its original.
         self._cells_of = self.notebook or secrets.token_hex(6)
         self._settled: list[_Settled] = []
-        self._unsettled: Manifest = {}
-        """What this kernel saved for turns that are not settled yet."""
         self._recorded_before: frozenset[str] = frozenset()
         with contextlib.suppress(OSError):
             self._recorded_before = frozenset(self.store.names())
@@ -203,8 +201,6 @@ class Folder:
                     owner = self._owner = _Owner(place, key, turn, self.manifest(), taken)
                 name, note = self._place(incoming, owner)
                 self._saved[name] = turn
-                if self.wrote(name, incoming.sha256):
-                    self._unsettled[name] = ManifestEntry(incoming.sha256, {owner.cell: key})
         except OSError as error:
             reason = f"It could not be saved: {disk_reason(error)}."
             return FailedArtifact(incoming.own_name, reason, incoming.container_id, incoming.file_id)
@@ -223,22 +219,16 @@ class Folder:
         """
         with self._one_at_a_time:
             self._settled.append(_Settled(cell, key, status, dict(files)))
-            for name in files:
-                self._unsettled.pop(name, None)
 
     def wrote(self, name: str, sha256: str) -> bool:
         """Whether this package wrote the file that has this name and held this."""
         return self._mine.get(name) == sha256
 
     def manifest(self) -> Manifest:
-        """Whose files are whose: by the recordings, then by the turns of this kernel, also those not settled yet."""
+        """Whose files are whose: by the recordings, then by the turns of this kernel."""
         manifest = self._recorded()
         for turn in self._settled:
             _refer(manifest, self._cells_of, turn, self._mine)
-        for name, entry in self._unsettled.items():
-            known = manifest.get(name, entry)
-            cells = known.cells if known.sha256 == entry.sha256 else {}
-            manifest[name] = ManifestEntry(entry.sha256, {**cells, **entry.cells})
         return manifest
 
     def _recorded(self, names: Container[str] | None = None) -> Manifest:

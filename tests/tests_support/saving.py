@@ -21,8 +21,11 @@ _turns = count(1)
 def save(
     folder: Folder, name: str, content: bytes, cell: str = "cell-1", *, turn: str = "", key: str = ""
 ) -> Artifact | FailedArtifact:
-    """One file of one turn."""
-    return save_all(folder, [(name, content)], cell, turn=turn, key=key)[0]
+    """One file of one turn, which has ended with it."""
+    (saved,) = save_all(folder, [(name, content)], cell, turn=turn, key=key)
+    if isinstance(saved, Artifact):
+        folder.settle(cell, key, "completed", {saved.name: saved.sha256})
+    return saved
 
 
 def save_all(
