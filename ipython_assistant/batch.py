@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from ipython_assistant import turn_run
 from ipython_assistant.config import AssistantMagics
@@ -36,37 +36,18 @@ if TYPE_CHECKING:
     from ipython_assistant.display.outputs import Bundle
     from ipython_assistant.question import Question
 
-    Inputs = Mapping[str, Any] | Iterable[str | os.PathLike[str]] | str | os.PathLike[str]
-
 
 Outcome: TypeAlias = "Answer | Exception"
 STOPS_WITHIN_S = 5.0
 """Seconds that questions under way are given to end after Ctrl-C."""
 
 
-class AskOptions(TypedDict, total=False):
-    """The options of `ask`, `aask` and `ask_each`, for a type checker."""
-
-    inputs: Inputs
-    outputs: Iterable[str]
-    model: str
-    conversation: str
-    new: bool
-    fresh: bool
-    directory: str | os.PathLike[str]
-    assistant: str
-    instructions: str
-    tools: Iterable[str]
-    code: bool
-    effort: str
-    container: str
-    memory: str
-    timeout: float
-    yes: bool
-    show: bool
+_OF_A_CELL = {"help", "help_all", "dry_run", "no_code", "timeout_s"}
+ASK_OPTIONS = sorted(Options.__dataclass_fields__.keys() - _OF_A_CELL | {"code", "timeout", "show"})
+"""The options of `ask`, `aask` and `ask_each`; the docstring of `ask` explains each."""
 
 
-def ask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
+def ask(prompt: str, **options: Any) -> Answer:
     """Ask one question and wait for the answer; its files are on disk by then.
 
     >>> answer = ask("Plot coverage by year", inputs={"cases": cases}, outputs="by_year")  # doctest: +SKIP
@@ -102,7 +83,7 @@ def ask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
     return turn_run.answer_question(session, read(), Viewer(front_end(session.shell) if shows else None))
 
 
-async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
+async def aask(prompt: str, **options: Any) -> Answer:
     """Ask one question, with the options of `ask` except `show`, without holding up the event loop.
 
     Cancelling it ends the question. At most four are under way at a time.
@@ -118,9 +99,7 @@ async def aask(prompt: str, **options: Unpack[AskOptions]) -> Answer:
         raise
 
 
-def ask_each(
-    prompts: Mapping[Any, str] | Iterable[str], *, at_once: int = AT_ONCE, **options: Unpack[AskOptions]
-) -> Answers:
+def ask_each(prompts: Mapping[Any, str] | Iterable[str], *, at_once: int = AT_ONCE, **options: Any) -> Answers:
     """Ask several questions, some at the same time; gives one outcome for each, in order: an answer, or an error.
 
     Args:
@@ -264,9 +243,8 @@ def _reader(session: Session, prompt: str, given: Mapping[str, Any]) -> Callable
 
 def _options(given: Mapping[str, Any]) -> tuple[Options, Mapping[str, Any]]:
     """The options, and the variables that are given with them."""
-    known = AskOptions.__annotations__
-    if wrong := next((name for name in given if name not in known), None):
-        cure = f"{did_you_mean(wrong, known)}Options: {', '.join(known)}."
+    if wrong := next((name for name in given if name not in ASK_OPTIONS), None):
+        cure = f"{did_you_mean(wrong, ASK_OPTIONS)}Options: {', '.join(ASK_OPTIONS)}."
         raise OptionError(f"There is no option {wrong!r}.", cure)
     inputs = given.get("inputs", ())
     variables = inputs if isinstance(inputs, Mapping) else {}

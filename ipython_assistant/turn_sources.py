@@ -252,16 +252,21 @@ class ServiceSource:
         settings = self.question.settings
         if self._record is None or self._is_here:
             return {}
-        known = _circumstances(self._record, self.connection.sandbox)
-        return known | ({"shared": settings.shared} if settings.answerer else {})
+        by = {"service": self._record.service, "model": self._record.model, "sandbox": self.connection.sandbox}
+        return by | ({"shared": settings.shared} if settings.answerer else {})
 
     def place(self, arrival: Arrival, answer: Answer) -> None:
         """Put the turn into its conversation; one that was cut only leaves its container used."""
-        if self._is_here:
-            self._amend(arrival, answer)
-            return
         question, turn, parent = self.question, arrival.turn, self.question.parent
         assert self._record is not None  # noqa: S101 for the type checker: `keep` comes first
+        if self._is_here:
+            if (before := self._placed) is not None:
+                # It stays in its place, with the files that are here now.
+                files, now = answer.artifacts, datetime.now(UTC)
+                self._placed = replace(before, artifacts=files, digest=self._record.digest, ended=now)
+                self.session.amend(before, self._placed)
+                self.connection.containers.mark_saved(turn.container_ids, arrival.files.listed)
+            return
         # An answer in words alone leaves the conversation its container, with the inputs that are in it.
         stays_in = self._base.container_id or (parent.container_id if parent is not None else "")
         container_ids = turn.container_ids or ((stays_in,) if stays_in else ())
@@ -282,15 +287,6 @@ class ServiceSource:
         # A turn outside every conversation is never continued, so its container is of use only to `retry`.
         alone = ended and question.conversation is None and not arrival.files.failed
         self._to_delete = tuple(each for each in (replaced, placed if alone else None) if each is not None)
-
-    def _amend(self, arrival: Arrival, answer: Answer) -> None:
-        """Keep the turn in its place, with the files that are here now."""
-        before = self._placed
-        if before is None or self._record is None:
-            return
-        self._placed = replace(before, artifacts=answer.artifacts, digest=self._record.digest, ended=datetime.now(UTC))
-        self.session.amend(before, self._placed)
-        self.connection.containers.mark_saved(arrival.turn.container_ids, arrival.files.listed)
 
     def release(self) -> None:
         """Delete the containers that no turn needs any more."""
@@ -327,7 +323,8 @@ class RecordingSource:
 
     def metadata(self) -> dict[str, str]:
         """The metadata that may differ between two runs of one recording."""
-        return _circumstances(self.recording, "recorded") | {"recorded": self.recording.ended}
+        it = self.recording
+        return {"service": it.service, "model": it.model, "sandbox": "recorded", "recorded": it.ended}
 
     def place(self, arrival: Arrival, answer: Answer) -> None:  # noqa: ARG002 see ServiceSource
         """Put the turn into its conversation."""
@@ -359,7 +356,3 @@ def _placed(question: Question, answer: Answer, record: Recording, **more: Any) 
         model=record.model,
         **more,
     )
-
-
-def _circumstances(record: Recording, sandbox: str) -> dict[str, str]:
-    return {"service": record.service, "model": record.model, "sandbox": sandbox}

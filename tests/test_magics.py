@@ -12,7 +12,7 @@ from tests_support import events as wire
 
 import ipython_assistant
 from ipython_assistant import errors
-from ipython_assistant.batch import AskOptions
+from ipython_assistant.batch import ASK_OPTIONS
 from ipython_assistant.magics import hooks_of
 
 
@@ -221,4 +221,4 @@ def test_loading_in_a_working_directory_that_is_gone_is_a_two_line_error(noteboo
 def test_dir_and_help_show_the_python_api():
     assert {"ask", "aask", "ask_each", "show", "Answer"} <= set(dir(ipython_assistant))
     assert "ask(prompt" in pydoc.plain(pydoc.render_doc(ipython_assistant))
-    assert all(f"{name}:" in ipython_assistant.ask.__doc__ for name in AskOptions.__annotations__)
+    assert all(f"{name}:" in ipython_assistant.ask.__doc__ for name in ASK_OPTIONS)
