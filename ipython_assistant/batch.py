@@ -11,6 +11,7 @@ import atexit
 import functools
 import os
 import threading
+from collections import UserDict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
@@ -165,21 +166,12 @@ def show(response: Any, client: Any = None) -> Answer:
     return turn_run.show_response(_session(), response, client)
 
 
-class Answers(Mapping[Any, Outcome]):
+class Answers(UserDict[Any, Outcome]):
     """The outcomes of several questions: label → answer, or the error it ended in. Shows itself as a table."""
 
     def __init__(self, outcomes: Mapping[Any, Outcome], prompts: Mapping[Any, str]) -> None:
-        self._outcomes: dict[Any, Outcome] = dict(outcomes)
+        super().__init__(outcomes)
         self._prompts = dict(prompts)
-
-    def __getitem__(self, label: Any) -> Outcome:
-        return self._outcomes[label]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._outcomes)
-
-    def __len__(self) -> int:
-        return len(self._outcomes)
 
     @property
     def failed(self) -> dict[Any, Exception]:
