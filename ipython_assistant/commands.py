@@ -193,7 +193,7 @@ def _containers(session: Session, words: Sequence[str]) -> None:
 
 def _show(session: Session, words: Sequence[str]) -> None:
     if words:
-        turn_run.show_by_id(session, words[0])
+        turn_run.show_response(session, session.connect(session.settings).wire.retrieve(words[0]).json())
     elif session.last_answer is not None:
         session.last_answer.display()
     else:

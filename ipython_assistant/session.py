@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from ipython_assistant.service.connection import Connection
     from ipython_assistant.workspace.inputs import Input
 
-MAX_ANSWERS = 100
-"""How many answers `%assistant show RESPONSE_ID` finds: a loop may ask thousands."""
 AT_ONCE = 4
 """How many questions `aask` asks at once, and `ask_each` where it is not told."""
 _IPYTHONS = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython"})
@@ -71,7 +69,6 @@ class Session:
         self._folders: dict[Path, Folder] = {}
         self._recordings: dict[tuple[Path, int], Recordings] = {}
         self._inputs: dict[str, Input] = {}
-        self._answers: dict[str, Answer] = {}
         self._scratch: Path | None = None
         self._found_model = ""
         self._runs = 0
@@ -198,15 +195,6 @@ class Session:
         """Make this the last answer, which can be shown again; `unfinished` is its source, if files are missing."""
         with self._lock:
             self.last_answer, self.unfinished = answer, unfinished
-            self._answers[answer.response_id] = answer
-            for response_id in list(self._answers)[:-MAX_ANSWERS]:
-                del self._answers[response_id]
-
-    @property
-    def answers(self) -> dict[str, Answer]:
-        """The last `MAX_ANSWERS` answers by the id of their response, oldest first."""
-        with self._lock:
-            return dict(self._answers)
 
     def begin_anew(self) -> None:
         """Let the next question of the notebook's own conversation continue from nothing."""

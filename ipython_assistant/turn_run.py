@@ -136,21 +136,6 @@ def show_response(session: Session, response: Any, client: Any = None) -> Answer
     return run_turn(source, Viewer(front_end(session.shell)))
 
 
-def show_by_id(session: Session, response_id: str) -> None:
-    """Show an answer of this session again, or fetch any response of the service with its files."""
-    answers = session.answers
-    if response_id in answers:
-        answers[response_id].display()
-        return
-    wire = session.connect(session.settings).wire
-    try:
-        response = wire.retrieve(response_id).json()
-    except errors.Refused as error:
-        error.hint = f"Answers of this session: {', '.join(answers) or 'none'}."
-        raise
-    show_response(session, response)
-
-
 def retry(session: Session) -> Answer:
     """Fetch again what is missing of the last answer, while its container lives; then show it again."""
     answer, source = session.last_answer, session.unfinished

@@ -110,14 +110,11 @@ def test_code_inserts_a_cell_that_runs_what_the_answer_ran(talked, monkeypatch):
     assert not replaced
 
 
-def test_show_shows_the_last_answer_again_or_the_one_that_is_named(talked):
+def test_show_shows_the_last_answer_again(talked):
     first = talked.ask("A", "Save the table.")
     assert talked.cell("X", "%assistant show").outputs == first.outputs
-    assert "Aside." in talked.cell("X", "%assistant show resp_3").plain
-    with pytest.raises(errors.Refused, match="resp_9") as caught:
+    with pytest.raises(errors.Refused, match="resp_9"):
         talked.cell("X", "%assistant show resp_9")
-
-    assert "resp_1, resp_2, resp_3" in caught.value.hint
 
 
 def test_status_says_where_each_value_comes_from(notebook, hosted, notebook_dir, monkeypatch):

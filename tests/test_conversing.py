@@ -237,18 +237,6 @@ def test_files_that_were_fetched_later_belong_to_the_answer_the_next_cell_contin
     assert len(hosted.questions()) == 2
 
 
-def test_an_unchanged_table_of_half_a_million_rows_is_sent_once(notebook, hosted):
-    notebook.names["cases"] = pd.DataFrame({"n": range(500_000)})
-    for number in (1, 2):
-        code = wire.Code("1", container_id="cntr_test_1")
-        hosted.will_say([code, wire.Message("x")], response_id=f"resp_{number}")
-    notebook.ask("A", "A", "-i cases")
-    notebook.ask("B", "B", "-i cases")
-
-    assert len(hosted.asked("^POST /v1/containers/.*/files")) == 1
-    assert {question["tools"][0]["container"] for question in hosted.questions()} == {"cntr_test_1"}
-
-
 def test_ctrl_c_while_an_input_is_being_sent_is_two_lines_and_the_next_run_asks(notebook, hosted):
     import _thread
 
