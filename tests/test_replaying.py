@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests_support import events as wire
 from tests_support.files import PNG
-from tests_support.notebook import Notebook
 from tests_support.scripted import Answer
 
 from ipython_assistant import config, errors, turn_sources
@@ -369,36 +368,6 @@ def test_the_same_notebook_runs_from_its_own_and_from_the_parent_directory(
 # --- what the user did since ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def versions(hosted):
-    """Each answer comes with another plot.csv in another container."""
-    made = []
-
-    def say():
-        made.append(f"version\n{len(made) + 1}\n".encode())
-        hosted.put("plot.csv", made[-1], f"cfile_{len(made)}", f"cntr_{len(made)}")
-        hosted.will_say([wire.Code("x", container_id=f"cntr_{len(made)}")], response_id=f"resp_{len(made)}")
-        return made[-1]
-
-    return say
-
-
-def test_an_answer_asked_afresh_by_another_kernel_replaces_the_files_of_the_recording(
-    notebook_dir, hosted, recording, versions
-):
-    with Notebook(named=False) as notebook:
-        versions()
-        notebook.ask("A", "Plot.")
-        notebook.restart()
-        second = versions()
-        answer = notebook.ask("A", "Plot.", "--fresh").value
-
-        assert {name: file.read_bytes() for name, file in answer.files.items()} == {"plot.csv": second}
-        assert files_in(notebook_dir / "assistant_files") == {"plot.csv": second}
-        notebook.restart()
-        assert list(notebook.ask("A", "Plot.").value.files) == ["plot.csv"]
-
-
 def test_a_file_the_user_changed_is_not_overwritten_and_the_table_asked_for_is_the_recorded_one(
     notebook, hosted, notebook_dir
 ):
@@ -449,21 +418,6 @@ def test_a_recording_that_lost_its_key_is_named_and_neither_the_service_nor_the_
         assert "--fresh" in caught.value.hint
         assert caught.value.ran.outputs == []
     assert path.stat().st_size == 40
-
-
-def test_a_damaged_body_is_named_before_anything_is_shown(notebook, hosted, notebook_dir):
-    say_both(hosted)
-    live = notebook.ask("A", "Both.")
-    sha256 = live.value.files["by_district.csv"].sha256
-    body = notebook_dir / "assistant_files" / ".turns" / "bodies" / sha256
-    body.write_bytes(CSV[:-1] + b"!")
-    (notebook_dir / "assistant_files" / "by_district.csv").unlink()
-    notebook.restart()
-    with pytest.raises(errors.RecordingDamaged) as caught:
-        notebook.ask("A", "Both.")
-
-    assert sha256 in caught.value.message
-    assert caught.value.ran.outputs == []
 
 
 # --- how often is looked --------------------------------------------------------------------------------------------
@@ -628,17 +582,6 @@ socket.socket.connect = refuse
     assert process.returncode == 0, err
     assert out.splitlines()[-1] == "False"
     assert "assistant_files/by_district.csv" in out
-
-
-def test_outside_ipython_a_recording_answers_too(notebook, hosted, notebook_dir):
-    say_both(hosted)
-    notebook.ask("A", "Both.")
-    code = "from ipython_assistant import ask\nanswer = ask('Both.')\nprint(sorted(answer.files), answer.response_id)"
-    process = script(notebook_dir, code, OPENAI_API_KEY="")
-    out, err = process.communicate(timeout=60)
-
-    assert process.returncode == 0, err
-    assert out.strip() == "['by_district.csv', 'c.png', 'figure-1.png'] resp_1"
 
 
 def test_nothing_is_fetched_again_where_nothing_is_missing(notebook, hosted):
