@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import dataclass, replace
+import threading
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,6 @@ from ipython_assistant.workspace.folder import check_folder
 from ipython_assistant.workspace.tables import NoFrame, named_frame
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
@@ -63,7 +63,7 @@ class Viewer:
     """
 
     front: FrontEnd | None = None
-    stop: threading.Event | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
     output: LiveOutput | None = None
 
 
@@ -153,8 +153,8 @@ def run_turn(source: TurnSource, viewer: Viewer) -> Answer:
     try:
         in_terminal = viewer.front and is_terminal(session.shell)
         shown = TerminalOutput(sys.stdout) if in_terminal else LiveOutput(viewer.front or FrontEnd())
-        with viewer.output or shown as live, source.open(live, viewer.stop):
-            arrival = source.receive(live)
+        with viewer.output or shown as live:
+            arrival = source.receive(live, viewer.stop)
             answer = _answer(source, arrival, viewer)
             # Recorded before it is shown: what the recording cannot hold is one of the notes.
             notes = (*answer.notes, *source.keep(answer))

@@ -1,13 +1,11 @@
 """Where a turn and its files come from: a live service, or a recording.
 
-Both have the same methods, in the order in which `turn_run.run_turn` calls them: `open` what is needed, `receive` the
-turn with its files, `keep` the record, `place` the turn in its conversation, `release` containers.
+Both have the same methods, in the order in which `turn_run.run_turn` calls them: `receive` the turn with its files,
+`keep` the record, `place` the turn in its conversation, `release` containers.
 """
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -28,7 +26,7 @@ from ipython_assistant.service.turn_base import TurnBase, check_kept, lost_base
 from ipython_assistant.who_answers import unknown_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import threading
     from typing import Any
 
     from ipython_assistant.answer import Answer
@@ -90,44 +88,36 @@ class ServiceSource:
         it = self._arrival
         return it is not None and bool(it.error or it.files.failed or (it.turn.container_ids and not it.files.listed))
 
-    @contextlib.contextmanager
-    def open(self, live: LiveOutput, stop: threading.Event | None) -> Iterator[None]:
-        """Connect, and hold the downloads of the turn; their temporary files are gone afterwards.
+    def receive(self, live: LiveOutput, stop: threading.Event) -> Arrival:
+        """Ask where it is still to be asked, and fetch the files; one that cannot be fetched is a value.
 
-        `stop` is set from outside to end the turn.
+        `stop` is set from outside to end the turn. Raises an `AssistantError` where nothing came.
         """
-        self._stop = stop or threading.Event()
-        self._is_here = self._arrival is not None
+        self._is_here, self._stop = self._arrival is not None, stop
         if self._arrival is None:
             self.question = replace(self.question, settings=self.session.with_answerer(self.question.settings))
             self.question.check_assistant()
             self.question.check_size()
             self.session.check_max_cost(self.question)
-            if self._stop.is_set():
+            if stop.is_set():
                 raise KeyboardInterrupt
             live.update("", "connecting")
         elif not self._arrival.turn.container_ids:
-            yield  # without files to fetch, no connection is needed
-            return
+            return self._arrival  # without files to fetch, no connection is needed
         settings, connection = self.question.settings, self.connection
         folder = self.session.folder(settings)
         limits = DownloadLimits(settings.downloads, settings.files_timeout_s, settings.prefetch_bytes)
         self._downloads = Downloads(connection.wire, connection.containers, folder.stage, limits)
         try:
             with self._downloads:
-                yield
+                self._arrival = self._arrival or self._ask(live)
+                self._arrival = self._with_files(self._arrival, live)
         finally:
             if self._downloads.staged is not None:
                 folder.unstage(self._downloads.staged)
+        return self._arrival
 
-    def receive(self, live: LiveOutput) -> Arrival:
-        """Ask where it is still to be asked, and fetch the files; one that cannot be fetched is a value.
-
-        Raises an `AssistantError` where nothing came.
-        """
-        arrival = self._arrival = self._arrival or self._ask(live)
-        if self._is_here and not arrival.turn.container_ids:
-            return arrival
+    def _with_files(self, arrival: Arrival, live: LiveOutput) -> Arrival:
         question, containers = self.question, self.connection.containers
         folder = self.session.folder(question.settings)
         containers.unmark_saved(arrival.files.listed)
@@ -142,8 +132,7 @@ class ServiceSource:
         cure = (self.cure,) if files.failed and self.cure else ()
         sandbox = self.connection.sandbox_note() if arrival.turn.calls else ()
         files = replace(files, notes=(*cure, *files.notes, *sandbox))
-        self._arrival = replace(arrival, files=files, files_error=self._downloads.interruption)
-        return self._arrival
+        return replace(arrival, files=files, files_error=self._downloads.interruption)
 
     def _ask(self, live: LiveOutput) -> Arrival:
         """Ask, and once more if the container or the conversation is gone."""
@@ -307,11 +296,7 @@ class RecordingSource:
     recording: Recording
     _replaced: PlacedTurn | None = None
 
-    def open(self, live: LiveOutput, stop: object) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002 see ServiceSource
-        """Nothing is needed but the recording."""
-        return contextlib.nullcontext()
-
-    def receive(self, live: LiveOutput) -> Arrival:  # noqa: ARG002 there is nothing to wait for
+    def receive(self, live: LiveOutput, stop: threading.Event) -> Arrival:  # noqa: ARG002 there is nothing to wait for
         """The recorded turn, and its files where they were. Raises `RecordingDamaged` before anything is shown."""
         files = self.session.recordings(self.question.settings).restore(self.recording, self.question.cell)
         notes = (*self.recording.notes, *files.notes)
