@@ -64,7 +64,6 @@ def test_names_that_exist_are_filled_in(prompt, filled):
 @pytest.mark.parametrize(
     "prompt",
     [
-        r"\frac{a}{b} + \sqrt[n]{x} + \text{a} + 2^{n} + x_{i}",
         "$x_{i}$ and $$\\sum_{i}^{n} {a}$$ and \\(x_{i}\\) and \\[{a}\\]",
         "\\begin{align}\n{a} &= {b}\n\\end{align}",
         "p {color: red} {{district}} {%a%} {{ a }} ${{ a }}",

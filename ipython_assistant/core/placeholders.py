@@ -35,10 +35,6 @@ _PLACEHOLDER = r"""
 """
 _INPUT = r"""^[ \t]*@(?P<input>\"[^"\n]+\"|\S+)[ \t]*$"""
 _PARTS = re.compile(rf"(?P<no_prose>{_NO_PROSE})|{_PLACEHOLDER}|{_INPUT}", re.VERBOSE | re.MULTILINE | re.DOTALL)
-# What follows a TeX command or a `^` is an argument of it, and `x_{i}` is not the file name `a_{year}.csv`.
-_TEX_BEFORE = re.compile(r"\\[A-Za-z]+\*?(?:\{[^{}]*\}|\[[^\]]*\])*$|\^$|(?P<subscript>(?<![A-Za-z0-9])[A-Za-z]_$)")
-_NAME_GOES_ON = re.compile(r"[\w-]|\.\w")
-_LOOK_BACK = 80
 _LINK = re.compile(r"\.(?P<attribute>[^\W\d]\w*)|\[(?P<item>-?\d+|\"[^\"]*\"|'[^']*')\]")
 _TABLES = frozenset({"DataFrame", "LazyFrame", "Series", "GeoDataFrame", "GeoSeries"})
 _NAMES_A_FILE = re.compile(r"[/\\*?]|\.[A-Za-z0-9]{1,10}$")
@@ -79,10 +75,6 @@ def fill(prompt: str, namespace: Mapping[str, Any]) -> FilledPrompt:
                 return found[0]
             inputs[named] = None
             return re.split(r"[/\\]", named.rstrip("/\\"))[-1]
-        start, end = found.span()
-        tex = _TEX_BEFORE.search(prompt, max(start - _LOOK_BACK, 0), start)
-        if tex is not None and not (tex["subscript"] and _NAME_GOES_ON.match(prompt, end)):
-            return found[0]
         try:
             return _value(found, namespace)
         except _Left as reason:

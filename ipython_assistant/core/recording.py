@@ -160,9 +160,13 @@ class Recording:
         return self.asked.prompt
 
     @property
-    def order(self) -> tuple[int, str]:
-        """Orders the recordings of one question, the later one last."""
-        return self.number, self.ended
+    def rank(self) -> tuple[bool, bool, bool, int, str]:
+        """Orders the recordings of one question, the one that it is answered from last.
+
+        That is an answer rather than a refusal, one that lacks no files, a hosted service's, then the later one.
+        """
+        hosted = self.service != "local"
+        return self.status == REPLAYED[0], not self.missing, hosted, self.number, self.ended
 
     def is_replayed(self, *, with_missing: bool = False) -> bool:
         """Whether a question may be answered from it: the turn came to its end, with all of its files."""
@@ -185,16 +189,6 @@ def turn_digest(key: str, turn: Turn, artifacts: Iterable[Artifact]) -> str:
     """What the turns below continue from: the question and all of its answer. Empty without a key."""
     hashes = sorted(artifact.sha256 for artifact in artifacts)
     return sha256_of([key, turn.text, [call.code for call in turn.calls], hashes]) if key else ""
-
-
-def best_first(recordings: Iterable[Recording]) -> list[Recording]:
-    """Recordings of one question, the one it is answered from first.
-
-    An answer goes before a refusal, one that is whole before one that lacks files, a hosted service's before the local
-    one's, then the later one.
-    """
-    later_first = sorted(recordings, key=lambda one: one.order, reverse=True)
-    return sorted(later_first, key=lambda one: (one.status != REPLAYED[0], bool(one.missing), one.service == "local"))
 
 
 def stamp(moment: datetime) -> str:

@@ -112,7 +112,7 @@ class RecordingStore:
         self._summaries = {name: self._summary(name) for name in self.names()}
         found = [(name, it) for name, it in self._summaries.items() if isinstance(it, Recording)]
         damaged = [it for it in self._summaries.values() if isinstance(it, DamagedFile)]
-        return sorted(found, key=lambda pair: (pair[1].began, *pair[1].order)), damaged
+        return sorted(found, key=lambda pair: (pair[1].began, pair[1].number, pair[1].ended)), damaged
 
     def with_key(self, key: str) -> list[str]:
         """The files whose recording may have this key, by their names."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipython_assistant.core.artifacts import Artifact, FailedArtifact
-from ipython_assistant.core.recording import best_first
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import RecordingDamaged
 from ipython_assistant.workspace.folder import Incoming, refuse_links
@@ -129,7 +128,7 @@ class Recordings:
                 found += [recording] if right and recording.is_replayed(with_missing=with_missing) else []
         if not found and damaged:
             raise damaged[0]
-        return next(iter(best_first(found)), None)
+        return max(found, key=lambda one: one.rank, default=None)
 
     def _damaged(self, name: str, error: OSError | ValueError) -> RecordingDamaged:
         return RecordingDamaged(
