@@ -229,7 +229,7 @@ def _cost(session: Session, _words: Sequence[str]) -> None:
     spent = [cost_of(turn, *prices) for _, turn in asked]
     rows = [(cell, turn.prompt, _used(session, turn)) for cell, turn in asked]
     rows += [("", "In all", total_in_words([turn for _, turn in asked], *prices))] if asked else []
-    remarks = list(dict.fromkeys(remark for money in spent for remark in (money.note, money.reason) if remark))
+    remarks = list(dict.fromkeys(money.note for money in spent if money.note))
     remarks += [f"Answered from recordings, at no cost: {len(turns) - len(asked)}."] if len(turns) > len(asked) else []
     publish(overview(("cell", "question", "used"), rows, remarks or ([] if rows else ["Nothing was asked yet."])))
 

@@ -166,7 +166,7 @@ def check_max_cost(
             turn, payee = recordings.store.read(name).turn, usage.billed_by(one.service, base_url)
             costs.append(usage.cost(usage.tokens_of(turn.usage), turn.model or one.model, prices, service=payee))
             containers.update(turn.container_ids if payee == "openai" else ())
-    unknown = next((cost.reason for cost in costs if cost.tokens is None), None)
+    unknown = next((cost.note for cost in costs if cost.tokens is None), None)
     if unknown is not None:
         raise BudgetSpent("max_cost is set, and the price of a model is unknown.", unknown)
     total = sum(cost.tokens or 0.0 for cost in costs) + len(containers) * usage.CONTAINER_PRICES["1g"]

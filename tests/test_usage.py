@@ -73,8 +73,8 @@ def test_a_price_that_is_not_known_is_not_guessed_and_the_cure_is_said():
     spent = cost(Tokens(100), "gpt-99")
 
     assert spent.tokens is None
-    assert "gpt-99 is unknown" in spent.reason
-    assert "AssistantMagics.prices" in spent.reason
+    assert "gpt-99 is unknown" in spent.note
+    assert "AssistantMagics.prices" in spent.note
     assert "cost unknown" in in_words(Tokens(100), spent)
 
 

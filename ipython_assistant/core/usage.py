@@ -10,7 +10,6 @@ import math
 import re
 import tomllib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
@@ -23,7 +22,7 @@ from ipython_assistant.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import date
+    from datetime import date, datetime
 
     from ipython_assistant.core.conversation import PlacedTurn
     from ipython_assistant.core.turn import Json
@@ -96,11 +95,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """US dollars: for the tokens (None: unknown, and `reason` says why), and for containers, at most."""
+    """US dollars for the tokens (None: unknown) and for containers, at most; `note` says where the price is from."""
 
     tokens: float | None
     containers: float = 0.0
-    reason: str = ""
     note: str = ""
 
 
@@ -151,14 +149,18 @@ def cost(tokens: Tokens, model: str, prices: Mapping[str, Price] | None = None, 
     takes; or any other, whose prices are known only where set by hand.
     """
     if service == "local":
-        service, model = _billed_elsewhere(model)
-        if not service:
+        provider, address = provider_of(model), urlsplit(model)
+        if provider is not None and provider.key:
+            service, _, model = model.partition("/")
+        elif address.scheme.startswith("http") and address.hostname not in LOOPBACK:
+            service = str(address.hostname)
+        else:
             return Cost(0.0, note="A model on this machine costs nothing.")
     table = known_prices() if prices is None else prices
     price = table.get(model) or table.get(without_date(model))
     if price is None or (service != "openai" and price.source != OWN):
         where = "" if service == "openai" else f" at {service}"
-        return Cost(None, reason=f"The price of {model}{where} is unknown. {_how_to(model)}")
+        return Cost(None, note=f"The price of {model}{where} is unknown. {_how_to(model)}")
     cached = price.input if price.cached is None else price.cached
     fresh = tokens.input - tokens.cached
     money = (fresh * price.input + tokens.cached * cached + tokens.output * price.output) / MILLION
@@ -210,22 +212,10 @@ def dollars(amount: float) -> str:
     return (f"${amount:,.2f}" if whole_cents else f"${amount:.4f}") if amount else "$0"
 
 
-def _billed_elsewhere(model: str) -> tuple[str, str]:
-    """Who bills for a model whose code runs here, and its name there; empty for a model on this machine."""
-    provider = provider_of(model)
-    if provider is not None and provider.key:
-        word, _, name = model.partition("/")
-        return word, name
-    host = urlsplit(model).hostname if model.startswith(("http://", "https://")) else None
-    return (host, model) if host and host not in LOOPBACK else ("", model)
-
-
 def _for_containers(turns: Iterable[PlacedTurn], base_url: str) -> float:
-    """US dollars for the containers that turns used at OpenAI.
+    """US dollars for the containers that turns used at OpenAI, each from its first turn until 20 minutes after its last.
 
-    A container lives from the first turn that used it until 20 minutes after the last one, with the memory that its
-    first turn asked for. Where it was deleted earlier it costs less; that is not on the wire, so this is the most it
-    can be.
+    It has the memory its first turn asked for. Where it was deleted earlier it costs less, which is not on the wire.
     """
     lives: dict[str, tuple[datetime, datetime, str]] = {}
     for turn in turns:
@@ -234,12 +224,11 @@ def _for_containers(turns: Iterable[PlacedTurn], base_url: str) -> float:
         for container_id in {*turn.turn.container_ids, *filter(None, [turn.container_id])}:
             first, last, memory = lives.get(container_id, (turn.began, turn.ended, turn.memory))
             lives[container_id] = (min(first, turn.began), max(last, turn.ended), memory)
-    return sum(
-        CONTAINER_PRICES.get(memory or "1g", CONTAINER_PRICES["1g"])
-        * math.ceil((last - first) / timedelta(minutes=1) + LIFETIME_MINUTES)
-        / LIFETIME_MINUTES
-        for first, last, memory in lives.values()
-    )
+    spent = 0.0
+    for first, last, memory in lives.values():
+        minutes = math.ceil((last - first).total_seconds() / 60 + LIFETIME_MINUTES)
+        spent += CONTAINER_PRICES.get(memory, CONTAINER_PRICES["1g"]) * minutes / LIFETIME_MINUTES
+    return spent
 
 
 def _how_to(model: str) -> str:
