@@ -213,7 +213,7 @@ def dollars(amount: float) -> str:
 
 
 def _for_containers(turns: Iterable[PlacedTurn], base_url: str) -> float:
-    """US dollars for the containers that turns used at OpenAI, each from its first turn until 20 minutes after its last.
+    """US dollars for the containers of turns at OpenAI, each from its first turn until 20 minutes after its last.
 
     It has the memory its first turn asked for. Where it was deleted earlier it costs less, which is not on the wire.
     """
