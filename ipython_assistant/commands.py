@@ -25,7 +25,7 @@ from ipython_assistant.report import write_report
 from ipython_assistant.who_answers import A_REAL_MODEL, address_in_use, other_services_recorded
 from ipython_assistant.workspace.assistants import assistant_folders, confirm, list_assistants, load_assistant, shown
 from ipython_assistant.workspace.folder import made_files, remove_left_over
-from ipython_assistant.workspace.frames import kind_of_frame, table_of
+from ipython_assistant.workspace.frames import kind_of_frame, table_in_words, table_of
 from ipython_assistant.workspace.recording_store import secrets_of
 
 if TYPE_CHECKING:
@@ -314,7 +314,7 @@ def question_about(result: Any, namespace: Mapping[str, Any]) -> str:
     for name in sorted(namespace.keys() & set(re.findall(r"[^\W\d]\w*", code))):
         with contextlib.suppress(InputError):  # a table that no file can hold has no columns to name
             if kind_of_frame(namespace[name]):
-                frames.append(f"{name}: {table_of(namespace[name], name).describe()}")
+                frames.append(f"{name}: {table_in_words(table_of(namespace[name], name))}")
     error_line = f"{type(error).__name__}{line}: {error}"
     return FIX_IT.format(code=code, error=error_line, frames="\n".join(frames)).strip()
 

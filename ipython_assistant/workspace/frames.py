@@ -47,43 +47,16 @@ _FRAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class FrameTable:
-    """A pandas DataFrame as it stands in a file: the columns' names there and their dtypes, those of the index first.
-
-    The dtype of text that pandas keeps as objects is `str`; the first `index_columns` are levels of the index.
-    """
-
-    frame: Any
-    names: tuple[str, ...]
-    dtypes: tuple[Any, ...]
-    index_columns: int = 0
-
-    def describe(self) -> str:
-        """Its size and its columns with their dtypes, never its contents; one line."""
-        size = table_size_in_words(len(self.frame), len(self.names))
-        return f"{size}: {columns_in_words(self.names, [*map(str, self.dtypes)])}" if self.names else size
-
-    def write_csv(self, path: Path) -> None:
-        """Write it as UTF-8 with commas."""
-        self.frame.to_csv(
-            path,
-            index=self.index_columns > 0,
-            index_label=list(self.names[: self.index_columns]) or None,
-            header=list(self.names[self.index_columns :]),
-            lineterminator="\n",
-            encoding="utf-8",
-            errors="backslashreplace",  # half of a surrogate pair is no text; it is shown rather than refused
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class VariableFile:
-    """The file a variable is sent as: its suffix without a point, what the model is told of it, and what writes it."""
+    """The file a variable is sent as: its suffix without a point, what the model is told of it, and what writes it.
+
+    `table` is the pandas DataFrame that it holds, if it holds one.
+    """
 
     suffix: str
     description: str
     write: Callable[[Path], object]
-    table: FrameTable | None = None
+    table: Any = None
 
 
 def kind_of_frame(value: Any) -> str:
@@ -128,11 +101,14 @@ def content_of(name: str, value: Any) -> VariableFile:
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def table_of(value: Any, name: str) -> FrameTable:
-    """What one of the kinds of `kind_of_frame` is as a table; a Series without a name has its column named `name`.
+def table_of(value: Any, name: str) -> Any:
+    """One of the kinds of `kind_of_frame` as a pandas DataFrame that is like a table in a file: all is in its columns.
 
-    Raises `InputError` where columns of polars hold lists or structs, which a table in a file cannot hold.
+    A Series without a name has its column named `name`. Raises `InputError` where columns of polars hold lists or
+    structs, which a table in a file cannot hold.
     """
+    import pandas as pd
+
     kind = kind_of_frame(value)
     if any(_library(base) == "polars" for base in type(value).__mro__):
         frame = _of_polars(value, kind, name)
@@ -140,13 +116,32 @@ def table_of(value: Any, name: str) -> FrameTable:
         frame = value.to_frame(name=value.name if value.name is not None else name)
     else:
         frame = value
-    index = frame.index
-    levels = [] if _only_counts(index) else [index.get_level_values(level) for level in range(index.nlevels)]
-    names = ["index" if len(levels) == 1 else f"level_{place}" for place in range(len(levels))]
-    names = [_column_name(own) if own is not None else name for own, name in zip(index.names, names, strict=False)]
-    columns = [*levels, *(frame.iloc[:, place] for place in range(frame.shape[1]))]
-    names += map(_column_name, frame.columns)
-    return FrameTable(frame, tuple(distinct_names(names)), tuple(map(_dtype, columns)), len(levels))
+    index, table = frame.index, pd.DataFrame(frame, copy=False)
+    names, table.columns = [*map(_column_name, frame.columns)], [*range(frame.shape[1])]
+    for level in reversed([] if _only_counts(index) else range(index.nlevels)):
+        table.insert(0, f"level_{level}", index.get_level_values(level))
+        own = index.names[level]
+        names.insert(0, _column_name(own) if own is not None else "index" if index.nlevels == 1 else f"level_{level}")
+    table.columns = distinct_names(names)
+    return table
+
+
+def dtypes_of(table: Any) -> tuple[tuple[str, Any], ...]:
+    """The columns of a table with their dtypes; that of text which pandas keeps as objects is `str`."""
+    import pandas as pd
+
+    def dtype(column: Any) -> Any:
+        is_text = column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "string"
+        return "str" if is_text else column.dtype
+
+    return tuple((name, dtype(column)) for name, column in table.items())
+
+
+def table_in_words(table: Any) -> str:
+    """A table's size and its columns with their dtypes, never its contents; one line."""
+    size = table_size_in_words(*table.shape)
+    names, dtypes = [*table.columns], [str(dtype) for _, dtype in dtypes_of(table)]
+    return f"{size}: {columns_in_words(names, dtypes)}" if names else size
 
 
 def frame_of_records(columns: Any) -> Any:
@@ -189,15 +184,10 @@ def _column_name(name: Any) -> str:
     return "" if name is None else str(name)
 
 
-def _dtype(column: Any) -> Any:
-    import pandas as pd
-
-    is_text = column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "string"
-    return "str" if is_text else column.dtype
-
-
-def _of_table(table: FrameTable, what: str) -> VariableFile:
-    return VariableFile("csv", f"{what}, {table.describe()}", table.write_csv, table)
+def _of_table(table: Any, what: str) -> VariableFile:
+    # Half of a surrogate pair is no text; it is shown rather than refused.
+    form = {"index": False, "lineterminator": "\n", "encoding": "utf-8", "errors": "backslashreplace"}
+    return VariableFile("csv", f"{what}, {table_in_words(table)}", lambda path: table.to_csv(path, **form), table)
 
 
 # --- other values -----------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from ipython_assistant.core.naming import media_type, safe_name
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import InputError
 from ipython_assistant.workspace.csv_tables import NotATable
-from ipython_assistant.workspace.frames import content_of, file_in_words, kind_of_frame
+from ipython_assistant.workspace.frames import content_of, dtypes_of, file_in_words, kind_of_frame
 from ipython_assistant.workspace.tables import may_be_table, read_heads, read_table
 
 if TYPE_CHECKING:
@@ -251,8 +251,8 @@ def _written(name: str, value: Any, around: _Around) -> Input:
     item = Input(path.name, path, content.size, content.sha256, made.description, content.logical, name)
     if table is None:
         return item
-    dtypes = tuple(zip(table.names, table.dtypes, strict=True))
-    return replace(item, logical=content.sha256, rows=len(table.frame), columns=len(table.names), dtypes=dtypes)
+    rows, columns = table.shape
+    return replace(item, logical=content.sha256, rows=rows, columns=columns, dtypes=dtypes_of(table))
 
 
 def _paths(value: Any, around: _Around) -> list[str]:
