@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests_support.growth import assert_linear
 from tests_support.markup import Markup
 
-from ipython_assistant.display.markdown import render, without_unfinished_link
+from ipython_assistant.display.markdown import Growing, render, without_unfinished_link
 
 HREFS = {"assistant_files/by%20district.csv": "by district.csv"}
 
@@ -287,3 +287,41 @@ FRAGMENTS = st.sampled_from([*SCRIPTS, *PICTURES, *LINKS, *"[<>\"'`\n|", "](", "
 @given(st.lists(FRAGMENTS | st.text(max_size=20), max_size=12).map("".join))
 def test_nothing_that_can_be_written_does_harm(text):
     assert Markup.of(render(text, hrefs=HREFS)).harm() == []
+
+
+BLOCKS = st.sampled_from(
+    [
+        "A paragraph\nof two lines.\n\n",
+        "# Head\ntext\n",
+        "- one\n- two\n\n",
+        "  - deeper\n\n  its paragraph\n\n",
+        "1. a\n2. b\n",
+        "> quoted\nlazily\n\n",
+        "```python\nx = 1\n\n\ny = 2\n```\n",
+        "~~~\n# no head\n",
+        "| a | b |\n|---|---|\n| 1 | 2 |\n\n",
+        "Setext\n===\n",
+        "    indented\n\n    code\n",
+        "---\n",
+        "**bold [link](https://ok.test/)**\n",
+        "\n",
+        "\u2028\x85\r\n",
+    ]
+)
+
+
+@given(st.lists(BLOCKS, max_size=12).map("".join), st.lists(st.integers(1, 40), min_size=1, max_size=20))
+def test_text_that_is_drawn_as_it_grows_ends_as_if_it_had_come_at_once(text, steps):
+    growing, end = Growing(), 0
+    for step in steps:
+        end += step
+        growing.render(text[:end])
+
+    assert growing.render(text) == Growing().render(text)
+
+
+def test_text_that_became_another_is_drawn_anew():
+    growing = Growing()
+    growing.render("# One\n\ntwo\n\nthree")
+
+    assert growing.render("four") == Growing().render("four")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from ipython_assistant.core.wording import counted, size_in_words
 from ipython_assistant.display import outputs
 from ipython_assistant.display.escaping import visible
+from ipython_assistant.display.markdown import Growing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,6 +107,7 @@ class LiveOutput:
         self._publisher = publisher or _publisher()
         self._live = front.live and self._publisher is not None
         self._clock = clock
+        self._growing = Growing()
         self._display_id = uuid.uuid4().hex
         self._text: Callable[[], str] | str = ""
         self._activity = self._shown_status = ""
@@ -117,7 +119,7 @@ class LiveOutput:
 
     def __exit__(self, *_error: object) -> None:
         if self._open:
-            self.finish(outputs.live(self._read(), ""))
+            self.finish(outputs.live(self._read(), "", self._growing))
 
     def update(self, text: Callable[[], str] | str | None = None, activity: str | None = None) -> None:
         """Take in the text so far and what is going on, and show it if it is time; None leaves either as it is.
@@ -143,7 +145,7 @@ class LiveOutput:
         status = f"{self._activity}, {int(now - self._since)} s" if lasts else self._activity
         if self._pending or status != self._shown_status:
             text = self._read()
-            self._send(outputs.live(text, status))
+            self._send(outputs.live(text, status, self._growing))
             self._pending, self._shown_status, self._shown_text = False, status, self._shown_text or bool(text)
             self._next = self._clock() + max(INTERVAL_S, len(text) / CHARACTERS_PER_S)
 

@@ -61,15 +61,40 @@ SCROLLED = f'<div class="{NO_MATH}" style="overflow-x:auto;margin-top:.4em" tabi
 """What a table stands in, so that a wide one does not widen the page. It can be scrolled with the keyboard."""
 
 
-def render(text: str, *, hrefs: Mapping[str, str], colours: bool = True) -> str:
+def render(text: str, *, hrefs: Mapping[str, str]) -> str:
     """Model text as safe HTML; its links to files are already relative.
 
-    `hrefs` are the only relative links that may be clicked: percent-encoded href → name the download gets. Code with
-    `colours` is five times as long.
+    `hrefs` are the only relative links that may be clicked: percent-encoded href → name the download gets.
     """
     files = {unquote(href): (href, name) for href, name in hrefs.items()}
-    html = _parser().render(visible(text), {"files": files, "colours": colours, "links": []})
+    html = _parser().render(visible(text), {"files": files, "colours": True, "links": []})
     return f'<div class="{NO_MATH}">{html}</div>'
+
+
+class Growing:
+    """Model text that is still being written → safe HTML, at a cost that follows what is new.
+
+    A top-level block that another one follows will not change any more: it is drawn once. No link leads to a file yet,
+    code has no colours, which would be five times its size, and a link whose address is defined further down is none.
+    """
+
+    def __init__(self) -> None:
+        self._done = self._drawn = ""
+
+    def render(self, text: str) -> str:
+        """The text so far as HTML; it usually begins with the text of the call before."""
+        written = visible(without_unfinished_link(text))
+        if not written.startswith(self._done):
+            self._done = self._drawn = ""
+        tail = written[len(self._done) :]
+        parser, env = _parser(), {"files": {}, "colours": False, "links": []}
+        tokens = parser.parse(tail, env)
+        last = max((at for at, token in enumerate(tokens) if token.level == 0 and token.nesting >= 0), default=0)
+        if last and (lines := tokens[last].map):
+            self._done += "".join(f"{line}\n" for line in tail.split("\n")[: lines[0]])
+            self._drawn += parser.renderer.render(tokens[:last], parser.options, env)
+            tokens = tokens[last:]
+        return f'<div class="{NO_MATH}">{self._drawn}{parser.renderer.render(tokens, parser.options, env)}</div>'
 
 
 def descriptions(text: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ipython_assistant.core.turn import objects_in, text_of
 from ipython_assistant.core.wording import counted
 from ipython_assistant.display.escaping import escaped, one_line, printed, visible
-from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH, highlight, render, without_unfinished_link
+from ipython_assistant.display.markdown import CODE_STYLE, NO_MATH, Growing, highlight, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -58,12 +58,12 @@ def answer(text: str, hrefs: Mapping[str, str]) -> Bundle:
     return html_bundle("answer", render(text, hrefs=hrefs), visible(text))
 
 
-def live(text: str, activity: str) -> Bundle:
-    """The answer as far as it is written, and one line that says what is going on.
+def live(text: str, activity: str, growing: Growing | None = None) -> Bundle:
+    """The answer as far as it is written, and one line that says what is going on; `growing` drew it before.
 
     One of many updates, and so half as long: its plain text is that line alone, and the text where there is none.
     """
-    html = render(without_unfinished_link(text), hrefs={}, colours=False) if text else ""
+    html = (growing or Growing()).render(text) if text else ""
     status = one_line(f"{activity[:1].upper()}{activity[1:]} …") if activity else ""
     line = f'<p style="margin:.5em 0 0;{QUIET}">{escaped(status)}</p>' if status else ""
     return html_bundle("live", html + line, status or visible(text))
