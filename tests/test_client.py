@@ -189,13 +189,16 @@ def test_a_time_out_says_what_was_waited_for_and_how_long(silent, what, tmp_path
     assert ("--timeout" in caught.value.hint) == (what in {"the answer", "a file", "the upload of cases.csv"})
 
 
-@pytest.mark.parametrize("name", ["container limit", "request too large"])
-def test_what_waiting_does_not_help_is_asked_once(service, name):
-    messages = {
-        "container limit": "You have reached the maximum number of containers for your organization.",
-        "request too large": "Request too large for gpt-5 on tokens per min (TPM): Limit 30000, Requested 42000.",
-    }
-    service.on("^POST", lambda _: refusal(messages[name], 429, "rate_limit_exceeded"))
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("You have reached the maximum number of containers for your organization.", "rate_limit_exceeded"),
+        ("Request too large for gpt-5 on tokens per min (TPM): Limit 30000, Requested 42000.", "rate_limit_exceeded"),
+        ("You exceeded your current quota, please check your plan.", "insufficient_quota"),
+    ],
+)
+def test_what_waiting_does_not_help_is_asked_once(service, message, code):
+    service.on("^POST", lambda _: refusal(message, 429, code))
     with pytest.raises(errors.ServiceError):
         hosted(service.url).respond(ASKED)
 

@@ -304,23 +304,6 @@ def test_a_page_of_somebody_in_between_is_not_read_out(service):
     assert "proxy" in error.hint
 
 
-def test_a_service_that_says_nothing_is_given_up(service):
-    over = threading.Event()
-
-    def nothing(_):
-        over.wait(10)
-        return Answer(b"")
-
-    service.on("^POST /v1/responses", nothing)
-    wire_ = connect_hosted({"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": service.url}, 0.2)
-    try:
-        error = only(wire_, errors.TimedOut)
-    finally:
-        over.set()
-
-    assert "--timeout" in error.hint
-
-
 # Waiting. -------------------------------------------------------------------------------------------------------------
 
 
@@ -351,16 +334,6 @@ def test_a_wait_without_end_is_one_that_a_clock_can_measure(wanted):
 
     assert seconds is not None
     assert 3_600 < seconds < threading.TIMEOUT_MAX
-
-
-def test_who_has_no_quota_left_is_not_asked_to_wait(service):
-    status, body, kind, _ = BODIES["quota used up"]
-    service.on("^POST /v1/responses", lambda _: answer(status, body, **{"Retry-After": "1"}))
-    naps: list[float] = []
-    only(live(service, naps), kind)
-
-    assert naps == []
-    assert len(service.questions()) == 1
 
 
 @given(

@@ -144,19 +144,6 @@ def test_a_name_in_another_folder_is_not_in_the_way(notebook, hosted, notebook_d
     assert (notebook_dir / "b" / "plot.csv").read_bytes() == b"c"
 
 
-def test_a_file_that_two_cells_show_is_not_replaced_by_one_of_them(notebook, hosted, notebook_dir):
-    for number, content in enumerate((b"a", b"a", b"b"), start=1):
-        hosted.put("plot.csv", content, f"cfile_{number}", f"cntr_{number}")
-        say(hosted, number, code(f"cntr_{number}"))
-    notebook.ask("A", "Plot.")
-    other = notebook.ask("B", "Plot.", "--new")
-    again = notebook.ask("A", "Plot anew.", "--new")
-
-    assert list(other.value.files) == ["plot.csv"]
-    assert list(again.value.files) == ["plot-2.csv"]
-    assert (notebook_dir / "assistant_files" / "plot.csv").read_bytes() == b"a"
-
-
 def test_ctrl_c_while_files_are_saved_leaves_none_that_nobody_knows_of(notebook, hosted, notebook_dir, monkeypatch):
     names = ("1.csv", "2.csv", "3.csv")
     text = " ".join(f"[{name}](sandbox:/mnt/data/{name})" for name in names)

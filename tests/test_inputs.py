@@ -162,13 +162,6 @@ def test_hostile_column_names_stay_on_their_line(tmp_path):
     assert "\" 'c', (d) \" (int64)" in item.description
 
 
-def test_a_table_knows_its_dtypes(tmp_path):
-    (item,) = look(tmp_path, "cases", cases=FRAME.astype({"district": "category"}))
-
-    dtypes = dict(item.dtypes)
-    assert (str(dtypes["district"]), str(dtypes["IU code"]), dtypes["coverage"]) == ("category", "str", np.float64)
-
-
 def test_a_table_that_has_not_changed_is_not_written_again(tmp_path):
     scratches = []
 

@@ -106,12 +106,6 @@ def test_so_are_those_the_service_makes_by_itself(asking):
 
 # However it is told. --------------------------------------------------------------------------------------------------
 
-WAYS_TO_TELL = {
-    "400": Status(400, "Container is expired."),
-    "404": Status(404, "Container with id 'cntr_auto1' not found."),
-    "another wording": Status(400, "Expected container_id: cntr_auto1"),
-}
-
 
 def two_turns(asking):
     stage = asking.stage()

@@ -101,22 +101,14 @@ def test_compressed_bytes_are_not_taken(asking):
     assert asking.service.of("content")[0].headers["accept-encoding"] == "identity"
 
 
-@pytest.mark.parametrize("most", [1, 4])
-def test_never_more_at_once_than_the_setting_says(asking, most):
+@pytest.mark.parametrize(("settings", "most"), [({"downloads": 1}, 1), ({"downloads": 4}, 4), ({}, 32)])
+def test_never_more_at_once_than_the_setting_says(asking, settings, most):
     asking.service.gathers, asking.service.latency_s = most, 0.02
     stage = asking.stage()
-    ask_for(asking, *(stage.file(f"{number}.csv") for number in range(12)), downloads=most)
+    ask_for(asking, *(stage.file(f"{number}.csv", b"a\n") for number in range(most + 8)), **settings)
 
     assert asking.service.most_at_once == most
-    assert len(list(asking.folder.glob("*.csv"))) == 12
-
-
-def test_thirty_two_at_once_unless_the_setting_says_otherwise(asking):
-    asking.service.gathers, asking.service.latency_s = 32, 0.05
-    stage = asking.stage()
-    ask_for(asking, *(stage.file(f"{number}.csv", b"a\n") for number in range(40)))
-
-    assert asking.service.most_at_once == 32
+    assert len(list(asking.folder.glob("*.csv"))) == most + 8
 
 
 def test_everybody_waits_as_long_as_the_service_asked(asking):

@@ -1,13 +1,12 @@
 """Which files there are: what a listing shows, what it does not, and what they are called on disk."""
 
 import base64
-import unicodedata
 from types import SimpleNamespace
 
 from tests_support import events as wire
 from tests_support.markup import Markup
 
-from faults.scenarios import NASTY_NAMES, SCENARIOS
+from faults.scenarios import SCENARIOS
 from faults.server import Pattern, table
 from ipython_assistant import errors
 
@@ -110,24 +109,6 @@ def test_a_locked_target_gets_a_number_and_the_card_says_why(asking):
     assert sorted(second.answer.files) == ["beside.csv", "file-2.csv"]
     assert "file-2.csv" in card
     assert any(word in card for word in ("in use", "open in", "another program", "locked"))
-
-
-def test_nasty_names_stay_in_the_folder_distinct_and_harmless(asking):
-    ran = play(asking, "nasty_names", "uncited")
-    names = [path.name for path in asking.folder.iterdir() if path.is_file()]
-    folded = {unicodedata.normalize("NFC", name).casefold() for name in names}
-
-    assert len(ran.answer.files) == len(NASTY_NAMES)
-    assert all(file.path.parent == asking.folder for file in ran.answer.files.values())
-    assert len(folded) == len(names)
-    for name in ran.answer.files:
-        assert not set(name) & set('/\\:*?"<>|'), name
-        assert all(unicodedata.category(char) not in {"Cc", "Cf"} for char in name), name
-        assert len(name.encode()) <= 255
-        assert not name.startswith(("-", ".", "~")), name
-        assert not name.endswith((" ", ".")), name
-    for bundle in ran.displayed:
-        assert not Markup.of(bundle.get("text/html", "")).harm()
 
 
 def test_figures_that_were_only_shown_are_numbered_and_shown(asking):
