@@ -14,6 +14,7 @@ import ssl
 import time
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
@@ -24,7 +25,6 @@ from ipython_assistant.service.faults import causes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from openai import OpenAI
@@ -131,10 +131,9 @@ class Wire:
 
     def respond(self, request: Json, on_wait: Callable[[float], None] = lambda _seconds: None) -> Reply:
         """Ask; tried again only where nothing can have run: 429 and refused connections."""
-        responses = self._once.responses.with_streaming_response
         for attempt in range(1, QUESTION_TRIES + 1):
             try:
-                return self._open("the answer", self._once, lambda: responses.create(**request))
+                return self._open("the answer", self._once, "responses.create", **request)
             except (RateLimited, Unreachable) as error:
                 wait_s = _wait_before_retry(error, attempt)
                 if attempt == QUESTION_TRIES or wait_s is None:
@@ -145,47 +144,41 @@ class Wire:
 
     def retrieve(self, response_id: str) -> Reply:
         """A response that has been answered, by `GET /responses/{id}`."""
-        responses = self._quick.responses.with_streaming_response
-        outputs: list[Any] = ["code_interpreter_call.outputs"]
-        return self._open("the response", self._quick, lambda: responses.retrieve(response_id, include=outputs))
+        include = ["code_interpreter_call.outputs"]
+        return self._open("the response", self._quick, "responses.retrieve", response_id, include=include)
 
     def create_container(self, body: Json) -> Reply:
         """Make a container, by `POST /containers`."""
-        containers = self._quick.containers.with_streaming_response
-        return self._open("a new container", self._quick, lambda: containers.create(**body))
+        return self._open("a new container", self._quick, "containers.create", **body)
 
     def delete_container(self, container_id: str) -> Reply:
         """Delete a container, by `DELETE /containers/{id}`; tried once."""
-        containers = self._quick.with_options(max_retries=0).containers.with_streaming_response
-        return self._open("a container to be deleted", self._quick, lambda: containers.delete(container_id))
+        client = self._quick.with_options(max_retries=0)
+        return self._open("a container to be deleted", client, "containers.delete", container_id)
 
     def upload(self, container_id: str, name: str, path: Path, on_sent: OnSent = lambda _sent: None) -> Reply:
         """Put a file into a container, by `POST /containers/{id}/files`, streamed from disk."""
-        files = self._client.containers.files.with_streaming_response
-        return self._upload(name, path, on_sent, lambda given: files.create(container_id, file=given))
+        with _CountedFile(path, on_sent) as file:
+            given = (name, file, "application/octet-stream")
+            what = f"the upload of {name}"
+            return self._open(what, self._client, "containers.files.create", container_id, file=given)
 
     def upload_file(self, name: str, path: Path, on_sent: OnSent = lambda _sent: None) -> Reply:
         """Make a file of the service, by `POST /files`, streamed from disk; Azure takes it as for its assistants."""
-        files = self._client.files.with_streaming_response
-        purpose: Any = "assistants" if self.service == "azure" else "user_data"
-        return self._upload(name, path, on_sent, lambda given: files.create(file=given, purpose=purpose))
-
-    def _upload(self, name: str, path: Path, on_sent: OnSent, create: Callable[[Any], Any]) -> Reply:
+        purpose = "assistants" if self.service == "azure" else "user_data"
         with _CountedFile(path, on_sent) as file:
             given = (name, file, "application/octet-stream")
-            return self._open(f"the upload of {name}", self._client, lambda: create(given))
+            return self._open(f"the upload of {name}", self._client, "files.create", file=given, purpose=purpose)
 
     def list_containers(self, after: str | None) -> Reply:
         """One page of the containers, by `GET /containers`."""
-        page: dict[str, Any] = {"limit": 100, **({"after": after} if after else {})}
-        containers = self._quick.containers.with_streaming_response
-        return self._open("the list of containers", self._quick, lambda: containers.list(**page))
+        page = {"limit": 100, **({"after": after} if after else {})}
+        return self._open("the list of containers", self._quick, "containers.list", **page)
 
     def list_files(self, container_id: str, after: str | None) -> Reply:
         """One page of a container's files, newest first, by `GET /containers/{id}/files`."""
-        page: dict[str, Any] = {"limit": 100, "order": "desc", **({"after": after} if after else {})}
-        files = self._quick.containers.files.with_streaming_response
-        return self._open("the container's list of files", self._quick, lambda: files.list(container_id, **page))
+        page = {"limit": 100, "order": "desc", **({"after": after} if after else {})}
+        return self._open("the container's list of files", self._quick, "containers.files.list", container_id, **page)
 
     def content(self, container_id: str, file_id: str, start: int = 0, etag: str = "") -> Reply:
         """The bytes of a file, by `GET /containers/{id}/files/{file}/content`; tried once, `downloads` tries again."""
@@ -193,23 +186,25 @@ class Wire:
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
         if start and etag and not etag.startswith("W/"):
             headers["If-Range"] = etag
-        content = self._once.containers.files.content.with_streaming_response
-        wanted: dict[str, Any] = {"container_id": container_id, "extra_headers": headers}
-        return self._open("a file", self._once, lambda: content.retrieve(file_id, **wanted))
+        wanted = {"container_id": container_id, "extra_headers": headers}
+        return self._open("a file", self._once, "containers.files.content.retrieve", file_id, **wanted)
 
     def model(self, name: str) -> Reply:
         """What the service says of a model, by `GET /models/{name}`; without a name, the list of its models."""
-        models = self._quick.models.with_streaming_response
-        return self._open("a model's name", self._quick, lambda: models.retrieve(name) if name else models.list())
+        call, names = ("models.retrieve", [name]) if name else ("models.list", [])
+        return self._open("a model's name", self._quick, call, *names)
 
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()
 
-    def _open(self, what: str, client: OpenAI, call: Callable[[], AbstractContextManager[Any]]) -> Reply:
+    def _open(self, what: str, client: OpenAI, call: str, *arguments: Any, **more: Any) -> Reply:
+        """Make one of the SDK's calls, such as `containers.files.list`; `what` is waited for."""
+        resource, _, method = call.rpartition(".")
         own_errors = partial(self._own_errors, what, client)
         with contextlib.ExitStack() as stack, own_errors():
-            response = stack.enter_context(call())
+            calls = attrgetter(resource)(client).with_streaming_response
+            response = stack.enter_context(getattr(calls, method)(*arguments, **more))
             stack.callback(_cut, response.http_response)
             close = stack.pop_all().close
 
