@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ipython_assistant.core.artifacts import (
     Artifact,
     FailedArtifact,
+    TurnFiles,
     cited_files,
     listed_files,
     seen_twice,
@@ -34,23 +35,6 @@ if TYPE_CHECKING:
     from ipython_assistant.service.downloads import Downloads, StagedFile
 
 MAY_BE_MISSING = "files the answer does not link may be missing."
-
-
-@dataclass(frozen=True, slots=True)
-class TurnFiles:
-    """The files of a turn: those on disk in the order of the answer, and those that are not, each once.
-
-    `repeated` are the names of figures that show the same as a saved picture, `listed` everything the containers list.
-    """
-
-    artifacts: tuple[Artifact, ...] = ()
-    failed: tuple[FailedArtifact, ...] = ()
-    notes: tuple[str, ...] = ()
-    repeated: frozenset[str] = frozenset()
-    listed: tuple[Signature, ...] = ()
-
-
-NO_FILES = TurnFiles()
 
 
 @dataclass(slots=True)

@@ -6,13 +6,14 @@ Both have the same methods, in the order in which `turn_run.run_turn` calls them
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
 
-from ipython_assistant.collect_files import NO_FILES, TurnFiles, collect
+from ipython_assistant.collect_files import collect
+from ipython_assistant.core.artifacts import TurnFiles
 from ipython_assistant.core.conversation import PlacedTurn
 from ipython_assistant.core.fold import TurnFold
 from ipython_assistant.core.recording import RecordedFile, RecordedInput, Recording, stamp, turn_digest
@@ -48,7 +49,7 @@ class Arrival:
     turn: Turn
     error: AssistantError | None = None
     notes: tuple[str, ...] = ()
-    files: TurnFiles = NO_FILES
+    files: TurnFiles = field(default_factory=TurnFiles)
     files_error: AssistantError | None = None
 
 
@@ -299,8 +300,7 @@ class RecordingSource:
     def receive(self, live: LiveOutput, stop: threading.Event) -> Arrival:  # noqa: ARG002 there is nothing to wait for
         """The recorded turn, and its files where they were. Raises `RecordingDamaged` before anything is shown."""
         files = self.session.recordings(self.question.settings).restore(self.recording, self.question.cell)
-        notes = (*self.recording.notes, *files.notes)
-        return Arrival(self.recording.turn, files=TurnFiles(files.artifacts, files.failed, notes, files.repeated))
+        return Arrival(self.recording.turn, notes=self.recording.notes, files=files)
 
     def keep(self, answer: Answer) -> tuple[str, ...]:  # noqa: ARG002 it is recorded already
         """Nothing to record."""

@@ -173,6 +173,21 @@ def signature(row: Json) -> Signature:
     return text_of(row.get("id")), number_of(row.get("bytes")), number_of(row.get("created_at"))
 
 
+@dataclass(frozen=True, slots=True)
+class TurnFiles:
+    """The files of a turn: those on disk in the order of the answer, and those that are not, each once.
+
+    `repeated` are the names of figures that show the same as a saved picture, `notes` sentences for the reader,
+    `listed` everything the containers list.
+    """
+
+    artifacts: tuple[Artifact, ...] = ()
+    failed: tuple[FailedArtifact, ...] = ()
+    notes: tuple[str, ...] = ()
+    repeated: frozenset[str] = frozenset()
+    listed: tuple[Signature, ...] = ()
+
+
 def listed_files(
     rows: Iterable[Json], known: Container[Signature], sent: Mapping[Signature, str] | None = None
 ) -> tuple[ContainerFile, ...]:

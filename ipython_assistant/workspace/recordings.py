@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ipython_assistant.core.artifacts import Artifact, FailedArtifact
+from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TurnFiles
 from ipython_assistant.core.wording import disk_reason
 from ipython_assistant.errors import RecordingDamaged
 from ipython_assistant.workspace.folder import Incoming, refuse_links
@@ -26,19 +26,6 @@ if TYPE_CHECKING:
 
 MAX_RECORDED_BYTES = 10_000_000
 """A larger file is known by its hash alone, and found among the saved files."""
-
-
-@dataclass(frozen=True, slots=True)
-class RestoredFiles:
-    """The files of a recording, on disk again, in the answer's order; `failed` are those that are not.
-
-    `repeated` are the names of figures that show the same as a saved picture; `notes` are sentences for the reader.
-    """
-
-    artifacts: tuple[Artifact, ...]
-    failed: tuple[FailedArtifact, ...]
-    repeated: frozenset[str]
-    notes: tuple[str, ...]
 
 
 class Recordings:
@@ -138,7 +125,7 @@ class Recordings:
 
     # --- replaying ----------------------------------------------------------------------------------------------------
 
-    def restore(self, recording: Recording, cell: str) -> RestoredFiles:
+    def restore(self, recording: Recording, cell: str) -> TurnFiles:
         """Put the files of a recording where they were, under the recorded names; what is there unchanged stays.
 
         A file that its user has changed since is not overwritten: the recorded one gets another name, and that is said.
@@ -155,11 +142,12 @@ class Recordings:
             now = tuple(replace(file, name=artifact.name) for file, artifact in back)
             self.settle(replace(recording, files=now), cell)
         others = [(file.name, artifact.name) for file, artifact in back if artifact.name != file.name]
-        return RestoredFiles(
+        moved = (f"{name} is another file by now, so the recorded one is saved as {new}." for name, new in others)
+        return TurnFiles(
             tuple(artifact for _, artifact in back),
             (*recording.missing, *(it for it in outcomes.values() if isinstance(it, FailedArtifact))),
+            tuple(moved),
             frozenset(artifact.name for file, artifact in back if file.repeated),
-            tuple(f"{name} is another file by now, so the recorded one is saved as {new}." for name, new in others),
         )
 
     def path_of(self, file: RecordedFile) -> Path | None:
