@@ -14,6 +14,7 @@ from importlib import import_module
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ipython_assistant.core.footnotes import answer_text
 from ipython_assistant.core.links import hrefs
 from ipython_assistant.core.wording import counted
 from ipython_assistant.display import outputs, previews
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead
+    from ipython_assistant.core.artifacts import Artifact, FailedArtifact, TableHead, TurnFiles
     from ipython_assistant.core.turn import CodeCall, Turn
 
 MOST_PICTURES = MOST_TABLES = 12
@@ -237,6 +238,12 @@ class Answer:
         shell = running_shell()
         if self.shown_in is None or shell is None or self.shown_in != shell.execution_count:
             self.display()
+
+
+def answer_of(prompt: str, turn: Turn, files: TurnFiles, *, missing: str = "it could not be saved") -> Answer:
+    """The answer of a turn with its files; its links to those that failed say that they are `missing`."""
+    text = answer_text(turn, files.artifacts, {file.name: missing for file in files.failed})
+    return Answer(text, turn, files.artifacts, files.failed, files.notes, files.repeated, prompt=prompt)
 
 
 def _head_of(artifact: Artifact, rows: int = 10) -> tuple[TableHead | None, str]:

@@ -12,10 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ipython_assistant.answer import Answer
+from ipython_assistant.answer import answer_of
 from ipython_assistant.config import working_directory
-from ipython_assistant.core.artifacts import FailedArtifact
-from ipython_assistant.core.footnotes import answer_text
+from ipython_assistant.core.artifacts import FailedArtifact, TurnFiles
 from ipython_assistant.core.recording import TOOK_PLACE
 from ipython_assistant.core.wording import counted, did_you_mean, disk_reason, printable, size_in_words
 from ipython_assistant.display.grid import overview
@@ -26,6 +25,7 @@ from ipython_assistant.workspace.safe_dir import write_file
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
+    from ipython_assistant.answer import Answer
     from ipython_assistant.core.recording import Recording
     from ipython_assistant.session import Session
     from ipython_assistant.workspace.recordings import Recordings
@@ -106,15 +106,9 @@ def _answer(recording: Recording, recordings: Recordings) -> Answer:
             artifacts.append(replace(recordings.folder.artifact(file.name, file), path=path))
         else:
             failed.append(FailedArtifact(file.name, "It was changed or removed, and is not among the recordings."))
-    return Answer(
-        text=answer_text(recording.turn, tuple(artifacts), {file.name: "it is missing" for file in failed}),
-        turn=recording.turn,
-        artifacts=tuple(artifacts),
-        failed=tuple(failed),
-        notes=recording.notes,
-        repeated=frozenset(file.name for file in recording.files if file.repeated),
-        prompt=recording.prompt,
-    )
+    repeated = frozenset(file.name for file in recording.files if file.repeated)
+    files = TurnFiles(tuple(artifacts), tuple(failed), recording.notes, repeated)
+    return answer_of(recording.prompt, recording.turn, files, missing="it is missing")
 
 
 def _notebook(title: str, chosen: Sequence[_Recorded], recordings: Recordings) -> Any:

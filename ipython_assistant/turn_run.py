@@ -15,10 +15,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ipython_assistant import errors
-from ipython_assistant.answer import Answer, rows_to_browse
+from ipython_assistant.answer import answer_of, rows_to_browse
 from ipython_assistant.config import freeze, working_directory
 from ipython_assistant.core.fold import read_response
-from ipython_assistant.core.footnotes import answer_text
 from ipython_assistant.core.placeholders import FilledPrompt, fill
 from ipython_assistant.core.redaction import redact_error, secrets_in
 from ipython_assistant.core.turn import text_of, without_pictures
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
+    from ipython_assistant.answer import Answer
     from ipython_assistant.config import Settings
     from ipython_assistant.core.turn import OtherItem
     from ipython_assistant.options import Options
@@ -200,23 +200,17 @@ def interrupted(answer: Answer | None = None) -> Interrupted:
 
 
 def _answer(source: TurnSource, arrival: Arrival, viewer: Viewer) -> Answer:
-    question, shell, collected = source.question, source.session.shell, arrival.files
-    missing = {file.name: "it could not be saved" for file in collected.failed}
-    answer = Answer(
-        text=answer_text(arrival.turn, collected.artifacts, missing),
-        turn=arrival.turn,
-        artifacts=collected.artifacts,
-        failed=collected.failed,
-        notes=(*arrival.notes, *collected.notes),
-        repeated=collected.repeated,
+    question, shell, files = source.question, source.session.shell, arrival.files
+    answer = replace(
+        answer_of(question.prompt, arrival.turn, files),
+        notes=(*arrival.notes, *files.notes),
         interrupted=isinstance(arrival.error, Interrupted),
-        prompt=question.prompt,
         shown_in=shell.execution_count if shell is not None and viewer.front else None,
     )
     if source.is_replay or arrival.error is not None:
         return answer
     # Some servers accept the tool and drop it without a word.
-    came = collected.artifacts or collected.failed
+    came = files.artifacts or files.failed
     expected = question.inputs or question.outputs or ("sandbox:" in answer.turn.text and not came)
     if answer.turn.steps or answer.status != "completed" or not question.settings.code or not expected:
         return answer
