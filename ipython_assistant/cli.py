@@ -19,7 +19,7 @@ from ipython_assistant import model_commands, notebook_runs
 from ipython_assistant.display.escaping import visible
 from ipython_assistant.display.live import FrontEnd, LiveOutput
 from ipython_assistant.errors import AssistantError, ConfigError, InputError, Interrupted, OptionError
-from ipython_assistant.notebook_runs import STOPPED, NotebookRun, RunError, run_notebook
+from ipython_assistant.notebook_runs import STOPPED, RunError, run_notebook
 from ipython_assistant.options import add_options, checked, options_from, variable_name
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _demo(options: argparse.Namespace) -> int:
     }
     if options.headless:
         try:
-            run_notebook(NotebookRun(directory / NOTEBOOK), environment, CELL_TIMEOUT_S, save=True)
+            run_notebook(directory / NOTEBOOK, environment, CELL_TIMEOUT_S, save=True)
         except RunError as error:
             print(error)
             return 1

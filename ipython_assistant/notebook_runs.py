@@ -11,8 +11,6 @@ import contextlib
 import importlib.util
 import os
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -39,19 +37,7 @@ _OF_THE_RUN = frozenset({"metadata", "execution_count", "transient"})
 
 
 class RunError(Exception):
-    """Why a notebook did not run to its end: in a few words for the table, and in full."""
-
-
-@dataclass(slots=True)
-class NotebookRun:
-    """One notebook as a line of the table: how many of its cells ask, how long it took, and what came of it."""
-
-    path: Path
-    questions: int = 0
-    seconds: float = 0.0
-    outcome: str = "ran"
-    details: str = ""
-    is_good: bool = True
+    """Why a notebook did not run to its end: in a few words on the first line, and in full below."""
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -79,7 +65,7 @@ def run_notebooks(options: argparse.Namespace) -> int:
     with their outputs, and leaves those that fail as they were.
     """
     is_record = options.command == "record"
-    mode = "replay" if not is_record else "live" if options.fresh else "auto"
+    mode = ("live" if options.fresh else "auto") if is_record else "replay"
     environment = {**os.environ, "IPYTHON_ASSISTANT_MODE": mode}
     if is_record:
         environment.pop("CI", None)
@@ -87,37 +73,29 @@ def run_notebooks(options: argparse.Namespace) -> int:
     if importlib.util.find_spec("nbclient") is None:
         _say("nbclient is not installed here.\nRun: python -m pip install nbclient", to=sys.stderr)
         return 1
-    runs = [NotebookRun(path) for path in options.notebooks]
-    for run in runs:
-        _say(f"{run.path} …", to=sys.stderr)
-        began = time.monotonic()
+    code = 0
+    for path in options.notebooks:
+        _say(f"{path} …", to=sys.stderr)
         try:
-            run_notebook(run, environment, options.timeout, compare=compare, save=is_record)
+            _say(f"{path}: {run_notebook(path, environment, options.timeout, compare=compare, save=is_record)}")
         except RunError as error:
-            (run.outcome, run.details), run.is_good = error.args, False
+            _say(f"{path}: {error}")
+            code = 1
         except KeyboardInterrupt:
-            _say(f"\nStopped in {run.path}; it is as it was.", to=sys.stderr)
+            _say(f"\nStopped in {path}; it is as it was.", to=sys.stderr)
             return STOPPED
-        run.seconds = time.monotonic() - began
-    width = max(len(str(run.path)) for run in runs)
-    _say(f"{'notebook':<{width}}  questions  seconds  outcome")
-    for run in runs:
-        _say(f"{run.path!s:<{width}}  {run.questions:>9}  {run.seconds:>7.1f}  {run.outcome}")
-    for run in runs:
-        if run.details:
-            _say(f"\n{run.path}\n{run.details}")
-    return 0 if all(run.is_good for run in runs) else 1
+    return code
 
 
 def run_notebook(
-    run: NotebookRun, environment: Mapping[str, str], timeout_s: float, *, compare: bool = False, save: bool = False
-) -> None:
-    """Run one notebook. Raises `RunError`."""
+    path: Path, environment: Mapping[str, str], timeout_s: float, *, compare: bool = False, save: bool = False
+) -> str:
+    """Run one notebook; says in a few words what came of it. Raises `RunError`."""
     import nbformat
     from nbclient import NotebookClient
 
     try:
-        notebook = nbformat.read(run.path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
         code = {at: cell for at, cell in enumerate(notebook.cells, start=1) if cell.cell_type == "code"}
         before = {
             at: _shown(cell.get("outputs", []))
@@ -129,27 +107,28 @@ def run_notebook(
         kernel_name = str(notebook.metadata.get("kernelspec", {}).get("name") or "python3")
     except Exception as error:  # nbformat looks for the parts of a notebook in whatever JSON it is given
         why = _words(error) if isinstance(error, OSError | ValueError) else "its JSON has another form"
-        raise RunError("no notebook", f"It cannot be read as a notebook: {why}.") from error
-    run.questions = len(before)
+        raise RunError(f"no notebook\nIt cannot be read as a notebook: {why}.") from error
     client = NotebookClient(
         notebook,
         timeout=timeout_s,
         kernel_name=kernel_name,
-        resources={"metadata": {"path": str(run.path.absolute().parent)}},
+        resources={"metadata": {"path": str(path.absolute().parent)}},
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
         record_timing=False,
     )
     _execute(client, environment)
     if compare and any(before.values()):
         differs = [str(at) for at, shown in before.items() if shown != _shown(code[at].outputs)]
-        cells = f"cell{'s' * (len(differs) > 1)} {', '.join(differs)}"
-        run.outcome, run.is_good = (f"differs in {cells}", False) if differs else ("same outputs", True)
+        if differs:
+            raise RunError(f"differs in cell{'s' * (len(differs) > 1)} {', '.join(differs)}")
+        return "same outputs"
     if save:
         try:
             # Where it is, if the path is a link; whole or not at all.
-            write_file(run.path.resolve(strict=True), f"{nbformat.writes(notebook)}\n".encode())
+            write_file(path.resolve(strict=True), f"{nbformat.writes(notebook)}\n".encode())
         except OSError as error:
-            raise RunError("not saved", f"All its cells ran, but it cannot be saved: {disk_reason(error)}.") from error
+            raise RunError(f"not saved\nAll its cells ran, but it cannot be saved: {disk_reason(error)}.") from error
+    return "ran"
 
 
 def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
@@ -178,17 +157,16 @@ def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
                     run_sync(_end_kernel)(kernel, client.kc)
     except CellExecutionError as error:
         where = f"Code cell {client.code_cells_executed} of those that ran"
-        raise RunError("failed", f"{where} ended in\n{error.ename}: {error.evalue}") from error
+        raise RunError(f"failed\n{where} ended in\n{error.ename}: {error.evalue}") from error
     except CellTimeoutError as error:
-        raise RunError("too slow", f"A cell took longer than {client.timeout:g} s: see --timeout.") from error
+        raise RunError(f"too slow\nA cell took longer than {client.timeout:g} s: see --timeout.") from error
     except DeadKernelError as error:
-        raise RunError("kernel died", "The kernel died.") from error
+        raise RunError("kernel died") from error
     except NoSuchKernel as error:
-        raise RunError("no such kernel", f"There is no kernel named {name} here.\n{listed}") from error
+        raise RunError(f"no such kernel\nThere is no kernel named {name} here.\n{listed}") from error
     except (OSError, RuntimeError, ValueError) as error:
-        raise RunError(
-            "kernel did not start", f"The kernel {name} did not start: {_words(error)}.\n{listed}"
-        ) from error
+        why = f"The kernel {name} did not start: {_words(error)}."
+        raise RunError(f"kernel did not start\n{why}\n{listed}") from error
 
 
 async def _end_kernel(kernel: Any, client: Any) -> None:
